@@ -1,0 +1,299 @@
+"""What one node sees of one source, on all axes: windows while they hold, and a typed account of where they do not.
+
+A field is a union of *terms*; a term is a product over the source's axes. Each entry says which axis of the node
+decides and by what: a `Window`, or a `Wandering` hull where the positions follow no common stride. Usually there is one
+term. There are more where they differ in kind (a local path beside a global one, whose window does not move) or where
+units see nothing on one axis (so that hulls do not factor).
+
+Laws: `join` is commutative, associative, idempotent; `through` distributes over it; a field passes element-wise layers
+unchanged, as the same object. Imports levels 0 to 2 only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from rfcalc.layer import POINTWISE, Alternatives, Reads
+from rfcalc.size import Size, decide
+from rfcalc.window import START, STEP, All, Ends, PeriodTooLong, Scattered, Slide, Table, Unsized, Window, hull
+
+
+class Wandering(NamedTuple):
+    """The hull over all units where no window says which unit sees what; the node's axes that decide."""
+
+    ends: Ends
+    carriers: frozenset[int]
+
+
+Entry: TypeAlias = "tuple[int | None, Window] | Wandering"
+Term: TypeAlias = "tuple[Entry, ...]"
+
+MOST_TERMS = 32
+
+
+class Join(NamedTuple):
+    """Why an axis has no window: ``strides`` (two paths of different strides meet), ``layout`` (two paths lay it out
+    along different axes), ``rearranged`` (positions are), ``period`` (the common period is too long)."""
+
+    node: str
+    axis: int
+    why: str
+    paths: tuple[tuple[str, tuple[Size, int] | None], ...] = ()  # (node, its effective stride)
+
+
+class Field(NamedTuple):
+    """Terms, and notes on them.
+
+    `through`: the nodes that made it global, the first on each path. `joins`: where windows ended. `unsized`: (node,
+    why) where the input size is needed. `unknown`: operators that were not understood.
+    """
+
+    terms: tuple[Term, ...]
+    through: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
+    unsized: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def start(axes: tuple[int, ...]) -> Field:
+    """The field of the source itself: every unit sees itself."""
+    return Field((tuple((i, START) for i in axes),))
+
+
+def constant(entry: Entry) -> bool:
+    """Whether the entry is the same for every unit: a global path, not a local one."""
+    window = entry[1]
+    if type(window) is not Window or window.advance != 0:
+        return False
+    return window.period == 1 or len({e for e in window.ends if e is not None}) == 1
+
+
+def over(entry: Entry, extents: tuple[Size, ...]) -> Ends:
+    """The hull over all units of a node of these extents."""
+    if type(entry) is Wandering:
+        return entry.ends
+    carrier, window = entry
+    return window.unit(0) if carrier is None else window.over(extents[carrier])  # type: ignore[union-attr, index]
+
+
+def through(field: Field, alternatives: Alternatives, node: str, extents: tuple[Size, ...]) -> Field | None:
+    """What a layer's output sees, from what its input sees and the layer's index relation; None if nothing.
+
+    Args:
+        extents: the input's extents, for hulls over all of its units.
+    """
+    if len(alternatives) == 1:
+        reads = alternatives[0]
+        return field if reads is POINTWISE else _apply(field, reads, node, extents)
+    result: Field | None = None
+    for reads in alternatives:
+        part = field if reads is POINTWISE else _apply(field, reads, node, extents)
+        if part is not None:
+            result = part if result is None else join(result, part, node, extents)
+    return result
+
+
+def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> Field | None:
+    step = _Step(field, node, extents)
+    terms: list[Term] = []
+    for term in field.terms:
+        entries: list[Entry] = []
+        for axis, entry in enumerate(term):
+            if type(entry) is Wandering:
+                entries.append(step.wander(entry, reads))
+                continue
+            carrier, window = entry
+            if carrier is None:
+                entries.append(entry)
+                continue
+            out, index = reads[carrier]  # type: ignore[index]
+            if index is STEP:
+                entries.append((out, window))  # type: ignore[arg-type]
+                continue
+            seen = step.see(axis, carrier, window, out, index)  # type: ignore[arg-type]
+            if seen[1] is NOTHING_SEEN:
+                break
+            entries.append(seen)
+        else:
+            terms.append(tuple(entries))
+    if not terms and not field.unknown:
+        return None
+    notes = step.notes(field, bool(terms))
+    return notes._replace(terms=tuple(terms) if len(terms) < 2 else _tidy(terms))
+
+
+NOTHING_SEEN = Window(0, (None,))
+
+
+class _Step:
+    """One layer's index relation, applied axis by axis, and what is to be noted about it."""
+
+    __slots__ = ("extents", "field", "joins", "node", "unsized", "wide")
+
+    def __init__(self, field: Field, node: str, extents: tuple[Size, ...]) -> None:
+        self.field, self.node, self.extents = field, node, extents
+        self.joins: list[Join] = []
+        self.unsized: list[tuple[str, str]] = []
+        self.wide = False
+
+    def see(self, axis: int, carrier: int, window: Window, out: int | None, index: object) -> Entry:
+        kind = type(index)
+        if kind is Slide or kind is Table:
+            try:
+                window = window.pull(index)  # type: ignore[arg-type]
+            except PeriodTooLong:
+                self.joins.append(Join(self.node, axis, "period"))
+                return Wandering(window.over(self.extents[carrier]), frozenset(() if out is None else (out,)))
+            return (out, NOTHING_SEEN) if window.ends == (None,) else (out, window)
+        if kind is All:
+            n = index.extent  # type: ignore[attr-defined]
+            if out is None and decide(n == 1):
+                return (None, window)
+            if not constant((carrier, window)):
+                self.wide = True
+            ends = window.over(n)
+            return (out, NOTHING_SEEN if ends is None else Window(0, (ends,)))
+        outs = frozenset(() if out is None else (out,))
+        if kind is Unsized:
+            self.unsized.append((self.node, index.why))  # type: ignore[attr-defined]
+            return Wandering(None, outs)
+        self.joins.append(Join(self.node, axis, "rearranged"))
+        if kind is Scattered:
+            outs = frozenset(index.axes)  # type: ignore[attr-defined]
+        return Wandering(window.over(self.extents[carrier]), outs)
+
+    def wander(self, entry: Wandering, reads: Reads) -> Entry:
+        """A wandering hull stays, until every axis that decides has been read as a whole: then it is global."""
+        outs: set[int] = set()
+        last: int | None = None
+        for carrier in entry.carriers:
+            out, index = reads[carrier]
+            last = out
+            if type(index) is Scattered:
+                outs.update(index.axes)
+            elif type(index) is not All and out is not None:
+                outs.add(out)
+        if outs or entry.ends is None:
+            return Wandering(entry.ends, frozenset(outs))
+        self.wide = True
+        return (last, Window(0, (entry.ends,)))
+
+    def notes(self, field: Field, seen: bool) -> Field:
+        if self.wide and seen:
+            field = field._replace(through=merged(field.through, (self.node,)))
+        if self.joins:
+            field = field._replace(joins=merged(field.joins, tuple(self.joins)))
+        if self.unsized:
+            field = field._replace(unsized=merged(field.unsized, tuple(self.unsized)))
+        return field
+
+
+def merged(a: tuple, b: tuple) -> tuple:  # type: ignore[type-arg]
+    """The union of two lists of notes, in order."""
+    if a is b or not b:
+        return a
+    if not a:
+        return b
+    return (*a, *(x for x in b if x not in a))
+
+
+def _signature(term: Term) -> tuple[object, ...]:
+    return tuple((type(e) is Wandering, e[0] if type(e) is not Wandering else None, constant(e)) for e in term)
+
+
+def _dense(term: Term) -> bool:
+    return all(type(e) is Wandering or None not in e[1].ends for e in term)  # type: ignore[union-attr]
+
+
+def _tidy(terms: list[Term]) -> tuple[Term, ...]:
+    """Merge the dense terms of one kind (their hulls add up axis by axis), and terms that differ in one axis only."""
+    kept: list[Term] = []
+    for term in terms:
+        for i, other in enumerate(kept):
+            if other == term:
+                break
+            if _mergeable(other, term):
+                kept[i] = tuple(_both(a, b) for a, b in zip(other, term, strict=True))
+                break
+        else:
+            kept.append(term)
+    return tuple(kept)
+
+
+def _mergeable(a: Term, b: Term) -> bool:
+    if _signature(a) != _signature(b):
+        return False
+    return (_dense(a) and _dense(b)) or sum(p != q for p, q in zip(a, b, strict=True)) <= 1
+
+
+def _both(a: Entry, b: Entry) -> Entry:
+    if type(a) is Wandering or type(b) is Wandering:
+        return Wandering(hull((a[0], b[0])), a[1] | b[1])  # type: ignore[arg-type, operator]
+    return (a[0], a[1] | b[1])  # type: ignore[return-value, operator]
+
+
+def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[str, str] = ("", "")) -> Field:
+    """What a layer sees whose inputs see `a` and `b` at the same unit: the union; where the two have different strides
+    on an axis, a wandering hull and a note.
+
+    Args:
+        extents: the node's own extents, for hulls over all of its units.
+        names: the nodes that a and b come from.
+    """
+    if a is b or a == b:
+        return a
+    joins = list(merged(a.joins, b.joins))
+    terms: list[Term] = [*a.terms, *b.terms]
+    rank = len(terms[0]) if terms else 0
+    wandering = {axis for axis in range(rank) if any(type(t[axis]) is Wandering for t in terms)}
+    for axis in range(rank):
+        why = None if axis in wandering else _conflict(a, b, axis)
+        if why is not None:
+            wandering.add(axis)
+            joins.append(Join(node, axis, why[0], tuple(zip(names, why[1:], strict=True))))
+    tidy: tuple[Term, ...] = ()
+    try:
+        tidy = _tidy(_wandered(terms, wandering, extents))
+    except PeriodTooLong:
+        tidy = ((),) * (MOST_TERMS + 1)
+    if len(tidy) > MOST_TERMS:
+        joins += [Join(node, axis, "period") for axis in range(rank) if axis not in wandering]
+        tidy = _tidy(_wandered(terms, set(range(rank)), extents))
+    return Field(
+        tidy,
+        merged(a.through, b.through),
+        tuple(joins),
+        merged(a.unsized, b.unsized),
+        merged(a.unknown, b.unknown),
+    )
+
+
+def _wandered(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> list[Term]:
+    """The terms with one common wandering hull on each of these axes, in place of windows that move."""
+    for axis in axes:
+        moving = [t[axis] for t in terms if not constant(t[axis])]
+        ends = hull(over(e, extents) for e in moving)
+        carriers: frozenset[int] = frozenset()
+        for e in moving:
+            carriers |= e.carriers if type(e) is Wandering else frozenset(() if e[0] is None else (e[0],))  # type: ignore[arg-type]
+        wander = Wandering(ends, carriers)
+        terms = [t if constant(t[axis]) else (*t[:axis], wander, *t[axis + 1 :]) for t in terms]
+    return terms
+
+
+def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tuple[Size, int]] | None:
+    """How the local windows of two fields disagree on an axis: by stride, or by the node's axis that decides."""
+    for p in a.terms:
+        for q in b.terms:
+            one, two = p[axis], q[axis]
+            if one is two or constant(one) or constant(two):
+                continue
+            if type(one) is Wandering or type(two) is Wandering:
+                continue
+            v: Window = one[1]  # type: ignore[assignment]
+            w: Window = two[1]  # type: ignore[assignment]
+            if one[0] != two[0]:
+                return "layout", v.stride, w.stride
+            if not v.same_stride(w):
+                return "strides", v.stride, w.stride
+    return None

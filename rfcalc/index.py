@@ -1,0 +1,176 @@
+"""The running index of a repetition, and whole-number expressions in it: ``dilation=2**i``.
+
+A `Var` is a symbol in the sense of `size`: it adds, multiplies and floor-divides; comparisons stay open. Imports
+nothing from the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+_SIGNS: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
+    "+": (1, lambda a, b: a + b),
+    "-": (1, lambda a, b: a - b),
+    "*": (2, lambda a, b: a * b),
+    "//": (2, lambda a, b: a // b),
+    "%": (2, lambda a, b: a % b),
+    "**": (4, lambda a, b: a**b),
+}
+
+
+class _Open:
+    """A comparison that is not decided before a number is put in."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"not decided: {self.text}")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Expression:
+    """A whole-number expression in repetition indices.
+
+    >>> i = Var("i")
+    >>> d = 2**i * 3 + 1
+    >>> d, d.bind({"i": 4})
+    (2**i*3 + 1, 49)
+    """
+
+    __slots__ = ("left", "right", "sign")
+
+    def __init__(self, sign: str, left: Any, right: Any) -> None:
+        self.sign, self.left, self.right = sign, left, right
+
+    @property
+    def free_symbols(self) -> frozenset[str]:
+        both = (self.left, self.right)
+        return frozenset().union(*(v.free_symbols for v in both if isinstance(v, Expression)))
+
+    def bind(self, values: dict[str, int]) -> Any:
+        """Put numbers in; a plain number where nothing stays open."""
+        left, right = (v.bind(values) if isinstance(v, Expression) else v for v in (self.left, self.right))
+        return _SIGNS[self.sign][1](left, right)
+
+    def _with(self, sign: str, other: Any, swapped: bool = False) -> Any:
+        if not isinstance(other, Expression) and not hasattr(other, "__index__"):
+            return NotImplemented
+        neutral = {"+": 0, "-": 0, "*": 1, "//": 1, "**": 1}.get(sign)
+        if other == neutral and isinstance(other, int) and not (swapped and sign in ("-", "//", "**")):
+            return self
+        if sign == "*" and isinstance(other, int) and other == 0:
+            return 0
+        return Expression(sign, other, self) if swapped else Expression(sign, self, other)
+
+    def __add__(self, other: Any) -> Any:
+        return self._with("+", other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._with("+", other, True)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with("-", other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._with("-", other, True)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._with("*", other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._with("*", other, True)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._with("//", other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._with("//", other, True)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._with("%", other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._with("%", other, True)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._with("**", other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._with("**", other, True)
+
+    def __neg__(self) -> Any:
+        return 0 - self
+
+    def __lt__(self, other: Any) -> Any:
+        return _Open(f"{self} < {other}")
+
+    def __le__(self, other: Any) -> Any:
+        return _Open(f"{self} <= {other}")
+
+    def __gt__(self, other: Any) -> Any:
+        return _Open(f"{self} > {other}")
+
+    def __ge__(self, other: Any) -> Any:
+        return _Open(f"{self} >= {other}")
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.sign, self.left, self.right)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _part(self, value: Any, tight: bool) -> str:
+        if not isinstance(value, Expression) or isinstance(value, Var):
+            return str(value)
+        own, inner = _SIGNS[self.sign][0], _SIGNS[value.sign][0]
+        return f"({value})" if inner < own or (inner == own and tight) else str(value)
+
+    def __str__(self) -> str:
+        power = self.sign == "**"
+        left, right = self._part(self.left, power), self._part(self.right, not power)
+        return f"{left} {self.sign} {right}" if self.sign in "+-" else f"{left}{self.sign}{right}"
+
+    __repr__ = __str__
+
+
+class Var(Expression):
+    """The index of a repetition: 0 in the first copy, 1 in the second, …"""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__("", None, None)
+        self.name = name
+
+    @property
+    def free_symbols(self) -> frozenset[str]:
+        return frozenset((self.name,))
+
+    def bind(self, values: dict[str, int]) -> Any:
+        return values.get(self.name, self)
+
+    def _key(self) -> tuple[Any, ...]:
+        return ("var", self.name)
+
+    def __str__(self) -> str:
+        return self.name
+
+    __repr__ = __str__
+
+
+def bind(value: Any, values: dict[str, int]) -> Any:
+    """Put numbers in wherever an expression stands in a (nested) tuple."""
+    if isinstance(value, Expression):
+        return value.bind(values)
+    if isinstance(value, tuple):
+        return tuple(bind(v, values) for v in value)
+    return value

@@ -1,0 +1,184 @@
+"""Self-attention as one layer: over the whole map, or inside (shifted) windows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rfcalc.cost import Cost, Saved
+from rfcalc.errors import LayerError, ShapeError
+from rfcalc.formula import Formula
+from rfcalc.layer import Alternatives, Layer, layer, put, whole
+from rfcalc.shape import Shape
+from rfcalc.size import Size, ceildiv, decide, holds, is_number, prod
+from rfcalc.sliding import axes, one
+from rfcalc.window import STEP, Index, Listed, Table, Unsized
+from rfcalc.words import Word
+
+WEIGHTS = Formula("weights", "3 * c * c + c * c", "query, key and value projections, and the output projection")
+WEIGHTS_TABLE = Formula(
+    "weights", "4 * c * c + prod(t) * h", "the four projections, and a relative position table for each head"
+)
+BIASES = Formula("biases", "3 * c * q + c * o", "of the query, key, value and output projections")
+MACS = Formula(
+    "macs", "4 * n * c * c + 2 * n * m * c", "four projections of n tokens; each attends to m: queries·keys, weights·values"
+)
+BIAS_ADDS = Formula("linear_bias_adds", "n * (3 * c * q + c * o)", "one addition for each projected value")
+SOFTMAX = Formula("activation", "n * m * h", "softmax over m for each of n tokens and h heads")
+
+
+def _check(x: Shape, heads: Size) -> None:
+    if not holds(x.channels % heads == 0, f"{x.channels} divisible by {heads}"):
+        raise ShapeError(f"{x.channels} features cannot be split into {heads} heads")
+
+
+@layer("self_attention")
+class SelfAttention(Layer):
+    """Multi-head self-attention over all positions of a tokens × features map (or any layout), with its projections.
+
+    Weights 4C²; multiply-adds 4NC² + 2N²C for N positions.
+
+    Args:
+        heads: number of heads; divides the features.
+        bias: whether query, key and value projections have biases.
+        out_bias: whether the output projection has one.
+    """
+
+    heads: Size
+    bias: bool = True
+    out_bias: bool = True
+
+    weight_layers: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        axes("heads", self.heads)
+
+    def output(self, *xs: Shape) -> Shape:
+        _check(xs[0], self.heads)
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (whole(xs[0]),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        n = y.values // c
+        q, o = int(self.bias), int(self.out_bias)
+        return Cost(
+            weights=WEIGHTS(c=c),
+            biases=BIASES(c=c, q=q, o=o),
+            macs=MACS(n=n, c=c, m=n),
+            linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
+            activation=SOFTMAX(n=n, m=n, h=self.heads),
+        )
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        # queries, keys, values; the result before and after heads are put together; a log-sum-exp a head and token
+        return Saved(inputs=(0,), extra_values=5 * y.values + self.heads * (y.values // y.channels))
+
+    def notation(self) -> str:
+        flags = [("nobias", not self.bias), ("nooutbias", not self.out_bias)]
+        return " ".join([f"attention{self.heads}", *(f for f, on in flags if on)])
+
+    @classmethod
+    def from_word(cls, word: Word) -> SelfAttention:
+        return cls(word.need_size()[0], not word.flag("nobias"), not word.flag("nooutbias"))
+
+
+@layer("window_attention")
+class WindowAttention(Layer):
+    """Self-attention inside windows of the map, which may be shifted (Swin Transformer).
+
+    The map is padded to whole windows. With a shift s the map is rolled by −s before and back after; `masked` keeps
+    what the roll brought together apart. On an axis unit u then reads its window: positions s + ⌊(u − s)/w⌋·w and the
+    w − 1 after it, clipped at the border: affine up to the period w. Unmasked, the border windows see both ends. A
+    window as large as the map is not shifted.
+
+    Args:
+        heads: number of heads.
+        window: window size, for all axes or one for each.
+        shift: how far windows are shifted; 0 for none.
+        masked: whether positions brought together by the roll are kept apart.
+        relative: whether each head has a table of (2w − 1)² relative position biases.
+        bias, out_bias: whether the projections have biases.
+    """
+
+    heads: Size
+    window: Any
+    shift: Any = (0,)
+    masked: bool = True
+    relative: bool = True
+    bias: bool = True
+    out_bias: bool = True
+
+    weight_layers: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        axes("heads", self.heads)
+        window, shift = axes("window", self.window), axes("shift", self.shift, least=0)
+        for i, s in enumerate(shift):
+            if not holds(s < one(window, i), "shift < window"):
+                raise LayerError(f"shift {s} is not smaller than the window {one(window, i)}")
+        put(self, window=window, shift=shift)
+
+    def _axes(self, x: Shape) -> list[tuple[int, Size, Size, Size, Size]]:
+        """(axis, size, window, shift, padded size) of each spatial axis."""
+        rank = x.rank
+        if rank == 0 or len(self.window) not in (1, rank) or len(self.shift) not in (1, rank):
+            raise ShapeError(f"the window has {len(self.window)} axes, the map {x} {rank} spatial")
+        found = []
+        for k, i in enumerate(x.axes):
+            n, w, s = x.dims[i], one(self.window, k), one(self.shift, k)
+            padded = ceildiv(n, w) * w
+            found.append((i, n, w, 0 if decide(w >= padded) else s, padded))
+        return found
+
+    def output(self, *xs: Shape) -> Shape:
+        _check(xs[0], self.heads)
+        self._axes(xs[0])
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        found: list[tuple[int | None, Index]] = [(i, STEP) for i in range(len(x.dims))]
+        for i, n, w, s, padded in self._axes(x):
+            if not all(is_number(v) for v in (n, w, s)):
+                found[i] = (i, Unsized("where the windows lie depends on the sizes"))
+            elif s and not self.masked:
+                rolled = [(u - s) % padded // w * w for u in range(n)]
+                found[i] = (i, Listed([[(v + t + s) % padded for t in range(w)] for v in rolled]))
+            else:
+                found[i] = (i, Table(w, [range(s - w, s) if u < s else range(s, s + w) for u in range(w)]))
+        return ((tuple(found),),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        geometry = self._axes(y)
+        n = prod(padded for *_, padded in geometry)
+        m = prod(w for _, _, w, _, _ in geometry)
+        q, o = int(self.bias), int(self.out_bias)
+        table = tuple(2 * w - 1 for _, _, w, _, _ in geometry)
+        return Cost(
+            weights=WEIGHTS_TABLE(c=c, t=table, h=self.heads) if self.relative else WEIGHTS(c=c),
+            biases=BIASES(c=c, q=q, o=o),
+            macs=MACS(n=n, c=c, m=m),
+            linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
+            activation=SOFTMAX(n=n, m=m, h=self.heads),
+        )
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        geometry = self._axes(y)
+        n, m = prod(padded for *_, padded in geometry), prod(w for _, _, w, _, _ in geometry)
+        # windowed input, queries, keys, values, the attention itself, the result
+        return Saved(extra_values=5 * n * y.channels + n * m * self.heads)
+
+    def notation(self) -> str:
+        text = f"attention{self.heads} win{'x'.join(map(str, self.window))}"
+        text += "" if self.shift == (0,) else f" shift{'x'.join(map(str, self.shift))}"
+        flags = [("unmasked", not self.masked), ("norelative", not self.relative), ("nobias", not self.bias)]
+        flags.append(("nooutbias", not self.out_bias))
+        return " ".join([text, *(f for f, on in flags if on)])
+
+    @classmethod
+    def from_word(cls, word: Word) -> WindowAttention:
+        flags = [not word.flag(f) for f in ("unmasked", "norelative", "nobias", "nooutbias")]
+        return cls(word.need_size()[0], word.numbers("win", (7,)), word.numbers("shift", (0,)), *flags)

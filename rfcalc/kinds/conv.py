@@ -1,0 +1,204 @@
+"""Convolution: full, grouped, depthwise, with a partial connection table."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from rfcalc.cost import KEEPS_INPUT, Cost, Saved
+from rfcalc.errors import LayerError, ShapeError
+from rfcalc.formula import Formula
+from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.words import Word, spell
+from rfcalc.shape import Shape
+from rfcalc.size import Size, holds
+from rfcalc.sliding import Sliding, axes, pads
+
+WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
+WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected pairs of input and output maps")
+BIASES = Formula("biases", "m", "one for each output channel")
+MACS = Formula("macs", "w * prod(o)", "every weight is used once at every output position")
+BIAS_ADDS = Formula("conv_bias_adds", "m * prod(o)", "one addition for each output value")
+
+
+@layer("conv")
+class Conv(Layer):
+    """A convolution over any number of spatial axes, channels first.
+
+    Output length (n + a + b − d(k − 1) − 1) // s + 1 on each axis; weights k₁·k₂…·(C_in/groups)·C_out; multiply-adds
+    weights × output positions.
+
+    >>> from rfcalc import Conv, Shape
+    >>> Conv(96, 11, stride=4).output(Shape(3, 227, 227))
+    Shape(96, 55, 55)
+
+    Args:
+        out_channels: C_out.
+        kernel, stride, dilation: one number for all axes, or one for each.
+        padding: a number, one for each axis, pairs (before, after), ``"valid"``, ``"same"`` (PyTorch, stride 1) or
+            ``"SAME"`` (TensorFlow: depends on the input size).
+        groups: channels are split into this many groups.
+        bias: whether each output channel adds a bias.
+        border: what padding holds: ``zeros``, ``reflect``, ``replicate``, ``circular``.
+        table: for each output map the input maps that it is connected to (LeNet-5's C3); only these are counted.
+
+    Raises:
+        LayerError: for parameters that no convolution can have.
+    """
+
+    out_channels: Size
+    kernel: Any
+    stride: Any = (1,)
+    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    dilation: Any = (1,)
+    groups: Size = 1
+    bias: bool = True
+    border: str = "zeros"
+    table: tuple[tuple[int, ...], ...] | None = None
+    geometry: Sliding = field(init=False, compare=False)
+
+    weight_layers = 1
+
+    def __post_init__(self) -> None:
+        (out,) = axes("out_channels", self.out_channels)
+        (groups,) = axes("groups", self.groups)
+        kernel, stride, dilation = (
+            axes("kernel", self.kernel),
+            axes("stride", self.stride),
+            axes("dilation", self.dilation),
+        )
+        padding = pads(self.padding)
+        geometry = Sliding(kernel, stride, padding, dilation, border=self.border)
+        geometry.check()
+        put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
+        if not holds(out % groups == 0, f"{out} divisible by {groups}"):
+            raise LayerError(
+                f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
+            )
+        if self.table is not None:
+            rows = tuple(tuple(sorted(set(row))) for row in self.table)
+            if len(rows) != out or groups != 1:
+                raise LayerError(
+                    f"the connection table has {len(rows)} rows for {out} output maps in {groups} groups",
+                    fix="give one row for each output map, and groups=1",
+                )
+            put(self, table=rows)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        spatial_rank(x, self)
+        c, g = x.dims[0], self.groups
+        if g != 1 and not holds(c % g == 0, f"{c} divisible by {g}"):
+            raise ShapeError(f"{c} input channels cannot be split into {g} groups", why=f"{c} mod {g} = {c % g}")
+        if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
+            raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")
+        return Shape(self.out_channels, *self.geometry.lengths(x.dims[1:]))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        kernel = self.geometry.kernel_axes(len(y.dims) - 1)
+        if self.table is None:
+            weights = WEIGHTS(k=kernel, c=xs[0].dims[0], g=self.groups, m=self.out_channels)
+        else:
+            weights = WEIGHTS_TABLE(k=kernel, connections=sum(len(row) for row in self.table))
+        macs = MACS(w=weights, o=y.dims[1:])
+        if not self.bias:
+            return Cost(weights, macs=macs)
+        return Cost(
+            weights,
+            BIASES(m=self.out_channels),
+            0,
+            macs,
+            BIAS_ADDS(m=self.out_channels, o=y.dims[1:]),
+        )
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT
+
+    def notation(self) -> str:
+        return spell("conv", self.geometry, self.out_channels, groups=self.groups, bias=self.bias, table=self.table)
+
+    @classmethod
+    def from_word(cls, word: Word) -> Conv:
+        geometry = word.geometry(pad="keep")
+        return cls(
+            word.need_channels(),
+            geometry.kernel,
+            geometry.stride,
+            geometry.padding,
+            geometry.dilation,
+            word.number("g", 1),
+            not word.flag("nobias"),
+            geometry.border,
+        )
+
+
+@layer("depthwise")
+class Depthwise(Layer):
+    """A convolution that keeps the channels apart: one kernel (or `multiplier` of them) for each input channel.
+
+    The same as ``Conv(C·multiplier, kernel, groups=C)`` where C comes from the input.
+
+    >>> from rfcalc import Depthwise, Shape
+    >>> Depthwise(3, padding=1).cost((Shape(32, 8, 8),), Shape(32, 8, 8)).weights
+    288
+    """
+
+    kernel: Any
+    stride: Any = (1,)
+    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    dilation: Any = (1,)
+    multiplier: Size = 1
+    bias: bool = True
+    border: str = "zeros"
+    geometry: Sliding = field(init=False, compare=False)
+
+    weight_layers = 1
+
+    def __post_init__(self) -> None:
+        like = Conv(1, self.kernel, self.stride, self.padding, self.dilation, border=self.border)
+        axes("multiplier", self.multiplier)
+        put(
+            self,
+            kernel=like.kernel,
+            stride=like.stride,
+            padding=like.padding,
+            dilation=like.dilation,
+            geometry=like.geometry,
+        )
+
+    def output(self, *xs: Shape) -> Shape:
+        spatial_rank(xs[0], self)
+        return Shape(xs[0].dims[0] * self.multiplier, *self.geometry.lengths(xs[0].dims[1:]))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c, m = xs[0].dims[0], y.dims[0]
+        weights = WEIGHTS(k=self.geometry.kernel_axes(len(y.dims) - 1), c=c, g=c, m=m)
+        macs = MACS(w=weights, o=y.dims[1:])
+        if not self.bias:
+            return Cost(weights, macs=macs)
+        return Cost(weights, BIASES(m=m), 0, macs, BIAS_ADDS(m=m, o=y.dims[1:]))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT
+
+    def notation(self) -> str:
+        return spell("dwconv", self.geometry, None, bias=self.bias, multiplier=self.multiplier)
+
+    @classmethod
+    def from_word(cls, word: Word) -> Depthwise:
+        geometry = word.geometry(pad="keep")
+        return cls(
+            geometry.kernel,
+            geometry.stride,
+            geometry.padding,
+            geometry.dilation,
+            word.number("m", 1),
+            not word.flag("nobias"),
+            geometry.border,
+        )

@@ -1,0 +1,243 @@
+"""Normalisation: batch, layer, group, instance, RMS, local response."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rfcalc.cost import Cost, Saved
+from rfcalc.errors import LayerError, ShapeError
+from rfcalc.formula import Formula
+from rfcalc.layer import POINTWISE, Alternatives, Layer, layer, spatial_rank, whole
+from rfcalc.shape import Shape
+from rfcalc.size import Size, holds, prod
+from rfcalc.sliding import axes
+from rfcalc.words import Word
+
+GAMMA = Formula("weights", "prod(c)", "one factor γ for each normalised feature")
+BETA = Formula("biases", "prod(c)", "one offset β for each normalised feature")
+RUNNING = Formula("buffers", "2 * c", "running mean and variance of each channel (the step counter is not counted)")
+NORMED = Formula("norm", "prod(y)", "one normalisation for each value")
+
+
+def _cost(features: tuple[Size, ...], y: Shape, affine: bool, bias: bool = True, buffers: Size = 0) -> Cost:
+    return Cost(
+        weights=GAMMA(c=features) if affine else 0,
+        biases=BETA(c=features) if affine and bias else 0,
+        buffers=buffers,
+        norm=NORMED(y=y.dims),
+    )
+
+
+@layer("batchnorm")
+class BatchNorm(Layer):
+    """Batch normalisation over everything but the channels (Ioffe & Szegedy 2015); γ, β, running mean and variance.
+
+    At inference it is element-wise; in training each value depends on the whole batch, and the statistics are over
+    space too: `training` says so to the receptive field.
+    """
+
+    affine: bool = True
+    track: bool = True
+    training: bool = False
+
+    folds: ClassVar[bool] = True
+
+    @property
+    def assumes(self) -> str:
+        return "" if self.training else "batch normalisation uses its running statistics (evaluation mode)"
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((POINTWISE, *whole(xs[0])) if self.training else (POINTWISE,),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        return _cost((c,), y, self.affine, buffers=RUNNING(c=c) if self.track else 0)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), batch_values=2 * y.channels)
+
+    def notation(self) -> str:
+        flags = [("noaffine", not self.affine), ("notrack", not self.track), ("training", self.training)]
+        return " ".join(["bn", *(f for f, on in flags if on)])
+
+    @classmethod
+    def from_word(cls, word: Word) -> BatchNorm:
+        return cls(not word.flag("noaffine"), not word.flag("notrack"), word.flag("training"))
+
+
+@layer("layernorm")
+class LayerNorm(Layer):
+    """Layer normalisation (Ba 2016): over the last `axes` axes, ``"channels"``, or ``"all"`` axes of the map.
+
+    Over the channels (or the last axis of tokens) each position stays by itself; over space every unit depends on the
+    whole map.
+    """
+
+    over: int | str = 1
+    affine: bool = True
+    bias: bool = True
+
+    folds: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.over not in ("channels", "all") and not (hasattr(self.over, "__index__") and self.over >= 1):  # type: ignore[operator]
+            raise LayerError(f"over {self.over!r} does not exist", fix='give a number of axes, "channels" or "all"')
+
+    def axes(self, x: Shape) -> tuple[int, ...]:
+        """The axes that are normalised together."""
+        if self.over == "channels":
+            return (x.channel,)
+        count = len(x.dims) if self.over == "all" else self.over
+        if count > len(x.dims):  # type: ignore[operator]
+            raise ShapeError(f"cannot normalise over {count} axes of {x}")
+        return tuple(range(len(x.dims)))[-count:]  # type: ignore[operator]
+
+    def output(self, *xs: Shape) -> Shape:
+        self.axes(xs[0])
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (_local_and(xs[0], self.axes(xs[0])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return _cost(tuple(y.dims[i] for i in self.axes(y)), y, self.affine, self.bias)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        groups = y.values // prod(y.dims[i] for i in self.axes(y))
+        return Saved(inputs=(0,), extra_values=2 * groups)
+
+    def notation(self) -> str:
+        where = "" if self.over == 1 else str(self.over) if isinstance(self.over, int) else f" {self.over}"
+        flags = [("noaffine", not self.affine), ("nobias", not self.bias)]
+        return " ".join([f"ln{where}", *(f for f, on in flags if on)])
+
+    @classmethod
+    def from_word(cls, word: Word) -> LayerNorm:
+        named = next((w for w in ("channels", "all") if word.flag(w)), None)
+        over = named or (word.size[0] if word.size else 1)
+        return cls(over, not word.flag("noaffine"), not word.flag("nobias"))
+
+
+def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
+    """The unit's own position, and for the statistics all positions of the axes that are normalised together."""
+    if together == (x.channel,):
+        return (POINTWISE,)
+    return (POINTWISE, *whole(x, together))
+
+
+@layer("groupnorm")
+class GroupNorm(Layer):
+    """Group normalisation over space and the channels of each group (Wu & He 2018)."""
+
+    groups: Size
+    affine: bool = True
+
+    folds: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        axes("groups", self.groups)
+
+    def output(self, *xs: Shape) -> Shape:
+        c = xs[0].channels
+        if not holds(c % self.groups == 0, f"{c} divisible by {self.groups}"):
+            raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((POINTWISE, *whole(xs[0])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return _cost((y.channels,), y, self.affine)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), extra_values=2 * self.groups)
+
+    def notation(self) -> str:
+        return f"gn{self.groups}" + ("" if self.affine else " noaffine")
+
+    @classmethod
+    def from_word(cls, word: Word) -> GroupNorm:
+        return cls(word.need_size()[0], not word.flag("noaffine"))
+
+
+@layer("instancenorm")
+class InstanceNorm(Layer):
+    """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
+
+    affine: bool = False
+    track: bool = False
+
+    folds: ClassVar[bool] = True
+
+    def output(self, *xs: Shape) -> Shape:
+        spatial_rank(xs[0], self)
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((POINTWISE,) if self.track else (POINTWISE, *whole(xs[0], xs[0].axes)),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        return _cost((c,), y, self.affine, buffers=RUNNING(c=c) if self.track else 0)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), extra_values=2 * y.channels)
+
+    def notation(self) -> str:
+        return "in" + (" affine" if self.affine else "") + (" track" if self.track else "")
+
+    @classmethod
+    def from_word(cls, word: Word) -> InstanceNorm:
+        return cls(word.flag("affine"), word.flag("track"))
+
+
+@layer("rmsnorm")
+class RMSNorm(Layer):
+    """Root-mean-square normalisation over the last axis; a gain, no offset (Zhang & Sennrich 2019)."""
+
+    affine: bool = True
+
+    folds: ClassVar[bool] = True
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (_local_and(xs[0], (len(xs[0].dims) - 1,)),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return _cost((y.dims[-1],), y, self.affine, bias=False)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), extra_values=y.values // y.dims[-1])
+
+    def notation(self) -> str:
+        return "rmsnorm" + ("" if self.affine else " noaffine")
+
+    @classmethod
+    def from_word(cls, word: Word) -> RMSNorm:
+        return cls(not word.flag("noaffine"))
+
+
+@layer("lrn")
+class LRN(Layer):
+    """Local response normalisation over `size` neighbouring channels (Krizhevsky 2012); no parameters."""
+
+    size: Size = 5
+
+    folds: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        axes("size", self.size)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(norm=NORMED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        # the squares padded by size − 1 channels, the divisor before and after the power
+        padded = y.values // y.channels * (y.channels + self.size - 1)
+        return Saved(inputs=(0,), extra_values=padded + 2 * y.values)
+
+    def notation(self) -> str:
+        return "lrn" + ("" if self.size == 5 else str(self.size))
+
+    @classmethod
+    def from_word(cls, word: Word) -> LRN:
+        return cls(word.size[0] if word.size else 5)

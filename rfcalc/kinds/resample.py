@@ -1,0 +1,222 @@
+"""Layers that change the size without weights: padding and cropping, upsampling, pixel shuffles."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import Any
+
+from rfcalc.cost import KEEPS_INPUT, KEEPS_NOTHING, Saved
+from rfcalc.errors import LayerError, ShapeError
+from rfcalc.formula import Formula
+from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.shape import Shape
+from rfcalc.size import Size, holds, is_number, prod
+from rfcalc.sliding import BORDERS, axes, borders, choice, one, pads
+from rfcalc.window import STEP, All, Index, Slide, Table, Unsized
+from rfcalc.words import Word
+
+PADDED = Formula("output_size", "n + a + b", "padding before and after; negative crops")
+SCALED = Formula("output_size", "n * f", "every position becomes f")
+
+MODES = ("nearest", "nearest-exact", "linear", "cubic")
+
+
+@layer("pad")
+class Pad(Layer):
+    """Padding (or, negative, cropping) on each side: zeros, reflected, replicated or circular.
+
+    >>> from rfcalc import Pad, Shape
+    >>> Pad(((1, 2), (-1, 0))).output(Shape(3, 8, 8))
+    Shape(3, 11, 7)
+    """
+
+    padding: Any
+    mode: str = "zeros"
+
+    def __post_init__(self) -> None:
+        choice("mode", self.mode, BORDERS)
+        given = pads(self.padding, least=None)
+        if isinstance(given, str):
+            raise LayerError(f"a Pad layer needs numbers, not {given!r}")
+        put(self, padding=given)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        rank = spatial_rank(x, self)
+        if len(self.padding) not in (1, rank):
+            raise ShapeError(f"the padding has {len(self.padding)} axes, the map {rank}")
+        lengths = []
+        for i, n in enumerate(x.dims[1:]):
+            a, b = one(self.padding, i)
+            borders(self.mode, n, a, b)
+            length = PADDED(n=n, a=a, b=b)
+            if not holds(length >= 1, f"{length} ≥ 1"):
+                raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} + {a} + {b} = {length}", fix="crop less")
+            lengths.append(length)
+        return Shape(x.dims[0], *lengths)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        rank = xs[0].rank
+        return (over_space(xs[0], tuple(Slide(1, -one(self.padding, i)[0], border=self.mode) for i in range(rank))),)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT if self.mode in ("reflect", "replicate") else KEEPS_NOTHING
+
+    def notation(self) -> str:
+        text = "x".join(str(a) if a == b else f"{a}:{b}" for a, b in self.padding)
+        return f"pad by{text}" + ("" if self.mode == "zeros" else f" {self.mode}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Pad:
+        text = word.options.get("by", "0")
+        word.used.add("by")
+        pairs = [tuple(int(v) for v in part.split(":")) for part in text.split("x")]
+        mode = next((m for m in BORDERS if word.flag(m)), "zeros")
+        return cls(tuple((p[0], p[-1]) for p in pairs), mode)
+
+
+@layer("upsample")
+class Upsample(Layer):
+    """Resizing by a whole factor or to a size: ``nearest``, ``nearest-exact``, ``linear`` (bilinear, …), ``cubic``.
+
+    Position u of m reads n positions at u·n/m (nearest), or around (u + ½)·n/m − ½ (linear: 2, cubic: 4 neighbours,
+    one where it falls on a position), or around u·(n − 1)/(m − 1) with `align_corners`. Beyond the border the outermost
+    position stands.
+
+    >>> from rfcalc import Shape, Upsample
+    >>> Upsample(2).output(Shape(64, 7, 9)), Upsample(size=(13, 20), mode="linear").output(Shape(64, 7, 9))
+    (Shape(64, 14, 18), Shape(64, 13, 20))
+    """
+
+    factor: Any = None
+    size: Any = None
+    mode: str = "nearest"
+    align_corners: bool = False
+
+    def __post_init__(self) -> None:
+        mode = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}.get(self.mode, self.mode)
+        choice("mode", mode, MODES)
+        if (self.factor is None) == (self.size is None):
+            raise LayerError("give either a factor or a size")
+        if self.align_corners and mode.startswith("nearest"):
+            raise LayerError("align_corners goes with linear and cubic only")
+        put(
+            self,
+            mode=mode,
+            factor=None if self.factor is None else axes("factor", self.factor),
+            size=None if self.size is None else axes("size", self.size),
+        )
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        rank = spatial_rank(x, self)
+        given = self.factor or self.size
+        if len(given) not in (1, rank):
+            raise ShapeError(f"the {'factor' if self.factor else 'size'} has {len(given)} axes, the map {rank}")
+        if self.factor is not None:
+            return Shape(x.dims[0], *(SCALED(n=n, f=one(self.factor, i)) for i, n in enumerate(x.dims[1:])))
+        return Shape(x.dims[0], *(one(self.size, i) for i in range(rank)))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        found = []
+        for i, (n, m) in enumerate(zip(xs[0].dims[1:], y.dims[1:], strict=True)):
+            if self.factor is not None and not self.align_corners:
+                f = one(self.factor, i)
+                found.append(self._index(1, f) if is_number(f) else Unsized("the phases need a number for the factor"))
+            elif is_number(n) and is_number(m):
+                found.append(self._index(n, m))
+            else:
+                found.append(Unsized("what resizing reads depends on the sizes"))
+        return (over_space(xs[0], tuple(found)),)
+
+    def _index(self, n: int, m: int) -> Index:
+        if self.align_corners:
+            if m == 1 or n == 1:
+                return All(1) if n == 1 and m > 1 else STEP
+            top, bottom, offset = n - 1, m - 1, 0  # source position (u·top + offset) / bottom
+        elif self.mode == "nearest":
+            top, bottom, offset = n, m, 0
+        elif self.mode == "nearest-exact":
+            top, bottom, offset = 2 * n, 2 * m, n
+        else:
+            top, bottom, offset = 2 * n, 2 * m, n - m
+        steps = bottom // gcd(top, bottom)
+        if steps == 1 and top == bottom:
+            return STEP
+        before, after = {"linear": (0, 1), "cubic": (1, 2)}.get(self.mode, (0, 0))
+        phases = []
+        for u in range(steps):
+            at, between = divmod(u * top + offset, bottom)
+            phases.append(range(at - before, at + after + 1) if between else (at,))
+        return Table(top // gcd(top, bottom), phases, "replicate")
+
+    def notation(self) -> str:
+        text = "up" + "x".join(map(str, self.factor)) if self.factor else "resize" + "x".join(map(str, self.size))
+        text += "" if self.mode == "nearest" else f" {self.mode}"
+        return text + (" corners" if self.align_corners else "")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Upsample:
+        mode = next((m for m in MODES if word.flag(m)), "nearest")
+        size = word.need_size()
+        corners = word.flag("corners")
+        return cls(size, None, mode, corners) if word.name == "up" else cls(None, size, mode, corners)
+
+
+@layer("pixel_shuffle")
+class PixelShuffle(Layer):
+    """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
+
+    factor: Size
+
+    def __post_init__(self) -> None:
+        axes("factor", self.factor)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        group = prod([self.factor] * spatial_rank(x, self))
+        if not holds(x.dims[0] % group == 0, f"{x.dims[0]} divisible by {group}"):
+            raise ShapeError(f"{x.dims[0]} channels cannot be spread over {group} positions each")
+        return Shape(x.dims[0] // group, *(n * self.factor for n in x.dims[1:]))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        r = self.factor
+        index: Index = Table(1, [[0]] * r) if is_number(r) else Unsized("the phases need a number for the factor")
+        return (over_space(xs[0], (index,) * xs[0].rank),)
+
+    def notation(self) -> str:
+        return f"pixelshuffle{self.factor}"
+
+    @classmethod
+    def from_word(cls, word: Word) -> PixelShuffle:
+        return cls(word.need_size()[0])
+
+
+@layer("pixel_unshuffle")
+class PixelUnshuffle(Layer):
+    """The reverse: r × r positions become r² channels (space to depth)."""
+
+    factor: Size
+
+    def __post_init__(self) -> None:
+        axes("factor", self.factor)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        rank = spatial_rank(x, self)
+        for i, n in enumerate(x.dims[1:]):
+            if not holds(n % self.factor == 0, f"{n} divisible by {self.factor}"):
+                raise ShapeError(f"axis {i + 1} of {x} is not divisible by {self.factor}")
+        return Shape(x.dims[0] * prod([self.factor] * rank), *(n // self.factor for n in x.dims[1:]))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (over_space(xs[0], (Slide(self.factor, 0, self.factor),) * xs[0].rank),)
+
+    def notation(self) -> str:
+        return f"pixelunshuffle{self.factor}"
+
+    @classmethod
+    def from_word(cls, word: Word) -> PixelUnshuffle:
+        return cls(word.need_size()[0])
+
+

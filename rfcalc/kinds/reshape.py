@@ -1,0 +1,504 @@
+"""Layers that re-arrange or cut: flatten, reshape, permute, tokens, slices, shuffles, windows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rfcalc.cost import Cost
+from rfcalc.errors import LayerError, ShapeError
+from rfcalc.formula import Formula
+from rfcalc.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, put, spatial_rank
+from rfcalc.shape import Shape
+from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size, prod, same
+from rfcalc.sliding import axes, one
+from rfcalc.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.words import Word
+
+TOKENS = Formula("weights", "t * c", "t learned vectors of c features")
+POSITIONS = Formula("weights", "prod(x)", "one learned number for each value")
+PARAMETER = Formula("weights", "prod(y)", "every value is learned")
+
+
+def _axis(x: Shape, axis: int) -> int:
+    if not hasattr(axis, "__index__") or not -len(x.dims) <= axis < len(x.dims):
+        raise ShapeError(f"there is no axis {axis} in {x}", why=f"its axes are 0 … {len(x.dims) - 1}")
+    return axis % len(x.dims)
+
+
+def _merged(dims: tuple[Size, ...], into: int) -> list[tuple[int | None, Index]]:
+    """What a unit of axis `into`, the row-major merge of several axes, reads of each of them."""
+    found: list[tuple[int | None, Index]] = []
+    for i, n in enumerate(dims):
+        below = prod(dims[i + 1 :])
+        if decide(n == 1):
+            found.append((None, All(1)))
+        elif not (is_number(n) and is_number(below)):
+            found.append((into, Unsized("merged axes need numbers")))
+        elif i == 0:
+            found.append((into, Table(1, [[0]] * below)))
+        else:
+            found.append((into, Table(0, [[u // below] for u in range(n * below)])))
+    return found
+
+
+@layer("flatten")
+class Flatten(Layer):
+    """Merges the axes `start` … `end` of the map, row-major; all of them by default.
+
+    A unit is a position over all channels: where the channels are merged with space, the result is one position that
+    holds everything, so that it depends on the whole map (of a 1×1 map: on its one position).
+
+    >>> from rfcalc import Flatten, Shape
+    >>> Flatten().output(Shape(512, 7, 7)), Flatten(1).output(Shape(768, 14, 14))
+    (Shape(25088), Shape(768, 196))
+    """
+
+    start: int = 0
+    end: int = -1
+
+    memory = VIEW
+    folds = True
+
+    def _range(self, x: Shape) -> tuple[int, int]:
+        first, last = _axis(x, self.start), _axis(x, self.end)
+        if first > last:
+            raise ShapeError(f"cannot flatten axes {first} … {last} of {x}")
+        return first, last
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        first, last = self._range(x)
+        dims = (*x.dims[:first], prod(x.dims[first : last + 1]), *x.dims[last + 1 :])
+        channel = x.channel if x.channel < first else first if x.channel <= last else x.channel - (last - first)
+        return Shape(*dims, channel=channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        first, last = self._range(x)
+        if first == last:
+            return (SAME_UNIT,)
+        merged: list[tuple[int | None, Index]]
+        if first <= x.channel <= last:
+            merged = [(None, All(n)) for n in x.dims[first : last + 1]]
+        else:
+            merged = _merged(x.dims[first : last + 1], first)
+        before: list[tuple[int | None, Index]] = [(i, STEP) for i in range(first)]
+        after: list[tuple[int | None, Index]] = [(i - last + first, STEP) for i in range(last + 1, len(x.dims))]
+        return (((*before, *merged, *after),),)
+
+    def notation(self) -> str:
+        if (self.start, self.end) == (0, -1):
+            return "flatten"
+        return f"flatten axes{self.start}" + ("" if self.end == -1 else f":{self.end}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Flatten:
+        word.used.add("axes")
+        text = word.options.get("axes")
+        if text is None:
+            return cls()
+        start, _, end = text.partition(":")
+        return cls(int(start), int(end) if end else -1)
+
+
+@layer("reshape")
+class Reshape(Layer):
+    """The same values in other extents, row-major; one extent may be −1. `channel` is the new channel axis.
+
+    >>> from rfcalc import Reshape, Shape
+    >>> Reshape((256, 6, -1)).output(Shape(9216))
+    Shape(256, 6, 6)
+    """
+
+    dims: Any
+    channel: int = 0
+
+    memory = VIEW
+    folds = True
+
+    def __post_init__(self) -> None:
+        dims = tuple(self.dims) if isinstance(self.dims, (tuple, list)) else (self.dims,)
+        if not dims or not all(is_size(d) for d in dims):
+            raise LayerError(f"{self.dims!r} are not extents")
+        if sum(1 for d in dims if decide(d == -1)) > 1 or any(decide(d < -1) or decide(d == 0) for d in dims):
+            raise LayerError(f"{dims} are not extents", why="at most one may be -1, the others are at least 1")
+        if not 0 <= self.channel < len(dims):
+            raise LayerError(f"there is no axis {self.channel} for the channels in {dims}")
+        put(self, dims=dims)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        known = prod(d for d in self.dims if not decide(d == -1))
+        dims = tuple(x.values // known if decide(d == -1) else d for d in self.dims)
+        if not holds(prod(dims) == x.values, f"{prod(dims)} = {x.values}"):
+            raise ShapeError(
+                f"{x} has {x.values} values, {'x'.join(map(str, self.dims))} has {prod(dims)}",
+                fix="the number of values must stay the same",
+            )
+        return Shape(*dims, channel=self.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (reshaped(xs[0], y),)
+
+    def notation(self) -> str:
+        return "reshape" + "x".join("_" if decide(d == -1) else str(d) for d in self.dims) + (
+            f" channel{self.channel}" if self.channel else ""
+        )
+
+    @classmethod
+    def from_word(cls, word: Word) -> Reshape:
+        return cls(word.need_size(), word.number("channel", 0))
+
+
+def reshaped(x: Shape, y: Shape) -> Alternatives:
+    """The relation of a row-major reshape: axes that stay, axes that are merged; a split axis has no single source."""
+    found: list[tuple[int | None, Index]] = []
+    i = j = 0
+    while i < len(x.dims):
+        i0, j0 = i, j
+        a, b = x.dims[i], y.dims[j] if j < len(y.dims) else 1
+        i, j = i + 1, j + 1
+        while not same(a, b) and (i < len(x.dims) or j < len(y.dims)):
+            grow_input = i < len(x.dims) and (decide(a < b) or j >= len(y.dims))
+            if grow_input:
+                a, i = a * x.dims[i], i + 1
+            elif j < len(y.dims):
+                b, j = b * y.dims[j], j + 1
+            else:
+                a, i = a * x.dims[i], i + 1
+        inside, outside = x.dims[i0:i], [k for k in range(j0, min(j, len(y.dims))) if not decide(y.dims[k] == 1)]
+        wide = [k for k in range(i0, i) if not decide(x.dims[k] == 1)]
+        if len(outside) == 1 and outside[0] == y.channel and not (len(wide) == 1 and wide[0] == x.channel):
+            found += [(None, All(n)) for n in inside]
+        elif len(outside) == 1 and len(wide) == 1:
+            found += [(outside[0] if k in wide else None, STEP if k in wide else All(1)) for k in range(i0, i)]
+        elif len(outside) == 1:
+            found += _merged(inside, outside[0])
+        elif not outside:
+            found += [(None, All(n)) for n in inside]
+        else:
+            found += [(None, Scattered(outside)) for _ in inside]
+    return (tuple(found),)
+
+
+@layer("permute")
+class Permute(Layer):
+    """The axes in another order: axis i of the result is axis order[i] of the input; the channel axis moves along."""
+
+    order: tuple[int, ...]
+
+    memory = VIEW
+    folds = True
+
+    def __post_init__(self) -> None:
+        order = tuple(self.order)
+        if sorted(order) != list(range(len(order))):
+            raise LayerError(f"{order} is not an order of axes", why=f"each of 0 … {len(order) - 1} must stand once")
+        put(self, order=order)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        if len(self.order) != len(x.dims):
+            raise ShapeError(f"the order has {len(self.order)} axes, the map {x} has {len(x.dims)}")
+        return Shape(*(x.dims[i] for i in self.order), channel=self.order.index(x.channel))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((tuple((self.order.index(i), STEP) for i in range(len(self.order))),),)
+
+    def notation(self) -> str:
+        return "permute" + "x".join(map(str, self.order))
+
+    @classmethod
+    def from_word(cls, word: Word) -> Permute:
+        return cls(word.need_size())
+
+
+@layer("class_token")
+class ClassToken(Layer):
+    """Puts `count` learned vectors before the tokens (axis 0 of a tokens × features map)."""
+
+    count: Size = 1
+
+    def __post_init__(self) -> None:
+        axes("count", self.count)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        if len(x.dims) != 2 or x.channel != 1:
+            raise ShapeError(f"class tokens need a tokens × features map, and get {x}", fix="Flatten(1) >> Permute((1, 0))")
+        return Shape(x.dims[0] + self.count, x.dims[1], channel=1)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        t, n = self.count, xs[0].dims[0]
+        if not (is_number(t) and is_number(n)):
+            return ((((0, Unsized("the place of the tokens depends on the sizes")), (1, STEP)),),)
+        return ((((0, Listed([[]] * t + [[u] for u in range(n)])), (1, STEP)),),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(weights=TOKENS(t=self.count, c=y.dims[1]))
+
+    def notation(self) -> str:
+        return "classtoken" + ("" if self.count == 1 else str(self.count))
+
+    @classmethod
+    def from_word(cls, word: Word) -> ClassToken:
+        return cls(word.size[0] if word.size else 1)
+
+
+@layer("position_table")
+class PositionTable(Layer):
+    """Adds a learned number to every value (a table of position embeddings)."""
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(weights=POSITIONS(x=y.dims))
+
+    def notation(self) -> str:
+        return "positions"
+
+    @classmethod
+    def from_word(cls, word: Word) -> PositionTable:
+        return cls()
+
+
+@layer("parameter")
+class Parameter(Layer):
+    """A learned map that depends on no input."""
+
+    dims: Any
+
+    arity: ClassVar[tuple[int, int | None]] = (0, 0)
+    memory = VIEW
+
+    def __post_init__(self) -> None:
+        put(self, dims=Shape.of(self.dims).dims)
+
+    def output(self, *xs: Shape) -> Shape:
+        return Shape(*self.dims)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(weights=PARAMETER(y=y.dims))
+
+    def notation(self) -> str:
+        return "parameter" + "x".join(map(str, self.dims))
+
+    @classmethod
+    def from_word(cls, word: Word) -> Parameter:
+        return cls(word.need_size())
+
+
+@layer("slice")
+class Slice(Layer):
+    """Positions start, start + step, … before `stop` of one axis (Python's meaning; step ≥ 1)."""
+
+    axis: int
+    start: int | None = None
+    stop: int | None = None
+    step: int = 1
+
+    memory = VIEW
+
+    def __post_init__(self) -> None:
+        axes("step", self.step)
+
+    def _bounds(self, x: Shape) -> tuple[int, Size, Size]:
+        axis = _axis(x, self.axis)
+        n = x.dims[axis]
+        start, stop = 0 if self.start is None else self.start, n if self.stop is None else self.stop
+        start = n + start if decide(start < 0) else start
+        stop = n + stop if decide(stop < 0) else stop
+        stop = n if decide(stop > n) else stop
+        start = 0 if decide(start < 0) else start
+        if not holds(start < stop, f"{start} < {stop}"):
+            raise ShapeError(f"the slice {self.start}:{self.stop}:{self.step} of axis {axis} of {x} is empty")
+        return axis, start, ceildiv(stop - start, self.step)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        axis, _, length = self._bounds(x)
+        return Shape(*x.dims[:axis], length, *x.dims[axis + 1 :], channel=x.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        axis, start, _ = self._bounds(x)
+        if axis == x.channel:
+            return (SAME_UNIT,)
+        return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+
+    def notation(self) -> str:
+        parts = [("" if v is None else str(v)) for v in (self.start, self.stop)]
+        return f"slice axis{self.axis} at{':'.join(parts)}" + (f" step{self.step}" if self.step != 1 else "")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Slice:
+        word.used.add("at")
+        start, _, stop = word.options.get("at", ":").partition(":")
+        step = word.number("step", 1)
+        return cls(word.number("axis", 0), int(start) if start else None, int(stop) if stop else None, step)
+
+
+@layer("split")
+class Split(Layer):
+    """One part of an axis that is split: part number `part` of `parts` equal ones, or of the sizes listed."""
+
+    parts: Any
+    part: int = 0
+    axis: int | None = None
+
+    memory = VIEW
+
+    def __post_init__(self) -> None:
+        parts = tuple(self.parts) if isinstance(self.parts, (tuple, list)) else self.parts
+        axes("parts", parts)
+        put(self, parts=parts)
+        count = len(parts) if isinstance(parts, tuple) else parts
+        if not hasattr(self.part, "__index__") or decide(self.part < 0) or decide(self.part >= count):
+            raise LayerError(f"there is no part {self.part}", why=f"the parts are 0 … {count - 1}")
+
+    def _place(self, x: Shape) -> tuple[int, Size, Size]:
+        axis = x.channel if self.axis is None else _axis(x, self.axis)
+        n = x.dims[axis]
+        if isinstance(self.parts, tuple):
+            if not holds(sum(self.parts) == n, f"{sum(self.parts)} = {n}"):
+                raise ShapeError(f"the parts {self.parts} sum to {sum(self.parts)}, axis {axis} of {x} has {n}")
+            return axis, sum(self.parts[: self.part]), self.parts[self.part]
+        if not holds(n % self.parts == 0, f"{n} divisible by {self.parts}"):
+            raise ShapeError(f"axis {axis} of {x} cannot be split into {self.parts} equal parts")
+        return axis, n // self.parts * self.part, n // self.parts
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        axis, _, length = self._place(x)
+        return Shape(*x.dims[:axis], length, *x.dims[axis + 1 :], channel=x.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        axis, start, _ = self._place(x)
+        if axis == x.channel:
+            return (SAME_UNIT,)
+        return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+
+    def notation(self) -> str:
+        parts = "x".join(map(str, self.parts)) + "x" if isinstance(self.parts, tuple) else str(self.parts)
+        return f"split{parts} part{self.part}" + ("" if self.axis is None else f" axis{self.axis}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Split:
+        size = word.need_size()
+        axis = word.number("axis", -99)
+        parts = size if len(size) > 1 else size[0]
+        return cls(parts, word.number("part", 0), None if axis == -99 else axis)
+
+
+@layer("channel_shuffle")
+class ChannelShuffle(Layer):
+    """Interleaves the channels of `groups` groups (ShuffleNet)."""
+
+    groups: Size
+
+    def __post_init__(self) -> None:
+        axes("groups", self.groups)
+
+    def output(self, *xs: Shape) -> Shape:
+        c = xs[0].channels
+        if not holds(c % self.groups == 0, f"{c} divisible by {self.groups}"):
+            raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
+        return xs[0]
+
+    def notation(self) -> str:
+        return f"shuffle{self.groups}"
+
+    @classmethod
+    def from_word(cls, word: Word) -> ChannelShuffle:
+        return cls(word.need_size()[0])
+
+
+@layer("roll")
+class Roll(Layer):
+    """Rolls the spatial axes: position u of the result is position u − shift, around the end."""
+
+    shift: Any
+
+    def __post_init__(self) -> None:
+        shift = tuple(self.shift) if isinstance(self.shift, (tuple, list)) else (self.shift,)
+        if not shift or not all(is_size(s) for s in shift):
+            raise LayerError(f"shift {self.shift!r} is not a whole number")
+        put(self, shift=shift)
+
+    def output(self, *xs: Shape) -> Shape:
+        rank = xs[0].rank
+        if rank == 0 or len(self.shift) not in (1, rank):
+            raise ShapeError(f"the shift has {len(self.shift)} axes, the map {xs[0]} {rank} spatial")
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        found: list[tuple[int | None, Index]] = [(i, STEP) for i in range(len(x.dims))]
+        for k, i in enumerate(x.axes):
+            n, shift = x.dims[i], one(self.shift, k)
+            if not (is_number(n) and is_number(shift)):
+                found[i] = (i, Unsized("where a rolled map wraps depends on its size"))
+            elif shift % n:
+                found[i] = (i, Listed([[(u - shift) % n] for u in range(n)]))
+        return ((tuple(found),),)
+
+    def notation(self) -> str:
+        return "roll by" + "x".join(map(str, self.shift))
+
+    @classmethod
+    def from_word(cls, word: Word) -> Roll:
+        return cls(word.numbers("by", (0,)))
+
+
+@layer("window_partition")
+class WindowPartition(Layer):
+    """Cuts a C×H×W map into windows: C × windows × positions in a window, row-major; sizes must divide.
+
+    Both new axes decide together where a unit comes from.
+    """
+
+    window: Any
+
+    def __post_init__(self) -> None:
+        put(self, window=axes("window", self.window))
+
+    def windows(self, x: Shape) -> tuple[tuple[Size, Size], ...]:
+        """(window, number of windows) on each axis."""
+        rank = spatial_rank(x, self)
+        if len(self.window) not in (1, rank):
+            raise ShapeError(f"the window has {len(self.window)} axes, the map {rank}")
+        found = []
+        for i, n in enumerate(x.dims[1:]):
+            w = one(self.window, i)
+            if not holds(n % w == 0, f"{n} divisible by {w}"):
+                raise ShapeError(f"axis {i + 1} of {x} cannot be cut into windows of {w}", fix="pad the map first")
+            found.append((w, n // w))
+        return tuple(found)
+
+    def output(self, *xs: Shape) -> Shape:
+        found = self.windows(xs[0])
+        return Shape(xs[0].dims[0], prod(m for _, m in found), prod(w for w, _ in found))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        if all(decide(n == 1) for n in x.dims[1:]):
+            return ((((0, STEP), *((None, All(1)) for _ in x.dims[1:])),),)
+        return ((((0, STEP), *((None, Scattered((1, 2))) for _ in x.dims[1:])),),)
+
+    def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...]) -> tuple[int, ...]:
+        """The position that unit (window, place) holds."""
+        found = self.windows(xs[0])
+        window, place = unit
+        position = []
+        for w, m in reversed(found):
+            position.append(window % m * w + place % w)
+            window, place = window // m, place // w
+        return tuple(reversed(position))
+
+    def notation(self) -> str:
+        return "windows" + "x".join(map(str, self.window))
+
+    @classmethod
+    def from_word(cls, word: Word) -> WindowPartition:
+        return cls(word.need_size())
+
+

@@ -1,0 +1,41 @@
+"""An operator of which only the output's shape is known."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rfcalc.layer import Layer, layer, put
+from rfcalc.shape import Shape
+from rfcalc.words import Word
+
+
+@layer("unknown")
+class Unknown(Layer):
+    """Stands for an operator that was not understood: its output shape is known and nothing else.
+
+    Everything that depends on it is marked, and totals become lower bounds.
+
+    Args:
+        dims: the shape of its output.
+        operator: what it was called where it came from.
+    """
+
+    dims: Any
+    operator: str = "unknown"
+
+    arity: ClassVar[tuple[int, int | None]] = (0, None)
+    opaque: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        put(self, dims=Shape.of(self.dims).dims)
+
+    def output(self, *xs: Shape) -> Shape:
+        return Shape(*self.dims)
+
+    def notation(self) -> str:
+        return f"unknown{'x'.join(map(str, self.dims))}" + ("" if self.operator == "unknown" else f" op:{self.operator}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Unknown:
+        word.used.add("op:")
+        return cls(word.need_size(), word.options.get("op:", "unknown"))

@@ -1,0 +1,176 @@
+"""What a layer kind is: an immutable value that owns all of its rules side by side.
+
+The contract of the seam between kinds and everything else. A kind gives
+
+1. `output(*xs)`: the shape that it makes of its inputs' shapes; raises `ShapeError` with the bare cause.
+2. `reads(xs, y)`: its index relation. For each input, the alternatives (usually one) of what output unit u reads; one
+   alternative is `POINTWISE`, or for every axis of that input which output axis decides and by what `Index`.
+   Receptive fields, clipping, holes and phases all come from this one statement.
+3. `cost(xs, y)`: parameters and operations, computed with formulas, so that they explain themselves.
+4. `saved(xs, y)`: what autograd keeps of it in training mode.
+5. `notation()`: how the papers write it; `from_words` reads it back.
+
+and the constants `memory`, `weight_layers`, `arity`. Rules use `+ - * //` and the functions of `size` only, so that
+they also walk symbols. The walks never ask for a kind by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+
+from rfcalc.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
+from rfcalc.errors import RfcalcError, ShapeError
+from rfcalc.expr import LAYERS, Expr
+from rfcalc.index import Expression, bind
+from rfcalc.shape import Shape
+from rfcalc.size import decide
+from rfcalc.window import STEP, All, Index
+
+Reads: TypeAlias = "tuple[tuple[int | None, Index], ...]"
+Alternatives: TypeAlias = "tuple[Reads, ...]"
+
+POINTWISE: Reads = ()
+SAME_UNIT: Alternatives = (POINTWISE,)
+
+NEW, VIEW, IN_PLACE = "new", "view", "in_place"
+
+L = TypeVar("L", bound="Layer")
+
+
+class Layer(Expr):
+    """Base of all kinds; a kind overrides what differs from an element-wise layer without parameters."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    memory: ClassVar[str] = NEW  # NEW: an output of its own; VIEW: none; IN_PLACE: written over its input
+    weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
+    folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
+    opaque: ClassVar[bool] = False  # an operator that was not understood
+
+    @property
+    def assumes(self) -> str:
+        """What is taken for granted about it; told with every answer."""
+        return ""
+
+    @property
+    def stem(self) -> str:
+        """What its nodes are called, with a number, unless they are named."""
+        return self.kind
+
+    def output(self, *xs: Shape) -> Shape:
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (SAME_UNIT,) * len(xs)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return NOTHING
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_NOTHING
+
+    def notation(self) -> str:
+        return self.kind
+
+    def bind(self: L, values: dict[str, int]) -> L:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
+        bound = {n: bind(v, values) for n, v in given.items()}
+        return self if bound == given else type(self)(**bound)
+
+    def __repr__(self) -> str:
+        told = []
+        positional = True
+        for f in fields(self):  # type: ignore[arg-type]
+            if not f.init:
+                continue
+            value = getattr(self, f.name)
+            if f.metadata.get("word"):
+                positional = False
+            if f.default == value and f.default.__class__ is value.__class__ and not f.metadata.get("always"):
+                positional = False
+                continue
+            shown = _source(value)
+            told.append(shown if positional else f"{f.name}={shown}")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+def _source(value: Any) -> str:
+    """A parameter as it may be typed: one number for a tuple of one, one number for an equal pair."""
+    if isinstance(value, tuple):
+        if len(value) == 1 and isinstance(value[0], tuple):
+            inner = value[0]
+            if len(inner) == 2 and inner[0] == inner[1] and not isinstance(inner[0], tuple):
+                return _source(inner[0])
+            return repr(value)
+        if len(value) == 1 and not isinstance(value[0], str):
+            return _source(value[0])
+    return str(value) if isinstance(value, Expression) else repr(value)
+
+
+def put(layer: Layer, **values: Any) -> None:
+    """Store normalised parameters while a layer is being made; afterwards it does not change."""
+    for name, value in values.items():
+        object.__setattr__(layer, name, value)
+
+
+def _checked(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Name the layer in whatever its own check refuses."""
+
+    def checked(self: Any) -> None:
+        try:
+            check(self)
+        except RfcalcError as error:
+            raise error.at(type(self).__name__) from None
+
+    return checked
+
+
+@dataclass_transform(frozen_default=True)
+def layer(kind: str) -> Callable[[type[L]], type[L]]:
+    """Make a class a layer kind: frozen, slotted, hashable, registered under `kind`.
+
+    The decorator stands outside the dataclass, because ``slots=True`` makes the class twice.
+    """
+
+    def wrap(cls: type[L]) -> type[L]:
+        made = dataclass(frozen=True, slots=True, repr=False)(cls)
+        made.kind = kind
+        check = made.__dict__.get("__post_init__")
+        if check is not None:
+            made.__post_init__ = _checked(check)  # type: ignore[attr-defined]
+        LAYERS.add(kind, made)
+        return made
+
+    return wrap
+
+
+def over_space(x: Shape, indices: tuple[Index, ...]) -> Alternatives:
+    """The relation of a channels-first layer that slides over the spatial axes and reads all channels."""
+    return (((0, All(x.dims[0])), *enumerate(indices, 1)),)
+
+
+def whole(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
+    """The relation of a layer that keeps the axes: a unit reads all of the given ones (default: all), its own of others."""
+    chosen = range(len(x.dims)) if axes is None else axes
+    return (tuple((i, STEP) if i not in chosen or decide(n == 1) else (i, All(n)) for i, n in enumerate(x.dims)),)
+
+
+def spatial_rank(x: Shape, layer: Layer) -> int:
+    """The number of spatial axes of a channels-first map.
+
+    Raises:
+        ShapeError: for a flat vector or another layout.
+    """
+    if x.channel != 0:
+        raise ShapeError(
+            f"{layer.kind} needs channels first, the map {x} has them on axis {x.channel}", fix="add a Permute before"
+        )
+    if len(x.dims) < 2:
+        raise ShapeError(
+            f"{layer.kind} needs a map with spatial axes, and gets the flat vector {x}",
+            fix="put it before the flatten, or Reshape",
+        )
+    return len(x.dims) - 1

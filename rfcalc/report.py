@@ -1,0 +1,644 @@
+"""What the walks return, for people and programs: rows, totals, conventions, assumptions.
+
+Every output format, check, comparison and picture reads the report and nothing else. Rows and receptive fields are made
+when they are asked for. Imports levels 0 to 5 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from rfcalc.cost import OPERATIONS, Cost, total
+from rfcalc.errors import RfcalcError, UnknownName
+from rfcalc.field import Field, Wandering, constant, over
+from rfcalc.layer import IN_PLACE, VIEW
+from rfcalc.network import Network, Node
+from rfcalc.shape import Shape
+from rfcalc.size import Size, decide, is_number, maximum, minimum
+from rfcalc.walk import Kept, Walked, fields, forward, kept, new_values, peak_values, shapes_of_inputs, storages
+from rfcalc.window import Ends, Window, hull
+
+SCHEMA = "rfcalc/report/1"
+
+DTYPES = {
+    "float64": 8,
+    "float32": 4,
+    "tfloat32": 4,
+    "bfloat16": 2,
+    "float16": 2,
+    "float8": 1,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+}
+
+CONVENTIONS = {
+    "macs": "multiply-adds of convolutions, linear layers and attention products; one multiply-add is 2 FLOPs",
+    "params": "weights + biases; running statistics are buffers; a shared weight counts once",
+    "values": "output elements; totals count the input and every output but views and what is written in place "
+    "(activations, dropout)",
+    "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
+    "over all channels",
+    "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
+    "peak_bytes": "largest sum of live maps while running forward; weights not counted",
+    "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
+    "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
+}
+
+
+def fraction(numerator: Size, denominator: int) -> Any:
+    """A whole number where it is one, else a Fraction (or the symbol's own quotient)."""
+    if denominator == 1:
+        return numerator
+    if not is_number(numerator):
+        return numerator / denominator
+    if numerator % denominator == 0:
+        return numerator // denominator
+    from fractions import Fraction
+
+    return Fraction(int(numerator), denominator)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: fractions and symbols as text."""
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, str, float)):
+        return value
+    return int(value) if is_number(value) else str(value)
+
+
+class ReceptiveField:
+    """What the units of one node see of one input.
+
+    Per axis of the input: `size`, `stride` (effective), `padding` (effective, left), `center` (of unit 0, pixel 0
+    being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
+    stride-scaled place). None where an axis has no local path left, or its windows no common stride.
+
+    `status`: ``exact``; ``periodic`` (size is the largest phase); ``shift_variant`` (see `joins`); ``global`` (see
+    `through`; the sizes are the local paths'); ``needs_input_size``; ``none``; ``unknown`` (an operator was not
+    understood).
+    """
+
+    __slots__ = ("_field", "_source", "extents")
+
+    def __init__(self, field: Field | None, source: Shape, extents: tuple[Size, ...]) -> None:
+        self._field = field
+        self._source = source
+        self.extents = extents
+
+    @property
+    def status(self) -> str:
+        field = self._field
+        if field is None:
+            return "none"
+        if field.unknown:
+            return "unknown"
+        if field.unsized:
+            return "needs_input_size"
+        spans = self.spans
+        if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
+            return "shift_variant"
+        if any(s is not None for s in spans):
+            return "global"
+        if any(w is not None and w.period > 1 for w in self.windows):
+            return "periodic"
+        return "exact"
+
+    @property
+    def windows(self) -> tuple[Window | None, ...]:
+        """The local windows, one an axis; None where there is none."""
+        field = self._field
+        rank = self._source.rank
+        if field is None:
+            return (None,) * rank
+        found: list[Window | None] = []
+        for axis in range(rank):
+            window: Window | None = None
+            for term in field.terms:
+                entry = term[axis]
+                if type(entry) is Wandering:
+                    window = None
+                    break
+                if not constant(entry):
+                    window = entry[1] if window is None else window | entry[1]
+            found.append(window)
+        return tuple(found)
+
+    @property
+    def spans(self) -> tuple[Ends, ...]:
+        """The interval that every unit depends on through a global path (padding counted), one an axis, or None."""
+        field = self._field
+        rank = self._source.rank
+        if field is None:
+            return (None,) * rank
+        found: list[Ends] = [None] * rank
+        for term in field.terms:
+            for axis, entry in enumerate(term):
+                if constant(entry):
+                    found[axis] = hull((found[axis], *entry[1].ends))
+        return tuple(found)
+
+    @property
+    def hull(self) -> tuple[Ends, ...]:
+        """All that any unit of the node sees, one interval an axis, cut to the real pixels; None where not known."""
+        field = self._field
+        if field is None or field.unknown or field.unsized:
+            return (None,) * self._source.rank
+        found: list[Ends] = [None] * self._source.rank
+        for term in field.terms:
+            for axis, entry in enumerate(term):
+                found[axis] = hull((found[axis], over(entry, self.extents)))
+        return tuple(
+            None if e is None else (maximum(e[0], 0), minimum(e[1], n - 1))
+            for e, n in zip(found, self._source.spatial, strict=True)
+        )
+
+    @property
+    def size(self) -> tuple[Size | None, ...]:
+        return tuple(None if w is None else w.size for w in self.windows)
+
+    @property
+    def stride(self) -> tuple[Any, ...]:
+        shared = self._shared_carriers()
+        return tuple(
+            None if w is None or axis in shared else fraction(*w.stride) for axis, w in enumerate(self.windows)
+        )
+
+    def _shared_carriers(self) -> set[int]:
+        """Axes that do not have an axis of the node for themselves: a stride would mean nothing."""
+        field = self._field
+        if field is None:
+            return set()
+        found: set[int] = set()
+        for term in field.terms:
+            carriers = [None if type(e) is Wandering else e[0] for e in term]
+            found |= {axis for axis, c in enumerate(carriers) if c is None or carriers.count(c) > 1}
+        return found
+
+    @property
+    def padding(self) -> tuple[Size | None, ...]:
+        return tuple(None if w is None or (e := w.unit(0)) is None else -e[0] for w in self.windows)
+
+    @property
+    def center(self) -> tuple[Any, ...]:
+        return tuple(None if w is None or (e := w.unit(0)) is None else fraction(e[0] + e[1], 2) for w in self.windows)
+
+    @property
+    def phases(self) -> tuple[tuple[Size, ...] | None, ...] | None:
+        """Sizes by phase on each axis, or None where no axis has phases."""
+        if all(w is None or w.period == 1 for w in self.windows):
+            return None
+        return tuple(None if w is None else w.sizes for w in self.windows)
+
+    @property
+    def reach(self) -> tuple[tuple[Size, Size] | None, ...]:
+        """How far unit 0 sees before and after pixel 0."""
+        return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
+
+    @property
+    def through(self) -> tuple[str, ...]:
+        """The nodes that made it global: the first on each path."""
+        return self._field.through if self._field else ()
+
+    @property
+    def joins(self) -> tuple[dict[str, Any], ...]:
+        """Where windows ended: the node, the axis, why, and the paths with their strides."""
+        if self._field is None:
+            return ()
+        return tuple(
+            {
+                "node": j.node,
+                "axis": j.axis,
+                "why": j.why,
+                "paths": [{"node": n, "stride": None if s is None else fraction(*s)} for n, s in j.paths],
+            }
+            for j in self._field.joins
+        )
+
+    @property
+    def needs(self) -> tuple[tuple[str, str], ...]:
+        """Nodes that need the input's size, and why."""
+        return self._field.unsized if self._field else ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Operators on the way that were not understood."""
+        return self._field.unknown if self._field else ()
+
+    def sees_whole_input(self) -> bool:
+        """Whether a global path reaches every pixel."""
+        pairs = zip(self.spans, self._source.spatial, strict=True)
+        return all(s is not None and decide(s[0] <= 0) is True and decide(s[1] >= n - 1) is True for s, n in pairs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The receptive field as JSON has it."""
+        joins = [
+            {**j, "paths": [{"node": p["node"], "stride": plain(p["stride"])} for p in j["paths"]]} for j in self.joins
+        ]
+        return {
+            "status": self.status,
+            "size": plain(self.size),
+            "stride": plain(self.stride),
+            "padding": plain(self.padding),
+            "center": plain(self.center),
+            "phases": plain(self.phases),
+            "reach": plain(self.reach),
+            "through": list(self.through),
+            "hull": plain(self.hull),
+            "joins": joins,
+        }
+
+    def __repr__(self) -> str:
+        return f"ReceptiveField({self.status}, size={self.size}, stride={self.stride}, padding={self.padding})"
+
+
+class Row:
+    """One node of the report: every figure of it, for the report's batch and dtype.
+
+    Attributes are those of the JSON layer: `name`, `kind`, `notation`, `stage`, `inputs`, `output_shape`, `values`,
+    `bytes`, `weights`, `biases`, `buffers`, `params`, `macs`, `ops`, `shared_with`, `in_place`, `receptive_field`.
+    """
+
+    __slots__ = ("position", "report")
+
+    def __init__(self, report: Report, position: int) -> None:
+        self.report = report
+        self.position = position
+
+    @property
+    def node(self) -> Node:
+        return self.report.network.nodes[self.position - self.report.network.arity]
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters, and operations for one item of the batch."""
+        return self.report.walked.costs[self.position]
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def kind(self) -> str:
+        return self.node.layer.kind
+
+    @property
+    def notation(self) -> str:
+        return self.node.layer.notation()
+
+    @property
+    def stage(self) -> str:
+        return self.node.stage
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.node.inputs
+
+    @property
+    def shape(self) -> Shape:
+        return self.report.walked.shapes[self.position]
+
+    @property
+    def output_shape(self) -> tuple[Size, ...]:
+        return self.shape.dims
+
+    @property
+    def values(self) -> Size:
+        return self.shape.values * self.report.batch
+
+    @property
+    def bytes(self) -> Size:
+        return self.values * self.report.itemsize
+
+    @property
+    def new_values(self) -> Size:
+        """What this node adds to the total of values: 0 for views and in-place results."""
+        return self.report.new_values[self.position] * self.report.batch
+
+    @property
+    def saved_bytes(self) -> Size:
+        """What this position adds to what autograd keeps."""
+        return self.report.kept[self.position].total(self.report.itemsize, self.report.batch)
+
+    @property
+    def weights(self) -> Size:
+        return self.cost.weights
+
+    @property
+    def biases(self) -> Size:
+        return self.cost.biases
+
+    @property
+    def buffers(self) -> Size:
+        return self.cost.buffers
+
+    @property
+    def params(self) -> Size:
+        return self.cost.params
+
+    @property
+    def macs(self) -> Size:
+        return self.cost.macs * self.report.batch
+
+    @property
+    def flops(self) -> Size:
+        return 2 * self.macs
+
+    @property
+    def ops(self) -> dict[str, Size]:
+        return {name: getattr(self.cost, name) * self.report.batch for name in OPERATIONS}
+
+    @property
+    def shared_with(self) -> str | None:
+        """The node that holds this node's weights, if it is another one."""
+        return self.report.owners.get(self.position)
+
+    @property
+    def in_place(self) -> bool:
+        return self.node.layer.memory == IN_PLACE
+
+    @property
+    def view(self) -> bool:
+        return self.node.layer.memory == VIEW
+
+    @property
+    def receptive_field(self) -> Any:
+        """A `ReceptiveField`; with several inputs a dict of them by input name."""
+        return self.report.receptive_field(self.position)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as JSON has it."""
+        rf = self.receptive_field
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "notation": self.notation,
+            "stage": self.stage,
+            "inputs": list(self.inputs),
+            "output_shape": plain(self.output_shape),
+            "values": plain(self.values),
+            "bytes": plain(self.bytes),
+            "weights": plain(self.weights),
+            "biases": plain(self.biases),
+            "buffers": plain(self.buffers),
+            "params": plain(self.params),
+            "macs": plain(self.macs),
+            "ops": {k: plain(v) for k, v in self.ops.items()},
+            "shared_with": self.shared_with,
+            "in_place": self.in_place,
+            "receptive_field": {n: r.to_dict() for n, r in rf.items()} if isinstance(rf, dict) else rf.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        return f"Row({self.name}, {self.notation}, {self.shape})"
+
+
+class Totals:
+    """Sums over the network: `weights, biases, buffers, params, macs, flops, ops, values, bytes, peak_bytes,
+    saved_bytes, weight_layers`. With an operator that was not understood they are lower bounds."""
+
+    __slots__ = ("_cost", "report")
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self._cost = total(report.walked.costs)
+
+    @property
+    def weights(self) -> Size:
+        return self._cost.weights
+
+    @property
+    def biases(self) -> Size:
+        return self._cost.biases
+
+    @property
+    def buffers(self) -> Size:
+        return self._cost.buffers
+
+    @property
+    def params(self) -> Size:
+        return self._cost.params
+
+    @property
+    def macs(self) -> Size:
+        return self._cost.macs * self.report.batch
+
+    @property
+    def flops(self) -> Size:
+        return 2 * self.macs
+
+    @property
+    def ops(self) -> dict[str, Size]:
+        return {name: getattr(self._cost, name) * self.report.batch for name in OPERATIONS}
+
+    @property
+    def values(self) -> Size:
+        return sum(self.report.new_values) * self.report.batch
+
+    @property
+    def bytes(self) -> Size:
+        return self.values * self.report.itemsize
+
+    @property
+    def peak_bytes(self) -> Size:
+        return self.report.peak[0] * self.report.batch * self.report.itemsize
+
+    @property
+    def saved_bytes(self) -> Size:
+        itemsize, batch = self.report.itemsize, self.report.batch
+        return sum(k.total(itemsize, batch) for k in self.report.kept)
+
+    @property
+    def weight_layers(self) -> int:
+        owners = self.report.owners
+        arity = self.report.network.arity
+        return sum(
+            n.layer.weight_layers for p, n in enumerate(self.report.network.nodes, arity) if p not in owners
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("weights", "biases", "buffers", "params", "macs", "flops", "ops", "values", "bytes")
+        more = ("peak_bytes", "saved_bytes", "weight_layers")
+        found: dict[str, Any] = {}
+        for name in (*names, *more):
+            value = getattr(self, name)
+            found[name] = {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else plain(value)
+        return found
+
+
+class Report:
+    """The result of analysing one network for given inputs, batch and dtype.
+
+    Rows iterate in order, and are found by node name (or stage, meaning its last node).
+
+    >>> import rfcalc
+    >>> report = rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32")
+    >>> [row.name for row in report], report["maxpool1"].output_shape
+    (['conv1', 'maxpool1'], (64, 16, 16))
+    >>> report.totals.params
+    1792
+
+    Args:
+        network: what to analyse.
+        inputs: shapes of its inputs (one shape, or by name); the network's defaults if left out.
+        batch: items in a batch; multiplies values, bytes and operations, not parameters.
+        dtype: of values and weights.
+        target: how the user named the network.
+        assumptions: what had to be assumed to read it.
+
+    Raises:
+        RfcalcError: an unknown dtype or a batch below 1; `ShapeError` where sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Any = None,
+        *,
+        batch: Size = 1,
+        dtype: str = "float32",
+        target: str = "",
+        assumptions: Sequence[str] = (),
+    ) -> None:
+        if dtype not in DTYPES:
+            raise UnknownName("dtype", dtype, list(DTYPES))
+        if decide(batch < 1):
+            raise RfcalcError(f"a batch of {batch} is empty", fix="give a batch of at least 1")
+        self.network = network
+        self.batch = batch
+        self.dtype = dtype
+        self.itemsize = DTYPES[dtype]
+        self.target = target or network.name or "network"
+        self._assumed = tuple(assumptions)
+        self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The input shapes by name."""
+        return dict(zip(self.network.inputs, self.walked.shapes, strict=False))
+
+    @cached_property
+    def new_values(self) -> tuple[Size, ...]:
+        return new_values(self.walked)
+
+    @cached_property
+    def storages(self) -> tuple[int, ...]:
+        return storages(self.walked)
+
+    @cached_property
+    def kept(self) -> tuple[Kept, ...]:
+        return kept(self.walked)
+
+    @cached_property
+    def peak(self) -> tuple[Size, int]:
+        return peak_values(self.walked)
+
+    @cached_property
+    def fields(self) -> tuple[tuple[Field | None, ...], ...]:
+        """For each input, what every position sees of it."""
+        return tuple(fields(self.walked, i) for i in range(self.network.arity))
+
+    @cached_property
+    def owners(self) -> dict[int, str]:
+        """Positions that use the weights of an earlier node, and that node's name."""
+        first: dict[str, str] = {}
+        found: dict[int, str] = {}
+        for position, node in enumerate(self.network.nodes, self.network.arity):
+            if node.group:
+                owner = first.setdefault(node.group, node.name)
+                if owner != node.name:
+                    found[position] = owner
+        return found
+
+    @cached_property
+    def totals(self) -> Totals:
+        return Totals(self)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operator was understood; otherwise totals are lower bounds."""
+        return not any(node.layer.opaque for node in self.network.nodes)
+
+    @property
+    def conventions(self) -> dict[str, Any]:
+        return {"batch": plain(self.batch), "dtype": self.dtype, **CONVENTIONS}
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What was taken for granted, in sentences."""
+        said = dict.fromkeys(self._assumed)
+        for node in self.network.nodes:
+            if node.layer.assumes:
+                said[node.layer.assumes] = None
+        return tuple(said)
+
+    def receptive_field(self, position: int) -> Any:
+        """The receptive field of a position; with several inputs a dict by input name."""
+        extents = self.walked.shapes[position].dims
+        found = {
+            name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], extents)
+            for i, name in enumerate(self.network.inputs)
+        }
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    def __iter__(self) -> Iterator[Row]:
+        arity = self.network.arity
+        return (Row(self, p) for p in range(arity, arity + len(self.network.nodes)))
+
+    def __len__(self) -> int:
+        return len(self.network.nodes)
+
+    def __getitem__(self, name: str) -> Row:
+        position = self.network.position(name)
+        if position < self.network.arity:
+            raise UnknownName("node", name, [n.name for n in self.network.nodes])
+        return Row(self, position)
+
+    @property
+    def rows(self) -> list[Row]:
+        return list(self)
+
+    @property
+    def outputs(self) -> tuple[Row, ...]:
+        """The rows of the network's outputs."""
+        return tuple(self[name] for name in self.network.outputs)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows as plain dicts."""
+        return [row.to_dict() for row in self]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON has it (schema rfcalc/report/1)."""
+        return {
+            "schema": SCHEMA,
+            "network": {
+                "name": self.network.name,
+                "target": self.target,
+                "title": self.network.title,
+                "citation": self.network.citation,
+                "outputs": list(self.network.outputs),
+            },
+            "inputs": {name: plain(shape.dims) for name, shape in self.inputs.items()},
+            "conventions": self.conventions,
+            "assumptions": list(self.assumptions),
+            "complete": self.complete,
+            "layers": self.to_dicts(),
+            "totals": self.totals.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        from importlib import import_module
+
+        return str(import_module("rfcalc.output").text(self))
+
+    def _repr_html_(self) -> str:
+        from importlib import import_module
+
+        return str(import_module("rfcalc.output").notebook(self))
+
+    def __repr__(self) -> str:
+        return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"

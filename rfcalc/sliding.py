@@ -1,0 +1,236 @@
+"""A sliding window over N axes as one geometry value: its output length and its pull-back, stated once.
+
+Convolution, pooling and their kin hold a `Sliding`; none of them repeats its arithmetic. Imports levels 0 and 1 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rfcalc.errors import LayerError, ShapeError
+from rfcalc.formula import Formula
+from rfcalc.size import Size, decide, holds, is_number, is_size
+from rfcalc.window import Slide, Unsized
+
+Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
+
+ROUNDINGS = ("floor", "ceil", "ceil-onnx")
+BORDERS = ("zeros", "reflect", "replicate", "circular")
+
+OUT = Formula(
+    "output_size",
+    "(n + a + b - d * (k - 1) - 1) // s + 1",
+    "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, with dilation d and padding a, b per side",
+)
+OUT_CEIL = Formula(
+    "output_size",
+    "ceildiv(n + a + b - d * (k - 1) - 1, s) + 1",
+    "as above, rounded up (ceil mode)",
+)
+OUT_SAME = Formula("output_size", "ceildiv(n, s)", "TensorFlow's SAME: Out = ⌈In / s⌉")
+PAD_SAME = Formula(
+    "padding",
+    "max((ceildiv(n, s) - 1) * s + d * (k - 1) + 1 - n, 0)",
+    "TensorFlow's SAME: total padding, the smaller half on the left",
+)
+
+
+def axes(name: str, value: Any, least: int = 1) -> tuple[Size, ...]:
+    """One size for every axis, as a tuple; a single number stays a tuple of one, that fits any rank.
+
+    Raises:
+        LayerError: for anything that is not a size ≥ `least`.
+    """
+    values: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not values:
+        raise LayerError(f"{name} is empty", fix="give one number, or one for each axis")
+    for v in values:
+        if not is_size(v):
+            raise LayerError(f"{name} {v!r} is not a whole number")
+        if not holds(v >= least, f"{name} ≥ {least}"):
+            raise LayerError(f"{name} {v} is too small", why=f"it must be at least {least}")
+    return values
+
+
+def pads(value: Any, least: int | None = 0) -> Padding:
+    """Padding as pairs (before, after) per axis, or a named mode (`same`, `SAME`; `valid` is zero).
+
+    Raises:
+        LayerError: for an unknown mode, or anything that is not a size (≥ `least`, unless that is None).
+
+    >>> pads(1), pads((0, 2)), pads(((0, 1), (2, 3)))
+    (((1, 1),), ((0, 0), (2, 2)), ((0, 1), (2, 3)))
+    """
+    if isinstance(value, str):
+        if value in ("same", "SAME"):
+            return value
+        if value in ("valid", "VALID"):
+            return ((0, 0),)
+        raise LayerError(
+            f"padding {value!r} is not a mode", fix='use numbers, "valid", "same" (PyTorch) or "SAME" (TensorFlow)'
+        )
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    pairs = tuple(tuple(v) if isinstance(v, (tuple, list)) else (v, v) for v in values)
+    if not pairs:
+        raise LayerError("padding is empty", fix="give one number, or a pair for each axis")
+    for pair in pairs:
+        if len(pair) != 2:
+            raise LayerError(f"padding {pair!r} is not a pair (before, after)")
+        for p in pair:
+            if not is_size(p):
+                raise LayerError(f"padding {p!r} is not a whole number")
+            if least is not None and not holds(p >= least, f"padding ≥ {least}"):
+                raise LayerError(f"padding {p} is negative", fix="a layer of its own crops: Pad(-1)")
+    return pairs  # type: ignore[return-value]
+
+
+def one(values: tuple[Any, ...], i: int) -> Any:
+    """The value for axis i; a tuple of one serves every axis."""
+    return values[i] if len(values) > 1 else values[0]
+
+
+def choice(name: str, value: str, allowed: Iterable[str]) -> str:
+    """Refuse a word that is not among the allowed ones."""
+    options = tuple(allowed)
+    if value not in options:
+        raise LayerError(f"{name} {value!r} does not exist", fix=f"use one of: {', '.join(options)}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """Kernel, stride, padding, dilation, rounding and border of a sliding window, one entry an axis (or one for all).
+
+    Rounding: ``floor``; ``ceil`` as in PyTorch (a last window that would start in the right padding is dropped);
+    ``ceil-onnx`` (it is kept, as ONNX did before opset 19's correction).
+    """
+
+    kernel: tuple[Size, ...]
+    stride: tuple[Size, ...] = (1,)
+    padding: Padding = ((0, 0),)
+    dilation: tuple[Size, ...] = (1,)
+    rounding: str = "floor"
+    border: str = "zeros"
+
+    def check(self) -> None:
+        """Refuse a geometry that no layer can have."""
+        choice("rounding", self.rounding, ROUNDINGS)
+        choice("border", self.border, BORDERS)
+        ranks = {len(v) for v in (self.kernel, self.stride, self.dilation, self.padding) if len(v) > 1}
+        if isinstance(self.padding, str):
+            ranks = {len(v) for v in (self.kernel, self.stride, self.dilation) if len(v) > 1}
+        if len(ranks) > 1:
+            raise LayerError(
+                "kernel, stride, padding and dilation have different numbers of axes",
+                why=f"kernel {self.kernel}, stride {self.stride}, padding {self.padding}, dilation {self.dilation}",
+            )
+        if self.padding == "same" and any(decide(s == 1) is False for s in self.stride):
+            raise LayerError(
+                'padding "same" needs stride 1, as in PyTorch',
+                why=f"stride is {'x'.join(map(str, self.stride))}",
+                fix='give the padding in numbers, or "SAME" for TensorFlow\'s rule',
+            )
+
+    def kernel_axes(self, rank: int) -> tuple[Size, ...]:
+        """The kernel with one entry for each of `rank` axes.
+
+        Raises:
+            ShapeError: the geometry is written for another number of axes.
+        """
+        for name, value in (("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
+            if len(value) > 1 and len(value) != rank:
+                raise ShapeError(
+                    f"the {name} has {len(value)} axes, the map has {rank} spatial",
+                    fix=f"give one number, or {rank}" if rank else "a flat vector has no spatial axes",
+                )
+        if not isinstance(self.padding, str) and len(self.padding) > 1 and len(self.padding) != rank:
+            raise ShapeError(
+                f"the padding has {len(self.padding)} axes, the map has {rank} spatial", fix=f"give one, or {rank}"
+            )
+        return self.kernel if len(self.kernel) == rank else self.kernel * rank
+
+    def around(self, n: Size, i: int) -> tuple[Size, Size]:
+        """Padding (before, after) on axis i for an input of n positions."""
+        padding = self.padding
+        if not isinstance(padding, str):
+            return padding[i] if len(padding) > 1 else padding[0]
+        k, s, d = one(self.kernel, i), one(self.stride, i), one(self.dilation, i)
+        total = d * (k - 1) if padding == "same" else PAD_SAME(n=n, s=s, d=d, k=k)
+        return total // 2, total - total // 2
+
+    def length(self, n: Size, i: int) -> Size:
+        """Output length on axis i.
+
+        Raises:
+            ShapeError: the window does not fit into the padded map.
+
+        >>> Sliding((11,), (4,)).length(227, 0), Sliding((11,), (4,)).length(224, 0)
+        (55, 54)
+        """
+        k, s, d = one(self.kernel, i), one(self.stride, i), one(self.dilation, i)
+        if self.padding == "SAME":
+            return OUT_SAME(n=n, s=s)
+        a, b = self.around(n, i)
+        if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
+            wide = f"{d} * ({k} - 1) + 1 = {d * (k - 1) + 1}" if decide(d == 1) is False else f"{k}"
+            raise ShapeError(
+                "the kernel is larger than the padded map",
+                why=f"kernel {wide}, map {n} + {a} + {b} = {n + a + b}\n"
+                f"{OUT.expression} = {OUT.filled(n=n, a=a, b=b, d=d, k=k, s=s)} < 1",
+                fix=f"use an input of at least {d * (k - 1) + 1 - a - b} here, a smaller kernel, or more padding",
+            )
+        if self.border != "zeros":
+            borders(self.border, n, a, b)
+        if self.rounding == "floor":
+            return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
+        length = OUT_CEIL(n=n, a=a, b=b, d=d, k=k, s=s)
+        if self.rounding == "ceil" and decide((length - 1) * s >= n + a):
+            length = length - 1  # PyTorch: every window starts inside the map or its left padding
+        return length
+
+    def slide(self, n: Size, i: int) -> Slide | Unsized:
+        """What unit u of axis i reads of an input of n positions."""
+        if self.padding == "SAME" and not is_number(n):
+            if decide(one(self.stride, i) == 1) is not True:
+                return Unsized("TensorFlow's SAME pads by the input size")
+            total = one(self.dilation, i) * (one(self.kernel, i) - 1)
+            a = total // 2
+        else:
+            a = self.around(n, i)[0]
+        return Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i), self.border)
+
+    def lengths(self, spatial: tuple[Size, ...]) -> tuple[Size, ...]:
+        """Output lengths on all axes."""
+        self.kernel_axes(len(spatial))
+        if len(self.kernel) == 1 and len(self.stride) == 1 and len(self.padding) == 1 and len(self.dilation) == 1:
+            first = spatial[0]
+            if all(n is first for n in spatial):
+                return (self.length(first, 0),) * len(spatial)
+        return tuple(self.length(n, i) for i, n in enumerate(spatial))
+
+    def slides(self, spatial: tuple[Size, ...]) -> tuple[Slide | Unsized, ...]:
+        """What a unit reads, on all axes."""
+        if len(self.kernel) == 1 and len(self.stride) == 1 and len(self.padding) == 1 and len(self.dilation) == 1:
+            return (self.slide(spatial[0], 0),) * len(spatial)
+        return tuple(self.slide(n, i) for i, n in enumerate(spatial))
+
+    def keeps_size(self) -> Padding:
+        """The padding that keeps the size at stride 1: d(k − 1) in all, the smaller half before."""
+        sizes = max(len(self.kernel), len(self.dilation))
+        totals = [one(self.dilation, i) * (one(self.kernel, i) - 1) for i in range(sizes)]
+        return tuple((t // 2, t - t // 2) for t in totals)
+
+
+def borders(mode: str, n: Size, a: Size, b: Size) -> None:
+    """Refuse padding that its border rule cannot fill.
+
+    Raises:
+        ShapeError: reflection needs less than the map's size, circular padding at most that.
+    """
+    for p in (a, b):
+        if mode == "reflect" and not holds(p < n, f"{p} < {n}"):
+            raise ShapeError(f"cannot reflect {p} positions of a map of {n}", why="reflection needs padding < size")
+        if mode == "circular" and not holds(p <= n, f"{p} ≤ {n}"):
+            raise ShapeError(f"cannot wrap {p} positions of a map of {n}", why="circular padding needs padding ≤ size")

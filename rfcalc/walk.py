@@ -1,0 +1,281 @@
+"""The walks over a network: shapes and costs forward, receptive fields to a source, what a unit reads backward.
+
+No walk knows a layer kind by name, all are iterative, and each is linear in nodes and edges. A rule raises the bare
+cause of an error; the node's context is added here, once. Imports levels 0 to 4 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rfcalc.cost import NOTHING, Cost, Saved
+from rfcalc.errors import NetworkError, RfcalcError, ShapeError
+from rfcalc.field import Field, join, start, through
+from rfcalc.formula import Formula
+from rfcalc.layer import IN_PLACE, SAME_UNIT, VIEW, Alternatives, Layer
+from rfcalc.network import Network, Node
+from rfcalc.shape import Shape
+from rfcalc.size import Size, holds, maximum
+
+BACKWARD = Formula(
+    "receptive_field", "(f - 1) * s + d * (k - 1) + 1", "F(i) = (F(i+1) − 1) × stride + k, with dilation d"
+)
+
+
+class Walked(NamedTuple):
+    """The forward walk's result, by position (inputs first, then nodes)."""
+
+    network: Network
+    shapes: tuple[Shape, ...]
+    costs: tuple[Cost, ...]  # without the weights that another node of the group already holds
+
+    def inputs_of(self, position: int) -> tuple[Shape, ...]:
+        """The shapes that a node reads."""
+        return tuple([self.shapes[s] for s in self.network.sources[position - self.network.arity]])
+
+
+def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
+    """The shapes of the inputs, in order: those given, else the network's defaults.
+
+    Raises:
+        NetworkError: an input without a shape, or a name that is no input.
+    """
+    if given is None:
+        given = {}
+    if not isinstance(given, Mapping):
+        if len(network.inputs) > 1:
+            raise NetworkError(
+                f"the network has {len(network.inputs)} inputs",
+                fix="name them: " + " ".join(f"{n}=3x224x224" for n in network.inputs),
+            )
+        given = {next(iter(network.inputs)): given}
+    for name in given:
+        if name not in network.inputs:
+            raise NetworkError(f"there is no input {name!r}", why=f"the inputs are {', '.join(network.inputs)}")
+    found = []
+    for name, default in network.inputs.items():
+        shape = Shape.of(given[name]) if name in given else default
+        if shape is None:
+            raise NetworkError(f"the input {name!r} has no shape", fix=f"give one: --input {name}=3x224x224")
+        found.append(shape)
+    return tuple(found)
+
+
+def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
+    """Shapes and costs of every node, from the inputs on.
+
+    Costs are for one item of the batch. Weights of a group are counted where it first appears.
+
+    Raises:
+        ShapeError: a layer cannot take what it gets; the message names the node, its inputs and the rule.
+    """
+    shapes = list(inputs)
+    costs = [NOTHING] * len(shapes)
+    groups: dict[str, tuple[Node, Cost]] = {}
+    known: dict[Any, tuple[Shape, Cost, Layer]] = {}
+    for node, sources in zip(network.nodes, network.sources, strict=True):
+        layer = node.layer
+        if len(sources) == 1:
+            x = shapes[sources[0]]
+            xs: tuple[Shape, ...] = (x,)
+            key: Any = (id(layer), x)
+        else:
+            xs = tuple([shapes[s] for s in sources])
+            key = None
+        found = known.get(key) if key is not None else None
+        if found is None:
+            try:
+                y = layer.output(*xs)
+                cost = layer.cost(xs, y)
+            except RfcalcError as error:
+                raise _placed(error, node, xs) from None
+            if key is not None:
+                known[key] = (y, cost, layer)
+        else:
+            y, cost, _ = found
+        if node.group and cost.params != 0:
+            cost = _shared(groups, node, cost)
+        shapes.append(y)
+        costs.append(cost)
+    return Walked(network, tuple(shapes), tuple(costs))
+
+
+def _placed(error: RfcalcError, node: Node, xs: tuple[Shape, ...]) -> RfcalcError:
+    told = ", ".join(f"{n} {x}" for n, x in zip(node.inputs[:6], xs, strict=False))
+    more = f" and {len(xs) - 6} more" if len(xs) > 6 else ""
+    return error.at(f"{node.name} ({node.layer.notation()})", f"it reads {told}{more}")
+
+
+def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cost:
+    """The cost of a node of a weight group: parameters count where the group first appears."""
+    first = groups.setdefault(node.group, (node, cost))
+    if first[0] is node:
+        return cost
+    if not (holds(first[1].weights == cost.weights) and holds(first[1].biases == cost.biases)):
+        raise ShapeError(
+            f"cannot share the weights of {first[0].name}",
+            where=f"{node.name} ({node.layer.notation()})",
+            why=f"{first[1].params} parameters there, {cost.params} here",
+            fix="share layers of the same kind, sizes and input channels only",
+        )
+    return Cost(0, 0, 0, *(getattr(cost, name) for name in Cost.__slots__[3:]))
+
+
+def relation(walked: Walked, position: int) -> tuple[Alternatives, ...]:
+    """The index relation of the node at a position, one for each of its inputs."""
+    network = walked.network
+    layer = network.nodes[position - network.arity].layer
+    return layer.reads(walked.inputs_of(position), walked.shapes[position])
+
+
+def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
+    """What every position sees of the source (an input or an earlier node); None where it depends on nothing of it.
+
+    Maps to the source accumulate forward, in constant time for each edge and axis.
+    """
+    network, shapes = walked.network, walked.shapes
+    arity = network.arity
+    found: list[Field | None] = [None] * len(shapes)
+    found[source] = start(shapes[source].axes)
+    known: dict[Any, tuple[tuple[Alternatives, ...], Layer]] = {}
+    for position in range(max(arity, source + 1), len(shapes)):
+        node = network.nodes[position - arity]
+        sources = network.sources[position - arity]
+        result: Field | None = None
+        if node.layer.opaque:
+            if any(found[s] is not None for s in sources):
+                result = Field((), unknown=(node.name,))
+            found[position] = result
+            continue
+        if len(sources) == 1:
+            field = found[sources[0]]
+            if field is not None:
+                x = shapes[sources[0]]
+                key = (id(node.layer), x)
+                cached = known.get(key)
+                if cached is None:
+                    cached = known[key] = (node.layer.reads((x,), shapes[position]), node.layer)
+                result = through(field, cached[0][0], node.name, x.dims)
+            found[position] = result
+            continue
+        if not any(found[s] is not None for s in sources):
+            continue
+        xs = tuple([shapes[s] for s in sources])
+        own = shapes[position].dims
+        first = ""
+        for edge, (s, alternatives) in enumerate(zip(sources, node.layer.reads(xs, shapes[position]), strict=True)):
+            field = found[s]
+            if field is None:
+                continue
+            part = field if alternatives is SAME_UNIT else through(field, alternatives, node.name, xs[edge].dims)
+            if part is None or part is result:
+                continue
+            name = node.inputs[edge]
+            if result is None:
+                result, first = part, name
+            else:
+                result = join(result, part, node.name, own, (first, name))
+        found[position] = result
+    return tuple(found)
+
+
+def storages(walked: Walked, in_place: bool = True) -> tuple[int, ...]:
+    """For each position the position whose memory it lives in: its own, or its input's for views (and in-place)."""
+    network = walked.network
+    arity = network.arity
+    found = list(range(arity))
+    for position in range(arity, len(walked.shapes)):
+        memory = network.nodes[position - arity].layer.memory
+        sources = network.sources[position - arity]
+        over = bool(sources) and (memory == VIEW or (memory == IN_PLACE and in_place))
+        found.append(found[sources[0]] if over else position)
+    return tuple(found)
+
+
+def new_values(walked: Walked) -> tuple[Size, ...]:
+    """Values that each position adds to memory: its output's, 0 for views and what is written in place."""
+    own = storages(walked)
+    arity = walked.network.arity
+    return tuple(
+        0 if own[p] != p or (p >= arity and walked.network.nodes[p - arity].layer.memory == VIEW) else shape.values
+        for p, shape in enumerate(walked.shapes)
+    )
+
+
+def peak_values(walked: Walked) -> tuple[Size, int]:
+    """The largest sum of live maps while running forward, and the position at which it is reached.
+
+    A map lives from the node that makes it until the last node that reads it has run; outputs live to the end. While a
+    node runs, its inputs and its output live. Inputs count, weights do not; views and in-place results take no new
+    memory.
+    """
+    network, own = walked.network, storages(walked)
+    arity = network.arity
+    sizes = new_values(walked)
+    last = list(range(len(walked.shapes)))
+    for position in range(arity, len(walked.shapes)):
+        last[own[position]] = max(last[own[position]], position)
+        for s in network.sources[position - arity]:
+            last[own[s]] = max(last[own[s]], position)
+    end = len(walked.shapes)
+    for name in network.outputs:
+        last[own[network.position(name)]] = end
+    dies: dict[int, list[int]] = {}
+    for storage, when in enumerate(last):
+        if own[storage] == storage:
+            dies.setdefault(when, []).append(storage)
+    live: Size = sum(sizes[p] for p in range(arity))
+    most, at = live, 0
+    for position in range(arity, end):
+        live = live + sizes[position]
+        larger = maximum(most, live)
+        if larger is not most:
+            most, at = larger, position
+        for storage in dies.get(position, ()):
+            live = live - sizes[storage]
+    return most, at
+
+
+class Kept(NamedTuple):
+    """What autograd keeps for the backward pass in training mode, split by how it grows.
+
+    Bytes for a batch: values·item size·batch + bytes·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
+    batch_values·item size.
+    """
+
+    values: Size = 0
+    bytes: Size = 0
+    masks: Size = 0
+    batch_values: Size = 0
+
+    def total(self, itemsize: int, batch: Size = 1, device: str = "cpu") -> Size:
+        """Bytes in all."""
+        mask = itemsize if device == "cpu" else 1
+        return batch * (self.values * itemsize + self.bytes + self.masks * mask) + self.batch_values * itemsize
+
+
+def kept(walked: Walked) -> tuple[Kept, ...]:
+    """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
+
+    Activations are taken to write into memory of their own here, which gives the same sum as in place wherever in
+    place is possible.
+    """
+    network = walked.network
+    arity = network.arity
+    own = storages(walked, in_place=False)
+    maps: set[int] = set()
+    extra: list[Saved] = [Saved()] * arity
+    for position in range(arity, len(walked.shapes)):
+        sources = network.sources[position - arity]
+        said = network.nodes[position - arity].layer.saved(walked.inputs_of(position), walked.shapes[position])
+        maps.update(own[sources[i]] for i in said.inputs)
+        if said.output:
+            maps.add(own[position])
+        extra.append(said)
+    return tuple(
+        Kept((shape.values if p in maps else 0) + e.extra_values, e.extra_bytes, e.masks, e.batch_values)
+        for p, (shape, e) in enumerate(zip(walked.shapes, extra, strict=True))
+    )
+
+

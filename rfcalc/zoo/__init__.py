@@ -1,0 +1,81 @@
+"""The networks of the literature: one file a family, which holds data and one builder.
+
+A family file has `FAMILY`, a `Family`: its networks by name, each a title, a citation and a function that builds it. A
+name is looked up in the files whose own name it begins with, before all are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rfcalc.errors import UnknownName
+from rfcalc.network import Network
+from rfcalc.registry import fold
+
+
+class Entry(NamedTuple):
+    """One network of the zoo: `build(**options)` makes it."""
+
+    name: str
+    title: str
+    citation: str
+    build: Callable[..., Network]
+
+
+class Family(NamedTuple):
+    """Networks of one paper."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+@cache
+def _files() -> tuple[str, ...]:
+    return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__"))
+
+
+def _family(file: str) -> Family:
+    family: Family = import_module(f"rfcalc.zoo.{file}").FAMILY
+    return family
+
+
+def find(name: str) -> Entry | None:
+    """The entry of this name, or None."""
+    key = fold(name)
+    plain = key.replace("-", "").replace(".", "")
+    likely = [f for f in _files() if plain.startswith(f.replace("_", ""))]
+    for file in [*sorted(likely, key=len, reverse=True), *(f for f in _files() if f not in likely)]:
+        for entry in _family(file).entries:
+            if entry.name == key:
+                return entry
+    return None
+
+
+def entries() -> Iterator[Entry]:
+    """Every network, family by family."""
+    for file in _files():
+        yield from _family(file).entries
+
+
+def names() -> list[str]:
+    """Every network's name."""
+    return [entry.name for entry in entries()]
+
+
+def build(name: str, **options: Any) -> Network:
+    """Build a network of the zoo.
+
+    Raises:
+        UnknownName: with the nearest names.
+
+    >>> build("vgg16").name
+    'vgg16'
+    """
+    entry = find(name)
+    if entry is None:
+        raise UnknownName("network", name, names(), fix="`rfcalc list` shows them all")
+    return entry.build(**options)
