@@ -100,7 +100,7 @@ def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> 
         entries: list[Entry] = []
         for axis, entry in enumerate(term):
             if type(entry) is Wandering:
-                entries.append(step.wander(entry, reads))
+                entries.append(step.wander(axis, entry, reads))
                 continue
             carrier, window = entry
             if carrier is None:
@@ -149,8 +149,7 @@ class _Step:
             n = index.extent  # type: ignore[attr-defined]
             if out is None and decide(n == 1):
                 return (None, window)
-            if not constant((carrier, window)):
-                self.wide = True
+            self.widens(axis)
             ends = window.over(n)
             return (out, NOTHING_SEEN if ends is None else Window(0, (ends,)))
         outs = frozenset(() if out is None else (out,))
@@ -162,7 +161,7 @@ class _Step:
             outs = frozenset(index.axes)  # type: ignore[attr-defined]
         return Wandering(window.over(self.extents[carrier]), outs)
 
-    def wander(self, entry: Wandering, reads: Reads) -> Entry:
+    def wander(self, axis: int, entry: Wandering, reads: Reads) -> Entry:
         """A wandering hull stays, until every axis that decides has been read as a whole: then it is global."""
         outs: set[int] = set()
         last: int | None = None
@@ -175,8 +174,13 @@ class _Step:
                 outs.add(out)
         if outs or entry.ends is None:
             return Wandering(entry.ends, frozenset(outs))
-        self.wide = True
+        self.widens(axis)
         return (last, Window(0, (entry.ends,)))
+
+    def widens(self, axis: int) -> None:
+        """Note that this layer makes the axis global, unless an earlier one has."""
+        if not any(constant(term[axis]) for term in self.field.terms):
+            self.wide = True
 
     def notes(self, field: Field, seen: bool) -> Field:
         if self.wide and seen:
