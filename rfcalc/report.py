@@ -17,7 +17,7 @@ from rfcalc.layer import IN_PLACE, VIEW
 from rfcalc.network import Network, Node
 from rfcalc.shape import Shape
 from rfcalc.size import Size, decide, is_number, maximum, minimum
-from rfcalc.walk import Kept, Walked, fields, forward, kept, new_values, peak_values, shapes_of_inputs, storages
+from rfcalc.walk import Kept, Walked, backward, fields, forward, kept, new_values, peak_values, shapes_of_inputs, storages
 from rfcalc.window import Ends, Window, hull
 
 SCHEMA = "rfcalc/report/1"
@@ -584,6 +584,31 @@ class Report:
             for i, name in enumerate(self.network.inputs)
         }
         return found if len(found) > 1 else next(iter(found.values()))
+
+    @cached_property
+    def last_spatial(self) -> int:
+        """The last position that still has local windows on all axes: from here F is counted back."""
+        for position in range(len(self.walked.shapes) - 1, 0, -1):
+            shape = self.walked.shapes[position]
+            field = ReceptiveField(self.fields[0][position], self.walked.shapes[0], shape.dims)
+            if shape.rank and field.windows and None not in field.windows:
+                return position
+        return 0
+
+    @cached_property
+    def _backward(self) -> tuple[dict[int, Window] | None, ...]:
+        return backward(self.walked, self.last_spatial)
+
+    def seen(self, position: int) -> tuple[Size | None, ...]:
+        """F of a position's map, one entry an axis: how much of it one unit of the last spatial layer depends on."""
+        windows = self._backward[position]
+        shape = self.walked.shapes[position]
+        if windows is None:  # a hull of hulls would not be exact here: walk from this map to the last instead
+            field = ReceptiveField(
+                fields(self.walked, position)[self.last_spatial], shape, self.walked.shapes[self.last_spatial].dims
+            )
+            return field.size
+        return tuple(windows[axis].size if axis in windows else None for axis in shape.axes)
 
     def __iter__(self) -> Iterator[Row]:
         arity = self.network.arity

@@ -12,16 +12,11 @@ from typing import Any, NamedTuple
 from rfcalc.cost import NOTHING, Cost, Saved
 from rfcalc.errors import NetworkError, RfcalcError, ShapeError
 from rfcalc.field import Field, join, start, through
-from rfcalc.formula import Formula
-from rfcalc.layer import IN_PLACE, SAME_UNIT, VIEW, Alternatives, Layer
+from rfcalc.layer import IN_PLACE, POINTWISE, SAME_UNIT, VIEW, Alternatives, Layer, Reads
 from rfcalc.network import Network, Node
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds, maximum
-
-BACKWARD = Formula(
-    "receptive_field", "(f - 1) * s + d * (k - 1) + 1", "F(i) = (F(i+1) − 1) × stride + k, with dilation d"
-)
-
+from rfcalc.window import START, STEP, All, Slide, Table, Window
 
 class Walked(NamedTuple):
     """The forward walk's result, by position (inputs first, then nodes)."""
@@ -279,3 +274,67 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
     )
 
 
+
+
+def backward(walked: Walked, at: int) -> tuple[dict[int, Window] | None, ...]:
+    """What one unit of position `at` reads of every earlier map: F(i) = (F(i+1) − 1) × stride + k, from there back.
+
+    For each position a window by axis of its map, in units of `at`; an empty dict where that position does not feed it;
+    None where paths of different strides (or re-arranged positions) leave no window.
+    """
+    network = walked.network
+    arity = network.arity
+    found: list[dict[int, Window] | None] = [{} for _ in walked.shapes]
+    found[at] = dict.fromkeys(walked.shapes[at].axes, START)
+    for position in range(at, arity - 1, -1):
+        mine = found[position]
+        sources = network.sources[position - arity]
+        if mine == {}:
+            continue
+        if mine is None or network.nodes[position - arity].layer.opaque:
+            for s in sources:
+                found[s] = None
+            continue
+        for s, alternatives in zip(sources, relation(walked, position), strict=True):
+            for reads in alternatives:
+                found[s] = _meet(found[s], _back(mine, reads))
+    return tuple(found)
+
+
+def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
+    """The windows on a layer's input, from those on its output."""
+    if reads is POINTWISE:
+        return mine
+    seen: dict[int, Window] = {}
+    for axis, (out, index) in enumerate(reads):
+        kind = type(index)
+        if kind is All:
+            if out is None or out in mine:
+                seen[axis] = Window(0, ((0, index.extent - 1),))  # type: ignore[union-attr]
+            continue
+        if out is None or out not in mine:
+            continue
+        window = mine[out]
+        if index is STEP:
+            seen[axis] = window
+            continue
+        if kind is not Slide and kind is not Table:
+            return None
+        layer = START.pull(index)  # type: ignore[arg-type]
+        if window.period == 1 and layer.period == 1:
+            first, last = window.ends[0] or (0, 0)
+            seen[axis] = layer.pull(Slide(window.advance, first, 2, last - first))
+            continue
+        if not layer.regular or window.sparse:
+            return None
+        seen[axis] = layer.pull(Table(window.advance, [e for e in window.ends if e is not None]))
+    return seen
+
+
+def _meet(a: dict[int, Window] | None, b: dict[int, Window] | None) -> dict[int, Window] | None:
+    """The union of what two readers of one map see."""
+    if a is None or b is None or not a or not b:
+        return b if a == {} else a if b == {} else None
+    if any(axis in a and axis in b and not a[axis].same_stride(b[axis]) for axis in a):
+        return None
+    return {axis: a[axis] | b[axis] if axis in a and axis in b else (a.get(axis) or b[axis]) for axis in {**a, **b}}

@@ -1,0 +1,71 @@
+"""What commands share: reading inputs, the terminal, writing results."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rfcalc.errors import RfcalcError
+from rfcalc.shape import Shape
+
+
+def inputs(given: list[str] | None) -> Any:
+    """``--input 3x224x224``, or ``--input name=3x224x224`` for several inputs; None if not given.
+
+    Raises:
+        RfcalcError: what is not a shape, or several inputs without names.
+    """
+    if not given:
+        return None
+    named: dict[str, Shape] = {}
+    for text in given:
+        name, sign, shape = text.rpartition("=")
+        if not sign and len(given) > 1:
+            raise RfcalcError(f"--input {text} has no name", fix="with several inputs write --input name=3x224x224")
+        if name in named:
+            raise RfcalcError(f"--input names {name!r} twice")
+        named[name] = Shape.parse(shape)
+    return named[""] if list(named) == [""] else named
+
+
+def terminal() -> tuple[int | None, bool]:
+    """The width to draw for (None in a pipe: lines may be as long as they need), and whether colour may be used."""
+    interactive = sys.stdout.isatty()
+    color = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if not interactive:
+        return None, color
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns), color
+    return os.get_terminal_size().columns or 80, color
+
+
+def write(text: str, output: Path | None) -> None:
+    """Print a result, or write it to a file: whole or not at all.
+
+    Raises:
+        RfcalcError: the file cannot be written.
+    """
+    if output is None:
+        print(text)
+        return
+    import tempfile
+
+    if not output.parent.is_dir():
+        raise RfcalcError(f"there is no folder {output.parent}", where=str(output), fix="make it first")
+    try:
+        handle, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text if text.endswith("\n") else text + "\n")
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(draft, 0o666 & ~mask)
+            os.replace(draft, output)
+        except BaseException:
+            os.unlink(draft)
+            raise
+    except OSError as error:
+        raise RfcalcError(f"cannot write: {error.strerror}", where=str(output)) from None

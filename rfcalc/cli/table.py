@@ -1,0 +1,43 @@
+"""`rfcalc table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import inputs, terminal, write
+from rfcalc.errors import RfcalcError
+
+
+def command(
+    target: Annotated[str, typer.Argument(help="A network (rfcalc list), or notation: 'conv3-64 relu x2 > maxpool2'.")],
+    input: Annotated[  # noqa: A002
+        list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Items in a batch.")] = 1,
+    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …")] = "float32",
+    columns: Annotated[
+        str | None, typer.Option("--columns", "-c", help="Metrics by name, in order: name,rf,stride,params.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")] = None,
+    all: Annotated[bool, typer.Option("--all", help="Activations, normalisation and dropout as rows.")] = False,  # noqa: A002
+    fold: Annotated[
+        bool | None, typer.Option("--fold/--no-fold", help="Repeated layers as one row (by itself in long tables).")
+    ] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="rich, plain or json.")] = "rich",  # noqa: A002
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Example: rfcalc table vgg16 --input 3x384x384 --columns name,output,rf,padding,params"""
+    from rfcalc.output import View, render
+    from rfcalc.target import analyze
+
+    report = analyze(target, inputs(input), batch=batch, dtype=dtype)
+    width, color = terminal() if output is None else (None, False)
+    chosen = None
+    if columns is not None:
+        chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
+        if not chosen:
+            raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
+    write(render(report, format, View(chosen, all, fold, width, color, at)), output)
