@@ -1,4 +1,4 @@
-"""The smallest typer program that prints a rich table of 24 × 8 cells: what `rfcalc table vgg16` is measured against."""
+"""The smallest typer program that prints a rich table of 24 × 8 cells: the measure for `rfcalc table vgg16`."""
 
 import typer
 from rich.console import Console

@@ -103,7 +103,7 @@ def _items(expr: Expr, kind: type[Series]) -> tuple[Expr, ...]:
 
 def _parallel(a: Expr, b: Expr, kind: str) -> Parallel:
     if not isinstance(b, Expr):
-        return NotImplemented  # type: ignore[unreachable]
+        return NotImplemented
     merge = LAYERS[kind]()
     left = a.branches if isinstance(a, Parallel) and a.merge == merge else (a,)
     return Parallel((*left, b), merge)
@@ -135,7 +135,11 @@ def _measure(expr: Any, parts: Iterable[Expr], times: Size = 1) -> None:
 
 def _wrapped(expr: Expr) -> str:
     """Source of an expression that something is to be appended to."""
-    return f"({expr!r})" if isinstance(expr, (Series, Parallel, Repeat)) and not repr(expr).startswith("series(") else repr(expr)
+    return (
+        f"({expr!r})"
+        if isinstance(expr, (Series, Parallel, Repeat)) and not repr(expr).startswith("series(")
+        else repr(expr)
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -143,8 +147,8 @@ class Series(Expr):
     """One after another."""
 
     items: tuple[Expr, ...]
-    count: Size = field(init=False, compare=False)  # type: ignore[assignment]
-    depth: int = field(init=False, compare=False)  # type: ignore[assignment]
+    count: Size = field(init=False, compare=False)
+    depth: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         _measure(self, self.items)
@@ -164,8 +168,8 @@ class Parallel(Expr):
 
     branches: tuple[Expr, ...]
     merge: Layer
-    count: Size = field(init=False, compare=False)  # type: ignore[assignment]
-    depth: int = field(init=False, compare=False)  # type: ignore[assignment]
+    count: Size = field(init=False, compare=False)
+    depth: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         _measure(self, (*self.branches, self.merge))
@@ -193,8 +197,8 @@ class Repeat(Expr):
     body: Expr
     times: Size
     index: str | None = None
-    count: Size = field(init=False, compare=False)  # type: ignore[assignment]
-    depth: int = field(init=False, compare=False)  # type: ignore[assignment]
+    count: Size = field(init=False, compare=False)
+    depth: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not is_size(self.times) or decide(self.times < 1):
@@ -230,8 +234,8 @@ class _Wrapper(Expr):
 
     body: Expr
     label: str
-    count: Size = field(init=False, compare=False)  # type: ignore[assignment]
-    depth: int = field(init=False, compare=False)  # type: ignore[assignment]
+    count: Size = field(init=False, compare=False)
+    depth: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.label, str) or not self.label.strip():
@@ -277,8 +281,8 @@ class Side(Expr):
     """A branch that ends: what comes in passes by."""
 
     body: Expr
-    count: Size = field(init=False, compare=False)  # type: ignore[assignment]
-    depth: int = field(init=False, compare=False)  # type: ignore[assignment]
+    count: Size = field(init=False, compare=False)
+    depth: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         _measure(self, (self.body,))

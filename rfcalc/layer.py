@@ -75,6 +75,23 @@ class Layer(Expr):
     def notation(self) -> str:
         return self.kind
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, name):
+            raise AttributeError(f"{type(self).__name__} does not change: {name}")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} does not change: {name}")
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.kind, *[getattr(self, f.name) for f in fields(self) if f.compare])  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self._key() == other._key())
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
     def bind(self: L, values: dict[str, int]) -> L:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
         bound = {n: bind(v, values) for n, v in given.items()}
@@ -130,13 +147,14 @@ def _checked(check: Callable[[Any], None]) -> Callable[[Any], None]:
 
 @dataclass_transform(frozen_default=True)
 def layer(kind: str) -> Callable[[type[L]], type[L]]:
-    """Make a class a layer kind: frozen, slotted, hashable, registered under `kind`.
+    """Make a class a layer kind: slotted, registered under `kind`; `Layer` makes it immutable, comparable, hashable.
 
-    The decorator stands outside the dataclass, because ``slots=True`` makes the class twice.
+    The decorator stands outside the dataclass, because ``slots=True`` makes the class twice. What `Layer` can do once
+    for all kinds is not generated for each: that keeps starting up fast.
     """
 
     def wrap(cls: type[L]) -> type[L]:
-        made = dataclass(frozen=True, slots=True, repr=False)(cls)
+        made = dataclass(slots=True, repr=False, eq=False)(cls)
         made.kind = kind
         check = made.__dict__.get("__post_init__")
         if check is not None:
@@ -153,7 +171,7 @@ def over_space(x: Shape, indices: tuple[Index, ...]) -> Alternatives:
 
 
 def whole(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
-    """The relation of a layer that keeps the axes: a unit reads all of the given ones (default: all), its own of others."""
+    """The relation of a layer that keeps the axes: a unit reads all of the given (default: all), its own of others."""
     chosen = range(len(x.dims)) if axes is None else axes
     return (tuple((i, STEP) if i not in chosen or decide(n == 1) else (i, All(n)) for i, n in enumerate(x.dims)),)
 

@@ -65,6 +65,18 @@ class Network:
         "title",
     )
 
+    expr: Expr
+    inputs: dict[str, Shape | None]
+    outputs: tuple[str, ...]
+    name: str
+    title: str
+    citation: str
+    nodes: tuple[Node, ...]
+    sources: tuple[tuple[int, ...], ...]
+    positions: dict[str, int]
+    stages: tuple[str, ...]
+    _ends: dict[str, int]
+
     def __init__(
         self,
         expr: Expr,
@@ -116,9 +128,7 @@ class Network:
         return (_again, (self.expr, dict(self.inputs), self.outputs, self.name, self.title, self.citation))
 
     @classmethod
-    def from_nodes(
-        cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any
-    ) -> Network:
+    def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
         """A network from (name, layer, input names), in any order.
 
         Raises:
@@ -404,7 +414,9 @@ def _ordered(
             if not waiting[reader]:
                 ready.append(reader)
     if done < len(listed):
-        raise NetworkError("the network has a cycle", why=" → ".join(_cycle(by_name, waiting)), fix="cut one of its edges")
+        raise NetworkError(
+            "the network has a cycle", why=" → ".join(_cycle(by_name, waiting)), fix="cut one of its edges"
+        )
 
 
 def _cycle(by_name: dict[str, tuple[str, Layer, Sequence[str]]], waiting: dict[str, int]) -> list[str]:

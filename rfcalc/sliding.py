@@ -83,7 +83,7 @@ def pads(value: Any, least: int | None = 0) -> Padding:
                 raise LayerError(f"padding {p!r} is not a whole number")
             if least is not None and not holds(p >= least, f"padding ≥ {least}"):
                 raise LayerError(f"padding {p} is negative", fix="a layer of its own crops: Pad(-1)")
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def one(values: tuple[Any, ...], i: int) -> Any:

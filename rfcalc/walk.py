@@ -18,6 +18,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, holds, maximum
 from rfcalc.window import START, STEP, All, Slide, Table, Window
 
+
 class Walked(NamedTuple):
     """The forward walk's result, by position (inputs first, then nodes)."""
 
@@ -272,8 +273,6 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
         Kept((shape.values if p in maps else 0) + e.extra_values, e.extra_bytes, e.masks, e.batch_values)
         for p, (shape, e) in enumerate(zip(walked.shapes, extra, strict=True))
     )
-
-
 
 
 def backward(walked: Walked, at: int) -> tuple[dict[int, Window] | None, ...]:

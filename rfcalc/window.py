@@ -23,6 +23,7 @@ interval: None. For chains of `Slide` everything stays affine and also works on 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import gcd
 from typing import TypeAlias
 
@@ -280,7 +281,7 @@ class Window:
         ends = [e for e in self.ends if e is not None]
         first = ends[0]
         ends.append((first[0] + self.advance, first[1] + self.advance))
-        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(ends, ends[1:], strict=False))
+        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(ends))
 
     def pull(self, index: Slide | Table) -> Window:
         """This window seen through a layer: for each of its units the hull over the positions that `index` reads.

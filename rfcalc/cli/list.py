@@ -28,7 +28,7 @@ def command(
     if format not in ("plain", "rich"):
         raise UnknownName("format", format, ["plain", "json"])
     width = max(len(e.name) for e in found)
-    lines = []
+    lines: list[str] = []
     cited = ""
     for entry in found:
         if entry.citation != cited:

@@ -20,7 +20,9 @@ WEIGHTS_TABLE = Formula(
 )
 BIASES = Formula("biases", "3 * c * q + c * o", "of the query, key, value and output projections")
 MACS = Formula(
-    "macs", "4 * n * c * c + 2 * n * m * c", "four projections of n tokens; each attends to m: queries·keys, weights·values"
+    "macs",
+    "4 * n * c * c + 2 * n * m * c",
+    "four projections of n tokens; each attends to m: queries·keys, weights·values",
 )
 BIAS_ADDS = Formula("linear_bias_adds", "n * (3 * c * q + c * o)", "one addition for each projected value")
 SOFTMAX = Formula("activation", "n * m * h", "softmax over m for each of n tokens and h heads")

@@ -9,10 +9,10 @@ from rfcalc.cost import KEEPS_INPUT, Cost, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
-from rfcalc.words import Word, spell
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds
 from rfcalc.sliding import Sliding, axes, pads
+from rfcalc.words import Word, spell
 
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
 WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected pairs of input and output maps")

@@ -118,5 +118,3 @@ class RBF(Layer):
     @classmethod
     def from_word(cls, word: Word) -> RBF:
         return cls(word.need_size()[0], word.flag("trainable"))
-
-

@@ -201,5 +201,3 @@ class MatMul(Layer):
     @classmethod
     def from_word(cls, word: Word) -> MatMul:
         return cls(word.flag("transpose"))
-
-

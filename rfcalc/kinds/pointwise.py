@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from rfcalc.cost import KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
@@ -253,5 +252,3 @@ class Identity(Layer):
     @classmethod
     def from_word(cls, word: Word) -> Identity:
         return cls()
-
-

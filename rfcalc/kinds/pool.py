@@ -9,11 +9,11 @@ from rfcalc.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank, whole
-from rfcalc.words import Word, spell
 from rfcalc.shape import Shape
 from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size
 from rfcalc.sliding import Sliding, axes, choice, one, pads
 from rfcalc.window import STEP, All, Index, Table, Unsized
+from rfcalc.words import Word, spell
 
 POOL_INPUTS = Formula("pool_inputs", "prod(x)", "every value that goes in")
 POOL_OUTPUTS = Formula("pool_outputs", "prod(y)", "every value that comes out")
@@ -172,7 +172,7 @@ class LpPool(Layer):
         return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        # pow keeps its input, average pooling the powers; of the outputs: the average, its sign, the ReLU, their product
+        # pow keeps its input, average pooling the powers; of the outputs: average, sign, ReLU, their product
         return Saved(inputs=(0,), extra_values=xs[0].values + 4 * y.values)
 
     def notation(self) -> str:

@@ -218,5 +218,3 @@ class PixelUnshuffle(Layer):
     @classmethod
     def from_word(cls, word: Word) -> PixelUnshuffle:
         return cls(word.need_size()[0])
-
-

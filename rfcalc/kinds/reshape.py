@@ -141,8 +141,10 @@ class Reshape(Layer):
         return (reshaped(xs[0], y),)
 
     def notation(self) -> str:
-        return "reshape" + "x".join("_" if decide(d == -1) else str(d) for d in self.dims) + (
-            f" channel{self.channel}" if self.channel else ""
+        return (
+            "reshape"
+            + "x".join("_" if decide(d == -1) else str(d) for d in self.dims)
+            + (f" channel{self.channel}" if self.channel else "")
         )
 
     @classmethod
@@ -225,7 +227,9 @@ class ClassToken(Layer):
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         if len(x.dims) != 2 or x.channel != 1:
-            raise ShapeError(f"class tokens need a tokens × features map, and get {x}", fix="Flatten(1) >> Permute((1, 0))")
+            raise ShapeError(
+                f"class tokens need a tokens × features map, and get {x}", fix="Flatten(1) >> Permute((1, 0))"
+            )
         return Shape(x.dims[0] + self.count, x.dims[1], channel=1)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -500,5 +504,3 @@ class WindowPartition(Layer):
     @classmethod
     def from_word(cls, word: Word) -> WindowPartition:
         return cls(word.need_size())
-
-

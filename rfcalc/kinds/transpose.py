@@ -10,11 +10,11 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.kinds.conv import BIAS_ADDS, BIASES
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
-from rfcalc.words import Word, spell
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds, is_number
 from rfcalc.sliding import Sliding, axes, one, pads
 from rfcalc.window import Index, Table, Unsized
+from rfcalc.words import Word, spell
 
 OUT = Formula(
     "output_size",
@@ -70,7 +70,8 @@ class ConvTranspose(Layer):
         for i, e in enumerate(extra):
             if not holds(e < one(stride, i), "output padding < stride") and not holds(e < one(dilation, i)):
                 raise LayerError(
-                    f"output_padding {e} is too large", why=f"it must be smaller than stride {one(stride, i)} or dilation"
+                    f"output_padding {e} is too large",
+                    why=f"it must be smaller than stride {one(stride, i)} or dilation",
                 )
         if not holds(out % groups == 0, f"{out} divisible by {groups}"):
             raise LayerError(f"{out} output channels cannot be split into {groups} groups")

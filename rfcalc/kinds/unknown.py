@@ -33,7 +33,9 @@ class Unknown(Layer):
         return Shape(*self.dims)
 
     def notation(self) -> str:
-        return f"unknown{'x'.join(map(str, self.dims))}" + ("" if self.operator == "unknown" else f" op:{self.operator}")
+        return f"unknown{'x'.join(map(str, self.dims))}" + (
+            "" if self.operator == "unknown" else f" op:{self.operator}"
+        )
 
     @classmethod
     def from_word(cls, word: Word) -> Unknown:

@@ -141,7 +141,8 @@ def _counted(text: str, how: str, pattern: str, relation: str | None, number: st
     terms = [(m[1], RELATIONS[m[2]], m[3]) for m in _TERM.finditer(rest)]
     if not kind or _TERM.sub("", rest).strip(" ,"):
         raise RfcalcError(
-            f"cannot read the pattern ({pattern})", fix="write a kind and parameters: conv stride=2, pool, conv dilation>1"
+            f"cannot read the pattern ({pattern})",
+            fix="write a kind and parameters: conv stride=2, pool, conv dilation>1",
         )
     compare = {"none": operator.eq, "some": operator.gt}.get(how) or RELATIONS[relation or "="]
     wanted = Fraction(0) if how != "count" else read(number or "")
@@ -182,7 +183,9 @@ def _matches(row: Row, name: str, compare: Callable[[Any, Any], bool], text: str
     values = have if isinstance(have, tuple) else (have,)
     if isinstance(wanted, tuple):
         return compare(tuple(values), wanted)
-    return bool(values) and all(not isinstance(v, (tuple, str)) and v is not None and compare(v, wanted) for v in values)
+    return bool(values) and all(
+        not isinstance(v, (tuple, str)) and v is not None and compare(v, wanted) for v in values
+    )
 
 
 def check(report: Report, constraints: str | Sequence[Constraint]) -> list[tuple[Constraint, bool, str]]:

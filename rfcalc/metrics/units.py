@@ -1,4 +1,4 @@
-"""Numbers as people read and write them. MB is 10⁶ bytes, MiB 2²⁰; K, M, G, T are decimal. No rounding lies about units.
+"""Numbers as people read and write them. MB is 10⁶ bytes, MiB 2²⁰; K, M, G, T are decimal.
 
 Imports `errors` and `size` only.
 """
@@ -13,7 +13,9 @@ from rfcalc.errors import RfcalcError
 from rfcalc.size import is_number
 
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-_NUMBER = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kKmMgGtTbB]?i?)(?:[bB](?:ytes?)?|[mM][aA][cC]s?|[fF][lL][oO][pP][sS]?)?$")
+_NUMBER = re.compile(
+    r"([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kKmMgGtTbB]?i?)(?:[bB](?:ytes?)?|[mM][aA][cC]s?|[fF][lL][oO][pP][sS]?)?$"
+)
 
 
 def short(value: Any, digits: int = 3) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rfcalc.metrics.units import bytes_short, exact, short
+from rfcalc.receptive import ReceptiveField
 from rfcalc.registry import Registry
-from rfcalc.report import ReceptiveField, Report, Row
+from rfcalc.report import Report, Row
 
 
 class Metric(NamedTuple):
@@ -214,7 +215,7 @@ _add(
     ("depth",),
     adds=True,
 )
-_add("nodes", "nodes", "number of nodes", None, lambda t: len(t))
+_add("nodes", "nodes", "number of nodes", None, len)
 for _name in (
     "conv_bias_adds",
     "linear_bias_adds",

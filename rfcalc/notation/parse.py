@@ -117,14 +117,19 @@ def _error(text: str, at: int, length: int, what: str, fix: str | None = None) -
     shown = line[left : left + 76]
     number = text.count("\n", 0, at) + 1
     return NotationError(
-        what, where=f"line {number}, column {column + 1}", why=f"{shown}\n{' ' * (column - left)}{'^' * max(1, length)}", fix=fix
+        what,
+        where=f"line {number}, column {column + 1}",
+        why=f"{shown}\n{' ' * (column - left)}{'^' * max(1, length)}",
+        fix=fix,
     )
 
 
 def _segment(text: str, part: str, start: int, assumed: dict[str, None]) -> Expr:
     tokens = [(m[0], start + m.start()) for m in re.finditer(r"\S+", part)]
     if not tokens:
-        raise _error(text, min(start, max(len(text) - 1, 0)), 1, "a layer was expected here", "write one, like conv3-64")
+        raise _error(
+            text, min(start, max(len(text) - 1, 0)), 1, "a layer was expected here", "write one, like conv3-64"
+        )
     count: int | None = None
     end = _COUNT.match(tokens[-1][0])
     if end:
@@ -154,7 +159,12 @@ def _segment(text: str, part: str, start: int, assumed: dict[str, None]) -> Expr
 
 
 def _layer(
-    text: str, token: str, at: int, options: dict[str, str], places: dict[str, tuple[int, int]], assumed: dict[str, None]
+    text: str,
+    token: str,
+    at: int,
+    options: dict[str, str],
+    places: dict[str, tuple[int, int]],
+    assumed: dict[str, None],
 ) -> Layer:
     match = _WORD.match(token)
     name = match[1] if match else token
@@ -165,7 +175,11 @@ def _layer(
     if match is None or kind is None:
         near = suggestion(name, [*WORDS, *ACTIVATION_WORDS], most=0)
         raise _error(
-            text, at, len(token), f"{token!r} is not a layer", near or "write a layer like conv3-64, maxpool2, relu or fc4096"
+            text,
+            at,
+            len(token),
+            f"{token!r} is not a layer",
+            near or "write a layer like conv3-64, maxpool2, relu or fc4096",
         )
     size = tuple(map(int, match[2].split("x"))) if match[2] else None
     if match[4] is not None:

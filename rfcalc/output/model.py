@@ -102,7 +102,7 @@ def build(report: Report, view: View) -> Table:
 
 
 def _shown(rows: Sequence[Row], view: View) -> list[Shown]:
-    """Rows with the activations, normalisation and dropout after a weight layer folded into it, unless all are shown."""
+    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown."""
     found: list[list[Row]] = []
     for row in rows:
         layer = row.node.layer
@@ -219,7 +219,12 @@ def _share(column: Metric, value: Any, report: Report) -> int:
 
 def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]) -> Line:
     values = shape.values * report.batch
-    known: dict[str, Any] = {"name": name, "output_shape": shape.dims, "values": values, "bytes": values * report.itemsize}
+    known: dict[str, Any] = {
+        "name": name,
+        "output_shape": shape.dims,
+        "values": values,
+        "bytes": values * report.itemsize,
+    }
     position = list(report.inputs).index(name)
     if any(c.name == "seen" for c in columns):
         known["seen"] = report.seen(position)
@@ -258,7 +263,10 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
     found = [
         ("params", f"{least}{exact(t.params)}{bias}"),
         ("macs", f"{least}{exact(t.macs)} multiply-adds = {short(t.flops)} FLOPs"),
-        ("memory", f"{least}{exact(t.values)} values = {_megabytes(t.bytes)} = {binary(t.bytes)} in {report.dtype}, forward"),
+        (
+            "memory",
+            f"{least}{exact(t.values)} values = {_megabytes(t.bytes)} = {binary(t.bytes)} in {report.dtype}, forward",
+        ),
     ]
     if t.buffers != 0:
         found.insert(1, ("buffers", f"{least}{exact(t.buffers)} running statistics, not trained"))

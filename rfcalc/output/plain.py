@@ -10,7 +10,7 @@ from rfcalc.report import Report
 if TYPE_CHECKING:
     from rfcalc.output import View
 
-ASCII = str.maketrans({"×": "x", "–": "-", "≤": "<", "−": "-", "…": "..", "≥": ">", "→": "->"})  # noqa: RUF001
+ASCII = str.maketrans({"×": "x", "–": "-", "≤": "<", "−": "-", "…": "..", "≥": ">", "→": "->"})
 
 
 def render(report: Report, view: View) -> str:
