@@ -87,7 +87,7 @@ def suggestion(name: str, known: Sequence[str], most: int = 12) -> str:
     """What the writer may have meant: close names, else the names there are.
 
     >>> suggestion("vgg61", ["vgg16", "vgg19", "lenet"])
-    'did you mean vgg16 or vgg19?'
+    'did you mean vgg19 or vgg16?'
     """
     from difflib import get_close_matches
 

@@ -104,9 +104,10 @@ class Layer(Expr):
             if not f.init:
                 continue
             value = getattr(self, f.name)
+            like = f.metadata.get("like")
             if f.metadata.get("word"):
                 positional = False
-            if f.default == value and f.default.__class__ is value.__class__ and not f.metadata.get("always"):
+            if (like and value == getattr(self, like)) or (f.default == value and type(f.default) is type(value)):
                 positional = False
                 continue
             shown = _source(value)

@@ -67,7 +67,7 @@ class MaxPool(Layer):
     """
 
     kernel: Any
-    stride: Any = None
+    stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     dilation: Any = (1,)
     rounding: str = "floor"
@@ -109,7 +109,7 @@ class AvgPool(Layer):
     """
 
     kernel: Any
-    stride: Any = None
+    stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     rounding: str = "floor"
     count_padding: bool = True
@@ -153,7 +153,7 @@ class LpPool(Layer):
 
     power: Size
     kernel: Any
-    stride: Any = None
+    stride: Any = field(default=None, metadata={"like": "kernel"})
     rounding: str = field(default="floor", metadata={"word": True})
     geometry: Sliding = field(init=False, compare=False)
 
