@@ -18,6 +18,7 @@ from typing import Any
 
 from oracle_figures import output
 from oracle_rules import Edge, Unit, edges, per, place, space, units
+
 from rfcalc.network import Network
 from rfcalc.shape import Shape
 
@@ -25,13 +26,14 @@ Box = tuple[tuple[int, int], ...]
 
 
 class Undefined:
-    """Beyond the border of a map that has nothing beyond its border."""
+    """Beyond the border of a map that has nothing beyond its border; or more work than `MOST_BOXES`."""
 
     def __repr__(self) -> str:
         return "UNDEFINED"
 
 
 UNDEFINED = Undefined()
+MOST_BOXES = 20_000  # for one network and source: three dimensions and many layers are skipped, and counted as such
 
 
 class Oracle:
@@ -57,6 +59,7 @@ class Oracle:
         self._edges: dict[int, list[Edge]] = {}
         self._boxes: list[dict[Unit, Box | Undefined | None]] = [{} for _ in self.shapes]
         self._points: list[dict[Unit, frozenset[Unit] | Undefined]] = [{} for _ in self.shapes]
+        self.spent = 0
         self.pixels = {unit: 1 << i for i, unit in enumerate(units(self.shapes[source]))}
 
     def sources(self, position: int) -> tuple[int, ...]:
@@ -148,6 +151,9 @@ class Oracle:
         return found
 
     def _box(self, position: int, unit: Unit) -> Box | Undefined | None:
+        self.spent += 1
+        if self.spent > MOST_BOXES:
+            return UNDEFINED
         low: list[int] = []
         high: list[int] = []
         for edge, s in zip(self.edges(position), self.sources(position), strict=True):
@@ -240,8 +246,10 @@ class Oracle:
         for start, axis, stride in self.strides[position]:
             by_axis.setdefault(start, set()).add((axis, stride))
         own = any(len(v) > 1 for v in by_axis.values())
-        return own and len(self.sources(position)) > 1 and not any(
-            self.strides[position] <= self.strides[s] for s in self.sources(position)
+        return (
+            own
+            and len(self.sources(position)) > 1
+            and not any(self.strides[position] <= self.strides[s] for s in self.sources(position))
         )
 
 
@@ -258,7 +266,9 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         return [(i, i, Fraction(before[i], m)) for i, m in enumerate(after) if m > 1 or before[i] == 1]
     if kind == "upsample":
         corners = layer.align_corners
-        ratios = [Fraction(n - 1, m - 1) if corners and m > 1 else Fraction(n, m) for n, m in zip(before, after, strict=True)]
+        ratios = [
+            Fraction(n - 1, m - 1) if corners and m > 1 else Fraction(n, m) for n, m in zip(before, after, strict=True)
+        ]
         return [(i, i, r) for i, r in enumerate(ratios) if r]
     if kind == "slice" and layer.axis % len(x.dims) != x.channel:
         at = place(x, layer.axis % len(x.dims))
@@ -274,7 +284,11 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         if layer.keep:
             return [s for s in same if x.axes[s[0]] not in gone or before[s[0]] == 1]
         stay = [i for i in range(rank) if i not in gone]
-        return [(place(x, i), place(y, stay.index(i)), Fraction(1)) for i in stay if i != x.channel and stay.index(i) != y.channel]
+        return [
+            (place(x, i), place(y, stay.index(i)), Fraction(1))
+            for i in stay
+            if i != x.channel and stay.index(i) != y.channel
+        ]
     if kind in ("linear", "rbf", "rmsnorm"):
         return [s for s in same if kind == "rmsnorm" or x.axes[s[0]] != len(x.dims) - 1]
     if kind == "softmax":
