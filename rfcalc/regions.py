@@ -229,6 +229,35 @@ class Regions:
         """All units, row-major."""
         return product(*(range(n) for n in self.extents))
 
+    def sizes(self) -> dict[tuple[int, ...], int]:
+        """Sizes of the units' regions, and how many units have each."""
+        found: dict[tuple[int, ...], int] = {}
+        if isinstance(self.state, Points) or len(self.state) != 1 or not self._apart(self.state[0]):
+            for unit in self.units():
+                size = self.unit(unit).size
+                found[size] = found.get(size, 0) + 1
+            return found
+        lengths: list[dict[int, int]] = []  # one term, each axis for itself: count axis by axis
+        for _, sets in self.state[0]:
+            counts: dict[int, int] = {}
+            for mask in sets:
+                first, last = ends(mask) if mask else (0, -1)
+                counts[last - first + 1] = counts.get(last - first + 1, 0) + 1
+            lengths.append(counts)
+        carriers = {c for c, _ in self.state[0]}
+        others = prod(n for axis, n in zip(self.axes, self.extents, strict=True) if axis not in carriers)
+        for size in product(*lengths):
+            shown = size if all(size) else (0,) * len(size)
+            times = prod(counts[n] for counts, n in zip(lengths, size, strict=True))
+            found[shown] = found.get(shown, 0) + times * others
+        return found
+
+    @staticmethod
+    def _apart(term: Term) -> bool:
+        """Whether each axis of the source follows an axis of the node of its own (or none)."""
+        carriers = [c for c, _ in term if c is not None]
+        return len(set(carriers)) == len(carriers)
+
     @property
     def all(self) -> Region:
         """What the units of the node see together."""
@@ -240,7 +269,7 @@ class Regions:
         boxes: list[tuple[Mask, ...]] = []
         for term in self.state:
             carriers = [c for c, _ in term if c is not None]
-            if len(set(carriers)) == len(carriers):
+            if self._apart(term):
                 boxes.append(tuple(_union(sets) for _, sets in term))
             else:
                 extents = dict(zip(self.axes, self.extents, strict=True))
