@@ -1,8 +1,8 @@
 """The networks of the literature: one file a family, which holds data and one builder.
 
-A family file has `FAMILY`, a `Family`: its networks by name, each a title, a citation and a function that builds it. A
-name is looked up in the files whose own name it begins with, before all are loaded; dashes, dots and slashes in it may
-be left out (``vitb16`` is ``vit-b-16``). A file whose name begins with an underscore is no family.
+A family file has `FAMILY`, a `Family`: its networks by name, each a title, a citation and a function that builds it.
+A name is looked up in the files whose own name it begins with, before all are loaded; dashes, dots and slashes in it
+may be left out (``vitb16`` is ``vit-b-16``). A file whose name begins with an underscore is no family.
 """
 
 from __future__ import annotations

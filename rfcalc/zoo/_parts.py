@@ -18,8 +18,8 @@ def unit(name: str, layer: Layer, *, norm: Layer | None = NORM, act: Layer | Non
     """A convolution, its normalisation and its activation: conv1, bn1, relu1; or reduce, reduce_bn, reduce_relu.
 
     >>> from rfcalc.kinds.conv import Conv
-    >>> unit("conv1", Conv(64, 7, 2, padding=3, bias=False))
-    Conv(64, 7, 2, padding=3, bias=False).named('conv1') >> BatchNorm().named('bn1') >> Activation('relu').named('relu1')
+    >>> unit("conv1", Conv(64, 3))
+    Conv(64, 3).named('conv1') >> BatchNorm().named('bn1') >> Activation('relu').named('relu1')
     """
     number = name.removeprefix("conv")
     items: list[Expr] = [layer.named(name)]

@@ -1,8 +1,8 @@
 """BN-Inception (Ioffe & Szegedy 2015, arXiv:1502.03167), Figure 5: GoogLeNet with batch normalisation, 5×5 as two 3×3.
 
 The paper's first layer is separable with depth multiplier 8 (as in TensorFlow-Slim's ``inception_v2``); the Caffe
-release that most ports follow has a plain 7×7, biases, and wider pool projections in 4c and 4d. The figure's own numbers
-for those two (128) do not sum to its 576 channels; 96 do, and that is what Slim has.
+release that most ports follow has a plain 7×7, biases, and wider pool projections in 4c and 4d. The figure's own
+numbers for those two (128) do not sum to its 576 channels; 96 do, and that is what Slim has.
 """
 
 from __future__ import annotations

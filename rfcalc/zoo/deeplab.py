@@ -1,8 +1,8 @@
 """DeepLab (Chen et al. 2017, arXiv:1706.05587): a ResNet that dilates instead of striding, and pyramid pooling.
 
-The last stages keep the size: their strides become dilations (output stride 8: two stages, 16: one), torchvision's way:
-the first block of a stage still dilates as the stage before. ``deeplabv3`` adds atrous spatial pyramid pooling with
-rates 12, 24, 36 and resizes the scores to the image.
+The last stages keep the size: their strides become dilations (output stride 8: two stages, 16: one), torchvision's
+way: the first block of a stage still dilates as the stage before. ``deeplabv3`` adds atrous spatial pyramid pooling
+with rates 12, 24, 36 and resizes the scores to the image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import unit
 from rfcalc.zoo.resnet import DEPTHS, Style, head, stages, stem
 
-CITATION = "Chen, Papandreou, Schroff & Adam, Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv:1706.05587"
+CITATION = (
+    "Chen, Papandreou, Schroff & Adam, Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv:1706.05587"
+)
 
 RATES = (12, 24, 36)
 DILATED = {8: (False, False, True, True), 16: (False, False, False, True)}

@@ -1,7 +1,7 @@
 """DenseNet (Huang, Liu, van der Maaten & Weinberger 2016, arXiv:1608.06993): every layer reads all maps before it.
 
-A dense layer puts k new maps beside what came in; a transition halves the size, and with compression (BC) the channels.
-BC layers have a 1×1 bottleneck of 4k maps before the 3×3.
+A dense layer puts k new maps beside what came in; a transition halves the size, and with compression (BC) the
+channels. BC layers have a 1×1 bottleneck of 4k maps before the 3×3.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def _head(classes: int, top: bool) -> list[Expr]:
     return [series([last, *pool]).stage("classification")]
 
 
-def build(depth: int, *, classes: int = 1000, channels: int = 3, growth: int | None = None, top: bool = True) -> Network:
+def build(
+    depth: int, *, classes: int = 1000, channels: int = 3, growth: int | None = None, top: bool = True
+) -> Network:
     """A DenseNet-BC for images of 224×224 (any size fits).
 
     Args:

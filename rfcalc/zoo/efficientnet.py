@@ -1,7 +1,7 @@
 """EfficientNet (Tan & Le 2019, arXiv:1905.11946): B0 (Table 1) and what compound scaling makes of it.
 
-MBConv blocks are inverted residuals with a squeeze-and-excitation gate, whose reduction is a quarter of the block's input
-channels. Padding is symmetric, as in torchvision.
+MBConv blocks are inverted residuals with a squeeze-and-excitation gate, whose reduction is a quarter of the block's
+input channels. Padding is symmetric, as in torchvision.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Feature Pyramid Network (Lin et al. 2016, arXiv:1612.03144) on a ResNet.
 
 Lateral 1×1 convolutions bring C2 … C5 to 256 channels; each level is summed with the next coarser one, enlarged to
-twice the size (nearest); a 3×3 convolution smooths every sum (also the coarsest map): P2 … P5. P6 is P5 at half the size.
-The ``-three`` variant smooths only the three sums. Each level has anchors of one area and three aspect ratios.
+twice the size (nearest); a 3×3 convolution smooths every sum (also the coarsest map): P2 … P5. P6 is P5 at half the
+size. The ``-three`` variant smooths only the three sums. Each level has anchors of one area and three aspect ratios.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """GoogLeNet (Szegedy et al. 2014, arXiv:1409.4842), Table 1, and torchvision's variant.
 
-Torchvision's has batch normalisation, no biases, no LRN, other auxiliary heads, and a 3×3 where the paper has a 5×5. The
-auxiliary heads stand after 4a and 4d; inference drops them, and so does a network without ``-aux``.
+Torchvision's has batch normalisation, no biases, no LRN, other auxiliary heads, and a 3×3 where the paper has a 5×5.
+The auxiliary heads stand after 4a and 4d; inference drops them, and so does a network without ``-aux``.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def _stem(torchvision: bool) -> list[Expr]:
     lrn = [] if torchvision else [LRN(5).named("norm1")], [] if torchvision else [LRN(5).named("norm2")]
     first = [_layer("conv1", 64, 7, torchvision, 2), MaxPool(3, 2, rounding="ceil").named("pool1"), *lrn[0]]
     second = [_layer("conv2_reduce", 64, 1, torchvision), _layer("conv2", 192, 3, torchvision), *lrn[1]]
-    return [series(first).stage("conv1"), series([*second, MaxPool(3, 2, rounding="ceil").named("pool2")]).stage("conv2")]
+    return [
+        series(first).stage("conv1"),
+        series([*second, MaxPool(3, 2, rounding="ceil").named("pool2")]).stage("conv2"),
+    ]
 
 
 def build(

@@ -2,9 +2,9 @@
 
 v3 is the released graph: a 5×5 branch is kept in its 35×35 modules. v2 is the paper's Table 1: two 3×3 for every 5×5
 (Figure 5), 7×7 as 1×7 and 7×1 (Figure 6), 1×3 and 3×1 side by side (Figure 7). The table does not say how wide the
-branches are, leaves out the grid reductions, and has one row whose sizes need a padding that it does not mark (35×35×192
-to 35×35×288): here the branches are as wide as the released graph's, the reductions are its own, and that row is padded.
-Every convolution has batch normalisation and no bias.
+branches are, leaves out the grid reductions, and has one row whose sizes need a padding that it does not mark
+(35×35×192 to 35×35×288): here the branches are as wide as the released graph's, the reductions are its own, and that
+row is padded. Every convolution has batch normalisation and no bias.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lecture's inception module on 28×28×256 (CS231n): plain, and with 1×1 reductions before 3×3 and 5×5, after the pool."""
+"""The lecture's inception module on 28×28×256 (CS231n): plain, and with 1×1 reductions to 64 maps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """LeNet-5 (LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE): as published, and the copy that tutorials make of it.
 
-As published C3's maps see 3, 4 or 6 of S2's (Table I), subsampling has a trainable coefficient and bias for each map, and
-the output compares F6 with ten fixed bitmaps (Euclidean radial basis functions). "Connections" count biases too.
+As published C3's maps see 3, 4 or 6 of S2's (Table I), subsampling has a trainable coefficient and bias for each map,
+and the output compares F6 with ten fixed bitmaps (Euclidean radial basis functions). "Connections" count biases too.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from rfcalc.zoo import Entry, Family
 CITATION = "LeCun, Bottou, Bengio & Haffner, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998"
 
 # Table I: which maps of S2 each map of C3 sees.
-C3 = tuple(
-    tuple(int(m) for m in row)
-    for row in "012 123 234 345 045 015 0123 1234 2345 0345 0145 0125 0134 1245 0235 012345".split()
-)
+_ROWS = "012 123 234 345 045 015 0123 1234 2345 0345 0145 0125 0134 1245 0235 012345"
+C3 = tuple(tuple(map(int, row)) for row in _ROWS.split())
 TITLES = {
     "lenet5": "LeNet-5 as published: partial C3, trainable subsampling, RBF output",
     "lenet5-modern": "LeNet-5 as tutorials copy it: full C3, max pooling, three fully connected layers",

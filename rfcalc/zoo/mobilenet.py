@@ -1,7 +1,7 @@
 """MobileNet v1 (Howard et al. 2017, arXiv:1704.04861) and v2 (Sandler et al. 2018, arXiv:1801.04381).
 
-v1 has TensorFlow's ``SAME`` padding, whose sides depend on the input size; Table 1's last depthwise layer is printed with
-stride 2 on a 7×7 map that stays 7×7: its stride is 1. v2 is torchvision's (padding 1, the same sizes).
+v1 has TensorFlow's ``SAME`` padding, whose sides depend on the input size; Table 1's last depthwise layer is printed
+with stride 2 on a 7×7 map that stays 7×7: its stride is 1. v2 is torchvision's (padding 1, the same sizes).
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ V1 = "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mob
 V2 = "Sandler, Howard, Zhu, Zhmoginov & Chen, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381"
 
 # v1, Table 1: channels and stride of each depthwise separable layer, and how often it stands.
-SEPARABLE = ((64, 1, 1), (128, 2, 1), (128, 1, 1), (256, 2, 1), (256, 1, 1), (512, 2, 1), (512, 1, 5), (1024, 2, 1), (1024, 1, 1))
+SEPARABLE = (
+    (64, 1, 1),
+    (128, 2, 1),
+    (128, 1, 1),
+    (256, 2, 1),
+    (256, 1, 1),
+    (512, 2, 1),
+    (512, 1, 5),
+    (1024, 2, 1),
+    (1024, 1, 1),
+)
 # v2, Table 2: expansion t, channels c, repeats n, stride s.
 INVERTED = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 

@@ -1,7 +1,7 @@
-"""Network in Network (Lin, Chen & Yan 2013, arXiv:1312.4400): convolutions followed by two 1×1 layers, and no classifier.
+"""Network in Network (Lin, Chen & Yan 2013, arXiv:1312.4400): convolutions followed by two 1×1 layers.
 
-The maps of the last 1×1 layer are the classes; a global average makes the scores. The sizes are those that the authors
-released as Caffe models, for CIFAR-10 and for ImageNet.
+The maps of the last 1×1 layer are the classes; a global average makes the scores. The sizes are those that the
+authors released as Caffe models, for CIFAR-10 and for ImageNet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CITATION = "Lin, Chen & Yan, Network In Network, arXiv:1312.4400"
 
 
 class Block(NamedTuple):
-    """An mlpconv: kernel, stride, padding of its convolution, its three widths (None: the classes), the pool after it."""
+    """An mlpconv: kernel, stride, padding of its convolution, three widths (None: the classes), the pool after it."""
 
     kernel: int
     stride: int

@@ -1,7 +1,8 @@
-"""PatchGAN (Isola, Zhu, Zhou & Efros 2016, arXiv:1611.07004): discriminators that judge patches of 16, 70 or 286 pixels.
+"""PatchGAN (Isola, Zhu, Zhou & Efros 2016, arXiv:1611.07004): discriminators that judge patches of an image.
 
-Every convolution is 4×4 with padding 1; the last two have stride 1, those before stride 2. The first and the last have no
-normalisation, and only they have biases. The input is the pair of images, one after the other in the channels.
+Every convolution is 4×4 with padding 1; the last two have stride 1, those before stride 2. The first and the last
+have no normalisation, and only they have biases. The input is the pair of images, one after the other in the
+channels.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import NORM, unit
 
-CITATION = "Isola, Zhu, Zhou & Efros, Image-to-Image Translation with Conditional Adversarial Networks, arXiv:1611.07004"
+CITATION = (
+    "Isola, Zhu, Zhou & Efros, Image-to-Image Translation with Conditional Adversarial Networks, arXiv:1611.07004"
+)
 
 # §6.1.2 ("C64-C128-…"): channels of every layer but the last, which has one.
 PATCHES = {16: (64, 128), 70: (64, 128, 256, 512), 286: (64, 128, 256, 512, 512, 512)}
@@ -37,7 +40,9 @@ def build(patch: int, *, channels: int = 6, width: int = 64) -> Network:
         parts.append(unit(f"conv{i}", conv, norm=None if i == 1 else NORM, act=leaky))
     parts.append(Conv(1, 4, padding=1).named(f"conv{len(widths) + 1}"))
     name, title = f"patchgan-{patch}", f"PatchGAN {patch}×{patch}"
-    return Network(series(parts), f"{channels}x256x256", name=name, title=title, citation=CITATION)
+    return Network(
+        series(parts).stage("discriminator"), f"{channels}x256x256", name=name, title=title, citation=CITATION
+    )
 
 
 FAMILY = Family(

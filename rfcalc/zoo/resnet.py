@@ -3,9 +3,9 @@
 Three readings of the bottleneck differ in where its stride is: on the first 1×1 (the paper, ``-v1``), on the 3×3
 (torchvision, "v1.5", no suffix), or in the last unit of a stage instead of the first (TensorFlow-Slim, ``-slim``).
 
-Shortcuts where the shape changes (§3.3, Table 3): A pads with zero maps and has no parameters, B projects, C projects in
-every block. Adding a map padded with zeros changes the first channels only, and so it is written: the sum of the first
-channels, concatenated with the rest.
+Shortcuts where the shape changes (§3.3, Table 3): A pads with zero maps and has no parameters, B projects, C projects
+in every block. Adding a map padded with zeros changes the first channels only, and so it is written: the sum of the
+first channels, concatenated with the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from rfcalc.expr import Expr, Repeat, parallel, ref, series
+from rfcalc.expr import Expr, parallel, ref, series
 from rfcalc.kinds.conv import Conv
 from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.merge import Add, Concat

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rfcalc.zoo import Entry, Family
-from rfcalc.zoo.resnet import DEPTHS, Style, build
+from rfcalc.zoo.resnet import Style, build
 
 CITATION = "Hu, Shen & Sun, Squeeze-and-Excitation Networks, arXiv:1709.01507"
 REDUCTION = 16
@@ -17,4 +17,4 @@ def _entry(depth: int) -> Entry:
     return Entry(name, title, CITATION, partial(build, depth, style, name=name, title=title, citation=CITATION))
 
 
-FAMILY = Family("SE-ResNet", tuple(_entry(depth) for depth in DEPTHS))
+FAMILY = Family("SE-ResNet", tuple(_entry(depth) for depth in (50, 101, 152)))

@@ -1,4 +1,4 @@
-"""ShuffleNet v2 (Ma, Zhang, Zheng & Sun 2018, arXiv:1807.11164): channel split, depthwise convolutions, channel shuffle."""
+"""ShuffleNet v2 (Ma, Zhang, Zheng & Sun 2018, arXiv:1807.11164): channel split, depthwise layers, channel shuffle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import shortcut, unit
 
-CITATION = "Ma, Zhang, Zheng & Sun, ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture, arXiv:1807.11164"
+CITATION = (
+    "Ma, Zhang, Zheng & Sun, ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture, arXiv:1807.11164"
+)
 
 # Table 5: channels of conv1, stages 2, 3, 4 and conv5; each stage halves the size once and then repeats.
 WIDTHS = {
@@ -42,7 +44,9 @@ def block(out: int, stride: int) -> Expr:
     if stride == 1:
         branches = [Split(2, 0).named("left"), Split(2, 1).named("right") >> _branch(half, 1)]
     else:
-        left = unit("left_dw", Depthwise(3, 2, padding=1, bias=False), act=None) >> unit("left", Conv(half, 1, bias=False))
+        left = unit("left_dw", Depthwise(3, 2, padding=1, bias=False), act=None) >> unit(
+            "left", Conv(half, 1, bias=False)
+        )
         branches = [shortcut() >> left, _branch(half, 2)]
     return parallel(branches, Concat()).named("concat") >> ChannelShuffle(2).named("shuffle")
 

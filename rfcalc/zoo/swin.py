@@ -1,4 +1,4 @@
-"""Swin Transformer (Liu et al. 2021, arXiv:2103.14030): attention inside windows, shifted by half in every other block."""
+"""Swin Transformer (Liu et al. 2021, arXiv:2103.14030): attention inside windows, shifted in every other block."""
 
 from __future__ import annotations
 

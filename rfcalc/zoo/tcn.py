@@ -1,8 +1,8 @@
 """Temporal Convolutional Network (Bai, Kolter & Koltun 2018, arXiv:1803.01271), of one or two convolutions a block.
 
-Dilations double from block to block. With c convolutions of kernel k a block, n blocks see 1 + c(k − 1)(2ⁿ − 1) steps.
-The sizes are the paper's for sequential MNIST (8 levels of 25, kernel 7). Weight normalisation, which the paper trains
-with, is a way to write the weights and no layer: its gains are not counted.
+Dilations double from block to block. With c convolutions of kernel k a block, n blocks see 1 + c(k − 1)(2ⁿ − 1)
+steps. The sizes are the paper's for sequential MNIST (8 levels of 25, kernel 7). Weight normalisation, which the
+paper trains with, is a way to write the weights and no layer: its gains are not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut, unit
 
-CITATION = "Bai, Kolter & Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks, arXiv:1803.01271"
+CITATION = (
+    "Bai, Kolter & Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks, arXiv:1803.01271"
+)
 NETWORKS = {"tcn": (2, "TCN, two convolutions a block"), "tcn-1": (1, "TCN, one convolution a block")}
 
 

@@ -1,9 +1,9 @@
 """U-Net (Ronneberger, Fischer & Brox 2015, arXiv:1505.04597) and 3D U-Net (Çiçek et al. 2016, arXiv:1606.06650).
 
-As published the convolutions are not padded, and the maps that pass over are cropped by what the lower levels lose: 4 at
-the lowest join, then 2·(c + 4) for the next, 4, 16, 40, 88. The padded variants keep the size and crop nothing. In two
-dimensions every level doubles the channels and the up-convolution halves them; in three the channels double before each
-pool, the up-convolution keeps them, and normalisation stands before every ReLU.
+As published the convolutions are not padded, and the maps that pass over are cropped by what the lower levels lose: 4
+at the lowest join, then 2·(c + 4) for the next, 4, 16, 40, 88. The padded variants keep the size and crop nothing. In
+two dimensions every level doubles the channels and the up-convolution halves them; in three the channels double
+before each pool, the up-convolution keeps them, and normalisation stands before every ReLU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929): patches as tokens, a class token, learned positions."""
+"""Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929): patches as tokens, learned positions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """WaveNet (van den Oord et al. 2016, arXiv:1609.03499): dilated causal convolutions, gated, with skips to the output.
 
-A block of ten layers with kernel 2 and dilations 1, 2, …, 512 sees 1 + 1023 = 1024 samples; three blocks see 3070. The
-widths are those of the common PyTorch port (32 residual and gate channels, 256 skip channels, no biases), with its first
-convolution of size 1.
+A block of ten layers with kernel 2 and dilations 1, 2, …, 512 sees 1 + 1023 = 1024 samples; three blocks see 3070.
+The widths are those of the common PyTorch port (32 residual and gate channels, 256 skip channels, no biases), with
+its first convolution of size 1.
 """
 
 from __future__ import annotations
@@ -70,7 +70,12 @@ def build(
         parts.append(series(stack).stage(f"block {b}"))
     if top:
         total = parallel([ref(f"{label}.skip") for label in labels], Add()).named("skips")
-        end = [ReLU().named("relu1"), Conv(skip, 1).named("end1"), ReLU().named("relu2"), Conv(classes, 1).named("end2")]
+        end = [
+            ReLU().named("relu1"),
+            Conv(skip, 1).named("end1"),
+            ReLU().named("relu2"),
+            Conv(classes, 1).named("end2"),
+        ]
         parts.append(series([total, *end]).stage("output"))
     return Network(series(parts), f"{channels}x{length}", name=name, title=title, citation=CITATION)
 

@@ -56,7 +56,7 @@ def build(*, classes: int = 1000, channels: int = 3, top: bool = True) -> Networ
     entry += [_down((out, out), i > 2).block(f"block{i}") for i, out in enumerate(ENTRY, 2)]
     first = len(ENTRY) + 2
     middle = [_middle().block(f"block{i}") for i in range(first, first + MIDDLE)]
-    end = [_down(EXIT, True).block(f"block{first + MIDDLE}")]
+    end: list[Expr] = [_down(EXIT, True).block(f"block{first + MIDDLE}")]
     end += [separable(f"sepconv{i}", out) >> RELU.named(f"relu_sep{i}") for i, out in enumerate(LAST, 3)]
     parts: list[Expr] = [
         series(entry).stage("entry flow"),

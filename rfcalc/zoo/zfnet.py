@@ -18,7 +18,7 @@ from rfcalc.zoo import Entry, Family
 CITATION = "Zeiler & Fergus, Visualizing and Understanding Convolutional Networks, arXiv:1311.2901"
 TITLE = "ZFNet, Figure 3"
 
-# Channels, kernel, stride, padding of each convolution; padding of the pool after it, and whether the maps are normalised.
+# Channels, kernel, stride, padding of each convolution; padding of the pool after it; whether LRN follows.
 LAYERS: tuple[tuple[int, int, int, int, int | None, bool], ...] = (
     (96, 7, 2, 1, 1, True),
     (256, 5, 2, 0, 1, True),
