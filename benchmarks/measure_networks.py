@@ -1,7 +1,7 @@
-"""Measures the real models, once, by hand: writes data/networks.json, which the tests compare the zoo with.
+"""Measures the real models, once, by hand: writes tests/data/networks.json, which the tests compare the zoo with.
 
 Not run by the tests: it needs torch, torchvision, timm, pytorchcv, pretrainedmodels and keras. Each entry says where
-its figures come from. Run: python tests/measure_networks.py [name …]
+its figures come from. Run: python benchmarks/measure_networks.py [name …]
 
 Figures of a model: trainable parameters; buffers (running statistics); multiply-adds of convolutions and linear
 layers by hooks (by torch's flop counter where there is attention); and, for every convolution and linear layer that
@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 HERE = Path(__file__).parent
-OUT = HERE / "data" / "networks.json"
+OUT = HERE.parent / "tests" / "data" / "networks.json"
 COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
 
 
