@@ -23,7 +23,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 from rfcalc.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
 from rfcalc.errors import RfcalcError, ShapeError
 from rfcalc.expr import LAYERS, Expr
-from rfcalc.index import Expression, bind
+from rfcalc.index import bind
 from rfcalc.shape import Shape
 from rfcalc.size import decide
 from rfcalc.window import STEP, All, Index
@@ -107,7 +107,8 @@ class Layer(Expr):
             like = f.metadata.get("like")
             if f.metadata.get("word"):
                 positional = False
-            if (like and value == getattr(self, like)) or (f.default == value and type(f.default) is type(value)):
+            usual = value in (f.default, (f.default,)) and type(value) in (type(f.default), tuple)
+            if usual or (like and value == getattr(self, like)):
                 positional = False
                 continue
             shown = _source(value)
@@ -125,7 +126,7 @@ def _source(value: Any) -> str:
             return repr(value)
         if len(value) == 1 and not isinstance(value[0], str):
             return _source(value[0])
-    return str(value) if isinstance(value, Expression) else repr(value)
+    return repr(value)
 
 
 def put(layer: Layer, **values: Any) -> None:

@@ -143,7 +143,8 @@ class Word:
         steps = self.numbers("/", kernel if stride == "kernel" else (1,))
         dilation = self.numbers("d", (1,))
         said = self.pads()
-        rounding = next((r for r in ("ceil", "ceil-onnx") if self.flag(r)), "floor")
+        pools = stride == "kernel"
+        rounding = next((r for r in ("ceil", "ceil-onnx") if pools and self.flag(r)), "floor")
         border = next((b for b in ("reflect", "replicate", "circular") if self.flag(b)), "zeros")
         if "/" not in self.options:
             self.defaults.append("stride = kernel" if stride == "kernel" else "stride 1")
