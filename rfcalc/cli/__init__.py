@@ -18,6 +18,9 @@ import typer.core
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "list": ("listing", "List the networks of the literature that can be named."),
+    "check": ("checking", "Check what was published about a network."),
+    "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
+    "counts": ("counting", "Show how the counting tools would count a network, and which terms make the difference."),
 }
 
 

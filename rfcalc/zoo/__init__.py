@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from sys import modules
 from typing import Any, NamedTuple
 
 from rfcalc.errors import UnknownName
@@ -57,6 +58,15 @@ def find(name: str) -> Entry | None:
 
 def _plain(name: str) -> str:
     return "".join(c for c in name if c not in "-_./")
+
+
+def relatives(name: str) -> tuple[Entry, ...]:
+    """The entries of the family that a network belongs to; none for a name that is no network's."""
+    entry = find(name)
+    for file in _files():
+        if entry is not None and f"rfcalc.zoo.{file}" in modules and entry in _family(file).entries:
+            return _family(file).entries
+    return ()
 
 
 def entries() -> Iterator[Entry]:
