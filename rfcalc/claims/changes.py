@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.claims.expression import Expression, Setting, figures
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
@@ -64,7 +64,7 @@ def changes(claim: Claim) -> list[Change]:
     def printing(kind: str, label: str, changed: Callable[[Printed], Printed]) -> None:
         add(kind, label, lambda view: View(view.setting, changed(view.printed)))
 
-    def set_to(kind: str, label: str, **values: object) -> None:
+    def set_to(kind: str, label: str, **values: Any) -> None:
         add(kind, label, lambda view: View(view.setting._replace(**values), view.printed))
 
     other = TRUNCATED if printed.rounding == NEAREST else NEAREST

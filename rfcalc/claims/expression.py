@@ -11,7 +11,7 @@
     nodes      = a node, a stage or block (all nodes in it), or a pattern with * and ?
 
 Names with signs or spaces stand in single quotes: ``'resnet34-a':macs``, ``sum(values@'block 1')``. A figure of a node
-means that node; ``sum`` adds what a stage holds. A figure with an axis each (``rf``) is one number where all axes agree.
+means that node; ``sum`` adds what a stage holds. A figure with an axis each (``rf``) is a number where all agree.
 """
 
 from __future__ import annotations

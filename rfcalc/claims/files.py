@@ -98,11 +98,14 @@ def read(path: Path | str, text: str | None = None) -> File:
     except OSError as error:
         raise ClaimError(f"cannot read it: {error.strerror}", where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise ClaimError(f"is not TOML: {error}", where=f"{path}:{line[1]}" if line else str(path)) from None
+        place = re.search(r"line (\d+)", str(error))
+        raise ClaimError(f"is not TOML: {error}", where=f"{path}:{place[1]}" if place else str(path)) from None
     lines = text.splitlines()
     heads = [i for i, line in enumerate(lines, 1) if re.match(r"\s*\[\[\s*claim\s*\]\]", line)]
-    _known(data, OF_FILE, str(path))
+    try:
+        _known(data, OF_FILE)
+    except RfcalcError as error:
+        raise error.at(str(path)) from None
     if data.get("schema") != SCHEMA:
         raise ClaimError("is no claims file", where=f"{path}:1", fix=f'begin it with schema = "{SCHEMA}"')
     entries = data.get("claim", [])
@@ -124,21 +127,21 @@ def read(path: Path | str, text: str | None = None) -> File:
     return file
 
 
-def _known(data: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+def _known(data: dict[str, Any], keys: tuple[str, ...]) -> None:
     for key in data:
         if key not in keys:
-            raise ClaimError(f"has a key {key!r} that means nothing", where=where, fix=suggestion(key, keys))
+            raise ClaimError(f"has a key {key!r} that means nothing", fix=suggestion(key, keys))
 
 
 def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[str, Any]) -> Claim:
-    _known(entry, OF_CLAIM, f"{file.path}:{line}")
+    _known(entry, OF_CLAIM)
     network = entry.get("network", data.get("network"))
     if not isinstance(network, str) or not network.strip():
         raise RfcalcError("names no network", fix='write network = "vgg16", for the file or for the claim')
     if network.startswith("py:") or ".py:" in network:
         raise RfcalcError(f"names {network}, and claims run no code", fix="name a network of the zoo, or notation")
     conventions = {**data.get("conventions", {}), **entry.get("conventions", {})}
-    _known(conventions, CONVENTIONS, f"{file.path}:{line}")
+    _known(conventions, CONVENTIONS)
     k, operations = conventions.get("K", 1000), conventions.get("operations", "multiply-adds")
     if k not in (1000, 1024):
         raise RfcalcError(f"has K = {k}", fix="K is 1000 or 1024")
@@ -164,7 +167,9 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     printed, least, most = value("printed"), value("min"), value("max")
     kinds = [bool(rule), printed is not None, least is not None or most is not None]
     if sum(kinds) != 1 or bool(what) == bool(rule):
-        raise RfcalcError("claims nothing that can be checked", fix="give what and printed, what and min or max, or rule")
+        raise RfcalcError(
+            "claims nothing that can be checked", fix="give what and printed, what and min or max, or rule"
+        )
     if rule:
         from rfcalc.metrics import parse as parse_rule
 

@@ -1,7 +1,7 @@
 """A value as printed: its digits say how exactly it is known.
 
-"138M" means at least 137.5M and below 138.5M. A printed 150K may be known to three digits or to two: a claim says how many
-count where the text leaves it open. A truncated "60M" means at least 60M and below 61M. Imports `errors` only.
+"138M" means at least 137.5M and below 138.5M. A printed 150K may be known to three digits or to two: a claim says how
+many count where the text leaves it open. A truncated "60M" means at least 60M and below 61M. Imports `errors` only.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class ClaimsFile(pytest.File):
     """A claims file as tests; one that cannot be read is an error of the collection."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        from rfcalc.claims.check import Reports
         from rfcalc.claims.files import read
+        from rfcalc.claims.judging import Reports
         from rfcalc.errors import RfcalcError
 
         try:
@@ -48,7 +48,7 @@ class ClaimItem(pytest.Item):
         self.reports = reports
 
     def runtest(self) -> None:
-        from rfcalc.claims.check import check
+        from rfcalc.claims.judging import check
         from rfcalc.claims.render import message
 
         (result,) = check([self.claim], self.reports)

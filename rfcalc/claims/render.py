@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from rfcalc.claims.check import Result
+from rfcalc.claims.judging import Result
 from rfcalc.errors import UnknownName
 
 SCHEMA = "rfcalc/check/1"

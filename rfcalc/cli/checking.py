@@ -13,8 +13,10 @@ from rfcalc.errors import RfcalcError
 
 def command(
     name: Annotated[str | None, typer.Argument(help="A network (rfcalc list); with --claims only its claims.")] = None,
-    all: Annotated[bool, typer.Option("--all", help="Every claim that comes with rfcalc.")] = False,  # noqa: A002
-    claims: Annotated[Path | None, typer.Option("--claims", help="A claims file of your own (*.rfclaims.toml).")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every claim that comes with rfcalc.")] = False,
+    claims: Annotated[
+        Path | None, typer.Option("--claims", help="A claims file of your own (*.rfclaims.toml).")
+    ] = None,
     format: Annotated[  # noqa: A002
         str, typer.Option("--format", "-f", help="rich, plain, json, junit, github or markdown.")
     ] = "rich",
@@ -24,30 +26,25 @@ def command(
 
     Exit code 1: a claim that should hold does not, or a known erratum holds.
     """
-    from rfcalc.claims.check import check
     from rfcalc.claims.files import networks, read, shipped
+    from rfcalc.claims.judging import check
     from rfcalc.claims.render import FORMATS, render
     from rfcalc.errors import UnknownName
 
     if format not in FORMATS:
         raise UnknownName("format", format, list(FORMATS))
     if claims is not None:
-        if all:
+        if every:
             raise RfcalcError("--all and --claims exclude each other")
         found = list(read(claims))
         if name is not None:
             found = [claim for claim in found if name in networks(claim)]
             if not found:
                 raise RfcalcError(f"nothing is claimed about {name!r}", where=str(claims))
-    elif (name is None) != all:
+    elif (name is None) != every:
         raise RfcalcError("what is to be checked?", fix="name a network, or give --all or --claims FILE")
     else:
-        found = shipped(None if all else name)
+        found = shipped(None if every else name)
     results = check(found)
     write(render(results, format, color=output is None and terminal()[1]), output)
-    return 0 if all_passed(results) else 1
-
-
-def all_passed(results: list) -> bool:  # type: ignore[type-arg]
-    """Whether every verdict is the expected one."""
-    return not [r for r in results if not r.passed]
+    return 0 if all(result.passed for result in results) else 1
