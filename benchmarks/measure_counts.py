@@ -1,7 +1,7 @@
 """Measures what the counting tools say of four networks, once, by hand: writes tests/data/counts.json.
 
 Not run by the tests: it needs torch, torchvision, fvcore, thop, torchinfo, calflops, ptflops, onnx-tool and torchscan.
-Run: python benchmarks/measure_counts.py [network …]
+Run: python benchmarks/measure_counts.py [network or tool …]
 """
 
 from __future__ import annotations
@@ -61,11 +61,10 @@ def torchinfo(model: torch.nn.Module) -> dict[str, int]:
 
 
 def calflops(model: torch.nn.Module) -> dict[str, int]:
-    import types
+    from unittest.mock import MagicMock
 
-    stub = types.ModuleType("transformers")  # imported there for language models only
-    stub.AutoTokenizer = stub.AutoModel = stub.AutoConfig = None
-    sys.modules.setdefault("transformers", stub)
+    for name in ("transformers", "huggingface_hub", "huggingface_hub.utils", "accelerate", "accelerate.utils"):
+        sys.modules.setdefault(name, MagicMock())  # imported there for language models only
     from calflops import calculate_flops
 
     flops, macs, _ = calculate_flops(model, SHAPE, output_as_string=False, print_results=False, print_detailed=False)
@@ -97,11 +96,8 @@ def onnx_tool(model: torch.nn.Module) -> dict[str, int]:
 def torchscan(model: torch.nn.Module) -> dict[str, int]:
     from torchscan import crawl_module
 
-    info = crawl_module(model, SHAPE[1:])
-    return {
-        name: int(sum(layer["metrics"][name]["value"] or 0 for layer in info["layers"] if name in layer["metrics"]))
-        for name in ("macs", "flops")
-    }
+    totals = crawl_module(model, SHAPE[1:])["totals"]
+    return {"macs": int(totals["macs"]["known_value"]), "flops": int(totals["module_flops"]["known_value"])}
 
 
 TOOLS: dict[str, tuple[str, Callable[[torch.nn.Module], dict[str, int]]]] = {
@@ -117,12 +113,16 @@ TOOLS: dict[str, tuple[str, Callable[[torch.nn.Module], dict[str, int]]]] = {
 
 
 def main(chosen: list[str]) -> None:
+    """Measure the networks or tools that are named; all if none is."""
     import torchvision
 
     warnings.simplefilter("ignore")
     found: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
-    for name in chosen or NETWORKS:
-        for tool, (package, count) in TOOLS.items():
+    networks = [n for n in NETWORKS if n in chosen] or list(NETWORKS)
+    tools = [t for t in TOOLS if t in chosen] or list(TOOLS)
+    for name in networks:
+        for tool in tools:
+            package, count = TOOLS[tool]
             model = getattr(torchvision.models, NETWORKS[name])(weights=None).eval()
             try:
                 with contextlib.redirect_stdout(io.StringIO()):

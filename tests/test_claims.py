@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -342,10 +343,13 @@ def test_pytest_plugin(tmp_path: Path, red: Path) -> None:
         "-q",
         "--co",
     ]
-    listed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    quick = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    listed = subprocess.run(command, cwd=tmp_path, env=quick, capture_output=True, text=True, check=False).stdout
     assert "own.rfclaims.toml::good" in listed
     assert "unknown metric 'parms'" in listed
-    ran = subprocess.run([*command[:-1], str(red)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*command[:-1], str(red)], cwd=tmp_path, env=quick, capture_output=True, text=True, check=False
+    )
     assert "1 failed, 1 passed" in ran.stdout
     assert "printed 139M, computed 138.36M" in ran.stdout
     assert ran.returncode == 1

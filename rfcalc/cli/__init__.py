@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
+    "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 
 
