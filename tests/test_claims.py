@@ -294,6 +294,9 @@ def test_exit_codes(capsys, tmp_path: Path, red: Path) -> None:
     code, _, err = call(capsys, "vgg61")
     assert (code, "did you mean" in err) == (2, True)
     assert call(capsys, "vgg16", "--format", "xml")[0] == 2
+    assert call(capsys, str(red), str(red))[0] == 1
+    assert call(capsys, "vgg16", "--claims", str(red))[0] == 1
+    assert call(capsys, "lenet5", "--claims", str(red))[0] == 2
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))

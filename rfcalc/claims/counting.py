@@ -68,12 +68,13 @@ def _adaptive_outputs(row: Row) -> int:
 
 
 def _global_outputs(row: Row) -> int:
-    return row.values if row.kind == "adaptive_pool" and all(n == 1 for n in row.shape.spatial) else 0
+    whole = row.kind == "adaptive_pool" and all(n == 1 for n in row.shape.spatial)
+    return int(row.values) if whole else 0
 
 
 def _linear_rows(row: Row) -> int:
     """What a linear layer costs beyond its first row."""
-    return row.macs + row.ops["linear_bias_adds"] - row.params if row.kind == "linear" else 0
+    return int(row.macs + row.ops["linear_bias_adds"] - row.params) if row.kind == "linear" else 0
 
 
 def _sums(row: Row) -> int:
