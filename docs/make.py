@@ -19,8 +19,8 @@ ABOUT_NETWORKS = """# Networks
 
 Every network that `rfcalc list` names, computed at its own input size: parameters, multiply-adds, and the receptive
 field and stride of its last layer that still has a place in the image. The last column says what confirms it: a
-published number (a claim of `rfcalc check NAME`), and the model that it was compared with layer by layer: parameters, running
-statistics, multiply-adds, and the parameters and output shape of every layer with weights
+published number (a claim of `rfcalc check NAME`), and the model that it was compared with layer by layer: parameters,
+running statistics, multiply-adds, and the parameters and output shape of every layer with weights
 (`tests/data/networks.json`; packages by name, or the source after which the network was written again in torch).
 
 This page is made by `python docs/make.py`.

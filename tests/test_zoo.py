@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,23 @@ def test_entry(name: str) -> None:
     assert "arXiv" in entry.citation or "IEEE" in entry.citation or "NIPS" in entry.citation
     if not name.endswith(("-module", "-reduced", "-conv", "-separable")):
         assert all(node.stage for node in network.nodes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_of_every_builder(name: str) -> None:
+    """Classes, channels and the missing top do what they say, wherever a builder has them."""
+    entry = zoo.find(name)
+    assert entry is not None
+    known = signature(entry.build).parameters
+    if "classes" in known:
+        top = {"top": True} if "top" in known else {}
+        assert {row.shape.channels for row in Report(entry.build(classes=7, **top)).outputs} == {7}
+    if "channels" in known:
+        network = entry.build(channels=8)
+        assert {shape.dims[0] for shape in network.inputs.values() if shape} == {8}
+        assert Report(network).totals.params != Report(entry.build()).totals.params
+    if "top" in known:
+        assert len(entry.build(top=False).nodes) < len(entry.build(top=True).nodes)
 
 
 def test_names_are_told_apart_without_their_dashes() -> None:

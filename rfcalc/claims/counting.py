@@ -64,7 +64,7 @@ def _window(row: Row) -> int:
 
 
 def _adaptive_outputs(row: Row) -> int:
-    return row.values if row.kind == "adaptive_pool" else 0
+    return int(row.values) if row.kind == "adaptive_pool" else 0
 
 
 def _global_outputs(row: Row) -> int:
@@ -79,12 +79,12 @@ def _linear_rows(row: Row) -> int:
 
 def _sums(row: Row) -> int:
     if row.kind == "position_table":
-        return row.values
-    return row.values * (len(row.inputs) - 1) if row.kind == "add" else 0
+        return int(row.values)
+    return int(row.values * (len(row.inputs) - 1)) if row.kind == "add" else 0
 
 
 def _groups(row: Row) -> int:
-    return row.values // row.shape.dims[-1] if row.kind == "layernorm" else 0
+    return int(row.values // row.shape.dims[-1]) if row.kind == "layernorm" else 0
 
 
 # What can be in a convention: its name in the table, and what it is of a row.
