@@ -57,7 +57,7 @@ def resolve(target: Any) -> Target:
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None
         raise error.at("notation") from None
-    return Target(Network(reading.expr), text, reading.assumptions)
+    return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
 def _word_like(text: str) -> bool:
