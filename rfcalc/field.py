@@ -244,8 +244,12 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         extents: the node's own extents, for hulls over all of its units.
         names: the nodes that a and b come from.
     """
-    if a is b or a == b:
+    if a is b:
         return a
+    if len(a.terms) == 1 and len(b.terms) == 1 and a[1:] == b[1:]:
+        term = _affine(a.terms[0], b.terms[0])
+        if term is not None:
+            return a if term is a.terms[0] else a._replace(terms=(term,))
     joins = list(merged(a.joins, b.joins))
     terms: list[Term] = [*a.terms, *b.terms]
     rank = len(terms[0]) if terms else 0
@@ -270,6 +274,25 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         merged(a.unsized, b.unsized),
         merged(a.unknown, b.unknown),
     )
+
+
+def _affine(a: Term, b: Term) -> Term | None:
+    """The union of two terms whose windows are affine and move by the same stride, the usual case; else None."""
+    entries: list[Entry] = []
+    same = True
+    for p, q in zip(a, b, strict=True):
+        v, w = p[1], q[1]
+        if type(v) is not Window or type(w) is not Window or p[0] != q[0] or v.advance != w.advance or v.advance == 0:
+            return None
+        if v is w or v.ends == w.ends:
+            entries.append(p)
+            continue
+        if v.period > 1 or w.period > 1 or v.ends[0] is None or w.ends[0] is None:
+            return None
+        joined = v | w
+        same = same and joined is v
+        entries.append((p[0], joined))  # type: ignore[arg-type]
+    return a if same else tuple(entries)
 
 
 def _wandered(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> list[Term]:

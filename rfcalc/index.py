@@ -39,8 +39,8 @@ class Expression:
 
     >>> i = Var("i")
     >>> d = 2**i * 3 + 1
-    >>> d, d.bind({"i": 4})
-    (2**i*3 + 1, 49)
+    >>> print(d, d.bind({"i": 4}))
+    2**i*3 + 1 49
     """
 
     __slots__ = ("left", "right", "sign")
@@ -128,18 +128,25 @@ class Expression:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _part(self, value: Any, tight: bool) -> str:
-        if not isinstance(value, Expression) or isinstance(value, Var):
-            return str(value)
-        own, inner = _SIGNS[self.sign][0], _SIGNS[value.sign][0]
-        return f"({value})" if inner < own or (inner == own and tight) else str(value)
-
-    def __str__(self) -> str:
+    def _written(self, one: Callable[[Any], str]) -> str:
+        """The expression, its parts written by `one`, with the brackets it needs."""
+        own = _SIGNS[self.sign][0]
         power = self.sign == "**"
-        left, right = self._part(self.left, power), self._part(self.right, not power)
+
+        def part(value: Any, tight: bool) -> str:
+            if not isinstance(value, Expression) or isinstance(value, Var):
+                return one(value)
+            inner = _SIGNS[value.sign][0]
+            return f"({one(value)})" if inner < own or (inner == own and tight) else one(value)
+
+        left, right = part(self.left, power), part(self.right, not power)
         return f"{left} {self.sign} {right}" if self.sign in "+-" else f"{left}{self.sign}{right}"
 
-    __repr__ = __str__
+    def __str__(self) -> str:
+        return self._written(str)
+
+    def __repr__(self) -> str:
+        return self._written(repr)
 
 
 class Var(Expression):
@@ -164,7 +171,8 @@ class Var(Expression):
     def __str__(self) -> str:
         return self.name
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"Var({self.name!r})"
 
 
 def bind(value: Any, values: dict[str, int]) -> Any:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_t
 from rfcalc.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
 from rfcalc.errors import RfcalcError, ShapeError
 from rfcalc.expr import LAYERS, Expr
-from rfcalc.index import Expression, bind
+from rfcalc.index import bind
 from rfcalc.shape import Shape
 from rfcalc.size import decide
 from rfcalc.window import STEP, All, Index
@@ -130,7 +130,7 @@ def _source(value: Any) -> str:
             return repr(value)
         if len(value) == 1 and not isinstance(value[0], str):
             return _source(value[0])
-    return str(value) if isinstance(value, Expression) else repr(value)
+    return repr(value)
 
 
 def put(layer: Layer, **values: Any) -> None:

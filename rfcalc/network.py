@@ -53,6 +53,7 @@ class Network:
 
     __slots__ = (
         "_ends",
+        "_last",
         "citation",
         "expr",
         "inputs",
@@ -76,6 +77,7 @@ class Network:
     positions: dict[str, int]
     stages: tuple[str, ...]
     _ends: dict[str, int]
+    _last: str
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class Network:
         put(self, "positions", made.positions)
         put(self, "stages", tuple(made.stages))
         put(self, "_ends", made.ends)
+        put(self, "_last", "" if last is None else made.name(last))
         if outputs:
             put(self, "outputs", tuple(outputs))
             for output in outputs:
@@ -119,7 +122,7 @@ class Network:
         elif last is None:
             raise NetworkError("the network has no output", fix="end it with a value, or name its outputs")
         else:
-            put(self, "outputs", (made.name(last),))
+            put(self, "outputs", (self._last,))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a network does not change: {name}")
@@ -191,10 +194,10 @@ class Network:
     def __repr__(self) -> str:
         told = [repr(self.expr)]
         if list(self.inputs) != ["input"]:
-            told.append(repr({n: None if s is None else _shape(s) for n, s in self.inputs.items()}))
+            told.append("{" + ", ".join(f"{n!r}: {s and _shape(s)}" for n, s in self.inputs.items()) + "}")
         elif (shape := self.inputs["input"]) is not None:
             told.append(_shape(shape))
-        if self.outputs != (self.nodes[-1].name,):
+        if self.outputs != (self._last,):
             told.append(f"outputs={self.outputs!r}")
         told += [f"{n}={v!r}" for n in ("name", "title", "citation") if (v := getattr(self, n))]
         return f"Network({', '.join(told)})"

@@ -339,17 +339,20 @@ class Window:
         >>> Window(2, [(0, 4)]) | Window(2, [(-1, 2)])
         Window(2, [(-1, 4)])
         """
-        if self is other or other.empty:
+        if self is other:
             return self
-        if self.empty:
-            return other
         if self.period == 1 and other.period == 1:
             a, b = self.ends[0], other.ends[0]
             if a is None or b is None:
                 return other if a is None else self
-            if a == b:
+            low, high = minimum(a[0], b[0]), maximum(a[1], b[1])
+            if low is a[0] and high is a[1]:
                 return self
-            return Window(self.advance, ((minimum(a[0], b[0]), maximum(a[1], b[1])),))
+            return Window(self.advance, ((low, high),))
+        if other.empty:
+            return self
+        if self.empty:
+            return other
         period = self.period * other.period // gcd(self.period, other.period)
         if period > LONGEST_PERIOD:
             raise PeriodTooLong(period)

@@ -1,0 +1,44 @@
+"""Size: long chains, dense graphs, limits. Ratios only, so that a slow machine changes nothing."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import rfcalc
+from rfcalc import Concat, Conv, Network, ReLU, Report, series
+
+
+def seconds(network: Network) -> float:
+    start = process_time()
+    report = Report(network)
+    assert report.rows[-1].receptive_field.size[0] > 0
+    assert report.totals.peak_bytes > 0
+    return process_time() - start
+
+
+def dense(layers: int) -> Network:
+    nodes = [("conv0", Conv(1, 3, padding=1), ["input"])]
+    for i in range(1, layers):
+        before = [f"conv{j}" for j in range(i)]
+        nodes += [(f"cat{i}", Concat(), before), (f"conv{i}", Conv(1, 3, padding=1), [f"cat{i}"])]
+    return Network.from_nodes(nodes, "1x8x8")
+
+
+def test_a_hundred_thousand_layers_in_a_chain() -> None:
+    network = Network(series([Conv(1, 3, padding=1), ReLU()] * 50_000), "1x9x9")
+    report = Report(network)
+    assert report.rows[-1].receptive_field.size == (100_001, 100_001)
+    assert len(repr(network)) > 100_000
+    assert rfcalc.analyze(Network(Conv(1, 3, padding=1) * 100_000, "1x9x9")).totals.params == 1_000_000
+
+
+def test_time_grows_with_the_edges() -> None:
+    seconds(dense(20))
+    small, large = min(seconds(dense(150)) for _ in range(3)), seconds(dense(600))
+    edges = (600 * 601) / (150 * 151)  # sixteen times the edges
+    assert large < small * edges * 3
+
+
+def test_a_dense_block_of_a_thousand_layers() -> None:
+    report = Report(dense(1000))
+    assert report["conv999"].receptive_field.size == (2001, 2001)
