@@ -27,8 +27,8 @@ def read(text: str) -> Size:
     Raises:
         NotationError: what is not a whole-number expression, or is too large.
 
-    >>> read("2**3 + 1"), read("2**i*3 + 1"), read("-(4 - 6)")
-    (9, 2**i*3 + 1, 2)
+    >>> print(read("2**3 + 1"), read("2**i*3 + 1"), read("-(4 - 6)"))
+    9 2**i*3 + 1 2
     """
     if text.isascii() and text.isdigit() and len(text) <= 15:
         return int(text)

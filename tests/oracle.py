@@ -18,6 +18,7 @@ from typing import Any
 
 from oracle_figures import output
 from oracle_rules import Edge, Unit, edges, per, place, space, units
+
 from rfcalc.network import Network
 from rfcalc.shape import Shape
 
@@ -240,8 +241,10 @@ class Oracle:
         for start, axis, stride in self.strides[position]:
             by_axis.setdefault(start, set()).add((axis, stride))
         own = any(len(v) > 1 for v in by_axis.values())
-        return own and len(self.sources(position)) > 1 and not any(
-            self.strides[position] <= self.strides[s] for s in self.sources(position)
+        return (
+            own
+            and len(self.sources(position)) > 1
+            and not any(self.strides[position] <= self.strides[s] for s in self.sources(position))
         )
 
 
@@ -258,7 +261,9 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         return [(i, i, Fraction(before[i], m)) for i, m in enumerate(after) if m > 1 or before[i] == 1]
     if kind == "upsample":
         corners = layer.align_corners
-        ratios = [Fraction(n - 1, m - 1) if corners and m > 1 else Fraction(n, m) for n, m in zip(before, after, strict=True)]
+        ratios = [
+            Fraction(n - 1, m - 1) if corners and m > 1 else Fraction(n, m) for n, m in zip(before, after, strict=True)
+        ]
         return [(i, i, r) for i, r in enumerate(ratios) if r]
     if kind == "slice" and layer.axis % len(x.dims) != x.channel:
         at = place(x, layer.axis % len(x.dims))
@@ -274,7 +279,11 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         if layer.keep:
             return [s for s in same if x.axes[s[0]] not in gone or before[s[0]] == 1]
         stay = [i for i in range(rank) if i not in gone]
-        return [(place(x, i), place(y, stay.index(i)), Fraction(1)) for i in stay if i != x.channel and stay.index(i) != y.channel]
+        return [
+            (place(x, i), place(y, stay.index(i)), Fraction(1))
+            for i in stay
+            if i != x.channel and stay.index(i) != y.channel
+        ]
     if kind in ("linear", "rbf", "rmsnorm"):
         return [s for s in same if kind == "rmsnorm" or x.axes[s[0]] != len(x.dims) - 1]
     if kind == "softmax":

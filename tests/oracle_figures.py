@@ -10,7 +10,8 @@ from itertools import count, product, takewhile
 from math import prod
 from typing import Any
 
-from oracle_rules import around, per, space
+from oracle_rules import per, space
+
 from rfcalc.layer import Layer
 from rfcalc.network import Network
 from rfcalc.shape import Shape
@@ -69,7 +70,9 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     if kind == "adaptive_pool":
         return Shape(dims[0], *(m if (m := per(layer.size, i)) is not None else n for i, n in enumerate(dims[1:])))
     if kind == "upsample":
-        return Shape(dims[0], *(n * per(layer.factor, i) if layer.factor else per(layer.size, i) for i, n in enumerate(dims[1:])))
+        return Shape(
+            dims[0], *(n * per(layer.factor, i) if layer.factor else per(layer.size, i) for i, n in enumerate(dims[1:]))
+        )
     if kind == "pad":
         return Shape(dims[0], *(n + sum(per(layer.padding, i)) for i, n in enumerate(dims[1:])))
     if kind == "pixel_shuffle":

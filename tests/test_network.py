@@ -161,7 +161,10 @@ def test_from_nodes_in_any_order() -> None:
         (lambda: Network("vgg16"), ["not from str"]),
         (lambda: Network(Conv(8, 3).named("a") >> Conv(8, 3).named("a")), ["'a'", "two nodes"]),
         (lambda: Network(Conv(8, 3).named("skip1") >> ref("skip2") >> ReLU()), ["ref('skip2')", "did you mean skip1"]),
-        (lambda: Network.from_nodes([("a", ReLU(), ["b"]), ("b", ReLU(), ["c"]), ("c", ReLU(), ["a"])]), ["cycle", "→"]),
+        (
+            lambda: Network.from_nodes([("a", ReLU(), ["b"]), ("b", ReLU(), ["c"]), ("c", ReLU(), ["a"])]),
+            ["cycle", "→"],
+        ),
         (lambda: Network.from_nodes([("a", ReLU(), ["z"])]), ["a reads 'z'"]),
         (lambda: Network.from_nodes([("a", ReLU(), ["input"])] * 2), ["'a'", "two nodes"]),
         (lambda: Network(parallel([ReLU(), ReLU()], Conv(3, 1))), ["takes 1 inputs and gets 2"]),
@@ -189,7 +192,11 @@ def test_deep_nesting_is_refused_before_python_does() -> None:
 @pytest.mark.parametrize(
     ("network", "shape", "words"),
     [
-        (Conv(8, 7), "3x5x5", ["conv1 (conv7-8 p0)", "input 3x5x5", "(5 + 0 + 0 - 1 * (7 - 1) - 1) // 1 + 1", "at least 7"]),
+        (
+            Conv(8, 7),
+            "3x5x5",
+            ["conv1 (conv7-8 p0)", "input 3x5x5", "(5 + 0 + 0 - 1 * (7 - 1) - 1) // 1 + 1", "at least 7"],
+        ),
         (Conv(8, 3) + Identity(), "8x9x9", ["add1", "8x7x7", "8x9x9", "7 against 9"]),
         (Linear(10, in_features=100), "3x5x5", ["linear1", "100 features", "3x5x5 = 75 values", "flatten"]),
         (Conv(8, 3, groups=2), "3x5x5", ["3 input channels", "2 groups"]),

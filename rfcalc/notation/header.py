@@ -1,4 +1,4 @@
-"""The lines before the chain: ``name: vgg16``, ``input: 3x224x224``, ``outputs: a, b``; each ends with its line or ``;``."""
+"""The lines before the chain: ``name: vgg16``, ``input: 3x224x224``, ``outputs: a, b``; a line or ``;`` ends each."""
 
 from __future__ import annotations
 

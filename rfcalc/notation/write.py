@@ -50,8 +50,6 @@ def write(target: Expr | Network, width: int | None = WIDTH) -> str:
     if isinstance(target, Network):
         return "\n".join([*_header(target), write(target.expr, width)])
     piece = _piece(target)
-    if piece.kind == "series" and not piece.parts:
-        return piece.flat
     return piece.flat if width is None else "\n".join(_lines(piece, width, 0))
 
 
@@ -119,7 +117,7 @@ def _piece(expr: Expr) -> _Piece:
         count = f" x{number(expr.times)}"
         if expr.index is not None:
             count += f":{expr.index if expr.index.isidentifier() else dumps(expr.index)}"
-        if inner.kind == "sum" or (inner.kind == "series" and not inner.flat.startswith("series(")):
+        if inner.kind in ("sum", "series"):
             if inner.kind == "series" and _beside(inner):
                 return _Piece(_side_by_side(inner) + count, kind="repeat")
             inner = _group("(", inner, ")")
