@@ -30,15 +30,19 @@ class Reader:
         self.open: list[tuple[Expression, Token]] = []
         self.last: type[Layer] | None = None  # the kind of the layer read last, and where what follows it begins
         self.behind = 0
+        self._words: dict[str, tuple[str, type[Layer], str, str, str]] = {}
         self._read: dict[str, tuple[Layer, tuple[Expression, ...]]] = {}
 
     def layer(self) -> Layer:
         """The next word and its options."""
         tokens = self.tokens
         start = tokens.now
-        found = _split(start.text)
+        found = self._words.get(start.text)
         if found is None:
-            raise self._unknown(start)
+            found = _split(start.text)
+            if found is None:
+                raise self._unknown(start)
+            self._words[start.text] = found
         name, kind, size, channels, stride = found
         spelling = kind.spelling
         assert spelling is not None
