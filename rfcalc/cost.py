@@ -70,7 +70,8 @@ class Saved(NamedTuple):
     `inputs`: which of its input maps (by position) are kept; `output`: whether its output map is; a map kept by two
     nodes is one tensor. For each item of the batch: `extra_values` of the network's dtype (copies, statistics),
     `extra_bytes` that do not follow the dtype (int64 indices of max pooling), `masks` of dropout (a value each on a
-    CPU, a byte each on a GPU). `batch_values` do not grow with the batch (batch statistics).
+    CPU, a byte each on a GPU). `batch_values` do not grow with the batch (batch statistics); `single_values` are kept
+    in a batch of one only (where a copy is spared).
     """
 
     inputs: tuple[int, ...] = ()
@@ -79,6 +80,7 @@ class Saved(NamedTuple):
     extra_bytes: Size = 0
     masks: Size = 0
     batch_values: Size = 0
+    single_values: Size = 0
 
 
 KEEPS_NOTHING = Saved()

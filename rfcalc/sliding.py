@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from rfcalc.cost import KEEPS_INPUT, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
-from rfcalc.size import Size, decide, holds, is_number, is_size
+from rfcalc.shape import Shape
+from rfcalc.size import Size, decide, holds, is_number, is_size, prod
 from rfcalc.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -173,21 +175,17 @@ class Sliding:
         if self.padding == "SAME":
             return OUT_SAME(n=n, s=s)
         a, b = self.around(n, i)
-        if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
-            wide = f"{d} * ({k} - 1) + 1 = {d * (k - 1) + 1}" if decide(d == 1) is False else f"{k}"
-            raise ShapeError(
-                "the kernel is larger than the padded map",
-                why=f"kernel {wide}, map {n} + {a} + {b} = {n + a + b}\n"
-                f"{OUT.expression} = {OUT.filled(n=n, a=a, b=b, d=d, k=k, s=s)} < 1",
-                fix=f"use an input of at least {d * (k - 1) + 1 - a - b} here, a smaller kernel, or more padding",
-            )
         if self.border != "zeros":
             borders(self.border, n, a, b)
         if self.rounding == "floor":
+            if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
+                raise _misfit(OUT, n, a, b, d, k, s)
             return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
         length = OUT_CEIL(n=n, a=a, b=b, d=d, k=k, s=s)
         if self.rounding == "ceil" and decide((length - 1) * s >= n + a):
             length = length - 1  # PyTorch: every window starts inside the map or its left padding
+        if not holds(length >= 1, f"{length} ≥ 1"):
+            raise _misfit(OUT_CEIL, n, a, b, d, k, s)
         return length
 
     def slide(self, n: Size, i: int) -> Slide | Unsized:
@@ -221,6 +219,31 @@ class Sliding:
         sizes = max(len(self.kernel), len(self.dilation))
         totals = [one(self.dilation, i) * (one(self.kernel, i) - 1) for i in range(sizes)]
         return tuple((t // 2, t - t // 2) for t in totals)
+
+
+def _misfit(rule: Formula, n: Size, a: Size, b: Size, d: Size, k: Size, s: Size) -> ShapeError:
+    wide = f"{d} * ({k} - 1) + 1 = {d * (k - 1) + 1}" if decide(d == 1) is False else f"{k}"
+    return ShapeError(
+        "the kernel is larger than the padded map",
+        why=f"kernel {wide}, map {n} + {a} + {b} = {n + a + b}\n"
+        f"{rule.expression} = {rule.filled(n=n, a=a, b=b, d=d, k=k, s=s)} < 1",
+        fix=f"use an input of at least {d * (k - 1) + 1 - a - b} here, a smaller kernel, or more padding",
+    )
+
+
+def keeps(geometry: Sliding, x: Shape) -> Saved:
+    """What PyTorch keeps of a sliding layer's input: the input itself, or the padded copy that it makes first where
+    its kernels cannot pad by themselves (unequal sides; borders other than zeros, which also keep what they copy)."""
+    sides = [geometry.around(n, i) for i, n in enumerate(x.dims[1:])]
+    zeros = geometry.border == "zeros"
+    if zeros and all(decide(a == b) is not False for a, b in sides):
+        return KEEPS_INPUT
+    if zeros and geometry.padding == "same":  # only the odd position is added, the rest is the kernel's own padding
+        lengths = [n + b - a for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
+    else:
+        lengths = [n + a + b for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
+    copied = geometry.border in ("reflect", "replicate")
+    return Saved(inputs=(0,) if copied else (), extra_values=prod(lengths) * x.dims[0])
 
 
 def borders(mode: str, n: Size, a: Size, b: Size) -> None:

@@ -15,7 +15,7 @@ from rfcalc.field import Field, join, start, through
 from rfcalc.layer import IN_PLACE, POINTWISE, SAME_UNIT, VIEW, Alternatives, Layer, Reads
 from rfcalc.network import Network, Node
 from rfcalc.shape import Shape
-from rfcalc.size import Size, holds, maximum
+from rfcalc.size import Size, decide, holds, maximum
 from rfcalc.window import START, STEP, All, Slide, Table, Window
 
 
@@ -237,18 +237,20 @@ class Kept(NamedTuple):
     """What autograd keeps for the backward pass in training mode, split by how it grows.
 
     Bytes for a batch: values·item size·batch + bytes·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
-    batch_values·item size.
+    batch_values·item size + single_values·item size where the batch is one.
     """
 
     values: Size = 0
     bytes: Size = 0
     masks: Size = 0
     batch_values: Size = 0
+    single_values: Size = 0
 
     def total(self, itemsize: int, batch: Size = 1, device: str = "cpu") -> Size:
         """Bytes in all."""
         mask = itemsize if device == "cpu" else 1
-        return batch * (self.values * itemsize + self.bytes + self.masks * mask) + self.batch_values * itemsize
+        fixed = self.batch_values + (self.single_values if decide(batch == 1) else 0)
+        return batch * (self.values * itemsize + self.bytes + self.masks * mask) + fixed * itemsize
 
 
 def kept(walked: Walked) -> tuple[Kept, ...]:
@@ -270,7 +272,9 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
             maps.add(own[position])
         extra.append(said)
     return tuple(
-        Kept((shape.values if p in maps else 0) + e.extra_values, e.extra_bytes, e.masks, e.batch_values)
+        Kept(
+            (shape.values if p in maps else 0) + e.extra_values, e.extra_bytes, e.masks, e.batch_values, e.single_values
+        )
         for p, (shape, e) in enumerate(zip(walked.shapes, extra, strict=True))
     )
 

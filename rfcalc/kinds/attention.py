@@ -77,8 +77,8 @@ class SelfAttention(Layer):
         )
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        # queries, keys, values; the result before and after heads are put together; a log-sum-exp a head and token
-        return Saved(inputs=(0,), extra_values=5 * y.values + self.heads * (y.values // y.channels))
+        # queries, keys, values; the result (heads are put together in place); a log-sum-exp for each head and token
+        return Saved(inputs=(0,), extra_values=4 * y.values + self.heads * (y.values // y.channels))
 
     def notation(self, exact: bool = False) -> str:
         return f"attention{number(self.heads)}" + flags(nobias=not self.bias, nooutbias=not self.out_bias)
@@ -179,8 +179,14 @@ class WindowAttention(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         geometry = self._axes(y)
         n, m = prod(padded for *_, padded in geometry), prod(w for _, _, w, _, _ in geometry)
-        # windowed input, queries, keys, values, the attention itself, the result
-        return Saved(extra_values=5 * n * y.channels + n * m * self.heads)
+        # the windowed input, queries, keys, values, the attention itself, the result; with one head (or one window in a
+        # batch of one) keys and values stay views of all three projections, which are kept whole
+        c = y.channels
+        one_head = decide(self.heads == 1) is True
+        one_window = not one_head and decide(n == m) is True
+        return Saved(
+            extra_values=(6 if one_head else 5) * n * c + n * m * self.heads, single_values=n * c if one_window else 0
+        )
 
     def notation(self, exact: bool = False) -> str:
         text = f"winattention{number(self.heads)} win{sizes(self.window)}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
-from rfcalc.cost import KEEPS_INPUT, Cost, Saved
+from rfcalc.cost import Cost, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds
-from rfcalc.sliding import Sliding, axes, pads
+from rfcalc.sliding import Sliding, axes, keeps, pads
 from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
@@ -122,7 +122,7 @@ class Conv(Layer):
         )
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return KEEPS_INPUT
+        return keeps(self.geometry, xs[0])
 
     def notation(self, exact: bool = False) -> str:
         text = spell("conv", self.geometry, self.out_channels, exact=exact)
@@ -216,7 +216,7 @@ class Depthwise(Layer):
         return Cost(weights, BIASES(m=m), 0, macs, BIAS_ADDS(m=m, o=y.dims[1:]))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return KEEPS_INPUT
+        return keeps(self.geometry, xs[0])
 
     def notation(self, exact: bool = False) -> str:
         text = spell("dwconv", self.geometry, None, exact=exact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rfcalc.cost import Cost, Saved
+from rfcalc.cost import KEEPS_NOTHING, Cost, Saved
 from rfcalc.errors import ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import SAME_UNIT, Alternatives, Layer, layer
@@ -90,7 +90,10 @@ class Multiply(Layer):
         return tuple([stretched(x, y) for x in xs])
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=tuple(range(len(xs))))
+        if len(xs) == 1:
+            return KEEPS_NOTHING
+        between = sum(broadcast("multiply", xs[:i]).values for i in range(2, len(xs)))  # a·b of a·b·c
+        return Saved(inputs=tuple(range(len(xs))), extra_values=between)
 
     def notation(self, exact: bool = False) -> str:
         return "multiply"

@@ -194,7 +194,8 @@ class InstanceNorm(Layer):
         return _cost((c,), y, self.affine, buffers=RUNNING(c=c) if self.track else 0)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_values=2 * y.channels)
+        # PyTorch repeats factors and running statistics for each item and normalises a batch of one
+        return Saved(inputs=(0,), extra_values=y.channels * (2 + int(self.affine) + 2 * int(self.track)))
 
     def notation(self, exact: bool = False) -> str:
         return "in" + flags(affine=self.affine, track=self.track)
@@ -220,7 +221,8 @@ class RMSNorm(Layer):
         return _cost((y.dims[-1],), y, self.affine, bias=False)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_values=y.values // y.dims[-1])
+        # on a CPU also the normalised values, which the gain multiplies
+        return Saved(inputs=(0,), extra_values=y.values // y.dims[-1] + (y.values if self.affine else 0))
 
     def notation(self, exact: bool = False) -> str:
         return "rmsnorm" + flags(noaffine=not self.affine)

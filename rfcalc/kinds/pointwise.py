@@ -17,15 +17,16 @@ GAINS = Formula("weights", "c", "one factor for each channel")
 SHIFTS = Formula("biases", "c", "one offset for each channel")
 SCALED = Formula("norm", "prod(y)", "one scale and shift for each value")
 
-# What PyTorch keeps of each for the backward pass, written in place where the framework can do that.
+# What PyTorch keeps of each for the backward pass, written in place where the framework can do that. Some in-place
+# functions (relu6, hardtanh, silu, …) keep a copy of their input: the sum is that of keeping the input.
 ACTIVATIONS: dict[str, Saved] = {
     "relu": KEEPS_OUTPUT,
-    "relu6": KEEPS_OUTPUT,
+    "relu6": KEEPS_INPUT,
     "leaky_relu": KEEPS_OUTPUT,
     "elu": KEEPS_OUTPUT,
     "selu": KEEPS_OUTPUT,
     "celu": KEEPS_OUTPUT,
-    "hardtanh": KEEPS_OUTPUT,
+    "hardtanh": KEEPS_INPUT,
     "sigmoid": KEEPS_OUTPUT,
     "tanh": KEEPS_OUTPUT,
     "gelu": KEEPS_INPUT,
@@ -200,6 +201,8 @@ class Dropout(Layer):
         _probability(self.p)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        if self.p in (0, 1):  # PyTorch passes the input on, or multiplies by a single zero
+            return Saved(batch_values=int(self.p))
         return Saved(masks=y.values)
 
     def notation(self, exact: bool = False) -> str:
@@ -224,7 +227,7 @@ class StochasticDepth(Layer):
         _probability(self.p)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(extra_values=1)
+        return Saved(extra_values=1 if self.p else 0)
 
     def notation(self, exact: bool = False) -> str:
         return f"droppath rate{self.p}"

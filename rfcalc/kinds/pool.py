@@ -11,7 +11,7 @@ from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank, whole
 from rfcalc.shape import Shape
 from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size
-from rfcalc.sliding import Sliding, axes, choice, one, pads
+from rfcalc.sliding import Sliding, axes, choice, keeps, one, pads
 from rfcalc.window import STEP, All, Index, Table, Unsized
 from rfcalc.words import PADDINGS, ROUNDINGS, Spelling, Word, flags, number, sizes, spell
 
@@ -91,7 +91,7 @@ class MaxPool(Layer):
         return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_bytes=8 * y.values)  # its indices, int64
+        return keeps(self.geometry, xs[0])._replace(extra_bytes=8 * y.values)  # and its indices, int64
 
     def notation(self, exact: bool = False) -> str:
         return spell("maxpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
@@ -146,7 +146,8 @@ class AvgPool(Layer):
         return cost + Cost(weights=COEFFICIENTS(c=c), biases=OFFSETS(c=c), norm=SCALED(y=y.dims))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_values=y.values) if self.trainable else KEEPS_INPUT
+        kept = keeps(self.geometry, xs[0])
+        return kept._replace(extra_values=kept.extra_values + y.values) if self.trainable else kept
 
     def notation(self, exact: bool = False) -> str:
         text = spell("avgpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)

@@ -10,9 +10,9 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, holds, is_number, prod
+from rfcalc.size import Size, decide, holds, is_number, maximum, minimum, prod
 from rfcalc.sliding import BORDERS, axes, borders, choice, one, pads
-from rfcalc.window import STEP, All, Index, Slide, Table, Unsized
+from rfcalc.window import STEP, All, Index, Listed, Slide, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, pairs, sizes
 
 PADDED = Formula("output_size", "n + a + b", "padding before and after; negative crops")
@@ -51,7 +51,11 @@ class Pad(Layer):
         lengths = []
         for i, n in enumerate(x.dims[1:]):
             a, b = one(self.padding, i)
-            borders(self.mode, n, a, b)
+            cropped = n + minimum(a, 0) + minimum(b, 0)  # crops come first, then the padding of what is left
+            if not holds(cropped >= (0 if self.mode == "zeros" else 1), f"{cropped} ≥ 1"):
+                raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} cropped by {a}, {b}", fix="crop less")
+            if decide(a > 0) is not False or decide(b > 0) is not False:
+                borders(self.mode, cropped if self.mode == "circular" else n, maximum(a, 0), maximum(b, 0))
             length = PADDED(n=n, a=a, b=b)
             if not holds(length >= 1, f"{length} ≥ 1"):
                 raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} + {a} + {b} = {length}", fix="crop less")
@@ -59,8 +63,15 @@ class Pad(Layer):
         return Shape(x.dims[0], *lengths)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        rank = xs[0].rank
-        return (over_space(xs[0], tuple(Slide(1, -one(self.padding, i)[0], border=self.mode) for i in range(rank))),)
+        (x,) = xs
+        return (over_space(x, tuple(self._index(n, *one(self.padding, i)) for i, n in enumerate(x.dims[1:]))),)
+
+    def _index(self, n: Size, a: Size, b: Size) -> Index:
+        if self.mode == "circular" and decide(a >= 0) is not decide(b >= 0) and is_number(n):
+            # one side is cropped first, and the other wraps around what is left
+            start, left = max(-a, 0), n - max(-a, 0) - max(-b, 0)
+            return Listed([[start + (u - max(a, 0)) % left] for u in range(n + a + b)])
+        return Slide(1, -a, border=self.mode)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT if self.mode in ("reflect", "replicate") else KEEPS_NOTHING
