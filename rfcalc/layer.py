@@ -112,7 +112,8 @@ class Layer(Expr):
             like = f.metadata.get("like")
             if f.metadata.get("word"):
                 positional = False
-            if (like and value == getattr(self, like)) or (f.default == value and type(f.default) is type(value)):
+            usual = value in (f.default, (f.default,)) and type(value) in (type(f.default), tuple)
+            if usual or (like and value == getattr(self, like)):
                 positional = False
                 continue
             shown = _source(value)

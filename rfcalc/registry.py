@@ -36,16 +36,24 @@ class Registry(Generic[T]):
         self._load = load
         self._values: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
+        self._written: dict[str, str] = {}
 
     def add(self, name: str, value: T, aliases: tuple[str, ...] = ()) -> T:
         """Register a value; a name that is taken is a mistake of the programmer's, told at once."""
         for key in (name, *aliases):
             if fold(key) in self._values or fold(key) in self._aliases:
                 raise ValueError(f"{self.noun} {key!r} is registered twice")
+            self._written[fold(key)] = key
         self._values[fold(name)] = value
         for alias in aliases:
             self._aliases[fold(alias)] = fold(name)
         return value
+
+    def remove(self, name: str) -> None:
+        """Take a name out again (a plugin's, a test's)."""
+        key = fold(name)
+        del self._values[key]
+        self._aliases = {a: k for a, k in self._aliases.items() if k != key}
 
     def load(self) -> None:
         """Load everything that can be registered."""
@@ -64,12 +72,13 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> T:
         value = self.get(name)
         if value is None:
-            raise UnknownName(self.noun, name, self.names())
+            raise UnknownName(self.noun, name, [*self.names(), *(self._written[a] for a in self._aliases)])
         return value
 
     def names(self) -> list[str]:
+        """The names, as they were registered."""
         self.load()
-        return list(self._values)
+        return [self._written[key] for key in self._values]
 
     def values(self) -> list[T]:
         self.load()

@@ -26,13 +26,14 @@ Box = tuple[tuple[int, int], ...]
 
 
 class Undefined:
-    """Beyond the border of a map that has nothing beyond its border."""
+    """Beyond the border of a map that has nothing beyond its border; or more work than `MOST_BOXES`."""
 
     def __repr__(self) -> str:
         return "UNDEFINED"
 
 
 UNDEFINED = Undefined()
+MOST_BOXES = 20_000  # for one network and source: three dimensions and many layers are skipped, and counted as such
 
 
 class Oracle:
@@ -58,6 +59,7 @@ class Oracle:
         self._edges: dict[int, list[Edge]] = {}
         self._boxes: list[dict[Unit, Box | Undefined | None]] = [{} for _ in self.shapes]
         self._points: list[dict[Unit, frozenset[Unit] | Undefined]] = [{} for _ in self.shapes]
+        self.spent = 0
         self.pixels = {unit: 1 << i for i, unit in enumerate(units(self.shapes[source]))}
 
     def sources(self, position: int) -> tuple[int, ...]:
@@ -149,6 +151,9 @@ class Oracle:
         return found
 
     def _box(self, position: int, unit: Unit) -> Box | Undefined | None:
+        self.spent += 1
+        if self.spent > MOST_BOXES:
+            return UNDEFINED
         low: list[int] = []
         high: list[int] = []
         for edge, s in zip(self.edges(position), self.sources(position), strict=True):

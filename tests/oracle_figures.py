@@ -43,7 +43,7 @@ def placements(layer: Any, n: int, i: int) -> int:
     def fits(u: int) -> bool:
         if rounding == "floor":
             return u * s + extent <= n + a + b
-        hangs_over = (u - 1) * s + extent < n + a + b or u == 0
+        hangs_over = (u - 1) * s + extent < n + a + b
         return hangs_over and (rounding == "ceil-onnx" or u * s < n + a)
 
     return how_many(takewhile(fits, count()))

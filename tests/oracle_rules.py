@@ -82,9 +82,8 @@ def resolve(i: int, n: int, border: str) -> int | None:
     if border == "circular":
         return i % n
     if border == "reflect":
-        while not 0 <= i < n:
-            i = -i if i < 0 else 2 * (n - 1) - i
-        return i
+        assert -n < i < 2 * n - 1, f"position {i} cannot be reflected into {n}"
+        return -i if i < 0 else 2 * (n - 1) - i
     assert border == "zeros"
     return None
 
@@ -454,12 +453,22 @@ def window_partition(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
 
 @rule("pad")
 def pad(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    """Position u is position u − a; a circular side wraps around what the other side's crop has left."""
     extents = space(xs[0])
+    pairs = [per(layer.padding, i) for i in range(len(extents))]
 
     def taps(i: int) -> Taps:
-        return lambda u: [u - per(layer.padding, i)[0]]
+        return lambda u: [u - pairs[i][0]]
 
-    return [separable([taps(i) for i in range(len(extents))], extents, layer.mode)]
+    edge = separable([taps(i) for i in range(len(extents))], extents, layer.mode)
+    if layer.mode != "circular" or not any(min(pair) < 0 < max(pair) for pair in pairs):
+        return [edge]
+
+    def wrapped(unit: Unit) -> list[Unit]:
+        left = [range(n)[max(-a, 0) : n + min(b, 0)] for n, (a, b) in zip(extents, pairs, strict=True)]
+        return [tuple(kept[(u - max(a, 0)) % len(kept)] for u, kept, (a, _) in zip(unit, left, pairs, strict=True))]
+
+    return [bounded(wrapped, space(y))]
 
 
 @rule("upsample")

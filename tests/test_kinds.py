@@ -1,4 +1,4 @@
-"""Every layer kind, by figures that can be checked by hand: output, weights, biases, multiply-adds, source, notation."""
+"""Every layer kind, by figures that can be checked by hand: output, weights, biases, multiply-adds, source."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_every_kind_has_a_public_name() -> None:
         (lambda: AdaptivePool(0), ["size 0"]),
         (lambda: Activation("rleu"), ["'rleu'", "relu"]),
         (lambda: Dropout(2), ["probability 2"]),
-        (lambda: Upsample(), ["either a factor or a size"]),
+        (Upsample, ["either a factor or a size"]),
         (lambda: Upsample(2, mode="area"), ["'area'"]),
         (lambda: Permute((0, 2)), ["not an order"]),
         (lambda: Split(2, 2), ["no part 2"]),

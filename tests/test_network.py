@@ -12,6 +12,7 @@ from rfcalc import (
     Concat,
     Conv,
     Dropout,
+    Expr,
     GlobalPool,
     Identity,
     Linear,
@@ -183,10 +184,15 @@ def test_refuses_what_is_no_network(made, words) -> None:
 
 
 def test_deep_nesting_is_refused_before_python_does() -> None:
-    expr = ReLU()
-    with pytest.raises(RfcalcError, match="nested too deeply"):
-        for _ in range(1000):
+    def nested(levels: int) -> Expr:
+        expr: Expr = ReLU()
+        for _ in range(levels):
             expr = (expr + Identity()) >> ReLU()
+        return expr
+
+    assert len(Network(nested(70)).nodes) == 211
+    with pytest.raises(RfcalcError, match="nested too deeply"):
+        nested(1000)
 
 
 @pytest.mark.parametrize(

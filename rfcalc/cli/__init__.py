@@ -14,9 +14,10 @@ from typing import Any
 import typer
 import typer.core
 
+# Command → the file that holds it, and its help.
 COMMANDS = {
-    "table": "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds.",
-    "list": "List the networks of the literature that can be named.",
+    "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
+    "list": ("listing", "List the networks of the literature that can be named."),
 }
 
 
@@ -29,9 +30,10 @@ class Commands(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
+        file, told = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False)
-        function = import_module(f"rfcalc.cli.{cmd_name}").command
-        app.command(name=cmd_name, help=COMMANDS[cmd_name] + "\n\n" + (function.__doc__ or ""))(function)
+        function = import_module(f"rfcalc.cli.{file}").command
+        app.command(name=cmd_name, help=f"{told}\n\n{function.__doc__ or ''}")(function)
         return typer.main.get_command(app)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

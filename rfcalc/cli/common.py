@@ -42,6 +42,11 @@ def terminal() -> tuple[int | None, bool]:
     return os.get_terminal_size().columns or 80, color
 
 
+def unicode() -> bool:
+    """Whether the terminal can show more than ASCII."""
+    return (sys.stdout.encoding or "ascii").lower().replace("-", "") in ("utf8", "utf16", "utf32", "cp65001")
+
+
 def write(text: str, output: Path | None) -> None:
     """Print a result, or write it to a file: whole or not at all.
 
@@ -49,7 +54,8 @@ def write(text: str, output: Path | None) -> None:
         RfcalcError: the file cannot be written.
     """
     if output is None:
-        print(text)
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "replace").decode(encoding))
         return
     import tempfile
 

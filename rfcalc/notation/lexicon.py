@@ -47,5 +47,7 @@ def _learn(kind: type[Layer]) -> None:
     if spelling is None or not isinstance(kind, type):
         return
     for word in spelling.words:
-        if _known.setdefault(word, kind) is not kind:
-            raise ValueError(f"the word {word!r} belongs to {_known[word].__name__} and to {kind.__name__}")
+        other = _known.get(word)
+        if other is not None and other is not kind and LAYERS.get(other.kind) is other:
+            raise ValueError(f"the word {word!r} belongs to {other.__name__} and to {kind.__name__}")
+        _known[word] = kind

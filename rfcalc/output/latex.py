@@ -1,7 +1,7 @@
 """LaTeX: the table with booktabs and siunitx; a longtable where it does not fit on a page.
 
-Numbers that add up stand in siunitx columns: whole numbers as they are, multiply-adds in millions, bytes in megabytes
-(10^6), each said in the column's head.
+Numbers that add up stand in siunitx columns: parameters as they are, multiply-adds and bytes in the decimal unit that
+the column's head names.
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ _SIGNS = {
     "²": "$^2$",
 }
 _ESCAPES = str.maketrans(_SIGNS)
-SCALES = {"bytes": ("MB", 10**6), "saved_bytes": ("MB", 10**6), "macs": ("M", 10**6), "flops": ("M", 10**6)}
+BYTES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
+COUNTS = (("G", 10**9), ("M", 10**6), ("K", 10**3), ("", 1))
+SCALED = {"bytes": BYTES, "saved_bytes": BYTES, "macs": COUNTS, "flops": COUNTS}
 
 
 class _Column(NamedTuple):
-    name: str
     title: str
     right: bool
     numbers: bool
+    scale: int
 
 
 def escape(text: str) -> str:
@@ -62,10 +64,11 @@ def render(report: Report, view: View) -> str:
     names = [metric(name).name for name in view.columns or USUAL]
     table = build(report, view)
     columns = []
-    for name, (title, right) in zip(names, table.columns, strict=True):
-        unit, _ = SCALES.get(name, ("", 1))
+    for i, (name, (title, right)) in enumerate(zip(names, table.columns, strict=True)):
+        most = max((line.cells[i].value or 0 for line in table.lines), default=0)
+        unit, scale = next((u for u in SCALED.get(name, ()) if most >= 10 * u[1]), ("", 1))
         numbers = metric(name).adds or name in ("bytes", "values")
-        columns.append(_Column(name, f"{title} ({unit})" if unit else title, right, numbers))
+        columns.append(_Column(f"{title} ({unit})" if unit else title, right, numbers, scale))
     long = len(table.lines) > PAGE
     packages = ["booktabs", "siunitx", *(["longtable"] if long else [])]
     found = ["% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)]
@@ -93,9 +96,8 @@ def _caption(report: Report) -> str:
     return f"{name}; input {inputs}; {report.totals.params:,} parameters"
 
 
-def _number(name: str, value: int) -> str:
-    """A figure for a siunitx column: whole, or in millions with two places, rounded half up."""
-    _, scale = SCALES.get(name, ("", 1))
+def _number(value: int, scale: int) -> str:
+    """A figure for a siunitx column: whole, or in a unit with two places, rounded half up."""
     if scale == 1:
         return str(value)
     hundredths = (value * 200 + scale) // (2 * scale)
@@ -107,7 +109,7 @@ def _text(cell: Cell, column: _Column) -> str:
     if not column.numbers:
         return escape(cell.text)
     if cell.value:
-        return _number(column.name, cell.value)
+        return _number(cell.value, column.scale)
     return f"{{{escape(cell.text)}}}" if cell.text else ""
 
 

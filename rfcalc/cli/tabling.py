@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, terminal, write
+from rfcalc.cli.common import inputs, terminal, unicode, write
 from rfcalc.cli.complete import columns_of, dtypes, forms, networks, styles
 from rfcalc.errors import RfcalcError
 
@@ -57,4 +57,6 @@ def command(
         chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
         if not chosen:
             raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
+    if format == "rich" and output is None and not unicode():
+        format = "plain"  # noqa: A001
     write(render(report, format, View(chosen, all, fold, width, color, at), style), output)

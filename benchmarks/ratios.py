@@ -1,0 +1,105 @@
+"""Benchmarks as ratios measured in one run: `python benchmarks/ratios.py`. Bounds are the project's promises.
+
+Processes are timed in turn (A B A B …) by the processor time of the child, user and system together, and compared by
+the median of the ratios, so that a machine's drift cancels. Exit code 1 if a bound is broken.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import resource
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from time import process_time
+
+HERE = Path(__file__).parent
+RFCALC = str(Path(sysconfig.get_path("scripts")) / "rfcalc")
+
+
+def child(command: Sequence[str], terminal: bool = False) -> float:
+    """Processor seconds of a process whose output is read and dropped, in a pipe or a pseudo-terminal."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if terminal:
+        main, follower = pty.openpty()
+        process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, close_fds=True)
+        os.close(follower)
+        try:
+            while os.read(main, 65536):
+                pass
+        except OSError:  # the other side is closed
+            pass
+        os.close(main)
+        code = process.wait()
+    else:
+        code = subprocess.run(command, capture_output=True, check=False).returncode
+    if code:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {code}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def paired(a: Callable[[], float], b: Callable[[], float], runs: int = 15) -> float:
+    """The median ratio of a to b, measured in turn, after one run of each that is not counted."""
+    a()
+    b()
+    return median(a() / b() for _ in range(runs))
+
+
+def imports(statement: str) -> Callable[[], float]:
+    """What a statement costs in a process of its own, less what the interpreter costs."""
+    bare = min(child([sys.executable, "-c", "pass"]) for _ in range(5))
+    return lambda: child([sys.executable, "-c", statement]) - bare
+
+
+def walks(nodes: int) -> float:
+    """Both walks over a residual network of so many nodes, every layer an object of its own, in this process."""
+    from rfcalc import BatchNorm, Conv, Expr, Identity, Network, ReLU, Report, series
+
+    def unit() -> Expr:
+        body = Conv(64, 3, padding=1, bias=False) >> BatchNorm() >> ReLU() >> Conv(64, 3, padding=1) >> BatchNorm()
+        return (Identity() + body) >> ReLU()
+
+    network = Network(series([Conv(64, 7, 2, padding=3), *(unit() for _ in range(nodes // 8))]), "3x224x224")
+    start = process_time()
+    report = Report(network)
+    done = len(report.fields[0]) + report.totals.params
+    return (process_time() - start) * nodes / len(network.nodes) if done else 0.0
+
+
+def main() -> int:
+    smallest = [sys.executable, str(HERE / "smallest.py"), "vgg16"]
+    table = [RFCALC, "table", "vgg16"]
+    drawing = imports("import typer, rich.table")
+    walks(500)
+    figures = [
+        (
+            "rfcalc table vgg16 / smallest typer program, piped",
+            paired(lambda: child(table), lambda: child(smallest)),
+            1.3,
+        ),
+        (
+            "rfcalc table vgg16 / smallest typer program, in a terminal",
+            paired(lambda: child(table, True), lambda: child(smallest, True)),
+            1.3,
+        ),
+        ("import rfcalc / import typer", paired(imports("import rfcalc"), imports("import typer")), 1.0),
+        (
+            "both walks over 500 nodes / import typer, rich.table",
+            median(walks(500) for _ in range(9)) / median(drawing() for _ in range(9)),
+            0.2,
+        ),
+    ]
+    broken = 0
+    for name, ratio, bound in figures:
+        broken += ratio > bound
+        print(f"{name:62} {ratio:6.3f}  bound {bound}{'  BROKEN' if ratio > bound else ''}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,174 @@
+"""The table in every form: folding, columns, widths, colour, notes; the JSON against its schema."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+import rfcalc
+from rfcalc import Conv, GlobalPool, Identity, Linear, MaxPool, Network, ReLU, RfcalcError, Unknown, Upsample
+from rfcalc.output import FORMATS, View, render
+
+
+def schema(name: str) -> dict:
+    return json.loads((files("rfcalc") / "schemas" / name).read_text(encoding="utf-8"))
+
+
+NETWORKS = {
+    "vgg16": "vgg16",
+    "gate": Network(Conv(8, 3, padding=1) >> (Identity() * (GlobalPool() >> Conv(8, 1))), "3x16x16"),
+    "phases": Network(MaxPool(2) >> Upsample(3) >> Conv(4, 2), "3x16x16"),
+    "varies": Network((MaxPool(2) >> rfcalc.Pad(((0, 8),))) + Identity(), "3x16x16"),
+    "unknown": Network(Conv(8, 3) >> Unknown((8, 5, 5), "einsum") >> ReLU(), "3x16x16"),
+    "two": Network(
+        rfcalc.parallel([rfcalc.ref("a") >> Conv(4, 3), rfcalc.ref("b")], rfcalc.Add()), {"a": "1x9x9", "b": "4x7x7"}
+    ),
+    "constant": Network(rfcalc.Parameter((4, 5)) >> Linear(3), "3x4x4"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_json_follows_its_schema(name) -> None:
+    document = json.loads(render(rfcalc.analyze(NETWORKS[name]), "json"))
+    jsonschema.validate(document, schema("report-1.json"))
+    assert [layer["name"] for layer in document["layers"]] == [n.name for n in rfcalc.load(NETWORKS[name]).nodes]
+    for figure in ("weights", "biases", "buffers", "macs"):
+        assert document["totals"][figure] == sum(layer[figure] for layer in document["layers"])
+
+
+def test_json_statuses() -> None:
+    found = {n: render(rfcalc.analyze(t), "json") for n, t in NETWORKS.items() if n != "two"}
+    last = {n: json.loads(text)["layers"][-1]["receptive_field"]["status"] for n, text in found.items()}
+    assert last == {
+        "vgg16": "global",
+        "gate": "global",
+        "phases": "periodic",
+        "varies": "shift_variant",
+        "unknown": "unknown",
+        "constant": "none",
+    }
+    assert json.loads(found["unknown"])["complete"] is False
+
+
+def test_json_of_vgg16_has_the_contracts_values() -> None:
+    document = json.loads(render(rfcalc.analyze("vgg16"), "json"))
+    pool5 = next(layer for layer in document["layers"] if layer["name"] == "pool5")
+    assert pool5["receptive_field"] | {"reach": 0, "hull": 0} == {
+        "status": "exact",
+        "size": [212, 212],
+        "stride": [32, 32],
+        "padding": [90, 90],
+        "center": ["31/2", "31/2"],
+        "phases": None,
+        "reach": 0,
+        "through": [],
+        "hull": 0,
+        "joins": [],
+    }
+    relu = document["layers"][1]
+    assert (relu["name"], relu["in_place"], relu["ops"]["activation"]) == ("relu1_1", True, 64 * 224 * 224)
+
+
+def lines(target: object, **view: object) -> list[str]:
+    return render(rfcalc.analyze(target), "rich", View(**view)).split("\n")
+
+
+def test_the_default_table_fits_eighty_columns_and_says_its_totals() -> None:
+    shown = lines("vgg16", width=80)
+    assert max(map(len, shown)) <= 80
+    text = "\n".join(shown)
+    for said in ("138,357,544", "15,470,264,320", "15,237,608", "60.95 MB", "58.13 MiB", "212", "196"):
+        assert said in text
+    assert sum(1 for line in shown if line.startswith(("conv", "fc", "pool"))) == 21
+    assert "block 5" in text
+
+
+@pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
+def test_every_width_keeps_its_lines_short_and_says_what_is_left_out(width) -> None:
+    shown = lines("vgg16", width=width)
+    assert max(map(len, shown)) <= width
+    assert ("not shown in" in "\n".join(shown)) == (width < 78)
+
+
+def test_colour_only_when_asked_for() -> None:
+    assert "\x1b[" in "\n".join(lines("vgg16", width=80, color=True))
+    assert "\x1b" not in "\n".join(lines("vgg16", width=80))
+
+
+def test_columns_by_choice_and_order() -> None:
+    shown = render(rfcalc.analyze("vgg16"), "plain", View(columns=("f", "rf", "layer", "params"))).split("\n")
+    assert shown[0].split() == ["F", "rf", "layer", "params"]
+    row = next(line for line in shown if "conv5_3" in line)
+    assert row.split() == ["2", "196", "conv5_3", "2,359,808"]
+
+
+def test_all_shows_every_node_and_fold_shows_counts() -> None:
+    every = render(rfcalc.analyze("vgg16"), "plain", View(every=True))
+    assert "relu5_3" in every
+    assert "drop6" in every
+    folded = render(rfcalc.analyze("vgg16"), "rich", View(fold=True))
+    assert "conv3_2–3" in folded
+    assert "conv3-256 relu ×2" in folded
+    long = Network((Conv(8, 3, padding=1) >> ReLU() >> MaxPool(3, 1, padding=1)) * 40, "8x9x9")
+    assert "×40" in render(rfcalc.analyze(long), "rich")
+    assert "×40" not in render(rfcalc.analyze(long), "rich", View(fold=False))
+
+
+def test_totals_do_not_depend_on_folding() -> None:
+    report = rfcalc.analyze("vgg19")
+    pick = [
+        render(report, "plain", View(fold=f, every=e)).split("\nparams  ")[1]
+        for f in (False, True)
+        for e in (False, True)
+    ]
+    assert len(set(pick)) == 1
+
+
+def test_plain_is_ascii() -> None:
+    for target in NETWORKS.values():
+        render(rfcalc.analyze(target), "plain").encode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gate", "rf 'all': the whole input, through adaptive_pool1"),
+        ("phases", "rf '≤'"),
+        ("varies", "at add1 paths of different strides meet: pad1 (stride 2) and identity1 (stride 1)"),
+        ("unknown", "not understood: unknown1 (unknown8x5x5 op:einsum); totals are lower bounds"),
+        ("unknown", "at least 224"),
+    ],
+)
+def test_notes_say_what_kind_of_answer_it_is(name, said) -> None:
+    assert said in render(rfcalc.analyze(NETWORKS[name]), "rich", View(width=200))
+
+
+def test_assumptions_are_told() -> None:
+    text = render(rfcalc.analyze("conv3-64 > maxpool2"), "plain")
+    assert "assumed: the input is 3x224x224" in text
+    assert "conv: stride 1, padding that keeps the size at stride 1" in text
+    assert "running statistics" in render(rfcalc.analyze("vgg16-bn"), "plain")
+
+
+def test_print_and_notebook() -> None:
+    report = rfcalc.analyze("vgg16")
+    assert str(report) == render(report, "plain")
+    assert report._repr_html_().startswith("<style>")
+    assert "138,357,544" in repr(report)
+
+
+@pytest.mark.parametrize(
+    ("view", "form", "words"),
+    [
+        (View(columns=("parms",)), "plain", ["parms", "did you mean params"]),
+        (View(at="pool6"), "plain", ["pool6", "did you mean pool"]),
+        (View(), "pdf", ["pdf", *FORMATS]),
+    ],
+)
+def test_unknown_names_suggest(view, form, words) -> None:
+    with pytest.raises(RfcalcError) as caught:
+        render(rfcalc.analyze("vgg16"), form, view)
+    assert all(word in str(caught.value) for word in words)
