@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,7 @@ def test_markdown_reads_back() -> None:
     parser = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table")
     for report in (toy(), rfcalc.analyze(ODD)):
         tokens = parser.parse(render(report, "markdown"))
-        pairs = zip(tokens, tokens[1:], strict=False)
+        pairs = pairwise(tokens)
         cells = [inline.children for opened, inline in pairs if opened.type in ("th_open", "td_open")]
         texts = ["".join(c.content for c in found if c.type in ("text", "text_special")) for found in cells]
         assert report.rows[0].name in texts

@@ -17,6 +17,7 @@ import typer.core
 # Command → the file that holds it, and its help.
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
+    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
     "list": ("listing", "List the networks of the literature that can be named."),
 }
 

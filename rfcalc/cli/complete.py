@@ -47,3 +47,10 @@ def dtypes(incomplete: str) -> list[str]:
     from rfcalc.report import DTYPES
 
     return _beginning(incomplete, DTYPES)
+
+
+def exports(incomplete: str) -> list[str]:
+    """Forms in which a network is written down."""
+    from rfcalc.cli.export import FORMS
+
+    return _beginning(incomplete, FORMS)

@@ -6,9 +6,10 @@ import re
 from json import loads
 from typing import NamedTuple
 
-from rfcalc.errors import RfcalcError
+from rfcalc.errors import NotationError, RfcalcError
 from rfcalc.notation.tokens import LONGEST, fault
 from rfcalc.shape import Shape
+from rfcalc.size import is_number
 
 _SPACE = re.compile(r"(?:\s|#[^\n]*|;)*")
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"'
@@ -90,11 +91,12 @@ def _inputs(value: str) -> tuple[tuple[str, Shape | None], ...]:
         name = _unquoted(entry[1]) if entry[1] else "input"
         if name in found:
             raise RfcalcError(f"the input {name!r} is said twice")
-        found[name] = _shape(entry[2])
+        found[name] = read_shape(entry[2])
     return tuple(found.items())
 
 
-def _shape(text: str) -> Shape | None:
+def read_shape(text: str) -> Shape | None:
+    """A shape as it is written: ``3x224x224``, ``196x768 channel1``; None for ``?``."""
     if text == "?":
         return None
     match = _SHAPE.match(text)
@@ -107,3 +109,16 @@ def _shape(text: str) -> Shape | None:
 
 def _unquoted(text: str) -> str:
     return str(loads(text)) if text.startswith('"') else text
+
+
+def write_shape(shape: Shape | None) -> str:
+    """A shape as `read_shape` reads it.
+
+    Raises:
+        NotationError: it has symbols.
+    """
+    if shape is None:
+        return "?"
+    if not all(is_number(d) for d in shape.dims):
+        raise NotationError(f"the input {shape} has symbols", fix="write the network with numbers")
+    return str(shape) + (f" channel{shape.channel}" if shape.channel else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -160,6 +160,19 @@ def _split(text: str) -> tuple[str, type[Layer], str, str, str] | None:
     if size and not re.match(r"[\d(?]", size):
         return None
     return *found, size, channels[0] if channels else "", strides[0] if strides else ""
+
+
+def merged(assumed: Iterable[str]) -> tuple[str, ...]:
+    """Assumptions about the same word as one.
+
+    >>> merged(["conv: stride 1", "conv: stride 1, no padding", "lrn: 5 channels"])
+    ('conv: stride 1, no padding', 'lrn: 5 channels')
+    """
+    found: dict[str, dict[str, None]] = {}
+    for text in assumed:
+        word, _, told = text.partition(": ")
+        found.setdefault(word, {}).update(dict.fromkeys(told.split(", ")))
+    return tuple(f"{word}: {', '.join(told)}" for word, told in found.items())
 
 
 def _expressions(values: Any) -> list[Expression]:

@@ -27,7 +27,7 @@ knows no kind but the three that the signs stand for. Errors show the line with 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json import loads
 from typing import NamedTuple
 
@@ -46,13 +46,15 @@ from rfcalc.expr import (
     Side,
     Stage,
 )
+from rfcalc.index import Expression
 from rfcalc.layer import Layer
 from rfcalc.network import Network
+from rfcalc.notation.define import Definition
 from rfcalc.notation.header import Header, read_header
-from rfcalc.notation.layers import Reader
+from rfcalc.notation.layers import Reader, merged
 from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.tokens import Token, Tokens, fault
-from rfcalc.size import Size
+from rfcalc.size import Size, is_number
 from rfcalc.whole import bound, read
 
 _COUNT = re.compile(r"[x×](?:(\d+)|(\(.*\)))(?::(?:([^\W\d]\w*)|(\".*\")))?$", re.DOTALL)
@@ -69,6 +71,7 @@ class Reading(NamedTuple):
     header: Header = Header()
     text: str = ""
     labels: tuple[tuple[str, int, int], ...] = ()
+    symbolic: tuple[Expression, ...] = ()  # sizes with names that no repetition explains
 
     def network(self) -> Network:
         """The network that the text describes.
@@ -95,12 +98,13 @@ class Reading(NamedTuple):
             raise
 
 
-def parse(text: str, symbols: bool = False) -> Reading:
+def parse(text: str, symbols: bool = False, blocks: Mapping[str, Definition] | None = None) -> Reading:
     """Read a network.
 
     Args:
         text: one line or many.
         symbols: whether sizes may be symbols (``conv3-C``); otherwise every name must be the index of a repetition.
+        blocks: blocks that may be used by name: ``inception(64, 96, 128)``.
 
     Raises:
         NotationError: with the line, a caret, what was expected, and a suggestion.
@@ -109,10 +113,11 @@ def parse(text: str, symbols: bool = False) -> Reading:
     (Conv(64, 3, padding=1) >> Activation('relu')) * 2 >> MaxPool(2)
     """
     header, at = read_header(text)
-    parser = _Parser(Tokens(text, at))
+    parser = _Parser(Tokens(text, at), blocks or {})
     expr = whole(parser.chain(None))
     parser.close_indices(symbols)
-    return Reading(expr, tuple(parser.reader.assumed), header, text, tuple(parser.labels))
+    symbolic = tuple(value for value, _ in parser.reader.open)
+    return Reading(expr, merged(parser.reader.assumed), header, text, tuple(parser.labels), symbolic)
 
 
 def whole(items: list[Expr]) -> Expr:
@@ -123,8 +128,9 @@ def whole(items: list[Expr]) -> Expr:
 class _Parser:
     """Recursive descent, one call of `chain` and `segment` a level of nesting."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, blocks: Mapping[str, Definition]) -> None:
         self.tokens = tokens
+        self.blocks = blocks
         self.reader = Reader(tokens)
         self.labels: list[tuple[str, int, int]] = []
         self.depth = 0
@@ -276,6 +282,9 @@ class _Parser:
             made = Block if opened.kind == "{" else Stage
             return [self.guarded(token, lambda: made(whole(body), label))]
         if token.kind == "word":
+            definition = self.blocks.get(token.text.partition("(")[0])
+            if definition is not None:
+                return self.use(tokens.take(), definition)
             return [self.reader.layer()]
         if token.kind == "(":
             body = self.chain(tokens.take(), ")")
@@ -295,6 +304,24 @@ class _Parser:
             tokens.take()
             return [self.guarded(token, lambda: Side(whole(body)) if token.text == "side" else Series(tuple(body)))]
         raise self.fault(token, "a text in quotes is a label", 'write "block 1"[…], "block 1"{…} or "a b"=conv3-64')
+
+    def use(self, token: Token, definition: Definition) -> list[Expr]:
+        """A defined block with its parameters put in."""
+
+        def make() -> Expr:
+            given = definition.arguments(token.text)
+            for value in given.values():
+                self.reader.note(value, token)
+            most = {name: bound(value, self.indices) for name, value in given.items() if is_number(value)}
+            for value in definition.expressions:
+                if value.free_symbols <= most.keys():
+                    bound(value, most)
+            return definition.expr.bind(given)
+
+        made = self.guarded(token, make)
+        self.reader.assumed.update(dict.fromkeys(definition.assumptions))
+        self.count += int(made.count) - 1 if is_number(made.count) else 0
+        return list(made.items) if isinstance(made, Series) else [made]
 
     def branches(self) -> Expr:
         """``{a, b} layer``: branches joined by a layer of several inputs."""

@@ -13,7 +13,7 @@ from rfcalc.errors import NotationError
 from rfcalc.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.layer import Layer
 from rfcalc.network import Network
-from rfcalc.size import is_number
+from rfcalc.notation.header import write_shape
 from rfcalc.words import number
 
 WIDTH = 100
@@ -69,20 +69,19 @@ def _header(network: Network) -> list[str]:
         if text:
             plain = text == text.strip() and not re.search(r'[;"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029#]', text)
             lines.append(f"{key}: {text if plain else dumps(text)}")
-    shapes = network.inputs
-    for shape in shapes.values():
-        if shape is not None and not all(is_number(d) for d in shape.dims):
-            raise NotationError(f"the input {shape} has symbols", fix="write the network with numbers")
-    told = {
-        name: "?" if s is None else str(s) + (f" channel{s.channel}" if s.channel else "") for name, s in shapes.items()
-    }
+    told = {name: write_shape(shape) for name, shape in network.inputs.items()}
     if list(told) != ["input"]:
         lines.append("inputs: " + ", ".join(f"{_name(n)}={s}" for n, s in told.items()))
     elif told["input"] != "?":
         lines.append(f"input: {told['input']}")
-    if network.outputs != (network.nodes[-1].name,) or not _ends_in_layer(network.expr):
+    if told_outputs(network):
         lines.append("outputs: " + ", ".join(map(_name, network.outputs)))
     return lines
+
+
+def told_outputs(network: Network) -> bool:
+    """Whether a network's outputs have to be said: they are not simply its last layer."""
+    return network.outputs != (network.nodes[-1].name,) or not _ends_in_layer(network.expr)
 
 
 def _name(text: str) -> str:
