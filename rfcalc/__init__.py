@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from rfcalc.shape import Shape as Shape
     from rfcalc.target import analyze as analyze
     from rfcalc.target import load as load
+    from rfcalc.target import look as look
 
 _HOMES = {
     "RfcalcError": "errors",
@@ -94,6 +95,7 @@ _HOMES = {
     "Shape": "shape",
     "analyze": "target",
     "load": "target",
+    "look": "target",
     "require": "metrics",
 }
 

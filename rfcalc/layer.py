@@ -16,7 +16,7 @@ they also walk symbols. The walks never ask for a kind by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
@@ -69,6 +69,10 @@ class Layer(Expr):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (SAME_UNIT,) * len(xs)
+
+    def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> Iterable[tuple[int, ...]]:
+        """The positions (on the axes but the channels) that a unit reads, where `reads` says ``Scattered``."""
+        raise NotImplementedError(f"{self.kind} does not say where its scattered units come from")
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return NOTHING

@@ -92,6 +92,14 @@ class ReceptiveField:
             found.append(window)
         return tuple(found)
 
+    def carrier(self, axis: int) -> int | None:
+        """Which axis of the node decides on an axis of the input, if one does."""
+        for term in self._field.terms if self._field else ():
+            entry = term[axis]
+            if not isinstance(entry, Wandering) and not constant(entry):
+                return entry[0]
+        return None
+
     @property
     def spans(self) -> tuple[Ends, ...]:
         """The interval that every unit depends on through a global path (padding counted), one an axis, or None."""

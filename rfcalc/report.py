@@ -389,6 +389,28 @@ class Report:
         return found if len(found) > 1 else next(iter(found.values()))
 
     @cached_property
+    def unproductive(self) -> frozenset[int]:
+        """Positions of weight layers that read a map whose units see more than the whole image already, on every axis:
+        they only combine what has been seen (Richter et al. 2021). Needs one input, with sizes in numbers."""
+        network, shapes = self.network, self.walked.shapes
+        image = shapes[0].spatial
+        found: set[int] = set()
+        if network.arity > 1 or not image:
+            return frozenset()
+        known: dict[int, bool] = {0: False}
+        for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), 1):
+            if not node.layer.weight_layers or not sources or not shapes[position].rank:
+                continue
+            source = sources[0]
+            if source not in known:
+                size = ReceptiveField(self.fields[0][source], shapes[0], shapes[source].dims).size
+                pairs = zip(size, image, strict=True)
+                known[source] = all(s is not None and decide(s > n) is True for s, n in pairs)
+            if known[source]:
+                found.add(position)
+        return frozenset(found)
+
+    @cached_property
     def last_spatial(self) -> int:
         """The last position that still has local windows on all axes: from here F is counted back."""
         for position in range(len(self.walked.shapes) - 1, 0, -1):

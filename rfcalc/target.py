@@ -11,6 +11,7 @@ from rfcalc.expr import Expr
 from rfcalc.network import Network
 from rfcalc.report import Report
 from rfcalc.shape import Shape
+from rfcalc.sight import Sight
 from rfcalc.size import Size
 
 DEFAULT_INPUT = "3x224x224"
@@ -178,3 +179,24 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
     return Report(network, input, batch=batch, dtype=dtype, target=found.name, assumptions=assumptions)
+
+
+def look(
+    target: Any,
+    at: str | None = None,
+    *,
+    source: str | None = None,
+    input: Any = None,  # noqa: A002
+) -> Sight:
+    """What a node of a network sees: receptive field, real pixels, phases, holes, influence.
+
+    Args:
+        target, input: as for `analyze`.
+        at: the node (a stage or block means its last); the network's output if left out.
+        source: an input or an earlier node; the first input if left out.
+
+    >>> import rfcalc
+    >>> rfcalc.look("vgg16", "conv5_3").field.size
+    (196, 196)
+    """
+    return Sight(analyze(target, input), at, source)

@@ -515,15 +515,14 @@ class WindowPartition(Layer):
             return ((((0, STEP), *((None, All(1)) for _ in x.dims[1:])),),)
         return ((((0, STEP), *((None, Scattered((1, 2))) for _ in x.dims[1:])),),)
 
-    def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...]) -> tuple[int, ...]:
+    def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> list[tuple[int, ...]]:
         """The position that unit (window, place) holds."""
-        found = self.windows(xs[0])
         window, place = unit
         position = []
-        for w, m in reversed(found):
+        for w, m in reversed(self.windows(xs[0])):
             position.append(window % m * w + place % w)
             window, place = window // m, place // w
-        return tuple(reversed(position))
+        return [tuple(reversed(position))]
 
     def notation(self, exact: bool = False) -> str:
         return "windows" + sizes(self.window)

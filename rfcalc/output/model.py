@@ -196,7 +196,8 @@ def _cell(shown: Shown, column: Metric, report: Report) -> Cell:
     if column.name == "notation":
         return Cell(" ".join(_words(shown)) + (f" ×{shown.times}" if shown.times > 1 else ""))
     if column.name == "receptive_field":
-        return Cell(size_text(shown.end))
+        idle = any(row.position in report.unproductive for row in shown.rows)
+        return Cell(size_text(shown.end) + ("*" if idle else ""))
     if not column.adds:
         value = column.row(shown.end)
         return _figure(column, value, report)
@@ -314,6 +315,12 @@ def notes(report: Report) -> tuple[str, ...]:
         found.append("rf '≤': depends on the unit's position; the largest phase is shown")
     if "shift_variant" in statuses:
         found.append("rf 'varies': " + _joins(report))
+    idle = [row for row in report if row.position in report.unproductive]
+    if idle:
+        image = "x".join(str(n) for n in report.walked.shapes[0].spatial)
+        named = idle[0].name if len(idle) == 1 else f"{idle[0].name} … {idle[-1].name}"
+        count = "1 weight layer reads" if len(idle) == 1 else f"{len(idle)} weight layers read"
+        found.append(f"rf *: {count} maps whose units see more than the whole {image} already ({named})")
     found += [f"assumed: {a}" for a in report.assumptions]
     return tuple(found)
 

@@ -1,0 +1,573 @@
+"""The real pixels that units see: index sets, cut to every map on the way, for a given input size.
+
+The companion of `walk.fields`: the same index relations, with borders resolved (zero padding holds nothing; reflected,
+replicated and circular padding are pixels) and holes kept. A region is a union of boxes, each a product of index sets,
+because the support in N dimensions is not the product of the axes: 1×3 beside 3×1 touches 5 pixels, not 9.
+
+Sets are whole numbers whose bits are positions. For one axis and one term, unit u of the deciding axis sees
+``sets[u]``; a layer replaces it by the union over what it reads. Where several axes of a node decide together (window
+partition), the sets are kept for every unit. Imports levels 0 to 5 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+from rfcalc.errors import LimitError, RfcalcError
+from rfcalc.layer import POINTWISE, Alternatives, Reads
+from rfcalc.size import is_number, prod
+from rfcalc.walk import Walked, relation
+from rfcalc.window import STEP, All, Index, Scattered, Unsized
+
+Mask: TypeAlias = int
+Sets: TypeAlias = "tuple[Mask, ...]"
+Entry: TypeAlias = "tuple[int | None, Sets]"  # the axis that decides (None: one set for all), and its sets
+Term: TypeAlias = "tuple[Entry, ...]"
+
+MOST_BITS = 400_000_000
+MOST_TERMS = 400
+
+
+class Points(NamedTuple):
+    """For every unit (row-major over the axes but the channels) its set over the flattened source positions."""
+
+    axes: tuple[int, ...]
+    extents: tuple[int, ...]
+    sets: tuple[Mask, ...]
+
+
+State: TypeAlias = "tuple[Term, ...] | Points"
+
+
+class Region:
+    """What one unit sees: a union of boxes on the source, each one set of positions an axis.
+
+    Attributes:
+        boxes: products of index sets (bits are positions), none of them empty.
+        extents: the source's spatial sizes.
+    """
+
+    __slots__ = ("boxes", "extents")
+
+    def __init__(self, boxes: Sequence[tuple[Mask, ...]], extents: tuple[int, ...]) -> None:
+        self.boxes = tuple(dict.fromkeys(b for b in boxes if all(b)))
+        self.extents = extents
+
+    @property
+    def empty(self) -> bool:
+        """Whether the unit sees no pixel."""
+        return not self.boxes
+
+    @property
+    def hull(self) -> tuple[tuple[int, int], ...] | None:
+        """First and last pixel on each axis, or None."""
+        if not self.boxes:
+            return None
+        return tuple(ends(mask) for mask in self.shadow)
+
+    @property
+    def shadow(self) -> tuple[Mask, ...]:
+        """The projection of the region onto each axis."""
+        found = [0] * len(self.extents)
+        for box in self.boxes:
+            for axis, mask in enumerate(box):
+                found[axis] |= mask
+        return tuple(found)
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Side lengths of the hull; zeros where nothing is seen."""
+        hull = self.hull
+        return tuple(0 for _ in self.extents) if hull is None else tuple(b - a + 1 for a, b in hull)
+
+    @property
+    def count(self) -> int:
+        """Number of pixels in it (its support)."""
+        return _volume(self.boxes)
+
+    @property
+    def density(self) -> tuple[int, int]:
+        """Pixels in it, and pixels in its hull."""
+        return self.count, prod(self.size) if self.boxes else 0
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """The longest run of positions between first and last, on each axis, that no pixel of it lies on."""
+        return tuple(_gap(mask) for mask in self.shadow)
+
+    def __contains__(self, pixel: tuple[int, ...]) -> bool:
+        return any(all(mask >> p & 1 for mask, p in zip(box, pixel, strict=True)) for box in self.boxes)
+
+    def pixels(self) -> Iterator[tuple[int, ...]]:
+        """The pixels, in order."""
+        found: set[tuple[int, ...]] = set()
+        for box in self.boxes:
+            found |= set(product(*(bits(mask) for mask in box)))
+        return iter(sorted(found))
+
+    def __repr__(self) -> str:
+        return f"Region({self.count} pixels in {'x'.join(map(str, self.size))} at {self.hull})"
+
+
+def ends(mask: Mask) -> tuple[int, int]:
+    """Lowest and highest bit."""
+    return (mask & -mask).bit_length() - 1, mask.bit_length() - 1
+
+
+def bits(mask: Mask) -> list[int]:
+    """The positions of a set.
+
+    >>> bits(0b1011)
+    [0, 1, 3]
+    """
+    return [i for i, digit in enumerate(reversed(bin(mask))) if digit == "1"]
+
+
+def _gap(mask: Mask) -> int:
+    return max(map(len, bin(mask)[2:].rstrip("0").split("1")), default=0) if mask else 0
+
+
+def _volume(boxes: Sequence[tuple[Mask, ...]]) -> int:
+    """The number of points in a union of boxes."""
+    if not boxes:
+        return 0
+    if len(boxes[0]) == 0:
+        return 1
+    if len(boxes[0]) == 1 or len(boxes) == 1:
+        if len(boxes) == 1:
+            return int(prod(mask.bit_count() for mask in boxes[0]))
+        union = 0
+        for box in boxes:
+            union |= box[0]
+        return union.bit_count()
+    groups: dict[tuple[bool, ...], int] = {}
+    everything = 0
+    for box in boxes:
+        everything |= box[0]
+    for p in bits(everything):  # positions that the same boxes cover have the same slice
+        key = tuple(bool(box[0] >> p & 1) for box in boxes)
+        groups[key] = groups.get(key, 0) + 1
+    return sum(
+        times * _volume([box[1:] for box, inside in zip(boxes, key, strict=True) if inside])
+        for key, times in groups.items()
+    )
+
+
+def resolve(position: int, extent: int, border: str) -> int | None:
+    """The real position that an index stands for; None for nothing.
+
+    >>> resolve(-2, 5, "reflect"), resolve(-2, 5, "replicate"), resolve(-2, 5, "circular"), resolve(-2, 5, "zeros")
+    (2, 0, 3, None)
+    """
+    if 0 <= position < extent:
+        return position
+    if border == "zeros":
+        return None
+    if border == "replicate":
+        return 0 if position < 0 else extent - 1
+    if border == "circular":
+        return position % extent
+    period = 2 * (extent - 1)
+    position %= period
+    return position if position < extent else period - position
+
+
+def taps(index: Index, unit: int, extent: int) -> list[int]:
+    """The real positions that a unit reads."""
+    if isinstance(index, All):
+        return list(range(index.extent))
+    if isinstance(index, (Unsized, Scattered)):
+        raise TypeError(f"{index} has no taps on one axis")
+    found = (resolve(t, extent, index.border) for t in index.taps(unit))
+    return sorted({t for t in found if t is not None})
+
+
+class Regions:
+    """What all units of one node see of the source.
+
+    >>> import rfcalc
+    >>> from rfcalc.regions import regions
+    >>> pool5 = regions(rfcalc.analyze("vgg16").walked, "pool5")
+    >>> pool5.unit((0, 0)).hull, pool5.unit((3, 3)).hull
+    (((0, 121), (0, 121)), ((6, 217), (6, 217)))
+    """
+
+    __slots__ = ("axes", "extents", "source", "state")
+
+    def __init__(self, state: State, axes: tuple[int, ...], extents: tuple[int, ...], source: tuple[int, ...]) -> None:
+        self.state = state
+        self.axes = axes  # the node's axes but the channels
+        self.extents = extents  # their sizes
+        self.source = source  # the source's spatial sizes
+
+    def unit(self, unit: Sequence[int]) -> Region:
+        """The region of one unit, by its position on the node's spatial axes.
+
+        Raises:
+            RfcalcError: there is no such unit.
+        """
+        if len(unit) != len(self.extents) or any(not 0 <= u < n for u, n in zip(unit, self.extents, strict=True)):
+            shown = "x".join(map(str, self.extents)) or "a single one"
+            raise RfcalcError(
+                f"there is no unit {','.join(map(str, unit))}", why=f"the units are {shown}, counted from 0"
+            )
+        if isinstance(self.state, Points):
+            number = 0
+            for u, n in zip(unit, self.extents, strict=True):
+                number = number * n + u
+            return Region(_boxes(self.state.sets[number], self.source), self.source)
+        at = dict(zip(self.axes, unit, strict=True))
+        found = []
+        for term in self.state:
+            found.append(tuple(sets[0] if carrier is None else sets[at[carrier]] for carrier, sets in term))
+        return Region(found, self.source)
+
+    def units(self) -> Iterator[tuple[int, ...]]:
+        """All units, row-major."""
+        return product(*(range(n) for n in self.extents))
+
+    def sizes(self) -> dict[tuple[int, ...], int]:
+        """Sizes of the units' regions, and how many units have each."""
+        found: dict[tuple[int, ...], int] = {}
+        if isinstance(self.state, Points) or len(self.state) != 1 or not self._apart(self.state[0]):
+            for unit in self.units():
+                size = self.unit(unit).size
+                found[size] = found.get(size, 0) + 1
+            return found
+        lengths: list[dict[int, int]] = []  # one term, each axis for itself: count axis by axis
+        for _, sets in self.state[0]:
+            counts: dict[int, int] = {}
+            for mask in sets:
+                first, last = ends(mask) if mask else (0, -1)
+                counts[last - first + 1] = counts.get(last - first + 1, 0) + 1
+            lengths.append(counts)
+        carriers = {c for c, _ in self.state[0]}
+        others = prod(n for axis, n in zip(self.axes, self.extents, strict=True) if axis not in carriers)
+        for size in product(*lengths):
+            shown = size if all(size) else (0,) * len(size)
+            times = prod(counts[n] for counts, n in zip(lengths, size, strict=True))
+            found[shown] = found.get(shown, 0) + times * others
+        return found
+
+    @staticmethod
+    def _apart(term: Term) -> bool:
+        """Whether each axis of the source follows an axis of the node of its own (or none)."""
+        carriers = [c for c, _ in term if c is not None]
+        return len(set(carriers)) == len(carriers)
+
+    @property
+    def all(self) -> Region:
+        """What the units of the node see together."""
+        if isinstance(self.state, Points):
+            union = 0
+            for mask in self.state.sets:
+                union |= mask
+            return Region(_boxes(union, self.source), self.source)
+        boxes: list[tuple[Mask, ...]] = []
+        for term in self.state:
+            carriers = [c for c, _ in term if c is not None]
+            if self._apart(term):
+                boxes.append(tuple(_union(sets) for _, sets in term))
+            else:
+                extents = dict(zip(self.axes, self.extents, strict=True))
+                for unit in product(*(range(extents[c]) for c in sorted(set(carriers)))):
+                    at = dict(zip(sorted(set(carriers)), unit, strict=True))
+                    boxes.append(tuple(s[0] if c is None else s[at[c]] for c, s in term))
+        return Region(boxes, self.source)
+
+    def reached_by(self, pixel: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """The projective field: the units that one pixel of the source can reach.
+
+        Raises:
+            RfcalcError: there is no such pixel.
+        """
+        if len(pixel) != len(self.source) or any(not 0 <= p < n for p, n in zip(pixel, self.source, strict=True)):
+            raise RfcalcError(
+                f"there is no pixel {','.join(map(str, pixel))}",
+                why=f"the input is {'x'.join(map(str, self.source))}, counted from 0",
+            )
+        if isinstance(self.state, Points):
+            return tuple(u for u in self.units() if tuple(pixel) in self.unit(u))
+        found: set[tuple[int, ...]] = set()
+        for term in self.state:
+            allowed = {axis: set(range(n)) for axis, n in zip(self.axes, self.extents, strict=True)}
+            for (carrier, sets), p in zip(term, pixel, strict=True):
+                if carrier is None:
+                    if not sets[0] >> p & 1:
+                        break
+                else:
+                    allowed[carrier] &= {u for u, mask in enumerate(sets) if mask >> p & 1}
+            else:
+                found |= set(product(*(sorted(allowed[axis]) for axis in self.axes)))
+        return tuple(sorted(found))
+
+
+def _union(sets: Sequence[Mask]) -> Mask:
+    found = 0
+    for mask in sets:
+        found |= mask
+    return found
+
+
+def _boxes(flat: Mask, extents: tuple[int, ...]) -> list[tuple[Mask, ...]]:
+    """Boxes of a set of flattened positions: slices of the first axis that are alike are one box."""
+    if len(extents) == 1:
+        return [(flat,)]
+    below = prod(extents[1:])
+    slices: dict[Mask, Mask] = {}
+    for p in range(extents[0]):
+        part = flat >> (p * below) & ((1 << below) - 1)
+        if part:
+            slices[part] = slices.get(part, 0) | 1 << p
+    return [(first, *rest) for part, first in slices.items() for rest in _boxes(part, extents[1:])]
+
+
+def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
+    """What the units of a node see of an input or an earlier node, in real pixels.
+
+    Args:
+        at, source: names or positions.
+
+    Raises:
+        RfcalcError: an operator on the way was not understood, or a size is a symbol.
+        LimitError: the sets would not fit into memory.
+    """
+    network = walked.network
+    last = network.position(at) if isinstance(at, str) else at
+    first = network.position(source) if isinstance(source, str) else source
+    for shape in (walked.shapes[first], walked.shapes[last]):
+        if not all(is_number(n) for n in shape.dims):
+            raise RfcalcError("regions need sizes in numbers", why=f"there is a map of {shape}", fix="give --input")
+    engine = _Engine(walked, first)
+    state = engine.run(last)
+    shape = walked.shapes[last]
+    extents = tuple(shape.dims[i] for i in shape.axes)
+    return Regions(state, shape.axes, extents, engine.extents)
+
+
+class _Engine:
+    """Propagates sets from the source to one node, through its ancestors only."""
+
+    def __init__(self, walked: Walked, source: int) -> None:
+        self.walked = walked
+        self.source = source
+        shape = walked.shapes[source]
+        self.extents = tuple(shape.dims[i] for i in shape.axes)
+        self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
+        self.bound = cache(self._bound)
+        self.spread = cache(_spread)
+
+    def run(self, last: int) -> State:
+        network = self.walked.network
+        needed = {last}
+        for position in range(last, network.arity - 1, -1):
+            if position in needed and position != self.source:
+                needed.update(network.sources[position - network.arity])
+        found: dict[int, State] = {self.source: self.start}
+        for position in range(network.arity, last + 1):
+            if position not in needed or position == self.source:
+                continue
+            node = network.nodes[position - network.arity]
+            sources = network.sources[position - network.arity]
+            if not any(found.get(s) for s in sources):
+                found[position] = ()
+                continue
+            if node.layer.opaque:
+                raise RfcalcError(
+                    "an operator was not understood", where=node.name, why="nothing is known of what its units read"
+                )
+            parts: list[State] = []
+            for s, alternatives in zip(sources, relation(self.walked, position), strict=True):
+                state = found.get(s, ())
+                if state:
+                    parts += self.through(state, alternatives, s, position)
+            found[position] = self.union(parts, position)
+        return found.get(last, ())
+
+    def through(self, state: State, alternatives: Alternatives, source: int, position: int) -> list[State]:
+        return [state if reads is POINTWISE else self.apply(state, reads, source, position) for reads in alternatives]
+
+    def apply(self, state: State, reads: Reads, source: int, position: int) -> State:
+        if isinstance(state, Points) or any(isinstance(i, Scattered) for _, i in reads):
+            return self.scatter(state, reads, source, position)
+        x, y = self.walked.shapes[source].dims, self.walked.shapes[position].dims
+        found: list[Term] = []
+        for term in state:
+            carriers = [c for c, _ in term if c is not None]
+            split = [c for c in set(carriers) if carriers.count(c) > 1 and reads[c][1] is not STEP]
+            if split:
+                found += self.split(term, reads, split[0], x, y)
+            else:
+                found.append(tuple(self.read(entry, reads, x, y) for entry in term))
+        return _tidy(found)
+
+    def read(self, entry: Entry, reads: Reads, x: tuple[int, ...], y: tuple[int, ...]) -> Entry:
+        carrier, sets = entry
+        if carrier is None:
+            return entry
+        out, index = reads[carrier]
+        if index is STEP:
+            return (out, sets) if out is not None else (None, sets[:1])
+        if isinstance(index, Unsized):
+            raise RfcalcError("regions need sizes in numbers", why=index.why, fix="give --input")
+        if isinstance(index, All):
+            whole = _union(sets)
+            return (None, (whole,)) if out is None else (out, (whole,) * y[out])
+        assert out is not None
+        self.check(y[out])
+        return out, self.spread(sets, self.bound(index, x[carrier], y[out]))
+
+    def split(self, term: Term, reads: Reads, carrier: int, x: tuple[int, ...], y: tuple[int, ...]) -> list[Term]:
+        """Several axes of the source follow one axis of the node: each position that is read is a box of its own."""
+        out, index = reads[carrier]
+        count = 1 if out is None else y[out]
+        listed = [taps(index, u, x[carrier]) for u in range(count)]
+        found: list[Term] = []
+        for k in range(max(map(len, listed), default=0)):
+            if len(found) > MOST_TERMS * 10:
+                raise LimitError("too many separate regions meet in one unit", why="positions were merged before")
+            entries: list[Entry] = []
+            for entry in term:
+                if entry[0] == carrier:
+                    sets = tuple(entry[1][t[k]] if k < len(t) else 0 for t in listed)
+                    entries.append((out, sets) if out is not None else (None, sets))
+                else:
+                    entries.append(self.read(entry, reads, x, y))
+            found.append(tuple(entries))
+        return found
+
+    def check(self, units: int) -> None:
+        if units * max(self.extents) > MOST_BITS:
+            raise LimitError(
+                "the regions of all units do not fit into memory",
+                why=f"{units} units, {max(self.extents)} positions",
+                fix="give a smaller --input",
+            )
+
+    def _bound(self, index: Any, extent: int, units: int) -> tuple[tuple[int, ...], ...]:
+        """The real positions that each unit reads."""
+        return tuple(tuple(taps(index, u, extent)) for u in range(units))
+
+    def union(self, parts: list[State], position: int) -> State:
+        if any(isinstance(p, Points) for p in parts):
+            points = [self.points(p, position) for p in parts]
+            first = points[0]
+            sets = [_union(masks) for masks in zip(*(p.sets for p in points), strict=True)]
+            return first._replace(sets=tuple(sets))
+        return _tidy([term for part in parts for term in part])  # type: ignore[misc]
+
+    def points(self, state: State, position: int) -> Points:
+        """The sets of every unit, over the flattened source."""
+        if isinstance(state, Points):
+            return state
+        shape = self.walked.shapes[position]
+        axes = shape.axes
+        extents = tuple(shape.dims[i] for i in axes)
+        if prod(extents) * prod(self.extents) > MOST_BITS:
+            raise LimitError("the regions of all units do not fit into memory", fix="give a smaller --input")
+        view = Regions(state, axes, extents, self.extents)
+        sets = []
+        for unit in view.units():
+            flat = 0
+            for box in view.unit(unit).boxes:
+                flat |= _flatten(box, self.extents)
+            sets.append(flat)
+        return Points(axes, extents, tuple(sets))
+
+    def scatter(self, state: State, reads: Reads, source: int, position: int) -> Points:
+        """Unit by unit, where several axes decide together."""
+        x, y = self.walked.shapes[source], self.walked.shapes[position]
+        before = self.points(state, source)
+        network = self.walked.network
+        layer = network.nodes[position - network.arity].layer
+        scattered = any(isinstance(i, Scattered) for _, i in reads)
+        axes = y.axes
+        extents = tuple(y.dims[i] for i in axes)
+        sets = []
+        for unit in product(*(range(n) for n in extents)):
+            if scattered:
+                places: Any = layer.source(unit, self.walked.inputs_of(position), y)
+            else:
+                at = dict(zip(axes, unit, strict=True))
+                lists = []
+                for axis in before.axes:
+                    out, index = reads[axis]
+                    whole = out is None or out not in at
+                    lists.append(
+                        range(x.dims[axis]) if whole else taps(index, at[out], x.dims[axis])  # type: ignore[index]
+                    )
+                places = product(*lists)
+            union = 0
+            for place in places:
+                number = 0
+                for p, n in zip(place, before.extents, strict=True):
+                    number = number * n + p
+                union |= before.sets[number]
+            sets.append(union)
+        return Points(axes, extents, tuple(sets))
+
+
+def _spread(sets: Sets, bound: tuple[tuple[int, ...], ...]) -> Sets:
+    """The union, for every unit, of the sets of the positions that it reads."""
+    found = []
+    for positions in bound:
+        mask = 0
+        for p in positions:
+            mask |= sets[p]
+        found.append(mask)
+    return tuple(found)
+
+
+def _flatten(box: tuple[Mask, ...], extents: tuple[int, ...]) -> Mask:
+    """A box as a set of flattened positions."""
+    flat = box[-1]
+    below = extents[-1]
+    for mask, extent in zip(box[-2::-1], extents[-2::-1], strict=True):
+        wider = 0
+        for p in bits(mask):
+            wider |= flat << (p * below)
+        flat, below = wider, below * extent
+    return flat
+
+
+def _tidy(terms: list[Term]) -> tuple[Term, ...]:
+    """Leave out terms that lie within another, and merge those that differ on one axis only."""
+    kept: list[Term] = []
+    for term in terms:
+        if not all(any(sets) for _, sets in term):
+            continue
+        while True:
+            for i, other in enumerate(kept):
+                merged = _merged(other, term)
+                if merged is not None:
+                    kept.pop(i)
+                    term = merged
+                    break
+            else:
+                kept.append(term)
+                break
+    if len(kept) > MOST_TERMS:
+        raise LimitError(f"a region of {len(kept)} separate parts is too many", why=f"the limit is {MOST_TERMS}")
+    return tuple(kept)
+
+
+def _merged(a: Term, b: Term) -> Term | None:
+    """One term for two: the wider, where one lies within the other, or the union where they differ on one axis."""
+    if a == b:
+        return a
+    if any(p[0] != q[0] for p, q in zip(a, b, strict=True)):
+        return None
+    different = [i for i, (p, q) in enumerate(zip(a, b, strict=True)) if p[1] != q[1]]
+    carriers = [c for c, _ in a]
+    if len(different) == 1 and carriers.count(carriers[different[0]]) == 1:
+        i = different[0]
+        union = tuple(m | n for m, n in zip(a[i][1], b[i][1], strict=True))
+        return (*a[:i], (a[i][0], union), *a[i + 1 :])
+    if all(m | n == m for i in different for m, n in zip(a[i][1], b[i][1], strict=True)):
+        return a
+    if all(m | n == n for i in different for m, n in zip(a[i][1], b[i][1], strict=True)):
+        return b
+    return None
