@@ -104,13 +104,17 @@ def _malformed(error: ValueError, text: str, source: str) -> RfcalcError:
     """What a TOML or JSON parser says, with the line in the form of all messages."""
     told = str(error)
     at = re.search(r"\(at line (\d+), column (\d+)\)", told) or re.search(r": line (\d+) column (\d+)", told)
-    if at is None:
-        return RfcalcError(told.split("(")[0].strip()[:200] or "cannot be read", where=source)
-    line, column = int(at[1]), int(at[2])
-    shown = (text.split("\n")[line - 1 : line] or [""])[0]
+    lines = text.rstrip("\n").split("\n")
+    if at is not None:
+        line, column, told = int(at[1]), int(at[2]), told[: at.start()]
+    elif "(at end of document)" in told:
+        line, column, told = len(lines), len(lines[-1]) + 1, told.partition("(at end")[0]
+    else:
+        return RfcalcError(told[:200] or "cannot be read", where=source)
+    shown = (lines[line - 1 : line] or [""])[0]
     left = max(0, column - 51)
     return RfcalcError(
-        told[: at.start()].strip(" :")[:200],
+        told.strip(" :")[:200],
         where=f"{source}, line {line}, column {column}",
         why=f"{shown[left : left + 76]}\n{' ' * (column - 1 - left)}^",
     )
