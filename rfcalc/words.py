@@ -19,6 +19,7 @@ from rfcalc.whole import read
 PADDINGS = ("same", "SAME", "valid")
 ROUNDINGS = ("ceil", "ceil-onnx")
 BORDERS = ("reflect", "replicate", "circular")
+MOST = 1000  # numbers in one word
 _VALUE = re.compile(r"[-0-9(?:\"]")
 
 
@@ -134,15 +135,16 @@ def split(text: str, signs: str = "x×,") -> list[str]:
     >>> split("1x(2*x)x3")
     ['1', '(2*x)', '3']
     """
-    parts = [""]
-    depth = 0
-    for c in text:
+    parts = []
+    depth = start = 0
+    for i, c in enumerate(text):
         depth += (c == "(") - (c == ")")
         if depth == 0 and c in signs:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return parts
+            parts.append(text[start:i])
+            start = i + 1
+            if len(parts) > MOST:
+                raise NotationError("there are too many numbers in one word", why=f"the limit is {MOST}")
+    return [*parts, text[start:]]
 
 
 class Word:

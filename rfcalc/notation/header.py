@@ -11,7 +11,7 @@ from rfcalc.notation.tokens import LONGEST, fault
 from rfcalc.shape import Shape
 from rfcalc.size import is_number
 
-_SPACE = re.compile(r"(?:\s|#[^\n]*|;)*")
+_SPACE = re.compile(r"(?:[\s;]++|#[^\n]*+)*+")
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"'
 _LINE = re.compile(rf"(name|title|citation|inputs?|outputs?)[ \t]*:[ \t]*((?:{_STRING}|[^;\n\"])*)", re.IGNORECASE)
 _ENTRY = re.compile(rf"\s*(?:({_STRING}|[^\s=,\"]+)\s*=\s*)?({_STRING}|[^,\"]*?)\s*(?:,|$)")

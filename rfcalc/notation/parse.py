@@ -251,6 +251,8 @@ class _Parser:
         while self.tokens.now.kind in ("word", "string") and self.tokens.after() == "=":
             names.append(self.tokens.take())
             self.tokens.take()
+            if len(names) > DEEPEST:
+                raise self.fault(names[-1], "the names are nested too deeply", f"the limit is {DEEPEST} levels")
         start = self.tokens.now
         found = self.atom()
         while self.tokens.now.kind == "~":
@@ -316,7 +318,7 @@ class _Parser:
             for value in definition.expressions:
                 if value.free_symbols <= most.keys():
                     bound(value, most)
-            return definition.expr.bind(given)
+            return definition.expr.bind(given) if given else definition.expr
 
         made = self.guarded(token, make)
         self.reader.assumed.update(dict.fromkeys(definition.assumptions))
