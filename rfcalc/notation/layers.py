@@ -91,6 +91,8 @@ class Reader:
             layer = from_word(word)
         except (LayerError, NotationError) as error:
             raise self._fault(places.get(word.culprit or "", start), error.what, error.fix, error.why) from None
+        except ValueError:  # of the kind's own reading
+            raise self._fault(start, f"an option of {name} cannot be read", self._example(kind)) from None
         unused = word.unused()
         if unused is not None:
             told = {"size": "size", "channels": "channels", "/": "stride"}.get(unused, f"option {unused}")

@@ -98,7 +98,7 @@ def rounded(value: Any) -> str:
 
 def _weights(report: Report, row: Row) -> str:
     """``(3*3*64)*64 = 36,864``: the weights' own formula with its operands put in."""
-    if row.shared_with:
+    if row.shared_with and report[row.shared_with].weights != 0:
         return f"those of {row.shared_with}"
     if not row.weights:
         return "0"

@@ -35,7 +35,7 @@ def render(report: Report, view: View) -> str:
 
 def _line(report: Report, row: Row, before: str) -> tuple[str, str, str, str]:
     params = exact(row.params)
-    if row.shared_with:
+    if row.shared_with and report[row.shared_with].params != 0:
         params = f"(of {row.shared_with})"
     connected = "" if row.inputs == (before,) or not row.inputs else ", ".join(row.inputs)
     return f"{row.name} ({type(row.node.layer).__name__})", _shape(report, row.output_shape), params, connected
