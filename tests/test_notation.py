@@ -30,7 +30,7 @@ from rfcalc import (
     zoo,
 )
 from rfcalc.errors import NotationError
-from rfcalc.expr import LAYERS, Series
+from rfcalc.expr import DEEPEST, LAYERS, Series
 from rfcalc.notation import parse, write
 from rfcalc.notation.lexicon import words
 
@@ -148,7 +148,7 @@ def test_assumptions_name_the_defaults() -> None:
         ("input: 3x0x3; relu", 8, ["not a shape"]),
         ("name: a; name: b; relu", 10, ["said twice"]),
         ("relu > ? > relu", 8, ["'?' is not a layer"]),
-        ("(" * 200 + "relu" + ")" * 200, 151, ["nested too deeply"]),
+        ("(" * 200 + "relu" + ")" * 200, 152, ["nested too deeply"]),
         ("a=" * 200 + "relu", None, ["nested too deeply"]),
     ],
 )
@@ -253,3 +253,24 @@ def test_deep_expressions_read_back() -> None:
     for i in range(48):
         tree = (tree + Identity()) >> ReLU() if i % 2 else (tree | Identity()).named(f"n{i}")
     assert expr(write(tree)) == tree
+
+
+@pytest.mark.parametrize(
+    "deeper",
+    [
+        lambda t: t.named("a"),
+        lambda t: t.block("b"),
+        lambda t: Series((t,)),
+        lambda t: parallel([t, ReLU()], rfcalc.Add()),
+        lambda t: parallel([t], MatMul()),
+        lambda t: repeat(t, 1),
+        side,
+    ],
+)
+def test_the_deepest_expressions_read_back(deeper) -> None:
+    tree: rfcalc.Expr = ReLU()
+    while tree.depth < DEEPEST:
+        tree = deeper(tree)
+    assert expr(write(tree)) == tree
+    with pytest.raises(RfcalcError, match="nested too deeply"):
+        deeper(tree)

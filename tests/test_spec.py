@@ -90,7 +90,10 @@ def test_blocks_take_parameters_by_position_name_and_default() -> None:
     layers = "res(16) > res(32, stride=2) > b(i + 1) x2:i"
     [blocks.res]
     parameters = {c = 8, stride = 1}
-    layers = "(conv3-c/stride relu conv3-c) + conv1-c/stride > relu"
+    layers = "(conv3-c/stride relu last(c)) + conv1-c/stride > relu"
+    [blocks.last]
+    parameters = ["c"]
+    layers = "conv3-c"
     [blocks.b]
     parameters = ["n"]
     layers = "conv3-(8*2**n)"
@@ -139,6 +142,7 @@ def test_blocks_take_parameters_by_position_name_and_default() -> None:
         ('layers = "relu"\n[blocks.b]\nlayers = "conv3-c"', ["line 3, blocks.b.layers", "c is not a parameter"]),
         ('layers = "relu"\n[blocks.conv]\nlayers = "relu"', ["line 2, blocks.conv", "a layer has this name"]),
         ('layers = "relu"\n[blocks.b]\nlayers = "name: x; relu"', ["a header has no place"]),
+        ('layers = "a"\n[blocks.a]\nlayers = "b"\n[blocks.b]\nlayers = "relu a"', ["blocks.a", "part of itself"]),
         ('layers = [{notation = "relu", repeat = 0}]', ["layers[0].repeat", "cannot repeat 0 times"]),
         ('layers = [{notation = "relu", repeat = 2000000}]', ["layers[0].repeat", "too large"]),
         ('layers = [{kind="conv", out_channels=8, kernel=2, dilation="(2**i)", index="i", repeat=900}]', ["too large"]),

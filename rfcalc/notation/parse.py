@@ -153,7 +153,7 @@ class _Parser:
         """What stands one after another up to the closing sign, which is left for the caller."""
         self.depth += 1
         first = self.tokens.now
-        if self.depth > DEEPEST:
+        if self.depth > DEEPEST + 1:
             raise self.fault(first, "the groups are nested too deeply", f"the limit is {DEEPEST} levels")
         steps: list[Expr] = []
         branches: list[list[Expr]] = []

@@ -36,7 +36,9 @@ SCHEMA = "rfcalc/spec/1"
 LARGEST = 20_000_000  # bytes of a file
 TOP = ("$schema", "schema", "name", "title", "citation", "input", "inputs", "outputs", "blocks", "layers")
 AROUND = ("name", "input", "inputs", "repeat", "index", "scope", "stage", "shared")
+MOST_BLOCKS = 1000
 _NAME = re.compile(r"[^\W\d]\w*$")
+_WORD = re.compile(r"[^\W\d]\w*")
 _POSITION = re.compile(r"line (\d+), column (\d+)")
 
 
@@ -168,8 +170,10 @@ class _Reader:
         blocks = data.get("blocks", {})
         if not isinstance(blocks, Mapping):
             raise self.wrong(("blocks",), "blocks is not a table", "write [blocks.name]")
-        for name, block in blocks.items():
-            self._define(name, block)
+        if len(blocks) > MOST_BLOCKS:
+            raise self.wrong(("blocks",), f"{len(blocks):,} blocks are too many", f"the limit is {MOST_BLOCKS:,}")
+        for name in self._order(blocks):
+            self._define(name, blocks[name])
         path: Path = ("layers",)
         inputs = self._inputs(data)
         outputs = data.get("outputs", [])
@@ -208,6 +212,25 @@ class _Reader:
             with self.at(path):
                 found[name] = read_shape(shape)
         return found
+
+    def _order(self, blocks: Mapping[str, Any]) -> list[str]:
+        """The blocks, each after those that it uses."""
+        uses = {
+            name: {word for word in _WORD.findall(json.dumps(block, default=str)) if word in blocks}
+            for name, block in blocks.items()
+        }
+        waiting, found = dict(uses), dict.fromkeys(blocks, False)
+        order: list[str] = []
+        while waiting:
+            ready = [name for name, used in waiting.items() if all(found[u] for u in used)]
+            for name in ready:
+                order.append(name)
+                found[name] = True
+                del waiting[name]
+            if not ready:
+                name = next(iter(waiting))
+                raise self.wrong(("blocks", name), f"the block {name} is part of itself", "blocks cannot go in circles")
+        return order
 
     def _define(self, name: str, block: Any) -> None:
         path: Path = ("blocks", name)
