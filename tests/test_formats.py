@@ -196,10 +196,10 @@ def test_latex_compiles(tmp_path: Path) -> None:
 def test_data_frames() -> None:
     report = toy()
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
-    frame = to_pandas(report)
+    frame = report.to_pandas()
     assert isinstance(frame, pandas.DataFrame)
     assert int(frame["params"].sum()) == report.totals.params
-    frame = to_polars(report, ["name", "rf", "params"])
+    frame = report.to_polars(["name", "rf", "params"])
     assert isinstance(frame, polars.DataFrame)
     assert frame.columns == ["name", "receptive_field", "params"]
     assert frame["params"].sum() == report.totals.params
