@@ -183,7 +183,7 @@ class Word:
     @property
     def channels(self) -> Size | None:
         self.used.add("channels")
-        return self._number(self._channels, self._channels) if self._channels else None
+        return self._number(self._channels, self._channels, bare=True) if self._channels else None
 
     def need_channels(self) -> Size:
         channels = self.channels
@@ -244,7 +244,7 @@ class Word:
         if text is None:
             return default
         self.culprit = name
-        found = tuple(self._number(part, name + text) for part in split(text))
+        found = tuple(self._number(part, name + text, bare=name == "/") for part in split(text))
         self.culprit = None
         return found
 
@@ -261,7 +261,8 @@ class Word:
         self.culprit = None
         return tuple(found)
 
-    def _number(self, text: str, whole: str) -> Any:
+    def _number(self, text: str, whole: str, bare: bool = False) -> Any:
+        """A number, ``?``, an expression in parentheses; `bare`: a name may stand without them."""
         if text in ("?", "_"):
             return None
         if text.startswith("("):
@@ -269,7 +270,7 @@ class Word:
                 raise NotationError(f"{whole!r} is not a number", fix="write expressions in parentheses: d(2**i)")
             return read(text[1:-1])
         digits = text[1:] if text.startswith("-") else text
-        if not (digits.isascii() and digits.isdigit()) and not digits.isidentifier():
+        if not (digits.isascii() and digits.isdigit()) and not (bare and text.isidentifier()):
             raise NotationError(f"{text or whole!r} is not a number", fix="write digits, or an expression: d(2**i)")
         return read(text)
 

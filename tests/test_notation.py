@@ -133,6 +133,8 @@ def test_assumptions_name_the_defaults() -> None:
         ("conv3-64 d(2**i)", 1, ["i is not the index of a repetition", "x4:i"]),
         ("conv3-64 d(2**i) x4000:i", 1, ["grows too large"]),
         ("conv0-64", 1, ["kernel 0"]),
+        ("permute(i)x0 x2:i", 1, ["cannot be read", "permute1x0"]),
+        ("maxpool2xk", 1, ["'k' is not a number"]),
         ("x2", 1, ["nothing to repeat"]),
         ("conv3-64 x0", 10, ["0 times"]),
         ("conv3-64 x1000000000", 10, ["1,000,000,000 repetitions are too many"]),

@@ -91,7 +91,7 @@ class Reader:
             layer = from_word(word)
         except (LayerError, NotationError) as error:
             raise self._fault(places.get(word.culprit or "", start), error.what, error.fix, error.why) from None
-        except ValueError:  # of the kind's own reading
+        except (ValueError, TypeError):  # of the kind's own reading; an index where only a number can stand
             raise self._fault(start, f"an option of {name} cannot be read", self._example(kind)) from None
         unused = word.unused()
         if unused is not None:
