@@ -64,7 +64,7 @@ class Expression:
         neutral = {"+": 0, "-": 0, "*": 1, "//": 1, "**": 1}.get(sign)
         if other == neutral and isinstance(other, int) and not (swapped and sign in ("-", "//", "**")):
             return self
-        if sign == "*" and isinstance(other, int) and other == 0:
+        if isinstance(other, int) and not swapped and (sign, other) in (("*", 0), ("%", 1)):
             return 0
         return Expression(sign, other, self) if swapped else Expression(sign, self, other)
 

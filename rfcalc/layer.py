@@ -8,7 +8,7 @@ The contract of the seam between kinds and everything else. A kind gives
    Receptive fields, clipping, holes and phases all come from this one statement.
 3. `cost(xs, y)`: parameters and operations, computed with formulas, so that they explain themselves.
 4. `saved(xs, y)`: what autograd keeps of it in training mode.
-5. `notation()`: how the papers write it; `from_words` reads it back.
+5. `notation()`: how the papers write it; `spelling` declares its words, `from_word` reads it back.
 
 and the constants `memory`, `weight_layers`, `arity`. Rules use `+ - * //` and the functions of `size` only, so that
 they also walk symbols. The walks never ask for a kind by name.
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from rfcalc.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
 from rfcalc.errors import RfcalcError, ShapeError
@@ -27,6 +27,9 @@ from rfcalc.index import bind
 from rfcalc.shape import Shape
 from rfcalc.size import decide
 from rfcalc.window import STEP, All, Index
+
+if TYPE_CHECKING:
+    from rfcalc.words import Spelling
 
 Reads: TypeAlias = "tuple[tuple[int | None, Index], ...]"
 Alternatives: TypeAlias = "tuple[Reads, ...]"
@@ -49,6 +52,7 @@ class Layer(Expr):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
     opaque: ClassVar[bool] = False  # an operator that was not understood
+    spelling: ClassVar[Spelling | None] = None  # the words that it is written with
 
     @property
     def assumes(self) -> str:
@@ -76,7 +80,8 @@ class Layer(Expr):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
+        """How the papers write it; `exact` adds what they leave out, so that it reads back as an equal layer."""
         return self.kind
 
     def __setattr__(self, name: str, value: object) -> None:

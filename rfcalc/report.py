@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 from rfcalc.cost import OPERATIONS, Cost, total
@@ -461,6 +462,14 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
+    def to_pandas(self, columns: Sequence[str] | None = None) -> Any:
+        """The figures of every input and node as a pandas DataFrame; pandas is loaded now."""
+        return import_module("rfcalc.output.records").to_pandas(self, columns)
+
+    def to_polars(self, columns: Sequence[str] | None = None) -> Any:
+        """The figures of every input and node as a polars DataFrame; polars is loaded now."""
+        return import_module("rfcalc.output.records").to_polars(self, columns)
+
     def to_dict(self) -> dict[str, Any]:
         """The whole report as JSON has it (schema rfcalc/report/1)."""
         return {
@@ -481,13 +490,9 @@ class Report:
         }
 
     def __str__(self) -> str:
-        from importlib import import_module
-
         return str(import_module("rfcalc.output").text(self))
 
     def _repr_html_(self) -> str:
-        from importlib import import_module
-
         return str(import_module("rfcalc.output").notebook(self))
 
     def __repr__(self) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from os.path import isfile
 from typing import Any, NamedTuple
 
 from rfcalc.errors import NotationError, RfcalcError, UnknownName, suggestion
 from rfcalc.expr import Expr
 from rfcalc.network import Network
 from rfcalc.report import Report
+from rfcalc.shape import Shape
 from rfcalc.sight import Sight
 from rfcalc.size import Size
 
 DEFAULT_INPUT = "3x224x224"
+FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
 
 
 class Target(NamedTuple):
@@ -23,7 +27,10 @@ class Target(NamedTuple):
 
 
 def resolve(target: Any) -> Target:
-    """The network that a target names: a `Network`, an expression, a zoo name, or notation.
+    """The network that a target names: a `Network`, an expression, or a text.
+
+    A text is, in this order: a file by its ending (`FILES`, or ``path.py:object``), a network of the zoo, notation,
+    ``py:module:object``. Only the two forms with an object run code of the user's.
 
     Raises:
         UnknownName: a word that is neither a network nor a layer, with the nearest names.
@@ -39,30 +46,103 @@ def resolve(target: Any) -> Target:
         raise RfcalcError(
             f"{type(target).__name__} {target!r} is not a network", fix='give a name ("vgg16"), notation or a Network'
         )
-    from rfcalc import zoo
-
     text = target.strip()
     if not text:
         raise RfcalcError("the network is empty", fix="name one (`rfcalc list`), or write it: conv3-64 > maxpool2")
+    from rfcalc import zoo
+
+    found = _from_file(text)
+    if found is not None:
+        return found
     if _word_like(text):
         entry = zoo.find(text)
         if entry is not None:
             return Target(entry.build(), entry.name)
+    if text.startswith("py:"):
+        return _from_module(text)
     from rfcalc.notation import parse
 
     try:
         reading = parse(text)
     except NotationError as error:
-        if _word_like(text):
+        if _word_like(text) and "is not a layer" in error.what:
             hint = suggestion(text, zoo.names())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None
         raise error.at("notation") from None
-    return Target(Network(reading.expr), text, reading.assumptions)
+    return Target(reading.network(), reading.header.name or text, reading.assumptions)
+
+
+def _from_file(text: str) -> Target | None:
+    """The network of a file, if the text names one by its ending."""
+    path, sign, name = text.rpartition(".py:")
+    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name.isidentifier()):
+        return _from_script(f"{path}.py", name)
+    ending = text[text.rfind(".") :].lower()
+    module = FILES.get(ending)
+    if module is None or "\n" in text or (not isfile(text) and ">" in text):
+        return None
+    if not isfile(text):
+        raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
+    loaded = import_module(module).load(text)
+    return Target(loaded.network, text, tuple(loaded.assumptions))
+
+
+def _from_script(path: str, name: str) -> Target:
+    """An object of a Python file, which is run."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    if not isfile(path):
+        raise RfcalcError("there is no such file", where=path)
+    spec = spec_from_file_location("rfcalc_target", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return _object(module, name, f"{path}:{name}")
+
+
+def _from_module(text: str) -> Target:
+    """An object of an installed module: ``py:package.module:object``."""
+    module, sign, name = text.removeprefix("py:").partition(":")
+    if not sign or not module or not name:
+        raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
+    try:
+        return _object(import_module(module), name, text)
+    except ImportError as error:
+        raise RfcalcError(f"cannot import {module}: {error}", where=text) from None
+
+
+def _object(holder: Any, name: str, text: str) -> Target:
+    """A network, an expression, or what a function without arguments returns."""
+    for part in name.split("."):
+        if not hasattr(holder, part):
+            raise UnknownName("object", part, [n for n in dir(holder) if not n.startswith("_")])
+        holder = getattr(holder, part)
+    made = holder() if callable(holder) and not isinstance(holder, (Expr, Network)) else holder
+    return resolve(made)._replace(name=text)
 
 
 def _word_like(text: str) -> bool:
     return not any(c in text for c in " \n>|+()[]")
+
+
+def with_inputs(network: Network, given: Any) -> Network:
+    """The network with these default input shapes; None leaves them.
+
+    Raises:
+        UnknownName: an input that the network does not have.
+    """
+    if given is None:
+        return network
+    shapes = dict(network.inputs)
+    named = given if isinstance(given, dict) else {next(iter(shapes)): given}
+    for name, shape in named.items():
+        if name not in shapes:
+            raise UnknownName("input", name, list(shapes))
+        shapes[name] = Shape.of(shape)
+    about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation")}
+    return Network(network.expr, shapes, **about)
 
 
 def load(target: Any) -> Network:

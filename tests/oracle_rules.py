@@ -25,6 +25,7 @@ from oracle_edges import (
     both,
     bounded,
     from_axes,
+    inside,
     own,
     per,
     place,

@@ -8,18 +8,30 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import inputs, terminal, unicode, write
+from rfcalc.cli.complete import columns_of, dtypes, forms, networks, styles
 from rfcalc.errors import RfcalcError
 
 
 def command(
-    target: Annotated[str, typer.Argument(help="A network (rfcalc list), or notation: 'conv3-64 relu x2 > maxpool2'.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A network (rfcalc list), a spec file, or notation: 'conv3-64 relu x2 > maxpool2'.",
+            autocompletion=networks,
+        ),
+    ],
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
     ] = None,
     batch: Annotated[int, typer.Option(help="Items in a batch.")] = 1,
-    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
+    ] = "float32",
     columns: Annotated[
-        str | None, typer.Option("--columns", "-c", help="Metrics by name, in order: name,rf,stride,params.")
+        str | None,
+        typer.Option(
+            "--columns", "-c", help="Metrics by name, in order: name,rf,stride,params.", autocompletion=columns_of
+        ),
     ] = None,
     counts: Annotated[
         str | None, typer.Option("--counts", help="A column with what a counting tool would count: thop, fvcore, …")
@@ -29,7 +41,12 @@ def command(
     fold: Annotated[
         bool | None, typer.Option("--fold/--no-fold", help="Repeated layers as one row (by itself in long tables).")
     ] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="rich, plain or json.")] = "rich",  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", "-f", help="rich, plain, json, csv, markdown, latex, html.", autocompletion=forms)
+    ] = "rich",
+    style: Annotated[
+        str, typer.Option(help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=styles)
+    ] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc table vgg16 --input 3x384x384 --columns name,output,rf,padding,params"""
@@ -49,4 +66,4 @@ def command(
         chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts))
     if format == "rich" and output is None and not unicode():
         format = "plain"  # noqa: A001
-    write(render(report, format, View(chosen, all, fold, width, color, at)), output)
+    write(render(report, format, View(chosen, all, fold, width, color, at), style), output)

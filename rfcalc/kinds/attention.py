@@ -12,7 +12,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, ceildiv, decide, holds, is_number, prod
 from rfcalc.sliding import axes, one
 from rfcalc.window import STEP, Index, Listed, Table, Unsized
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, flags, number, sizes
 
 WEIGHTS = Formula("weights", "3 * c * c + c * c", "query, key and value projections, and the output projection")
 WEIGHTS_TABLE = Formula(
@@ -49,6 +49,9 @@ class SelfAttention(Layer):
     bias: bool = True
     out_bias: bool = True
 
+    spelling = Spelling(
+        ("attention",), "attention12 nobias", ("nobias", "nooutbias"), defaults="biases in all four projections"
+    )
     weight_layers: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
@@ -77,13 +80,12 @@ class SelfAttention(Layer):
         # queries, keys, values; the result (heads are put together in place); a log-sum-exp for each head and token
         return Saved(inputs=(0,), extra_values=4 * y.values + self.heads * (y.values // y.channels))
 
-    def notation(self) -> str:
-        flags = [("nobias", not self.bias), ("nooutbias", not self.out_bias)]
-        return " ".join([f"attention{self.heads}", *(f for f, on in flags if on)])
+    def notation(self, exact: bool = False) -> str:
+        return f"attention{number(self.heads)}" + flags(nobias=not self.bias, nooutbias=not self.out_bias)
 
     @classmethod
     def from_word(cls, word: Word) -> SelfAttention:
-        return cls(word.need_size()[0], not word.flag("nobias"), not word.flag("nooutbias"))
+        return cls(word.one_size(), not word.flag("nobias"), not word.flag("nooutbias"))
 
 
 @layer("window_attention")
@@ -112,6 +114,13 @@ class WindowAttention(Layer):
     bias: bool = True
     out_bias: bool = True
 
+    spelling = Spelling(
+        ("winattention",),
+        "winattention3 win7 shift3",
+        ("unmasked", "norelative", "nobias", "nooutbias"),
+        ("win", "shift"),
+        "windows of 7, not shifted, masked, relative position tables, biases in all four projections",
+    )
     weight_layers: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
@@ -179,14 +188,13 @@ class WindowAttention(Layer):
             extra_values=(6 if one_head else 5) * n * c + n * m * self.heads, single_values=n * c if one_window else 0
         )
 
-    def notation(self) -> str:
-        text = f"attention{self.heads} win{'x'.join(map(str, self.window))}"
-        text += "" if self.shift == (0,) else f" shift{'x'.join(map(str, self.shift))}"
-        flags = [("unmasked", not self.masked), ("norelative", not self.relative), ("nobias", not self.bias)]
-        flags.append(("nooutbias", not self.out_bias))
-        return " ".join([text, *(f for f, on in flags if on)])
+    def notation(self, exact: bool = False) -> str:
+        text = f"winattention{number(self.heads)} win{sizes(self.window)}"
+        text += "" if self.shift == (0,) else f" shift{sizes(self.shift)}"
+        off = {"unmasked": self.masked, "norelative": self.relative, "nobias": self.bias, "nooutbias": self.out_bias}
+        return text + flags(**{name: not on for name, on in off.items()})
 
     @classmethod
     def from_word(cls, word: Word) -> WindowAttention:
-        flags = [not word.flag(f) for f in ("unmasked", "norelative", "nobias", "nooutbias")]
-        return cls(word.need_size()[0], word.numbers("win", (7,)), word.numbers("shift", (0,)), *flags)
+        off = [not word.flag(f) for f in ("unmasked", "norelative", "nobias", "nooutbias")]
+        return cls(word.one_size(), word.numbers("win", (7,)), word.numbers("shift", (0,)), *off)

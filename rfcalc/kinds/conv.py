@@ -12,7 +12,7 @@ from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_ra
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds
 from rfcalc.sliding import Sliding, axes, keeps, pads
-from rfcalc.words import Word, spell
+from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
 WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected pairs of input and output maps")
@@ -58,6 +58,13 @@ class Conv(Layer):
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
+    spelling = Spelling(
+        ("conv",),
+        "conv3-64/2 p1",
+        ("nobias", *PADDINGS, *BORDERS),
+        ("/", "p", "d", "g", "table"),
+        "stride 1; padding d(k − 1) in all, the smaller half before: it keeps the size at stride 1",
+    )
 
     def __post_init__(self) -> None:
         (out,) = axes("out_channels", self.out_channels)
@@ -117,8 +124,12 @@ class Conv(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return keeps(self.geometry, xs[0])
 
-    def notation(self) -> str:
-        return spell("conv", self.geometry, self.out_channels, groups=self.groups, bias=self.bias, table=self.table)
+    def notation(self, exact: bool = False) -> str:
+        text = spell("conv", self.geometry, self.out_channels, exact=exact)
+        text += "" if self.groups == 1 else f" g{number(self.groups)}"
+        if self.table is not None:
+            text += f" table({';'.join(','.join(map(str, row)) for row in self.table)})" if exact else " table"
+        return text + flags(nobias=not self.bias)
 
     @classmethod
     def from_word(cls, word: Word) -> Conv:
@@ -132,7 +143,20 @@ class Conv(Layer):
             word.number("g", 1),
             not word.flag("nobias"),
             geometry.border,
+            _table(word),
         )
+
+
+def _table(word: Word) -> tuple[tuple[int, ...], ...] | None:
+    """A connection table, written ``table(0,1,2;1,2,3;…)``: a row for each output map."""
+    text = word.value("table")
+    if text is None:
+        return None
+    try:
+        return tuple(tuple(int(m) for m in row.split(",") if m.strip()) for row in text[1:-1].split(";"))
+    except ValueError:
+        word.culprit = "table"
+        raise LayerError("this is not a connection table", fix="write a row for each map: table(0,1,2;1,2,3)") from None
 
 
 @layer("depthwise")
@@ -156,6 +180,13 @@ class Depthwise(Layer):
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
+    spelling = Spelling(
+        ("dwconv",),
+        "dwconv3/2",
+        ("nobias", *PADDINGS, *BORDERS),
+        ("/", "p", "d", "m"),
+        "stride 1; padding that keeps the size at stride 1; one kernel for each channel (m1)",
+    )
 
     def __post_init__(self) -> None:
         like = Conv(1, self.kernel, self.stride, self.padding, self.dilation, border=self.border)
@@ -187,8 +218,9 @@ class Depthwise(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return keeps(self.geometry, xs[0])
 
-    def notation(self) -> str:
-        return spell("dwconv", self.geometry, None, bias=self.bias, multiplier=self.multiplier)
+    def notation(self, exact: bool = False) -> str:
+        text = spell("dwconv", self.geometry, None, exact=exact)
+        return text + ("" if self.multiplier == 1 else f" m{number(self.multiplier)}") + flags(nobias=not self.bias)
 
     @classmethod
     def from_word(cls, word: Word) -> Depthwise:

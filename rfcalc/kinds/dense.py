@@ -12,7 +12,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, holds
 from rfcalc.sliding import axes
 from rfcalc.window import STEP, All
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, flags, number
 
 WEIGHTS = Formula("weights", "c * m", "every input feature to every output feature")
 BIASES = Formula("biases", "m", "one for each output feature")
@@ -50,6 +50,9 @@ class Linear(Layer):
     in_features: Size | None = None
 
     weight_layers = 1
+    spelling = Spelling(
+        ("fc", "linear"), "fc4096", ("nobias",), ("from",), "any number of features before (from25088 checks it)"
+    )
 
     def __post_init__(self) -> None:
         axes("out_features", self.out_features)
@@ -72,12 +75,14 @@ class Linear(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
-    def notation(self) -> str:
-        return f"fc{self.out_features}" + ("" if self.bias else " nobias")
+    def notation(self, exact: bool = False) -> str:
+        checked = f" from{number(self.in_features)}" if exact and self.in_features is not None else ""
+        return f"fc{number(self.out_features)}{checked}" + flags(nobias=not self.bias)
 
     @classmethod
     def from_word(cls, word: Word) -> Linear:
-        return cls(word.size[0] if word.size else word.need_channels(), not word.flag("nobias"))
+        out = word.channels
+        return cls(word.one_size() if out is None else out, not word.flag("nobias"), word.number("from", None))
 
 
 @layer("rbf")
@@ -96,6 +101,7 @@ class RBF(Layer):
     trainable: bool = False
 
     weight_layers = 1
+    spelling = Spelling(("rbf",), "rbf10", ("trainable",), defaults="fixed centres, no parameters")
 
     def __post_init__(self) -> None:
         axes("out_features", self.out_features)
@@ -115,9 +121,9 @@ class RBF(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(extra_values=y.values * xs[0].dims[-1])  # the differences, squared in the next step
 
-    def notation(self) -> str:
-        return f"rbf{self.out_features}" + (" trainable" if self.trainable else "")
+    def notation(self, exact: bool = False) -> str:
+        return f"rbf{number(self.out_features)}" + flags(trainable=self.trainable)
 
     @classmethod
     def from_word(cls, word: Word) -> RBF:
-        return cls(word.need_size()[0], word.flag("trainable"))
+        return cls(word.one_size(), word.flag("trainable"))

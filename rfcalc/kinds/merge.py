@@ -11,7 +11,7 @@ from rfcalc.layer import SAME_UNIT, Alternatives, Layer, layer
 from rfcalc.shape import Shape
 from rfcalc.size import Size, decide, holds, is_number
 from rfcalc.window import STEP, All, Index, Listed, Unsized
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, flags
 
 MACS = Formula("macs", "prod(r) * k", "k multiply-adds for each value of the product")
 
@@ -59,6 +59,7 @@ def stretched(x: Shape, y: Shape) -> Alternatives:
 class Add(Layer):
     """The sum of its inputs; axes of size 1 are stretched."""
 
+    spelling = Spelling(("add",), "conv3-64 + identity")
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def output(self, *xs: Shape) -> Shape:
@@ -67,7 +68,7 @@ class Add(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return tuple([stretched(x, y) for x in xs])
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "add"
 
     @classmethod
@@ -79,6 +80,7 @@ class Add(Layer):
 class Multiply(Layer):
     """The product of its inputs, value by value; axes of size 1 are stretched (gates)."""
 
+    spelling = Spelling(("multiply",), "(globalavgpool > conv1-64 sigmoid) * identity")
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def output(self, *xs: Shape) -> Shape:
@@ -93,7 +95,7 @@ class Multiply(Layer):
         between = sum(broadcast("multiply", xs[:i]).values for i in range(2, len(xs)))  # a·b of a·b·c
         return Saved(inputs=tuple(range(len(xs))), extra_values=between)
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "multiply"
 
     @classmethod
@@ -107,6 +109,9 @@ class Concat(Layer):
 
     axis: int | None = None
 
+    spelling = Spelling(
+        ("concat",), "{conv1-64, conv3-64} concat axis1", values=("axis",), defaults="along the channels"
+    )
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def _axis(self, x: Shape) -> int:
@@ -144,13 +149,12 @@ class Concat(Layer):
             start = start + x.dims[axis]
         return tuple(found)
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "concat" + ("" if self.axis is None else f" axis{self.axis}")
 
     @classmethod
     def from_word(cls, word: Word) -> Concat:
-        axis = word.number("axis", -99)
-        return cls(None if axis == -99 else axis)
+        return cls(word.number("axis", None))
 
 
 def _placed(start: Size, n: Size, m: Size) -> Index:
@@ -169,6 +173,7 @@ class MatMul(Layer):
 
     transpose: bool = False
 
+    spelling = Spelling(("matmul",), "{fc64, fc64} matmul transpose", ("transpose",), defaults="the second as k×m")
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
 
     def output(self, *xs: Shape) -> Shape:
@@ -198,8 +203,8 @@ class MatMul(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0, 1))
 
-    def notation(self) -> str:
-        return "matmul" + (" transpose" if self.transpose else "")
+    def notation(self, exact: bool = False) -> str:
+        return "matmul" + flags(transpose=self.transpose)
 
     @classmethod
     def from_word(cls, word: Word) -> MatMul:

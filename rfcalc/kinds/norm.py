@@ -11,7 +11,7 @@ from rfcalc.layer import POINTWISE, Alternatives, Layer, layer, spatial_rank, wh
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds, prod
 from rfcalc.sliding import axes
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, flags, number
 
 GAMMA = Formula("weights", "prod(c)", "one factor γ for each normalised feature")
 BETA = Formula("biases", "prod(c)", "one offset β for each normalised feature")
@@ -40,6 +40,12 @@ class BatchNorm(Layer):
     track: bool = True
     training: bool = False
 
+    spelling = Spelling(
+        ("bn", "batchnorm"),
+        "bn noaffine",
+        ("noaffine", "notrack", "training"),
+        defaults="γ and β, running statistics, evaluation mode",
+    )
     folds: ClassVar[bool] = True
 
     @property
@@ -56,9 +62,8 @@ class BatchNorm(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0,), batch_values=2 * y.channels)
 
-    def notation(self) -> str:
-        flags = [("noaffine", not self.affine), ("notrack", not self.track), ("training", self.training)]
-        return " ".join(["bn", *(f for f, on in flags if on)])
+    def notation(self, exact: bool = False) -> str:
+        return "bn" + flags(noaffine=not self.affine, notrack=not self.track, training=self.training)
 
     @classmethod
     def from_word(cls, word: Word) -> BatchNorm:
@@ -77,6 +82,12 @@ class LayerNorm(Layer):
     affine: bool = True
     bias: bool = True
 
+    spelling = Spelling(
+        ("ln", "layernorm"),
+        "ln channels",
+        ("channels", "all", "noaffine", "nobias"),
+        defaults="the last axis (ln3: the last three); γ and β",
+    )
     folds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -106,15 +117,13 @@ class LayerNorm(Layer):
         groups = y.values // prod(y.dims[i] for i in self.axes(y))
         return Saved(inputs=(0,), extra_values=2 * groups)
 
-    def notation(self) -> str:
-        where = "" if self.over == 1 else str(self.over) if isinstance(self.over, int) else f" {self.over}"
-        flags = [("noaffine", not self.affine), ("nobias", not self.bias)]
-        return " ".join([f"ln{where}", *(f for f, on in flags if on)])
+    def notation(self, exact: bool = False) -> str:
+        where = "" if self.over == 1 else f" {self.over}" if isinstance(self.over, str) else number(self.over)
+        return f"ln{where}" + flags(noaffine=not self.affine, nobias=not self.bias)
 
     @classmethod
     def from_word(cls, word: Word) -> LayerNorm:
-        named = next((w for w in ("channels", "all") if word.flag(w)), None)
-        over = named or (word.size[0] if word.size else 1)
+        over = word.choice(("channels", "all"), "") or word.one_size(1)
         return cls(over, not word.flag("noaffine"), not word.flag("nobias"))
 
 
@@ -132,6 +141,7 @@ class GroupNorm(Layer):
     groups: Size
     affine: bool = True
 
+    spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine",), defaults="γ and β")
     folds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -152,12 +162,12 @@ class GroupNorm(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0,), extra_values=2 * self.groups)
 
-    def notation(self) -> str:
-        return f"gn{self.groups}" + ("" if self.affine else " noaffine")
+    def notation(self, exact: bool = False) -> str:
+        return f"gn{number(self.groups)}" + flags(noaffine=not self.affine)
 
     @classmethod
     def from_word(cls, word: Word) -> GroupNorm:
-        return cls(word.need_size()[0], not word.flag("noaffine"))
+        return cls(word.one_size(), not word.flag("noaffine"))
 
 
 @layer("instancenorm")
@@ -167,6 +177,9 @@ class InstanceNorm(Layer):
     affine: bool = False
     track: bool = False
 
+    spelling = Spelling(
+        ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
+    )
     folds: ClassVar[bool] = True
 
     def output(self, *xs: Shape) -> Shape:
@@ -184,8 +197,8 @@ class InstanceNorm(Layer):
         # PyTorch repeats factors and running statistics for each item and normalises a batch of one
         return Saved(inputs=(0,), extra_values=y.channels * (2 + int(self.affine) + 2 * int(self.track)))
 
-    def notation(self) -> str:
-        return "in" + (" affine" if self.affine else "") + (" track" if self.track else "")
+    def notation(self, exact: bool = False) -> str:
+        return "in" + flags(affine=self.affine, track=self.track)
 
     @classmethod
     def from_word(cls, word: Word) -> InstanceNorm:
@@ -198,6 +211,7 @@ class RMSNorm(Layer):
 
     affine: bool = True
 
+    spelling = Spelling(("rmsnorm",), "rmsnorm", ("noaffine",), defaults="a gain")
     folds: ClassVar[bool] = True
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -210,8 +224,8 @@ class RMSNorm(Layer):
         # on a CPU also the normalised values, which the gain multiplies
         return Saved(inputs=(0,), extra_values=y.values // y.dims[-1] + (y.values if self.affine else 0))
 
-    def notation(self) -> str:
-        return "rmsnorm" + ("" if self.affine else " noaffine")
+    def notation(self, exact: bool = False) -> str:
+        return "rmsnorm" + flags(noaffine=not self.affine)
 
     @classmethod
     def from_word(cls, word: Word) -> RMSNorm:
@@ -224,6 +238,7 @@ class LRN(Layer):
 
     size: Size = 5
 
+    spelling = Spelling(("lrn",), "lrn5", defaults="5 neighbouring channels")
     folds: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -237,9 +252,9 @@ class LRN(Layer):
         padded = y.values // y.channels * (y.channels + self.size - 1)
         return Saved(inputs=(0,), extra_values=padded + 2 * y.values)
 
-    def notation(self) -> str:
-        return "lrn" + ("" if self.size == 5 else str(self.size))
+    def notation(self, exact: bool = False) -> str:
+        return "lrn" + ("" if self.size == 5 else number(self.size))
 
     @classmethod
     def from_word(cls, word: Word) -> LRN:
-        return cls(word.size[0] if word.size else 5)
+        return cls(word.one_size(5))

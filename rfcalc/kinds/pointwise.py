@@ -9,7 +9,7 @@ from rfcalc.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
 from rfcalc.shape import Shape
 from rfcalc.size import holds
 from rfcalc.sliding import choice
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, flags
 
 ACTIVATED = Formula("activation", "prod(y)", "one evaluation for each value")
 SLOPES = Formula("weights", "c", "one slope for each channel (or one in all)")
@@ -53,6 +53,7 @@ class Activation(Layer):
 
     function: str
 
+    spelling = Spelling((*ACTIVATIONS, *ALIASES), "relu")
     memory = IN_PLACE
     folds = True
 
@@ -70,12 +71,12 @@ class Activation(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return ACTIVATIONS[self.function]
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return self.function
 
     @classmethod
     def from_word(cls, word: Word) -> Activation:
-        return cls(word.name + (str(word.size[0]) if word.size else ""))
+        return cls(word.name)
 
 
 def ReLU() -> Activation:  # noqa: N802 (reads like the other kinds)
@@ -89,6 +90,7 @@ class PReLU(Layer):
 
     per_channel: bool = True
 
+    spelling = Spelling(("prelu",), "prelu single", ("single",), defaults="a slope for each channel")
     folds = True
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
@@ -97,8 +99,8 @@ class PReLU(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
-    def notation(self) -> str:
-        return "prelu" + ("" if self.per_channel else " single")
+    def notation(self, exact: bool = False) -> str:
+        return "prelu" + flags(single=not self.per_channel)
 
     @classmethod
     def from_word(cls, word: Word) -> PReLU:
@@ -112,6 +114,9 @@ class Softmax(Layer):
     axis: int | None = None
     log: bool = False
 
+    spelling = Spelling(
+        ("softmax", "logsoftmax", "soft-max"), "softmax axis-1", values=("axis",), defaults="over the channels"
+    )
     folds = True
 
     def _axis(self, x: Shape) -> int:
@@ -133,18 +138,19 @@ class Softmax(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_OUTPUT
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
 
     @classmethod
     def from_word(cls, word: Word) -> Softmax:
-        axis = word.number("axis", -99)
-        return cls(None if axis == -99 else axis, word.name == "logsoftmax")
+        return cls(word.number("axis", None), word.name == "logsoftmax")
 
 
 @layer("glu")
 class GLU(Layer):
     """Gated linear unit: the first half of the channels times the sigmoid of the second (Dauphin 2017)."""
+
+    spelling = Spelling(("glu",), "glu")
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -158,7 +164,7 @@ class GLU(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "glu"
 
     @classmethod
@@ -171,12 +177,23 @@ def _probability(p: float) -> None:
         raise LayerError(f"the probability {p!r} is not between 0 and 1")
 
 
+def _rate(word: Word) -> float:
+    """A probability, as an option or as the size: ``dropout rate0.2``, ``dropout0.2``."""
+    text = word.value("rate") or word.size_text or "0.5"
+    word.culprit = "rate"
+    try:
+        return float(text)
+    except ValueError:
+        raise LayerError(f"{text!r} is not a probability", fix="write it like rate0.5") from None
+
+
 @layer("dropout")
 class Dropout(Layer):
     """Dropout: nothing at inference; a mask in training. Writes over its input by default."""
 
     p: float = 0.5
 
+    spelling = Spelling(("dropout",), "dropout rate0.2", values=("rate",), defaults="rate 0.5")
     memory = IN_PLACE
     folds = True
 
@@ -188,13 +205,12 @@ class Dropout(Layer):
             return Saved(batch_values=int(self.p))
         return Saved(masks=y.values)
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "dropout" + ("" if self.p == 0.5 else f" rate{self.p}")
 
     @classmethod
     def from_word(cls, word: Word) -> Dropout:
-        word.used.add("rate")
-        return cls(float(word.options.get("rate", "0.5")))
+        return cls(_rate(word))
 
 
 @layer("stochastic_depth")
@@ -203,6 +219,7 @@ class StochasticDepth(Layer):
 
     p: float = 0.5
 
+    spelling = Spelling(("droppath",), "droppath rate0.1", values=("rate",), defaults="rate 0.5")
     memory = IN_PLACE
     folds = True
 
@@ -212,13 +229,12 @@ class StochasticDepth(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(extra_values=1 if self.p else 0)
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return f"droppath rate{self.p}"
 
     @classmethod
     def from_word(cls, word: Word) -> StochasticDepth:
-        word.used.add("rate")
-        return cls(float(word.options.get("rate", "0.5")))
+        return cls(_rate(word))
 
 
 @layer("scale")
@@ -227,6 +243,8 @@ class Scale(Layer):
 
     bias: bool = False
 
+    spelling = Spelling(("scale",), "scale bias", ("bias",), defaults="a factor for each channel, no offset")
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
         return Cost(weights=GAINS(c=c), biases=SHIFTS(c=c) if self.bias else 0, norm=SCALED(y=y.dims))
@@ -234,8 +252,8 @@ class Scale(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
-    def notation(self) -> str:
-        return "scale" + (" bias" if self.bias else "")
+    def notation(self, exact: bool = False) -> str:
+        return "scale" + flags(bias=self.bias)
 
     @classmethod
     def from_word(cls, word: Word) -> Scale:
@@ -246,10 +264,11 @@ class Scale(Layer):
 class Identity(Layer):
     """Passes its input on."""
 
+    spelling = Spelling(("identity", "skip"), "identity")
     memory = VIEW
     folds = True
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "identity"
 
     @classmethod

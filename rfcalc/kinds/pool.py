@@ -13,7 +13,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size
 from rfcalc.sliding import Sliding, axes, choice, keeps, one, pads
 from rfcalc.window import STEP, All, Index, Table, Unsized
-from rfcalc.words import Word, spell
+from rfcalc.words import PADDINGS, ROUNDINGS, Spelling, Word, flags, number, sizes, spell
 
 POOL_INPUTS = Formula("pool_inputs", "prod(x)", "every value that goes in")
 POOL_OUTPUTS = Formula("pool_outputs", "prod(y)", "every value that comes out")
@@ -21,6 +21,8 @@ ADAPTIVE_INPUTS = Formula("adaptive_pool_inputs", "prod(x)", "every value that g
 COEFFICIENTS = Formula("weights", "c", "one trainable coefficient for each map (LeCun 1998)")
 OFFSETS = Formula("biases", "c", "one trainable bias for each map (LeCun 1998)")
 SCALED = Formula("norm", "prod(y)", "one scale and shift for each output value")
+
+POOL_DEFAULTS = "kernel 2; stride = kernel; no padding; rounded down"
 
 
 def _geometry(kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str) -> Sliding:
@@ -73,6 +75,8 @@ class MaxPool(Layer):
     rounding: str = "floor"
     geometry: Sliding = field(init=False, compare=False)
 
+    spelling = Spelling(("maxpool", "pool"), "maxpool3/2 p1", (*PADDINGS, *ROUNDINGS), ("/", "p", "d"), POOL_DEFAULTS)
+
     def __post_init__(self) -> None:
         g = _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding)
         put(self, kernel=g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, geometry=g)
@@ -89,8 +93,8 @@ class MaxPool(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return keeps(self.geometry, xs[0])._replace(extra_bytes=8 * y.values)  # and its indices, int64
 
-    def notation(self) -> str:
-        return spell("maxpool", self.geometry, None, pad="zero", stride=self.kernel)
+    def notation(self, exact: bool = False) -> str:
+        return spell("maxpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
 
     @classmethod
     def from_word(cls, word: Word) -> MaxPool:
@@ -116,6 +120,14 @@ class AvgPool(Layer):
     trainable: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
+    spelling = Spelling(
+        ("avgpool", "meanpool"),
+        "avgpool3/2 p1 nopadcount",
+        ("nopadcount", "trainable", *PADDINGS, *ROUNDINGS),
+        ("/", "p"),
+        POOL_DEFAULTS + "; padded zeros are counted in the divisor",
+    )
+
     def __post_init__(self) -> None:
         g = _geometry(self.kernel, self.stride, self.padding, 1, self.rounding)
         put(self, kernel=g.kernel, stride=g.stride, padding=g.padding, geometry=g)
@@ -137,10 +149,9 @@ class AvgPool(Layer):
         kept = keeps(self.geometry, xs[0])
         return kept._replace(extra_values=kept.extra_values + y.values) if self.trainable else kept
 
-    def notation(self) -> str:
-        flags = [] if self.count_padding else ["nopadcount"]
-        flags += ["trainable"] if self.trainable else []
-        return spell("avgpool", self.geometry, None, *flags, pad="zero", stride=self.kernel)
+    def notation(self, exact: bool = False) -> str:
+        text = spell("avgpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
+        return text + flags(nopadcount=not self.count_padding, trainable=self.trainable)
 
     @classmethod
     def from_word(cls, word: Word) -> AvgPool:
@@ -157,6 +168,8 @@ class LpPool(Layer):
     stride: Any = field(default=None, metadata={"like": "kernel"})
     rounding: str = field(default="floor", metadata={"word": True})
     geometry: Sliding = field(init=False, compare=False)
+
+    spelling = Spelling(("lppool",), "lppool3/2 power2", ROUNDINGS, ("/", "power"), POOL_DEFAULTS + "; power 2")
 
     def __post_init__(self) -> None:
         axes("power", self.power)
@@ -176,8 +189,8 @@ class LpPool(Layer):
         # pow keeps its input, average pooling the powers; of the outputs: average, sign, ReLU, their product
         return Saved(inputs=(0,), extra_values=xs[0].values + 4 * y.values)
 
-    def notation(self) -> str:
-        return spell("lppool", self.geometry, None, pad="zero", stride=self.kernel, power=self.power)
+    def notation(self, exact: bool = False) -> str:
+        return spell("lppool", self.geometry, None, pad="zero", stride=self.kernel) + f" power{number(self.power)}"
 
     @classmethod
     def from_word(cls, word: Word) -> LpPool:
@@ -202,6 +215,12 @@ class AdaptivePool(Layer):
 
     size: Any
     op: str = "avg"
+
+    spelling = Spelling(
+        ("adaptiveavgpool", "adaptivemaxpool", "globalavgpool", "globalmaxpool"),
+        "adaptiveavgpool7x?",
+        defaults="global: one value a channel; ? keeps an axis",
+    )
 
     def __post_init__(self) -> None:
         choice("op", self.op, ("avg", "max"))
@@ -234,11 +253,10 @@ class AdaptivePool(Layer):
         # PyTorch computes the average over everything as a mean, which keeps nothing
         return KEEPS_NOTHING if all(decide(m == 1) for m in y.dims[1:]) else KEEPS_INPUT
 
-    def notation(self) -> str:
-        size = "x".join("_" if s is None else str(s) for s in self.size)
+    def notation(self, exact: bool = False) -> str:
         if self.size == (1,):
             return f"global{self.op}pool"
-        return f"adaptive{self.op}pool{size}"
+        return f"adaptive{self.op}pool{sizes(self.size)}"
 
     @classmethod
     def from_word(cls, word: Word) -> AdaptivePool:
@@ -278,6 +296,8 @@ class Mean(Layer):
     axes: tuple[int, ...] | None = None
     keep: bool = False
 
+    spelling = Spelling(("mean",), "mean axes1x2 keep", ("keep",), ("axes",), "all spatial axes, which are removed")
+
     def __post_init__(self) -> None:
         if self.axes is not None:
             chosen = (self.axes,) if isinstance(self.axes, int) else tuple(self.axes)
@@ -313,10 +333,11 @@ class Mean(Layer):
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))
 
-    def notation(self) -> str:
-        where = "" if self.axes is None else ",".join(map(str, self.axes))
-        return f"mean{where}" + (" keep" if self.keep else "")
+    def notation(self, exact: bool = False) -> str:
+        where = "" if self.axes is None else f" axes{sizes(self.axes)}"
+        return f"mean{where}" + flags(keep=self.keep)
 
     @classmethod
     def from_word(cls, word: Word) -> Mean:
-        return cls(word.plain_numbers(), word.flag("keep"))
+        axes = word.numbers("axes", ()) or word.size
+        return cls(axes, word.flag("keep"))

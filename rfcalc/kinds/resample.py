@@ -13,12 +13,13 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, decide, holds, is_number, maximum, minimum, prod
 from rfcalc.sliding import BORDERS, axes, borders, choice, one, pads
 from rfcalc.window import STEP, All, Index, Listed, Slide, Table, Unsized
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, flags, number, pairs, sizes
 
 PADDED = Formula("output_size", "n + a + b", "padding before and after; negative crops")
 SCALED = Formula("output_size", "n * f", "every position becomes f")
 
 MODES = ("nearest", "nearest-exact", "linear", "cubic")
+NAMES = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 
 
 @layer("pad")
@@ -32,6 +33,8 @@ class Pad(Layer):
 
     padding: Any
     mode: str = "zeros"
+
+    spelling = Spelling(("pad",), "pad by0:1x2:-2", BORDERS, ("by",), "zeros; negative numbers crop")
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, BORDERS)
@@ -73,17 +76,15 @@ class Pad(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT if self.mode in ("reflect", "replicate") else KEEPS_NOTHING
 
-    def notation(self) -> str:
-        text = "x".join(str(a) if a == b else f"{a}:{b}" for a, b in self.padding)
-        return f"pad by{text}" + ("" if self.mode == "zeros" else f" {self.mode}")
+    def notation(self, exact: bool = False) -> str:
+        return f"pad by{pairs(self.padding)}" + ("" if self.mode == "zeros" else f" {self.mode}")
 
     @classmethod
     def from_word(cls, word: Word) -> Pad:
-        text = word.options.get("by", "0")
-        word.used.add("by")
-        pairs = [tuple(int(v) for v in part.split(":")) for part in text.split("x")]
-        mode = next((m for m in BORDERS if word.flag(m)), "zeros")
-        return cls(tuple((p[0], p[-1]) for p in pairs), mode)
+        text = word.value("by") or word.size_text
+        if not text:
+            raise LayerError("nothing says how much is padded", fix="write pad by1, pad by0x2 or pad by1:2")
+        return cls(word.pairs(text, "by"), word.choice(BORDERS, "zeros"))
 
 
 @layer("upsample")
@@ -104,8 +105,15 @@ class Upsample(Layer):
     mode: str = "nearest"
     align_corners: bool = False
 
+    spelling = Spelling(
+        ("up", "upsample", "resize"),
+        "up2 linear",
+        (*MODES, *NAMES, "corners"),
+        defaults="nearest; up2: twice the size; resize13x20: to a size",
+    )
+
     def __post_init__(self) -> None:
-        mode = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}.get(self.mode, self.mode)
+        mode = NAMES.get(self.mode, self.mode)
         choice("mode", mode, MODES)
         if (self.factor is None) == (self.size is None):
             raise LayerError("give either a factor or a size")
@@ -161,17 +169,17 @@ class Upsample(Layer):
             phases.append(range(at - before, at + after + 1) if between else (at,))
         return Table(top // gcd(top, bottom), phases, "replicate")
 
-    def notation(self) -> str:
-        text = "up" + "x".join(map(str, self.factor)) if self.factor else "resize" + "x".join(map(str, self.size))
+    def notation(self, exact: bool = False) -> str:
+        text = "up" + sizes(self.factor) if self.factor else "resize" + sizes(self.size)
         text += "" if self.mode == "nearest" else f" {self.mode}"
-        return text + (" corners" if self.align_corners else "")
+        return text + flags(corners=self.align_corners)
 
     @classmethod
     def from_word(cls, word: Word) -> Upsample:
-        mode = next((m for m in MODES if word.flag(m)), "nearest")
+        mode = word.choice((*MODES, *NAMES), "nearest")
         size = word.need_size()
         corners = word.flag("corners")
-        return cls(size, None, mode, corners) if word.name == "up" else cls(None, size, mode, corners)
+        return cls(None, size, mode, corners) if word.name == "resize" else cls(size, None, mode, corners)
 
 
 @layer("pixel_shuffle")
@@ -179,6 +187,8 @@ class PixelShuffle(Layer):
     """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
 
     factor: Size
+
+    spelling = Spelling(("pixelshuffle",), "pixelshuffle2")
 
     def __post_init__(self) -> None:
         axes("factor", self.factor)
@@ -195,12 +205,12 @@ class PixelShuffle(Layer):
         index: Index = Table(1, [[0]] * r) if is_number(r) else Unsized("the phases need a number for the factor")
         return (over_space(xs[0], (index,) * xs[0].rank),)
 
-    def notation(self) -> str:
-        return f"pixelshuffle{self.factor}"
+    def notation(self, exact: bool = False) -> str:
+        return f"pixelshuffle{number(self.factor)}"
 
     @classmethod
     def from_word(cls, word: Word) -> PixelShuffle:
-        return cls(word.need_size()[0])
+        return cls(word.one_size())
 
 
 @layer("pixel_unshuffle")
@@ -208,6 +218,8 @@ class PixelUnshuffle(Layer):
     """The reverse: r × r positions become r² channels (space to depth)."""
 
     factor: Size
+
+    spelling = Spelling(("pixelunshuffle", "spacetodepth"), "pixelunshuffle2")
 
     def __post_init__(self) -> None:
         axes("factor", self.factor)
@@ -223,9 +235,9 @@ class PixelUnshuffle(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], (Slide(self.factor, 0, self.factor),) * xs[0].rank),)
 
-    def notation(self) -> str:
-        return f"pixelunshuffle{self.factor}"
+    def notation(self, exact: bool = False) -> str:
+        return f"pixelunshuffle{number(self.factor)}"
 
     @classmethod
     def from_word(cls, word: Word) -> PixelUnshuffle:
-        return cls(word.need_size()[0])
+        return cls(word.one_size())

@@ -12,7 +12,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size, prod, same
 from rfcalc.sliding import axes, one
 from rfcalc.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, number, sizes, split
 
 TOKENS = Formula("weights", "t * c", "t learned vectors of c features")
 POSITIONS = Formula("weights", "prod(x)", "one learned number for each value")
@@ -58,6 +58,7 @@ class Flatten(Layer):
     start: int = 0
     end: int = -1
 
+    spelling = Spelling(("flatten",), "flatten axes1", values=("axes",), defaults="all axes")
     memory = VIEW
     folds = True
 
@@ -88,19 +89,15 @@ class Flatten(Layer):
         after: list[tuple[int | None, Index]] = [(i - last + first, STEP) for i in range(last + 1, len(x.dims))]
         return (((*before, *merged, *after),),)
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         if (self.start, self.end) == (0, -1):
             return "flatten"
         return f"flatten axes{self.start}" + ("" if self.end == -1 else f":{self.end}")
 
     @classmethod
     def from_word(cls, word: Word) -> Flatten:
-        word.used.add("axes")
-        text = word.options.get("axes")
-        if text is None:
-            return cls()
-        start, _, end = text.partition(":")
-        return cls(int(start), int(end) if end else -1)
+        start, end = _bounds(word, "axes", 2)
+        return cls(0 if start is None else start, -1 if end is None else end)
 
 
 @layer("reshape")
@@ -115,6 +112,9 @@ class Reshape(Layer):
     dims: Any
     channel: int = 0
 
+    spelling = Spelling(
+        ("reshape",), "reshape256x6x?", values=("channel",), defaults="channels on axis 0; ? is what remains"
+    )
     memory = VIEW
     folds = True
 
@@ -158,16 +158,13 @@ class Reshape(Layer):
             found.add(tuple(position[i] for i in x.axes))
         return found
 
-    def notation(self) -> str:
-        return (
-            "reshape"
-            + "x".join("_" if decide(d == -1) else str(d) for d in self.dims)
-            + (f" channel{self.channel}" if self.channel else "")
-        )
+    def notation(self, exact: bool = False) -> str:
+        text = sizes(tuple(None if decide(d == -1) else d for d in self.dims))
+        return f"reshape{text}" + (f" channel{self.channel}" if self.channel else "")
 
     @classmethod
     def from_word(cls, word: Word) -> Reshape:
-        return cls(word.need_size(), word.number("channel", 0))
+        return cls(tuple(-1 if d is None else d for d in word.need_size()), word.number("channel", 0))
 
 
 def reshaped(x: Shape, y: Shape) -> Alternatives:
@@ -209,6 +206,7 @@ class Permute(Layer):
 
     order: tuple[int, ...]
 
+    spelling = Spelling(("permute",), "permute1x0")
     memory = VIEW
     folds = True
 
@@ -227,7 +225,7 @@ class Permute(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((tuple((self.order.index(i), STEP) for i in range(len(self.order))),),)
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "permute" + "x".join(map(str, self.order))
 
     @classmethod
@@ -240,6 +238,8 @@ class ClassToken(Layer):
     """Puts `count` learned vectors before the tokens (axis 0 of a tokens × features map)."""
 
     count: Size = 1
+
+    spelling = Spelling(("classtoken",), "classtoken", defaults="one token")
 
     def __post_init__(self) -> None:
         axes("count", self.count)
@@ -261,22 +261,24 @@ class ClassToken(Layer):
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(weights=TOKENS(t=self.count, c=y.dims[1]))
 
-    def notation(self) -> str:
-        return "classtoken" + ("" if self.count == 1 else str(self.count))
+    def notation(self, exact: bool = False) -> str:
+        return "classtoken" + ("" if self.count == 1 else number(self.count))
 
     @classmethod
     def from_word(cls, word: Word) -> ClassToken:
-        return cls(word.size[0] if word.size else 1)
+        return cls(word.one_size(1))
 
 
 @layer("position_table")
 class PositionTable(Layer):
     """Adds a learned number to every value (a table of position embeddings)."""
 
+    spelling = Spelling(("positions",), "positions")
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(weights=POSITIONS(x=y.dims))
 
-    def notation(self) -> str:
+    def notation(self, exact: bool = False) -> str:
         return "positions"
 
     @classmethod
@@ -290,6 +292,7 @@ class Parameter(Layer):
 
     dims: Any
 
+    spelling = Spelling(("parameter",), "parameter1x768")
     arity: ClassVar[tuple[int, int | None]] = (0, 0)
     memory = VIEW
 
@@ -302,8 +305,8 @@ class Parameter(Layer):
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(weights=PARAMETER(y=y.dims))
 
-    def notation(self) -> str:
-        return "parameter" + "x".join(map(str, self.dims))
+    def notation(self, exact: bool = False) -> str:
+        return "parameter" + sizes(self.dims)
 
     @classmethod
     def from_word(cls, word: Word) -> Parameter:
@@ -319,6 +322,9 @@ class Slice(Layer):
     stop: int | None = None
     step: int = 1
 
+    spelling = Spelling(
+        ("slice",), "slice axis1 at0:8 step2", values=("axis", "at", "step"), defaults="axis 0, everything, step 1"
+    )
     memory = VIEW
 
     def __post_init__(self) -> None:
@@ -348,16 +354,25 @@ class Slice(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
-    def notation(self) -> str:
-        parts = [("" if v is None else str(v)) for v in (self.start, self.stop)]
-        return f"slice axis{self.axis} at{':'.join(parts)}" + (f" step{self.step}" if self.step != 1 else "")
+    def notation(self, exact: bool = False) -> str:
+        ends = [("" if v is None else number(v)) for v in (self.start, self.stop)]
+        return f"slice axis{self.axis} at{':'.join(ends)}" + (f" step{number(self.step)}" if self.step != 1 else "")
 
     @classmethod
     def from_word(cls, word: Word) -> Slice:
-        word.used.add("at")
-        start, _, stop = word.options.get("at", ":").partition(":")
-        step = word.number("step", 1)
-        return cls(word.number("axis", 0), int(start) if start else None, int(stop) if stop else None, step)
+        start, stop = _bounds(word, "at", 2)
+        return cls(word.number("axis", 0), start, stop, word.number("step", 1))
+
+
+def _bounds(word: Word, name: str, most: int) -> tuple[Size | None, Size | None]:
+    """The two ends of an option like ``at2:-1``; None where one is left out."""
+    text = word.value(name)
+    ends = split(text, ":") if text else []
+    if len(ends) > most:
+        word.culprit = name
+        raise LayerError(f"{name}{text} has more than {most} ends", fix=f"write {name}0:8")
+    found = [word.end(e, name) if e else None for e in ends]
+    return (found[0] if found else None), (found[1] if len(found) > 1 else None)
 
 
 @layer("split")
@@ -368,6 +383,9 @@ class Split(Layer):
     part: int = 0
     axis: int | None = None
 
+    spelling = Spelling(
+        ("split",), "split2 part1", values=("part", "axis"), defaults="part 0, of the channels; split64x32: these sizes"
+    )
     memory = VIEW
 
     def __post_init__(self) -> None:
@@ -401,16 +419,16 @@ class Split(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
-    def notation(self) -> str:
-        parts = "x".join(map(str, self.parts)) + "x" if isinstance(self.parts, tuple) else str(self.parts)
+    def notation(self, exact: bool = False) -> str:
+        listed = isinstance(self.parts, tuple)
+        parts = sizes(self.parts if listed else (self.parts,)) + ("x" if listed and len(self.parts) == 1 else "")
         return f"split{parts} part{self.part}" + ("" if self.axis is None else f" axis{self.axis}")
 
     @classmethod
     def from_word(cls, word: Word) -> Split:
         size = word.need_size()
-        axis = word.number("axis", -99)
-        parts = size if len(size) > 1 else size[0]
-        return cls(parts, word.number("part", 0), None if axis == -99 else axis)
+        parts = size if len(size) > 1 or word.size_text.endswith("x") else size[0]
+        return cls(parts, word.number("part", 0), word.number("axis", None))
 
 
 @layer("channel_shuffle")
@@ -418,6 +436,8 @@ class ChannelShuffle(Layer):
     """Interleaves the channels of `groups` groups (ShuffleNet)."""
 
     groups: Size
+
+    spelling = Spelling(("shuffle", "channelshuffle"), "shuffle4")
 
     def __post_init__(self) -> None:
         axes("groups", self.groups)
@@ -428,12 +448,12 @@ class ChannelShuffle(Layer):
             raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
         return xs[0]
 
-    def notation(self) -> str:
-        return f"shuffle{self.groups}"
+    def notation(self, exact: bool = False) -> str:
+        return f"shuffle{number(self.groups)}"
 
     @classmethod
     def from_word(cls, word: Word) -> ChannelShuffle:
-        return cls(word.need_size()[0])
+        return cls(word.one_size())
 
 
 @layer("roll")
@@ -441,6 +461,8 @@ class Roll(Layer):
     """Rolls the spatial axes: position u of the result is position u − shift, around the end."""
 
     shift: Any
+
+    spelling = Spelling(("roll",), "roll by-3", values=("by",))
 
     def __post_init__(self) -> None:
         shift = tuple(self.shift) if isinstance(self.shift, (tuple, list)) else (self.shift,)
@@ -465,12 +487,15 @@ class Roll(Layer):
                 found[i] = (i, Listed([[(u - shift) % n] for u in range(n)]))
         return ((tuple(found),),)
 
-    def notation(self) -> str:
-        return "roll by" + "x".join(map(str, self.shift))
+    def notation(self, exact: bool = False) -> str:
+        return "roll by" + sizes(self.shift)
 
     @classmethod
     def from_word(cls, word: Word) -> Roll:
-        return cls(word.numbers("by", (0,)))
+        by = word.numbers("by", ()) or word.size
+        if by is None:
+            raise LayerError("nothing says how far it rolls", fix="write roll by3")
+        return cls(by)
 
 
 @layer("window_partition")
@@ -481,6 +506,8 @@ class WindowPartition(Layer):
     """
 
     window: Any
+
+    spelling = Spelling(("windows",), "windows7")
 
     def __post_init__(self) -> None:
         put(self, window=axes("window", self.window))
@@ -517,8 +544,8 @@ class WindowPartition(Layer):
             window, place = window // m, place // w
         return [tuple(reversed(position))]
 
-    def notation(self) -> str:
-        return "windows" + "x".join(map(str, self.window))
+    def notation(self, exact: bool = False) -> str:
+        return "windows" + sizes(self.window)
 
     @classmethod
     def from_word(cls, word: Word) -> WindowPartition:

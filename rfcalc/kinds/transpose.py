@@ -14,7 +14,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import Size, holds, is_number
 from rfcalc.sliding import Sliding, axes, one, pads
 from rfcalc.window import Index, Table, Unsized
-from rfcalc.words import Word, spell
+from rfcalc.words import Spelling, Word, flags, number, sizes, spell
 
 OUT = Formula(
     "output_size",
@@ -54,6 +54,13 @@ class ConvTranspose(Layer):
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
+    spelling = Spelling(
+        ("convT", "deconv", "upconv"),
+        "convT2-64/2",
+        ("nobias", "valid"),
+        ("/", "p", "d", "g", "op"),
+        "stride 1; nothing cut off (padding 0), no output padding",
+    )
 
     def __post_init__(self) -> None:
         (out,) = axes("out_channels", self.out_channels)
@@ -131,10 +138,10 @@ class ConvTranspose(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
-    def notation(self) -> str:
-        extra = self.output_padding
-        more = {} if extra == (0,) else {"op": ",".join(map(str, extra))}
-        return spell("convT", self.geometry, self.out_channels, pad="zero", groups=self.groups, bias=self.bias, **more)
+    def notation(self, exact: bool = False) -> str:
+        text = spell("convT", self.geometry, self.out_channels, pad="zero", exact=exact)
+        text += "" if self.output_padding == (0,) else f" op{sizes(self.output_padding)}"
+        return text + ("" if self.groups == 1 else f" g{number(self.groups)}") + flags(nobias=not self.bias)
 
     @classmethod
     def from_word(cls, word: Word) -> ConvTranspose:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from rfcalc.layer import Layer, layer, put
 from rfcalc.shape import Shape
-from rfcalc.words import Word
+from rfcalc.words import Spelling, Word, sizes
 
 
 @layer("unknown")
@@ -24,6 +24,7 @@ class Unknown(Layer):
     operator: str = "unknown"
 
     arity: ClassVar[tuple[int, int | None]] = (0, None)
+    spelling = Spelling(("unknown",), 'unknown64x7x7 op"aten::foo"', values=("op",))
     opaque: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -32,12 +33,21 @@ class Unknown(Layer):
     def output(self, *xs: Shape) -> Shape:
         return Shape(*self.dims)
 
-    def notation(self) -> str:
-        return f"unknown{'x'.join(map(str, self.dims))}" + (
-            "" if self.operator == "unknown" else f" op:{self.operator}"
-        )
+    def notation(self, exact: bool = False) -> str:
+        text = f"unknown{sizes(self.dims)}"
+        if self.operator == "unknown":
+            return text
+        if not exact:
+            return f"{text} op:{self.operator}"
+        from json import dumps
+
+        return f"{text} op{dumps(self.operator)}"
 
     @classmethod
     def from_word(cls, word: Word) -> Unknown:
-        word.used.add("op:")
-        return cls(word.need_size(), word.options.get("op:", "unknown"))
+        told = word.value("op")
+        if told is None:
+            return cls(word.need_size())
+        from json import loads
+
+        return cls(word.need_size(), loads(told) if told.startswith('"') else told.removeprefix(":"))

@@ -8,13 +8,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from rfcalc.errors import UnknownName
+from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.report import Report
 
 FORMATS = {
     "rich": "a table for the terminal, with colour and bars where it can show them",
     "plain": "the same table in plain ASCII columns",
     "json": "everything, for machines: schema rfcalc/report/1",
+    "csv": "a line for each node, exact figures, for spreadsheets",
+    "markdown": "a table that GitHub renders",
+    "latex": "a table with booktabs and siunitx",
+    "html": "a page that needs nothing else, light or dark",
+}
+STYLES = {
+    "table": "rows and columns, in any format",
+    "cs231n": "the lecture's listing: map, memory, weights, each with its arithmetic",
+    "summary": "the summary that PyTorch and Keras users know",
 }
 
 
@@ -34,12 +43,22 @@ class View(NamedTuple):
     at: str | None = None
 
 
-def render(report: Report, form: str, view: View = View()) -> str:  # noqa: B008 (an immutable value)
-    """The report in a format.
+def render(report: Report, form: str, view: View = View(), style: str = "table") -> str:  # noqa: B008 (immutable)
+    """The report in a format; a style other than ``table`` is plain text.
 
     Raises:
-        UnknownName: no such format, column or node.
+        UnknownName: no such format, style, column or node.
+        RfcalcError: a style that goes with plain text only, in another format.
     """
+    if style not in STYLES:
+        raise UnknownName("style", style, list(STYLES))
+    if style != "table":
+        if form not in ("rich", "plain"):
+            raise RfcalcError(
+                f"the {style} style is plain text, and the format {form} was asked for",
+                fix=f"leave out --format {form}",
+            )
+        return str(import_module(f"rfcalc.output.{style}").render(report, view))
     if form not in FORMATS:
         raise UnknownName("format", form, list(FORMATS))
     return str(import_module(f"rfcalc.output.{form}").render(report, view))
@@ -52,6 +71,4 @@ def text(report: Report) -> str:
 
 def notebook(report: Report) -> str:
     """What a notebook shows: the table, static."""
-    from html import escape
-
-    return f"<pre style='line-height:1.25'>{escape(render(report, 'plain'))}</pre>"
+    return str(import_module("rfcalc.output.html").fragment(report, View()))

@@ -20,10 +20,12 @@ FOLD_FROM = 60  # rows from which repeated ones are folded unless asked otherwis
 
 
 class Cell(NamedTuple):
-    """A cell's text, and the share of the whole that it stands for (0 to 1000), where that can be shown as a bar."""
+    """A cell's text, the share of the whole that it stands for (0 to 1000) where that can be shown as a bar, and the
+    figure itself where it is one whole number."""
 
     text: str
     share: int = 0
+    value: int | None = None
 
 
 class Line(NamedTuple):
@@ -198,10 +200,15 @@ def _cell(shown: Shown, column: Metric, report: Report) -> Cell:
         return Cell(size_text(shown.end) + ("*" if idle else ""))
     if not column.adds:
         value = column.row(shown.end)
-        return Cell(_text(column, value), _share(column, value, report))
+        return _figure(column, value, report)
     value = sum(column.row(r) for r in shown.rows)
-    whole = value * shown.times
-    return Cell(_text(column, value), _share(column, whole, report))
+    return _figure(column, value, report, value * shown.times)
+
+
+def _figure(column: Metric, value: Any, report: Report, whole: Any = None) -> Cell:
+    """A figure's cell; the bar is for `whole` where that is more than the figure shown."""
+    share = _share(column, value if whole is None else whole, report)
+    return Cell(_text(column, value), share, int(value) if is_number(value) else None)
 
 
 def _words(shown: Shown) -> Iterator[str]:
@@ -234,8 +241,10 @@ def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]
     cells = []
     for column in columns:
         value = known.get(column.name)
-        text = "" if value is None else str(value) if column.name == "name" else _text(column, value)
-        cells.append(Cell(text, _share(column, value, report) if column.name in BARS and value is not None else 0))
+        if value is None or column.name == "name":
+            cells.append(Cell(value or ""))
+        else:
+            cells.append(_figure(column, value, report))
     return Line(tuple(cells))
 
 
@@ -246,11 +255,10 @@ def _heading(stage: str, shown: Sequence[Shown], report: Report, columns: Sequen
         if i == 0:
             cells.append(Cell(stage))
         elif column.adds and column.row is not None:
-            value = sum(column.row(r) * s.times for s in shown for r in s.rows)
-            cells.append(Cell(_text(column, value), _share(column, value, report)))
+            cells.append(_figure(column, sum(column.row(r) * s.times for s in shown for r in s.rows), report))
         elif column.name == "bytes":
             value = sum(r.new_values * s.times for s in shown for r in s.rows) * report.itemsize
-            cells.append(Cell(_text(column, value), _share(column, value, report)))
+            cells.append(_figure(column, value, report))
         else:
             cells.append(Cell(""))
     return Line(tuple(cells), heading=True)
@@ -266,7 +274,7 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
         ("macs", f"{least}{exact(t.macs)} multiply-adds = {short(t.flops)} FLOPs"),
         (
             "memory",
-            f"{least}{exact(t.values)} values = {_megabytes(t.bytes)} = {binary(t.bytes)} in {report.dtype}, forward",
+            f"{least}{exact(t.values)} values = {megabytes(t.bytes)} = {binary(t.bytes)} in {report.dtype}, forward",
         ),
     ]
     if t.buffers != 0:
@@ -276,7 +284,7 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _megabytes(value: Any) -> str:
+def megabytes(value: Any) -> str:
     """Decimal megabytes with two places; smaller amounts in kB or B."""
     if not is_number(value):
         return f"{value} B"

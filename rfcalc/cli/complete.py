@@ -1,0 +1,56 @@
+"""What the shell offers when a word is completed: names of networks, columns, formats, styles, dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def _beginning(incomplete: str, known: Iterable[str]) -> list[str]:
+    from rfcalc.registry import fold
+
+    start = fold(incomplete)
+    return [name for name in known if fold(name).startswith(start)]
+
+
+def networks(incomplete: str) -> list[str]:
+    """Networks of the zoo."""
+    from rfcalc import zoo
+
+    return _beginning(incomplete, zoo.names())
+
+
+def columns_of(incomplete: str) -> list[str]:
+    """Metrics; after a comma the next one."""
+    from rfcalc.metrics.vocabulary import METRICS
+
+    before, sign, last = incomplete.rpartition(",")
+    typed = [name.replace("-", "_") for name in METRICS.names()]
+    return [before + sign + name for name in _beginning(last, typed)]
+
+
+def forms(incomplete: str) -> list[str]:
+    """Output formats."""
+    from rfcalc.output import FORMATS
+
+    return _beginning(incomplete, FORMATS)
+
+
+def styles(incomplete: str) -> list[str]:
+    """Styles of the table."""
+    from rfcalc.output import STYLES
+
+    return _beginning(incomplete, STYLES)
+
+
+def dtypes(incomplete: str) -> list[str]:
+    """Types of values."""
+    from rfcalc.report import DTYPES
+
+    return _beginning(incomplete, DTYPES)
+
+
+def exports(incomplete: str) -> list[str]:
+    """Forms in which a network is written down."""
+    from rfcalc.cli.export import FORMS
+
+    return _beginning(incomplete, FORMS)

@@ -1,0 +1,40 @@
+"""`rfcalc export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import inputs, write
+from rfcalc.cli.complete import exports, networks
+from rfcalc.errors import UnknownName
+
+FORMS = {"notation": "the papers' notation", "spec": "a spec file in TOML", "json": "the same as JSON"}
+
+
+def command(
+    target: Annotated[
+        str, typer.Argument(help="A network (rfcalc list), a spec file, or notation.", autocompletion=networks)
+    ],
+    to: Annotated[str, typer.Option(help="notation, spec (TOML) or json.", autocompletion=exports)] = "notation",
+    input: Annotated[  # noqa: A002
+        list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
+    from rfcalc.target import resolve, with_inputs
+
+    if to not in FORMS:
+        raise UnknownName("form", to, list(FORMS))
+    network = with_inputs(resolve(target).network, inputs(input))
+    if to == "notation":
+        from rfcalc.notation import write as written
+
+        write(written(network), output)
+        return
+    from rfcalc import spec
+
+    write(spec.write(network, "toml" if to == "spec" else "json"), output)

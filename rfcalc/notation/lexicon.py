@@ -1,0 +1,53 @@
+"""Which kind a word belongs to. The kinds declare their words; this finds the kind, loading no more than it needs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from rfcalc.expr import LAYERS
+from rfcalc.layer import Layer
+
+_known: dict[str, type[Layer]] = {}
+_waiting: list[tuple[str, str]] = []
+
+
+def kind_of(word: str) -> tuple[str, type[Layer]] | None:
+    """The word as its kind declares it, and the kind; None if no kind does. Case matters only where it must.
+
+    >>> kind_of("ReLU")
+    ('relu', <class 'rfcalc.kinds.pointwise.Activation'>)
+    """
+    for key in (word, word.lower()):
+        found = _find(key)
+        if found is not None:
+            return key, found
+    return next(((w, k) for w, k in _known.items() if w.lower() == word.lower()), None)
+
+
+def words() -> dict[str, type[Layer]]:
+    """Every word and its kind."""
+    _find("")
+    return dict(_known)
+
+
+def _find(word: str) -> type[Layer] | None:
+    if not _known:
+        _waiting.extend(reversed(import_module("rfcalc.kinds").WHERE.items()))
+    while word not in _known and _waiting:
+        name, module = _waiting.pop()
+        _learn(getattr(import_module(f"rfcalc.kinds.{module}"), name))
+    if word not in _known:  # kinds that were registered from outside
+        for kind in LAYERS.values():
+            _learn(kind)
+    return _known.get(word)
+
+
+def _learn(kind: type[Layer]) -> None:
+    spelling = getattr(kind, "spelling", None)
+    if spelling is None or not isinstance(kind, type):
+        return
+    for word in spelling.words:
+        other = _known.get(word)
+        if other is not None and other is not kind and LAYERS.get(other.kind) is other:
+            raise ValueError(f"the word {word!r} belongs to {other.__name__} and to {kind.__name__}")
+        _known[word] = kind
