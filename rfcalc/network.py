@@ -337,11 +337,10 @@ class _Compiler:
         return at
 
     def _named(self, expr: Named, at: int | None, where: _Place, name: str) -> int | None:
-        before = len(self.nodes)
         full = f"{where.scope}{expr.label}{where.copy}"
         end = self.place(expr.body, at, where, full)
-        if len(self.nodes) == before and end is not None:
-            self.positions.setdefault(full, end)
+        if end is not None and full not in self.positions:  # a reference, or a node that has a name of its own inside
+            self.positions[full] = end
         return end
 
     def _block(self, expr: Block, at: int | None, where: _Place, name: str) -> int | None:

@@ -122,8 +122,9 @@ class ReceptiveField:
             return (None,) * self._source.rank
         found: list[Ends] = [None] * self._source.rank
         for term in field.terms:
-            for axis, entry in enumerate(term):
-                found[axis] = hull((found[axis], over(entry, self.extents)))
+            ends = [over(entry, self.extents) for entry in term]
+            if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
+                found = [hull(pair) for pair in zip(found, ends, strict=True)]
         return tuple(
             None if e is None else (maximum(e[0], 0), minimum(e[1], n - 1))
             for e, n in zip(found, self._source.spatial, strict=True)

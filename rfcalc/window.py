@@ -201,11 +201,14 @@ class Window:
         self.ends = tuple(ends)
         self.period = len(self.ends)
         self._regular: bool | None = True if self.period == 1 and self.ends[0] is not None else None
-        if self.period > 1:
+        if self._regular is None:
             self._reduce()
 
     def _reduce(self) -> None:
         """Bring to the smallest period (law 5): try to divide it by each of its prime factors."""
+        if self.empty:  # nothing is seen: one value for all such windows
+            self.advance, self.ends, self.period = 0, (None,), 1
+            return
         factor = 2
         rest = self.period
         while rest > 1:
@@ -217,8 +220,6 @@ class Window:
                     self.ends = self.ends[:shorter]
                     self.period = shorter
             factor += 1
-        if self.ends == (None,):
-            self.advance = 0
 
     def _repeats(self, period: int, advance: int) -> bool:
         ends = self.ends

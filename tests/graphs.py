@@ -312,7 +312,7 @@ def grow(pick: Pick, flavours: Sequence[str], most: int, two_inputs: int) -> Cas
 
 
 def made(nodes: Sequence[Listed], inputs: dict[str, Shape], flavour: str, outputs: tuple[str, ...] = ()) -> Case:
-    given = inputs["input"] if len(inputs) == 1 else inputs
+    given: Any = inputs["input"] if list(inputs) == ["input"] else inputs
     return Case(Network.from_nodes(nodes, given, outputs=outputs), flavour, tuple(nodes))
 
 
@@ -330,7 +330,7 @@ def parts(case: Case) -> Iterator[Case]:
         if used:
             nodes = [entry for entry in case.listed if entry[0] in needs[name]]
             shapes = {n: s for n, s in case.network.inputs.items() if n in used and s is not None}
-            yield made(nodes, {"input": shapes["input"]} if "input" in shapes else shapes, case.flavour)
+            yield made(nodes, shapes, case.flavour)
 
 
 def entrance(pick: Pick, x: Shape) -> Layer:

@@ -59,7 +59,10 @@ def regroup(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     pairs = zip(product(*map(range, y.dims)), product(*map(range, x.dims)), strict=True)
     for element, source in pairs:
         found.setdefault(without(element, y.channel), {})[without(source, x.channel)] = None
-    merge = merging(x, y)
+    if x == y:
+        return [own(x)]
+    # With axes of one position there are several ways to go on beyond the map: none is asked for.
+    merge = None if 1 in space(x) + space(y) else merging(x, y)
 
     def far(unit: Unit) -> Iterable[Unit] | None:
         if inside(unit, space(y)):
@@ -72,9 +75,9 @@ def regroup(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
 def merging(x: Shape, y: Shape) -> Callable[[Unit], Unit] | None:
     """Where a unit beyond the map comes from if axes are merged only: the first of the merged ones goes on for ever.
 
-    Axes of one position count as none. None if the channels take part or an axis is split.
+    None if the channels take part or an axis is split.
     """
-    wide = [[i for i, n in enumerate(s.dims) if n > 1 and i != s.channel] for s in (x, y)]
+    wide = [[i for i in range(len(s.dims)) if i != s.channel] for s in (x, y)]
     parts = []
     for s, w in zip((x, y), wide, strict=True):
         parts.append(([i for i in w if i < s.channel], [i for i in w if i > s.channel]))

@@ -20,16 +20,22 @@ from oracle_rules import RULES, units
 from strategies import JOINS, LAYERS, SOURCES, layers
 
 from rfcalc import (
+    Add,
     BatchNorm,
+    ClassToken,
     Conv,
     ConvTranspose,
+    Flatten,
+    GlobalPool,
     GroupNorm,
     Identity,
     LayerNorm,
     MaxPool,
     Network,
+    Permute,
     Report,
     Shape,
+    Unknown,
     WindowAttention,
     series,
 )
@@ -208,6 +214,35 @@ def test_the_oracle_shifts_windows() -> None:
     assert [sorted(p for (p,) in masked[u,]) for u in range(6)] == [[0, 1]] * 2 + [[2, 3, 4, 5]] * 4
     unmasked = Oracle(Network(WindowAttention(1, 4, 2, masked=False), "1x8")).clipped(1)
     assert sorted(p for (p,) in unmasked[0,]) == [0, 1, 6, 7]
+
+
+# --- what the oracle leaves open, or random graphs seldom hold ---------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["2x1x5", "2x5x1", "2x1x5x1"])
+def test_a_flattened_row_is_a_signal(shape: str) -> None:
+    """Merging axes of one position with another changes nothing: three taps see three positions, one apart."""
+    rf = Report(Network(Flatten(1) >> Conv(1, 3, padding=1), shape))["conv1"].receptive_field
+    at = shape.split("x").index("5") - 1
+    assert (rf.status, rf.size[at], rf.stride[at], rf.padding[at]) == ("exact", 3, 1, 1)
+
+
+def test_a_node_without_inputs_stays_without_inputs() -> None:
+    nodes = [("a", Identity(), ["input"]), ("b", Unknown((3, 4)), []), ("c", Add(), ["a", "b"])]
+    assert Network.from_nodes(nodes, "3x4").node("b").inputs == ()
+
+
+def test_one_unit_has_no_stride_that_could_differ() -> None:
+    """Two paths of unequal strides to one position: its hull is exact."""
+    network = Network((Conv(1, 2, stride=2) >> Flatten()) + (Conv(1, 2) >> Flatten()), "1x2")
+    rf = Report(network)["add1"].receptive_field
+    assert rf.status == "exact"
+    assert rf.size == (2,)
+
+
+def test_a_class_token_sees_nothing() -> None:
+    network = Network(GlobalPool() >> Flatten(1) >> Permute((1, 0)) >> ClassToken(), "2x3x3")
+    check(network, Counter())
 
 
 # --- nothing is left out ---------------------------------------------------------------------------------------

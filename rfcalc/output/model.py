@@ -134,7 +134,7 @@ def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
     """How many lines from i repeat, and how often: one line, or the lines of one copy."""
     first = shown[i]
     times = 1
-    while i + times < len(shown) and _alike(first, shown[i + times]):
+    while i + times < len(shown) and _alike(first, shown[i + times]) and _follows(shown, i + times):
         times += 1
     if times > 1:
         return 1, times
@@ -153,6 +153,11 @@ def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
             break
         times += 1
     return (length, times) if times > 1 else (1, 1)
+
+
+def _follows(shown: list[Shown], i: int) -> bool:
+    """Whether a line reads what the line before it gives, and nothing else."""
+    return shown[i].head.inputs == (shown[i - 1].rows[-1].name,)
 
 
 def _copy_length(shown: list[Shown], i: int) -> int:
