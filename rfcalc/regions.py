@@ -6,7 +6,10 @@ because the support in N dimensions is not the product of the axes: 1×3 beside 
 
 Sets are whole numbers whose bits are positions. For one axis and one term, unit u of the deciding axis sees
 ``sets[u]``; a layer replaces it by the union over what it reads. Where several axes of a node decide together (window
-partition), the sets are kept for every unit. Imports levels 0 to 5 only.
+partition), the sets are kept for every unit.
+
+Where units of an axis that no source axis follows read nothing (the border of a padded map that is global already), a
+term has a further entry, as for a source axis of one position. Imports levels 0 to 5 only.
 """
 
 from __future__ import annotations
@@ -198,7 +201,7 @@ class Regions:
     __slots__ = ("axes", "extents", "source", "state")
 
     def __init__(self, state: State, axes: tuple[int, ...], extents: tuple[int, ...], source: tuple[int, ...]) -> None:
-        self.state = state
+        self.state = state if isinstance(state, Points) else _positions(state, axes)
         self.axes = axes  # the node's axes but the channels
         self.extents = extents  # their sizes
         self.source = source  # the source's spatial sizes
@@ -222,7 +225,9 @@ class Regions:
         at = dict(zip(self.axes, unit, strict=True))
         found = []
         for term in self.state:
-            found.append(tuple(sets[0] if carrier is None else sets[at[carrier]] for carrier, sets in term))
+            masks = tuple(sets[0] if carrier is None else sets[at[carrier]] for carrier, sets in term)
+            if all(masks):
+                found.append(masks[: len(self.source)])
         return Region(found, self.source)
 
     def units(self) -> Iterator[tuple[int, ...]]:
@@ -232,7 +237,12 @@ class Regions:
     def sizes(self) -> dict[tuple[int, ...], int]:
         """Sizes of the units' regions, and how many units have each."""
         found: dict[tuple[int, ...], int] = {}
-        if isinstance(self.state, Points) or len(self.state) != 1 or not self._apart(self.state[0]):
+        if (
+            isinstance(self.state, Points)
+            or len(self.state) != 1
+            or len(self.state[0]) > len(self.source)
+            or not self._apart(self.state[0])
+        ):
             for unit in self.units():
                 size = self.unit(unit).size
                 found[size] = found.get(size, 0) + 1
@@ -270,12 +280,14 @@ class Regions:
         for term in self.state:
             carriers = [c for c, _ in term if c is not None]
             if self._apart(term):
-                boxes.append(tuple(_union(sets) for _, sets in term))
+                boxes.append(tuple(_union(sets) for _, sets in term[: len(self.source)]))
             else:
                 extents = dict(zip(self.axes, self.extents, strict=True))
                 for unit in product(*(range(extents[c]) for c in sorted(set(carriers)))):
                     at = dict(zip(sorted(set(carriers)), unit, strict=True))
-                    boxes.append(tuple(s[0] if c is None else s[at[c]] for c, s in term))
+                    masks = tuple(s[0] if c is None else s[at[c]] for c, s in term)
+                    if all(masks):
+                        boxes.append(masks[: len(self.source)])
         return Region(boxes, self.source)
 
     def reached_by(self, pixel: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -294,7 +306,7 @@ class Regions:
         found: set[tuple[int, ...]] = set()
         for term in self.state:
             allowed = {axis: set(range(n)) for axis, n in zip(self.axes, self.extents, strict=True)}
-            for (carrier, sets), p in zip(term, pixel, strict=True):
+            for (carrier, sets), p in zip(term, (*pixel, *[0] * (len(term) - len(pixel))), strict=True):
                 if carrier is None:
                     if not sets[0] >> p & 1:
                         break
@@ -401,8 +413,18 @@ class _Engine:
             if split:
                 found += self.split(term, reads, split[0], x, y)
             else:
-                found.append(tuple(self.read(entry, reads, x, y) for entry in term))
+                entries = [self.read(entry, reads, x, y) for entry in term]
+                found.append((*entries, *self.presence(carriers, reads, x, y)))
         return _tidy(found)
+
+    def presence(self, carriers: list[int], reads: Reads, x: tuple[int, ...], y: tuple[int, ...]) -> Iterator[Entry]:
+        """For axes that no entry follows: which units read anything at all, where some do not."""
+        for axis, (out, index) in enumerate(reads):
+            if axis in carriers or out is None or index is STEP or isinstance(index, (All, Unsized, Scattered)):
+                continue
+            seen = tuple(1 if read else 0 for read in self.bound(index, x[axis], y[out]))
+            if not all(seen):
+                yield out, seen
 
     def read(self, entry: Entry, reads: Reads, x: tuple[int, ...], y: tuple[int, ...]) -> Entry:
         carrier, sets = entry
@@ -510,6 +532,22 @@ class _Engine:
         return Points(axes, extents, tuple(sets))
 
 
+def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ...]:
+    """The terms of positions, each the union over its channels, where the channel axis decides."""
+    found: list[Term] = []
+    for term in state:
+        channel = [i for i, (c, _) in enumerate(term) if c is not None and c not in axes]
+        if not channel:
+            found.append(term)
+        elif len(channel) == 1:
+            i = channel[0]
+            found.append((*term[:i], (None, (_union(term[i][1]),)), *term[i + 1 :]))
+        else:
+            for k in range(len(term[channel[0]][1])):
+                found.append(tuple((None, (e[1][k],)) if i in channel else e for i, e in enumerate(term)))
+    return _tidy(found) if len(found) > 1 else tuple(found)
+
+
 def _spread(sets: Sets, bound: tuple[tuple[int, ...], ...]) -> Sets:
     """The union, for every unit, of the sets of the positions that it reads."""
     found = []
@@ -558,7 +596,7 @@ def _merged(a: Term, b: Term) -> Term | None:
     """One term for two: the wider, where one lies within the other, or the union where they differ on one axis."""
     if a == b:
         return a
-    if any(p[0] != q[0] for p, q in zip(a, b, strict=True)):
+    if len(a) != len(b) or any(p[0] != q[0] for p, q in zip(a, b, strict=True)):
         return None
     different = [i for i, (p, q) in enumerate(zip(a, b, strict=True)) if p[1] != q[1]]
     carriers = [c for c, _ in a]

@@ -127,7 +127,7 @@ class Sight:
         size = self.field.size
         if None in size or self.field.phases is not None:
             return None
-        return self.sizes.get(tuple(size), 0)
+        return self.sizes.get(tuple(int(n) for n in size if n is not None), 0)
 
     @property
     def phases(self) -> tuple[tuple[Phase, ...] | None, ...]:

@@ -65,7 +65,7 @@ def resolve(target: Any) -> Target:
     try:
         reading = parse(text)
     except NotationError as error:
-        if _word_like(text):
+        if _word_like(text) and "is not a layer" in error.what:
             hint = suggestion(text, zoo.names())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None

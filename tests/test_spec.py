@@ -236,6 +236,8 @@ def test_a_file_is_a_target(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         ("none.toml", "there is no such file"),
         ("conv3-64 > none.toml", "'none.toml' is not a layer"),
         ("py:nowhere", "names no object"),
+        ("vgg61", "unknown network 'vgg61'"),
+        ("conv3", "'conv3' has no channels"),
         ("py:nowhere:x", "cannot import nowhere"),
     ):
         with pytest.raises(RfcalcError, match=said):

@@ -7,10 +7,11 @@ from dataclasses import field
 from rfcalc.cost import KEEPS_INPUT, Cost, Saved
 from rfcalc.errors import ShapeError
 from rfcalc.formula import Formula
-from rfcalc.layer import Alternatives, Layer, layer, whole
+from rfcalc.layer import Alternatives, Layer, layer
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds
 from rfcalc.sliding import axes
+from rfcalc.window import STEP, All
 from rfcalc.words import Spelling, Word, flags, number
 
 WEIGHTS = Formula("weights", "c * m", "every input feature to every output feature")
@@ -62,7 +63,8 @@ class Linear(Layer):
         return _features(xs[0], self.out_features, self.in_features)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole(xs[0], (len(xs[0].dims) - 1,)),)
+        last = len(y.dims) - 1
+        return ((tuple((i, All(n) if i == last else STEP) for i, n in enumerate(xs[0].dims)),),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c, m = xs[0].dims[-1], self.out_features
@@ -108,7 +110,8 @@ class RBF(Layer):
         return _features(xs[0], self.out_features, None)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole(xs[0], (len(xs[0].dims) - 1,)),)
+        last = len(y.dims) - 1
+        return ((tuple((i, All(n) if i == last else STEP) for i, n in enumerate(xs[0].dims)),),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c, m = xs[0].dims[-1], self.out_features

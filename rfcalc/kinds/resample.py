@@ -151,7 +151,7 @@ class Upsample(Layer):
     def _index(self, n: int, m: int) -> Index:
         if self.align_corners:
             if m == 1 or n == 1:
-                return All(1) if n == 1 and m > 1 else STEP
+                return All(1) if n == 1 and m > 1 else STEP if n == 1 else Slide()  # position 0 alone
             top, bottom, offset = n - 1, m - 1, 0  # source position (u·top + offset) / bottom
         elif self.mode == "nearest":
             top, bottom, offset = n, m, 0

@@ -30,12 +30,14 @@ def _merged(dims: tuple[Size, ...], into: int) -> list[tuple[int | None, Index]]
     found: list[tuple[int | None, Index]] = []
     for i, n in enumerate(dims):
         below = prod(dims[i + 1 :])
-        if decide(n == 1):
-            found.append((None, All(1)))
+        if decide(prod(dims) == 1):
+            found.append((into, STEP))
         elif not (is_number(n) and is_number(below)):
             found.append((into, Unsized("merged axes need numbers")))
         elif i == 0:
             found.append((into, Table(1, [[0]] * below)))
+        elif decide(n == 1):  # position 0 for every unit that there is
+            found.append((into, Table(1, [[0]] * prod(dims))))
         else:
             found.append((into, Table(0, [[u // below] for u in range(n * below)])))
     return found
@@ -140,6 +142,22 @@ class Reshape(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (reshaped(xs[0], y),)
 
+    def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> set[tuple[int, ...]]:
+        """The positions whose values, in row-major order, lie in a unit of the new map (over all of its channels)."""
+        (x,) = xs
+        found = set()
+        for channel in range(y.channels):
+            flat = 0
+            for p, n in zip((*unit[: y.channel], channel, *unit[y.channel :]), y.dims, strict=True):
+                flat = flat * n + p
+            position = []
+            for n in reversed(x.dims):
+                position.append(flat % n)
+                flat //= n
+            position.reverse()
+            found.add(tuple(position[i] for i in x.axes))
+        return found
+
     def notation(self, exact: bool = False) -> str:
         text = sizes(tuple(None if decide(d == -1) else d for d in self.dims))
         return f"reshape{text}" + (f" channel{self.channel}" if self.channel else "")
@@ -170,11 +188,13 @@ def reshaped(x: Shape, y: Shape) -> Alternatives:
         if len(outside) == 1 and outside[0] == y.channel and not (len(wide) == 1 and wide[0] == x.channel):
             found += [(None, All(n)) for n in inside]
         elif len(outside) == 1 and len(wide) == 1:
-            found += [(outside[0] if k in wide else None, STEP if k in wide else All(1)) for k in range(i0, i)]
+            first = outside[0]
+            lone = Table(1, [[0]] * y.dims[first]) if is_number(y.dims[first]) else Unsized("merged axes need numbers")
+            found += [(first, STEP if k in wide else lone) for k in range(i0, i)]
         elif len(outside) == 1:
             found += _merged(inside, outside[0])
         elif not outside:
-            found += [(None, All(n)) for n in inside]
+            found += [(j0, STEP) if j0 < len(y.dims) else (None, All(n)) for n in inside]
         else:
             found += [(None, Scattered(outside)) for _ in inside]
     return (tuple(found),)
