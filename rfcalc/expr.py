@@ -135,11 +135,8 @@ def _measure(expr: Any, parts: Iterable[Expr], times: Size = 1) -> None:
 
 def _wrapped(expr: Expr) -> str:
     """Source of an expression that something is to be appended to."""
-    return (
-        f"({expr!r})"
-        if isinstance(expr, (Series, Parallel, Repeat)) and not repr(expr).startswith("series(")
-        else repr(expr)
-    )
+    called = (isinstance(expr, Series) and expr.listed) or (isinstance(expr, Parallel) and not expr.sign)
+    return repr(expr) if called or not isinstance(expr, (Series, Parallel, Repeat)) else f"({expr!r})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -156,8 +153,13 @@ class Series(Expr):
     def bind(self, values: dict[str, int]) -> Series:
         return Series(tuple(item.bind(values) for item in self.items))
 
+    @property
+    def listed(self) -> bool:
+        """Whether it prints as a call, series([...]), and needs no parentheses."""
+        return len(self.items) < 2 or len(self.items) > 60
+
     def __repr__(self) -> str:
-        if len(self.items) < 2 or len(self.items) > 60:
+        if self.listed:
             return "series([" + ", ".join(map(repr, self.items)) + "])"
         return " >> ".join(f"({i!r})" if isinstance(i, (Parallel, Series)) else repr(i) for i in self.items)
 
@@ -177,9 +179,16 @@ class Parallel(Expr):
     def bind(self, values: dict[str, int]) -> Parallel:
         return Parallel(tuple(b.bind(values) for b in self.branches), self.merge.bind(values))
 
+    @property
+    def sign(self) -> str:
+        """The operator that it prints with; empty where it prints as a call, parallel([...])."""
+        sign = _SIGNS.get(self.merge.kind, "")
+        few = 2 <= len(self.branches) <= 60
+        return sign if sign and few and self.merge == LAYERS[self.merge.kind]() else ""
+
     def __repr__(self) -> str:
-        sign = _SIGNS.get(self.merge.kind)
-        if sign is None or len(self.branches) < 2 or len(self.branches) > 60 or self.merge != LAYERS[self.merge.kind]():
+        sign = self.sign
+        if not sign:
             return f"parallel([{', '.join(map(repr, self.branches))}], {self.merge!r})"
         first, *others = self.branches
         parts = [f"({first!r})" if isinstance(first, (Series, Parallel, Repeat)) else repr(first)]

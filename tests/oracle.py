@@ -264,12 +264,11 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         return [(i, i, Fraction(1, per(layer.stride, i))) for i in range(len(after))]
     if kind in ("adaptive_pool", "pixel_shuffle", "pixel_unshuffle"):
         return [(i, i, Fraction(before[i], m)) for i, m in enumerate(after) if m > 1 or before[i] == 1]
+    if kind == "upsample" and layer.align_corners:
+        pairs = list(zip(before, after, strict=True))
+        return [(i, i, Fraction(n - 1, m - 1)) for i, (n, m) in enumerate(pairs) if n > 1 and m > 1]
     if kind == "upsample":
-        corners = layer.align_corners
-        ratios = [
-            Fraction(n - 1, m - 1) if corners and m > 1 else Fraction(n, m) for n, m in zip(before, after, strict=True)
-        ]
-        return [(i, i, r) for i, r in enumerate(ratios) if r]
+        return [(i, i, Fraction(n, m)) for i, (n, m) in enumerate(zip(before, after, strict=True))]
     if kind == "slice" and layer.axis % len(x.dims) != x.channel:
         at = place(x, layer.axis % len(x.dims))
         return [(i, j, Fraction(layer.step if i == at else 1)) for i, j, _ in same]

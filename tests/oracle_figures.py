@@ -272,7 +272,7 @@ def total_values(network: Network, shapes: list[Shape]) -> int:
 
 
 def peak_values(network: Network, shapes: list[Shape]) -> int:
-    """The most elements alive at any step: a map is alive if it exists and somebody reads it (or its views) from now on.
+    """The most elements alive at any step: a map is alive if it exists and somebody reads it or a view of it later on.
 
     Step t runs node t; its inputs and its output are alive. Inputs of the network exist from the start, its outputs
     are kept to the end.

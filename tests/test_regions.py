@@ -11,7 +11,6 @@ import rfcalc
 from rfcalc import (
     AdaptivePool,
     ClassToken,
-    Concat,
     Conv,
     ConvTranspose,
     Flatten,

@@ -20,6 +20,9 @@ COMMANDS = {
     "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
     "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
     "list": ("listing", "List the networks of the literature that can be named."),
+    "check": ("checking", "Check what was published about a network."),
+    "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
+    "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 
 

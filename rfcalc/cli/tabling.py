@@ -33,6 +33,9 @@ def command(
             "--columns", "-c", help="Metrics by name, in order: name,rf,stride,params.", autocompletion=columns_of
         ),
     ] = None,
+    counts: Annotated[
+        str | None, typer.Option("--counts", help="A column with what a counting tool would count: thop, fvcore, …")
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")] = None,
     all: Annotated[bool, typer.Option("--all", help="Activations, normalisation and dropout as rows.")] = False,  # noqa: A002
     fold: Annotated[
@@ -57,6 +60,10 @@ def command(
         chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
         if not chosen:
             raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
+    if counts is not None:
+        from rfcalc.claims.counting import metric_of
+
+        chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts))
     if format == "rich" and output is None and not unicode():
         format = "plain"  # noqa: A001
     write(render(report, format, View(chosen, all, fold, width, color, at), style), output)

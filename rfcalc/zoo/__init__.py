@@ -1,7 +1,8 @@
 """The networks of the literature: one file a family, which holds data and one builder.
 
-A family file has `FAMILY`, a `Family`: its networks by name, each a title, a citation and a function that builds it. A
-name is looked up in the files whose own name it begins with, before all are loaded.
+A family file has `FAMILY`, a `Family`: its networks by name, each a title, a citation and a function that builds it.
+A name is looked up in the files whose own name it begins with, before all are loaded; dashes, dots and slashes in it
+may be left out (``vitb16`` is ``vit-b-16``). A file whose name begins with an underscore is no family.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from sys import modules
 from typing import Any, NamedTuple
 
 from rfcalc.errors import UnknownName
@@ -35,7 +37,7 @@ class Family(NamedTuple):
 
 @cache
 def _files() -> tuple[str, ...]:
-    return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__"))
+    return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_")))
 
 
 def _family(file: str) -> Family:
@@ -45,14 +47,26 @@ def _family(file: str) -> Family:
 
 def find(name: str) -> Entry | None:
     """The entry of this name, or None."""
-    key = fold(name)
-    plain = key.replace("-", "").replace(".", "")
-    likely = [f for f in _files() if plain.startswith(f.replace("_", ""))]
+    key = _plain(fold(name))
+    likely = [f for f in _files() if key.startswith(_plain(f))]
     for file in [*sorted(likely, key=len, reverse=True), *(f for f in _files() if f not in likely)]:
         for entry in _family(file).entries:
-            if entry.name == key:
+            if _plain(entry.name) == key:
                 return entry
     return None
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name if c not in "-_./")
+
+
+def relatives(name: str) -> tuple[Entry, ...]:
+    """The entries of the family that a network belongs to; none for a name that is no network's."""
+    entry = find(name)
+    for file in _files():
+        if entry is not None and f"rfcalc.zoo.{file}" in modules and entry in _family(file).entries:
+            return _family(file).entries
+    return ()
 
 
 def entries() -> Iterator[Entry]:

@@ -1,0 +1,318 @@
+"""How counting tools count: each convention is a named sum of terms, so that what they disagree on can be seen.
+
+Read from the tools and measured with them (tests/data/counts.json). All agree on convolutions and linear layers in two
+dimensions. On the rest they differ:
+
+- **normalisation**: nothing (torch), its parameters once (torchinfo), 1, 2, 4, 5 or 7 operations for each value;
+  onnx-tool sees it folded into the convolution before it, as a bias.
+- **activations**: nothing (torch, fvcore, thop, torchinfo, torchscan), one for each value (calflops, but not for
+  ReLU6), two (ptflops sees the module and the function in it), or what the operator's formula says (onnx-tool).
+- **attention**: all of it (torch, ptflops, onnx-tool), all but the products of queries, keys and values (fvcore,
+  calflops), nothing at all (thop, torchinfo, torchscan).
+
+A tool that hooks modules does not see a function call: torchvision's MobileNet-v2 pools by one, which thop and
+torchscan leave out and ptflops counts once instead of twice; networks here do not tell the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rfcalc.errors import UnknownName
+from rfcalc.metrics import METRICS, Metric
+from rfcalc.report import Report, Row
+from rfcalc.size import prod
+
+SCHEMA = "rfcalc/counts/1"
+ATTENTION = ("self_attention", "window_attention")
+
+
+def _ops(name: str, *kinds: str) -> Callable[[Row], int]:
+    return lambda row: row.ops[name] if not kinds or row.kind in kinds else 0
+
+
+def _activated(*functions: str) -> Callable[[Row], int]:
+    def term(row: Row) -> int:
+        return int(row.ops["activation"]) if getattr(row.node.layer, "function", "") in functions else 0
+
+    return term
+
+
+def _products(row: Row) -> int:
+    """Queries·keys and weights·values: 2·n·m·c, where the softmax has n·m values for each head."""
+    if row.kind not in ATTENTION:
+        return 0
+    heads = getattr(row.node.layer, "heads", 1)
+    return int(2 * row.shape.channels * row.ops["activation"] // heads)
+
+
+def _pools(row: Row, extra: int) -> int:
+    """Outputs of a max pool, times its kernel (one side of it if given as one number) plus `extra`."""
+    if row.kind != "maxpool":
+        return 0
+    return int(row.ops["pool_outputs"] * (row.node.layer.kernel[0] + extra))  # type: ignore[attr-defined]
+
+
+def _window(row: Row) -> int:
+    if row.kind != "maxpool":
+        return 0
+    kernel = row.node.layer.kernel  # type: ignore[attr-defined]
+    rank = row.shape.rank
+    sides = kernel if len(kernel) == rank else kernel * rank
+    return int(row.ops["pool_outputs"] * prod(sides))
+
+
+def _adaptive_outputs(row: Row) -> int:
+    return int(row.values) if row.kind == "adaptive_pool" else 0
+
+
+def _global_outputs(row: Row) -> int:
+    whole = row.kind == "adaptive_pool" and all(n == 1 for n in row.shape.spatial)
+    return int(row.values) if whole else 0
+
+
+def _linear_rows(row: Row) -> int:
+    """What a linear layer costs beyond its first row."""
+    return int(row.macs + row.ops["linear_bias_adds"] - row.params) if row.kind == "linear" else 0
+
+
+def _sums(row: Row) -> int:
+    if row.kind == "position_table":
+        return int(row.values)
+    return int(row.values * (len(row.inputs) - 1)) if row.kind == "add" else 0
+
+
+def _groups(row: Row) -> int:
+    return int(row.values // row.shape.dims[-1]) if row.kind == "layernorm" else 0
+
+
+# What can be in a convention: its name in the table, and what it is of a row.
+TERMS: dict[str, Callable[[Row], int]] = {
+    "macs": lambda row: row.macs,
+    "attention": lambda row: row.macs if row.kind in ATTENTION else 0,
+    "attention products": _products,
+    "softmax": lambda row: row.ops["activation"] if row.kind in ATTENTION else 0,
+    "query scaling": lambda row: row.values if row.kind in ATTENTION else 0,
+    "conv biases": _ops("conv_bias_adds"),
+    "linear biases": _ops("linear_bias_adds"),
+    "attention biases": _ops("linear_bias_adds", *ATTENTION),
+    "linear rows": _linear_rows,
+    "batch norm": _ops("norm", "batchnorm"),
+    "layer norm": _ops("norm", "layernorm"),
+    "layer norm groups": _groups,
+    "norm params": lambda row: row.params if row.kind in ("batchnorm", "layernorm") else 0,
+    "relu": _activated("relu"),
+    "relu6": _activated("relu6"),
+    "gelu": _activated("gelu"),
+    "max-pool inputs": _ops("pool_inputs", "maxpool"),
+    "max-pool outputs × (k − 1)": lambda row: _pools(row, -1),
+    "max-pool outputs × window": _window,
+    "adaptive inputs": _ops("adaptive_pool_inputs"),
+    "adaptive outputs": _adaptive_outputs,
+    "global outputs": _global_outputs,
+    "sums": _sums,
+}
+
+
+class Convention(NamedTuple):
+    """How a tool counts: what it calls the figure, and how often each term is in it."""
+
+    tool: str
+    figure: str
+    version: str
+    terms: dict[str, int]
+
+
+CONVENTIONS = {
+    c.tool: c
+    for c in (
+        Convention("torch", "flops", "2.13.0", {"macs": 2}),
+        Convention(
+            "fvcore",
+            "flops",
+            "0.1.5",
+            {"macs": 1, "attention products": -1, "batch norm": 2, "layer norm": 5, "adaptive inputs": 1},
+        ),
+        Convention(
+            "thop",
+            "macs",
+            "0.1.1",
+            {"macs": 1, "attention": -1, "batch norm": 4, "layer norm": 4, "adaptive inputs": 1, "adaptive outputs": 1},
+        ),
+        Convention(
+            "torchinfo",
+            "mult_adds",
+            "1.8.0",
+            {
+                "macs": 1,
+                "attention": -1,
+                "conv biases": 1,
+                "linear biases": 1,
+                "attention biases": -1,
+                "linear rows": -1,
+                "norm params": 1,
+            },
+        ),
+        Convention(
+            "calflops",
+            "flops",
+            "0.3.2",
+            {
+                "macs": 2,
+                "attention products": -2,
+                "conv biases": 1,
+                "batch norm": 2,
+                "layer norm": 5,
+                "relu": 1,
+                "gelu": 1,
+                "max-pool inputs": 1,
+                "adaptive inputs": 1,
+            },
+        ),
+        Convention(
+            "ptflops",
+            "macs",
+            "0.7.5",
+            {
+                "macs": 1,
+                "softmax": 1,
+                "query scaling": 1,
+                "conv biases": 1,
+                "linear biases": 1,
+                "batch norm": 2,
+                "layer norm": 1,
+                "relu": 2,
+                "relu6": 1,
+                "gelu": 2,
+                "max-pool inputs": 2,
+                "adaptive inputs": 2,
+            },
+        ),
+        Convention(
+            "onnx-tool",
+            "macs",
+            "1.0.1",
+            {
+                "macs": 1,
+                "softmax": 36,
+                "query scaling": 2,
+                "conv biases": 1,
+                "linear biases": 1,
+                "batch norm": 1,
+                "layer norm": 7,
+                "layer norm groups": 29,
+                "relu": 1,
+                "relu6": 2,
+                "gelu": 7,
+                "max-pool outputs × window": 1,
+                "adaptive inputs": 1,
+                "global outputs": 4,
+                "sums": 1,
+            },
+        ),
+        Convention(
+            "torchscan",
+            "macs",
+            "0.2.0",
+            {
+                "macs": 1,
+                "attention": -1,
+                "batch norm": 2,
+                "max-pool outputs × (k − 1)": 1,
+                "adaptive inputs": 1,
+                "adaptive outputs": 1,
+            },
+        ),
+    )
+}
+
+
+def convention(tool: str) -> Convention:
+    """The convention of a tool.
+
+    Raises:
+        UnknownName: with the nearest names.
+    """
+    found = CONVENTIONS.get(tool.lower().replace("_", "-"))
+    if found is None:
+        raise UnknownName("counting tool", tool, list(CONVENTIONS))
+    return found
+
+
+def count_row(row: Row, how: Convention) -> int:
+    """What a tool counts for one node."""
+    return sum(times * TERMS[name](row) for name, times in how.terms.items())
+
+
+def terms(report: Report, how: Convention) -> dict[str, int]:
+    """The terms of a tool's count that are in a network, with their factors put in."""
+    sums = {name: times * sum(TERMS[name](row) for row in report) for name, times in how.terms.items()}
+    return {name: value for name, value in sums.items() if value}
+
+
+def count(report: Report, how: Convention) -> int:
+    """What a tool counts for a network.
+
+    >>> import rfcalc
+    >>> count(rfcalc.analyze("vgg16-torchvision"), CONVENTIONS["thop"])
+    15470314496
+    """
+    return sum(terms(report, how).values())
+
+
+def metric_of(tool: str) -> str:
+    """Make a tool's count a metric, so that a table can have it as a column; its name."""
+    how = convention(tool)
+    if how.tool not in METRICS:
+        METRICS.add(
+            how.tool,
+            Metric(
+                how.tool,
+                f"{how.tool} {how.figure}",
+                f"{how.figure} as {how.tool} {how.version} counts them",
+                lambda row: count_row(row, how),
+                lambda report: count(report, how),
+                adds=True,
+            ),
+        )
+    return how.tool
+
+
+def table(report: Report) -> str:
+    """The tools side by side: each term with its factor, and the sum."""
+    columns = {tool: terms(report, how) for tool, how in CONVENTIONS.items()}
+    names = [n for n in TERMS if any(n in c for c in columns.values())]
+    rows = [["term", *(f"{t} {h.figure}" for t, h in CONVENTIONS.items())]]
+    for name in names:
+        cells = []
+        for tool, how in CONVENTIONS.items():
+            value = columns[tool].get(name)
+            cells.append("" if value is None else f"{how.terms[name]:+d} × {value // how.terms[name]:,}")
+        rows.append([name, *cells])
+    rows.append(["total", *(f"{sum(c.values()):,}" for c in columns.values())])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))) for r in rows
+    ]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def to_dict(report: Report) -> dict[str, object]:
+    """The counts as JSON has them."""
+    return {
+        "schema": SCHEMA,
+        "target": report.target,
+        "inputs": {name: list(shape.dims) for name, shape in report.inputs.items()},
+        "tools": [
+            {
+                "tool": tool,
+                "version": how.version,
+                "figure": how.figure,
+                "count": count(report, how),
+                "terms": [{"term": n, "factor": how.terms[n], "value": v} for n, v in terms(report, how).items()],
+            }
+            for tool, how in CONVENTIONS.items()
+        ],
+    }

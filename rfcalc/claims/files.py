@@ -1,0 +1,212 @@
+"""Claims files: TOML, read and checked at the door; every complaint names file, line and claim."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rfcalc.claims import expression as language
+from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
+from rfcalc.claims.printed import read as read_printed
+from rfcalc.errors import RfcalcError, suggestion
+from rfcalc.registry import fold
+
+SCHEMA = "rfcalc/claims/1"
+ENDING = ".rfclaims.toml"
+SHIPPED = Path(__file__).parent / "shipped"
+
+CONVENTIONS = ("K", "biases", "operations")
+OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim")
+OF_CLAIM = (
+    "name", "where", "network", "input", "what", "printed", "digits", "rounding", "min", "max", "rule", "expect",
+    "note", "conventions",
+)  # fmt: skip
+
+
+class ClaimError(RfcalcError):
+    """A claims file that cannot be used: file, line and claim are in `where`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim: what is claimed of which network, how it was printed, what is expected of it."""
+
+    file: File
+    line: int
+    name: str
+    network: str
+    input: str | None
+    what: str
+    expression: language.Expression | None
+    printed: Printed | None
+    least: Printed | None
+    most: Printed | None
+    rule: str
+    expect: str
+    place: str
+    note: str
+    setting: language.Setting
+
+    @property
+    def source(self) -> str:
+        """Where it was printed."""
+        return ", ".join(part for part in (self.file.source, self.place) if part)
+
+    @property
+    def where(self) -> str:
+        return f"{self.file.path}:{self.line}: claim {self.name!r}"
+
+    @property
+    def told(self) -> str:
+        """What was printed, or the bounds, or the rule."""
+        if self.printed is not None:
+            return self.printed.text
+        if self.rule:
+            return self.rule
+        bounds = [(">=", self.least), ("<=", self.most)]
+        return " and ".join(f"{sign} {value.text}" for sign, value in bounds if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A claims file: its claims, and what holds for all of them."""
+
+    path: Path
+    title: str
+    source: str
+    inputs: tuple[str, ...]
+    claims: list[Claim]
+
+    def __iter__(self) -> Iterator[Claim]:
+        return iter(self.claims)
+
+
+def read(path: Path | str, text: str | None = None) -> File:
+    """Read a claims file.
+
+    Raises:
+        ClaimError: with file, line and claim.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8") if text is None else text
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise ClaimError(f"cannot read it: {error.strerror}", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        place = re.search(r"line (\d+)", str(error))
+        raise ClaimError(f"is not TOML: {error}", where=f"{path}:{place[1]}" if place else str(path)) from None
+    lines = text.splitlines()
+    heads = [i for i, line in enumerate(lines, 1) if re.match(r"\s*\[\[\s*claim\s*\]\]", line)]
+    try:
+        _known(data, OF_FILE)
+    except RfcalcError as error:
+        raise error.at(str(path)) from None
+    if data.get("schema") != SCHEMA:
+        raise ClaimError("is no claims file", where=f"{path}:1", fix=f'begin it with schema = "{SCHEMA}"')
+    entries = data.get("claim", [])
+    if not isinstance(entries, list) or len(entries) != len(heads) or not entries:
+        raise ClaimError("has no claims", where=str(path), fix="write each under a line [[claim]]")
+    file = File(path, str(data.get("title", "")), str(data.get("source", "")), tuple(data.get("inputs", ())), [])
+    names: dict[Any, int] = {}
+    for entry, line in zip(entries, heads, strict=True):
+        name = str(entry.get("name") or entry.get("what") or entry.get("rule") or "?")
+        try:
+            claim = _claim(file, line, name, entry, data)
+            for key in (("name", name), (claim.network, claim.input, claim.what, claim.rule, claim.told, claim.place)):
+                if key in names:
+                    raise RfcalcError(f"stands twice: first in line {names[key]}", fix="give each its own name")
+                names[key] = line
+        except RfcalcError as error:
+            raise ClaimError(error.what, where=f"{path}:{line}: claim {name!r}", why=error.why, fix=error.fix) from None
+        file.claims.append(claim)
+    return file
+
+
+def _known(data: dict[str, Any], keys: tuple[str, ...]) -> None:
+    for key in data:
+        if key not in keys:
+            raise ClaimError(f"has a key {key!r} that means nothing", fix=suggestion(key, keys))
+
+
+def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[str, Any]) -> Claim:
+    _known(entry, OF_CLAIM)
+    network = entry.get("network", data.get("network"))
+    if not isinstance(network, str) or not network.strip():
+        raise RfcalcError("names no network", fix='write network = "vgg16", for the file or for the claim')
+    if network.startswith("py:") or ".py:" in network:
+        raise RfcalcError(f"names {network}, and claims run no code", fix="name a network of the zoo, or notation")
+    conventions = {**data.get("conventions", {}), **entry.get("conventions", {})}
+    _known(conventions, CONVENTIONS)
+    k, operations = conventions.get("K", 1000), conventions.get("operations", "multiply-adds")
+    if k not in (1000, 1024):
+        raise RfcalcError(f"has K = {k}", fix="K is 1000 or 1024")
+    if operations not in ("multiply-adds", "flops"):
+        raise RfcalcError(f"counts operations as {operations!r}", fix='write "multiply-adds" or "flops"')
+    rounding = entry.get("rounding", NEAREST)
+    if rounding not in (NEAREST, TRUNCATED):
+        raise RfcalcError(f"is rounded {rounding!r}", fix=f'write "{NEAREST}" or "{TRUNCATED}"')
+    expect = entry.get("expect", "match")
+    if expect not in ("match", "mismatch"):
+        raise RfcalcError(f"expects {expect!r}", fix='write "match" or "mismatch"')
+    if expect == "mismatch" and not entry.get("note"):
+        raise RfcalcError("expects a mismatch and does not say why", fix="add a note")
+
+    def value(key: str) -> Printed | None:
+        if key not in entry:
+            return None
+        if not isinstance(entry[key], str):
+            raise RfcalcError(f"has {key} = {entry[key]!r}", fix=f'write it as printed, in quotes: {key} = "138M"')
+        return read_printed(entry[key], k=k, digits=entry.get("digits"), rounding=rounding)
+
+    what, rule = str(entry.get("what", "")), str(entry.get("rule", ""))
+    printed, least, most = value("printed"), value("min"), value("max")
+    kinds = [bool(rule), printed is not None, least is not None or most is not None]
+    if sum(kinds) != 1 or bool(what) == bool(rule):
+        raise RfcalcError(
+            "claims nothing that can be checked", fix="give what and printed, what and min or max, or rule"
+        )
+    if rule:
+        from rfcalc.metrics import parse as parse_rule
+
+        parse_rule(rule)
+    shape = entry.get("input", data.get("input"))
+    operations_setting = language.Setting(network, shape, bool(conventions.get("biases", True)), operations == "flops")
+    parsed = language.parse(what) if what else None
+    place, note = str(entry.get("where", "")), str(entry.get("note", ""))
+    return Claim(
+        file, line, name, network, shape, what, parsed, printed, least, most, rule, expect, place, note,
+        operations_setting,
+    )  # fmt: skip
+
+
+def shipped(name: str | None = None) -> list[Claim]:
+    """The claims that come with rfcalc: all, or those about one network.
+
+    Raises:
+        RfcalcError: there are none about it.
+    """
+    if name is None:
+        return [claim for path in sorted(SHIPPED.glob(f"*{ENDING}")) for claim in read(path)]
+    from rfcalc import zoo
+
+    entry = zoo.find(name)
+    key = entry.name if entry else fold(name)
+    # a file is read only where the name stands in it
+    texts = {p: p.read_text(encoding="utf-8") for p in sorted(SHIPPED.glob(f"*{ENDING}"))}
+    likely = [p for p, text in texts.items() if f'"{key}"' in text or f"'{key}'" in text]
+    found = [claim for path in likely for claim in read(path, texts[path]) if key in networks(claim)]
+    if not found:
+        known = dict.fromkeys(n for path in texts for claim in read(path) for n in networks(claim))
+        raise RfcalcError(f"nothing is claimed about {name!r}", fix=suggestion(key, list(known)))
+    return found
+
+
+def networks(claim: Claim) -> list[str]:
+    """The networks that a claim speaks of."""
+    named = [f.network for f in language.figures(claim.expression)] if claim.expression is not None else []
+    return list(dict.fromkeys([claim.network, *(n for n in named if n)]))

@@ -1,0 +1,115 @@
+"""Judging claims: computed against printed, and what would explain a mismatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+from rfcalc.claims.changes import Explanation, explain
+from rfcalc.claims.files import Claim, ClaimError
+from rfcalc.errors import RfcalcError
+from rfcalc.report import Report
+
+
+class Verdict(StrEnum):
+    """What a comparison came to. A mismatch that was expected is fine; one that is not, and a match that was expected
+    to be none, are red."""
+
+    MATCH = "match"
+    MISMATCH = "mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A claim, what was computed for it, the verdict, and for a mismatch what would explain it."""
+
+    claim: Claim
+    value: Fraction | None
+    computed: str
+    verdict: Verdict
+    explanation: Explanation | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == self.claim.expect
+
+    @property
+    def told(self) -> str:
+        """The verdict in words."""
+        if self.verdict is Verdict.MATCH:
+            cut = self.claim.printed is not None and self.claim.printed.rounding != "nearest"
+            match = "match, truncated" if cut else "match"
+            return match if self.passed else f"{match}, and a mismatch was expected: the erratum is none (any more)"
+        known = "known erratum" if self.passed else "mismatch"
+        return f"{known}: {self.explanation}" if self.explanation is not None else known
+
+
+class Reports:
+    """Reports by network and input, each made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str | None], Report] = {}
+
+    def __call__(self, network: str, shape: str | None) -> Report:
+        found = self._made.get((network, shape))
+        if found is None:
+            from rfcalc.target import resolve
+
+            target = resolve(network)
+            if shape is None and None in target.network.inputs.values():
+                raise RfcalcError(f"says nothing of the input of {network}", fix='add input = "3x224x224"')
+            found = Report(target.network, _inputs(shape), target=target.name, assumptions=target.assumptions)
+            self._made[network, shape] = found
+        return found
+
+
+def _inputs(shape: str | None) -> Any:
+    from rfcalc.shape import Shape
+
+    return None if shape is None else Shape.parse(shape)
+
+
+def check(claims: Iterable[Claim], reports: Reports | None = None, *, explained: bool = True) -> list[Result]:
+    """Check claims, in their order.
+
+    Args:
+        claims: of one or several files.
+        reports: reports that have been made already.
+        explained: whether a mismatch is explained.
+
+    Raises:
+        ClaimError: a claim that cannot be computed: an unknown metric or layer, a missing input, a division by zero.
+    """
+    made = reports or Reports()
+    results = []
+    for claim in claims:
+        try:
+            results.append(_check(claim, made, explained))
+        except RfcalcError as error:
+            inner = f"{error.where}: {error.what}" if error.where else error.what
+            raise ClaimError(inner, where=claim.where, why=error.why, fix=error.fix) from None
+    return results
+
+
+def _check(claim: Claim, reports: Reports, explained: bool) -> Result:
+    if claim.rule:
+        from rfcalc.metrics import check as check_rule
+
+        outcomes = check_rule(reports(claim.network, claim.input), claim.rule)
+        failed = [told for _, held, told in outcomes if not held]
+        told = "; ".join(failed or [told for *_, told in outcomes])
+        return Result(claim, None, told, Verdict.MISMATCH if failed else Verdict.MATCH)
+    assert claim.expression is not None
+    value = claim.expression.evaluate(claim.setting, reports)
+    if claim.printed is None:
+        held = (claim.least is None or value >= claim.least.value) and (claim.most is None or value <= claim.most.value)
+        bound = claim.least or claim.most
+        return Result(claim, value, bound.like(value) if bound else "", Verdict.MATCH if held else Verdict.MISMATCH)
+    computed = claim.printed.like(value)
+    if claim.printed.holds(value):
+        return Result(claim, value, computed, Verdict.MATCH)
+    found = explain(claim, reports) if explained else None
+    return Result(claim, value, computed, Verdict.MISMATCH, found)

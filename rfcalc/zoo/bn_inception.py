@@ -1,0 +1,98 @@
+"""BN-Inception (Ioffe & Szegedy 2015, arXiv:1502.03167), Figure 5: GoogLeNet with batch normalisation, 5×5 as two 3×3.
+
+The paper's first layer is separable with depth multiplier 8 (as in TensorFlow-Slim's ``inception_v2``); the Caffe
+release that most ports follow has a plain 7×7, biases, and wider pool projections in 4c and 4d. The figure's own
+numbers for those two (128) do not sum to its 576 channels; 96 do, and that is what Slim has.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rfcalc.expr import Expr, parallel, series
+from rfcalc.kinds.conv import Conv, Depthwise
+from rfcalc.kinds.dense import Linear
+from rfcalc.kinds.merge import Concat
+from rfcalc.kinds.pointwise import Dropout
+from rfcalc.kinds.pool import AvgPool, GlobalPool, MaxPool
+from rfcalc.kinds.reshape import Flatten
+from rfcalc.network import Network
+from rfcalc.zoo import Entry, Family
+from rfcalc.zoo._parts import unit
+
+CITATION = "Ioffe & Szegedy, Batch Normalization: Accelerating Deep Network Training, arXiv:1502.03167"
+
+# #1×1, #3×3 reduce, #3×3, #double 3×3 reduce, #double 3×3, pool and its projection; no 1×1 where the stride is 2.
+MODULES: dict[str, tuple[int | None, int, int, int, int, str, int | None]] = {
+    "3a": (64, 64, 64, 64, 96, "avg", 32),
+    "3b": (64, 64, 96, 64, 96, "avg", 64),
+    "3c": (None, 128, 160, 64, 96, "max", None),
+    "4a": (224, 64, 96, 96, 128, "avg", 128),
+    "4b": (192, 96, 128, 96, 128, "avg", 128),
+    "4c": (160, 128, 160, 128, 160, "avg", 96),
+    "4d": (96, 128, 192, 160, 192, "avg", 96),
+    "4e": (None, 128, 192, 192, 256, "max", None),
+    "5a": (352, 192, 320, 160, 224, "avg", 128),
+    "5b": (352, 192, 320, 192, 224, "max", 128),
+}
+CAFFE_PROJECTIONS = {"4c": 128, "4d": 128}
+TITLES = {
+    "bn-inception": "BN-Inception (TensorFlow-Slim's inception_v2): separable first layer",
+    "bn-inception-caffe": "BN-Inception, the Caffe release: plain first layer, biases",
+}
+
+
+def _module(label: str, caffe: bool) -> Expr:
+    one, reduce, three, reduce_double, double, pool, project = MODULES[label]
+    if caffe:
+        project = CAFFE_PROJECTIONS.get(label, project)
+    stride = 2 if one is None else 1
+
+    def layer(name: str, out: int, kernel: int, stride: int = 1) -> Expr:
+        return unit(name, Conv(out, kernel, stride, padding=kernel // 2, bias=caffe))
+
+    branches = [] if one is None else [layer("1x1", one, 1)]
+    branches += [
+        layer("3x3_reduce", reduce, 1) >> layer("3x3", three, 3, stride),
+        layer("double3x3_reduce", reduce_double, 1)
+        >> layer("double3x3_1", double, 3)
+        >> layer("double3x3_2", double, 3, stride),
+    ]
+    if stride == 2:
+        branches.append(MaxPool(3, 2, rounding="ceil").named("pool"))
+    else:
+        kind = MaxPool(3, 1, padding=1) if pool == "max" else AvgPool(3, 1, padding=1)
+        branches.append(kind.named("pool") >> layer("pool_proj", project or 0, 1))
+    return parallel(branches, Concat()).named("output").block(label)
+
+
+def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True) -> Network:
+    """BN-Inception for images of 224×224 (any size fits).
+
+    Args:
+        name: a key of `TITLES`.
+        classes: outputs of the last layer.
+        channels: channels of the input image.
+        top: whether pooling and classifier are there.
+    """
+    caffe = name.endswith("-caffe")
+    first: list[Expr]
+    if caffe:
+        first = [unit("conv1", Conv(64, 7, 2, padding=3))]
+    else:
+        multiplier = min(64 // channels, 8)
+        depthwise = Depthwise(7, 2, padding=3, multiplier=multiplier, bias=False)
+        first = [depthwise.named("conv1_depthwise"), unit("conv1", Conv(64, 1, bias=False))]
+    second = [unit("conv2_reduce", Conv(64, 1, bias=caffe)), unit("conv2", Conv(192, 3, padding=1, bias=caffe))]
+    parts: list[Expr] = [
+        series([*first, MaxPool(3, 2, rounding="ceil").named("pool1")]).stage("conv1"),
+        series([*second, MaxPool(3, 2, rounding="ceil").named("pool2")]).stage("conv2"),
+    ]
+    parts += [_module(label, caffe).stage(f"inception {label[0]}") for label in MODULES]
+    if top:
+        head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Dropout(0.2).named("dropout")]
+        parts.append(series([*head, Linear(classes).named("fc")]).stage("classifier"))
+    return Network(series(parts), f"{channels}x224x224", name=name, title=TITLES[name], citation=CITATION)
+
+
+FAMILY = Family("BN-Inception", tuple(Entry(n, t, CITATION, partial(build, n)) for n, t in TITLES.items()))

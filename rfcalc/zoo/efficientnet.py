@@ -1,0 +1,88 @@
+"""EfficientNet (Tan & Le 2019, arXiv:1905.11946): B0 (Table 1) and what compound scaling makes of it.
+
+MBConv blocks are inverted residuals with a squeeze-and-excitation gate, whose reduction is a quarter of the block's
+input channels. Padding is symmetric, as in torchvision.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rfcalc.expr import Expr, parallel, series
+from rfcalc.kinds.conv import Conv, Depthwise
+from rfcalc.kinds.dense import Linear
+from rfcalc.kinds.merge import Multiply
+from rfcalc.kinds.pointwise import Activation, Dropout, StochasticDepth
+from rfcalc.kinds.pool import GlobalPool
+from rfcalc.kinds.reshape import Flatten
+from rfcalc.network import Network
+from rfcalc.zoo import Entry, Family
+from rfcalc.zoo._parts import divisible, residual, shortcut, unit
+
+CITATION = "Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, arXiv:1905.11946"
+
+# Table 1: expansion, kernel, stride, channels, layers of stages 2 … 8.
+STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+# Width in tenths and depth in tenths of B0's, and the image's side.
+SCALES = {"b0": (10, 10, 224), "b1": (10, 11, 240), "b2": (11, 12, 260), "b3": (12, 14, 300), "b4": (14, 18, 380)}
+SILU = Activation("silu")
+
+
+def block(t: int, kernel: int, stride: int, c_in: int, out: int) -> Expr:
+    """An MBConv block."""
+    wide = c_in * t
+    steps: list[Expr] = [] if t == 1 else [unit("expand", Conv(wide, 1, bias=False), act=SILU)]
+    steps.append(unit("depthwise", Depthwise(kernel, stride, padding=kernel // 2, bias=False), act=SILU))
+    gate = [
+        GlobalPool().named("se_pool"),
+        Conv(c_in // 4, 1).named("se_fc1"),
+        SILU.named("se_silu"),
+        Conv(wide, 1).named("se_fc2"),
+        Activation("sigmoid").named("se_sigmoid"),
+    ]
+    steps.append(parallel([shortcut(), series(gate)], Multiply()).named("se_scale"))
+    steps.append(unit("project", Conv(out, 1, bias=False), act=None))
+    if stride == 1 and c_in == out:
+        return residual(series([*steps, StochasticDepth(0.2).named("drop")]), shortcut(), act=None)
+    return series(steps)
+
+
+def build(scale: str = "b0", *, classes: int = 1000, channels: int = 3, top: bool = True) -> Network:
+    """An EfficientNet (any size fits).
+
+    Args:
+        scale: a key of `SCALES`.
+        classes: outputs of the last layer.
+        channels: channels of the input image.
+        top: whether pooling and classifier are there.
+    """
+    width, depth, side = SCALES[scale]
+    c_in = divisible(32 * width / 10)
+    parts: list[Expr] = [unit("conv1", Conv(c_in, 3, 2, padding=1, bias=False), act=SILU).stage("stage 1")]
+    for i, (t, kernel, stride, c, n) in enumerate(STAGES, 2):
+        out = divisible(c * width / 10)
+        blocks = []
+        for j in range(-(-n * depth // 10)):
+            blocks.append(block(t, kernel, stride if j == 0 else 1, c_in, out).block(f"stage{i}.{j}"))
+            c_in = out
+        parts.append(series(blocks).stage(f"stage {i}"))
+    parts.append(unit("conv_last", Conv(4 * c_in, 1, bias=False), act=SILU).stage("stage 9"))
+    if top:
+        head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Dropout(0.2).named("dropout")]
+        parts.append(series([*head, Linear(classes).named("fc")]).stage("classifier"))
+    name, title = f"efficientnet-{scale}", f"EfficientNet-{scale.upper()}"
+    return Network(series(parts), f"{channels}x{side}x{side}", name=name, title=title, citation=CITATION)
+
+
+FAMILY = Family(
+    "EfficientNet",
+    tuple(Entry(f"efficientnet-{s}", f"EfficientNet-{s.upper()}", CITATION, partial(build, s)) for s in SCALES),
+)

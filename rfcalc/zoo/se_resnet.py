@@ -1,0 +1,20 @@
+"""SE-ResNet (Hu, Shen & Sun 2017, arXiv:1709.01507): a squeeze-and-excitation gate on every residual branch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rfcalc.zoo import Entry, Family
+from rfcalc.zoo.resnet import Style, build
+
+CITATION = "Hu, Shen & Sun, Squeeze-and-Excitation Networks, arXiv:1709.01507"
+REDUCTION = 16
+
+
+def _entry(depth: int) -> Entry:
+    name, title = f"se-resnet{depth}", f"SE-ResNet-{depth}, reduction {REDUCTION}"
+    style = Style(squeeze=REDUCTION)
+    return Entry(name, title, CITATION, partial(build, depth, style, name=name, title=title, citation=CITATION))
+
+
+FAMILY = Family("SE-ResNet", tuple(_entry(depth) for depth in (50, 101, 152)))

@@ -1,0 +1,69 @@
+"""Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929): patches as tokens, learned positions."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rfcalc.expr import Expr, Repeat, series
+from rfcalc.kinds.attention import SelfAttention
+from rfcalc.kinds.conv import Conv
+from rfcalc.kinds.dense import Linear
+from rfcalc.kinds.norm import LayerNorm
+from rfcalc.kinds.pointwise import Activation
+from rfcalc.kinds.reshape import ClassToken, Flatten, Permute, PositionTable, Slice
+from rfcalc.network import Network
+from rfcalc.zoo import Entry, Family
+from rfcalc.zoo._parts import residual, shortcut
+
+CITATION = "Dosovitskiy et al., An Image is Worth 16x16 Words, arXiv:2010.11929"
+
+# Table 1: layers, hidden size D, MLP size, heads.
+SIZES = {"b": ("Base", 12, 768, 3072, 12), "l": ("Large", 24, 1024, 4096, 16), "h": ("Huge", 32, 1280, 5120, 16)}
+NETWORKS = (("b", 16), ("b", 32), ("l", 16), ("l", 32), ("h", 14))
+NORM = LayerNorm()
+
+
+def layer(width: int, mlp: int, heads: int) -> Expr:
+    """A transformer encoder layer, normalised before each part."""
+    attend = NORM.named("ln_1") >> SelfAttention(heads).named("self_attention")
+    think = [
+        NORM.named("ln_2"),
+        Linear(mlp).named("mlp1"),
+        Activation("gelu").named("gelu"),
+        Linear(width).named("mlp2"),
+    ]
+    first = residual(attend, shortcut(), act=None, name="add_1")
+    return first >> residual(series(think), shortcut(), act=None, name="add_2")
+
+
+def build(size: str, patch: int, *, classes: int = 1000, channels: int = 3, top: bool = True) -> Network:
+    """A Vision Transformer for images of 224×224; the position table grows with the image.
+
+    Args:
+        size: a key of `SIZES`.
+        patch: side of a patch.
+        classes: outputs of the last layer.
+        channels: channels of the input image.
+        top: whether the classifier on the class token is there.
+    """
+    label, layers, width, mlp, heads = SIZES[size]
+    embed = [
+        Conv(width, patch, patch).named("conv_proj"),
+        Flatten(1).named("patches"),
+        Permute((1, 0)).named("tokens"),
+        ClassToken().named("class_token"),
+        PositionTable().named("pos_embedding"),
+    ]
+    encoder = Repeat(layer(width, mlp, heads), layers).block("encoder") >> NORM.named("ln")
+    parts: list[Expr] = [series(embed).stage("embedding"), encoder.stage("encoder")]
+    if top:
+        head = [Slice(0, 0, 1).named("class"), Flatten().named("flatten"), Linear(classes).named("head")]
+        parts.append(series(head).stage("classifier"))
+    shape = f"{channels}x224x224"
+    return Network(series(parts), shape, name=f"vit-{size}-{patch}", title=f"ViT-{label}/{patch}", citation=CITATION)
+
+
+FAMILY = Family(
+    "Vision Transformer",
+    tuple(Entry(f"vit-{s}-{p}", f"ViT-{SIZES[s][0]}/{p}", CITATION, partial(build, s, p)) for s, p in NETWORKS),
+)

@@ -1,0 +1,41 @@
+"""The pages that are made from the zoo and the claims are fresh, and begin with what they should."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from rfcalc import zoo
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, str]:
+    sys.path.insert(0, str(DOCS))
+    try:
+        made: dict[Path, str] = import_module("make").pages()
+    finally:
+        sys.path.remove(str(DOCS))
+        sys.modules.pop("make", None)
+    return made
+
+
+@pytest.mark.parametrize("name", ["networks.md", "published-numbers.md"])
+def test_made_pages_are_fresh(pages: dict[Path, str], name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == pages[DOCS / name], "run `python docs/make.py`"
+
+
+def test_every_network_has_a_row_with_what_confirms_it() -> None:
+    rows = [line for line in (DOCS / "networks.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == zoo.names()
+    assert all(row.split("|")[-2].strip() for row in rows)
+
+
+def test_the_errata_begin_with_the_best_known() -> None:
+    text = (DOCS / "published-numbers.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[3].strip() for line in text.splitlines() if line.startswith("| `")]
+    assert rows[:4] == ["24M", "93MB", "93MB", "358M"]
