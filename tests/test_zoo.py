@@ -169,6 +169,8 @@ def test_receptive_fields_of_araujo(name: str) -> None:
     [
         ("resnet50", "layer4", 427),
         ("resnet50-v1", "conv5_x", 483),
+        ("bn-inception", "5b.output", 699),  # Araujo et al., from memory
+        ("inception-v3", "7c.output", 1311),  # the same
         ("wavenet-block", "end2", 1024),
         ("wavenet", "end2", 3070),
         ("patchgan-16", "conv3", 16),

@@ -51,7 +51,7 @@ def cells(result: Result) -> tuple[str, ...]:
 
 def _columns(results: Sequence[Result], color: bool = False) -> str:
     rows = [HEADS, *(cells(r) for r in results)]
-    shorter = [tuple(c if len(c) <= 60 else c[:59] + "…" for c in row) for row in rows]
+    shorter = [tuple(_short(c) if i < 3 else c for i, c in enumerate(row)) for row in rows]
     widths = [max(len(row[i]) for row in shorter) for i in range(len(HEADS))]
     lines = []
     for row, result in zip(shorter, [None, *results], strict=True):
@@ -62,6 +62,11 @@ def _columns(results: Sequence[Result], color: bool = False) -> str:
         lines.append(line)
     lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
     return "\n".join([*lines, "", summary(results)])
+
+
+def _short(text: str) -> str:
+    """A long notation or rule, cut for a column."""
+    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def to_dict(result: Result) -> dict[str, Any]:
