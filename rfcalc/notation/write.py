@@ -18,6 +18,7 @@ from rfcalc.words import number
 
 WIDTH = 100
 MOST_SIDE_BY_SIDE = 6
+MOST_IN_A_ROW = 60  # characters before a layer that folds joins the row of the layer before it
 _LABEL = re.compile(r"[^\W][\w./-]*$")
 _REPEAT = re.compile(r"[x×][\d(]")
 _SIGNS = {"multiply": "*", "add": "+", "concat": "|"}
@@ -68,7 +69,7 @@ def _header(network: Network) -> list[str]:
         text = getattr(network, key)
         if text:
             plain = text == text.strip() and not re.search(r'[;"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029#]', text)
-            lines.append(f"{key}: {text if plain else dumps(text)}")
+            lines.append(f"{key}: {text if plain else dumps(text, ensure_ascii=False)}")
     told = {name: write_shape(shape) for name, shape in network.inputs.items()}
     if list(told) != ["input"]:
         lines.append("inputs: " + ", ".join(f"{_name(n)}={s}" for n, s in told.items()))
@@ -145,7 +146,7 @@ def _series(expr: Series) -> _Piece:
             piece = _group("series(", piece, ")")
         layer = item.body if isinstance(item, Named) else item
         joins = parts and getattr(layer, "folds", False) and piece.kind == "atom" and parts[-1].kind in ("atom", "row")
-        if joins:
+        if joins and len(parts[-1].flat) <= MOST_IN_A_ROW:
             parts[-1] = _Piece(f"{parts[-1].flat} {piece.flat}", kind="row")
         else:
             parts.append(piece)
@@ -179,7 +180,7 @@ def _atom(piece: _Piece) -> _Piece:
 
 def _beside(series: _Piece) -> bool:
     """Whether a chain is so short and plain that its items may stand side by side."""
-    return len(series.parts) <= MOST_SIDE_BY_SIDE and all(
+    return max(len(series.parts), len(series.flat) // 12) <= MOST_SIDE_BY_SIDE and all(
         p.kind in ("atom", "row") and not p.parts for p in series.parts
     )
 
