@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from rfcalc.layer import POINTWISE, Alternatives, Reads
 from rfcalc.size import Size, decide
-from rfcalc.window import START, STEP, All, Ends, PeriodTooLong, Scattered, Slide, Table, Unsized, Window, hull
+from rfcalc.window import START, STEP, All, Ends, Listed, PeriodTooLong, Scattered, Slide, Table, Unsized, Window, hull
 
 
 class Wandering(NamedTuple):
@@ -45,7 +45,8 @@ class Field(NamedTuple):
     """Terms, and notes on them.
 
     `through`: the nodes that made it global, the first on each path. `joins`: where windows ended. `unsized`: (node,
-    why) where the input size is needed. `unknown`: operators that were not understood.
+    why) where the input size is needed. `unknown`: operators that were not understood. `mirrored`: (axis, ends) that
+    borders of real pixels (reflected, replicated, circular) may bring in.
     """
 
     terms: tuple[Term, ...]
@@ -53,6 +54,7 @@ class Field(NamedTuple):
     joins: tuple[Join, ...] = ()
     unsized: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
+    mirrored: tuple[tuple[int, Ends], ...] = ()
 
 
 def start(axes: tuple[int, ...]) -> Field:
@@ -97,6 +99,9 @@ def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> 
     step = _Step(field, node, extents)
     terms: list[Term] = []
     for term in field.terms:
+        if step.tangled(term, reads):
+            terms.append(step.loosen(term, reads))
+            continue
         entries: list[Entry] = []
         for axis, entry in enumerate(term):
             if type(entry) is Wandering:
@@ -128,17 +133,49 @@ NOTHING_SEEN = Window(0, (None,))
 class _Step:
     """One layer's index relation, applied axis by axis, and what is to be noted about it."""
 
-    __slots__ = ("extents", "field", "joins", "node", "unsized", "wide")
+    __slots__ = ("extents", "field", "joins", "mirrored", "node", "unsized", "wide")
 
     def __init__(self, field: Field, node: str, extents: tuple[Size, ...]) -> None:
         self.field, self.node, self.extents = field, node, extents
         self.joins: list[Join] = []
         self.unsized: list[tuple[str, str]] = []
+        self.mirrored: list[tuple[int, Ends]] = []
         self.wide = False
+
+    def tangled(self, term: Term, reads: Reads) -> bool:
+        """Whether which units see anything cannot be told axis by axis: units of an axis that no window follows read
+        nothing, or several windows with gaps follow one axis of which more than one position is read."""
+        followed: list[int] = []
+        gaps: set[int] = set()
+        for entry in term:
+            if type(entry) is Wandering:
+                followed += entry.carriers
+            elif entry[0] is not None:
+                followed.append(entry[0])  # type: ignore[arg-type]
+                if None in entry[1].ends:  # type: ignore[union-attr]
+                    gaps.add(entry[0])  # type: ignore[arg-type]
+        for axis, (out, index) in enumerate(reads):
+            if axis not in followed:
+                units = index.units if type(index) is Listed else index.phases if type(index) is Table else ()
+                if out is not None and not all(units):
+                    return True
+            elif axis in gaps and index is not STEP and followed.count(axis) > 1:
+                return True
+        return False
+
+    def loosen(self, term: Term, reads: Reads) -> Term:
+        """The hull of each axis, and that no window says which unit sees what."""
+        outs = frozenset(
+            out for out, index in reads if out is not None and index is not STEP and type(index) is not All
+        )
+        self.joins += [Join(self.node, axis, "rearranged") for axis in range(len(term))]
+        return tuple(Wandering(over(entry, self.extents), outs) for entry in term)
 
     def see(self, axis: int, carrier: int, window: Window, out: int | None, index: object) -> Entry:
         kind = type(index)
         if kind is Slide or kind is Table:
+            if index.border != "zeros":  # type: ignore[attr-defined]
+                self.mirrored.append((axis, window.over(self.extents[carrier])))
             try:
                 window = window.pull(index)  # type: ignore[arg-type]
             except PeriodTooLong:
@@ -147,8 +184,9 @@ class _Step:
             return (out, NOTHING_SEEN) if window.ends == (None,) else (out, window)
         if kind is All:
             n = index.extent  # type: ignore[attr-defined]
-            if out is None and decide(n == 1):
-                return (None, window)
+            if out is None and decide(n == 1):  # one unit is left: it has no stride
+                ends = window.unit(0)
+                return (None, NOTHING_SEEN if ends is None else Window(1, (ends,)))
             self.widens(axis)
             ends = window.over(n)
             return (out, NOTHING_SEEN if ends is None else Window(0, (ends,)))
@@ -187,9 +225,17 @@ class _Step:
             field = field._replace(through=merged(field.through, (self.node,)))
         if self.joins:
             field = field._replace(joins=merged(field.joins, tuple(self.joins)))
+        if self.mirrored:
+            field = field._replace(mirrored=_widest((*field.mirrored, *self.mirrored)))
         if self.unsized:
             field = field._replace(unsized=merged(field.unsized, tuple(self.unsized)))
         return field
+
+
+def _widest(ends: tuple[tuple[int, Ends], ...]) -> tuple[tuple[int, Ends], ...]:
+    """One hull for each axis."""
+    axes = sorted({axis for axis, _ in ends})
+    return tuple((axis, hull(e for a, e in ends if a == axis)) for axis in axes)
 
 
 def merged(a: tuple, b: tuple) -> tuple:  # type: ignore[type-arg]
@@ -273,6 +319,7 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         tuple(joins),
         merged(a.unsized, b.unsized),
         merged(a.unknown, b.unknown),
+        _widest((*a.mirrored, *b.mirrored)) if a.mirrored or b.mirrored else (),
     )
 
 

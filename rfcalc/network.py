@@ -142,7 +142,7 @@ class Network:
         items: list[Expr] = []
         before = None if len(known) > 1 else next(iter(known))
         for name, layer, reads in _ordered(listed, known):
-            if len(reads) > 1 or (reads and layer.arity[0] > 1):
+            if len(reads) != 1 and layer.arity[1] != 0:
                 items.append(Named(Parallel(tuple(Ref(r) for r in reads), layer), name))
             else:
                 if reads and reads[0] != before:

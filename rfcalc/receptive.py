@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.field import Field, Wandering, constant, over
+from rfcalc.field import Entry, Field, Wandering, constant, over
 from rfcalc.shape import Shape
 from rfcalc.size import Size, decide, is_number, maximum, minimum
 from rfcalc.window import Ends, Window, hull
@@ -49,10 +49,10 @@ class ReceptiveField:
 
     __slots__ = ("_field", "_source", "extents")
 
-    def __init__(self, field: Field | None, source: Shape, extents: tuple[Size, ...]) -> None:
-        self._field = field
+    def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
+        self._field = _of_positions(field, shape)
         self._source = source
-        self.extents = extents
+        self.extents = shape.dims
 
     @property
     def status(self) -> str:
@@ -116,7 +116,11 @@ class ReceptiveField:
 
     @property
     def hull(self) -> tuple[Ends, ...]:
-        """All that any unit of the node sees, one interval an axis, cut to the real pixels; None where not known."""
+        """What the units of the node see together: an interval an axis that holds all of it, cut to the real pixels.
+
+        None where nothing is seen, or it is not known. It is exact without padding; where units differ in what padding
+        cuts off at the maps between, `Regions.all` is.
+        """
         field = self._field
         if field is None or field.unknown or field.unsized:
             return (None,) * self._source.rank
@@ -125,10 +129,13 @@ class ReceptiveField:
             ends = [over(entry, self.extents) for entry in term]
             if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
                 found = [hull(pair) for pair in zip(found, ends, strict=True)]
-        return tuple(
+        for axis, mirrored in field.mirrored:
+            found[axis] = hull((found[axis], mirrored)) if found[axis] is not None else None
+        cut = [
             None if e is None else (maximum(e[0], 0), minimum(e[1], n - 1))
             for e, n in zip(found, self._source.spatial, strict=True)
-        )
+        ]
+        return tuple(None if e is None or decide(e[0] > e[1]) else e for e in cut)
 
     @property
     def size(self) -> tuple[Size | None, ...]:
@@ -227,3 +234,18 @@ class ReceptiveField:
 
     def __repr__(self) -> str:
         return f"ReceptiveField({self.status}, size={self.size}, stride={self.stride}, padding={self.padding})"
+
+
+def _of_positions(field: Field | None, shape: Shape) -> Field | None:
+    """The field of positions over all channels: where the channel axis decides, the union over it."""
+    if field is None or all(isinstance(e, Wandering) or e[0] != shape.channel for t in field.terms for e in t):
+        return field
+    return field._replace(terms=tuple(tuple(_over_channels(e, shape) for e in term) for term in field.terms))
+
+
+def _over_channels(entry: Entry, shape: Shape) -> Entry:
+    if isinstance(entry, Wandering) or entry[0] != shape.channel or constant(entry):
+        return entry
+    if decide(shape.channels == 1):
+        return (None, Window(1, (entry[1].unit(0),)))
+    return (None, Window(0, (over(entry, shape.dims),)))

@@ -382,9 +382,9 @@ class Report:
 
     def receptive_field(self, position: int) -> Any:
         """The receptive field of a position; with several inputs a dict by input name."""
-        extents = self.walked.shapes[position].dims
+        shape = self.walked.shapes[position]
         found = {
-            name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], extents)
+            name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], shape)
             for i, name in enumerate(self.network.inputs)
         }
         return found if len(found) > 1 else next(iter(found.values()))
@@ -404,7 +404,7 @@ class Report:
                 continue
             source = sources[0]
             if source not in known:
-                size = ReceptiveField(self.fields[0][source], shapes[0], shapes[source].dims).size
+                size = ReceptiveField(self.fields[0][source], shapes[0], shapes[source]).size
                 pairs = zip(size, image, strict=True)
                 known[source] = all(s is not None and decide(s > n) is True for s, n in pairs)
             if known[source]:
@@ -416,7 +416,7 @@ class Report:
         """The last position that still has local windows on all axes: from here F is counted back."""
         for position in range(len(self.walked.shapes) - 1, 0, -1):
             shape = self.walked.shapes[position]
-            field = ReceptiveField(self.fields[0][position], self.walked.shapes[0], shape.dims)
+            field = ReceptiveField(self.fields[0][position], self.walked.shapes[0], shape)
             if shape.rank and field.windows and None not in field.windows:
                 return position
         return 0
@@ -431,7 +431,7 @@ class Report:
         shape = self.walked.shapes[position]
         if windows is None:  # a hull of hulls would not be exact here: walk from this map to the last instead
             field = ReceptiveField(
-                fields(self.walked, position)[self.last_spatial], shape, self.walked.shapes[self.last_spatial].dims
+                fields(self.walked, position)[self.last_spatial], shape, self.walked.shapes[self.last_spatial]
             )
             return field.size
         return tuple(windows[axis].size if axis in windows else None for axis in shape.axes)

@@ -68,6 +68,8 @@ class Shape:
             return value
         if isinstance(value, str):
             return cls.parse(value)
+        if is_size(value):
+            value = (value,)
         dims = tuple(value)
         if not dims or not all(is_size(d) for d in dims):
             raise RfcalcError(f"{value!r} is not a shape", fix="give whole numbers, channels first: (3, 224, 224)")

@@ -89,7 +89,7 @@ class Sight:
         walked = self.report.walked
         known = self.report.fields[self.origin] if self.origin < self.report.network.arity else None
         found = fields(walked, self.origin) if known is None else known
-        return ReceptiveField(found[self.position], walked.shapes[self.origin], walked.shapes[self.position].dims)
+        return ReceptiveField(found[self.position], walked.shapes[self.origin], walked.shapes[self.position])
 
     @cached_property
     def regions(self) -> Regions:
@@ -257,7 +257,7 @@ def misaligned(report: Report) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
             continue
         centers = set()
         for s in dict.fromkeys(sources):
-            field = ReceptiveField(report.fields[0][s], shape, report.walked.shapes[s].dims)
+            field = ReceptiveField(report.fields[0][s], shape, report.walked.shapes[s])
             if field.status in ("exact", "periodic") and None not in field.center:
                 centers.add((field.stride, field.center))
         strides = {stride for stride, _ in centers}

@@ -172,11 +172,11 @@ class Sliding:
         (55, 54)
         """
         k, s, d = one(self.kernel, i), one(self.stride, i), one(self.dilation, i)
-        if self.padding == "SAME":
-            return OUT_SAME(n=n, s=s)
         a, b = self.around(n, i)
         if self.border != "zeros":
             borders(self.border, n, a, b)
+        if self.padding == "SAME":
+            return OUT_SAME(n=n, s=s)
         if self.rounding == "floor":
             if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
                 raise _misfit(OUT, n, a, b, d, k, s)
@@ -194,10 +194,11 @@ class Sliding:
             if decide(one(self.stride, i) == 1) is not True:
                 return Unsized("TensorFlow's SAME pads by the input size")
             total = one(self.dilation, i) * (one(self.kernel, i) - 1)
-            a = total // 2
+            a, b = total // 2, total - total // 2
         else:
-            a = self.around(n, i)[0]
-        return Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i), self.border)
+            a, b = self.around(n, i)
+        border = "zeros" if decide(a == 0) is True and decide(b == 0) is True else self.border
+        return Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i), border)
 
     def lengths(self, spatial: tuple[Size, ...]) -> tuple[Size, ...]:
         """Output lengths on all axes."""

@@ -288,12 +288,16 @@ def backward(walked: Walked, at: int) -> tuple[dict[int, Window] | None, ...]:
     network = walked.network
     arity = network.arity
     found: list[dict[int, Window] | None] = [{} for _ in walked.shapes]
-    found[at] = dict.fromkeys(walked.shapes[at].axes, START)
+    shape = walked.shapes[at]
+    found[at] = dict.fromkeys(shape.axes, START) | {shape.channel: Window(0, ((0, shape.channels - 1),))}
     for position in range(at, arity - 1, -1):
         mine = found[position]
         sources = network.sources[position - arity]
         if mine == {}:
             continue
+        if mine is not None:  # a unit is a position over all channels, of every map on the way
+            shape = walked.shapes[position]
+            mine = mine | {shape.channel: Window(0, ((0, shape.channels - 1),))}
         if mine is None or network.nodes[position - arity].layer.opaque:
             for s in sources:
                 found[s] = None

@@ -104,7 +104,7 @@ def entry_at(entry: Any, index: Unit) -> tuple[int, int] | None:
 def check_field(field: Field | None, oracle: Oracle, position: int, found: Comparisons) -> None:
     """Everything that the walk says about one position and one source."""
     shape, source = oracle.shapes[position], oracle.shapes[oracle.source]
-    rf = ReceptiveField(field, source, shape.dims)
+    rf = ReceptiveField(field, source, shape)
     status = rf.status
     found[f"answers of status {status}"] += 1
     assert (status == "unknown") == oracle.unknown[position], status

@@ -71,7 +71,8 @@ class Pad(Layer):
             # one side is cropped first, and the other wraps around what is left
             start, left = max(-a, 0), n - max(-a, 0) - max(-b, 0)
             return Listed([[start + (u - max(a, 0)) % left] for u in range(n + a + b)])
-        return Slide(1, -a, border=self.mode)
+        inside = decide(a <= 0) is True and decide(b <= 0) is True
+        return Slide(1, -a, border="zeros" if inside else self.mode)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT if self.mode in ("reflect", "replicate") else KEEPS_NOTHING
@@ -167,7 +168,9 @@ class Upsample(Layer):
         for u in range(steps):
             at, between = divmod(u * top + offset, bottom)
             phases.append(range(at - before, at + after + 1) if between else (at,))
-        return Table(top // gcd(top, bottom), phases, "replicate")
+        table = Table(top // gcd(top, bottom), phases, "replicate")
+        outside = table.taps(0)[0] < 0 or table.taps(m - 1)[-1] >= n
+        return table if outside else Table(table.advance, phases)
 
     def notation(self, exact: bool = False) -> str:
         text = "up" + sizes(self.factor) if self.factor else "resize" + sizes(self.size)

@@ -32,12 +32,12 @@ def _merged(dims: tuple[Size, ...], into: int) -> list[tuple[int | None, Index]]
         below = prod(dims[i + 1 :])
         if decide(prod(dims) == 1):
             found.append((into, STEP))
+        elif decide(n == 1):
+            found.append((None, All(1)))
         elif not (is_number(n) and is_number(below)):
             found.append((into, Unsized("merged axes need numbers")))
-        elif i == 0:
+        elif decide(prod(dims[:i]) == 1):
             found.append((into, Table(1, [[0]] * below)))
-        elif decide(n == 1):  # position 0 for every unit that there is
-            found.append((into, Table(1, [[0]] * prod(dims))))
         else:
             found.append((into, Table(0, [[u // below] for u in range(n * below)])))
     return found
@@ -188,9 +188,7 @@ def reshaped(x: Shape, y: Shape) -> Alternatives:
         if len(outside) == 1 and outside[0] == y.channel and not (len(wide) == 1 and wide[0] == x.channel):
             found += [(None, All(n)) for n in inside]
         elif len(outside) == 1 and len(wide) == 1:
-            first = outside[0]
-            lone = Table(1, [[0]] * y.dims[first]) if is_number(y.dims[first]) else Unsized("merged axes need numbers")
-            found += [(first, STEP if k in wide else lone) for k in range(i0, i)]
+            found += [(outside[0], STEP) if k in wide else (None, All(1)) for k in range(i0, i)]
         elif len(outside) == 1:
             found += _merged(inside, outside[0])
         elif not outside:
@@ -211,7 +209,7 @@ class Permute(Layer):
     folds = True
 
     def __post_init__(self) -> None:
-        order = tuple(self.order)
+        order = (self.order,) if isinstance(self.order, int) else tuple(self.order)
         if sorted(order) != list(range(len(order))):
             raise LayerError(f"{order} is not an order of axes", why=f"each of 0 … {len(order) - 1} must stand once")
         put(self, order=order)
@@ -391,6 +389,8 @@ class Split(Layer):
     def __post_init__(self) -> None:
         parts = tuple(self.parts) if isinstance(self.parts, (tuple, list)) else self.parts
         axes("parts", parts)
+        if isinstance(parts, tuple) and len(parts) == 1:  # one part is the whole
+            parts = 1
         put(self, parts=parts)
         count = len(parts) if isinstance(parts, tuple) else parts
         if not hasattr(self.part, "__index__") or decide(self.part < 0) or decide(self.part >= count):
