@@ -33,7 +33,8 @@ MOST_TERMS = 32
 
 class Join(NamedTuple):
     """Why an axis has no window: ``strides`` (two paths of different strides meet), ``layout`` (two paths lay it out
-    along different axes), ``rearranged`` (positions are), ``period`` (the common period is too long)."""
+    along different axes), ``rearranged`` (positions are), ``gaps`` (units that see nothing are not told by one axis),
+    ``period`` (the common period is too long)."""
 
     node: str
     axis: int
@@ -168,7 +169,7 @@ class _Step:
         outs = frozenset(
             out for out, index in reads if out is not None and index is not STEP and type(index) is not All
         )
-        self.joins += [Join(self.node, axis, "rearranged") for axis in range(len(term))]
+        self.joins += [Join(self.node, axis, "gaps") for axis in range(len(term))]
         return tuple(Wandering(over(entry, self.extents), outs) for entry in term)
 
     def see(self, axis: int, carrier: int, window: Window, out: int | None, index: object) -> Entry:

@@ -341,6 +341,8 @@ def _join_sentence(join: dict[str, Any]) -> str:
         return f"Axis {axis}: at {node} paths of different strides meet, {told}."
     if join["why"] == "layout":
         return f"Axis {axis}: at {node} two paths meet that lay it out along different axes."
+    if join["why"] == "gaps":
+        return f"Axis {axis}: at {node} some units see nothing, which no single axis decides."
     if join["why"] == "period":
         return f"Axis {axis}: the phases at {node} are too many to list."
     return f"Axis {axis}: {node} re-arranges positions."

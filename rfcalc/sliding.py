@@ -247,6 +247,19 @@ def keeps(geometry: Sliding, x: Shape) -> Saved:
     return Saved(inputs=(0,) if copied else (), extra_values=prod(lengths) * x.dims[0])
 
 
+MOST_PHASES = 1 << 20
+
+
+def check_phases(count: int) -> None:
+    """Refuse a factor whose phases would not fit.
+
+    Raises:
+        ShapeError: more than a million.
+    """
+    if count > MOST_PHASES:
+        raise ShapeError(f"{count:,} phases are too many to tell apart", why=f"the limit is {MOST_PHASES:,}")
+
+
 def borders(mode: str, n: Size, a: Size, b: Size) -> None:
     """Refuse padding that its border rule cannot fill.
 

@@ -121,8 +121,15 @@ def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cos
 def relation(walked: Walked, position: int) -> tuple[Alternatives, ...]:
     """The index relation of the node at a position, one for each of its inputs."""
     network = walked.network
-    layer = network.nodes[position - network.arity].layer
-    return layer.reads(walked.inputs_of(position), walked.shapes[position])
+    node = network.nodes[position - network.arity]
+    return _reads(node, walked.inputs_of(position), walked.shapes[position])
+
+
+def _reads(node: Node, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+    try:
+        return node.layer.reads(xs, y)
+    except RfcalcError as error:
+        raise _placed(error, node, xs) from None
 
 
 def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
@@ -151,7 +158,7 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 key = (id(node.layer), x)
                 cached = known.get(key)
                 if cached is None:
-                    cached = known[key] = (node.layer.reads((x,), shapes[position]), node.layer)
+                    cached = known[key] = (_reads(node, (x,), shapes[position]), node.layer)
                 result = through(field, cached[0][0], node.name, x.dims)
             found[position] = result
             continue
@@ -160,7 +167,7 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
         xs = tuple([shapes[s] for s in sources])
         own = shapes[position].dims
         first = ""
-        for edge, (s, alternatives) in enumerate(zip(sources, node.layer.reads(xs, shapes[position]), strict=True)):
+        for edge, (s, alternatives) in enumerate(zip(sources, _reads(node, xs, shapes[position]), strict=True)):
             field = found[s]
             if field is None:
                 continue

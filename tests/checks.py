@@ -158,7 +158,7 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
             assert oracle.layer(at).kind in REARRANGING
             continue
         if join.why != "strides":
-            assert join.why in ("layout", "period")
+            assert join.why in ("layout", "period", "gaps")
             continue
         paths = [(oracle.strides[network.position(name)], stride) for name, stride in join.paths]
         if not all(any(start == join.axis for start, *_ in mine) for mine, _ in paths):

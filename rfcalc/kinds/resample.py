@@ -11,7 +11,7 @@ from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
 from rfcalc.size import Size, decide, holds, is_number, maximum, minimum, prod
-from rfcalc.sliding import BORDERS, axes, borders, choice, one, pads
+from rfcalc.sliding import BORDERS, axes, borders, check_phases, choice, one, pads
 from rfcalc.window import STEP, All, Index, Listed, Slide, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, pairs, sizes
 
@@ -164,6 +164,7 @@ class Upsample(Layer):
         if steps == 1 and top == bottom:
             return STEP
         before, after = {"linear": (0, 1), "cubic": (1, 2)}.get(self.mode, (0, 0))
+        check_phases(steps)
         phases = []
         for u in range(steps):
             at, between = divmod(u * top + offset, bottom)

@@ -12,7 +12,7 @@ from rfcalc.kinds.conv import BIAS_ADDS, BIASES
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
 from rfcalc.size import Size, holds, is_number
-from rfcalc.sliding import Sliding, axes, one, pads
+from rfcalc.sliding import Sliding, axes, check_phases, one, pads
 from rfcalc.window import Index, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, sizes, spell
 
@@ -122,6 +122,7 @@ class ConvTranspose(Layer):
             if not all(is_number(v) for v in (k, s, d, a)):
                 found.append(Unsized("the phases of a transposed convolution need numbers for kernel and stride"))
                 continue
+            check_phases(s * k)
             phases = [[(o + a - d * t) // s for t in range(k) if (o + a - d * t) % s == 0] for o in range(s)]
             found.append(Table(1, phases))
         return (over_space(xs[0], tuple(found)),)

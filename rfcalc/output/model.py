@@ -354,6 +354,8 @@ def _joins(report: Report) -> str:
 def _join(join: dict[str, Any]) -> str:
     if join["why"] == "rearranged":
         return f"{join['node']} re-arranges positions"
+    if join["why"] == "gaps":
+        return f"at {join['node']} some units see nothing, which no single axis decides"
     if join["why"] == "period":
         return f"the phases at {join['node']} are too many to list"
     told = " and ".join(f"{p['node']} (stride {p['stride']})" for p in join["paths"])
