@@ -349,13 +349,14 @@ class Report:
     @cached_property
     def owners(self) -> dict[int, str]:
         """Positions that use the weights of an earlier node, and that node's name."""
-        first: dict[str, str] = {}
+        first: dict[str, int] = {}
         found: dict[int, str] = {}
-        for position, node in enumerate(self.network.nodes, self.network.arity):
+        nodes, arity = self.network.nodes, self.network.arity
+        for position, node in enumerate(nodes, arity):
             if node.group:
-                owner = first.setdefault(node.group, node.name)
-                if owner != node.name:
-                    found[position] = owner
+                owner = first.setdefault(node.group, position)
+                if owner != position and self.walked.costs[owner].params != 0:
+                    found[position] = nodes[owner - arity].name
         return found
 
     @cached_property

@@ -61,13 +61,35 @@ def holds(comparison: Any, assumption: str = "") -> bool:
     """Whether a requirement may hold: False only if it is decided to fail; left open, `assumption` is recorded."""
     if comparison is True or comparison is False:
         return bool(comparison)
-    answer = decide(comparison)
+    answer = None if comparison is None else decide(comparison)
     if answer is None:
         heard = _assumed.get()
         if heard is not None:
             heard.append(assumption or str(comparison))
         return True
     return answer
+
+
+def agree(a: Size, b: Size, assumption: str = "") -> bool:
+    """Whether two sizes may be equal: False only for different numbers; left open by symbols, it is recorded.
+
+    >>> agree(3, 3), agree(3, 4)
+    (True, False)
+    """
+    if decide(a == b) is True:
+        return True
+    if is_number(a) and is_number(b):
+        return False
+    return holds(None, assumption or f"{a} = {b}")
+
+
+def divides(divisor: Size, size: Size) -> bool:
+    """Whether a size may be divided evenly; left open by symbols, it is recorded.
+
+    >>> divides(2, 6), divides(4, 6)
+    (True, False)
+    """
+    return agree(size % divisor, 0, f"{size} divisible by {divisor}")
 
 
 @contextmanager

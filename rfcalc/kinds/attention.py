@@ -9,7 +9,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, put, whole
 from rfcalc.shape import Shape
-from rfcalc.size import Size, ceildiv, decide, holds, is_number, prod
+from rfcalc.size import Size, ceildiv, decide, divides, holds, is_number, prod
 from rfcalc.sliding import axes, one
 from rfcalc.window import STEP, Index, Listed, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, sizes
@@ -29,7 +29,7 @@ SOFTMAX = Formula("activation", "n * m * h", "softmax over m for each of n token
 
 
 def _check(x: Shape, heads: Size) -> None:
-    if not holds(x.channels % heads == 0, f"{x.channels} divisible by {heads}"):
+    if not divides(heads, x.channels):
         raise ShapeError(f"{x.channels} features cannot be split into {heads} heads")
 
 

@@ -10,7 +10,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, holds
+from rfcalc.size import Size, divides
 from rfcalc.sliding import Sliding, axes, keeps, pads
 from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
@@ -78,7 +78,7 @@ class Conv(Layer):
         geometry = Sliding(kernel, stride, padding, dilation, border=self.border)
         geometry.check()
         put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
-        if not holds(out % groups == 0, f"{out} divisible by {groups}"):
+        if not divides(groups, out):
             raise LayerError(
                 f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
             )
@@ -95,7 +95,7 @@ class Conv(Layer):
         (x,) = xs
         spatial_rank(x, self)
         c, g = x.dims[0], self.groups
-        if g != 1 and not holds(c % g == 0, f"{c} divisible by {g}"):
+        if g != 1 and not divides(g, c):
             raise ShapeError(f"{c} input channels cannot be split into {g} groups", why=f"{c} mod {g} = {c % g}")
         if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
             raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")

@@ -9,7 +9,7 @@ from rfcalc.errors import ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer
 from rfcalc.shape import Shape
-from rfcalc.size import Size, holds
+from rfcalc.size import Size, agree
 from rfcalc.sliding import axes
 from rfcalc.window import STEP, All
 from rfcalc.words import Spelling, Word, flags, number
@@ -22,7 +22,7 @@ BIAS_ADDS = Formula("linear_bias_adds", "m * r", "one addition for each output v
 
 def _features(x: Shape, out: Size, expected: Size | None) -> Shape:
     last = x.dims[-1]
-    if expected is not None and not holds(last == expected, f"{last} = {expected}"):
+    if expected is not None and not agree(last, expected):
         raise ShapeError(
             f"expects {expected} features, its input {x} has {last} on the last axis",
             why=f"{x} = {x.values} values" if len(x.dims) > 1 else None,

@@ -9,7 +9,7 @@ from rfcalc.errors import ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import SAME_UNIT, Alternatives, Layer, layer
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, is_number
+from rfcalc.size import Size, agree, decide, is_number
 from rfcalc.window import STEP, All, Index, Listed, Unsized
 from rfcalc.words import Spelling, Word, flags
 
@@ -33,7 +33,7 @@ def broadcast(kind: str, xs: tuple[Shape, ...]) -> Shape:
         for i, n in enumerate(x.dims):
             if decide(dims[i] == 1):
                 dims[i] = n
-            elif not decide(n == 1) and not holds(n == dims[i], f"{n} = {dims[i]}"):
+            elif not decide(n == 1) and not agree(n, dims[i]):
                 raise _unequal(kind, xs, f"{dims[i]} against {n} on axis {i}")
     return Shape(*dims, channel=first.channel)
 
@@ -131,7 +131,7 @@ class Concat(Layer):
                 if len(dims) != rank or x.channel != first.channel:
                     raise _unequal("concat", xs, "the maps have different axes")
                 for i in range(rank):
-                    if i != axis and dims[i] is not first.dims[i] and not holds(dims[i] == first.dims[i]):
+                    if i != axis and dims[i] is not first.dims[i] and not agree(dims[i], first.dims[i]):
                         raise _unequal("concat", xs, f"{first.dims[i]} against {dims[i]} on axis {i}")
             total = total + dims[axis]
         return Shape(*first.dims[:axis], total, *first.dims[axis + 1 :], channel=first.channel)
@@ -181,9 +181,9 @@ class MatMul(Layer):
         if len(a.dims) < 2 or len(b.dims) != len(a.dims):
             raise ShapeError(f"matmul needs two maps with the same number (≥ 2) of axes, and gets {a} and {b}")
         inner, outer = (b.dims[-1], b.dims[-2]) if self.transpose else (b.dims[-2], b.dims[-1])
-        if not holds(a.dims[-1] == inner, f"{a.dims[-1]} = {inner}"):
+        if not agree(a.dims[-1], inner):
             raise ShapeError(f"matmul of {a} and {b} does not fit", why=f"inner sizes {a.dims[-1]} and {inner}")
-        if any(not holds(p == q) for p, q in zip(a.dims[:-2], b.dims[:-2], strict=True)):
+        if any(not agree(p, q) for p, q in zip(a.dims[:-2], b.dims[:-2], strict=True)):
             raise ShapeError(f"matmul of {a} and {b} does not fit", why="the leading axes differ")
         return Shape(*a.dims[:-1], outer, channel=a.channel)
 

@@ -9,7 +9,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import POINTWISE, Alternatives, Layer, layer, spatial_rank, whole
 from rfcalc.shape import Shape
-from rfcalc.size import Size, holds, prod
+from rfcalc.size import Size, divides, prod
 from rfcalc.sliding import axes
 from rfcalc.words import Spelling, Word, flags, number
 
@@ -149,7 +149,7 @@ class GroupNorm(Layer):
 
     def output(self, *xs: Shape) -> Shape:
         c = xs[0].channels
-        if not holds(c % self.groups == 0, f"{c} divisible by {self.groups}"):
+        if not divides(self.groups, c):
             raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
         return xs[0]
 

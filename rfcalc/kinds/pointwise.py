@@ -7,7 +7,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
 from rfcalc.shape import Shape
-from rfcalc.size import holds
+from rfcalc.size import divides
 from rfcalc.sliding import choice
 from rfcalc.words import Spelling, Word, flags
 
@@ -154,7 +154,7 @@ class GLU(Layer):
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
-        if not holds(x.channels % 2 == 0, f"{x.channels} even"):
+        if not divides(2, x.channels):
             raise ShapeError(f"{x.channels} channels cannot be halved")
         return x.with_spatial(x.channels // 2, x.spatial)
 

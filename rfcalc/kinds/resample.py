@@ -10,7 +10,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, is_number, maximum, minimum, prod
+from rfcalc.size import Size, decide, divides, holds, is_number, maximum, minimum, prod
 from rfcalc.sliding import BORDERS, axes, borders, check_phases, choice, one, pads
 from rfcalc.window import STEP, All, Index, Listed, Slide, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, pairs, sizes
@@ -200,7 +200,7 @@ class PixelShuffle(Layer):
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         group = prod([self.factor] * spatial_rank(x, self))
-        if not holds(x.dims[0] % group == 0, f"{x.dims[0]} divisible by {group}"):
+        if not divides(group, x.dims[0]):
             raise ShapeError(f"{x.dims[0]} channels cannot be spread over {group} positions each")
         return Shape(x.dims[0] // group, *(n * self.factor for n in x.dims[1:]))
 
@@ -232,7 +232,7 @@ class PixelUnshuffle(Layer):
         (x,) = xs
         rank = spatial_rank(x, self)
         for i, n in enumerate(x.dims[1:]):
-            if not holds(n % self.factor == 0, f"{n} divisible by {self.factor}"):
+            if not divides(self.factor, n):
                 raise ShapeError(f"axis {i + 1} of {x} is not divisible by {self.factor}")
         return Shape(x.dims[0] * prod([self.factor] * rank), *(n // self.factor for n in x.dims[1:]))
 

@@ -9,7 +9,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size, prod, same
+from rfcalc.size import Size, agree, ceildiv, decide, divides, holds, is_number, is_size, prod, same
 from rfcalc.sliding import axes, one
 from rfcalc.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.words import Spelling, Word, number, sizes, split
@@ -132,7 +132,7 @@ class Reshape(Layer):
         (x,) = xs
         known = prod(d for d in self.dims if not decide(d == -1))
         dims = tuple(x.values // known if decide(d == -1) else d for d in self.dims)
-        if not holds(prod(dims) == x.values, f"{prod(dims)} = {x.values}"):
+        if not agree(prod(dims), x.values):
             raise ShapeError(
                 f"{x} has {x.values} values, {'x'.join(map(str, self.dims))} has {prod(dims)}",
                 fix="the number of values must stay the same",
@@ -400,10 +400,10 @@ class Split(Layer):
         axis = x.channel if self.axis is None else _axis(x, self.axis)
         n = x.dims[axis]
         if isinstance(self.parts, tuple):
-            if not holds(sum(self.parts) == n, f"{sum(self.parts)} = {n}"):
+            if not agree(sum(self.parts), n):
                 raise ShapeError(f"the parts {self.parts} sum to {sum(self.parts)}, axis {axis} of {x} has {n}")
             return axis, sum(self.parts[: self.part]), self.parts[self.part]
-        if not holds(n % self.parts == 0, f"{n} divisible by {self.parts}"):
+        if not divides(self.parts, n):
             raise ShapeError(f"axis {axis} of {x} cannot be split into {self.parts} equal parts")
         return axis, n // self.parts * self.part, n // self.parts
 
@@ -444,7 +444,7 @@ class ChannelShuffle(Layer):
 
     def output(self, *xs: Shape) -> Shape:
         c = xs[0].channels
-        if not holds(c % self.groups == 0, f"{c} divisible by {self.groups}"):
+        if not divides(self.groups, c):
             raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
         return xs[0]
 
@@ -520,7 +520,7 @@ class WindowPartition(Layer):
         found = []
         for i, n in enumerate(x.dims[1:]):
             w = one(self.window, i)
-            if not holds(n % w == 0, f"{n} divisible by {w}"):
+            if not divides(w, n):
                 raise ShapeError(f"axis {i + 1} of {x} cannot be cut into windows of {w}", fix="pad the map first")
             found.append((w, n // w))
         return tuple(found)

@@ -11,7 +11,7 @@ from rfcalc.formula import Formula
 from rfcalc.kinds.conv import BIAS_ADDS, BIASES
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, holds, is_number
+from rfcalc.size import Size, divides, holds, is_number
 from rfcalc.sliding import Sliding, axes, check_phases, one, pads
 from rfcalc.window import Index, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, sizes, spell
@@ -80,7 +80,7 @@ class ConvTranspose(Layer):
                     f"output_padding {e} is too large",
                     why=f"it must be smaller than stride {one(stride, i)} or dilation",
                 )
-        if not holds(out % groups == 0, f"{out} divisible by {groups}"):
+        if not divides(groups, out):
             raise LayerError(f"{out} output channels cannot be split into {groups} groups")
         geometry = Sliding(kernel, stride, padding, dilation)
         geometry.check()
@@ -98,7 +98,7 @@ class ConvTranspose(Layer):
         (x,) = xs
         g = self.geometry
         g.kernel_axes(spatial_rank(x, self))
-        if not holds(x.dims[0] % self.groups == 0, f"{x.dims[0]} divisible by {self.groups}"):
+        if not divides(self.groups, x.dims[0]):
             raise ShapeError(f"{x.dims[0]} input channels cannot be split into {self.groups} groups")
         lengths = []
         for i, n in enumerate(x.dims[1:]):
