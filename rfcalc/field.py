@@ -185,9 +185,9 @@ class _Step:
             return (out, NOTHING_SEEN) if window.ends == (None,) else (out, window)
         if kind is All:
             n = index.extent  # type: ignore[attr-defined]
-            if out is None and decide(n == 1):  # one unit is left: it has no stride
+            if out is None and decide(n == 1):  # one unit is left: it has no stride; what is global stays so
                 ends = window.unit(0)
-                return (None, NOTHING_SEEN if ends is None else Window(1, (ends,)))
+                return (None, NOTHING_SEEN if ends is None else Window(0 if constant((0, window)) else 1, (ends,)))
             self.widens(axis)
             ends = window.over(n)
             return (out, NOTHING_SEEN if ends is None else Window(0, (ends,)))

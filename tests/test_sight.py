@@ -14,7 +14,10 @@ from rfcalc import (
     Add,
     Conv,
     ConvTranspose,
+    Flatten,
+    GlobalPool,
     Identity,
+    Linear,
     MaxPool,
     Network,
     Pad,
@@ -144,6 +147,19 @@ def test_published_receptive_fields() -> None:
     assert sees(block * 3, "8x3100").field.size == (3070,)
     patch = Conv(64, 4, 2, padding=1) >> Conv(128, 4, 2, padding=1) >> Conv(256, 4, 2, padding=1)
     assert sees(patch >> Conv(512, 4, padding=1) >> Conv(1, 4, padding=1), "3x256x256").field.size == (70, 70)
+
+
+def test_flattening_one_position_changes_nothing_about_being_global() -> None:
+    pooled = Conv(4, 3) >> GlobalPool() >> Flatten() >> Linear(3)
+    assert [row.receptive_field.status for row in rfcalc.analyze(Network(pooled, "1x9x9"))] == [
+        "exact",
+        "global",
+        "global",
+        "global",
+    ]
+    small = Conv(4, 3) >> Flatten() >> Linear(3)
+    assert [row.receptive_field.size for row in rfcalc.analyze(Network(small, "1x3x3"))] == [(3, 3)] * 3
+    assert rfcalc.analyze("resnet50")["fc"].receptive_field.status == "global"
 
 
 @pytest.mark.parametrize(
