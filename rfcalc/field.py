@@ -372,3 +372,20 @@ def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tup
             if not v.same_stride(w):
                 return "strides", v.stride, w.stride
     return None
+
+
+def of_positions(field: Field, channel: int, extents: tuple[Size, ...], node: str) -> Field:
+    """The field of a node's positions over all of its channels: where the channel axis decides, the union over it."""
+    if all(type(e) is Wandering or e[0] != channel or constant(e) for t in field.terms for e in t):
+        return field
+    terms = [tuple(_over_channels(e, channel, extents) for e in term) for term in field.terms]
+    if decide(extents[channel] == 1) is not True:
+        field = field._replace(through=merged(field.through, (node,)))
+    return field._replace(terms=_tidy(terms))
+
+
+def _over_channels(entry: Entry, channel: int, extents: tuple[Size, ...]) -> Entry:
+    if type(entry) is Wandering or entry[0] != channel or constant(entry):
+        return entry
+    ends = over(entry, extents)
+    return (None, Window(1 if decide(extents[channel] == 1) else 0, (ends,)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.field import Entry, Field, Wandering, constant, over
+from rfcalc.field import Field, Wandering, constant, over
 from rfcalc.shape import Shape
 from rfcalc.size import Size, decide, is_number, maximum, minimum
 from rfcalc.window import Ends, Window, hull
@@ -50,7 +50,7 @@ class ReceptiveField:
     __slots__ = ("_field", "_source", "extents")
 
     def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
-        self._field = _of_positions(field, shape)
+        self._field = field
         self._source = source
         self.extents = shape.dims
 
@@ -234,18 +234,3 @@ class ReceptiveField:
 
     def __repr__(self) -> str:
         return f"ReceptiveField({self.status}, size={self.size}, stride={self.stride}, padding={self.padding})"
-
-
-def _of_positions(field: Field | None, shape: Shape) -> Field | None:
-    """The field of positions over all channels: where the channel axis decides, the union over it."""
-    if field is None or all(isinstance(e, Wandering) or e[0] != shape.channel for t in field.terms for e in t):
-        return field
-    return field._replace(terms=tuple(tuple(_over_channels(e, shape) for e in term) for term in field.terms))
-
-
-def _over_channels(entry: Entry, shape: Shape) -> Entry:
-    if isinstance(entry, Wandering) or entry[0] != shape.channel or constant(entry):
-        return entry
-    if decide(shape.channels == 1):
-        return (None, Window(1, (entry[1].unit(0),)))
-    return (None, Window(0, (over(entry, shape.dims),)))

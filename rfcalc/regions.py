@@ -396,7 +396,9 @@ class _Engine:
                 state = found.get(s, ())
                 if state:
                     parts += self.through(state, alternatives, s, position)
-            found[position] = self.union(parts, position)
+            state = self.union(parts, position)
+            axes = self.walked.shapes[position].axes
+            found[position] = state if isinstance(state, Points) else _positions(state, axes)
         return found.get(last, ())
 
     def through(self, state: State, alternatives: Alternatives, source: int, position: int) -> list[State]:

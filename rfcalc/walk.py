@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.cost import NOTHING, Cost, Saved
 from rfcalc.errors import NetworkError, RfcalcError, ShapeError
-from rfcalc.field import Field, join, start, through
+from rfcalc.field import Field, join, of_positions, start, through
 from rfcalc.layer import IN_PLACE, POINTWISE, SAME_UNIT, VIEW, Alternatives, Layer, Reads
 from rfcalc.network import Network, Node
 from rfcalc.shape import Shape
@@ -160,6 +160,9 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 if cached is None:
                     cached = known[key] = (_reads(node, (x,), shapes[position]), node.layer)
                 result = through(field, cached[0][0], node.name, x.dims)
+                if result is not None and result is not field:
+                    y = shapes[position]
+                    result = of_positions(result, y.channel, y.dims, node.name)
             found[position] = result
             continue
         if not any(found[s] is not None for s in sources):
@@ -179,6 +182,8 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 result, first = part, name
             else:
                 result = join(result, part, node.name, own, (first, name))
+        if result is not None:
+            result = of_positions(result, shapes[position].channel, own, node.name)
         found[position] = result
     return tuple(found)
 
