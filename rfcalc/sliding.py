@@ -197,8 +197,12 @@ class Sliding:
             a, b = total // 2, total - total // 2
         else:
             a, b = self.around(n, i)
-        border = "zeros" if decide(a == 0) is True and decide(b == 0) is True else self.border
-        return Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i), border)
+        slide = Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i))
+        if self.border == "zeros" or (decide(a == 0) is True and decide(b == 0) is True):
+            return slide
+        if is_number(n) and decide(a == 0) is True and slide.taps(self.length(n, i) - 1)[-1] < n:
+            return slide  # no window reaches the padding
+        return Slide(slide.stride, slide.first, slide.kernel, slide.dilation, self.border)
 
     def lengths(self, spatial: tuple[Size, ...]) -> tuple[Size, ...]:
         """Output lengths on all axes."""
