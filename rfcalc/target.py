@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from importlib import import_module
 from os.path import isfile
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.errors import NotationError, RfcalcError, UnknownName, suggestion
 from rfcalc.expr import Expr
 from rfcalc.network import Network
 from rfcalc.report import Report
 from rfcalc.shape import Shape
-from rfcalc.sight import Sight
 from rfcalc.size import Size
+
+if TYPE_CHECKING:
+    from rfcalc.sight import Sight
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
@@ -199,4 +201,6 @@ def look(
     >>> rfcalc.look("vgg16", "conv5_3").field.size
     (196, 196)
     """
+    from rfcalc.sight import Sight
+
     return Sight(analyze(target, input), at, source)
