@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rfcalc.window import LONGEST_PERIOD, START, STEP, Ends, PeriodTooLong, Slide, Table, Window, hull
 
-MANY = settings(max_examples=500, deadline=None, derandomize=True, database=None)
+MANY = settings(max_examples=1500, deadline=None, derandomize=True, database=None)
 AROUND = range(-9, 15)
 
 slides = st.builds(Slide, st.integers(1, 4), st.integers(-5, 5), st.integers(1, 4), st.integers(1, 3))
