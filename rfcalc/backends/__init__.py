@@ -1,1 +1,1 @@
-"""Frameworks: one folder each, loaded only when it is asked for; none imports another, and nothing below imports one."""
+"""Frameworks: a folder each, loaded only when it is asked for; none imports another, nothing below imports one."""

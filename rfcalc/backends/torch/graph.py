@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     dead: tuple[int, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(text: str, count: int) -> Callable[..., Tensor]:
     """The expression of a twin as a function of module, learned tensor and inputs.
 

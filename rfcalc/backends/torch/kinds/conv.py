@@ -22,7 +22,7 @@ def each(values: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
 
 def sides_of(geometry: Sliding, spatial_sizes: tuple[Any, ...]) -> tuple[tuple[int, int], ...]:
     """Padding before and after on every axis."""
-    return tuple(geometry.around(n, i) for i, n in enumerate(spatial_sizes))  # type: ignore[misc]
+    return tuple(geometry.around(n, i) for i, n in enumerate(spatial_sizes))
 
 
 def depends_on_size(geometry: Sliding, rank: int) -> bool:
@@ -91,7 +91,7 @@ def depthwise(at: At) -> Twin:
 
 
 def collapsed(at: At, inner: str) -> str:
-    """An expression on the mean of the channels, given to every output channel: a unit is all channels of a position."""
+    """An expression on the mean of the channels, given to every output channel: a unit is all of a position's."""
     ones = ", -1" * at.y.rank
     return f"{inner.replace('{0}', '{0}.mean(1, keepdim=True)')}.expand(-1, {at.y.dims[0]}{ones})"
 

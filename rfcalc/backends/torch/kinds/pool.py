@@ -1,5 +1,8 @@
-"""Pooling. What PyTorch's layers cannot do (unequal padding, ONNX's ceil rule, TensorFlow's ``SAME``, padding wider than
-half the kernel) pads first, so that plain windows cover the map."""
+"""Pooling.
+
+What PyTorch's layers cannot do (unequal padding, ONNX's ceil rule, TensorFlow's ``SAME``, padding wider than half the
+kernel) pads first, so that plain windows cover the map.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def described(at: At, rank: int) -> str:
     """The geometry, as the functions of `parts` take it."""
     g = at.layer.geometry
     dynamic = g.padding == "SAME" and any(s != 1 for s in each(g.stride, rank))
-    sides = "'SAME'" if dynamic else repr(sides_of(g, at.x.dims[1:]))
+    sides = None if dynamic else sides_of(g, at.x.dims[1:])
     return f"{each(g.kernel, rank)}, {each(g.stride, rank)}, {sides}, {each(g.dilation, rank)}, {g.rounding!r}"
 
 

@@ -17,7 +17,7 @@ class SelfAttention(nn.MultiheadAttention):
     def __init__(self, features: int, heads: int, bias: bool = True, out_bias: bool = True) -> None:
         super().__init__(features, heads, bias=bias, batch_first=True)
         if out_bias is not bias:
-            self.out_proj = nn.Linear(features, features, bias=out_bias)
+            self.out_proj = nn.modules.linear.NonDynamicallyQuantizableLinear(features, features, bias=out_bias)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         x = x.transpose(0, 1)
@@ -91,6 +91,8 @@ def kept_apart(x: Tensor, window: Sequence[int], full: Sequence[int], rolled: Se
 
 class WindowAttention(nn.Module):
     """Self-attention inside windows, which may be shifted (Swin Transformer); channels last, any number of axes."""
+
+    relative_position_index: Tensor
 
     def __init__(
         self,

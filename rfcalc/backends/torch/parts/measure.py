@@ -19,9 +19,9 @@ def coupled(x: Tensor, channel: int) -> Tensor:
 
 def box(
     x: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    sides: str | Sequence[tuple[int, int]],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
     dilation: Sequence[int],
     rounding: str = "floor",
 ) -> Tensor:
@@ -29,7 +29,8 @@ def box(
     convolve = (F.conv1d, F.conv2d, F.conv3d)[len(kernel) - 1]
     ones = x.new_full((1, 1, *kernel), math.prod(kernel) ** -0.5)
     lines = covered(x, kernel, stride, sides, dilation, rounding).flatten(0, 1).unsqueeze(1)
-    return convolve(lines, ones, None, tuple(stride), 0, tuple(dilation)).squeeze(1).unflatten(0, x.shape[:2])
+    y: Tensor = convolve(lines, ones, None, stride, 0, tuple(dilation))
+    return y.view(*x.shape[:2], *y.shape[2:])
 
 
 def touched(x: Tensor, sizes: Sequence[int], mode: str, align_corners: bool) -> Tensor:

@@ -88,7 +88,7 @@ class PartialConv(nn.Module):
                 continue
             inputs = [channel for i in rows for channel in self.table[i]]
             weights = [starts[i] + j for i in rows for j in range(size)]
-            kernels = self.weight[weights].unflatten(0, (len(rows), size))
+            kernels = self.weight[weights].view(len(rows), size, *self.weight.shape[1:])
             maps = convolve(x[:, inputs], kernels, None, self.stride, 0, self.dilation, len(rows))
             found.update(zip(rows, maps.unbind(1), strict=True))
         blank = next(iter(found.values())) * 0 if found else self._blank(x)

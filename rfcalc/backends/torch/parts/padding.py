@@ -23,7 +23,7 @@ def same_pad(
     return F.pad(x, [p for pair in reversed(sides) for p in pair], mode=mode)
 
 
-def same_conv(conv: nn.Module, x: Tensor) -> Tensor:
+def same_conv(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
     """A convolution with TensorFlow's SAME padding, which depends on the input's size."""
     sides = [same_sides(*axis) for axis in zip(x.shape[2:], conv.kernel_size, conv.stride, conv.dilation, strict=True)]
     padding = [before for before, _ in sides]
@@ -31,25 +31,29 @@ def same_conv(conv: nn.Module, x: Tensor) -> Tensor:
         x = F.pad(x, [p for pair in reversed(sides) for p in pair])
         padding = [0] * len(sides)
     convolve = (F.conv1d, F.conv2d, F.conv3d)[len(sides) - 1]
-    return convolve(x, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups)
+    y: Tensor = convolve(x, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups)
+    return y
 
 
 def covered(
     x: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    sides: str | Sequence[tuple[int, int]],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
     dilation: Sequence[int],
     rounding: str = "floor",
     value: float = 0.0,
 ) -> Tensor:
-    """The map padded, and at the end filled up or cut, so that the windows of its rounding rule cover it exactly."""
+    """The map padded, and at the end filled up or cut, so that the windows of its rounding rule cover it exactly.
+
+    `sides` None is TensorFlow's SAME.
+    """
     pads = []
     for i, n in enumerate(x.shape[2:]):
         k, s, d = kernel[i], stride[i], dilation[i]
-        before, after = same_sides(n, k, s, d) if sides == "SAME" else sides[i]
+        before, after = same_sides(n, k, s, d) if sides is None else sides[i]
         room = n + before + after - d * (k - 1) - 1
-        count = room // s + 1 if rounding == "floor" or sides == "SAME" else -(-room // s) + 1
+        count = room // s + 1 if rounding == "floor" or sides is None else -(-room // s) + 1
         if rounding == "ceil" and (count - 1) * s >= n + before:
             count -= 1  # a last window that would start in the right padding is dropped
         pads.append((before, (count - 1) * s + d * (k - 1) + 1 - n - before))
@@ -60,9 +64,9 @@ def covered(
 
 def mean_pool(
     x: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    sides: str | Sequence[tuple[int, int]],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
     dilation: Sequence[int],
     rounding: str = "floor",
     count_padding: bool = True,
@@ -74,7 +78,7 @@ def mean_pool(
     mean = pool(whole, kernel, stride)
     inside = x.new_ones(1, 1, *x.shape[2:])
     if count_padding:
-        if sides == "SAME":
+        if sides is None:
             sides = [same_sides(*axis) for axis in zip(x.shape[2:], kernel, stride, dilation, strict=True)]
         inside = F.pad(inside, [p for pair in reversed(sides) for p in pair], value=1.0)
         ends = [m - n for n, m in zip(inside.shape[2:], whole.shape[2:], strict=True)]
@@ -88,9 +92,9 @@ def mean_pool(
 
 def sum_pool(
     x: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    sides: str | Sequence[tuple[int, int]],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
     dilation: Sequence[int],
     rounding: str = "floor",
 ) -> Tensor:
