@@ -143,7 +143,7 @@ def with_inputs(network: Network, given: Any) -> Network:
         if name not in shapes:
             raise UnknownName("input", name, list(shapes))
         shapes[name] = Shape.of(shape)
-    about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation")}
+    about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation", "torch")}
     return Network(network.expr, shapes, **about)
 
 

@@ -14,6 +14,7 @@ from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.pointwise import Activation, Dropout
 from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import divisible, residual, shortcut, unit
@@ -91,6 +92,15 @@ LAYERS = {
 }
 
 
+TORCH = (  # every block is a chain of layers; a layer with its normalisation and activation counts as one
+    (r"(conv1|bn1|relu61)", "features.0.#"),
+    (r"block(\d+)\.((?P<unit>expand|depthwise)(_bn|_relu6)?)", r"features.\1.conv.#unit.#"),
+    (r"block(\d+)\.project(_bn)?", r"features.\1.conv.#"),
+    (r"(conv|bn|relu6)_last", "features.18.#"),
+    (r"dropout|fc", "classifier.#"),
+)
+
+
 def inverted(expansion: int, c_in: int, out: int, stride: int) -> Expr:
     """An inverted residual block: expand, depthwise, project without activation; summed where the shape stays."""
     steps: list[Expr] = []
@@ -121,7 +131,9 @@ def v2(
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Dropout(0.2).named("dropout")]
         parts.append(series([*head, Linear(classes).named("fc")]).stage("classifier"))
     title = f"MobileNet v2, width {width:g}"
-    return Network(series(parts), f"{channels}x{resolution}x{resolution}", name=name, title=title, citation=V2)
+    torch = Naming("mobilenet_v2" if width == 1 else f"mobilenet_v2(width_mult={width:g})", TORCH)
+    shape = f"{channels}x{resolution}x{resolution}"
+    return Network(series(parts), shape, name=name, title=title, citation=V2, torch=torch)
 
 
 def _entries() -> tuple[Entry, ...]:

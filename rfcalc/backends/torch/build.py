@@ -16,6 +16,7 @@ from rfcalc.backends.torch.twin import At, Call, Learned, Twin, concrete, twin_o
 from rfcalc.errors import RfcalcError, Unsupported
 from rfcalc.layer import IN_PLACE, VIEW
 from rfcalc.network import Network
+from rfcalc.sliding import choice
 from rfcalc.walk import Walked, forward, shapes_of_inputs, storages
 
 
@@ -36,7 +37,7 @@ def to_torch(
     in_place: bool = False,
     dropout: float | None = None,
     eps: float | None = None,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | str | None = None,
     device: Any = None,
     dtype: Any = None,
 ) -> Graph:
@@ -57,9 +58,10 @@ def to_torch(
             mode, no weights to set; batch normalisation and the like couple what they look at.
         in_place: activations and dropout write over their input where nothing else needs it.
         dropout: a rate for every dropout layer, instead of their own.
-        eps: what normalisation adds to the variance, instead of PyTorch's default.
-        names: attribute paths by node name (``{"conv1_1": "features.0"}``); else the network's torch names, else the
-            nodes' own.
+        eps: what normalisation adds to the variance; by default torchvision's for the networks that it has, else
+            PyTorch's.
+        names: attribute paths by node name (``{"conv1_1": "features.0"}``), or ``"own"`` for the nodes' own; by default
+            torchvision's for the networks that it has, so that its checkpoints load.
         device: where it is made; ``"meta"`` allocates nothing.
         dtype: floating type of the weights.
 
@@ -71,6 +73,12 @@ def to_torch(
     if not isinstance(network, Network):
         raise RfcalcError(f"to_torch takes a network, not {network!r}", fix=f"to_torch(rfcalc.load({network!r}))")
     walked = forward(network, shapes_of_inputs(network, inputs))
+    if network.torch is not None:
+        names = network.torch.of(network) if names is None else names
+        eps = network.torch.eps if eps is None else eps
+    if isinstance(names, str):
+        choice("names", names, ("own",))
+        names = None
     placed = place(walked, measuring, in_place, dropout, eps, names)
     graph = Graph(network, _steps(walked, placed), _paths(network, placed))
     with torch.device(device) if device is not None else _nothing():
