@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from rfcalc.backends.torch.build import to_torch as to_torch
     from rfcalc.backends.torch.graph import Graph as Graph
 
-HOMES = {"to_torch": "build", "counts": "build", "Graph": "graph"}
+HOMES = {
+    "to_torch": "build",
+    "counts": "build",
+    "Graph": "graph",
+    "load_weights": "weights",
+    "save_weights": "weights",
+    "grow": "weights",
+    "initialise": "initial",
+    "dense": "whole_images",
+    "dense_network": "whole_images",
+    "flat": "whole_images",
+    "scores": "whole_images",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from rfcalc.backends.torch.parts import NAMES
 from rfcalc.errors import NetworkError, UnknownName
 from rfcalc.network import Network
+from rfcalc.shape import Shape
 
 
 class Step(NamedTuple):
@@ -65,9 +66,18 @@ class Graph(nn.Module):
     (another classifier) takes effect.
     """
 
-    def __init__(self, network: Network, steps: tuple[Step, ...], paths: dict[str, str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        steps: tuple[Step, ...],
+        paths: dict[str, str],
+        shapes: dict[str, Shape],
+        eps: float | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.shapes = shapes  # of its inputs, by name
+        self.eps = eps
         self.steps = steps
         self.paths = paths
         self._outputs = tuple(network.position(name) for name in network.outputs)
