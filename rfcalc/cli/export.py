@@ -11,14 +11,21 @@ from rfcalc.cli.common import inputs, write
 from rfcalc.cli.complete import exports, networks
 from rfcalc.errors import UnknownName
 
-FORMS = {"notation": "the papers' notation", "spec": "a spec file in TOML", "json": "the same as JSON"}
+FORMS = {
+    "notation": "the papers' notation",
+    "spec": "a spec file in TOML",
+    "json": "the same as JSON",
+    "torch": "PyTorch source that does not need rfcalc",
+}
 
 
 def command(
     target: Annotated[
         str, typer.Argument(help="A network (rfcalc list), a spec file, or notation.", autocompletion=networks)
     ],
-    to: Annotated[str, typer.Option(help="notation, spec (TOML) or json.", autocompletion=exports)] = "notation",
+    to: Annotated[
+        str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=exports)
+    ] = "notation",
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
     ] = None,
@@ -34,6 +41,11 @@ def command(
         from rfcalc.notation import write as written
 
         write(written(network), output)
+        return
+    if to == "torch":
+        from rfcalc.backends.torch import to_source
+
+        write(to_source(network), output)
         return
     from rfcalc import spec
 

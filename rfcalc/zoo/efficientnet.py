@@ -44,6 +44,7 @@ TORCH = (
         r"features.#stage+1.\2.block.#unit.#",
     ),
     (r"(?P<stage>stage\d)\.(\d+)\.(?P<unit>se)_(.*)", r"features.#stage+1.\2.block.#unit.\4"),
+    (r"(?P<stage>stage\d)\.(\d+)\.(.*)", r"features.#stage+1.\2.\3"),
     (r"(conv|bn|silu)_last", "features.8.#"),
     (r"dropout|fc", "classifier.#"),
 )

@@ -96,6 +96,7 @@ TORCH = (  # every block is a chain of layers; a layer with its normalisation an
     (r"(conv1|bn1|relu61)", "features.0.#"),
     (r"block(\d+)\.((?P<unit>expand|depthwise)(_bn|_relu6)?)", r"features.\1.conv.#unit.#"),
     (r"block(\d+)\.project(_bn)?", r"features.\1.conv.#"),
+    (r"block(\d+)\.(.*)", r"features.\1.\2"),
     (r"(conv|bn|relu6)_last", "features.18.#"),
     (r"dropout|fc", "classifier.#"),
 )

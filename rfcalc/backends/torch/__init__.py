@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOMES = {
     "to_torch": "build",
     "counts": "build",
+    "to_source": "source",
     "Graph": "graph",
     "load_weights": "weights",
     "save_weights": "weights",

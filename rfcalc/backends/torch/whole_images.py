@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rfcalc.backends.torch.build import to_torch
 from rfcalc.backends.torch.graph import Graph
+from rfcalc.backends.torch.twin import same_everywhere
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.conv import Conv
 from rfcalc.kinds.reshape import Flatten
@@ -60,7 +61,7 @@ def dense_network(network: Network, inputs: Any = None) -> Network:
             continue
         layer: Layer = node.layer
         if i > first and node.layer.kind == "linear":
-            layer = Conv(node.layer.out_features, kernel, bias=node.layer.bias)  # type: ignore[attr-defined]
+            layer = Conv(node.layer.out_features, same_everywhere(kernel), bias=node.layer.bias)  # type: ignore[attr-defined]
             kernel = (1,) * x.rank
         stands[node.name] = node.name
         kept.append((node.name, layer, reads))
