@@ -49,6 +49,10 @@ def theirs(network: Network, device: str = "meta") -> nn.Module:
         return made(**given)  # type: ignore[no-any-return]
 
 
+def test_the_docs_count_them() -> None:
+    assert len(NAMED) == 60
+
+
 @pytest.mark.parametrize("name", NAMED)
 def test_state_dicts_are_torchvisions(name: str) -> None:
     network = rfcalc.load(name)

@@ -47,6 +47,10 @@ def __getattr__(name: str) -> Any:
     home = HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'rfcalc.backends.torch' has no attribute {name!r}")
-    if find_spec("torch") is None:
+    try:
+        missing = find_spec("torch") is None
+    except ValueError:  # a placeholder stands in its place
+        missing = True
+    if missing:
         raise MissingExtra("torch", "torch")
     return getattr(import_module(f"rfcalc.backends.torch.{home}"), name)
