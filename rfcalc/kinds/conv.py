@@ -10,7 +10,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, divides
+from rfcalc.size import Size, divides, prod
 from rfcalc.sliding import Sliding, axes, keeps, pads
 from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
@@ -122,7 +122,14 @@ class Conv(Layer):
         )
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return keeps(self.geometry, xs[0])
+        if self.table is None:
+            return keeps(self.geometry, xs[0])
+        # PyTorch has no such layer: the connected maps go side by side into a grouped convolution, with their kernels
+        connections = sum(len(row) for row in self.table)
+        sides = [self.geometry.around(n, i) for i, n in enumerate(xs[0].dims[1:])]
+        lengths = [n + a + b for n, (a, b) in zip(xs[0].dims[1:], sides, strict=True)]
+        kernel = self.geometry.kernel_axes(len(lengths))
+        return Saved(extra_values=connections * prod(lengths), batch_values=connections * prod(kernel))
 
     def notation(self, exact: bool = False) -> str:
         text = spell("conv", self.geometry, self.out_channels, exact=exact)
