@@ -61,7 +61,7 @@ def _conv(at: At, c: int, out: int, groups: int) -> Twin:
         else:
             before = f"same_pad({{0}}, {kernel}, {stride}, {dilation}, {MODES[border]!r})"
     elif all(a == b == 0 for a, b in sides):
-        pass
+        options["padding_mode"] = None if border == "zeros" or table is not None else border
     elif table is not None:
         before = padded("{0}", sides, border)
     elif all(a == b for a, b in sides):

@@ -92,8 +92,9 @@ class PartialConv(nn.Module):
         found: dict[int, Tensor] = {}
         for size, rows in self.rows.items():
             if size == 0:  # nothing is connected: zeros, of the size that the others have
-                kernels = self.weight.new_zeros(len(rows), x.shape[1], *self.weight.shape[1:])
-                y = convolve(x, kernels, None, self.stride, 0, self.dilation)
+                with torch.no_grad():
+                    kernels = self.weight.new_zeros(len(rows), x.shape[1], *self.weight.shape[1:])
+                    y = convolve(x, kernels, None, self.stride, 0, self.dilation)
             else:
                 kernels = self.weight.index_select(0, self.get_buffer(f"places_{size}"))
                 kernels = kernels.view(len(rows), size, *self.weight.shape[1:])
