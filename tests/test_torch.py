@@ -45,7 +45,7 @@ from rfcalc import (
 )
 from rfcalc.backends.torch import counts
 from rfcalc.backends.torch.twin import MEASURES, TWINS, Twin, twin
-from rfcalc.errors import NetworkError, RfcalcError, UnknownName, Unsupported
+from rfcalc.errors import LayerError, NetworkError, RfcalcError, UnknownName, Unsupported
 from rfcalc.expr import LAYERS as REGISTERED
 from rfcalc.layer import Layer, layer
 
@@ -374,6 +374,10 @@ def test_bad_input_is_told() -> None:
         to_torch(symbol)
     with pytest.raises(NetworkError, match="no shape"):
         to_torch(Network(Conv(2, 1)))
+    with pytest.raises(UnknownName, match="conv9"):
+        to_torch(Network(Conv(2, 1), "1x4"), names={"conv9": "features.0"})
+    with pytest.raises(LayerError, match="own"):
+        to_torch(Network(Conv(2, 1), "1x4"), names="theirs")
 
 
 def test_without_torch_the_message_installs_it() -> None:

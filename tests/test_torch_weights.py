@@ -163,6 +163,17 @@ def test_wrapped_checkpoints(tmp_path: Path) -> None:
     assert len(load_weights(changed(4), path).loaded) == 8
 
 
+def test_meta_modules_take_the_tensors_themselves() -> None:
+    graph, meta = changed(), to_torch(SMALL, device="meta")
+    load_weights(meta, graph.state_dict())
+    x = torch.rand(1, 1, 6, 6)
+    assert torch.equal(meta.eval()(x), graph.eval()(x))
+    one, two = Conv(1, 3, padding=1), Conv(1, 3, padding=2, dilation=2)
+    shared = Network(rfcalc.parallel([one.shared("k"), two.shared("k")], rfcalc.Add()), "1x8x8")
+    with pytest.raises(RfcalcError, match="shares weights"):
+        load_weights(to_torch(shared, device="meta"), to_torch(shared).state_dict())
+
+
 def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
     graph = changed()
     before = {k: v.clone() for k, v in graph.state_dict().items()}

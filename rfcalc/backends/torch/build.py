@@ -74,6 +74,7 @@ def to_torch(
     Raises:
         Unsupported: a kind without a twin, a map of more axes than PyTorch's layers take, or a symbol; the node is
             named.
+        UnknownName: `names` has a node that the network does not have.
         ShapeError: a layer cannot take what it gets.
     """
     if not isinstance(network, Network):
@@ -86,6 +87,8 @@ def to_torch(
     if isinstance(names, str):
         choice("names", names, ("own",))
         names = None
+    for name in names or ():
+        network.node(name)
     placed = place(walked, measuring, in_place, dropout, eps, names)
     graph = Graph(
         network, _steps(walked, placed), _paths(network, placed), dict(zip(network.inputs, shapes, strict=True)), eps

@@ -46,7 +46,8 @@ def load_weights(
 ) -> Loaded:
     """Load a checkpoint: a file of PyTorch's (read with ``weights_only=True``) or safetensors, or a state dict.
 
-    Nothing is changed unless all that is to be loaded fits. Step counters of batch normalisation may be missing.
+    Nothing is changed unless all that is to be loaded fits. Step counters of batch normalisation may be missing. A
+    module on meta tensors takes the file's tensors as its own; what the file lacks stays on meta.
 
     >>> from rfcalc import Conv, Network, to_torch
     >>> graph = to_torch(Network(Conv(2, 3), "1x8x8"))
@@ -85,10 +86,26 @@ def load_weights(
         )
     if not found.loaded:
         raise RfcalcError("nothing of the checkpoint fits the network", where=where, why=str(found))
+    if any(own[name].is_meta for name in found.loaded):
+        _put(module, {name: given[name] for name in found.loaded}, own)
+        return found
     with torch.no_grad():
         for name in found.loaded:
             own[name].copy_(given[name])
     return found
+
+
+def _put(module: nn.Module, given: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Let a module on meta tensors have the given tensors themselves: nothing is allocated twice.
+
+    Raises:
+        RfcalcError: two of its tensors are one, which this would undo.
+    """
+    if len({id(tensor) for tensor in own.values()}) < len(own):
+        raise RfcalcError(
+            "a network that shares weights cannot be loaded on meta tensors", fix='make it with device="cpu"'
+        )
+    module.load_state_dict(given, strict=False, assign=True)
 
 
 def _compared(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Loaded:
