@@ -21,7 +21,7 @@ from rfcalc.errors import Unsupported
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
-ZOO = ["lenet5", "vgg11", "resnet18", "googlenet-torchvision-aux", "squeezenet1.1", "swin-t", "vit-b-16", "unet-3d"]
+ZOO = ["lenet5", "vgg11", "resnet18", "googlenet-torchvision-aux", "squeezenet1.1", "swin-t", "wavenet", "unet-3d"]
 SMALL = {"lenet5": None, "resnet20-cifar": None, "densenet-40-k12-cifar": None, "tcn": None, "squeezenet1.1": "3x64x64"}
 
 
@@ -51,10 +51,25 @@ def test_kinds(kind: str, tmp_path: Path) -> None:
             compared(Network.from_nodes([("node", found[0], ("input",))], found[1]), tmp_path)
 
 
+def nested(seed: int) -> Network:
+    """A random graph whose names are dotted at random, so that blocks of all kinds come up."""
+    rng = random.Random(seed)
+    case = grow(Pick(rng.randbytes(400)), ORDER, 15, 8)
+    names: dict[str, str] = {}
+    group = 1
+    for name, _, _ in case.listed:
+        group += rng.random() < 0.3
+        names[name] = f"b{group // 3}.{group % 3}.{name}" if group % 4 else name
+    nodes = [(names[name], made, tuple(names.get(r, r) for r in reads)) for name, made, reads in case.listed]
+    inputs = case.network.inputs
+    given = inputs["input"] if list(inputs) == ["input"] else inputs
+    return Network.from_nodes(nodes, given, outputs=tuple(names[o] for o in case.network.outputs))
+
+
 def random_graphs(cases: int, first: int, folder: Path) -> int:
     done = 0
     for seed in range(first, first + cases):
-        network = grow(Pick(random.Random(seed).randbytes(400)), ORDER, 15, 8).network
+        network = nested(seed)
         try:
             to_source(network)
         except Unsupported:
@@ -110,6 +125,8 @@ def test_the_command_writes_a_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", "conv3-8", "--to", "torch"]) == 0
+    assert "Assumed: the input is 3x224x224; none was given." in capsys.readouterr().out
     path = tmp_path / "unknown.py"
     assert run(["export", 'conv3-8 > unknown8x4x4 op"aten::foo"', "--to", "torch", "-o", str(path)]) == 2
     assert "aten::foo" in capsys.readouterr().err

@@ -32,11 +32,12 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
-    from rfcalc.target import resolve, with_inputs
+    from rfcalc.target import DEFAULT_INPUT, resolve, with_inputs
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
-    network = with_inputs(resolve(target).network, inputs(input))
+    found = resolve(target)
+    network = with_inputs(found.network, inputs(input))
     if to == "notation":
         from rfcalc.notation import write as written
 
@@ -45,7 +46,11 @@ def command(
     if to == "torch":
         from rfcalc.backends.torch import to_source
 
-        write(to_source(network), output)
+        notes = [f"Assumed: {assumption}." for assumption in found.assumptions]
+        if list(network.inputs.values()) == [None]:  # a module's weights are made for an input
+            network = with_inputs(network, DEFAULT_INPUT)
+            notes.insert(0, f"Assumed: the input is {DEFAULT_INPUT}; none was given.")
+        write(to_source(network, notes=notes), output)
         return
     from rfcalc import spec
 

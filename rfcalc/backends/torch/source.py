@@ -8,7 +8,7 @@ one class with these numbers as arguments; chains become ``nn.Sequential``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from rfcalc.network import Network
 from rfcalc.walk import forward, shapes_of_inputs
 
 
-def to_source(network: Network, inputs: Any = None, *, eps: float | None = None) -> str:
+def to_source(network: Network, inputs: Any = None, *, eps: float | None = None, notes: Sequence[str] = ()) -> str:
     """The network as a Python file with one ``nn.Module`` for it.
 
     >>> from rfcalc import Conv, MaxPool, Network, ReLU
@@ -40,6 +40,10 @@ def to_source(network: Network, inputs: Any = None, *, eps: float | None = None)
             return x
     <BLANKLINE>
 
+    Args:
+        network, inputs, eps: as for `to_torch`; the names are those of its modules.
+        notes: what else the head of the file is to say (what was assumed).
+
     Raises:
         Unsupported: as for `to_torch`.
         ShapeError: a layer cannot take what it gets.
@@ -55,10 +59,18 @@ def to_source(network: Network, inputs: Any = None, *, eps: float | None = None)
     body = writer.root(classes)
     classes.settle()
     told = [f"{n} N×{'×'.join(map(str, s.dims))}" for n, s in zip(network.inputs, shapes, strict=True)]
-    about = [network.title, network.citation, f"Written by rfcalc; needs PyTorch only. Inputs: {', '.join(told)}."]
+    about = [
+        network.title,
+        network.citation,
+        f"Written by rfcalc; needs PyTorch only. Inputs: {', '.join(told)}.",
+        *notes,
+    ]
     main = f"class {name}(nn.Module):\n{indented(classes.filled(body))}"
     text = "\n\n\n".join([*classes.written(), main])
     return header([line for line in about if line], text) + "\n\n\n" + text + "\n"
+
+
+MOST_RESULTS = 3  # of a block; one that gives more is written out where it stands
 
 
 class Folder:
@@ -144,13 +156,13 @@ class _Writer:
 
     @once
     def closed(self, folder: Folder) -> bool:
-        """Whether it can be a module of its own: its nodes run one after another, one value leaves it, and it shares
+        """Whether it can be a module of its own: its nodes run one after another, few values leave it, and it shares
         no weights with what stands outside."""
         members = folder.members
         mine = set(members)
         in_row = members == list(range(members[0], members[-1] + 1))
         shared = all(not (users & mine) or users <= mine for users in self.users.values())
-        return in_row and shared and self.gives(folder) == [members[-1]] and bool(self.reads(folder))
+        return in_row and shared and len(self.gives(folder)) <= MOST_RESULTS and bool(self.reads(folder))
 
     @once
     def chain(self, folder: Folder) -> bool:
@@ -160,18 +172,29 @@ class _Writer:
             return False
         for part in folder.parts.values():
             if isinstance(part, Folder):
-                if not self.closed(part) or len(self.reads(part)) != 1:
+                if not self.closed(part) or len(self.reads(part)) != 1 or len(self.gives(part)) != 1:
                     return False
-                source, last = self.reads(part)[0], part.members[-1]
+                source, last = self.reads(part)[0], self.gives(part)[0]
             else:
                 if not self.placed[part].twin.plain or len(self.sources[part]) != 1:
                     return False
                 source, last = self.sources[part][0], part
-            if before is not None and (source != before or set(self.readers[before]) - set(folder.members)):
-                return False
-            if before is not None and sum(1 for _ in self.readers[before]) > 1 and not isinstance(part, Folder):
+            if before is not None and source != before:
                 return False
             before = last
+        return self.gives(folder) == [before]
+
+    @once
+    def listed(self, folder: Folder) -> bool:
+        """Whether its parts are called 0, 1, … and can stand in an ``nn.ModuleList``."""
+        if list(folder.parts) != [str(i) for i in range(len(folder.parts))] or self.closed(folder):
+            return False
+        for part in folder.parts.values():
+            if isinstance(part, Folder):
+                if not self.closed(part):
+                    return False
+            elif self.placed[part].twin.module is None or self.placed[part].shares or self.placed[part].tied:
+                return False
         return True
 
     # --- writing -------------------------------------------------------------------------------------------------
@@ -209,7 +232,7 @@ class _Writer:
         if given is None:
             reads = self.reads(folder)
             given = dict(zip(reads, ["x", *(f"x{i}" for i in range(1, len(reads)))], strict=True))
-        results = results or [folder.members[-1]]
+        results = results or self.gives(folder)
         init = ["super().__init__()", *self.init(folder, "self", classes)]
         lines = self.forward(folder, dict(given), results)
         takes = ", ".join(f"{name}: Tensor" for name in given.values())
@@ -225,6 +248,11 @@ class _Writer:
         for name, part in folder.parts.items():
             whole = access(owner, name)
             plain = name.isidentifier() and whole.endswith(f".{name}")
+            if isinstance(part, Folder) and self.listed(part):
+                inner = ",\n".join(self.made(p, classes) for p in part.parts.values())
+                text = f"nn.ModuleList(\n    [\n{indented(inner, 8)},\n    ]\n)"
+                lines.append(f"{whole} = {text}" if plain else f"{owner}.add_module({name!r}, {text})")
+                continue
             if isinstance(part, Folder) and not self.closed(part):
                 lines.append(f"{whole} = nn.Module()" if plain else f"{owner}.add_module({name!r}, nn.Module())")
                 lines += self.init(part, whole, classes)
@@ -274,16 +302,18 @@ class _Writer:
             reads = self.reads(part) if part is not None else list(self.sources[p])
             end = part.members[-1] if part is not None else p
             names = [variables[s] for s in reads]
-            free = [variables[s] for s in dict.fromkeys(reads) if last.get(s, -1) <= end and s in variables]
-            held = {v for q, v in variables.items() if last.get(q, -1) > end}
-            free = [v for v in free if v not in held]
-            target = free[0] if free else _fresh(set(variables.values()))
             text = self.text(p, part, names, folder)
-            for q in [q for q, v in variables.items() if last.get(q, -1) <= end]:
+            held = {v for q, v in variables.items() if last.get(q, -1) > end}
+            free = [v for v in dict.fromkeys(names) if v not in held]
+            for q in [q for q in variables if last.get(q, -1) <= end]:
                 del variables[q]
-            variables[end] = target
-            if text != target:
-                lines.append(f"{target} = {text}")
+            targets: list[str] = []
+            for result in self.gives(part) if part is not None else [p]:
+                name = free.pop(0) if free else _fresh(held | set(targets))
+                targets.append(name)
+                variables[result] = name
+            if text != targets[0]:
+                lines.append(f"{', '.join(targets)} = {text}")
         lines.append("return " + ", ".join(variables[p] for p in results))
         return lines
 
@@ -300,8 +330,13 @@ class _Writer:
         put = self.placed[p]
         path = part.path if part is not None else put.shares or put.path
         skip = len(folder.path.split(".")) if folder.path else 0
+        inside: Folder | int = folder
         for name in path.split(".")[skip:]:
-            at = access(at, name)
+            if isinstance(inside, Folder):
+                at = f"{at}[{name}]" if name.isdigit() and self.listed(inside) else access(at, name)
+                inside = inside.parts.get(name, p)
+            else:
+                at = access(at, name)
         if part is not None:
             return f"{at}({', '.join(names)})"
         return put.twin.text.format(*names, m=at, w=at)
