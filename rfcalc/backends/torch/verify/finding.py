@@ -16,8 +16,8 @@ class Finding(NamedTuple):
         node: the node's name; empty for the whole network.
         figure: what was compared, in words.
         predicted, measured: the two values; `measured` is None where nothing can measure it.
-        verdict: ``equal``; ``within bound`` (`bound` says of what); ``disagreement``; ``not measured`` (`note` says why,
-            and what checks it instead).
+        verdict: ``equal``; ``within bound`` (`bound` says of what); ``disagreement``; ``not measured`` (`note` says
+            why, and what checks it instead).
     """
 
     what: str

@@ -54,7 +54,7 @@ def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
 
 
 def _storage(x: Tensor) -> int:
-    return x.untyped_storage()._cdata
+    return int(x.untyped_storage()._cdata)
 
 
 def peak(report: Report, build: Callable[[], Graph], device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
