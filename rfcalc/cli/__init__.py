@@ -22,6 +22,7 @@ COMMANDS = {
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
+    "verify": ("verifying", "Run a network in PyTorch, and put what it shows beside every computed figure."),
     "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 
