@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rfcalc.cli.common import inputs, terminal, unicode, write
 from rfcalc.cli.complete import dtypes, families, forms, networks
 from rfcalc.errors import RfcalcError
+
+if TYPE_CHECKING:
+    from rfcalc.compare.tables import Document
 
 
 def command(
@@ -53,7 +56,7 @@ def command(
 
     check_format(format)
     chosen = _names(what)
-    shape = _input(input)
+    shape = one_input(input)
     how = {
         "input": shape,
         "figures": chosen,
@@ -69,7 +72,7 @@ def command(
         return
     from rfcalc.compare.comparison import compare
 
-    found = compare(*(targets or ()), numbers=_numbers(numbers), own_inputs=own_inputs, **how)  # type: ignore[arg-type]
+    found = compare(*(targets or ()), numbers=numbers_of(numbers), own_inputs=own_inputs, **how)  # type: ignore[arg-type]
     if format == "json":
         from rfcalc.compare.render import json
 
@@ -82,16 +85,17 @@ def command(
     else:
         from rfcalc.compare.tables import document
 
-        _draw(document(found, all), format, output)
+        draw(document(found, all), format, output)
 
 
-def _draw(found: object, form: str, output: Path | None) -> None:
+def draw(found: Document, form: str, output: Path | None) -> None:
+    """Print a document in a format for people, or write it to a file."""
     from rfcalc.compare.render import render
 
     width, color = terminal() if output is None else (None, False)
     if form == "rich" and output is None and not unicode():
         form = "plain"
-    write(render(found, form, width, color), output)  # type: ignore[arg-type]
+    write(render(found, form, width, color), output)
 
 
 def _family(name: str, how: dict[str, object], form: str, output: Path | None, every: bool) -> None:
@@ -107,7 +111,7 @@ def _family(name: str, how: dict[str, object], form: str, output: Path | None, e
 
         write(csv(families.HEAD, found.records()), output)
     else:
-        _draw(families.document(found, every), form, output)
+        draw(families.document(found, every), form, output)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -119,14 +123,14 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     return found
 
 
-def _input(given: list[str] | None) -> object:
+def one_input(given: list[str] | None) -> object:
     """The input as text, so that it may have symbols; several by name are shapes."""
     if given and len(given) == 1 and "=" not in given[0]:
         return given[0]
     return inputs(given)
 
 
-def _numbers(given: list[str] | None) -> dict[str, int]:
+def numbers_of(given: list[str] | None) -> dict[str, int]:
     """``C=64,H=56`` as numbers by name.
 
     Raises:

@@ -219,6 +219,13 @@ def _analysed(label: str, found: _Read, used: Any, batch: Size, dtype: str) -> S
     return Subject(label, target.name, report, found.written, tuple(dict.fromkeys(heard)))
 
 
+def analysed_like(subject: Subject, network: Network) -> Report:
+    """Another network, walked with the same input, batch and dtype."""
+    report = subject.report
+    shapes = list(report.inputs.values())
+    return Report(network, shapes[0], batch=report.batch, dtype=report.dtype)
+
+
 def at_least_two(subjects: Sequence[Any]) -> None:
     """Refuse to compare one network with nothing.
 
