@@ -64,7 +64,8 @@ def number(value: Any) -> str:
         return "?"
     if is_number(value):
         return str(value)
-    return f"({value})"
+    text = str(value)
+    return text if _SYMBOL.match(text) else f"({text})"
 
 
 def sizes(values: tuple[Any, ...]) -> str:

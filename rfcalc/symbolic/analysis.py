@@ -13,9 +13,10 @@ from math import lcm
 from typing import Any, NamedTuple
 
 from rfcalc import size
+from rfcalc.symbolic import poly
 from rfcalc.symbolic.bounds import least
 from rfcalc.symbolic.declare import narrowed
-from rfcalc.symbolic.poly import Floor, Open, Poly, Symbol, extreme, put, symbols_of
+from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Symbol, atom, extreme, put, symbols_of
 
 LARGEST_MODULUS = 1 << 24
 ROUNDS = 4
@@ -27,6 +28,7 @@ class Walk(NamedTuple):
     result: Any
     symbols: dict[str, Symbol]
     assumptions: tuple[str, ...]
+    even: dict[Any, None]  # divisions that were taken to be even
 
 
 def _extreme(which: str) -> Callable[[Any, Any], Any]:
@@ -43,11 +45,9 @@ size.extrema(_extreme("min"), _extreme("max"))
 
 
 @contextmanager
-def exactly() -> Iterator[None]:
-    """While the block runs, divisions that the rules take to be even are written as quotients."""
-    from rfcalc.symbolic import poly
-
-    token = poly.exact.set({})
+def exactly(known: dict[Any, None]) -> Iterator[None]:
+    """While the block runs, divisions that the rules take to be even are written as quotients and kept in `known`."""
+    token = poly.exact.set(known)
     size.evenly(poly.divides_exactly)
     try:
         yield
@@ -74,7 +74,8 @@ def walk(
     declared = dict(symbols)
     may = set(free)
     for _ in range(ROUNDS):
-        with exactly(), size.assumptions() as heard:
+        even: dict[Any, None] = {}
+        with exactly(even), size.assumptions() as heard:
             result = build(declared)
         known = dict(declared)
         if may:
@@ -87,10 +88,8 @@ def walk(
                 declared[name] = narrowed(declared[name], least=low)
         if declared == known:
             break
-    told = dict.fromkeys(
-        text for text, c in zip(heard, heard.comparisons, strict=True) if not _settled(c)
-    )
-    return Walk(result, declared, tuple(told))
+    told = dict.fromkeys(text for text, c in zip(heard, heard.comparisons, strict=True) if _low(c) is None)
+    return Walk(result, declared, tuple(told), even)
 
 
 def moduli(values: Iterable[Any]) -> dict[str, int]:
@@ -154,10 +153,26 @@ def _low(comparison: Any) -> tuple[Symbol, int] | None:
 
 def rises(value: Any, symbol: Symbol) -> bool:
     """Whether a formula never falls as a symbol grows."""
+    if _climbs(value, symbol):
+        return True
     later = put(value, {symbol.name: symbol.value + symbol.modulus})
     gain = least(later - value)
     return gain is not None and gain >= 0
 
 
-def _settled(comparison: Any) -> bool:
-    return _low(comparison) is not None
+def _climbs(value: Any, symbol: Symbol) -> bool:
+    """Whether a formula is a sum of products of rising parts with positive coefficients, wherever the symbol is."""
+    if symbol not in symbols_of(value):
+        return True
+    for m, c in value.terms.items():
+        if not any(symbol in a.symbols for a, _ in m):
+            continue
+        if c < 0 or any(e < 0 or (least(atom(a)) or 0) < 0 for a, e in m):
+            return False
+        for a, _ in m:
+            inner = a.key if isinstance(a, Floor) else a.members if isinstance(a, Extreme) else ()
+            if isinstance(a, Floor) and symbol in symbols_of(a.key[1]):
+                return False
+            if not all(_climbs(v, symbol) for v in inner):
+                return False
+    return True

@@ -358,7 +358,10 @@ class Poly:
         return str(self)
 
     def __format__(self, spec: str) -> str:
-        return str(self)
+        """In sentences, as people write it."""
+        from rfcalc.symbolic.show import show
+
+        return show(self)
 
 
 def whole(value: Any) -> Any:
