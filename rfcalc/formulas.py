@@ -28,6 +28,7 @@ AXES = {0: (), 1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 SIDES = {"L": "length", "D": "depth", "H": "height", "W": "width"}
 OPTIONS = {"N": "classes", "α": "width"}
 FAMILIES = {"mobilenet": "mobilenet-v1"}
+WIDTHS = ("mobilenet-v1",)  # networks whose channels follow a width multiplier
 GRAIN = Fraction(1, 32)  # α is a multiple of 1/32, so that all channel counts are whole
 
 
@@ -120,7 +121,8 @@ def _source(target: Any) -> Source:
         if entry is not None:
             network = entry.build()
             options = tuple(signature(entry.build).parameters)
-            known = {n: o for n, o in OPTIONS.items() if o in options}
+            wide = entry.name.startswith(WIDTHS)
+            known = {n: o for n, o in OPTIONS.items() if o in options and (n != "α" or wide)}
 
             def made(values: Mapping[str, Any]) -> Network:
                 return entry.build(**{known[n]: v for n, v in values.items() if n in known}) if values else network
@@ -222,6 +224,9 @@ class _Plan:
                 self.usual[name] = usual
             if name == "α":
                 self.symbols[name] = Symbol(name, GRAIN, 0, GRAIN)
+            elif name == "ρ":
+                side = Fraction(1, self.own["H"][1] or 1)
+                self.symbols[name] = Symbol(name, side, 0, side)
 
     def _add(self, name: str, told: str, size: bool = False, least: Any = 1) -> None:
         self.symbols[name] = Symbol(name, 1, 0, least)

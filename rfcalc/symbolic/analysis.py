@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rfcalc import size
 from rfcalc.symbolic import poly
 from rfcalc.symbolic.bounds import least
-from rfcalc.symbolic.declare import narrowed
+from rfcalc.symbolic.declare import raised, refined
 from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Symbol, atom, extreme, put, symbols_of
 
 LARGEST_MODULUS = 1 << 24
@@ -81,11 +81,11 @@ def walk(
         if may:
             for name, modulus in moduli(sizes(result)).items():
                 if name in may and modulus <= LARGEST_MODULUS:
-                    declared[name] = narrowed(declared[name], modulus, usual.get(name, 0) % modulus)
+                    declared[name] = refined(declared[name], modulus, usual.get(name))
                     may.discard(name)
         for name, low in _lows(heard.comparisons).items():
             if name in declared:
-                declared[name] = narrowed(declared[name], least=low)
+                declared[name] = raised(declared[name], low)
         if declared == known:
             break
     told = dict.fromkeys(text for text, c in zip(heard, heard.comparisons, strict=True) if _low(c) is None)

@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.symbolic.poly import Number, Symbol, SymbolError
+from rfcalc.symbolic.poly import Number, Symbol, SymbolError, whole
 from rfcalc.symbolic.show import GREEK, LETTERS
 
 NAME = r"[^\W\d_]\w*"
@@ -66,11 +66,17 @@ def _read(part: str, said: dict[str, dict[str, Any]]) -> None:
     raise SymbolError(f"{part!r} is no assumption that is understood", fix=HOW)
 
 
-def narrowed(symbol: Symbol, modulus: Number = 1, residue: Number = 0, least: Number | None = None) -> Symbol:
-    """The symbol with a finer residue class or a higher least value."""
-    if symbol.modulus != 1:
-        modulus, residue = symbol.modulus, symbol.residue
-    return Symbol(symbol.name, modulus, residue, symbol.key[3] if least is None else max(symbol.key[3], least))
+def refined(symbol: Symbol, modulus: int, usual: Number | None = None) -> Symbol:
+    """The symbol where the whole number behind it lies in a residue class: that of its usual value, else 0."""
+    own, residue = symbol.modulus, symbol.residue
+    behind = 0 if usual is None else (usual - residue) * Fraction(1) / own
+    rest = int(behind) % modulus if Fraction(behind).denominator == 1 else 0
+    return Symbol(symbol.name, whole(own * modulus), whole(residue + own * rest), symbol.key[3])
+
+
+def raised(symbol: Symbol, least: Number) -> Symbol:
+    """The symbol with a least value that is no lower than this."""
+    return Symbol(symbol.name, symbol.modulus, symbol.residue, max(symbol.key[3], least))
 
 
 def sentence(symbol: Symbol, free: str = "m") -> str:

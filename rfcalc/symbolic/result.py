@@ -168,4 +168,5 @@ def _line(row: Row) -> Line:
 
 def of_field(field: ReceptiveField) -> dict[str, Any]:
     """A receptive field's figures."""
-    return {"status": field.status, **{name: tuple(getattr(field, name)) for name in FIELD}}
+    whole = field.sees_whole_input()
+    return {"status": field.status, "whole": whole, **{name: tuple(getattr(field, name)) for name in FIELD}}

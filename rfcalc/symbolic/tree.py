@@ -14,8 +14,8 @@ from rfcalc.symbolic.poly import Atom, Extreme, Floor, Number, Poly, Power, Symb
 
 Tree: TypeAlias = "Num | Name | Call | Product | Sum"
 
-RANKS = {"B": 0, "batch": 0, "α": 1, "alpha": 1, "ρ": 1, "rho": 1, "N": 2, "n": 2, "M": 2, "i": 2, "K": 3, "k": 3}
-LATE = {"C": 5, "H": 8, "W": 9, "L": 8}
+RANKS = {"B": 0, "batch": 0, "α": 1, "alpha": 1, "ρ": 1, "rho": 1, "N": 2, "n": 2, "i": 2, "K": 3, "k": 3}
+LATE = {"C": 5, "D": 6, "M": 5, "H": 8, "W": 9, "L": 8}
 
 
 class Num(NamedTuple):
