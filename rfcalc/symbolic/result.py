@@ -1,0 +1,172 @@
+"""The symbolic view of a network as data: lines, totals, what the symbols are, what was assumed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rfcalc.receptive import ReceptiveField
+from rfcalc.report import Report, Row
+from rfcalc.symbolic.analysis import exactly
+from rfcalc.symbolic.declare import spelled
+from rfcalc.symbolic.poly import Symbol, SymbolError, put
+
+FIGURES = ("weights", "biases", "buffers", "params", "macs", "flops", "values", "bytes", "saved_bytes")
+FIELD = ("size", "stride", "padding", "center")
+
+
+class Meaning(NamedTuple):
+    """What a symbol stands for, and as what it was declared."""
+
+    symbol: Symbol
+    told: str
+
+    @property
+    def name(self) -> str:
+        return self.symbol.name
+
+
+class Line(NamedTuple):
+    """One node (or a whole repetition of unknown count): its figures as formulas.
+
+    `field` has the receptive field from the first input: `status`, and `size`, `stride`, `padding`, `center` with an
+    entry an axis; `ops` the operations that are no multiply-adds.
+    """
+
+    name: str
+    kind: str
+    notation: str
+    stage: str
+    output_shape: tuple[Any, ...]
+    field: dict[str, Any]
+    figures: dict[str, Any]
+    ops: dict[str, Any]
+    folds: bool = False
+
+    def put(self, values: Mapping[str, Any]) -> Line:
+        """The line with numbers put in."""
+        given = {spelled(name): v for name, v in values.items()}
+        return self._replace(
+            output_shape=numbers(self.output_shape, given),
+            field={k: numbers(v, given) for k, v in self.field.items()},
+            figures={k: numbers(v, given) for k, v in self.figures.items()},
+            ops={k: numbers(v, given) for k, v in self.ops.items()},
+        )
+
+
+def numbers(value: Any, given: Mapping[str, Any]) -> Any:
+    """A figure, or several, with numbers put in."""
+    if isinstance(value, (tuple, list)):
+        return tuple(numbers(v, given) for v in value)
+    return put(value, given)
+
+
+class Formulas:
+    """The figures of a network as formulas. Iterates over its lines; found by name.
+
+    Args:
+        target: how the network was named.
+        inputs: shapes by name.
+        lines: the network, node by node.
+        totals: sums by name, as `Totals` has them; a figure without a closed form is missing.
+        meanings: what the symbols are.
+        assumptions: what was taken for granted, in sentences.
+        unknown: what has no closed form here, and why.
+        report: where the network has a definite number of nodes, its report.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        inputs: Mapping[str, tuple[Any, ...]],
+        lines: tuple[Line, ...],
+        totals: Mapping[str, Any],
+        meanings: tuple[Meaning, ...],
+        assumptions: tuple[str, ...] = (),
+        unknown: tuple[str, ...] = (),
+        report: Report | None = None,
+        even: dict[Any, None] | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        self.target = target
+        self.inputs = dict(inputs)
+        self.lines = lines
+        self._totals = dict(totals)
+        self.meanings = meanings
+        self.assumptions = assumptions
+        self.unknown = unknown
+        self.report = report
+        self._even = even if even is not None else {}
+        self.dtype = dtype
+
+    @property
+    def symbols(self) -> dict[str, Symbol]:
+        """The symbols by name."""
+        return {m.name: m.symbol for m in self.meanings}
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Sums over the network by name, the peak of memory among them where it is known."""
+        if "peak_bytes" not in self._totals and self.report is not None:
+            with exactly(self._even):
+                self._totals["peak_bytes"] = self.report.totals.peak_bytes
+        return self._totals
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, name: str) -> Line:
+        from rfcalc.errors import UnknownName
+
+        found = next((line for line in self.lines if line.name == name), None)
+        if found is None and self.report is not None:  # a stage or block means its last node
+            found = self.lines[self.report.network.position(name) - self.report.network.arity]
+        if found is None:
+            raise UnknownName("node", name, [line.name for line in self.lines])
+        return found
+
+    def put(self, **values: Any) -> dict[str, Any]:
+        """The totals with numbers put in for symbols.
+
+        Raises:
+            SymbolError: a name that is no symbol here, or a number that the symbol was declared not to be.
+        """
+        given = {spelled(name): v for name, v in values.items()}
+        for name in given:
+            if name not in self.symbols:
+                raise SymbolError(f"{name} is not among the symbols", why=f"they are {', '.join(self.symbols)}")
+        return {k: numbers(v, given) for k, v in self.totals.items() if not isinstance(v, dict)}
+
+
+def of_report(report: Report) -> tuple[tuple[Line, ...], dict[str, Any]]:
+    """The lines and totals of a report."""
+    lines = tuple(_line(row) for row in report)
+    totals = {name: getattr(report.totals, name) for name in FIGURES}
+    totals["weight_layers"] = report.totals.weight_layers
+    totals["ops"] = {k: v for k, v in report.totals.ops.items() if k != "macs"}
+    return lines, totals
+
+
+def _line(row: Row) -> Line:
+    field = row.receptive_field
+    field = next(iter(field.values())) if isinstance(field, dict) else field
+    return Line(
+        row.name,
+        row.kind,
+        row.notation,
+        row.stage,
+        row.output_shape,
+        of_field(field),
+        {name: getattr(row, name) for name in FIGURES},
+        {k: v for k, v in row.ops.items() if k != "macs"},
+        row.node.layer.folds,
+    )
+
+
+def of_field(field: ReceptiveField) -> dict[str, Any]:
+    """A receptive field's figures."""
+    whole = field.sees_whole_input()
+    return {"status": field.status, "whole": whole, **{name: tuple(getattr(field, name)) for name in FIELD}}
