@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,23 +86,23 @@ def command(
     else:
         from rfcalc.compare.tables import document
 
-        draw(document(found, all), format, output)
+        draw(lambda width: document(found, all, width), format, output)
 
 
-def draw(found: Document, form: str, output: Path | None) -> None:
+def draw(make: Callable[[int | None], Document], form: str, output: Path | None) -> None:
     """Print a document in a format for people, or write it to a file."""
     from rfcalc.compare.render import render
 
     width, color = terminal() if output is None else (None, False)
     if form == "rich" and output is None and not unicode():
         form = "plain"
-    write(render(found, form, width, color), output)
+    write(render(make, form, width, color), output)
 
 
 def _family(name: str, how: dict[str, object], form: str, output: Path | None, every: bool) -> None:
     from rfcalc.compare import family as families
 
-    found = families.family(name, **how)  # type: ignore[arg-type]
+    found = families.family(name, **how)
     if form == "json":
         from rfcalc.compare.render import json
 
@@ -111,7 +112,7 @@ def _family(name: str, how: dict[str, object], form: str, output: Path | None, e
 
         write(csv(families.HEAD, found.records()), output)
     else:
-        draw(families.document(found, every), form, output)
+        draw(lambda width: families.document(found, every), form, output)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -46,4 +46,4 @@ def command(
     elif format == "csv":
         write(csv(stacks.HEAD, found.records()), output)
     else:
-        draw(stacks.document(found), format, output)
+        draw(lambda width: stacks.document(found), format, output)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 Keys = tuple[Hashable, ...]  # of one layer, the most telling first
 Pair = tuple[int | None, int | None]
@@ -47,7 +48,7 @@ def align(a: Sequence[Keys], b: Sequence[Keys]) -> list[Pair]:
                 waiting.append((a0, a1, b0, b1, level + 1, 0))
             continue
         stops = [(a0 - 1, b0 - 1), *anchors, (a1, b1)]
-        for (p, q), (r, s) in zip(stops, stops[1:], strict=False):
+        for (p, q), (r, s) in pairwise(stops):
             if p + 1 < r and q + 1 < s:
                 waiting.append((p + 1, r, q + 1, s, level, tries + 1))
     return _merged(matched, len(a), len(b))
@@ -59,9 +60,7 @@ def _anchors(
     """Matches inside a stretch: keys that stand once in both; without any, the n-th of a key with the n-th."""
     counts = Counter(a[i][level] for i in range(a0, a1)), Counter(b[j][level] for j in range(b0, b1))
     places = {b[j][level]: j for j in range(b0, b1) if counts[1][b[j][level]] == 1}
-    pairs = [
-        (i, places[a[i][level]]) for i in range(a0, a1) if counts[0][a[i][level]] == 1 and a[i][level] in places
-    ]
+    pairs = [(i, places[a[i][level]]) for i in range(a0, a1) if counts[0][a[i][level]] == 1 and a[i][level] in places]
     if not pairs:
         seen: dict[Hashable, list[int]] = {}
         for j in range(b1 - 1, b0 - 1, -1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rfcalc.compare.figures import Figure, figures, place, usual
 from rfcalc.compare.layers import Change, Match, changes, matches
 from rfcalc.compare.ratio import more
-from rfcalc.compare.subject import Subject, at_least_two, read
+from rfcalc.compare.subject import Subject, at_least_two, letters, read
 from rfcalc.receptive import plain
 from rfcalc.size import Size, same
 
@@ -38,6 +39,14 @@ class Comparison:
         self.subjects = tuple(subjects)
         self.at = at
         self.figures: tuple[Figure, ...] = figures(self.subjects, names or usual(self.subjects, biases), at)
+
+    def lettered(self) -> Comparison:
+        """The same, the networks called A, B, …"""
+        found = copy(self)
+        found.subjects = tuple(
+            s._replace(label=label) for s, label in zip(self.subjects, letters(len(self.subjects)), strict=True)
+        )
+        return found
 
     def __getitem__(self, name: str) -> Figure:
         """The figure of this name (one of those that are compared)."""
@@ -71,8 +80,7 @@ class Comparison:
                 yield from self._seen(figure)
         for number, other in enumerate(others):
             for name, noun in ((self.counted, self.counted.replace("params", "parameters")), ("macs", "multiply-adds")):
-                figure = next((f for f in self.figures if f.name == name), None)
-                against = None if figure is None else figure.against[number]
+                against = next((f.against[number] for f in self.figures if f.name == name), None)
                 if against is not None and isinstance(against.change, Fraction):
                     than = "as" if against.change == 0 or against.change >= 200 else "than"
                     yield f"{other.label} has {more(against.change, noun)} {than} {first.label}"
@@ -83,7 +91,7 @@ class Comparison:
         if not all(text.isdigit() for text in figure.texts):
             return
         told = ["×".join([text] * self._rank) for text in figure.texts]
-        first, *others = self.subjects
+        others = self.subjects[1:]
         if len(set(told)) == 1:
             yield f"{'both' if len(told) == 2 else f'all {len(told)}'} see {told[0]}"
         else:
@@ -109,11 +117,7 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """Conventions and assumptions, in sentences."""
         first = self.subjects[0]
-        one = "the other's" if len(self.subjects) == 2 else "the network's"
-        found = [
-            f"ratio: {first.label}'s figure divided by {one}; change: how much more or less than {first.label}, in % of "
-            f"{first.label}'s"
-        ]
+        found = [f"ratio: {first.label} divided by the other; change: in % of {first.label}"]
         if len({s.input for s in self.subjects}) == 1:
             found.append(f"input {first.input}" + (f", batch of {first.report.batch}" if self._batched else ""))
         else:
@@ -124,15 +128,20 @@ class Comparison:
             where = dict.fromkeys("no node" if row is None else row.name for row in rows)
             ends = all(row is not None and row.name in row.report.network.outputs for row in rows)
             if not ends:
-                every = next(iter(where)) if len(where) == 1 else ", ".join(
-                    f"{s.label} {'no node' if r is None else r.name}" for s, r in zip(self.subjects, rows, strict=True)
+                every = (
+                    next(iter(where))
+                    if len(where) == 1
+                    else ", ".join(
+                        f"{s.label} {'no node' if r is None else r.name}"
+                        for s, r in zip(self.subjects, rows, strict=True)
+                    )
                 )
                 last = "" if self.at else "the last with a place in the image: "
                 found.append(f"receptive field and stride at {last}{every}; padding counted")
             else:
                 found.append("receptive field: side of the input region that an output depends on, padding counted")
         if "weights" in names and "biases" not in names:
-            found.append("weights: without biases" + ("" if "params" in names else "; --biases adds them"))
+            found.append("weights: without biases; --biases adds them")
         if "macs" in names:
             found.append("macs: multiply-adds of convolutions, linear and attention layers (FLOPs = 2 × macs)")
         if "bytes" in names:
@@ -142,7 +151,7 @@ class Comparison:
         for s in self.subjects:
             if not s.report.complete:
                 found.append(f"{s.label}: an operator was not understood, its figures are lower bounds")
-        assumed = dict.fromkeys(a for s in self.subjects for a in (*s.report.assumptions, *s.assumed))
+        assumed = dict.fromkeys(a for s in self.subjects for a in s.assumptions)
         return (*found, *(f"assumed: {a}" for a in assumed))
 
     @property
@@ -227,7 +236,7 @@ def _network(subject: Subject) -> dict[str, Any]:
         "citation": report.network.citation,
         "inputs": {name: number(shape.dims) for name, shape in report.inputs.items()},
         "complete": report.complete,
-        "assumptions": [*report.assumptions, *subject.assumed],
+        "assumptions": list(subject.assumptions),
     }
 
 
@@ -258,6 +267,7 @@ def _change(change: Change) -> dict[str, Any]:
         "difference": change.told,
         "status": change.status,
         "layers": list(change.where),
+        "weights": number(change.added("weights")),
         "params": number(change.added("params")),
         "macs": number(change.added("macs")),
     }

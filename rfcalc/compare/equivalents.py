@@ -16,7 +16,7 @@ from rfcalc.compare.figures import size
 from rfcalc.compare.layers import steps
 from rfcalc.compare.partitions import Part, Stack, cheapest, count
 from rfcalc.compare.ratio import change, ratio, ratio_text
-from rfcalc.compare.subject import Subject, analysed_like, read
+from rfcalc.compare.subject import Subject, read
 from rfcalc.compare.tables import Document, Section
 from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.expr import Series
@@ -30,10 +30,8 @@ from rfcalc.size import Size, is_number, same
 SCHEMA = "rfcalc/equivalents/1"
 LARGEST = 257  # receptive field
 LIMIT, MOST = 10, 1000
-ORDERS = {"weights": "weights, then depth", "macs": "multiply-adds", "depth": "depth, then weights"}
-HEAD = (
-    *("stack", "depth", "weights", "biases", "params", "macs", "ratio", "percent", "seen", "hull", "itself"),
-)
+ORDERS = {"weights": "weights, then depth", "macs": "multiply-adds, then depth", "depth": "depth, then weights"}
+HEAD = (*("stack", "depth", "weights", "biases", "params", "macs", "ratio", "percent", "seen", "hull", "itself"),)
 
 
 class Equivalent(NamedTuple):
@@ -58,12 +56,12 @@ class Equivalent(NamedTuple):
 
 
 class Equivalents(NamedTuple):
-    """The stacks that see as much as a network: the first `limit` of `count`, in the order of `by`."""
+    """The stacks that see as much as a network: the first `limit` of `total`, in the order of `by`."""
 
     subject: Subject
     field: tuple[int, ...]
     found: tuple[Equivalent, ...]
-    count: int
+    total: int
     separable: bool
     dilated: bool
     by: str
@@ -71,7 +69,7 @@ class Equivalents(NamedTuple):
     @property
     def more(self) -> int:
         """How many there are beyond those that are listed."""
-        return self.count - len(self.found)
+        return self.total - len(self.found)
 
     @property
     def told(self) -> str:
@@ -85,11 +83,11 @@ class Equivalents(NamedTuple):
         if self.separable and len(self.field) > 1:
             kinds = "square, 1×k and k×1" if len(self.field) == 2 else "cubic and one-axis"
         what = " ".join(w for w in ("smaller odd", kinds, "kernels") if w) + (", dilated too," if self.dilated else "")
-        if not self.count:
+        if not self.total:
             return f"no stack of {what} sees {self.told}"
-        verb = "stack sees" if self.count == 1 else "stacks see"
+        verb = "stack sees" if self.total == 1 else "stacks see"
         end = "" if not self.more else f"; the first {len(self.found)} by {ORDERS[self.by]}, {self.more:,} more"
-        return f"{self.count:,} {verb} {self.told} with {what.rstrip(',')}{end}"
+        return f"{self.total:,} {verb} {self.told} with {what.rstrip(',')}{end}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/equivalents/1)."""
@@ -109,10 +107,10 @@ class Equivalents(NamedTuple):
                 "ratio": "stack / network, of weights",
                 "percent": "weights (stack − network) in % of the network",
             },
-            "assumptions": [*report.assumptions, *self.subject.assumed],
+            "assumptions": list(self.subject.assumptions),
             "kernels": {"square": True, "separable": self.separable, "dilated": self.dilated},
             "by": self.by,
-            "count": self.count,
+            "count": self.total,
             "more": self.more,
             "stacks": [self._stack(e) for e in self.found],
         }
@@ -175,14 +173,16 @@ def equivalents(
     field = _field(subject)
     reaches = tuple((n - 1) // 2 for n in field)
     brick = _Brick(subject)
+    if by == "macs" and not brick.keeps:
+        raise RfcalcError(
+            f"the stacks of {subject.name} cannot be ranked by multiply-adds",
+            why="without padding they depend on the order of the layers",
+            fix="rank them by weights",
+        )
     separable = separable and len(field) > 1
-    stacks = cheapest(
-        reaches, separable, dilated, limit, *brick.channels, by_depth=by == "depth"
-    )
+    stacks = cheapest(reaches, separable, dilated, limit, *brick.channels, by_depth=by == "depth")
     own = sorted(s.words for s in steps(subject.report))
     found = [brick.build(stack, field, own) for stack in stacks]
-    if by == "macs" and all(is_number(e.macs) for e in found):
-        found.sort(key=lambda e: e.macs)
     total = count(reaches, separable, dilated)
     return Equivalents(subject, field, tuple(found), total, separable, dilated, by)
 
@@ -229,7 +229,7 @@ def _field(subject: Subject) -> tuple[int, ...]:
 
 
 class _Brick:
-    """The layer that stacks are built of: the network's own, where it is one, with another kernel; else a convolution."""
+    """What stacks are built of: the network's own layer with other kernels, where it is one; else convolutions."""
 
     def __init__(self, subject: Subject) -> None:
         report = self.report = subject.report
@@ -288,7 +288,7 @@ class _Brick:
         else:
             parts[1:] = sorted(parts[1:], key=lambda p: _order(p, len(field)))
         layers = [self._layer(p, len(field)) for p in parts]
-        report = analysed_like(self.subject, Network(Series(tuple(layers))))
+        report = self.subject.like(Network(Series(tuple(layers))))
         words = [s.words for s in steps(report)]
         seen = prod(_seen([p for p in parts if p.axis in (None, i)]) for i in range(len(field)))
         return Equivalent(tuple(parts), _folded(words), report, seen, sorted(words) == own)
@@ -353,12 +353,16 @@ def document(found: Equivalents) -> Document:
     notes = [f"of {name}: weights divided by those of {name}", f"input {found.subject.input}; stride 1; unordered"]
     first, rest = _channels(found.subject)
     if not same(first, rest):
-        notes.append(f"the first layer reads {size(first)} channels, the others {size(rest)}: cheapest first layer shown")
+        notes.append(
+            f"the first layer reads {size(first)} channels, the others {size(rest)}: cheapest first layer shown"
+        )
     if found.dilated:
         notes.append("sees: positions of the receptive field that it depends on; dilation leaves holes")
     notes.append("weights: without biases; macs: multiply-adds")
-    notes += [f"assumed: {a}" for a in (*found.subject.report.assumptions, *found.subject.assumed)]
-    return Document(found.sentence, (Section("", Table(tuple(columns), tuple(lines), (), ())),), (found.sentence,), tuple(notes))
+    notes += [f"assumed: {a}" for a in found.subject.assumptions]
+    return Document(
+        found.sentence, (Section("", Table(tuple(columns), tuple(lines), (), ())),), (found.sentence,), tuple(notes)
+    )
 
 
 def _channels(subject: Subject) -> tuple[Size, Size]:

@@ -20,6 +20,7 @@ from rfcalc.output.model import Cell, Line, Table
 
 SCHEMA = "rfcalc/compare/1"
 HEAD = ("pair", *FIGURES)
+QUIET = ("stride", "output_shape")  # not worth a line where they are the same
 
 
 class Quote(NamedTuple):
@@ -75,7 +76,18 @@ class Family(NamedTuple):
                 yield (p.name, *line)
             for q in p.quotes:
                 other = p.comparison.subjects[1].name
-                yield (p.name, "quoted", other, *([None] * 6), q.what, q.first, q.other, f"{float(q.change):.1f}", None, None)
+                yield (
+                    p.name,
+                    "quoted",
+                    other,
+                    *([None] * 6),
+                    q.what,
+                    q.first,
+                    q.other,
+                    f"{float(q.change):.1f}",
+                    None,
+                    None,
+                )
 
 
 def names() -> list[str]:
@@ -125,7 +137,7 @@ def document(found: Family, every: bool = False) -> Document:
     for p in found.pairs:
         nets = p.comparison.subjects
         lines.append(Line((Cell(p.name), Cell(nets[0].name), Cell(nets[1].name), Cell(""), Cell("")), heading=True))
-        lines += [figure_line(f) for f in p.comparison.figures if shown(f)]
+        lines += [figure_line(f) for f in p.comparison.figures if shown(f) and not (f.name in QUIET and f.equal)]
         for q in p.quotes:
             sign = "same" if q.change == 0 else f"{'+' if q.change > 0 else '−'}{abs(float(q.change)):.1f}"
             lines.append(Line((Cell(f"{q.what} ¹"), Cell(q.first), Cell(q.other), Cell(""), Cell(sign))))
@@ -134,11 +146,15 @@ def document(found: Family, every: bool = False) -> Document:
     if every:
         for p in found.pairs:
             pair = (p.comparison.subjects[0].label, p.comparison.subjects[1].label)
-            sections.append(Section(f"layer by layer, {p.name}", layers_table(p.comparison.matched[0], pair, p.comparison)))
+            sections.append(
+                Section(f"layer by layer, {p.name}", layers_table(p.comparison.matched[0], pair, p.comparison.counted))
+            )
     told = [f"{p.name}: {p.asks} “{p.says}” ({p.where})" for p in found.pairs]
     notes = [f"¹ quoted, not computed: {found.quoted}", f"source of the pairs and quotes: {found.citation}"]
     kept = dict.fromkeys(n for p in found.pairs for n in p.comparison.notes if not n.startswith("ratio:"))
-    notes.append("ratio: the first network's figure divided by the second's; change: in % of the first's, errors in points")
+    notes.append(
+        "ratio: the first network's figure divided by the second's; change: in % of the first's, errors in points"
+    )
     return Document(f"{found.title}: the paper's pairings", tuple(sections), tuple(told), (*notes, *kept))
 
 
@@ -158,7 +174,8 @@ def _pair(p: Pairing) -> dict[str, Any]:
         "says": p.says,
         "where": p.where,
         "quoted": [
-            {"what": q.what, "first": q.first, "other": q.other, "difference": f"{float(q.change):.1f}"} for q in p.quotes
+            {"what": q.what, "first": q.first, "other": q.other, "difference": f"{float(q.change):.1f}"}
+            for q in p.quotes
         ],
         "comparison": p.comparison.body(),
     }

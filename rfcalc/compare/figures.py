@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.compare.ratio import change, difference, ratio
-from rfcalc.compare.subject import Subject
+from rfcalc.compare.subject import Subject, walking
 from rfcalc.errors import UnknownName
 from rfcalc.metrics.units import exact
 from rfcalc.metrics.vocabulary import METRICS, Metric, size_text
@@ -15,7 +15,6 @@ from rfcalc.report import Report, Row
 from rfcalc.size import Size, is_number, same
 
 USUAL = ("receptive_field", "stride", "output_shape", "weights", "macs", "bytes", "weight_layers", "non_linearities")
-NAMED = ("params",)  # with networks that have a name of their own
 WITH_BIASES = ("biases", "params")
 TITLES = {
     "receptive_field": "receptive field",
@@ -40,16 +39,32 @@ class Against(NamedTuple):
 class Figure(NamedTuple):
     """One figure of all networks: values as they are, texts for people, and each but the first against the first.
 
-    `counts`: it is a number that adds up, so that ratios mean something.
+    `rows`: the nodes that it is a figure of, if it is one of nodes; `counts`: it is a number that adds up, so that
+    ratios mean something.
     """
 
-    name: str
-    title: str
-    meaning: str
+    metric: Metric
     values: tuple[Any, ...]
-    texts: tuple[str, ...]
+    rows: tuple[Row | None, ...]
     counts: bool
     against: tuple[Against, ...]
+
+    @property
+    def name(self) -> str:
+        return self.metric.name
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.name, self.metric.title)
+
+    @property
+    def meaning(self) -> str:
+        return self.metric.meaning
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The values for people."""
+        return tuple(_text(self.metric, v, row) for v, row in zip(self.values, self.rows, strict=True))
 
     @property
     def equal(self) -> bool:
@@ -77,7 +92,7 @@ def find(name: str) -> Metric:
     if name.strip().lower().replace("_", "-") in ("non-linearities", "nonlinearities", "activations"):
         return NON_LINEARITIES
     found = METRICS.get(name)
-    if found is None or found.whole is None and found.name not in PLACED:
+    if found is None or (found.whole is None and found.name not in PLACED):
         whole = [m.name for m in METRICS.values() if m.whole is not None or m.name in PLACED]
         raise UnknownName("figure", name, [*whole, NON_LINEARITIES.name])
     return found
@@ -85,12 +100,12 @@ def find(name: str) -> Metric:
 
 def usual(subjects: Sequence[Subject], biases: bool = False) -> tuple[str, ...]:
     """The figures that are compared unless others are asked for: weights alone for stacks that are written down, as the
-    papers compare them; parameters too for networks with a name, or where biases are asked for."""
+    papers compare them; parameters for networks with a name; both where biases are asked for."""
     names = list(USUAL)
     if biases:
         names[names.index("macs") : names.index("macs")] = WITH_BIASES
     elif any(not s.written for s in subjects):
-        names.insert(names.index("macs"), *NAMED)
+        names[names.index("weights")] = "params"
     return tuple(names)
 
 
@@ -114,7 +129,8 @@ def place(subject: Subject, at: str | None) -> Row | None:
 def figures(subjects: Sequence[Subject], names: Sequence[str], at: str | None = None) -> tuple[Figure, ...]:
     """The figures by name, in order."""
     rows = [place(s, at) for s in subjects]
-    return tuple(_figure(find(name), subjects, rows, at) for name in names)
+    with walking(subjects[0]):
+        return tuple(_figure(find(name), subjects, rows, at) for name in names)
 
 
 def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | None], at: str | None) -> Figure:
@@ -129,15 +145,13 @@ def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | No
     else:
         assert metric.whole is not None
         values = tuple(metric.whole(s.report) for s in subjects)
-    texts = tuple(_text(metric, v, row) for v, row in zip(values, rows, strict=True))
     first, *others = values
     counts = not placed
     against = tuple(
         Against(difference(first, o), ratio(first, o), change(first, o)) if counts else Against(None, None, None)
         for o in others
     )
-    title = TITLES.get(metric.name, metric.title)
-    return Figure(metric.name, title, metric.meaning, values, texts, counts, against)
+    return Figure(metric, values, tuple(rows), counts, against)
 
 
 def _text(metric: Metric, value: Any, row: Row | None) -> str:

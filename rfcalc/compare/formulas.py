@@ -1,28 +1,113 @@
-"""The seam to symbols: reading notation with names in it, quotients and printing of formulas. Loaded only for those."""
+"""The seam to symbols: walking several networks with the same ones, quotients, printing. Loaded only for formulas."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
+from math import gcd
+from typing import Any, NamedTuple
 
+from rfcalc.compare.ratio import CLOSE, FORM, OPEN
+from rfcalc.report import Report
 from rfcalc.size import Size
+from rfcalc.symbolic.analysis import exactly, walk
+from rfcalc.symbolic.declare import sentence
+from rfcalc.symbolic.poly import Poly, Symbol, divided, poly
+from rfcalc.symbolic.show import show
+
+FREE = "mnpqrstuvwxyz"  # letters for the whole number behind a symbol that is divisible
 
 
-def symbol(name: str) -> Size:
-    """A positive whole number by this name."""
-    from sympy import Symbol
+class Walked(NamedTuple):
+    """Reports with symbols in them, what the symbols were taken to be, in sentences, and which divisions are even."""
 
-    return Symbol(name, positive=True, integer=True)
+    reports: list[Report]
+    assumptions: tuple[str, ...]
+    even: dict[Any, None]
+
+
+def walked(build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[str], sizes: Iterable[str]) -> Walked:
+    """Reports of several networks for the same symbols, with the assumptions that all of them need.
+
+    Args:
+        build: makes the reports from values for the names.
+        names: the symbols, each a whole number of at least 1.
+        sizes: those among them that are sizes of the input, and may be taken to be divisible where strides ask for it.
+    """
+    symbols = {name: Symbol(name) for name in names}
+    found = walk(
+        lambda declared: build({name: s.value for name, s in declared.items()}),
+        symbols,
+        lambda reports: (d for r in reports for shape in r.walked.shapes for d in shape.dims),
+        {},
+        sizes,
+    )
+    letters = [c for c in FREE if c not in symbols]
+    own = [sentence(s, letters[i % len(letters)]) for i, s in enumerate(found.symbols.values())]
+    return Walked(found.result, (*filter(None, own), *found.assumptions), found.even)
+
+
+@contextmanager
+def evenly(even: dict[Any, None]) -> Iterator[None]:
+    """While the block runs, the divisions that were taken to be even are written as quotients."""
+    with exactly(even):
+        yield
+
+
+class Quotient(NamedTuple):
+    """A quotient that does not come out even, its common factors cancelled."""
+
+    top: Size
+    below: Size
+
+    def __str__(self) -> str:
+        return f"({show(self.top, 'python')})/({show(self.below, 'python')})"
 
 
 def quotient(a: Size, b: Size) -> Any:
-    """a / b: a `Fraction` where the symbols cancel, else a formula."""
-    from sympy import Integer, cancel
+    """a / b: a `Fraction` where the symbols cancel, else a formula or a `Quotient`.
 
-    found = cancel(Integer(a) / b if isinstance(a, int) else a / b)
-    return Fraction(int(found.p), int(found.q)) if found.is_Rational else found
+    >>> C = Symbol("C").value
+    >>> quotient(27 * C**2, 49 * C**2), written(quotient(9 * C + 9, 9 * C**2)), written(quotient(C, C + 1))
+    (Fraction(27, 49), '(C + 1)/C²', 'C/(C + 1)')
+    """
+    if a == b:
+        return Fraction(1)
+    found = divided(a, b)
+    if found is not None:
+        return found if isinstance(found, Poly) else Fraction(found)
+    common = _common(a, b)
+    top, below = (divided(v, common) for v in (a, b))
+    return Quotient(top, below)
+
+
+def _common(a: Size, b: Size) -> Any:
+    """What divides every term of both: a number times symbols."""
+    terms = [t for v in (a, b) for t in (v.terms.items() if isinstance(v, Poly) else [((), v)])]
+    number = 0
+    shared: dict[Any, int] | None = None
+    for monomial, c in terms:
+        number = gcd(number, int(c)) if Fraction(c).denominator == 1 else 1
+        own = dict(monomial)
+        shared = own if shared is None else {x: min(e, own[x]) for x, e in shared.items() if x in own}
+    kept = sorted(((x, e) for x, e in (shared or {}).items() if e > 0), key=lambda p: p[0].serial)
+    return poly({tuple(kept): number or 1})
 
 
 def written(value: Size) -> str:
-    """A formula as it is read: 27C²HW."""
-    return str(value)
+    """A formula as it is read: 27C²HW; in LaTeX marked, so that it is not escaped."""
+    form = FORM.get()
+    if isinstance(value, Quotient):
+        if form == "latex":
+            return rf"{OPEN}\frac{{{show(value.top, form)}}}{{{show(value.below, form)}}}{CLOSE}"
+        return f"{_part(value.top, form)}/{_part(value.below, form, below=True)}"
+    text = show(value, form)
+    return f"{OPEN}{text}{CLOSE}" if form == "latex" else text
+
+
+def _part(value: Size, form: str, below: bool = False) -> str:
+    text = show(value, form)
+    terms = getattr(value, "terms", {})
+    single = len(terms) < 2 and not (below and len(text.replace(",", "")) > 1 and not text.replace(",", "").isdigit())
+    return text if single else f"({text})"

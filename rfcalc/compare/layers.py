@@ -1,8 +1,9 @@
 """Two networks layer by layer: which correspond, what differs between them, by how much.
 
 A *step* is a weight layer with the activations and normalisation that follow it, as the table shows it. Steps
-correspond by name and notation, then by notation, by name and kind, by kind (see `align`). What differs is said in the
-layer's own parameters; what differs only because of what goes in (maps, channels) is said as that.
+correspond by name and notation, then by notation, by name and kind, by kind and channels, by kind and kernel (see
+`align`). What differs is said in the layer's own parameters; what differs only because of what goes in (maps, channels)
+is said as that.
 """
 
 from __future__ import annotations
@@ -107,8 +108,14 @@ def matches(first: Report, other: Report, every: bool = False) -> list[Match]:
 
 
 def _keys(step: Step) -> tuple[Any, ...]:
-    words, kind = step.words, step.head.kind
-    return ((step.name, words), words, (step.name, kind), kind)
+    words, head = step.words, step.head
+    kind, channels = head.kind, str(head.shape.channels)
+    return ((step.name, words), words, (step.name, kind), (kind, channels), (kind, _stem(head)))
+
+
+def _stem(row: Row) -> str:
+    """The notation without channels and stride: ``conv3``."""
+    return row.notation.split()[0].split("-")[0].split("/")[0]
 
 
 def _match(first: Step | None, other: Step | None) -> Match:
@@ -131,9 +138,15 @@ def _parameters(a: Row, b: Row) -> Iterator[Difference]:
         return
     differing = [f.name for f in fields(one) if f.compare and getattr(one, f.name) != getattr(two, f.name)]  # type: ignore[arg-type]
     for name in differing:
-        if name == "padding" and len(differing) > 1 and a.shape.spatial == b.shape.spatial:
+        if name == "padding" and len(differing) > 1 and (_keeps(one) and _keeps(two)):
             continue
         yield Difference(name.replace("_", " "), _value(getattr(one, name)), _value(getattr(two, name)))
+
+
+def _keeps(layer: Any) -> bool:
+    """Whether a layer's padding is the one that keeps the size at stride 1, so that it follows from the kernel."""
+    geometry = getattr(layer, "geometry", None)
+    return geometry is not None and geometry.padding == geometry.keeps_size()
 
 
 def _value(value: Any) -> str:
@@ -198,8 +211,7 @@ def changes(matched: list[Match]) -> list[Change]:
         step = m.first or m.other
         assert step is not None
         if m.status == CHANGED:
-            stem = step.head.notation.split()[0].split("-")[0].split("/")[0]
-            found.setdefault((f"{stem}: {m.told}", m.status), []).append(m)
+            found.setdefault((f"{_stem(step.head)}: {m.told}", m.status), []).append(m)
         elif m.status == REPLACED:
             found.setdefault((m.told, m.status), []).append(m)
         elif m.status in (FIRST, OTHER):

@@ -37,11 +37,12 @@ class Part(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A multiset of parts with its cost: `area` (weights for each pair of channels, the first layer's scaled), depth."""
+    """A multiset of parts with its cost: `area` (weights for each pair of channels, the first layer scaled), depth."""
 
     area: int
     depth: int
     parts: tuple[Part, ...]
+
 
 def parts(most: int, dilated: bool, axis: int | None = None) -> list[Part]:
     """The parts that reach at most so far."""

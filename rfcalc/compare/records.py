@@ -16,7 +16,7 @@ HEAD = (
 
 def records(found: Comparison) -> Iterator[tuple[Any, ...]]:
     """The lines under `HEAD`: totals first, then layers. `ratio` is first / other, `percent` of the first."""
-    first, *others = found.subjects
+    others = found.subjects[1:]
     for figure in found.figures:
         for i, other in enumerate(others):
             against = figure.against[i]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
+from rfcalc.compare.ratio import CLOSE, FORM, OPEN
 from rfcalc.compare.tables import Document, Section
 from rfcalc.errors import UnknownName
 from rfcalc.output import FORMATS
@@ -23,11 +25,14 @@ def check_format(form: str) -> None:
         raise UnknownName("format", form, list(FORMATS))
 
 
-def render(found: Document, form: str, width: int | None = None, color: bool = False) -> str:
-    """A document in one of the formats for people."""
-    return {"rich": _rich, "plain": _plain, "markdown": _markdown, "latex": _latex, "html": _html}[form](
-        found, width, color
-    )
+def render(make: Callable[[int | None], Document], form: str, width: int | None = None, color: bool = False) -> str:
+    """A document in one of the formats for people; `make` makes it for a width, formulas as the format writes them."""
+    way = {"rich": _rich, "plain": _plain, "markdown": _markdown, "latex": _latex, "html": _html}[form]
+    token = FORM.set({"plain": "plain", "latex": "latex"}.get(form, "unicode"))
+    try:
+        return way(make(width if form == "rich" else None), width, color)
+    finally:
+        FORM.reset(token)
 
 
 def json(value: dict[str, Any]) -> str:
@@ -79,10 +84,10 @@ def _plain(found: Document, width: int | None, color: bool) -> str:
         if i == 0 and found.sentences:
             parts.append("\n".join(found.sentences))
     text = "\n\n".join([*parts, "\n".join(found.notes)])
-    return text.translate(ASCII | _POWERS)
+    return text.translate(ASCII | _SIGNS)
 
 
-_POWERS = str.maketrans({"²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5", "⁶": "^6", "⁷": "^7", "⁸": "^8", "⁹": "^9"})
+_SIGNS = str.maketrans({"“": '"', "”": '"', "¹": "[1]", "§": "sec. ", "+": "+"})
 
 
 def _markdown(found: Document, width: int | None, color: bool) -> str:
@@ -115,12 +120,12 @@ def _html(found: Document, width: int | None, color: bool) -> str:
 def _latex(found: Document, width: int | None, color: bool) -> str:
     module = import_module("rfcalc.output.latex")
     lines = [r"% needs \usepackage{booktabs,longtable}"]
-    for i, section in enumerate(found.sections):
+    for section in found.sections:
         title = section.title or found.title
         lines += _latex_table(section, module.escape, title)
-        if i == 0:
-            lines += [f"% {s}" for s in found.sentences]
-    return "\n".join([*lines, *(f"% {note}" for note in found.notes)])
+    for said in (*found.sentences, *found.notes):
+        lines.append(f"% {said}")
+    return "\n".join(lines)
 
 
 def _latex_table(section: Section, escape: Any, title: str) -> list[str]:
@@ -128,10 +133,10 @@ def _latex_table(section: Section, escape: Any, title: str) -> list[str]:
     spec = "".join("r" if right else "l" for _, right in table.columns)
 
     def row(cells: Iterable[str], bold: bool = False) -> str:
-        texts = [_math(escape(c)) for c in cells]
+        texts = [_tex(escape, c) for c in cells]
         return " & ".join(rf"\textbf{{{t}}}" if bold and t else t for t in texts).rstrip() + r" \\"
 
-    lines = [rf"\begin{{longtable}}{{{spec}}}", rf"\caption{{{_math(escape(title))}}}\\", r"\toprule"]
+    lines = [rf"\begin{{longtable}}{{{spec}}}", rf"\caption{{{_tex(escape, title)}}}\\", r"\toprule"]
     lines += [row(name for name, _ in table.columns), r"\midrule", r"\endhead"]
     for i, line in enumerate(table.lines):
         if line.heading and i:
@@ -140,8 +145,10 @@ def _latex_table(section: Section, escape: Any, title: str) -> list[str]:
     return [*lines, r"\bottomrule", r"\end{longtable}"]
 
 
-def _math(text: str) -> str:
-    """Powers and signs that the table's escapes do not know."""
-    for sign, power in zip("³⁴⁵⁶⁷⁸⁹", "3456789", strict=True):
-        text = text.replace(sign, f"$^{power}$")
-    return text.replace("·", r"$\cdot$").replace("⌊", r"$\lfloor$").replace("⌋", r"$\rfloor$")
+def _tex(escape: Callable[[str], str], text: str) -> str:
+    """A text as LaTeX: formulas, which are marked, as they are, all else escaped."""
+    parts = re.split(f"{OPEN}(.*?){CLOSE}", text)
+    return "".join(f"${part}$" if i % 2 else escape(part).translate(_QUOTES) for i, part in enumerate(parts))
+
+
+_QUOTES = str.maketrans({"“": "``", "”": "''", "§": r"\S{}"})

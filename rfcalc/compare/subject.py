@@ -1,38 +1,46 @@
 """What is compared: several targets read for one common input, so that their figures can stand side by side.
 
 Targets are those of `rfcalc.target`; notation may also have names for sizes (``conv3-C``). The input is the one that is
-given; else the one that the networks bring along, which must be equal; else, with symbols, the first symbol that stands
-for channels with H×W; else 3x224x224.
+given; else the one that the networks bring along, which must be equal; else, with symbols, the channels of the first
+layer with H×W; else 3x224x224.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rfcalc.errors import NetworkError, NotationError, RfcalcError, UnknownName
-from rfcalc.index import Expression
+from rfcalc.expr import Expr
+from rfcalc.index import Expression, Var, bind
 from rfcalc.network import Network
 from rfcalc.report import Report
 from rfcalc.shape import Shape
-from rfcalc.size import Size, assumptions, is_number
-from rfcalc.target import DEFAULT_INPUT, Target, resolve
+from rfcalc.size import Size
+from rfcalc.target import DEFAULT_INPUT, resolve
+from rfcalc.whole import read as read_size
 
 LONGEST = 26  # characters of a name that heads a column
 SPATIAL = ("H", "W")
+
+Values = Mapping[str, Size]
+Dims = tuple[Any, ...]  # of a shape: numbers, and names still to be put in
 
 
 class Subject(NamedTuple):
     """One network of a comparison: a short label, what the user called it, its report.
 
-    `written`: it is notation, not a network with a name of its own; `assumed`: what its rules took for granted.
+    `written`: it is notation, not a network with a name of its own; `assumed`: what was taken for granted of symbols;
+    `even`: the divisions among that, if there are symbols.
     """
 
     label: str
     name: str
     report: Report
-    written: bool
-    assumed: tuple[str, ...]
+    written: bool = False
+    assumed: tuple[str, ...] = ()
+    even: dict[Any, None] | None = None
 
     @property
     def input(self) -> str:
@@ -42,11 +50,44 @@ class Subject(NamedTuple):
             return str(next(iter(shapes.values())))
         return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """All that was taken for granted, in sentences."""
+        return (*self.report.assumptions, *self.assumed)
+
+    def like(self, network: Network) -> Report:
+        """Another network, walked with the same input, batch and dtype."""
+        report = self.report
+        with walking(self):
+            return Report(network, next(iter(report.inputs.values())), batch=report.batch, dtype=report.dtype)
+
+
+@contextmanager
+def walking(subject: Subject) -> Iterator[None]:
+    """While the block runs, the rules take for granted of symbols what was settled for the subject."""
+    if subject.even is None:
+        yield
+        return
+    from rfcalc.compare.formulas import evenly
+
+    with evenly(subject.even):
+        yield
+
 
 class _Read(NamedTuple):
-    target: Target
+    """A target: its network once values are put in for `names`, the symbols in its text."""
+
+    name: str
+    make: Callable[[Values], Network]
+    inputs: dict[str, Shape | None]
     written: bool
-    names: tuple[str, ...]  # its symbols, in the order in which they stand
+    assumptions: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    channel: str = ""
+
+    @property
+    def brings_input(self) -> bool:
+        return None not in self.inputs.values()
 
 
 def read(
@@ -70,160 +111,197 @@ def read(
     Raises:
         RfcalcError: inputs that clash or do not fit, a symbol that stands nowhere.
     """
-    numbers = dict(numbers or {})
-    found = [_resolve(target, numbers) for target in targets]
-    labels = _labels([f.target.name for f in found])
-    known = [n for f in found for n in f.names]
-    shape = _inputs(given, numbers, known) if given is not None else None
-    common = None if own_inputs and given is None else _common(found, numbers, known)
-    stray = [n for n in numbers if n not in known]
-    if stray:
-        raise UnknownName("symbol", stray[0], list(dict.fromkeys(known)))
-    subjects = []
-    for label, f in zip(labels, found, strict=True):
-        used = shape if given is not None else None if _has_input(f.target.network) else common
-        subjects.append(_analysed(label, f, used, batch, dtype))
-    return tuple(subjects)
+    found = [_resolve(target) for target in targets]
+    shapes = {n: _dims(s) for n, s in given.items()} if isinstance(given, Mapping) else _dims(given)
+    common = None if own_inputs or given is not None else _common(found)
+    sizes = dict.fromkeys(n for s in _listed(shapes if given is not None else common) for n in _names(s))
+    symbols = dict.fromkeys([*(n for f in found for n in f.names), *sizes])
+    for name in numbers or ():
+        if name not in symbols:
+            raise UnknownName("symbol", name, list(symbols), fix=None if symbols else "the networks have no symbols")
+
+    def build(values: Values) -> list[Report]:
+        reports = []
+        for f in found:
+            used = _put(shapes, values) if given is not None else None if f.brings_input else _put(common, values)
+            told = given is None and not f.brings_input and not symbols
+            assumed = ((f"the input is {used}: none was given",) if told else ()) + f.assumptions
+            reports.append(_analysed(f, used, values, assumed, batch, dtype))
+        return reports
+
+    fixed = dict(numbers or {})
+    open_names = [n for n in symbols if n not in fixed]
+    assumed: tuple[str, ...] = ()
+    even: dict[Any, None] | None = None
+    if open_names:
+        from rfcalc.compare.formulas import walked
+
+        reports, assumed, even = walked(
+            lambda values: build({**values, **fixed}), open_names, [n for n in sizes if n not in fixed]
+        )
+    else:
+        reports = build(fixed)
+    labels = _labels([f.name for f in found])
+    return tuple(
+        Subject(label, f.name, report, f.written, assumed, even)
+        for label, f, report in zip(labels, found, reports, strict=True)
+    )
 
 
-def _resolve(target: Any, numbers: Mapping[str, int]) -> _Read:
+def _resolve(target: Any) -> _Read:
     """A target, with symbols where notation has names in it."""
     try:
         found = resolve(target)
-    except NotationError as error:
-        symbolic = _symbolic(target, numbers) if isinstance(target, str) else None
+    except NotationError:
+        symbolic = _symbolic(target.strip()) if isinstance(target, str) else None
         if symbolic is None:
-            raise error from None
+            raise
         return symbolic
-    return _Read(found, not _has_input(found.network), ())
+    network = found.network
+    written = None in network.inputs.values()
+    return _Read(found.name, lambda values: network, dict(network.inputs), written, found.assumptions)
 
 
-def _symbolic(text: str, numbers: Mapping[str, int]) -> _Read | None:
-    """Notation with names for sizes; None if it cannot be read either."""
+def _symbolic(text: str) -> _Read | None:
+    """Notation with names for sizes; None if it has none, or cannot be read either."""
     from rfcalc.notation import parse
 
     try:
-        reading = parse(text.strip(), symbols=True)
+        reading = parse(text, symbols=True)
     except RfcalcError:
         return None
-    order: dict[str, None] = {}
-    for value in reading.symbolic:
-        order.update(dict.fromkeys(_names(value)))
-    if not order:
+    names = dict.fromkeys(n for value in reading.symbolic for n in _names(value))
+    if not names:
         return None
-    from rfcalc.compare.formulas import symbol
+    head = reading.header
+    about = {"outputs": head.outputs, "name": head.name, "title": head.title, "citation": head.citation}
+    inputs = dict(head.inputs) or {"input": None}
 
-    values = {name: numbers[name] if name in numbers else symbol(name) for name in order}
-    network = reading.network()
-    bound = Network(
-        network.expr.bind(values),
-        dict(network.inputs),
-        outputs=reading.header.outputs,
-        name=network.name,
-        title=network.title,
-        citation=network.citation,
-    )
-    target = Target(bound, reading.header.name or text.strip(), reading.assumptions)
-    return _Read(target, not _has_input(bound), tuple(order))
+    def make(values: Values) -> Network:
+        put = {n: v for n, v in values.items() if n in names}
+        return Network(reading.expr.bind(put), inputs, **about)  # type: ignore[arg-type]
+
+    channel = _channel(reading.expr)
+    written = None in inputs.values()
+    return _Read(head.name or text, make, inputs, written, reading.assumptions, tuple(names), channel)
+
+
+def _channel(expr: Expr) -> str:
+    """The symbol that the first layer has for its output channels; the input's channels are the same."""
+    waiting: list[Any] = [expr]
+    while waiting:
+        one = waiting.pop()
+        out = getattr(one, "out_channels", None)
+        if out is not None:
+            return out.name if isinstance(out, Var) else ""
+        parts = getattr(one, "items", None) or getattr(one, "branches", None) or (getattr(one, "body", None),)
+        waiting += [p for p in reversed(parts) if p is not None]
+    return ""
 
 
 def _names(value: Any) -> list[str]:
     """The names in an expression, from left to right."""
     if not isinstance(value, Expression):
         return []
-    if value.sign:
-        return [*_names(value.left), *_names(value.right)]
-    return [str(value)]
-
-
-def _has_input(network: Network) -> bool:
-    return None not in network.inputs.values()
+    return [*_names(value.left), *_names(value.right)] if value.sign else [str(value)]
 
 
 def _labels(names: Sequence[str]) -> list[str]:
     """What heads the columns: the names where they are short and all different, else letters."""
     short = all(len(n) <= LONGEST and "\n" not in n for n in names)
-    if short and len(set(names)) == len(names):
-        return list(names)
-    return [chr(ord("A") + i) if i < 26 else f"N{i + 1}" for i in range(len(names))]
+    return list(names) if short and len(set(names)) == len(names) else letters(len(names))
 
 
-def _inputs(given: Any, numbers: Mapping[str, int], known: list[str]) -> Any:
-    """The input that was given, with symbols where names stand in it."""
-    if isinstance(given, Mapping):
-        return {name: _inputs(shape, numbers, known) for name, shape in given.items()}
+def letters(count: int) -> list[str]:
+    """A, B, C, …; numbers behind them beyond Z."""
+    return [chr(ord("A") + i % 26) + (str(i // 26) if i >= 26 else "") for i in range(count)]
+
+
+def _dims(given: Any) -> Dims | Shape | None:
+    """An input as numbers and names; a shape where it is one already.
+
+    Raises:
+        RfcalcError: what is neither.
+    """
     if not isinstance(given, str):
-        return Shape.of(given)
-    parts = given.strip().replace("×", "x").split("x")
-    if not any(p.isidentifier() for p in parts) or not all(p.isidentifier() or p.isdigit() for p in parts):
+        return None if given is None else Shape.of(given)
+    parts = [p.strip() for p in given.strip().replace("×", "x").replace(",", "x").split("x")]
+    if all(p.isdigit() for p in parts):
         return Shape.parse(given)
-    known += [p for p in parts if p.isidentifier()]
-    return Shape.of(tuple(_value(p, numbers) for p in parts))
+    try:
+        found = tuple(read_size(p) for p in parts)
+        if any(isinstance(d, int) and d < 1 for d in found):
+            raise NotationError("every size is at least 1")
+    except NotationError:
+        raise RfcalcError(
+            f"{given!r} is not a shape",
+            why="a shape is whole numbers ≥ 1 or names, channels first, without the batch",
+            fix="write it like 3x224x224 or CxHxW",
+        ) from None
+    return found
 
 
-def _value(text: str, numbers: Mapping[str, int]) -> Size:
-    if text.isdigit():
-        return int(text)
-    if text in numbers:
-        return numbers[text]
-    from rfcalc.compare.formulas import symbol
-
-    return symbol(text)
+def _listed(shapes: Any) -> list[Any]:
+    """The sizes of an input, or of several by name."""
+    if isinstance(shapes, dict):
+        return [d for s in shapes.values() for d in _listed(s)]
+    return [] if shapes is None else list(shapes.dims if isinstance(shapes, Shape) else shapes)
 
 
-def _common(found: Sequence[_Read], numbers: Mapping[str, int], known: list[str]) -> Any:
+def _put(shapes: Any, values: Values) -> Any:
+    """An input with values put in for its names."""
+    if isinstance(shapes, dict):
+        return {name: _put(s, values) for name, s in shapes.items()}
+    return shapes if shapes is None or isinstance(shapes, Shape) else Shape(*bind(shapes, dict(values)))
+
+
+def _common(found: Sequence[_Read]) -> Dims | Shape:
     """The input of the networks that bring none along.
 
     Raises:
-        RfcalcError: those that the others bring differ.
+        RfcalcError: those that the others bring differ, or it is not clear which symbol is the number of channels.
     """
-    brought = {f.target.name: dict(f.target.network.inputs) for f in found if _has_input(f.target.network)}
-    shapes = [tuple(map(str, shapes.values())) for shapes in brought.values()]
-    if len(set(shapes)) > 1:
-        told = ", ".join(f"{name} {' '.join(map(str, s.values()))}" for name, s in brought.items())
+    brought = [(f.name, f.inputs) for f in found if f.brings_input]
+    shapes = {tuple(map(str, inputs.values())) for _, inputs in brought}
+    if len(shapes) > 1:
+        told = ", ".join(f"{name} {' '.join(map(str, inputs.values()))}" for name, inputs in brought)
         raise RfcalcError(
             "the networks have unequal inputs",
             why=f"{told}; maps, operations and memory depend on the input",
             fix="give one for all (--input 3x224x224), or compare each at its own (--own-inputs)",
         )
     if brought:
-        return next(iter(next(iter(brought.values())).values()))
-    channels = dict.fromkeys(f.names[0] for f in found if f.names)
+        shape = next(iter(brought[0][1].values()))
+        assert shape is not None
+        return shape
+    channels = list(dict.fromkeys(f.channel or "C" for f in found if f.names))
     if len(channels) > 1:
         raise RfcalcError(
-            f"which of {' and '.join(channels)} is the number of input channels?",
-            why="each network begins with another symbol",
-            fix=f"give the input: --input {next(iter(channels))}x{'x'.join(SPATIAL)}",
+            f"the networks disagree on the channels of the input: {' or '.join(channels)}?",
+            why="the symbol of the first layer is taken for the input too",
+            fix=f"give the input: --input {channels[0]}x{'x'.join(SPATIAL)}",
         )
-    if channels:
-        known += SPATIAL
-        return Shape.of(tuple(_value(name, numbers) for name in (*channels, *SPATIAL)))
-    return Shape.parse(DEFAULT_INPUT)
+    if not channels:
+        return Shape.parse(DEFAULT_INPUT)
+    clash = [n for n in SPATIAL if any(n in f.names for f in found)]
+    if clash:
+        raise RfcalcError(
+            f"{clash[0]} stands in the text, and is a side of the input",
+            fix=f"use another letter, or give the input: --input {channels[0]}x56x56",
+        )
+    return tuple(Var(n) for n in (*channels, *SPATIAL))
 
 
-def _analysed(label: str, found: _Read, used: Any, batch: Size, dtype: str) -> Subject:
+def _analysed(found: _Read, used: Any, values: Values, assumed: tuple[str, ...], batch: Size, dtype: str) -> Report:
     """The report, or the error with the name of the network that it is about."""
-    target = found.target
-    said = target.assumptions
-    if used is not None and _has_input(target.network) is False and not isinstance(used, dict):
-        said = (f"the input is {used}", *said) if all(is_number(n) for n in used.dims) else said
-    with assumptions() as heard:
-        try:
-            report = Report(target.network, used, batch=batch, dtype=dtype, target=target.name, assumptions=said)
-            if report.rows:
-                _ = report.rows[-1].receptive_field
-        except RfcalcError as error:
-            place = target.name if error.where is None else f"{target.name}: {error.where}"
-            error.where = place
-            raise
-    return Subject(label, target.name, report, found.written, tuple(dict.fromkeys(heard)))
-
-
-def analysed_like(subject: Subject, network: Network) -> Report:
-    """Another network, walked with the same input, batch and dtype."""
-    report = subject.report
-    shapes = list(report.inputs.values())
-    return Report(network, shapes[0], batch=report.batch, dtype=report.dtype)
+    try:
+        network = found.make(values)
+        report = Report(network, used, batch=batch, dtype=dtype, target=found.name, assumptions=assumed)
+        _ = report.fields
+    except RfcalcError as error:
+        error.where = found.name if error.where is None else f"{found.name}: {error.where}"
+        raise
+    return report
 
 
 def at_least_two(subjects: Sequence[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rfcalc.compare.figures import Figure, size
 from rfcalc.compare.layers import FIRST, INPUT, OTHER, SAME, Change, Match
-from rfcalc.compare.ratio import change_text, ratio_text
+from rfcalc.compare.ratio import OPEN, change_text, ratio_text
 from rfcalc.metrics.units import short
 from rfcalc.output.model import Cell, Line, Table
 from rfcalc.size import Size, is_number, same
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rfcalc.compare.comparison import Comparison
 
 MOST_NAMES = 4
+MOST_CHANGES = 16
 GAP = 2
 
 
@@ -37,21 +38,47 @@ class Document(NamedTuple):
 
 def document(found: Comparison, every: bool = False, width: int | None = None) -> Document:
     """The comparison as a document; `every`: all layers side by side; `width`: of the terminal."""
-    heads = [s.label for s in found.subjects]
-    sections = [Section("", figures_table(found.figures, heads))]
-    for number, other in enumerate(found.subjects[1:]):
-        against = f" in {other.label}" if len(found.subjects) > 2 else ""
+    table = figures_table(found.figures, [s.label for s in found.subjects])
+    if width is not None and _width(table) > width and any(len(s.label) > 1 for s in found.subjects):
+        found = found.lettered()
+        table = figures_table(found.figures, [s.label for s in found.subjects])
+    first, *others = found.subjects
+    sections = [Section("", table)]
+    if width is not None and _width(table) > width and len(others) > 1:
+        sections = [
+            Section("", figures_table([_only(f, i) for f in found.figures], [first.label, other.label]))
+            for i, other in enumerate(others)
+        ]
+    for number, other in enumerate(others):
+        against = f" in {other.label}" if len(others) > 1 else ""
         changes = found.changes[number]
         if changes:
-            sections.append(Section(f"what differs{against}", changes_table(changes, found.counted)))
+            sections.append(Section(f"what differs{against}", changes_table(changes, found.counted, every)))
         if every:
-            pair = (found.subjects[0].label, other.label)
-            sections.append(Section(f"layer by layer{against}", layers_table(found.matched[number], pair, found)))
-    same_ = [o.label for o, c in zip(found.subjects[1:], found.changes, strict=True) if not c]
-    said = [f"{found.subjects[0].label} and {label} are the same, layer by layer" for label in same_]
-    letters = [f"{s.label}: {s.name}" for s in found.subjects if s.label != s.name]
-    return Document(
-        " against ".join(heads), tuple(sections), (*found.sentences, *said), (*letters, *found.notes)
+            table = layers_table(found.matched[number], (first.label, other.label), found.counted)
+            sections.append(Section(f"layer by layer{against}", table))
+    equal = [o.label for o, c in zip(others, found.changes, strict=True) if not c]
+    said = [f"{first.label} and {label} are the same, layer by layer" for label in equal]
+    called = [f"{s.label}: {s.name}" for s in found.subjects if s.label != s.name]
+    title = " against ".join(s.label for s in found.subjects)
+    return Document(title, tuple(sections), (*called, *found.sentences, *said), found.notes)
+
+
+def _width(table: Table) -> int:
+    """The columns that a table takes when nothing is cut."""
+    widths = [
+        max(len(head), *(len(line.cells[i].text) for line in table.lines), 0)
+        for i, (head, _) in enumerate(table.columns)
+    ]
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _only(figure: Figure, other: int) -> Figure:
+    """A figure of the first network and one other."""
+    return figure._replace(
+        values=(figure.values[0], figure.values[other + 1]),
+        rows=(figure.rows[0], figure.rows[other + 1]),
+        against=(figure.against[other],),
     )
 
 
@@ -107,7 +134,7 @@ def signed(value: Size, brief: bool = False) -> str:
     if same(value, 0):
         return "="
     text = size(value)
-    return text if text.startswith(("−", "-")) else f"+{text}"
+    return text if text.lstrip(OPEN).startswith(("−", "-")) else f"+{text}"
 
 
 def names(where: Sequence[str]) -> str:
@@ -117,30 +144,34 @@ def names(where: Sequence[str]) -> str:
     return f"{', '.join(where[: MOST_NAMES - 1])} and {len(where) - MOST_NAMES + 1} more"
 
 
-def changes_table(changes: Sequence[Change], counted: str) -> Table:
+def changes_table(changes: Sequence[Change], counted: str, every: bool = False) -> Table:
     """One line a difference: where, and what it adds; the lines add up to the difference of the totals."""
-    columns = (("differs", False), ("count", True), (counted, True), ("macs", True), ("at", False))
+    columns = (("differs", False), ("count", True), (counted, True), ("macs", True), ("layer", False))
     lines = []
-    for change in changes:
+    shown = [c for c in changes if c.status != INPUT or any(signed(c.added(n)) != "=" for n in (counted, "macs"))]
+    cut = shown if every or len(shown) <= MOST_CHANGES + 1 else shown[:MOST_CHANGES]
+    for change in cut:
         added = [signed(change.added(name), brief=True) for name in (counted, "macs")]
-        if change.status == INPUT and added == ["=", "="]:
-            continue
-        lines.append(
-            Line((Cell(change.told), Cell(str(len(change.matches))), *map(Cell, added), Cell(names(change.where))))
-        )
+        cells = [change.told, str(len(change.matches)), *added, names(change.where)]
+        lines.append(Line(tuple(map(Cell, cells))))
+    if len(cut) < len(shown):
+        rest = shown[len(cut) :]
+        added = [signed(sum(c.added(name) for c in rest), brief=True) for name in (counted, "macs")]
+        told = f"… and {len(rest)} more (--all shows them)"
+        lines.append(Line(tuple(map(Cell, [told, str(sum(len(c.matches) for c in rest)), *added, ""]))))
     return Table(columns, tuple(lines), (), ())
 
 
-def layers_table(matched: Sequence[Match], labels: tuple[str, str], found: Comparison) -> Table:
+def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str) -> Table:
     """One line a layer, in order: how it stands in both, what differs."""
-    columns = (("layer", False), ("notation", False), ("differs", False), (found.counted, True), ("macs", True))
+    columns = (("layer", False), ("notation", False), ("differs", False), (counted, True), ("macs", True))
     lines = []
     for m in matched:
         step = m.first or m.other
         assert step is not None
         told = {SAME: "", FIRST: f"only in {labels[0]}", OTHER: f"only in {labels[1]}"}.get(m.status, m.told)
         cells = [m.names, step.words, told]
-        for name in (found.counted, "macs"):
+        for name in (counted, "macs"):
             cells.append(_pair(*m.figures(name)))
         lines.append(Line(tuple(map(Cell, cells))))
     return Table(columns, tuple(lines), (), ())

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 BAR = "on rgb(38,70,110)"
 GAP = 2
-CUT = (("notation", 12), ("inputs", 8), ("layer", 12))  # texts that may be cut, to at least this
+CUT = (
+    ("notation", 12),
+    ("inputs", 8),
+    ("layer", 12),
+    ("differs", 16),
+    ("stack", 16),
+)  # texts that may be cut, to at least this
 LEFT_OUT = ("memory", "stride", "notation", "macs", "params")  # columns that go first
 
 
