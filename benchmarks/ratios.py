@@ -18,6 +18,7 @@ from statistics import median
 from time import process_time
 
 HERE = Path(__file__).parent
+SYMPY = [sys.executable, "-c", "import sympy"]
 RFCALC = str(Path(sysconfig.get_path("scripts")) / "rfcalc")
 
 
@@ -86,6 +87,11 @@ def main() -> int:
             "rfcalc table vgg16 / smallest typer program, in a terminal",
             paired(lambda: child(table, True), lambda: child(smallest, True)),
             1.3,
+        ),
+        (
+            "rfcalc compare of two small stacks / import sympy",
+            paired(lambda: child([RFCALC, "compare", "conv3-C x3", "conv7-C"]), lambda: child(SYMPY)),
+            2.0,
         ),
         ("import rfcalc / import typer", paired(imports("import rfcalc"), imports("import typer")), 1.0),
         (

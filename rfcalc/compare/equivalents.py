@@ -84,7 +84,8 @@ class Equivalents(NamedTuple):
             kinds = "square, 1×k and k×1" if len(self.field) == 2 else "cubic and one-axis"
         what = " ".join(w for w in ("smaller odd", kinds, "kernels") if w) + (", dilated too," if self.dilated else "")
         if not self.total:
-            return f"no stack of {what} sees {self.told}"
+            more = "; --separable adds 1×k and k×1" if len(set(self.field)) > 1 and not self.separable else ""
+            return f"no stack of {what.rstrip(',')} sees {self.told}{more}"
         verb = "stack sees" if self.total == 1 else "stacks see"
         end = "" if not self.more else f"; the first {len(self.found)} by {ORDERS[self.by]}, {self.more:,} more"
         return f"{self.total:,} {verb} {self.told} with {what.rstrip(',')}{end}"
