@@ -112,7 +112,7 @@ def _family(name: str, how: dict[str, object], form: str, output: Path | None, e
 
         write(csv(families.HEAD, found.records()), output)
     else:
-        draw(lambda width: families.document(found, every), form, output)
+        draw(lambda width: families.document(found, every, width), form, output)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

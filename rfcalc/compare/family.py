@@ -20,6 +20,7 @@ from rfcalc.output.model import Cell, Line, Table
 
 SCHEMA = "rfcalc/compare/1"
 HEAD = ("pair", *FIGURES)
+WIDE = 100  # columns that the table takes with all digits
 QUIET = ("stride", "output_shape")  # not worth a line where they are the same
 
 
@@ -130,14 +131,15 @@ def _read(pair: dict[str, Any], networks: dict[str, Any], how: dict[str, Any]) -
     return Pairing(letters, pair["asks"], pair["says"], pair["where"], tuple(quotes), compare(first, other, **how))
 
 
-def document(found: Family, every: bool = False) -> Document:
+def document(found: Family, every: bool = False, width: int | None = None) -> Document:
     """The family as a document: one table of figures, a stretch a pair; then what differs in each."""
+    brief = width is not None and width < WIDE
     columns = (("figure", False), ("first", True), ("second", True), ("ratio", True), ("change", True))
     lines: list[Line] = []
     for p in found.pairs:
         nets = p.comparison.subjects
         lines.append(Line((Cell(p.name), Cell(nets[0].name), Cell(nets[1].name), Cell(""), Cell("")), heading=True))
-        lines += [figure_line(f) for f in p.comparison.figures if shown(f) and not (f.name in QUIET and f.equal)]
+        lines += [figure_line(f, brief) for f in p.comparison.figures if shown(f) and not (f.name in QUIET and f.equal)]
         for q in p.quotes:
             sign = "same" if q.change == 0 else f"{'+' if q.change > 0 else '−'}{abs(float(q.change)):.1f}"
             lines.append(Line((Cell(f"{q.what} ¹"), Cell(q.first), Cell(q.other), Cell(""), Cell(sign))))

@@ -107,7 +107,8 @@ def written(value: Size) -> str:
 
 
 def _part(value: Size, form: str, below: bool = False) -> str:
-    text = show(value, form)
+    """One side of a quotient, in brackets where it has several parts."""
     terms = getattr(value, "terms", {})
-    single = len(terms) < 2 and not (below and len(text.replace(",", "")) > 1 and not text.replace(",", "").isdigit())
-    return text if single else f"({text})"
+    factors = max((len(m) + (c != 1) for m, c in terms.items()), default=1)
+    text = show(value, form)
+    return f"({text})" if len(terms) > 1 or (below and factors > 1) else text

@@ -110,7 +110,9 @@ def matches(first: Report, other: Report, every: bool = False) -> list[Match]:
 def _keys(step: Step) -> tuple[Any, ...]:
     words, head = step.words, step.head
     kind, channels = head.kind, str(head.shape.channels)
-    return ((step.name, words), words, (step.name, kind), (kind, channels), (kind, _stem(head)))
+    number = step.name.removeprefix(head.node.layer.stem)
+    name = channels if number.isdigit() else step.name  # a name that is only a number says nothing
+    return ((step.name, words), words, (name, kind), (kind, channels), (kind, _stem(head)))
 
 
 def _stem(row: Row) -> str:

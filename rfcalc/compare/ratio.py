@@ -120,5 +120,5 @@ def more(value: Fraction, noun: str, fewer: str = "fewer") -> str:
         return f"as many {noun}"
     times = value / 100 + 1
     if times >= 3:
-        return f"{decimals(times)} times as many {noun}"
+        return f"{decimals(times).rstrip('0').rstrip('.') if times.denominator > 1 else times} times as many {noun}"
     return f"{percent(value)} {'more' if value > 0 else fewer} {noun}"

@@ -55,12 +55,14 @@ def csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _rich(found: Document, width: int | None, color: bool) -> str:
-    from rfcalc.output.rich import draw
+    from rfcalc.output.rich import draw, fit
 
     parts = []
     for i, section in enumerate(found.sections):
+        table, _ = fit(section.table, width)
+        table = table._replace(notes=tuple(note.replace(" or --columns shows", " shows") for note in table.notes))
         title = f"\x1b[1m{section.title}\x1b[0m\n" if section.title and color else f"{section.title}\n"
-        parts.append((title if section.title else "") + draw(section.table, width, color))
+        parts.append((title if section.title else "") + draw(table, width, color))
         if i == 0 and found.sentences:
             parts.append("\n".join(_wrapped(found.sentences, width)))
     notes = _wrapped(found.notes, width or 80)

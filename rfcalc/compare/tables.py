@@ -44,11 +44,13 @@ def document(found: Comparison, every: bool = False, width: int | None = None) -
         table = figures_table(found.figures, [s.label for s in found.subjects])
     first, *others = found.subjects
     sections = [Section("", table)]
-    if width is not None and _width(table) > width and len(others) > 1:
-        sections = [
-            Section("", figures_table([_only(f, i) for f in found.figures], [first.label, other.label]))
-            for i, other in enumerate(others)
-        ]
+    if width is not None and _width(table) > width:
+        split = [[_only(f, i) for f in found.figures] for i in range(len(others))]
+        pairs = [[first.label, other.label] for other in others]
+        tables = [figures_table(figures, heads) for figures, heads in zip(split, pairs, strict=True)]
+        if max(map(_width, tables)) > width:
+            tables = [figures_table(figures, heads, brief=True) for figures, heads in zip(split, pairs, strict=True)]
+        sections = [Section("", table) for table in tables]
     for number, other in enumerate(others):
         against = f" in {other.label}" if len(others) > 1 else ""
         changes = found.changes[number]
@@ -82,12 +84,12 @@ def _only(figure: Figure, other: int) -> Figure:
     )
 
 
-def figures_table(figures: Sequence[Figure], heads: Sequence[str]) -> Table:
-    """One line a figure: the first network, then each other with ratio and change."""
+def figures_table(figures: Sequence[Figure], heads: Sequence[str], brief: bool = False) -> Table:
+    """One line a figure: the first network, then each other with ratio and change; `brief`: in three digits."""
     columns = [("figure", False), (heads[0], True)]
     for head in heads[1:]:
         columns += [(head, True), ("ratio", True), ("change", True)]
-    lines = [figure_line(f) for f in figures if shown(f)]
+    lines = [figure_line(f, brief) for f in figures if shown(f)]
     return Table(tuple(columns), tuple(lines), (), ())
 
 
@@ -98,11 +100,17 @@ def shown(figure: Figure) -> bool:
     return not all(is_number(v) and v == 0 for v in figure.values)
 
 
-def figure_line(figure: Figure) -> Line:
-    cells = [Cell(figure.title), Cell(figure.texts[0])]
-    for text, value, against in zip(figure.texts[1:], figure.values[1:], figure.against, strict=True):
+def figure_line(figure: Figure, brief: bool = False) -> Line:
+    """A figure's cells; `brief`: numbers in three digits, ratios as decimals alone."""
+    texts = figure.texts
+    if brief and figure.counts:
+        pairs = zip(texts, figure.values, strict=True)
+        texts = tuple(short(v) if is_number(v) and text[-1:].isdigit() else text for text, v in pairs)
+    cells = [Cell(figure.title), Cell(texts[0])]
+    for text, value, against in zip(texts[1:], figure.values[1:], figure.against, strict=True):
         if figure.counts:
             ratio = "" if against.ratio is None or against.ratio == 1 else ratio_text(against.ratio)
+            ratio = ratio.rpartition(" = ")[2] if brief else ratio
             change = change_text(against.change)
             if against.change is None and same(value, figure.values[0]):
                 change = "same"
@@ -138,10 +146,11 @@ def signed(value: Size, brief: bool = False) -> str:
 
 
 def names(where: Sequence[str]) -> str:
-    """A few names, and how many more."""
-    if len(where) <= MOST_NAMES:
+    """A few names, and how many more; fewer where the networks have different ones."""
+    most = MOST_NAMES // 2 if any(" / " in name for name in where) else MOST_NAMES
+    if len(where) <= most:
         return ", ".join(where)
-    return f"{', '.join(where[: MOST_NAMES - 1])} and {len(where) - MOST_NAMES + 1} more"
+    return f"{', '.join(where[: most - 1])} and {len(where) - most + 1} more"
 
 
 def changes_table(changes: Sequence[Change], counted: str, every: bool = False) -> Table:
