@@ -136,6 +136,8 @@ def _tree(value: Poly, factor: bool) -> Any:
 def _apart(parts: list[tuple[Poly, int]]) -> list[tuple[Poly, int]]:
     """Atoms are pulled out of the one sum only where they are gone from it: 27C² − 3C stays, B(27C² + 1) not."""
     (total,) = [p for p, _ in parts if len(p.terms) > 1]
+    if all(abs(c) == 1 for c in total.terms.values()):
+        return parts
     inside = {a for m in total.terms for a, _ in m}
     kept = []
     for p, e in parts:
