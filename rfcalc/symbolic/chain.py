@@ -15,15 +15,24 @@ from rfcalc.errors import NetworkError
 from rfcalc.expr import Block, Expr, Named, Parallel, Repeat, Series, Stage
 from rfcalc.field import Field
 from rfcalc.network import Network
+from rfcalc.receptive import ReceptiveField
 from rfcalc.report import Report
 from rfcalc.shape import Shape
 from rfcalc.size import is_number, maximum, minimum, prod, same
-from rfcalc.symbolic.result import of_field
 from rfcalc.symbolic.sums import Unclosed
 from rfcalc.walk import Kept, storages
 from rfcalc.window import Window
 
 LONG = 2000  # nodes from which a repetition of a definite count is not unrolled either
+
+
+FIELD = ("size", "stride", "padding", "center")
+
+
+def of_field(field: ReceptiveField) -> dict[str, Any]:
+    """A receptive field's figures."""
+    whole = field.sees_whole_input()
+    return {"status": field.status, "whole": whole, **{name: tuple(getattr(field, name)) for name in FIELD}}
 
 
 class Span(NamedTuple):
@@ -123,6 +132,9 @@ def _named(rows: tuple[Row, ...], numbers: dict[str, int]) -> tuple[Row, ...]:
     found = []
     moved: dict[str, str] = {}
     for row in rows:
+        if row.kind == "repeat":
+            found.append(row)
+            continue
         head, sign, tail = row.name.partition("[")
         stem = head.rstrip("0123456789")
         if stem == head or "_" in head or "." in head:

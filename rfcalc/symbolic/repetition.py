@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from rfcalc import size
@@ -9,11 +10,12 @@ from rfcalc.cost import TERMS, Cost
 from rfcalc.expr import Expr, Repeat
 from rfcalc.size import prod
 from rfcalc.symbolic.chain import Account, Row, Span, account, beyond
-from rfcalc.symbolic.poly import Open, Poly, Symbol, power, put, symbols_of
+from rfcalc.symbolic.poly import Missing, Open, Poly, Symbol, power, put, symbols_of
 from rfcalc.symbolic.show import show
 from rfcalc.symbolic.sums import Course, Unclosed, course, put_index, total
 
 ROOM = "chwdtuv"
+_indices: ContextVar[tuple[str, ...]] = ContextVar("indices", default=())
 
 
 def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Account:
@@ -22,10 +24,19 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Acc
     Raises:
         Unclosed: how the sizes run through the copies, or a sum over them, has no closed form that is known.
     """
+    outer = _indices.get()
+    index = Symbol(_free(expr.index or "i", expr, dims, outer), 1, 0, 0)
+    token = _indices.set((*outer, index.name))
+    try:
+        return _repeated(expr, dims, label, stage, index, len(outer) + 1)
+    finally:
+        _indices.reset(token)
+
+
+def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index: Symbol, depth: int) -> Account:
     count = expr.times
-    index = Symbol(_free(expr.index or "i", expr, dims), 1, 0, 0)
     body: Expr = expr.body if expr.index is None else expr.body.bind({expr.index: index.value})
-    own = tuple(Symbol(f"{ROOM[i]}′") for i in range(len(dims)))
+    own = tuple(Symbol(ROOM[i] + "′" * depth) for i in range(len(dims)))
     with size.assumptions():  # of sizes that nobody knows yet: told below, for the real ones
         trial = account(body, tuple(s.value for s in own), label, stage)
     courses = _courses(dims, own, trial.dims, index)
@@ -33,7 +44,7 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Acc
     with size.assumptions() as heard:
         one = account(body, tuple(s.value for s in own), label, stage)
     run = {s.name: c.value for s, c in zip(own, courses, strict=True)}
-    _tell(heard, courses, run, index, count)
+    gone = _tell(heard, courses, run, index, count)
     since = max(c.since for c in courses)
 
     def at(value: Any) -> Any:
@@ -43,7 +54,10 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Acc
     def every(value: Any) -> Any:
         """A figure summed over the copies from `since` on."""
         formula = at(value)
-        return total(formula, index, count) - (put(formula, {index.name: 0}) if since else 0)
+        try:
+            return total(formula, index, count) - (put(formula, {index.name: 0}) if since else 0)
+        except Unclosed as error:
+            return Missing(error.what)
 
     first = account(body if expr.index is None else expr.body.bind({expr.index: 0}), dims, label, stage) if since else None
     span = _stacked(one.span, at, index, count)
@@ -59,8 +73,8 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Acc
     new = every(one.new)
     layers = one.layers * (count - since)
     if one.keeps_input and not one.keeps_output:  # the maps between the copies
-        between = put_index(prod(at(s.value) for s in own), index, 0)
-        kept[0] = kept[0] + total(between, index, count) - put(between, {index.name: 0})
+        between = prod(at(s.value) for s in own)
+        kept[0] = kept[0] + every(between) - (0 if since else put(between, {index.name: 0}))
     if first is not None:
         cost, new, layers = cost + first.cost, new + first.new, layers + first.layers
         kept = [a + b for a, b in zip(kept, first.kept, strict=True)]
@@ -71,13 +85,13 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Acc
         f"all {show(count)}", "repeat", f"({_notation(expr)}) ×{show(count)}", stage, ends, span, {}, cost, new, new
     )  # fmt: skip
     return Account(
-        ends, cost, once, new, tuple(kept), one.keeps_input, one.keeps_output, layers, span, (*rows, whole), one.gone
+        ends, cost, once, new, tuple(kept), one.keeps_input, one.keeps_output, layers, span, (*rows, whole), {**one.gone, **gone}
     )
 
 
-def _free(name: str, expr: Repeat, dims: tuple[Any, ...]) -> str:
+def _free(name: str, expr: Repeat, dims: tuple[Any, ...], outer: tuple[str, ...]) -> str:
     """The index' name, or another letter where it is taken."""
-    taken = {n for d in (*dims, expr.times) for n in getattr(d, "free_symbols", ())}
+    taken = set(outer) | {n for d in (*dims, expr.times) for n in getattr(d, "free_symbols", ())}
     return next(n for n in (name, *"ijklqrstuv") if n not in taken)
 
 
@@ -94,25 +108,41 @@ def _courses(first: tuple[Any, ...], own: tuple[Symbol, ...], after: tuple[Any, 
     for before, symbol, then in zip(first, own, after, strict=True):
         if symbols_of(then) & (set(own) - {symbol}):
             raise Unclosed("a copy mixes the axes", why=f"one becomes {show(then)}")
-        found.append(course(before, symbol, then, index))
+        try:
+            found.append(course(before, symbol, then, index))
+        except Unclosed as error:
+            found.append(Course(Missing(error.what)))
     return found
 
 
-def _tell(heard: Any, courses: list[Course], run: dict[str, Any], index: Symbol, count: Any) -> None:
-    """Pass on what was taken for granted, for the sizes of the last copy (the first where nothing changes)."""
+def _tell(heard: Any, courses: list[Course], run: dict[str, Any], index: Symbol, count: Any) -> dict[str, str]:
+    """Pass on what was taken for granted, for the sizes of the last copy; figures for which it does not hold in every
+    copy."""
+    gone: dict[str, str] = {}
     for c in courses:
         if c.divisible is not None:
             size.holds(None, f"{show(c.divisible)} divisible by {show(power(c.modulus, count))}")
     last = {index.name: count - 1}
-    for text, comparison in zip(heard, heard.comparisons, strict=True):
-        if not isinstance(comparison, Open):
+    for text, open_ in zip(heard, heard.comparisons, strict=True):
+        if isinstance(open_, tuple):
+            a, b = (put(v, run) for v in open_)
+            if a == b or isinstance(a, Missing) or isinstance(b, Missing):
+                continue
+            if index not in symbols_of(a - b):
+                size.agree(a, b, text if "′" not in text else "")
+            elif text.startswith("equal padding"):
+                gone["saved_bytes"] = "whether the padding is equal on both sides changes from copy to copy"
+            else:
+                raise Unclosed(f"the copies do not fit: {show(a)} = {show(b)} in every copy")
+        elif isinstance(open_, Open) and isinstance(open_.difference, Poly):
+            real = put(open_.difference.put(run), last)
+            if isinstance(real, Poly):
+                size.holds(real > 0 if open_.strict else real >= 0, _said(real, open_.strict))
+            elif not isinstance(real, Missing) and not (real > 0 if open_.strict else real >= 0):
+                raise Unclosed(f"the copies do not fit: {text}")
+        elif open_ is None:
             size.holds(None, text)
-            continue
-        real = put(comparison.difference.put(run), last)
-        if isinstance(real, Poly):
-            size.holds(real > 0 if comparison.strict else real >= 0, _said(real, comparison.strict))
-        elif not (real > 0 if comparison.strict else real >= 0):
-            raise Unclosed(f"the copies do not fit: {text}")
+    return gone
 
 
 def _said(value: Poly, strict: bool) -> str:

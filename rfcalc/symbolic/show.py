@@ -15,6 +15,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from rfcalc.symbolic.poly import Missing
 from rfcalc.symbolic.tree import Call, Name, Num, Product, Sum, tree
 
 FORMS = ("unicode", "plain", "latex", "python")
@@ -22,6 +23,7 @@ GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "λ": "lambd
 LETTERS = {name.rstrip("_"): letter for letter, name in GREEK.items()}
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
+MOST_BASE = 1024
 ADD, MULTIPLY, POWER, TIGHT = range(4)
 
 
@@ -35,8 +37,8 @@ def show(value: Any, form: str = "unicode", factor: bool = True) -> str:
     """
     if value is None:
         return "–" if form != "plain" else "-"
-    if isinstance(value, str):
-        return value
+    if isinstance(value, (str, Missing)):
+        return str(value) if form != "python" else "None"
     return _Writer(form).write(tree(value, factor), ADD)
 
 
@@ -140,6 +142,8 @@ class _Writer:
     def raised(self, t: Any, e: int, tight: bool) -> str:
         if isinstance(t, Call) and t.name == "power":
             base, exponent = t.parts
+            if isinstance(base, Num) and base.value**e <= MOST_BASE:
+                base, e = Num(base.value**e), 1  # 2^(2N) = 4^N
             inner = exponent if e == 1 else Product(e, ((exponent, 1),))
             return self.exponent(self.write(base, TIGHT), inner)
         if e == 1:

@@ -13,6 +13,7 @@ from functools import cache
 from math import comb
 from typing import Any, NamedTuple
 
+from rfcalc.size import holds
 from rfcalc.symbolic.poly import (
     Atom,
     Floor,
@@ -83,7 +84,8 @@ def _sum(degree: int, bases: list[tuple[Any, int]], count: Any) -> Any:
         for b, e in bases:
             base = b if isinstance(b, int) else atom(b)
             grown, ratio_ = grown * power(base, count * e), ratio_ * base**e
-        return atom(Floor(grown - 1, ratio_ - 1))  # the quotient is whole; the ratio must not be 1
+        holds(None, f"{ratio_} ≥ 2")
+        return atom(Floor(grown - 1, ratio_ - 1))  # the quotient is whole
     raise Unclosed("a sum of powers of a symbol has no closed form here")
 
 

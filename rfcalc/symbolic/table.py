@@ -110,7 +110,7 @@ def _cell(line: Line, name: str, form: str) -> str:
         return _sight(line.field, form)
     if name in FIELDS:
         return _axes(line.field[FIELDS[name]], form)
-    value = line.figures[name] if name in line.figures else line.ops.get(name, 0)
+    value = line.figures.get(name, line.ops.get(name, 0))
     return show(None, form) if value == 0 else show(value, form)
 
 
@@ -126,6 +126,7 @@ def _sight(field: dict[str, Any], form: str) -> str:
         most = {"latex": r"\le ", "unicode": "≤", "plain": "<="}.get(form, "")
         return f"{most}{_axes(size, form)}"
     told = {"none": "none", "unknown": "unknown", "needs_input_size": "needs size", "shift_variant": "varies"}
+    told["not_closed"] = "?"
     return word(told[status]) if status in told else _axes(size, form)
 
 

@@ -116,6 +116,11 @@ def _tree(value: Poly, factor: bool) -> Any:
         ((m, c),) = value.terms.items()
         return _product(c, [(_atom(a), e) for a, e in _ranked(m)])
     if factor:
+        peeled = value - value.constant
+        if value.constant and isinstance(peeled, Poly) and any(e < 0 for m in value.terms for _, e in m):
+            rest = _tree(peeled, True)
+            if isinstance(rest, Product):
+                return Sum((rest, Num(value.constant)))
         number, parts = factored(value)
         sums = [p for p, _ in parts if len(p.terms) > 1]
         split = len(sums) > 1 or any(e > 1 for p, e in parts if len(p.terms) > 1)
@@ -283,6 +288,8 @@ def _quadratic(value: Poly) -> tuple[Number, list[tuple[Poly, int]]]:
     if len(atoms) != 1:
         return 1, [(value, 1)]
     (a,) = atoms
+    if isinstance(a, Power):
+        return 1, [(value, 1)]
     by = {sum(e for _, e in m): Fraction(c) for m, c in value.terms.items()}
     if max(by) != 2 or min(by) < 0:
         return 1, [(value, 1)]
