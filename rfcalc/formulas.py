@@ -12,15 +12,16 @@ from fractions import Fraction
 from inspect import signature
 from typing import Any, NamedTuple
 
-from rfcalc.errors import RfcalcError
+from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.expr import Expr
 from rfcalc.network import Network
-from rfcalc.report import Report
+from rfcalc.report import DTYPES, Report
 from rfcalc.shape import Shape
+from rfcalc.symbolic import chain
 from rfcalc.symbolic.analysis import walk
 from rfcalc.symbolic.declare import declarations, sentence, spelled
-from rfcalc.symbolic.poly import Symbol, SymbolError
-from rfcalc.symbolic.result import Formulas, Meaning, of_report
+from rfcalc.symbolic.poly import Missing, Symbol, SymbolError
+from rfcalc.symbolic.result import Formulas, Meaning, missing, of_account, of_report
 from rfcalc.target import resolve
 from rfcalc.whole import read
 
@@ -82,22 +83,40 @@ def formulas(
     first = {n: said.get(n, s) if s.modulus == 1 else s for n, s in plan.symbols.items()}
 
     def build(declared: Mapping[str, Symbol]) -> Any:
-        report = Report(plan.network(declared), plan.shapes(declared), batch=plan.batch(declared), dtype=dtype)
-        return report, of_report(report)
+        network, shapes, batch = plan.network(declared), plan.shapes(declared), plan.batch(declared)
+        if not isinstance(network, Network):
+            return (None, shapes, *_closed(network, shapes, batch, DTYPES[dtype]))
+        report = Report(network, shapes, batch=batch, dtype=dtype)
+        return report, report.inputs, *of_report(report), ()
 
+    if dtype not in DTYPES:
+        raise UnknownName("dtype", dtype, list(DTYPES))
     found = walk(
-        build,
-        first,
-        lambda made: (d for shape in made[0].walked.shapes for d in shape.dims),
-        plan.usual,
-        () if general else plan.sizes,
+        build, first, lambda made: (d for line in made[2] for d in line.output_shape), plan.usual, () if general else plan.sizes
     )
-    report, (lines, totals) = found.result
+    report, shapes, lines, totals, unknown = found.result
     meanings = tuple(Meaning(found.symbols[n], plan.told[n]) for n in plan.symbols)
     own = [sentence(m.symbol, _fresh(i, found.symbols)) for i, m in enumerate(meanings)]
-    told = dict.fromkeys([*source.assumptions, *plan.notes, *filter(None, own), *report.assumptions, *found.assumptions])
-    inputs = {name: shape.dims for name, shape in report.inputs.items()}
-    return Formulas(source.target, inputs, lines, totals, meanings, tuple(told), (), report, found.even, dtype)
+    also = () if report is None else report.assumptions
+    told = dict.fromkeys([*source.assumptions, *filter(None, own), *also, *found.assumptions])
+    inputs = {name: shape.dims for name, shape in shapes.items()}
+    return Formulas(source.target, inputs, lines, totals, meanings, tuple(told), unknown, report, found.even, dtype)
+
+
+def _closed(expr: Expr, shapes: Mapping[str, Shape], batch: Any, itemsize: int) -> tuple[Any, ...]:
+    """Lines, totals, and what has no closed form, of an expression with repetitions of unknown count."""
+    if len(shapes) > 1:
+        raise SymbolError("a repetition of unknown count needs a network of one input")
+    (shape,) = shapes.values()
+    if shape.channel != 0:
+        raise SymbolError("a repetition of unknown count needs an input with its channels first")
+    account = chain.account(expr, shape.dims)
+    lines, totals = of_account(account, shape.dims, batch, itemsize)
+    for name, why in account.gone.items():
+        totals[name] = Missing(why)
+    totals.setdefault("peak_bytes", Missing("which maps live together is not followed through the copies"))
+    kept, unknown = missing(totals, lines)
+    return lines, kept, unknown
 
 
 def _fresh(number: int, taken: Mapping[str, Any]) -> str:
@@ -130,6 +149,8 @@ def _source(target: Any) -> Source:
             return Source(entry.name, made, dict(network.inputs), (), (*known, "ρ") if "α" in known else tuple(known))
         if text and "." not in text and not text.startswith("py:"):
             return _written(text)
+    if isinstance(target, Expr) and chain.lasting(target):
+        return Source("network", lambda values: target, {"input": None})
     found = resolve(target)
     network = found.network
     return Source(found.name, lambda values: network, dict(network.inputs), assumptions=found.assumptions)
@@ -206,8 +227,7 @@ class _Plan:
         self.told: dict[str, str] = {}
         self.usual: dict[str, Any] = {}
         self.sizes: list[str] = []
-        self.notes: list[str] = []
-        self._networks: dict[Any, Network] = {}
+        self._networks: dict[Any, Network | Expr] = {}
         for name in source.names:
             self._add(name, "in the text")
         for shape in given.values():
@@ -288,7 +308,7 @@ class _Plan:
     def values(self, declared: Mapping[str, Symbol]) -> dict[str, Any]:
         return {name: declared[name].value for name in self.symbols}
 
-    def network(self, declared: Mapping[str, Symbol]) -> Network:
+    def network(self, declared: Mapping[str, Symbol]) -> Network | Expr:
         values = self.values(declared)
         inside = {n: v for n, v in values.items() if n in self.source.names or n in self.source.options}
         key = tuple(inside.items())
@@ -300,7 +320,10 @@ class _Plan:
                 raise SymbolError(
                     f"{', '.join(inside)} cannot be a symbol of {self.source.target}", fix="leave it out of --symbols"
                 ) from None
-            found = made if isinstance(made, Network) else Network(made, self.source.inputs, **self.source.about)
+            if isinstance(made, Expr) and chain.lasting(made):
+                found = made
+            else:
+                found = made if isinstance(made, Network) else Network(made, self.source.inputs, **self.source.about)
             self._networks[key] = found
         return found
 

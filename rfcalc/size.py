@@ -21,7 +21,8 @@ Size: TypeAlias = Any  # int | symbol: nothing in the core may ask which
 
 
 class Heard(list[str]):
-    """Assumptions as texts; beside each, in `comparisons`, the comparison that was left open (None where none was)."""
+    """Assumptions as texts; beside each, in `comparisons`, what was left open: a comparison, a pair of sizes taken to be
+    equal, or None."""
 
     __slots__ = ("comparisons",)
 
@@ -94,7 +95,11 @@ def agree(a: Size, b: Size, assumption: str = "") -> bool:
         return True
     if is_number(a) and is_number(b):
         return False
-    return holds(None, assumption or f"{a} = {b}")
+    heard = _assumed.get()
+    if heard is not None:
+        heard.append(assumption or f"{a} = {b}")
+        heard.comparisons.append((a, b))
+    return True
 
 
 def divides(divisor: Size, size: Size) -> bool:

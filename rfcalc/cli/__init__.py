@@ -18,6 +18,7 @@ import typer.core
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
+    "symbolic": ("symbolic", "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation."),
     "compare": (
         "comparing",
         "Compare networks: exact ratios of every figure, what differs layer by layer, by how much.",

@@ -16,7 +16,7 @@ from rfcalc import size
 from rfcalc.symbolic import poly
 from rfcalc.symbolic.bounds import least
 from rfcalc.symbolic.declare import raised, refined
-from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Symbol, atom, extreme, put, symbols_of
+from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Power, Symbol, atom, extreme, put, symbols_of
 
 LARGEST_MODULUS = 1 << 24
 ROUNDS = 4
@@ -130,7 +130,7 @@ def _low(comparison: Any) -> tuple[Symbol, int] | None:
     if not isinstance(comparison, Open):
         return None
     inside = symbols_of(comparison.difference)
-    if len(inside) != 1:
+    if len(inside) != 1 or any(isinstance(a, Power) for m in comparison.difference.terms for a, _ in m):
         return None
     (symbol,) = inside
     if not rises(comparison.difference, symbol):

@@ -87,12 +87,12 @@ def sentence(symbol: Symbol, free: str = "m") -> str:
         told.append(f"{modulus.denominator}{name} is whole")
     elif isinstance(modulus, Fraction):
         told.append(f"{name} is a multiple of {modulus}")
-    elif (modulus, residue) in ((2, 0), (2, 1)) and free == "":
-        told.append(f"{name} is {'odd' if residue else 'even'}")
+    elif (modulus, residue) == (2, 1):
+        told.append(f"{name} odd: {name} = 2{free} + 1")
     elif modulus != 1 and residue == 0:
-        told.append(f"{name} divisible by {modulus}: {name} = {modulus}{free or 'm'}")
+        told.append(f"{name} divisible by {modulus}: {name} = {modulus}{free}")
     elif modulus != 1:
-        told.append(f"{name} = {modulus}{free or 'm'} + {residue}")
+        told.append(f"{name} = {modulus}{free} + {residue}")
     least = modulus * symbol.start + residue
     plain = 1 if modulus == 1 else modulus if residue == 0 else residue
     if least > plain:

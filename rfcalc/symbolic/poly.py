@@ -185,12 +185,36 @@ class Power(Atom):
         return power(base.put(values) if isinstance(base, Atom) else base, exponent.put(values))
 
 
+class Missing:
+    """A size or figure that has no closed form, and why; whatever is computed with it has none either."""
+
+    __slots__ = ("why",)
+    free_symbols = frozenset(("?",))
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def _same(self, *_: Any) -> Missing:
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _same
+    __mod__ = __rmod__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = __abs__ = _same
+
+    def _open(self, _: Any) -> Open:
+        return Open(self, False, str(self))
+
+    __lt__ = __le__ = __gt__ = __ge__ = _open
+
+    def __str__(self) -> str:
+        return "?"
+
+
 class Open:
     """A comparison that symbols leave open: ``difference ≥ 0``, or > 0 if `strict`."""
 
     __slots__ = ("difference", "strict", "text")
 
-    def __init__(self, difference: Poly, strict: bool, text: str) -> None:
+    def __init__(self, difference: Any, strict: bool, text: str) -> None:
         self.difference, self.strict, self.text = difference, strict, text
 
     def __bool__(self) -> bool:
@@ -552,7 +576,7 @@ def power(base: Any, exponent: Any) -> Any:
 
     >>> i = Symbol("i").value
     >>> print(power(2, i + 1) * power(2, i), power(4, i))
-    2*2**(2*i) 2**(2*i)
+    2*4**i 4**i
     """
     if isinstance(exponent, int):
         if exponent < 0:
@@ -615,7 +639,10 @@ def extreme(which: str, values: Iterable[Any]) -> Any:
     from rfcalc.size import decide
 
     found: list[Any] = []
+    values = list(values)
     for value in values:
+        if isinstance(value, Missing):
+            return value
         inner = members(value, which)
         for one in inner:
             beats = (lambda a, b: a >= b) if which == "max" else (lambda a, b: a <= b)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rfcalc.receptive import ReceptiveField
+from rfcalc.cost import OPERATIONS, Cost
 from rfcalc.report import Report, Row
+from rfcalc.size import prod
 from rfcalc.symbolic.analysis import exactly
+from rfcalc.symbolic.chain import Account
+from rfcalc.symbolic.chain import Row as ChainRow
+from rfcalc.symbolic.chain import FIELD, of_field
 from rfcalc.symbolic.declare import spelled
-from rfcalc.symbolic.poly import Symbol, SymbolError, put
+from rfcalc.symbolic.poly import Missing, Symbol, SymbolError, put
+from rfcalc.walk import Kept
 
 FIGURES = ("weights", "biases", "buffers", "params", "macs", "flops", "values", "bytes", "saved_bytes")
-FIELD = ("size", "stride", "padding", "center")
 
 
 class Meaning(NamedTuple):
@@ -166,7 +170,61 @@ def _line(row: Row) -> Line:
     )
 
 
-def of_field(field: ReceptiveField) -> dict[str, Any]:
-    """A receptive field's figures."""
-    whole = field.sees_whole_input()
-    return {"status": field.status, "whole": whole, **{name: tuple(getattr(field, name)) for name in FIELD}}
+def of_account(found: Account, dims: tuple[Any, ...], batch: Any, itemsize: int) -> tuple[tuple[Line, ...], dict[str, Any]]:
+    """The lines and totals of a chain with repetitions of unknown count."""
+    lines = tuple(_counted(row, batch, itemsize) for row in found.rows)
+    cost = found.cost
+    for shared in found.once.values():
+        cost = cost + shared
+    image = prod(dims)
+    values = (found.new + image) * batch
+    kept = [found.kept[0] + (image if found.keeps_input else 0), *found.kept[1:]]
+    totals = {
+        **_costs(cost, batch),
+        "values": values,
+        "bytes": values * itemsize,
+        "saved_bytes": Kept(*kept).total(itemsize, batch),
+        "weight_layers": found.layers,
+        "ops": {name: getattr(cost, name) * batch for name in OPERATIONS if name != "macs"},
+    }
+    return lines, totals
+
+
+def _costs(cost: Cost, batch: Any) -> dict[str, Any]:
+    found = {name: getattr(cost, name) for name in ("weights", "biases", "buffers", "params")}
+    return {**found, "macs": cost.macs * batch, "flops": cost.macs * 2 * batch}
+
+
+def _counted(row: ChainRow, batch: Any, itemsize: int) -> Line:
+    values = row.values * batch
+    field: dict[str, Any]
+    if row.span is not None:
+        first = tuple(Missing("") if f is None else f for f in row.span.first)
+        center = tuple((2 * f + n - 1) / 2 for f, n in zip(first, row.span.size, strict=True))
+        shown: dict[str, Any] = {"size": row.span.size, "stride": row.span.stride, "padding": tuple(-f for f in first)}
+        field = {"status": "exact", "whole": False, **shown, "center": center}
+    else:
+        status = row.field.get("status", "unknown")
+        status = "not_closed" if status in ("exact", "unknown") else status
+        none = (None,) * (len(row.dims) - 1)
+        field = {"status": status, "whole": False, **dict.fromkeys(FIELD, none)}
+    figures = {**_costs(row.cost, batch), "values": values, "bytes": values * itemsize}
+    ops = {name: getattr(row.cost, name) * batch for name in OPERATIONS if name != "macs"}
+    return Line(row.name, row.kind, row.notation, row.stage, row.dims, field, figures, ops, row.folds)
+
+
+def missing(totals: Mapping[str, Any], lines: tuple[Line, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The totals that have a closed form, and a sentence for each reason why others have none."""
+    kept = {k: v for k, v in totals.items() if not isinstance(v, Missing)}
+    reasons: dict[str, list[str]] = {}
+    for name, value in totals.items():
+        if isinstance(value, Missing):
+            reasons.setdefault(value.why, []).append(name)
+    for line in lines:
+        for d in line.output_shape:
+            if isinstance(d, Missing):
+                reasons.setdefault(d.why, [])
+    told = [f"{', '.join(names)}: {why}" if names else why for why, names in reasons.items()]
+    if any(line.field["status"] == "not_closed" for line in lines):
+        told.append("the receptive field where windows have phases, or strides differ from copy to copy")
+    return kept, tuple(told)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from rfcalc.symbolic.poly import Missing
 from rfcalc.symbolic.tree import Call, Name, Num, Product, Sum, tree
 
 FORMS = ("unicode", "plain", "latex", "python")
@@ -22,6 +23,7 @@ GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "λ": "lambd
 LETTERS = {name.rstrip("_"): letter for letter, name in GREEK.items()}
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
+MOST_BASE = 1024
 ADD, MULTIPLY, POWER, TIGHT = range(4)
 
 
@@ -30,13 +32,13 @@ def show(value: Any, form: str = "unicode", factor: bool = True) -> str:
 
     Args:
         value: a formula, a whole number or a fraction; None is a dash.
-        form: one of `FORMS`.
+        form: one of `FORMS`; ``ratio`` is Python where a quotient need not be whole.
         factor: whether it may be written as a product.
     """
     if value is None:
         return "–" if form != "plain" else "-"
-    if isinstance(value, str):
-        return value
+    if isinstance(value, (str, Missing)):
+        return str(value) if form != "python" else "None"
     return _Writer(form).write(tree(value, factor), ADD)
 
 
@@ -45,7 +47,7 @@ class _Writer:
 
     def __init__(self, form: str) -> None:
         self.form = form
-        self.latex, self.python = form == "latex", form == "python"
+        self.latex, self.python = form == "latex", form in ("python", "ratio")
 
     def write(self, t: Any, place: int) -> str:
         text, binds = {Num: self.num, Name: self.name, Call: self.call, Product: self.product, Sum: self.sum}[type(t)](t)
@@ -63,7 +65,7 @@ class _Writer:
         return sign + self.over(text, self.digits(value.denominator)), MULTIPLY if value >= 0 else ADD
 
     def digits(self, n: int) -> str:
-        if self.form in ("python", "plain"):
+        if self.form in ("python", "plain", "ratio"):
             return str(n)
         return f"{n:,}".replace(",", "{,}") if self.latex else f"{n:,}"
 
@@ -73,7 +75,7 @@ class _Writer:
     def over(self, top: str, below: str) -> str:
         if self.latex:
             return rf"\frac{{{top}}}{{{below}}}"
-        return f"{top}{'//' if self.python else '/'}{below}"
+        return f"{top}{'//' if self.form == 'python' else '/'}{below}"
 
     def name(self, t: Name) -> tuple[str, int]:
         return self.spelled(t.name), TIGHT
@@ -110,6 +112,7 @@ class _Writer:
         for factor, e in t.factors:
             split = isinstance(factor, Call) and factor.name == "power" and isinstance(factor.parts[0], Num)
             word = isinstance(factor, Name) and len(self.spelled(factor.name)) > 1
+            word = word or (isinstance(factor, Call) and factor.name in ("max", "min"))
             (above if e > 0 else below).append((self.raised(factor, abs(e), tight), split or word))
         top = self.join(above) if above else "1"
         sign = self.minus() if number < 0 else ""
@@ -139,6 +142,8 @@ class _Writer:
     def raised(self, t: Any, e: int, tight: bool) -> str:
         if isinstance(t, Call) and t.name == "power":
             base, exponent = t.parts
+            if isinstance(base, Num) and base.value**e <= MOST_BASE:
+                base, e = Num(base.value**e), 1  # 2^(2N) = 4^N
             inner = exponent if e == 1 else Product(e, ((exponent, 1),))
             return self.exponent(self.write(base, TIGHT), inner)
         if e == 1:

@@ -116,12 +116,18 @@ def _tree(value: Poly, factor: bool) -> Any:
         ((m, c),) = value.terms.items()
         return _product(c, [(_atom(a), e) for a, e in _ranked(m)])
     if factor:
+        peeled = value - value.constant
+        if value.constant and isinstance(peeled, Poly) and any(e < 0 for m in value.terms for _, e in m):
+            rest = _tree(peeled, True)
+            if isinstance(rest, Product):
+                return Sum((rest, Num(value.constant)))
         number, parts = factored(value)
         sums = [p for p, _ in parts if len(p.terms) > 1]
-        pulled = {next(iter(p.terms))[0][0] for p, _ in parts if len(p.terms) == 1}
-        apart = all(pulled.isdisjoint(a for m in p.terms for a, _ in m) for p in sums)
         split = len(sums) > 1 or any(e > 1 for p, e in parts if len(p.terms) > 1)
-        if split or (pulled and (apart or len(value.terms) > 2)) or (sums and Fraction(number).denominator > 1):
+        if not split:
+            parts = _apart(parts)
+            sums = [p for p, _ in parts if len(p.terms) > 1]
+        if split or len(parts) > 1 or (sums and Fraction(number).denominator > 1):
             return _written(number, parts, split)
         peeled = value - value.constant
         if value.constant and isinstance(peeled, Poly) and len(peeled.terms) > 1:
@@ -130,6 +136,22 @@ def _tree(value: Poly, factor: bool) -> Any:
             if sums and (len(sums) > 1 or (len(parts) > 1 and len(peeled.terms) <= 4)):
                 return Sum((_written(number, parts, True), Num(value.constant)))
     return _sum(value)
+
+
+def _apart(parts: list[tuple[Poly, int]]) -> list[tuple[Poly, int]]:
+    """Atoms are pulled out of the one sum only where they are gone from it: 27C² − 3C stays, B(27C² + 1) not."""
+    (total,) = [p for p, _ in parts if len(p.terms) > 1]
+    if all(abs(c) == 1 for c in total.terms.values()):
+        return parts
+    inside = {a for m in total.terms for a, _ in m}
+    kept = []
+    for p, e in parts:
+        if len(p.terms) == 1:
+            if next(iter(p.terms))[0][0] in inside:
+                total = total * (p**e if e > 0 else poly({((next(iter(p.terms))[0][0], e),): 1}))
+            else:
+                kept.append((p, e))
+    return [*kept, (total, 1)]
 
 
 def _written(number: Number, parts: list[tuple[Poly, int]], split: bool) -> Any:
@@ -266,6 +288,8 @@ def _quadratic(value: Poly) -> tuple[Number, list[tuple[Poly, int]]]:
     if len(atoms) != 1:
         return 1, [(value, 1)]
     (a,) = atoms
+    if isinstance(a, Power):
+        return 1, [(value, 1)]
     by = {sum(e for _, e in m): Fraction(c) for m, c in value.terms.items()}
     if max(by) != 2 or min(by) < 0:
         return 1, [(value, 1)]
