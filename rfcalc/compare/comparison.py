@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from rfcalc.compare.figures import Figure, figures, place, usual
-from rfcalc.compare.layers import Change, Match, changes, matches
+from rfcalc.compare.layers import Change, Match, changes, joined_alike, matches
 from rfcalc.compare.ratio import more
 from rfcalc.compare.subject import Subject, at_least_two, letters, read
 from rfcalc.receptive import plain
@@ -44,7 +44,8 @@ class Comparison:
         """The same, the networks called A, B, …"""
         found = copy(self)
         found.subjects = tuple(
-            s._replace(label=label) for s, label in zip(self.subjects, letters(len(self.subjects)), strict=True)
+            s._replace(label=label)
+            for s, label in zip(self.subjects, letters(len(self.subjects), self.subjects[0].symbols), strict=True)
         )
         return found
 
@@ -82,9 +83,12 @@ class Comparison:
             for name, noun in ((self.counted, self.counted.replace("params", "parameters")), ("macs", "multiply-adds")):
                 against = next((f.against[number] for f in self.figures if f.name == name), None)
                 if against is not None and isinstance(against.change, Fraction):
-                    than = "as" if against.change == 0 or against.change >= 200 else "than"
-                    yield f"{other.label} has {more(against.change, noun)} {than} {first.label}"
+                    yield f"{other.label} has {more(against.change, noun, first.label)}"
         yield from self._depth()
+        for other, found in zip(others, self.changes, strict=True):
+            if not found:
+                how = "" if joined_alike(first.report, other.report) else ", joined differently"
+                yield f"{first.label} and {other.label} have the same layers{how}"
 
     def _seen(self, figure: Figure) -> Iterator[str]:
         """What units see, where it is one number for each."""
@@ -111,7 +115,8 @@ class Comparison:
             return
         one, *more_ = layers.texts
         rest = f" against {', '.join(more_)}"
-        yield f"{one} weight layers{rest}: {one} non-linearities{rest}, when each is followed by one"
+        noun, what = ("layer", "non-linearity") if one == "1" else ("layers", "non-linearities")
+        yield f"{one} weight {noun}{rest}: {one} {what}{rest}, when each is followed by one"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -123,8 +128,8 @@ class Comparison:
         else:
             found.append("inputs: " + ", ".join(f"{s.label} {s.input}" for s in self.subjects))
         names = {f.name for f in self.figures}
-        if names & {"receptive_field", "stride"}:
-            rows = [place(s, self.at) for s in self.subjects]
+        rows = [place(s, self.at) for s in self.subjects]
+        if names & {"receptive_field", "stride"} and any(rows):
             where = dict.fromkeys("no node" if row is None else row.name for row in rows)
             ends = all(row is not None and row.name in row.report.network.outputs for row in rows)
             if not ends:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from math import gcd
+from math import gcd, lcm
 from typing import Any, NamedTuple
 
 from rfcalc.compare.ratio import CLOSE, FORM, OPEN
@@ -62,7 +62,7 @@ class Quotient(NamedTuple):
     below: Size
 
     def __str__(self) -> str:
-        return f"({show(self.top, 'python')})/({show(self.below, 'python')})"
+        return f"{_part(self.top, 'python')}/{_part(self.below, 'python', below=True)}"
 
 
 def quotient(a: Size, b: Size) -> Any:
@@ -78,21 +78,19 @@ def quotient(a: Size, b: Size) -> Any:
     if found is not None:
         return found if isinstance(found, Poly) else Fraction(found)
     common = _common(a, b)
-    top, below = (divided(v, common) for v in (a, b))
+    top, below = (divided(v, common, fractions=True) for v in (a, b))
     return Quotient(top, below)
 
 
 def _common(a: Size, b: Size) -> Any:
-    """What divides every term of both: a number times symbols."""
+    """What divides every term of both, so that nothing is left to divide by: a number times symbols."""
     terms = [t for v in (a, b) for t in (v.terms.items() if isinstance(v, Poly) else [((), v)])]
-    number = 0
-    shared: dict[Any, int] | None = None
-    for monomial, c in terms:
-        number = gcd(number, int(c)) if Fraction(c).denominator == 1 else 1
-        own = dict(monomial)
-        shared = own if shared is None else {x: min(e, own[x]) for x, e in shared.items() if x in own}
-    kept = sorted(((x, e) for x, e in (shared or {}).items() if e > 0), key=lambda p: p[0].serial)
-    return poly({tuple(kept): number or 1})
+    numbers = [Fraction(c) for _, c in terms]
+    number = Fraction(gcd(*(n.numerator for n in numbers)), lcm(*(n.denominator for n in numbers)))
+    monomials = [dict(m) for m, _ in terms]
+    least = {x: min(m.get(x, 0) for m in monomials) for m in monomials for x in m}
+    kept = sorted(((x, e) for x, e in least.items() if e), key=lambda pair: pair[0].serial)
+    return poly({tuple(kept): number})
 
 
 def written(value: Size) -> str:

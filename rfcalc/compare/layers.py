@@ -1,9 +1,9 @@
 """Two networks layer by layer: which correspond, what differs between them, by how much.
 
 A *step* is a weight layer with the activations and normalisation that follow it, as the table shows it. Steps
-correspond by name and notation, then by notation, by name and kind, by kind and channels, by kind and kernel (see
-`align`). What differs is said in the layer's own parameters; what differs only because of what goes in (maps, channels)
-is said as that.
+correspond by name and notation, then by notation, by name, by kind and channels, by kind and kernel (see `align`). What
+differs is said in the layer's own parameters; what differs only because of what goes in (maps, channels) is said as
+that.
 """
 
 from __future__ import annotations
@@ -112,7 +112,10 @@ def _keys(step: Step) -> tuple[Any, ...]:
     kind, channels = head.kind, str(head.shape.channels)
     number = step.name.removeprefix(head.node.layer.stem)
     name = channels if number.isdigit() else step.name  # a name that is only a number says nothing
-    return ((step.name, words), words, (name, kind), (kind, channels), (kind, _stem(head)))
+    named = (kind, channels) if number.isdigit() else step.name
+    first = head.notation.split()[0]
+    kernel = first.split("-")[0] if "-" in first else ""
+    return ((step.name, words), words, (name, kind), named, (kind, channels), (kind, kernel))
 
 
 def _stem(row: Row) -> str:
@@ -126,7 +129,7 @@ def _match(first: Step | None, other: Step | None) -> Match:
     a, b = first.head, other.head
     if a.kind != b.kind:
         return Match(first, other, REPLACED, (Difference("", first.words, other.words),))
-    own = (*_parameters(a, b), *_followers(first, other))
+    own = (*_parameters(a, b), *_followers(first, other), *_sharing(a, b))
     if own:
         return Match(first, other, CHANGED, own)
     came = tuple(_came(a, b))
@@ -172,6 +175,21 @@ def _followers(first: Step, other: Step) -> Iterator[Difference]:
     gone, new = (a - b).elements(), (b - a).elements()
     if a != b:
         yield Difference("", " ".join(gone), " ".join(new))
+
+
+def _sharing(a: Row, b: Row) -> Iterator[Difference]:
+    """Whether the layers have weights of their own, where that differs."""
+    told = ["own" if row.shared_with is None else "shared" for row in (a, b)]
+    if told[0] != told[1]:
+        yield Difference("weights", *told)
+
+
+def joined_alike(first: Report, other: Report) -> bool:
+    """Whether networks of the same layers in the same order also read the same ones, and give the same results."""
+    one, two = first.network, other.network
+    return one.sources == two.sources and [one.position(n) for n in one.outputs] == [
+        two.position(n) for n in two.outputs
+    ]
 
 
 def _came(a: Row, b: Row) -> Iterator[Difference]:

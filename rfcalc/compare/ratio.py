@@ -85,14 +85,17 @@ def ratio_text(value: Any) -> str:
 def percent(value: Fraction) -> str:
     """A percentage without its sign: whole from 10 on, else with as many places as two digits need.
 
-    >>> [percent(Fraction(v)) for v in ("2200/27", "-2.84", "0.0471", "0.00002")]
-    ['81 %', '2.8 %', '0.05 %', 'less than 0.01 %']
+    >>> [percent(Fraction(v)) for v in ("2200/27", "-2.84", "0.0471", "0.00002", "99.77")]
+    ['81 %', '2.8 %', '0.05 %', 'less than 0.01 %', '99.8 %']
     """
     value = abs(value)
     if value == 0:
         return "0 %"
     places = 0 if value * 2 >= 19 else 1 if value >= 1 else 2
     scaled = (value * 10**places * 2 + 1) // 2
+    while value < 100 and scaled >= 100 * 10**places:  # nearly all is not all
+        places += 1
+        scaled = (value * 10**places * 2 + 1) // 2 if places < 3 else value * 10**places // 1
     if scaled == 0:
         return "less than 0.01 %"
     whole, rest = divmod(scaled, 10**places)
@@ -110,15 +113,19 @@ def change_text(value: Fraction | None) -> str:
     return "same" if value == 0 else f"{'+' if value > 0 else '−'}{percent(value)}"
 
 
-def more(value: Fraction, noun: str, fewer: str = "fewer") -> str:
-    """A change in words: ``81 % more weights``.
+def more(value: Fraction, noun: str, than: str) -> str:
+    """A change in words: ``81 % more weights than A``.
 
-    >>> more(Fraction(2200, 27), "weights"), more(Fraction(300), "weights"), more(Fraction(-25), "weights")
-    ('81 % more weights', '4 times as many weights', '25 % fewer weights')
+    >>> more(Fraction(2200, 27), "weights", "A"), more(Fraction(250), "weights", "A")
+    ('81 % more weights than A', '3.5 times as many weights as A')
+    >>> more(Fraction(-25), "weights", "A"), more(Fraction(0), "weights", "A")
+    ('25 % fewer weights than A', 'as many weights as A')
     """
-    if value == 0:
-        return f"as many {noun}"
     times = value / 100 + 1
+    exact = {Fraction(1): "", Fraction(2): "twice ", Fraction(1, 2): "half "}.get(times)
+    if exact is not None:
+        return f"{exact}as many {noun} as {than}"
     if times >= 3:
-        return f"{decimals(times).rstrip('0').rstrip('.') if times.denominator > 1 else times} times as many {noun}"
-    return f"{percent(value)} {'more' if value > 0 else fewer} {noun}"
+        told = str(times) if times.denominator == 1 else decimals(times).rstrip("0").rstrip(".")
+        return f"{told} times as many {noun} as {than}"
+    return f"{percent(value)} {'more' if value > 0 else 'fewer'} {noun} than {than}"

@@ -32,7 +32,7 @@ class Subject(NamedTuple):
     """One network of a comparison: a short label, what the user called it, its report.
 
     `written`: it is notation, not a network with a name of its own; `assumed`: what was taken for granted of symbols;
-    `even`: the divisions among that, if there are symbols.
+    `even`: the divisions among that, if there are `symbols`.
     """
 
     label: str
@@ -41,6 +41,7 @@ class Subject(NamedTuple):
     written: bool = False
     assumed: tuple[str, ...] = ()
     even: dict[Any, None] | None = None
+    symbols: tuple[str, ...] = ()
 
     @property
     def input(self) -> str:
@@ -141,9 +142,9 @@ def read(
         )
     else:
         reports = build(fixed)
-    labels = _labels([f.name for f in found])
+    labels = _labels([f.name for f in found], open_names)
     return tuple(
-        Subject(label, f.name, report, f.written, assumed, even)
+        Subject(label, f.name, report, f.written, assumed, even, tuple(open_names))
         for label, f, report in zip(labels, found, reports, strict=True)
     )
 
@@ -206,15 +207,20 @@ def _names(value: Any) -> list[str]:
     return [*_names(value.left), *_names(value.right)] if value.sign else [str(value)]
 
 
-def _labels(names: Sequence[str]) -> list[str]:
+def _labels(names: Sequence[str], symbols: Sequence[str]) -> list[str]:
     """What heads the columns: the names where they are short and all different, else letters."""
     short = all(len(n) <= LONGEST and "\n" not in n for n in names)
-    return list(names) if short and len(set(names)) == len(names) else letters(len(names))
+    return list(names) if short and len(set(names)) == len(names) else letters(len(names), symbols)
 
 
-def letters(count: int) -> list[str]:
-    """A, B, C, …; numbers behind them beyond Z."""
-    return [chr(ord("A") + i % 26) + (str(i // 26) if i >= 26 else "") for i in range(count)]
+def letters(count: int, symbols: Sequence[str] = ()) -> list[str]:
+    """A, B, C, …; #1, #2, … where these are symbols, or do not suffice.
+
+    >>> letters(2), letters(2, ["B"])
+    (['A', 'B'], ['#1', '#2'])
+    """
+    found = [chr(ord("A") + i) for i in range(min(count, 26))]
+    return found if count <= 26 and not set(found) & set(symbols) else [f"#{i + 1}" for i in range(count)]
 
 
 def _dims(given: Any) -> Dims | Shape | None:
@@ -300,6 +306,8 @@ def _analysed(found: _Read, used: Any, values: Values, assumed: tuple[str, ...],
         _ = report.fields
     except RfcalcError as error:
         error.where = found.name if error.where is None else f"{found.name}: {error.where}"
+        if "number of repetitions" in error.what:
+            error.fix = "give it a number (--set N=3), or see the closed form: rfcalc symbolic"
         raise
     return report
 

@@ -39,7 +39,7 @@ class Document(NamedTuple):
 def document(found: Comparison, every: bool = False, width: int | None = None) -> Document:
     """The comparison as a document; `every`: all layers side by side; `width`: of the terminal."""
     table = figures_table(found.figures, [s.label for s in found.subjects])
-    if width is not None and _width(table) > width and any(len(s.label) > 1 for s in found.subjects):
+    if width is not None and _width(table) > width and any(len(s.label) > 2 for s in found.subjects):
         found = found.lettered()
         table = figures_table(found.figures, [s.label for s in found.subjects])
     first, *others = found.subjects
@@ -59,11 +59,9 @@ def document(found: Comparison, every: bool = False, width: int | None = None) -
         if every:
             table = layers_table(found.matched[number], (first.label, other.label), found.counted)
             sections.append(Section(f"layer by layer{against}", table))
-    equal = [o.label for o, c in zip(others, found.changes, strict=True) if not c]
-    said = [f"{first.label} and {label} are the same, layer by layer" for label in equal]
     called = [f"{s.label}: {s.name}" for s in found.subjects if s.label != s.name]
     title = " against ".join(s.label for s in found.subjects)
-    return Document(title, tuple(sections), (*called, *found.sentences, *said), found.notes)
+    return Document(title, tuple(sections), (*called, *found.sentences), found.notes)
 
 
 def _width(table: Table) -> int:
@@ -95,8 +93,10 @@ def figures_table(figures: Sequence[Figure], heads: Sequence[str], brief: bool =
 
 def shown(figure: Figure) -> bool:
     """Whether a figure is worth a line: not where all have none, or a stride of 1."""
+    if figure.name in ("stride", "receptive_field") and set(figure.texts) == {"–"}:
+        return False
     if figure.name == "stride":
-        return set(figure.texts) != {"1"} and set(figure.texts) != {"–"}
+        return set(figure.texts) != {"1"}
     return not all(is_number(v) and v == 0 for v in figure.values)
 
 
@@ -112,8 +112,8 @@ def figure_line(figure: Figure, brief: bool = False) -> Line:
             ratio = "" if against.ratio is None or against.ratio == 1 else ratio_text(against.ratio)
             ratio = ratio.rpartition(" = ")[2] if brief else ratio
             change = change_text(against.change)
-            if against.change is None and same(value, figure.values[0]):
-                change = "same"
+            if against.change is None and against.ratio is not None:
+                change = "depends"  # on what the symbols are
         else:
             ratio, change = "", "same" if value == figure.values[0] else grown(figure, value)
         cells += [Cell(text), Cell(ratio), Cell(change)]
