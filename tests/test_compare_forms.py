@@ -1,4 +1,4 @@
-"""Comparisons and equivalents as a user meets them: every format read back, narrow terminals, messages, what is loaded."""
+"""Comparisons and equivalents as a user meets them: every format read back, narrow terminals, messages."""
 
 from __future__ import annotations
 
@@ -123,6 +123,7 @@ def test_figures_by_name(capsys) -> None:
         (["conv3-C", "conv5-C", "--set", "C=3,C=4"], ["two numbers", "3 and 4"]),
         (["conv3-C", "conv5-C", "--input", "3x2y4!"], ["not a shape", "CxHxW"]),
         (["vgg16", "vgg19", "--family", "vgg"], ["without networks"]),
+        (["--family", "vgg", "--set", "C=3"], ["--family", "--set"]),
         (["--family", "vg"], ["unknown family 'vg'", "did you mean vgg"]),
         (["vgg16", "vgg19", "--what", "wieghts"], ["unknown figure 'wieghts'", "weights"]),
         (["vgg16", "vgg19", "--what", ","], ["no figures"]),

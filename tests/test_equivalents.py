@@ -150,5 +150,7 @@ def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
 def test_none_is_said(capsys) -> None:
     assert run(["equivalents", "conv3-C"]) == 0
     assert "no stack of smaller odd square kernels sees 3×3" in capsys.readouterr().out
+    assert run(["equivalents", "conv1-C", "--separable", "--dilated"]) == 0
+    assert "no stack" in capsys.readouterr().out
     assert run(["equivalents", "conv1x7-C"]) == 0
     assert "--separable" in capsys.readouterr().out

@@ -69,6 +69,8 @@ def command(
     if family is not None:
         if targets:
             raise RfcalcError("--family goes without networks", fix=f"rfcalc compare --family {family}")
+        if numbers or own_inputs:
+            raise RfcalcError("--family goes without --set and --own-inputs: its networks have one input, in numbers")
         _family(family, how, format, output, all)
         return
     from rfcalc.compare.comparison import compare

@@ -357,6 +357,7 @@ def document(found: Equivalents) -> Document:
         notes.append(
             f"the first layer reads {size(first)} channels, the others {size(rest)}: cheapest first layer shown"
         )
+    notes.append(f"every layer of a stack has {size(rest)} channels")
     if found.dilated:
         notes.append("sees: positions of the receptive field that it depends on; dilation leaves holes")
     notes.append("weights: without biases; macs: multiply-adds")

@@ -70,6 +70,8 @@ def count(reaches: Sequence[int], separable: bool, dilated: bool) -> int:
     >>> count((3, 3), False, False), count((1, 1), True, False)
     (2, 1)
     """
+    if max(reaches) == 0:
+        return 0
     least = min(reaches)
     table = ways(max(reaches), dilated)
     equal = len(set(reaches)) == 1
@@ -80,7 +82,7 @@ def count(reaches: Sequence[int], separable: bool, dilated: bool) -> int:
     else:
         found = table[least] if equal else 0
     alone = equal if not separable else equal or sum(r > 0 for r in reaches) == 1
-    return found - (1 if alone and max(reaches) > 0 else 0)
+    return found - alone
 
 
 def cheapest(
@@ -126,7 +128,7 @@ def _distinct(stacks: Iterable[Stack], reaches: Sequence[int]) -> Iterator[Stack
     """Each multiset once, without the single kernel that reaches all of it."""
     seen: set[tuple[Part, ...]] = set()
     for stack in stacks:
-        if len(stack.parts) == 1 and stack.parts[0].d == 1:
+        if not stack.parts or (len(stack.parts) == 1 and stack.parts[0].d == 1):
             continue
         same = tuple(sorted(stack.parts, key=_sortable))
         if same not in seen:

@@ -126,7 +126,7 @@ def _latex(found: Document, width: int | None, color: bool) -> str:
         title = section.title or found.title
         lines += _latex_table(section, module.escape, title)
     for said in (*found.sentences, *found.notes):
-        lines.append(f"% {said}")
+        lines.append("% " + re.sub(f"{OPEN}(.*?){CLOSE}", r"$\1$", said))
     return "\n".join(lines)
 
 
