@@ -19,10 +19,9 @@ from typing import Any, TypeAlias
 Size: TypeAlias = Any  # int | symbol: nothing in the core may ask which
 
 
-
 class Heard(list[str]):
-    """Assumptions as texts; beside each, in `comparisons`, what was left open: a comparison, a pair of sizes taken to be
-    equal, or None."""
+    """Assumptions as texts; beside each, in `comparisons`, what was left open: a comparison, a pair of sizes that are
+    taken to be equal, or None."""
 
     __slots__ = ("comparisons",)
 
@@ -93,8 +92,9 @@ def agree(a: Size, b: Size, assumption: str = "") -> bool:
     """
     if decide(a == b) is True:
         return True
-    if is_number(a) and is_number(b):
-        return False
+    difference = a - b  # H + 1 and H differ, whatever H is
+    if is_number(difference):
+        return bool(difference == 0)
     heard = _assumed.get()
     if heard is not None:
         heard.append(assumption or f"{a} = {b}")

@@ -1,8 +1,8 @@
 """Walks a network with symbols, and finds out what has to be assumed of them for the floors to go.
 
-Floors on sizes go where a symbol lies in a residue class: its modulus is the least common multiple of what it is divided
-by anywhere in the network, its residue that of the network's own input size (AlexNet's 227 = 32·7 + 3). Comparisons that
-the rules left open give each symbol its least value. The walk is repeated until nothing new is learned.
+Floors on sizes go where a symbol lies in a residue class: its modulus is the least common multiple of what it is
+divided by anywhere in the network, its residue that of the network's own input size (AlexNet's 227 = 32·7 + 3).
+Comparisons that the rules left open give each symbol its least value. The walk is repeated until nothing is learned.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from math import lcm
 from typing import Any, NamedTuple
 
 from rfcalc import size
-from rfcalc.symbolic import poly
+from rfcalc.symbolic import divide
 from rfcalc.symbolic.bounds import least
 from rfcalc.symbolic.declare import raised, refined
-from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Power, Symbol, atom, extreme, put, symbols_of
+from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Power, Symbol, atom, put, symbols_of
+from rfcalc.symbolic.powers import extreme
 
 LARGEST_MODULUS = 1 << 24
 ROUNDS = 4
@@ -47,12 +48,12 @@ size.extrema(_extreme("min"), _extreme("max"))
 @contextmanager
 def exactly(known: dict[Any, None]) -> Iterator[None]:
     """While the block runs, divisions that the rules take to be even are written as quotients and kept in `known`."""
-    token = poly.exact.set(known)
-    size.evenly(poly.divides_exactly)
+    token = divide.exact.set(known)
+    size.evenly(divide.divides_exactly)
     try:
         yield
     finally:
-        poly.exact.reset(token)
+        divide.exact.reset(token)
 
 
 def walk(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.symbolic.poly import Atom, Extreme, Floor, Number, Poly, Power, Symbol, atom, members, poly
+from rfcalc.symbolic.poly import Atom, Extreme, Floor, Number, Poly, Power, Symbol, atom, poly
+from rfcalc.symbolic.powers import members
 
 
 def sign(value: Poly, strict: bool) -> bool | None:
@@ -29,11 +30,14 @@ def sign(value: Poly, strict: bool) -> bool | None:
 
 def least(value: Any) -> Number | None:
     """A number that the formula is never below, or None if none is found."""
+    known: Number | None
     if not isinstance(value, Poly):
-        return value  # type: ignore[no-any-return]
+        known = value
+        return known
     if value._least == ():
         value._least = _least(value)
-    return value._least  # type: ignore[no-any-return]
+    known = value._least
+    return known
 
 
 def _least(value: Poly) -> Number | None:
@@ -41,10 +45,9 @@ def _least(value: Poly) -> Number | None:
         inner = members(value, which)
         if len(inner) > 1:
             lows = [least(v) for v in inner]
-            if which == "max":
-                known = [v for v in lows if v is not None]
-                return max(known) if known else None
-            return None if None in lows else best(lows)  # type: ignore[type-var, return-value]
+            known = [v for v in lows if v is not None]
+            complete = len(known) == len(lows) or which == "max"
+            return best(known) if known and complete else None
     linear = _unfloored(value)
     if linear is not value and not isinstance(linear, Poly):
         return linear
@@ -94,7 +97,7 @@ def _least_of(a: Atom) -> Number | None:
     if isinstance(a, Power):
         base, exponent = a.key
         low = base.start if isinstance(base, Symbol) else base
-        return low**exponent.start if exponent.start >= 0 and low >= 1 else None  # type: ignore[no-any-return]
+        return int(low**exponent.start) if exponent.start >= 0 and low >= 1 else None
     return None
 
 
@@ -108,7 +111,7 @@ def _unfloored(value: Poly) -> Any:
     found: Any = 0
     for m, c in value.terms.items():
         floors = [a for a, e in m if isinstance(a, Floor) and isinstance(a.key[1], int) and e == 1]
-        beside = all((_least_of(a) if e > 0 else None) is not None and _least_of(a) >= 0 for a, e in m)  # type: ignore[operator]
+        beside = all((_least_of(a) if e > 0 else None) is not None and (_least_of(a) or 0) >= 0 for a, e in m)
         term: Any = c
         for a, e in m:
             if a in floors and beside and (c < 0 or len(floors) == 1):

@@ -36,8 +36,8 @@ def of_field(field: ReceptiveField) -> dict[str, Any]:
 
 
 class Span(NamedTuple):
-    """What one unit of the end sees of the chain's input, an entry an axis: stride, where unit 0 begins (None: no closed
-    form), how many positions."""
+    """What one unit of the end sees of the chain's input, an entry an axis: stride, where unit 0 begins (None where
+    that has no closed form), how many positions."""
 
     stride: tuple[Any, ...]
     first: tuple[Any, ...]
@@ -86,10 +86,11 @@ def lasting(expr: Expr) -> bool:
         return True
     if isinstance(expr, Repeat) and is_number(expr.count) and expr.count > LONG:
         return True
-    return any(lasting(part) for part in _parts(expr))
+    return any(lasting(part) for part in parts(expr))
 
 
-def _parts(expr: Any) -> tuple[Expr, ...]:
+def parts(expr: Any) -> tuple[Expr, ...]:
+    """The expressions directly inside an expression."""
     if isinstance(expr, Series):
         return expr.items
     if isinstance(expr, Parallel):
@@ -120,7 +121,9 @@ def account(expr: Expr, dims: tuple[Any, ...], label: str = "", stage: str = "")
         elif isinstance(piece, Parallel) and lasting(piece):
             part = _branches(piece, found.dims, name, heading)
         elif lasting(piece):
-            raise Unclosed(f"a repetition of unknown count inside {type(piece).__name__.lower()} has no closed form here")
+            raise Unclosed(
+                f"a repetition of unknown count inside {type(piece).__name__.lower()} has no closed form here"
+            )
         else:
             part = _fixed(piece, found.dims, heading)
         found = then(found, part._replace(rows=_named(part.rows, numbers)))
@@ -263,7 +266,7 @@ def beyond(a: Span | None, b: Span | None) -> Span | None:
 
 def then(a: Account, b: Account) -> Account:
     """One after the other."""
-    kept = list(x + y for x, y in zip(a.kept, b.kept, strict=True))
+    kept = [x + y for x, y in zip(a.kept, b.kept, strict=True)]
     if b.keeps_input and not a.keeps_output:
         kept[0] = kept[0] + (prod(a.dims) if a.rows else 0)
     seen = {g: c for g, c in b.once.items() if g not in a.once}

@@ -10,7 +10,8 @@ from rfcalc.cost import TERMS, Cost
 from rfcalc.expr import Expr, Repeat
 from rfcalc.size import prod
 from rfcalc.symbolic.chain import Account, Row, Span, account, beyond
-from rfcalc.symbolic.poly import Missing, Open, Poly, Symbol, power, put, symbols_of
+from rfcalc.symbolic.poly import Missing, Open, Poly, Symbol, put, symbols_of
+from rfcalc.symbolic.powers import power
 from rfcalc.symbolic.show import show
 from rfcalc.symbolic.sums import Course, Unclosed, course, put_index, total
 
@@ -59,7 +60,9 @@ def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index
         except Unclosed as error:
             return Missing(error.what)
 
-    first = account(body if expr.index is None else expr.body.bind({expr.index: 0}), dims, label, stage) if since else None
+    first = (
+        account(body if expr.index is None else expr.body.bind({expr.index: 0}), dims, label, stage) if since else None
+    )
     span = _stacked(one.span, at, index, count)
     copies = Span((), (), ()) if span is None else _before(one.span, at, index)
     rows = tuple(_moved(r, at, copies if span is not None else None, index) for r in one.rows)
@@ -85,14 +88,24 @@ def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index
         f"all {show(count)}", "repeat", f"({_notation(expr)}) ×{show(count)}", stage, ends, span, {}, cost, new, new
     )  # fmt: skip
     return Account(
-        ends, cost, once, new, tuple(kept), one.keeps_input, one.keeps_output, layers, span, (*rows, whole), {**one.gone, **gone}
+        ends,
+        cost,
+        once,
+        new,
+        tuple(kept),
+        one.keeps_input,
+        one.keeps_output,
+        layers,
+        span,
+        (*rows, whole),
+        {**one.gone, **gone},
     )
 
 
 def _free(name: str, expr: Repeat, dims: tuple[Any, ...], outer: tuple[str, ...]) -> str:
     """The index' name, or another letter where it is taken."""
     taken = set(outer) | {n for d in (*dims, expr.times) for n in getattr(d, "free_symbols", ())}
-    return next(n for n in (name, *"ijklqrstuv") if n not in taken)
+    return str(next(n for n in (name, *"ijklqrstuv") if n not in taken))
 
 
 def _notation(expr: Repeat) -> str:
@@ -186,7 +199,9 @@ def _before(span: Span | None, at: Any, index: Symbol) -> Span | None:
 
 def _moved(row: Row, at: Any, before: Span | None, index: Symbol) -> Row:
     """A node of the body, in copy i."""
-    inner = None if row.span is None else Span(*(tuple(None if v is None else at(v) for v in part) for part in row.span))
+    inner = (
+        None if row.span is None else Span(*(tuple(None if v is None else at(v) for v in part) for part in row.span))
+    )
     return row._replace(
         name=f"{row.name}[{index.name}]" if "all " not in row.name else f"{row.name} [{index.name}]",
         dims=tuple(at(d) for d in row.dims),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rfcalc.cost import OPERATIONS, Cost
 from rfcalc.report import Report, Row
 from rfcalc.size import prod
 from rfcalc.symbolic.analysis import exactly
-from rfcalc.symbolic.chain import Account
+from rfcalc.symbolic.bounds import least
+from rfcalc.symbolic.chain import FIELD, Account, of_field
 from rfcalc.symbolic.chain import Row as ChainRow
-from rfcalc.symbolic.chain import FIELD, of_field
 from rfcalc.symbolic.declare import spelled
-from rfcalc.symbolic.poly import Missing, Symbol, SymbolError, put
+from rfcalc.symbolic.poly import Missing, Poly, Symbol, SymbolError, put, symbols_of
+from rfcalc.symbolic.show import show
 from rfcalc.walk import Kept
 
 FIGURES = ("weights", "biases", "buffers", "params", "macs", "flops", "values", "bytes", "saved_bytes")
@@ -132,16 +133,48 @@ class Formulas:
             raise UnknownName("node", name, [line.name for line in self.lines])
         return found
 
+    def with_numbers(self, values: Mapping[str, Any]) -> Formulas:
+        """The same with numbers (or other formulas) put in for some symbols.
+
+        Raises:
+            SymbolError: a name that is no symbol here, or a number that the symbol was declared not to be.
+        """
+        given = self._given(values)
+        left = {s for v in given.values() for s in symbols_of(v)}
+        meanings = tuple(m for m in self.meanings if m.name not in given or m.symbol in left)
+        told = tuple(f"{name} = {show(v)}" for name, v in given.items())
+        totals = {k: numbers(v, given) for k, v in self.totals.items() if k != "ops"}
+        totals["ops"] = {k: numbers(v, given) for k, v in self.totals["ops"].items()}
+        inputs = {name: numbers(dims, given) for name, dims in self.inputs.items()}
+        lines = tuple(line.put(given) for line in self)
+        return Formulas(
+            self.target,
+            inputs,
+            lines,
+            totals,
+            meanings,
+            (*told, *self.assumptions),
+            self.unknown,
+            None,
+            None,
+            self.dtype,
+        )
+
+    def _given(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        given = {spelled(name): v for name, v in values.items()}
+        for name in given:
+            if name not in self.symbols:
+                known = ", ".join(self.symbols) or "none"
+                raise SymbolError(f"{name} is not among the symbols", why=f"they are {known}")
+        return given
+
     def put(self, **values: Any) -> dict[str, Any]:
         """The totals with numbers put in for symbols.
 
         Raises:
             SymbolError: a name that is no symbol here, or a number that the symbol was declared not to be.
         """
-        given = {spelled(name): v for name, v in values.items()}
-        for name in given:
-            if name not in self.symbols:
-                raise SymbolError(f"{name} is not among the symbols", why=f"they are {', '.join(self.symbols)}")
+        given = self._given(values)
         return {k: numbers(v, given) for k, v in self.totals.items() if not isinstance(v, dict)}
 
 
@@ -170,7 +203,9 @@ def _line(row: Row) -> Line:
     )
 
 
-def of_account(found: Account, dims: tuple[Any, ...], batch: Any, itemsize: int) -> tuple[tuple[Line, ...], dict[str, Any]]:
+def of_account(
+    found: Account, dims: tuple[Any, ...], batch: Any, itemsize: int
+) -> tuple[tuple[Line, ...], dict[str, Any]]:
     """The lines and totals of a chain with repetitions of unknown count."""
     lines = tuple(_counted(row, batch, itemsize) for row in found.rows)
     cost = found.cost
@@ -207,7 +242,7 @@ def _counted(row: ChainRow, batch: Any, itemsize: int) -> Line:
         status = row.field.get("status", "unknown")
         status = "not_closed" if status in ("exact", "unknown") else status
         none = (None,) * (len(row.dims) - 1)
-        field = {"status": status, "whole": False, **dict.fromkeys(FIELD, none)}
+        field = {"status": status, "whole": None, **dict.fromkeys(FIELD, none)}
     figures = {**_costs(row.cost, batch), "values": values, "bytes": values * itemsize}
     ops = {name: getattr(row.cost, name) * batch for name in OPERATIONS if name != "macs"}
     return Line(row.name, row.kind, row.notation, row.stage, row.dims, field, figures, ops, row.folds)
@@ -228,3 +263,18 @@ def missing(totals: Mapping[str, Any], lines: tuple[Line, ...]) -> tuple[dict[st
     if any(line.field["status"] == "not_closed" for line in lines):
         told.append("the receptive field where windows have phases, or strides differ from copy to copy")
     return kept, tuple(told)
+
+
+def single(lines: Iterable[Line]) -> tuple[str, ...]:
+    """What is said of maps that may be one position: there a layer that reads the whole map is not global."""
+    told: dict[str, None] = {}
+    before: Line | None = None
+    for line in lines:
+        if before is not None and line.field["status"] == "global" and before.field["status"] != "global":
+            for d in before.output_shape[1:]:
+                if isinstance(d, Poly) and (least(d) or 0) <= 1:
+                    told[f"{show(d)} > 1: what reads the whole map of {before.name} reads more than one position"] = (
+                        None
+                    )
+        before = line
+    return tuple(told)

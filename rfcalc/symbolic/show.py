@@ -50,8 +50,15 @@ class _Writer:
         self.latex, self.python = form == "latex", form in ("python", "ratio")
 
     def write(self, t: Any, place: int) -> str:
-        text, binds = {Num: self.num, Name: self.name, Call: self.call, Product: self.product, Sum: self.sum}[type(t)](t)
-        return self.brackets(text) if binds < place else text
+        ways: dict[type, Any] = {
+            Num: self.num,
+            Name: self.name,
+            Call: self.call,
+            Product: self.product,
+            Sum: self.sum,
+        }
+        text, binds = ways[type(t)](t)
+        return self.brackets(text) if binds < place else str(text)
 
     def brackets(self, text: str) -> str:
         return rf"\left({text}\right)" if self.latex else f"({text})"
@@ -173,7 +180,12 @@ class _Writer:
             text = f"{self.write(top, MULTIPLY)}/{self.write(below, TIGHT)}"
             if self.latex:
                 return rf"\l{t.name} {text} \r{t.name}", TIGHT
-            return f"{t.name}({text})" if self.form == "plain" else f"{'⌊⌈'[t.name == 'ceil']}{text}{'⌋⌉'[t.name == 'ceil']}", TIGHT
+            return (
+                f"{t.name}({text})"
+                if self.form == "plain"
+                else f"{'⌊⌈'[t.name == 'ceil']}{text}{'⌋⌉'[t.name == 'ceil']}",
+                TIGHT,
+            )
         inner = ", ".join(self.write(part, ADD) for part in t.parts)
         return (rf"\{t.name}\left({inner}\right)" if self.latex else f"{t.name}({inner})"), TIGHT
 

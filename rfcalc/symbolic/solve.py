@@ -12,15 +12,17 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from rfcalc.errors import RfcalcError
+from rfcalc.errors import ConstraintFailed, RfcalcError
 from rfcalc.metrics.units import read
 from rfcalc.metrics.vocabulary import metric
 from rfcalc.symbolic.analysis import rises
 from rfcalc.symbolic.bounds import least, sign
 from rfcalc.symbolic.declare import spelled
-from rfcalc.symbolic.poly import Missing, Number, Poly, Symbol, SymbolError, extreme, put, symbols_of, whole
+from rfcalc.symbolic.poly import Missing, Number, Poly, Symbol, SymbolError, put, symbols_of, whole
+from rfcalc.symbolic.powers import extreme
 from rfcalc.symbolic.result import FIGURES, Formulas
 from rfcalc.symbolic.show import show
+from rfcalc.symbolic.source import plain
 from rfcalc.symbolic.tree import factored
 
 FAR = 1 << 200
@@ -37,17 +39,18 @@ FIELDS = {"receptive_field": "size", "stride": "stride", "padding": "padding"}
 
 
 class Edge(NamedTuple):
-    """A value of the symbol and the figure there."""
+    """A value of the symbol and the figure there; `against` is the bound, where that depends on the symbol, too."""
 
     at: Number
     value: Number
+    against: Number | None = None
 
 
 class Solution(NamedTuple):
     """For which values of a symbol a figure keeps a bound.
 
-    `ranges`: first and last value of each run of solutions (None: no last one), in the symbol's own values. `edges`: the
-    figure at the ends of the runs and just outside.
+    `ranges`: first and last value of each run of solutions (None: no last one), in the symbol's own values. `edges`:
+    the figure at the ends of the runs and just outside.
     """
 
     name: str
@@ -131,7 +134,7 @@ def settled(
     if core is not difference:
         inside = {s.name: s for s in symbols_of(core)}
     if len(inside) > 1:
-        others = [n for n in inside if n != unknown]
+        others = sorted(n for n in inside if n != unknown)
         decided = sign(core, relation in "<>") if relation in "≥>" else None
         if decided is None and relation in "≤<":
             decided = sign(-core, relation == "<")
@@ -139,7 +142,7 @@ def settled(
             raise SymbolError(
                 f"{name} depends on {' and '.join(sorted(inside))}",
                 why=f"{name} = {show(value)}",
-                fix=f"put numbers in: --set {','.join(f'{n}=64' for n in (others if unknown else others[1:]))}",
+                fix=f"put numbers in for all but one: --set {','.join(f'{n}=64' for n in others[-1:])}",
             )
         whole_range = ((1, None),) if decided else ()
         return Solution(name, node, value, relation, bound, None, whole_range, ())
@@ -148,7 +151,8 @@ def settled(
         if isinstance(difference, Poly):
             return Solution(name, node, value, relation, bound, None, ((1, None),) if holds else (), ())
         raise SymbolError(
-            f"{name} depends on no symbol", why=f"it is {show(value)}: {show(value)} {relation} {show(bound)} is {holds}"
+            f"{name} depends on no symbol",
+            why=f"it is {show(value)}: {show(value)} {relation} {show(bound)} is {holds}",
         )
     (symbol,) = inside.values()
     ranges = _ranges(core, symbol, relation)
@@ -158,9 +162,13 @@ def settled(
         for t in (low - 1, low, high, None if high is None else high + 1):
             if t is not None and t >= symbol.start:
                 edges[t] = None
+    if not ranges and relation == "=":
+        edges = dict.fromkeys(_crossing(core, symbol))
     told = []
-    if len(symbols_of(value)) == 1:
-        told = [Edge(_value(symbol, t), put(value, {symbol.name: _value(symbol, t)})) for t in edges]
+    if symbols_of(value) | symbols_of(bound) == {symbol}:
+        for t in edges:
+            at = {symbol.name: _value(symbol, t)}
+            told.append(Edge(at[symbol.name], put(value, at), put(bound, at) if isinstance(bound, Poly) else None))
     return Solution(name, node, value, relation, bound, symbol, declared, tuple(told))  # type: ignore[arg-type]
 
 
@@ -204,6 +212,14 @@ def _ranges(core: Any, symbol: Symbol, relation: str) -> list[tuple[int, int | N
         return [] if low is None else [(low, None)]
     high = _edge(lambda t: not holds(t), symbol.start)
     return [(symbol.start, None)] if high is None else [] if high == symbol.start else [(symbol.start, high - 1)]
+
+
+def _crossing(core: Any, symbol: Symbol) -> list[int]:
+    """The last t below zero and the first above, where the formula only rises or only falls."""
+    if not rises(core, symbol):
+        core = -core
+    past = _edge(lambda t: _at(core, symbol, t) > 0, symbol.start) if rises(core, symbol) else None
+    return [] if past is None else [t for t in (past - 1, past) if t >= symbol.start]
 
 
 def _at(core: Any, symbol: Symbol, t: int) -> Any:
@@ -264,12 +280,18 @@ def told(solution: Solution, form: str = "unicode") -> list[str]:
     sign_ = {"≤": r"\le", "≥": r"\ge"} if form == "latex" else {"≤": "<=", "≥": ">="} if form == "plain" else {}
     relation = sign_.get(solution.relation, solution.relation)
     at = f" of {solution.node}" if solution.node else ""
-    lines = [f"{solution.name}{at}: {_math(f'{show(solution.formula, form)} {relation} {show(solution.bound, form)}', form)}"]
+    lines = [
+        f"{solution.name}{at}: {_math(f'{show(solution.formula, form)} {relation} {show(solution.bound, form)}', form)}"
+    ]
     if solution.symbol is None:
         return [*lines, "for all values" if solution.ranges else "for no values"]
     name = show(solution.symbol.value, form)
+    gives = []
+    for e in solution.edges:
+        other = "" if e.against is None else f" against {_math(show(e.against, form), form)}"
+        gives.append(f"  {_math(f'{name} = {show(e.at, form)}', form)} gives {_math(show(e.value, form), form)}{other}")
     if not solution.ranges:
-        return [*lines, f"no {name} solves it"]
+        return [*lines, f"no {name} solves it", *gives]
     at_least, at_most = sign_.get("≥", "≥"), sign_.get("≤", "≤")
     runs = []
     for low, high in solution.ranges:
@@ -281,7 +303,7 @@ def told(solution: Solution, form: str = "unicode") -> list[str]:
             runs.append(f"{show(low, form)} {at_most} {name} {at_most} {show(high, form)}")
     own = _class(solution.symbol)
     lines.append(" or ".join(_math(run, form) for run in runs) + own)
-    lines += [f"  {_math(f'{name} = {show(e.at, form)}', form)} gives {_math(show(e.value, form), form)}" for e in solution.edges]
+    lines += gives
     if solution.relation in "≥>=" or len(solution.ranges) > 1:
         lines.append(f"smallest {_math(f'{name} = {show(solution.smallest, form)}', form)}")
     elif solution.largest is not None:
@@ -314,6 +336,20 @@ def cheaper(one: Formulas, other: Formulas, by: str, unknown: str | None = None)
 
 def refuse(solution: Solution) -> RfcalcError:
     """The error for a bound that no value keeps."""
-    from rfcalc.errors import ConstraintFailed
-
     return ConstraintFailed("there is no solution", why="\n".join(told(solution)))
+
+
+def data(solution: Solution) -> dict[str, Any]:
+    """A solution as JSON has it."""
+    return {
+        "metric": solution.name,
+        "node": solution.node or None,
+        "formula": plain(solution.formula),
+        "relation": solution.relation,
+        "bound": plain(solution.bound),
+        "symbol": None if solution.symbol is None else solution.symbol.name,
+        "solutions": [[plain(low), plain(high)] for low, high in solution.ranges],
+        "smallest": plain(solution.smallest),
+        "largest": plain(solution.largest),
+        "edges": [{"at": plain(e.at), "value": plain(e.value), "against": plain(e.against)} for e in solution.edges],
+    }

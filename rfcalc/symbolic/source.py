@@ -6,9 +6,10 @@ import json as _json
 from fractions import Fraction
 from typing import Any
 
+from rfcalc.symbolic.chain import FIELD
 from rfcalc.symbolic.declare import letters
-from rfcalc.symbolic.poly import Poly, Symbol
-from rfcalc.symbolic.result import FIELD, Formulas, Line
+from rfcalc.symbolic.poly import Missing, Poly, Symbol
+from rfcalc.symbolic.result import Formulas, Line
 from rfcalc.symbolic.show import show
 
 SCHEMA = "rfcalc/symbolic/1"
@@ -24,11 +25,24 @@ def python(found: Formulas, **view: Any) -> str:
     lines = ['"""' + "\n".join(doc) + '\n"""', "", ""]
     lines += [f"def check({arguments}):", '    """Refuse numbers that the formulas are not for."""']
     lines += [f"    assert {_condition(m.symbol)}" for m in found.meanings]
-    lines += ["", "", f"def layers({arguments}):", '    """The figures of each layer, in order."""', f"    check({arguments})"]
+    lines += [
+        "",
+        "",
+        f"def layers({arguments}):",
+        '    """The figures of each layer, in order."""',
+        f"    check({arguments})",
+    ]
     lines.append("    return [")
     for line in found:
         lines.append(f"        {_entry(line)},")
-    lines += ["    ]", "", "", f"def totals({arguments}):", '    """Sums over the network."""', f"    check({arguments})"]
+    lines += [
+        "    ]",
+        "",
+        "",
+        f"def totals({arguments}):",
+        '    """Sums over the network."""',
+        f"    check({arguments})",
+    ]
     lines.append("    return {")
     lines += [f"        {k!r}: {_value(v)}," for k, v in found.totals.items()]
     lines += ["    }", ""]
@@ -76,39 +90,43 @@ def data(found: Formulas) -> dict[str, Any]:
             {
                 "name": m.name,
                 "meaning": m.told,
-                "modulus": _plain(m.symbol.modulus),
-                "residue": _plain(m.symbol.residue),
-                "least": _plain(m.symbol.modulus * m.symbol.start + m.symbol.residue),
+                "modulus": plain(m.symbol.modulus),
+                "residue": plain(m.symbol.residue),
+                "least": plain(m.symbol.modulus * m.symbol.start + m.symbol.residue),
             }
             for m in found.meanings
         ],
-        "inputs": {name: _plain(dims) for name, dims in found.inputs.items()},
+        "inputs": {name: plain(dims) for name, dims in found.inputs.items()},
         "assumptions": list(found.assumptions),
         "no_closed_form": list(found.unknown),
         "layers": [_layer(line) for line in found],
-        "totals": {k: _plain(v) for k, v in found.totals.items()},
+        "totals": {k: plain(v) for k, v in found.totals.items()},
     }
 
 
 def _layer(line: Line) -> dict[str, Any]:
     told = {name: getattr(line, name) for name in ("name", "kind", "notation", "stage")}
-    field = {"status": line.field["status"], **{name: _plain(line.field[name], "ratio") for name in FIELD}}
-    figures = {k: _plain(v) for k, v in line.figures.items()}
-    shape = _plain(line.output_shape)
-    ops = {k: _plain(v) for k, v in line.ops.items()}
+    field = {"status": line.field["status"], **{name: plain(line.field[name], "ratio") for name in FIELD}}
+    figures = {k: plain(v) for k, v in line.figures.items()}
+    shape = plain(line.output_shape)
+    ops = {k: plain(v) for k, v in line.ops.items()}
     return {**told, "output_shape": shape, "receptive_field": field, **figures, "ops": ops}
 
 
-def _plain(value: Any, form: str = "python") -> Any:
+def plain(value: Any, form: str = "python") -> Any:
+    """A value as JSON has it: formulas as Python text, what has no closed form as null."""
     if isinstance(value, dict):
-        return {k: _plain(v, form) for k, v in value.items()}
+        return {k: plain(v, form) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(v, form) for v in value]
+        return [plain(v, form) for v in value]
+    if isinstance(value, Missing):
+        return None
     if isinstance(value, Poly):
         return show(value, form)
     return str(value) if isinstance(value, Fraction) else value
 
 
-def json(found: Formulas, **view: Any) -> str:
-    """The JSON text."""
-    return _json.dumps(data(found), ensure_ascii=False, indent=2)
+def json(found: Formulas, solution: dict[str, Any] | None = None) -> str:
+    """The JSON text; with a solution, if one was asked for."""
+    told = data(found) if solution is None else {**data(found), "solution": solution}
+    return _json.dumps(told, ensure_ascii=False, indent=2)

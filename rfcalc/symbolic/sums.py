@@ -14,20 +14,8 @@ from math import comb
 from typing import Any, NamedTuple
 
 from rfcalc.size import holds
-from rfcalc.symbolic.poly import (
-    Atom,
-    Floor,
-    Number,
-    Poly,
-    Power,
-    Symbol,
-    SymbolError,
-    atom,
-    poly,
-    power,
-    symbols_of,
-    whole,
-)
+from rfcalc.symbolic.poly import Atom, Floor, Number, Poly, Power, Symbol, SymbolError, atom, poly, symbols_of, whole
+from rfcalc.symbolic.powers import power
 
 
 class Unclosed(SymbolError):

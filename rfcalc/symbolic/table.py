@@ -120,7 +120,7 @@ def _sight(field: dict[str, Any], form: str) -> str:
     status, size = field["status"], field["size"]
     none = all(s is None for s in size)
     if status == "global":
-        whole = word("all" if field["whole"] else "fixed")
+        whole = word({True: "all", False: "fixed", None: "global"}[field["whole"]])
         return whole if none else f"{whole} ({_axes(size, form)})"
     if status == "periodic":
         most = {"latex": r"\le ", "unicode": "≤", "plain": "<="}.get(form, "")
@@ -189,7 +189,10 @@ def markdown(found: Formulas, **view: Any) -> str:
     heads = [title for title, _ in laid.columns]
     lines = [f"**{laid.title.replace('|', chr(92) + '|')}**", ""]
     lines += [f"- ${name}$: {told}" for name, told in laid.symbols] + ([""] if laid.symbols else [])
-    lines += ["| " + " | ".join(heads) + " |", "|" + "|".join(" ---: " if r else " --- " for _, r in laid.columns) + "|"]
+    lines += [
+        "| " + " | ".join(heads) + " |",
+        "|" + "|".join(" ---: " if r else " --- " for _, r in laid.columns) + "|",
+    ]
     for cells in laid.lines:
         texts = [f"${c}$" if m else f"`{c}`" if c else "" for c, m in zip(cells, laid.math, strict=True)]
         lines.append("| " + " | ".join(t.replace("|", "\\|") for t in texts) + " |")
