@@ -15,7 +15,8 @@ from rfcalc.cli import run
 from rfcalc.compare import compare
 from rfcalc.compare.align import align
 from rfcalc.compare.family import family, names
-from rfcalc.symbolic.poly import Symbol, put
+from rfcalc.symbolic.atoms import Symbol
+from rfcalc.symbolic.poly import put
 
 C, H, W, M, N = (Symbol(name).value for name in "CHWMN")
 

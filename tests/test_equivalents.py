@@ -12,7 +12,7 @@ import rfcalc
 from rfcalc.cli import run
 from rfcalc.compare.equivalents import equivalents
 from rfcalc.compare.partitions import Part, cheapest, count, parts
-from rfcalc.symbolic.poly import Symbol
+from rfcalc.symbolic.atoms import Symbol
 
 C = Symbol("C").value
 

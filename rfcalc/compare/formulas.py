@@ -12,8 +12,10 @@ from rfcalc.compare.ratio import CLOSE, FORM, OPEN
 from rfcalc.report import Report
 from rfcalc.size import Size
 from rfcalc.symbolic.analysis import exactly, walk
+from rfcalc.symbolic.atoms import Symbol
 from rfcalc.symbolic.declare import sentence
-from rfcalc.symbolic.poly import Poly, Symbol, divided, poly
+from rfcalc.symbolic.divide import divided
+from rfcalc.symbolic.poly import Poly, poly
 from rfcalc.symbolic.show import show
 
 FREE = "mnpqrstuvwxyz"  # letters for the whole number behind a symbol that is divisible
