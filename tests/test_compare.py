@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import re
 from fractions import Fraction
+from itertools import pairwise
 from time import process_time
 
 import pytest
 
 import rfcalc
-from rfcalc import Conv, Network, ReLU
+from rfcalc import Conv, Network, ReLU, zoo
 from rfcalc.cli import run
 from rfcalc.compare import compare
 from rfcalc.compare.align import align
@@ -158,8 +159,8 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("first", "other"), PAIRS)
-def test_differences_add_up_to_the_difference_of_the_totals(first: str, other: str) -> None:
+def add_up(first: str, other: str) -> None:
+    """What differs adds up to the difference of the totals, and every layer of both has its place."""
     found = compare(first, other, own_inputs=True)
     for name in ("weights", "params", "macs"):
         a, b = (getattr(s.report.totals, name) for s in found.subjects)
@@ -168,6 +169,17 @@ def test_differences_add_up_to_the_difference_of_the_totals(first: str, other: s
     for side, subject in enumerate(found.subjects):
         steps = [s for m in matched if (s := (m.first, m.other)[side]) is not None]
         assert [row.name for s in steps for row in s.rows] == [row.name for row in subject.report]
+
+
+@pytest.mark.parametrize(("first", "other"), PAIRS)
+def test_differences_add_up_to_the_difference_of_the_totals(first: str, other: str) -> None:
+    add_up(first, other)
+
+
+@pytest.mark.exhaustive
+def test_differences_add_up_over_the_whole_zoo() -> None:
+    for first, other in pairwise(zoo.names()):
+        add_up(first, other)
 
 
 def test_where_the_stride_of_a_bottleneck_is() -> None:
@@ -281,7 +293,7 @@ def test_quotes_come_from_the_data_with_their_source() -> None:
 def test_every_family_names_networks_that_exist() -> None:
     for name in names():
         for pair in family(name).pairs:
-            assert all(rfcalc.zoo.find(s.name) is not None for s in pair.comparison.subjects)
+            assert all(zoo.find(s.name) is not None for s in pair.comparison.subjects)
 
 
 def test_shared_weights_and_other_joins_are_no_equality() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import combinations_with_replacement
 from math import prod
 
 import pytest
@@ -21,16 +20,23 @@ C = Symbol("C").value
 def every(reaches: tuple[int, ...], separable: bool, dilated: bool) -> tuple[tuple[Part, ...], ...]:
     """All multisets that reach so far, by trying all of them."""
     found: list[tuple[Part, ...]] = []
-    rank = len(reaches)
     kinds = parts(min(reaches), dilated)
-    if separable and rank > 1:
+    if separable and len(reaches) > 1:
         kinds += [p for axis, r in enumerate(reaches) for p in parts(r, dilated, axis)]
-    for depth in range(1, sum(reaches) + 1):
-        for chosen in combinations_with_replacement(kinds, depth):
-            reach = tuple(sum(p.reach for p in chosen if p.axis in (None, i)) for i in range(rank))
-            alone = len(chosen) == 1 and chosen[0].d == 1
-            if reach == reaches and not alone:
+
+    def fill(start: int, left: tuple[int, ...], chosen: tuple[Part, ...]) -> None:
+        """Go through the kinds in order, each as often as it fits."""
+        if not any(left):
+            if len(chosen) != 1 or chosen[0].d != 1:
                 found.append(chosen)
+            return
+        for i in range(start, len(kinds)):
+            part = kinds[i]
+            rest = tuple(n - (part.reach if part.axis in (None, axis) else 0) for axis, n in enumerate(left))
+            if min(rest) >= 0:
+                fill(i, rest, (*chosen, part))
+
+    fill(0, reaches, ())
     return tuple(found)
 
 
@@ -49,6 +55,14 @@ CASES = [
 @pytest.mark.parametrize(("reaches", "separable", "dilated"), CASES)
 def test_counted_without_listing(reaches, separable, dilated) -> None:
     assert count(reaches, separable, dilated) == len(every(reaches, separable, dilated))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("reaches", [(9,), (5, 5), (3, 4), (2, 2, 2)])
+@pytest.mark.parametrize("dilated", [False, True])
+def test_larger_ones_counted_without_listing(reaches, dilated) -> None:
+    for separable in (False, True):
+        assert count(reaches, separable, dilated) == len(every(reaches, separable, dilated))
 
 
 def cost(chosen: tuple[Part, ...], rank: int, first: int, rest: int) -> tuple[int, int]:

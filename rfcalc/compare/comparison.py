@@ -156,6 +156,10 @@ class Comparison:
         for s in self.subjects:
             if not s.report.complete:
                 found.append(f"{s.label}: an operator was not understood, its figures are lower bounds")
+        if any(a.change is None and a.ratio is not None for f in self.figures for a in f.against):
+            found.append(
+                "depends: on the symbols; rfcalc symbolic A --cheaper-than B says for which values A costs less"
+            )
         assumed = dict.fromkeys(a for s in self.subjects for a in s.assumptions)
         return (*found, *(f"assumed: {a}" for a in assumed))
 
