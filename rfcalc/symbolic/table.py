@@ -164,7 +164,9 @@ def draw(found: Formulas, form: str, width: int | None = None, **view: Any) -> s
     return text.translate(ASCII) if form == "plain" else text
 
 
-ASCII = str.maketrans({"×": "x", "–": "-", "≤": "<=", "−": "-", "…": "...", "≥": ">=", "→": "->", "²": "^2", "³": "^3"})
+ASCII = str.maketrans(
+    {"×": "x", "–": "-", "≤": "<=", "−": "-", "…": "...", "≥": ">=", "→": "->", "′": "'", "²": "^2", "³": "^3"}
+)
 ASCII |= str.maketrans({"α": "alpha", "ρ": "rho", "·": " ", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "ⁿ": "^n"})
 
 
