@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -201,17 +199,3 @@ def test_a_narrow_terminal_leaves_columns_out() -> None:
     assert max(map(len, narrow.split("\n")[7:30])) <= 60
     assert "columns that did not fit: values, stride" in narrow
     assert "columns that did not fit" not in wide
-
-
-def loaded(*arguments: str) -> set[str]:
-    told = "print(*[m for m in ('sympy',) if m in sys.modules])"
-    code = f"import sys\nfrom rfcalc.cli import run\nrun({list(arguments)!r})\n{told}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
-
-
-def test_sympy_is_loaded_where_roots_are_isolated_only() -> None:
-    assert loaded("table", "conv3-8", "--output", "/dev/null") == set()
-    assert loaded("symbolic", "vgg16", "--output", "/dev/null") == set()
-    design = ["symbolic", "conv1-64 > conv3-64 > conv1-C", "--cheaper-than", "conv3-C x2"]
-    assert loaded(*design, "--output", "/dev/null") == {"sympy"}  # the control: a parabola

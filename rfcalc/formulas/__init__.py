@@ -21,7 +21,7 @@ from rfcalc.shape import Shape
 from rfcalc.symbolic import chain
 from rfcalc.symbolic.analysis import walk
 from rfcalc.symbolic.declare import declarations, sentence, spelled
-from rfcalc.symbolic.poly import Missing, Symbol, SymbolError
+from rfcalc.symbolic.poly import Missing, Poly, Symbol, SymbolError
 from rfcalc.symbolic.result import Formulas, Meaning, missing, of_account, of_report, single
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def formulas(
     if general:
         unknown = (*unknown, "peak_bytes: with floors it is the largest of very many terms")
     also = () if report is None else report.assumptions
+    if report is not None and isinstance(report.batch, Poly) and any(k.single_values != 0 for k in report.kept):
+        also = (*also, "B > 1, for the bytes that are saved: of a batch of one more copies are kept")
     told = dict.fromkeys([*source.assumptions, *filter(None, own), *also, *found.assumptions, *single(lines)])
     inputs = {name: shape.dims for name, shape in shapes.items()}
     return Formulas(

@@ -16,7 +16,7 @@ from rfcalc import size
 from rfcalc.symbolic import divide
 from rfcalc.symbolic.bounds import least
 from rfcalc.symbolic.declare import raised, refined
-from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Power, Symbol, atom, put, symbols_of
+from rfcalc.symbolic.poly import Extreme, Floor, Missing, Open, Poly, Power, Symbol, atom, put, symbols_of
 from rfcalc.symbolic.powers import extreme
 
 LARGEST_MODULUS = 1 << 24
@@ -91,8 +91,14 @@ def walk(
             if declared == known or not left:
                 result = finish(made)
                 break
-    told = dict.fromkeys(text for text, c in zip(heard, heard.comparisons, strict=True) if _low(c) is None)
+    told = dict.fromkeys(t for t, c in zip(heard, heard.comparisons, strict=True) if _low(c) is None and _of_symbols(c))
     return Walk(result, known, tuple(told), even)
+
+
+def _of_symbols(comparison: Any) -> bool:
+    """Whether it is about formulas; what is said of the index of a repetition is asked again for every copy."""
+    parts = comparison if isinstance(comparison, tuple) else (comparison,)
+    return all(part is None or isinstance(part, (Open, Poly, Missing, int)) for part in parts)
 
 
 def moduli(values: Iterable[Any]) -> dict[str, int]:

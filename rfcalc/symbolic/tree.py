@@ -135,6 +135,8 @@ def _tree(value: Poly, factor: bool) -> Any:
         if value.constant and isinstance(peeled, Poly) and len(peeled.terms) > 1:
             number, parts = factored(peeled)
             sums = [p for p, _ in parts if len(p.terms) > 1]
+            if len(sums) == 1 and all(e == 1 for p, e in parts if len(p.terms) > 1):
+                parts = _apart(parts)
             if sums and (len(sums) > 1 or (len(parts) > 1 and len(peeled.terms) <= 4)):
                 return Sum((_written(number, parts, True), Num(value.constant)))
     return _sum(value)
