@@ -28,7 +28,7 @@ def agree(found: Formulas, values: Mapping[str, Any], exact: rfcalc.Report, peak
         single = single or any(
             d == 1 and size != 1 for d, size in zip(put.output_shape, line.output_shape, strict=True)
         )
-        if single:
+        if single and put.field["status"] != field.status:
             assert any("> 1" in text for text in found.assumptions), where
             continue
         assert put.field["status"] == field.status or put.field["status"] == "needs_input_size", where

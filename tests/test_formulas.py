@@ -81,7 +81,7 @@ def test_floors_stay_where_nothing_is_assumed(name: str, size: tuple[int, int]) 
         exact = rfcalc.analyze(network, (next(iter(network.inputs.values())).channels, *size), batch=2)
     except rfcalc.RfcalcError:
         return
-    agree(found, {"H": size[0], "W": size[1], "B": 2}, exact)
+    agree(found, {"H": size[0], "W": size[1], "B": 2}, exact, peak=False)
 
 
 NOTATION = (
@@ -114,7 +114,7 @@ def test_any_parameter_can_be_a_symbol(text: str, values: dict[str, int], genera
     exact = rfcalc.analyze(
         plain, (found.lines[0].put(given) and _number(first, given, channels), given["H"], given["W"])
     )
-    agree(found, given, exact)
+    agree(found, given, exact, peak=not general)
 
 
 def _number(value, given, channels):

@@ -42,6 +42,7 @@ def walked(build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[
         lambda declared: build({name: s.value for name, s in declared.items()}),
         symbols,
         lambda reports: (d for r in reports for shape in r.walked.shapes for d in shape.dims),
+        lambda reports: reports,
         {},
         sizes,
     )

@@ -21,7 +21,7 @@ from rfcalc.shape import Shape
 from rfcalc.symbolic import chain
 from rfcalc.symbolic.analysis import walk
 from rfcalc.symbolic.declare import declarations, sentence, spelled
-from rfcalc.symbolic.poly import Missing, Symbol, SymbolError
+from rfcalc.symbolic.poly import Missing, Poly, Symbol, SymbolError
 from rfcalc.symbolic.result import Formulas, Meaning, missing, of_account, of_report, single
 
 if TYPE_CHECKING:
@@ -64,29 +64,35 @@ def formulas(
             raise SymbolError(f"{name} is assumed something of, but is no symbol here", why=plan.known())
     first = {n: said.get(n, s) if s.modulus == 1 else s for n, s in plan.symbols.items()}
 
-    def build(declared: Mapping[str, Symbol]) -> Any:
-        network, shapes, batch = plan.network(declared), plan.shapes(declared), plan.batch(declared)
-        if not isinstance(network, Network):
-            return (None, shapes, *_closed(network, shapes, batch, DTYPES[dtype]))
-        report = Report(network, shapes, batch=batch, dtype=dtype)
-        return report, report.inputs, *of_report(report), ()
-
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))
-    found = walk(
-        build,
-        first,
-        lambda made: (d for line in made[2] for d in line.output_shape),
-        plan.usual,
-        () if general else plan.sizes,
-    )
+
+    def build(declared: Mapping[str, Symbol]) -> Any:
+        network, shapes, batch = plan.network(declared), plan.shapes(declared), plan.batch(declared)
+        if isinstance(network, Network):
+            report = Report(network, shapes, batch=batch, dtype=dtype)
+            return report, report.inputs, [d for shape in report.walked.shapes for d in shape.dims], None
+        closed = _closed(network, shapes, batch, DTYPES[dtype])
+        return None, shapes, [d for line in closed[0] for d in line.output_shape], closed
+
+    def finish(made: Any) -> Any:
+        report, shapes, _, closed = made
+        return report, shapes, *(closed or (*of_report(report), ()))
+
+    found = walk(build, first, lambda made: made[2], finish, plan.usual, () if general else plan.sizes)
     report, shapes, lines, totals, unknown = found.result
     meanings = tuple(Meaning(found.symbols[n], plan.told[n]) for n in plan.symbols)
     own = [sentence(m.symbol, _fresh(i, found.symbols)) for i, m in enumerate(meanings)]
+    if general:
+        unknown = (*unknown, "peak_bytes: with floors it is the largest of very many terms")
     also = () if report is None else report.assumptions
+    if report is not None and isinstance(report.batch, Poly) and any(k.single_values != 0 for k in report.kept):
+        also = (*also, "B > 1, for the bytes that are saved: of a batch of one more copies are kept")
     told = dict.fromkeys([*source.assumptions, *filter(None, own), *also, *found.assumptions, *single(lines)])
     inputs = {name: shape.dims for name, shape in shapes.items()}
-    return Formulas(source.target, inputs, lines, totals, meanings, tuple(told), unknown, report, found.even, dtype)
+    return Formulas(
+        source.target, inputs, lines, totals, meanings, tuple(told), unknown, report, found.even, dtype, not general
+    )
 
 
 def _closed(expr: Expr, shapes: Mapping[str, Shape], batch: Any, itemsize: int) -> tuple[Any, ...]:

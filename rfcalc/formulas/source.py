@@ -18,7 +18,12 @@ from rfcalc.target import resolve
 OPTIONS = {"N": "classes", "α": "width"}
 FAMILIES = {"mobilenet": "mobilenet-v1"}
 WIDTHS = ("mobilenet-v1",)  # networks whose channels follow a width multiplier
-WORDS = {"out_channels": "output channels", "times": "number of copies", "out_features": "output features"}
+WORDS = {
+    "out_channels": "output channels",
+    "out_features": "output features",
+    "kernel": "kernel size",
+    "times": "number of copies",
+}
 
 
 class Source(NamedTuple):

@@ -16,7 +16,7 @@ from rfcalc import size
 from rfcalc.symbolic import divide
 from rfcalc.symbolic.bounds import least
 from rfcalc.symbolic.declare import raised, refined
-from rfcalc.symbolic.poly import Extreme, Floor, Open, Poly, Power, Symbol, atom, put, symbols_of
+from rfcalc.symbolic.poly import Extreme, Floor, Missing, Open, Poly, Power, Symbol, atom, put, symbols_of
 from rfcalc.symbolic.powers import extreme
 
 LARGEST_MODULUS = 1 << 24
@@ -60,37 +60,45 @@ def walk(
     build: Callable[[Mapping[str, Symbol]], Any],
     symbols: Mapping[str, Symbol],
     sizes: Callable[[Any], Iterable[Any]],
+    finish: Callable[[Any], Any],
     usual: Mapping[str, int],
     free: Iterable[str],
 ) -> Walk:
-    """Walk with symbols until what has to be assumed of them is settled.
+    """Walk with symbols until what has to be assumed of them is settled; then finish.
 
     Args:
         build: makes the result from the symbols.
         symbols: as declared so far, by name.
         sizes: the sizes in a result that are to be without floors.
+        finish: what is to be made of the last result.
         usual: a value that each symbol usually has: it gives the residue.
         free: names of the symbols that may be put into a residue class.
     """
     declared = dict(symbols)
     may = set(free)
-    for _ in range(ROUNDS):
+    for left in range(ROUNDS - 1, -1, -1):
         even: dict[Any, None] = {}
         with exactly(even), size.assumptions() as heard:
-            result = build(declared)
-        known = dict(declared)
-        if may:
-            for name, modulus in moduli(sizes(result)).items():
+            made = build(declared)
+            known = dict(declared)
+            for name, modulus in moduli(sizes(made)).items() if may else ():
                 if name in may and modulus <= LARGEST_MODULUS:
                     declared[name] = refined(declared[name], modulus, usual.get(name))
                     may.discard(name)
-        for name, low in _lows(heard.comparisons).items():
-            if name in declared:
-                declared[name] = raised(declared[name], low)
-        if declared == known:
-            break
-    told = dict.fromkeys(text for text, c in zip(heard, heard.comparisons, strict=True) if _low(c) is None)
-    return Walk(result, declared, tuple(told), even)
+            for name, low in _lows(heard.comparisons).items():
+                if name in declared:
+                    declared[name] = raised(declared[name], low)
+            if declared == known or not left:
+                result = finish(made)
+                break
+    told = dict.fromkeys(t for t, c in zip(heard, heard.comparisons, strict=True) if _low(c) is None and _of_symbols(c))
+    return Walk(result, known, tuple(told), even)
+
+
+def _of_symbols(comparison: Any) -> bool:
+    """Whether it is about formulas; what is said of the index of a repetition is asked again for every copy."""
+    parts = comparison if isinstance(comparison, tuple) else (comparison,)
+    return all(part is None or isinstance(part, (Open, Poly, Missing, int)) for part in parts)
 
 
 def moduli(values: Iterable[Any]) -> dict[str, int]:

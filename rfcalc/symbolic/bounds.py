@@ -28,19 +28,16 @@ def sign(value: Poly, strict: bool) -> bool | None:
     return None
 
 
-def least(value: Any) -> Number | None:
-    """A number that the formula is never below, or None if none is found."""
-    known: Number | None
+def least(value: Any) -> Any:
+    """A number (whole or a fraction) that the formula is never below, or None if none is found."""
     if not isinstance(value, Poly):
-        known = value
-        return known
+        return value
     if value._least == ():
         value._least = _least(value)
-    known = value._least
-    return known
+    return value._least
 
 
-def _least(value: Poly) -> Number | None:
+def _least(value: Poly) -> Any:
     for which, best in (("max", max), ("min", min)):
         inner = members(value, which)
         if len(inner) > 1:
@@ -81,7 +78,7 @@ def _shifted(value: Poly) -> Number | None:
     return moved.constant
 
 
-def _least_of(a: Atom) -> Number | None:
+def _least_of(a: Atom) -> Any:
     if isinstance(a, Symbol):
         return a.start
     if isinstance(a, Floor):

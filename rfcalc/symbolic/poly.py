@@ -73,8 +73,8 @@ class Missing:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _same
     __mod__ = __rmod__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = __abs__ = _same
 
-    def _open(self, _: Any) -> Open:
-        return Open(self, False, str(self))
+    def _open(self, other: Any) -> Open:
+        return Open(self, False, (self, "?", other))
 
     __lt__ = __le__ = __gt__ = __ge__ = _open
 
@@ -85,16 +85,17 @@ class Missing:
 class Open:
     """A comparison that symbols leave open: ``difference ≥ 0``, or > 0 if `strict`."""
 
-    __slots__ = ("difference", "strict", "text")
+    __slots__ = ("difference", "sides", "strict")
 
-    def __init__(self, difference: Any, strict: bool, text: str) -> None:
-        self.difference, self.strict, self.text = difference, strict, text
+    def __init__(self, difference: Any, strict: bool, sides: tuple[Any, str, Any]) -> None:
+        self.difference, self.strict, self.sides = difference, strict, sides
 
     def __bool__(self) -> bool:
         raise TypeError(f"not decided: {self}")
 
     def __str__(self) -> str:
-        return self.text
+        left, mark, right = self.sides  # written only when it is read
+        return f"{left} {mark} {right}"
 
 
 class Poly:
@@ -218,8 +219,7 @@ class Poly:
         known = sign(difference, strict)
         if known is not None:
             return known
-        mark = (">" if more else "<") + ("" if strict else "=")
-        return Open(difference, strict, f"{self} {mark.replace('>=', '≥').replace('<=', '≤')} {other}")
+        return Open(difference, strict, (self, ("<>" if strict else "≤≥")[more], other))
 
     def __ge__(self, other: Any) -> Any:
         return self._compare(other, False, True)

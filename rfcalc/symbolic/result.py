@@ -78,6 +78,9 @@ class Formulas:
         assumptions: what was taken for granted, in sentences.
         unknown: what has no closed form here, and why.
         report: where the network has a definite number of nodes, its report.
+        even: divisions that were taken to be even.
+        dtype: of the values.
+        peaks: whether the peak of memory is worked out (with floors it is the largest of very many terms).
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Formulas:
         report: Report | None = None,
         even: dict[Any, None] | None = None,
         dtype: str = "float32",
+        peaks: bool = True,
     ) -> None:
         self.target = target
         self.inputs = dict(inputs)
@@ -103,6 +107,7 @@ class Formulas:
         self.report = report
         self._even = even if even is not None else {}
         self.dtype = dtype
+        self.peaks = peaks
 
     @property
     def symbols(self) -> dict[str, Symbol]:
@@ -112,7 +117,7 @@ class Formulas:
     @property
     def totals(self) -> dict[str, Any]:
         """Sums over the network by name, the peak of memory among them where it is known."""
-        if "peak_bytes" not in self._totals and self.report is not None:
+        if "peak_bytes" not in self._totals and self.report is not None and self.peaks:
             with exactly(self._even):
                 self._totals["peak_bytes"] = self.report.totals.peak_bytes
         return self._totals

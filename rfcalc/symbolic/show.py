@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from rfcalc.symbolic.poly import Missing
@@ -39,6 +40,11 @@ def show(value: Any, form: str = "unicode", factor: bool = True) -> str:
         return "–" if form != "plain" else "-"
     if isinstance(value, (str, Missing)):
         return str(value) if form != "python" else "None"
+    return _written(value, form, factor)
+
+
+@lru_cache(maxsize=4096)
+def _written(value: Any, form: str, factor: bool) -> str:
     return _Writer(form).write(tree(value, factor), ADD)
 
 

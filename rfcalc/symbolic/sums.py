@@ -38,7 +38,7 @@ def total(value: Any, index: Symbol, count: Any) -> Any:
         for a, e in m:
             if a is index:
                 degree = e
-            elif isinstance(a, Power) and a.key[1] is index:
+            elif isinstance(a, Power) and a.key[1] is index and a.key[0] is not index:
                 bases.append((a.key[0], e))
             elif index in a.symbols:
                 raise Unclosed(f"the sum of {_told(a)} over the copies has no closed form here")

@@ -88,7 +88,17 @@ def _times(parts: list[str], form: str) -> str:
     sign = {"latex": r" \times ", "unicode": "×", "plain": " x ", "python": ", "}[form]
     if form == "python":
         return f"({sign.join(parts)},)"
-    return sign.join(f"({p})" if " + " in p or " − " in p or " - " in p else p for p in parts)
+    return sign.join(f"({p})" if _is_sum(p) else p for p in parts)
+
+
+def _is_sum(text: str) -> bool:
+    """Whether a plus or minus stands outside all brackets."""
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c in "({[⌊⌈") - (c in ")}]⌋⌉")
+        if depth == 0 and i and c in "+−-" and text[i - 1] == " ":
+            return True
+    return False
 
 
 def _axes(values: Sequence[Any], form: str) -> str:
@@ -164,7 +174,9 @@ def draw(found: Formulas, form: str, width: int | None = None, **view: Any) -> s
     return text.translate(ASCII) if form == "plain" else text
 
 
-ASCII = str.maketrans({"×": "x", "–": "-", "≤": "<=", "−": "-", "…": "...", "≥": ">=", "→": "->", "²": "^2", "³": "^3"})
+ASCII = str.maketrans(
+    {"×": "x", "–": "-", "≤": "<=", "−": "-", "…": "...", "≥": ">=", "→": "->", "′": "'", "²": "^2", "³": "^3"}
+)
 ASCII |= str.maketrans({"α": "alpha", "ρ": "rho", "·": " ", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "ⁿ": "^n"})
 
 

@@ -7,6 +7,7 @@ The whole numbers behind declared symbols (m of H = 32m + 3) are put back into w
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 from typing import Any, NamedTuple, TypeAlias
 
@@ -97,6 +98,7 @@ def _shown_atom(a: Atom) -> Any:
     return atom(a)
 
 
+@lru_cache(maxsize=4096)
 def _rank(a: Atom) -> tuple[Any, ...]:
     if isinstance(a, Symbol):
         return (RANKS.get(a.name, LATE.get(a.name, 4)), a.name)
@@ -133,6 +135,8 @@ def _tree(value: Poly, factor: bool) -> Any:
         if value.constant and isinstance(peeled, Poly) and len(peeled.terms) > 1:
             number, parts = factored(peeled)
             sums = [p for p, _ in parts if len(p.terms) > 1]
+            if len(sums) == 1 and all(e == 1 for p, e in parts if len(p.terms) > 1):
+                parts = _apart(parts)
             if sums and (len(sums) > 1 or (len(parts) > 1 and len(peeled.terms) <= 4)):
                 return Sum((_written(number, parts, True), Num(value.constant)))
     return _sum(value)
@@ -161,12 +165,18 @@ def _written(number: Number, parts: list[tuple[Poly, int]], split: bool) -> Any:
     for p, e in sorted(parts, key=lambda x: (len(x[0].terms) > 1, _order(next(iter(x[0].terms))))):
         if len(p.terms) == 1:
             ready.append((_atom(next(iter(p.terms))[0][0]), e))
-        elif split or e > 1 or all(abs(c) == 1 for c in p.terms.values()):
+        elif split or e > 1 or _plain_sum(p):
             ready.append((_sum(p), e))
         else:
             ready.append((_sum(p * inside), e))
             number = Fraction(number) / inside
     return _product(whole(number), ready)
+
+
+def _plain_sum(value: Poly) -> bool:
+    """Whether a number before the sum leaves it simpler: H − 7, 2ⁿ − 1."""
+    moving = [c for m, c in value.terms.items() if m]
+    return all(abs(c) == 1 for c in moving) and (len(moving) == 1 or bool(abs(value.constant) <= 1))
 
 
 def _sum(value: Poly) -> Sum:
