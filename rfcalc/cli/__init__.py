@@ -18,6 +18,15 @@ import typer.core
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
+    "symbolic": ("symbolic", "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation."),
+    "compare": (
+        "comparing",
+        "Compare networks: exact ratios of every figure, what differs layer by layer, by how much.",
+    ),
+    "equivalents": (
+        "equivalents",
+        "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
+    ),
     "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),

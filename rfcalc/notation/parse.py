@@ -56,8 +56,9 @@ from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.tokens import Token, Tokens, fault
 from rfcalc.size import Size, is_number
 from rfcalc.whole import bound, read
+from rfcalc.words import SYMBOL
 
-_COUNT = re.compile(r"[x×](?:(\d+)|(\(.*\)))(?::(?:([^\W\d]\w*)|(\".*\")))?$", re.DOTALL)
+_COUNT = re.compile(rf"[x×](?:(\d+)|(\(.*\)|{SYMBOL}))(?::(?:([^\W\d]\w*)|(\".*\")))?$", re.DOTALL)
 _SIGNS = ("|", "+", "*")
 _MERGES = {"|": "concat", "+": "add", "*": "multiply"}
 _CLOSES = {"(": ")", "{": "}", "[": "]"}
