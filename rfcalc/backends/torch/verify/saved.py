@@ -77,8 +77,8 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
     del outputs
     learned = [p for p in graph.parameters() if p.grad is not None]
     gradients = sum(p.grad.numel() * p.grad.element_size() for p in learned if p.grad is not None)
-    idle = params * itemsize - sum(p.numel() * p.element_size() for p in learned)
-    note = f"{idle} bytes of parameters that no output depends on have none" if idle else ""
+    idle = sum(p.numel() * p.element_size() for p in graph.parameters() if p.grad is None)
+    note = f"{idle:,} bytes of parameters that no output depends on have none" if idle else ""
     yield compared("saved_bytes", "", "gradients", params * itemsize - idle, gradients, note)
     tick("a step of each optimizer")
     for name, copies, optimizer in (
