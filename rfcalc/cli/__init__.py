@@ -18,7 +18,7 @@ import typer.core
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
-    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
+    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source."),
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
