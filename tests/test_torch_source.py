@@ -105,6 +105,20 @@ def test_names_that_are_no_identifiers(tmp_path: Path) -> None:
     compared(Network(fork, {"left in": "1x4", "right": "3x4"}, outputs=("x.1", "add1")), tmp_path)
 
 
+def test_parts_that_are_called_by_numbers(tmp_path: Path) -> None:
+    """A block whose part is called 1 and one whose part is called 2 are alike in nothing that may be an argument."""
+    parts = [
+        Conv(4, 3, padding=1).named(f"b{i}.{i}.conv")
+        >> ReLU().named(f"b{i}.{i}.relu")
+        >> Identity().named(f"b{i}.{i}.same")
+        for i in (1, 2)
+    ]
+    heads = [
+        parallel([part, Conv(4, 1).named(f"b{i}.side")], Add()).named(f"b{i}.add") for i, part in enumerate(parts, 1)
+    ]
+    compared(Network(heads[0] >> heads[1], "4x8x8"), tmp_path)
+
+
 def test_blocks_that_differ_in_numbers_are_one_class() -> None:
     text = to_source(rfcalc.load("resnet50"))
     assert text.count("\nclass ") == 4

@@ -27,7 +27,7 @@ COMMANDS = {
         "equivalents",
         "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
     ),
-    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
+    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source."),
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rfcalc.backends.torch.emit import indented
 
-NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.'\"])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")  # no name in quotation marks
 MARK = re.compile(r"⟦(\w+)\|([^⟦⟧]*)⟧")
 MOST = 8  # arguments of a class; blocks that would need more are written apart
 WORDS = {
