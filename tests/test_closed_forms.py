@@ -32,6 +32,7 @@ CHAINS = (
     "(identity | conv3-4) xN",
     "maxpool2 xN",
     "conv3-C~g relu xN",
+    "conv1-4 > (conv3-C~g relu > conv1-C) xN",
     "stem[conv7-C/2] > body[conv3-C bn relu xN] > avgpool2",
     "up2 xN",
     "conv3-8 > (conv1-C xN | conv3-C) > relu",

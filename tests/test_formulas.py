@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -50,7 +51,7 @@ def check(name: str) -> None:
             )
         except rfcalc.RfcalcError:  # it refuses the size: then the formulas say what they take for granted
             assert more
-            assert any("expected" in text for text in found.assumptions)
+            assert any(re.search(r"(= \d+|^\d+ =)", text) for text in found.assumptions)
             continue
         agree(found, given, exact)
 
@@ -123,8 +124,6 @@ def _number(value, given, channels):
 
 def _put(text: str, name: str, value: int) -> str:
     """The text with a number for a name that stands alone: behind a word, a dash, a slash or an option's letter."""
-    import re
-
     return re.sub(rf"(?<![A-Z]){name}(?![A-WYZa-wyz=])", str(value), text)
 
 

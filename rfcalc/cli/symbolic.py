@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfcalc.cli.common import terminal, unicode, write
+from rfcalc.cli.complete import dtypes, networks
 from rfcalc.errors import RfcalcError, UnknownName
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ FORMATS = ("unicode", "plain", "latex", "markdown", "python", "json")
 def command(
     target: Annotated[
         str,
-        typer.Argument(help="A network (rfcalc list), or notation in which names stand for numbers: 'convK-C xN'."),
+        typer.Argument(
+            help="A network (rfcalc list), or notation in which names stand for numbers: 'convK-C xN'.",
+            autocompletion=networks,
+        ),
     ],
     symbols: Annotated[
         str | None,
@@ -30,7 +34,7 @@ def command(
     ] = None,
     assume: Annotated[str, typer.Option(help="What is known of symbols: 'K odd, H divisible by 32, C >= 16'.")] = "",
     general: Annotated[bool, typer.Option("--general", help="Keep floors; assume nothing about divisibility.")] = False,
-    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, …")] = "float32",
+    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, …", autocompletion=dtypes)] = "float32",
     set: Annotated[  # noqa: A002
         str, typer.Option("--set", help="Numbers (or other symbols) to put in: 'C=64, W=H'.")
     ] = "",

@@ -83,7 +83,7 @@ def formulas(
     report, shapes, lines, totals, unknown = found.result
     meanings = tuple(Meaning(found.symbols[n], plan.told[n]) for n in plan.symbols)
     own = [sentence(m.symbol, _fresh(i, found.symbols)) for i, m in enumerate(meanings)]
-    if general:
+    if general and report is not None:
         unknown = (*unknown, "peak_bytes: with floors it is the largest of very many terms")
     also = () if report is None else report.assumptions
     if report is not None and isinstance(report.batch, Poly) and any(k.single_values != 0 for k in report.kept):

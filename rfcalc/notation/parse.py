@@ -18,6 +18,7 @@
              | "{" [chain { "," chain }] "}" layer         branches joined by any layer of several inputs
              | "series(" [chain] ")"                       a chain that stays a unit of its own
     word     = name [ size ] [ "-" channels ] [ "/" stride ]
+    count    = digits | "(" expression ")" | capital letter (a symbol, for `rfcalc symbolic`)
     label    = letters, digits, "_.-/" | a text in quotes
 
 ``#`` begins a comment. The kinds declare and read their own words (`Layer.spelling`, `Layer.from_word`); this file

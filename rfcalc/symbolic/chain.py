@@ -63,13 +63,14 @@ class Row(NamedTuple):
 class Account(NamedTuple):
     """What a chain amounts to, for one item of a batch.
 
-    `once` holds the parameters of weight groups, by group; `keeps_input` and `keeps_output` say whether autograd keeps
-    the map that goes in or comes out; `kept` counts the latter, not the former. `gone`: figures without a closed form.
+    `once` holds the parameters and weight layers of weight groups, by group; `keeps_input` and `keeps_output` say
+    whether autograd keeps the map that goes in or comes out; `kept` counts the latter, not the former. `gone`: figures
+    without a closed form.
     """
 
     dims: tuple[Any, ...]
     cost: Cost
-    once: dict[str, Cost]
+    once: dict[str, tuple[Cost, Any]]
     new: Any
     kept: tuple[Any, ...]
     keeps_input: bool
@@ -187,7 +188,8 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
         raise Unclosed("a repetition of unknown count needs maps with the channels first")
     own = storages(report.walked, in_place=False)
     maps: set[int] = set()
-    once: dict[str, Cost] = {}
+    once: dict[str, tuple[Cost, Any]] = {}
+    layers = 0
     cost = NOTHING
     rows = []
     for position in range(1, last + 1):
@@ -197,8 +199,10 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
         if said.output:
             maps.add(own[position])
         if node.group and each.params != 0:
-            once[node.group] = Cost(each.weights, each.biases, each.buffers)
+            once[node.group] = Cost(each.weights, each.biases, each.buffers), node.layer.weight_layers
             each = Cost(0, 0, 0, *(getattr(each, n) for n in Cost.__slots__[3:]))
+        elif position not in report.owners:
+            layers += node.layer.weight_layers
         cost = cost + each
         rows.append(_row(report, position, stage))
     output = network.position(network.outputs[0])
@@ -211,7 +215,7 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
         tuple(sum(getattr(k, name) for k in kept) for name in Kept._fields),
         0 in maps,
         own[output] in maps,
-        report.totals.weight_layers,
+        layers,
         _span(report.fields[0][output]),
         tuple(rows),
         {} if len(network.outputs) == 1 else {"peak_bytes": "several outputs"},

@@ -72,7 +72,9 @@ def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index
     ends = tuple(put(d, {index.name: count}) for d in ends)
     cost = Cost(*(every(getattr(one.cost, n)) for n in TERMS))
     kept = [every(k) for k in one.kept]
-    once = {g: Cost(*(put(at(getattr(c, n)), {index.name: since}) for n in TERMS)) for g, c in one.once.items()}
+    once = {
+        g: (Cost(*(put(at(getattr(c, n)), {index.name: since}) for n in TERMS)), k) for g, (c, k) in one.once.items()
+    }
     new = every(one.new)
     layers = one.layers * (count - since)
     if one.keeps_input and not one.keeps_output:  # the maps between the copies
@@ -82,8 +84,6 @@ def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index
         cost, new, layers = cost + first.cost, new + first.new, layers + first.layers
         kept = [a + b for a, b in zip(kept, first.kept, strict=True)]
         once = {**once, **first.once}
-    if one.once:
-        layers = first.layers if first is not None else one.layers
     whole = Row(
         f"all {show(count)}", "repeat", f"({_notation(expr)}) ×{show(count)}", stage, ends, span, {}, cost, new, new
     )  # fmt: skip

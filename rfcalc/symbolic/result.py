@@ -214,8 +214,9 @@ def of_account(
     """The lines and totals of a chain with repetitions of unknown count."""
     lines = tuple(_counted(row, batch, itemsize) for row in found.rows)
     cost = found.cost
-    for shared in found.once.values():
-        cost = cost + shared
+    layers = found.layers
+    for shared, count in found.once.values():
+        cost, layers = cost + shared, layers + count
     image = prod(dims)
     values = (found.new + image) * batch
     kept = [found.kept[0] + (image if found.keeps_input else 0), *found.kept[1:]]
@@ -224,7 +225,7 @@ def of_account(
         "values": values,
         "bytes": values * itemsize,
         "saved_bytes": Kept(*kept).total(itemsize, batch),
-        "weight_layers": found.layers,
+        "weight_layers": layers,
         "ops": {name: getattr(cost, name) * batch for name in OPERATIONS if name != "macs"},
     }
     return lines, totals

@@ -170,8 +170,25 @@ def draw(found: Formulas, form: str, width: int | None = None, **view: Any) -> s
         notes.append(f"columns that did not fit: {', '.join(left)} (--columns chooses)")
     if notes:
         lines += ["", *notes]
+    if width is not None:  # formulas and sentences go on in the next line; the table is as wide as it must be
+        table = len(laid.lines) + 3
+        head = len(lines) - len(laid.totals) - len(notes) - bool(notes) - table
+        lines = [
+            *lines[: head + table],
+            *(part for line in lines[head + table :] for part in _folded(line, width, label)),
+        ]
     text = "\n".join(lines)
     return text.translate(ASCII) if form == "plain" else text
+
+
+def _folded(line: str, width: int, label: int) -> list[str]:
+    """A line in pieces that fit, broken between words."""
+    from textwrap import wrap
+
+    if len(line) <= width or width < 20:
+        return [line]
+    indent = " " * (label + 2 if not line.startswith(("assumed", "no closed", "columns")) else 2)
+    return wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 ASCII = str.maketrans(

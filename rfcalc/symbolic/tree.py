@@ -176,7 +176,7 @@ def _written(number: Number, parts: list[tuple[Poly, int]], split: bool) -> Any:
 def _plain_sum(value: Poly) -> bool:
     """Whether a number before the sum leaves it simpler: H − 7, 2ⁿ − 1."""
     moving = [c for m, c in value.terms.items() if m]
-    return all(abs(c) == 1 for c in moving) and (len(moving) == 1 or bool(abs(value.constant) <= 1))
+    return all(c in (1, -1) for c in moving) and (len(moving) == 1 or value.constant in (-1, 0, 1))
 
 
 def _sum(value: Poly) -> Sum:
