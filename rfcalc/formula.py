@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.size import Size, ceildiv, maximum, minimum, prod
 
-FUNCTIONS: dict[str, Any] = {"prod": prod, "sum": sum, "ceildiv": ceildiv, "min": minimum, "max": maximum}
+_FUNCTIONS: dict[str, Any] = {"prod": prod, "sum": sum, "ceildiv": ceildiv, "min": minimum, "max": maximum}
 _steps: ContextVar[list[Step] | None] = ContextVar("steps", default=None)
 
 
@@ -52,14 +52,14 @@ class Formula:
         """The operands, in the order in which the expression names them."""
         found = [n for n in ast.walk(ast.parse(self.expression, mode="eval")) if isinstance(n, ast.Name)]
         found.sort(key=lambda n: n.col_offset)
-        return tuple(dict.fromkeys(n.id for n in found if n.id not in FUNCTIONS))
+        return tuple(dict.fromkeys(n.id for n in found if n.id not in _FUNCTIONS))
 
     def __call__(self, **operands: Size) -> Size:
         evaluate = self._evaluate
         if evaluate is None:
             arguments = ", ".join(operands)
             # The text is the project's own, written beside the rule; nothing that a user types gets here.
-            evaluate = self._evaluate = eval(f"lambda {arguments}: {self.expression}", dict(FUNCTIONS))
+            evaluate = self._evaluate = eval(f"lambda {arguments}: {self.expression}", dict(_FUNCTIONS))
         value = evaluate(**operands)
         heard = _steps.get()
         if heard is not None:
