@@ -10,7 +10,7 @@ from typing import Any
 from rfcalc.errors import RfcalcError
 from rfcalc.explain.model import Equation, Explanation, Line, Section
 from rfcalc.explain.paths import Way, way
-from rfcalc.explain.steps import MIDDLE, PADDING, SIZE, Steps, affine, labelled, plainly
+from rfcalc.explain.steps import MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
 from rfcalc.metrics.vocabulary import Metric
 from rfcalc.report import Report
 from rfcalc.sight import Sight
@@ -172,7 +172,7 @@ def _chain(sight: Sight, steps: Steps, direction: str) -> list[Section]:
 def _ends(sight: Sight, steps: Steps, window: Window, unit: Any, direction: str) -> list[Section]:
     """Both ends of one unit, along the path of each."""
     goal = sight.source_name
-    plain_windows = all(h.rule is None or type(h.rule) is Slide for h in (*steps.way.first, *steps.way.last))
+    plain_windows = all(passes(h) or type(h.rule) is Slide for h in (*steps.way.first, *steps.way.last))
     found = []
     if window.period > 1:
         found.append(_phases(sight, window, unit))
@@ -232,7 +232,7 @@ def _windows(sight: Sight, steps: Steps) -> Section:
     report = sight.report
     lines = []
     for hop in steps.way.first[::-1]:
-        if hop.rule is None:
+        if passes(hop):
             continue
         shape = report.walked.shapes[hop.position]
         window = ReceptiveField(sight.fields[hop.position], report.walked.shapes[sight.origin], shape).windows[

@@ -49,13 +49,15 @@ def plainly(value: Any) -> Any:
 
 
 def passes(hop: Hop) -> bool:
-    """Whether the layer leaves every unit where it is (1×1, element-wise)."""
+    """Whether the layer leaves every unit where it is (1×1, element-wise, a map of one position)."""
+    if type(hop.rule) is All:
+        return decide(hop.rule.extent == 1) is True
     return hop.rule is None or (type(hop.rule) is Slide and hop.rule == STEP)
 
 
 def affine(way: Way) -> bool:
     """Whether both ends come along one path of plain sliding windows, so that sizes follow without ends."""
-    return way.one and all(hop.rule is None or type(hop.rule) is Slide for hop in way.first)
+    return way.one and all(passes(hop) or type(hop.rule) is Slide for hop in way.first)
 
 
 def labelled(report: Report, position: int) -> tuple[str, str]:
@@ -151,7 +153,7 @@ class Steps:
         jump: Any = 1
         lines = []
         for hop in self.way.first[::-1]:
-            if hop.rule is None:
+            if passes(hop):
                 continue
             after, made = leap(jump, hop.rule)
             if decide(after == jump) is not True:
