@@ -134,6 +134,9 @@ def _axis(sight: Sight, metric: str, direction: str, axis: int) -> list[Section]
     if path is None:
         return [*found, Section("the path", (Line(text=f"the hull of all paths has {window.size} positions"),))]
     steps = Steps(sight, path, axis)
+    if metric == "stride" and field.stride[axis] is None:
+        told = f"{sight.name} is one position here: it has no neighbours, and no stride"
+        return [*found, Section("no stride", (Line(text=told),))]
     if metric == "stride":
         lines = tuple(steps.jumps()) or (Line(text="no layer on the way has a stride: neighbours are 1 apart"),)
         return [*found, Section(f"the strides on the way, from {sight.source_name} on", lines)]

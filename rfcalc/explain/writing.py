@@ -6,6 +6,7 @@ the lines that use them, each once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from textwrap import wrap
 
@@ -110,6 +111,11 @@ def names(line: Line) -> str:
     return told if len(told) <= 24 else f"{line.nodes[0]} … {line.nodes[-1]}"
 
 
+def _minus(text: str, style: Style) -> str:
+    """A sentence with the style's own sign before negative numbers."""
+    return re.sub(r"(?<![\w)])-(?=\d)", style.minus, text)
+
+
 def _length(text: str) -> int:
     return len(text.translate(_UNMARK))
 
@@ -161,12 +167,12 @@ def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator
     for line in lines:
         named = f"{names(line).ljust(node)}  {line.notation.ljust(notation)}" if node else ""
         texts = [equation(e, style) for e in line.equations]
-        if columns and texts:
+        if columns and len(texts) > 1:
             texts = ["   ".join(_pad(t, w) for t, w in zip(texts, columns, strict=True)).rstrip()]
         if line.text and texts and _length(texts[0]) + len(line.text) + len(named) < (width or 120) and len(texts) == 1:
-            texts = [f"{texts[0]}   {line.text}"]
+            texts = [f"{texts[0]}   {_minus(line.text, style)}"]
         elif line.text:
-            texts.append(line.text)
+            texts.append(_minus(line.text, style))
         before = f"  {named}  " if named.strip() else "  "
         if width is not None and any(_length(before + t) > width for t in texts):
             if named.strip():
@@ -180,13 +186,13 @@ def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator
 
 def _columns(lines: tuple[Line, ...], style: Style) -> list[int]:
     """Column widths, where all lines evaluate the same two or three things."""
-    with_some = [line for line in lines if line.equations]
+    with_some = [line for line in lines if len(line.equations) > 1]
     subjects = {tuple(e.subject for e in line.equations) for line in with_some}
     if len(subjects) != 1 or not 2 <= len(next(iter(subjects))) <= 3:
         return []
     texts = [[_length(equation(e, style)) for e in line.equations] for line in with_some]
     widths = [max(column) for column in zip(*texts, strict=True)]
-    return widths if sum(widths) < 110 else []
+    return widths if sum(widths) < 100 else []
 
 
 def _markdown(explanation: Explanation, width: int | None, color: bool) -> str:
@@ -224,7 +230,7 @@ def _steps(line: Line, escape: Callable[[str], str]) -> str:
     for e in line.equations:
         before, _, result = equation(e, UNICODE, marks=False).rpartition("= ")
         told.append(f"{escape(before)}= **{escape(result)}**")
-    return "; ".join([*told, *([escape(line.text)] if line.text else [])])
+    return "; ".join([*told, *([escape(_minus(line.text, UNICODE))] if line.text else [])])
 
 
 def _latex(explanation: Explanation, width: int | None, color: bool) -> str:
