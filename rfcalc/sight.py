@@ -206,6 +206,11 @@ class Sight:
         """The answer as a student would want to hear it."""
         return tuple(_sentences(self))
 
+    @cached_property
+    def summary(self) -> tuple[str, ...]:
+        """The sentences that need no real pixels: what windows, joins and global paths say."""
+        return tuple(_summary(self))
+
     def to_dict(self, unit: Sequence[int] | None = None) -> dict[str, Any]:
         """The answer as JSON has it (schema rfcalc/rf/1)."""
         document: dict[str, Any] = {
@@ -294,6 +299,13 @@ def _apart(strides: Sequence[Any], what: str) -> str:
 
 
 def _sentences(sight: Sight) -> Iterator[str]:
+    yield from sight.summary
+    status = sight.field.status
+    if status not in ("none", "unknown", "needs_input_size") and sight.sized and sight.shape:
+        yield from _real_sentences(sight)
+
+
+def _summary(sight: Sight) -> Iterator[str]:
     field = sight.field
     name, source = sight.name, sight.source_name
     of = "the input" if source == "input" else source
@@ -331,8 +343,6 @@ def _sentences(sight: Sight) -> Iterator[str]:
             yield _phase_sentence(axis, phases)
     for join in field.joins:
         yield _join_sentence(join)
-    if sight.sized and sight.shape:
-        yield from _real_sentences(sight)
 
 
 def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:

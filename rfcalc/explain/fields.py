@@ -77,7 +77,7 @@ def _of(
     sections: list[Section] = []
     status = sight.field.status
     if status in ("none", "unknown", "needs_input_size") or chosen.name == "status" or not sight.source_shape:
-        sections = [Section("", tuple(Line(text=t) for t in sight.sentences or ("it has no position in space",)))]
+        sections = [Section("", tuple(Line(text=t) for t in sight.summary or ("it has no position in space",)))]
     else:
         told: dict[Any, list[int]] = {}
         for axis in range(len(sight.source_shape)):
@@ -300,7 +300,7 @@ def _global(sight: Sight, axis: int) -> Section:
 
 def _varies(sight: Sight, axis: int) -> Section:
     """Why no size holds for all units, and the strides of the paths that meet."""
-    lines = [Line(text=t) for t in sight.sentences if f"Axis {axis}:" in t]
+    lines = [Line(text=t) for t in sight.summary if f"Axis {axis}:" in t]
     for join in sight.field.joins:
         if join["axis"] != axis:
             continue
@@ -344,6 +344,6 @@ def _said(chosen: Metric, value: Any, sight: Sight | None) -> str:
     if status == "periodic":
         varies = any(len(set(w.sizes)) > 1 for w in sight.field.windows if w is not None)
         return f"at most {by}, depending on the position" if varies else by
-    told = sight.sentences[0] if sight.sentences else status
+    told = sight.summary[0] if sight.summary else status
     local = f" Local paths alone: {by}." if status == "global" and None not in value and value else ""
     return told + local
