@@ -45,7 +45,7 @@ def check(report: Report, node: str | None, metric: str, **how: Any) -> Explanat
 
 def _is_end(found: Explanation, value: Any) -> bool:
     """Ends of an interval come from the window; `_field` compares them."""
-    return found.metric in ("receptive_field", "seen", "center", "padding")
+    return found.metric in ("receptive_field", "seen", "center", "padding", "weight_layers")
 
 
 def _lines(found: Explanation) -> list[Line]:
@@ -63,6 +63,8 @@ def _costs(report: Report, found: Explanation, node: str | None) -> None:
                 told = e.subject.replace(" ", "_")
                 if e.formula.metric in ("times", "batch"):
                     continue
+                if row.shared_with and told in PARAMS and found.metric not in PARAMS:
+                    continue  # the operations use weights that another node counts
                 own = row.ops[told] if told in OPERATIONS else getattr(row, told)
                 alone = own // report.batch if told in (*OPERATIONS, "macs") and report.batch > 1 else own
                 assert e.value in (own, alone), (found.result, line.node, e, own)

@@ -144,7 +144,9 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
 
 def _counted(row: Row) -> Line:
     owner = row.shared_with
-    text = f"shares the weights of {owner}" if owner else "has weights"
+    count = row.node.layer.weight_layers
+    has = "has weights" if count == 1 else f"counts as {count} layers with weights"
+    text = f"shares the weights of {owner}" if owner else has
     return Line(row.name, row.notation, text=text)
 
 

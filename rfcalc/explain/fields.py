@@ -9,9 +9,10 @@ from typing import Any
 
 from rfcalc.errors import RfcalcError
 from rfcalc.explain.model import Equation, Explanation, Line, Section
-from rfcalc.explain.paths import Way, way
-from rfcalc.explain.steps import MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
+from rfcalc.explain.paths import Hop, Way, way
+from rfcalc.explain.steps import ALL, MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
 from rfcalc.metrics.vocabulary import Metric
+from rfcalc.receptive import ReceptiveField
 from rfcalc.report import Report
 from rfcalc.sight import Sight
 from rfcalc.size import decide
@@ -230,8 +231,6 @@ def _phases(sight: Sight, window: Window, unit: Any) -> Section:
 
 def _windows(sight: Sight, steps: Steps) -> Section:
     """Forward where maps have phases: what the first units of each map on the way see."""
-    from rfcalc.receptive import ReceptiveField
-
     report = sight.report
     lines = []
     for hop in steps.way.first[::-1]:
@@ -282,11 +281,8 @@ def _global(sight: Sight, axis: int) -> Section:
     path: Way | None = way(report.walked, sight.fields, sight.position, sight.origin, axis, 0, local=False)
     lines = []
     for hop in path.first if path is not None else ():
-        if type(hop.rule) is All and decide(hop.rule.extent == 1) is not True:
-            name, notation = labelled(report, hop.position)
-            before = labelled(report, hop.source)[0]
-            text = f"reads all {hop.rule.extent} positions of {before}; together they see {span[0]} … {span[1]}"
-            lines.append(Line(name, notation, text=text))
+        if type(hop.rule) is All and not passes(hop):
+            lines += _whole_map(sight, hop, axis, span)
             break
     else:
         lines.append(Line(text=f"every unit sees {span[0]} … {span[1]}, padding counted"))
@@ -298,9 +294,31 @@ def _global(sight: Sight, axis: int) -> Section:
     return Section(f"global, through {through}", tuple(lines))
 
 
+def _whole_map(sight: Sight, hop: Hop, axis: int, span: tuple[Any, Any]) -> list[Line]:
+    """The node that reads a whole map, and what all units of that map see together."""
+    report = sight.report
+    name, notation = labelled(report, hop.position)
+    before = labelled(report, hop.source)[0]
+    n = hop.rule.extent
+    shape = report.walked.shapes[hop.source]
+    field = ReceptiveField(sight.fields[hop.source], report.walked.shapes[sight.origin], shape)
+    window = field.windows[axis]
+    text = f"reads all {n} positions of {before}; together they see {span[0]} … {span[1]}"
+    if window is None or window.period > 1 or window.ends[0] is None:
+        return [Line(name, notation, text=text)]
+    first, last = window.ends[0]
+    operands = {"B": last, "S": window.advance, "n": n}
+    made = Equation("last", ALL, operands, ALL(**operands))
+    if decide(made.value == span[1]) is not True or decide(first == span[0]) is not True:
+        return [Line(name, notation, text=text)]
+    told = f"unit 0 of {before} sees {first} … {last}, and neighbours are {window.advance} apart"
+    return [Line(name, notation, text=f"reads all {n} positions of {before}"), Line(text=told), Line(equations=(made,))]
+
+
 def _varies(sight: Sight, axis: int) -> Section:
     """Why no size holds for all units, and the strides of the paths that meet."""
-    lines = [Line(text=t) for t in sight.summary if f"Axis {axis}:" in t]
+    said = (t.removeprefix(f"Axis {axis}: ") for t in sight.summary if t.startswith(f"Axis {axis}: "))
+    lines = [Line(text=t[:1].upper() + t[1:]) for t in said]
     for join in sight.field.joins:
         if join["axis"] != axis:
             continue

@@ -40,6 +40,7 @@ CENTRES = Formula("center", "c + S * ((k - 1) / 2 - a)", "the middle of the kern
 CENTRES_DILATED = Formula("center", "c + S * (d * (k - 1) / 2 - a)", "the middle of the widened kernel")
 MIDDLE = Formula("center", "(first + last) / 2", "between the first and the last pixel of unit 0")
 PADDING = Formula("padding", "-first", "how far unit 0 begins before pixel 0")
+ALL = Formula("last", "B + S * (n - 1)", "unit 0 ends at B, each of the n units S further")
 TOGETHER = Formula("receptive_field", "1 + sum(x)", "what each layer adds: d × (k − 1) times all strides before it")
 
 
@@ -83,7 +84,7 @@ def joined(sight: Sight, hop: Hop, axis: int, what: str = "") -> str:
             continue
         name = labelled(report, s)[0]
         seen = f"sees {'at most ' if window.period > 1 else ''}{window.size}"
-        told.append((s != hop.source, f"{name} {seen}"))
+        told.append((s != hop.source, f"{name}, which {seen}" if s == hop.source else f"{name} {seen}"))
     told.sort()
     others = [text for other, text in told if other]
     more = f" and {len(others) - 2} more" if len(others) > 2 else ""

@@ -166,22 +166,24 @@ def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator
     columns = _columns(lines, style)
     for line in lines:
         named = f"{names(line).ljust(node)}  {line.notation.ljust(notation)}" if node else ""
-        texts = [equation(e, style) for e in line.equations]
-        if columns and len(texts) > 1:
-            texts = ["   ".join(_pad(t, w) for t, w in zip(texts, columns, strict=True)).rstrip()]
-        if line.text and texts and _length(texts[0]) + len(line.text) + len(named) < (width or 120) and len(texts) == 1:
-            texts = [f"{texts[0]}   {_minus(line.text, style)}"]
-        elif line.text:
-            texts.append(_minus(line.text, style))
         before = f"  {named}  " if named.strip() else "  "
-        if width is not None and any(_length(before + t) > width for t in texts):
-            if named.strip():
-                yield f"  {names(line)}  {line.notation}".rstrip()
-            for t in texts:
-                yield from ([f"      {t}"] if _length(t) + 6 <= width or RESULT in t else _wrapped(t, width, "      "))
+        alone = [equation(e, style) for e in line.equations]
+        texts = alone
+        if columns and len(alone) > 1:
+            texts = ["   ".join(_pad(t, w) for t, w in zip(alone, columns, strict=True)).rstrip()]
+        if line.text:
+            said = _minus(line.text, style)
+            beside = len(texts) == 1 and len(before) + _length(texts[0]) + 3 + len(said) <= (width or 120)
+            texts = [f"{texts[0]}   {said}"] if beside else [*texts, said]
+            alone = [*alone, said]
+        if width is None or all(len(before) + _length(t) <= width for t in texts):
+            for i, t in enumerate(texts or [""]):
+                yield (before + t if i == 0 else " " * len(before) + t).rstrip()
             continue
-        for i, t in enumerate(texts or [""]):
-            yield (before + t if i == 0 else " " * len(before) + t).rstrip()
+        if named.strip():
+            yield f"  {names(line)}  {line.notation}".rstrip()
+        for t in alone:
+            yield from ([f"      {t}"] if _length(t) + 6 <= width else _wrapped(t, width, "      "))
 
 
 def _columns(lines: tuple[Line, ...], style: Style) -> list[int]:
