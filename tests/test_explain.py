@@ -42,7 +42,7 @@ def explained(target: str, node: str | None, metric: str, input: Any = None, **h
 
 
 LESSON = {  # golden file → target, input, node, metric, direction, format
-    "three-3x3": ("conv3-8 x3", "3x7x7", None, "rf", "both", "rich"),
+    "three-3x3": ("conv3-8 p0 x3", "3x7x7", None, "rf", "both", "rich"),
     "toy-9x9": ("conv3-1/2 p0 > maxpool2", "1x9x9", "maxpool1", "receptive-field", "both", "rich"),
     "27c2": ("conv3-C nobias x3", None, None, "weights", "backward", "rich"),
     "49c2": ("conv7-C nobias", None, None, "weights", "backward", "rich"),

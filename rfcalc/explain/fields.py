@@ -215,17 +215,21 @@ def _ends_back(sight: Sight, steps: Steps, unit: Any) -> list[Section]:
     return found
 
 
+def _positions(count: Any) -> str:
+    return "1 position" if decide(count == 1) is True else f"{count} positions"
+
+
 def _phases(sight: Sight, window: Window, unit: Any) -> Section:
     lines = []
     for phase, (size, ends) in enumerate(zip(window.sizes, window.ends, strict=True)):
         if phase >= 8:
             lines.append(Line(text=f"… and {window.period - 8} phases more"))
             break
-        told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {size} positions"
+        told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {_positions(size)}"
         lines.append(Line(text=f"unit {phase} {told}" + (" (derived here)" if phase == unit else "")))
     if unit >= 8:
         lines.append(Line(text=f"unit {unit} sees the most, {window.size} positions (derived here)"))
-    moved = f"{window.period} units further it is the same {window.advance} positions further"
+    moved = f"{window.period} units further it is the same, {_positions(window.advance)} further"
     return Section(f"what a unit of {sight.name} sees depends on its position: {moved}", tuple(lines))
 
 
@@ -243,7 +247,7 @@ def _windows(sight: Sight, steps: Steps) -> Section:
         if window is None:
             continue
         units = [f"unit {u} {'nothing' if e is None else f'{e[0]} … {e[1]}'}" for u, e in enumerate(window.ends[:4])]
-        more = f", …; {window.period} units further {window.advance} positions further" if window.period > 1 else ""
+        more = f", …; {window.period} units further {_positions(window.advance)} further" if window.period > 1 else ""
         name, notation = labelled(report, hop.position)
         lines.append(Line(name, notation, text=", ".join(units) + (more or f"; neighbours {window.advance} apart")))
     return Section(f"forward, what units see of {sight.source_name}", tuple(lines))
@@ -355,7 +359,7 @@ def _said(chosen: Metric, value: Any, sight: Sight | None) -> str:
         return value
     by = " x ".join(number(v, UNICODE) for v in value) if value else ""
     if sight is None or chosen.name not in ("receptive_field", "seen"):
-        return by or "none"
+        return chosen.full(value) if value and chosen.name in ("stride", "padding", "center") else by or "none"
     status = sight.field.status
     if status == "exact":
         return by

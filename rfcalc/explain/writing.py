@@ -15,6 +15,7 @@ from rfcalc.explain.algebra import ASCII, LATEX, UNICODE, Style, filled, head, m
 from rfcalc.explain.model import Equation, Explanation, Line, Section
 
 FORMATS = ("rich", "plain", "markdown", "latex", "json")
+PAGE = 120  # sentences are wrapped at this in a pipe
 QUIET = ("times", "total", "batch")  # what says itself, and needs no formula over it
 
 # Marks that the terminal turns into colour: an operand that an earlier line gave, and a line's result
@@ -135,7 +136,7 @@ def _text(explanation: Explanation, style: Style, width: int | None) -> Iterator
         room = max(map(len, lefts), default=0)
         for e, left in zip(heads, lefts, strict=True):
             told = f"  {left.ljust(room)}   {e.formula.source}".rstrip()
-            if width is None or len(told) <= width:
+            if len(told) <= (width or PAGE):
                 yield told
             else:
                 yield f"  {left}"
@@ -154,9 +155,8 @@ def _text(explanation: Explanation, style: Style, width: int | None) -> Iterator
 
 
 def _wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
-    if width is None:
-        return [indent + text]
-    return wrap(text, max(width, 20), initial_indent=indent, subsequent_indent=indent + "  ") or [indent]
+    room = max(width or PAGE, 20)
+    return wrap(text, room, initial_indent=indent, subsequent_indent=indent + "  ") or [indent]
 
 
 def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator[str]:
@@ -173,9 +173,12 @@ def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator
             texts = ["   ".join(_pad(t, w) for t, w in zip(alone, columns, strict=True)).rstrip()]
         if line.text:
             said = _minus(line.text, style)
-            beside = len(texts) == 1 and len(before) + _length(texts[0]) + 3 + len(said) <= (width or 120)
+            beside = len(texts) == 1 and len(before) + _length(texts[0]) + 3 + len(said) <= (width or PAGE)
             texts = [f"{texts[0]}   {said}"] if beside else [*texts, said]
             alone = [*alone, said]
+        if len(texts) == 1 and not line.equations and not named.strip():
+            yield from _wrapped(texts[0], width, before)
+            continue
         if width is None or all(len(before) + _length(t) <= width for t in texts):
             for i, t in enumerate(texts or [""]):
                 yield (before + t if i == 0 else " " * len(before) + t).rstrip()
@@ -230,8 +233,8 @@ def _table(lines: tuple[Line, ...], escape: Callable[[str], str]) -> list[str]:
 def _steps(line: Line, escape: Callable[[str], str]) -> str:
     told = []
     for e in line.equations:
-        before, _, result = equation(e, UNICODE, marks=False).rpartition("= ")
-        told.append(f"{escape(before)}= **{escape(result)}**")
+        before, _, result = equation(e, UNICODE, marks=False).rpartition(" = ")
+        told.append(f"{escape(before)} = **{escape(result)}**")
     return "; ".join([*told, *([escape(_minus(line.text, UNICODE))] if line.text else [])])
 
 
