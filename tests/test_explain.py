@@ -274,7 +274,7 @@ def test_a_new_kind_is_explained_without_more_code(blur: Any) -> None:
     assert "a filter for each channel" in write(derive(report, None, "weights"))
     assert "Out = ⌊(32 − 5 + 2 × 2) / 2⌋ + 1 = ⌊31 / 2⌋ + 1 = 16" in write(derive(report, "blur", "output_shape"))
     assert "F = (3 − 1) × 2 + 5 = 9" in write(derive(report, None, "rf"))
-    assert "saved = 3 × 8 × 16 × 16 = 6,144" in write(derive(report, "blur", "saved_bytes"))
+    assert "v = 3 × 8 × 16 × 16 = 6,144" in write(derive(report, "blur", "saved_bytes"))
 
 
 # Controls: a wrong formula is caught

@@ -173,8 +173,8 @@ def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator
             texts = ["   ".join(_pad(t, w) for t, w in zip(alone, columns, strict=True)).rstrip()]
         if line.text:
             said = _minus(line.text, style)
-            beside = len(texts) == 1 and len(before) + _length(texts[0]) + 3 + len(said) <= (width or PAGE)
-            texts = [f"{texts[0]}   {said}"] if beside else [*texts, said]
+            beside = bool(texts) and len(before) + _length(texts[0]) + 3 + len(said) <= (width or PAGE)
+            texts = [f"{texts[0]}   {said}", *texts[1:]] if beside else [*texts, said]
             alone = [*alone, said]
         if len(texts) == 1 and not line.equations and not named.strip():
             yield from _wrapped(texts[0], width, before)
