@@ -204,7 +204,7 @@ def test_from_another_node() -> None:
 
 
 @pytest.mark.parametrize("unit", [(0, 0), (3, 3), (6, 0)])
-@pytest.mark.parametrize(("target", "node"), [("vgg16", "pool5"), ("resnet18", "layer2"), ("googlenet", "pool3")])
+@pytest.mark.parametrize(("target", "node"), [("vgg16", "pool5"), ("resnet18", "layer1.1"), ("googlenet", "pool3")])
 def test_real_pixels_are_the_regions(target: str, node: str, unit: tuple[int, int]) -> None:
     report = rfcalc.analyze(target)
     name = node if target != "googlenet" else report.rows[40].name
