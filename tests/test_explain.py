@@ -196,6 +196,14 @@ def test_a_global_path_names_its_node() -> None:
     assert found.sections[0].lines[2].equations[0].value == 313
 
 
+def test_texts_and_counts_have_explanations_too() -> None:
+    told = write(explained("lenet5", None, "nodes"))
+    assert re.search(r"conv +\d", told)
+    assert told.split("\n")[0] == f"nodes of lenet5: {len(rfcalc.analyze('lenet5'))}"
+    for name in ("name", "kind", "notation", "stage", "inputs", "status"):
+        assert "C3" in write(explained("lenet5", "C3", name)), name
+
+
 def test_from_another_node() -> None:
     found = explained("vgg16", "pool5", "rf", source="pool4")
     assert found.value == (8, 8)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.explain import maps, totals
-from rfcalc.explain.model import Explanation, Line, Section
+from rfcalc.explain.model import Equation, Explanation, Line, Section
 from rfcalc.explain.rules import described
 from rfcalc.metrics.vocabulary import METRICS, Metric, metric
 from rfcalc.report import CONVENTIONS, Report, Row
@@ -142,8 +142,10 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
         kinds: dict[str, int] = {}
         for row in report:
             kinds[row.kind] = kinds.get(row.kind, 0) + 1
-        lines = tuple(Line(kind, text=f"{count}") for kind, count in sorted(kinds.items(), key=lambda k: -k[1]))
-        return (Section("nodes by kind", lines),)
+        listed = sorted(kinds.items(), key=lambda k: -k[1])
+        lines = [Line(kind, text=f"{count}") for kind, count in listed]
+        whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
+        return (Section("nodes by kind", (*lines, Line(equations=(whole,)))),)
     if chosen.adds and chosen.row is not None:
         return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
     return (Section("", (Line(text=chosen.meaning),)),)
