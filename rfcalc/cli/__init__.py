@@ -28,6 +28,7 @@ COMMANDS = {
         "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
     ),
     "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source."),
+    "explain": ("explaining", "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf."),
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
