@@ -8,6 +8,7 @@ likely, so that long exact paths are as common as global ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
@@ -165,7 +166,8 @@ def conv(pick: Pick, x: Shape) -> Layer | None:
         table = tuple(tuple(i for i in range(c) if pick.chance(60)) for _ in range(out))
         return Conv(out, w.kernel, w.stride, padding=w.padding, dilation=w.dilation, bias=bias, table=table)
     groups = pick.divisor(c) if pick.chance(25) else 1
-    return Conv(groups * pick.int(1, 3), w.kernel, w.stride, w.padding, w.dilation, groups, bias, border)
+    made = Conv(groups * pick.int(1, 3), w.kernel, w.stride, w.padding, w.dilation, groups, bias, border)
+    return made if bias else replace(made, fixed=pick.chance(10))
 
 
 def depthwise(pick: Pick, x: Shape) -> Layer | None:

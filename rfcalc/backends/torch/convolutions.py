@@ -47,7 +47,7 @@ def sized(values: Any, rank: int, leading: bool, one: Any = 1) -> tuple[Any, ...
     """One entry for each spatial axis; `one` for a leading axis that nothing slides over."""
     values = tuple(values) if isinstance(values, (list, tuple)) else (values,)
     values = values * rank if len(values) == 1 else values
-    return ((one, *values) if leading else values)
+    return (one, *values) if leading else values
 
 
 def tidy(values: tuple[Any, ...]) -> Any:
@@ -86,7 +86,10 @@ def convolution(call: Call) -> Value:
     graph, step = call.graph, call.step
     kernel = dims_of(call["weight"])
     rank = len(kernel) - 2
-    key = weights(graph, call["weight"], call["bias"])
+    fixed = call["bias"] is None and graph.is_static(call["weight"]) and not graph.leaves(call["weight"])
+    if fixed and "transpose" in step.name:
+        raise NotUnderstood("its weights are no parameters")
+    key = () if fixed else weights(graph, call["weight"], call["bias"])
     x, leading = mapped(graph, call.x, rank)
     stride = sized(call["stride"], rank, leading)
     dilation = sized(call["dilation"], rank, leading)
@@ -111,7 +114,7 @@ def convolution(call: Call) -> Value:
             padding = "valid" if padding == "valid" else "same"
         else:
             padding = tidy(sized(padding, rank, leading, 0))
-        layer = Conv(kernel[0], tidy(sizes), tidy(stride), padding, tidy(dilation), call["groups"], bias)
+        layer = Conv(kernel[0], tidy(sizes), tidy(stride), padding, tidy(dilation), call["groups"], bias, fixed=fixed)
     made = graph.add(layer, (x.node,), dims, x.batch)
     return back(graph, graph.own(made, key), leading)
 
@@ -123,7 +126,7 @@ def _moved(dims: tuple[int, ...], leading: bool) -> tuple[int, ...]:
 @handles("linear")
 def linear(call: Call) -> Value:
     graph = call.graph
-    if not graph.is_static(call["weight"]):
+    if not graph.is_static(call["weight"]) or not graph.leaves(call["weight"]):
         from rfcalc.backends.torch.products import product, transposed
 
         made = product(graph, call.x, transposed(graph, call.value("weight")), call.dims)
@@ -145,5 +148,5 @@ def dense(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...])
 
 def plus(graph: Graph, a: Value, b: Value) -> Value:
     """The sum of two values, broadcast to the first."""
-    nodes, batch, _ = graph.aligned((a, b), a.dims)
-    return graph.add(Add(), nodes, a.dims, batch)
+    nodes, batch, extra = graph.aligned((a, b), a.dims)
+    return graph.add(Add(), nodes, a.dims, batch, extra=extra)

@@ -1,7 +1,7 @@
 """The network while it is being read: values, nodes, parameters, and the axes that carry positions of the input.
 
-A `Value` is a tensor of the source: its dims with the batch, which axis of it is the batch (None where it is merged with
-others), and the node that makes it. The node's shape is the tensor's without the batch axis. Which axis counts channels
+A `Value` is a tensor of the source: its dims with the batch, which axis of it is the batch (None where it is merged
+with others), and the node that makes it. The node's shape is the tensor's without the batch axis. Which axis counts channels
 follows from the layers; where one has to be chosen, an axis that carries no positions of the input is, so that no
 position is lost (`carriers`).
 
@@ -24,6 +24,10 @@ from rfcalc.kinds.unknown import Unknown
 from rfcalc.layer import POINTWISE, SAME_UNIT, Layer
 from rfcalc.shape import Shape
 from rfcalc.window import All, Scattered
+
+PRODUCTS = frozenset(
+    ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot"]
+)  # operations that count as multiply-adds
 
 
 class NotUnderstood(Exception):
@@ -93,6 +97,7 @@ class Graph:
     nodes: list[Made] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
     carriers: list[frozenset[int]] = field(default_factory=list)
+    dirty: list[bool] = field(default_factory=list)  # positions were merged into the channels, and not mixed since
     env: dict[int, Any] = field(default_factory=dict)
     unknown: list[tuple[int, str, str]] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)  # parameter → the node that holds it
@@ -153,7 +158,7 @@ class Graph:
         self.keep.append(static)
         if static.parameter:
             value = self._parameter(static)
-        elif static.step is not None and any(self._has_parameters(s) for s in static.sources.values()):
+        elif static.step is not None and self._matters(static):
             value = self._computed(static)
         else:
             value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
@@ -168,14 +173,15 @@ class Graph:
         self.counted.setdefault(name, value.node)
         return value
 
-    def _has_parameters(self, entry: Any) -> bool:
+    def _matters(self, entry: Any) -> bool:
+        """Whether parameters, or multiply-adds, are in what a static tensor is computed from."""
         stack, seen = [entry], set()
         while stack:
             entry = stack.pop()
             if not isinstance(entry, Static) or id(entry) in seen:
                 continue
             seen.add(id(entry))
-            if entry.parameter:
+            if entry.parameter or (entry.step is not None and entry.step.name in PRODUCTS):
                 return True
             stack += list(entry.sources.values())
         return False
@@ -195,7 +201,7 @@ class Graph:
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
-            sources = [self.solid(s).node for s in static.sources.values() if self._has_parameters(s)]
+            sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
             found = self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
         finally:
             self.env = before
@@ -207,7 +213,7 @@ class Graph:
         chain = []
         while isinstance(entry, Static) and entry.step is not None and id(entry) not in self.made:
             chain.append(entry)
-            entry = next((s for s in entry.sources.values() if self._has_parameters(s)), None)
+            entry = next((s for s in entry.sources.values() if self._matters(s)), None)
         for static in reversed(chain[50:][::50]):
             self.solid(static)
 
@@ -243,7 +249,8 @@ class Graph:
         position = len(self.shapes)
         self.nodes.append(Made(layer, sources, self.step, stem, label, helper=helper))
         self.shapes.append(y)
-        self.carriers.append(self._carried(layer, sources, xs, y))
+        self.carriers.append(frozenset() if layer.opaque else self._carried(layer, sources, xs, y))
+        self.dirty.append(self._dirtied(layer, sources))
         return Value(position, tuple(dims), batch, extra)
 
     def _carried(self, layer: Layer, sources: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> frozenset[int]:
@@ -270,6 +277,21 @@ class Graph:
                         found.add(out)
         found.discard(y.channel)
         return frozenset(found)
+
+    def _dirtied(self, layer: Layer, sources: tuple[int, ...]) -> bool:
+        """Whether the channels hold positions side by side, so that they may not come apart again."""
+        if layer.kind in ("flatten", "reshape"):
+            (source,) = sources
+            x, y = self.shapes[source], layer.output(self.shapes[source])
+            carriers = {i for i in self.carriers[source] if x.dims[i] != 1}
+            for before, after in groups(x.dims, y.dims):
+                if y.channel in after and carriers.intersection(before):
+                    return True
+        if not any(self.dirty[s] for s in sources):
+            return False
+        channel, last = self.shapes[sources[0]].channel, len(self.shapes[sources[0]].dims) - 1
+        mixes = (layer.kind == "linear" and channel == last) or layer.kind == "unknown"
+        return not (mixes or (layer.kind in ("conv", "conv_transpose") and layer.groups == 1))  # type: ignore[attr-defined]
 
     def shape(self, value: Value) -> Shape:
         return self.shapes[value.node]
@@ -320,14 +342,19 @@ class Graph:
             return value.node
         if not self.carriers[value.node]:
             made = self.nodes[value.node - len(self.inputs)] if value.node >= len(self.inputs) else None
-            if made is not None and isinstance(made.layer, (Parameter, Constant)) and not made.inputs:
-                if not any(value.node in n.inputs for n in self.nodes[value.node - len(self.inputs) + 1 :]):
-                    made.layer = type(made.layer)(dims, channel)  # nobody has read it yet
-                    self.shapes[value.node] = made.layer.output()
-                    return value.node
-        elif x.dims == dims and channel in self.carriers[value.node] and dims[channel] != 1:
+            table = made is not None and isinstance(made.layer, (Parameter, Constant)) and not made.inputs
+            if made is not None and table and not self._is_read(value.node):
+                made.layer = type(made.layer)(dims, channel)  # type: ignore[call-arg]  # laid out as its first reader wants
+                self.shapes[value.node] = made.layer.output()
+                return value.node
+        elif x.dims == dims and (
+            self.dirty[value.node] or (channel in self.carriers[value.node] and dims[channel] != 1)
+        ):
             raise NotUnderstood("it exchanges channels and positions")
         return self.add(Reshape(dims, channel), (value.node,), dims, None, stem="reshape", helper=True).node
+
+    def _is_read(self, position: int) -> bool:
+        return any(position in node.inputs for node in self.nodes[position - len(self.inputs) + 1 :])
 
     def plain(self, value: Value) -> Value:
         """The same tensor with the batch as an axis like others."""
@@ -345,9 +372,13 @@ class Graph:
             raise NotUnderstood("the channels are gone before it")
         return value
 
-    def aligned(self, values: Sequence[Value], dims: tuple[int, ...]) -> tuple[list[int], int | None, int]:
+    def aligned(self, values: Sequence[Value], dims: tuple[int, ...]) -> tuple[list[int], int | None, bool]:
         """Nodes of values that are broadcast to `dims`, with equal numbers of axes and one channel axis; the batch axis
-        of the result; the channel axis."""
+        of the result; whether it has lost its channels."""
+        if any(v.extra for v in values):
+            values, dims = self._with_channels(values, dims)
+            nodes, batch, _ = self.aligned(values, dims)
+            return nodes, batch, True
         rank = len(dims)
         at = {v.batch + rank - len(v.dims) for v in values if v.batch is not None}
         batch = at.pop() if len(at) == 1 else None
@@ -357,21 +388,55 @@ class Graph:
             values = [self.plain(v) for v in values]
         for v in values:
             self.whole(v)
-        lead = self._lead(values, rank)
-        channel = self.shapes[lead.node].channel + (rank - (batch is not None)) - len(self.shapes[lead.node].dims)
-        if rank == (batch is not None):
-            channel = 0
+        channel = self._channel(values, rank, batch)
         nodes = []
         for v in values:
             full = (1,) * (rank - len(v.dims)) + v.dims
             nodes.append(self.laid(v, inner(full, batch), channel))
-        return nodes, batch, channel
+        return nodes, batch, False
 
-    def _lead(self, values: Sequence[Value], rank: int) -> Value:
-        """The value whose channel axis all take: one that depends on the input, of the most axes and values."""
-        return max(
-            values, key=lambda v: (bool(self.carriers[v.node]), len(v.dims), self.shapes[v.node].values, -v.node)
+    def _with_channels(self, values: Sequence[Value], dims: tuple[int, ...]) -> tuple[list[Value], tuple[int, ...]]:
+        """Tensors without channels as maps with one."""
+        at = {0 if v.batch is None else 1 for v in values if v.extra}
+        if len(at) != 1 or any(not v.extra and len(v.dims) == len(dims) and self.carriers[v.node] for v in values):
+            raise NotUnderstood("the channels of one of its inputs are gone before it")
+        (place,) = at
+        place -= len(dims)  # counted from the end
+        found = []
+        for v in values:
+            cut = len(v.dims) + place
+            wide = (*v.dims[:cut], 1, *v.dims[cut:]) if cut >= 0 else v.dims
+            found.append(Value(v.node, wide, v.batch) if v.extra or cut < 0 else self._widened(v, wide))
+        cut = len(dims) + place
+        return found, (*dims[:cut], 1, *dims[cut:])
+
+    def _widened(self, v: Value, dims: tuple[int, ...]) -> Value:
+        return Value(self.laid(v, inner(dims, v.batch), 0), dims, v.batch)
+
+    def _channel(self, values: Sequence[Value], rank: int, batch: int | None) -> int:
+        """The channel axis that values take together: one along which none of them has positions, that of the value
+        with the most axes and values if possible."""
+        count = max(rank - (batch is not None), 1)
+        taken: set[int] = set()
+        wishes: list[int] = []
+        order = sorted(
+            values, key=lambda v: (not self.carriers[v.node], -len(v.dims), -self.shapes[v.node].values, v.node)
         )
+        for v in order:
+            here = self.shapes[v.node]
+            shift = rank - len(v.dims)
+
+            def at(core: int, v: Value = v, shift: int = shift) -> int | None:
+                axis = core + (v.batch is not None and v.batch <= core) + shift
+                return None if axis == batch else axis - (batch is not None and batch < axis)
+
+            taken |= {a for c in self.carriers[v.node] if here.dims[c] != 1 and (a := at(c)) is not None}
+            if (wish := at(here.channel)) is not None and v.dims:
+                wishes.append(wish)
+        for wish in (*wishes, *reversed(range(count))):
+            if wish not in taken:
+                return min(wish, count - 1)
+        raise NotUnderstood("it exchanges channels and positions")
 
     # --- unknown -----------------------------------------------------------------------------------------------
 
@@ -379,10 +444,10 @@ class Graph:
         """Put an `Unknown` for each result of a step; parameters that it reads are counted."""
         sources: list[int] = []
         batched = False
-        for name, tensor in [(n, t) for n, a in step.args.items() for t in tensors(a)]:
+        for tensor in [t for a in step.args.values() for t in tensors(a)]:
             entry = self.entry(tensor)
             if isinstance(entry, Static):
-                if self._has_parameters(entry):
+                if self._matters(entry):
                     sources.append(self.solid(entry).node)
             elif isinstance(entry, Value):
                 sources.append(entry.node)
@@ -396,7 +461,7 @@ class Graph:
 
     def back_to(self, count: int) -> None:
         """Take back the nodes after the first `count`, and what was noted about them."""
-        del self.nodes[count - len(self.inputs) :], self.shapes[count:], self.carriers[count:]
+        del self.nodes[count - len(self.inputs) :], self.shapes[count:], self.carriers[count:], self.dirty[count:]
         self.made = {k: v for k, v in self.made.items() if v.node < count}
         self.counted = {k: n for k, n in self.counted.items() if n < count}
         self.groups = {k: g for k, g in self.groups.items() if k[0] in self.counted}
@@ -404,6 +469,35 @@ class Graph:
     def report(self, names: Mapping[int, str]) -> list[UnknownOperator]:
         """The operators that were not understood, by the names of their nodes."""
         return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown]
+
+
+def groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
+    """The axes of a row-major reshape that belong together: of the old dims, of the new ones.
+
+    >>> groups((96, 14, 14), (96, 196))
+    [([0], [0]), ([1, 2], [1])]
+    """
+    found: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(before) or j < len(after):
+        a = b = 1
+        left: list[int] = []
+        right: list[int] = []
+        if i < len(before):
+            a, left, i = before[i], [i], i + 1
+        if j < len(after):
+            b, right, j = after[j], [j], j + 1
+        while a != b:
+            if a < b and i < len(before):
+                a, i = a * before[i], i + 1
+                left.append(i - 1)
+            elif a > b and j < len(after):
+                b, j = b * after[j], j + 1
+                right.append(j - 1)
+            else:
+                break
+        found.append((left, right))
+    return found
 
 
 def _thin(value: Value, axis: int, rank: int) -> bool:

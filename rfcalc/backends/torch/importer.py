@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -65,7 +65,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         name=name or type(module).__name__,
     )
     if not training and any(m.training for m in module.modules()):
-        notes.append("read in evaluation mode, although the module is in training mode")
+        notes.append("the module is read in evaluation mode")
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
     return imported(
@@ -76,6 +76,11 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         params=sum(graph.size(n) for n in graph.dims),
         unused=unused,
     )
+
+
+def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
+    """What `target.MODELS` calls: the module read in evaluation mode."""
+    return from_torch(model, inputs)
 
 
 def _inputs(module: torch.nn.Module, given: Any) -> tuple[Given, list[str]]:
@@ -114,7 +119,9 @@ def _inputs(module: torch.nn.Module, given: Any) -> tuple[Given, list[str]]:
 def _one(given: Any, kind: torch.dtype) -> tuple[tuple[int, ...], torch.dtype]:
     if isinstance(given, torch.Tensor):
         if given.dim() < 2:
-            raise RfcalcError(f"a tensor of shape {tuple(given.shape)} has no batch axis", fix="give it with one, or a shape")
+            raise RfcalcError(
+                f"a tensor of shape {tuple(given.shape)} has no batch axis", fix="give it with one, or a shape"
+            )
         return (1, *dims_of(given)[1:]), given.dtype
     return (1, *Shape.of(given).dims), kind
 
@@ -136,6 +143,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
         graph.inputs.append(name)
         graph.shapes.append(shape)
         graph.carriers.append(frozenset(shape.axes))
+        graph.dirty.append(False)
     return graph
 
 
@@ -166,6 +174,3 @@ def _nothing(recording: Recording) -> Step:
     from rfcalc.backends.torch.recording import Frame
 
     return Step("identity", "", {}, None, Frame("", False), False, False)
-
-
-__all__: Sequence[str] = ["from_torch"]

@@ -35,7 +35,7 @@ def chained(graph: Graph, values: Sequence[Value], axis: int, dims: tuple[int, .
 
 @handles("cat", "concat", "concatenate")
 def cat(call: Call) -> Value:
-    tensors = [t for t in call["tensors"] if t.numel() or t.dim() != 1]
+    tensors = [t for t in call["tensors"] if t.numel()]
     dims = call.dims
     axis = call.step.args.get("dim", 0) % len(dims)
     values = [call.graph.get(t) for t in tensors]

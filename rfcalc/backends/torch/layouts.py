@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Value, inner
+from rfcalc.backends.torch.graph import Graph, NotUnderstood, Value, groups, inner
 from rfcalc.backends.torch.products import moved, stretched
 from rfcalc.backends.torch.translate import Call, handles
 from rfcalc.kinds.merge import Concat
@@ -49,10 +49,11 @@ def _merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new:
 
 
 def _channel_after(graph: Graph, x: Value, dims: tuple[int, ...]) -> int:
-    """The channel axis after a reshape: one that no position of the input lies along.
+    """The channel axis after a reshape: one that no position of the input lies along, else what the channels are merged
+    with.
 
     Raises:
-        NotUnderstood: every axis carries positions.
+        NotUnderstood: positions that were merged with the channels would come apart again.
     """
     here = graph.shape(x)
     carriers = {i for i in graph.carriers[x.node] if here.dims[i] != 1}
@@ -65,43 +66,19 @@ def _channel_after(graph: Graph, x: Value, dims: tuple[int, ...]) -> int:
             (mixed if carries else own).extend(after)
         elif not carries:
             free.extend(after)
+    if graph.dirty[x.node] and not _kept_together(here.dims, dims, here.channel):
+        raise NotUnderstood("positions that were merged into channels come apart")
     wide = [i for i in own if dims[i] != 1] or own
     if wide:
         return wide[-1]
     if len(dims) == 1:
         return 0
-    if free:
-        return free[0]
-    if mixed and not carriers:
-        return mixed[-1]
-    raise NotUnderstood("it merges channels with positions")
+    return (free or mixed[::-1])[0]
 
 
-def groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
-    """The axes of a row-major reshape that belong together: of the old dims, of the new ones."""
-    found: list[tuple[list[int], list[int]]] = []
-    i = j = 0
-    while i < len(before) or j < len(after):
-        a = b = 1
-        left: list[int] = []
-        right: list[int] = []
-        if i < len(before):
-            a, left, i = before[i], [i], i + 1
-        if j < len(after):
-            b, right, j = after[j], [j], j + 1
-        while a != b:
-            if a < b:
-                if i >= len(before):
-                    break
-                a, i = a * before[i], i + 1
-                left.append(i - 1)
-            else:
-                if j >= len(after):
-                    break
-                b, j = b * after[j], j + 1
-                right.append(j - 1)
-        found.append((left, right))
-    return found
+def _kept_together(before: tuple[int, ...], after: tuple[int, ...], channel: int) -> bool:
+    """Whether an axis is still one axis after a reshape, perhaps merged with more."""
+    return any(channel in b and sum(1 for i in a if after[i] != 1) <= 1 for b, a in groups(before, after))
 
 
 def dropped(graph: Graph, x: Value, dims: tuple[int, ...], batch: int | None, gone: Sequence[int]) -> Value:
@@ -113,9 +90,7 @@ def dropped(graph: Graph, x: Value, dims: tuple[int, ...], batch: int | None, go
         return Value(x.node, dims, batch)
     left = [i for i in range(len(here.dims)) if i not in gone]
     if here.channel in left or not left:
-        return graph.add(
-            Reshape(wanted, left.index(here.channel) if left else 0), (x.node,), dims, batch, helper=True
-        )
+        return graph.add(Reshape(wanted, left.index(here.channel) if left else 0), (x.node,), dims, batch, helper=True)
     free = [k for k, i in enumerate(left) if i not in graph.carriers[x.node] or here.dims[i] == 1]
     if free:
         return graph.add(Reshape(wanted, free[-1]), (x.node,), dims, batch, helper=True)

@@ -31,8 +31,8 @@ def _apart(graph: Graph, made: Value, weight: Any, bias: Any, axis: int) -> Valu
         if axis + n < len(made.dims) and n == 1:  # along the channels of a map
             dims = (*value.dims, *(1 for _ in range(len(made.dims) - axis - 1)))
             value = Value(graph.laid(value, dims, 0), dims, None)
-        nodes, batch, _ = graph.aligned((made, value), made.dims)
-        made = graph.add(layer, nodes, made.dims, batch)
+        nodes, batch, extra = graph.aligned((made, value), made.dims)
+        made = graph.add(layer, nodes, made.dims, batch, extra=extra)
     return made
 
 

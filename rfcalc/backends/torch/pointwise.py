@@ -38,7 +38,9 @@ def gelu(call: Call) -> Value:
 
 @handles("hardtanh", "clamp")
 def clamp(call: Call) -> Value:
-    low, high = (call.step.args.get(n) for n in (("min_val", "max_val") if "hard" in call.step.name else ("min", "max")))
+    low, high = (
+        call.step.args.get(n) for n in (("min_val", "max_val") if "hard" in call.step.name else ("min", "max"))
+    )
     if isinstance(low, torch.Tensor) or isinstance(high, torch.Tensor):
         return several(call, [call.step.args[n] for n in ("self", "min", "max") if call.step.args[n] is not None])
     layer: Layer = Activation("relu6") if (low, high) == (0, 6) else Elementwise("clamp")
@@ -86,14 +88,108 @@ def dropout(call: Call) -> Value:
 
 
 # Functions of one value. What they are named in the network is what ATen names them.
-UNARY = """abs exp expm1 exp2 log log2 log10 log1p sqrt rsqrt reciprocal neg sin cos tan sinh cosh asin acos atan erf erfc
-erfinv square sign sgn floor ceil round trunc frac logit hardshrink softshrink log_sigmoid threshold clamp_min clamp_max
-logical_not bitwise_not isnan isinf isfinite nan_to_num rrelu sinc deg2rad digamma lgamma polygamma relu_squared tanhshrink
-softsign angle real imag special_expit special_erf arctan asinh acosh atanh""".split()
+UNARY = [
+    "abs",
+    "exp",
+    "expm1",
+    "exp2",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "neg",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "asin",
+    "acos",
+    "atan",
+    "erf",
+    "erfc",
+    "erfinv",
+    "square",
+    "sign",
+    "sgn",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "frac",
+    "logit",
+    "hardshrink",
+    "softshrink",
+    "log_sigmoid",
+    "threshold",
+    "clamp_min",
+    "clamp_max",
+    "logical_not",
+    "bitwise_not",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "nan_to_num",
+    "rrelu",
+    "sinc",
+    "deg2rad",
+    "digamma",
+    "lgamma",
+    "polygamma",
+    "relu_squared",
+    "tanhshrink",
+    "softsign",
+    "angle",
+    "real",
+    "imag",
+    "special_expit",
+    "special_erf",
+    "arctan",
+    "asinh",
+    "acosh",
+    "atanh",
+]
 # Functions of several values at one place.
-SEVERAL = """sub div true_divide divide subtract maximum minimum fmax fmin pow atan2 floor_divide remainder fmod eq ne lt le
-gt ge logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor where masked_fill lerp addcmul addcdiv rsub
-copysign hypot xlogy""".split()
+SEVERAL = [
+    "sub",
+    "div",
+    "true_divide",
+    "divide",
+    "subtract",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "pow",
+    "atan2",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "where",
+    "masked_fill",
+    "lerp",
+    "addcmul",
+    "addcdiv",
+    "rsub",
+    "copysign",
+    "hypot",
+    "xlogy",
+]
 
 
 @handles(*UNARY)
@@ -123,8 +219,8 @@ def several(call: Call, given: list[Any]) -> Value:
     values = [graph.get(g) for g in given]
     if len(values) == 1:
         raise NotUnderstood("it changes the shape of a single tensor")
-    nodes, batch, _ = graph.aligned(values, call.dims)
-    return graph.add(Elementwise(name), nodes, call.dims, batch)
+    nodes, batch, extra = graph.aligned(values, call.dims)
+    return graph.add(Elementwise(name), nodes, call.dims, batch, extra=extra)
 
 
 def _number(graph: Graph, tensor: Any) -> bool:
@@ -164,10 +260,8 @@ def joined(call: Call, layer: Layer) -> Value:
     """Two tensors, broadcast."""
     graph = call.graph
     a, b = graph.get(call["self"]), graph.get(call["other"])
-    if (a.extra or b.extra) and a.dims == b.dims and a.batch == b.batch and a.extra == b.extra:
-        return graph.add(layer, (a.node, b.node), a.dims, a.batch, extra=True)
-    nodes, batch, _ = graph.aligned((a, b), call.dims)
-    return graph.add(layer, nodes, call.dims, batch)
+    nodes, batch, extra = graph.aligned((a, b), call.dims)
+    return graph.add(layer, nodes, call.dims, batch, extra=extra)
 
 
 def _held(call: Call, table: Any, x: Value, positions: bool) -> Value | None:
@@ -190,7 +284,12 @@ def _held(call: Call, table: Any, x: Value, positions: bool) -> Value | None:
     else:
         here = graph.shape(x)
         wide = [i for i, n in enumerate(full) if n != 1]
-        if len(wide) != 1 or wide[0] == x.batch or graph.axis(x, wide[0]) != here.channel or full[wide[0]] != here.channels:
+        if (
+            len(wide) != 1
+            or wide[0] == x.batch
+            or graph.axis(x, wide[0]) != here.channel
+            or full[wide[0]] != here.channels
+        ):
             return None
         layer = Scale()
     made = graph.add(layer, (x.node,), x.dims, x.batch, label=name)
@@ -206,7 +305,23 @@ def _same_values(entry: Static) -> bool:
     return bool(entry.parameter)
 
 
-_VIEWS = frozenset("view reshape unsqueeze squeeze expand permute transpose t contiguous alias detach to clone".split())
+_VIEWS = frozenset(
+    [
+        "view",
+        "reshape",
+        "unsqueeze",
+        "squeeze",
+        "expand",
+        "permute",
+        "transpose",
+        "t",
+        "contiguous",
+        "alias",
+        "detach",
+        "to",
+        "clone",
+    ]
+)
 
 
 __all__ = ["alone", "joined"]

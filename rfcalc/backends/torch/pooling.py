@@ -54,7 +54,9 @@ def avg_pool(call: Call) -> Value:
 
     def make(leading: bool) -> Layer:
         kernel, stride, padding = _window(call, rank, leading)
-        return AvgPool(kernel, stride, padding, "ceil" if call["ceil_mode"] else "floor", bool(call["count_include_pad"]))
+        return AvgPool(
+            kernel, stride, padding, "ceil" if call["ceil_mode"] else "floor", bool(call["count_include_pad"])
+        )
 
     return _placed(call, rank, make)
 
@@ -80,9 +82,7 @@ def _resize(call: Call) -> Value:
     rank = _rank(call)
     mode = MODES[call.step.name.removeprefix("_upsample").removeprefix("upsample_").rstrip("123d")]
     n, m = call.x.dims[-rank:], call.dims[-rank:]
-    factors = call.step.args.get("scale_factors") or [
-        v for k, v in call.step.args.items() if k.startswith("scales")
-    ]
+    factors = call.step.args.get("scale_factors") or [v for k, v in call.step.args.items() if k.startswith("scales")]
     corners = bool(call.step.args.get("align_corners"))
     for a, b, f in zip(n, m, factors or [None] * rank, strict=False):
         if f is not None and not corners and abs(a * f - b) > 1e-6:
@@ -142,17 +142,12 @@ def reduced(graph: Graph, x: Value, axes: Sequence[int], op: str, keep: bool, di
     return dropped(graph, made, dims, batch, at)
 
 
-@handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all")
+@handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all", "var", "std")
 def reduction(call: Call) -> Value:
     graph, args = call.graph, call.step.args
     axes = args.get("dim")
     axes = [] if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
     return reduced(graph, call.x, axes, call.step.name, bool(args.get("keepdim")), call.dims)
-
-
-@handles("var", "std")
-def variance(call: Call) -> Value:
-    return reduction(call)
 
 
 @handles("norm", "linalg_vector_norm", "frobenius_norm")

@@ -105,7 +105,9 @@ def _with_vectors(graph: Graph, a: Value, b: Value, dims: tuple[int, ...]) -> Va
 @handles("matmul", "mm", "bmm", "mv", "dot")
 def matmul(call: Call) -> Value:
     graph = call.graph
-    other = call.step.args.get("other", call.step.args.get("mat2", call.step.args.get("vec", call.step.args.get("tensor"))))
+    other = call.step.args.get(
+        "other", call.step.args.get("mat2", call.step.args.get("vec", call.step.args.get("tensor")))
+    )
     first = call["self"]
     if graph.is_static(other) and not graph.is_static(first) and len(other.shape) == 2:
         found = graph.leaves(other)
@@ -180,9 +182,7 @@ def einsum(call: Call) -> Value:
     return _pair(graph, (terms[0], terms[1]), out, (values[0], values[1]), call.dims)
 
 
-def _pair(
-    graph: Graph, terms: tuple[str, str], out: str, values: tuple[Value, Value], dims: tuple[int, ...]
-) -> Value:
+def _pair(graph: Graph, terms: tuple[str, str], out: str, values: tuple[Value, Value], dims: tuple[int, ...]) -> Value:
     size = {c: n for t, v in zip(terms, values, strict=True) for c, n in zip(t, v.dims, strict=True)}
     a, b = terms
     both = [c for c in out if c in a and c in b]

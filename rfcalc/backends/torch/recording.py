@@ -8,6 +8,7 @@ removed again; nothing is allocated and nothing computed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -52,20 +53,20 @@ class Recording(NamedTuple):
     outputs: list[tuple[str, torch.Tensor]]
 
 
-class Recorder(ProxyTorchDispatchMode):
+class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     """A dispatch mode at the key that `torch.export` records at. Only its place is inherited, no behaviour."""
 
     def __init__(self) -> None:
-        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)
+        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)  # type: ignore[no-untyped-call]
         self.pre_dispatch = True
         self.steps: list[Step] = []
         self.stack: list[Frame] = [Frame("", False)]
 
     def __enter__(self) -> Any:
-        return TorchDispatchMode.__enter__(self)
+        return TorchDispatchMode.__enter__(self)  # type: ignore[no-untyped-call]
 
     def __exit__(self, *error: Any) -> Any:
-        return TorchDispatchMode.__exit__(self, *error)
+        return TorchDispatchMode.__exit__(self, *error)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -111,7 +112,9 @@ def _known(func: Any, schema: Any) -> _Known:
     return found
 
 
-def record(module: torch.nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], torch.dtype]], training: bool) -> Recording:
+def record(
+    module: torch.nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], torch.dtype]], training: bool
+) -> Recording:
     """Run `module` once on inputs of these shapes (with the batch) and dtypes.
 
     Raises:
@@ -127,6 +130,7 @@ def record(module: torch.nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], 
         stack.enter_context(_mode(module, training))
         stack.enter_context(_paths(module, recorder))
         stack.enter_context(_plain_attention())
+        stack.enter_context(_quiet())
         stack.enter_context(torch.no_grad())
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         given = {n: torch.empty(s, dtype=d, device=device) for n, (s, d) in inputs.items()}
@@ -198,6 +202,18 @@ def _plain_attention() -> Iterator[None]:
         mha.set_fastpath_enabled(before)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's own account of what failed: the error tells it in a line."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _named(result: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """The tensors of a result, with the keys that lead to them."""
     if isinstance(result, torch.Tensor):
@@ -236,7 +252,9 @@ def _failed(error: Exception, path: str, module: torch.nn.Module, inputs: Mappin
         f"it does not run on {told}",
         where=where,
         why=reason,
-        fix="read it in evaluation mode, which is the default" if training else "give the input that it was made for:"
+        fix="read it in evaluation mode, which is the default"
+        if training
+        else "give the input that it was made for:"
         " --input 3x224x224, channels first, without the batch; name=… for several",
     )
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from rfcalc.backends.torch.graph import Graph, NotUnderstood, Stale, Static, Value, dims_of
 from rfcalc.backends.torch.recording import Step, tensors
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Call:
     """One step with the graph that it is read into."""
 
     graph: Graph
     step: Step
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: str) -> Any:
         return self.step.args[key]
 
     def value(self, key: str) -> Value:
@@ -42,9 +44,22 @@ FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layout
 
 # Made from a tensor's shape, not from its values.
 CREATORS = frozenset(
-    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty".split()
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+    ]
 )
-ALIASES = frozenset("alias detach detach_ contiguous lift_fresh lift_fresh_copy lift positive resolve_conj".split())
+ALIASES = frozenset(
+    ["alias", "detach", "detach_", "contiguous", "lift_fresh", "lift_fresh_copy", "lift", "positive", "resolve_conj"]
+)
 
 
 def handles(*names: str) -> Callable[[Handler], Handler]:
@@ -77,14 +92,17 @@ def translate(graph: Graph, step: Step, forced: bool = False) -> None:
     """
     given = [t for a in step.args.values() for t in tensors(a)]
     entries = {id(t): graph.entry(t) for t in given}
-    creates = step.name in CREATORS
+    creates = step.name in CREATORS or all(t.numel() == 0 for t in tensors(step.out))
     if not forced and (creates or all(isinstance(e, Static) for e in entries.values())):
         sources = {} if creates else entries
         for out in tensors(step.out):
             graph.env[id(out)] = Static(dims_of(out), step=step, sources=sources, tensor=out)
             graph.keep.append(out)
         return
-    if step.name in ALIASES and not forced:
+    if step.name in ALIASES:
+        if forced:
+            graph.env[id(step.out)] = graph.get(given[0])
+            return
         graph.env[id(step.out)] = entries[id(given[0])]
         graph.bases[id(step.out)] = (given[0], step)
         return
