@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from rfcalc.backends.imported import Imported, imported
-from rfcalc.backends.torch.graph import Graph, Stale, Static, Value, dims_of
-from rfcalc.backends.torch.naming import expression, names, pruned
-from rfcalc.backends.torch.recording import Recording, Step, record, tensors
-from rfcalc.backends.torch.translate import load, translate
+from rfcalc.backends.torch.reading.graph import Graph, Stale, Static, Value, dims_of
+from rfcalc.backends.torch.reading.naming import expression, names, pruned
+from rfcalc.backends.torch.reading.recording import Recording, Step, record, tensors
+from rfcalc.backends.torch.reading.translate import load, translate
 from rfcalc.errors import NetworkError, RfcalcError
 from rfcalc.kinds.pointwise import Identity
 from rfcalc.network import Network
@@ -171,6 +171,6 @@ def _outputs(graph: Graph, recording: Recording) -> list[int]:
 
 
 def _nothing(recording: Recording) -> Step:
-    from rfcalc.backends.torch.recording import Frame
+    from rfcalc.backends.torch.reading.recording import Frame
 
     return Step("identity", "", {}, None, Frame("", False), False, False)

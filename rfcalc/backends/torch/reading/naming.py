@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from rfcalc.backends.torch.graph import Graph, Made
-from rfcalc.backends.torch.recording import Frame, Step
+from rfcalc.backends.torch.reading.graph import Graph, Made
+from rfcalc.backends.torch.reading.recording import Frame, Step
 from rfcalc.expr import Expr, Named, Parallel, Ref, Series, Shared, Side, Stage
 from rfcalc.layer import VIEW
 

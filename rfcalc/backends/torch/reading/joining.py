@@ -7,11 +7,11 @@ from math import prod
 
 import torch
 
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Value, inner
-from rfcalc.backends.torch.layouts import ends, regrouped, sliced, widened
-from rfcalc.backends.torch.products import moved
-from rfcalc.backends.torch.recording import Step
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, inner
+from rfcalc.backends.torch.reading.layouts import ends, regrouped, sliced, widened
+from rfcalc.backends.torch.reading.products import moved
+from rfcalc.backends.torch.reading.recording import Step
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.general import Constant
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.resample import Pad

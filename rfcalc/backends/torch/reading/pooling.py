@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.backends.torch.convolutions import back, mapped, sized, tidy
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Value
-from rfcalc.backends.torch.layouts import dropped
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.convolutions import back, mapped, sized, tidy
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value
+from rfcalc.backends.torch.reading.layouts import dropped
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.general import REDUCTIONS, Elementwise, Reduce
 from rfcalc.kinds.pool import AdaptivePool, AvgPool, MaxPool, Mean
 from rfcalc.kinds.resample import PixelShuffle, PixelUnshuffle, Upsample

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Value, groups, inner
-from rfcalc.backends.torch.products import moved, stretched
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, groups, inner
+from rfcalc.backends.torch.reading.products import moved, stretched
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Reshape, Roll, Slice
 from rfcalc.layer import Layer
@@ -175,7 +175,7 @@ def transpose(call: Call) -> Value:
 
 @handles("clone", "_to_copy", "to", "type_as", "_conj", "view_as_real_copy")
 def copied(call: Call) -> Value:
-    from rfcalc.backends.torch.pointwise import alone
+    from rfcalc.backends.torch.reading.pointwise import alone
     from rfcalc.kinds.general import Elementwise
 
     before = call["self"]

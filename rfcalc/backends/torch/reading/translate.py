@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Stale, Static, Value, dims_of
-from rfcalc.backends.torch.recording import Step, tensors
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Stale, Static, Value, dims_of
+from rfcalc.backends.torch.reading.recording import Step, tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 def load() -> None:
     """Load all translations."""
     for name in FAMILIES:
-        import_module(f"rfcalc.backends.torch.{name}")
+        import_module(f"rfcalc.backends.torch.reading.{name}")
 
 
 def translate(graph: Graph, step: Step, forced: bool = False) -> None:
@@ -181,7 +181,7 @@ def _write_back(graph: Graph, base: Any, how: Step, new: Any) -> Any:
         return new
     if isinstance(base, Stale) or not isinstance(new, Value):
         return Stale("an operator in place")
-    from rfcalc.backends.torch.joining import inserted
+    from rfcalc.backends.torch.reading.joining import inserted
 
     before = len(graph.shapes)
     try:

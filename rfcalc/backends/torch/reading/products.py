@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from rfcalc.backends.torch.convolutions import dense, plus
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Static, Value
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.convolutions import dense, plus
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Static, Value
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.general import AttentionProduct, Constant, Elementwise
 from rfcalc.kinds.merge import MatMul
 from rfcalc.kinds.reshape import Permute, Reshape
@@ -33,7 +33,7 @@ def transposed(graph: Graph, x: Value) -> Value:
 
 def reshaped(graph: Graph, x: Value, dims: tuple[int, ...], batch: int | None) -> Value:
     """The same values in other dims."""
-    from rfcalc.backends.torch.layouts import regrouped
+    from rfcalc.backends.torch.reading.layouts import regrouped
 
     return regrouped(graph, x, dims, batch)
 

@@ -1,9 +1,9 @@
 """The network while it is being read: values, nodes, parameters, and the axes that carry positions of the input.
 
 A `Value` is a tensor of the source: its dims with the batch, which axis of it is the batch (None where it is merged
-with others), and the node that makes it. The node's shape is the tensor's without the batch axis. Which axis counts channels
-follows from the layers; where one has to be chosen, an axis that carries no positions of the input is, so that no
-position is lost (`carriers`).
+with others), and the node that makes it. The node's shape is the tensor's without the batch axis. Which axis counts
+channels follows from the layers; where one has to be chosen, an axis that carries no positions of the input is, so that
+no position is lost (`carriers`).
 
 Tensors that depend on no input are kept as `Static` and become nodes only where a layer reads them as a map.
 """
@@ -16,7 +16,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.backends.imported import UnknownOperator, same_shape
-from rfcalc.backends.torch.recording import Step, tensors
+from rfcalc.backends.torch.reading.recording import Step, tensors
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.general import Constant
 from rfcalc.kinds.reshape import Parameter, Reshape
@@ -188,7 +188,7 @@ class Graph:
 
     def _computed(self, static: Static) -> Value:
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
-        from rfcalc.backends.torch.translate import translate
+        from rfcalc.backends.torch.reading.translate import translate
 
         step = static.step
         assert step is not None

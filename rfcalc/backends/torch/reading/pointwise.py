@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Static, Value, dims_of
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Static, Value, dims_of
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.merge import Add, Multiply
 from rfcalc.kinds.pointwise import GLU, Activation, Dropout, PReLU, Scale, Softmax

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Static, Value, dims_of
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Static, Value, dims_of
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.conv import Conv
 from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.merge import Add
@@ -127,7 +127,7 @@ def _moved(dims: tuple[int, ...], leading: bool) -> tuple[int, ...]:
 def linear(call: Call) -> Value:
     graph = call.graph
     if not graph.is_static(call["weight"]) or not graph.leaves(call["weight"]):
-        from rfcalc.backends.torch.products import product, transposed
+        from rfcalc.backends.torch.reading.products import product, transposed
 
         made = product(graph, call.x, transposed(graph, call.value("weight")), call.dims)
         return made if call["bias"] is None else plus(graph, made, call.value("bias"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.backends.torch.convolutions import mapped, weights
-from rfcalc.backends.torch.graph import Graph, NotUnderstood, Value, dims_of
-from rfcalc.backends.torch.translate import Call, handles
+from rfcalc.backends.torch.reading.convolutions import mapped, weights
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, dims_of
+from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.merge import Add, Multiply
 from rfcalc.kinds.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
