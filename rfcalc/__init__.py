@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.backends.torch.importer import from_torch as from_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
@@ -86,7 +87,7 @@ if TYPE_CHECKING:
     from rfcalc.target import look as look
 
 _HOMES = {
-    "from_torch": "backends.torch.importer",
+    "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",
     "parallel": "expr",
@@ -103,6 +104,7 @@ _HOMES = {
     "load": "target",
     "look": "target",
     "require": "metrics",
+    "to_torch": "backends.torch",
 }
 
 

@@ -8,7 +8,6 @@ likely, so that long exact paths are as common as global ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
@@ -166,8 +165,7 @@ def conv(pick: Pick, x: Shape) -> Layer | None:
         table = tuple(tuple(i for i in range(c) if pick.chance(60)) for _ in range(out))
         return Conv(out, w.kernel, w.stride, padding=w.padding, dilation=w.dilation, bias=bias, table=table)
     groups = pick.divisor(c) if pick.chance(25) else 1
-    made = Conv(groups * pick.int(1, 3), w.kernel, w.stride, w.padding, w.dilation, groups, bias, border)
-    return made if bias else replace(made, fixed=pick.chance(10))
+    return Conv(groups * pick.int(1, 3), w.kernel, w.stride, w.padding, w.dilation, groups, bias, border)
 
 
 def depthwise(pick: Pick, x: Shape) -> Layer | None:
@@ -357,7 +355,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "adaptive_pool": adaptive_pool,
     "mean": mean,
     "reduce": reduce,
-    "elementwise": lambda pick, x: Elementwise(pick.one(("sqrt", "times", "abs"))),
+    "elementwise": lambda pick, x: Elementwise(pick.one(("square", "abs", "neg"))),
     "linear": lambda pick, x: Linear(pick.int(1, 6), pick.chance(60), x.dims[-1] if pick.chance(20) else None),
     "rbf": lambda pick, x: RBF(pick.int(1, 5), pick.chance(40)),
     "activation": lambda pick, x: Activation(pick.one(("relu", "gelu", "swish", "tanh", "hardswish"))),

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -56,9 +56,10 @@ class Recording(NamedTuple):
 class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     """A dispatch mode at the key that `torch.export` records at. Only its place is inherited, no behaviour."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: FakeTensorMode) -> None:
         TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)  # type: ignore[no-untyped-call]
         self.pre_dispatch = True
+        self.mode = mode
         self.steps: list[Step] = []
         self.stack: list[Frame] = [Frame("", False)]
 
@@ -70,8 +71,10 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
         schema = getattr(func, "_schema", None)
+        if schema is not None and _known(func, schema).writes and not isinstance(args[0], FakeTensor):
+            args = (self.mode.from_tensor(args[0]), *args[1:])  # the module's own memory is not written to
+        out = func(*args, **kwargs)
         if schema is None:  # a higher-order operator
             given = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
             self.steps.append(Step(str(func), "", given, out, self.stack[-1], False, False))
@@ -124,7 +127,8 @@ def record(
         raise RfcalcError(
             "a scripted module cannot be read", why="its code runs outside Python", fix="give the module it was made of"
         )
-    recorder = Recorder()
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    recorder = Recorder(mode)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     with ExitStack() as stack:
         stack.enter_context(_mode(module, training))
@@ -132,7 +136,7 @@ def record(
         stack.enter_context(_plain_attention())
         stack.enter_context(_quiet())
         stack.enter_context(torch.no_grad())
-        stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        stack.enter_context(mode)
         given = {n: torch.empty(s, dtype=d, device=device) for n, (s, d) in inputs.items()}
         try:
             stack.enter_context(_python_dispatcher())

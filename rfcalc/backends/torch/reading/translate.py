@@ -98,6 +98,13 @@ def translate(graph: Graph, step: Step, forced: bool = False) -> None:
         for out in tensors(step.out):
             graph.env[id(out)] = Static(dims_of(out), step=step, sources=sources, tensor=out)
             graph.keep.append(out)
+            if step.views and given and out is not given[0]:
+                graph.bases[id(out)] = (given[0], step)
+        if step.writes and given:  # what is seen through other views is computed from what was written too
+            at = given[0]
+            while id(at) in graph.bases:
+                at = graph.bases[id(at)][0]
+                graph.env[id(at)] = Static(dims_of(at), "", step, {**sources, id(at): graph.entry(at)}, at)
         return
     if step.name in ALIASES:
         if forced:
