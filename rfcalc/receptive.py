@@ -125,12 +125,11 @@ class ReceptiveField:
         if field is None or field.unknown or field.unsized:
             return (None,) * self._source.rank
         found: list[Ends] = [None] * self._source.rank
+        brought = dict(field.mirrored)  # by borders of real pixels, also to units whose window lies beside the map
         for term in field.terms:
-            ends = [over(entry, self.extents) for entry in term]
+            ends = [hull((over(entry, self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
             if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
                 found = [hull(pair) for pair in zip(found, ends, strict=True)]
-        for axis, mirrored in field.mirrored:
-            found[axis] = hull((found[axis], mirrored)) if found[axis] is not None else None
         cut = [
             None if e is None else (maximum(e[0], 0), minimum(e[1], n - 1))
             for e, n in zip(found, self._source.spatial, strict=True)
