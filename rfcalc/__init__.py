@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backends.keras import from_keras as from_keras
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
     from rfcalc.expr import parallel as parallel
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from rfcalc.target import look as look
 
 _HOMES = {
+    "from_keras": "backends.keras",
     "RfcalcError": "errors",
     "Expr": "expr",
     "parallel": "expr",

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
-IMPORTERS: dict[str, str] = {}  # ending → module with load(path, inputs); see rfcalc.backends.imported
+# ending → module with load(path, inputs); see rfcalc.backends.imported
+IMPORTERS: dict[str, str] = {".keras": "rfcalc.backends.keras"}
+# package of a model's class → module with read(model, inputs); a Keras model may be a torch module too, so it is first
+FRAMEWORKS: dict[str, str] = {"keras": "rfcalc.backends.keras"}
+KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config", "registered_name", "keras_version")
 
 
 class Target(NamedTuple):
@@ -47,6 +51,10 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         return Target(target, target.name or "network")
     if isinstance(target, Expr):
         return Target(Network(target), "network")
+    adapter = _adapter(target)
+    if adapter is not None:
+        loaded = import_module(adapter).read(target, input)
+        return Target(loaded.network, loaded.network.name or "network", tuple(loaded.assumptions))
     if not isinstance(target, str):
         raise RfcalcError(
             f"{type(target).__name__} {target!r} is not a network", fix='give a name ("vgg16"), notation or a Network'
@@ -89,9 +97,32 @@ def _from_file(text: str, given: Any) -> Target | None:
         return None
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
+    if ending == ".json" and _first_key(text) in KERAS_KEYS:
+        module = IMPORTERS[".keras"]
     loader = import_module(module).load
-    loaded = loader(text, given) if ending in IMPORTERS else loader(text)
+    loaded = loader(text, given) if module in IMPORTERS.values() else loader(text)
     return Target(loaded.network, text, tuple(loaded.assumptions))
+
+
+def _first_key(path: str) -> str:
+    """The first key of a JSON file: specs and models that Keras wrote down begin with other ones."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(200).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+    return start.partition('"')[2].partition('"')[0] if start.lstrip().startswith("{") else ""
+
+
+def _adapter(target: Any) -> str | None:
+    """The module that reads models of this object's framework."""
+    if isinstance(target, (str, type)):
+        return None
+    for base in type(target).__mro__:
+        found = FRAMEWORKS.get(base.__module__.partition(".")[0])
+        if found is not None:
+            return found
+    return None
 
 
 def _from_script(path: str, name: str, given: Any) -> Target:
@@ -125,7 +156,8 @@ def _object(holder: Any, name: str, text: str, given: Any) -> Target:
         if not hasattr(holder, part):
             raise UnknownName("object", part, [n for n in dir(holder) if not n.startswith("_")])
         holder = getattr(holder, part)
-    made = holder() if callable(holder) and not isinstance(holder, (Expr, Network)) else holder
+    ready = not callable(holder) or isinstance(holder, (Expr, Network)) or _adapter(holder) is not None
+    made = holder if ready else holder()
     return resolve(made, given)._replace(name=text)
 
 
