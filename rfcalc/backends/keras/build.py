@@ -66,6 +66,7 @@ class Build:
         self.unknown: list[UnknownOperator] = []
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.uncounted: dict[str, int] = {}  # values that Keras keeps with a layer and the algebra does not count
+        self.flattened: dict[str, Value] = {}  # what a flatten read, by its node
         self.objects: dict[int, str] = {}  # layer objects by identity, and the first place of each
         self.compare = True  # whether the sizes are those that the model was saved with
         self._entries: list[_Entry] = []
@@ -155,7 +156,12 @@ class Build:
         return self._arranged[key]
 
     def unfolded(self, value: Value) -> Value:
-        """The value with its axes in Keras' order; of a flattened map the map itself, which saves flattening again."""
+        """The value with its axes in Keras' order, for what gives it other extents.
+
+        Of a flattened map it is the map itself: in between every unit would be the whole map.
+        """
+        if value.node in self.flattened:
+            return self.plain(self.flattened[value.node])
         if value.packed is None:
             return self.plain(value)
         shape, order = value.packed

@@ -81,6 +81,7 @@ def flatten(call: Call) -> Value:
     wide = [i for i, n in enumerate(x.shape.dims) if n != 1]
     moved = [x.order[i] for i in wide] != sorted(x.order[i] for i in wide)
     made = call.build.add(Flatten(), [x], call.name, (0,))
+    call.build.flattened[made.node] = x
     if moved and x.order != in_order:
         call.build.notes["maps are written channels first here; the weights after a flatten are in Keras' order"] = None
         return made._replace(packed=(x.shape, x.order))
