@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rfcalc.backends.fields import dims, malformed, shown
 from rfcalc.backends.imported import Imported, input_shapes
 from rfcalc.backends.keras.archive import parse, read_file
 from rfcalc.backends.keras.build import Build, Value
-from rfcalc.backends.keras.fields import dims, malformed, shown
 from rfcalc.backends.keras.graph import MODELS, Scope, Tensor, entries, input_dims, model, references, subclassed
 from rfcalc.errors import RfcalcError
 from rfcalc.network import Network

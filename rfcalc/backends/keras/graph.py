@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from rfcalc.backends.fields import Fields, dims, malformed, shown
 from rfcalc.backends.keras.build import Build, Value
-from rfcalc.backends.keras.fields import Fields, dims, malformed, shown
 from rfcalc.errors import NetworkError, RfcalcError
 
 MODELS = ("Functional", "Sequential", "Model")

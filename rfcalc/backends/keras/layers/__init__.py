@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from rfcalc.backends.keras.fields import malformed, shown
+from rfcalc.backends.fields import malformed, shown
 from rfcalc.backends.keras.graph import Call
 from rfcalc.errors import RfcalcError
 

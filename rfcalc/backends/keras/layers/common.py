@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rfcalc.backends.fields import malformed, shown
 from rfcalc.backends.keras.build import Value
-from rfcalc.backends.keras.fields import malformed, shown
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood
 from rfcalc.kinds.general import Elementwise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rfcalc.backends.fields import malformed, shown
 from rfcalc.backends.keras.build import Value
-from rfcalc.backends.keras.fields import malformed, shown
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import layer
 from rfcalc.backends.keras.layers.common import activated, image, padding, short

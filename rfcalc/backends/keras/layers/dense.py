@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rfcalc.backends.fields import dims
 from rfcalc.backends.keras.build import Value
-from rfcalc.backends.keras.fields import dims
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood, layer
 from rfcalc.backends.keras.layers.common import activated

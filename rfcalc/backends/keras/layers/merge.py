@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rfcalc.backends.fields import malformed
 from rfcalc.backends.keras.build import Value
-from rfcalc.backends.keras.fields import malformed
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood, layer
 from rfcalc.backends.keras.layers.common import keras_axis

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from rfcalc.backends.fields import malformed, sizes
 from rfcalc.backends.keras.build import Value
-from rfcalc.backends.keras.fields import malformed, sizes
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood, guess, operation
 from rfcalc.backends.keras.layers.common import FUNCTIONS, keras_axis, of_function, softmax

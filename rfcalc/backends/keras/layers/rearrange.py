@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rfcalc.backends.fields import malformed, sizes
 from rfcalc.backends.keras.build import Order, Value, channels_first
-from rfcalc.backends.keras.fields import malformed, sizes
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood, layer
 from rfcalc.backends.keras.layers.common import image, short

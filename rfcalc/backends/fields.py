@@ -16,8 +16,8 @@ NO_DEFAULT: Any = object()
 
 
 def malformed(where: str, what: str, fix: str | None = None) -> RfcalcError:
-    """An error about a configuration that says something no Keras layer can say."""
-    return RfcalcError(what, where=where, fix=fix or "save the model again with Keras")
+    """An error about a text that says something no layer can say."""
+    return RfcalcError(what, where=where, fix=fix)
 
 
 class Fields:
