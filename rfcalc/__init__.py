@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backends.keras import from_keras as from_keras
+    from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
     from rfcalc.expr import parallel as parallel
@@ -103,6 +104,7 @@ _HOMES = {
     "load": "target",
     "look": "target",
     "require": "metrics",
+    "to_torch": "backends.torch",
 }
 
 
