@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backends.keras import from_keras as from_keras
+    from rfcalc.backends.text import from_text as from_text
     from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "from_keras": "backends.keras",
+    "from_text": "backends.text",
     "RfcalcError": "errors",
     "Expr": "expr",
     "parallel": "expr",

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
 # ending → module with load(path, inputs); see rfcalc.backends.imported
-IMPORTERS: dict[str, str] = {".keras": "rfcalc.backends.keras"}
+IMPORTERS: dict[str, str] = {
+    ".keras": "rfcalc.backends.keras",
+    ".cfg": "rfcalc.backends.text",
+    ".txt": "rfcalc.backends.text",
+}
+STDIN = "-"  # pasted text
 # package of a model's class → module with read(model, inputs); a Keras model may be a torch module too, so it is first
 FRAMEWORKS: dict[str, str] = {"keras": "rfcalc.backends.keras"}
 KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config", "registered_name", "keras_version")
@@ -34,12 +39,13 @@ class Target(NamedTuple):
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
-    """The network that a target names: a `Network`, an expression, or a text.
+    """The network that a target names: a `Network`, an expression, an importer's result, a model, or a text.
 
     `input` is what the user gave: a framework's model is read with it, for other targets it is not needed.
 
-    A text is, in this order: a file by its ending (`FILES`, or ``path.py:object``), a network of the zoo, notation,
-    ``py:module:object``. Only the two forms with an object run code of the user's.
+    A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
+    input, a network of the zoo, notation, ``py:module:object``; what is none of these may be in one of the formats of
+    `rfcalc.backends.text`. Only the two forms with an object run code of the user's.
 
     Raises:
         UnknownName: a word that is neither a network nor a layer, with the nearest names.
@@ -51,11 +57,13 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         return Target(target, target.name or "network")
     if isinstance(target, Expr):
         return Target(Network(target), "network")
-    adapter = _adapter(target)
-    if adapter is not None:
-        loaded = import_module(adapter).read(target, input)
-        return Target(loaded.network, loaded.network.name or "network", tuple(loaded.assumptions))
     if not isinstance(target, str):
+        from rfcalc.backends.imported import Imported
+
+        adapter = _adapter(target)
+        loaded = import_module(adapter).read(target, input) if adapter is not None else target
+        if isinstance(loaded, Imported):
+            return Target(loaded.network, loaded.network.name or "network", loaded.assumptions)
         raise RfcalcError(
             f"{type(target).__name__} {target!r} is not a network", fix='give a name ("vgg16"), notation or a Network'
         )
@@ -78,6 +86,9 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     try:
         reading = parse(text)
     except NotationError as error:
+        pasted = _pasted(text, input)
+        if pasted is not None:
+            return pasted
         if _word_like(text) and "is not a layer" in error.what:
             hint = suggestion(text, zoo.names())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
@@ -86,8 +97,22 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
+def _pasted(text: str, given: Any) -> Target | None:
+    """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
+    from rfcalc.backends.text import format_of, from_text
+
+    form = format_of(text)
+    if form is None:
+        return None
+    loaded = from_text(text, given)
+    return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
+
+
 def _from_file(text: str, given: Any) -> Target | None:
-    """The network of a file, if the text names one by its ending."""
+    """The network of a file, if the text names one by its ending, or of standard input."""
+    if text == STDIN:
+        loaded = import_module("rfcalc.backends.text").load(text, given)
+        return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
     path, sign, name = text.rpartition(".py:")
     if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name.isidentifier()):
         return _from_script(f"{path}.py", name, given)

@@ -15,14 +15,13 @@ from rfcalc.backends.keras.archive import parse, read_file
 from rfcalc.backends.keras.build import Build, Value
 from rfcalc.backends.keras.graph import MODELS, Scope, Tensor, entries, input_dims, model, references, subclassed
 from rfcalc.errors import RfcalcError
-from rfcalc.network import Network
 from rfcalc.shape import Shape
 
 USUAL = 224  # of a free side of an image
 
 
-def from_keras(source: Any, inputs: Any = None) -> Network:
-    """The network of a Keras model.
+def from_keras(source: Any, inputs: Any = None) -> Imported:
+    """The network of a Keras model, with what was noted and what was not understood.
 
     Args:
         source: a Functional or Sequential model; the path of a `.keras` archive or of a JSON file; or the text of
@@ -34,10 +33,10 @@ def from_keras(source: Any, inputs: Any = None) -> Network:
 
     >>> text = '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv2D", "config": {"name": "c", '
     >>> text += '"filters": 8, "kernel_size": 3, "padding": "same", "batch_input_shape": [null, 32, 32, 3]}}]}}'
-    >>> from_keras(text)
+    >>> from_keras(text).network
     Network(Conv(8, 3, padding=1).named('c'), {'input': '3x32x32'})
     """
-    return read(source, inputs).network
+    return read(source, inputs)
 
 
 def load(path: str, inputs: Any = None) -> Imported:
@@ -50,7 +49,7 @@ def load(path: str, inputs: Any = None) -> Imported:
 
 
 def read(source: Any, inputs: Any = None) -> Imported:
-    """The network of a model, a file or a text, with what was noted about it."""
+    """What `from_keras` does; by the name that all adapters have."""
     if isinstance(source, Mapping):
         return _read(source, inputs, None)
     if isinstance(source, (str, bytes)):
