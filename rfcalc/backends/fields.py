@@ -1,6 +1,6 @@
 """Typed access to a configuration that came from a file: every field is checked where it is read.
 
-Imports `errors` only.
+Imports `errors` and `shape` only.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rfcalc.errors import RfcalcError
+from rfcalc.errors import LimitError, RfcalcError
+from rfcalc.shape import Shape
 
 LARGEST = 10**12  # of a number in a configuration
 MOST_AXES = 16
+MOST_VALUES = 10**18  # of one map
 NO_DEFAULT: Any = object()
 
 
@@ -106,6 +108,17 @@ def sizes(value: Any, count: int, where: str) -> tuple[int, ...]:
     if len(value) != count:
         raise malformed(where, f"{shown(value)} has {len(value)} numbers, there are {count} axes")
     return tuple(whole(v, where) for v in value)
+
+
+def bounded(shape: Shape) -> Shape:
+    """The shape, unless no memory could ever hold it.
+
+    Raises:
+        LimitError: it has more than 10^18 values.
+    """
+    if shape.values > MOST_VALUES:
+        raise LimitError("this map is too large", why=f"the limit is {MOST_VALUES:.0e} values".replace("+", ""))
+    return shape
 
 
 def dims(value: Any, where: str) -> tuple[int | None, ...] | None:

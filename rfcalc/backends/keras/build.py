@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rfcalc.backends.fields import bounded
 from rfcalc.backends.imported import Imported, UnknownOperator, imported
 from rfcalc.errors import RfcalcError
 from rfcalc.expr import MOST_NODES, Expr, Named, Parallel, Ref, Series, Shared
@@ -99,7 +100,7 @@ class Build:
             raise RfcalcError("the model has too many layers", why=f"the limit is {MOST_NODES:,}")
         name = self.name(name)
         try:
-            shape = layer.output(*(v.shape for v in inputs))
+            shape = bounded(layer.output(*(v.shape for v in inputs)))
         except RfcalcError as error:
             told = ", ".join(f"{v.node} {v.shape}" for v in inputs[:6])
             raise error.at(f"{name} ({layer.notation()})", f"it reads {told}" if told else None) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rfcalc.backends.fields import bounded
 from rfcalc.backends.imported import Imported, UnknownOperator, imported, input_shapes
 from rfcalc.errors import LimitError, RfcalcError
 from rfcalc.kinds.unknown import Unknown
@@ -15,7 +16,7 @@ from rfcalc.layer import Layer
 from rfcalc.network import Network
 from rfcalc.shape import Shape
 
-MOST_LAYERS = 200_000
+MOST_LAYERS = 100_000
 INPUT = "input"
 SIDE = 224
 
@@ -50,6 +51,12 @@ class Chain:
         """Say what was assumed; once."""
         self.notes[text] = None
 
+    @staticmethod
+    def few(count: int) -> None:
+        """Refuse at once what has too many parts."""
+        if count > MOST_LAYERS:
+            raise LimitError(f"{count:,} layers are too many for a text", why=f"the limit is {MOST_LAYERS:,}")
+
     def numbered(self, stem: str) -> str:
         """The next free name of this stem: conv1, conv2, …"""
         while True:
@@ -71,7 +78,7 @@ class Chain:
             raise RfcalcError(f"two layers are called {name!r}"[:200])
         reads = (self.at,) if inputs is None else tuple(inputs)
         try:
-            shape = layer.output(*(self.shapes[r] for r in reads))
+            shape = bounded(layer.output(*(self.shapes[r] for r in reads)))
         except RfcalcError as error:
             told = ", ".join(f"{r} {self.shapes[r]}" for r in reads[:6])
             raise error.at(f"{name} ({layer.notation()})", f"it reads {told}") from None

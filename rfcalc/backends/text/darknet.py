@@ -138,6 +138,7 @@ def read(text: str, given: Any) -> Imported:
         raise RfcalcError(
             "the first section is not [net]", fix="a darknet file begins with [net], which has the input's size"
         )
+    Chain.few(len(listed))
     net = listed[0]
     size = (net.whole("channels", 3), net.whole("height", 0), net.whole("width", 0))
     if min(size) < 1:

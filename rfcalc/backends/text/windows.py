@@ -33,6 +33,7 @@ def read(text: str, given: Any) -> Imported:
     (70, 70)
     """
     parts = [p for p in text.strip().rpartition("#")[2].split(";") if p.strip()]
+    Chain.few(len(parts))
     chain = Chain(given, (1, SIDE, SIDE))
     chain.note(
         "only windows are given: they are written as pools; channels, parameters and multiply-adds are not known"
