@@ -5,6 +5,7 @@ Reads the walk's `Field`; computes nothing that the windows do not say. Imports 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from rfcalc.field import Field, Wandering, constant, over
@@ -47,14 +48,12 @@ class ReceptiveField:
     understood).
     """
 
-    __slots__ = ("_field", "_source", "extents")
-
     def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
         self._field = field
         self._source = source
         self.extents = shape.dims
 
-    @property
+    @cached_property
     def status(self) -> str:
         field = self._field
         if field is None:
@@ -72,7 +71,7 @@ class ReceptiveField:
             return "periodic"
         return "exact"
 
-    @property
+    @cached_property
     def windows(self) -> tuple[Window | None, ...]:
         """The local windows, one an axis; None where there is none."""
         field = self._field
@@ -100,7 +99,7 @@ class ReceptiveField:
                 return entry[0]
         return None
 
-    @property
+    @cached_property
     def spans(self) -> tuple[Ends, ...]:
         """The interval that every unit depends on through a global path (padding counted), one an axis, or None."""
         field = self._field
