@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rfcalc.backends.keras import from_keras as from_keras
     from rfcalc.backends.text import from_text as from_text
     from rfcalc.backends.torch import to_torch as to_torch
+    from rfcalc.backends.torch.importer import from_torch as from_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
     from rfcalc.expr import parallel as parallel
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "from_keras": "backends.keras",
     "from_text": "backends.text",
+    "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",
     "parallel": "expr",

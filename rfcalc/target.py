@@ -24,9 +24,11 @@ IMPORTERS: dict[str, str] = {
     ".cfg": "rfcalc.backends.text",
     ".txt": "rfcalc.backends.text",
 }
+MODELS = {  # class → module with read(model, inputs); of a Keras model that is a torch module too, Keras comes first
+    "keras.src.models.model.Model": "rfcalc.backends.keras",
+    "torch.nn.modules.module.Module": "rfcalc.backends.torch.importer",
+}
 STDIN = "-"  # pasted text
-# package of a model's class → module with read(model, inputs); a Keras model may be a torch module too, so it is first
-FRAMEWORKS: dict[str, str] = {"keras": "rfcalc.backends.keras"}
 KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config", "registered_name", "keras_version")
 
 
@@ -60,12 +62,15 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     if not isinstance(target, str):
         from rfcalc.backends.imported import Imported
 
-        adapter = _adapter(target)
-        loaded = import_module(adapter).read(target, input) if adapter is not None else target
-        if isinstance(loaded, Imported):
-            return Target(loaded.network, loaded.network.name or "network", loaded.assumptions)
+        if isinstance(target, Imported):
+            return Target(target.network, target.network.name or "network", target.assumptions)
+        reader = _framework(target)
+        if reader is not None:
+            read = import_module(reader).read(target, input)
+            return Target(read.network, read.network.name, read.assumptions)
         raise RfcalcError(
-            f"{type(target).__name__} {target!r} is not a network", fix='give a name ("vgg16"), notation or a Network'
+            f"{type(target).__name__} {target!r} is not a network",
+            fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
         )
     text = target.strip()
     if not text:
@@ -113,8 +118,8 @@ def _from_file(text: str, given: Any) -> Target | None:
     if text == STDIN:
         loaded = import_module("rfcalc.backends.text").load(text, given)
         return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
-    path, sign, name = text.rpartition(".py:")
-    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name.isidentifier()):
+    path, sign, name = text.partition(".py:")
+    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name[:1].isidentifier()):
         return _from_script(f"{path}.py", name, given)
     ending = text[text.rfind(".") :].lower()
     module = FILES.get(ending) or IMPORTERS.get(ending)
@@ -139,51 +144,41 @@ def _first_key(path: str) -> str:
     return start.partition('"')[2].partition('"')[0] if start.lstrip().startswith("{") else ""
 
 
-def _adapter(target: Any) -> str | None:
-    """The module that reads models of this object's framework."""
-    if isinstance(target, (str, type)):
-        return None
-    for base in type(target).__mro__:
-        found = FRAMEWORKS.get(base.__module__.partition(".")[0])
-        if found is not None:
-            return found
-    return None
-
-
 def _from_script(path: str, name: str, given: Any) -> Target:
     """An object of a Python file, which is run."""
-    from importlib.util import module_from_spec, spec_from_file_location
+    from rfcalc import userobject
 
-    if not isfile(path):
-        raise RfcalcError("there is no such file", where=path)
-    spec = spec_from_file_location("rfcalc_target", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return _object(module, name, f"{path}:{name}", given)
+    return _object(*userobject.from_script(path, name), f"{path}:{name}", given)
 
 
 def _from_module(text: str, given: Any) -> Target:
     """An object of an installed module: ``py:package.module:object``."""
-    module, sign, name = text.removeprefix("py:").partition(":")
-    if not sign or not module or not name:
-        raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
+    from rfcalc import userobject
+
+    return _object(*userobject.from_module(text), text, given)
+
+
+def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
+    """A network, an expression, a framework's model, or what a class or function makes of its arguments."""
+    from rfcalc.userobject import made
+
+    built = made(holder, reference, text)
     try:
-        return _object(import_module(module), name, text, given)
-    except ImportError as error:
-        raise RfcalcError(f"cannot import {module}: {error}", where=text) from None
+        return resolve(built, given)._replace(name=text)
+    except RfcalcError:
+        if _framework(built) is None:
+            raise
+    # a model that was built without memory and needs values of its own
+    return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
 
 
-def _object(holder: Any, name: str, text: str, given: Any) -> Target:
-    """A network, an expression, or what a function without arguments returns."""
-    for part in name.split("."):
-        if not hasattr(holder, part):
-            raise UnknownName("object", part, [n for n in dir(holder) if not n.startswith("_")])
-        holder = getattr(holder, part)
-    ready = not callable(holder) or isinstance(holder, (Expr, Network)) or _adapter(holder) is not None
-    made = holder if ready else holder()
-    return resolve(made, given)._replace(name=text)
+def _framework(target: Any) -> str | None:
+    """The module that reads this object, if it is a model of a framework; nothing is imported to find out."""
+    for base in type(target).__mro__:
+        reader = MODELS.get(f"{base.__module__}.{base.__qualname__}")
+        if reader is not None:
+            return reader
+    return None
 
 
 def _word_like(text: str) -> bool:
