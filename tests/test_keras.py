@@ -24,7 +24,7 @@ import torch
 from keras import layers as L  # noqa: N812
 from keras import ops
 
-from rfcalc import Report, RfcalcError, analyze, from_keras, spec
+from rfcalc import Report, RfcalcError, analyze, from_keras, from_text, spec
 from rfcalc.backends.keras.archive import LARGEST
 from rfcalc.cli import run
 from rfcalc.notation import parse, write
@@ -189,6 +189,7 @@ def test_units_see_what_the_gradient_says(name: str) -> None:
     report = Report(found.network)
     assert found.complete
     assert report.totals.params == sum(prod(w.shape) for w in model.trainable_weights)
+    assert parse(write(found.network)).network() == found.network
     sight = Sight(report)
     extents = [n for i, n in enumerate(report[found.network.outputs[0]].shape.dims)]
     extents.pop(report[found.network.outputs[0]].shape.channel)
@@ -339,6 +340,53 @@ def test_sizes_are_the_models_or_those_given(archive: Path) -> None:
     free = keras.Input((None, None, 3))
     found = from_keras(keras.Model(free, L.Conv2D(4, 3)(free)))
     assert any("leaves its size free" in note for note in found.notes)
+
+
+# The same network by every road: what must agree.
+FIGURES = (
+    "params", "weights", "biases", "buffers", "macs", "flops", "ops", "values", "bytes", "peak_bytes", "weight_layers",
+)  # fmt: skip
+VGG = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"]
+
+
+def test_vgg16_by_every_road(tmp_path: Path) -> None:
+    with keras.device("meta"):
+        full = keras.applications.VGG16(weights=None, classifier_activation=None)
+        features = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+    zoo = analyze("vgg16")
+    network = from_keras(full).network
+    plain = [layer for layer in zoo.network.nodes if layer.layer.kind != "dropout"]  # Keras' VGG16 has no dropout
+    again = Report(parse(write(network)).network())
+    for road in (Report(network), again):
+        assert len(road.network.nodes) == len(plain)
+        assert [row.output_shape for row in road] == [zoo[node.name].output_shape for node in plain]
+        for figure in FIGURES:
+            assert getattr(road.totals, figure) == getattr(zoo.totals, figure), figure
+        assert str(road["block5_pool"].receptive_field) == str(zoo["pool5"].receptive_field)
+
+    rows = "".join(
+        "[maxpool]\nsize=2\nstride=2\n" if c == "M" else
+        f"[convolutional]\nfilters={c}\nsize=3\npad=1\nactivation=relu\n" for c in VGG
+    )  # fmt: skip
+    source, before = [], 3
+    for c in VGG:
+        source.append("nn.MaxPool2d(2)" if c == "M" else f"nn.Conv2d({before}, {c}, 3, padding=1), nn.ReLU()")
+        before = before if c == "M" else int(c)
+    notation = " > ".join("maxpool2" if c == "M" else f"conv3-{c} relu" for c in VGG)
+    roads = {
+        "keras": Report(from_keras(features).network),
+        "notation": analyze(notation),
+        "list": Report(from_text(str(VGG)).network),
+        "darknet": Report(from_text(f"[net]\nwidth=224\nheight=224\n{rows}").network),
+        "source": Report(from_text(f"nn.Sequential({', '.join(source)})").network),
+        "spec": Report(spec.loads(spec.write(from_keras(features).network)).network),
+    }
+    first = roads["notation"]
+    for name, road in roads.items():
+        assert [row.output_shape for row in road] == [row.output_shape for row in first], name
+        assert [str(r.receptive_field) for r in road] == [str(r.receptive_field) for r in first], name
+        for figure in FIGURES:
+            assert getattr(road.totals, figure) == getattr(first.totals, figure), (name, figure)
 
 
 def test_old_configurations() -> None:

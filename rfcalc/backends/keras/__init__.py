@@ -34,7 +34,7 @@ def from_keras(source: Any, inputs: Any = None) -> Imported:
     >>> text = '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv2D", "config": {"name": "c", '
     >>> text += '"filters": 8, "kernel_size": 3, "padding": "same", "batch_input_shape": [null, 32, 32, 3]}}]}}'
     >>> from_keras(text).network
-    Network(Conv(8, 3, padding=1).named('c'), {'input': '3x32x32'})
+    Network(series([Conv(8, 3, padding=1).named('c')]), '3x32x32')
     """
     return read(source, inputs)
 

@@ -52,4 +52,7 @@ def place(chain: Chain, made: Made, name: str, where: str, flatten: bool = False
         return chain.add(layer, name)
     except RfcalcError as error:
         error.where = f"{error.where} ({where})" if error.where else where
+        if flatten and isinstance(layer, Linear):
+            error.why = f"{error.why}\na print does not show what forward does between modules, nor a module used twice"
+            error.fix = "give the input that it was made for (--input), or read the model itself: file.py:Name"
         raise
