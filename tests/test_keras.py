@@ -246,6 +246,22 @@ def test_what_is_not_understood_is_said() -> None:
         from_keras(last.to_json())  # no layer reads it, so the configuration does not tell its shape
 
 
+def test_a_shape_that_differs_is_an_error_with_both() -> None:
+    i = keras.Input((8, 8, 2))
+    text = keras.Model(i, L.ReLU()(L.Conv2D(3, 3, name="c")(i))).to_json()
+    assert from_keras(text).complete
+    with pytest.raises(RfcalcError, match="makes 3x7x6 here, rfcalc 3x6x6"):
+        from_keras(text.replace('"shape": [null, 6, 6, 3]', '"shape": [null, 7, 6, 3]'))
+
+
+def test_parameters_of_what_is_not_understood_are_told() -> None:
+    i = keras.Input((10,))
+    model = keras.Model(i, L.Dense(2)(L.LSTM(4)(L.Embedding(100, 8)(i))))
+    found = from_keras(model)
+    assert [u.operator for u in found.unknown] == ["Embedding", "LSTM"]
+    assert any(f"the source holds {model.count_params():,} parameters, 10 are counted" in n for n in found.notes)
+
+
 def test_a_layer_of_the_same_name_is_another_layer() -> None:
     class Conv2D(Mine):
         pass

@@ -60,7 +60,8 @@ class Block(NamedTuple):
 
 def looks(text: str) -> bool:
     """Whether a text is made of block strings."""
-    return _LOOKS.match(text) is not None or (text.lstrip()[:1] == "[" and _STRING.search(text[:2000]) is not None)
+    found = _LOOKS.match(text)
+    return found is not None and re.search(r"_r\d", found[0]) is not None
 
 
 def divisible(value: float) -> int:

@@ -77,7 +77,8 @@ def translate(entry: Mapping[str, Any], call: Call) -> Any:
     function = translator(entry, call.kind)
     try:
         if function is None:
-            raise NotUnderstood("a layer of your own" if call.kind not in LAYERS else "not Keras' own layer")
+            own = str(entry.get("module") or "keras").partition(".")[0] == "keras"
+            raise NotUnderstood("a layer of Keras' that is not translated" if own else "a layer of your own")
         return function(call)
     except NotUnderstood as reason:
         return _unknown(call, str(reason))
