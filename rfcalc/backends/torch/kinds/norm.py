@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from rfcalc.backends.torch.twin import At, Twin, call, measuring, moved, text_only, twin
+from rfcalc.backends.torch.twin import At, Learned, Twin, call, measuring, moved, text_only, twin
+
+
+def _one_factor(at: At, axes: tuple[int, ...], made: Twin) -> Twin:
+    """A normalisation without factors of its own, and γ alone or β alone as a learned tensor over these axes.
+
+    PyTorch has no such normalisation before 2.13, and none with β alone.
+    """
+    layer = at.layer
+    if not layer.affine or (layer.gamma and layer.bias):
+        return made
+    shape = tuple(n if i in axes else 1 for i, n in enumerate(at.x.dims))
+    sign, mean = ("*", 1.0) if layer.gamma else ("+", 0.0)
+    return Twin(made.module, f"{made.text} {sign} {{w}}", Learned(shape, mean))
+
+
+def _whole(at: At) -> bool:
+    """Whether it has both factors of its own, or none."""
+    return bool(at.layer.affine and at.layer.gamma and at.layer.bias)
 
 
 @twin("batchnorm")
@@ -14,16 +32,16 @@ def batchnorm(at: At) -> Twin:
         f"AlwaysBatchNorm{axes}d" if layer.training else f"nn.BatchNorm{axes}d",
         at.x.channels,
         eps=at.eps,
-        affine=None if layer.affine else False,
+        affine=None if _whole(at) else False,
         track_running_stats=None if layer.track else False,
     )
     if direct:
-        return Twin(made)
+        return _one_factor(at, (at.x.channel,), Twin(made))
     spread = f".unflatten(2, {at.x.spatial})" if rank > 1 else ""
     joined = ".flatten(2)" if rank > 1 else ""
     channel = at.x.channel + 1
     first, back = (f".movedim({channel}, 1)", f".movedim(1, {channel})") if channel != 1 else ("", "")
-    return Twin(made, f"{{m}}({{0}}{first}{joined}){spread}{back}")
+    return _one_factor(at, (at.x.channel,), Twin(made, f"{{m}}({{0}}{first}{joined}){spread}{back}"))
 
 
 def _shared(axes: tuple[int, ...]) -> Twin:
@@ -44,15 +62,19 @@ def layernorm(at: At) -> Twin:
     axes = layer.axes(x)
     options = {
         "eps": at.eps,
-        "elementwise_affine": None if layer.affine else False,
+        "elementwise_affine": None if layer.affine and layer.gamma else False,
         "bias": None if layer.bias or not layer.affine else False,
     }
+    if layer.affine and not layer.gamma:
+        options["bias"] = None
     if axes != tuple(range(len(x.dims)))[-len(axes) :]:  # over the channels, which are not last
         made = call("nn.LayerNorm", x.channels, **options)
         channel = x.channel + 1
-        return Twin(made, f"{{m}}({{0}}.movedim({channel}, -1)).movedim(-1, {channel})")
-    sizes = tuple(x.dims[i] for i in axes)
-    return Twin(call("nn.LayerNorm", sizes[0] if len(sizes) == 1 else sizes, **options))
+        found = Twin(made, f"{{m}}({{0}}.movedim({channel}, -1)).movedim(-1, {channel})")
+    else:
+        sizes = tuple(x.dims[i] for i in axes)
+        found = Twin(call("nn.LayerNorm", sizes[0] if len(sizes) == 1 else sizes, **options))
+    return found if layer.gamma else _one_factor(at, axes, found)
 
 
 @measuring("layernorm")
@@ -62,8 +84,8 @@ def layer_coupled(at: At) -> Twin:
 
 @twin("groupnorm")
 def groupnorm(at: At) -> Twin:
-    made = call("nn.GroupNorm", at.layer.groups, at.x.channels, eps=at.eps, affine=None if at.layer.affine else False)
-    return Twin(made, moved(at))
+    made = call("nn.GroupNorm", at.layer.groups, at.x.channels, eps=at.eps, affine=None if _whole(at) else False)
+    return _one_factor(at, (at.x.channel,), Twin(made, moved(at)))
 
 
 @measuring("groupnorm")
