@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from rfcalc.backends.torch.twin import At, Learned, Twin, call, measuring, moved, text_only, twin
+from rfcalc.backends.torch.twin import At, Twin, call, measuring, moved, text_only, twin
 
 
-def _one_factor(at: At, axes: tuple[int, ...], made: Twin) -> Twin:
-    """A normalisation without factors of its own, and γ alone or β alone as a learned tensor over these axes.
-
-    PyTorch has no such normalisation before 2.13, and none with β alone.
-    """
+def _left_out(at: At) -> str | None:
+    """PyTorch's name of the factor that is left out, where one of two is."""
     layer = at.layer
     if not layer.affine or (layer.gamma and layer.bias):
-        return made
-    shape = tuple(n if i in axes else 1 for i, n in enumerate(at.x.dims))
-    sign, mean = ("*", 1.0) if layer.gamma else ("+", 0.0)
-    return Twin(made.module, f"{made.text} {sign} {{w}}", Learned(shape, mean))
-
-
-def _whole(at: At) -> bool:
-    """Whether it has both factors of its own, or none."""
-    return bool(at.layer.affine and at.layer.gamma and at.layer.bias)
+        return None
+    return "bias" if layer.gamma else "weight"
 
 
 @twin("batchnorm")
@@ -28,20 +18,24 @@ def batchnorm(at: At) -> Twin:
     layer, rank = at.layer, at.x.rank
     direct = at.x.channel == 0 and rank <= 3
     axes = max(rank, 1) if direct else 1
+    without = _left_out(at)
+    usual = f"AlwaysBatchNorm{axes}d" if layer.training else f"nn.BatchNorm{axes}d"
     made = call(
-        f"AlwaysBatchNorm{axes}d" if layer.training else f"nn.BatchNorm{axes}d",
+        usual if without is None else f"PartialBatchNorm{axes}d",
         at.x.channels,
+        without=without,
+        always=True if without and layer.training else None,
         eps=at.eps,
-        affine=None if _whole(at) else False,
+        affine=None if layer.affine else False,
         track_running_stats=None if layer.track else False,
     )
     if direct:
-        return _one_factor(at, (at.x.channel,), Twin(made))
+        return Twin(made)
     spread = f".unflatten(2, {at.x.spatial})" if rank > 1 else ""
     joined = ".flatten(2)" if rank > 1 else ""
     channel = at.x.channel + 1
     first, back = (f".movedim({channel}, 1)", f".movedim(1, {channel})") if channel != 1 else ("", "")
-    return _one_factor(at, (at.x.channel,), Twin(made, f"{{m}}({{0}}{first}{joined}){spread}{back}"))
+    return Twin(made, f"{{m}}({{0}}{first}{joined}){spread}{back}")
 
 
 def _shared(axes: tuple[int, ...]) -> Twin:
@@ -62,19 +56,16 @@ def layernorm(at: At) -> Twin:
     axes = layer.axes(x)
     options = {
         "eps": at.eps,
-        "elementwise_affine": None if layer.affine and layer.gamma else False,
+        "elementwise_affine": None if layer.affine else False,
         "bias": None if layer.bias or not layer.affine else False,
     }
-    if layer.affine and not layer.gamma:
-        options["bias"] = None
+    kind = "PartialLayerNorm" if layer.affine and not layer.gamma else "nn.LayerNorm"
     if axes != tuple(range(len(x.dims)))[-len(axes) :]:  # over the channels, which are not last
-        made = call("nn.LayerNorm", x.channels, **options)
+        made = call(kind, x.channels, **options)
         channel = x.channel + 1
-        found = Twin(made, f"{{m}}({{0}}.movedim({channel}, -1)).movedim(-1, {channel})")
-    else:
-        sizes = tuple(x.dims[i] for i in axes)
-        found = Twin(call("nn.LayerNorm", sizes[0] if len(sizes) == 1 else sizes, **options))
-    return found if layer.gamma else _one_factor(at, axes, found)
+        return Twin(made, f"{{m}}({{0}}.movedim({channel}, -1)).movedim(-1, {channel})")
+    sizes = tuple(x.dims[i] for i in axes)
+    return Twin(call(kind, sizes[0] if len(sizes) == 1 else sizes, **options))
 
 
 @measuring("layernorm")
@@ -84,8 +75,16 @@ def layer_coupled(at: At) -> Twin:
 
 @twin("groupnorm")
 def groupnorm(at: At) -> Twin:
-    made = call("nn.GroupNorm", at.layer.groups, at.x.channels, eps=at.eps, affine=None if _whole(at) else False)
-    return _one_factor(at, (at.x.channel,), Twin(made, moved(at)))
+    without = _left_out(at)
+    made = call(
+        "nn.GroupNorm" if without is None else "PartialGroupNorm",
+        at.layer.groups,
+        at.x.channels,
+        without=without,
+        eps=at.eps,
+        affine=None if at.layer.affine else False,
+    )
+    return Twin(made, moved(at))
 
 
 @measuring("groupnorm")
