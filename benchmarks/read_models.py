@@ -92,12 +92,8 @@ def main() -> None:
     print("its own parameters, and `torch.utils.flop_counter` on meta tensors, halved.\n")
     packages = ", ".join(f"{p} {version(p)}" for p in ("torch", "torchvision", "timm"))
     print(f"{max(r['date'] for r in results)}, Python {platform.python_version()}, {packages}; ", end="")
-    print(
-        f"{sum(r['seconds'] for r in results) / 60:.0f} minutes of one core; {len(results)} of {len(wanted())} models"
-    )
-    print(
-        "of the list (all of torchvision's classification and segmentation, up to four of each of timm's families).\n"
-    )
+    print(f"{len(results)} of the {len(wanted())} models of the list: all of torchvision's classification and")
+    print("segmentation models, up to four of each of timm's families.\n")
     print("| | models | exact and complete | exact, incomplete | differ | fail or take too long |")
     print("|---|--:|--:|--:|--:|--:|")
     for source in ("torchvision", "timm"):

@@ -51,7 +51,7 @@ def test_names_are_module_paths_as_torch_fx_has_them() -> None:
     report = analyze(read)
     assert report["layer3.0"].name == "layer3.0.relu_1"  # a block's name means its last node
     assert report["layer4"].output_shape == (512, 7, 7)
-    assert list(read.network.stages) == ["layer1", "layer2", "layer3", "layer4"]
+    assert list(read.network.stages) == ["layer1", "layer2", "layer3", "layer4", "avgpool … fc"]
 
 
 def test_blocks_that_repeat_fold_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
