@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backends.keras import from_keras as from_keras
+    from rfcalc.backends.text import from_text as from_text
     from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.backends.torch.importer import from_torch as from_torch
     from rfcalc.errors import RfcalcError as RfcalcError
@@ -87,6 +89,8 @@ if TYPE_CHECKING:
     from rfcalc.target import look as look
 
 _HOMES = {
+    "from_keras": "backends.keras",
+    "from_text": "backends.text",
     "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",

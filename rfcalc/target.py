@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
-IMPORTERS: dict[str, str] = {}  # ending → module with load(path, inputs); see rfcalc.backends.imported
-MODELS = {"torch.nn.modules.module.Module": "rfcalc.backends.torch.importer"}  # class → module with read(model, inputs)
+# ending → module with load(path, inputs); see rfcalc.backends.imported
+IMPORTERS: dict[str, str] = {
+    ".keras": "rfcalc.backends.keras",
+    ".cfg": "rfcalc.backends.text",
+    ".txt": "rfcalc.backends.text",
+}
+MODELS = {  # class → module with read(model, inputs); of a Keras model that is a torch module too, Keras comes first
+    "keras.src.models.model.Model": "rfcalc.backends.keras",
+    "torch.nn.modules.module.Module": "rfcalc.backends.torch.importer",
+}
+STDIN = "-"  # pasted text
+KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config", "registered_name", "keras_version")
 
 
 class Target(NamedTuple):
@@ -31,12 +41,13 @@ class Target(NamedTuple):
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
-    """The network that a target names: a `Network`, an expression, or a text.
+    """The network that a target names: a `Network`, an expression, an importer's result, a model, or a text.
 
     `input` is what the user gave: a framework's model is read with it, for other targets it is not needed.
 
-    A text is, in this order: a file by its ending (`FILES`, or ``path.py:object``), a network of the zoo, notation,
-    ``py:module:object``. Only the two forms with an object run code of the user's.
+    A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
+    input, a network of the zoo, notation, ``py:module:object``; what is none of these may be in one of the formats of
+    `rfcalc.backends.text`. Only the two forms with an object run code of the user's.
 
     Raises:
         UnknownName: a word that is neither a network nor a layer, with the nearest names.
@@ -80,6 +91,9 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     try:
         reading = parse(text)
     except NotationError as error:
+        pasted = _pasted(text, input)
+        if pasted is not None:
+            return pasted
         if _word_like(text) and "is not a layer" in error.what:
             hint = suggestion(text, zoo.names())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
@@ -88,8 +102,22 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
+def _pasted(text: str, given: Any) -> Target | None:
+    """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
+    from rfcalc.backends.text import format_of, from_text
+
+    form = format_of(text)
+    if form is None:
+        return None
+    loaded = from_text(text, given)
+    return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
+
+
 def _from_file(text: str, given: Any) -> Target | None:
-    """The network of a file, if the text names one by its ending."""
+    """The network of a file, if the text names one by its ending, or of standard input."""
+    if text == STDIN:
+        loaded = import_module("rfcalc.backends.text").load(text, given)
+        return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
     path, sign, name = text.partition(".py:")
     if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name[:1].isidentifier()):
         return _from_script(f"{path}.py", name, given)
@@ -99,9 +127,21 @@ def _from_file(text: str, given: Any) -> Target | None:
         return None
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
+    if ending == ".json" and _first_key(text) in KERAS_KEYS:
+        module = IMPORTERS[".keras"]
     loader = import_module(module).load
-    loaded = loader(text, given) if ending in IMPORTERS else loader(text)
+    loaded = loader(text, given) if module in IMPORTERS.values() else loader(text)
     return Target(loaded.network, text, tuple(loaded.assumptions))
+
+
+def _first_key(path: str) -> str:
+    """The first key of a JSON file: specs and models that Keras wrote down begin with other ones."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(200).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+    return start.partition('"')[2].partition('"')[0] if start.lstrip().startswith("{") else ""
 
 
 def _from_script(path: str, name: str, given: Any) -> Target:

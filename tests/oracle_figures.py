@@ -183,9 +183,12 @@ def _dense(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     return found
 
 
-def _norm(features: int, y: Shape, affine: bool, bias: bool = True, buffers: int = 0) -> dict[str, int]:
-    weights = features if affine else 0
-    return {"weights": weights, "biases": weights if bias else 0, "buffers": buffers, "norm": y.values}
+def _norm(
+    features: int, y: Shape, affine: bool, bias: bool = True, buffers: int = 0, gamma: bool = True
+) -> dict[str, int]:
+    learned = features if affine else 0
+    found = {"weights": learned if gamma else 0, "biases": learned if bias else 0}
+    return {**found, "buffers": buffers, "norm": y.values}
 
 
 def _layernorm(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
@@ -193,7 +196,7 @@ def _layernorm(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     axes = {"channels": [y.channel], "all": list(range(rank))}.get(layer.over)
     if axes is None:
         axes = list(range(rank))[rank - layer.over :]
-    return _norm(prod(y.dims[i] for i in axes), y, layer.affine, layer.bias)
+    return _norm(prod(y.dims[i] for i in axes), y, layer.affine, layer.bias, gamma=layer.gamma)
 
 
 def _attention(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
@@ -240,12 +243,12 @@ COSTS = {
     "prelu": lambda layer, xs, y: {"weights": y.dims[y.channel] if layer.per_channel else 1, "activation": y.values},
     "scale": lambda layer, xs, y: _norm(y.dims[y.channel], y, True, layer.bias),
     "batchnorm": lambda layer, xs, y: _norm(
-        y.dims[y.channel], y, layer.affine, buffers=2 * y.dims[y.channel] if layer.track else 0
+        y.dims[y.channel], y, layer.affine, layer.bias, 2 * y.dims[y.channel] if layer.track else 0, layer.gamma
     ),
     "instancenorm": lambda layer, xs, y: _norm(
         y.dims[y.channel], y, layer.affine, buffers=2 * y.dims[y.channel] if layer.track else 0
     ),
-    "groupnorm": lambda layer, xs, y: _norm(y.dims[y.channel], y, layer.affine),
+    "groupnorm": lambda layer, xs, y: _norm(y.dims[y.channel], y, layer.affine, layer.bias, gamma=layer.gamma),
     "layernorm": _layernorm,
     "rmsnorm": lambda layer, xs, y: _norm(y.dims[-1], y, layer.affine, False),
     "lrn": lambda layer, xs, y: {"norm": y.values},

@@ -227,7 +227,7 @@ def reduce(pick: Pick, x: Shape) -> Layer | None:
 
 def layernorm(pick: Pick, x: Shape) -> Layer:
     over = pick.one(("channels", "all", *range(1, len(x.dims) + 1)))
-    return LayerNorm(over, pick.chance(70), pick.chance(70))
+    return LayerNorm(over, pick.chance(70), pick.chance(70), pick.chance(80))
 
 
 def flatten(pick: Pick, x: Shape) -> Layer:
@@ -366,9 +366,11 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "stochastic_depth": lambda pick, x: StochasticDepth(pick.one((0.5, 0.1))),
     "scale": lambda pick, x: Scale(pick.chance(40)),
     "identity": lambda pick, x: Identity(),
-    "batchnorm": lambda pick, x: BatchNorm(pick.chance(70), pick.chance(70), pick.chance(15)),
+    "batchnorm": lambda pick, x: BatchNorm(
+        pick.chance(70), pick.chance(70), pick.chance(15), pick.chance(80), pick.chance(80)
+    ),
     "layernorm": layernorm,
-    "groupnorm": lambda pick, x: GroupNorm(pick.divisor(x.channels), pick.chance(60)),
+    "groupnorm": lambda pick, x: GroupNorm(pick.divisor(x.channels), pick.chance(60), pick.chance(80), pick.chance(80)),
     "instancenorm": lambda pick, x: InstanceNorm(pick.chance(50), pick.chance(50)) if _map(x) else None,
     "rmsnorm": lambda pick, x: RMSNorm(pick.chance(60)),
     "lrn": lambda pick, x: LRN(pick.int(1, 5)),
