@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from rfcalc.kinds.conv import Depthwise as Depthwise
     from rfcalc.kinds.dense import RBF as RBF
     from rfcalc.kinds.dense import Linear as Linear
+    from rfcalc.kinds.general import AttentionProduct as AttentionProduct
+    from rfcalc.kinds.general import Constant as Constant
+    from rfcalc.kinds.general import Elementwise as Elementwise
+    from rfcalc.kinds.general import Reduce as Reduce
     from rfcalc.kinds.merge import Add as Add
     from rfcalc.kinds.merge import Concat as Concat
     from rfcalc.kinds.merge import MatMul as MatMul

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
+IMPORTERS: dict[str, str] = {}  # ending → module with load(path, inputs); see rfcalc.backends.imported
 
 
 class Target(NamedTuple):
@@ -28,8 +29,10 @@ class Target(NamedTuple):
     assumptions: tuple[str, ...] = ()
 
 
-def resolve(target: Any) -> Target:
+def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     """The network that a target names: a `Network`, an expression, or a text.
+
+    `input` is what the user gave: a framework's model is read with it, for other targets it is not needed.
 
     A text is, in this order: a file by its ending (`FILES`, or ``path.py:object``), a network of the zoo, notation,
     ``py:module:object``. Only the two forms with an object run code of the user's.
@@ -53,7 +56,7 @@ def resolve(target: Any) -> Target:
         raise RfcalcError("the network is empty", fix="name one (`rfcalc list`), or write it: conv3-64 > maxpool2")
     from rfcalc import zoo
 
-    found = _from_file(text)
+    found = _from_file(text, input)
     if found is not None:
         return found
     if _word_like(text):
@@ -61,7 +64,7 @@ def resolve(target: Any) -> Target:
         if entry is not None:
             return Target(entry.build(), entry.name)
     if text.startswith("py:"):
-        return _from_module(text)
+        return _from_module(text, input)
     from rfcalc.notation import parse
 
     try:
@@ -75,22 +78,23 @@ def resolve(target: Any) -> Target:
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
-def _from_file(text: str) -> Target | None:
+def _from_file(text: str, given: Any) -> Target | None:
     """The network of a file, if the text names one by its ending."""
     path, sign, name = text.rpartition(".py:")
     if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name.isidentifier()):
-        return _from_script(f"{path}.py", name)
+        return _from_script(f"{path}.py", name, given)
     ending = text[text.rfind(".") :].lower()
-    module = FILES.get(ending)
+    module = FILES.get(ending) or IMPORTERS.get(ending)
     if module is None or "\n" in text or (not isfile(text) and ">" in text):
         return None
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
-    loaded = import_module(module).load(text)
+    loader = import_module(module).load
+    loaded = loader(text, given) if ending in IMPORTERS else loader(text)
     return Target(loaded.network, text, tuple(loaded.assumptions))
 
 
-def _from_script(path: str, name: str) -> Target:
+def _from_script(path: str, name: str, given: Any) -> Target:
     """An object of a Python file, which is run."""
     from importlib.util import module_from_spec, spec_from_file_location
 
@@ -101,28 +105,28 @@ def _from_script(path: str, name: str) -> Target:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return _object(module, name, f"{path}:{name}")
+    return _object(module, name, f"{path}:{name}", given)
 
 
-def _from_module(text: str) -> Target:
+def _from_module(text: str, given: Any) -> Target:
     """An object of an installed module: ``py:package.module:object``."""
     module, sign, name = text.removeprefix("py:").partition(":")
     if not sign or not module or not name:
         raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
     try:
-        return _object(import_module(module), name, text)
+        return _object(import_module(module), name, text, given)
     except ImportError as error:
         raise RfcalcError(f"cannot import {module}: {error}", where=text) from None
 
 
-def _object(holder: Any, name: str, text: str) -> Target:
+def _object(holder: Any, name: str, text: str, given: Any) -> Target:
     """A network, an expression, or what a function without arguments returns."""
     for part in name.split("."):
         if not hasattr(holder, part):
             raise UnknownName("object", part, [n for n in dir(holder) if not n.startswith("_")])
         holder = getattr(holder, part)
     made = holder() if callable(holder) and not isinstance(holder, (Expr, Network)) else holder
-    return resolve(made)._replace(name=text)
+    return resolve(made, given)._replace(name=text)
 
 
 def _word_like(text: str) -> bool:
@@ -147,14 +151,14 @@ def with_inputs(network: Network, given: Any) -> Network:
     return Network(network.expr, shapes, **about)
 
 
-def load(target: Any) -> Network:
-    """The network that a target names.
+def load(target: Any, input: Any = None) -> Network:  # noqa: A002
+    """The network that a target names; `input` is what a framework's model is read with.
 
     >>> import rfcalc
     >>> rfcalc.load("vgg16").node("conv1_1").layer
     Conv(64, 3, padding=1)
     """
-    return resolve(target).network
+    return resolve(target, input).network
 
 
 def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "float32") -> Report:  # noqa: A002
@@ -174,7 +178,7 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
     >>> rfcalc.analyze("vgg16").totals.macs
     15470264320
     """
-    found = resolve(target)
+    found = resolve(target, input)
     network = found.network
     assumptions = found.assumptions
     if input is None and list(network.inputs.values()) == [None]:

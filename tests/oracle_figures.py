@@ -17,7 +17,7 @@ from rfcalc.network import Network
 from rfcalc.shape import Shape
 
 SLIDING = ("conv", "depthwise", "maxpool", "avgpool", "lppool")
-VIEWS = ("flatten", "reshape", "permute", "slice", "split", "identity", "parameter")
+VIEWS = ("flatten", "reshape", "permute", "slice", "split", "identity", "parameter", "constant")
 IN_PLACE = ("activation", "dropout", "stochastic_depth")
 
 
@@ -52,8 +52,8 @@ def placements(layer: Any, n: int, i: int) -> int:
 def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     """The shape that the layer makes."""
     kind = layer.kind
-    if kind in ("parameter", "unknown"):
-        return Shape(*layer.dims)
+    if kind in ("parameter", "constant", "unknown"):
+        return Shape(*layer.dims, channel=getattr(layer, "channel", 0))
     x = xs[0]
     dims = list(x.dims)
     if kind in SLIDING:
@@ -83,15 +83,17 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
         return Shape(*dims[:-1], layer.out_features, channel=x.channel)
     if kind == "glu":
         dims[x.channel] //= 2
-    elif kind == "mean":
+    elif kind in ("mean", "reduce"):
         return _mean(layer, x)
-    elif kind in ("add", "multiply"):
+    elif kind in ("add", "multiply", "elementwise"):
         dims = [max(column) for column in zip(*(other.dims for other in xs), strict=True)]
     elif kind == "concat":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
         dims[axis] = sum(other.dims[axis] for other in xs)
     elif kind == "matmul":
         dims[-1] = xs[1].dims[-2 if layer.transpose else -1]
+    elif kind == "attention_product":
+        dims[-1] = xs[2].dims[-1]
     elif kind == "flatten":
         return _flatten(layer, x)
     elif kind == "reshape":
@@ -227,7 +229,11 @@ def _activation(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
 COSTS = {
     **dict.fromkeys(("conv", "depthwise", "conv_transpose"), _convolution),
     **dict.fromkeys(("maxpool", "avgpool", "lppool"), _pool),
-    **dict.fromkeys(("adaptive_pool", "mean"), lambda layer, xs, y: {"adaptive_pool_inputs": xs[0].values}),
+    "attention_product": lambda layer, xs, y: {
+        "macs": how_many(product(*map(range, y.dims[:-1]), range(xs[1].dims[-2]), range(xs[0].dims[-1] + y.dims[-1]))),
+        "activation": how_many(product(*map(range, y.dims[:-1]), range(xs[1].dims[-2]))),
+    },
+    **dict.fromkeys(("adaptive_pool", "mean", "reduce"), lambda layer, xs, y: {"adaptive_pool_inputs": xs[0].values}),
     **dict.fromkeys(("linear", "rbf"), _dense),
     **dict.fromkeys(("activation", "softmax", "glu"), _activation),
     **dict.fromkeys(("self_attention", "window_attention"), _attention),
@@ -252,7 +258,7 @@ COSTS = {
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
     *("slice", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
-    *("pixel_unshuffle", "unknown"),
+    *("pixel_unshuffle", "unknown", "elementwise", "constant"),
 )
 
 

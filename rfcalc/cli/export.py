@@ -29,7 +29,8 @@ def command(
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
-    network = with_inputs(resolve(target).network, inputs(input))
+    given = inputs(input)
+    network = with_inputs(resolve(target, given).network, given)
     if to == "notation":
         from rfcalc.notation import write as written
 
