@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
-IMPORTERS: dict[str, str] = {}  # ending → module with load(path, inputs); see rfcalc.backends.imported
+IMPORTERS: dict[str, str] = {".onnx": "rfcalc.backends.onnx"}  # ending → module with load(path, inputs); see rfcalc.backends.imported
 
 
 class Target(NamedTuple):
