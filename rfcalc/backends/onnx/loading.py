@@ -139,7 +139,7 @@ def expression(reader: Reader, groups: dict[str, str], inputs: list[str]) -> Exp
     items: list[Expr] = []
     before = None if len(inputs) != 1 else inputs[0]
     for name, (layer, sources) in reader.placed.items():
-        if len(sources) != 1 and layer.arity[1] != 0 and (sources or layer.arity[0] > 0):
+        if len(sources) != 1 and layer.arity[1] != 0:
             expr: Expr = Parallel(tuple(Ref(s) for s in sources), layer)
         else:
             if sources and sources[0] != before:

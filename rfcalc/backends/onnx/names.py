@@ -108,3 +108,12 @@ def function_of(node: Node) -> str:
     """
     last = node.name.rpartition("/")[2] if node.name.startswith("/") else ""
     return last.lower() if last.lower().startswith(node.op.lower()) else node.op.lower()
+
+
+def invented(name: str) -> bool:
+    """Whether an exporter made a tensor's name up, so that it is no parameter as the model has it.
+
+    >>> invented("onnx::Add_12"), invented("/norm/Constant_1_output_0"), invented("val_7"), invented("norm.weight")
+    (True, True, True, False)
+    """
+    return name.startswith(("/", "val_", "onnx::", "_val_")) or "Constant" in name or name.isdigit()

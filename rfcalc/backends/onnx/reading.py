@@ -33,6 +33,7 @@ Rule = Callable[["Reader", Node], None]
 
 RULES: dict[str, Rule] = {}
 DEEPEST = 20
+MASK = -100.0  # what is added to forbid attention is 0 or at most this
 _WHERE = ("sliding", "norms", "functions", "arithmetic", "products", "layout", "parts", "resizing", "reductions", "control")
 
 
@@ -84,6 +85,7 @@ class Reader:
         self.compare = True
         self.constants: set[str] = set()
         self.uniform: dict[str, bool] = {}
+        self.masks: dict[str, bool] = {}
         self.depth = 0
         self.names = Names(nodes, ())
         self.node = Node("", (), ())
@@ -227,9 +229,17 @@ class Reader:
         """Whether all values of a tensor are equal, so that two layers may have it by chance."""
         if tensor not in self.uniform:
             found = self.model.graph.tensors[tensor]
-            values = sample(found, self.model.wire)
+            values = sample(found, self.model.wire, self.folder)
             self.uniform[tensor] = len(found.dims) < 2 if values is None else len(set(values)) <= 1
         return self.uniform[tensor]
+
+    def mask(self, tensor: str) -> bool:
+        """Whether a tensor holds zeros and very negative numbers only: it forbids attention, and is no parameter."""
+        if tensor not in self.masks:
+            values = sample(self.model.graph.tensors[tensor], self.model.wire, self.folder, 1 << 16)
+            least = min(values) if values else 0
+            self.masks[tensor] = bool(values) and least <= MASK and set(values) <= {0.0, least}  # type: ignore[arg-type]
+        return self.masks[tensor]
 
     def own_name(self) -> str:
         """What nodes are called that stand beside the operator that is being read."""
@@ -369,7 +379,12 @@ class Reader:
         except (TypeError, ValueError, IndexError, AttributeError, OverflowError, KeyError):
             raise RfcalcError("its attributes or inputs are malformed", where=self.where) from None
         for name, const in zip(node.outputs, made, strict=False):
-            if name:
+            if name and node.op == "ConstantOfShape" and any(n.endswith("__SHAPE") for n in _origins(given)):
+                # the onnx package's light models keep the weights' shapes and make the weights up
+                self.model.graph.tensors[name] = Tensor(name, const.dtype, const.dims)
+                self.uniform[name] = False
+                self.values[name] = Const(const.dims, const.dtype, None, (name,), False)
+            elif name:
                 self.values[name] = const
         return True
 
@@ -438,6 +453,11 @@ class Reader:
                 self.values[name] = self.place(Unknown(visible(dims, batch), operator), distinct, batch=batch, dims=dims)
                 made = self.values[name]  # type: ignore[assignment]
             self.unknown.append(UnknownOperator(operator, made.node, why))
+
+
+def _origins(given: Sequence[Value | None]) -> tuple[str, ...]:
+    """The tensors that constants come from."""
+    return tuple(name for g in given if isinstance(g, Const) for name in g.origin)
 
 
 def _printable(text: str) -> str:

@@ -17,7 +17,7 @@ from rfcalc.errors import LimitError
 from rfcalc.shape import Shape
 from rfcalc.size import prod
 
-MOST_VALUES = 1 << 16  # of a constant that is kept
+MOST_VALUES = 1 << 12  # of a constant that is kept
 FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
 
 
@@ -109,11 +109,15 @@ def constant(tensor: Tensor, wire: Wire, folder: str, made: bool = False) -> Con
     return Const(tensor.dims, tensor.dtype, values, (tensor.name,) if not made else (), made)
 
 
-def sample(tensor: Tensor, wire: Wire, most: int = 256) -> tuple[Any, ...] | None:
-    """The first values of a tensor whose bytes stand in the file; None if they do not."""
+def sample(tensor: Tensor, wire: Wire, folder: str, most: int = 256) -> tuple[Any, ...] | None:
+    """The first values of a tensor; None if they are not there."""
     form = FORMS.get(tensor.dtype)
     if form is None:
         return None
+    if tensor.external:
+        count = min(tensor.size, most)
+        raw = _external(tensor, folder, count)
+        return None if raw is None else _unpacked(tensor.dtype, raw, count)
     for number, kind, value in tensor.parts:
         if number == 9 and kind == BYTES:
             start, end = value
@@ -134,7 +138,7 @@ def _values(tensor: Tensor, wire: Wire, folder: str) -> tuple[Any, ...] | None:
     if count == 0:
         return ()
     if tensor.external:
-        raw = _external(tensor, folder)
+        raw = _external(tensor, folder, count)
         return None if raw is None else _unpacked(tensor.dtype, raw, count)
     found: list[Any] = []
     for number, kind, value in tensor.parts:
@@ -163,8 +167,8 @@ def _unpacked(dtype: int, raw: bytes, count: int) -> tuple[Any, ...] | None:
     return struct.unpack(f"<{count}{form}", raw)
 
 
-def _external(tensor: Tensor, folder: str) -> bytes | None:
-    """The bytes of a small tensor in a file beside the model; None if they are not there.
+def _external(tensor: Tensor, folder: str, count: int) -> bytes | None:
+    """The first bytes of a tensor in a file beside the model; None if they are not there.
 
     Only a plain file in the model's folder (or below it) is read, as ONNX demands.
     """
@@ -176,7 +180,7 @@ def _external(tensor: Tensor, folder: str) -> bytes | None:
     if not path.startswith(os.path.realpath(folder) + os.sep) or not os.path.isfile(path):
         return None
     bits = DTYPES[tensor.dtype][1]
-    width = (tensor.size * bits + 7) // 8
+    width = (count * bits + 7) // 8
     try:
         with open(path, "rb") as file:
             file.seek(int(told.get("offset", "0") or 0))

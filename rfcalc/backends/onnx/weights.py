@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rfcalc.backends.onnx.model import FLOATING, Tensor
+from rfcalc.backends.onnx.names import invented
 from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader
-from rfcalc.backends.onnx.values import Const, Map, sample, visible
+from rfcalc.backends.onnx.values import Const, Map, visible
 from rfcalc.kinds.general import Constant
 from rfcalc.kinds.reshape import Parameter
 
-MASK = -100.0  # what is added to forbid attention is 0 or at most this
 
 
 def is_learned(reader: Reader, const: Const) -> bool:
@@ -27,18 +27,9 @@ def tensors(reader: Reader, const: Const) -> list[Tensor]:
             continue
         if reader.written(name) and reader.model.producer.startswith("pytorch"):
             continue  # PyTorch writes parameters beside the graph, and what `forward` made up into it
-        if not _mask(reader, tensor):
+        if not (reader.mask(name) or (invented(name) and reader.equal(name))):
             found.append(tensor)
     return found
-
-
-def _mask(reader: Reader, tensor: Tensor) -> bool:
-    """Whether a tensor holds zeros and very negative numbers only."""
-    values = sample(tensor, reader.model.wire, 1 << 16)
-    if not values:
-        return False
-    least = min(values)
-    return least <= MASK and set(values) <= {0.0, least}
 
 
 def learned(reader: Reader, const: Const, dims: tuple[int, ...], batch: int | None, channel: int) -> Map:

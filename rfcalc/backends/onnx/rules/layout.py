@@ -9,10 +9,14 @@ from rfcalc.backends.onnx.model import Node
 from rfcalc.backends.onnx.reading import BatchMixedError, NotUnderstoodError, Reader, rule
 from rfcalc.backends.onnx.values import Map, visible
 from rfcalc.errors import RfcalcError
+from rfcalc.kinds.general import Constant, Elementwise
+from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.pointwise import Identity
-from rfcalc.kinds.resample import Upsample
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Permute, Reshape
 from rfcalc.size import prod
+
+
+MOST_COPIES = 64
 
 
 def batch_after(m: Map, dims: tuple[int, ...], batch: int) -> int | None:
@@ -173,12 +177,21 @@ def expand(reader: Reader, node: Node) -> None:
         reader.give(node, reader.place(Identity(), [x], batch=x.batch, dims=x.dims))
         return
     changed = [i for i, (n, m) in enumerate(zip(x.dims, dims, strict=True)) if n != m]
-    own = [x.axis(i) for i in changed]
-    if None in own or any(i is not None and (i == 0 or x.shape.channel != 0) for i in own):
-        raise NotUnderstoodError("it repeats channels or the batch")
-    if any(x.dims[i] != 1 for i in changed):
-        raise NotUnderstoodError("it repeats a map")
-    # One position that is spread over an axis is what resizing it does.
-    made = reader.place(Upsample(size=visible(dims, x.batch)[1:]), [x], batch=x.batch)
-    reader.give(node, made)
-
+    if x.batch in changed:
+        x = reader.untracked(x)
+    for i in changed:
+        if x.dims[i] != 1:  # copies one after another
+            times = dims[i] // x.dims[i]
+            if times > MOST_COPIES:
+                raise NotUnderstoodError(f"it repeats a map {times} times")
+            own = x.axis(i)
+            x = reader.place(Concat(None if own == x.shape.channel else own), [x] * times, batch=x.batch)
+    if x.dims != dims:
+        # spread over axes of size 1, as arithmetic does it; the other input only tells the extents
+        seen = visible(dims, x.batch)
+        own_name = f"{reader.own_name()}.sizes"
+        sizes = reader.place(
+            Constant(seen, x.shape.channel), [], batch=x.batch, dims=dims, name=own_name
+        )
+        x = reader.place(Elementwise("copy"), [x, sizes], batch=x.batch, dims=dims)
+    reader.give(node, x)

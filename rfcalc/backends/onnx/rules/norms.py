@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rfcalc.backends.onnx.model import Node
+from rfcalc.backends.onnx.names import invented
 from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
 from rfcalc.backends.onnx.values import Const, Map
 from rfcalc.errors import RfcalcError
@@ -30,13 +31,8 @@ def trivial(scale: Const | None, offset: Const | None) -> bool:
     """Whether a scale of ones and an offset of zeros were put in where the model has none: they carry no name."""
     if scale is None or offset is None or scale.values is None or offset.values is None:
         return False
-    named = any("::" not in name and not made(name) for c in (scale, offset) for name in c.origin)
+    named = any(not invented(name) for c in (scale, offset) for name in c.origin)
     return not named and set(scale.values) == {1.0} and set(offset.values) == {0.0}
-
-
-def made(name: str) -> bool:
-    """Whether an exporter made a tensor's name up: ``/norm/Constant_1_output_0``, ``val_12``."""
-    return name.startswith("/") or name.startswith(("val_", "onnx::")) or "Constant" in name or name.isdigit()
 
 
 @rule("BatchNormalization")
@@ -64,7 +60,12 @@ def instance_norm(reader: Reader, node: Node) -> None:
     normal(reader, node, InstanceNorm(not plain), x, *affine)
 
 
-@rule("LayerNormalization", "RMSNormalization", "com.microsoft::SimplifiedLayerNormalization")
+@rule(
+    "LayerNormalization",
+    "RMSNormalization",
+    "com.microsoft::SimplifiedLayerNormalization",
+    "rfcalc::LayerNormalization",
+)
 def layer_norm(reader: Reader, node: Node) -> None:
     x = reader.map(node)
     scale, offset = reader.const(node, 1), reader.const(node, 2)
@@ -101,12 +102,12 @@ def normal_layer(
     normal(reader, node, layer, x, *affine)
 
 
-@rule("GroupNormalization")
+@rule("GroupNormalization", "rfcalc::GroupNormalization")
 def group_norm(reader: Reader, node: Node) -> None:
     x = reader.features(reader.map(node))
     scale, offset = reader.const(node, 1), reader.const(node, 2)
     groups = int(node.attributes.get("num_groups", 1))
-    plain = trivial(scale, offset)
+    plain = scale is None or trivial(scale, offset)
     if not plain and scale is not None and scale.size != x.shape.dims[0]:
         raise NotUnderstoodError("it has one scale for each group (opset 18), which no layer kind has")
     affine = () if plain else (("weight", scale), ("bias", offset))
