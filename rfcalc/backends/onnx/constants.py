@@ -47,7 +47,7 @@ def ints(const: Const | None) -> list[int] | None:
     """
     if const is None:
         return None
-    if const.values is None:
+    if not isinstance(const, Const) or const.values is None:
         raise NotFoldedError
     return [int(v) for v in const.values]
 

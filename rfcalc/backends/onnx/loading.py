@@ -19,9 +19,10 @@ from rfcalc.backends.onnx.values import Map, Missing
 from rfcalc.backends.onnx.wire import Wire, broken
 from rfcalc.errors import NetworkError, RfcalcError
 from rfcalc.expr import Expr, Named, Parallel, Ref, Series, Shared
+from rfcalc.kinds.pointwise import Identity
 from rfcalc.network import Network
 
-OLDEST = 7
+OLDEST = 6
 
 
 def load(path: str, inputs: Any = None) -> Imported:
@@ -114,6 +115,8 @@ def _finished(reader: Reader, bound: Bound, name: str) -> Imported:
     outputs: list[str] = []
     for info in reader.model.graph.outputs:
         value = reader.value(info.name)
+        if isinstance(value, Map) and value.node in bound.shapes:  # an input is passed on
+            value = reader.place(Identity(), [value], batch=value.batch, dims=value.dims, name=info.name)
         if isinstance(value, (Map, Missing)):
             outputs.append(value.node)
         else:

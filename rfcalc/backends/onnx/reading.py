@@ -19,7 +19,8 @@ from typing import Any
 from rfcalc.backends.imported import UnknownOperator
 from rfcalc.backends.onnx.constants import FOLDS, NotFoldedError, shape_of
 from rfcalc.backends.onnx.graphs import isolated, ordered
-from rfcalc.backends.onnx.model import Info, Model, Node, Subgraph, Tensor, read_graph
+from rfcalc.backends.onnx.extents import SHAPES
+from rfcalc.backends.onnx.model import ONNX_DOMAINS, Info, Model, Node, Subgraph, Tensor, read_graph
 from rfcalc.backends.onnx.names import Names, function_of
 from rfcalc.backends.onnx.values import Const, Map, Missing, checked, constant, sample, visible
 from rfcalc.errors import LayerError, LimitError, RfcalcError, ShapeError
@@ -34,7 +35,7 @@ Rule = Callable[["Reader", Node], None]
 RULES: dict[str, Rule] = {}
 DEEPEST = 20
 MASK = -100.0  # what is added to forbid attention is 0 or at most this
-_WHERE = ("sliding", "norms", "functions", "arithmetic", "products", "layout", "parts", "resizing", "reductions", "control")
+_WHERE = ("sliding", "norms", "functions", "arithmetic", "products", "layout", "parts", "resizing", "reductions", "attention", "control")
 
 
 class NotUnderstoodError(Exception):
@@ -343,8 +344,6 @@ class Reader:
         except NotFoldedError:
             self._opaque(node, "it depends on values that are not constant")
         except LayerError as error:
-            if not self._told(node):
-                raise error.at(self.where) from None
             self._opaque(node, error.what)
         except RfcalcError as error:
             raise error.at(self.where, self._reads(given)) from None
@@ -427,6 +426,18 @@ class Reader:
             return None
         return checked(tuple(int(n) for n in info.dims))  # type: ignore[arg-type]
 
+    def _guessed(self, node: Node, i: int) -> tuple[int, ...] | None:
+        """The extents that an operator's definition gives its output i, where only its function is unknown here."""
+        function = SHAPES.get(node.op) if node.domain in ONNX_DOMAINS else None
+        if function is None:
+            return None
+        try:
+            found = function(node, [g.dims if isinstance(g, (Map, Const)) else None for g in self.inputs(node)], self)
+        except (NotFoldedError, NotUnderstoodError, RfcalcError, TypeError, ValueError, IndexError, AttributeError):
+            return None
+        dims = found[min(i, len(found) - 1)]
+        return checked(dims) if dims is not None and all(n > 0 for n in dims) else None
+
     def _lost(self, node: Node, missing: Missing) -> None:
         """An operator that reads a value of unknown shape: the file's shape stands for it, or it is left out too."""
         if self._told(node):
@@ -443,7 +454,7 @@ class Reader:
         for i, name in enumerate(node.outputs):
             if not name or (i and not self.readers[name]):
                 continue
-            dims = self._dims_of(name)
+            dims = self._dims_of(name) or self._guessed(node, i)
             if dims is None:
                 made = self.place(Unknown((1,), operator), distinct, dims=(1,))
                 self.values[name] = Missing(operator, made.node)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
-from rfcalc.backends.onnx.constants import broadcast
+from rfcalc.backends.onnx.constants import axis_of, broadcast
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
+from rfcalc.backends.onnx.reading import BatchMixedError, NotUnderstoodError, Reader, Value, rule
 from rfcalc.backends.onnx.values import Const, Map, visible
 from rfcalc.backends.onnx.weights import is_learned, learned
 from rfcalc.kinds.general import Elementwise
@@ -52,6 +53,8 @@ WITH_NUMBER = {"Add": "plus", "Sum": "plus", "Sub": "plus", "Mul": "times", "Div
 @rule(*LAYERS)
 def arithmetic(reader: Reader, node: Node) -> None:
     given = [v for v in reader.inputs(node) if v is not None]
+    if reader.opset < 7:
+        given = _older(node, given)
     maps = [v for v in given if isinstance(v, Map)]
     consts = [v for v in given if isinstance(v, Const)]
     if len(maps) == 1 and len(consts) == 1 and _with_constant(reader, node, maps[0], consts[0], given[0] is maps[0]):
@@ -66,6 +69,16 @@ def arithmetic(reader: Reader, node: Node) -> None:
         return
     joined, batch, dims = aligned(reader, given)  # type: ignore[arg-type]
     reader.give(node, reader.place(LAYERS[node.op], joined, batch=batch, dims=dims))
+
+
+def _older(node: Node, given: list[Value]) -> list[Value]:
+    """Before opset 7 the second operand was laid along the first from `axis` on."""
+    axis = node.attributes.get("axis")
+    if axis is None or len(given) != 2 or not isinstance(given[1], Const) or not isinstance(given[0], Map):
+        return given
+    const, rank = given[1], len(given[0].dims)
+    more = rank - axis_of(int(axis), rank) - len(const.dims)
+    return [given[0], replace(const, dims=(*const.dims, *(1,) * more))]
 
 
 def _ranked(reader: Reader, m: Map, dims: tuple[int, ...]) -> Map:
@@ -136,8 +149,6 @@ def _as_bias(reader: Reader, node: Node, x: Map, const: Const) -> bool:
 
 def fields_of(layer: Layer) -> list[str]:
     """What a layer is made of."""
-    from dataclasses import fields
-
     return [f.name for f in fields(layer) if f.init]  # type: ignore[arg-type]
 
 
@@ -150,18 +161,13 @@ def aligned(reader: Reader, given: Sequence[Map | Const]) -> tuple[list[Map], in
     batch: int | None = None if widest.batch is None else widest.batch + rank - len(widest.dims)
     padded = [(1,) * (rank - len(v.dims)) + v.dims for v in given]
     if batch is not None and any(
-        p[batch] not in (1, reader.batch) or (isinstance(v, Map) and v.batch is None and p[batch] != 1)
-        for v, p in zip(given, padded, strict=True)
+        p[batch] != 1 and (not isinstance(v, Map) or v.batch is None) for v, p in zip(given, padded, strict=True)
     ):
         if reader.batch != 1:
-            from rfcalc.backends.onnx.reading import BatchMixedError
-
             raise BatchMixedError
         batch = None
     if any(isinstance(v, Map) and v.batch is not None and v.batch + rank - len(v.dims) != batch for v in given):
         if reader.batch != 1:
-            from rfcalc.backends.onnx.reading import BatchMixedError
-
             raise BatchMixedError
     channel = widest.shape.channel
     outer = widest.outer(channel) + rank - len(widest.dims)

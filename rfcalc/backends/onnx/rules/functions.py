@@ -7,7 +7,7 @@ from typing import Any
 from rfcalc.backends.onnx.constants import axis_of
 from rfcalc.backends.onnx.model import Node
 from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Map
+from rfcalc.backends.onnx.values import Const, Map
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.pointwise import Activation, Dropout, Identity, PReLU, Softmax
@@ -177,6 +177,9 @@ def identity(reader: Reader, node: Node) -> None:
 
 @rule("Cast", "CastLike")
 def cast(reader: Reader, node: Node) -> None:
+    if isinstance(found := reader.value(node.inputs[0]), Const):
+        reader.give(node, found)  # cast like a map, of which only the type is read
+        return
     reader.notes["changes of type are shown as identity; bytes are counted in one type throughout"] += 1
     same(reader, node, Identity())
 

@@ -39,10 +39,12 @@ def concat(reader: Reader, node: Node) -> None:
         raise RfcalcError("it joins values of different numbers of axes")
     widest = max(maps, key=lambda m: m.shape.values)
     batch = widest.batch
-    if batch == axis or any(m.batch != batch for m in maps):
+    constants = [v for v in given if isinstance(v, Const)]
+    own_batch = batch is not None and any(c.dims[batch] != 1 for c in constants)
+    if batch == axis or own_batch or any(m.batch != batch for m in maps):
         if reader.batch != 1:
             raise BatchMixedError
-        batch = None if batch == axis else batch
+        batch = None if batch == axis or own_batch else batch
     outer = widest.outer(widest.shape.channel)
     channel = outer if batch is None or outer < batch else outer - 1
     own = axis if batch is None or axis < batch else axis - 1
