@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
-IMPORTERS: dict[str, str] = {".onnx": "rfcalc.backends.onnx"}  # ending → module with load(path, inputs); see rfcalc.backends.imported
+# ending → module with load(path, inputs); see rfcalc.backends.imported
+IMPORTERS: dict[str, str] = {".onnx": "rfcalc.backends.onnx"}
 
 
 class Target(NamedTuple):
-    """A network, how it was named, and what had to be assumed to read it."""
+    """A network, how it was named, what had to be assumed to read it, and whether its inputs are those it was read with
+    (and what the user gave has been used)."""
 
     network: Network
     name: str
     assumptions: tuple[str, ...] = ()
+    bound: bool = False
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
@@ -91,7 +94,7 @@ def _from_file(text: str, given: Any) -> Target | None:
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
     loader = import_module(module).load
     loaded = loader(text, given) if ending in IMPORTERS else loader(text)
-    return Target(loaded.network, text, tuple(loaded.assumptions))
+    return Target(loaded.network, text, tuple(loaded.assumptions), ending in IMPORTERS)
 
 
 def _from_script(path: str, name: str, given: Any) -> Target:
@@ -181,7 +184,9 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
     found = resolve(target, input)
     network = found.network
     assumptions = found.assumptions
-    if input is None and list(network.inputs.values()) == [None]:
+    if found.bound:
+        input = None  # noqa: A001
+    elif input is None and list(network.inputs.values()) == [None]:
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
     return Report(network, input, batch=batch, dtype=dtype, target=found.name, assumptions=assumptions)

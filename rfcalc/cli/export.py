@@ -30,7 +30,8 @@ def command(
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
     given = inputs(input)
-    network = with_inputs(resolve(target, given).network, given)
+    found = resolve(target, given)
+    network = found.network if found.bound else with_inputs(found.network, given)
     if to == "notation":
         from rfcalc.notation import write as written
 

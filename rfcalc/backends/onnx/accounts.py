@@ -28,8 +28,8 @@ def grouped(reader: Reader) -> dict[str, str]:
             continue
         alike: dict[object, list[str]] = {}
         for node in nodes:
-            parts = tuple(c.origin for role, c in reader.used[node] if role in LEARNED)
-            alike.setdefault((reader.placed[node][0].kind, parts), []).append(node)
+            read = tuple(c.origin for role, c in reader.used[node] if role in LEARNED)
+            alike.setdefault((reader.placed[node][0].kind, read), []).append(node)
         for tied in alike.values():
             if len(tied) > 1:
                 groups.update(dict.fromkeys(tied, tied[0]))

@@ -321,7 +321,9 @@ def bounds(node: Node, given: Given, rank: int, opset: int) -> list[tuple[int, i
     steps = [1] * len(starts) if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps) or any(s == 0 for s in steps):
         raise RfcalcError("the lists of a slice do not fit together")
-    return [(axis_of(int(a), rank), int(s), int(e), int(t)) for a, s, e, t in zip(axes, starts, ends, steps, strict=True)]
+    return [
+        (axis_of(int(a), rank), int(s), int(e), int(t)) for a, s, e, t in zip(axes, starts, ends, steps, strict=True)
+    ]
 
 
 @fold("Slice")
@@ -530,6 +532,14 @@ def _where(node: Node, given: Given, opset: int) -> list[Const]:
     return [Const(dims, a.dtype, values, origins((a, b)))]
 
 
+WHOLES: dict[str, Callable[[Any], Any]] = {
+    "ReduceProd": math.prod,
+    "ReduceSum": sum,
+    "ReduceMax": max,
+    "ReduceMin": min,
+}
+
+
 @fold("ReduceProd", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceL2", "ReduceSumSquare")
 def _reduce(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
@@ -540,7 +550,7 @@ def _reduce(node: Node, given: Given, opset: int) -> list[Const]:
     dims = tuple(1 if i in gone else n for i, n in enumerate(x.dims) if keep or i not in gone)
     values: tuple[Any, ...] | None = None
     if x.values and len(gone) == len(x.dims):
-        whole = {"ReduceProd": math.prod, "ReduceSum": sum, "ReduceMax": max, "ReduceMin": min}.get(node.op)
+        whole = WHOLES.get(node.op)
         values = None if whole is None else (whole(x.values),)
     return [Const(dims, x.dtype, values, x.origin)]
 

@@ -11,13 +11,46 @@ from rfcalc.shape import Shape
 
 # Operators that leave the axes where they are, on the way to one that tells which are the channels.
 PASSES = frozenset(
-    "Identity Cast Add Sub Mul Div Relu Clip Dropout QuantizeLinear DequantizeLinear Neg Abs Pow Sqrt Pad".split()
+    [
+        "Identity",
+        "Cast",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Relu",
+        "Clip",
+        "Dropout",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Neg",
+        "Abs",
+        "Pow",
+        "Sqrt",
+        "Pad",
+    ]
 )
 SLIDES = frozenset(
-    "Conv ConvTranspose MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool BatchNormalization "
-    "InstanceNormalization Resize Upsample LRN DepthToSpace SpaceToDepth QLinearConv ConvInteger".split()
+    [
+        "Conv",
+        "ConvTranspose",
+        "MaxPool",
+        "AveragePool",
+        "LpPool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "BatchNormalization",
+        "InstanceNormalization",
+        "Resize",
+        "Upsample",
+        "LRN",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "QLinearConv",
+        "ConvInteger",
+    ]
 )
-LAST = frozenset("MatMul Gemm LayerNormalization SkipLayerNormalization".split())
+LAST = frozenset(["MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization"])
 
 
 class Bound(NamedTuple):
@@ -180,5 +213,3 @@ def _channel(model: Model, nodes: list[Node], name: str, dims: tuple[int, ...], 
             order = [order[p] for p in perm]
         current = step.outputs[0]
     return usual
-
-

@@ -104,10 +104,34 @@ def _recurrent(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
 
 SHAPES: dict[str, Rule] = {
     **dict.fromkeys(
-        "Bernoulli Clip CumProd CumSum EyeLike Hardmax LayerNormalization LpNormalization MeanVarianceNormalization "
-        "RandomNormalLike RandomUniformLike ReverseSequence RotaryEmbedding ScatterElements ScatterND Scatter "
-        "TensorScatter Trilu BatchNormalization InstanceNormalization GroupNormalization RMSNormalization "
-        "Softmax LogSoftmax Dropout PRelu".split(),
+        [
+            "Bernoulli",
+            "Clip",
+            "CumProd",
+            "CumSum",
+            "EyeLike",
+            "Hardmax",
+            "LayerNormalization",
+            "LpNormalization",
+            "MeanVarianceNormalization",
+            "RandomNormalLike",
+            "RandomUniformLike",
+            "ReverseSequence",
+            "RotaryEmbedding",
+            "ScatterElements",
+            "ScatterND",
+            "Scatter",
+            "TensorScatter",
+            "Trilu",
+            "BatchNormalization",
+            "InstanceNormalization",
+            "GroupNormalization",
+            "RMSNormalization",
+            "Softmax",
+            "LogSoftmax",
+            "Dropout",
+            "PRelu",
+        ],
         _same,
     ),
     "GatherElements": _second,
@@ -116,9 +140,9 @@ SHAPES: dict[str, Rule] = {
     "GatherND": _gathered_nd,
     "GridSample": _sampled,
     "RoiAlign": _regions,
-    **dict.fromkeys("ReduceSumSquare ReduceLogSum ReduceL1 ReduceL2 ReduceProd".split(), _reduced),
+    **dict.fromkeys(["ReduceSumSquare", "ReduceLogSum", "ReduceL1", "ReduceL2", "ReduceProd"], _reduced),
     "Slice": _sliced,
     "Pad": _padded,
     "Reshape": _shaped,
-    **dict.fromkeys("LSTM GRU RNN".split(), _recurrent),
+    **dict.fromkeys(["LSTM", "GRU", "RNN"], _recurrent),
 }

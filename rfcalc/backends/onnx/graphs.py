@@ -98,7 +98,7 @@ def inlined(model: Model) -> list[Node]:
                 raise LimitError("functions call one another too deeply", why=f"the limit is {DEEPEST}")
             inside = f"{prefix}{node.name or node.op}#{i}/"
             names = dict(zip(function.inputs, node.inputs, strict=False))
-            names.update({name: "" for name in function.inputs[len(node.inputs) :]})
+            names.update(dict.fromkeys(function.inputs[len(node.inputs) :], ""))
             names.update(dict(zip(function.outputs, node.outputs, strict=False)))
             given = {**function.defaults, **node.attributes}
             body = [renamed(inner, names, inside, given, node) for inner in function.nodes]
@@ -132,9 +132,7 @@ def isolated(graph: Graph, prefix: str) -> tuple[Graph, list[str]]:
     def name(value: str) -> str:
         return f"{prefix}{value}" if value in own and value else value
 
-    nodes = [
-        replace(n, inputs=tuple(map(name, n.inputs)), outputs=tuple(map(name, n.outputs))) for n in graph.nodes
-    ]
+    nodes = [replace(n, inputs=tuple(map(name, n.inputs)), outputs=tuple(map(name, n.outputs))) for n in graph.nodes]
     found = Graph(
         graph.name,
         nodes,

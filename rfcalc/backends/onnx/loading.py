@@ -132,9 +132,7 @@ def _finished(reader: Reader, bound: Bound, name: str) -> Imported:
         name=name,
     )
     notes, params, unused = notes_on(reader, groups)
-    return imported(
-        network, notes=notes, unknown=reader.unknown, shapes=reader.shapes, params=params, unused=unused
-    )
+    return imported(network, notes=notes, unknown=reader.unknown, shapes=reader.shapes, params=params, unused=unused)
 
 
 def expression(reader: Reader, groups: dict[str, str], inputs: list[str]) -> Expr:

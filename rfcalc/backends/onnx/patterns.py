@@ -17,7 +17,7 @@ from rfcalc.backends.onnx.values import Const, constant
 DOMAIN = "rfcalc"
 
 
-class Match(Exception):  # noqa: N818
+class Match(Exception):
     """Raised where a graph is not what a pattern looks for."""
 
 
@@ -298,7 +298,9 @@ def group_norm(graph: Graph, node: Node) -> Iterator[Node]:
         raise Match
     if scale.values is None or offset.values is None or set(scale.values) != {1.0} or set(offset.values) != {0.0}:
         raise Match
-    yield Node("GroupNormalization", (split.inputs[0],), node.outputs, {"num_groups": groups}, norm.name, DOMAIN, norm.scope)
+    yield Node(
+        "GroupNormalization", (split.inputs[0],), node.outputs, {"num_groups": groups}, norm.name, DOMAIN, norm.scope
+    )
 
 
 def affine_group(graph: Graph, node: Node) -> Iterator[Node]:

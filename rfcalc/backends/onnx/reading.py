@@ -18,8 +18,8 @@ from typing import Any
 
 from rfcalc.backends.imported import UnknownOperator
 from rfcalc.backends.onnx.constants import FOLDS, NotFoldedError, shape_of
-from rfcalc.backends.onnx.graphs import isolated, ordered
 from rfcalc.backends.onnx.extents import SHAPES
+from rfcalc.backends.onnx.graphs import isolated, ordered
 from rfcalc.backends.onnx.model import ONNX_DOMAINS, Info, Model, Node, Subgraph, Tensor, read_graph
 from rfcalc.backends.onnx.names import Names, function_of
 from rfcalc.backends.onnx.values import Const, Map, Missing, checked, constant, sample, visible
@@ -27,7 +27,6 @@ from rfcalc.errors import LayerError, LimitError, RfcalcError, ShapeError
 from rfcalc.kinds.reshape import Reshape
 from rfcalc.kinds.unknown import Unknown
 from rfcalc.layer import Layer
-from rfcalc.shape import Shape
 
 Value = Const | Map | Missing
 Rule = Callable[["Reader", Node], None]
@@ -35,7 +34,19 @@ Rule = Callable[["Reader", Node], None]
 RULES: dict[str, Rule] = {}
 DEEPEST = 20
 MASK = -100.0  # what is added to forbid attention is 0 or at most this
-_WHERE = ("sliding", "norms", "functions", "arithmetic", "products", "layout", "parts", "resizing", "reductions", "attention", "control")
+_WHERE = (
+    "sliding",
+    "norms",
+    "functions",
+    "arithmetic",
+    "products",
+    "layout",
+    "parts",
+    "resizing",
+    "reductions",
+    "attention",
+    "control",
+)
 
 
 class NotUnderstoodError(Exception):
@@ -154,7 +165,9 @@ class Reader:
         """How messages call the operator that is being read."""
         node = self.node
         name = "".join(c if c.isprintable() else "?" for c in node.name)[:100]
-        return f"{node.called[:60]} {name!r}" if name else f"{node.called[:60]} (makes {', '.join(node.outputs)[:80]!r})"
+        return (
+            f"{node.called[:60]} {name!r}" if name else f"{node.called[:60]} (makes {', '.join(node.outputs)[:80]!r})"
+        )
 
     # What a rule does
 
@@ -461,7 +474,9 @@ class Reader:
                 why = f"{why}; the file does not say the shape of what it makes, one value stands for it"
             else:
                 batch = 0 if len(dims) > 1 and dims[0] == self.batch else None
-                self.values[name] = self.place(Unknown(visible(dims, batch), operator), distinct, batch=batch, dims=dims)
+                self.values[name] = self.place(
+                    Unknown(visible(dims, batch), operator), distinct, batch=batch, dims=dims
+                )
                 made = self.values[name]  # type: ignore[assignment]
             self.unknown.append(UnknownOperator(operator, made.node, why))
 

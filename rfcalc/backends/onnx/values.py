@@ -188,5 +188,3 @@ def _external(tensor: Tensor, folder: str, count: int) -> bytes | None:
     except (OSError, ValueError, OverflowError):
         return None
     return raw if len(raw) == width else None
-
-

@@ -10,7 +10,6 @@ from rfcalc.kinds.general import Constant
 from rfcalc.kinds.reshape import Parameter
 
 
-
 def is_learned(reader: Reader, const: Const) -> bool:
     """Whether a constant holds parameters: it comes from floating-point tensors of the file that are no masks."""
     return bool(tensors(reader, const))
@@ -55,6 +54,4 @@ def learned(reader: Reader, const: Const, dims: tuple[int, ...], batch: int | No
         sources.append(learned(reader, part, tensor.dims or (1,), None, len(tensor.dims) - 1))
     if not found:
         reader.notes["constants that are no parameters (masks, numbers written in the graph) are not counted"] += 1
-    return reader.place(
-        Constant(seen, channel), sources, batch=batch, dims=dims, name=f"{reader.own_name()}.constant"
-    )
+    return reader.place(Constant(seen, channel), sources, batch=batch, dims=dims, name=f"{reader.own_name()}.constant")

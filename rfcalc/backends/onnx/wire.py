@@ -90,7 +90,9 @@ class Wire:
                     length, at = varint(at, end)
                 stop = at + length
                 if stop > end:
-                    raise broken(f"a field of {length:,} bytes goes beyond its message, which has {end - at:,} left", at)
+                    raise broken(
+                        f"a field of {length:,} bytes goes beyond its message, which has {end - at:,} left", at
+                    )
                 value = (at, stop)
                 at = stop
             elif kind == VARINT:

@@ -96,13 +96,13 @@ def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool
     dims = broadcast(x.dims, const.dims)
     if const.size == 1:
         number = WITH_NUMBER.get(op) if first or op in ("Add", "Mul", "Sum") else None
-        name = number or getattr(LAYERS[op], "function", op.lower())
+        name = number or str(getattr(LAYERS[op], "function", op.lower()))
         made = reader.place(Elementwise(name), [x], batch=x.batch, dims=x.dims)
         reader.give(node, _ranked(reader, made, dims))
         return True
-    if dims != x.dims or not is_learned(reader, const) or op not in ("Add", "Sum", "Sub", "Mul", "Div") or not first:
-        if not (dims == x.dims and op in ("Add", "Sum", "Mul") and is_learned(reader, const)):
-            return False
+    usual = ("Add", "Sum", "Sub", "Mul", "Div") if first else ("Add", "Sum", "Mul")
+    if dims != x.dims or op not in usual or not is_learned(reader, const):
+        return False
     padded = (1,) * (len(x.dims) - len(const.dims)) + const.dims
     if x.batch is not None and padded[x.batch] != 1:
         return False
@@ -166,9 +166,9 @@ def aligned(reader: Reader, given: Sequence[Map | Const]) -> tuple[list[Map], in
         if reader.batch != 1:
             raise BatchMixedError
         batch = None
-    if any(isinstance(v, Map) and v.batch is not None and v.batch + rank - len(v.dims) != batch for v in given):
-        if reader.batch != 1:
-            raise BatchMixedError
+    moved = any(isinstance(v, Map) and v.batch is not None and v.batch + rank - len(v.dims) != batch for v in given)
+    if moved and reader.batch != 1:
+        raise BatchMixedError
     channel = widest.shape.channel
     outer = widest.outer(channel) + rank - len(widest.dims)
     if batch is not None and outer == batch:

@@ -95,7 +95,7 @@ def clip(reader: Reader, node: Node) -> None:
     low, high = node.attributes.get("min"), node.attributes.get("max")
     if len(node.inputs) > 1:
         low, high = _bound(reader, node, 1), _bound(reader, node, 2)
-    names = {(0.0, 6.0): "relu6", (0.0, None): "relu"}
+    names: dict[object, str] = {(0.0, 6.0): "relu6", (0.0, None): "relu"}
     if low is not None and abs(low) > 3e38:
         low = None
     if high is not None and abs(high) > 3e38:

@@ -15,7 +15,6 @@ from rfcalc.kinds.pointwise import Identity
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Permute, Reshape
 from rfcalc.size import prod
 
-
 MOST_COPIES = 64
 
 
@@ -166,7 +165,9 @@ def shuffle(reader: Reader, node: Node) -> None:
 def expand(reader: Reader, node: Node) -> None:
     x = reader.map(node)
     target = tuple(int(v) for v in reader.known(node, 1) or ())
-    dims = broadcast(x.dims, target) if node.op == "Expand" else tuple(n * t for n, t in zip(x.dims, target, strict=True))
+    dims = (
+        broadcast(x.dims, target) if node.op == "Expand" else tuple(n * t for n, t in zip(x.dims, target, strict=True))
+    )
     if any(n < 1 for n in dims):
         raise RfcalcError(f"the result {dims} is empty")
     padded = (1,) * (len(dims) - len(x.dims)) + x.dims
@@ -190,8 +191,6 @@ def expand(reader: Reader, node: Node) -> None:
         # spread over axes of size 1, as arithmetic does it; the other input only tells the extents
         seen = visible(dims, x.batch)
         own_name = f"{reader.own_name()}.sizes"
-        sizes = reader.place(
-            Constant(seen, x.shape.channel), [], batch=x.batch, dims=dims, name=own_name
-        )
+        sizes = reader.place(Constant(seen, x.shape.channel), [], batch=x.batch, dims=dims, name=own_name)
         x = reader.place(Elementwise("copy"), [x, sizes], batch=x.batch, dims=dims)
     reader.give(node, x)

@@ -193,4 +193,3 @@ def _more_channels(reader: Reader, x: Map, axis: int, pair: tuple[int, int]) -> 
         if i == 0:
             parts.append(x)
     return reader.place(Concat(), parts, batch=x.batch)
-

@@ -174,7 +174,14 @@ def einsum(reader: Reader, node: Node) -> None:
 
 
 def _contract(
-    reader: Reader, a: Map, b: Const, s: str, rows: list[str], summed: list[str], columns: list[str], size: dict[str, int]
+    reader: Reader,
+    a: Map,
+    b: Const,
+    s: str,
+    rows: list[str],
+    summed: list[str],
+    columns: list[str],
+    size: dict[str, int],
 ) -> Map:
     """A map and weights: the summed axes become the last one, of a linear layer."""
     x = permuted(reader, a, [s.index(c) for c in (*rows, *summed)])

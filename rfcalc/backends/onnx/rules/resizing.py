@@ -88,7 +88,9 @@ def _rule(node: Node, mode: str, factors: list[Fraction], older: bool) -> tuple[
     if node.op == "Upsample" or older:
         where, rounding = "asymmetric", "floor"
     if mode == "nearest":
-        if where == "asymmetric" and (rounding == "floor" or all(f == 2 for f in factors) and rounding[-5:] == "floor"):
+        if where == "asymmetric" and (
+            rounding == "floor" or (rounding == "round_prefer_floor" and set(factors) == {2})
+        ):
             return "nearest", False
         whole = all(f.denominator == 1 for f in factors)
         if where in HALF and (rounding == "round_prefer_ceil" or (rounding == "round_prefer_floor" and whole)):

@@ -78,7 +78,9 @@ def conv(reader: Reader, node: Node) -> None:
     if weight is None or len(weight.dims) < 3:
         raise RfcalcError("a convolution needs weights of three axes or more")
     if quantized or node.op == "ConvInteger":
-        reader.notes["quantized operators are read as what they approximate; scales and zero points are not counted"] += 1
+        reader.notes[
+            "quantized operators are read as what they approximate; scales and zero points are not counted"
+        ] += 1
     rank = len(x.dims) - 2
     kernel = _kernel(node, weight, rank)
     stride, dilation = numbers(node, "strides", rank, 1), numbers(node, "dilations", rank, 1)
@@ -127,18 +129,28 @@ def conv_transpose(reader: Reader, node: Node) -> None:
     extra = numbers(node, "output_padding", rank, 0)
     groups = int(node.attributes.get("group", 1))
     if weight.dims[0] != x.shape.dims[0]:
-        raise RfcalcError(
-            f"the weights {'x'.join(map(str, weight.dims))} do not fit {x.shape.dims[0]} channels"
-        )
+        raise RfcalcError(f"the weights {'x'.join(map(str, weight.dims))} do not fit {x.shape.dims[0]} channels")
     pads = _transposed_padding(node, x, kernel, stride, dilation, extra)
     layer = ConvTranspose(
-        weight.dims[1] * groups, short(kernel), short(stride), pads, short(extra), short(dilation), groups, bias is not None
+        weight.dims[1] * groups,
+        short(kernel),
+        short(stride),
+        pads,
+        short(extra),
+        short(dilation),
+        groups,
+        bias is not None,
     )
     _weighted(reader, node, layer, x, weight, bias)
 
 
 def _transposed_padding(
-    node: Node, x: Map, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], extra: tuple[int, ...]
+    node: Node,
+    x: Map,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    extra: tuple[int, ...],
 ) -> Pairs:
     """What is cut off on each side: given, or so that the output has the size that is asked for."""
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
@@ -215,7 +227,9 @@ def _rounded(reader: Reader, node: Node, dropped: Layer, kept: Layer, x: Map) ->
         return kept
     drops = (reader.opset >= 22 and node.op != "LpPool") or reader.model.producer.startswith("pytorch")
     rule = "drops" if drops else "keeps"
-    reader.notes[f"ceil mode {rule} a last window in the padding (opset {reader.opset}); the file does not say its size"] += 1
+    reader.notes[
+        f"ceil mode {rule} a last window in the padding (opset {reader.opset}); the file does not say its size"
+    ] += 1
     return dropped if drops else kept
 
 
@@ -229,4 +243,3 @@ def global_pool(reader: Reader, node: Node) -> None:
     else:
         layer = AdaptivePool(1, "avg" if node.op == "GlobalAveragePool" else "max")
     reader.give(node, reader.place(layer, [x], batch=0))
-
