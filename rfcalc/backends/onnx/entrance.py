@@ -120,11 +120,16 @@ def _batch(infos: list[Info], given: dict[str, Shape]) -> tuple[int, str | None]
         dims = info.dims
         if dims is None or (len(dims) < 2 and not (dims and isinstance(dims[0], str))):
             continue
-        if info.name in given and len(given[info.name].dims) == len(dims):
-            continue  # all axes are told: none is the batch
+        if _whole(given.get(info.name), dims):
+            continue
         first = dims[0]
         return (first, None) if isinstance(first, int) and first > 0 else (1, first if isinstance(first, str) else None)
     return 1, None
+
+
+def _whole(given: Shape | None, dims: tuple[int | str | None, ...]) -> bool:
+    """Whether all axes of a matrix are told, so that none is the batch; a map is always told without its batch."""
+    return given is not None and len(given.dims) == len(dims) <= 2
 
 
 def _dims(
@@ -142,8 +147,7 @@ def _dims(
     own: int | None = None
     first = dims[0] if dims else None
     if batch and dims and (len(dims) > 1 or isinstance(first, str) or first is None):
-        whole = given is not None and len(given.dims) == len(dims)
-        if not whole and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
+        if not _whole(given, dims) and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
             own = 0
     if given is not None:
         wanted = len(dims) - (own is not None)

@@ -82,29 +82,38 @@ def inlined(model: Model) -> list[Node]:
     """
     if not model.functions:
         return model.graph.nodes
-    count = 0
+    known: dict[tuple[str, str], int] = {}
+    if sum(_sizes(model, node, known, 0) for node in model.graph.nodes) > MOST_NODES:
+        raise LimitError("the graph has too many nodes", why=f"the limit is {MOST_NODES:,}")
+    return list(_expanded(model, model.graph.nodes, ""))
 
-    def expand(nodes: Iterable[Node], prefix: str, depth: int) -> Iterable[Node]:
-        nonlocal count
-        for i, node in enumerate(nodes):
-            function = model.functions.get((node.domain, node.op))
-            if function is None:
-                count += 1
-                if count > MOST_NODES:
-                    raise LimitError("the graph has too many nodes", why=f"the limit is {MOST_NODES:,}")
-                yield node
-                continue
-            if depth >= DEEPEST:
-                raise LimitError("functions call one another too deeply", why=f"the limit is {DEEPEST}")
-            inside = f"{prefix}{node.name or node.op}#{i}/"
-            names = dict(zip(function.inputs, node.inputs, strict=False))
-            names.update(dict.fromkeys(function.inputs[len(node.inputs) :], ""))
-            names.update(dict(zip(function.outputs, node.outputs, strict=False)))
-            given = {**function.defaults, **node.attributes}
-            body = [renamed(inner, names, inside, given, node) for inner in function.nodes]
-            yield from expand(body, inside, depth + 1)
 
-    return list(expand(model.graph.nodes, "", 0))
+def _sizes(model: Model, node: Node, known: dict[tuple[str, str], int], depth: int) -> int:
+    """How many nodes stand for a node once all definitions are put in."""
+    key = (node.domain, node.op)
+    function = model.functions.get(key)
+    if function is None:
+        return 1
+    if depth >= DEEPEST:
+        raise LimitError("functions call one another too deeply", why=f"the limit is {DEEPEST}")
+    if key not in known:
+        known[key] = sum(_sizes(model, inner, known, depth + 1) for inner in function.nodes)
+    return known[key]
+
+
+def _expanded(model: Model, nodes: Iterable[Node], prefix: str) -> Iterable[Node]:
+    for i, node in enumerate(nodes):
+        function = model.functions.get((node.domain, node.op))
+        if function is None:
+            yield node
+            continue
+        inside = f"{prefix}{node.name or node.op}#{i}/"
+        names = dict(zip(function.inputs, node.inputs, strict=False))
+        names.update(dict.fromkeys(function.inputs[len(node.inputs) :], ""))
+        names.update(dict(zip(function.outputs, node.outputs, strict=False)))
+        given = {**function.defaults, **node.attributes}
+        body = [renamed(inner, names, inside, given, node) for inner in function.nodes]
+        yield from _expanded(model, body, inside)
 
 
 def renamed(node: Node, names: dict[str, str], prefix: str, given: dict[str, object], call: Node) -> Node:

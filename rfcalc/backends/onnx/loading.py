@@ -10,6 +10,7 @@ from typing import Any
 
 from rfcalc.backends.imported import Imported, imported, input_shapes
 from rfcalc.backends.onnx.accounts import grouped, notes_on
+from rfcalc.backends.onnx.building import expression
 from rfcalc.backends.onnx.entrance import Bound, bind
 from rfcalc.backends.onnx.graphs import inlined, needed, ordered
 from rfcalc.backends.onnx.model import Model, Node, read_model
@@ -18,7 +19,6 @@ from rfcalc.backends.onnx.reading import BatchMixedError, Reader
 from rfcalc.backends.onnx.values import Map, Missing
 from rfcalc.backends.onnx.wire import Wire, broken
 from rfcalc.errors import NetworkError, RfcalcError
-from rfcalc.expr import Expr, Named, Parallel, Ref, Series, Shared
 from rfcalc.kinds.pointwise import Identity
 from rfcalc.network import Network
 
@@ -30,18 +30,20 @@ def load(path: str, inputs: Any = None) -> Imported:
     return from_onnx(path, inputs)
 
 
-def from_onnx(path: str | os.PathLike[str], inputs: Any = None) -> Imported:
+def from_onnx(source: str | os.PathLike[str] | bytes, inputs: Any = None) -> Imported:
     """Read a network from an ONNX file, without the onnx package and without reading its weights.
 
     Args:
-        path: the file; weights in files beside it need not be there.
+        source: the file, or its bytes; weights in files beside it need not be there.
         inputs: shapes of inputs whose axes the file leaves open, without the batch: one shape, or shapes by input name.
 
     Raises:
         RfcalcError: the file cannot be read or is damaged; an input's axes are open; a shape in the file disagrees.
     """
-    file = Path(path)
-    where = str(path)
+    if isinstance(source, bytes):
+        return _from_bytes(source, inputs, "the model", ".", "model")
+    file = Path(source)
+    where = str(source)
     try:
         with open(file, "rb") as handle:
             if os.fstat(handle.fileno()).st_size == 0:
@@ -49,21 +51,27 @@ def from_onnx(path: str | os.PathLike[str], inputs: Any = None) -> Imported:
             with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 if hasattr(mmap, "MADV_RANDOM"):
                     data.madvise(mmap.MADV_RANDOM)  # weights between what is read are not wanted
-                wire = Wire(data)
-                try:
-                    return _read(read_model(wire, (0, len(data))), str(file.parent), inputs, file.stem)
-                except RfcalcError as error:
-                    if error.where is not None and error.where != where:
-                        error.where = f"{where}, {error.where}"
-                    raise error.at(where) from None
-                except RecursionError:
-                    raise RfcalcError("the values are nested too deeply", where=where) from None
-                finally:
-                    wire.data = b""
+                return _from_bytes(data, inputs, where, str(file.parent), file.stem)
     except IsADirectoryError:
         raise RfcalcError("this is a folder", where=where, fix="give the path of an .onnx file") from None
+    except ValueError as error:  # what cannot be mapped, or is no path
+        raise RfcalcError(f"cannot read: {error}", where=where) from None
     except OSError as error:
         raise RfcalcError(f"cannot read: {error.strerror}", where=where) from None
+
+
+def _from_bytes(data: Any, inputs: Any, where: str, folder: str, name: str) -> Imported:
+    wire = Wire(data)
+    try:
+        return _read(read_model(wire, (0, len(data))), folder, inputs, name)
+    except RfcalcError as error:
+        if error.where is not None:
+            error.where = f"{where}, {error.where}"
+        raise error.at(where) from None
+    except RecursionError:
+        raise RfcalcError("the values are nested too deeply", where=where) from None
+    finally:
+        wire.data = b""  # errors keep what was read alive, and the file must be closed
 
 
 def _read(model: Model, folder: str, inputs: Any, name: str) -> Imported:
@@ -126,27 +134,10 @@ def _finished(reader: Reader, bound: Bound, name: str) -> Imported:
         raise NetworkError("the graph computes nothing from its inputs", fix="export a model with at least one layer")
     inputs = dict(bound.shapes)
     network = Network(
-        expression(reader, groups, list(inputs)),
+        expression(reader.placed, groups, list(inputs)),
         inputs,
         outputs=outputs if outputs and outputs != [next(reversed(reader.placed))] else (),
         name=name,
     )
     notes, params, unused = notes_on(reader, groups)
     return imported(network, notes=notes, unknown=reader.unknown, shapes=reader.shapes, params=params, unused=unused)
-
-
-def expression(reader: Reader, groups: dict[str, str], inputs: list[str]) -> Expr:
-    """The nodes as an expression, each named, with its weight group if it shares."""
-    items: list[Expr] = []
-    before = None if len(inputs) != 1 else inputs[0]
-    for name, (layer, sources) in reader.placed.items():
-        if len(sources) != 1 and layer.arity[1] != 0:
-            expr: Expr = Parallel(tuple(Ref(s) for s in sources), layer)
-        else:
-            if sources and sources[0] != before:
-                items.append(Ref(sources[0]))
-            expr = layer
-        expr = Named(expr, name)
-        items.append(Shared(expr, groups[name]) if name in groups else expr)
-        before = name
-    return Series(tuple(items))

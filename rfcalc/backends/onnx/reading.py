@@ -196,9 +196,9 @@ class Reader:
         checked(dims)
         if not name:
             own = stem or function_of(self.node)
-            name = self.names.of(self.node, own if stem else function_of(self.node), weight) if self.node.op else own
-            if not name:
-                name = self.names.fresh("", layer.stem)
+            if weight and self.readers[weight] > 1 and self.names.scopes.get(id(self.node)):
+                weight = "."  # a tensor that the exporter stores once for several modules has one module's name
+            name = self.names.of(self.node, own, weight)
         else:
             name = self.names.fresh(name)
         self.placed[name] = (layer, tuple(m.node for m in sources))
@@ -232,7 +232,7 @@ class Reader:
                 f"the file says {_dims(told)} here, rfcalc {_dims(result.dims)}",
                 where=self.where,
                 why="either the shapes in the file are wrong, or the operator was translated wrongly",
-                fix=f"compare with onnx.shape_inference, and report it with the model: {REPORT_TO}",
+                fix=f"compare with onnx.shape_inference, and report it with the model to {REPORT_TO}",
             )
 
     def written(self, tensor: str) -> bool:

@@ -47,6 +47,7 @@ LAYERS: dict[str, Layer] = {
     },
 }
 # With a single number: an addition, a multiplication, or the function itself.
+BIASED = ("linear", "conv", "conv_transpose", "scale")
 WITH_NUMBER = {"Add": "plus", "Sum": "plus", "Sub": "plus", "Mul": "times", "Div": "times"}
 
 
@@ -109,7 +110,7 @@ def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool
     seen = visible(padded, x.batch)
     channel = x.shape.channel
     along = all(n == 1 or i == channel for i, n in enumerate(seen)) and seen[channel] == x.shape.dims[channel]
-    if along and op in ("Add", "Sum") and _as_bias(reader, node, x, const):
+    if op in ("Add", "Sum") and _as_bias(reader, node, x, const, seen):
         return True
     name = const.origin[0] if len(const.origin) == 1 else ""
     if along and op in ("Mul", "Div"):
@@ -128,19 +129,18 @@ def _sizes(reader: Reader, const: Const) -> list[int]:
     return [reader.model.graph.tensors[name].size for name in const.origin if name in reader.model.graph.tensors]
 
 
-def _as_bias(reader: Reader, node: Node, x: Map, const: Const) -> bool:
+def _as_bias(reader: Reader, node: Node, x: Map, const: Const, seen: tuple[int, ...]) -> bool:
     """Whether an addition was taken into the layer before it, as its bias (or the offset of a scale)."""
     source = next(name for name in node.inputs if isinstance(reader.values.get(name), Map))
     found = reader.placed.get(x.node)
-    if found is None or reader.readers[source] != 1:
+    if found is None or reader.readers[source] != 1 or found[0].kind not in BIASED:
         return False
     layer, sources = found
-    name = {"linear": "bias", "conv": "bias", "conv_transpose": "bias", "scale": "bias"}.get(layer.kind)
-    if name is None or getattr(layer, name):
+    axis = len(seen) - 1 if layer.kind == "linear" else x.shape.channel
+    given = {f: getattr(layer, f) for f in fields_of(layer)}
+    if given["bias"] or any(n != (x.shape.dims[i] if i == axis else 1) for i, n in enumerate(seen)):
         return False
-    if layer.kind == "linear" and x.shape.channel != len(x.shape.dims) - 1:
-        return False
-    given = {f: getattr(layer, f) for f in fields_of(layer)} | {name: True}
+    given["bias"] = True
     reader.placed[x.node] = (type(layer)(**given), sources)
     reader.uses(x.node, "bias", const)
     reader.give(node, x)
