@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from rfcalc.errors import RfcalcError
 from rfcalc.influence import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive import ReceptiveField, fraction, plain
-from rfcalc.regions import Region, Regions, regions
+from rfcalc.regions import Region, Regions, regions, runs
 from rfcalc.report import Report
 from rfcalc.size import Size, is_number
 from rfcalc.walk import fields
 
 SCHEMA = "rfcalc/rf/1"
+MOST_JOINS = 6  # told in sentences
+MOST_BOXES = 1000  # listed in JSON
 
 
 class Phase(NamedTuple):
@@ -241,6 +243,9 @@ class Sight:
             "support": count,
             "hull": hull,
             "gaps": list(region.gaps),
+            "boxes": [[[list(r) for r in runs(mask)] for mask in box] for box in region.boxes]
+            if len(region.boxes) <= MOST_BOXES
+            else None,
             "effective": [
                 None if s is None else {"sigma": round(s.sigma, 6), "interval_95": list(s.interval(0.95))}
                 for s in spreads
@@ -313,7 +318,8 @@ def _sentences(sight: Sight) -> Iterator[str]:
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
         yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."
         if None not in field.stride:
-            yield f"Unit 0 begins {_one(field.padding)} before position 0 and is centred at {_one(field.center)}."
+            begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
+            yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
     for axis, phases in enumerate(sight.phases):
         if phases:
             yield _phase_sentence(axis, phases)
@@ -374,8 +380,17 @@ def _real_sentences(sight: Sight) -> Iterator[str]:
             f"Holes: the middle unit depends on {count} of the {hull} pixels in its hull, with gaps of up to "
             f"{max(gaps)} since {node} (gridding)."
         )
-    for node, offset in sight.alignments:
-        yield f"At {node} paths arrive {_apart(offset, 'pixels')} apart in their centres."
+    yield from _alignment_sentences(sight.alignments)
+
+
+def _alignment_sentences(found: Sequence[tuple[str, tuple[Any, ...]]]) -> Iterator[str]:
+    """The joins that are furthest off, in the order of the network."""
+    worst = {node for node, _ in sorted(found, key=lambda item: max(item[1]), reverse=True)[:MOST_JOINS]}
+    for node, offset in found:
+        if node in worst:
+            yield f"At {node} paths arrive {_apart(offset, 'pixels')} apart in their centres."
+    if len(found) > MOST_JOINS:
+        yield f"So do the paths of {len(found) - MOST_JOINS} more joins, less far apart (--format json lists them)."
 
 
 def effective_sentences(sight: Sight, unit: Sequence[int] | None = None) -> tuple[str, ...]:

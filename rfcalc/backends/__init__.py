@@ -1,4 +1,4 @@
-"""Adapters to frameworks, one folder each; a framework is imported only when its adapter is asked for.
+"""Frameworks: a folder each, loaded only when it is asked for; none imports another, nothing below imports one.
 
 `imported` is what all importers hand back; it imports no framework.
 """
