@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backends.torch import to_torch as to_torch
+    from rfcalc.backends.torch.importer import from_torch as from_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
     from rfcalc.expr import parallel as parallel
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from rfcalc.target import look as look
 
 _HOMES = {
+    "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",
     "parallel": "expr",

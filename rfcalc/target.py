@@ -20,6 +20,7 @@ DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
 # ending → module with load(path, inputs); see rfcalc.backends.imported
 IMPORTERS: dict[str, str] = {".onnx": "rfcalc.backends.onnx"}
+MODELS = {"torch.nn.modules.module.Module": "rfcalc.backends.torch.importer"}  # class → module with read(model, inputs)
 
 
 class Target(NamedTuple):
@@ -51,8 +52,17 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
     if isinstance(target, Expr):
         return Target(Network(target), "network")
     if not isinstance(target, str):
+        from rfcalc.backends.imported import Imported
+
+        if isinstance(target, Imported):
+            return Target(target.network, target.network.name or "network", target.assumptions)
+        reader = _framework(target)
+        if reader is not None:
+            read = import_module(reader).read(target, input)
+            return Target(read.network, read.network.name, read.assumptions)
         raise RfcalcError(
-            f"{type(target).__name__} {target!r} is not a network", fix='give a name ("vgg16"), notation or a Network'
+            f"{type(target).__name__} {target!r} is not a network",
+            fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
         )
     text = target.strip()
     if not text:
@@ -83,8 +93,8 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
 
 def _from_file(text: str, given: Any) -> Target | None:
     """The network of a file, if the text names one by its ending."""
-    path, sign, name = text.rpartition(".py:")
-    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name.isidentifier()):
+    path, sign, name = text.partition(".py:")
+    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name[:1].isidentifier()):
         return _from_script(f"{path}.py", name, given)
     ending = text[text.rfind(".") :].lower()
     module = FILES.get(ending) or IMPORTERS.get(ending)
@@ -99,37 +109,39 @@ def _from_file(text: str, given: Any) -> Target | None:
 
 def _from_script(path: str, name: str, given: Any) -> Target:
     """An object of a Python file, which is run."""
-    from importlib.util import module_from_spec, spec_from_file_location
+    from rfcalc import userobject
 
-    if not isfile(path):
-        raise RfcalcError("there is no such file", where=path)
-    spec = spec_from_file_location("rfcalc_target", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return _object(module, name, f"{path}:{name}", given)
+    return _object(*userobject.from_script(path, name), f"{path}:{name}", given)
 
 
 def _from_module(text: str, given: Any) -> Target:
     """An object of an installed module: ``py:package.module:object``."""
-    module, sign, name = text.removeprefix("py:").partition(":")
-    if not sign or not module or not name:
-        raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
+    from rfcalc import userobject
+
+    return _object(*userobject.from_module(text), text, given)
+
+
+def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
+    """A network, an expression, a framework's model, or what a class or function makes of its arguments."""
+    from rfcalc.userobject import made
+
+    built = made(holder, reference, text)
     try:
-        return _object(import_module(module), name, text, given)
-    except ImportError as error:
-        raise RfcalcError(f"cannot import {module}: {error}", where=text) from None
+        return resolve(built, given)._replace(name=text)
+    except RfcalcError:
+        if _framework(built) is None:
+            raise
+    # a model that was built without memory and needs values of its own
+    return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
 
 
-def _object(holder: Any, name: str, text: str, given: Any) -> Target:
-    """A network, an expression, or what a function without arguments returns."""
-    for part in name.split("."):
-        if not hasattr(holder, part):
-            raise UnknownName("object", part, [n for n in dir(holder) if not n.startswith("_")])
-        holder = getattr(holder, part)
-    made = holder() if callable(holder) and not isinstance(holder, (Expr, Network)) else holder
-    return resolve(made, given)._replace(name=text)
+def _framework(target: Any) -> str | None:
+    """The module that reads this object, if it is a model of a framework; nothing is imported to find out."""
+    for base in type(target).__mro__:
+        reader = MODELS.get(f"{base.__module__}.{base.__qualname__}")
+        if reader is not None:
+            return reader
+    return None
 
 
 def _word_like(text: str) -> bool:

@@ -160,7 +160,7 @@ def _convolution(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     where = x if layer.kind == "conv_transpose" else y
     macs = sum(weights for _ in product(*map(range, space(where))))
     if not layer.bias:
-        return {"weights": weights, "macs": macs}
+        return {"weights": 0 if getattr(layer, "fixed", False) else weights, "macs": macs}
     return {"weights": weights, "macs": macs, "biases": y.dims[0], "conv_bias_adds": y.values}
 
 

@@ -76,6 +76,7 @@ CASES = [
     (Conv(8, 3, 2, padding="SAME"), "3x8x7", "8x4x4", 216, 8, 216 * 16),
     (Conv(8, 4, padding="same", bias=False), "3x9", "8x9", 96, 0, 96 * 9),
     (Conv(8, (3, 5), padding=((0, 1), (2, 2)), dilation=(2, 1)), "1x9x9", "8x6x9", 120, 8, 120 * 54),
+    (Conv(8, 3, 2, padding=1, groups=8, bias=False, fixed=True), "8x9x9", "8x5x5", 0, 0, 9 * 8 * 25),
     (Depthwise(3, padding=1, multiplier=2), "32x8x8", "64x8x8", 9 * 64, 64, 9 * 64 * 64),
     (ConvTranspose(64, 2, stride=2), "128x28x28", "64x56x56", 4 * 128 * 64, 64, 4 * 128 * 64 * 784),
     (ConvTranspose(4, 3, 2, padding=1, output_padding=1), "8x5", "4x10", 96, 4, 480),

@@ -154,11 +154,7 @@ def summary(unknown: Iterable[UnknownOperator], most: int = 4) -> list[str]:
         nodes = ", ".join(e.node for e in entries[:most])
         more = f" and {len(entries) - most} more" if len(entries) > most else ""
         why = f" ({entries[0].why})" if entries[0].why else ""
-        told.append(
-            f"not understood: {operator}{why} at {nodes}{more}; what depends on it is marked, totals are at least"
-        )
-    if told:
-        told[-1] += f"; report it to {REPORT_TO}"
+        told.append(f"{operator}{why} is not understood, at {nodes}{more}: please report it to {REPORT_TO}")
     return told
 
 

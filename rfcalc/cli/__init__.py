@@ -73,6 +73,9 @@ def rfcalc(
 ) -> None:
     """Receptive fields, parameters, memory and operations of convolutional networks: exact, instant, explained.
 
+    A network is named (rfcalc list), written in notation, or read from a file. Code is run only for model.py:build and
+    py:package.module:Net.
+
     Example: rfcalc table vgg16
     """
 

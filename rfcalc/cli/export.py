@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, write
+from rfcalc.cli.common import CODE, inputs, write
 from rfcalc.cli.complete import exports, networks
 from rfcalc.errors import UnknownName
 
@@ -16,7 +16,10 @@ FORMS = {"notation": "the papers' notation", "spec": "a spec file in TOML", "jso
 
 def command(
     target: Annotated[
-        str, typer.Argument(help="A network (rfcalc list), a spec file, or notation.", autocompletion=networks)
+        str,
+        typer.Argument(
+            help=f"A network (rfcalc list), a spec file, notation, or a model of yours. {CODE}", autocompletion=networks
+        ),
     ],
     to: Annotated[str, typer.Option(help="notation, spec (TOML) or json.", autocompletion=exports)] = "notation",
     input: Annotated[  # noqa: A002

@@ -18,8 +18,9 @@ from rfcalc.errors import MissingExtra
 if TYPE_CHECKING:
     from rfcalc.backends.torch.build import to_torch as to_torch
     from rfcalc.backends.torch.graph import Graph as Graph
+    from rfcalc.backends.torch.importer import from_torch as from_torch
 
-HOMES = {"to_torch": "build", "counts": "build", "Graph": "graph"}
+HOMES = {"to_torch": "build", "counts": "build", "Graph": "graph", "from_torch": "importer"}
 
 
 def __getattr__(name: str) -> Any:
