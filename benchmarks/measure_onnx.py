@@ -46,7 +46,28 @@ def write(path: Path) -> None:
         heads.append(raw.varint(5 << 3 | 2) + raw.varint(len(content) + size) + content)
         sizes.append(size)
 
-    for i, letter in enumerate("64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M".split()):
+    for i, letter in enumerate(
+        [
+            "64",
+            "64",
+            "M",
+            "128",
+            "128",
+            "M",
+            "256",
+            "256",
+            "256",
+            "M",
+            "512",
+            "512",
+            "512",
+            "M",
+            "512",
+            "512",
+            "512",
+            "M",
+        ]
+    ):
         after = f"v{i}"
         if letter == "M":
             nodes.append(raw.node("MaxPool", before, after, kernel_shape=[2, 2], strides=[2, 2]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backends.onnx.loading import from_onnx as from_onnx
     from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.backends.torch.importer import from_torch as from_torch
     from rfcalc.errors import RfcalcError as RfcalcError
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from rfcalc.target import look as look
 
 _HOMES = {
+    "from_onnx": "backends.onnx",
     "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",

@@ -29,7 +29,9 @@ def text(field: int, value: str) -> bytes:
     return message(field, value.encode())
 
 
-def tensor(name: str, dims: Sequence[int], values: Sequence[Any] | None = None, dtype: int = 1, outside: str = "") -> bytes:
+def tensor(
+    name: str, dims: Sequence[int], values: Sequence[Any] | None = None, dtype: int = 1, outside: str = ""
+) -> bytes:
     """A tensor; without values its bytes are missing, which the reader must not mind."""
     content = b"".join(number(1, n) for n in dims) + number(2, dtype) + text(8, name)
     if outside:
@@ -111,7 +113,9 @@ def model(
 
 def function(name: str, inputs: str, outputs: str, nodes: Iterable[bytes], domain: str = "own") -> bytes:
     """An operator that the file defines itself."""
-    content = text(1, name) + b"".join(text(4, n) for n in inputs.split()) + b"".join(text(5, n) for n in outputs.split())
+    content = (
+        text(1, name) + b"".join(text(4, n) for n in inputs.split()) + b"".join(text(5, n) for n in outputs.split())
+    )
     return content + b"".join(message(7, n) for n in nodes) + text(10, domain)
 
 

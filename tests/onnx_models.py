@@ -75,7 +75,9 @@ def exported(model: torch.nn.Module, *shape: int, dynamo: bool = False, folded: 
     if dynamo:
         more |= {"optimize": folded, "verbose": False}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():  # with gradients: without them attention becomes an operator that cannot be exported
+    with (
+        warnings.catch_warnings()
+    ):  # with gradients: without them attention becomes an operator that cannot be exported
         warnings.simplefilter("ignore")
         if dynamo:
             program = torch.onnx.export(model, (torch.zeros(1, *shape),), dynamo=True, **more)

@@ -42,7 +42,7 @@ SAMPLE: dict[str, tuple[int, str]] = {
     "deeplabv3_mobilenet_v3_large": (64, ""),
 }
 
-MORE = ("resnext50_32x4d", "mnasnet0_5", "deeplabv3_mobilenet_v3_large", "regnet_y_400mf")
+MORE = ("densenet121", "resnext50_32x4d", "mnasnet0_5", "deeplabv3_mobilenet_v3_large", "regnet_y_400mf")
 
 
 FAMILIES: dict[str, tuple[Callable[[Any], Any], int]] = {
@@ -150,8 +150,12 @@ def test_older_opsets_take_functions_apart(opset: int) -> None:
     )
     read = from_onnx(exported(model, 3, 8, 8, folded=True, opset_version=opset))
     report = Report(read.network)
-    expected = "conv3-8 gn4 ln2 in_affine in bn_noaffine prelu gelu silu hardswish mish gelu_tanh hardsigmoid relu6 fc16 ln"
-    assert [row.notation.replace(" ", "_") if row.kind != "activation" else row.notation for row in report] == expected.split()
+    expected = (
+        "conv3-8 gn4 ln2 in_affine in bn_noaffine prelu gelu silu hardswish mish gelu_tanh hardsigmoid relu6 fc16 ln"
+    )
+    assert [
+        row.notation.replace(" ", "_") if row.kind != "activation" else row.notation for row in report
+    ] == expected.split()
     assert report.totals.params == sum(p.numel() for p in model.parameters())
 
 

@@ -146,9 +146,9 @@ def _dims(
         return ((size, *given.dims), 0) if batch else (given.dims, None)
     own: int | None = None
     first = dims[0] if dims else None
-    if batch and dims and (len(dims) > 1 or isinstance(first, str) or first is None):
-        if not _whole(given, dims) and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
-            own = 0
+    may = batch and bool(dims) and (len(dims) > 1 or not isinstance(first, int)) and not _whole(given, dims)
+    if may and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
+        own = 0
     if given is not None:
         wanted = len(dims) - (own is not None)
         if len(given.dims) != wanted:

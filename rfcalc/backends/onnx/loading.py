@@ -13,7 +13,8 @@ from rfcalc.backends.onnx.accounts import grouped, notes_on
 from rfcalc.backends.onnx.building import expression
 from rfcalc.backends.onnx.entrance import Bound, bind
 from rfcalc.backends.onnx.graphs import inlined, needed, ordered
-from rfcalc.backends.onnx.model import Model, Node, read_model
+from rfcalc.backends.onnx.model import Model, Node
+from rfcalc.backends.onnx.parsing import read_model
 from rfcalc.backends.onnx.patterns import recognised
 from rfcalc.backends.onnx.reading import BatchMixedError, Reader
 from rfcalc.backends.onnx.values import Map, Missing

@@ -17,15 +17,16 @@ from importlib import import_module
 from typing import Any
 
 from rfcalc.backends.imported import UnknownOperator
-from rfcalc.backends.onnx.constants import FOLDS, NotFoldedError, shape_of
-from rfcalc.backends.onnx.extents import SHAPES
+from rfcalc.backends.onnx.constants import NotFoldedError
+from rfcalc.backends.onnx.folding import folds
 from rfcalc.backends.onnx.graphs import isolated, ordered
-from rfcalc.backends.onnx.model import ONNX_DOMAINS, Info, Model, Node, Subgraph, Tensor, read_graph
+from rfcalc.backends.onnx.model import Info, Model, Node, Subgraph
 from rfcalc.backends.onnx.names import Names, function_of
-from rfcalc.backends.onnx.values import Const, Map, Missing, checked, constant, sample, visible
+from rfcalc.backends.onnx.parsing import read_graph
+from rfcalc.backends.onnx.unknowns import lost, opaque
+from rfcalc.backends.onnx.values import Const, Map, Missing, NotUnderstoodError, checked, constant, sample, visible
 from rfcalc.errors import LayerError, LimitError, RfcalcError, ShapeError
 from rfcalc.kinds.reshape import Reshape
-from rfcalc.kinds.unknown import Unknown
 from rfcalc.layer import Layer
 
 Value = Const | Map | Missing
@@ -47,10 +48,6 @@ _WHERE = (
     "attention",
     "control",
 )
-
-
-class NotUnderstoodError(Exception):
-    """An operator, or a form of it, that no layer kind stands for."""
 
 
 class BatchMixedError(Exception):
@@ -97,6 +94,7 @@ class Reader:
         self.compare = True
         self.constants: set[str] = set()
         self.uniform: dict[str, bool] = {}
+        self.fixed: set[str] = set()  # nodes that depend on no input
         self.masks: dict[str, bool] = {}
         self.depth = 0
         self.names = Names(nodes, ())
@@ -202,6 +200,8 @@ class Reader:
         else:
             name = self.names.fresh(name)
         self.placed[name] = (layer, tuple(m.node for m in sources))
+        if all(m.node in self.fixed for m in sources) and not layer.opaque:
+            self.fixed.add(name)
         return Map(name, shape, dims, batch, sources[0].dtype if sources else 1)
 
     def uses(self, node: str, role: str, const: Const | None) -> None:
@@ -343,9 +343,9 @@ class Reader:
         given = self.inputs(node)
         missing = next((g for g in given if isinstance(g, Missing)), None)
         if missing is not None:
-            self._lost(node, missing)
+            lost(self, node, missing)
             return
-        if self._folds(node, given):
+        if folds(self, node, given):
             return
         function = RULES.get(node.called)
         try:
@@ -353,141 +353,17 @@ class Reader:
                 raise NotUnderstoodError("no layer kind stands for it")
             function(self, node)
         except NotUnderstoodError as error:
-            self._opaque(node, str(error))
+            opaque(self, node, str(error))
         except NotFoldedError:
-            self._opaque(node, "it depends on values that are not constant")
+            opaque(self, node, "it depends on values that are not constant")
         except LayerError as error:
-            self._opaque(node, error.what)
+            opaque(self, node, error.what)
         except RfcalcError as error:
             raise error.at(self.where, self._reads(given)) from None
 
     def _reads(self, given: Sequence[Value | None]) -> str | None:
         told = [_dims(g.dims) for g in given[:4] if isinstance(g, (Map, Const))]
         return f"it reads {', '.join(told)}" if told else None
-
-    def _folds(self, node: Node, given: Sequence[Value | None]) -> bool:
-        """Compute an operator on constants (or on shapes); whether that was possible."""
-        if node.op in ("Shape", "Size") and node.called == node.op and isinstance(given[0] if given else None, Map):
-            dims = given[0].dims  # type: ignore[union-attr]
-            size = 1
-            for n in dims:
-                size *= n
-            self.values[node.outputs[0]] = shape_of(dims, node) if node.op == "Shape" else Const((), 7, (size,))
-            return True
-        if any(isinstance(g, Map) for g in given):
-            return False
-        if node.op == "Constant":
-            self.values[node.outputs[0]] = self._constant(node)
-            return True
-        function = FOLDS.get(node.called)
-        if function is None or not node.outputs:
-            return False
-        try:
-            made = function(self._resolved(node), given, self.opset)  # type: ignore[arg-type]
-        except NotFoldedError:
-            return False
-        except RfcalcError as error:
-            raise error.at(self.where) from None
-        except (TypeError, ValueError, IndexError, AttributeError, OverflowError, KeyError):
-            raise RfcalcError("its attributes or inputs are malformed", where=self.where) from None
-        for name, const in zip(node.outputs, made, strict=False):
-            if name and node.op == "ConstantOfShape" and any(n.endswith("__SHAPE") for n in _origins(given)):
-                # the onnx package's light models keep the weights' shapes and make the weights up
-                self.model.graph.tensors[name] = Tensor(name, const.dtype, const.dims)
-                self.uniform[name] = False
-                self.values[name] = Const(const.dims, const.dtype, None, (name,), False)
-            elif name:
-                self.values[name] = const
-        return True
-
-    def _resolved(self, node: Node) -> Node:
-        """The node with tensors among its attributes as constants."""
-        if not any(isinstance(v, Tensor) for v in node.attributes.values()):
-            return node
-        wire = self.model.wire
-        attributes = {
-            k: constant(v, wire, self.folder, made=True) if isinstance(v, Tensor) else v
-            for k, v in node.attributes.items()
-        }
-        return Node(node.op, node.inputs, node.outputs, attributes, node.name, node.domain, node.scope)
-
-    def _constant(self, node: Node) -> Const:
-        """The value of a Constant node."""
-        for key, value in node.attributes.items():
-            if isinstance(value, Tensor):
-                named = value._replace(name=node.outputs[0])
-                self.model.graph.tensors.setdefault(node.outputs[0], named)
-                self.constants.add(node.outputs[0])
-                found = constant(value, self.model.wire, self.folder, made=True)
-                return Const(found.dims, found.dtype, found.values, (node.outputs[0],), True)
-            dtype = 7 if key.startswith("value_int") else 1
-            if key in ("value_int", "value_float"):
-                return Const((), dtype, (value,))
-            if key in ("value_ints", "value_floats"):
-                return Const((len(value or ()),), dtype, tuple(value or ()))
-        return Const((), 8, None)
-
-    def _told(self, node: Node) -> bool:
-        return any(self._dims_of(name) is not None for name in node.outputs)
-
-    def _dims_of(self, name: str) -> tuple[int, ...] | None:
-        """What the file says of a value's extents, with the batch bound; None where something is open."""
-        info = self.infos.get(name)
-        if info is None or info.dims is None or not info.tensor or not self.compare:
-            return None
-        if not all(isinstance(n, int) and n > 0 for n in info.dims):
-            return None
-        return checked(tuple(int(n) for n in info.dims))  # type: ignore[arg-type]
-
-    def _guessed(self, node: Node, i: int) -> tuple[int, ...] | None:
-        """The extents that an operator's definition gives its output i, where only its function is unknown here."""
-        function = SHAPES.get(node.op) if node.domain in ONNX_DOMAINS else None
-        if function is None:
-            return None
-        try:
-            found = function(node, [g.dims if isinstance(g, (Map, Const)) else None for g in self.inputs(node)], self)
-        except (NotFoldedError, NotUnderstoodError, RfcalcError, TypeError, ValueError, IndexError, AttributeError):
-            return None
-        dims = found[min(i, len(found) - 1)]
-        return checked(dims) if dims is not None and all(n > 0 for n in dims) else None
-
-    def _lost(self, node: Node, missing: Missing) -> None:
-        """An operator that reads a value of unknown shape: the file's shape stands for it, or it is left out too."""
-        if self._told(node):
-            self._opaque(node, f"it reads what {missing.operator} makes, whose shape is not known")
-            return
-        self.lost[missing.node] += 1
-        self.values.update({name: missing for name in node.outputs if name})
-
-    def _opaque(self, node: Node, why: str) -> None:
-        """Stand `Unknown` in for an operator: with the file's shape, else the value's shape is not known either."""
-        sources = [g for g in (self.value(name) for name in node.inputs) if isinstance(g, Map)]
-        distinct = list({m.node: m for m in sources}.values())
-        operator = _printable(node.called)
-        for i, name in enumerate(node.outputs):
-            if not name or (i and not self.readers[name]):
-                continue
-            dims = self._dims_of(name) or self._guessed(node, i)
-            if dims is None:
-                made = self.place(Unknown((1,), operator), distinct, dims=(1,))
-                self.values[name] = Missing(operator, made.node)
-                why = f"{why}; the file does not say the shape of what it makes, one value stands for it"
-            else:
-                batch = 0 if len(dims) > 1 and dims[0] == self.batch else None
-                self.values[name] = self.place(
-                    Unknown(visible(dims, batch), operator), distinct, batch=batch, dims=dims
-                )
-                made = self.values[name]  # type: ignore[assignment]
-            self.unknown.append(UnknownOperator(operator, made.node, why))
-
-
-def _origins(given: Sequence[Value | None]) -> tuple[str, ...]:
-    """The tensors that constants come from."""
-    return tuple(name for g in given if isinstance(g, Const) for name in g.origin)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() and c not in '"\\' else "?" for c in text)[:80] or "?"
 
 
 def _dims(dims: Sequence[object]) -> str:

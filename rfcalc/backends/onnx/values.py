@@ -21,6 +21,10 @@ MOST_VALUES = 1 << 12  # of a constant that is kept
 FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
 
 
+class NotUnderstoodError(Exception):
+    """An operator, or a form of it, that no layer kind stands for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Const:
     """A constant: its extents, its values where they are few, the tensors of the file that it was computed from.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rfcalc.backends.onnx.model import FLOATING, Tensor
 from rfcalc.backends.onnx.names import invented
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader
-from rfcalc.backends.onnx.values import Const, Map, visible
+from rfcalc.backends.onnx.reading import Reader
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError, visible
 from rfcalc.kinds.general import Constant
 from rfcalc.kinds.reshape import Parameter
 

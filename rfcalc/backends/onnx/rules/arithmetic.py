@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 from rfcalc.backends.onnx.constants import axis_of, broadcast
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import BatchMixedError, NotUnderstoodError, Reader, Value, rule
-from rfcalc.backends.onnx.values import Const, Map, visible
+from rfcalc.backends.onnx.reading import BatchMixedError, Reader, Value, rule
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError, visible
 from rfcalc.backends.onnx.weights import is_learned, learned
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.merge import Add, Multiply

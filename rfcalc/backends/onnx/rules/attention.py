@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
+from rfcalc.backends.onnx.reading import Reader, rule
 from rfcalc.backends.onnx.rules.layout import permuted
-from rfcalc.backends.onnx.values import Const, Map
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
 from rfcalc.backends.onnx.weights import learned
 from rfcalc.kinds.general import AttentionProduct
 

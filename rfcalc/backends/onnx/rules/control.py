@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rfcalc.backends.onnx.model import Node, Subgraph
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
+from rfcalc.backends.onnx.reading import Reader, rule
+from rfcalc.backends.onnx.values import NotUnderstoodError
 
 
 @rule("If")

@@ -6,8 +6,8 @@ from typing import Any
 
 from rfcalc.backends.onnx.constants import axis_of
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Const, Map
+from rfcalc.backends.onnx.reading import Reader, rule
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.pointwise import Activation, Dropout, Identity, PReLU, Softmax

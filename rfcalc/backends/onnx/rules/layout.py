@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rfcalc.backends.onnx.constants import axes_of, broadcast, permutation, reshaped, squeezed, unsqueezed
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import BatchMixedError, NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Map, visible
+from rfcalc.backends.onnx.reading import BatchMixedError, Reader, rule
+from rfcalc.backends.onnx.values import Map, NotUnderstoodError, visible
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.general import Constant, Elementwise
 from rfcalc.kinds.merge import Concat

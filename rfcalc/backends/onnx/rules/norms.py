@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rfcalc.backends.onnx.model import Node
 from rfcalc.backends.onnx.names import invented
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Const, Map
+from rfcalc.backends.onnx.reading import Reader, rule
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from rfcalc.layer import Layer

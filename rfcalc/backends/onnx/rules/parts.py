@@ -6,9 +6,9 @@ from typing import Any
 
 from rfcalc.backends.onnx.constants import axes_of, axis_of, bounds, parts_of
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import BatchMixedError, NotUnderstoodError, Reader, rule
+from rfcalc.backends.onnx.reading import BatchMixedError, Reader, rule
 from rfcalc.backends.onnx.rules.layout import permuted, to_dims
-from rfcalc.backends.onnx.values import Const, Map
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
 from rfcalc.backends.onnx.weights import learned
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.merge import Concat

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import BatchMixedError, NotUnderstoodError, Reader, rule
+from rfcalc.backends.onnx.reading import BatchMixedError, Reader, rule
 from rfcalc.backends.onnx.rules.functions import same
 from rfcalc.backends.onnx.rules.layout import permuted
-from rfcalc.backends.onnx.values import Const, Map
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
 from rfcalc.backends.onnx.weights import learned
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.general import Elementwise
+from rfcalc.kinds.general import Constant, Elementwise
 from rfcalc.kinds.merge import MatMul
 from rfcalc.size import prod
 
@@ -76,6 +76,9 @@ def _gemm_of_maps(reader: Reader, node: Node, x: Map, across: bool) -> None:
 @rule("MatMul", "MatMulInteger")
 def product(reader: Reader, node: Node) -> None:
     left, right = reader.value(node.inputs[0]), reader.value(node.inputs[1])
+    if isinstance(left, Const) and isinstance(right, Const):
+        layer = Constant(left.dims, len(left.dims) - 1)
+        left = reader.place(layer, [], dims=left.dims, name=f"{reader.own_name()}.constant")
     if isinstance(left, Map) and isinstance(right, Const) and len(right.dims) == 2:
         if not left.dims or left.dims[-1] != right.dims[0]:
             raise RfcalcError(f"weights for {right.dims[0]} features, and the input has {(left.dims or (1,))[-1]}")

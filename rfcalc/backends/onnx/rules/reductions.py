@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rfcalc.backends.onnx.constants import axes_of, axis_of
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Map
+from rfcalc.backends.onnx.reading import Reader, rule
+from rfcalc.backends.onnx.values import Map, NotUnderstoodError
 from rfcalc.kinds.general import Reduce
 from rfcalc.kinds.pool import AdaptivePool, Mean
 from rfcalc.layer import Layer

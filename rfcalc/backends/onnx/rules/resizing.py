@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from rfcalc.backends.onnx.model import Node
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Map
+from rfcalc.backends.onnx.reading import Reader, rule
+from rfcalc.backends.onnx.values import Map, NotUnderstoodError
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.pointwise import Identity
 from rfcalc.kinds.resample import PixelShuffle, PixelUnshuffle, Upsample

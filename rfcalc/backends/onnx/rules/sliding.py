@@ -6,8 +6,8 @@ from typing import Any
 
 from rfcalc.backends.onnx.model import Node
 from rfcalc.backends.onnx.names import invented
-from rfcalc.backends.onnx.reading import NotUnderstoodError, Reader, rule
-from rfcalc.backends.onnx.values import Const, Map
+from rfcalc.backends.onnx.reading import Reader, rule
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.conv import Conv
 from rfcalc.kinds.pool import AdaptivePool, AvgPool, LpPool, MaxPool
@@ -75,7 +75,7 @@ def conv(reader: Reader, node: Node) -> None:
     x = reader.features(reader.map(node))
     weight = reader.const(node, 3 if quantized else 1)
     at = 8 if quantized else 2
-    bias = written_bias(reader, reader.const(node, at)) if node.op != "ConvInteger" else None
+    bias = written_bias(reader, node, weight, reader.const(node, at)) if node.op != "ConvInteger" else None
     if weight is None or len(weight.dims) < 3:
         raise RfcalcError("a convolution needs weights of three axes or more")
     if quantized or node.op == "ConvInteger":
@@ -112,13 +112,15 @@ def _weighted(reader: Reader, node: Node, layer: Layer, x: Map, weight: Const, b
     reader.give(node, made)
 
 
-def written_bias(reader: Reader, bias: Const | None) -> Const | None:
+def written_bias(reader: Reader, node: Node, weight: Const | None, bias: Const | None) -> Const | None:
     """The bias, unless it is zeros that PyTorch's exporter wrote into the graph for a layer without one."""
-    if bias is not None and reader.model.producer.startswith("pytorch") and not any(bias.values or (1,)):
-        if all(reader.written(name) or invented(name) for name in bias.origin):
-            reader.notes["biases of zeros that the exporter put in are not counted"] += 1
-            return None
-    return bias
+    if bias is None or (weight is not None and folded(node, weight)):
+        return bias
+    zeros = reader.model.producer.startswith("pytorch") and not any(bias.values or (1,))
+    if not zeros or not all(reader.written(name) or invented(name) for name in bias.origin):
+        return bias
+    reader.notes["biases of zeros that the exporter put in are not counted"] += 1
+    return None
 
 
 def folded(node: Node, weight: Const) -> bool:
@@ -130,7 +132,8 @@ def folded(node: Node, weight: Const) -> bool:
 @rule("ConvTranspose")
 def conv_transpose(reader: Reader, node: Node) -> None:
     x = reader.features(reader.map(node))
-    weight, bias = reader.const(node, 1), written_bias(reader, reader.const(node, 2))
+    weight, bias = reader.const(node, 1), reader.const(node, 2)
+    bias = written_bias(reader, node, weight, bias)
     if weight is None or len(weight.dims) < 3:
         raise RfcalcError("a transposed convolution needs weights of three axes or more")
     rank = len(x.dims) - 2
