@@ -449,8 +449,21 @@ def test_table_and_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_folder_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(RfcalcError, match="folder"):
+    with pytest.raises(RfcalcError, match="no file"):
         from_onnx(tmp_path)
+
+
+def test_an_incomplete_network_fails_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(chain(CONV, node("Twist", "c", "y", domain="acme"), tensors=WEIGHTS))
+    assert run(["table", str(tmp_path / "m.onnx"), "--output", str(tmp_path / "o.txt")]) == 0
+    assert "at least" in (tmp_path / "o.txt").read_text(encoding="utf-8")
+    assert run(["table", str(tmp_path / "m.onnx"), "--strict", "--output", str(tmp_path / "p.txt")]) == 1
+
+
+def test_many_small_tensors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rfcalc.backends.onnx.model.MOST_ENTRIES", 100)
+    with pytest.raises(LimitError, match="too many tensors"):
+        from_onnx(chain(CONV, tensors=[tensor(f"t{i}", [2]) for i in range(101)]))
 
 
 def test_attributes_of_every_kind() -> None:

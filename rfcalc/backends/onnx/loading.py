@@ -6,6 +6,7 @@ import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from rfcalc.backends.imported import Imported, imported, input_shapes
@@ -46,6 +47,8 @@ def from_onnx(source: str | os.PathLike[str] | bytes, inputs: Any = None) -> Imp
     file = Path(source)
     where = str(source)
     try:
+        if not S_ISREG(os.stat(file).st_mode):
+            raise RfcalcError("this is no file", where=where, fix="give the path of an .onnx file")
         with open(file, "rb") as handle:
             if os.fstat(handle.fileno()).st_size == 0:
                 raise broken("it is empty", 0).at(where)
@@ -53,8 +56,6 @@ def from_onnx(source: str | os.PathLike[str] | bytes, inputs: Any = None) -> Imp
                 if hasattr(mmap, "MADV_RANDOM"):
                     data.madvise(mmap.MADV_RANDOM)  # weights between what is read are not wanted
                 return _from_bytes(data, inputs, where, str(file.parent), file.stem)
-    except IsADirectoryError:
-        raise RfcalcError("this is a folder", where=where, fix="give the path of an .onnx file") from None
     except ValueError as error:  # what cannot be mapped, or is no path
         raise RfcalcError(f"cannot read: {error}", where=where) from None
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from rfcalc.backends.onnx.wire import Span, Wire
 
 MOST_NODES = 250_000
+MOST_ENTRIES = 600_000  # tensors and described values of a graph
 MOST_RANK = 64
 LARGEST_EXTENT = 1 << 48
 ONNX_DOMAINS = ("", "ai.onnx")

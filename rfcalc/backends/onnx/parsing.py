@@ -82,6 +82,7 @@ def read_graph(wire: Wire, span: Span, graph: Graph | None = None) -> Graph:
         elif number == 5:
             tensor = read_tensor(wire, span_of(kind, value))
             graph.tensors[tensor.name] = tensor
+            _bounded(graph)
         elif number == 11:
             graph.inputs.append(_info(wire, span_of(kind, value)))
         elif number == 12:
@@ -89,10 +90,17 @@ def read_graph(wire: Wire, span: Span, graph: Graph | None = None) -> Graph:
         elif number == 13:
             info = _info(wire, span_of(kind, value))
             graph.infos[info.name] = info
+            _bounded(graph)
         elif number == 15:
             tensor = _sparse(wire, span_of(kind, value))
             graph.tensors[tensor.name] = tensor
     return graph
+
+
+def _bounded(graph: Graph) -> None:
+    """Refuse more than 600,000 tensors and described values."""
+    if len(graph.tensors) + len(graph.infos) > limits.MOST_ENTRIES:
+        raise LimitError("the graph has too many tensors and values", why=f"the limit is {limits.MOST_ENTRIES:,}")
 
 
 def _node(wire: Wire, span: Span) -> Node:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from rfcalc.errors import LimitError, RfcalcError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MOST_FIELDS = 20_000_000
+MOST_FIELDS = 8_000_000
 MOST_TEXT = 1 << 16  # bytes of a name
 
 Span: TypeAlias = "tuple[int, int]"
@@ -118,8 +118,8 @@ class Wire:
         start, end = span
         if end - start > MOST_TEXT:
             raise broken(f"a name of {end - start:,} bytes", start)
-        if end - start > 64:
-            self.spend((end - start) >> 6)
+        if end - start > 1:
+            self.spend(1 + ((end - start) >> 6))
         try:
             return str(bytes(self.data[start:end]), "utf-8")
         except UnicodeDecodeError:
@@ -131,7 +131,7 @@ class Wire:
             into.append(signed(value))
         elif kind == BYTES:
             at, end = value
-            self.spend((end - at) // 4)
+            self.spend(end - at)
             varint = self.varint
             while at < end:
                 number, at = varint(at, end)
