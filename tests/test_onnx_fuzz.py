@@ -105,10 +105,10 @@ def bombarded(count: int, seed: int) -> tuple[int, float]:
 
 def test_damaged_files() -> None:
     tracemalloc.start()
-    fine, longest = bombarded(400, 1)
+    fine, longest = bombarded(250, 1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert 20 < fine < 380  # the damage matters, and not all of it is caught at the first byte
+    assert 15 < fine < 235  # the damage matters, and not all of it is caught at the first byte
     assert longest < 5
     assert peak < 200_000_000
 

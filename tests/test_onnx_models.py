@@ -42,7 +42,14 @@ SAMPLE: dict[str, tuple[int, str]] = {
     "deeplabv3_mobilenet_v3_large": (64, ""),
 }
 
-MORE = ("densenet121", "resnext50_32x4d", "mnasnet0_5", "deeplabv3_mobilenet_v3_large", "regnet_y_400mf")
+MORE = (
+    "densenet121",
+    "efficientnet_b0",
+    "resnext50_32x4d",
+    "mnasnet0_5",
+    "deeplabv3_mobilenet_v3_large",
+    "regnet_y_400mf",
+)
 
 
 FAMILIES: dict[str, tuple[Callable[[Any], Any], int]] = {
@@ -102,6 +109,16 @@ def test_like_torchvision_and_the_zoo(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families_made_small(name: str) -> None:
     checked(*small(name))
+
+
+def test_the_same_by_both_roads_from_pytorch() -> None:
+    """Read from the module and from its file: every layer with weights alike, and the totals."""
+    model = build("mobilenet_v3_small")
+    left = checked(model, 64)
+    right = rfcalc.analyze(rfcalc.from_torch(model, (3, 64, 64)))
+    assert layers(left) == layers(right)
+    for total in ("params", "macs", "weights", "biases", "buffers", "weight_layers"):
+        assert getattr(left.totals, total) == getattr(right.totals, total), total
 
 
 def test_control_a_wrong_count_is_seen() -> None:

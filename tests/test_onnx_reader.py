@@ -255,6 +255,23 @@ def test_arithmetic_with_constants(op: str, dims: list[int], values: Any, expect
     assert figures(read)[0] == params
 
 
+def test_parameters_that_are_no_tensors_of_the_model_are_noted() -> None:
+    weight = node("Mul", "v g", "w")
+    nodes = [
+        weight,
+        node("Conv", "x w", "c"),
+        node("Constant", "", "k", value=tensor("", [8, 30, 30])),
+        node("Add", "c k", "y"),
+    ]
+    read = from_onnx(chain(*nodes, tensors=[tensor("v", [8, 3, 3, 3]), tensor("g", [8, 1, 1, 1])]))
+    assert read.notes == (
+        "counted as parameters: add1, constants that the exporter computed or wrote in the graph",
+        "the weights of conv1 are computed in the graph from several tensors (weight normalisation, say): "
+        "counted as large as they are used",
+    )
+    assert figures(read)[0] == 216 + 7200
+
+
 # Geometry
 
 

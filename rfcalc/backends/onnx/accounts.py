@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rfcalc.backends.onnx.model import FLOATING
+from rfcalc.backends.onnx.names import invented
 from rfcalc.backends.onnx.reading import Reader
 
 LEARNED = ("weight", "bias")
@@ -76,10 +77,36 @@ def notes_on(reader: Reader, groups: dict[str, str]) -> tuple[list[str], int, di
             f"batch normalisation was folded by the exporter into the weights of {_some(reader.folded)}: "
             "its parameters are those weights and biases"
         )
+    notes += _made_up(reader)
     for node, count in reader.lost.items():
         notes.append(f"{count} operators after {node} are left out, because no shape of what they read is known")
     notes += list(reader.notes)
     return notes, total + sum(unused(reader).values()), unused(reader)
+
+
+def _made_up(reader: Reader) -> list[str]:
+    """Notes on parameters that no tensor of the model is: constants among maps, weights computed in the graph."""
+    among: list[str] = []
+    computed: list[str] = []
+    for node, parts in reader.used.items():
+        kind = reader.placed[node][0].kind if node in reader.placed else ""
+        names = [name for role, const in parts if role in LEARNED for name in const.origin]
+        if kind in ("parameter", "position_table", "scale"):
+            if any(invented(name) or reader.written(name) for name in names):
+                among.append(node)
+        elif any(len(const.origin) > 1 for role, const in parts if role in LEARNED):
+            computed.append(node)
+    notes = []
+    if among:
+        notes.append(
+            f"counted as parameters: {_some(among)}, constants that the exporter computed or wrote in the graph"
+        )
+    if computed:
+        notes.append(
+            f"the weights of {_some(computed)} are computed in the graph from several tensors (weight normalisation, "
+            "say): counted as large as they are used"
+        )
+    return notes
 
 
 def unused(reader: Reader) -> dict[str, int]:
