@@ -2,7 +2,7 @@
 
     python benchmarks/onnx_models.py docs/onnx-models.md [--most-params 100000000]
 
-Writes a dated table: model, side of the image, parameters and multiply-adds counted here and by PyTorch, operators that
+Goes on where an earlier run of the same file stopped. Writes a dated table: model, side of the image, parameters and multiply-adds counted here and by PyTorch, operators that
 were not understood. Models are exported with batch normalisation as it is. Needs torch, torchvision and onnx.
 """
 
@@ -71,10 +71,15 @@ def main() -> None:
     names = tv.models.list_models(tv.models) + tv.models.list_models(tv.models.segmentation)
     size = {n: tv.models.get_model_weights(n).DEFAULT.meta["num_params"] for n in names}
     names.sort(key=lambda n: size[n])
-    rows, left = [], []
-    count = 0
+    known = given.output.read_text().splitlines() if given.output.exists() else []
+    rows = [line for line in known if line.startswith("| ") and line.split()[1] in names]
+    count = sum(line.endswith("| exact |") for line in rows)
+    done = {line.split()[1] for line in rows}
+    left: list[str] = []
     started = time.time()
     for name in names:
+        if name in done:
+            continue
         if size[name] > given.most_params or time.time() - started > 60 * given.minutes:
             left.append(name)
             continue
