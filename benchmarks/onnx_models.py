@@ -2,8 +2,9 @@
 
     python benchmarks/onnx_models.py docs/onnx-models.md [--most-params 100000000]
 
-Goes on where an earlier run of the same file stopped. Writes a dated table: model, side of the image, parameters and multiply-adds counted here and by PyTorch, operators that
-were not understood. Models are exported with batch normalisation as it is. Needs torch, torchvision and onnx.
+Goes on where an earlier run of the same file stopped. Writes a dated table: model, side of the image, parameters and
+multiply-adds counted here, and how they compare with PyTorch's (or which operators were not understood). Models are
+exported with batch normalisation as it is. Needs torch, torchvision and onnx.
 """
 
 from __future__ import annotations
