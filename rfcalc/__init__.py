@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backends.keras import from_keras as from_keras
+    from rfcalc.backends.onnx.loading import from_onnx as from_onnx
     from rfcalc.backends.text import from_text as from_text
     from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.backends.torch.importer import from_torch as from_torch
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "from_keras": "backends.keras",
     "from_text": "backends.text",
+    "from_onnx": "backends.onnx",
     "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",

@@ -20,6 +20,7 @@ DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
 # ending → module with load(path, inputs); see rfcalc.backends.imported
 IMPORTERS: dict[str, str] = {
+    ".onnx": "rfcalc.backends.onnx",
     ".keras": "rfcalc.backends.keras",
     ".cfg": "rfcalc.backends.text",
     ".txt": "rfcalc.backends.text",
@@ -33,11 +34,13 @@ KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config"
 
 
 class Target(NamedTuple):
-    """A network, how it was named, and what had to be assumed to read it."""
+    """A network, how it was named, what had to be assumed to read it, and whether its inputs are those it was read with
+    (and what the user gave has been used)."""
 
     network: Network
     name: str
     assumptions: tuple[str, ...] = ()
+    bound: bool = False
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
@@ -130,8 +133,9 @@ def _from_file(text: str, given: Any) -> Target | None:
     if ending == ".json" and _first_key(text) in KERAS_KEYS:
         module = IMPORTERS[".keras"]
     loader = import_module(module).load
-    loaded = loader(text, given) if module in IMPORTERS.values() else loader(text)
-    return Target(loaded.network, text, tuple(loaded.assumptions))
+    imported = module in IMPORTERS.values()
+    loaded = loader(text, given) if imported else loader(text)
+    return Target(loaded.network, text, tuple(loaded.assumptions), imported)
 
 
 def _first_key(path: str) -> str:
@@ -233,7 +237,9 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
     found = resolve(target, input)
     network = found.network
     assumptions = found.assumptions
-    if input is None and list(network.inputs.values()) == [None]:
+    if found.bound:
+        input = None  # noqa: A001
+    elif input is None and list(network.inputs.values()) == [None]:
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
     return Report(network, input, batch=batch, dtype=dtype, target=found.name, assumptions=assumptions)

@@ -41,7 +41,7 @@ def command(
         raise UnknownName("form", to, list(FORMS))
     given = inputs(input)
     found = resolve(target, given)
-    network = with_inputs(found.network, given)
+    network = found.network if found.bound else with_inputs(found.network, given)
     if to == "notation":
         from rfcalc.notation import write as written
 
