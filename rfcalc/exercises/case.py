@@ -8,6 +8,7 @@ Imports levels 0 to 6 only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from rfcalc.cost import Cost
@@ -42,7 +43,7 @@ class Axis(NamedTuple):
         return self.d * (self.k - 1) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """A layer, the shapes that it reads, what their units see, and the image that all began with.
 
@@ -63,7 +64,7 @@ class Case:
     def x(self) -> Shape:
         return self.xs[0]
 
-    @property
+    @cached_property
     def y(self) -> Shape:
         """The output shape that follows from the input shapes.
 
@@ -76,16 +77,21 @@ class Case:
     def before(self) -> Seen | None:
         return self.seen[0] if self.seen else None
 
-    @property
+    @cached_property
     def cost(self) -> Cost:
         return self.layer.cost(self.xs, self.y)
+
+    @cached_property
+    def grown(self) -> Seen | None:
+        """What the layer's units see; None where no one number says it."""
+        return grown(self)
 
     @property
     def geometry(self) -> Sliding | None:
         """The sliding window, if the layer is one."""
         return getattr(self.layer, "geometry", None)
 
-    @property
+    @cached_property
     def axes(self) -> tuple[Axis, ...]:
         """The sliding window on every axis of the input map; none for another layer."""
         g = self.geometry
@@ -113,7 +119,7 @@ def cases(report: Report) -> tuple[Case, ...]:
             report.batch,
             report.itemsize,
         )
-        seen.append(grown(case))
+        seen.append(case.grown)
         found.append(case)
     return tuple(found)
 
@@ -178,7 +184,7 @@ def right(case: Case, figure: str) -> Any:
     if figure == "output_shape":
         return case.y.dims
     if figure in ("receptive_field", "stride"):
-        seen = grown(case)
+        seen = case.grown
         return None if seen is None else seen.size if figure == "receptive_field" else seen.stride
     if figure in ("values", "bytes"):
         return case.y.values * case.batch * (case.itemsize if figure == "bytes" else 1)
