@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from rfcalc.errors import RfcalcError
+from rfcalc.field import Field
 from rfcalc.influence import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive import ReceptiveField, fraction, plain
 from rfcalc.regions import Region, Regions, regions
@@ -86,10 +87,15 @@ class Sight:
     @cached_property
     def field(self) -> ReceptiveField:
         """The summary: size, stride, padding, centre, and what kind of answer it is."""
-        walked = self.report.walked
-        known = self.report.fields[self.origin] if self.origin < self.report.network.arity else None
-        found = fields(walked, self.origin) if known is None else known
-        return ReceptiveField(found[self.position], walked.shapes[self.origin], walked.shapes[self.position])
+        shapes = self.report.walked.shapes
+        return ReceptiveField(self.fields[self.position], shapes[self.origin], shapes[self.position])
+
+    @cached_property
+    def fields(self) -> tuple[Field | None, ...]:
+        """What every position sees of the source."""
+        if self.origin < self.report.network.arity:
+            return self.report.fields[self.origin]
+        return fields(self.report.walked, self.origin)
 
     @cached_property
     def regions(self) -> Regions:

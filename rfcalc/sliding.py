@@ -26,6 +26,11 @@ OUT = Formula(
     "(n + a + b - d * (k - 1) - 1) // s + 1",
     "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, with dilation d and padding a, b per side",
 )
+OUT_EQUAL = Formula(
+    "output_size",
+    "(n - k + 2 * p) // s + 1",
+    "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, relationship 6",
+)
 OUT_CEIL = Formula(
     "output_size",
     "ceildiv(n + a + b - d * (k - 1) - 1, s) + 1",
@@ -180,6 +185,8 @@ class Sliding:
         if self.rounding == "floor":
             if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
                 raise _misfit(OUT, n, a, b, d, k, s)
+            if decide(d == 1) is True and decide(a == b) is True:
+                return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
             return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
         length = OUT_CEIL(n=n, a=a, b=b, d=d, k=k, s=s)
         if self.rounding == "ceil" and decide((length - 1) * s >= n + a):

@@ -211,6 +211,23 @@ def new_values(walked: Walked) -> tuple[Size, ...]:
     )
 
 
+def lifetimes(walked: Walked) -> tuple[int, ...]:
+    """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
+
+    Beyond the last position for outputs. Positions that live in another's memory (views, in place) say nothing of their
+    own; `storages` says whose it is.
+    """
+    network, own = walked.network, storages(walked)
+    last = list(range(len(walked.shapes)))
+    for position in range(network.arity, len(walked.shapes)):
+        last[own[position]] = max(last[own[position]], position)
+        for s in network.sources[position - network.arity]:
+            last[own[s]] = max(last[own[s]], position)
+    for name in network.outputs:
+        last[own[network.position(name)]] = len(walked.shapes)
+    return tuple(last)
+
+
 def peak_values(walked: Walked) -> tuple[Size, int]:
     """The largest sum of live maps while running forward, and the position at which it is reached.
 
@@ -221,14 +238,8 @@ def peak_values(walked: Walked) -> tuple[Size, int]:
     network, own = walked.network, storages(walked)
     arity = network.arity
     sizes = new_values(walked)
-    last = list(range(len(walked.shapes)))
-    for position in range(arity, len(walked.shapes)):
-        last[own[position]] = max(last[own[position]], position)
-        for s in network.sources[position - arity]:
-            last[own[s]] = max(last[own[s]], position)
+    last = lifetimes(walked)
     end = len(walked.shapes)
-    for name in network.outputs:
-        last[own[network.position(name)]] = end
     dies: dict[int, list[int]] = {}
     for storage, when in enumerate(last):
         if own[storage] == storage:

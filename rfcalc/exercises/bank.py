@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rfcalc.errors import RfcalcError, UnknownName
+from rfcalc.errors import RfcalcError, ShapeError, UnknownName
 from rfcalc.exercises.draw import Draw, seed_from, seed_of, text_of
 from rfcalc.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Item, Question
 from rfcalc.exercises.patterns import Pattern, pattern_of, patterns
@@ -132,7 +132,7 @@ def _question(pattern: Pattern, draw: Draw, level: int) -> Question | None:
     for _ in range(TRIES):
         try:
             return pattern.make(draw, level)
-        except Unfit:
+        except (Unfit, ShapeError):  # numbers that do not suit, or a map that ends too early
             continue
     return None
 

@@ -30,7 +30,8 @@ def place(subject: Subject) -> tuple[str, str]:
         return "the network", "the output of the network"
     if subject.single:
         return "the layer", "the output"
-    return f"`{subject.node}`", f"the output of `{subject.node}`"
+    name = subject.at or subject.node
+    return f"`{name}`", f"the output of `{name}`"
 
 
 def shown(subject: Subject) -> tuple[Block, ...]:

@@ -6,7 +6,7 @@ name and the form: ``output-size.alexnet-conv1.setting``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +22,7 @@ from rfcalc.exercises.words import convention
 Make: TypeAlias = Callable[[Draw, int], Question]
 
 FILES: dict[str, tuple[str, ...]] = {
-    "output-size": ("sizes",),
+    "output-size": ("sizes", "sizes_more"),
     "parameters": ("parameters", "parameters_more"),
     "receptive-field": ("fields", "fields_more"),
     "memory": ("memory",),
@@ -95,7 +95,7 @@ def pattern(family: str, name: str, form: str, levels: Sequence[int] = (1, 2)) -
 
 
 def subject(
-    family: str, name: str, forms_of: dict[str, Sequence[int]]
+    family: str, name: str, forms_of: Mapping[str, Sequence[int]]
 ) -> Callable[[Callable[[Draw, int], Subject]], Callable[[Draw, int], Subject]]:
     """Declare a subject, and the forms that it takes with their levels."""
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import count, takewhile
 from typing import Any, NamedTuple
 
 from rfcalc.errors import RfcalcError
@@ -54,7 +53,7 @@ def _sides(layer: Any, n: int, i: int) -> tuple[int, int]:
         before, after = _per(padding, i)
         return before, after
     k, s, d = _of(layer, i)
-    wanted = sum(1 for _ in range(0, n, s))  # TensorFlow's SAME: one window for every s-th position
+    wanted = len(range(0, n, s))  # TensorFlow's SAME: one window for every s-th position
     missing = max((wanted - 1) * s + d * (k - 1) + 1 - n, 0) if padding == "SAME" else d * (k - 1)
     return missing // 2, missing - missing // 2
 
@@ -66,7 +65,7 @@ def _placed(layer: Any, n: int, i: int) -> int:
     last = d * (k - 1)
     up = getattr(layer, "rounding", "floor")
     if up == "floor":
-        return sum(1 for _ in takewhile(lambda start: start + last < n + b, count(-a, s)))
+        return len(range(-a, n + b - last, s))
     starts = [u for u in range(0, n + a + b + s, s) if u == 0 or u - s + last < n + a + b - 1]
     if up == "ceil":
         starts = [u for u in starts if u < n + a]
@@ -265,6 +264,19 @@ class Second:
         square = all(len(set(dims[1:])) < 2 for dims in self.inputs.values())
         return square and all(len(v) < 2 or isinstance(v, str) for v in values if v is not None)
 
+    def pixels(self, at: str, axis: int, unit: int) -> list[int]:
+        """The real pixels that a unit depends on, on one axis: what lies in the padding of any map is dropped there."""
+        wanted: dict[str, set[int]] = {at: {unit}}
+        order = [*self.inputs, *self.nodes]
+        for name in reversed(order[: order.index(at) + 1]):
+            positions = _clipped(wanted.pop(name, set()), self.shapes[name][axis + 1])
+            if name == order[0]:
+                return sorted(positions)
+            for read in self.nodes[name].inputs if positions else ():
+                n = self.shapes[read][axis + 1]
+                wanted.setdefault(read, set()).update(_read(self.nodes[name].layer, axis, n, positions))
+        return []
+
     def hull(self, at: str, axis: int, unit: int) -> tuple[int, int]:
         """The first and the last input position that a unit depends on, on one axis, in an endless input."""
         wanted: dict[str, set[int]] = {at: {unit}}
@@ -285,6 +297,10 @@ class Second:
                     seen = _ends(seen)
                 wanted.setdefault(read, set()).update(seen)
         raise KeyMismatch("it depends on no input", where=at)
+
+
+def _clipped(positions: set[int], n: int) -> set[int]:
+    return {p for p in positions if 0 <= p < n}
 
 
 def _times(dims: Iterable[int]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rfcalc.errors import RfcalcError
 from rfcalc.exercises.draw import Draw
 from rfcalc.exercises.forms import conventions, lines, place, shown
-from rfcalc.exercises.item import Block, Grid, Question, Text
+from rfcalc.exercises.item import Blank, Block, Grid, Question, Text
 from rfcalc.exercises.second import KeyMismatch
 from rfcalc.exercises.subject import (
     Subject,
@@ -184,7 +184,7 @@ def _agree(subject: Subject, found: Any) -> None:
 
 def _hidden(subject: Subject, change: Change) -> tuple[Block, ...]:
     """The network with a question mark for the parameter."""
-    marker = 987654321
+    marker = 983040000  # any groups divide it
     layer = subject.report.network.node(change.node).layer
     if change.parameter == "groups" and layer.groups == 1:  # type: ignore[attr-defined]
         raise Unfit
@@ -219,15 +219,13 @@ def _hidden(subject: Subject, change: Change) -> tuple[Block, ...]:
 def compare(subject: Subject, draw: Draw) -> Question:
     """Two designs that differ in one parameter: the figure of both, and which has more."""
     key = confirmed(subject)
-    if isinstance(key, tuple):
-        raise Unfit
     for change in _changes(subject, draw)[:6]:
         now = current(subject.report.network.node(change.node).layer, change.parameter)
         near = [c for c in CANDIDATES[change.parameter] if c != now]
         near.sort(key=lambda c: abs(c - (now or 0)))
         for to in draw.shuffled(near[:3]):
             tried = _tried(subject, change, to)
-            if tried is not None and not isinstance(tried[1], tuple):
+            if tried is not None:
                 question = _compared(subject, draw, change, (now or 0, to), key, tried)
                 if question is not None:
                     return question
@@ -239,26 +237,14 @@ def _compared(
 ) -> Question | None:
     other, found = tried
     _agree(other, found)
-    pairs: dict[tuple[Any, Any], tuple[str, str]] = {}
-    theirs = {w.name: w for w in reversed(mistaken(other))}
-    for w in mistaken(subject):
-        twin = theirs.get(w.name)
-        pair = (w.value, found if twin is None else twin.value)
-        if pair != (key, found) and all(Fraction(v).denominator == 1 for v in pair):
-            pairs.setdefault(pair, (w.feedback, w.name))
-    if key != found:
-        pairs.setdefault((key, key), ("The change does matter here: work both out.", ""))
-        pairs.setdefault((found, key), ("It is the other way round.", ""))
-    if len(pairs) < 2:
-        return None
     before, after = settings
     text = (
         f"Design A is as described; in design B, {_named(change, subject)} is {after} instead of {before}. "
         f"What is the {SHORT[subject.figure]}{_of(subject)} of each?"
     )
-    blank = choice_blank(
-        draw, _verdict(key, found), [(_verdict(*p), f, m) for p, (f, m) in pairs.items()], least=2, ask=subject.ask
-    )
+    blank = _pair_blank(subject, other, (key, found), draw)
+    if blank is None:
+        return None
     told = ("Design A:", *lines(subject), "Design B:", *lines(other))
     body = (*shown(subject), Text(text))
     return Question(
@@ -266,12 +252,56 @@ def _compared(
     )
 
 
+def duel(a: Subject, b: Subject, text: str, names: tuple[str, str], draw: Draw) -> Question:
+    """Two networks that are told in words: the figure of both, and which has more.
+
+    Raises:
+        Unfit: misconceptions make too few other answers.
+    """
+    key, found = confirmed(a), confirmed(b)
+    blank = _pair_blank(a, b, (key, found), draw)
+    if blank is None:
+        raise Unfit
+    told = (f"A, {names[0]}:", *lines(a), f"B, {names[1]}:", *lines(b))
+    body = (Text(text), Text(f"A: {names[0]}."), Text(f"B: {names[1]}."))
+    asked = Text(f"What is the number of {SHORT[a.figure]} of each?" if a.figure != "receptive_field" else _SEEN)
+    return Question(a.title, (*body, asked), (blank,), conventions(a), told, (*a.tags, "compare"))
+
+
+_SEEN = "What is the receptive field of one output of each?"
+
+
+def _pair_blank(subject: Subject, other: Subject, keys: tuple[Any, Any], draw: Draw) -> Blank | None:
+    """Both figures as one choice, with what misconceptions make of them."""
+    key, found = keys
+    pairs: dict[tuple[Any, Any], tuple[str, str]] = {}
+    theirs = {w.name: w for w in reversed(mistaken(other))}
+    for w in mistaken(subject):
+        twin = theirs.get(w.name)
+        pair = (w.value, found if twin is None else twin.value)
+        if pair != (key, found) and all(_whole(v) for v in pair):
+            pairs.setdefault(pair, (w.feedback, w.name))
+    if key != found:
+        pairs.setdefault((key, key), ("The change does matter here: work both out.", ""))
+        pairs.setdefault((found, key), ("It is the other way round.", ""))
+    if len(pairs) < 2:
+        return None
+    wrongs = [(_verdict(*p), f, m) for p, (f, m) in pairs.items()]
+    return choice_blank(draw, _verdict(key, found), wrongs, least=2, ask=subject.ask)
+
+
 def _of(subject: Subject) -> str:
     return "" if subject.position is None or subject.single else f" of {place(subject)[0]}"
+
+
+def _whole(found: Any) -> bool:
+    return all(Fraction(v).denominator == 1 for v in (found if isinstance(found, tuple) else (found,)))
 
 
 def _verdict(a: Any, b: Any) -> str:
     if a == b:
         return f"A and B: {written('', a)} each"
+    if isinstance(a, tuple) or isinstance(b, tuple):
+        return f"A: {written('', a)}, B: {written('', b)}"
     more = "A" if a > b else "B"
     return f"A: {written('', a)}, B: {written('', b)}; {more} has {written('', abs(a - b))} more"

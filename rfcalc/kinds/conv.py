@@ -10,11 +10,13 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, divides
+from rfcalc.size import Size, decide, divides
 from rfcalc.sliding import Sliding, axes, keeps, pads
 from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
+WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
+WEIGHTS_APART = Formula("weights", "prod(k) * m", "one kernel for each output channel")
 WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected pairs of input and output maps")
 BIASES = Formula("biases", "m", "one for each output channel")
 MACS = Formula("macs", "w * prod(o)", "every weight is used once at every output position")
@@ -106,7 +108,9 @@ class Conv(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         kernel = self.geometry.kernel_axes(len(y.dims) - 1)
-        if self.table is None:
+        if self.table is None and decide(self.groups == 1) is True:
+            weights = WEIGHTS_ALL(k=kernel, c=xs[0].dims[0], m=self.out_channels)
+        elif self.table is None:
             weights = WEIGHTS(k=kernel, c=xs[0].dims[0], g=self.groups, m=self.out_channels)
         else:
             weights = WEIGHTS_TABLE(k=kernel, connections=sum(len(row) for row in self.table))
@@ -208,8 +212,8 @@ class Depthwise(Layer):
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        c, m = xs[0].dims[0], y.dims[0]
-        weights = WEIGHTS(k=self.geometry.kernel_axes(len(y.dims) - 1), c=c, g=c, m=m)
+        m = y.dims[0]
+        weights = WEIGHTS_APART(k=self.geometry.kernel_axes(len(y.dims) - 1), m=m)
         macs = MACS(w=weights, o=y.dims[1:])
         if not self.bias:
             return Cost(weights, macs=macs)

@@ -17,6 +17,7 @@ from rfcalc.words import Spelling, Word, flags, number
 WEIGHTS = Formula("weights", "c * m", "every input feature to every output feature")
 BIASES = Formula("biases", "m", "one for each output feature")
 MACS = Formula("macs", "c * m * r", "every weight is used once for each of r vectors")
+MACS_ONE = Formula("macs", "c * m", "every weight is used once")
 BIAS_ADDS = Formula("linear_bias_adds", "m * r", "one addition for each output value")
 
 
@@ -68,8 +69,9 @@ class Linear(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c, m = xs[0].dims[-1], self.out_features
-        rows = xs[0].values // c if len(xs[0].dims) > 1 else 1
-        cost = Cost(weights=WEIGHTS(c=c, m=m), macs=MACS(c=c, m=m, r=rows))
+        rows = xs[0].values // c if len(xs[0].dims) > 1 else None
+        cost = Cost(weights=WEIGHTS(c=c, m=m), macs=MACS_ONE(c=c, m=m) if rows is None else MACS(c=c, m=m, r=rows))
+        rows = 1 if rows is None else rows
         return cost + Cost(biases=BIASES(m=m), linear_bias_adds=BIAS_ADDS(m=m, r=rows)) if self.bias else cost
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:

@@ -123,7 +123,8 @@ def lenet(draw: Draw, level: int) -> Subject:
     a, b = draw.pick(((6, 16), (20, 50), (8, 24), (10, 30)))
     pool = draw.pick(("avgpool2", "maxpool2"))
     target = f"conv{k}-{a} p0 > {pool} > conv{k}-{b} p0 > {pool} > flatten > fc{draw.pick((84, 100, 120))} > fc10"
-    return Subject("A network like LeNet-5", target, f"1x{n}x{n}", "output_shape", tags=("lenet",))
+    at = draw.pick(("conv2", "flatten1", "flatten1"))
+    return Subject("A network like LeNet-5", target, f"1x{n}x{n}", "output_shape", at, tags=("lenet",))
 
 
 @subject(FAMILY, "encoder-decoder", {"table": (3,), "one-layer": (3,), "error": (3,)})
