@@ -22,6 +22,8 @@ COMMANDS = {
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
+    "exercise": ("exercising", "Make exercises with checked keys, for paper and for courses."),
+    "quiz": ("quizzing", "Answer exercises in the terminal, one after another, with explanations and a score."),
     "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 

@@ -178,6 +178,23 @@ def item(identity: str) -> Item:
     return _labelled(pattern, seed, level, question)
 
 
+def variant(pattern: str, seed: int | str, difficulty: int | None = None) -> Item:
+    """The item that one pattern makes of a seed: for courses that give every student a variant.
+
+    Raises:
+        UnknownName: there is no such pattern.
+
+    >>> variant("receptive-field.stacked.one-layer", 1).family
+    'receptive-field'
+    """
+    chosen = pattern_of(pattern)
+    for attempt in range(100):
+        made = _item(chosen, seed_of("variant", VERSION, pattern, seed, attempt), difficulty)
+        if made is not None:
+            return made
+    raise RfcalcError(f"{pattern} makes no exercise of difficulty {difficulty}", fix="leave the difficulty out")
+
+
 def document(found: list[Item], about: dict[str, Any]) -> dict[str, Any]:
     """The JSON bank: what was asked for, and the items."""
     return {
