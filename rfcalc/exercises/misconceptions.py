@@ -67,14 +67,16 @@ class Misconception:
 
     def wrong(self, case: Case, figure: str) -> tuple[Any, ...]:
         """The wrong numbers for a figure of a layer, without the right one; none where it makes no difference."""
-        rule = self.rules.get(figure)
-        if rule is None:
+        if figure not in self.rules:
             return ()
         try:
-            key = right(case, figure)
-            return () if key is None else _different(rule(case), key)
+            return self._beside(case, figure, right(case, figure))
         except RfcalcError:  # a map that the student's numbers do not allow
             return ()
+
+    def _beside(self, case: Case, figure: str, key: Any) -> tuple[Any, ...]:
+        """As `wrong`, where the right number is known."""
+        return () if key is None else _different(self.rules[figure](case), key)
 
     def __repr__(self) -> str:
         return f"<{self.code} {self.name}>"
@@ -92,6 +94,12 @@ MISCONCEPTIONS: Registry[Misconception] = Registry("misconception", _load)
 def ordered() -> tuple[Misconception, ...]:
     """All of them: M1, M2, … before N1, N2, …; those of one code in the order of their files."""
     return tuple(sorted(MISCONCEPTIONS.values(), key=lambda m: (m.code[0], int(m.code[1:]))))
+
+
+@cache
+def touching(figure: str) -> tuple[Misconception, ...]:
+    """Those with a rule for a figure of a layer, in order."""
+    return tuple(m for m in ordered() if figure in m.rules)
 
 
 def misconception(code: str, name: str, title: str, feedback: str) -> Misconception:
@@ -134,8 +142,12 @@ def wrong(case: Case, figure: str) -> list[Wrong]:
     """
     _known(figure)
     found: dict[Any, Wrong] = {}
-    for one in ordered():
-        for value in one.wrong(case, figure):
+    try:
+        key = right(case, figure)
+    except RfcalcError:  # the layer cannot take such a map
+        return []
+    for one in touching(figure):
+        for value in one._beside(case, figure, key):
             found.setdefault(value, Wrong(value, one))
     return list(found.values())
 
@@ -151,7 +163,7 @@ def likely(case: Case, figure: str, value: Any) -> list[Misconception]:
     key = right(case, figure)
     if isinstance(key, tuple) and not isinstance(value, tuple):
         value = (value,) * len(key)
-    return [m for m in ordered() if value in m.wrong(case, figure)]
+    return [m for m in touching(figure) if value in m.wrong(case, figure)]
 
 
 def wrong_totals(report: Report, figure: str) -> list[Wrong]:

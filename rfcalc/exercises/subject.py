@@ -15,7 +15,7 @@ from rfcalc.errors import RfcalcError
 from rfcalc.exercises.case import Case, cases, right
 from rfcalc.exercises.draw import Draw
 from rfcalc.exercises.item import Ask, Blank, Option
-from rfcalc.exercises.misconceptions import Misconception, Wrong, fill, ordered, wrong, wrong_totals
+from rfcalc.exercises.misconceptions import Misconception, Wrong, fill, touching, wrong, wrong_totals
 from rfcalc.exercises.second import KeyMismatch, Second
 from rfcalc.exercises.words import SHORT, dims, number
 from rfcalc.network import Network
@@ -222,11 +222,10 @@ def mistaken(subject: Subject) -> list[Wrong]:
     found: list[Wrong] = []
     case = cases(subject.report)[position - arity]
     if figure in ("output_shape", "receptive_field", "stride") and not subject.single:
-        for one in ordered():
-            if figure in one.rules or ("output_shape" in one.rules and figure == "output_shape"):
-                through = _through(subject.report, one, position - arity)
-                if through is not None:
-                    found.append(Wrong(through.figure(figure), one))
+        for one in touching(figure):
+            through = _through(subject.report, one, position - arity)
+            if through is not None:
+                found.append(Wrong(through.figure(figure), one))
     found += wrong(case, figure)
     return _as_asked(subject.figure, found)
 

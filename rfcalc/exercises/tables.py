@@ -9,7 +9,7 @@ from rfcalc.exercises.case import cases
 from rfcalc.exercises.draw import Draw
 from rfcalc.exercises.forms import conventions
 from rfcalc.exercises.item import Blank, Question, Slot, Text
-from rfcalc.exercises.misconceptions import Misconception, Sheet, Wrong, fill, ordered, wrong
+from rfcalc.exercises.misconceptions import Misconception, Sheet, Wrong, fill, touching, wrong
 from rfcalc.exercises.second import KeyMismatch
 from rfcalc.exercises.subject import Subject, Unfit, again, choice_blank, number_blank, value, written
 from rfcalc.exercises.words import SHORT, convention, listing
@@ -29,6 +29,7 @@ COLUMNS = {
     "bytes": ("output_shape", "bytes"),
     "peak_bytes": ("output_shape", "bytes"),
 }
+COUNTED = ("weights", "biases", "params", "buffers", "macs")
 CARRIED = ("output_shape", "receptive_field", "stride")
 MOST_ROWS = 12
 
@@ -64,7 +65,7 @@ def table(subject: Subject, draw: Draw) -> Question:
             key = value(report, column, position)
             if again(subject, column, node.name) != key:
                 raise KeyMismatch(f"{column} is {key} by the rules", where=f"{node.name} of {subject.target}")
-            if key == 0 and column not in ("weights", "biases", "params", "macs"):
+            if key == 0 and column not in COUNTED:
                 raise Unfit
             name = f"r{position - arity + 1}_{column}"
             label = f"{node.name}, {SHORT[column]}"
@@ -186,7 +187,7 @@ def _spoiled(subject: Subject, column: str, rows: list[int], draw: Draw) -> tupl
     found = cases(report)
     for position in draw.shuffled(rows):
         case = found[position - arity]
-        for one in draw.shuffled([m for m in ordered() if column in m.rules]):
+        for one in draw.shuffled(touching(column)):
             wrongs = one.wrong(case, column)
             if not wrongs or not _whole(wrongs[0]) or _absurd(wrongs[0], column):
                 continue

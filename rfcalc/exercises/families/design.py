@@ -269,7 +269,7 @@ def which_design(draw: Draw, level: int) -> Question:
     bound, budget = field
     most = budget * 1000
     designs: dict[str, None] = {}
-    for _ in range(14):
+    for _ in range(9):
         wide = draw.pick((8, 16, 24, 32, 48, 64))
         strides = draw.pick((2, 3, 3, 3, 4))
         parts = []
