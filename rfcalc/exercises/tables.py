@@ -81,7 +81,8 @@ def table(subject: Subject, draw: Draw) -> Question:
     body = (*story, Text(f"Fill in the table.{shape}"), grid)
     derived = tuple(_by_row(told, len(rows)))
     said = convention(_columns(subject), subject.batch, subject.dtype, report.itemsize)
-    return Question(f"{subject.title}: fill in the table", body, tuple(blanks), said, derived, subject.tags)
+    read = [b for i in range(len(rows)) for b in blanks[i :: len(rows)]]  # row by row, as the table is read
+    return Question(f"{subject.title}: fill in the table", body, tuple(read), said, derived, subject.tags)
 
 
 def _shapes(blanks: list[Blank]) -> bool:
@@ -120,8 +121,9 @@ def error(subject: Subject, draw: Draw) -> Question:
     network = report.network
     arity = network.arity
     rows = _rows(subject)
-    column = subject.figure if subject.figure in CARRIED else _columns(subject)[-1]
-    column = "output_shape" if column == "side" else column
+    column = "output_shape" if subject.figure == "side" else subject.figure
+    if column not in CARRIED:  # a total: a column of the table that people get wrong
+        column = next(c for c in reversed(_columns(subject)) if touching(c) and c not in CARRIED)
     at, one, sheets = _spoiled(subject, column, list(rows), draw)
     texts = []
     for position in rows:
