@@ -136,10 +136,10 @@ def test_gift_reads_back() -> None:
 
 def test_gift_is_understood_by_another_parser() -> None:
     parser = pytest.importorskip("pygiftparser.parser")
-    text = made("gift")
-    few = "\n\n".join(part for part in text.split("\n\n")[:40])
-    found = parser.parse(few)
-    assert found.questions and len(found.questions) == few.count("::[html]")
+    # general feedback is taken out first: this parser does not know backslashes in it (Moodle does)
+    text = re.sub(r"####(?:\\.|[^}\\])*\}", "}", made("gift"))
+    for part in text.split("\n\n")[1:120]:
+        assert len(parser.parse(part + "\n").questions) == 1, part
 
 
 # --- QTI ------------------------------------------------------------------------------------------------------------

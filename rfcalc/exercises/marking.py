@@ -19,7 +19,7 @@ class Mark(NamedTuple):
     said: str
 
 
-_TIMES = re.compile(r"\s*[x×*]\s*", re.I)
+_BETWEEN = re.compile(r"\s*[x×*,]\s*|\s+", re.I)
 _ROUNDED = re.compile(r"\s*([0-9][0-9_,]*(?:\.([0-9]+))?)\s*([kKmMgGtT]i?)")
 
 
@@ -83,7 +83,7 @@ def _read(typed: str, unit: str) -> Fraction:
 
 
 def _shape(blank: Blank, typed: str) -> Mark:
-    parts = _TIMES.split(typed.strip().strip("()[]").replace(", ", "x").replace(",", "x").replace(" ", "x"))
+    parts = _BETWEEN.split(typed.strip().strip("()[]").strip())
     try:
         dims = [int(p) for p in parts]
     except ValueError:

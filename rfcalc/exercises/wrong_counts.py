@@ -369,3 +369,29 @@ def _(case: Case) -> Any:
 @off_by_one_layer.gives("bytes")
 def _(case: Case) -> Any:
     return case.x.values * case.batch * case.itemsize
+
+
+pairs_added = misconception(
+    "N19",
+    "pairs-added",
+    "inputs and outputs added instead of multiplied",
+    "A fully connected layer has one weight for every pair of an input and a unit: multiply, do not add.",
+)
+
+
+@pairs_added.gives("params", "weights", "macs")
+def _(case: Case) -> Any:
+    return case.x.dims[-1] + case.y.dims[-1] if case.layer.kind == "linear" else None
+
+
+one_weight_an_input = misconception(
+    "N20",
+    "one-weight-an-input",
+    "one weight for each input",
+    "Every unit has weights of its own for all inputs: multiply by the number of units.",
+)
+
+
+@one_weight_an_input.gives("weights", "params", "macs")
+def _(case: Case) -> Any:
+    return case.x.dims[-1] if case.layer.kind == "linear" else None
