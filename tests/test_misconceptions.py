@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +156,9 @@ def test_the_right_table_is_the_report() -> None:
 def test_unknown_figure() -> None:
     with pytest.raises(UnknownName, match="did you mean params"):
         wrong(case("conv3-8", "3x16x16", (1, 1)), "param")
+
+
+def test_the_page_lists_them() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "teaching.md").read_text(encoding="utf-8")
+    rows = [f"| {m.code} | `{m.name}` | {m.title} |" for m in ordered()]
+    assert "\n".join(rows) in page

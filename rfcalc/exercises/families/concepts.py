@@ -215,7 +215,12 @@ def pooling_and_backpropagation(draw: Draw) -> Witness:
     m, n, k = draw.pick((8, 16)), draw.pick((16, 32)), draw.pick((3, 5))
     said, claim = draw.pick(
         (
-            ("Pooling layers have no parameters, so leaving one out changes nothing about the layers before it.", same),
+            (
+                f"Pooling layers have no parameters, so leaving one out between two convolutions (on {n}×{n}) changes "
+                f"nothing "
+                "about the gradients.",
+                same,
+            ),
             (
                 "Pooling layers have no parameters, and still a network with one passes its gradients through a map of "
                 "another size.",
@@ -365,11 +370,32 @@ def larger_image(draw: Draw) -> Witness:
     k, m, n = draw.pick((3, 5)), draw.pick((8, 16, 64)), draw.pick((32, 56, 112))
     figure, factor, said = draw.pick(
         (
-            ("values", 2, "Doubling the side of the image doubles the activations of a convolution."),
-            ("values", 4, "Doubling the side of the image makes the activations of a convolution four times as many."),
-            ("macs", 4, "Doubling the side of the image makes the multiply-adds of a convolution four times as many."),
-            ("params", 1, "Doubling the side of the image leaves the parameters of a convolution as they are."),
-            ("params", 4, "Doubling the side of the image makes the parameters of a convolution four times as many."),
+            (
+                "values",
+                2,
+                f"Doubling the side of an image of {n}×{n} doubles the activations of a {k}×{k} convolution.",
+            ),
+            (
+                "values",
+                4,
+                f"Doubling the side of an image of {n}×{n} makes the activations of a convolution four times as many.",
+            ),
+            (
+                "macs",
+                4,
+                f"Doubling the side of an image of {n}×{n} makes the multiply-adds of a convolution four "
+                f"times as many.",
+            ),
+            (
+                "params",
+                1,
+                f"Doubling the side of an image of {n}×{n} leaves the parameters of a convolution as they are.",
+            ),
+            (
+                "params",
+                4,
+                f"Doubling the side of an image of {n}×{n} makes the parameters of a convolution four times as many.",
+            ),
         )
     )
     return Witness(
@@ -414,9 +440,14 @@ def bias_before_normalisation(draw: Draw) -> Witness:
     k, m = draw.pick((1, 3, 5)), draw.pick((8, 16, 32, 64))
     said, claim = draw.pick(
         (
-            ("A bias of a convolution directly before batch normalisation adds parameters.", grows),
             (
-                "Leaving out the bias of a convolution before batch normalisation changes nothing about the number of "
+                f"A bias of a {k}×{k} convolution with {m} filters directly before batch normalisation adds "
+                f"parameters.",
+                grows,
+            ),
+            (
+                f"Leaving out the bias of a {k}×{k} convolution with {m} filters before batch normalisation changes "
+                f"nothing about the number of "
                 "parameters.",
                 same,
             ),

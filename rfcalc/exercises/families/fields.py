@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rfcalc.exercises.draw import Draw
 from rfcalc.exercises.families.sizes import random_chain
-from rfcalc.exercises.patterns import Subject, Unfit, subject
+from rfcalc.exercises.patterns import Subject, subject
 
 FAMILY = "receptive-field"
 CHAIN = {"one-layer": (1, 2), "table": (2,), "setting": (2,), "compare": (2,), "error": (2,)}
@@ -64,7 +64,8 @@ def mixed(draw: Draw, level: int) -> Subject:
 @subject(FAMILY, "blocks", {"table": (2, 3), "one-layer": (2,), "error": (3,)})
 def blocks(draw: Draw, level: int) -> Subject:
     count, convs = draw.between(1, 3) if level == 2 else draw.between(2, 4), draw.pick((1, 2))
-    target = " > ".join([*["conv3-16"] * convs, "maxpool2"] * count)
+    k, pool = draw.pick((3, 3, 5)), draw.pick(("maxpool2", "avgpool2", "maxpool3/2 p1"))
+    target = " > ".join([*[f"conv{k}-16"] * convs, pool] * count)
     return Subject("Blocks of convolutions and a pool", target, "3x224x224", "receptive_field", tags=("vgg", "ssd"))
 
 
@@ -101,7 +102,8 @@ def causal(draw: Draw, level: int) -> Subject:
 def encoder_decoder(draw: Draw, level: int) -> Subject:
     up = draw.pick(("convT2-8/2", "up2", "convT4-8/2 p1"))
     levels = draw.between(1, 2)
-    target = " > ".join(["conv3-8", *["maxpool2 > conv3-8"] * levels, *[f"{up} > conv3-8"] * levels])
+    k, down = draw.pick((3, 5)), draw.pick(("maxpool2", "conv3-8/2"))
+    target = " > ".join([f"conv{k}-8", *[f"{down} > conv{k}-8"] * levels, *[f"{up} > conv3-8"] * levels])
     story = "The size differs from unit to unit where a map is enlarged: give the largest."
     return Subject("Down and up again", target, "3x64x64", "receptive_field", "", story, tags=("u-net",))
 
@@ -148,9 +150,7 @@ def detection_head(draw: Draw, level: int) -> Subject:
     front = "conv3-64 x2 > maxpool2 > conv3-128 x2 > maxpool2 > conv3-256 x3"
     if convs == 4:
         front += " > maxpool2 > conv3-512 x3"
-    head = draw.pick((3, 3, 5, 1))
-    if head == 1:
-        raise Unfit
+    head = draw.pick((3, 3, 5, 7))
     story = f"A detector puts a {head}×{head} convolution on {name} of VGG-16."
     return Subject(
         "A detection head", f"{front} > conv{head}-4", "3x224x224", "receptive_field", "", story, tags=("vgg", "sfd")
@@ -159,6 +159,7 @@ def detection_head(draw: Draw, level: int) -> Subject:
 
 @subject(FAMILY, "vgg-column", {"table": (3,), "error": (3,)})
 def vgg_column(draw: Draw, level: int) -> Subject:
-    convs = draw.pick(((2, 2, 2), (1, 1, 2, 2), (2, 2, 3)))
-    target = " > ".join(f"{' > '.join(['conv3-16'] * c)} > maxpool2" for c in convs)
+    convs = draw.pick(((2, 2, 2), (1, 1, 2, 2), (2, 2, 3), (1, 2, 3), (1, 1, 2), (2, 3, 3), (1, 2, 2, 2)))
+    pool, k = draw.pick(("maxpool2", "maxpool3/2 p1")), draw.pick((3, 3, 5))
+    target = " > ".join(f"{' > '.join([f'conv{k}-16'] * c)} > {pool}" for c in convs)
     return Subject("The column of a VGG network", target, "3x224x224", "receptive_field", tags=("vgg",))

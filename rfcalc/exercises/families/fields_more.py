@@ -60,8 +60,8 @@ def place_of_the_stride(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "fifth-layer", "table", (2, 3))
 def fifth_layer(draw: Draw, level: int) -> Question:
-    count = draw.between(3, 4) if level == 2 else 5
-    k = draw.pick((3, 3, 5))
+    count = draw.between(3, 4) if level == 2 else draw.between(5, 6)
+    k = draw.pick((3, 3, 5, 7))
     designs = {
         f"{count} convolutions of {k}×{k}": f"conv{k}-8 x{count}",
         "the same, a 2×2 pool (stride 2) between each two": " > maxpool2 > ".join([f"conv{k}-8"] * count),
@@ -102,8 +102,8 @@ def _feedback(name: str) -> str:
 
 @pattern(FAMILY, "dense-as-convolution", "one-layer", (3,))
 def dense_as_convolution(draw: Draw, level: int) -> Question:
-    pools, k = draw.pick(((5, 7), (4, 7), (5, 3), (3, 4)))
-    convs = draw.pick((1, 2))
+    pools, k = draw.pick(((5, 7), (4, 7), (5, 3), (3, 4), (3, 8), (4, 6), (2, 8)))
+    convs = draw.pick((1, 2, 3))
     front = " > ".join([*["conv3-8"] * convs, "maxpool2"] * pools)
     key = seen_by(f"{front} > conv{k}-32 p0", "3x512x512")
     before = seen_by(front, "3x512x512")
@@ -199,8 +199,8 @@ def interval(draw: Draw, level: int) -> Question:
         )
     )
     header = ("unit", "first", "last", "first real pixel", "last real pixel")
-    left, step = -second.hull(node, 0, 0)[0], window.advance
-    told.insert(0, f"unit u begins at −{left} + {step}·u and spans {window.size}; maps between are cut at their ends")
+    begin, step = second.hull(node, 0, 0)[0], window.advance
+    told.insert(0, f"unit u begins at {begin} + {step}·u and spans {window.size}; maps between are cut at their ends")
     return Question(
         "What one unit sees",
         (*body, Grid(header, tuple(rows))),
@@ -217,7 +217,7 @@ def centre_and_spacing(draw: Draw, level: int) -> Question:
         target, shape, at = "vgg16", "3x224x224", draw.pick(("pool3", "pool4", "pool5", "conv4_3"))
         what = f"`{at}` of VGG-16"
     else:
-        k, s, p = draw.pick(((3, 2, 1), (5, 2, 2), (7, 2, 3), (3, 1, 1)))
+        k, s, p = draw.pick(((3, 2, 1), (5, 2, 2), (7, 2, 3), (3, 1, 1), (5, 1, 2), (4, 2, 1), (3, 2, 0), (6, 2, 2)))
         target, shape, at = f"conv{k}-8/{s} p{p} > maxpool2 > conv3-8 p1 > maxpool2", "3x64x64", ""
         what = f"a {k}×{k} convolution (stride {s}, padding {p}), a 2×2 pool, a 3×3 convolution (padding 1), a 2×2 pool"
     report, second = report_of(target, shape), second_of(target, shape)
@@ -328,7 +328,7 @@ def temporal_blocks(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "dilated-or-not", "setting", (2,))
 def dilated_or_not(draw: Draw, level: int) -> Question:
-    k, count = draw.pick((2, 3)), draw.between(3, 5)
+    k, count = draw.pick((2, 3, 4, 5)), draw.between(3, 6)
     key = seen_by(f"conv{k}-8 d(2**i) valid x{count}:i", "1x1024")
     layers = next(m for m in range(1, 400) if m * (k - 1) + 1 >= key)
     counted = next(m for m in range(1, 400) if seen_by(f"conv{k}-8 valid x{m}", "1x1024") >= key)
@@ -353,7 +353,7 @@ def dilated_or_not(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "gap-notation", "one-layer", (2,))
 def gap_notation(draw: Draw, level: int) -> Question:
-    gap, k = draw.between(1, 3), draw.pick((3, 3, 5))
+    gap, k = draw.between(1, 7), draw.pick((2, 3, 3, 5, 7))
     key = seen_by(f"conv{k}-8 d{gap + 1}", "3x64x64")
     return numeric(
         draw,
@@ -378,7 +378,7 @@ def gap_notation(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "what-changes-it", "setting", (1, 2))
 def what_changes_it(draw: Draw, level: int) -> Question:
-    k = draw.pick((3, 5))
+    k = draw.pick((3, 5, 7))
     base = f"conv{k}-8 > conv3-8"
     inserted = {
         "batch normalisation (in evaluation mode)": "bn",

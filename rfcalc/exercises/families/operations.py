@@ -68,7 +68,7 @@ def network(draw: Draw, level: int) -> Subject:
 
 @subject(FAMILY, "network-in-network", {"one-layer": (3,)})
 def network_in_network(draw: Draw, level: int) -> Subject:
-    a, b = draw.pick((48, 96)), draw.pick((128, 256))
+    a, b = draw.pick((32, 48, 64, 96)), draw.pick((128, 192, 256))
     target = (
         f"conv11-{a}/4 p0 > conv1-{a} > conv1-{a} > maxpool3/2 > conv5-{b} p2 > conv1-{b} > conv1-{b} > maxpool3/2 > "
         "conv3-10 p1 > conv1-10 > conv1-10 > globalavgpool"
@@ -96,8 +96,10 @@ def zoo(draw: Draw, level: int) -> Subject:
 
 @pattern(FAMILY, "bottleneck", "compare", (2, 3))
 def bottleneck(draw: Draw, level: int) -> Question:
-    c, m, small, k = draw.pick(((192, 32, 16, 5), (256, 96, 32, 5), (256, 256, 64, 3), (192, 128, 96, 3)))
-    n = draw.pick((14, 28))
+    c, m, small, k = draw.pick(
+        ((192, 32, 16, 5), (256, 96, 32, 5), (256, 256, 64, 3), (192, 128, 96, 3), (480, 48, 16, 5))
+    )
+    n = draw.pick((7, 14, 28))
     a = Subject("Through a bottleneck", f"conv{k}-{m}", f"{c}x{n}x{n}", "macs", whole=True, tags=("inception",))
     b = a.other(f"conv1-{small} > conv{k}-{m}")
     text = f"A map of {c}x{n}x{n} is to become {m}x{n}x{n}."
@@ -241,7 +243,20 @@ def doubling(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "two-resolutions", "one-layer", (2, 3))
 def two_resolutions(draw: Draw, level: int) -> Question:
-    small, large = draw.pick(((224, 640), (224, 384), (224, 448), (160, 224), (224, 320), (128, 256), (192, 256)))
+    small, large = draw.pick(
+        (
+            (224, 640),
+            (224, 384),
+            (224, 448),
+            (160, 224),
+            (224, 320),
+            (128, 256),
+            (192, 256),
+            (256, 320),
+            (320, 640),
+            (128, 192),
+        )
+    )
     target = "conv3-16/2 > conv3-32/2 > conv3-64 > conv3-64"
     low, high = (report_of(target, f"3x{n}x{n}").totals.macs for n in (small, large))
     counted = [sum(c.macs for c in second_of(target, f"3x{n}x{n}").counts.values()) for n in (small, large)]
@@ -277,7 +292,7 @@ COUNTERS = {
 
 @pattern(FAMILY, "counting-tool", "summary", (2, 3))
 def counting_tool(draw: Draw, level: int) -> Question:
-    m, n = draw.pick((8, 16)), draw.pick((16, 32))
+    m, n = draw.pick((4, 8, 16, 32)), draw.pick((16, 24, 32, 64))
     target = f"conv3-{m} > bn > relu > maxpool2 > conv3-{2 * m} > relu"
     report, second = report_of(target, f"3x{n}x{n}"), second_of(target, f"3x{n}x{n}")
     macs = agree(report.totals.macs, sum(c.macs for c in second.counts.values()), "multiply-adds")

@@ -262,7 +262,7 @@ def ratio_of_separable(draw: Draw, level: int) -> Question:
 @pattern(FAMILY, "groups-or-not", "compare", (2,))
 def groups_or_not(draw: Draw, level: int) -> Question:
     c, m, k, n = draw.pick(((96, 256, 5, 27), (64, 128, 3, 28), (384, 256, 3, 13), (32, 64, 3, 32)))
-    g = draw.pick((2, 4))
+    g, k = draw.pick((2, 4, 8)), draw.pick((k, 3, 5))
     a = Subject("In groups or not", f"conv{k}-{m}", f"{c}x{n}x{n}", "params", whole=True)
     b = a.other(f"conv{k}-{m} g{g}")
     text = f"A {k}×{k} convolution from {c} to {m} channels, with biases."
@@ -272,7 +272,7 @@ def groups_or_not(draw: Draw, level: int) -> Question:
 @pattern(FAMILY, "basic-or-bottleneck", "compare", (3,))
 def basic_or_bottleneck(draw: Draw, level: int) -> Question:
     c = draw.pick((64, 128, 256, 512))
-    small = c // 4
+    small = c // draw.pick((2, 4, 8))
     a = Subject(
         "Basic block or bottleneck",
         f"conv3-{c} nobias conv3-{c} nobias + identity",
@@ -305,7 +305,7 @@ def flatten_or_average(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "convolutions-or-dense", "compare", (3,))
 def convolutions_or_dense(draw: Draw, level: int) -> Question:
-    n, units = draw.pick((33, 55, 63)), draw.pick((5, 10))
+    n, units = draw.pick((33, 55, 63, 71, 95)), draw.pick((5, 10, 20))
     a = Subject(
         "Convolutions or fully connected layers",
         "conv5-5 p0 > conv7-10/2 p0 > conv7-20/4 p0",

@@ -224,12 +224,13 @@ def dense_sliding(draw: Draw, level: int) -> Question:
 
 @pattern(FAMILY, "too-small", "one-layer", (3,))
 def too_small(draw: Draw, level: int) -> Question:
-    n = draw.pick((32, 64, 96, 128, 192, 256))
-    report = report_of("vgg16", "3x224x224")
+    n = draw.pick((32, 64, 96, 128, 160, 192, 256, 288))
+    name, title = draw.pick((("vgg16", "VGG-16"), ("vgg11", "VGG-11"), ("vgg13", "VGG-13"), ("vgg19", "VGG-19")))
+    report = report_of(name, "3x224x224")
     last = report["pool5"].shape
     side = n // 32
     try:
-        Report(network_of("vgg16"), f"3x{n}x{n}")
+        Report(network_of(name), f"3x{n}x{n}")
         raise Unfit
     except RfcalcError as error:
         where = (error.where or "").split(" ")[0]
@@ -239,13 +240,13 @@ def too_small(draw: Draw, level: int) -> Question:
     return chosen(
         draw,
         "A network on another image size",
-        f"VGG-16 as published (without adaptive pooling; it was trained on 224×224) is given an image of 3×{n}×{n}. "
+        f"{title} as published (without adaptive pooling; it was trained on 224×224) is given an image of 3×{n}×{n}. "
         "Where does it fail first?",
         key=f"fc6: it expects {last.values} values and gets {flat}",
         wrongs=[
             ("nowhere: convolutions take any size", "The convolutions do, but fc6 has one weight for each value.", ""),
             (f"pool5: its map would have a side of {n / 32:g}, less than 7", "A smaller map is still a map.", ""),
-            ("conv1_1: its weights are made for 224×224", "params-grow-with-image"),
+            ("the first convolution: its weights are made for 224×224", "params-grow-with-image"),
             (f"fc6: it expects {last.values} values and gets {side * side}", "channels-forgotten"),
             ("fc8: it has 1000 outputs", "The number of classes has nothing to do with the image.", ""),
         ],
