@@ -159,9 +159,6 @@ def zoo(draw: Draw, level: int) -> Subject:
     if name.startswith("alexnet"):
         at = draw.pick(("conv1", "conv2", "conv3", "conv5"))
     story = f"The network is {title}; its layers are in the paper, or `rfcalc table {name}`. The input is 3x{n}x{n}."
-    kept = () if name != "vgg16" else ("vgg",)
-    target = name if n == 224 or name != "vgg16" else "vgg16-torchvision"
-    if target != name:
-        story = story.replace(f"table {name}", f"table {target}")
-        at = {"conv3_3": "features.14", "pool3": "features.16", "conv4_3": "features.21", "pool5": "features.30"}[at]
-    return Subject(f"{title} on {n}", target, f"3x{n}x{n}", "output_shape", at, story, False, tags=kept)
+    target = name if n == 224 or name != "vgg16" else "vgg16-torchvision"  # (the adaptive pool takes any size)
+    story = story.replace(f"table {name}", f"table {target}")
+    return Subject(f"{title} on {n}", target, f"3x{n}x{n}", "output_shape", at, story, False, tags=(name,))
