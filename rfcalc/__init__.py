@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backends.torch import to_torch as to_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
     from rfcalc.expr import parallel as parallel
@@ -97,6 +98,7 @@ _HOMES = {
     "load": "target",
     "look": "target",
     "require": "metrics",
+    "to_torch": "backends.torch",
 }
 
 

@@ -70,6 +70,10 @@ class UnknownName(RfcalcError):
         super().__init__(f"unknown {noun} {name!r}", fix=hint if fix is None else f"{hint}; {fix}" if hint else fix)
 
 
+class Unsupported(RfcalcError):
+    """A framework has no counterpart for a layer."""
+
+
 class MissingExtra(RfcalcError):
     """An optional package is needed; the message is the command that installs it."""
 

@@ -5,6 +5,7 @@ Reads the walk's `Field`; computes nothing that the windows do not say. Imports 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from rfcalc.field import Field, Wandering, constant, over
@@ -47,14 +48,12 @@ class ReceptiveField:
     understood).
     """
 
-    __slots__ = ("_field", "_source", "extents")
-
     def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
         self._field = field
         self._source = source
         self.extents = shape.dims
 
-    @property
+    @cached_property
     def status(self) -> str:
         field = self._field
         if field is None:
@@ -72,7 +71,7 @@ class ReceptiveField:
             return "periodic"
         return "exact"
 
-    @property
+    @cached_property
     def windows(self) -> tuple[Window | None, ...]:
         """The local windows, one an axis; None where there is none."""
         field = self._field
@@ -100,7 +99,7 @@ class ReceptiveField:
                 return entry[0]
         return None
 
-    @property
+    @cached_property
     def spans(self) -> tuple[Ends, ...]:
         """The interval that every unit depends on through a global path (padding counted), one an axis, or None."""
         field = self._field
@@ -125,12 +124,11 @@ class ReceptiveField:
         if field is None or field.unknown or field.unsized:
             return (None,) * self._source.rank
         found: list[Ends] = [None] * self._source.rank
+        brought = dict(field.mirrored)  # by borders of real pixels, also to units whose window lies beside the map
         for term in field.terms:
-            ends = [over(entry, self.extents) for entry in term]
+            ends = [hull((over(entry, self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
             if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
                 found = [hull(pair) for pair in zip(found, ends, strict=True)]
-        for axis, mirrored in field.mirrored:
-            found[axis] = hull((found[axis], mirrored)) if found[axis] is not None else None
         cut = [
             None if e is None else (maximum(e[0], 0), minimum(e[1], n - 1))
             for e, n in zip(found, self._source.spatial, strict=True)

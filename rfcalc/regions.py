@@ -129,6 +129,21 @@ def bits(mask: Mask) -> list[int]:
     return [i for i, digit in enumerate(reversed(bin(mask))) if digit == "1"]
 
 
+def runs(mask: Mask) -> list[tuple[int, int]]:
+    """The set as runs of neighbouring positions, first and last of each.
+
+    >>> runs(0b1011)
+    [(0, 1), (3, 3)]
+    """
+    found: list[tuple[int, int]] = []
+    for position in bits(mask):
+        if found and found[-1][1] == position - 1:
+            found[-1] = (found[-1][0], position)
+        else:
+            found.append((position, position))
+    return found
+
+
 def _gap(mask: Mask) -> int:
     return max(map(len, bin(mask)[2:].rstrip("0").split("1")), default=0) if mask else 0
 

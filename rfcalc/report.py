@@ -156,7 +156,12 @@ class Row:
 
     @property
     def ops(self) -> dict[str, Size]:
-        return {name: getattr(self.cost, name) * self.report.batch for name in OPERATIONS}
+        return {name: self.op(name) for name in OPERATIONS}
+
+    def op(self, name: str) -> Size:
+        """Operations of one sort, by their name in `ops`."""
+        count: Size = getattr(self.cost, name)
+        return count and count * self.report.batch
 
     @property
     def shared_with(self) -> str | None:
@@ -207,8 +212,6 @@ class Totals:
     """Sums over the network: `weights, biases, buffers, params, macs, flops, ops, values, bytes, peak_bytes,
     saved_bytes, weight_layers`. With an operator that was not understood they are lower bounds."""
 
-    __slots__ = ("_cost", "report")
-
     def __init__(self, report: Report) -> None:
         self.report = report
         self._cost = total(report.walked.costs)
@@ -239,9 +242,14 @@ class Totals:
 
     @property
     def ops(self) -> dict[str, Size]:
-        return {name: getattr(self._cost, name) * self.report.batch for name in OPERATIONS}
+        return {name: self.op(name) for name in OPERATIONS}
 
-    @property
+    def op(self, name: str) -> Size:
+        """Operations of one sort, by their name in `ops`."""
+        count: Size = getattr(self._cost, name)
+        return count and count * self.report.batch
+
+    @cached_property
     def values(self) -> Size:
         return sum(self.report.new_values) * self.report.batch
 
@@ -253,12 +261,12 @@ class Totals:
     def peak_bytes(self) -> Size:
         return self.report.peak[0] * self.report.batch * self.report.itemsize
 
-    @property
+    @cached_property
     def saved_bytes(self) -> Size:
         itemsize, batch = self.report.itemsize, self.report.batch
         return sum(k.total(itemsize, batch) for k in self.report.kept)
 
-    @property
+    @cached_property
     def weight_layers(self) -> int:
         owners = self.report.owners
         arity = self.report.network.arity
@@ -363,6 +371,10 @@ class Report:
     def totals(self) -> Totals:
         return Totals(self)
 
+    @cached_property
+    def _receptive(self) -> dict[int, Any]:
+        return {}
+
     @property
     def complete(self) -> bool:
         """Whether every operator was understood; otherwise totals are lower bounds."""
@@ -383,12 +395,15 @@ class Report:
 
     def receptive_field(self, position: int) -> Any:
         """The receptive field of a position; with several inputs a dict by input name."""
-        shape = self.walked.shapes[position]
-        found = {
-            name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], shape)
-            for i, name in enumerate(self.network.inputs)
-        }
-        return found if len(found) > 1 else next(iter(found.values()))
+        known = self._receptive.get(position)
+        if known is None:
+            shape = self.walked.shapes[position]
+            found = {
+                name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], shape)
+                for i, name in enumerate(self.network.inputs)
+            }
+            known = self._receptive[position] = found if len(found) > 1 else next(iter(found.values()))
+        return known
 
     @cached_property
     def unproductive(self) -> frozenset[int]:

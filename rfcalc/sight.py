@@ -14,12 +14,14 @@ from rfcalc.errors import RfcalcError
 from rfcalc.field import Field
 from rfcalc.influence import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive import ReceptiveField, fraction, plain
-from rfcalc.regions import Region, Regions, regions
+from rfcalc.regions import Region, Regions, regions, runs
 from rfcalc.report import Report
 from rfcalc.size import Size, is_number
 from rfcalc.walk import fields
 
 SCHEMA = "rfcalc/rf/1"
+MOST_JOINS = 6  # told in sentences
+MOST_BOXES = 1000  # listed in JSON
 
 
 class Phase(NamedTuple):
@@ -204,6 +206,11 @@ class Sight:
         """The answer as a student would want to hear it."""
         return tuple(_sentences(self))
 
+    @cached_property
+    def summary(self) -> tuple[str, ...]:
+        """The sentences that need no real pixels: what windows, joins and global paths say."""
+        return tuple(_summary(self))
+
     def to_dict(self, unit: Sequence[int] | None = None) -> dict[str, Any]:
         """The answer as JSON has it (schema rfcalc/rf/1)."""
         document: dict[str, Any] = {
@@ -247,6 +254,9 @@ class Sight:
             "support": count,
             "hull": hull,
             "gaps": list(region.gaps),
+            "boxes": [[[list(r) for r in runs(mask)] for mask in box] for box in region.boxes]
+            if len(region.boxes) <= MOST_BOXES
+            else None,
             "effective": [
                 None if s is None else {"sigma": round(s.sigma, 6), "interval_95": list(s.interval(0.95))}
                 for s in spreads
@@ -289,6 +299,13 @@ def _apart(strides: Sequence[Any], what: str) -> str:
 
 
 def _sentences(sight: Sight) -> Iterator[str]:
+    yield from sight.summary
+    status = sight.field.status
+    if status not in ("none", "unknown", "needs_input_size") and sight.sized and sight.shape:
+        yield from _real_sentences(sight)
+
+
+def _summary(sight: Sight) -> Iterator[str]:
     field = sight.field
     name, source = sight.name, sight.source_name
     of = "the input" if source == "input" else source
@@ -319,14 +336,13 @@ def _sentences(sight: Sight) -> Iterator[str]:
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
         yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."
         if None not in field.stride:
-            yield f"Unit 0 begins {_one(field.padding)} before position 0 and is centred at {_one(field.center)}."
+            begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
+            yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
     for axis, phases in enumerate(sight.phases):
         if phases:
             yield _phase_sentence(axis, phases)
     for join in field.joins:
         yield _join_sentence(join)
-    if sight.sized and sight.shape:
-        yield from _real_sentences(sight)
 
 
 def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:
@@ -380,8 +396,17 @@ def _real_sentences(sight: Sight) -> Iterator[str]:
             f"Holes: the middle unit depends on {count} of the {hull} pixels in its hull, with gaps of up to "
             f"{max(gaps)} since {node} (gridding)."
         )
-    for node, offset in sight.alignments:
-        yield f"At {node} paths arrive {_apart(offset, 'pixels')} apart in their centres."
+    yield from _alignment_sentences(sight.alignments)
+
+
+def _alignment_sentences(found: Sequence[tuple[str, tuple[Any, ...]]]) -> Iterator[str]:
+    """The joins that are furthest off, in the order of the network."""
+    worst = {node for node, _ in sorted(found, key=lambda item: max(item[1]), reverse=True)[:MOST_JOINS]}
+    for node, offset in found:
+        if node in worst:
+            yield f"At {node} paths arrive {_apart(offset, 'pixels')} apart in their centres."
+    if len(found) > MOST_JOINS:
+        yield f"So do the paths of {len(found) - MOST_JOINS} more joins, less far apart (--format json lists them)."
 
 
 def effective_sentences(sight: Sight, unit: Sequence[int] | None = None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rfcalc.cost import KEEPS_INPUT, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, is_number, is_size, prod
+from rfcalc.size import Size, decide, holds, is_number, is_size
 from rfcalc.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -37,6 +37,7 @@ OUT_CEIL = Formula(
     "as above, rounded up (ceil mode)",
 )
 OUT_SAME = Formula("output_size", "ceildiv(n, s)", "TensorFlow's SAME: Out = ⌈In / s⌉")
+PADDED = Formula("saved", "c * prod(n)", "a padded copy of the input")
 PAD_SAME = Formula(
     "padding",
     "max((ceildiv(n, s) - 1) * s + d * (k - 1) + 1 - n, 0)",
@@ -255,7 +256,7 @@ def keeps(geometry: Sliding, x: Shape) -> Saved:
     else:
         lengths = [n + a + b for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
     copied = geometry.border in ("reflect", "replicate")
-    return Saved(inputs=(0,) if copied else (), extra_values=prod(lengths) * x.dims[0])
+    return Saved(inputs=(0,) if copied else (), extra_values=PADDED(c=x.dims[0], n=tuple(lengths)))
 
 
 MOST_PHASES = 1 << 20

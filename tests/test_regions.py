@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from graphs import Case, graphs
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from oracle import Oracle
 
 import rfcalc
@@ -36,7 +36,7 @@ from rfcalc.report import Report
 DEFAULT, EXHAUSTIVE = 1250, 12500
 # no shrinking: a failing network is printed as drawn, and shrinking a graph takes minutes
 QUIET = settings(
-    deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
+    deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
 )
 
 
@@ -48,8 +48,19 @@ def compare(case: Case) -> None:
         oracle = Oracle(network, source)
         for position in range(network.arity, len(walked.shapes)):
             if oracle.unknown[position]:
-                with pytest.raises(RfcalcError):
-                    regions(walked, position, source)
+                try:
+                    found = regions(walked, position, source)
+                except RfcalcError:
+                    continue
+                assert found.all.empty  # what was not understood reads only what sees no pixel
+                assert not any(
+                    pixels
+                    for node, sources in zip(network.nodes, network.sources, strict=True)
+                    if node.layer.opaque
+                    for s in sources
+                    if not oracle.unknown[s]
+                    for pixels in oracle.clipped(s).values()
+                )
                 continue
             found = regions(walked, position, source)
             clipped = oracle.clipped(position)
@@ -80,26 +91,24 @@ def compare(case: Case) -> None:
 
 @pytest.mark.parametrize("part", range(4))
 def test_every_unit_of_random_networks(part: int) -> None:
+    @seed(20140904 + part)
     @settings(QUIET, max_examples=DEFAULT)
     @given(graphs())
     def check(case: Case) -> None:
         compare(case)
 
-    check.hypothesis.inner_test.__name__ = f"part{part}"  # another sequence of examples for each part
-    check.hypothesis.inner_test.__qualname__ = f"part{part}"
     check()
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(4))
 def test_every_unit_of_very_many_networks(part: int) -> None:
+    @seed(20150904 + part)
     @settings(QUIET, max_examples=EXHAUSTIVE)
     @given(graphs())
     def check(case: Case) -> None:
         compare(case)
 
-    check.hypothesis.inner_test.__name__ = f"all{part}"
-    check.hypothesis.inner_test.__qualname__ = f"all{part}"
     check()
 
 

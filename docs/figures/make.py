@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rfcalc import Conv, ConvTranspose, MaxPool, Network, Report
+from rfcalc import Conv, ConvTranspose, MaxPool, Network, Report, look
 from rfcalc.receptive import ReceptiveField
+from rfcalc.regions import regions
 from rfcalc.walk import backward
 
 HERE = Path(__file__).parent
@@ -38,11 +39,12 @@ def figure(network: Network, unit: int, titles: list[str]) -> str:
     for p, n in enumerate(extents):
         y = 34 + p * GAP
         low, high = reads[p]
+        real = {u for (u,) in regions(report.walked, last, p).unit((unit,)).pixels()} if p < last else {unit}
         row = [f'<text x="0" y="{y + CELL / 2 + 5}" class="title">{titles[p]}</text>']
         for u in range(min(low, 0), max(high + 1, n)):
             inside = 0 <= u < n
             x = 190 + (left + starts[p] + u * strides[p]) * STEP
-            fill = (UNIT if p == last else SEEN) if low <= u <= high else "white"
+            fill = "white" if not low <= u <= high else UNIT if p == last else SEEN if u in real else FAINT
             row.append(cell(x, y, str(u) if inside else "pad", fill, not inside))
             width = max(width, x + CELL)
         size = high - low + 1
@@ -60,6 +62,58 @@ def figure(network: Network, unit: int, titles: list[str]) -> str:
 """
 
 
+def page(width: float, height: float, body: list[str]) -> str:
+    box = f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="14"'
+    style = f"<style>.title{{font-weight:bold}} .size{{fill:{UNIT};font-weight:bold}} .small{{font-size:12px}}</style>"
+    lines = "\n".join(body)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box}>\n{style}\n'
+        f'<rect width="100%" height="100%" fill="white"/>\n{lines}\n</svg>\n'
+    )
+
+
+def holes() -> str:
+    """What the middle unit depends on, pixel by pixel, for three stacks of 3 x 3 convolutions."""
+    body, side, cells = [], 16, 17
+    for i, (notation, told) in enumerate(
+        (
+            ("conv3-1 d2 > conv3-1 d2 > conv3-1 d2", "dilations 2, 2, 2"),
+            ("conv3-1 d1 > conv3-1 d2 > conv3-1 d3", "dilations 1, 2, 3"),
+            ("conv3-1 > conv3-1 d6", "dilations 1, 6"),
+        )
+    ):
+        region = look(notation, input=f"1x{cells}x{cells}").unit((cells // 2, cells // 2))
+        count, hull = region.density
+        x0, seen = 12 + i * (cells * side + 40), set(region.pixels())
+        body.append(f'<text x="{x0}" y="22" class="title">{told}</text>')
+        for y in range(cells):
+            for x in range(cells):
+                fill = UNIT if (y, x) == (8, 8) and (y, x) in seen else SEEN if (y, x) in seen else "white"
+                place = f'x="{x0 + x * side}" y="{34 + y * side}" width="{side}" height="{side}"'
+                body.append(f'<rect {place} fill="{fill}" stroke="{FAINT}"/>')
+        told = f"{count} of {hull} pixels, longest gap {max(region.gaps)}"
+        body.append(f'<text x="{x0}" y="{34 + cells * side + 22}" class="size">{told}</text>')
+    return page(12 + 3 * (cells * side + 40), 34 + cells * side + 36, body)
+
+
+def borders() -> str:
+    """The sizes of the real regions of all units of VGG-16's pool5 at 224."""
+    sight, body, side = look("vgg16", "pool5"), [], 62
+    body.append('<text x="12" y="22" class="title">VGG-16, pool5: pixels of the image that each unit sees</text>')
+    for y in range(7):
+        for x in range(7):
+            high, wide = sight.unit((y, x)).size
+            full = high * wide / 212**2
+            shade = f'fill="{UNIT}"' if full == 1 else f'fill="{SEEN}" fill-opacity="{full:.2f}"'
+            place = f'x="{12 + x * side}" y="{36 + y * side}" width="{side - 4}" height="{side - 4}" rx="5"'
+            body.append(f'<rect {place} {shade} stroke="{INK}"/>')
+            middle = f'x="{12 + x * side + side / 2 - 2:g}" y="{36 + y * side + side / 2 + 2:g}"'
+            body.append(f'<text {middle} text-anchor="middle" class="small">{high}×{wide}</text>')
+    told = f"{sight.full_units} of 49 units sees all 212 × 212; the corners see 122 × 122"
+    body.append(f'<text x="12" y="{36 + 7 * side + 18}" class="size">{told}</text>')
+    return page(24 + 7 * side + 60, 36 + 7 * side + 32, body)
+
+
 FIGURES = {
     "chain.svg": (
         Network(Conv(1, 3, stride=2) >> MaxPool(2), "1x9"),
@@ -70,6 +124,11 @@ FIGURES = {
         Network(Conv(1, 3, padding=1) >> Conv(1, 3, 2, padding=1), "1x8"),
         0,
         ["input, 8", "conv3, 8", "conv3 / 2, 4"],
+    ),
+    "clipping.svg": (
+        Network(Conv(1, 3, 2) >> Conv(1, 3, padding=1), "1x10"),
+        3,
+        ["input, 10", "conv3 / 2, 4", "conv3 p1, 4"],
     ),
     "phases.svg": (
         Network(Conv(1, 3, 2, padding=1) >> ConvTranspose(1, 2, 2) >> Conv(1, 2), "1x8"),
@@ -82,6 +141,9 @@ FIGURES = {
 def main() -> None:
     for name, (network, unit, titles) in FIGURES.items():
         (HERE / name).write_text(figure(network, unit, titles), encoding="utf-8")
+        print(f"wrote {name}")
+    for name, drawing in (("holes.svg", holes()), ("borders.svg", borders())):
+        (HERE / name).write_text(drawing, encoding="utf-8")
         print(f"wrote {name}")
 
 

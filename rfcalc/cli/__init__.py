@@ -18,6 +18,7 @@ import typer.core
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
+    "explain": ("explaining", "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf."),
     "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),

@@ -35,8 +35,8 @@ def command(
     if format not in ("rich", "plain", "json"):
         raise UnknownName("format", format, ["rich", "plain", "json"])
     found = look(target, at, source=source, input=inputs(input))
-    chosen = _position("--unit", unit)
-    reached = _position("--pixel", pixel)
+    chosen = position("--unit", unit)
+    reached = position("--pixel", pixel)
     if format == "json":
         write(views.json(found, chosen), output)
         return
@@ -44,7 +44,7 @@ def command(
     write(views.text(found, chosen, reached, effective, plain), output)
 
 
-def _position(option: str, text: str | None) -> tuple[int, ...] | None:
+def position(option: str, text: str | None) -> tuple[int, ...] | None:
     """``Y,X`` (or ``YxX``) as numbers.
 
     Raises:

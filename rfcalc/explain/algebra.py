@@ -73,8 +73,9 @@ def symbol(value: Any, style: Style) -> str:
     text = str(value)
     if style is ASCII:
         return text.replace("**", "^")
+    between = "·" if re.search(r"[A-Za-z_]\w", text) else ""  # names of one letter need nothing between them
     text = re.sub(r"\*\*(\d+)", lambda m: m[1].translate(_RAISED), text).replace(" - ", " − ")
-    return re.sub(r"(?<=[\w)²³])\*(?=[\w(])", "" if not re.search(r"[^\W\d]\w", text) else "·", text)
+    return text.replace("*", between)
 
 
 def named(equation: Equation, style: Style) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.explain import maps, totals
 from rfcalc.explain.model import Explanation, Line, Section
 from rfcalc.explain.rules import described
@@ -45,9 +45,14 @@ def find(report: Report, name: str, node: str | None) -> tuple[Metric, int | Non
     """
     chosen = METRICS.get(name)
     if chosen is None:
-        fix = "name a metric after the node" if name in report.network.positions else None
-        aliases = [*METRICS.names(), *METRICS._aliases]
-        raise UnknownName("metric", name, aliases, fix=fix)
+        places = {**report.network.positions, **report.network._ends}
+        if name in places and node is not None and METRICS.get(node) is not None:
+            raise RfcalcError(f"{node} is a metric, and {name} a node", fix=f"the node comes first: {name} {node}")
+        if name in places:
+            raise RfcalcError(
+                f"{name} is a node: which figure of it?", fix=f"name a metric after it: {name} receptive-field"
+            )
+        raise UnknownName("metric", name, [*METRICS.names(), *METRICS._aliases])
     if node is None:
         if chosen.whole is None:
             raise RfcalcError(
@@ -55,9 +60,6 @@ def find(report: Report, name: str, node: str | None) -> tuple[Metric, int | Non
                 fix=f"name a node before it: {report.outputs[0].name} {chosen.name}",
             )
         return chosen, None
-    if node not in report.network.positions and METRICS.get(node) is not None:
-        hint = suggestion(name, list(report.network.positions))
-        raise RfcalcError(f"{node} is a metric, and stands where a node is named", fix=f"first the node; {hint}")
     position = report.network.position(node)
     if chosen.row is None:
         raise RfcalcError(f"{chosen.name} is a figure of the whole network", fix=f"leave out the node {node}")
@@ -142,7 +144,9 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
 
 def _counted(row: Row) -> Line:
     owner = row.shared_with
-    text = f"shares the weights of {owner}" if owner else "has weights"
+    count = row.node.layer.weight_layers
+    has = "has weights" if count == 1 else f"counts as {count} layers with weights"
+    text = f"shares the weights of {owner}" if owner else has
     return Line(row.name, row.notation, text=text)
 
 

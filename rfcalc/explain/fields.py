@@ -9,9 +9,10 @@ from typing import Any
 
 from rfcalc.errors import RfcalcError
 from rfcalc.explain.model import Equation, Explanation, Line, Section
-from rfcalc.explain.paths import Way, way
-from rfcalc.explain.steps import MIDDLE, PADDING, SIZE, Steps, affine, labelled, plainly
+from rfcalc.explain.paths import Hop, Way, way
+from rfcalc.explain.steps import ALL, MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
 from rfcalc.metrics.vocabulary import Metric
+from rfcalc.receptive import ReceptiveField
 from rfcalc.report import Report
 from rfcalc.sight import Sight
 from rfcalc.size import decide
@@ -77,7 +78,7 @@ def _of(
     sections: list[Section] = []
     status = sight.field.status
     if status in ("none", "unknown", "needs_input_size") or chosen.name == "status" or not sight.source_shape:
-        sections = [Section("", tuple(Line(text=t) for t in sight.sentences or ("it has no position in space",)))]
+        sections = [Section("", tuple(Line(text=t) for t in sight.summary or ("it has no position in space",)))]
     else:
         told: dict[Any, list[int]] = {}
         for axis in range(len(sight.source_shape)):
@@ -134,6 +135,9 @@ def _axis(sight: Sight, metric: str, direction: str, axis: int) -> list[Section]
     if path is None:
         return [*found, Section("the path", (Line(text=f"the hull of all paths has {window.size} positions"),))]
     steps = Steps(sight, path, axis)
+    if metric == "stride" and field.stride[axis] is None:
+        told = f"{sight.name} is one position here: it has no neighbours, and no stride"
+        return [*found, Section("no stride", (Line(text=told),))]
     if metric == "stride":
         lines = tuple(steps.jumps()) or (Line(text="no layer on the way has a stride: neighbours are 1 apart"),)
         return [*found, Section(f"the strides on the way, from {sight.source_name} on", lines)]
@@ -172,7 +176,7 @@ def _chain(sight: Sight, steps: Steps, direction: str) -> list[Section]:
 def _ends(sight: Sight, steps: Steps, window: Window, unit: Any, direction: str) -> list[Section]:
     """Both ends of one unit, along the path of each."""
     goal = sight.source_name
-    plain_windows = all(h.rule is None or type(h.rule) is Slide for h in (*steps.way.first, *steps.way.last))
+    plain_windows = all(passes(h) or type(h.rule) is Slide for h in (*steps.way.first, *steps.way.last))
     found = []
     if window.period > 1:
         found.append(_phases(sight, window, unit))
@@ -211,28 +215,30 @@ def _ends_back(sight: Sight, steps: Steps, unit: Any) -> list[Section]:
     return found
 
 
+def _positions(count: Any) -> str:
+    return "1 position" if decide(count == 1) is True else f"{count} positions"
+
+
 def _phases(sight: Sight, window: Window, unit: Any) -> Section:
     lines = []
     for phase, (size, ends) in enumerate(zip(window.sizes, window.ends, strict=True)):
         if phase >= 8:
             lines.append(Line(text=f"… and {window.period - 8} phases more"))
             break
-        told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {size} positions"
+        told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {_positions(size)}"
         lines.append(Line(text=f"unit {phase} {told}" + (" (derived here)" if phase == unit else "")))
     if unit >= 8:
         lines.append(Line(text=f"unit {unit} sees the most, {window.size} positions (derived here)"))
-    moved = f"{window.period} units further it is the same {window.advance} positions further"
+    moved = f"{window.period} units further it is the same, {_positions(window.advance)} further"
     return Section(f"what a unit of {sight.name} sees depends on its position: {moved}", tuple(lines))
 
 
 def _windows(sight: Sight, steps: Steps) -> Section:
     """Forward where maps have phases: what the first units of each map on the way see."""
-    from rfcalc.receptive import ReceptiveField
-
     report = sight.report
     lines = []
     for hop in steps.way.first[::-1]:
-        if hop.rule is None:
+        if passes(hop):
             continue
         shape = report.walked.shapes[hop.position]
         window = ReceptiveField(sight.fields[hop.position], report.walked.shapes[sight.origin], shape).windows[
@@ -241,7 +247,7 @@ def _windows(sight: Sight, steps: Steps) -> Section:
         if window is None:
             continue
         units = [f"unit {u} {'nothing' if e is None else f'{e[0]} … {e[1]}'}" for u, e in enumerate(window.ends[:4])]
-        more = f", …; {window.period} units further {window.advance} positions further" if window.period > 1 else ""
+        more = f", …; {window.period} units further {_positions(window.advance)} further" if window.period > 1 else ""
         name, notation = labelled(report, hop.position)
         lines.append(Line(name, notation, text=", ".join(units) + (more or f"; neighbours {window.advance} apart")))
     return Section(f"forward, what units see of {sight.source_name}", tuple(lines))
@@ -279,11 +285,8 @@ def _global(sight: Sight, axis: int) -> Section:
     path: Way | None = way(report.walked, sight.fields, sight.position, sight.origin, axis, 0, local=False)
     lines = []
     for hop in path.first if path is not None else ():
-        if type(hop.rule) is All and decide(hop.rule.extent == 1) is not True:
-            name, notation = labelled(report, hop.position)
-            before = labelled(report, hop.source)[0]
-            text = f"reads all {hop.rule.extent} positions of {before}; together they see {span[0]} … {span[1]}"
-            lines.append(Line(name, notation, text=text))
+        if type(hop.rule) is All and not passes(hop):
+            lines += _whole_map(sight, hop, axis, span)
             break
     else:
         lines.append(Line(text=f"every unit sees {span[0]} … {span[1]}, padding counted"))
@@ -295,9 +298,31 @@ def _global(sight: Sight, axis: int) -> Section:
     return Section(f"global, through {through}", tuple(lines))
 
 
+def _whole_map(sight: Sight, hop: Hop, axis: int, span: tuple[Any, Any]) -> list[Line]:
+    """The node that reads a whole map, and what all units of that map see together."""
+    report = sight.report
+    name, notation = labelled(report, hop.position)
+    before = labelled(report, hop.source)[0]
+    n = hop.rule.extent
+    shape = report.walked.shapes[hop.source]
+    field = ReceptiveField(sight.fields[hop.source], report.walked.shapes[sight.origin], shape)
+    window = field.windows[axis]
+    text = f"reads all {n} positions of {before}; together they see {span[0]} … {span[1]}"
+    if window is None or window.period > 1 or window.ends[0] is None:
+        return [Line(name, notation, text=text)]
+    first, last = window.ends[0]
+    operands = {"B": last, "S": window.advance, "n": n}
+    made = Equation("last", ALL, operands, ALL(**operands))
+    if decide(made.value == span[1]) is not True or decide(first == span[0]) is not True:
+        return [Line(name, notation, text=text)]
+    told = f"unit 0 of {before} sees {first} … {last}, and neighbours are {window.advance} apart"
+    return [Line(name, notation, text=f"reads all {n} positions of {before}"), Line(text=told), Line(equations=(made,))]
+
+
 def _varies(sight: Sight, axis: int) -> Section:
     """Why no size holds for all units, and the strides of the paths that meet."""
-    lines = [Line(text=t) for t in sight.sentences if f"Axis {axis}:" in t]
+    said = (t.removeprefix(f"Axis {axis}: ") for t in sight.summary if t.startswith(f"Axis {axis}: "))
+    lines = [Line(text=t[:1].upper() + t[1:]) for t in said]
     for join in sight.field.joins:
         if join["axis"] != axis:
             continue
@@ -334,13 +359,13 @@ def _said(chosen: Metric, value: Any, sight: Sight | None) -> str:
         return value
     by = " x ".join(number(v, UNICODE) for v in value) if value else ""
     if sight is None or chosen.name not in ("receptive_field", "seen"):
-        return by or "none"
+        return chosen.full(value) if value and chosen.name in ("stride", "padding", "center") else by or "none"
     status = sight.field.status
     if status == "exact":
         return by
     if status == "periodic":
         varies = any(len(set(w.sizes)) > 1 for w in sight.field.windows if w is not None)
         return f"at most {by}, depending on the position" if varies else by
-    told = sight.sentences[0] if sight.sentences else status
+    told = sight.summary[0] if sight.summary else status
     local = f" Local paths alone: {by}." if status == "global" and None not in value and value else ""
     return told + local

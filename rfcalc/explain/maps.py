@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rfcalc.errors import RfcalcError
 from rfcalc.explain.model import Equation, Line, Section
 from rfcalc.explain.rules import BATCH, line, shape_line
 from rfcalc.explain.totals import summed
@@ -112,6 +113,8 @@ def peak_sections(report: Report) -> tuple[Section, ...]:
     """Which maps live where the sum of live maps is largest, and why."""
     walked = report.walked
     most, at = report.peak
+    if not is_number(most):
+        raise RfcalcError("which maps live at the peak depends on the sizes", fix="give numbers, or --input in numbers")
     sizes, last = report.new_values, lifetimes(walked)
     arity = report.network.arity
     name = _name(report, at)

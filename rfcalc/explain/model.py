@@ -10,6 +10,7 @@ Imports `formula`, `receptive` (for values as JSON has them) only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.formula import Formula
@@ -117,6 +118,11 @@ def _line(line: Line) -> dict[str, Any]:
     return found | {"equations": [_equation(e) for e in line.equations]}
 
 
+def _whole(value: Any) -> Any:
+    """An operand as JSON has it; a fraction that is whole (it stands before a division) as a whole number."""
+    return plain(value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value)
+
+
 def _equation(equation: Equation) -> dict[str, Any]:
     from rfcalc.explain.algebra import UNICODE, filled, named
 
@@ -124,7 +130,7 @@ def _equation(equation: Equation) -> dict[str, Any]:
         "subject": equation.subject,
         "formula": named(equation, UNICODE),
         "expression": equation.formula.expression,
-        "operands": {name: plain(value) for name, value in equation.operands.items()},
+        "operands": {name: _whole(value) for name, value in equation.operands.items()},
         "filled": filled(equation, UNICODE),
         "value": plain(equation.value),
         "carried": list(equation.carried),

@@ -18,7 +18,7 @@ from rfcalc.shape import Shape
 from rfcalc.size import decide, is_number
 
 BATCH = Formula("batch", "x * b", "for every item of the batch")
-SUBJECTS = {"output_size": "Out", "padding": "padding"}
+SUBJECTS = {"output_size": "Out", "saved": "v"}
 
 
 def subject(metric: str) -> str:
@@ -129,5 +129,6 @@ def shape_line(row: Row, report: Report) -> Line:
     explained = {s.value for s in steps}
     if steps and len(xs) == 1 and made.channels not in explained:
         same = decide(made.channels == xs[0].channels) is True
-        told.append(f"{made.channels} channels{', as before' if same else ''}")
+        many = "1 channel" if decide(made.channels == 1) is True else f"{made.channels} channels"
+        told.append(f"{many}{', as before' if same else ''}")
     return line(row, *(equation(s) for s in (*used, *steps)), text="; ".join(told))

@@ -65,8 +65,11 @@ def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Itera
         if is_number(amount) and amount == 0:
             continue
         before = tuple(equation(s) for s in steps if s.formula.metric == "saved" and s.value == amount)[-1:]
+        if rule is PLAIN and before:  # the formula gives bytes already
+            yield _times((before[0]._replace(subject=SUBJECT),), times), what
+            continue
         operands = {"x": amount} if rule is PLAIN else {"v": amount, "size": size}
-        made = Equation(SUBJECT, rule, operands, rule(**operands), ("v", "x") if before else ())
+        made = Equation(SUBJECT, rule, operands, rule(**operands), ("v",) if before else ())
         yield _times((*before, made), times), what
 
 

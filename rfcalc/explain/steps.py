@@ -40,6 +40,7 @@ CENTRES = Formula("center", "c + S * ((k - 1) / 2 - a)", "the middle of the kern
 CENTRES_DILATED = Formula("center", "c + S * (d * (k - 1) / 2 - a)", "the middle of the widened kernel")
 MIDDLE = Formula("center", "(first + last) / 2", "between the first and the last pixel of unit 0")
 PADDING = Formula("padding", "-first", "how far unit 0 begins before pixel 0")
+ALL = Formula("last", "B + S * (n - 1)", "unit 0 ends at B, each of the n units S further")
 TOGETHER = Formula("receptive_field", "1 + sum(x)", "what each layer adds: d × (k − 1) times all strides before it")
 
 
@@ -49,13 +50,15 @@ def plainly(value: Any) -> Any:
 
 
 def passes(hop: Hop) -> bool:
-    """Whether the layer leaves every unit where it is (1×1, element-wise)."""
+    """Whether the layer leaves every unit where it is (1×1, element-wise, a map of one position)."""
+    if type(hop.rule) is All:
+        return decide(hop.rule.extent == 1) is True
     return hop.rule is None or (type(hop.rule) is Slide and hop.rule == STEP)
 
 
 def affine(way: Way) -> bool:
     """Whether both ends come along one path of plain sliding windows, so that sizes follow without ends."""
-    return way.one and all(hop.rule is None or type(hop.rule) is Slide for hop in way.first)
+    return way.one and all(passes(hop) or type(hop.rule) is Slide for hop in way.first)
 
 
 def labelled(report: Report, position: int) -> tuple[str, str]:
@@ -81,7 +84,7 @@ def joined(sight: Sight, hop: Hop, axis: int, what: str = "") -> str:
             continue
         name = labelled(report, s)[0]
         seen = f"sees {'at most ' if window.period > 1 else ''}{window.size}"
-        told.append((s != hop.source, f"{name} {seen}"))
+        told.append((s != hop.source, f"{name}, which {seen}" if s == hop.source else f"{name} {seen}"))
     told.sort()
     others = [text for other, text in told if other]
     more = f" and {len(others) - 2} more" if len(others) > 2 else ""
@@ -151,7 +154,7 @@ class Steps:
         jump: Any = 1
         lines = []
         for hop in self.way.first[::-1]:
-            if hop.rule is None:
+            if passes(hop):
                 continue
             after, made = leap(jump, hop.rule)
             if decide(after == jump) is not True:

@@ -81,7 +81,8 @@ def summed(
         equations = told.equations
         if len(members) > 1:
             operands = {"n": len(members), "x": amount}
-            equations = (*equations, Equation(subject(metric), TIMES, operands, amount * len(members), ("x",)))
+            carried = ("x",) if equations else ()
+            equations = (*equations, Equation(subject(metric), TIMES, operands, amount * len(members), carried))
             told = told._replace(nodes=tuple(r.name for r, _, _ in members))
         amounts.append(amount * len(members))
         lines.append(told._replace(equations=equations))

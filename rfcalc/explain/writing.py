@@ -6,6 +6,7 @@ the lines that use them, each once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from textwrap import wrap
 
@@ -14,6 +15,7 @@ from rfcalc.explain.algebra import ASCII, LATEX, UNICODE, Style, filled, head, m
 from rfcalc.explain.model import Equation, Explanation, Line, Section
 
 FORMATS = ("rich", "plain", "markdown", "latex", "json")
+PAGE = 120  # sentences are wrapped at this in a pipe
 QUIET = ("times", "total", "batch")  # what says itself, and needs no formula over it
 
 # Marks that the terminal turns into colour: an operand that an earlier line gave, and a line's result
@@ -110,6 +112,11 @@ def names(line: Line) -> str:
     return told if len(told) <= 24 else f"{line.nodes[0]} … {line.nodes[-1]}"
 
 
+def _minus(text: str, style: Style) -> str:
+    """A sentence with the style's own sign before negative numbers."""
+    return re.sub(r"(?<![\w)])-(?=\d)", style.minus, text)
+
+
 def _length(text: str) -> int:
     return len(text.translate(_UNMARK))
 
@@ -129,7 +136,7 @@ def _text(explanation: Explanation, style: Style, width: int | None) -> Iterator
         room = max(map(len, lefts), default=0)
         for e, left in zip(heads, lefts, strict=True):
             told = f"  {left.ljust(room)}   {e.formula.source}".rstrip()
-            if width is None or len(told) <= width:
+            if len(told) <= (width or PAGE):
                 yield told
             else:
                 yield f"  {left}"
@@ -148,9 +155,8 @@ def _text(explanation: Explanation, style: Style, width: int | None) -> Iterator
 
 
 def _wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
-    if width is None:
-        return [indent + text]
-    return wrap(text, max(width, 20), initial_indent=indent, subsequent_indent=indent + "  ") or [indent]
+    room = max(width or PAGE, 20)
+    return wrap(text, room, initial_indent=indent, subsequent_indent=indent + "  ") or [indent]
 
 
 def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator[str]:
@@ -160,33 +166,38 @@ def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator
     columns = _columns(lines, style)
     for line in lines:
         named = f"{names(line).ljust(node)}  {line.notation.ljust(notation)}" if node else ""
-        texts = [equation(e, style) for e in line.equations]
-        if columns and texts:
-            texts = ["   ".join(_pad(t, w) for t, w in zip(texts, columns, strict=True)).rstrip()]
-        if line.text and texts and _length(texts[0]) + len(line.text) + len(named) < (width or 120) and len(texts) == 1:
-            texts = [f"{texts[0]}   {line.text}"]
-        elif line.text:
-            texts.append(line.text)
         before = f"  {named}  " if named.strip() else "  "
-        if width is not None and any(_length(before + t) > width for t in texts):
-            if named.strip():
-                yield f"  {names(line)}  {line.notation}".rstrip()
-            for t in texts:
-                yield from ([f"      {t}"] if _length(t) + 6 <= width or RESULT in t else _wrapped(t, width, "      "))
+        alone = [equation(e, style) for e in line.equations]
+        texts = alone
+        if columns and len(alone) > 1:
+            texts = ["   ".join(_pad(t, w) for t, w in zip(alone, columns, strict=True)).rstrip()]
+        if line.text:
+            said = _minus(line.text, style)
+            beside = bool(texts) and len(before) + _length(texts[0]) + 3 + len(said) <= (width or PAGE)
+            texts = [f"{texts[0]}   {said}", *texts[1:]] if beside else [*texts, said]
+            alone = [*alone, said]
+        if len(texts) == 1 and not line.equations and not named.strip():
+            yield from _wrapped(texts[0], width, before)
             continue
-        for i, t in enumerate(texts or [""]):
-            yield (before + t if i == 0 else " " * len(before) + t).rstrip()
+        if width is None or all(len(before) + _length(t) <= width for t in texts):
+            for i, t in enumerate(texts or [""]):
+                yield (before + t if i == 0 else " " * len(before) + t).rstrip()
+            continue
+        if named.strip():
+            yield f"  {names(line)}  {line.notation}".rstrip()
+        for t in alone:
+            yield from ([f"      {t}"] if _length(t) + 6 <= width else _wrapped(t, width, "      "))
 
 
 def _columns(lines: tuple[Line, ...], style: Style) -> list[int]:
     """Column widths, where all lines evaluate the same two or three things."""
-    with_some = [line for line in lines if line.equations]
+    with_some = [line for line in lines if len(line.equations) > 1]
     subjects = {tuple(e.subject for e in line.equations) for line in with_some}
     if len(subjects) != 1 or not 2 <= len(next(iter(subjects))) <= 3:
         return []
     texts = [[_length(equation(e, style)) for e in line.equations] for line in with_some]
     widths = [max(column) for column in zip(*texts, strict=True)]
-    return widths if sum(widths) < 110 else []
+    return widths if sum(widths) < 100 else []
 
 
 def _markdown(explanation: Explanation, width: int | None, color: bool) -> str:
@@ -222,9 +233,9 @@ def _table(lines: tuple[Line, ...], escape: Callable[[str], str]) -> list[str]:
 def _steps(line: Line, escape: Callable[[str], str]) -> str:
     told = []
     for e in line.equations:
-        before, _, result = equation(e, UNICODE, marks=False).rpartition("= ")
-        told.append(f"{escape(before)}= **{escape(result)}**")
-    return "; ".join([*told, *([escape(line.text)] if line.text else [])])
+        before, _, result = equation(e, UNICODE, marks=False).rpartition(" = ")
+        told.append(f"{escape(before)} = **{escape(result)}**")
+    return "; ".join([*told, *([escape(_minus(line.text, UNICODE))] if line.text else [])])
 
 
 def _latex(explanation: Explanation, width: int | None, color: bool) -> str:

@@ -18,6 +18,7 @@ WEIGHTS = Formula("weights", "c * m", "every input feature to every output featu
 BIASES = Formula("biases", "m", "one for each output feature")
 MACS = Formula("macs", "c * m * r", "every weight is used once for each of r vectors")
 MACS_ONE = Formula("macs", "c * m", "every weight is used once")
+DIFFERENCES = Formula("saved", "prod(y) * c", "the difference to each centre, squared in the next step")
 BIAS_ADDS = Formula("linear_bias_adds", "m * r", "one addition for each output value")
 
 
@@ -121,7 +122,7 @@ class RBF(Layer):
         return Cost(weights=WEIGHTS(c=c, m=m), macs=macs) if self.trainable else Cost(macs=macs)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(extra_values=y.values * xs[0].dims[-1])  # the differences, squared in the next step
+        return Saved(extra_values=DIFFERENCES(y=y.dims, c=xs[0].dims[-1]))
 
     def notation(self, exact: bool = False) -> str:
         return f"rbf{number(self.out_features)}" + flags(trainable=self.trainable)

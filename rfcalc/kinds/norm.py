@@ -16,6 +16,15 @@ from rfcalc.words import Spelling, Word, flags, number
 GAMMA = Formula("weights", "prod(c)", "one factor γ for each normalised feature")
 BETA = Formula("biases", "prod(c)", "one offset β for each normalised feature")
 RUNNING = Formula("buffers", "2 * c", "running mean and variance of each channel (the step counter is not counted)")
+STATISTICS = Formula("saved", "2 * g", "mean and inverse deviation of each of g groups")
+COPIES = Formula("saved", "t * c", "for each channel: mean, inverse deviation, and what PyTorch repeats for each item")
+ROOTS = Formula("saved", "r", "the inverse root of each of r vectors")
+ROOTS_AND_VALUES = Formula("saved", "r + prod(y)", "the inverse root of each of r vectors, and the normalised values")
+SQUARES = Formula(
+    "saved",
+    "p * (c + s - 1) + 2 * p * c",
+    "the squares padded by s − 1 channels, the divisor before and after the power",
+)
 NORMED = Formula("norm", "prod(y)", "one normalisation for each value")
 
 
@@ -60,7 +69,7 @@ class BatchNorm(Layer):
         return _cost((c,), y, self.affine, buffers=RUNNING(c=c) if self.track else 0)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), batch_values=2 * y.channels)
+        return Saved(inputs=(0,), batch_values=STATISTICS(g=y.channels))
 
     def notation(self, exact: bool = False) -> str:
         return "bn" + flags(noaffine=not self.affine, notrack=not self.track, training=self.training)
@@ -115,7 +124,7 @@ class LayerNorm(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         groups = y.values // prod(y.dims[i] for i in self.axes(y))
-        return Saved(inputs=(0,), extra_values=2 * groups)
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=groups))
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.over == 1 else f" {self.over}" if isinstance(self.over, str) else number(self.over)
@@ -160,7 +169,7 @@ class GroupNorm(Layer):
         return _cost((y.channels,), y, self.affine)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_values=2 * self.groups)
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups))
 
     def notation(self, exact: bool = False) -> str:
         return f"gn{number(self.groups)}" + flags(noaffine=not self.affine)
@@ -195,7 +204,7 @@ class InstanceNorm(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # PyTorch repeats factors and running statistics for each item and normalises a batch of one
-        return Saved(inputs=(0,), extra_values=y.channels * (2 + int(self.affine) + 2 * int(self.track)))
+        return Saved(inputs=(0,), extra_values=COPIES(t=2 + int(self.affine) + 2 * int(self.track), c=y.channels))
 
     def notation(self, exact: bool = False) -> str:
         return "in" + flags(affine=self.affine, track=self.track)
@@ -222,7 +231,8 @@ class RMSNorm(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # on a CPU also the normalised values, which the gain multiplies
-        return Saved(inputs=(0,), extra_values=y.values // y.dims[-1] + (y.values if self.affine else 0))
+        rows = y.values // y.dims[-1]
+        return Saved(inputs=(0,), extra_values=ROOTS_AND_VALUES(r=rows, y=y.dims) if self.affine else ROOTS(r=rows))
 
     def notation(self, exact: bool = False) -> str:
         return "rmsnorm" + flags(noaffine=not self.affine)
@@ -248,9 +258,7 @@ class LRN(Layer):
         return Cost(norm=NORMED(y=y.dims))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        # the squares padded by size − 1 channels, the divisor before and after the power
-        padded = y.values // y.channels * (y.channels + self.size - 1)
-        return Saved(inputs=(0,), extra_values=padded + 2 * y.values)
+        return Saved(inputs=(0,), extra_values=SQUARES(p=y.values // y.channels, c=y.channels, s=self.size))
 
     def notation(self, exact: bool = False) -> str:
         return "lrn" + ("" if self.size == 5 else number(self.size))

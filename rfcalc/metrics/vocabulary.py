@@ -229,8 +229,8 @@ for _name in (
         _name,
         _name.replace("_", " "),
         f"operations: {_name.replace('_', ' ')}",
-        (lambda n: lambda r: r.ops[n])(_name),
-        (lambda n: lambda t: t.totals.ops[n])(_name),
+        (lambda n: lambda r: r.op(n))(_name),
+        (lambda n: lambda t: t.totals.op(n))(_name),
         adds=True,
     )
 

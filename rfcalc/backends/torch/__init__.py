@@ -1,0 +1,39 @@
+"""PyTorch: any network as a module that runs (extra ``rfcalc[torch]``).
+
+>>> from rfcalc import Conv, MaxPool, Network, ReLU, to_torch
+>>> to_torch(Network(Conv(8, 3, padding=1) >> ReLU() >> MaxPool(2), "3x32x32"))
+Graph(
+  (conv1): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+  (relu1): ReLU()
+  (maxpool1): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rfcalc.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from rfcalc.backends.torch.build import to_torch as to_torch
+    from rfcalc.backends.torch.graph import Graph as Graph
+
+HOMES = {"to_torch": "build", "counts": "build", "Graph": "graph"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for.
+
+    Raises:
+        MissingExtra: PyTorch is not installed.
+    """
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    home = HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rfcalc.backends.torch' has no attribute {name!r}")
+    if find_spec("torch") is None:
+        raise MissingExtra("torch", "torch")
+    return getattr(import_module(f"rfcalc.backends.torch.{home}"), name)

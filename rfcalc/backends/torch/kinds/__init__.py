@@ -1,0 +1,13 @@
+"""PyTorch's twin of every layer kind: one function a kind, in files grouped as `rfcalc.kinds` is."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+FILES = ("conv", "pool", "dense", "pointwise", "norm", "merge", "reshape", "resample", "attention", "unknown")
+
+
+def load() -> None:
+    """Register all twins."""
+    for name in FILES:
+        import_module(f"rfcalc.backends.torch.kinds.{name}")

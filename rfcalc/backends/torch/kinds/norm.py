@@ -1,0 +1,116 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+from rfcalc.backends.torch.twin import At, Twin, call, measuring, moved, text_only, twin
+
+
+@twin("batchnorm")
+def batchnorm(at: At) -> Twin:
+    layer, rank = at.layer, at.x.rank
+    direct = at.x.channel == 0 and rank <= 3
+    axes = max(rank, 1) if direct else 1
+    made = call(
+        f"AlwaysBatchNorm{axes}d" if layer.training else f"nn.BatchNorm{axes}d",
+        at.x.channels,
+        eps=at.eps,
+        affine=None if layer.affine else False,
+        track_running_stats=None if layer.track else False,
+    )
+    if direct:
+        return Twin(made)
+    spread = f".unflatten(2, {at.x.spatial})" if rank > 1 else ""
+    joined = ".flatten(2)" if rank > 1 else ""
+    channel = at.x.channel + 1
+    first, back = (f".movedim({channel}, 1)", f".movedim(1, {channel})") if channel != 1 else ("", "")
+    return Twin(made, f"{{m}}({{0}}{first}{joined}){spread}{back}")
+
+
+def _shared(axes: tuple[int, ...]) -> Twin:
+    """A value and the mean of all that its normalisation looks at."""
+    if not axes:
+        return text_only("{0}")
+    return text_only(f"{{0}} + {{0}}.mean({tuple(a + 1 for a in axes)}, keepdim=True)")
+
+
+@measuring("batchnorm")
+def batch_coupled(at: At) -> Twin:
+    return _shared(tuple(range(len(at.x.dims))) if at.layer.training else ())
+
+
+@twin("layernorm")
+def layernorm(at: At) -> Twin:
+    layer, x = at.layer, at.x
+    axes = layer.axes(x)
+    options = {
+        "eps": at.eps,
+        "elementwise_affine": None if layer.affine else False,
+        "bias": None if layer.bias or not layer.affine else False,
+    }
+    if axes != tuple(range(len(x.dims)))[-len(axes) :]:  # over the channels, which are not last
+        made = call("nn.LayerNorm", x.channels, **options)
+        channel = x.channel + 1
+        return Twin(made, f"{{m}}({{0}}.movedim({channel}, -1)).movedim(-1, {channel})")
+    sizes = tuple(x.dims[i] for i in axes)
+    return Twin(call("nn.LayerNorm", sizes[0] if len(sizes) == 1 else sizes, **options))
+
+
+@measuring("layernorm")
+def layer_coupled(at: At) -> Twin:
+    return _shared(at.layer.axes(at.x))
+
+
+@twin("groupnorm")
+def groupnorm(at: At) -> Twin:
+    made = call("nn.GroupNorm", at.layer.groups, at.x.channels, eps=at.eps, affine=None if at.layer.affine else False)
+    return Twin(made, moved(at))
+
+
+@measuring("groupnorm")
+def group_coupled(at: At) -> Twin:
+    return _shared(tuple(range(len(at.x.dims))))
+
+
+@twin("instancenorm")
+def instancenorm(at: At) -> Twin:
+    layer, rank = at.layer, at.x.rank
+    made = call(
+        f"nn.InstanceNorm{rank if rank <= 3 else 1}d",
+        at.x.channels,
+        eps=at.eps,
+        affine=True if layer.affine else None,
+        track_running_stats=True if layer.track else None,
+    )
+    if rank > 3:
+        return Twin(made, f"{{m}}({{0}}.flatten(2)).unflatten(2, {at.x.spatial})")
+    return Twin(made)
+
+
+@measuring("instancenorm")
+def instance_coupled(at: At) -> Twin:
+    return _shared(() if at.layer.track else at.x.axes)
+
+
+@twin("rmsnorm")
+def rmsnorm(at: At) -> Twin:
+    made = call("nn.RMSNorm", at.x.dims[-1], eps=at.eps, elementwise_affine=None if at.layer.affine else False)
+    return Twin(made)
+
+
+@measuring("rmsnorm")
+def square_coupled(at: At) -> Twin:
+    return _shared((len(at.x.dims) - 1,))
+
+
+@twin("lrn")
+def lrn(at: At) -> Twin:
+    made = call("nn.LocalResponseNorm", at.layer.size)
+    if at.x.rank == 0:
+        return Twin(made, "{m}({0}.unsqueeze(2)).squeeze(2)")
+    return Twin(made, moved(at))
+
+
+@measuring("lrn")
+def neighbours(at: At) -> Twin:
+    """All of it lies in the unit, which is all channels of a position."""
+    return text_only("{0}")

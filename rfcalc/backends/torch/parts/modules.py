@@ -1,0 +1,125 @@
+"""Modules that PyTorch does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class Scale(nn.Module):
+    """A learned factor for each channel, and a learned offset; `axes` axes follow the channels."""
+
+    def __init__(self, channels: int, axes: int, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, *[1] * axes))
+        self.bias = nn.Parameter(torch.zeros(channels, *[1] * axes)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.weight * x
+        return x if self.bias is None else x + self.bias
+
+
+class RBF(nn.Module):
+    """Euclidean radial basis units: y_j = Σ_i (x_i − w_ij)²; the centres are ±1 bitmaps unless they are trained."""
+
+    def __init__(self, features: int, units: int, trainable: bool = False) -> None:
+        super().__init__()
+        centres = torch.randint(0, 2, (units, features)) * 2.0 - 1.0
+        if trainable:
+            self.centres = nn.Parameter(centres)
+        else:
+            self.register_buffer("centres", centres)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ((x.unsqueeze(-2) - self.centres) ** 2).sum(-1)
+
+
+class StochasticDepth(nn.Module):
+    """In training, drops all of an item of the batch with probability p and scales the others up (Huang 2016)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        return x * (kept / (1 - self.p) if self.p < 1 else kept)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class PartialConv(nn.Module):
+    """A convolution in which each output map sees some input maps only (LeNet-5's C3): no weights but those in use.
+
+    Output maps that see equally many input maps are computed together, as a grouped convolution. The weights stand in
+    the order of the table: for each output map its input maps in ascending order.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        table: Sequence[Sequence[int]],
+        kernel: Sequence[int],
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.table = table
+        self.stride = stride
+        self.dilation = dilation
+        self.weight = nn.Parameter(torch.empty(sum(map(len, table)), *kernel))
+        self.bias = nn.Parameter(torch.zeros(len(table))) if bias else None
+        nn.init.uniform_(self.weight, -((channels * self.weight[0:1].numel()) ** -0.5), channels**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
+        starts = [sum(map(len, self.table[:row])) for row in range(len(self.table))]
+        found: dict[int, Tensor] = {}
+        for size in sorted({len(row) for row in self.table}):
+            rows = [i for i, row in enumerate(self.table) if len(row) == size]
+            if size == 0:
+                continue
+            inputs = [channel for i in rows for channel in self.table[i]]
+            weights = [starts[i] + j for i in rows for j in range(size)]
+            kernels = self.weight[weights].view(len(rows), size, *self.weight.shape[1:])
+            maps = convolve(x[:, inputs], kernels, None, self.stride, 0, self.dilation, len(rows))
+            found.update(zip(rows, maps.unbind(1), strict=True))
+        blank = next(iter(found.values())) * 0 if found else self._blank(x)
+        y = torch.stack([found.get(i, blank) for i in range(len(self.table))], dim=1)
+        return y if self.bias is None else y + self.bias.view(-1, *[1] * (x.dim() - 2))
+
+    def _blank(self, x: Tensor) -> Tensor:
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
+        zeros = x.new_zeros(1, x.shape[1], *self.weight.shape[1:])
+        return convolve(x, zeros, None, self.stride, 0, self.dilation)[:, 0]
+
+    def extra_repr(self) -> str:
+        return f"{len(self.table)} maps, {len(self.weight)} connections, kernel_size={tuple(self.weight.shape[1:])}"
+
+
+class AlwaysBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation that uses the batch's statistics in evaluation too."""
+
+    def train(self, mode: bool = True) -> AlwaysBatchNorm1d:
+        return super().train(True)
+
+
+class AlwaysBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that uses the batch's statistics in evaluation too."""
+
+    def train(self, mode: bool = True) -> AlwaysBatchNorm2d:
+        return super().train(True)
+
+
+class AlwaysBatchNorm3d(nn.BatchNorm3d):
+    """Batch normalisation that uses the batch's statistics in evaluation too."""
+
+    def train(self, mode: bool = True) -> AlwaysBatchNorm3d:
+        return super().train(True)
