@@ -212,6 +212,9 @@ def written(figure: str, found: Any) -> str:
     return dims(found) if isinstance(found, tuple) else number(found)
 
 
+AT_ONE_PLACE = ("M9", "M11", "M17", "M18")  # what nobody writes into every row and goes on from
+
+
 def mistaken(subject: Subject) -> list[Wrong]:
     """What misconceptions make of the figure: carried through the whole network, and at the place alone."""
     position = subject.position
@@ -223,8 +226,8 @@ def mistaken(subject: Subject) -> list[Wrong]:
     case = cases(subject.report)[position - arity]
     if figure in ("output_shape", "receptive_field", "stride") and not subject.single:
         for one in touching(figure):
-            through = None if one.code == "M9" else _through(subject.report, one, position - arity)
-            if through is not None:  # (a layer too few in every row is no table that anybody writes)
+            through = None if one.code in AT_ONE_PLACE else _through(subject.report, one, position - arity)
+            if through is not None:
                 found.append(Wrong(through.figure(figure), one))
     found += wrong(case, figure)
     return _as_asked(subject.figure, found)

@@ -143,7 +143,7 @@ def error(subject: Subject, draw: Draw) -> Question:
     blank = choice_blank(
         draw,
         key,
-        [(n, _innocent(n, names, key), "") for n in near],
+        [(n, _innocent(n, names, key, column in CARRIED), "") for n in near],
         most=3,
         least=2,
         label="first wrong row",
@@ -153,14 +153,9 @@ def error(subject: Subject, draw: Draw) -> Question:
     blank = blank._replace(options=tuple(order))
     grid = listing(report, (SHORT[column], (_input(subject, column),) * arity + tuple(texts)), upto=rows[-1])
     story = (Text(subject.story),) if subject.story else ()
-    body = (
-        *story,
-        Text(
-            f"A student filled in the column “{SHORT[column]}”, each row from the row before. "
-            "One row is wrong; the rows after it follow from it. Which one is it?"
-        ),
-        grid,
-    )
+    carried = ", each row from the row before. One row is wrong; the rows after it follow from it."
+    asked = f"A student filled in the column “{SHORT[column]}”{carried if column in CARRIED else '. One row is wrong.'}"
+    body = (*story, Text(f"{asked} Which one is it?"), grid)
     wrong_text = texts[list(rows).index(at)]
     told = (
         f"{key}: the table says {wrong_text}, it is {written('', right)}.",
@@ -176,8 +171,8 @@ def _one(found: Any, column: str) -> Any:
     return found
 
 
-def _innocent(name: str, names: list[str], key: str) -> str:
-    if names.index(name) > names.index(key):
+def _innocent(name: str, names: list[str], key: str, carried: bool) -> str:
+    if carried and names.index(name) > names.index(key):
         return "This row follows from the rows before it: the mistake is further up."
     return "This row is right."
 

@@ -17,11 +17,10 @@ from rfcalc.exercises.subject import (
     again,
     choice_blank,
     confirmed,
-    figure_name,
     mistaken,
     written,
 )
-from rfcalc.exercises.words import SHORT, say
+from rfcalc.exercises.words import amount, say
 from rfcalc.layer import Layer
 from rfcalc.network import Network
 
@@ -62,6 +61,8 @@ def parameters(layer: Layer) -> list[str]:
     for field in fields(layer):  # type: ignore[arg-type]
         if field.name not in CANDIDATES or not field.init:
             continue
+        if field.name in ("dilation", "padding") and not hasattr(layer, "groups"):
+            continue  # courses change these of convolutions only
         if current(layer, field.name) is not None:
             found.append(field.name)
     return found
@@ -152,7 +153,7 @@ def _setting(
     subject: Subject, draw: Draw, change: Change, now: int, key: Any, others: list[tuple[int, Subject, Any]]
 ) -> Question:
     chosen = draw.some(others, 3)
-    name = figure_name(subject.figure)
+    name = amount(subject.figure)
     wrongs = []
     for to, other, found in chosen:
         _agree(other, found)
@@ -240,7 +241,7 @@ def _compared(
     before, after = settings
     text = (
         f"Design A is as described; in design B, {_named(change, subject)} is {after} instead of {before}. "
-        f"What is the {SHORT[subject.figure]}{_of(subject)} of each?"
+        f"What is the {amount(subject.figure)}{_of(subject)} of each?"
     )
     blank = _pair_blank(subject, other, (key, found), draw)
     if blank is None:
@@ -264,7 +265,7 @@ def duel(a: Subject, b: Subject, text: str, names: tuple[str, str], draw: Draw) 
         raise Unfit
     told = (f"A, {names[0]}:", *lines(a), f"B, {names[1]}:", *lines(b))
     body = (Text(text), Text(f"A: {names[0]}."), Text(f"B: {names[1]}."))
-    asked = Text(f"What is the number of {SHORT[a.figure]} of each?" if a.figure != "receptive_field" else _SEEN)
+    asked = Text(f"What is the {amount(a.figure)} of each?" if a.figure != "receptive_field" else _SEEN)
     return Question(a.title, (*body, asked), (blank,), conventions(a), told, (*a.tags, "compare"))
 
 

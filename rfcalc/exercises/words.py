@@ -198,6 +198,20 @@ SHORT = {
     "bytes": "bytes",
     "peak_bytes": "peak bytes",
 }
+PLURAL = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "bytes")
+
+
+def amount(figure: str) -> str:
+    """A figure as the subject of a sentence: the number of parameters, the output side.
+
+    >>> amount("macs"), amount("side"), amount("peak_bytes")
+    ('number of multiply-adds', 'output side', 'peak in bytes')
+    """
+    if figure in PLURAL:
+        return f"number of {SHORT[figure]}"
+    return "peak in bytes" if figure == "peak_bytes" else SHORT[figure]
+
+
 CONVENTIONS = {
     "output_shape": "Shapes are channels x height x width; sizes are rounded down unless ceil mode is said.",
     "side": "Sizes are rounded down unless ceil mode is said.",

@@ -69,7 +69,7 @@ def _question(draw: Draw, found: Witness) -> Question:
     )
     targets = [f"rfcalc table '{s.target}' --input {s.input}" for s in (found.a, found.b)]
     return Question(
-        "True or false?",
+        "A statement",
         (Text(f"True or false? {found.statement}"),),
         (Blank("answer", "choice", "true or false", "true" if true else "false", options, "", "", found.a.ask),),
         convention((found.a.figure,), found.a.batch, found.a.dtype, found.a.report.itemsize),
