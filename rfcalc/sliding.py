@@ -13,7 +13,7 @@ from rfcalc.cost import KEEPS_INPUT, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, is_number, is_size
+from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size
 from rfcalc.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -35,6 +35,11 @@ OUT_CEIL = Formula(
     "output_size",
     "ceildiv(n + a + b - d * (k - 1) - 1, s) + 1",
     "as above, rounded up (ceil mode)",
+)
+OUT_DROPPED = Formula(
+    "output_size",
+    "ceildiv(n + a + b - d * (k - 1) - 1, s)",
+    "rounded up, without the last window: it would start in the right padding (PyTorch)",
 )
 OUT_SAME = Formula("output_size", "ceildiv(n, s)", "TensorFlow's SAME: Out = ⌈In / s⌉")
 PADDED = Formula("saved", "c * prod(n)", "a padded copy of the input")
@@ -189,9 +194,9 @@ class Sliding:
             if decide(d == 1) is True and decide(a == b) is True:
                 return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
             return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
-        length = OUT_CEIL(n=n, a=a, b=b, d=d, k=k, s=s)
-        if self.rounding == "ceil" and decide((length - 1) * s >= n + a):
-            length = length - 1  # PyTorch: every window starts inside the map or its left padding
+        last = ceildiv(n + a + b - d * (k - 1) - 1, s)  # the number of the last window
+        dropped = self.rounding == "ceil" and decide(last * s >= n + a)
+        length = (OUT_DROPPED if dropped else OUT_CEIL)(n=n, a=a, b=b, d=d, k=k, s=s)
         if not holds(length >= 1, f"{length} ≥ 1"):
             raise _misfit(OUT_CEIL, n, a, b, d, k, s)
         return length

@@ -176,8 +176,8 @@ def _counted_back(report: Report, back: Any, node: str, axis: int, source: Any, 
         if windows is None:
             return
         at = report.walked.shapes[s].axes
-        if axis < len(at) and at[axis] in windows:
-            sizes.append(windows[at[axis]].size)
+        turned = any(node.layer.kind in ("permute", "matmul", "reshape", "flatten") for node in report.network.nodes)
+        sizes += [windows[a].size for i, a in enumerate(at) if a in windows and (i == axis or turned)]
     assert value in sizes or any(n > value for n in sizes), (node, value, sizes)
 
 
@@ -188,7 +188,9 @@ def _counted_on(report: Report, sight: Sight, node: str, axis: int, subject: str
     window = field.windows[axis]
     assert window is not None
     ends = window.unit(0)
-    assert ends is not None
+    if ends is None:  # unit 0 reads nothing: it has no padding and no centre
+        assert subject in ("r", "S")
+        ends = (0, 0)
     if field.stride[axis] is None and subject == "S":  # one position: no neighbours
         return
     read = {"r": window.size, "S": Fraction(*window.stride), "P": -ends[0], "c": Fraction(ends[0] + ends[1], 2)}

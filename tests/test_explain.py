@@ -15,6 +15,9 @@ from typing import Any
 import jsonschema
 import pytest
 from explained import check
+from graphs import Case, graphs
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
 
 import rfcalc
 from rfcalc import Add, Concat, Conv, ConvTranspose, MaxPool, Network, ReLU, Upsample, parallel, ref, zoo
@@ -30,6 +33,7 @@ from rfcalc.layer import Layer, layer, over_space, put, spatial_rank
 from rfcalc.metrics.vocabulary import METRICS
 from rfcalc.report import Report
 from rfcalc.shape import Shape
+from rfcalc.sight import Sight
 from rfcalc.sliding import Sliding, axes, pads
 
 SCHEMA = json.loads((files("rfcalc") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
@@ -215,11 +219,54 @@ def test_real_pixels_are_the_regions(target: str, node: str, unit: tuple[int, in
         assert ends == {"first": low, "last": high}
 
 
+def test_a_last_window_that_is_dropped() -> None:
+    """PyTorch's ceil mode: ⌈(2 − 1) / 2⌉ + 1 = 2 windows, of which the last would start in the padding."""
+    found = explained("maxpool1/2 ceil", None, "shape", "1x2x2")
+    assert values(found, "Out") == [1]
+    assert "right padding" in write(found)
+
+
 def test_clipping_is_at_every_map() -> None:
     """n = 10, conv k3 s2, then conv k3 p1: the last unit sees 4 … 8; clipping the unclipped hull says 4 … 9."""
     found = explained("conv3-4/2 p0 > conv3-4", "conv2", "rf", "3x10x10", unit=(3, 3))
     size = found.sections[-1].lines[-1].equations[0]
     assert size.operands == {"first": 4, "last": 8}
+
+
+def random_graphs(cases: int, first: int) -> None:
+    """Every metric of random graphs, at their last node and another; what a unit of the last really sees."""
+
+    @seed(first)
+    @settings(deadline=None, database=None, max_examples=cases, suppress_health_check=list(HealthCheck))
+    @given(case=graphs(), pick=st.integers(0, 10**6))
+    def agrees(case: Case, pick: int) -> None:
+        report = Report(case.network)
+        rows = [row.name for row in report]
+        for node, metric, direction in everything(report, [rows[-1], rows[pick % len(rows)]]):
+            check(report, node, metric, direction=direction)
+        sight = Sight(report, rows[-1])
+        if sight.field.status in ("none", "unknown", "needs_input_size") or not sight.shape:
+            return
+        unit = tuple(pick % int(n) for n in sight.shape)
+        hull = sight.unit(unit).hull
+        for section in check(report, rows[-1], "rf", unit=unit).sections:
+            if "real pixels" in section.heading and hull is not None:
+                size = section.lines[-1].equations[-1]
+                ends = (size.operands["first"], size.operands["last"])
+                assert ends in hull
+                steps = [e for line in section.lines[:-1] for e in line.equations]
+                assert all(e.formula(**e.operands) == e.value for e in steps)
+
+    agrees()
+
+
+def test_random_graphs() -> None:
+    random_graphs(60, 20140904)
+
+
+@pytest.mark.exhaustive
+def test_many_random_graphs() -> None:
+    random_graphs(1500, 20150410)
 
 
 # One mechanism: a new kind is explained without more code

@@ -64,8 +64,8 @@ def distinct(steps: Iterable[Step]) -> list[Step]:
 def of_metric(steps: Sequence[Step], metric: str, value: Any) -> list[Step]:
     """The steps whose last one gives the value of a metric; before it those that give what it uses.
 
-    An operand is an earlier result if its name is the first letter of that result's metric and the values are equal:
-    the multiply-adds of a convolution are its weights times its output positions.
+    An operand is an earlier result if it has its metric's name (``w`` for weights) and its value: a convolution's
+    multiply-adds are its weights times its output positions.
     """
     for last in reversed(range(len(steps))):
         step = steps[last]
@@ -73,8 +73,7 @@ def of_metric(steps: Sequence[Step], metric: str, value: Any) -> list[Step]:
             used = [
                 s
                 for s in steps[:last]
-                if s.formula.metric != metric
-                and any(n == s.formula.metric[0] and decide(v == s.value) is True for n, v in step.operands.items())
+                if s.formula.metric != metric and any(_is_result(n, v, s) for n, v in step.operands.items())
             ]
             return [*distinct(used), step]
     return []
@@ -101,7 +100,12 @@ def figure(row: Row, metric: str) -> tuple[Any, tuple[Equation, ...], str]:
 
 
 def _carried(step: Step, before: Sequence[Step]) -> tuple[str, ...]:
-    return tuple(n for n, v in step.operands.items() if any(n == s.formula.metric[0] and v == s.value for s in before))
+    return tuple(n for n, v in step.operands.items() if any(_is_result(n, v, s) for s in before))
+
+
+def _is_result(name: str, value: Any, step: Step) -> bool:
+    metric = step.formula.metric
+    return name in (metric, {"weights": "w"}.get(metric)) and decide(value == step.value) is True
 
 
 def described(layer: Layer) -> str:
