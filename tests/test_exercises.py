@@ -271,6 +271,13 @@ def test_every_pattern_has_levels_and_many_numbers() -> None:
     assert {p.form for p in PATTERNS} == set(FORMS)
 
 
+def test_every_file_of_families_is_loaded() -> None:
+    folder = Path(patterns.__file__).parent / "families"
+    listed = {file for names in patterns.FILES.values() for file in names}
+    assert {p.stem for p in folder.glob("*.py")} - {"__init__"} == listed
+    assert len(PATTERNS) == 260
+
+
 # --- the same paper ------------------------------------------------------------------------------------------------
 
 
