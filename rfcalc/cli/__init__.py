@@ -33,6 +33,8 @@ COMMANDS = {
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
     "verify": ("verifying", "Run a network in PyTorch, and put what it shows beside every computed figure."),
+    "exercise": ("exercising", "Make exercises with checked keys, for paper and for courses."),
+    "quiz": ("quizzing", "Answer exercises in the terminal, one after another, with explanations and a score."),
     "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 
