@@ -16,14 +16,14 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.backends.imported import UnknownOperator, same_shape
+from rfcalc.backends.torch.reading.axes import carried, dirtied
 from rfcalc.backends.torch.reading.recording import Step, tensors
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.general import Constant
 from rfcalc.kinds.reshape import Parameter, Reshape
 from rfcalc.kinds.unknown import Unknown
-from rfcalc.layer import POINTWISE, SAME_UNIT, Layer
+from rfcalc.layer import Layer
 from rfcalc.shape import Shape
-from rfcalc.window import All, Scattered
 
 PRODUCTS = frozenset(
     ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot"]
@@ -249,49 +249,11 @@ class Graph:
         position = len(self.shapes)
         self.nodes.append(Made(layer, sources, self.step, stem, label, helper=helper))
         self.shapes.append(y)
-        self.carriers.append(frozenset() if layer.opaque else self._carried(layer, sources, xs, y))
-        self.dirty.append(self._dirtied(layer, sources))
+        self.carriers.append(
+            frozenset() if layer.opaque else carried(layer, [self.carriers[i] for i in sources], xs, y)
+        )
+        self.dirty.append(dirtied(layer, [self.carriers[i] for i in sources], [self.dirty[i] for i in sources], xs, y))
         return Value(position, tuple(dims), batch, extra)
-
-    def _carried(self, layer: Layer, sources: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> frozenset[int]:
-        if not any(self.carriers[s] for s in sources):
-            return frozenset()
-        found: set[int] = set()
-        for s, alternatives in zip(sources, layer.reads(xs, y), strict=True):
-            mine = self.carriers[s]
-            if not mine:
-                continue
-            if alternatives is SAME_UNIT:
-                found |= mine
-                continue
-            for reads in alternatives:
-                if reads is POINTWISE:
-                    found |= mine
-                    continue
-                for axis, (out, index) in enumerate(reads):
-                    if axis not in mine:
-                        continue
-                    if isinstance(index, Scattered):
-                        found.update(index.axes)
-                    elif out is not None and not isinstance(index, All):
-                        found.add(out)
-        found.discard(y.channel)
-        return frozenset(found)
-
-    def _dirtied(self, layer: Layer, sources: tuple[int, ...]) -> bool:
-        """Whether the channels hold positions side by side, so that they may not come apart again."""
-        if layer.kind in ("flatten", "reshape"):
-            (source,) = sources
-            x, y = self.shapes[source], layer.output(self.shapes[source])
-            carriers = {i for i in self.carriers[source] if x.dims[i] != 1}
-            for before, after in groups(x.dims, y.dims):
-                if y.channel in after and carriers.intersection(before):
-                    return True
-        if not any(self.dirty[s] for s in sources):
-            return False
-        channel, last = self.shapes[sources[0]].channel, len(self.shapes[sources[0]].dims) - 1
-        mixes = (layer.kind == "linear" and channel == last) or layer.kind == "unknown"
-        return not (mixes or (layer.kind in ("conv", "conv_transpose") and layer.groups == 1))  # type: ignore[attr-defined]
 
     def shape(self, value: Value) -> Shape:
         return self.shapes[value.node]
@@ -469,35 +431,6 @@ class Graph:
     def report(self, names: Mapping[int, str]) -> list[UnknownOperator]:
         """The operators that were not understood, by the names of their nodes."""
         return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown]
-
-
-def groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
-    """The axes of a row-major reshape that belong together: of the old dims, of the new ones.
-
-    >>> groups((96, 14, 14), (96, 196))
-    [([0], [0]), ([1, 2], [1])]
-    """
-    found: list[tuple[list[int], list[int]]] = []
-    i = j = 0
-    while i < len(before) or j < len(after):
-        a = b = 1
-        left: list[int] = []
-        right: list[int] = []
-        if i < len(before):
-            a, left, i = before[i], [i], i + 1
-        if j < len(after):
-            b, right, j = after[j], [j], j + 1
-        while a != b:
-            if a < b and i < len(before):
-                a, i = a * before[i], i + 1
-                left.append(i - 1)
-            elif a > b and j < len(after):
-                b, j = b * after[j], j + 1
-                right.append(j - 1)
-            else:
-                break
-        found.append((left, right))
-    return found
 
 
 def _thin(value: Value, axis: int, rank: int) -> bool:

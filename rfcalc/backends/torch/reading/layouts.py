@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, groups, inner
+from rfcalc.backends.torch.reading.axes import groups
+from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, inner
 from rfcalc.backends.torch.reading.products import moved, stretched
 from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.kinds.merge import Concat

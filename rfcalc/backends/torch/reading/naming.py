@@ -94,7 +94,7 @@ def _wanted(
     return (f"{path}.{stem}" if path else stem), False
 
 
-def stages(graph: Graph, steps: Sequence[Step], kept: Sequence[int]) -> dict[int, str]:
+def stages(graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: dict[int, str]) -> dict[int, str]:
     """The heading that each node stands under: the module below the root, or the one below that where the first holds
     most of the network. Only modules that run in one piece, and do more than one thing, are headings."""
     arity = len(graph.inputs)
@@ -115,12 +115,32 @@ def stages(graph: Graph, steps: Sequence[Step], kept: Sequence[int]) -> dict[int
             if label in closed:
                 broken.add(label)
             before = label
-    return {p: "" if many[s] < 3 or s in broken else s for p, s in labels.items()}
+    found = {p: "" if many[s] < 3 or s in broken else s for p, s in labels.items()}
+    if sum(1 for s in found.values() if s) < len(kept) / 2:
+        return dict.fromkeys(kept, "")
+    return _rest_headed(found, kept, named)
+
+
+def _rest_headed(found: dict[int, str], kept: Sequence[int], named: dict[int, str]) -> dict[int, str]:
+    """What stands after a heading and not under it gets one of its own: the names of its first and last node."""
+    run: list[int] = []
+    headed = False
+    for p in (*kept, -1):
+        stage = found.get(p, "end")
+        if not stage and headed:
+            run.append(p)
+            continue
+        if run:
+            first, last = named[run[0]], named[run[-1]]
+            found.update(dict.fromkeys(run, first if first == last else f"{first} … {last}"))
+            run = []
+        headed = headed or bool(stage)
+    return found
 
 
 def expression(graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: dict[int, str]) -> Expr:
     """The nodes as an expression, each under its name; modules' names stand for their last node."""
-    headings = stages(graph, steps, kept)
+    headings = stages(graph, steps, kept, named)
     arity = len(graph.inputs)
     items: list[Expr] = []
     run: list[Expr] = []
