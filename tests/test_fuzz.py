@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +36,7 @@ PIECES = st.sampled_from(
 
 def settle(read, text: str) -> None:
     """Read a text; anything but a result or an RfcalcError is a failure, and so is a long time."""
-    start = perf_counter()
+    start = process_time()
     try:
         found = read(text)
         if hasattr(found, "expr") and is_number(found.expr.count) and found.expr.count < 20_000:
@@ -46,7 +46,7 @@ def settle(read, text: str) -> None:
         message = str(error)
         assert message
         assert len(message) < 2000, message
-    assert perf_counter() - start < SLOWEST, text[:200]
+    assert process_time() - start < SLOWEST, text[:200]
 
 
 @st.composite
@@ -234,7 +234,7 @@ SPEC_BOMBS = {
 @pytest.mark.parametrize("name", SPEC_BOMBS)
 def test_spec_bombs_are_bounded(name: str) -> None:
     text, form = SPEC_BOMBS[name]
-    start = perf_counter()
+    start = process_time()
     with pytest.raises(RfcalcError):
         spec.loads(text, form)
-    assert perf_counter() - start < 15
+    assert process_time() - start < 15

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import product
 from math import prod
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -466,10 +466,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 def test_hostile_files_are_refused_quickly(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x.keras"
     path.write_bytes(HOSTILE[name]())
-    start = perf_counter()
+    start = process_time()
     with pytest.raises(RfcalcError) as caught:
         from_keras(path)
-    assert perf_counter() - start < 5
+    assert process_time() - start < 5
     assert len(str(caught.value)) < 1500
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -242,10 +242,10 @@ def test_the_control_fails_when_a_parameter_is_lost() -> None:
 
 def test_long_chains_are_fast_and_read_back() -> None:
     chain = series([Conv(8, 3, padding=1), Activation("relu")] * 50_000)
-    start = perf_counter()
+    start = process_time()
     text = write(chain)
     assert expr(text) == chain
-    assert perf_counter() - start < 20
+    assert process_time() - start < 20
     with pytest.raises(NotationError, match="too long"):
         parse("relu " * 5_000_000)
 
