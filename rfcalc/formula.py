@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.size import Size, ceildiv, maximum, minimum, prod
 
-_FUNCTIONS: dict[str, Any] = {"prod": prod, "ceildiv": ceildiv, "min": minimum, "max": maximum}
+_FUNCTIONS: dict[str, Any] = {"prod": prod, "sum": sum, "ceildiv": ceildiv, "min": minimum, "max": maximum}
 _steps: ContextVar[list[Step] | None] = ContextVar("steps", default=None)
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from rfcalc.errors import RfcalcError
+from rfcalc.field import Field
 from rfcalc.influence import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive import ReceptiveField, fraction, plain
 from rfcalc.regions import Region, Regions, regions, runs
@@ -88,10 +89,15 @@ class Sight:
     @cached_property
     def field(self) -> ReceptiveField:
         """The summary: size, stride, padding, centre, and what kind of answer it is."""
-        walked = self.report.walked
-        known = self.report.fields[self.origin] if self.origin < self.report.network.arity else None
-        found = fields(walked, self.origin) if known is None else known
-        return ReceptiveField(found[self.position], walked.shapes[self.origin], walked.shapes[self.position])
+        shapes = self.report.walked.shapes
+        return ReceptiveField(self.fields[self.position], shapes[self.origin], shapes[self.position])
+
+    @cached_property
+    def fields(self) -> tuple[Field | None, ...]:
+        """What every position sees of the source."""
+        if self.origin < self.report.network.arity:
+            return self.report.fields[self.origin]
+        return fields(self.report.walked, self.origin)
 
     @cached_property
     def regions(self) -> Regions:
@@ -200,6 +206,11 @@ class Sight:
         """The answer as a student would want to hear it."""
         return tuple(_sentences(self))
 
+    @cached_property
+    def summary(self) -> tuple[str, ...]:
+        """The sentences that need no real pixels: what windows, joins and global paths say."""
+        return tuple(_summary(self))
+
     def to_dict(self, unit: Sequence[int] | None = None) -> dict[str, Any]:
         """The answer as JSON has it (schema rfcalc/rf/1)."""
         document: dict[str, Any] = {
@@ -288,6 +299,13 @@ def _apart(strides: Sequence[Any], what: str) -> str:
 
 
 def _sentences(sight: Sight) -> Iterator[str]:
+    yield from sight.summary
+    status = sight.field.status
+    if status not in ("none", "unknown", "needs_input_size") and sight.sized and sight.shape:
+        yield from _real_sentences(sight)
+
+
+def _summary(sight: Sight) -> Iterator[str]:
     field = sight.field
     name, source = sight.name, sight.source_name
     of = "the input" if source == "input" else source
@@ -325,8 +343,6 @@ def _sentences(sight: Sight) -> Iterator[str]:
             yield _phase_sentence(axis, phases)
     for join in field.joins:
         yield _join_sentence(join)
-    if sight.sized and sight.shape:
-        yield from _real_sentences(sight)
 
 
 def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:

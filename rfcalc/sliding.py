@@ -13,7 +13,7 @@ from rfcalc.cost import KEEPS_INPUT, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, is_number, is_size, prod
+from rfcalc.size import Size, agree, ceildiv, decide, holds, is_number, is_size
 from rfcalc.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -26,12 +26,23 @@ OUT = Formula(
     "(n + a + b - d * (k - 1) - 1) // s + 1",
     "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, with dilation d and padding a, b per side",
 )
+OUT_EQUAL = Formula(
+    "output_size",
+    "(n - k + 2 * p) // s + 1",
+    "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, relationship 6",
+)
 OUT_CEIL = Formula(
     "output_size",
     "ceildiv(n + a + b - d * (k - 1) - 1, s) + 1",
     "as above, rounded up (ceil mode)",
 )
+OUT_DROPPED = Formula(
+    "output_size",
+    "ceildiv(n + a + b - d * (k - 1) - 1, s)",
+    "rounded up, without the last window: it would start in the right padding (PyTorch)",
+)
 OUT_SAME = Formula("output_size", "ceildiv(n, s)", "TensorFlow's SAME: Out = ⌈In / s⌉")
+PADDED = Formula("saved", "c * prod(n)", "a padded copy of the input")
 PAD_SAME = Formula(
     "padding",
     "max((ceildiv(n, s) - 1) * s + d * (k - 1) + 1 - n, 0)",
@@ -180,10 +191,12 @@ class Sliding:
         if self.rounding == "floor":
             if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
                 raise _misfit(OUT, n, a, b, d, k, s)
+            if decide(d == 1) is True and decide(a == b) is True:
+                return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
             return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
-        length = OUT_CEIL(n=n, a=a, b=b, d=d, k=k, s=s)
-        if self.rounding == "ceil" and decide((length - 1) * s >= n + a):
-            length = length - 1  # PyTorch: every window starts inside the map or its left padding
+        last = ceildiv(n + a + b - d * (k - 1) - 1, s)  # the number of the last window
+        dropped = self.rounding == "ceil" and decide(last * s >= n + a)
+        length = (OUT_DROPPED if dropped else OUT_CEIL)(n=n, a=a, b=b, d=d, k=k, s=s)
         if not holds(length >= 1, f"{length} ≥ 1"):
             raise _misfit(OUT_CEIL, n, a, b, d, k, s)
         return length
@@ -191,10 +204,13 @@ class Sliding:
     def slide(self, n: Size, i: int) -> Slide | Unsized:
         """What unit u of axis i reads of an input of n positions."""
         if self.padding == "SAME" and not is_number(n):
-            if decide(one(self.stride, i) == 1) is not True:
-                return Unsized("TensorFlow's SAME pads by the input size")
-            total = one(self.dilation, i) * (one(self.kernel, i) - 1)
-            a, b = total // 2, total - total // 2
+            if decide(one(self.stride, i) == 1) is True:
+                total = one(self.dilation, i) * (one(self.kernel, i) - 1)
+                a, b = total // 2, total - total // 2
+            else:
+                a, b = self.around(n, i)
+                if not (is_number(a) and is_number(b)):  # known where the remainder of n by the stride is
+                    return Unsized("TensorFlow's SAME pads by the input size")
         else:
             a, b = self.around(n, i)
         slide = Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i))
@@ -241,14 +257,14 @@ def keeps(geometry: Sliding, x: Shape) -> Saved:
     its kernels cannot pad by themselves (unequal sides; borders other than zeros, which also keep what they copy)."""
     sides = [geometry.around(n, i) for i, n in enumerate(x.dims[1:])]
     zeros = geometry.border == "zeros"
-    if zeros and all(decide(a == b) is not False for a, b in sides):
+    if zeros and all(agree(a, b, f"equal padding on both sides: {a} = {b}") for a, b in sides):
         return KEEPS_INPUT
     if zeros and geometry.padding == "same":  # only the odd position is added, the rest is the kernel's own padding
         lengths = [n + b - a for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
     else:
         lengths = [n + a + b for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
     copied = geometry.border in ("reflect", "replicate")
-    return Saved(inputs=(0,) if copied else (), extra_values=prod(lengths) * x.dims[0])
+    return Saved(inputs=(0,) if copied else (), extra_values=PADDED(c=x.dims[0], n=tuple(lengths)))
 
 
 MOST_PHASES = 1 << 20

@@ -15,7 +15,7 @@ from rfcalc.field import Field, join, of_positions, start, through
 from rfcalc.layer import IN_PLACE, POINTWISE, SAME_UNIT, VIEW, Alternatives, Layer, Reads
 from rfcalc.network import Network, Node
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, maximum
+from rfcalc.size import Size, agree, decide, maximum
 from rfcalc.window import START, STEP, All, Slide, Table, Window
 
 
@@ -108,7 +108,7 @@ def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cos
     first = groups.setdefault(node.group, (node, cost))
     if first[0] is node:
         return cost
-    if not (holds(first[1].weights == cost.weights) and holds(first[1].biases == cost.biases)):
+    if not (agree(first[1].weights, cost.weights) and agree(first[1].biases, cost.biases)):
         raise ShapeError(
             f"cannot share the weights of {first[0].name}",
             where=f"{node.name} ({node.layer.notation()})",
@@ -211,6 +211,23 @@ def new_values(walked: Walked) -> tuple[Size, ...]:
     )
 
 
+def lifetimes(walked: Walked) -> tuple[int, ...]:
+    """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
+
+    Beyond the last position for outputs. Positions that live in another's memory (views, in place) say nothing of their
+    own; `storages` says whose it is.
+    """
+    network, own = walked.network, storages(walked)
+    last = list(range(len(walked.shapes)))
+    for position in range(network.arity, len(walked.shapes)):
+        last[own[position]] = max(last[own[position]], position)
+        for s in network.sources[position - network.arity]:
+            last[own[s]] = max(last[own[s]], position)
+    for name in network.outputs:
+        last[own[network.position(name)]] = len(walked.shapes)
+    return tuple(last)
+
+
 def peak_values(walked: Walked) -> tuple[Size, int]:
     """The largest sum of live maps while running forward, and the position at which it is reached.
 
@@ -221,14 +238,8 @@ def peak_values(walked: Walked) -> tuple[Size, int]:
     network, own = walked.network, storages(walked)
     arity = network.arity
     sizes = new_values(walked)
-    last = list(range(len(walked.shapes)))
-    for position in range(arity, len(walked.shapes)):
-        last[own[position]] = max(last[own[position]], position)
-        for s in network.sources[position - arity]:
-            last[own[s]] = max(last[own[s]], position)
+    last = lifetimes(walked)
     end = len(walked.shapes)
-    for name in network.outputs:
-        last[own[network.position(name)]] = end
     dies: dict[int, list[int]] = {}
     for storage, when in enumerate(last):
         if own[storage] == storage:

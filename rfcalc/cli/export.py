@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, write
+from rfcalc.cli.common import CODE, inputs, write
 from rfcalc.cli.complete import exports, networks
 from rfcalc.errors import UnknownName
 
@@ -21,7 +21,10 @@ FORMS = {
 
 def command(
     target: Annotated[
-        str, typer.Argument(help="A network (rfcalc list), a spec file, or notation.", autocompletion=networks)
+        str,
+        typer.Argument(
+            help=f"A network (rfcalc list), a spec file, notation, or a model of yours. {CODE}", autocompletion=networks
+        ),
     ],
     to: Annotated[
         str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=exports)
@@ -36,8 +39,9 @@ def command(
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
-    found = resolve(target)
-    network = with_inputs(found.network, inputs(input))
+    given = inputs(input)
+    found = resolve(target, given)
+    network = found.network if found.bound else with_inputs(found.network, given)
     if to == "notation":
         from rfcalc.notation import write as written
 

@@ -25,6 +25,17 @@ MACS = Formula(
     "four projections of n tokens; each attends to m: queries·keys, weights·values",
 )
 BIAS_ADDS = Formula("linear_bias_adds", "n * (3 * c * q + c * o)", "one addition for each projected value")
+KEPT = Formula(
+    "saved",
+    "4 * n * c + h * n",
+    "queries, keys, values and the result of n tokens; a log-sum-exp for each head and token",
+)
+KEPT_WINDOWS = Formula(
+    "saved",
+    "5 * n * c + n * m * h",
+    "the windowed input, queries, keys, values and the result of n tokens; the attention of each to m, for each head",
+)
+KEPT_ONE_HEAD = Formula("saved", "6 * n * c + n * m", "as with several heads, but keys and values stay views of more")
 SOFTMAX = Formula("activation", "n * m * h", "softmax over m for each of n tokens and h heads")
 
 
@@ -77,8 +88,9 @@ class SelfAttention(Layer):
         )
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        # queries, keys, values; the result (heads are put together in place); a log-sum-exp for each head and token
-        return Saved(inputs=(0,), extra_values=4 * y.values + self.heads * (y.values // y.channels))
+        # the heads of the result are put together in place
+        n = y.values // y.channels
+        return Saved(inputs=(0,), extra_values=KEPT(n=n, c=y.channels, h=self.heads))
 
     def notation(self, exact: bool = False) -> str:
         return f"attention{number(self.heads)}" + flags(nobias=not self.bias, nooutbias=not self.out_bias)
@@ -184,9 +196,8 @@ class WindowAttention(Layer):
         c = y.channels
         one_head = decide(self.heads == 1) is True
         one_window = not one_head and decide(n == m) is True
-        return Saved(
-            extra_values=(6 if one_head else 5) * n * c + n * m * self.heads, single_values=n * c if one_window else 0
-        )
+        extra = KEPT_ONE_HEAD(n=n, c=c, m=m) if one_head else KEPT_WINDOWS(n=n, c=c, m=m, h=self.heads)
+        return Saved(extra_values=extra, single_values=n * c if one_window else 0)
 
     def notation(self, exact: bool = False) -> str:
         text = f"winattention{number(self.heads)} win{sizes(self.window)}"

@@ -10,11 +10,13 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, divides, prod
+from rfcalc.size import Size, decide, divides, prod
 from rfcalc.sliding import Sliding, axes, keeps, pads
 from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
+WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
+WEIGHTS_APART = Formula("weights", "prod(k) * m", "one kernel for each output channel")
 WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected pairs of input and output maps")
 BIASES = Formula("biases", "m", "one for each output channel")
 MACS = Formula("macs", "w * prod(o)", "every weight is used once at every output position")
@@ -41,6 +43,7 @@ class Conv(Layer):
         bias: whether each output channel adds a bias.
         border: what padding holds: ``zeros``, ``reflect``, ``replicate``, ``circular``.
         table: for each output map the input maps that it is connected to (LeNet-5's C3); only these are counted.
+        fixed: its kernel is a constant (a blur), not learned: no parameters.
 
     Raises:
         LayerError: for parameters that no convolution can have.
@@ -55,13 +58,14 @@ class Conv(Layer):
     bias: bool = True
     border: str = "zeros"
     table: tuple[tuple[int, ...], ...] | None = None
+    fixed: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
     spelling = Spelling(
         ("conv",),
         "conv3-64/2 p1",
-        ("nobias", *PADDINGS, *BORDERS),
+        ("nobias", "fixed", *PADDINGS, *BORDERS),
         ("/", "p", "d", "g", "table"),
         "stride 1; padding d(k − 1) in all, the smaller half before: it keeps the size at stride 1",
     )
@@ -82,6 +86,8 @@ class Conv(Layer):
             raise LayerError(
                 f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
             )
+        if self.fixed and self.bias:
+            raise LayerError("a fixed kernel has no bias", fix="add bias=False")
         if self.table is not None:
             rows = tuple(tuple(sorted(set(row))) for row in self.table)
             if len(rows) != out or groups != 1:
@@ -106,13 +112,15 @@ class Conv(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         kernel = self.geometry.kernel_axes(len(y.dims) - 1)
-        if self.table is None:
+        if self.table is None and decide(self.groups == 1) is True:
+            weights = WEIGHTS_ALL(k=kernel, c=xs[0].dims[0], m=self.out_channels)
+        elif self.table is None:
             weights = WEIGHTS(k=kernel, c=xs[0].dims[0], g=self.groups, m=self.out_channels)
         else:
             weights = WEIGHTS_TABLE(k=kernel, connections=sum(len(row) for row in self.table))
         macs = MACS(w=weights, o=y.dims[1:])
         if not self.bias:
-            return Cost(weights, macs=macs)
+            return Cost(0 if self.fixed else weights, macs=macs)
         return Cost(
             weights,
             BIASES(m=self.out_channels),
@@ -136,7 +144,7 @@ class Conv(Layer):
         text += "" if self.groups == 1 else f" g{number(self.groups)}"
         if self.table is not None:
             text += f" table({';'.join(','.join(map(str, row)) for row in self.table)})" if exact else " table"
-        return text + flags(nobias=not self.bias)
+        return text + flags(nobias=not self.bias, fixed=self.fixed)
 
     @classmethod
     def from_word(cls, word: Word) -> Conv:
@@ -151,6 +159,7 @@ class Conv(Layer):
             not word.flag("nobias"),
             geometry.border,
             _table(word),
+            word.flag("fixed"),
         )
 
 
@@ -215,8 +224,8 @@ class Depthwise(Layer):
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        c, m = xs[0].dims[0], y.dims[0]
-        weights = WEIGHTS(k=self.geometry.kernel_axes(len(y.dims) - 1), c=c, g=c, m=m)
+        m = y.dims[0]
+        weights = WEIGHTS_APART(k=self.geometry.kernel_axes(len(y.dims) - 1), m=m)
         macs = MACS(w=weights, o=y.dims[1:])
         if not self.bias:
             return Cost(weights, macs=macs)

@@ -17,12 +17,14 @@ from rfcalc.words import Spelling, Word, flags, number
 WEIGHTS = Formula("weights", "c * m", "every input feature to every output feature")
 BIASES = Formula("biases", "m", "one for each output feature")
 MACS = Formula("macs", "c * m * r", "every weight is used once for each of r vectors")
+MACS_ONE = Formula("macs", "c * m", "every weight is used once")
+DIFFERENCES = Formula("saved", "prod(y) * c", "the difference to each centre, squared in the next step")
 BIAS_ADDS = Formula("linear_bias_adds", "m * r", "one addition for each output value")
 
 
 def _features(x: Shape, out: Size, expected: Size | None) -> Shape:
     last = x.dims[-1]
-    if expected is not None and not agree(last, expected):
+    if expected is not None and not agree(last, expected, f"{last} = {expected}, the features that are expected"):
         raise ShapeError(
             f"expects {expected} features, its input {x} has {last} on the last axis",
             why=f"{x} = {x.values} values" if len(x.dims) > 1 else None,
@@ -68,8 +70,9 @@ class Linear(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c, m = xs[0].dims[-1], self.out_features
-        rows = xs[0].values // c if len(xs[0].dims) > 1 else 1
-        cost = Cost(weights=WEIGHTS(c=c, m=m), macs=MACS(c=c, m=m, r=rows))
+        rows = xs[0].values // c if len(xs[0].dims) > 1 else None
+        cost = Cost(weights=WEIGHTS(c=c, m=m), macs=MACS_ONE(c=c, m=m) if rows is None else MACS(c=c, m=m, r=rows))
+        rows = 1 if rows is None else rows
         return cost + Cost(biases=BIASES(m=m), linear_bias_adds=BIAS_ADDS(m=m, r=rows)) if self.bias else cost
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
@@ -119,7 +122,7 @@ class RBF(Layer):
         return Cost(weights=WEIGHTS(c=c, m=m), macs=macs) if self.trainable else Cost(macs=macs)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(extra_values=y.values * xs[0].dims[-1])  # the differences, squared in the next step
+        return Saved(extra_values=DIFFERENCES(y=y.dims, c=xs[0].dims[-1]))
 
     def notation(self, exact: bool = False) -> str:
         return f"rbf{number(self.out_features)}" + flags(trainable=self.trainable)

@@ -12,6 +12,7 @@ from rfcalc.sliding import choice
 from rfcalc.words import Spelling, Word, flags
 
 ACTIVATED = Formula("activation", "prod(y)", "one evaluation for each value")
+MASK = Formula("saved", "prod(y)", "what was dropped, value by value")
 SLOPES = Formula("weights", "c", "one slope for each channel (or one in all)")
 GAINS = Formula("weights", "c", "one factor for each channel")
 SHIFTS = Formula("biases", "c", "one offset for each channel")
@@ -203,7 +204,7 @@ class Dropout(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.p in (0, 1):  # PyTorch passes the input on, or multiplies by a single zero
             return Saved(batch_values=int(self.p))
-        return Saved(masks=y.values)
+        return Saved(masks=MASK(y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
         return "dropout" + ("" if self.p == 0.5 else f" rate{self.p}")

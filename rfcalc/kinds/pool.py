@@ -20,6 +20,13 @@ POOL_OUTPUTS = Formula("pool_outputs", "prod(y)", "every value that comes out")
 ADAPTIVE_INPUTS = Formula("adaptive_pool_inputs", "prod(x)", "every value that goes in")
 COEFFICIENTS = Formula("weights", "c", "one trainable coefficient for each map (LeCun 1998)")
 OFFSETS = Formula("biases", "c", "one trainable bias for each map (LeCun 1998)")
+INDICES = Formula("saved", "8 * prod(y)", "where each maximum was, in 8 bytes (int64)")
+SUMS = Formula("saved", "prod(y)", "the window's sums, which the coefficients multiply")
+POWERS = Formula(
+    "saved",
+    "prod(x) + 4 * prod(y)",
+    "the powers of the inputs; of the outputs the average, sign, ReLU and their product",
+)
 SCALED = Formula("norm", "prod(y)", "one scale and shift for each output value")
 
 POOL_DEFAULTS = "kernel 2; stride = kernel; no padding; rounded down"
@@ -91,7 +98,7 @@ class MaxPool(Layer):
         return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return keeps(self.geometry, xs[0])._replace(extra_bytes=8 * y.values)  # and its indices, int64
+        return keeps(self.geometry, xs[0])._replace(extra_bytes=INDICES(y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
         return spell("maxpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
@@ -147,7 +154,7 @@ class AvgPool(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         kept = keeps(self.geometry, xs[0])
-        return kept._replace(extra_values=kept.extra_values + y.values) if self.trainable else kept
+        return kept._replace(extra_values=kept.extra_values + SUMS(y=y.dims)) if self.trainable else kept
 
     def notation(self, exact: bool = False) -> str:
         text = spell("avgpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
@@ -186,8 +193,8 @@ class LpPool(Layer):
         return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        # pow keeps its input, average pooling the powers; of the outputs: average, sign, ReLU, their product
-        return Saved(inputs=(0,), extra_values=xs[0].values + 4 * y.values)
+        # pow keeps its input, average pooling the powers
+        return Saved(inputs=(0,), extra_values=POWERS(x=xs[0].dims, y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
         return spell("lppool", self.geometry, None, pad="zero", stride=self.kernel) + f" power{number(self.power)}"
@@ -249,7 +256,7 @@ class AdaptivePool(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.op == "max":
-            return Saved(inputs=(0,), extra_bytes=8 * y.values)
+            return Saved(inputs=(0,), extra_bytes=INDICES(y=y.dims))
         # PyTorch computes the average over everything as a mean, which keeps nothing
         return KEEPS_NOTHING if all(decide(m == 1) for m in y.dims[1:]) else KEEPS_INPUT
 

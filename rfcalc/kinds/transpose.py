@@ -11,7 +11,7 @@ from rfcalc.formula import Formula
 from rfcalc.kinds.conv import BIAS_ADDS, BIASES
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, divides, holds, is_number
+from rfcalc.size import Size, decide, divides, holds, is_number
 from rfcalc.sliding import Sliding, axes, check_phases, one, pads
 from rfcalc.window import Index, Table, Unsized
 from rfcalc.words import Spelling, Word, flags, number, sizes, spell
@@ -22,6 +22,7 @@ OUT = Formula(
     "Dumoulin & Visin 2016, relationship 14, with dilation d, padding a, b per side and output padding e",
 )
 WEIGHTS = Formula("weights", "prod(k) * c * (m // g)", "kernel × input channels × output channels of a group")
+WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
 MACS = Formula("macs", "w * prod(i)", "every weight is used once at every input position")
 
 
@@ -129,7 +130,11 @@ class ConvTranspose(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         (x,) = xs
-        weights = WEIGHTS(k=self.geometry.kernel_axes(x.rank), c=x.dims[0], g=self.groups, m=self.out_channels)
+        kernel, c, g = self.geometry.kernel_axes(x.rank), x.dims[0], self.groups
+        if decide(g == 1) is True:
+            weights = WEIGHTS_ALL(k=kernel, c=c, m=self.out_channels)
+        else:
+            weights = WEIGHTS(k=kernel, c=c, g=g, m=self.out_channels)
         macs = MACS(w=weights, i=x.dims[1:])
         if not self.bias:
             return Cost(weights, macs=macs)

@@ -122,6 +122,8 @@ def _arithmetic(step: Step, flattened: tuple[Any, ...]) -> str:
         if part is None:  # a transposed convolution splits its outputs into groups
             return f"({'*'.join(map(str, kernel))}*{given['c']})*{given['m'] // given['g']}"
         return f"({'*'.join(map(str, kernel))}*{part})*{given['m']}"
+    if isinstance(kernel, tuple) and set(given) in ({"c", "m"}, {"m"}):  # all input channels, or a kernel a channel
+        return f"({'*'.join(map(str, (*kernel, given.get('c', 1))))})*{given['m']}"
     if set(given) == {"c", "m"} and kernel is None:
         wide = flattened if prod(flattened) == given["c"] else (given["c"],)
         return f"{'*'.join(map(str, wide))}*{given['m']}"

@@ -16,6 +16,7 @@ from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.reshape import Flatten
 from rfcalc.naming import Naming
 from rfcalc.network import Network
+from rfcalc.size import Size
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import divisible, residual, shortcut, unit
 
@@ -43,7 +44,7 @@ RELU6 = Activation("relu6")
 
 
 def v1(
-    *, width: float = 1, resolution: int = 224, classes: int = 1000, channels: int = 3, top: bool = True, name: str = ""
+    *, width: Size = 1, resolution: int = 224, classes: int = 1000, channels: int = 3, top: bool = True, name: str = ""
 ) -> Network:
     """MobileNet v1 at any input size.
 
@@ -55,22 +56,27 @@ def v1(
         top: whether pooling and classifier are there.
         name: what it is called.
     """
-    parts: list[Expr] = [unit("conv1", Conv(int(32 * width), 3, 2, padding="SAME", bias=False))]
+    parts: list[Expr] = [unit("conv1", Conv(_scaled(32, width), 3, 2, padding="SAME", bias=False))]
     number = 2
     for out, stride, times in SEPARABLE:
         for _ in range(times):
-            parts.append(separable(number, int(out * width), stride))
+            parts.append(separable(number, _scaled(out, width), stride))
             number += 1
     stages = [series(parts).stage("features")]
     if top:
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Linear(classes).named("fc")]
         stages.append(series(head).stage("classifier"))
-    title = f"MobileNet v1, width {width:g}"
+    title = f"MobileNet v1, width {width:g}"  # a symbol prints as itself
     shape = f"{channels}x{resolution}x{resolution}"
     return Network(series(stages), shape, name=name, title=title, citation=V1)
 
 
-def separable(number: int, out: int, stride: int) -> Expr:
+def _scaled(channels: int, width: Size) -> Size:
+    """Channels times the width multiplier, a number or a symbol."""
+    return int(channels * width) if isinstance(width, (int, float)) else channels * width
+
+
+def separable(number: int, out: Size, stride: int) -> Expr:
     """A depthwise 3×3 and a pointwise 1×1, each with normalisation and ReLU (Figure 3)."""
     depthwise = unit(f"conv{number}_dw", Depthwise(3, stride, padding="SAME", bias=False))
     return depthwise >> unit(f"conv{number}_pw", Conv(out, 1, bias=False))

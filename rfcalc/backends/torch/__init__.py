@@ -18,12 +18,14 @@ from rfcalc.errors import MissingExtra
 if TYPE_CHECKING:
     from rfcalc.backends.torch.build import to_torch as to_torch
     from rfcalc.backends.torch.graph import Graph as Graph
+    from rfcalc.backends.torch.importer import from_torch as from_torch
 
 HOMES = {
     "to_torch": "build",
     "counts": "build",
     "to_source": "source",
     "Graph": "graph",
+    "from_torch": "importer",
     "load_weights": "weights",
     "save_weights": "weights",
     "grow": "weights",

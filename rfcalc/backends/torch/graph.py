@@ -139,15 +139,18 @@ class Graph(nn.Module):
     def _run(
         self, inputs: list[Tensor], wanted: frozenset[int], see: Callable[[str, Tensor], object] | None
     ) -> list[Tensor | None]:
-        values: list[Tensor | None] = list(inputs)
+        values: list[Tensor | None] = [*inputs]
+        first = inputs[0] if any(not step.sources for step in self.steps) else None  # what says the batch's size
+        inputs.clear()  # so that they too are freed once they have been read
         for step in self.steps:
-            xs = [values[s] for s in step.sources] or [inputs[0]]
+            xs = [values[s] for s in step.sources] or [first]
             if not step.text:
                 y = self.get_submodule(step.module)(*xs)
             else:
                 module = self.get_submodule(step.module) if step.module else None
                 learned = self.get_parameter(step.learned) if step.learned else None
                 y = compiled(step.text, len(xs))(module, learned, *xs)
+            del xs
             values.append(y)
             if see is not None:
                 see(step.name, y)

@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from rfcalc.backends.torch.twin import At, Call, Twin, call, measuring, same_everywhere, spatial, twin
+from rfcalc.errors import Unsupported
 from rfcalc.sliding import Sliding, one
 
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
@@ -81,6 +82,12 @@ def _conv(at: At, c: int, out: int, groups: int) -> Twin:
 
 @twin("conv")
 def conv(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: a fixed kernel, whose values are not kept.
+    """
+    if at.layer.fixed:
+        raise Unsupported("a convolution with a fixed kernel cannot be built", why="its values are not kept")
     return _conv(at, at.x.dims[0], at.layer.out_channels, at.layer.groups)
 
 

@@ -135,3 +135,61 @@ class AlwaysBatchNorm3d(nn.BatchNorm3d):
 
     def train(self, mode: bool = True) -> AlwaysBatchNorm3d:
         return super().train(True)
+
+
+class PartialBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation with γ alone, or β alone; `always`: with the batch's statistics in evaluation too."""
+
+    def __init__(
+        self, channels: int, without: str, always: bool = False, eps: float = 1e-5, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, track_running_stats=track_running_stats)
+        self.always = always
+        self.register_parameter(without, None)
+
+    def train(self, mode: bool = True) -> PartialBatchNorm1d:
+        return super().train(mode or self.always)
+
+
+class PartialBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation with γ alone, or β alone; `always`: with the batch's statistics in evaluation too."""
+
+    def __init__(
+        self, channels: int, without: str, always: bool = False, eps: float = 1e-5, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, track_running_stats=track_running_stats)
+        self.always = always
+        self.register_parameter(without, None)
+
+    def train(self, mode: bool = True) -> PartialBatchNorm2d:
+        return super().train(mode or self.always)
+
+
+class PartialBatchNorm3d(nn.BatchNorm3d):
+    """Batch normalisation with γ alone, or β alone; `always`: with the batch's statistics in evaluation too."""
+
+    def __init__(
+        self, channels: int, without: str, always: bool = False, eps: float = 1e-5, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, track_running_stats=track_running_stats)
+        self.always = always
+        self.register_parameter(without, None)
+
+    def train(self, mode: bool = True) -> PartialBatchNorm3d:
+        return super().train(mode or self.always)
+
+
+class PartialLayerNorm(nn.LayerNorm):
+    """Layer normalisation with β alone."""
+
+    def __init__(self, sizes: int | tuple[int, ...], eps: float = 1e-5) -> None:
+        super().__init__(sizes, eps=eps)
+        self.register_parameter("weight", None)
+
+
+class PartialGroupNorm(nn.GroupNorm):
+    """Group normalisation with γ alone, or β alone."""
+
+    def __init__(self, groups: int, channels: int, without: str, eps: float = 1e-5) -> None:
+        super().__init__(groups, channels, eps=eps)
+        self.register_parameter(without, None)

@@ -1,0 +1,1 @@
+"""The families of questions: a file (or two) for each."""

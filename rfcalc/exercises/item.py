@@ -1,0 +1,230 @@
+"""What an exercise is: written once, shown by many renderers. The JSON bank is this, field by field.
+
+An item's `body` is paragraphs, code and grids; a cell of a grid may hold a `Slot`, a place for an answer.
+Texts are plain Unicode; words between backticks are code. No renderer writes a sentence of its own. Imports nothing of
+the project but `errors`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+VERSION = 1  # of the patterns: an item's id names it, and regrades by it
+FAMILIES = {
+    "output-size": "sizes of maps",
+    "parameters": "weights, biases, buffers",
+    "receptive-field": "what a unit sees, and how far apart neighbours look",
+    "memory": "values, bytes, peaks, gradients, optimizer state",
+    "operations": "multiply-adds and FLOPs",
+    "design": "a network or a number of layers for a goal",
+    "concepts": "a statement, decided by two networks that the item shows",
+}
+FORMS = {
+    "one-layer": "one figure of one layer, or of one place in a network",
+    "table": "fill in a table",
+    "setting": "which setting gives this figure?",
+    "compare": "two designs: which has more, and how much?",
+    "error": "find the first wrong row of a table",
+    "summary": "why does this summary disagree?",
+    "statement": "true or false, with the witness in the explanation",
+}
+LEVELS = {
+    1: "one rule, small numbers: by hand, in a minute",
+    2: "several steps, or a rule turned round: by hand, with a sheet of paper",
+    3: "networks of the literature, branches, large numbers: a calculator helps",
+}
+
+
+class Text(NamedTuple):
+    """A paragraph."""
+
+    text: str
+
+
+class Code(NamedTuple):
+    """Lines to be shown as they are."""
+
+    code: str
+
+
+class Slot(NamedTuple):
+    """A place for the answer called `blank`."""
+
+    blank: str
+
+
+class Grid(NamedTuple):
+    """A table: a header, and rows of texts and slots."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | Slot, ...], ...]
+
+
+Block: TypeAlias = "Text | Code | Grid"
+
+
+class Option(NamedTuple):
+    """One possible answer: what it says, whether it is right, what to say about it, the misconception that makes it."""
+
+    text: str
+    right: bool
+    feedback: str
+    misconception: str = ""
+
+
+class Ask(NamedTuple):
+    """What the key is a figure of, so that anybody can compute it again: `rfcalc table TARGET --input INPUT`."""
+
+    figure: str
+    target: str
+    input: str
+    at: str = ""
+    batch: int = 1
+    dtype: str = "float32"
+
+
+class Blank(NamedTuple):
+    """One answer. `kind`: ``integer`` (exact), ``decimal`` (within `tolerance`), ``shape`` (a text like 64x55x55),
+    ``choice`` (one of the options). `key` is the right answer as it is typed (for a choice, the right option's text).
+
+    Of a number or shape, the options are the key and what misconceptions make of it.
+    """
+
+    name: str
+    kind: str
+    label: str
+    key: str
+    options: tuple[Option, ...]
+    unit: str = ""
+    tolerance: str = ""
+    ask: Ask | None = None
+
+    @property
+    def right(self) -> Option:
+        return next(o for o in self.options if o.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a pattern makes: everything of an item but where it comes from."""
+
+    title: str
+    body: tuple[Block, ...]
+    blanks: tuple[Blank, ...]
+    conventions: str
+    derivation: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One exercise. `id` names pattern, version and seed: whoever has it can make the item again."""
+
+    id: str
+    pattern: str
+    family: str
+    form: str
+    difficulty: int
+    seed: str
+    version: int
+    question: Question
+
+    @property
+    def title(self) -> str:
+        return self.question.title
+
+    @property
+    def blanks(self) -> tuple[Blank, ...]:
+        return self.question.blanks
+
+    @property
+    def body(self) -> tuple[Block, ...]:
+        return self.question.body
+
+    @property
+    def single(self) -> Blank | None:
+        """The blank, if there is just one and it stands after the body."""
+        return self.blanks[0] if len(self.blanks) == 1 and not self.inline else None
+
+    @property
+    def inline(self) -> bool:
+        """Whether answers stand in the body (in the cells of a table)."""
+        return any(isinstance(cell, Slot) for b in self.body if isinstance(b, Grid) for row in b.rows for cell in row)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The item as the JSON bank has it."""
+        q = self.question
+        return {
+            "id": self.id,
+            "pattern": self.pattern,
+            "family": self.family,
+            "form": self.form,
+            "difficulty": self.difficulty,
+            "seed": self.seed,
+            "version": self.version,
+            "title": q.title,
+            "body": [_block(b) for b in q.body],
+            "answers": [_blank(b) for b in q.blanks],
+            "conventions": q.conventions,
+            "derivation": list(q.derivation),
+            "tags": list(q.tags),
+        }
+
+
+def _block(block: Block) -> dict[str, Any]:
+    if isinstance(block, Text):
+        return {"text": block.text}
+    if isinstance(block, Code):
+        return {"code": block.code}
+    rows = [[{"answer": c.blank} if isinstance(c, Slot) else c for c in row] for row in block.rows]
+    return {"header": list(block.header), "rows": rows}
+
+
+def _blank(blank: Blank) -> dict[str, Any]:
+    return {
+        "name": blank.name,
+        "kind": blank.kind,
+        "label": blank.label,
+        "key": blank.key,
+        "unit": blank.unit,
+        "tolerance": blank.tolerance,
+        "options": [o._asdict() for o in blank.options],
+        "ask": None if blank.ask is None else blank.ask._asdict(),
+    }
+
+
+def from_dict(found: dict[str, Any]) -> Item:
+    """The item of `Item.to_dict`; for what reads a bank."""
+    body: list[Block] = []
+    for block in found["body"]:
+        if "text" in block:
+            body.append(Text(block["text"]))
+        elif "code" in block:
+            body.append(Code(block["code"]))
+        else:
+            rows = tuple(tuple(Slot(c["answer"]) if isinstance(c, dict) else c for c in r) for r in block["rows"])
+            body.append(Grid(tuple(block["header"]), rows))
+    blanks = tuple(
+        Blank(
+            b["name"],
+            b["kind"],
+            b["label"],
+            b["key"],
+            tuple(Option(**o) for o in b["options"]),
+            b["unit"],
+            b["tolerance"],
+            None if b["ask"] is None else Ask(**b["ask"]),
+        )
+        for b in found["answers"]
+    )
+    question = Question(
+        found["title"],
+        tuple(body),
+        blanks,
+        found["conventions"],
+        tuple(found["derivation"]),
+        tuple(found["tags"]),
+    )
+    about = {k: found[k] for k in ("id", "pattern", "family", "form", "difficulty", "seed", "version")}
+    return Item(**about, question=question)

@@ -1,0 +1,88 @@
+"""The onnx package's own models: sample networks and a test of every operator, with shapes as ONNX infers them."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnx")
+
+from onnx_cases import networks, operators, stored
+
+from rfcalc.backends.onnx import from_onnx
+from rfcalc.errors import RfcalcError, ShapeError
+from rfcalc.report import Report
+
+# What the networks are known to have, from their papers and Caffe's model files; buffers are not parameters.
+KNOWN = {
+    "light_bvlc_alexnet": (60_965_224, 654_560_384),
+    "light_densenet121": (8_062_504, 2_834_161_664),
+    "light_inception_v1": (6_998_552, 1_431_556_352),
+    "light_resnet50": (25_557_032, 4_089_184_256),
+    "light_squeezenet": (1_235_496, 349_151_936),
+    "light_vgg19": (143_667_240, 19_632_062_464),
+}
+
+
+@pytest.mark.parametrize("path", networks(), ids=lambda p: p.stem)
+def test_networks(path: Path) -> None:
+    """Complete, and every shape is that of ONNX's own inference."""
+    import onnx
+
+    read = from_onnx(path)
+    assert read.complete
+    report = Report(read.network)
+    if path.stem in KNOWN:
+        assert (report.totals.params, report.totals.macs) == KNOWN[path.stem]
+    inferred = onnx.shape_inference.infer_shapes(onnx.load(path))
+    told = from_onnx(inferred.SerializeToString())
+    assert len(told.shapes) > 0.9 * len([n for n in told.network.nodes if n.layer.kind != "parameter"])
+    assert Report(told.network).totals.macs == report.totals.macs
+
+
+def outcome(source: bytes | Path) -> str:
+    """How a model is read; a shape that differs from the file's, or a traceback, fails the test."""
+    try:
+        read = from_onnx(source)
+    except ShapeError as error:
+        if "the file says" in error.what:
+            raise
+        return "refused"
+    except RfcalcError:
+        return "refused"
+    return "complete" if read.complete else "unknown"
+
+
+def checked() -> Counter[str]:
+    """Every operator's model, with what ONNX infers of all values written into it."""
+    import onnx
+
+    found: Counter[str] = Counter()
+    for name, model in operators():
+        try:
+            source = onnx.shape_inference.infer_shapes(model).SerializeToString()
+        except Exception:  # some of the package's models cannot be inferred
+            source = model.SerializeToString()
+        started = time.process_time()
+        found[outcome(source)] += 1
+        assert time.process_time() - started < 5, name
+    return found
+
+
+@pytest.mark.exhaustive
+def test_operators() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = checked()
+    assert found["complete"] > 950
+
+
+def test_stored_models() -> None:
+    """Operators as an older PyTorch exported them (opset 6), and small graphs."""
+    found = Counter(outcome(path) for path in stored())
+    assert found["complete"] > 90
+    assert found["refused"] < 20, found
