@@ -20,7 +20,9 @@ from torch import nn
 
 import rfcalc
 from rfcalc import (
+    LRN,
     Activation,
+    AdaptivePool,
     Add,
     AvgPool,
     BatchNorm,
@@ -29,15 +31,18 @@ from rfcalc import (
     Dropout,
     Flatten,
     Identity,
+    InstanceNorm,
     Linear,
     MaxPool,
     Network,
     Parameter,
+    Permute,
     PositionTable,
     ReLU,
     Shape,
     Softmax,
     Unknown,
+    WindowAttention,
     parallel,
     ref,
     series,
@@ -324,6 +329,11 @@ def test_learned_tensors_stand_by_themselves() -> None:
     graph = to_torch(network)
     assert {k: tuple(v.shape) for k, v in graph.state_dict().items()} == {"table": (1, 3, 5), "extra": (2, 5)}
     assert graph(torch.rand(4, 3, 5)).shape == (4, 25)
+
+
+def test_maps_that_do_not_lie_in_order_and_maps_of_one_position() -> None:
+    agrees(Network(Permute((1, 2, 0)) >> LRN(3) >> Permute((1, 0, 2)) >> WindowAttention(1, 2), "4x5x6"))
+    agrees(Network(AdaptivePool(1) >> InstanceNorm(affine=True), "4x5x6"))
 
 
 def test_other_input_sizes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from rfcalc.backends.torch.twin import At, Twin, call, measuring, moved, text_only, twin
 
 
@@ -95,6 +97,8 @@ def group_coupled(at: At) -> Twin:
 @twin("instancenorm")
 def instancenorm(at: At) -> Twin:
     layer, rank = at.layer, at.x.rank
+    if not layer.track and prod(at.x.spatial) == 1:
+        return Twin(call("PointInstanceNorm", at.x.channels, eps=at.eps, affine=True if layer.affine else None))
     made = call(
         f"nn.InstanceNorm{rank if rank <= 3 else 1}d",
         at.x.channels,
@@ -128,7 +132,10 @@ def lrn(at: At) -> Twin:
     made = call("nn.LocalResponseNorm", at.layer.size)
     if at.x.rank == 0:
         return Twin(made, "{m}({0}.unsqueeze(2)).squeeze(2)")
-    return Twin(made, moved(at))
+    if at.x.channel == 0:
+        return Twin(made)
+    channel = at.x.channel + 1  # PyTorch views the map in another shape, for which it must lie in order
+    return Twin(made, f"{{m}}({{0}}.movedim({channel}, 1).contiguous()).movedim(1, {channel})")
 
 
 @measuring("lrn")

@@ -53,7 +53,7 @@ def to_windows(x: Tensor, window: Sequence[int], shift: Sequence[int]) -> tuple[
         x = torch.roll(x, [-s for s in rolled], tuple(range(1, 1 + len(full))))
     cut = [size for n, w in zip(full, window, strict=True) for size in (n // w, w)]
     order = [*range(1, 1 + len(cut), 2), *range(2, 2 + len(cut), 2)]
-    x = x.view(x.shape[0], *cut, x.shape[-1]).permute(0, *order, 1 + len(cut))
+    x = x.reshape(x.shape[0], *cut, x.shape[-1]).permute(0, *order, 1 + len(cut))
     return x.reshape(-1, math.prod(window), x.shape[-1]), full, rolled
 
 
@@ -63,7 +63,7 @@ def from_windows(
     """The reverse of `to_windows`, for a map of these sizes."""
     counts = [n // w for n, w in zip(full, window, strict=True)]
     d = len(counts)
-    x = x.view(-1, *counts, *window, x.shape[-1])
+    x = x.reshape(-1, *counts, *window, x.shape[-1])
     x = x.permute(0, *[axis for i in range(d) for axis in (1 + i, 1 + d + i)], 1 + 2 * d)
     x = x.reshape(x.shape[0], *full, x.shape[-1])
     if any(rolled):
@@ -82,7 +82,7 @@ def kept_apart(x: Tensor, window: Sequence[int], full: Sequence[int], rolled: Se
             ids = torch.tensor(
                 [float(u >= n - w) + float(u >= n - s) for u in range(n)], dtype=x.dtype, device=x.device
             )
-            regions = regions * 3 + ids.view(-1, *[1] * (len(full) + 1 - axis))
+            regions = regions * 3 + ids.reshape(-1, *[1] * (len(full) + 1 - axis))
     ids, _, _ = to_windows(regions, window, [0] * len(full))
     ids = ids.squeeze(-1)
     apart = ids.unsqueeze(1) != ids.unsqueeze(2)
@@ -136,11 +136,11 @@ class WindowAttention(nn.Module):
         attention = (q * (c // self.heads) ** -0.5).matmul(k.transpose(-2, -1))
         if self.relative:
             table = self.relative_position_bias_table[self.relative_position_index]
-            attention = attention + table.view(n, n, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+            attention = attention + table.reshape(n, n, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
         if self.masked and any(rolled):
             mask = kept_apart(x, self.window, full, rolled)
-            attention = attention.view(-1, len(mask), self.heads, n, n) + mask.unsqueeze(1).unsqueeze(0)
-            attention = attention.view(-1, self.heads, n, n)
+            attention = attention.reshape(-1, len(mask), self.heads, n, n) + mask.unsqueeze(1).unsqueeze(0)
+            attention = attention.reshape(-1, self.heads, n, n)
         attention = F.softmax(attention, dim=-1)
         x = attention.matmul(v).transpose(1, 2).reshape(-1, n, c)
         return from_windows(self.proj(x), self.window, full, rolled, sizes)
@@ -158,5 +158,5 @@ def window_mean(x: Tensor, window: Sequence[int], shift: Sequence[int], masked: 
     if masked and any(rolled):
         weights = kept_apart(x, window, full, rolled)
     weights = weights.softmax(-1)
-    mixed = weights.unsqueeze(0).matmul(x.view(-1, len(weights), n, x.shape[-1])).flatten(0, 1)
+    mixed = weights.unsqueeze(0).matmul(x.reshape(-1, len(weights), n, x.shape[-1])).flatten(0, 1)
     return from_windows(mixed, window, full, rolled, sizes)

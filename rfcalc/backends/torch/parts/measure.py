@@ -30,16 +30,16 @@ def box(
     ones = x.new_full((1, 1, *kernel), math.prod(kernel) ** -0.5)
     lines = covered(x, kernel, stride, sides, dilation, rounding).flatten(0, 1).unsqueeze(1)
     y: Tensor = convolve(lines, ones, None, stride, 0, tuple(dilation))
-    return y.view(*x.shape[:2], *y.shape[2:])
+    return y.reshape(*x.shape[:2], *y.shape[2:])
 
 
 def touched(x: Tensor, sizes: Sequence[int], mode: str, align_corners: bool) -> Tensor:
     """Interpolation by the absolute values of its weights, without those that rounding makes of zero."""
     for axis, size in enumerate(sizes, 2):
         n = x.shape[axis]
-        unit = torch.eye(n, dtype=torch.float64, device=x.device).view(1, n, 1, n)
+        unit = torch.eye(n, dtype=torch.float64, device=x.device).reshape(1, n, 1, n)
         kind = "bicubic" if mode == "cubic" else "bilinear"
-        weights = F.interpolate(unit, size=(1, size), mode=kind, align_corners=align_corners).view(n, size)
+        weights = F.interpolate(unit, size=(1, size), mode=kind, align_corners=align_corners).reshape(n, size)
         weights = weights.abs().to(x.dtype)
         x = (x.movedim(axis, -1) @ torch.where(weights > 1e-9, weights, 0.0)).movedim(-1, axis)
     return x

@@ -97,15 +97,23 @@ class PartialConv(nn.Module):
                     y = convolve(x, kernels, None, self.stride, 0, self.dilation)
             else:
                 kernels = self.weight.index_select(0, self.get_buffer(f"places_{size}"))
-                kernels = kernels.view(len(rows), size, *self.weight.shape[1:])
+                kernels = kernels.reshape(len(rows), size, *self.weight.shape[1:])
                 maps = x.index_select(1, self.get_buffer(f"maps_{size}"))
                 y = convolve(maps, kernels, None, self.stride, 0, self.dilation, len(rows))
             found.update(zip(rows, y.unbind(1), strict=True))
         y = torch.stack([found[i] for i in range(len(self.table))], dim=1)
-        return y if self.bias is None else y + self.bias.view(-1, *[1] * (x.dim() - 2))
+        return y if self.bias is None else y + self.bias.reshape(-1, *[1] * (x.dim() - 2))
 
     def extra_repr(self) -> str:
         return f"{len(self.table)} maps, {len(self.weight)} connections, kernel_size={tuple(self.weight.shape[1:])}"
+
+
+class PointInstanceNorm(nn.InstanceNorm1d):
+    """Instance normalisation of maps of any size; PyTorch's refuses maps of one position, of which nothing is left."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.instance_norm(x.flatten(2), self.weight, self.bias, None, None, True, 0.0, self.eps, False)
+        return y.reshape(x.shape)
 
 
 class AlwaysBatchNorm1d(nn.BatchNorm1d):
