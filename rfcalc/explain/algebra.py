@@ -67,7 +67,7 @@ def number(value: Any, style: Style = UNICODE) -> str:
 def symbol(value: Any, style: Style) -> str:
     """A symbolic size: ``27*C**2`` as 27C²."""
     if style.latex and hasattr(value, "free_symbols") and hasattr(value, "subs"):
-        from sympy import latex  # type: ignore[import-untyped]
+        from sympy import latex
 
         return str(latex(value))
     text = str(value)

@@ -45,7 +45,7 @@ def _symbolic(target: Any) -> Any:
 
 
 def _report(reading: Any, target: str, given: Any, batch: Any, dtype: str) -> Report:
-    from sympy import Symbol  # type: ignore[import-untyped]
+    from sympy import Symbol
 
     names = sorted({str(n) for value in reading.symbolic for n in value.free_symbols})
     symbols = {name: Symbol(name, positive=True, integer=True) for name in names}
