@@ -144,7 +144,7 @@ def softmax(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
 @rule("batchnorm")
 def batchnorm(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     (x,) = xs
-    return [both(own(x), together(x, range(len(x.dims)))) if layer.training else own(x)]
+    return [both(own(x), together(x, range(len(x.dims)))) if layer.training or not layer.track else own(x)]
 
 
 @rule("groupnorm")

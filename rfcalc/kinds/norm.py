@@ -50,7 +50,7 @@ class BatchNorm(Layer):
     """Batch normalisation over everything but the channels (Ioffe & Szegedy 2015); γ, β, running mean and variance.
 
     At inference it is element-wise; in training each value depends on the whole batch, and the statistics are over
-    space too: `training` says so to the receptive field. `gamma` and `bias` leave one of the two factors out (Keras'
+    space too: `training` says so to the receptive field, and so does having no running ones (`track` false). `gamma` and `bias` leave one of the two factors out (Keras'
     ``scale`` and ``center``).
 
     >>> from rfcalc import BatchNorm, Shape
@@ -76,11 +76,16 @@ class BatchNorm(Layer):
         _factors(self, self.affine, self.gamma, self.bias)
 
     @property
+    def of_batch(self) -> bool:
+        """Whether it uses the statistics of the batch: in training, and where no running ones are kept."""
+        return self.training or not self.track
+
+    @property
     def assumes(self) -> str:
-        return "" if self.training else "batch normalisation uses its running statistics (evaluation mode)"
+        return "" if self.of_batch else "batch normalisation uses its running statistics (evaluation mode)"
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return ((POINTWISE, *whole(xs[0])) if self.training else (POINTWISE,),)
+        return ((POINTWISE, *whole(xs[0])) if self.of_batch else (POINTWISE,),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels

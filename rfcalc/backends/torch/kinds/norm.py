@@ -49,7 +49,7 @@ def _shared(axes: tuple[int, ...]) -> Twin:
 
 @measuring("batchnorm")
 def batch_coupled(at: At) -> Twin:
-    return _shared(tuple(range(len(at.x.dims))) if at.layer.training else ())
+    return _shared(tuple(range(len(at.x.dims))) if at.layer.of_batch else ())
 
 
 @twin("layernorm")
