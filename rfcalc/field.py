@@ -118,6 +118,8 @@ def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> 
                 continue
             seen = step.see(axis, carrier, window, out, index)  # type: ignore[arg-type]
             if seen[1] is NOTHING_SEEN:
+                if field.mirrored or step.mirrored:  # a border may bring in real pixels that no window reaches
+                    terms.append(step.loosen(term, reads))
                 break
             entries.append(seen)
         else:

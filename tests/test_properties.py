@@ -32,6 +32,7 @@ from rfcalc import (
     LayerNorm,
     MaxPool,
     Network,
+    Pad,
     Permute,
     Report,
     Shape,
@@ -99,6 +100,16 @@ def test_every_unit_of_every_node_of_random_graphs(distribution: Distribution, p
 @pytest.mark.parametrize("part", range(10 * PARTS))
 def test_ten_times_more_random_graphs(distribution: Distribution, part: int) -> None:
     against_the_oracle(distribution, CASES, SEED + 1000 + part)
+
+
+def test_borders_that_bring_in_what_no_window_reaches() -> None:
+    """Every window of the last map lies in gaps of the transposed convolution; the border before it sees pixels."""
+    gaps = ConvTranspose(2, 2, 2, padding=((2, 0),), dilation=2, bias=False) >> Pad(((1, 0), (3, 3)), "replicate")
+    network = Network(gaps >> Conv(1, 1, (2, 1), padding="SAME", bias=False, border="reflect"), "1x2x2")
+    check(network, Counter())
+    field = Report(network).rows[-1].receptive_field
+    assert field.status == "shift_variant"
+    assert field.hull == ((0, 1), (0, 1))
 
 
 @pytest.mark.parametrize("kind", sorted(LAYERS))
