@@ -25,6 +25,7 @@ COMMANDS = {
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
     "exercise": ("exercising", "Make exercises with checked keys, for paper and for courses."),
     "quiz": ("quizzing", "Answer exercises in the terminal, one after another, with explanations and a score."),
+    "grade": ("grading", "Mark students' tables from their own numbers, and designs against bounds."),
     "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 
