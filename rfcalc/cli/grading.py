@@ -19,7 +19,7 @@ def command(
         str,
         typer.Argument(
             metavar="FILE",
-            help="A table (CSV, TSV, Markdown) or a design (spec, notation); or a folder of them, one for each student.",
+            help="A table (CSV, TSV, Markdown) or a design (spec, notation); or a folder of them.",
         ),
     ],
     network: Annotated[
@@ -74,7 +74,7 @@ def command(
         from rfcalc.metrics.constraints import parse
 
         constraints, shape = parse(require), inputs(input)
-        endings = ENDINGS
+        endings: tuple[str, ...] = ENDINGS
 
         def one(name: str) -> Found:
             return judge(name, constraints, shape, dtype)

@@ -38,12 +38,13 @@ def _same(shape: Sizes, wanted: tuple[Any, ...]) -> bool:
     return len(shape) == len(wanted) and all(s is None or s == w for s, w in zip(shape, wanted, strict=True))
 
 
-def read(text: str, column: Column, shape: Shape, last: bool) -> Answer:
+def read(text: str, column: Column, shape: Shape, last: bool, axes: int) -> Answer:
     """The answer in a cell.
 
     Args:
         shape: the right output shape, whose axes the student means.
         last: whether this table writes channels last.
+        axes: how many axes the image has, for receptive fields and strides.
     """
     if empty(text):
         return Answer(text, True)
@@ -51,10 +52,9 @@ def read(text: str, column: Column, shape: Shape, last: bool) -> Answer:
         return Answer(text, False, (), _shapes(sizes(text), shape, last))
     if column.figure in AXES:
         found = sizes(text)
-        rank = shape.rank
         if len(found) == 1:
-            found *= max(rank, 1)
-        return Answer(text, False, (), (found,) if found and len(found) == rank else ())
+            found *= max(axes, 1)
+        return Answer(text, False, (), (found,) if found and len(found) == axes else ())
     return Answer(text, False, numbers(text, column.scale))
 
 

@@ -1,4 +1,4 @@
-"""Which misconception makes a wrong number: every one whose rule gives it, those that explain most of the table first."""
+"""Which misconception makes a wrong number: every one whose rule gives it, those that explain most first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def makers(answer: Answer, figure: str, step: Step, others: Sequence[Step] = ())
             for value in _wrong(one, case, asked):
                 if figure in PARTS:
                     axis = PARTS.index(figure)
-                    value = value[axis] if axis < len(value) and case.y.rank else None  # noqa: PLW2901
+                    value = value[axis] if axis < len(value) and case.y.rank else None
                     if value == figure_of(case, figure):
                         continue
                 if answer.fits(value) or (more and answer.fits(value + more)):

@@ -31,7 +31,7 @@ class Number(NamedTuple):
 
     def fits(self, wanted: Any) -> bool:
         """Whether the number is this one, rounded as it is written."""
-        return abs(self.value - wanted) <= self.half
+        return bool(abs(self.value - wanted) <= self.half)
 
 
 def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:

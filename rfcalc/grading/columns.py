@@ -12,8 +12,8 @@ from rfcalc.metrics.vocabulary import METRICS
 ALIASES = {
     "name": "layer name node module layername operation op",
     "output_shape": "output outputshape outputsize outputvolume outputdim outputdims outputdimensions outshape outsize "
-    "shape size volume activationshape featuremap featuremapsize mapsize dims dimensions dimension activationvolume out "
-    "side outputside n resolution",
+    "shape size volume activationshape featuremap featuremapsize mapsize dims dimensions dimension activationvolume "
+    "out side outputside resolution",
     "channels": "channels depth filters outchannels cout outputchannels outputdepth c",
     "height": "height h hout outputheight",
     "width": "width w wout outputwidth",
@@ -44,7 +44,7 @@ MARKED = ("output_shape", *PARTS, "receptive_field", "stride", "weights", "biase
 class Column(NamedTuple):
     """Where a column stands, what its head says, the figure, and what its unit multiplies with."""
 
-    index: int
+    at: int
     head: str
     figure: str
     scale: int = 1
@@ -54,7 +54,7 @@ def column(head: str, index: int = 0) -> Column | None:
     """The column with this head; None if it holds no figure that is marked.
 
     >>> column("Params (M)"), column("Output size"), column("# parameters").figure
-    (Column(index=0, head='Params (M)', figure='params', scale=1000000), Column(index=0, head='Output size', \
+    (Column(at=0, head='Params (M)', figure='params', scale=1000000), Column(at=0, head='Output size', \
 figure='output_shape', scale=1), 'params')
     """
     inside = re.search(r"[(\[/]\s*(?:in\s+)?([A-Za-z]+)\s*[)\]]?\s*$", head)
@@ -109,7 +109,7 @@ def columns(heads: tuple[str, ...], where: str) -> tuple[Column | None, tuple[Co
             "no column holds a figure that can be marked",
             where=where,
             why="the heads are: " + ", ".join(repr(h) for h in heads[:12]),
-            fix="name columns as usual: layer, output, rf, stride, params, weights, biases, macs, flops, values, memory",
+            fix="name columns as usual: layer, output, rf, stride, params, weights, biases, macs, memory",
         )
     return name, tuple(found.values()), tuple(others)
 

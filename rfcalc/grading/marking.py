@@ -141,12 +141,12 @@ class Key:
         found = grid(text, where)
         name, cols, others = columns(found.head.cells, where)
         notes = [f"the column {head!r} is not marked" for head in others]
-        places, in_order = self.names.align(found.lines, name.index if name else None, where)
+        places, in_order = self.names.align(found.lines, name.at if name else None, where)
         if in_order:
             notes.append("the rows name no layers of the network; they were taken in order")
         taken: dict[int, tuple[Line, Place]] = {}
         for line, place in zip(found.lines, places, strict=True):
-            told = line.cells[name.index] if name and name.index < len(line.cells) else ""
+            told = line.cells[name.at] if name and name.at < len(line.cells) else ""
             if place is None:
                 notes.append(f"line {line.number}: {told or 'a row without a name'} is not in the network; not marked")
             elif place.position in taken:
@@ -160,7 +160,7 @@ class Key:
         steps = follow(self.report, given, self.truth)
         rows = []
         for position, (line, place) in taken.items():
-            told = line.cells[name.index] if name and name.index < len(line.cells) else ""
+            told = line.cells[name.at] if name and name.at < len(line.cells) else ""
             cells = self._cells(place, given[position], steps, given)
             rows.append(Marked(line.number, told, place.name, (*cells, *self._missing(place, missing))))
         wanted = (*(c.figure for c in cols), *missing)
@@ -182,7 +182,10 @@ class Key:
         last = writes_last(texts)
         empty = Shape(1)
         return {
-            p: {c.figure: read(_cell(line, c), c, shapes[p] if p != TOTAL else empty, last) for c in cols}
+            p: {
+                c.figure: read(_cell(line, c), c, shapes[p] if p != TOTAL else empty, last, shapes[0].rank)
+                for c in cols
+            }
             for p, (line, _) in taken.items()
         }
 
@@ -211,8 +214,8 @@ class Key:
         found = []
         for figure, answer in mine.items():
             right = self._right(place, figure)
-            if not right:
-                continue
+            if not right or (answer.blank and 0 <= place.position < self.report.network.arity):
+                continue  # of the input nobody has to say anything
             follows = self._follows(place, figure, mine, steps, given)
             makes: tuple[Misconception, ...] = ()
             if answer.blank:
@@ -299,13 +302,13 @@ def _explained(rows: list[Marked]) -> list[Marked]:
         if row.status == WRONG:
             mine = ranked([cell.by for cell in row.cells])
             cells = tuple(cell._replace(by=order(cell.by, mine, table)) for cell in row.cells)
-            row = row._replace(cells=cells)  # noqa: PLW2901
+            row = row._replace(cells=cells)
         found.append(row)
     return found
 
 
 def _cell(line: Line, column: Column) -> str:
-    return line.cells[column.index] if column.index < len(line.cells) else ""
+    return line.cells[column.at] if column.at < len(line.cells) else ""
 
 
 def _text(figure: str, value: Any) -> str:

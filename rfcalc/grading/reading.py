@@ -75,7 +75,7 @@ def decoded(data: bytes, where: str = "table") -> str:
             text = data.decode(form)
         except UnicodeDecodeError:
             continue
-        if "\x00" not in text:
+        if not any(c in text for c in "\x00\x01\x02\x03\x04"):
             return text
     raise RfcalcError("this is not a text", where=where, fix="save it as CSV in UTF-8")
 

@@ -43,7 +43,7 @@ _TERM = re.compile(rf"([A-Za-z_]\w*)\s*{_RELATION}\s*([\w.x]+)")
 class Constraint(NamedTuple):
     """One constraint as written, and its parts.
 
-    `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` is the node that has to exist.
+    `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist.
     """
 
     text: str
