@@ -180,12 +180,9 @@ class Key:
         if output is not None:
             texts = [(_cell(line, output), shapes[p]) for p, (line, _) in taken.items() if p != TOTAL]
         last = writes_last(texts)
-        empty = Shape(1)
+        empty, axes = Shape(1), shapes[0].rank
         return {
-            p: {
-                c.figure: read(_cell(line, c), c, shapes[p] if p != TOTAL else empty, last, shapes[0].rank)
-                for c in cols
-            }
+            p: {c.figure: read(_cell(line, c), c, shapes[p] if p != TOTAL else empty, last, axes) for c in cols}
             for p, (line, _) in taken.items()
         }
 
