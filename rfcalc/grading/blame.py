@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from rfcalc.errors import RfcalcError
@@ -63,7 +64,12 @@ def ranked(found: Sequence[Iterable[Misconception]]) -> dict[str, int]:
     return counts
 
 
+@cache
+def _listed() -> dict[str, int]:
+    return {m.name: i for i, m in enumerate(ordered())}
+
+
 def order(found: Iterable[Misconception], row: dict[str, int], table: dict[str, int]) -> tuple[Misconception, ...]:
     """Those that explain most cells of the row first, then most of the table, then as they are listed."""
-    listed = {m.name: i for i, m in enumerate(ordered())}
+    listed = _listed()
     return tuple(sorted(found, key=lambda m: (-row.get(m.name, 0), -table.get(m.name, 0), listed.get(m.name, 999))))

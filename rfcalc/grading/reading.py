@@ -16,7 +16,7 @@ LARGEST = 4 * 2**20  # bytes of a file
 MOST_ROWS = 20_000
 MOST_COLUMNS = 200
 LONGEST = 500  # characters of a cell that are kept
-_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
+_RULE = re.compile(r":?-+:?")
 _LINK = re.compile(r"[*`]|<br\s*/?>", re.I)
 
 
@@ -122,7 +122,8 @@ def grid(text: str, where: str = "table") -> Grid:
 
 
 def _rules(line: str) -> bool:
-    return len(line) < 10_000 and "-" in line and set(line) <= set("|:- \t") and bool(_RULE.fullmatch(line))
+    cells = line.strip().removeprefix("|").removesuffix("|").split("|")
+    return all(_RULE.fullmatch(cell.strip()) for cell in cells)
 
 
 def _markdown(lines: list[str], at: int) -> list[Line]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import Any
 
 from rfcalc.errors import UnknownName
@@ -16,6 +17,7 @@ from rfcalc.grading.reading import shown
 from rfcalc.metrics.vocabulary import METRICS
 
 SCHEMA = "rfcalc/grade/1"
+WIDTH = 100  # of sentences, as in exercises
 CONVENTIONS = (
     "A cell is consistent if it is wrong but follows from the student's own numbers: those of the rows before it, or "
     "of its own row. Numbers with a unit count as rounded to the digits that are written. Biases are parameters, "
@@ -75,7 +77,7 @@ def first(grade: Grade) -> str:
     row = grade.first_wrong
     if row is None:
         return ""
-    return row.node + (f": {row.by[0].title}" if row.by else "")
+    return row.node + (": " + " or ".join(m.title for m in row.by[:2]) if row.by else "")
 
 
 def text(results: Sequence[Result], folder: bool, network: str) -> str:
@@ -144,7 +146,8 @@ def _table(one: Result, network: str) -> list[str]:
                 continue
             lines.append(f"{row.node}: {said(row, cell)}")
             if cell.by:
-                lines += [f"  {blamed(cell)}", f"  {cell.by[0].feedback}"]
+                for told in (blamed(cell), cell.by[0].feedback):
+                    lines += wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
     if grade.first_wrong is not None:
         lines += ["", f"First wrong row: {first(grade)}"]
     if grade.missing:
