@@ -18,6 +18,7 @@ from statistics import median
 from time import process_time
 
 HERE = Path(__file__).parent
+SYMPY = [sys.executable, "-c", "import sympy"]
 RFCALC = str(Path(sysconfig.get_path("scripts")) / "rfcalc")
 
 
@@ -84,6 +85,7 @@ def main() -> int:
     smallest = [sys.executable, str(HERE / "smallest.py"), "vgg16"]
     table = [RFCALC, "table", "vgg16"]
     exercise = [RFCALC, "exercise", "--count", "1"]
+    sympy = [sys.executable, "-c", "import sympy"]
     drawing = imports("import typer, rich.table")
     walks(500)
     figures = [
@@ -97,7 +99,22 @@ def main() -> int:
             paired(lambda: child(table, True), lambda: child(smallest, True)),
             1.3,
         ),
+        (
+            "rfcalc compare of two small stacks / import sympy",
+            paired(lambda: child([RFCALC, "compare", "conv3-C x3", "conv7-C"]), lambda: child(SYMPY)),
+            2.0,
+        ),
         ("import rfcalc / import typer", paired(imports("import rfcalc"), imports("import typer")), 1.0),
+        (
+            "rfcalc symbolic vgg16 / import sympy, processes",
+            paired(lambda: child([RFCALC, "symbolic", "vgg16"]), lambda: child(sympy), 7),
+            3.0,
+        ),
+        (
+            "rfcalc symbolic resnet50 / import sympy, processes",
+            paired(lambda: child([RFCALC, "symbolic", "resnet50"]), lambda: child(sympy), 7),
+            6.0,
+        ),
         (
             "both walks over 500 nodes / import typer, rich.table",
             median(walks(500) for _ in range(9)) / median(drawing() for _ in range(9)),

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backends.keras import from_keras as from_keras
+    from rfcalc.backends.text import from_text as from_text
     from rfcalc.backends.torch import to_torch as to_torch
+    from rfcalc.backends.torch.importer import from_torch as from_torch
     from rfcalc.errors import RfcalcError as RfcalcError
     from rfcalc.expr import Expr as Expr
     from rfcalc.expr import parallel as parallel
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
     from rfcalc.kinds.conv import Depthwise as Depthwise
     from rfcalc.kinds.dense import RBF as RBF
     from rfcalc.kinds.dense import Linear as Linear
+    from rfcalc.kinds.general import AttentionProduct as AttentionProduct
+    from rfcalc.kinds.general import Constant as Constant
+    from rfcalc.kinds.general import Elementwise as Elementwise
+    from rfcalc.kinds.general import Reduce as Reduce
     from rfcalc.kinds.merge import Add as Add
     from rfcalc.kinds.merge import Concat as Concat
     from rfcalc.kinds.merge import MatMul as MatMul
@@ -82,6 +89,9 @@ if TYPE_CHECKING:
     from rfcalc.target import look as look
 
 _HOMES = {
+    "from_keras": "backends.keras",
+    "from_text": "backends.text",
+    "from_torch": "backends.torch",
     "RfcalcError": "errors",
     "Expr": "expr",
     "parallel": "expr",

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.errors import LimitError, NetworkError
-from rfcalc.index import Var
+from rfcalc.index import Var, bind
 from rfcalc.registry import Registry
 from rfcalc.size import Size, decide, is_number, is_size
 
@@ -229,12 +229,13 @@ class Repeat(Expr):
 
     def bind(self, values: dict[str, int]) -> Repeat:
         inner = {k: v for k, v in values.items() if k != self.index}
-        return Repeat(self.body.bind(inner), self.times, self.index)
+        return Repeat(self.body.bind(inner), bind(self.times, values), self.index)
 
     def __repr__(self) -> str:
         if self.index is not None:
-            return f"repeat({self.body!r}, {self.times}, {self.index!r})"
-        return f"{_wrapped(self.body)} * {self.times}"
+            return f"repeat({self.body!r}, {self.times!r}, {self.index!r})"
+        times = str(self.times) if is_number(self.times) else f"({self.times!r})"
+        return f"{_wrapped(self.body)} * {times}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -177,6 +177,9 @@ class _Step:
         if kind is Slide or kind is Table:
             if index.border != "zeros":  # type: ignore[attr-defined]
                 self.mirrored.append((axis, window.over(self.extents[carrier])))
+            if kind is Slide and window.period > 1 and not index.counted:  # type: ignore[attr-defined]
+                self.unsized.append((self.node, "phases need numbers for kernel, stride, padding and dilation"))
+                return Wandering(None, frozenset(() if out is None else (out,)))
             try:
                 window = window.pull(index)  # type: ignore[arg-type]
             except PeriodTooLong:

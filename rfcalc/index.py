@@ -59,7 +59,7 @@ class Expression:
         return _SIGNS[self.sign][1](left, right)
 
     def _with(self, sign: str, other: Any, swapped: bool = False) -> Any:
-        if not isinstance(other, Expression) and not hasattr(other, "__index__"):
+        if not isinstance(other, Expression) and not hasattr(other, "__index__") and not hasattr(other, "free_symbols"):
             return NotImplemented
         neutral = {"+": 0, "-": 0, "*": 1, "//": 1, "**": 1}.get(sign)
         if other == neutral and isinstance(other, int) and not (swapped and sign in ("-", "//", "**")):

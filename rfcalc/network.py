@@ -8,12 +8,15 @@ nodes and edges. Imports levels 0 to 2 only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.errors import NetworkError, UnknownName, suggestion
 from rfcalc.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.layer import Layer
 from rfcalc.shape import Shape
+
+if TYPE_CHECKING:
+    from rfcalc.naming import Naming
 
 
 class Node(NamedTuple):
@@ -46,6 +49,7 @@ class Network:
         inputs: a default input shape, or shapes by name; None where a shape is to be given later.
         outputs: names of its outputs; the last value if left out.
         name, title, citation: what it is called, a line about it, where it was published.
+        torch: what its nodes are called in PyTorch's own model of it; no part of what it computes.
 
     Raises:
         NetworkError: nothing in it, a name twice, a reference to nothing, a layer with too few or too many inputs.
@@ -64,6 +68,7 @@ class Network:
         "sources",
         "stages",
         "title",
+        "torch",
     )
 
     expr: Expr
@@ -72,6 +77,7 @@ class Network:
     name: str
     title: str
     citation: str
+    torch: Naming | None
     nodes: tuple[Node, ...]
     sources: tuple[tuple[int, ...], ...]
     positions: dict[str, int]
@@ -88,6 +94,7 @@ class Network:
         name: str = "",
         title: str = "",
         citation: str = "",
+        torch: Naming | None = None,
     ) -> None:
         if not isinstance(expr, Expr):
             raise NetworkError(
@@ -109,6 +116,7 @@ class Network:
         put(self, "name", name)
         put(self, "title", title)
         put(self, "citation", citation)
+        put(self, "torch", torch)
         put(self, "nodes", tuple(made.nodes))
         put(self, "sources", tuple(made.sources))
         put(self, "positions", made.positions)
@@ -128,7 +136,8 @@ class Network:
         raise AttributeError(f"a network does not change: {name}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_again, (self.expr, dict(self.inputs), self.outputs, self.name, self.title, self.citation))
+        about = (self.name, self.title, self.citation, self.torch)
+        return (_again, (self.expr, dict(self.inputs), self.outputs, *about))
 
     @classmethod
     def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
@@ -207,8 +216,10 @@ def _shape(shape: Shape) -> str:
     return repr(str(shape)) if shape.channel == 0 else repr(shape)
 
 
-def _again(expr: Expr, inputs: Any, outputs: Any, name: str, title: str, citation: str) -> Network:
-    return Network(expr, inputs, outputs=outputs, name=name, title=title, citation=citation)
+def _again(
+    expr: Expr, inputs: Any, outputs: Any, name: str, title: str, citation: str, torch: Naming | None
+) -> Network:
+    return Network(expr, inputs, outputs=outputs, name=name, title=title, citation=citation, torch=torch)
 
 
 class _Place(NamedTuple):

@@ -18,8 +18,21 @@ from typing import Any, TypeAlias
 
 Size: TypeAlias = Any  # int | symbol: nothing in the core may ask which
 
-_assumed: ContextVar[list[str] | None] = ContextVar("assumed", default=None)
+
+class Heard(list[str]):
+    """Assumptions as texts; beside each, in `comparisons`, what was left open: a comparison, a pair of sizes that are
+    taken to be equal, or None."""
+
+    __slots__ = ("comparisons",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.comparisons: list[Any] = []
+
+
+_assumed: ContextVar[Heard | None] = ContextVar("assumed", default=None)
 _extrema: dict[str, Callable[[Size, Size], Size]] = {}
+_evenly: list[Callable[[Size, Size], None]] = []
 
 
 def prod(sizes: Iterable[Size]) -> Size:
@@ -66,6 +79,7 @@ def holds(comparison: Any, assumption: str = "") -> bool:
         heard = _assumed.get()
         if heard is not None:
             heard.append(assumption or str(comparison))
+            heard.comparisons.append(comparison)
         return True
     return answer
 
@@ -78,9 +92,14 @@ def agree(a: Size, b: Size, assumption: str = "") -> bool:
     """
     if decide(a == b) is True:
         return True
-    if is_number(a) and is_number(b):
-        return False
-    return holds(None, assumption or f"{a} = {b}")
+    difference = a - b  # H + 1 and H differ, whatever H is
+    if is_number(difference):
+        return bool(difference == 0)
+    heard = _assumed.get()
+    if heard is not None:
+        heard.append(assumption or f"{a} = {b}")
+        heard.comparisons.append((a, b))
+    return True
 
 
 def divides(divisor: Size, size: Size) -> bool:
@@ -89,13 +108,16 @@ def divides(divisor: Size, size: Size) -> bool:
     >>> divides(2, 6), divides(4, 6)
     (True, False)
     """
-    return agree(size % divisor, 0, f"{size} divisible by {divisor}")
+    even = agree(size % divisor, 0, f"{size} divisible by {divisor}")
+    if even and _evenly:
+        _evenly[0](divisor, size)
+    return even
 
 
 @contextmanager
-def assumptions() -> Iterator[list[str]]:
+def assumptions() -> Iterator[Heard]:
     """Collect what the rules take for granted about symbols while the block runs."""
-    heard: list[str] = []
+    heard = Heard()
     token = _assumed.set(heard)
     try:
         yield heard
@@ -106,6 +128,11 @@ def assumptions() -> Iterator[list[str]]:
 def extrema(least: Callable[[Size, Size], Size], most: Callable[[Size, Size], Size]) -> None:
     """Say how a minimum and a maximum are written where symbols leave the comparison open (the symbolic view does)."""
     _extrema["least"], _extrema["most"] = least, most
+
+
+def evenly(told: Callable[[Size, Size], None]) -> None:
+    """Say who wants to know of every division (divisor, size) that is taken to be even (the symbolic view does)."""
+    _evenly[:] = [told]
 
 
 def minimum(a: Size, b: Size) -> Size:

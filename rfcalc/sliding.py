@@ -13,7 +13,7 @@ from rfcalc.cost import KEEPS_INPUT, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.shape import Shape
-from rfcalc.size import Size, ceildiv, decide, holds, is_number, is_size
+from rfcalc.size import Size, agree, ceildiv, decide, holds, is_number, is_size
 from rfcalc.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -204,10 +204,13 @@ class Sliding:
     def slide(self, n: Size, i: int) -> Slide | Unsized:
         """What unit u of axis i reads of an input of n positions."""
         if self.padding == "SAME" and not is_number(n):
-            if decide(one(self.stride, i) == 1) is not True:
-                return Unsized("TensorFlow's SAME pads by the input size")
-            total = one(self.dilation, i) * (one(self.kernel, i) - 1)
-            a, b = total // 2, total - total // 2
+            if decide(one(self.stride, i) == 1) is True:
+                total = one(self.dilation, i) * (one(self.kernel, i) - 1)
+                a, b = total // 2, total - total // 2
+            else:
+                a, b = self.around(n, i)
+                if not (is_number(a) and is_number(b)):  # known where the remainder of n by the stride is
+                    return Unsized("TensorFlow's SAME pads by the input size")
         else:
             a, b = self.around(n, i)
         slide = Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i))
@@ -254,7 +257,7 @@ def keeps(geometry: Sliding, x: Shape) -> Saved:
     its kernels cannot pad by themselves (unequal sides; borders other than zeros, which also keep what they copy)."""
     sides = [geometry.around(n, i) for i, n in enumerate(x.dims[1:])]
     zeros = geometry.border == "zeros"
-    if zeros and all(decide(a == b) is not False for a, b in sides):
+    if zeros and all(agree(a, b, f"equal padding on both sides: {a} = {b}") for a, b in sides):
         return KEEPS_INPUT
     if zeros and geometry.padding == "same":  # only the odd position is added, the rest is the kernel's own padding
         lengths = [n + b - a for n, (a, b) in zip(x.dims[1:], sides, strict=True)]

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
+# ending → module with load(path, inputs); see rfcalc.backends.imported
+IMPORTERS: dict[str, str] = {
+    ".keras": "rfcalc.backends.keras",
+    ".cfg": "rfcalc.backends.text",
+    ".txt": "rfcalc.backends.text",
+}
+MODELS = {  # class → module with read(model, inputs); of a Keras model that is a torch module too, Keras comes first
+    "keras.src.models.model.Model": "rfcalc.backends.keras",
+    "torch.nn.modules.module.Module": "rfcalc.backends.torch.importer",
+}
+STDIN = "-"  # pasted text
+KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config", "registered_name", "keras_version")
 
 
 class Target(NamedTuple):
@@ -28,11 +40,14 @@ class Target(NamedTuple):
     assumptions: tuple[str, ...] = ()
 
 
-def resolve(target: Any) -> Target:
-    """The network that a target names: a `Network`, an expression, or a text.
+def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
+    """The network that a target names: a `Network`, an expression, an importer's result, a model, or a text.
 
-    A text is, in this order: a file by its ending (`FILES`, or ``path.py:object``), a network of the zoo, notation,
-    ``py:module:object``. Only the two forms with an object run code of the user's.
+    `input` is what the user gave: a framework's model is read with it, for other targets it is not needed.
+
+    A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
+    input, a network of the zoo, notation, ``py:module:object``; what is none of these may be in one of the formats of
+    `rfcalc.backends.text`. Only the two forms with an object run code of the user's.
 
     Raises:
         UnknownName: a word that is neither a network nor a layer, with the nearest names.
@@ -45,15 +60,24 @@ def resolve(target: Any) -> Target:
     if isinstance(target, Expr):
         return Target(Network(target), "network")
     if not isinstance(target, str):
+        from rfcalc.backends.imported import Imported
+
+        if isinstance(target, Imported):
+            return Target(target.network, target.network.name or "network", target.assumptions)
+        reader = _framework(target)
+        if reader is not None:
+            read = import_module(reader).read(target, input)
+            return Target(read.network, read.network.name, read.assumptions)
         raise RfcalcError(
-            f"{type(target).__name__} {target!r} is not a network", fix='give a name ("vgg16"), notation or a Network'
+            f"{type(target).__name__} {target!r} is not a network",
+            fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
         )
     text = target.strip()
     if not text:
         raise RfcalcError("the network is empty", fix="name one (`rfcalc list`), or write it: conv3-64 > maxpool2")
     from rfcalc import zoo
 
-    found = _from_file(text)
+    found = _from_file(text, input)
     if found is not None:
         return found
     if _word_like(text):
@@ -61,12 +85,15 @@ def resolve(target: Any) -> Target:
         if entry is not None:
             return Target(entry.build(), entry.name)
     if text.startswith("py:"):
-        return _from_module(text)
+        return _from_module(text, input)
     from rfcalc.notation import parse
 
     try:
         reading = parse(text)
     except NotationError as error:
+        pasted = _pasted(text, input)
+        if pasted is not None:
+            return pasted
         if _word_like(text) and "is not a layer" in error.what:
             hint = suggestion(text, zoo.names())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
@@ -75,54 +102,83 @@ def resolve(target: Any) -> Target:
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
-def _from_file(text: str) -> Target | None:
-    """The network of a file, if the text names one by its ending."""
-    path, sign, name = text.rpartition(".py:")
-    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name.isidentifier()):
-        return _from_script(f"{path}.py", name)
+def _pasted(text: str, given: Any) -> Target | None:
+    """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
+    from rfcalc.backends.text import format_of, from_text
+
+    form = format_of(text)
+    if form is None:
+        return None
+    loaded = from_text(text, given)
+    return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
+
+
+def _from_file(text: str, given: Any) -> Target | None:
+    """The network of a file, if the text names one by its ending, or of standard input."""
+    if text == STDIN:
+        loaded = import_module("rfcalc.backends.text").load(text, given)
+        return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
+    path, sign, name = text.partition(".py:")
+    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name[:1].isidentifier()):
+        return _from_script(f"{path}.py", name, given)
     ending = text[text.rfind(".") :].lower()
-    module = FILES.get(ending)
+    module = FILES.get(ending) or IMPORTERS.get(ending)
     if module is None or "\n" in text or (not isfile(text) and ">" in text):
         return None
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
-    loaded = import_module(module).load(text)
+    if ending == ".json" and _first_key(text) in KERAS_KEYS:
+        module = IMPORTERS[".keras"]
+    loader = import_module(module).load
+    loaded = loader(text, given) if module in IMPORTERS.values() else loader(text)
     return Target(loaded.network, text, tuple(loaded.assumptions))
 
 
-def _from_script(path: str, name: str) -> Target:
-    """An object of a Python file, which is run."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    if not isfile(path):
-        raise RfcalcError("there is no such file", where=path)
-    spec = spec_from_file_location("rfcalc_target", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return _object(module, name, f"{path}:{name}")
-
-
-def _from_module(text: str) -> Target:
-    """An object of an installed module: ``py:package.module:object``."""
-    module, sign, name = text.removeprefix("py:").partition(":")
-    if not sign or not module or not name:
-        raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
+def _first_key(path: str) -> str:
+    """The first key of a JSON file: specs and models that Keras wrote down begin with other ones."""
     try:
-        return _object(import_module(module), name, text)
-    except ImportError as error:
-        raise RfcalcError(f"cannot import {module}: {error}", where=text) from None
+        with open(path, "rb") as file:
+            start = file.read(200).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+    return start.partition('"')[2].partition('"')[0] if start.lstrip().startswith("{") else ""
 
 
-def _object(holder: Any, name: str, text: str) -> Target:
-    """A network, an expression, or what a function without arguments returns."""
-    for part in name.split("."):
-        if not hasattr(holder, part):
-            raise UnknownName("object", part, [n for n in dir(holder) if not n.startswith("_")])
-        holder = getattr(holder, part)
-    made = holder() if callable(holder) and not isinstance(holder, (Expr, Network)) else holder
-    return resolve(made)._replace(name=text)
+def _from_script(path: str, name: str, given: Any) -> Target:
+    """An object of a Python file, which is run."""
+    from rfcalc import userobject
+
+    return _object(*userobject.from_script(path, name), f"{path}:{name}", given)
+
+
+def _from_module(text: str, given: Any) -> Target:
+    """An object of an installed module: ``py:package.module:object``."""
+    from rfcalc import userobject
+
+    return _object(*userobject.from_module(text), text, given)
+
+
+def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
+    """A network, an expression, a framework's model, or what a class or function makes of its arguments."""
+    from rfcalc.userobject import made
+
+    built = made(holder, reference, text)
+    try:
+        return resolve(built, given)._replace(name=text)
+    except RfcalcError:
+        if _framework(built) is None:
+            raise
+    # a model that was built without memory and needs values of its own
+    return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
+
+
+def _framework(target: Any) -> str | None:
+    """The module that reads this object, if it is a model of a framework; nothing is imported to find out."""
+    for base in type(target).__mro__:
+        reader = MODELS.get(f"{base.__module__}.{base.__qualname__}")
+        if reader is not None:
+            return reader
+    return None
 
 
 def _word_like(text: str) -> bool:
@@ -143,18 +199,18 @@ def with_inputs(network: Network, given: Any) -> Network:
         if name not in shapes:
             raise UnknownName("input", name, list(shapes))
         shapes[name] = Shape.of(shape)
-    about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation")}
+    about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation", "torch")}
     return Network(network.expr, shapes, **about)
 
 
-def load(target: Any) -> Network:
-    """The network that a target names.
+def load(target: Any, input: Any = None) -> Network:  # noqa: A002
+    """The network that a target names; `input` is what a framework's model is read with.
 
     >>> import rfcalc
     >>> rfcalc.load("vgg16").node("conv1_1").layer
     Conv(64, 3, padding=1)
     """
-    return resolve(target).network
+    return resolve(target, input).network
 
 
 def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "float32") -> Report:  # noqa: A002
@@ -174,7 +230,7 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
     >>> rfcalc.analyze("vgg16").totals.macs
     15470264320
     """
-    found = resolve(target)
+    found = resolve(target, input)
     network = found.network
     assumptions = found.assumptions
     if input is None and list(network.inputs.values()) == [None]:

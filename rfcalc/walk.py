@@ -15,7 +15,7 @@ from rfcalc.field import Field, join, of_positions, start, through
 from rfcalc.layer import IN_PLACE, POINTWISE, SAME_UNIT, VIEW, Alternatives, Layer, Reads
 from rfcalc.network import Network, Node
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, holds, maximum
+from rfcalc.size import Size, agree, decide, maximum
 from rfcalc.window import START, STEP, All, Slide, Table, Window
 
 
@@ -108,7 +108,7 @@ def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cos
     first = groups.setdefault(node.group, (node, cost))
     if first[0] is node:
         return cost
-    if not (holds(first[1].weights == cost.weights) and holds(first[1].biases == cost.biases)):
+    if not (agree(first[1].weights, cost.weights) and agree(first[1].biases, cost.biases)):
         raise ShapeError(
             f"cannot share the weights of {first[0].name}",
             where=f"{node.name} ({node.layer.notation()})",

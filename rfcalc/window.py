@@ -27,7 +27,7 @@ from itertools import pairwise
 from math import gcd
 from typing import TypeAlias
 
-from rfcalc.size import Size, decide, maximum, minimum
+from rfcalc.size import Size, decide, is_number, maximum, minimum
 
 Ends: TypeAlias = "tuple[Size, Size] | None"
 Border: TypeAlias = str  # "zeros", "reflect", "replicate", "circular": what an index outside the map stands for
@@ -57,6 +57,11 @@ class Slide:
     @property
     def advance(self) -> Size:
         return self.stride
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is all in numbers, so that what each unit reads can be listed."""
+        return all(is_number(v) for v in (self.stride, self.first, self.kernel, self.dilation))
 
     def taps(self, unit: int) -> Sequence[int]:
         start = self.stride * unit + self.first
@@ -256,8 +261,8 @@ class Window:
     @property
     def stride(self) -> tuple[Size, int]:
         """The effective stride A / P as a reduced fraction (numerator, denominator)."""
-        if self.period == 1:
-            return self.advance, 1
+        if self.period == 1 or not is_number(self.advance):
+            return self.advance, self.period
         common = gcd(self.advance, self.period)
         return self.advance // common, self.period // common
 
@@ -325,6 +330,13 @@ class Window:
         if self.period == 1:
             ends = self.ends[0]
             return None if ends is None else (ends[0], ends[1] + self.advance * (extent - 1))
+        if not is_number(extent):  # the first and the last unit of each phase
+            parts: list[Ends] = []
+            for phase, ends in enumerate(self.ends):
+                if ends is not None:
+                    moved = self.advance * ((extent - 1 - phase) // self.period)
+                    parts += [ends, (ends[0] + moved, ends[1] + moved)]
+            return hull(parts)
         units: set[int] = set(range(min(self.period, extent)))
         units |= set(range(max(0, extent - self.period), extent))
         return hull(self.unit(u) for u in units)

@@ -21,6 +21,8 @@ ROUNDINGS = ("ceil", "ceil-onnx")
 BORDERS = ("reflect", "replicate", "circular")
 MOST = 1000  # numbers in one word
 _VALUE = re.compile(r"[-0-9(?:\"]")
+SYMBOL = r"[A-ZΑ-Ωα-ω][0-9]?"  # a name that needs no parentheses where a number could stand
+_SYMBOL = re.compile(SYMBOL + "$")
 
 
 class Spelling(NamedTuple):
@@ -51,7 +53,7 @@ class Spelling(NamedTuple):
             return text, ""
         for name in self.values:
             typed = "s" if name == "/" else name
-            if text.startswith(typed) and _VALUE.match(text, len(typed)):
+            if text.startswith(typed) and (_VALUE.match(text, len(typed)) or _SYMBOL.match(text, len(typed))):
                 return name, text[len(typed) :]
         return None
 
@@ -62,7 +64,8 @@ def number(value: Any) -> str:
         return "?"
     if is_number(value):
         return str(value)
-    return f"({value})"
+    text = str(value)
+    return text if _SYMBOL.match(text) else f"({text})"
 
 
 def sizes(values: tuple[Any, ...]) -> str:
@@ -270,7 +273,8 @@ class Word:
                 raise NotationError(f"{whole!r} is not a number", fix="write expressions in parentheses: d(2**i)")
             return read(text[1:-1])
         digits = text[1:] if text.startswith("-") else text
-        if not (digits.isascii() and digits.isdigit()) and not (bare and text.isidentifier()):
+        named = _SYMBOL.match(text) or (bare and text.isidentifier())
+        if not (digits.isascii() and digits.isdigit()) and not named:
             raise NotationError(f"{text or whole!r} is not a number", fix="write digits, or an expression: d(2**i)")
         return read(text)
 

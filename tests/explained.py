@@ -45,7 +45,7 @@ def check(report: Report, node: str | None, metric: str, **how: Any) -> Explanat
 
 def _is_end(found: Explanation, value: Any) -> bool:
     """Ends of an interval come from the window; `_field` compares them."""
-    return found.metric in ("receptive_field", "seen", "center", "padding", "weight_layers")
+    return found.metric in ("receptive_field", "seen", "center", "padding", "weight_layers", "nodes")
 
 
 def _lines(found: Explanation) -> list[Line]:

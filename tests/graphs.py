@@ -16,10 +16,13 @@ from rfcalc import (
     Activation,
     AdaptivePool,
     Add,
+    AttentionProduct,
     ClassToken,
     Concat,
+    Constant,
     Conv,
     ConvTranspose,
+    Elementwise,
     Flatten,
     GlobalPool,
     Linear,
@@ -167,7 +170,8 @@ class Growing:
             if c is None:
                 return None
             third = (pick.one((a, c)),) if pick.chance(10) else ()
-            return self.put(Multiply() if how == 1 else Add(), a, c, *third)
+            joined = Multiply() if how == 1 else Elementwise("sub") if how == 2 else Add()
+            return self.put(joined, a, c, *third)
         if how <= 9 or not x.rank:
             c = self.fitted(b, space(x))
             return None if c is None else self.put(Concat(), a, c)
@@ -260,15 +264,18 @@ class Growing:
             p = self.put(Parameter((*x.dims[:-2], x.dims[-1], pick.int(1, 3)) if x.channel == 0 else (x.dims[-1], 2)))
             return p and self.put(MatMul(), *((at, p) if pick.chance(70) else (p, at)))
         b = self.some(lambda s: s.dims[:-2] == x.dims[:-2] and s.dims[-1] == x.dims[-1] and len(s.dims) == len(x.dims))
-        return b and self.put(MatMul(True), at, b)
+        if not b or pick.chance(50):
+            return b and self.put(MatMul(True), at, b)
+        mask = self.put(Constant((*(1 for _ in x.dims[:-1]), self.shapes[b].dims[-2]))) if pick.chance(40) else None
+        return self.put(AttentionProduct(), at, b, b, *([mask] if mask else ()))
 
     def learned(self) -> str | None:
         """A learned map added to a value, or joined to it."""
-        at = self.any()
+        at, pick = self.any(), self.pick
         x = self.shapes[at]
         if x.channel != 0:
             return None
-        p = self.put(Parameter(x.dims))
+        p = self.put(Parameter(x.dims) if pick.chance(70) else Constant(x.dims))
         return p and self.put(
             Add() if self.pick.chance(60) else Concat(), *((at, p) if self.pick.chance(50) else (p, at))
         )

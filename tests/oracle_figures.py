@@ -17,7 +17,7 @@ from rfcalc.network import Network
 from rfcalc.shape import Shape
 
 SLIDING = ("conv", "depthwise", "maxpool", "avgpool", "lppool")
-VIEWS = ("flatten", "reshape", "permute", "slice", "split", "identity", "parameter")
+VIEWS = ("flatten", "reshape", "permute", "slice", "split", "identity", "parameter", "constant")
 IN_PLACE = ("activation", "dropout", "stochastic_depth")
 
 
@@ -52,8 +52,8 @@ def placements(layer: Any, n: int, i: int) -> int:
 def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     """The shape that the layer makes."""
     kind = layer.kind
-    if kind in ("parameter", "unknown"):
-        return Shape(*layer.dims)
+    if kind in ("parameter", "constant", "unknown"):
+        return Shape(*layer.dims, channel=getattr(layer, "channel", 0))
     x = xs[0]
     dims = list(x.dims)
     if kind in SLIDING:
@@ -83,15 +83,17 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
         return Shape(*dims[:-1], layer.out_features, channel=x.channel)
     if kind == "glu":
         dims[x.channel] //= 2
-    elif kind == "mean":
+    elif kind in ("mean", "reduce"):
         return _mean(layer, x)
-    elif kind in ("add", "multiply"):
+    elif kind in ("add", "multiply", "elementwise"):
         dims = [max(column) for column in zip(*(other.dims for other in xs), strict=True)]
     elif kind == "concat":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
         dims[axis] = sum(other.dims[axis] for other in xs)
     elif kind == "matmul":
         dims[-1] = xs[1].dims[-2 if layer.transpose else -1]
+    elif kind == "attention_product":
+        dims[-1] = xs[2].dims[-1]
     elif kind == "flatten":
         return _flatten(layer, x)
     elif kind == "reshape":
@@ -158,7 +160,7 @@ def _convolution(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     where = x if layer.kind == "conv_transpose" else y
     macs = sum(weights for _ in product(*map(range, space(where))))
     if not layer.bias:
-        return {"weights": weights, "macs": macs}
+        return {"weights": 0 if getattr(layer, "fixed", False) else weights, "macs": macs}
     return {"weights": weights, "macs": macs, "biases": y.dims[0], "conv_bias_adds": y.values}
 
 
@@ -181,9 +183,12 @@ def _dense(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     return found
 
 
-def _norm(features: int, y: Shape, affine: bool, bias: bool = True, buffers: int = 0) -> dict[str, int]:
-    weights = features if affine else 0
-    return {"weights": weights, "biases": weights if bias else 0, "buffers": buffers, "norm": y.values}
+def _norm(
+    features: int, y: Shape, affine: bool, bias: bool = True, buffers: int = 0, gamma: bool = True
+) -> dict[str, int]:
+    learned = features if affine else 0
+    found = {"weights": learned if gamma else 0, "biases": learned if bias else 0}
+    return {**found, "buffers": buffers, "norm": y.values}
 
 
 def _layernorm(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
@@ -191,7 +196,7 @@ def _layernorm(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     axes = {"channels": [y.channel], "all": list(range(rank))}.get(layer.over)
     if axes is None:
         axes = list(range(rank))[rank - layer.over :]
-    return _norm(prod(y.dims[i] for i in axes), y, layer.affine, layer.bias)
+    return _norm(prod(y.dims[i] for i in axes), y, layer.affine, layer.bias, gamma=layer.gamma)
 
 
 def _attention(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
@@ -227,19 +232,23 @@ def _activation(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
 COSTS = {
     **dict.fromkeys(("conv", "depthwise", "conv_transpose"), _convolution),
     **dict.fromkeys(("maxpool", "avgpool", "lppool"), _pool),
-    **dict.fromkeys(("adaptive_pool", "mean"), lambda layer, xs, y: {"adaptive_pool_inputs": xs[0].values}),
+    "attention_product": lambda layer, xs, y: {
+        "macs": how_many(product(*map(range, y.dims[:-1]), range(xs[1].dims[-2]), range(xs[0].dims[-1] + y.dims[-1]))),
+        "activation": how_many(product(*map(range, y.dims[:-1]), range(xs[1].dims[-2]))),
+    },
+    **dict.fromkeys(("adaptive_pool", "mean", "reduce"), lambda layer, xs, y: {"adaptive_pool_inputs": xs[0].values}),
     **dict.fromkeys(("linear", "rbf"), _dense),
     **dict.fromkeys(("activation", "softmax", "glu"), _activation),
     **dict.fromkeys(("self_attention", "window_attention"), _attention),
     "prelu": lambda layer, xs, y: {"weights": y.dims[y.channel] if layer.per_channel else 1, "activation": y.values},
     "scale": lambda layer, xs, y: _norm(y.dims[y.channel], y, True, layer.bias),
     "batchnorm": lambda layer, xs, y: _norm(
-        y.dims[y.channel], y, layer.affine, buffers=2 * y.dims[y.channel] if layer.track else 0
+        y.dims[y.channel], y, layer.affine, layer.bias, 2 * y.dims[y.channel] if layer.track else 0, layer.gamma
     ),
     "instancenorm": lambda layer, xs, y: _norm(
         y.dims[y.channel], y, layer.affine, buffers=2 * y.dims[y.channel] if layer.track else 0
     ),
-    "groupnorm": lambda layer, xs, y: _norm(y.dims[y.channel], y, layer.affine),
+    "groupnorm": lambda layer, xs, y: _norm(y.dims[y.channel], y, layer.affine, layer.bias, gamma=layer.gamma),
     "layernorm": _layernorm,
     "rmsnorm": lambda layer, xs, y: _norm(y.dims[-1], y, layer.affine, False),
     "lrn": lambda layer, xs, y: {"norm": y.values},
@@ -252,7 +261,7 @@ COSTS = {
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
     *("slice", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
-    *("pixel_unshuffle", "unknown"),
+    *("pixel_unshuffle", "unknown", "elementwise", "constant"),
 )
 
 

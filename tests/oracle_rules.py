@@ -116,7 +116,7 @@ def adaptive(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [separable([taps(n, m) for n, m in zip(space(x), space(y), strict=True)], space(x))]
 
 
-@rule("mean")
+@rule("mean", "reduce")
 def mean(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     (x,) = xs
     rank = len(x.dims)
@@ -177,7 +177,7 @@ def attention(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [together(xs[0], range(len(xs[0].dims)))]
 
 
-@rule("add", "multiply")
+@rule("add", "multiply", "elementwise")
 def broadcast(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     def taps(n: int, m: int) -> Taps:
         return (lambda u: [0]) if n < m else (lambda u: [u])
@@ -185,9 +185,22 @@ def broadcast(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [separable([taps(n, m) for n, m in zip(space(x), space(y), strict=True)], space(x)) for x in xs]
 
 
-@rule("parameter")
-def parameter(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
-    return []
+@rule("parameter", "constant")
+def source(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    return [from_axes(x, y, dict.fromkeys(range(len(x.dims)))) for x in xs]
+
+
+@rule("attention_product")
+def attention_product(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    """A query reads its own features (and row of the bias), all keys, and of all values the feature that it gives."""
+    last = len(y.dims) - 1
+
+    def edge(x: Shape, rows: bool, columns: bool) -> Edge:
+        kept = [i for i in range(last + 1) if i < last - 1 or (i == last and columns) or (i == last - 1 and rows)]
+        own = [i for i in kept if x.dims[i] == y.dims[i]]
+        return from_axes(x, y, {i: i if i in own else None for i in range(last + 1)})
+
+    return [edge(x, at in (0, 3), at == 2) for at, x in enumerate(xs)]
 
 
 @rule("pad")

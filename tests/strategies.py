@@ -27,6 +27,7 @@ from rfcalc import (
     ConvTranspose,
     Depthwise,
     Dropout,
+    Elementwise,
     Flatten,
     GroupNorm,
     Identity,
@@ -42,6 +43,7 @@ from rfcalc import (
     PixelUnshuffle,
     PositionTable,
     PReLU,
+    Reduce,
     Reshape,
     RfcalcError,
     RMSNorm,
@@ -218,9 +220,14 @@ def mean(pick: Pick, x: Shape) -> Layer | None:
     return Mean(tuple(i for i in range(len(x.dims)) if pick.chance(40)) or (len(x.dims) - 1,), pick.chance(60))
 
 
+def reduce(pick: Pick, x: Shape) -> Layer | None:
+    like = mean(pick, x)
+    return like and Reduce(pick.one(("sum", "amax", "var")), like.axes, like.keep)  # type: ignore[attr-defined]
+
+
 def layernorm(pick: Pick, x: Shape) -> Layer:
     over = pick.one(("channels", "all", *range(1, len(x.dims) + 1)))
-    return LayerNorm(over, pick.chance(70), pick.chance(70))
+    return LayerNorm(over, pick.chance(70), pick.chance(70), pick.chance(80))
 
 
 def flatten(pick: Pick, x: Shape) -> Layer:
@@ -347,6 +354,8 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "lppool": _pool("lppool"),
     "adaptive_pool": adaptive_pool,
     "mean": mean,
+    "reduce": reduce,
+    "elementwise": lambda pick, x: Elementwise(pick.one(("square", "abs", "neg"))),
     "linear": lambda pick, x: Linear(pick.int(1, 6), pick.chance(60), x.dims[-1] if pick.chance(20) else None),
     "rbf": lambda pick, x: RBF(pick.int(1, 5), pick.chance(40)),
     "activation": lambda pick, x: Activation(pick.one(("relu", "gelu", "swish", "tanh", "hardswish"))),
@@ -357,9 +366,11 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "stochastic_depth": lambda pick, x: StochasticDepth(pick.one((0.5, 0.1))),
     "scale": lambda pick, x: Scale(pick.chance(40)),
     "identity": lambda pick, x: Identity(),
-    "batchnorm": lambda pick, x: BatchNorm(pick.chance(70), pick.chance(70), pick.chance(15)),
+    "batchnorm": lambda pick, x: BatchNorm(
+        pick.chance(70), pick.chance(70), pick.chance(15), pick.chance(80), pick.chance(80)
+    ),
     "layernorm": layernorm,
-    "groupnorm": lambda pick, x: GroupNorm(pick.divisor(x.channels), pick.chance(60)),
+    "groupnorm": lambda pick, x: GroupNorm(pick.divisor(x.channels), pick.chance(60), pick.chance(80), pick.chance(80)),
     "instancenorm": lambda pick, x: InstanceNorm(pick.chance(50), pick.chance(50)) if _map(x) else None,
     "rmsnorm": lambda pick, x: RMSNorm(pick.chance(60)),
     "lrn": lambda pick, x: LRN(pick.int(1, 5)),
@@ -381,8 +392,8 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "window_attention": window_attention,
     "unknown": unknown,
 }
-JOINS = ("add", "multiply", "concat", "matmul")  # built in `graphs`
-SOURCES = ("parameter",)
+JOINS = ("add", "multiply", "concat", "matmul", "attention_product")  # built in `graphs`
+SOURCES = ("parameter", "constant")
 
 
 def layer_for(pick: Pick, x: Shape, kinds: Sequence[str]) -> tuple[Layer, Shape] | None:

@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 from blocks import PAGES, ROOT, blocks, session
 
+from rfcalc.backends.torch.twin import MEASURES, TWINS
 from rfcalc.expr import LAYERS
 
 
@@ -23,11 +24,13 @@ def test_console_blocks_print_what_the_page_shows(page: Path) -> None:
 
 @pytest.fixture
 def own_kinds() -> Iterator[None]:
-    """Layer kinds that a page adds are gone after it."""
-    before = LAYERS.names()
+    """Layer kinds (and their twins) that a page adds are gone after it."""
+    registries = (LAYERS, TWINS, MEASURES)
+    before = [set(registry.names()) for registry in registries]
     yield
-    for name in set(LAYERS.names()) - set(before):
-        LAYERS.remove(name)
+    for registry, names in zip(registries, before, strict=True):
+        for name in set(registry.names()) - names:
+            registry.remove(name)
 
 
 @pytest.mark.usefixtures("own_kinds")

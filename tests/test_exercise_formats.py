@@ -371,3 +371,17 @@ def _same(blank: Blank, answer: Any) -> bool:
 
 def test_letters_are_enough() -> None:
     assert all(len(b.options) <= len(LETTERS) for _, b in BLANKS)
+
+
+def test_feedback_in_a_cloze_holds_none_of_its_signs() -> None:
+    texts = [o.feedback for _, b in BLANKS for o in b.options if b.kind != "choice"]
+    assert any("/" in t for t in texts)
+    for item in ITEMS:
+        if item.single is None:
+            from rfcalc.exercises.formats.moodle import cloze as written
+
+            for blank in item.blanks:
+                parts = written(blank)[1:-1].split("~")
+                said = [p.partition("#")[2] for p in parts]
+                assert not any(set(t) & set('#{}/\\"') for t in said), blank
+                assert sorted(map(unescape, said)) == sorted(o.feedback.replace("`", "") for o in blank.options)

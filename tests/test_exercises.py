@@ -8,6 +8,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,6 +270,13 @@ def test_every_pattern_has_levels_and_many_numbers() -> None:
         levels = {level for p in PATTERNS if p.family == family for level in p.levels}
         assert levels >= {2, 3}
     assert {p.form for p in PATTERNS} == set(FORMS)
+
+
+def test_every_file_of_families_is_loaded() -> None:
+    folder = Path(patterns.__file__).parent / "families"
+    listed = {file for names in patterns.FILES.values() for file in names}
+    assert {p.stem for p in folder.glob("*.py")} - {"__init__"} == listed
+    assert len(PATTERNS) == 260
 
 
 # --- the same paper ------------------------------------------------------------------------------------------------

@@ -22,6 +22,12 @@ def test_analysing_loads_nothing_foreign() -> None:
     assert loaded("import rfcalc; rfcalc.analyze('vgg16').to_dict(); rfcalc.require('conv3-8', 'params > 1')") == set()
 
 
+def test_formulas_load_no_sympy_until_roots_are_asked_for() -> None:
+    assert loaded("from rfcalc.formulas import formulas; formulas('vgg16').totals") == set()
+    design = "'conv1-64 > conv3-64 > conv1-C', 'conv3-C x2'"
+    assert "sympy" in loaded(f"from rfcalc.formulas import cheaper; cheaper({design})")  # the control
+
+
 def test_control_the_check_sees_an_import() -> None:
     assert loaded("import rfcalc.cli") == {"typer"}
     assert "rich" in loaded("import rfcalc, rich")

@@ -178,3 +178,50 @@ def test_a_student_of_odd_characters(capsys: pytest.CaptureFixture[str]) -> None
     for form in ("markdown", "html", "latex", "moodle", "gift"):
         assert run(["exercise", "-n", "1", "--student", "<x> \x00 ]]> {~} $ % \u202e", "-f", form]) == 0
         assert "\x00" not in capsys.readouterr().out
+
+
+def test_a_bank_is_rendered_in_other_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "bank.json"
+    assert run(["exercise", "-n", "4", "--seed", "7", "-f", "json", "-o", str(target)]) == 0
+    for form in ("gift", "markdown", "json"):
+        assert run(["exercise", "-n", "4", "--seed", "7", "-f", form]) == 0
+        direct = capsys.readouterr().out
+        assert run(["exercise", "--bank", str(target), "-f", form]) == 0
+        assert capsys.readouterr().out == direct
+
+
+def _edited(change: str) -> str:
+    bank_text = json.dumps(bank.document(bank.generate(1, 7, form="one-layer", difficulty=1), {}))
+    item = json.loads(bank_text)
+    exec(change, {"d": item, "i": item["items"][0] if item["items"] else None})
+    return json.dumps(item)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no bank"),
+        ('{"schema": "rfcalc/exercises/1", "items": []}', "empty"),
+        ("del i['title']", "not whole"),
+        ("i['body'] = 3", "not whole"),
+        ("i['id'] = '../../etc.a.b.v1-0000000000000'", "no id"),
+        ("i['pattern'] = '../../x'", "no id"),
+        ("i['answers'][0]['options'] = [dict(o, right=True) for o in i['answers'][0]['options'] * 2]", "right option"),
+        ("i['answers'][0]['name'] = 'x\"><script>'", "answer"),
+        ("i['answers'] = []", "no answer"),
+        ("i['answers'] = i['answers'] * 2", "without a place"),
+        ("i['difficulty'] = 7", "no family"),
+    ],
+)
+def test_a_bank_that_was_broken_by_hand(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "bank.json"
+    target.write_text(text if text[0] in "[{" else _edited(text), encoding="utf-8")
+    assert run(["exercise", "--bank", str(target)]) == 2
+    assert said in capsys.readouterr().err
+    target.write_bytes(b"\xff\xfe")
+    assert run(["exercise", "--bank", str(target)]) == 2
+    assert "UTF-8" in capsys.readouterr().err
+    assert run(["exercise", "--bank", str(tmp_path / "none.json")]) == 2

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import rfcalc
 from rfcalc import RfcalcError, Var
 from rfcalc.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
+from rfcalc.kinds.general import REDUCTIONS
 from rfcalc.kinds.pointwise import ACTIVATIONS
 
 SMALL = st.integers(1, 9)
@@ -49,9 +50,9 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "StochasticDepth": (RATE,),
     "Scale": (YES,),
     "Identity": (),
-    "BatchNorm": (YES, YES, YES),
-    "LayerNorm": (st.one_of(SMALL, st.sampled_from(["channels", "all"])), YES, YES),
-    "GroupNorm": (SIZE, YES),
+    "BatchNorm": (YES, YES, YES, YES, YES),
+    "LayerNorm": (st.one_of(SMALL, st.sampled_from(["channels", "all"])), YES, YES, YES),
+    "GroupNorm": (SIZE, YES, YES, YES),
     "InstanceNorm": (YES, YES),
     "RMSNorm": (YES,),
     "LRN": (SIZE,),
@@ -64,7 +65,15 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "Permute": (st.permutations([0, 1, 2]).map(tuple),),
     "ClassToken": (SIZE,),
     "PositionTable": (),
-    "Parameter": (st.lists(SMALL, min_size=1, max_size=3).map(tuple),),
+    "Parameter": (st.lists(SMALL, min_size=1, max_size=3).map(tuple), st.integers(0, 2)),
+    "Constant": (st.lists(SMALL, min_size=1, max_size=3).map(tuple), st.integers(0, 2)),
+    "Elementwise": (st.sampled_from(["sub", "aten.div", "x2", "_a"]),),
+    "Reduce": (
+        st.sampled_from(sorted(REDUCTIONS)),
+        st.one_of(st.none(), st.lists(SIGNED, min_size=1, max_size=3).map(tuple)),
+        YES,
+    ),
+    "AttentionProduct": (),
     "Slice": (st.integers(-3, 3), BOUND, BOUND, SMALL),
     "Split": (st.one_of(SMALL, st.lists(SMALL, min_size=1, max_size=3).map(tuple)), st.integers(0, 3), AXIS),
     "ChannelShuffle": (SIZE,),

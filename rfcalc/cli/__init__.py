@@ -18,14 +18,24 @@ import typer.core
 COMMANDS = {
     "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
+    "symbolic": ("symbolic", "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation."),
+    "compare": (
+        "comparing",
+        "Compare networks: exact ratios of every figure, what differs layer by layer, by how much.",
+    ),
+    "equivalents": (
+        "equivalents",
+        "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
+    ),
+    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source."),
     "explain": ("explaining", "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf."),
-    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON."),
     "list": ("listing", "List the networks of the literature that can be named."),
     "check": ("checking", "Check what was published about a network."),
     "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
     "exercise": ("exercising", "Make exercises with checked keys, for paper and for courses."),
     "quiz": ("quizzing", "Answer exercises in the terminal, one after another, with explanations and a score."),
     "grade": ("grading", "Mark students' tables from their own numbers, and designs against bounds."),
+    "verify": ("verifying", "Run a network in PyTorch, and put what it shows beside every computed figure."),
     "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 
@@ -76,6 +86,9 @@ def rfcalc(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Receptive fields, parameters, memory and operations of convolutional networks: exact, instant, explained.
+
+    A network is named (rfcalc list), written in notation, or read from a file. Code is run only for model.py:build and
+    py:package.module:Net.
 
     Example: rfcalc table vgg16
     """

@@ -30,6 +30,31 @@ def inputs(given: list[str] | None) -> Any:
     return named[""] if list(named) == [""] else named
 
 
+CODE = "model.py:build and py:package.module:Net(depth=4) run that code; nothing else does."
+STRICT = "Exit with 1 if an operator was not understood."
+
+
+def strict(report: Any, wanted: bool) -> None:
+    """Refuse a report that is not complete, if that is wanted.
+
+    Raises:
+        ConstraintFailed: with the operators and where they are.
+    """
+    if not wanted or report.complete:
+        return
+    from rfcalc.errors import ConstraintFailed
+
+    unknown = [node for node in report.network.nodes if node.layer.opaque]
+    told = [f"{node.name}: {node.layer.operator}" for node in unknown[:20]]
+    more = [f"… and {len(unknown) - 20} more"] if len(unknown) > 20 else []
+    raise ConstraintFailed(
+        f"{len(unknown)} operators were not understood",
+        where=report.target,
+        why="\n".join(told + more),
+        fix="report them to rfcalc's issue tracker; without --strict totals are lower bounds",
+    )
+
+
 def terminal() -> tuple[int | None, bool]:
     """The width to draw for (None in a pipe: lines may be as long as they need), and whether colour may be used."""
     interactive = sys.stdout.isatty()

@@ -54,3 +54,10 @@ def exports(incomplete: str) -> list[str]:
     from rfcalc.cli.export import FORMS
 
     return _beginning(incomplete, FORMS)
+
+
+def families(incomplete: str) -> list[str]:
+    """Families whose pairings can be compared."""
+    from rfcalc.compare.family import names
+
+    return _beginning(incomplete, names())

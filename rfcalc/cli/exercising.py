@@ -29,6 +29,7 @@ def command(
     seed: Annotated[str, typer.Option(help="The same seed gives the same paper.")] = "0",
     student: Annotated[str | None, typer.Option(help="A paper of one's own for each student.")] = None,
     identity: Annotated[str | None, typer.Option("--id", help="The one exercise with this id, again.")] = None,
+    bank: Annotated[Path | None, typer.Option(help="The exercises of this JSON bank, in another format.")] = None,
     format: Annotated[  # noqa: A002
         str,
         typer.Option(
@@ -40,9 +41,9 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file or folder.")] = None,
 ) -> None:
     """Example: rfcalc exercise --family receptive-field --difficulty 2 -n 10 --seed 7 --format moodle -o quiz.xml"""
-    from rfcalc.exercises.bank import generate, item
+    from rfcalc.exercises.bank import generate, item, read
     from rfcalc.exercises.formats import FILES, FORMATS, Paper, render
-    from rfcalc.exercises.saving import save
+    from rfcalc.exercises.saving import load, save
 
     if format not in FORMATS:
         from rfcalc.errors import UnknownName
@@ -51,7 +52,11 @@ def command(
     if format in FILES and output is None:
         what = "a folder" if FILES[format] == "/" else f"a {FILES[format]} file"
         raise RfcalcError(f"the format {format} makes {what}", fix="say where: --output NAME")
-    if identity is not None:
+    if bank is not None:
+        items, request = read(load(bank), str(bank))
+        seed, student = str(request.get("seed", "0")), str(request.get("student") or "")
+        paper = Paper(f"Exercises, seed {seed}", seed, student, request)
+    elif identity is not None:
         items = [item(identity)]
         paper = Paper("Exercise", items[0].seed, request={"id": identity})
     else:

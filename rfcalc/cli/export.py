@@ -7,33 +7,54 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, write
+from rfcalc.cli.common import CODE, inputs, write
 from rfcalc.cli.complete import exports, networks
 from rfcalc.errors import UnknownName
 
-FORMS = {"notation": "the papers' notation", "spec": "a spec file in TOML", "json": "the same as JSON"}
+FORMS = {
+    "notation": "the papers' notation",
+    "spec": "a spec file in TOML",
+    "json": "the same as JSON",
+    "torch": "PyTorch source that does not need rfcalc",
+}
 
 
 def command(
     target: Annotated[
-        str, typer.Argument(help="A network (rfcalc list), a spec file, or notation.", autocompletion=networks)
+        str,
+        typer.Argument(
+            help=f"A network (rfcalc list), a spec file, notation, or a model of yours. {CODE}", autocompletion=networks
+        ),
     ],
-    to: Annotated[str, typer.Option(help="notation, spec (TOML) or json.", autocompletion=exports)] = "notation",
+    to: Annotated[
+        str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=exports)
+    ] = "notation",
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
-    from rfcalc.target import resolve, with_inputs
+    from rfcalc.target import DEFAULT_INPUT, resolve, with_inputs
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
-    network = with_inputs(resolve(target).network, inputs(input))
+    given = inputs(input)
+    found = resolve(target, given)
+    network = with_inputs(found.network, given)
     if to == "notation":
         from rfcalc.notation import write as written
 
         write(written(network), output)
+        return
+    if to == "torch":
+        from rfcalc.backends.torch import to_source
+
+        notes = [f"Assumed: {assumption}." for assumption in found.assumptions]
+        if list(network.inputs.values()) == [None]:  # a module's weights are made for an input
+            network = with_inputs(network, DEFAULT_INPUT)
+            notes.insert(0, f"Assumed: the input is {DEFAULT_INPUT}; none was given.")
+        write(to_source(network, notes=notes), output)
         return
     from rfcalc import spec
 

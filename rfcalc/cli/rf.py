@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, unicode, write
+from rfcalc.cli.common import CODE, STRICT, inputs, unicode, write
+from rfcalc.cli.common import strict as check
 from rfcalc.errors import RfcalcError, UnknownName
 
 
 def command(
-    target: Annotated[str, typer.Argument(help="A network (rfcalc list), or notation.")],
+    target: Annotated[
+        str, typer.Argument(help=f"A network (rfcalc list), notation, a file, or a model of yours. {CODE}")
+    ],
     at: Annotated[str | None, typer.Option(help="The node; the output if left out.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="An input or an earlier node; the input if left out.")
@@ -27,6 +30,7 @@ def command(
     ] = False,
     format: Annotated[str, typer.Option("--format", "-f", help="rich, plain or json.")] = "rich",  # noqa: A002
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False,
 ) -> None:
     """Example: rfcalc rf vgg16 --at pool5 --unit 0,0"""
     from rfcalc.output import sight as views
@@ -39,9 +43,11 @@ def command(
     reached = position("--pixel", pixel)
     if format == "json":
         write(views.json(found, chosen), output)
+        check(found.report, strict)
         return
     plain = format == "plain" or (output is None and not unicode())
     write(views.text(found, chosen, reached, effective, plain), output)
+    check(found.report, strict)
 
 
 def position(option: str, text: str | None) -> tuple[int, ...] | None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, terminal, unicode, write
+from rfcalc.cli.common import CODE, STRICT, inputs, terminal, unicode, write
+from rfcalc.cli.common import strict as check
 from rfcalc.cli.complete import columns_of, dtypes, forms, networks, styles
 from rfcalc.errors import RfcalcError
 
@@ -16,7 +17,8 @@ def command(
     target: Annotated[
         str,
         typer.Argument(
-            help="A network (rfcalc list), a spec file, or notation: 'conv3-64 relu x2 > maxpool2'.",
+            help="A network (rfcalc list), a spec file, notation: 'conv3-64 relu x2 > maxpool2', or a model of yours:"
+            f" model.py:build, py:package.module:Net. {CODE}",
             autocompletion=networks,
         ),
     ],
@@ -48,6 +50,7 @@ def command(
         str, typer.Option(help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=styles)
     ] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False,
 ) -> None:
     """Example: rfcalc table vgg16 --input 3x384x384 --columns name,output,rf,padding,params"""
     from rfcalc.output import View, render
@@ -67,3 +70,4 @@ def command(
     if format == "rich" and output is None and not unicode():
         format = "plain"  # noqa: A001
     write(render(report, format, View(chosen, all, fold, width, color, at), style), output)
+    check(report, strict)

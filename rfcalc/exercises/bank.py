@@ -6,12 +6,13 @@ the patterns and its own seed, so that `item(id)` makes it again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from rfcalc.errors import RfcalcError, ShapeError, UnknownName
 from rfcalc.exercises.draw import Draw, seed_from, seed_of, text_of
-from rfcalc.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Item, Question
+from rfcalc.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Grid, Item, Question, Slot, from_dict
 from rfcalc.exercises.patterns import Pattern, pattern_of, patterns
 from rfcalc.exercises.subject import Unfit
 
@@ -206,3 +207,60 @@ def document(found: list[Item], about: dict[str, Any]) -> dict[str, Any]:
         "difficulties": {str(k): v for k, v in LEVELS.items()},
         "items": [i.to_dict() for i in found],
     }
+
+
+_ID = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+){2})\.v\d+-[0-9a-z]{13}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def read(text: str, where: str = "the bank") -> tuple[list[Item], dict[str, Any]]:
+    """The items of a JSON bank, as written or edited, and what had been asked for.
+
+    Raises:
+        RfcalcError: it is no bank, or an item of it is not whole: one right option, every answer with a place.
+    """
+    from json import JSONDecodeError, loads
+
+    try:
+        found = loads(text)
+    except (JSONDecodeError, RecursionError) as error:
+        raise RfcalcError(f"this is not JSON: {error}", where=where) from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise RfcalcError(f"this is no bank of exercises (schema {SCHEMA})", where=where)
+    made = []
+    items = found.get("items")
+    for number, data in enumerate(items if isinstance(items, list) else [], 1):
+        try:
+            made.append(from_dict(data))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RfcalcError(f"item {number} is not whole: {error!r}", where=where) from None
+        problem = _problem(made[-1])
+        if problem:
+            raise RfcalcError(f"item {number} {problem}", where=f"{where}, {made[-1].id}")
+    if not made:
+        raise RfcalcError("the bank is empty", where=where)
+    request = found.get("request")
+    return made, request if isinstance(request, dict) else {}
+
+
+def _problem(item: Item) -> str:
+    """What is wrong with an item that somebody may have edited; empty if nothing is."""
+    match = _ID.fullmatch(str(item.id))
+    if match is None or match[1] != item.pattern:
+        return "has no id of an exercise"
+    if item.family not in FAMILIES or item.form not in FORMS or item.difficulty not in LEVELS:
+        return "is of no family, form or difficulty"
+    if not item.blanks or not item.body:
+        return "has no question or no answer"
+    slots = [c.blank for b in item.body if isinstance(b, Grid) for row in b.rows for c in row if isinstance(c, Slot)]
+    if (slots or len(item.blanks) > 1) and sorted(slots) != sorted(b.name for b in item.blanks):
+        return "has answers without a place, or places without an answer"
+    for blank in item.blanks:
+        if blank.kind not in ("integer", "decimal", "shape", "choice") or not _NAME.fullmatch(str(blank.name)):
+            return f"has an answer {blank.name!r} of kind {blank.kind!r}"
+        if [o.text for o in blank.options if o.right] != [blank.key]:
+            return f"has not one right option, equal to the key, in {blank.name!r}"
+        number = {"integer": r"\d+", "decimal": r"\d+\.\d+", "shape": r"\d+(x\d+)*"}.get(blank.kind, r"(?s).+")
+        if not all(re.fullmatch(number, o.text) for o in blank.options):
+            return f"has an option that is no {blank.kind} in {blank.name!r}"
+    return ""

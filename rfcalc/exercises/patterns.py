@@ -22,13 +22,13 @@ from rfcalc.exercises.words import convention
 Make: TypeAlias = Callable[[Draw, int], Question]
 
 FILES: dict[str, tuple[str, ...]] = {
-    "output-size": ("sizes", "sizes_more"),
+    "output-size": ("sizes", "sizes_more", "sizes_pools"),
     "parameters": ("parameters", "parameters_more"),
-    "receptive-field": ("fields", "fields_more"),
+    "receptive-field": ("fields", "fields_more", "fields_dilated"),
     "memory": ("memory",),
     "operations": ("operations",),
     "design": ("design",),
-    "concepts": ("concepts",),
+    "concepts": ("concepts", "concepts_more"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders: read with clear errors, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ def save(made: bytes | dict[str, str], output: Path) -> None:
             _folder(made, output)
     except OSError as error:
         raise RfcalcError(f"cannot write: {error.strerror}", where=str(output)) from None
+
+
+def load(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        RfcalcError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RfcalcError(f"cannot read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise RfcalcError("this is not UTF-8 text", where=str(path)) from None
 
 
 def _file(made: bytes, output: Path) -> None:

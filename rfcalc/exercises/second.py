@@ -167,7 +167,8 @@ class Second:
         kind = layer.kind
         if kind == "batchnorm":
             both = 2 * y[0]
-            return Counts(y[0] * layer.affine, y[0] * layer.affine, both * layer.track)
+            scale, shift = layer.affine and layer.gamma, layer.affine and layer.bias
+            return Counts(y[0] * scale, y[0] * shift, both * layer.track)
         if kind == "prelu":
             return Counts(y[0] if layer.per_channel else 1)
         if kind == "linear":

@@ -10,7 +10,7 @@ from typing import Any
 
 from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.explain import maps, totals
-from rfcalc.explain.model import Explanation, Line, Section
+from rfcalc.explain.model import Equation, Explanation, Line, Section
 from rfcalc.explain.rules import described
 from rfcalc.metrics.vocabulary import METRICS, Metric, metric
 from rfcalc.report import CONVENTIONS, Report, Row
@@ -45,14 +45,13 @@ def find(report: Report, name: str, node: str | None) -> tuple[Metric, int | Non
     """
     chosen = METRICS.get(name)
     if chosen is None:
-        places = {**report.network.positions, **report.network._ends}
-        if name in places and node is not None and METRICS.get(node) is not None:
+        if _is_node(report, name) and node is not None and METRICS.get(node) is not None:
             raise RfcalcError(f"{node} is a metric, and {name} a node", fix=f"the node comes first: {name} {node}")
-        if name in places:
+        if _is_node(report, name):
             raise RfcalcError(
                 f"{name} is a node: which figure of it?", fix=f"name a metric after it: {name} receptive-field"
             )
-        raise UnknownName("metric", name, [*METRICS.names(), *METRICS._aliases])
+        chosen = metric(name)  # says which there are
     if node is None:
         if chosen.whole is None:
             raise RfcalcError(
@@ -64,6 +63,14 @@ def find(report: Report, name: str, node: str | None) -> tuple[Metric, int | Non
     if chosen.row is None:
         raise RfcalcError(f"{chosen.name} is a figure of the whole network", fix=f"leave out the node {node}")
     return chosen, position
+
+
+def _is_node(report: Report, name: str) -> bool:
+    try:
+        report.network.position(name)
+    except UnknownName:
+        return False
+    return True
 
 
 def derive(
@@ -135,8 +142,10 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
         kinds: dict[str, int] = {}
         for row in report:
             kinds[row.kind] = kinds.get(row.kind, 0) + 1
-        lines = tuple(Line(kind, text=f"{count}") for kind, count in sorted(kinds.items(), key=lambda k: -k[1]))
-        return (Section("nodes by kind", lines),)
+        listed = sorted(kinds.items(), key=lambda k: -k[1])
+        lines = [Line(kind, text=f"{count}") for kind, count in listed]
+        whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
+        return (Section("nodes by kind", (*lines, Line(equations=(whole,)))),)
     if chosen.adds and chosen.row is not None:
         return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
     return (Section("", (Line(text=chosen.meaning),)),)
@@ -258,6 +267,3 @@ def _shown(chosen: Metric, value: Any) -> str:
 
         return symbol(value, UNICODE)
     return chosen.full(value)
-
-
-__all__ = ["DIRECTIONS", "derive", "find", "finish", "metric"]

@@ -161,7 +161,7 @@ def _wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
 
 def _lines(lines: tuple[Line, ...], style: Style, width: int | None) -> Iterator[str]:
     """The lines in columns: node, layer, equations; stacked where the terminal is too narrow."""
-    node = max((_length(names(line)) for line in lines if line.equations or line.notation), default=0)
+    node = max((_length(names(line)) for line in lines), default=0)
     notation = max((len(line.notation) for line in lines), default=0)
     columns = _columns(lines, style)
     for line in lines:

@@ -42,6 +42,7 @@ WHERE: dict[str, str] = {
         ),
         "resample": ("Pad", "Upsample", "PixelShuffle", "PixelUnshuffle"),
         "attention": ("SelfAttention", "WindowAttention"),
+        "general": ("Elementwise", "Reduce", "Constant", "AttentionProduct"),
         "unknown": ("Unknown",),
     }.items()
     for name in names

@@ -10,7 +10,7 @@ from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
 from rfcalc.shape import Shape
-from rfcalc.size import Size, decide, divides
+from rfcalc.size import Size, decide, divides, prod
 from rfcalc.sliding import Sliding, axes, keeps, pads
 from rfcalc.words import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
 
@@ -43,6 +43,7 @@ class Conv(Layer):
         bias: whether each output channel adds a bias.
         border: what padding holds: ``zeros``, ``reflect``, ``replicate``, ``circular``.
         table: for each output map the input maps that it is connected to (LeNet-5's C3); only these are counted.
+        fixed: its kernel is a constant (a blur), not learned: no parameters.
 
     Raises:
         LayerError: for parameters that no convolution can have.
@@ -57,13 +58,14 @@ class Conv(Layer):
     bias: bool = True
     border: str = "zeros"
     table: tuple[tuple[int, ...], ...] | None = None
+    fixed: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
     spelling = Spelling(
         ("conv",),
         "conv3-64/2 p1",
-        ("nobias", *PADDINGS, *BORDERS),
+        ("nobias", "fixed", *PADDINGS, *BORDERS),
         ("/", "p", "d", "g", "table"),
         "stride 1; padding d(k − 1) in all, the smaller half before: it keeps the size at stride 1",
     )
@@ -84,6 +86,8 @@ class Conv(Layer):
             raise LayerError(
                 f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
             )
+        if self.fixed and self.bias:
+            raise LayerError("a fixed kernel has no bias", fix="add bias=False")
         if self.table is not None:
             rows = tuple(tuple(sorted(set(row))) for row in self.table)
             if len(rows) != out or groups != 1:
@@ -116,7 +120,7 @@ class Conv(Layer):
             weights = WEIGHTS_TABLE(k=kernel, connections=sum(len(row) for row in self.table))
         macs = MACS(w=weights, o=y.dims[1:])
         if not self.bias:
-            return Cost(weights, macs=macs)
+            return Cost(0 if self.fixed else weights, macs=macs)
         return Cost(
             weights,
             BIASES(m=self.out_channels),
@@ -126,14 +130,21 @@ class Conv(Layer):
         )
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return keeps(self.geometry, xs[0])
+        if self.table is None:
+            return keeps(self.geometry, xs[0])
+        # PyTorch has no such layer: the connected maps go side by side into a grouped convolution, with their kernels
+        connections = sum(len(row) for row in self.table)
+        sides = [self.geometry.around(n, i) for i, n in enumerate(xs[0].dims[1:])]
+        lengths = [n + a + b for n, (a, b) in zip(xs[0].dims[1:], sides, strict=True)]
+        kernel = self.geometry.kernel_axes(len(lengths))
+        return Saved(extra_values=connections * prod(lengths), batch_values=connections * prod(kernel))
 
     def notation(self, exact: bool = False) -> str:
         text = spell("conv", self.geometry, self.out_channels, exact=exact)
         text += "" if self.groups == 1 else f" g{number(self.groups)}"
         if self.table is not None:
             text += f" table({';'.join(','.join(map(str, row)) for row in self.table)})" if exact else " table"
-        return text + flags(nobias=not self.bias)
+        return text + flags(nobias=not self.bias, fixed=self.fixed)
 
     @classmethod
     def from_word(cls, word: Word) -> Conv:
@@ -148,6 +159,7 @@ class Conv(Layer):
             not word.flag("nobias"),
             geometry.border,
             _table(word),
+            word.flag("fixed"),
         )
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from rfcalc.cost import Cost, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
-from rfcalc.layer import POINTWISE, Alternatives, Layer, layer, spatial_rank, whole
+from rfcalc.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
 from rfcalc.shape import Shape
 from rfcalc.size import Size, divides, prod
 from rfcalc.sliding import axes
@@ -28,13 +28,21 @@ SQUARES = Formula(
 NORMED = Formula("norm", "prod(y)", "one normalisation for each value")
 
 
-def _cost(features: tuple[Size, ...], y: Shape, affine: bool, bias: bool = True, buffers: Size = 0) -> Cost:
+def _cost(
+    features: tuple[Size, ...], y: Shape, affine: bool, bias: bool = True, buffers: Size = 0, gamma: bool = True
+) -> Cost:
     return Cost(
-        weights=GAMMA(c=features) if affine else 0,
+        weights=GAMMA(c=features) if affine and gamma else 0,
         biases=BETA(c=features) if affine and bias else 0,
         buffers=buffers,
         norm=NORMED(y=y.dims),
     )
+
+
+def _factors(layer: Layer, affine: bool, gamma: bool, bias: bool) -> None:
+    """One way to write each: without γ and β it is not affine, and what is not affine has nothing to leave out."""
+    if not affine or not (gamma or bias):
+        put(layer, affine=False, gamma=True, bias=True)
 
 
 @layer("batchnorm")
@@ -42,20 +50,30 @@ class BatchNorm(Layer):
     """Batch normalisation over everything but the channels (Ioffe & Szegedy 2015); γ, β, running mean and variance.
 
     At inference it is element-wise; in training each value depends on the whole batch, and the statistics are over
-    space too: `training` says so to the receptive field.
+    space too: `training` says so to the receptive field. `gamma` and `bias` leave one of the two factors out (Keras'
+    ``scale`` and ``center``).
+
+    >>> from rfcalc import BatchNorm, Shape
+    >>> BatchNorm(gamma=False).cost((Shape(32, 8, 8),), Shape(32, 8, 8)).params
+    32
     """
 
     affine: bool = True
     track: bool = True
     training: bool = False
+    gamma: bool = True
+    bias: bool = True
 
     spelling = Spelling(
         ("bn", "batchnorm"),
         "bn noaffine",
-        ("noaffine", "notrack", "training"),
+        ("noaffine", "notrack", "training", "nogamma", "nobias"),
         defaults="γ and β, running statistics, evaluation mode",
     )
     folds: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _factors(self, self.affine, self.gamma, self.bias)
 
     @property
     def assumes(self) -> str:
@@ -66,17 +84,24 @@ class BatchNorm(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
-        return _cost((c,), y, self.affine, buffers=RUNNING(c=c) if self.track else 0)
+        return _cost((c,), y, self.affine, self.bias, RUNNING(c=c) if self.track else 0, self.gamma)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0,), batch_values=STATISTICS(g=y.channels))
 
     def notation(self, exact: bool = False) -> str:
-        return "bn" + flags(noaffine=not self.affine, notrack=not self.track, training=self.training)
+        return "bn" + flags(
+            noaffine=not self.affine,
+            notrack=not self.track,
+            training=self.training,
+            nogamma=not self.gamma,
+            nobias=not self.bias,
+        )
 
     @classmethod
     def from_word(cls, word: Word) -> BatchNorm:
-        return cls(not word.flag("noaffine"), not word.flag("notrack"), word.flag("training"))
+        without = [not word.flag(f) for f in ("nogamma", "nobias")]
+        return cls(not word.flag("noaffine"), not word.flag("notrack"), word.flag("training"), *without)
 
 
 @layer("layernorm")
@@ -90,16 +115,18 @@ class LayerNorm(Layer):
     over: int | str = 1
     affine: bool = True
     bias: bool = True
+    gamma: bool = True
 
     spelling = Spelling(
         ("ln", "layernorm"),
         "ln channels",
-        ("channels", "all", "noaffine", "nobias"),
+        ("channels", "all", "noaffine", "nobias", "nogamma"),
         defaults="the last axis (ln3: the last three); γ and β",
     )
     folds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        _factors(self, self.affine, self.gamma, self.bias)
         if self.over not in ("channels", "all") and not (hasattr(self.over, "__index__") and self.over >= 1):  # type: ignore[operator]
             raise LayerError(f"over {self.over!r} does not exist", fix='give a number of axes, "channels" or "all"')
 
@@ -120,7 +147,7 @@ class LayerNorm(Layer):
         return (_local_and(xs[0], self.axes(xs[0])),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        return _cost(tuple(y.dims[i] for i in self.axes(y)), y, self.affine, self.bias)
+        return _cost(tuple(y.dims[i] for i in self.axes(y)), y, self.affine, self.bias, gamma=self.gamma)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         groups = y.values // prod(y.dims[i] for i in self.axes(y))
@@ -128,12 +155,12 @@ class LayerNorm(Layer):
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.over == 1 else f" {self.over}" if isinstance(self.over, str) else number(self.over)
-        return f"ln{where}" + flags(noaffine=not self.affine, nobias=not self.bias)
+        return f"ln{where}" + flags(noaffine=not self.affine, nobias=not self.bias, nogamma=not self.gamma)
 
     @classmethod
     def from_word(cls, word: Word) -> LayerNorm:
         over = word.choice(("channels", "all"), "") or word.one_size(1)
-        return cls(over, not word.flag("noaffine"), not word.flag("nobias"))
+        return cls(over, *[not word.flag(f) for f in ("noaffine", "nobias", "nogamma")])
 
 
 def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
@@ -149,12 +176,15 @@ class GroupNorm(Layer):
 
     groups: Size
     affine: bool = True
+    gamma: bool = True
+    bias: bool = True
 
-    spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine",), defaults="γ and β")
+    spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine", "nogamma", "nobias"), defaults="γ and β")
     folds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         axes("groups", self.groups)
+        _factors(self, self.affine, self.gamma, self.bias)
 
     def output(self, *xs: Shape) -> Shape:
         c = xs[0].channels
@@ -166,17 +196,18 @@ class GroupNorm(Layer):
         return ((POINTWISE, *whole(xs[0])),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        return _cost((y.channels,), y, self.affine)
+        return _cost((y.channels,), y, self.affine, self.bias, gamma=self.gamma)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups))
 
     def notation(self, exact: bool = False) -> str:
-        return f"gn{number(self.groups)}" + flags(noaffine=not self.affine)
+        without = flags(noaffine=not self.affine, nogamma=not self.gamma, nobias=not self.bias)
+        return f"gn{number(self.groups)}" + without
 
     @classmethod
     def from_word(cls, word: Word) -> GroupNorm:
-        return cls(word.one_size(), not word.flag("noaffine"))
+        return cls(word.one_size(), *[not word.flag(f) for f in ("noaffine", "nogamma", "nobias")])
 
 
 @layer("instancenorm")

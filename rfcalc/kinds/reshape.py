@@ -286,29 +286,32 @@ class PositionTable(Layer):
 
 @layer("parameter")
 class Parameter(Layer):
-    """A learned map that depends on no input."""
+    """A learned map that depends on no input; `channel` is its channel axis."""
 
     dims: Any
+    channel: int = 0
 
-    spelling = Spelling(("parameter",), "parameter1x768")
+    spelling = Spelling(("parameter",), "parameter1x768 channel1", values=("channel",), defaults="channels on axis 0")
     arity: ClassVar[tuple[int, int | None]] = (0, 0)
     memory = VIEW
 
     def __post_init__(self) -> None:
         put(self, dims=Shape.of(self.dims).dims)
+        if not 0 <= self.channel < len(self.dims):
+            raise LayerError(f"there is no axis {self.channel} for the channels in {self.dims}")
 
     def output(self, *xs: Shape) -> Shape:
-        return Shape(*self.dims)
+        return Shape(*self.dims, channel=self.channel)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(weights=PARAMETER(y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
-        return "parameter" + sizes(self.dims)
+        return "parameter" + sizes(self.dims) + (f" channel{self.channel}" if self.channel else "")
 
     @classmethod
     def from_word(cls, word: Word) -> Parameter:
-        return cls(word.need_size())
+        return cls(word.need_size(), word.number("channel", 0))
 
 
 @layer("slice")

@@ -14,9 +14,10 @@ from rfcalc.notation.lexicon import kind_of, words
 from rfcalc.notation.tokens import Token, Tokens, fault
 from rfcalc.size import Size
 from rfcalc.whole import bound
-from rfcalc.words import Word, split
+from rfcalc.words import SYMBOL, Word, split
 
 _NAME = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)-?(?=[\d(?]|$|/)")
+_SYMBOLIC = re.compile(rf"([A-Za-z_]+?)(?={SYMBOL}(?:$|[-/x×]))")
 _HEAD = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)(.*)$", re.DOTALL)
 
 
@@ -149,17 +150,18 @@ def _split(text: str) -> tuple[str, type[Layer], str, str, str] | None:
     if found is not None:
         return *found, "", "", ""
     match = _NAME.match(text)
-    if match is None:
-        return None
-    found = kind_of(match[1])
-    if found is None:
+    found = kind_of(match[1]) if match else None
+    if found is None:  # convK-C: a symbol behind the name
+        match = _SYMBOLIC.match(text)
+        found = kind_of(match[1]) if match else None
+    if match is None or found is None:
         return None
     rest = text[match.end(1) :]
     rest, *strides = split(rest, "/")
     size, *channels = split(rest, "-")
     if len(strides) > 1 or len(channels) > 1 or (channels and not channels[0]) or (strides and not strides[0]):
         return None
-    if size and not re.match(r"[\d(?]", size):
+    if size and not re.match(rf"[\d(?]|{SYMBOL}", size):
         return None
     return *found, size, channels[0] if channels else "", strides[0] if strides else ""
 

@@ -18,6 +18,7 @@
              | "{" [chain { "," chain }] "}" layer         branches joined by any layer of several inputs
              | "series(" [chain] ")"                       a chain that stays a unit of its own
     word     = name [ size ] [ "-" channels ] [ "/" stride ]
+    count    = digits | "(" expression ")" | capital letter (a symbol, for `rfcalc symbolic`)
     label    = letters, digits, "_.-/" | a text in quotes
 
 ``#`` begins a comment. The kinds declare and read their own words (`Layer.spelling`, `Layer.from_word`); this file
@@ -56,8 +57,9 @@ from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.tokens import Token, Tokens, fault
 from rfcalc.size import Size, is_number
 from rfcalc.whole import bound, read
+from rfcalc.words import SYMBOL
 
-_COUNT = re.compile(r"[x×](?:(\d+)|(\(.*\)))(?::(?:([^\W\d]\w*)|(\".*\")))?$", re.DOTALL)
+_COUNT = re.compile(rf"[x×](?:(\d+)|(\(.*\)|{SYMBOL}))(?::(?:([^\W\d]\w*)|(\".*\")))?$", re.DOTALL)
 _SIGNS = ("|", "+", "*")
 _MERGES = {"|": "concat", "+": "add", "*": "multiply"}
 _CLOSES = {"(": ")", "{": "}", "[": "]"}

@@ -14,13 +14,13 @@ from rfcalc.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Share
 from rfcalc.layer import Layer
 from rfcalc.network import Network
 from rfcalc.notation.header import write_shape
-from rfcalc.words import number
+from rfcalc.words import SYMBOL, number
 
 WIDTH = 100
 MOST_SIDE_BY_SIDE = 6
 MOST_IN_A_ROW = 60  # characters before a layer that folds joins the row of the layer before it
 _LABEL = re.compile(r"[^\W][\w./-]*$")
-_REPEAT = re.compile(r"[x×][\d(]")
+_REPEAT = re.compile(rf"[x×](?:[\d(]|{SYMBOL}(?:$|:))")
 _SIGNS = {"multiply": "*", "add": "+", "concat": "|"}
 
 

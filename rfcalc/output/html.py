@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,13 @@ STYLE = """
 
 def render(report: Report, view: View) -> str:
     """The report as a page."""
-    title = escape(report.network.name or report.target)
-    about = [report.network.title, report.network.citation]
+    about = (report.network.title, report.network.citation)
+    return page(report.network.name or report.target, about, _table(build(report, view)))
+
+
+def page(title: str, about: Iterable[str], body: Iterable[str]) -> str:
+    """A page around a body."""
+    title = escape(title)
     head = f"<h1>{title}</h1>" + "".join(f"<p>{escape(text)}</p>" for text in about if text)
     return "\n".join(
         [
@@ -46,7 +52,7 @@ def render(report: Report, view: View) -> str:
             "</head>",
             '<body class="rfcalc">',
             head,
-            *_table(build(report, view)),
+            *body,
             "</body>",
             "</html>",
         ]
@@ -59,16 +65,21 @@ def fragment(report: Report, view: View) -> str:
 
 
 def _table(table: Table) -> list[str]:
+    found = [*grid(table), "<dl>"]
+    found += [f"<dt>{escape(name)}</dt><dd>{escape(figure)}</dd>" for name, figure in table.totals]
+    found += ["</dl>", "<ul>", *(f"<li>{escape(note)}</li>" for note in table.notes), "</ul>"]
+    return found
+
+
+def grid(table: Table) -> list[str]:
+    """The table itself, without totals and notes."""
     classes = [' class="n"' if right else "" for _, right in table.columns]
     heads = "".join(
         f'<th scope="col"{c}>{escape(title)}</th>' for (title, _), c in zip(table.columns, classes, strict=True)
     )
     found = ['<div class="scroll"><table>', f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
     found += [_line(line, table) for line in table.lines]
-    found += ["</tbody>", "</table></div>", "<dl>"]
-    found += [f"<dt>{escape(name)}</dt><dd>{escape(figure)}</dd>" for name, figure in table.totals]
-    found += ["</dl>", "<ul>", *(f"<li>{escape(note)}</li>" for note in table.notes), "</ul>"]
-    return found
+    return [*found, "</tbody>", "</table></div>"]
 
 
 def _line(line: Line, table: Table) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rfcalc.output.model import build
+from rfcalc.output.model import Table, build
 from rfcalc.report import Report
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ def escape(text: str) -> str:
 
 def render(report: Report, view: View) -> str:
     """The report as a GitHub table; stages are bold."""
-    table = build(report, view)
+    return draw(build(report, view))
+
+
+def draw(table: Table) -> str:
+    """A table, its totals as a list, its notes as quotes."""
     rows = [[escape(cell.text) for cell in line.cells] for line in table.lines]
     for row, shown in zip(rows, table.lines, strict=True):
         if shown.heading:

@@ -140,7 +140,7 @@ def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
         return 1, times
     here = first.head.node.repeat
     if here is None:
-        return 1, 1
+        return _numbered(shown, i)
     length = _copy_length(shown, i)
     times = 1
     while True:
@@ -153,6 +153,37 @@ def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
             break
         times += 1
     return (length, times) if times > 1 else (1, 1)
+
+
+def _numbered(shown: list[Shown], i: int) -> tuple[int, int]:
+    """The same, told by names with a number: the lines of layer3.1, layer3.2, … are copies if they are alike."""
+    name = shown[i].head.name
+    parts = name.split(".")
+    for depth, part in enumerate(parts[:-1]):
+        if not part.isdigit():
+            continue
+        before = ".".join(parts[:depth]) + "." if depth else ""
+
+        def run(number: int, start: int, before: str = before) -> list[str]:
+            """The names of the lines of one copy, from `start` on, without their beginning."""
+            scope, found = f"{before}{number}.", []
+            while start < len(shown) and shown[start].head.name.startswith(scope):
+                found.append(shown[start].head.name[len(scope) :])
+                start += 1
+            return found
+
+        first, own = int(part), f"{before}{part}."
+        if i and shown[i - 1].head.name.startswith(own):
+            continue
+        names = run(first, i)
+        times = 1
+        while run(first + times, i + len(names) * times) == names and all(
+            _alike(shown[i + k], shown[i + len(names) * times + k]) for k in range(len(names))
+        ):
+            times += 1
+        if times > 1:
+            return len(names), times
+    return 1, 1
 
 
 def _follows(shown: list[Shown], i: int) -> bool:

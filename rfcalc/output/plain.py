@@ -22,7 +22,7 @@ def draw(table: Table) -> str:
     """Draw a table with two spaces between columns; headings open a stage."""
     heads = [title for title, _ in table.columns]
     body = [[cell.text.translate(ASCII) for cell in line.cells] for line in table.lines]
-    widths = [max(len(head), *(len(row[i]) for row in body)) for i, head in enumerate(heads)]
+    widths = [max(len(head), *(len(row[i]) for row in body), 0) for i, head in enumerate(heads)]
     right = [r for _, r in table.columns]
 
     def line(cells: list[str]) -> str:
@@ -40,8 +40,10 @@ def draw(table: Table) -> str:
             widths[0] = kept
         else:
             drawn.append(line(cells))
+    if not table.totals and not table.notes:
+        return "\n".join(drawn)
     drawn.append(rule)
-    label = max(len(name) for name, _ in table.totals)
+    label = max((len(name) for name, _ in table.totals), default=0)
     drawn += [f"{name.ljust(label)}  {figure}".translate(ASCII) for name, figure in table.totals]
     drawn.append("")
     drawn += [note.translate(ASCII) for note in table.notes]

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 BAR = "on rgb(38,70,110)"
 GAP = 2
-CUT = (("notation", 12), ("inputs", 8), ("layer", 12))  # texts that may be cut, to at least this
+CUT = (
+    ("notation", 12),
+    ("inputs", 8),
+    ("layer", 12),
+    ("differs", 16),
+    ("stack", 16),
+)  # texts that may be cut, to at least this
 LEFT_OUT = ("memory", "stride", "notation", "macs", "params")  # columns that go first
 
 
@@ -53,11 +59,13 @@ def draw(table: Table, width: int | None, color: bool) -> str:
             style="bold cyan" if line.heading else "",
         )
     console.print(grid)
-    label = max(len(name) for name, _ in table.totals) + 2
-    console.print()
+    label = max((len(name) for name, _ in table.totals), default=0) + 2
+    if table.totals:
+        console.print()
     for name, figure in table.totals:
         console.print(Text.assemble((name.ljust(label), "bold"), figure))
-    console.print()
+    if table.notes:
+        console.print()
     for note in table.notes:
         console.print(Text(note, style="dim"))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
@@ -67,7 +75,7 @@ def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
     """The table and its column widths for a terminal: texts are cut first, then columns left out, and said so."""
     keep = list(range(len(table.columns)))
     while True:
-        widths = [max(len(table.columns[i][0]), *(len(line.cells[i].text) for line in table.lines)) for i in keep]
+        widths = [max(len(table.columns[i][0]), *(len(line.cells[i].text) for line in table.lines), 0) for i in keep]
         over = sum(widths) + GAP * (len(widths) - 1) - (width or 10**9)
         for title, least in CUT:
             for place, i in enumerate(keep):

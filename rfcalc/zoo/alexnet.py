@@ -17,6 +17,7 @@ from rfcalc.kinds.norm import LRN
 from rfcalc.kinds.pointwise import Dropout, ReLU
 from rfcalc.kinds.pool import AdaptivePool, MaxPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 
@@ -58,6 +59,9 @@ READINGS = {
 KERNELS = (11, 5, 3, 3, 3)
 
 
+TORCH = ((r"(conv|relu|pool)[1-5]", "features.#"), (r"(drop|fc|relu)[6-8]", "classifier.#"))
+
+
 def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True) -> Network:
     """An AlexNet.
 
@@ -89,6 +93,7 @@ def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True
         name=name,
         title=reading.title,
         citation=reading.citation,
+        torch=Naming("alexnet", TORCH) if name == "alexnet-torchvision" else None,
     )
 
 

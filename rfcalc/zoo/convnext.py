@@ -14,6 +14,7 @@ from rfcalc.kinds.norm import LayerNorm
 from rfcalc.kinds.pointwise import Activation, Scale, StochasticDepth
 from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.reshape import Flatten, Permute
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
@@ -28,6 +29,14 @@ SIZES = {
     "l": ("Large", 192, (3, 3, 27, 3)),
 }
 NORM = LayerNorm("channels")
+
+
+TORCH = (
+    (r"(?P<stage>stem|downsample\d)_(conv|norm)", "features.#stage.#"),
+    (r"(?P<stage>stage\d)\.(\d+)\.(layer_scale|drop|add)", r"features.#stage.\2.\3"),
+    (r"(?P<stage>stage\d)\.(\d+)\..*", r"features.#stage.\2.block.#"),
+    (r"norm|flatten|head", "classifier.#"),
+)
 
 
 def block(channels: int) -> Expr:
@@ -69,7 +78,8 @@ def build(size: str = "t", *, classes: int = 1000, channels: int = 3, top: bool 
         head = [GlobalPool().named("avgpool"), NORM.named("norm"), Flatten().named("flatten")]
         parts.append(series([*head, Linear(classes).named("head")]).stage("classifier"))
     name, title = f"convnext-{size}", f"ConvNeXt {label}"
-    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION)
+    torch = Naming(f"convnext_{label.lower()}", TORCH, eps=1e-6)
+    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION, torch=torch)
 
 
 FAMILY = Family(

@@ -15,6 +15,7 @@ from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.pointwise import Dropout
 from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.resample import Upsample
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import unit
@@ -26,6 +27,16 @@ CITATION = (
 
 RATES = (12, 24, 36)
 DILATED = {8: (False, False, True, True), 16: (False, False, False, True)}
+
+
+TORCH = (
+    (r"aspp1.*", "classifier.0.convs.0.#"),
+    (r"(?P<arm>aspp[2-4]).*", "classifier.0.convs.#arm+1.#"),
+    (r"image_(pool|conv.*)", "classifier.0.convs.4.#"),
+    (r"project.*", "classifier.0.project.#"),
+    (r"conv|bn|relu|scores", "classifier.#+1"),
+    (r"(conv1|bn1|relu1|maxpool|layer\d.*)", r"backbone.\1"),
+)
 
 
 def backbone(depth: int, stride: int = 8) -> list[Expr]:
@@ -77,7 +88,8 @@ def v3(depth: int, *, side: int = 520, classes: int = 21, channels: int = 3) -> 
     ]
     parts = [*backbone(depth), series(scores).stage("head")]
     name, title = f"deeplabv3-resnet{depth}", f"DeepLabv3 on a dilated ResNet-{depth}"
-    return Network(series(parts), f"{channels}x{side}x{side}", name=name, title=title, citation=CITATION)
+    torch = Naming(f"segmentation.deeplabv3_resnet{depth}(aux_loss=False)", TORCH)
+    return Network(series(parts), f"{channels}x{side}x{side}", name=name, title=title, citation=CITATION, torch=torch)
 
 
 def _named(depth: int, stride: int) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.pool import AvgPool, GlobalPool, MaxPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import NORM, RELU, shortcut, unit
@@ -29,6 +30,14 @@ IMAGENET = {
 }
 # Table 2: depth L, growth rate k, with bottlenecks and compression or not.
 CIFAR = ((40, 12, False), (100, 12, False), (100, 24, False), (100, 12, True), (250, 24, True), (190, 40, True))
+
+
+TORCH = (
+    (r"conv0|relu0|pool0|norm5|relu5", r"features.\g<0>"),
+    (r"bn0", "features.norm0"),
+    (r"(denseblock\d)\.(?P<layer>\d+)\.layer\.(.*)", r"features.\1.denselayer#layer+1.\3"),
+    (r"(transition\d)\.(.*)", r"features.\1.\2"),
+)
 
 
 def layer(growth: int, bottleneck: bool) -> Expr:
@@ -84,7 +93,8 @@ def build(
     stem = unit("conv0", Conv(width, 7, 2, padding=3, bias=False)) >> MaxPool(3, 2, padding=1).named("pool0")
     parts = [stem.stage("stem"), *_body(counts, k, width, True, True), *_head(classes, top)]
     name, title = f"densenet{depth}", f"DenseNet-{depth} (k = {k})"
-    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION)
+    torch = Naming(name, TORCH)
+    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION, torch=torch)
 
 
 def cifar(depth: int, growth: int, bc: bool, *, classes: int = 10, channels: int = 3, top: bool = True) -> Network:

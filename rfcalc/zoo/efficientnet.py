@@ -15,6 +15,7 @@ from rfcalc.kinds.merge import Multiply
 from rfcalc.kinds.pointwise import Activation, Dropout, StochasticDepth
 from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import divisible, residual, shortcut, unit
@@ -34,6 +35,19 @@ STAGES = (
 # Width in tenths and depth in tenths of B0's, and the image's side.
 SCALES = {"b0": (10, 10, 224), "b1": (10, 11, 240), "b2": (11, 12, 260), "b3": (12, 14, 300), "b4": (14, 18, 380)}
 SILU = Activation("silu")
+
+
+TORCH = (
+    (r"(conv|bn|silu)1", "features.0.#"),
+    (
+        r"(?P<stage>stage\d)\.(\d+)\.((?P<unit>expand|depthwise|project)(_bn|_silu)?)",
+        r"features.#stage+1.\2.block.#unit.#",
+    ),
+    (r"(?P<stage>stage\d)\.(\d+)\.(?P<unit>se)_(.*)", r"features.#stage+1.\2.block.#unit.\4"),
+    (r"(?P<stage>stage\d)\.(\d+)\.(.*)", r"features.#stage+1.\2.\3"),
+    (r"(conv|bn|silu)_last", "features.8.#"),
+    (r"dropout|fc", "classifier.#"),
+)
 
 
 def block(t: int, kernel: int, stride: int, c_in: int, out: int) -> Expr:
@@ -79,7 +93,8 @@ def build(scale: str = "b0", *, classes: int = 1000, channels: int = 3, top: boo
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Dropout(0.2).named("dropout")]
         parts.append(series([*head, Linear(classes).named("fc")]).stage("classifier"))
     name, title = f"efficientnet-{scale}", f"EfficientNet-{scale.upper()}"
-    return Network(series(parts), f"{channels}x{side}x{side}", name=name, title=title, citation=CITATION)
+    torch = Naming(f"efficientnet_{scale}", TORCH)
+    return Network(series(parts), f"{channels}x{side}x{side}", name=name, title=title, citation=CITATION, torch=torch)
 
 
 FAMILY = Family(

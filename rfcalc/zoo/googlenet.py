@@ -16,6 +16,7 @@ from rfcalc.kinds.norm import LRN
 from rfcalc.kinds.pointwise import Dropout, ReLU
 from rfcalc.kinds.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import NORM, unit
@@ -41,6 +42,30 @@ VARIANTS = {
     "googlenet-torchvision": "GoogLeNet, torchvision's: batch normalisation, a 3×3 for the 5×5",
     "googlenet-torchvision-aux": "GoogLeNet, torchvision's, with both auxiliary heads",
 }
+
+
+UNITS = (("", "conv"), ("_bn", "bn"), ("_relu", "relu"))  # a convolution and what follows it
+ARMS = {
+    "1x1": "branch1",
+    "3x3_reduce": "branch2.0",
+    "3x3": "branch2.1",
+    "5x5_reduce": "branch3.0",
+    "5x5": "branch3.1",
+    "pool_proj": "branch4.1",
+}
+TORCH = (
+    (r"(conv|bn|relu)1", r"conv1.\1"),
+    (r"(conv|bn|relu)2_reduce", r"conv2.\1"),
+    (r"(conv|bn|relu)2", r"conv3.\1"),
+    *(
+        (rf"([345].)\.{ours}{end}", rf"inception\1.{theirs}.{kind}")
+        for ours, theirs in ARMS.items()
+        for end, kind in UNITS
+    ),
+    (r"([345].)\.pool", r"inception\1.branch4.0"),
+    (r"([345].)\.output", r"inception\1.output"),
+    (r"(aux\d)\.(conv|bn|relu)", r"\1.conv.\2"),
+)
 
 
 def _layer(name: str, out: int, kernel: int, torchvision: bool, stride: int = 1) -> Expr:
@@ -125,6 +150,7 @@ def build(
         name=name,
         title=VARIANTS[name],
         citation=CITATION,
+        torch=Naming("googlenet" if heads else "googlenet(aux_logits=False)", TORCH, eps=1e-3) if torchvision else None,
     )
 
 

@@ -18,6 +18,7 @@ from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.pointwise import Dropout
 from rfcalc.kinds.pool import AvgPool, GlobalPool, MaxPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import unit
@@ -33,6 +34,68 @@ Branch = list[tuple[str, int, "int | tuple[int, int]"]]
 
 # Each branch: (name, channels, kernel) one after another. A number alone is the projection after an average pool.
 SEVEN = ((1, 7), (7, 1))
+
+
+UNITS = (("", "conv"), ("_bn", "bn"), ("_relu", "relu"))  # a convolution and what follows it
+STEM = {"1a": "1a_3x3", "2a": "2a_3x3", "2b": "2b_3x3", "3b": "3b_1x1", "4a": "4a_3x3"}
+ARMS = {  # of each module: our layers and torchvision's
+    "5.": {
+        "1x1": "1x1",
+        "5x5_reduce": "5x5_1",
+        "5x5": "5x5_2",
+        "double3x3_reduce": "3x3dbl_1",
+        "double3x3_1": "3x3dbl_2",
+        "double3x3_2": "3x3dbl_3",
+    },
+    "6a": {
+        "3x3": "3x3",
+        "double3x3_reduce": "3x3dbl_1",
+        "double3x3_1": "3x3dbl_2",
+        "double3x3_2": "3x3dbl_3",
+    },
+    "6[b-e]": {
+        "1x1": "1x1",
+        "7x7_reduce": "7x7_1",
+        "7x7_1": "7x7_2",
+        "7x7_2": "7x7_3",
+        "double7x7_reduce": "7x7dbl_1",
+        "double7x7_1": "7x7dbl_2",
+        "double7x7_2": "7x7dbl_3",
+        "double7x7_3": "7x7dbl_4",
+        "double7x7_4": "7x7dbl_5",
+    },
+    "7a": {
+        "3x3_reduce": "3x3_1",
+        "3x3": "3x3_2",
+        "7x7_reduce": "7x7x3_1",
+        "7x7_1": "7x7x3_2",
+        "7x7_2": "7x7x3_3",
+        "7x7_3": "7x7x3_4",
+    },
+    "7[bc]": {
+        "1x1": "1x1",
+        "3x3_reduce": "3x3_1",
+        "3x3_a": "3x3_2a",
+        "3x3_b": "3x3_2b",
+        "double3x3_reduce": "3x3dbl_1",
+        "double3x3_1": "3x3dbl_2",
+        "double3x3_2_a": "3x3dbl_3a",
+        "double3x3_2_b": "3x3dbl_3b",
+    },
+}
+TORCH = (
+    *((rf"(conv|bn|relu){ours}", rf"Conv2d_{theirs}.\1") for ours, theirs in STEM.items()),
+    *(
+        (rf"({modules})\.{ours}{end}", rf"Mixed_\1.branch{theirs}.{kind}")
+        for modules, arms in ARMS.items()
+        for ours, theirs in arms.items()
+        for end, kind in UNITS
+    ),
+    *((rf"(\d.)\.pool_proj{end}", rf"Mixed_\1.branch_pool.{kind}") for end, kind in UNITS),
+    (r"([567].)\.(.*)", r"Mixed_\1.\2"),
+    (r"aux\.(conv|bn|relu)([01])", r"AuxLogits.conv\2.\1"),
+    (r"aux\.(.*)", r"AuxLogits.\1"),
+)
 
 
 def conv(name: str, out: int, kernel: int | tuple[int, int], stride: int = 1, padding: bool = True) -> Expr:
@@ -152,6 +215,7 @@ def build(name: str, *, aux: bool | None = None, classes: int = 1000, channels: 
         name=name,
         title=TITLES[name],
         citation=CITATION,
+        torch=None if v2 else Naming("inception_v3" if head else "inception_v3(aux_logits=False)", TORCH, eps=1e-3),
     )
 
 

@@ -14,7 +14,9 @@ from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.pointwise import Activation, Dropout
 from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
+from rfcalc.size import Size
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import divisible, residual, shortcut, unit
 
@@ -42,7 +44,7 @@ RELU6 = Activation("relu6")
 
 
 def v1(
-    *, width: float = 1, resolution: int = 224, classes: int = 1000, channels: int = 3, top: bool = True, name: str = ""
+    *, width: Size = 1, resolution: int = 224, classes: int = 1000, channels: int = 3, top: bool = True, name: str = ""
 ) -> Network:
     """MobileNet v1 at any input size.
 
@@ -54,22 +56,27 @@ def v1(
         top: whether pooling and classifier are there.
         name: what it is called.
     """
-    parts: list[Expr] = [unit("conv1", Conv(int(32 * width), 3, 2, padding="SAME", bias=False))]
+    parts: list[Expr] = [unit("conv1", Conv(_scaled(32, width), 3, 2, padding="SAME", bias=False))]
     number = 2
     for out, stride, times in SEPARABLE:
         for _ in range(times):
-            parts.append(separable(number, int(out * width), stride))
+            parts.append(separable(number, _scaled(out, width), stride))
             number += 1
     stages = [series(parts).stage("features")]
     if top:
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Linear(classes).named("fc")]
         stages.append(series(head).stage("classifier"))
-    title = f"MobileNet v1, width {width:g}"
+    title = f"MobileNet v1, width {width:g}"  # a symbol prints as itself
     shape = f"{channels}x{resolution}x{resolution}"
     return Network(series(stages), shape, name=name, title=title, citation=V1)
 
 
-def separable(number: int, out: int, stride: int) -> Expr:
+def _scaled(channels: int, width: Size) -> Size:
+    """Channels times the width multiplier, a number or a symbol."""
+    return int(channels * width) if isinstance(width, (int, float)) else channels * width
+
+
+def separable(number: int, out: Size, stride: int) -> Expr:
     """A depthwise 3×3 and a pointwise 1×1, each with normalisation and ReLU (Figure 3)."""
     depthwise = unit(f"conv{number}_dw", Depthwise(3, stride, padding="SAME", bias=False))
     return depthwise >> unit(f"conv{number}_pw", Conv(out, 1, bias=False))
@@ -89,6 +96,16 @@ LAYERS = {
     "conv": "one 3×3 convolution on 14×14×512 (Table 3)",
     "separable": "one depthwise separable convolution on 14×14×512 (Table 3)",
 }
+
+
+TORCH = (  # every block is a chain of layers; a layer with its normalisation and activation counts as one
+    (r"(conv1|bn1|relu61)", "features.0.#"),
+    (r"block(\d+)\.((?P<unit>expand|depthwise)(_bn|_relu6)?)", r"features.\1.conv.#unit.#"),
+    (r"block(\d+)\.project(_bn)?", r"features.\1.conv.#"),
+    (r"block(\d+)\.(.*)", r"features.\1.\2"),
+    (r"(conv|bn|relu6)_last", "features.18.#"),
+    (r"dropout|fc", "classifier.#"),
+)
 
 
 def inverted(expansion: int, c_in: int, out: int, stride: int) -> Expr:
@@ -121,7 +138,9 @@ def v2(
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Dropout(0.2).named("dropout")]
         parts.append(series([*head, Linear(classes).named("fc")]).stage("classifier"))
     title = f"MobileNet v2, width {width:g}"
-    return Network(series(parts), f"{channels}x{resolution}x{resolution}", name=name, title=title, citation=V2)
+    torch = Naming("mobilenet_v2" if width == 1 else f"mobilenet_v2(width_mult={width:g})", TORCH)
+    shape = f"{channels}x{resolution}x{resolution}"
+    return Network(series(parts), shape, name=name, title=title, citation=V2, torch=torch)
 
 
 def _entries() -> tuple[Entry, ...]:

@@ -20,6 +20,7 @@ from rfcalc.kinds.merge import Add, Concat
 from rfcalc.kinds.norm import BatchNorm
 from rfcalc.kinds.pool import GlobalPool, MaxPool
 from rfcalc.kinds.reshape import Flatten, Slice
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU, residual, shortcut, unit
@@ -183,7 +184,17 @@ def build(
     parts = [stem(width, style.reading), *stages(kind, counts, style, width)]
     if top:
         parts.append(head(classes))
-    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=citation)
+    torch = _naming(depth, style)
+    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=citation, torch=torch)
+
+
+def _naming(depth: int, style: Style) -> Naming | None:
+    """Ours are torchvision's names; which of its models it is."""
+    if style._replace(groups=1, width=1) != Style():
+        return None
+    if style.groups > 1:
+        return Naming(f"resnext{depth}_{style.groups}x{int(style.width * 64)}d")
+    return Naming(f"resnet{depth}" if style.width == 1 else f"wide_resnet{depth}_{int(style.width)}")
 
 
 def cifar(

@@ -10,6 +10,7 @@ from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.pool import GlobalPool, MaxPool
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Split
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import shortcut, unit
@@ -26,6 +27,13 @@ WIDTHS = {
     "2.0": (24, 244, 488, 976, 2048),
 }
 REPEATS = (4, 8, 4)
+
+
+TORCH = (
+    (r"(conv|bn|relu)([15])", r"conv\2.#"),
+    (r"(stage\d\.0)\.left.*", r"\1.branch1.#"),
+    (r"(stage\d\.\d+)\.(conv|bn|relu)\d.*", r"\1.branch2.#"),
+)
 
 
 def _branch(out: int, stride: int) -> Expr:
@@ -70,7 +78,9 @@ def build(width: str, *, classes: int = 1000, channels: int = 3, top: bool = Tru
     if top:
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Linear(classes).named("fc")]
         parts.append(series(head).stage("classifier"))
-    return Network(series(parts), f"{channels}x224x224", name=_name(width), title=_title(width), citation=CITATION)
+    about = {"name": _name(width), "title": _title(width), "citation": CITATION}
+    torch = Naming(f"shufflenet_v2_x{width.replace('.', '_')}", TORCH)
+    return Network(series(parts), f"{channels}x224x224", **about, torch=torch)
 
 
 def _name(width: str) -> str:

@@ -10,6 +10,7 @@ from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.pointwise import Dropout
 from rfcalc.kinds.pool import GlobalPool, MaxPool
 from rfcalc.kinds.reshape import Flatten
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import unit
@@ -20,6 +21,14 @@ CITATION = "Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer pa
 # channels and kernel of conv1, and after which layers a pool stands.
 FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
 VERSIONS = {"1.0": (96, 7, ("conv1", "fire4", "fire8")), "1.1": (64, 3, ("conv1", "fire3", "fire5"))}
+
+
+TORCH = (
+    (r"(?P<fire>fire\d)\.(squeeze|expand[13]x[13])_relu", r"features.#fire.\2_activation"),
+    (r"(?P<fire>fire\d)\.(.*)", r"features.#fire.\2"),
+    (r"conv1|relu1|maxpool\d", "features.#"),
+    (r"dropout|conv10|relu10|avgpool10", "classifier.#"),
+)
 
 
 def fire(squeeze: int, expand: int) -> Expr:
@@ -50,7 +59,8 @@ def build(version: str, *, classes: int = 1000, channels: int = 3, top: bool = T
         head = [Dropout(0.5).named("dropout"), unit("conv10", Conv(classes, 1), norm=None)]
         parts.append(series([*head, GlobalPool().named("avgpool10"), Flatten().named("flatten")]).stage("conv10"))
     name, title = f"squeezenet{version}", f"SqueezeNet {version}"
-    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION)
+    torch = Naming(f"squeezenet{version.replace('.', '_')}", TORCH)
+    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION, torch=torch)
 
 
 FAMILY = Family(

@@ -13,6 +13,7 @@ from rfcalc.kinds.norm import LayerNorm
 from rfcalc.kinds.pointwise import Activation, StochasticDepth
 from rfcalc.kinds.pool import GlobalPool
 from rfcalc.kinds.reshape import Flatten, Permute, Slice
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
@@ -27,6 +28,16 @@ SIZES = {
 }
 WINDOW = 7
 NORM = LayerNorm()
+
+
+TORCH = (
+    (r"(?P<stage>patch_)embed|to_last|patch_norm", "features.0.#"),
+    (r"(?P<stage>stage\d)\.(\d+)\.mlp1", r"features.#stage+1.\2.mlp.0"),
+    (r"(?P<stage>stage\d)\.(\d+)\.gelu", r"features.#stage+1.\2.mlp.1"),
+    (r"(?P<stage>stage\d)\.(\d+)\.mlp2", r"features.#stage+1.\2.mlp.3"),
+    (r"(?P<stage>stage\d)\.(\d+)\.(.*)", r"features.#stage+1.\2.\3"),
+    (r"(?P<stage>merging\d)\.(.*)", r"features.#stage+1.\2"),
+)
 
 
 def block(width: int, heads: int, shift: int, window: int = WINDOW) -> Expr:
@@ -83,7 +94,8 @@ def build(
         last += [GlobalPool().named("avgpool"), Flatten().named("flatten"), Linear(classes).named("head")]
     parts.append(series(last).stage("classifier"))
     name, title = f"swin-{size}", f"Swin {label}"
-    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION)
+    torch = Naming(f"swin_{size}", TORCH)
+    return Network(series(parts), f"{channels}x224x224", name=name, title=title, citation=CITATION, torch=torch)
 
 
 FAMILY = Family("Swin", tuple(Entry(f"swin-{s}", f"Swin {SIZES[s][0]}", CITATION, partial(build, s)) for s in SIZES))

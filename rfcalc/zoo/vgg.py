@@ -16,6 +16,7 @@ from rfcalc.kinds.pointwise import Dropout, ReLU
 from rfcalc.kinds.pool import MaxPool
 from rfcalc.kinds.reshape import Flatten
 from rfcalc.layer import Layer
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 
@@ -37,6 +38,18 @@ VARIANTS = {
     "-torchvision": "with torchvision's adaptive pool before the classifier",
     "-dense": "fully connected layers as convolutions, for dense evaluation at any image size (§3.2)",
 }
+
+TORCH = (  # features and classifier count all their layers
+    (r"(conv|batchnorm|relu|pool)[1-5].*", "features.#"),
+    (r"(fc|relu|drop)[6-8]", "classifier.#"),
+)
+
+
+def _naming(name: str, variant: str) -> Naming | None:
+    """torchvision's names, for the configurations that it has; its adaptive pool holds no weights."""
+    if name not in ("vgg11", "vgg13", "vgg16", "vgg19") or variant == "-dense":
+        return None
+    return Naming(name + ("_bn" if variant == "-bn" else ""), TORCH)
 
 
 def _block(number: int, kernels: str, channels: int, norm: bool) -> Expr:
@@ -113,6 +126,7 @@ def build(name: str, variant: str = "", *, classes: int = 1000, channels: int = 
         name=name + variant,
         title=f"VGG configuration {letter}, {VARIANTS[variant]}",
         citation=CITATION,
+        torch=_naming(name, variant),
     )
 
 

@@ -11,6 +11,7 @@ from rfcalc.kinds.dense import Linear
 from rfcalc.kinds.norm import LayerNorm
 from rfcalc.kinds.pointwise import Activation
 from rfcalc.kinds.reshape import ClassToken, Flatten, Permute, PositionTable, Slice
+from rfcalc.naming import Naming
 from rfcalc.network import Network
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
@@ -21,6 +22,16 @@ CITATION = "Dosovitskiy et al., An Image is Worth 16x16 Words, arXiv:2010.11929"
 SIZES = {"b": ("Base", 12, 768, 3072, 12), "l": ("Large", 24, 1024, 4096, 16), "h": ("Huge", 32, 1280, 5120, 16)}
 NETWORKS = (("b", 16), ("b", 32), ("l", 16), ("l", 32), ("h", 14))
 NORM = LayerNorm()
+
+
+TORCH = (
+    (r"pos_embedding|ln", r"encoder.\g<0>"),
+    (r"encoder\.(\d+)\.mlp1", r"encoder.layers.encoder_layer_\1.mlp.0"),
+    (r"encoder\.(\d+)\.gelu", r"encoder.layers.encoder_layer_\1.mlp.1"),
+    (r"encoder\.(\d+)\.mlp2", r"encoder.layers.encoder_layer_\1.mlp.3"),
+    (r"encoder\.(\d+)\.(.*)", r"encoder.layers.encoder_layer_\1.\2"),
+    (r"head", "heads.head"),
+)
 
 
 def layer(width: int, mlp: int, heads: int) -> Expr:
@@ -60,7 +71,8 @@ def build(size: str, patch: int, *, classes: int = 1000, channels: int = 3, top:
         head = [Slice(0, 0, 1).named("class"), Flatten().named("flatten"), Linear(classes).named("head")]
         parts.append(series(head).stage("classifier"))
     shape = f"{channels}x224x224"
-    return Network(series(parts), shape, name=f"vit-{size}-{patch}", title=f"ViT-{label}/{patch}", citation=CITATION)
+    about = {"name": f"vit-{size}-{patch}", "title": f"ViT-{label}/{patch}", "citation": CITATION}
+    return Network(series(parts), shape, **about, torch=Naming(f"vit_{size}_{patch}", TORCH, eps=1e-6))
 
 
 FAMILY = Family(

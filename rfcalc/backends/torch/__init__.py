@@ -18,8 +18,23 @@ from rfcalc.errors import MissingExtra
 if TYPE_CHECKING:
     from rfcalc.backends.torch.build import to_torch as to_torch
     from rfcalc.backends.torch.graph import Graph as Graph
+    from rfcalc.backends.torch.importer import from_torch as from_torch
 
-HOMES = {"to_torch": "build", "counts": "build", "Graph": "graph"}
+HOMES = {
+    "to_torch": "build",
+    "counts": "build",
+    "to_source": "source",
+    "Graph": "graph",
+    "from_torch": "importer",
+    "load_weights": "weights",
+    "save_weights": "weights",
+    "grow": "weights",
+    "initialise": "initial",
+    "dense": "whole_images",
+    "dense_network": "whole_images",
+    "flat": "whole_images",
+    "scores": "whole_images",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +49,10 @@ def __getattr__(name: str) -> Any:
     home = HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'rfcalc.backends.torch' has no attribute {name!r}")
-    if find_spec("torch") is None:
+    try:
+        missing = find_spec("torch") is None
+    except ValueError:  # a placeholder stands in its place
+        missing = True
+    if missing:
         raise MissingExtra("torch", "torch")
     return getattr(import_module(f"rfcalc.backends.torch.{home}"), name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from math import prod
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from rfcalc.backends.torch.twin import At, Call, Learned, Twin, concrete, twin_o
 from rfcalc.errors import RfcalcError, Unsupported
 from rfcalc.layer import IN_PLACE, VIEW
 from rfcalc.network import Network
+from rfcalc.sliding import choice
 from rfcalc.walk import Walked, forward, shapes_of_inputs, storages
 
 
@@ -36,7 +38,9 @@ def to_torch(
     in_place: bool = False,
     dropout: float | None = None,
     eps: float | None = None,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | str | None = None,
+    init: str | None = None,
+    seed: int | None = None,
     device: Any = None,
     dtype: Any = None,
 ) -> Graph:
@@ -57,28 +61,48 @@ def to_torch(
             mode, no weights to set; batch normalisation and the like couple what they look at.
         in_place: activations and dropout write over their input where nothing else needs it.
         dropout: a rate for every dropout layer, instead of their own.
-        eps: what normalisation adds to the variance, instead of PyTorch's default.
-        names: attribute paths by node name (``{"conv1_1": "features.0"}``); else the network's torch names, else the
-            nodes' own.
+        eps: what normalisation adds to the variance; by default torchvision's for the networks that it has, else
+            PyTorch's.
+        names: attribute paths by node name (``{"conv1_1": "features.0"}``), or ``"own"`` for the nodes' own; by default
+            torchvision's for the networks that it has, so that its checkpoints load.
+        init: how its weights begin: ``xavier-uniform``, ``kaiming-fan-out``, ``kaiming-fan-in``, ``normal-0.01``, or
+            ``paper`` (what the network's own paper used); PyTorch's defaults if left out.
+        seed: makes the weights reproducible.
         device: where it is made; ``"meta"`` allocates nothing.
         dtype: floating type of the weights.
 
     Raises:
         Unsupported: a kind without a twin, a map of more axes than PyTorch's layers take, or a symbol; the node is
             named.
+        UnknownName: `names` has a node that the network does not have.
         ShapeError: a layer cannot take what it gets.
     """
     if not isinstance(network, Network):
         raise RfcalcError(f"to_torch takes a network, not {network!r}", fix=f"to_torch(rfcalc.load({network!r}))")
-    walked = forward(network, shapes_of_inputs(network, inputs))
+    shapes = shapes_of_inputs(network, inputs)
+    walked = forward(network, shapes)
+    if network.torch is not None:
+        names = network.torch.of(network) if names is None else names
+        eps = network.torch.eps if eps is None else eps
+    if isinstance(names, str):
+        choice("names", names, ("own",))
+        names = None
+    for name in names or ():
+        network.node(name)
     placed = place(walked, measuring, in_place, dropout, eps, names)
-    graph = Graph(network, _steps(walked, placed), _paths(network, placed))
-    with torch.device(device) if device is not None else _nothing():
+    graph = Graph(
+        network, _steps(walked, placed), _paths(network, placed), dict(zip(network.inputs, shapes, strict=True)), eps
+    )
+    with torch.device(device) if device is not None else nullcontext(), _seeded(seed):
         _assemble(graph, walked, placed)
     if measuring:
         _make_positive(graph)
         graph.requires_grad_(False).eval()
         return graph.to(torch.float64 if dtype is None else dtype)
+    if init is not None:
+        from rfcalc.backends.torch.initial import initialise
+
+        initialise(graph, init, seed)
     return graph if dtype is None else graph.to(dtype)
 
 
@@ -104,10 +128,15 @@ def _make_positive(graph: Graph) -> None:
             nn.init.constant_(weight, prod(kernel) ** -0.5)
 
 
-def _nothing() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Random numbers from a seed, without touching those of the caller."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def place(
@@ -191,7 +220,7 @@ def _free(part: str) -> str:
 
 _PROBE = Graph.__new__(Graph)
 nn.Module.__init__(_PROBE)
-_PROBE.__dict__.update(network=None, steps=None, paths=None, _outputs=None)
+_PROBE.__dict__.update(dict.fromkeys(("network", "steps", "paths", "shapes", "eps", "_outputs")))
 
 
 def overwritable(walked: Walked) -> frozenset[int]:

@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from rfcalc.backends.torch.parts import NAMES
 from rfcalc.errors import NetworkError, UnknownName
 from rfcalc.network import Network
+from rfcalc.shape import Shape
 
 
 class Step(NamedTuple):
@@ -65,9 +66,18 @@ class Graph(nn.Module):
     (another classifier) takes effect.
     """
 
-    def __init__(self, network: Network, steps: tuple[Step, ...], paths: dict[str, str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        steps: tuple[Step, ...],
+        paths: dict[str, str],
+        shapes: dict[str, Shape],
+        eps: float | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.shapes = shapes  # of its inputs, by name
+        self.eps = eps
         self.steps = steps
         self.paths = paths
         self._outputs = tuple(network.position(name) for name in network.outputs)
@@ -129,15 +139,18 @@ class Graph(nn.Module):
     def _run(
         self, inputs: list[Tensor], wanted: frozenset[int], see: Callable[[str, Tensor], object] | None
     ) -> list[Tensor | None]:
-        values: list[Tensor | None] = list(inputs)
+        values: list[Tensor | None] = [*inputs]
+        first = inputs[0] if any(not step.sources for step in self.steps) else None  # what says the batch's size
+        inputs.clear()  # so that they too are freed once they have been read
         for step in self.steps:
-            xs = [values[s] for s in step.sources] or [inputs[0]]
+            xs = [values[s] for s in step.sources] or [first]
             if not step.text:
                 y = self.get_submodule(step.module)(*xs)
             else:
                 module = self.get_submodule(step.module) if step.module else None
                 learned = self.get_parameter(step.learned) if step.learned else None
                 y = compiled(step.text, len(xs))(module, learned, *xs)
+            del xs
             values.append(y)
             if see is not None:
                 see(step.name, y)

@@ -10,7 +10,10 @@ from rfcalc.exercises.formats._html import body, conventions, derivation
 from rfcalc.exercises.formats._html import text as html
 from rfcalc.exercises.item import Blank, Item, Option
 
-_CLOZE = str.maketrans({c: f"\\{c}" for c in '}#~/"\\'})
+# Cloze questions have signs of their own; as entities they mean nothing to Moodle's parser and the same to a browser.
+_CLOZE = str.maketrans(
+    {"{": "&lcub;", "}": "&rcub;", "#": "&num;", "/": "&sol;", "\\": "&bsol;", '"': "&quot;", "~": "\\~"}
+)
 
 
 def render(items: Sequence[Item], paper: Paper) -> str:
@@ -75,6 +78,10 @@ def _typed(option: Option, more: str) -> str:
     return f'<answer fraction="{share}" format="plain_text">{_text(option.text)}{_feedback(option)}{more}</answer>'
 
 
+def _said(option: Option) -> str:
+    return escape(option.feedback.replace("`", "")).translate(_CLOZE)
+
+
 def cloze(blank: Blank) -> str:
     """A place for an answer in a cloze question: ``{1:NUMERICAL:=5:0#Right.~%0%4:0#…}``."""
     kind = {"integer": "NUMERICAL", "decimal": "NUMERICAL", "shape": "SHORTANSWER"}[blank.kind]
@@ -82,5 +89,5 @@ def cloze(blank: Blank) -> str:
     answers = []
     for option in sorted(blank.options, key=lambda o: not o.right):
         sign = "=" if option.right else "%0%"
-        answers.append(f"{sign}{option.text.translate(_CLOZE)}{tolerance}#{html(option.feedback).translate(_CLOZE)}")
+        answers.append(f"{sign}{option.text.translate(_CLOZE)}{tolerance}#{_said(option)}")
     return f"{{1:{kind}:{'~'.join(answers)}}}"

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from importlib import import_module
 
-FILES = ("conv", "pool", "dense", "pointwise", "norm", "merge", "reshape", "resample", "attention", "unknown")
+FILES = (
+    "conv",
+    "pool",
+    "dense",
+    "pointwise",
+    "norm",
+    "merge",
+    "reshape",
+    "resample",
+    "attention",
+    "general",
+    "unknown",
+)
 
 
 def load() -> None:

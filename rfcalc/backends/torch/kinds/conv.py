@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from rfcalc.backends.torch.twin import At, Call, Twin, call, measuring, same_everywhere, spatial, twin
+from rfcalc.errors import Unsupported
 from rfcalc.sliding import Sliding, one
 
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
@@ -61,7 +62,7 @@ def _conv(at: At, c: int, out: int, groups: int) -> Twin:
         else:
             before = f"same_pad({{0}}, {kernel}, {stride}, {dilation}, {MODES[border]!r})"
     elif all(a == b == 0 for a, b in sides):
-        pass
+        options["padding_mode"] = None if border == "zeros" or table is not None else border
     elif table is not None:
         before = padded("{0}", sides, border)
     elif all(a == b for a, b in sides):
@@ -81,6 +82,12 @@ def _conv(at: At, c: int, out: int, groups: int) -> Twin:
 
 @twin("conv")
 def conv(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: a fixed kernel, whose values are not kept.
+    """
+    if at.layer.fixed:
+        raise Unsupported("a convolution with a fixed kernel cannot be built", why="its values are not kept")
     return _conv(at, at.x.dims[0], at.layer.out_channels, at.layer.groups)
 
 

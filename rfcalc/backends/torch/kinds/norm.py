@@ -5,14 +5,26 @@ from __future__ import annotations
 from rfcalc.backends.torch.twin import At, Twin, call, measuring, moved, text_only, twin
 
 
+def _left_out(at: At) -> str | None:
+    """PyTorch's name of the factor that is left out, where one of two is."""
+    layer = at.layer
+    if not layer.affine or (layer.gamma and layer.bias):
+        return None
+    return "bias" if layer.gamma else "weight"
+
+
 @twin("batchnorm")
 def batchnorm(at: At) -> Twin:
     layer, rank = at.layer, at.x.rank
     direct = at.x.channel == 0 and rank <= 3
     axes = max(rank, 1) if direct else 1
+    without = _left_out(at)
+    usual = f"AlwaysBatchNorm{axes}d" if layer.training else f"nn.BatchNorm{axes}d"
     made = call(
-        f"AlwaysBatchNorm{axes}d" if layer.training else f"nn.BatchNorm{axes}d",
+        usual if without is None else f"PartialBatchNorm{axes}d",
         at.x.channels,
+        without=without,
+        always=True if without and layer.training else None,
         eps=at.eps,
         affine=None if layer.affine else False,
         track_running_stats=None if layer.track else False,
@@ -47,12 +59,13 @@ def layernorm(at: At) -> Twin:
         "elementwise_affine": None if layer.affine else False,
         "bias": None if layer.bias or not layer.affine else False,
     }
+    kind = "PartialLayerNorm" if layer.affine and not layer.gamma else "nn.LayerNorm"
     if axes != tuple(range(len(x.dims)))[-len(axes) :]:  # over the channels, which are not last
-        made = call("nn.LayerNorm", x.channels, **options)
+        made = call(kind, x.channels, **options)
         channel = x.channel + 1
         return Twin(made, f"{{m}}({{0}}.movedim({channel}, -1)).movedim(-1, {channel})")
     sizes = tuple(x.dims[i] for i in axes)
-    return Twin(call("nn.LayerNorm", sizes[0] if len(sizes) == 1 else sizes, **options))
+    return Twin(call(kind, sizes[0] if len(sizes) == 1 else sizes, **options))
 
 
 @measuring("layernorm")
@@ -62,7 +75,15 @@ def layer_coupled(at: At) -> Twin:
 
 @twin("groupnorm")
 def groupnorm(at: At) -> Twin:
-    made = call("nn.GroupNorm", at.layer.groups, at.x.channels, eps=at.eps, affine=None if at.layer.affine else False)
+    without = _left_out(at)
+    made = call(
+        "nn.GroupNorm" if without is None else "PartialGroupNorm",
+        at.layer.groups,
+        at.x.channels,
+        without=without,
+        eps=at.eps,
+        affine=None if at.layer.affine else False,
+    )
     return Twin(made, moved(at))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from rfcalc.backends.torch.kinds.conv import each, sides_of
+from rfcalc.backends.torch.kinds.conv import each, padded, sides_of
 from rfcalc.backends.torch.twin import At, Twin, call, measuring, same_everywhere, spatial, text_only, twin
 
 
@@ -19,20 +19,29 @@ def native(at: At, rank: int, averages: bool = False) -> bool:
         return False
     sides = sides_of(g, at.x.dims[1:])
     reach = each(g.kernel, rank)
-    # Under the ceil rule PyTorch's one-dimensional max pooling differs from its others where the window is larger than
-    # the map; so do windows of which nothing lies in the map.
+    # PyTorch's one-dimensional max pooling has a ceil rule of its own where the window is larger than the map.
     fits = all(a == b and 2 * a <= k for (a, b), k in zip(sides, reach, strict=True))
     if averages and rank == 3 and any(n < k for n, k in zip(at.x.dims[1:], reach, strict=True)):
         return False  # PyTorch wants the map itself, without its padding, to be as large as the kernel here
-    return fits and (g.rounding == "floor" or (g.rounding == "ceil" and rank > 1))
+    return fits and (g.rounding == "floor" or (g.rounding == "ceil" and (rank > 1 or averages)))
 
 
-def described(at: At, rank: int) -> str:
-    """The geometry, as the functions of `parts` take it."""
+def described(at: At, rank: int, even: bool = False) -> str:
+    """The geometry, as the functions of `parts` take it; `even`: with the smaller of both sides."""
     g = at.layer.geometry
     dynamic = g.padding == "SAME" and any(s != 1 for s in each(g.stride, rank))
     sides = None if dynamic else sides_of(g, at.x.dims[1:])
+    if even and sides is not None:
+        sides = tuple((min(pair), min(pair)) for pair in sides)
     return f"{each(g.kernel, rank)}, {each(g.stride, rank)}, {sides}, {each(g.dilation, rank)}, {g.rounding!r}"
+
+
+def odd_first(at: At, rank: int, value: str = "") -> tuple[str, bool]:
+    """The map, with the odd position that ``"same"`` adds on one side, as PyTorch's convolutions do it; whether any."""
+    if at.layer.geometry.padding != "same":
+        return "{0}", False
+    more = tuple((0, b - a) for a, b in sides_of(at.layer.geometry, at.x.dims[1:]))
+    return padded("{0}", more, value=value), True
 
 
 @twin("maxpool")
@@ -41,9 +50,8 @@ def maxpool(at: At) -> Twin:
     g = at.layer.geometry
     kernel, stride, dilation = (each(v, rank) for v in (g.kernel, g.stride, g.dilation))
     if not native(at, rank):
-        covered = f"covered({{0}}, {described(at, rank)}, value=-torch.inf)"
-        options = f", dilation={dilation}" if prod(dilation) != 1 else ""
-        return text_only(f"F.max_pool{rank}d({covered}, {kernel}, {stride}{options})")
+        x, even = odd_first(at, rank, "-torch.inf")
+        return text_only(f"max_pool({x}, {described(at, rank, even)})")
     padding = tuple(a for a, _ in sides_of(g, at.x.dims[1:]))
     return Twin(
         call(
@@ -65,7 +73,8 @@ def avgpool(at: At) -> Twin:
         made = call("Scale", at.x.dims[0], rank, bias=True)
         return Twin(made, f"{{m}}(sum_pool({{0}}, {described(at, rank)}))")
     if not native(at, rank, averages=True):
-        return text_only(f"mean_pool({{0}}, {described(at, rank)}, {layer.count_padding})")
+        x, even = odd_first(at, rank) if layer.count_padding else ("{0}", False)
+        return text_only(f"mean_pool({x}, {described(at, rank, even)}, {layer.count_padding})")
     kernel, stride = each(g.kernel, rank), each(g.stride, rank)
     padding = tuple(a for a, _ in sides_of(g, at.x.dims[1:]))
     return Twin(

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rfcalc.backends.torch.parts import attention, measure, modules, padding
+from rfcalc.backends.torch.parts import attention, measure, modules, padding, pooling
 
 NAMES: dict[str, Callable[..., Any]] = {
     name: value
-    for module in (padding, modules, attention, measure)
+    for module in (padding, pooling, modules, attention, measure)
     for name, value in vars(module).items()
     if getattr(value, "__module__", "") == module.__name__
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -76,29 +77,32 @@ class PartialConv(nn.Module):
         self.dilation = dilation
         self.weight = nn.Parameter(torch.empty(sum(map(len, table)), *kernel))
         self.bias = nn.Parameter(torch.zeros(len(table))) if bias else None
-        nn.init.uniform_(self.weight, -((channels * self.weight[0:1].numel()) ** -0.5), channels**-0.5)
+        bound = (channels * math.prod(kernel)) ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+        starts = [sum(map(len, table[:row])) for row in range(len(table))]
+        self.rows = {size: [i for i, r in enumerate(table) if len(r) == size] for size in sorted(set(map(len, table)))}
+        for size, rows in self.rows.items():
+            maps = torch.tensor([channel for i in rows for channel in table[i]], dtype=torch.long)
+            places = torch.tensor([starts[i] + j for i in rows for j in range(size)], dtype=torch.long)
+            self.register_buffer(f"maps_{size}", maps, persistent=False)
+            self.register_buffer(f"places_{size}", places, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         convolve = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
-        starts = [sum(map(len, self.table[:row])) for row in range(len(self.table))]
         found: dict[int, Tensor] = {}
-        for size in sorted({len(row) for row in self.table}):
-            rows = [i for i, row in enumerate(self.table) if len(row) == size]
-            if size == 0:
-                continue
-            inputs = [channel for i in rows for channel in self.table[i]]
-            weights = [starts[i] + j for i in rows for j in range(size)]
-            kernels = self.weight[weights].view(len(rows), size, *self.weight.shape[1:])
-            maps = convolve(x[:, inputs], kernels, None, self.stride, 0, self.dilation, len(rows))
-            found.update(zip(rows, maps.unbind(1), strict=True))
-        blank = next(iter(found.values())) * 0 if found else self._blank(x)
-        y = torch.stack([found.get(i, blank) for i in range(len(self.table))], dim=1)
+        for size, rows in self.rows.items():
+            if size == 0:  # nothing is connected: zeros, of the size that the others have
+                with torch.no_grad():
+                    kernels = self.weight.new_zeros(len(rows), x.shape[1], *self.weight.shape[1:])
+                    y = convolve(x, kernels, None, self.stride, 0, self.dilation)
+            else:
+                kernels = self.weight.index_select(0, self.get_buffer(f"places_{size}"))
+                kernels = kernels.view(len(rows), size, *self.weight.shape[1:])
+                maps = x.index_select(1, self.get_buffer(f"maps_{size}"))
+                y = convolve(maps, kernels, None, self.stride, 0, self.dilation, len(rows))
+            found.update(zip(rows, y.unbind(1), strict=True))
+        y = torch.stack([found[i] for i in range(len(self.table))], dim=1)
         return y if self.bias is None else y + self.bias.view(-1, *[1] * (x.dim() - 2))
-
-    def _blank(self, x: Tensor) -> Tensor:
-        convolve = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
-        zeros = x.new_zeros(1, x.shape[1], *self.weight.shape[1:])
-        return convolve(x, zeros, None, self.stride, 0, self.dilation)[:, 0]
 
     def extra_repr(self) -> str:
         return f"{len(self.table)} maps, {len(self.weight)} connections, kernel_size={tuple(self.weight.shape[1:])}"
@@ -123,3 +127,61 @@ class AlwaysBatchNorm3d(nn.BatchNorm3d):
 
     def train(self, mode: bool = True) -> AlwaysBatchNorm3d:
         return super().train(True)
+
+
+class PartialBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation with γ alone, or β alone; `always`: with the batch's statistics in evaluation too."""
+
+    def __init__(
+        self, channels: int, without: str, always: bool = False, eps: float = 1e-5, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, track_running_stats=track_running_stats)
+        self.always = always
+        self.register_parameter(without, None)
+
+    def train(self, mode: bool = True) -> PartialBatchNorm1d:
+        return super().train(mode or self.always)
+
+
+class PartialBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation with γ alone, or β alone; `always`: with the batch's statistics in evaluation too."""
+
+    def __init__(
+        self, channels: int, without: str, always: bool = False, eps: float = 1e-5, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, track_running_stats=track_running_stats)
+        self.always = always
+        self.register_parameter(without, None)
+
+    def train(self, mode: bool = True) -> PartialBatchNorm2d:
+        return super().train(mode or self.always)
+
+
+class PartialBatchNorm3d(nn.BatchNorm3d):
+    """Batch normalisation with γ alone, or β alone; `always`: with the batch's statistics in evaluation too."""
+
+    def __init__(
+        self, channels: int, without: str, always: bool = False, eps: float = 1e-5, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(channels, eps=eps, track_running_stats=track_running_stats)
+        self.always = always
+        self.register_parameter(without, None)
+
+    def train(self, mode: bool = True) -> PartialBatchNorm3d:
+        return super().train(mode or self.always)
+
+
+class PartialLayerNorm(nn.LayerNorm):
+    """Layer normalisation with β alone."""
+
+    def __init__(self, sizes: int | tuple[int, ...], eps: float = 1e-5) -> None:
+        super().__init__(sizes, eps=eps)
+        self.register_parameter("weight", None)
+
+
+class PartialGroupNorm(nn.GroupNorm):
+    """Group normalisation with γ alone, or β alone."""
+
+    def __init__(self, groups: int, channels: int, without: str, eps: float = 1e-5) -> None:
+        super().__init__(groups, channels, eps=eps)
+        self.register_parameter(without, None)

@@ -1,4 +1,4 @@
-"""Padding that depends on the input's size, and pooling for which PyTorch has no layer."""
+"""Padding that depends on the input's size, and what re-arranges maps of any number of axes."""
 
 from __future__ import annotations
 
@@ -60,47 +60,6 @@ def covered(
     if not any(a or b for a, b in pads):
         return x
     return F.pad(x, [p for pair in reversed(pads) for p in pair], value=value)
-
-
-def mean_pool(
-    x: Tensor,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    sides: Sequence[tuple[int, int]] | None,
-    dilation: Sequence[int],
-    rounding: str = "floor",
-    count_padding: bool = True,
-) -> Tensor:
-    """Average pooling under any padding and rounding; the divisor counts the padding (not what lies beyond), or the
-    map only."""
-    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
-    whole = covered(x, kernel, stride, sides, dilation, rounding)
-    mean = pool(whole, kernel, stride)
-    inside = x.new_ones(1, 1, *x.shape[2:])
-    if count_padding:
-        if sides is None:
-            sides = [same_sides(*axis) for axis in zip(x.shape[2:], kernel, stride, dilation, strict=True)]
-        inside = F.pad(inside, [p for pair in reversed(sides) for p in pair], value=1.0)
-        ends = [m - n for n, m in zip(inside.shape[2:], whole.shape[2:], strict=True)]
-        if all(end <= 0 for end in ends):
-            return mean
-        inside = F.pad(inside, [p for end in reversed(ends) for p in (0, end)])
-    else:
-        inside = covered(inside, kernel, stride, sides, dilation, rounding)
-    return mean / pool(inside, kernel, stride).clamp(min=1 / math.prod(kernel))
-
-
-def sum_pool(
-    x: Tensor,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    sides: Sequence[tuple[int, int]] | None,
-    dilation: Sequence[int],
-    rounding: str = "floor",
-) -> Tensor:
-    """The sum over each window."""
-    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
-    return pool(covered(x, kernel, stride, sides, dilation, rounding), kernel, stride) * math.prod(kernel)
 
 
 def windows(x: Tensor, window: Sequence[int]) -> Tensor:

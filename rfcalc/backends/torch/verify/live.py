@@ -1,0 +1,101 @@
+"""The largest sum of live feature maps while running forward."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from rfcalc.backends.torch.graph import Graph
+from rfcalc.backends.torch.verify.counted import blank
+from rfcalc.backends.torch.verify.finding import BOUNDED, DISAGREES, Finding, compared
+from rfcalc.backends.torch.verify.saved import DTYPES, examples
+from rfcalc.report import Report
+from rfcalc.walk import storages
+
+ROUNDING = 512  # CUDA's allocator rounds every block up to this
+
+
+def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
+    """Bytes of the distinct maps that are alive at once, at most, on meta tensors with activations in place.
+
+    Returns:
+        the bytes; the same if the nodes that PyTorch has no in-place form of wrote over their input; these nodes.
+    """
+    inputs: list[Tensor] = blank(report, dtype=DTYPES[report.dtype])
+    refs = [(weakref.ref(x), _storage(x)) for x in inputs]
+    own: dict[int, int] = {}  # the storage of a node that should have been in place → its input's
+    by_name = dict(zip(report.network.inputs, (_storage(x) for x in inputs), strict=True))
+    most = should = 0
+    late: list[str] = []
+
+    def look() -> None:
+        nonlocal most, should
+        alive = {key: t.untyped_storage().nbytes() for t, key in ((r(), k) for r, k in refs) if t is not None}
+        most = max(most, sum(alive.values()))
+        should = max(should, sum({own.get(k, k): n for k, n in alive.items()}.values()))
+
+    def see(name: str, value: Tensor) -> None:
+        row, key = report[name], _storage(value)
+        by_name[name] = key
+        if row.in_place and key != by_name[row.inputs[0]] and row.position not in kept_apart:
+            late.append(name)
+            own[key] = own.get(by_name[row.inputs[0]], by_name[row.inputs[0]])
+        refs.append((weakref.ref(value), key))
+        look()
+
+    kept_apart = {p for p, s in enumerate(storages(report.walked)) if p == s}
+    look()
+    with torch.no_grad():
+        graph._run(inputs, frozenset(graph._outputs), see)
+    return most, should, late
+
+
+def _storage(x: Tensor) -> int:
+    return int(x.untyped_storage()._cdata)
+
+
+def peak(report: Report, build: Callable[[], Graph], device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
+    """Live maps on meta tensors; on a GPU what its allocator held too."""
+    tick("live maps on meta tensors")
+    predicted = report.totals.peak_bytes
+    measured, should, late = peak_of_maps(report, build())
+    if measured != predicted == should:
+        yield Finding(
+            "peak_bytes",
+            "",
+            "largest sum of live maps",
+            predicted,
+            measured,
+            BOUNDED,
+            "equal, once activations that PyTorch has no in-place form of write over their input",
+            f"{len(late)} nodes: {', '.join(late[:3])}{' …' if len(late) > 3 else ''}",
+        )
+    else:
+        yield compared("peak_bytes", "", "largest sum of live maps", predicted, measured)
+    if not device.startswith("cuda"):
+        return
+    tick("inference on the GPU")
+    graph = build().to_empty(device=device).to(DTYPES[report.dtype]).eval()
+    held = sum(t.numel() * t.element_size() for t in (*graph.parameters(), *graph.buffers()))
+    inputs = examples(report, device)
+    torch.cuda.synchronize()
+    base = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    with torch.no_grad():
+        graph(*inputs)
+    torch.cuda.synchronize()
+    measured = torch.cuda.max_memory_allocated() - base + sum(x.numel() * x.element_size() for x in inputs)
+    slack = 2 * predicted + len(report.network.nodes) * ROUNDING
+    yield Finding(
+        "peak_bytes",
+        "",
+        "inference, beside weights",
+        predicted,
+        measured,
+        BOUNDED if predicted <= measured + slack and measured <= predicted + slack else DISAGREES,
+        f"predicted ± (2 × predicted + {ROUNDING} B a map)",
+        f"{measured - predicted:+,} B of workspaces, rounding and maps not in place; weights and buffers {held:,} B",
+    )

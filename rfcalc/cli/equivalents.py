@@ -1,0 +1,49 @@
+"""`rfcalc equivalents`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import write
+from rfcalc.cli.comparing import draw, numbers_of, one_input
+from rfcalc.cli.complete import forms
+
+
+def command(
+    target: Annotated[str, typer.Argument(help="A layer or a stack of stride 1: conv7-C, 'conv3-64 x3'.")],
+    separable: Annotated[bool, typer.Option("--separable", help="1×k and k×1 kernels too.")] = False,
+    dilated: Annotated[bool, typer.Option("--dilated", help="Dilated kernels too.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many are listed; all are counted.")] = 10,
+    by: Annotated[str, typer.Option(help="What comes first: weights, macs or depth.")] = "weights",
+    input: Annotated[  # noqa: A002
+        list[str] | None, typer.Option("--input", "-i", help="3x224x224, or with symbols CxHxW.")
+    ] = None,
+    numbers: Annotated[list[str] | None, typer.Option("--set", help="Numbers for symbols: C=64,H=56,W=56.")] = None,
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", "-f", help="rich, plain, json, csv, markdown, latex, html.", autocompletion=forms)
+    ] = "rich",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Example: rfcalc equivalents conv7-C --separable"""
+    from rfcalc.compare import equivalents as stacks
+    from rfcalc.compare.render import check_format, csv, json
+
+    check_format(format)
+    found = stacks.equivalents(
+        target,
+        separable=separable,
+        dilated=dilated,
+        limit=limit,
+        by=by,
+        input=one_input(input),
+        numbers=numbers_of(numbers),
+    )
+    if format == "json":
+        write(json(found.to_dict()), output)
+    elif format == "csv":
+        write(csv(stacks.HEAD, found.records()), output)
+    else:
+        draw(lambda width: stacks.document(found), format, output)

@@ -1,0 +1,3 @@
+"""The symbolic view: the same rules, walked with symbols. sympy is loaded nowhere else, and only where it is needed."""
+
+from __future__ import annotations

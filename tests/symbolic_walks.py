@@ -1,0 +1,61 @@
+"""Compares formulas with numbers put in against the integer walk, figure by figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import rfcalc
+from rfcalc.formulas import formulas
+from rfcalc.symbolic.poly import Missing
+from rfcalc.symbolic.result import FIGURES, Formulas
+
+NUMERIC = ("weights", "biases", "buffers", "macs", "values", "bytes", "saved_bytes")
+
+
+def agree(found: Formulas, values: Mapping[str, Any], exact: rfcalc.Report, peak: bool = True) -> int:
+    """Assert that every figure of every layer, and every total, is the integer walk's; how many were compared."""
+    count = 0
+    single = False  # a map has shrunk to one position: of one position nothing is global
+    for line, row in zip(found, exact, strict=True):
+        put = line.put(values)
+        where = (found.target, dict(values), line.name)
+        assert put.output_shape == row.output_shape, where
+        for name in NUMERIC:
+            assert put.figures[name] == getattr(row, name), (*where, name)
+        assert put.ops == {k: v for k, v in row.ops.items() if k != "macs"}, where
+        field = row.receptive_field
+        single = single or any(
+            d == 1 and size != 1 for d, size in zip(put.output_shape, line.output_shape, strict=True)
+        )
+        if single and put.field["status"] != field.status:
+            assert any("> 1" in text for text in found.assumptions), where
+            continue
+        assert put.field["status"] == field.status or put.field["status"] == "needs_input_size", where
+        if put.field["status"] != "needs_input_size":
+            for name in ("size", "stride", "padding", "center"):
+                assert put.field[name] == tuple(getattr(field, name)), (*where, name)
+        count += 1
+    totals = found.put(**values)
+    for name in (*FIGURES, "weight_layers"):
+        assert totals[name] == getattr(exact.totals, name), (found.target, dict(values), name)
+    if peak:
+        assert totals["peak_bytes"] == exact.totals.peak_bytes, (found.target, dict(values))
+    return count
+
+
+def closed(text: str, values: Mapping[str, int], unrolled: str, shape: tuple[int, ...], **how: Any) -> Formulas:
+    """Assert that a chain with repetitions of unknown count gives the figures of the unrolled one."""
+    found = formulas(text, **how)
+    exact = rfcalc.analyze(unrolled, shape)
+    given = {k: v for k, v in values.items() if k in found.symbols}
+    for name, value in found.put(**given).items():
+        assert not isinstance(value, Missing)
+        assert value == getattr(exact.totals, name), (text, dict(values), name, value)
+    last, row = found.lines[-1].put(given), exact.rows[-1]
+    assert last.output_shape == row.output_shape, (text, dict(values))
+    for name in ("size", "stride", "padding", "center"):
+        have = last.field[name]
+        if have and not any(v is None or isinstance(v, Missing) for v in have):
+            assert have == tuple(getattr(row.receptive_field, name)), (text, dict(values), name)
+    return found

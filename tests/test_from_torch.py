@@ -1,0 +1,420 @@
+"""Modules read by running them on tensors without data: names, operators, sharing, honesty, messages."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from reading import counted, verdict
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from vision import models
+
+import rfcalc
+from rfcalc import Conv, RfcalcError, analyze, from_torch, look
+from rfcalc.backends.torch.reading import translate
+from rfcalc.cli import run
+from rfcalc.errors import ShapeError
+
+
+class Of(nn.Module):
+    """A module from a function, with the modules and parameters that it uses."""
+
+    def __init__(self, function: Any, **parts: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self, x)
+
+
+def conv(a: int, b: int, k: int = 3, **options: Any) -> nn.Conv2d:
+    return nn.Conv2d(a, b, k, padding=k // 2, **options)
+
+
+# --- names and structure ---------------------------------------------------------------------------------------
+
+
+def test_names_are_module_paths_as_torch_fx_has_them() -> None:
+    module = models().resnet18().eval()
+    from torchvision.models.feature_extraction import get_graph_node_names
+
+    read = from_torch(module)
+    theirs = [n for n in get_graph_node_names(module)[1] if n != "x"]
+    assert [n.name for n in read.network.nodes] == theirs
+    report = analyze(read)
+    assert report["layer3.0"].name == "layer3.0.relu_1"  # a block's name means its last node
+    assert report["layer4"].output_shape == (512, 7, 7)
+    assert list(read.network.stages) == ["layer1", "layer2", "layer3", "layer4", "avgpool … fc"]
+
+
+def test_blocks_that_repeat_fold_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    from rfcalc.output import View, render
+
+    with torch.device("meta"):
+        module = models().resnet50()
+    table = render(analyze(from_torch(module)), "plain", View())
+    assert "layer3.1.conv1 .. layer3.5.conv1" in table
+    assert len(table.splitlines()) < 75
+
+
+def of_layers(report: rfcalc.Report) -> list[tuple[Any, ...]]:
+    """Shape, parameters, buffers, multiply-adds and receptive field of every layer with weights."""
+    rows = [r for r in report if r.node.layer.weight_layers]
+    return sorted((str(r.shape), r.params, r.buffers, r.macs, str(r.receptive_field)) for r in rows)
+
+
+ZOO = ["resnet50", "vgg16-torchvision", "squeezenet-1.1", "mobilenet-v2", "densenet-121", "alexnet-torchvision"]
+
+
+VISION = {"squeezenet-1.1": "squeezenet1_1", "mobilenet-v2": "mobilenet_v2", "densenet-121": "densenet121"}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_zoos_networks_and_torchvisions_agree(name: str) -> None:
+    """Totals, every layer with weights, receptive fields at the outputs, and the bytes kept for backward."""
+    with torch.device("meta"):
+        module = getattr(models(), VISION.get(name, name.removesuffix("-torchvision")))()
+    ours, read = analyze(name), analyze(from_torch(module))
+    assert of_layers(ours) == of_layers(read)
+    for field in ("weights", "biases", "buffers", "macs", "saved_bytes"):
+        assert getattr(ours.totals, field) == getattr(read.totals, field), field
+    assert str(ours.outputs[0].receptive_field) == str(read.outputs[0].receptive_field)
+
+
+# --- operators -------------------------------------------------------------------------------------------------
+
+
+def attention(m: Any, x: Tensor) -> Tensor:
+    b, n, c = x.shape
+    q, k, v = m.qkv(x).reshape(b, n, 3, 4, c // 4).permute(2, 0, 3, 1, 4).unbind(0)
+    x = F.scaled_dot_product_attention(q, k, v)
+    return m.out(x.transpose(1, 2).reshape(b, n, c))
+
+
+def by_einsum(m: Any, x: Tensor) -> Tensor:
+    b, n, c = x.shape
+    q, k, v = m.qkv(x).chunk(3, dim=-1)
+    q, k, v = (t.view(b, n, 4, c // 4) for t in (q, k, v))
+    weights = (torch.einsum("bnhd,bmhd->bhnm", q, k) / 4).softmax(dim=-1)
+    return m.out(torch.einsum("bhnm,bmhd->bnhd", weights, v).flatten(2))
+
+
+def written_into(m: Any, x: Tensor) -> Tensor:
+    y = m.a(x)
+    out = torch.zeros_like(y)
+    out[:, :, :4] = y[:, :, 4:8]
+    out[:, :, 4:] = m.b(y)[:, :, 4:]
+    return out
+
+
+def shift(m: Any, x: Tensor) -> Tensor:
+    x = m.a(x)
+    left, right = x[:, :4, :, 1:], x[:, 4:, :, :-1]
+    return torch.cat([F.pad(left, (0, 1)), F.pad(right, (1, 0))], 1)
+
+
+def shuffled(m: Any, x: Tensor) -> Tensor:
+    b, c, h, w = x.shape
+    return m.a(x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w))
+
+
+def pixels(m: Any, x: Tensor) -> Tensor:
+    b, _, h, w = x.shape
+    y = m.a(x).view(b, 2, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3).reshape(b, 2, 2 * h, 2 * w)
+    return m.b(y)
+
+
+def gate(m: Any, x: Tensor) -> Tensor:
+    x = m.a(x)
+    s = m.two(F.relu(m.one(x.mean((2, 3), keepdim=True))))
+    return x * s.sigmoid()
+
+
+def frames(m: Any, x: Tensor) -> Tensor:
+    """Four frames in the channels, each through the same convolution."""
+    b, c, h, w = x.shape
+    y = F.max_pool2d(m.a(x.view(b * 4, c // 4, h, w)), 2)
+    return y.view(b, -1, h // 2, w // 2)
+
+
+def spread(m: Any, x: Tensor) -> Tensor:
+    mean = x.mean(1)  # the channels are gone
+    grey = (0.3 * x[:, 0] + 0.6 * x[:, 1] - x[:, 2]).unsqueeze(1)
+    return m.a(torch.cat([grey, mean[:, None]], 1))
+
+
+TOKENS, IMAGE = (9, 16), (3, 12, 12)
+KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
+    ("attention", Of(attention, qkv=nn.Linear(16, 48), out=nn.Linear(16, 16)), TOKENS),
+    ("einsum", Of(by_einsum, qkv=nn.Linear(16, 48, bias=False), out=nn.Linear(16, 16)), TOKENS),
+    ("written into", Of(written_into, a=conv(3, 8), b=conv(8, 8)), IMAGE),
+    ("shift", Of(shift, a=conv(3, 8)), IMAGE),
+    ("shuffle", Of(shuffled, a=conv(4, 8, groups=4)), (4, 12, 12)),
+    ("pixel shuffle by hand", Of(pixels, a=conv(3, 8, 1), b=conv(2, 4)), IMAGE),
+    ("gate", Of(gate, a=conv(3, 8), one=nn.Conv2d(8, 2, 1), two=nn.Conv2d(2, 8, 1)), IMAGE),
+    ("frames", Of(frames, a=conv(1, 5)), (4, 12, 12)),
+    ("channels gone and back", Of(spread, a=conv(2, 4)), IMAGE),
+    ("unequal padding", Of(lambda m, x: m.a(F.pad(x, (0, 3, 1, 0), mode="reflect")), a=conv(3, 4)), IMAGE),
+    ("up", Of(lambda m, x: F.interpolate(m.a(x), scale_factor=2, mode="bilinear"), a=conv(3, 4, stride=2)), IMAGE),
+    ("to a size", Of(lambda m, x: F.interpolate(m.a(x), (17, 12)), a=conv(3, 4, dilation=1)), IMAGE),
+    ("adaptive", Of(lambda m, x: F.adaptive_avg_pool2d(m.a(x), (5, 4)), a=conv(3, 4)), IMAGE),
+    ("ceil", Of(lambda m, x: F.max_pool2d(m.a(x), 3, 2, 1, ceil_mode=True), a=conv(3, 4)), IMAGE),
+    (
+        "by parameter",
+        Of(lambda m, x: x @ m.w + m.b, w=nn.Parameter(torch.randn(16, 5)), b=nn.Parameter(torch.randn(5))),
+        TOKENS,
+    ),
+    ("mixer", Of(lambda m, x: m.a(x.transpose(1, 2)).transpose(1, 2) + x, a=nn.Linear(9, 9)), TOKENS),
+    ("encoder", nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), TOKENS),
+    ("attention layer", Of(lambda m, x: m.a(x, x, x)[0], a=nn.MultiheadAttention(16, 4, batch_first=True)), TOKENS),
+    ("normed", Of(lambda m, x: m.n(m.a(x)).mul_(2).add_(1).clamp_(0, 6), a=conv(3, 8), n=nn.GroupNorm(4, 8)), IMAGE),
+    ("weight norm", nn.utils.parametrizations.weight_norm(conv(3, 8)), IMAGE),
+    ("one axis", nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.PReLU(4), nn.AvgPool1d(2)), (3, 20)),
+    (
+        "three axes",
+        nn.Sequential(nn.Conv3d(2, 4, 3), nn.ConvTranspose3d(4, 2, 2, 2), nn.InstanceNorm3d(2)),
+        (2, 5, 6, 7),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "module", "shape"), KINDS, ids=[k[0] for k in KINDS])
+def test_written_by_hand(name: str, module: nn.Module, shape: tuple[int, ...]) -> None:
+    """Parameters, multiply-adds, and the region of units by the gradient."""
+    module = module.eval()
+    read = from_torch(module, shape)
+    assert read.complete, read.unknown
+    assert not [n for n in read.notes if "parameter" in n]
+    assert seen_by_gradient(module, read, shape) >= 3
+    totals = analyze(read).totals
+    assert (totals.params, totals.macs) == counted(module, shape)
+
+
+def seen_by_gradient(module: nn.Module, read: Any, shape: tuple[int, ...], trials: int = 6) -> int:
+    """Compare what units of the output depend on; how many were compared."""
+    sight = look(read)
+    y = sight.report.walked.shapes[sight.position]
+    extents = y.spatial
+    units = {tuple(0 for _ in extents), tuple(n - 1 for n in extents), tuple(n // 2 for n in extents)}
+    units.add(tuple(min(1, n - 1) for n in extents))
+    channel = y.channel
+    torch.manual_seed(0)
+    found: dict[tuple[int, ...], Tensor] = {u: torch.zeros(shape, dtype=torch.bool) for u in units}
+    module = copy.deepcopy(module).double()
+    for _ in range(trials):
+        for p in module.requires_grad_(False).parameters():
+            p.data = torch.rand_like(p) + 0.1
+        x = torch.rand(1, *shape, dtype=torch.float64, requires_grad=True)
+        out = module(x)
+        out = out.reshape(y.dims)
+        out = (out * torch.rand_like(out)).movedim(channel, 0).sum(0)
+        for u in units:
+            (g,) = torch.autograd.grad(out[u], x, retain_graph=True)
+            found[u] |= g[0] != 0
+    x_channel = sight.report.walked.shapes[0].channel
+    for u in units:
+        pixels = found[u].any(x_channel)
+        hull = None
+        if pixels.any():
+            at = pixels.nonzero()
+            hull = tuple((int(a), int(b)) for a, b in zip(at.min(0).values, at.max(0).values, strict=True))
+        assert sight.unit(u).hull == hull, (u, sight.unit(u).hull, hull)
+    return len(units)
+
+
+def test_receptive_fields_of_real_models_by_gradient() -> None:
+    resnet, shuffle = models().resnet18(), models().shufflenet_v2_x0_5()
+    # only the largest value of a window has a gradient: averages over the same windows stand in
+    pool = nn.AvgPool2d(3, 2, 1)
+    for module in (
+        nn.Sequential(resnet.conv1, resnet.bn1, nn.ReLU(), pool, resnet.layer1, resnet.layer2),
+        nn.Sequential(shuffle.conv1, pool, shuffle.stage2),
+    ):
+        module = module.eval()
+        shape = (3, 65, 65)
+        assert seen_by_gradient(module, from_torch(module, shape), shape, trials=1) == 4
+
+
+# --- sharing ---------------------------------------------------------------------------------------------------
+
+
+def test_tied_weights_count_once() -> None:
+    shared = conv(4, 4)
+    module = Of(lambda m, x: m.b(F.relu(m.a(F.relu(m.a(x))))), a=shared, b=shared)
+    report = analyze(from_torch(module, (4, 8, 8)))
+    assert report.totals.params == sum(p.numel() for p in module.parameters()) == 4 * 4 * 9 + 4
+    assert report.totals.macs == 3 * 4 * 4 * 9 * 64
+    assert [r.shared_with for r in report if r.kind == "conv"] == [None, "a", "a"]
+    tied = Of(lambda m, x: m.b(m.a(x)), a=nn.Linear(6, 6, bias=False), b=nn.Linear(6, 6, bias=False))
+    tied.b.weight = tied.a.weight
+    assert analyze(from_torch(tied, (6,))).totals.params == 36
+
+
+def test_unused_parameters_are_told() -> None:
+    module = Of(lambda m, x: m.a(x), a=conv(3, 4), b=conv(3, 4))
+    read = from_torch(module, (3, 8, 8))
+    assert read.unused == {"b.weight": 108, "b.bias": 4}
+    assert "112 of 224 parameters are not used and not counted: b.weight, b.bias" in read.notes
+
+
+# --- the module is left alone ----------------------------------------------------------------------------------
+
+
+def test_the_module_is_not_changed() -> None:
+    module = models().resnet18().train()
+    calls: list[str] = []
+    module.layer1.register_forward_hook(lambda *a: calls.append("hook"))
+    module.bn1.eval()
+    before = {n: (p, p._version, p.data_ptr(), p.device) for n, p in module.state_dict(keep_vars=True).items()}
+    modes = {n: m.training for n, m in module.named_modules()}
+    hooks = {n: len(m._forward_hooks) + len(m._forward_pre_hooks) for n, m in module.named_modules()}
+    seed = torch.get_rng_state()
+    fast = torch.backends.mha.get_fastpath_enabled()
+    from_torch(module, training=True)
+    read = from_torch(module)
+    assert "the module is read in evaluation mode" in read.notes
+    after = {n: (p, p._version, p.data_ptr(), p.device) for n, p in module.state_dict(keep_vars=True).items()}
+    assert all(after[n][0] is before[n][0] and after[n][1:] == before[n][1:] for n in before)
+    assert modes == {n: m.training for n, m in module.named_modules()}
+    assert hooks == {n: len(m._forward_hooks) + len(m._forward_pre_hooks) for n, m in module.named_modules()}
+    assert torch.equal(seed, torch.get_rng_state())
+    assert torch.backends.mha.get_fastpath_enabled() == fast
+    assert not torch.nn.modules.module._global_forward_hooks
+    with pytest.raises(RfcalcError):
+        from_torch(module, (4, 8, 8))
+    assert not torch.nn.modules.module._global_forward_hooks
+    assert modes == {n: m.training for n, m in module.named_modules()}
+
+
+def test_training_mode_is_read_as_it_is() -> None:
+    module = nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), nn.Dropout(0.1)).train()
+    report = analyze(from_torch(module, (3, 8, 8), training=True))
+    assert report["1"].receptive_field.status == "global"
+    assert analyze(from_torch(module, (3, 8, 8)))["1"].receptive_field.size == (3, 3)
+
+
+def test_inputs_by_name_as_tensors_and_in_half_precision() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = conv(3, 4), conv(1, 4)
+
+        def forward(self, image: Tensor, mask: Tensor, scale: float = 1.0) -> dict[str, Tensor]:
+            return {"sum": self.a(image) + self.b(mask), "mask": self.b(mask)}
+
+    read = from_torch(Two(), {"image": (3, 8, 8), "mask": (1, 8, 8)})
+    assert list(read.network.inputs) == ["image", "mask"]
+    assert len(read.network.outputs) == 2
+    assert analyze(read)["add"].receptive_field["mask"].size == (3, 3)
+    assert from_torch(Two(), (torch.rand(5, 3, 8, 8), torch.rand(5, 1, 8, 8))).network == read.network
+    assert from_torch(Two().half(), {"image": (3, 8, 8), "mask": (1, 8, 8)}).network == read.network
+    with pytest.raises(RfcalcError, match="2 inputs"):
+        from_torch(Two())
+    with pytest.raises(RfcalcError, match="no input 'masks'"):
+        from_torch(Two(), {"image": (3, 8, 8), "masks": (1, 8, 8)})
+
+
+# --- honesty ---------------------------------------------------------------------------------------------------
+
+
+def fourier(m: Any, x: Tensor) -> Tensor:
+    return m.b(torch.fft.fft2(m.a(x)).real)
+
+
+def test_what_is_not_understood_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read = from_torch(Of(fourier, a=conv(3, 4), b=conv(4, 5)), (3, 8, 8))
+    assert not read.complete
+    assert [(u.operator, u.node) for u in read.unknown] == [("aten.fft_fft2", "fft_fft2")]
+    assert any("issue tracker" in a for a in read.assumptions)
+    report = analyze(read)
+    assert not report.complete
+    assert report["a"].receptive_field.status == "exact"
+    assert report["b"].receptive_field.status == "unknown"
+    assert report.totals.params == 3 * 4 * 9 + 4 + 4 * 5 * 9 + 5
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return torch.fft.fft2(x).real\n"
+    )
+    assert run(["table", f"{path}:Net", "-i", "3x8x8", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is False
+    assert run(["table", f"{path}:Net", "-i", "3x8x8", "--strict"]) == 1
+    said = capsys.readouterr()
+    assert "at least" in said.out
+    assert "fft_fft2: aten.fft_fft2" in said.err
+    assert run(["rf", f"{path}:Net", "-i", "3x8x8", "--strict"]) == 1
+
+
+def test_weights_that_depend_on_the_input_are_not_understood() -> None:
+    read = from_torch(Of(lambda m, x: F.conv2d(x, m.a(x).mean((2, 3)).view(1, 3, 1, 1)), a=conv(3, 3)), (3, 8, 8))
+    assert [u.why for u in read.unknown] == ["its weights depend on the input"]
+    assert read.network.nodes[-1].inputs[0] == "input"
+
+
+def test_positions_merged_into_channels_do_not_come_apart_in_silence() -> None:
+    read = from_torch(Of(lambda m, x: m.a(x.flatten(1).view(1, 3, 8, 8)), a=conv(3, 3)), (3, 8, 8))
+    assert [u.why for u in read.unknown] == ["positions that were merged into channels come apart"]
+
+
+def test_control_a_wrong_translation_is_an_error_with_both_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    translate.load()
+
+    def wrong(call: Any) -> Any:
+        return call.graph.add(Conv(4, 3), (call.x.node,), call.dims, 0)
+
+    monkeypatch.setitem(translate.HANDLERS, "conv2d", wrong)
+    with pytest.raises(ShapeError, match="the source makes 4x8x8 here, rfcalc 4x6x6"):
+        from_torch(conv(3, 4), (3, 8, 8))
+
+
+def test_control_wrong_counts_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    translate.load()
+    good = translate.HANDLERS["linear"]
+
+    def skipped(call: Any) -> Any:
+        return call.x if call.dims == call.x.dims else good(call)
+
+    monkeypatch.setitem(translate.HANDLERS, "linear", skipped)
+    found = verdict(nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4)), (8,))
+    assert not found.exact or found.read.unused
+
+
+class Deciding(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu() if x.sum() > 0 else x
+
+
+class Counting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[x > 0]
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "words"),
+    [
+        (Deciding(), (3, 8, 8), ["depends on the values", "Deciding", "DataDependent", "parts"]),
+        (Counting(), (3, 8, 8), ["depends on the values", "Counting"]),
+        (nn.Sequential(conv(3, 4), conv(5, 4)), (3, 8, 8), ["does not run", "Sequential at 1", "channels", "--input"]),
+        (Of(lambda m, x: None), (3, 8, 8), ["returns no tensor", "NoneType"]),
+        (Of(lambda m, x: torch.ones(3)), (3, 8, 8), ["depends on its input"]),
+        (conv(3, 4), "3x8xa", ["'3x8xa' is not a shape"]),
+        (conv(3, 4), torch.rand(8), ["no batch axis"]),
+    ],
+)
+def test_one_message_with_the_reason(module: nn.Module, shape: Any, words: list[str]) -> None:
+    with pytest.raises(RfcalcError) as caught:
+        from_torch(module, shape)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 4
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_module_is_refused() -> None:
+    with pytest.raises(RfcalcError, match="scripted"):
+        from_torch(torch.jit.script(nn.Linear(3, 4)), (3,))

@@ -1,0 +1,145 @@
+"""The parts that PyTorch does not have, by value: against its own where they overlap, else written out by hand."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from rfcalc import AvgPool, Conv, MaxPool, Network, Shape, Upsample, to_torch
+from rfcalc.backends.torch.parts import NAMES
+from rfcalc.errors import RfcalcError
+
+torch.set_num_threads(1)
+Axis = tuple[int, int, tuple[int, int], int]
+
+
+def by_hand(x: Tensor, axes: list[Axis], counts: tuple[int, ...], how: str, count_padding: bool = True) -> Tensor:
+    """Each window of one channel, position by position."""
+    sizes = x.shape[2:]
+    y = torch.zeros(1, 1, *counts, dtype=x.dtype)
+    for unit in product(*map(range, counts)):
+        reads = [[u * s - a + t * d for t in range(k)] for u, (k, s, (a, _), d) in zip(unit, axes, strict=True)]
+        inside = [p for p in product(*reads) if all(0 <= v < n for v, n in zip(p, sizes, strict=True))]
+        padded = [
+            p
+            for p in product(*reads)
+            if all(-a <= v < n + b for v, n, (_, _, (a, b), _) in zip(p, sizes, axes, strict=True))
+        ]
+        values = [x[(0, 0, *p)] for p in inside]
+        if how == "max":
+            y[(0, 0, *unit)] = max(values) if values else -torch.inf
+        else:
+            count = len(padded) if count_padding else len(inside)
+            y[(0, 0, *unit)] = sum(values) / (1 if how == "sum" else max(count, 1))
+    return y
+
+
+@pytest.mark.parametrize("how", ["max", "mean", "sum"])
+def test_pooling_by_hand(how: str) -> None:
+    rng = random.Random(5)
+    done = native = 0
+    while done < 150:
+        rank = rng.choice((1, 1, 2, 3))
+        x = torch.rand(1, 1, *(rng.randint(2, 6) for _ in range(rank)), dtype=torch.float64)
+        axes: list[Axis] = []
+        for _ in range(rank):
+            k = rng.randint(1, 4)
+            d = rng.choice((1, 1, 2)) if how == "max" else 1
+            a, b = (rng.randint(0, d * (k - 1)) for _ in range(2))
+            axes.append((k, rng.randint(1, 3), (a, a) if rng.random() < 0.5 else (a, b), d))
+        kernel, stride, sides, dilation = zip(*axes, strict=True)
+        rounding, counted = rng.choice(("floor", "ceil", "ceil-onnx")), rng.random() < 0.5
+        try:
+            if how == "max":
+                layer = MaxPool(kernel, stride, sides, dilation, rounding)
+            else:
+                layer = AvgPool(kernel, stride, sides, rounding, counted, how == "sum")
+            shape = layer.output(Shape(*x.shape[1:]))
+        except RfcalcError:
+            continue
+        graph = to_torch(Network(layer, Shape(*x.shape[1:]))).double()
+        expected = by_hand(x, axes, shape.dims[1:], how, counted)
+        torch.testing.assert_close(graph(x), expected)
+        native += "Pool" in str(graph)
+        done += 1
+    assert how == "sum" or 20 < native < 130  # both PyTorch's layers and ours came up
+
+
+def test_tensorflows_same() -> None:
+    """By the rule written out: the output is ⌈n/s⌉, the smaller half of the padding comes before."""
+    for n, k, s, d in product(range(1, 9), (1, 2, 3), (1, 2, 3), (1, 2)):
+        graph = to_torch(Network(Conv(1, k, s, "SAME", d, bias=False), Shape(1, 5)))
+        x = torch.rand(1, 1, n)
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        padded = F.pad(x, (total // 2, total - total // 2))
+        expected = F.conv1d(padded, graph.module("conv1").weight, None, s, 0, d)
+        torch.testing.assert_close(graph(x), expected)
+        assert expected.shape[-1] == -(-n // s)
+
+
+def test_resizing_and_shuffling_any_number_of_axes() -> None:
+    x = torch.rand(2, 3, 5, 4)
+    for corners in (False, True):
+        mine = NAMES["cubic"](x, (7, 9), corners)
+        torch.testing.assert_close(mine, F.interpolate(x, (7, 9), mode="bicubic", align_corners=corners))
+    line = to_torch(Network(Upsample(2, mode="cubic"), "3x5"))(x[..., 0])
+    plane = F.interpolate(x[..., 0].unsqueeze(2).expand(2, 3, 4, 5), (4, 10), mode="bicubic")
+    torch.testing.assert_close(line, plane[:, :, 0])
+    image = torch.rand(2, 12, 3, 5)
+    torch.testing.assert_close(NAMES["pixel_shuffle"](image, 2), nn.PixelShuffle(2)(image))
+    back = NAMES["pixel_unshuffle"](NAMES["pixel_shuffle"](image, 2), 2)
+    assert torch.equal(back, image)
+    for sizes in ((8,), (3, 2, 4)):
+        volume = torch.rand(2, 2 ** len(sizes), *sizes)
+        assert torch.equal(NAMES["pixel_unshuffle"](NAMES["pixel_shuffle"](volume, 2), 2), volume)
+    torch.testing.assert_close(
+        NAMES["pixel_unshuffle"](torch.rand(1, 1, 4, 6, generator=torch.Generator().manual_seed(1)), 2),
+        nn.PixelUnshuffle(2)(torch.rand(1, 1, 4, 6, generator=torch.Generator().manual_seed(1))),
+    )
+
+
+def test_attention_is_pytorchs() -> None:
+    x = torch.rand(2, 5, 8)
+    mine = NAMES["SelfAttention"](8, 2)
+    theirs = nn.MultiheadAttention(8, 2, batch_first=True)
+    theirs.load_state_dict(mine.state_dict())
+    torch.testing.assert_close(mine(x), theirs(x, x, x)[0])
+    for bias, out_bias in ((True, False), (False, True), (False, False)):
+        part = NAMES["SelfAttention"](8, 2, bias=bias, out_bias=out_bias)
+        assert sum(p.numel() for p in part.parameters()) == 4 * 64 + 24 * bias + 8 * out_bias
+        assert part(x).shape == x.shape
+
+
+def test_attention_in_windows_keeps_places_apart() -> None:
+    """A place changes nothing outside its window, shifted or not, in one to three dimensions."""
+    for sizes, window, shift in (((9,), (4,), (1,)), ((6, 5), (3, 2), (1, 1)), ((4, 4, 2), (2, 2, 2), (1, 0, 1))):
+        part = NAMES["WindowAttention"](4, 2, window, shift).double()
+        nn.init.normal_(part.relative_position_bias_table)
+        x = torch.rand(1, *sizes, 4, dtype=torch.float64)
+        changed = x.clone()
+        changed[(0, *[0] * len(sizes))] += 1
+        moved = (part(changed) - part(x)).abs().sum(-1)[0] > 0
+        expected = torch.zeros(sizes, dtype=torch.bool)
+        ends = [s if s and w < n else w for n, w, s in zip(sizes, window, shift, strict=True)]
+        expected[tuple(slice(0, end) for end in ends)] = True  # a window as large as the map is not shifted
+        assert torch.equal(moved, expected)
+
+
+def test_stochastic_depth_and_fixed_centres() -> None:
+    part = NAMES["StochasticDepth"](0.25)
+    torch.manual_seed(0)
+    y = part(torch.ones(4000, 1, 2))
+    assert sorted(y.unique().tolist()) == pytest.approx([0, 4 / 3])
+    assert (y[:, 0, 0] == y[:, 0, 1]).all()
+    assert (y == 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(part.eval()(y), y)
+    rbf = NAMES["RBF"](6, 3)
+    x = torch.rand(2, 6)
+    torch.testing.assert_close(rbf(x), torch.cdist(x, rbf.centres) ** 2)
+    assert not list(rbf.parameters())
+    assert set(rbf.centres.unique().tolist()) <= {-1.0, 1.0}

@@ -1,0 +1,137 @@
+"""Targets in the user's own code: what is run, what is only parsed, and what is said when it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import rfcalc
+from rfcalc import RfcalcError, userobject
+from rfcalc.cli import COMMANDS, run
+
+NET = '''
+import torch
+from torch import nn
+from parts import block
+
+class Net(nn.Module):
+    """A chain of convolutions."""
+    def __init__(self, depth=2, width=8, *, mode="max"):
+        super().__init__()
+        self.body = nn.Sequential(*[block(3 if i == 0 else width, width) for i in range(depth)])
+        self.pool = nn.MaxPool2d(2) if mode == "max" else nn.AvgPool2d(2)
+    def forward(self, x):
+        return self.pool(self.body(x))
+
+def huge():
+    return nn.Sequential(nn.Linear(200_000, 200_000), nn.Linear(200_000, 200_000))
+
+def with_values():
+    layers = [nn.Conv2d(3, int(w), 3) for w in torch.linspace(8, 8, 1).tolist()]
+    return nn.Sequential(*layers)
+
+def expression():
+    import rfcalc
+    return rfcalc.Conv(4, 3)
+
+def broken():
+    raise ValueError("no such thing\\nmore")
+
+made = Net(1)
+number = 3
+'''
+PARTS = "from torch import nn\ndef block(a, b):\n    return nn.Conv2d(a, b, 3)\n"
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "parts.py").write_text(PARTS)
+    monkeypatch.chdir(tmp_path)
+    return "net.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "params"),
+    [
+        ("Net", 6, 3 * 8 * 9 + 8 + 8 * 8 * 9 + 8),
+        ("Net(3, width=4)", 8, 3 * 4 * 9 + 4 + 2 * (4 * 4 * 9 + 4)),
+        ('Net(1, mode="avg")', 4, 3 * 8 * 9 + 8),
+        ("made", 4, 3 * 8 * 9 + 8),
+        ("with_values", 3, 3 * 8 * 9 + 8),
+        ("expression", 3, 3 * 4 * 9 + 4),
+    ],
+)
+def test_files(net: str, name: str, size: int, params: int) -> None:
+    report = rfcalc.analyze(f"{net}:{name}", "3x32x32")
+    assert (report.rows[-1].receptive_field.size[0], report.totals.params) == (size, params)
+    assert report.target == f"{net}:{name}"
+
+
+def test_modules_of_the_current_folder(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["table", "py:net:Net(depth=1)", "--input", "3x16x16", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in found["layers"]] == ["body.0", "pool"]
+    assert run(["rf", "py:net:Net(depth=1)", "--input", "3x16x16", "--at", "body.0"]) == 0
+    assert "3 x 3 pixels" in capsys.readouterr().out
+    assert run(["export", "py:net:Net(depth=1)", "--input", "3x16x16"]) == 0
+    assert "conv3-8" in capsys.readouterr().out
+
+
+def test_nothing_is_allocated(net: str) -> None:
+    """80 billion weights, 320 GB, if they were made."""
+    assert rfcalc.analyze(f"{net}:huge", "200000").totals.weights == 2 * 200_000**2
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("net.py:Nett", ["unknown object 'Nett'", "Net"]),
+        ("net.py:Net(depth=open)", ["names no object", "literal"]),
+        ("net.py:Net(*[1])", ["names no object"]),
+        ("net.py:Net(**{})", ["names no object"]),
+        ("net.py:Net(depth=2", ["names no object"]),
+        ("net.py:__import__('os').getcwd()", ["names no object"]),
+        ("net.py:Net(dept=2)", ["Net() fails", "TypeError", "'dept'"]),
+        ("net.py:broken", ["broken() fails", "ValueError: no such thing", "line"]),
+        ("net.py:number", ["int 3 is not a network"]),
+        ("nut.py:Net", ["there is no such file"]),
+        ("py:nonsense.module:Net", ["cannot import nonsense.module"]),
+        ("py:net", ["names no object", "py:package.module:object"]),
+        ("bad.py:Net", ["running bad.py fails", "SyntaxError"]),
+        ("worse.py:Net", ["running worse.py fails", "SystemExit"]),
+    ],
+)
+def test_messages(net: str, capsys: pytest.CaptureFixture[str], target: str, words: list[str]) -> None:
+    Path("bad.py").write_text("def (:\n")
+    Path("worse.py").write_text("raise SystemExit('stop')\n")
+    assert run(["table", target]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "Traceback" not in said
+    assert all(word in said for word in words), said
+
+
+def test_only_the_two_forms_run_code(net: str) -> None:
+    """A file's name alone, and the notation, run nothing."""
+    Path("side.py").write_text("raise SystemExit('it was run')\n")
+    for target in ("side.py", "side:Net", "conv3-8 > side.py"):
+        with pytest.raises(RfcalcError) as caught:
+            rfcalc.load(target)
+        assert "it was run" not in str(caught.value)
+
+
+def test_references_are_parsed() -> None:
+    assert userobject.parse("a.b.C") == userobject.Reference("a.b.C")
+    assert userobject.parse("C(-1, [2, (3,)], x={'y': None})").args == (-1, [2, (3,)])
+    for text in ("", "C()()", "C[0]", "lambda: 0", "C(x)", "f'{x}'", "C(" * 300, "C('" + "x" * 20_000 + "')"):
+        with pytest.raises(RfcalcError, match="names no object"):
+            userobject.parse(text)
+
+
+@pytest.mark.parametrize("command", sorted({"table", "rf", "export"} & set(COMMANDS)))
+def test_help_says_that_code_is_run(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run([command, "--help"]) == 0
+    assert "run that code" in " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -1,0 +1,201 @@
+"""`rfcalc verify`: computed beside measured; what disagrees is seen; the zoo on meta tensors; bytes kept."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import jsonschema
+import pytest
+import torch
+
+import rfcalc
+from rfcalc import Conv, ConvTranspose, MaxPool, Network, ReLU, Report, to_torch, zoo
+from rfcalc.backends.torch.verify import CHECKS, chosen_device, counted, gradient, saved, verify
+from rfcalc.backends.torch.verify.finding import DISAGREES, EQUAL
+from rfcalc.backends.torch.verify.render import render
+from rfcalc.cli import run
+from rfcalc.errors import RfcalcError, UnknownName
+
+torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+SMALL = Network(Conv(4, 3, padding=1) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, 2), "2x12x12")
+SAMPLE = [  # of every family; the exhaustive tier has all
+    *("vgg16", "lenet5", "alexnet", "googlenet", "resnet50", "densenet121", "mobilenet-v2", "shufflenet-v2"),
+    *("xception", "swin-t", "vit-b-16", "efficientnet-b0", "convnext-t", "inception-v3", "unet", "wavenet-block"),
+    *("patchgan-70", "se-resnet50", "fpn-resnet50", "deeplabv3-resnet50", "tcn", "nin", "zfnet", "squeezenet"),
+]
+
+
+def quiet(doing: str) -> None: ...
+
+
+def test_everything_of_a_small_network() -> None:
+    found = verify(SMALL, what=CHECKS, as_is=True, draws=3)
+    assert found.passed, render(found)
+    assert found.checks == ("shapes", "macs", "params", "receptive_field", "as_is", "saved_bytes", "peak_bytes", "erf")
+    schema = json.loads(files("rfcalc.schemas").joinpath("verify-1.json").read_text("utf-8"))
+    jsonschema.validate(json.loads(json.dumps(found.to_dict())), schema)
+
+
+@pytest.mark.parametrize("what", ["shapes", "params", "macs", "saved_bytes"])
+def test_control_a_wrong_figure_disagrees(what: str) -> None:
+    """The module of another network beside this one's report."""
+    other = Network(Conv(4, 5, padding=2, bias=False) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 4, 4), "2x12x12")
+    report, graph = Report(SMALL), to_torch(other)
+    if what in ("shapes", "macs"):
+        found = list(counted.shapes_and_macs(report, to_torch(other, device="meta"), frozenset((what,)), quiet))
+    elif what == "params":
+        found = list(counted.parameters(report, graph))
+    else:
+        found = list(saved.training(report, graph, "cpu", quiet))
+    assert any(f.verdict == DISAGREES for f in found)
+    assert any(f.verdict == EQUAL for f in found) or what in ("macs", "saved_bytes")
+
+
+def test_control_a_wrong_region_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Report(SMALL)
+    assert all(f.verdict == EQUAL for f in gradient.receptive(report, quiet))
+    wider = Report(Network(Conv(4, 5, padding=2) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, 2), "2x12x12"))
+    monkeypatch.setattr(gradient, "regions", lambda walked, name: rfcalc.regions.regions(wider.walked, name))
+    assert any(f.verdict == DISAGREES for f in gradient.receptive(report, quiet))
+
+
+def test_phases_borders_and_the_middle_are_looked_at() -> None:
+    units = gradient.chosen_units((9, 9), (4, 1))
+    assert units[:3] == [(0, 0), (8, 8), (4, 4)]
+    assert {(5, 5), (6, 6), (7, 7), (0, 4), (4, 8)} <= set(units)
+
+
+def test_fields_larger_than_the_input_are_measured_on_thin_ones() -> None:
+    report = rfcalc.analyze("conv3-8/2 x4 > conv3-8", "3x16x16")
+    found = list(gradient.receptive(report, quiet))
+    assert {f.figure.partition(" on ")[2] for f in found} == {"3x16x16", "3x70x1", "3x1x70"}
+    assert all(f.verdict == EQUAL for f in found)
+
+
+def zoo_on_meta(name: str) -> None:
+    report = rfcalc.analyze(name)
+    graph = to_torch(report.network, device="meta")
+    found = [
+        *counted.shapes_and_macs(report, graph, frozenset(("shapes", "macs")), quiet),
+        *counted.parameters(report, graph),
+    ]
+    assert not [f for f in found if f.verdict == DISAGREES]
+    assert sum(f.what == "shapes" for f in found) == len(report.network.nodes)
+
+
+@pytest.mark.parametrize("name", [n for n in SAMPLE if n in zoo.names()])
+def test_the_zoo_on_meta_tensors(name: str) -> None:
+    zoo_on_meta(name)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_whole_zoo_on_meta_tensors(name: str) -> None:
+    zoo_on_meta(name)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_whole_zoo_by_gradient(name: str) -> None:
+    assert not [f for f in gradient.receptive(rfcalc.analyze(name), quiet) if f.verdict == DISAGREES]
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet18"])
+def test_receptive_fields_of_the_zoo(name: str) -> None:
+    found = list(gradient.receptive(rfcalc.analyze(name), quiet))
+    assert found
+    assert all(f.verdict == EQUAL for f in found)
+
+
+BYTES = {
+    "vgg16-torchvision": 73_355_264,
+    "vgg16": None,
+    "alexnet": None,
+    "alexnet-torchvision": None,
+    "resnet18": None,
+    "resnet50": None,
+    "googlenet": None,
+    "mobilenet-v2": None,
+    "densenet121": None,
+    "swin-t": None,
+}
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_bytes_kept_for_backward_to_the_byte(name: str) -> None:
+    report = rfcalc.analyze(name)
+    measured, _ = saved.kept_bytes(to_torch(report.network).train(), saved.examples(report, "cpu"))
+    assert measured == report.totals.saved_bytes == (BYTES[name] or measured)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_whole_zoos_bytes_kept_for_backward(name: str) -> None:
+    report = rfcalc.analyze(name)
+    if report.totals.saved_bytes > 3e9:
+        pytest.skip("larger than this machine's memory allows")
+    found = list(saved.training(report, to_torch(report.network), "cpu", quiet))
+    assert not [f for f in found if f.verdict == DISAGREES]
+
+
+def test_nothing_is_allocated_for_what_needs_no_values() -> None:
+    report = rfcalc.analyze("vgg19")
+    graph = to_torch(report.network, device="meta")
+    assert all(p.is_meta for p in graph.parameters())
+    found = verify(report, what=("shapes", "params", "macs"))
+    assert found.passed
+
+
+def test_what_a_plain_gradient_misses_is_explained() -> None:
+    torch.manual_seed(3)
+    network = Network(Conv(1, 3, padding=1) >> ReLU() >> MaxPool(2) >> Conv(1, 3, padding=1), "1x24x24")
+    found = verify(network, what=("receptive_field",), as_is=True).of("as_is")
+    assert found[-1].verdict == EQUAL
+    assert found[0].verdict != EQUAL
+    assert any("losing candidates" in f.note or "activations that are off" in f.note for f in found)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(UnknownName, match="receptive_field"):
+        verify(SMALL, what=("receptive",))
+    with pytest.raises(RfcalcError, match="there is no device"):
+        chosen_device("cuda:77")
+    with pytest.raises(RfcalcError, match="no such file"):
+        verify(SMALL, what=("saved_bytes",), weights="nothing.pt")
+
+
+def test_out_of_memory_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(saved, "training", full)
+    with pytest.raises(RfcalcError, match=r"(?s)out of memory on cpu.*GB"):
+        verify(SMALL, device="cpu", what=("saved_bytes",))
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "conv3-4 > maxpool2", "--input", "1x8x8"]) == 0
+    told = capsys.readouterr().out
+    assert "= multiply-adds that flop_counter sees  2,304" in told
+    assert "\x1b" not in told
+    assert run(["verify", "conv3-4", "--input", "1x8x8", "--what", "shapes", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"]
+    for wrong in (["--device", "tpu"], ["--what", "foo"], ["--batch", "0"], ["--picture", "x.png"], ["--format", "x"]):
+        assert run(["verify", "conv3-4", *wrong]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    right = counted.parameters
+    monkeypatch.setattr(counted, "parameters", lambda r, g: (f._replace(verdict=DISAGREES) for f in right(r, g)))
+    assert run(["verify", "conv3-4", "--input", "1x8x8", "--what", "params"]) == 1
+    assert "≠" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenet-v2", "swin-t"])
+def test_on_a_gpu(name: str) -> None:
+    found = verify(rfcalc.analyze(name), device="cuda")
+    assert found.passed, render(found)
