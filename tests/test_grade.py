@@ -441,3 +441,14 @@ def test_sizes_and_text_of_strangers() -> None:
     assert decoded("é".encode()) == decoded(b"\xe9") == "é"
     assert grid("sep=;\nlayer;rf\nconv1;3").lines[0].cells == ("conv1", "3")
     assert set(ADDED) <= {"weights", "biases", "params", "buffers", "macs", "flops"}
+
+
+def test_what_is_asked_for() -> None:
+    key = Key(rfcalc.analyze("conv3-8 > flatten > fc10", "3x8x8"))
+    assert key.mark("layer,params\nconv1,224\nlinear1,5130").cells == 2  # a flatten is asked of nobody
+    key = Key(rfcalc.analyze("googlenet"))
+    block = sum(row.params for row in key.report if row.name.startswith("3a."))
+    grade = key.mark(f"layer,output,params\ninception (3a),28x28x256,{block}\nconv1,112x112x64,9472")
+    assert [r.status for r in grade.rows if r.line] == ["right", "right"]
+    assert not any(name.startswith("3a.") for name in grade.missing)
+    assert "3b.1x1" in grade.missing

@@ -69,7 +69,7 @@ class Names:
     def find(self, text: str) -> Place | None:
         """The place that a cell names: as rfcalc names it, however it is spaced and capitalised."""
         name = _fold(text)
-        found = self.known.get(name)
+        found = self.known.get(name) or self.known.get(re.sub("^(inception|module|block|stage)", "", name))
         if found is None and name in _TOTALS:
             return Place("total", TOTAL)
         if found is None and name in _INPUTS and self.report.network.arity == 1:

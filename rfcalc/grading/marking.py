@@ -164,8 +164,9 @@ class Key:
             cells = self._cells(place, given[position], steps, given)
             rows.append(Marked(line.number, told, place.name, (*cells, *self._missing(place, missing))))
         wanted = (*(c.figure for c in cols), *missing)
+        covered = {p for _, place in taken.values() for p in place.inside}  # by the row of a block or stage
         for place in self.asked:
-            if place.position not in taken:
+            if place.position not in taken and place.position not in covered:
                 rows.append(Marked(0, "", place.name, self._missing(place, wanted)))
         rows = _explained([row for row in rows if row.cells])
         counted = [cell for row in rows for cell in row.cells]
