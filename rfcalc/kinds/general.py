@@ -221,7 +221,7 @@ class AttentionProduct(Layer):
     >>> from rfcalc import AttentionProduct, Shape
     >>> q = Shape(12, 197, 64, channel=2)
     >>> AttentionProduct().output(q, q, q), AttentionProduct().cost((q, q, q), q).macs
-    (Shape(12, 197, 64, channel=2), 59609088)
+    (Shape(12, 197, 64, channel=2), 59610624)
     """
 
     spelling = Spelling(("attentionproduct", "sdpa"), "{fc64, fc64, fc64} attentionproduct")

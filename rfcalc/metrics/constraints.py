@@ -41,10 +41,17 @@ _TERM = re.compile(rf"([A-Za-z_]\w*)\s*{_RELATION}\s*([\w.x]+)")
 
 
 class Constraint(NamedTuple):
-    """One constraint as written, and its parts."""
+    """One constraint as written, and its parts.
+
+    `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist.
+    """
 
     text: str
     check: Callable[[Report], tuple[bool, str]]
+    subject: str = ""
+    relation: str = ""
+    value: Callable[[Report], Any] | None = None
+    node: str | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -95,19 +102,21 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str) -
     wanted = _value(value)
     compare = RELATIONS[relation]
 
-    def check(report: Report) -> tuple[bool, str]:
+    def value_of(report: Report) -> Any:
         if node is not None:
             row = report[node]
             if asked.row is None:
                 raise RfcalcError(f"{asked.name} belongs to the whole network, not to {node}")
-            have = asked.row(row)
-        elif asked.whole is None:
+            return asked.row(row)
+        if asked.whole is None:
             raise RfcalcError(f"{asked.name} belongs to a node", fix=f"name one: {name}@{report.network.outputs[0]}")
-        else:
-            have = asked.whole(report)
+        return asked.whole(report)
+
+    def check(report: Report) -> tuple[bool, str]:
+        have = value_of(report)
         return _holds(have, compare, wanted), f"{asked.name} is {asked.full(have)}"
 
-    return Constraint(text, check)
+    return Constraint(text, check, name if node is None else f"{name}@{node}", relation, value_of, node)
 
 
 def _value(text: str) -> Any:
@@ -147,15 +156,19 @@ def _counted(text: str, how: str, pattern: str, relation: str | None, number: st
     compare = {"none": operator.eq, "some": operator.gt}.get(how) or RELATIONS[relation or "="]
     wanted = Fraction(0) if how != "count" else read(number or "")
 
+    def matching(report: Report) -> list[Row]:
+        return [r for r in report if _is_kind(r, kind) and all(_matches(r, *t) for t in terms)]
+
     def check(report: Report) -> tuple[bool, str]:
-        rows = [r for r in report if _is_kind(r, kind) and all(_matches(r, *t) for t in terms)]
+        rows = matching(report)
         if not rows and not any(_is_kind(r, kind) for r in report):
             _known(kind)
         named = ", ".join(r.name for r in rows[:5]) + (" …" if len(rows) > 5 else "")
         told = f"{len(rows)} match" + (f": {named}" if rows else "")
         return compare(len(rows), wanted), told
 
-    return Constraint(text, check)
+    subject = f"{how}({pattern.strip()})"
+    return Constraint(text, check, subject, relation or "", lambda report: len(matching(report)))
 
 
 def _is_kind(row: Row, kind: str) -> bool:
