@@ -36,7 +36,6 @@ COMMANDS = {
     "exercise": ("exercising", "Make exercises with checked keys, for paper and for courses."),
     "quiz": ("quizzing", "Answer exercises in the terminal, one after another, with explanations and a score."),
     "grade": ("grading", "Mark students' tables from their own numbers, and designs against bounds."),
-    "verify": ("verifying", "Run a network in PyTorch, and put what it shows beside every computed figure."),
     "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
 }
 

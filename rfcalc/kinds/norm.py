@@ -50,8 +50,8 @@ class BatchNorm(Layer):
     """Batch normalisation over everything but the channels (Ioffe & Szegedy 2015); γ, β, running mean and variance.
 
     At inference it is element-wise; in training each value depends on the whole batch, and the statistics are over
-    space too: `training` says so to the receptive field, and so does having no running ones (`track` false). `gamma` and `bias` leave one of the two factors out (Keras'
-    ``scale`` and ``center``).
+    space too: `training` says so to the receptive field, and so does having no running ones (`track` false). `gamma`
+    and `bias` leave one of the two factors out (Keras' ``scale`` and ``center``).
 
     >>> from rfcalc import BatchNorm, Shape
     >>> BatchNorm(gamma=False).cost((Shape(32, 8, 8),), Shape(32, 8, 8)).params
