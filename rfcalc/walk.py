@@ -336,6 +336,7 @@ def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
     if reads is POINTWISE:
         return mine
     seen: dict[int, Window] = {}
+    alike: dict[tuple[Window, object], Window] = {}  # axes are often read alike
     for axis, (out, index) in enumerate(reads):
         kind = type(index)
         if kind is All:
@@ -350,14 +351,19 @@ def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
             continue
         if kind is not Slide and kind is not Table:
             return None
+        known = alike.get((window, index))
+        if known is not None:
+            seen[axis] = known
+            continue
         layer = START.pull(index)  # type: ignore[arg-type]
         if window.period == 1 and layer.period == 1:
             first, last = window.ends[0] or (0, 0)
-            seen[axis] = layer.pull(Slide(window.advance, first, 2, last - first))
-            continue
-        if not layer.regular or window.sparse:
+            found = layer.pull(Slide(window.advance, first, 2, last - first))
+        elif not layer.regular or window.sparse:
             return None
-        seen[axis] = layer.pull(Table(window.advance, [e for e in window.ends if e is not None]))
+        else:
+            found = layer.pull(Table(window.advance, [e for e in window.ends if e is not None]))
+        seen[axis] = alike[window, index] = found
     return seen
 
 
@@ -367,4 +373,12 @@ def _meet(a: dict[int, Window] | None, b: dict[int, Window] | None) -> dict[int,
         return b if a == {} else a if b == {} else None
     if any(axis in a and axis in b and not a[axis].same_stride(b[axis]) for axis in a):
         return None
-    return {axis: a[axis] | b[axis] if axis in a and axis in b else (a.get(axis) or b[axis]) for axis in {**a, **b}}
+    joined: dict[int, Window] = {}
+    alike: dict[tuple[Window, Window], Window] = {}
+    for axis in {**a, **b}:
+        if axis in a and axis in b:
+            pair = (a[axis], b[axis])
+            joined[axis] = alike[pair] = alike[pair] if pair in alike else pair[0] | pair[1]
+        else:
+            joined[axis] = a.get(axis) or b[axis]
+    return joined

@@ -320,9 +320,11 @@ class Window:
         found: list[Ends] = []
         for u in range(period):
             taps = index.taps(u)
-            if regular and len(taps) > 2:
-                taps = (taps[0], taps[-1])
-            found.append(hull(self.unit(t) for t in taps))
+            if regular and len(taps) > 0:  # the ends rise: the first position begins it, the last one ends it
+                first, last = self.unit(taps[0]), self.unit(taps[-1])
+                found.append((first[0], last[1]))  # type: ignore[index]
+            else:
+                found.append(hull(self.unit(t) for t in taps))
         return Window(advance, found)
 
     def over(self, extent: Size) -> Ends:
