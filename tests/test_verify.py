@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -164,6 +165,17 @@ def test_bad_input() -> None:
         chosen_device("cuda:77")
     with pytest.raises(RfcalcError, match="no such file"):
         verify(SMALL, what=("saved_bytes",), weights="nothing.pt")
+
+
+def test_a_picture_is_written_whole_or_refused_before_the_work(tmp_path: Path) -> None:
+    done: list[str] = []
+    with pytest.raises(RfcalcError, match="there is no folder"):
+        verify(SMALL, what=("erf",), picture=tmp_path / "none" / "erf.png", tick=done.append)
+    assert not done
+    verify(SMALL, what=("erf",), draws=1, picture=tmp_path / "erf.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["erf.png"]
+    with pytest.raises(RfcalcError, match="changes none of these checks"):
+        verify(SMALL, what=("shapes",), weights="some.pt")
 
 
 def test_out_of_memory_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

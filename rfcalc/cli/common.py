@@ -82,21 +82,7 @@ def write(text: str, output: Path | None) -> None:
         encoding = sys.stdout.encoding or "ascii"
         print(text.encode(encoding, "replace").decode(encoding))
         return
-    import tempfile
+    from rfcalc.atomic import draft
 
-    if not output.parent.is_dir():
-        raise RfcalcError(f"there is no folder {output.parent}", where=str(output), fix="make it first")
-    try:
-        handle, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text if text.endswith("\n") else text + "\n")
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(draft, 0o666 & ~mask)
-            os.replace(draft, output)
-        except BaseException:
-            os.unlink(draft)
-            raise
-    except OSError as error:
-        raise RfcalcError(f"cannot write: {error.strerror}", where=str(output)) from None
+    with draft(output) as file:
+        file.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rfcalc.atomic import draft
 from rfcalc.backends.torch.graph import Graph
 from rfcalc.errors import MissingExtra, RfcalcError
 from rfcalc.walk import forward, shapes_of_inputs
@@ -182,30 +181,16 @@ def save_weights(module: nn.Module, file: str | Path) -> None:
         MissingExtra: safetensors is not installed.
     """
     path = Path(file)
-    if not path.parent.is_dir():
-        raise RfcalcError(f"there is no folder {path.parent}", where=str(path), fix="make it first")
     state = {name: tensor.detach() for name, tensor in module.state_dict().items()}
-    try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            if path.suffix == ".safetensors":
-                try:
-                    from safetensors.torch import save_file
-                except ImportError:
-                    raise MissingExtra("safetensors", "torch") from None
-                save_file({name: tensor.clone().contiguous() for name, tensor in state.items()}, draft)
-            else:
-                torch.save(state, draft)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(draft, 0o666 & ~mask)
-            os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
-    except OSError as error:
-        raise RfcalcError(f"cannot write: {error.strerror}", where=str(path)) from None
+    with draft(path) as file:
+        if path.suffix == ".safetensors":
+            try:
+                from safetensors.torch import save_file
+            except ImportError:
+                raise MissingExtra("safetensors", "torch") from None
+            save_file({name: tensor.clone().contiguous() for name, tensor in state.items()}, file)
+        else:
+            torch.save(state, file)
 
 
 def grow(deeper: Graph, shallow: Graph) -> tuple[str, ...]:

@@ -66,10 +66,15 @@ def verify(
     for name in what:
         if name not in CHECKS:
             raise UnknownName("check", name, list(CHECKS))
+    if weights is not None and not as_is and "saved_bytes" not in what:
+        raise RfcalcError("a checkpoint changes none of these checks", fix="add saved_bytes to --what, or --as-is")
+    if picture is not None and not Path(picture).absolute().parent.is_dir():  # before the long work
+        raise RfcalcError(f"there is no folder {Path(picture).parent}", where=str(picture), fix="make it first")
+    notes: list[str] = []
     report = network if isinstance(network, Report) else Report(network, inputs, batch=batch, dtype=dtype)
     place = chosen_device(device)
     try:
-        findings = tuple(_all(report, frozenset(what), place, weights, as_is, draws, picture, tick))
+        findings = tuple(_all(report, frozenset(what), place, weights, as_is, draws, picture, tick, notes))
     except (torch.OutOfMemoryError, MemoryError):
         totals = report.totals
         need = 4 * totals.params * report.itemsize + totals.saved_bytes + totals.peak_bytes
@@ -87,6 +92,7 @@ def verify(
         report.batch,
         report.dtype,
         findings,
+        tuple(notes),
     )
 
 
@@ -99,6 +105,7 @@ def _all(
     draws: int,
     picture: str | Path | None,
     tick: Callable[[str], None],
+    notes: list[str],
 ) -> Iterator[Finding]:
     network = report.network
     given = dict(zip(report.inputs, report.walked.shapes, strict=False))
@@ -122,7 +129,7 @@ def _all(
     if real is not None and weights is not None:
         from rfcalc.backends.torch.weights import load_weights
 
-        load_weights(real, weights)
+        notes += [f"{weights}: {line}" for line in str(load_weights(real, weights)).split("\n")]
     if as_is and real is not None:
         from rfcalc.backends.torch.verify.as_is import explained
 
@@ -138,7 +145,7 @@ def _all(
 
         found = list(erf.masses(report, device, draws, tick))
         if picture is not None and found:
-            erf.picture(found, str(picture))
+            erf.picture(found, Path(picture))
         yield from erf.findings(found, draws)
 
 

@@ -65,10 +65,15 @@ def explained(report: Report, weights: Graph, device: str, tick: Callable[[str],
             "products that cancel",
         )
         before: set[Unit] | None = None
+        last = steps[-1][0]
         for (told, network, kind, positive, training), why in zip(steps, lost, strict=True):
             tick(f"{name}: {told}")
             found = _gradient(report, network, weights, name, unit, kind, positive, training, device)
             note = "" if before is None else _difference(before, found, why)
+            if told == last and found != right:
+                note += (
+                    f"{'; ' * bool(note)}{len(found ^ right):,} pixels stay unexplained: layers that are not linear yet"
+                )
             verdict = EQUAL if found == right else BOUNDED
             hit = f"{len(found & right):,} of them" + (f", {len(found - right):,} others" if found - right else "")
             figure = f"unit {','.join(map(str, unit))}: {told}"

@@ -18,7 +18,6 @@ BLIND = {
     "rbf": "squared distances are no matrix product to PyTorch; the oracle of the tests counts them one by one",
     "avgpool": "a trainable pool's factors are elementwise to PyTorch; the oracle of the tests counts them one by one",
     "scale": "elementwise to PyTorch; the oracle of the tests counts them one by one",
-    "matmul": "",
 }
 
 

@@ -8,11 +8,12 @@ finding states its bound.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import sqrt
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from rfcalc.atomic import draft
 from rfcalc.backends.torch.build import to_torch
 from rfcalc.backends.torch.initial import initialise
 from rfcalc.backends.torch.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding
@@ -69,10 +70,7 @@ def findings(found: list[Mass], draws: int) -> Iterator[Finding]:
     for mass in found:
         for axis, closed in enumerate(mass.closed):
             measured = spread(mass.measured, axis)
-            if sqrt(closed.sigma) == 0:
-                verdict = BOUNDED if measured.sigma == 0 else DISAGREES
-            else:
-                verdict = BOUNDED if abs(measured.sigma / closed.sigma - 1) <= BOUND else DISAGREES
+            near = abs(measured.sigma - closed.sigma) <= BOUND * closed.sigma
             low, high = closed.interval()
             a, b = measured.interval()
             yield Finding(
@@ -81,7 +79,7 @@ def findings(found: list[Mass], draws: int) -> Iterator[Finding]:
                 f"axis {axis}: standard deviation",
                 round(closed.sigma, 3),
                 round(measured.sigma, 3),
-                verdict,
+                BOUNDED if near else DISAGREES,
                 f"± {BOUND:.0%}",
                 f"95 % within {high - low + 1} by the closed form, {b - a + 1} measured over {draws} initialisations",
             )
@@ -89,7 +87,7 @@ def findings(found: list[Mass], draws: int) -> Iterator[Finding]:
         yield Finding("erf", "", "effective receptive field", None, None, UNSEEN, "", "no gradient reaches a map")
 
 
-def picture(found: list[Mass], file: str) -> None:
+def picture(found: list[Mass], file: Path) -> None:
     """Measured beside closed form, one row a node (needs matplotlib)."""
     import matplotlib as mpl
 
@@ -111,5 +109,6 @@ def picture(found: list[Mass], file: str) -> None:
         right.set_xlabel("position")
         right.legend()
     figure.tight_layout()
-    figure.savefig(file, dpi=120)
+    with draft(file) as made:
+        figure.savefig(made, dpi=120, format="png")
     plt.close(figure)

@@ -119,6 +119,9 @@ def on_input(report: Report, name: str, told: str) -> Iterator[Finding]:
 
 def receptive(report: Report, tick: Callable[[str], None]) -> Iterator[Finding]:
     """Chosen units of the last maps: on the network's own input, and on thin ones where it is too small."""
+    for other in list(report.inputs)[1:]:
+        why = f"gradients are taken by the first input, {next(iter(report.inputs))}, only"
+        yield Finding("receptive_field", "", f"what is seen of {other}", None, None, UNSEEN, "", why)
     for name in chosen_nodes(report):
         field = report[name].receptive_field
         field = next(iter(field.values())) if isinstance(field, dict) else field

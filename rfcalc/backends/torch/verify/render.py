@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any
 
 from rfcalc.backends.torch.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN, Finding, Verification
@@ -34,7 +35,10 @@ def render(found: Verification, color: bool = False, width: int | None = None) -
 
 def _lines(found: Verification, paint: Any, width: int | None) -> Iterator[str]:
     inputs = ", ".join(shape if name == "input" else f"{name}={shape}" for name, shape in found.inputs.items())
-    yield f"{found.network}, {inputs}: computed | measured by PyTorch {found.versions['torch']} on {found.device}"
+    by = f"measured by PyTorch {found.versions['torch']} on {found.device}"
+    yield from _wrapped(f"{found.network}, {inputs}: computed | {by}", "", width)
+    batch = f"batch {found.batch}, {found.dtype}; macs: multiply-adds, half of flop_counter's FLOPs; sizes in bytes"
+    yield from _wrapped(batch, "", width)
     yield ""
     for check in found.checks:
         findings = found.of(check)
@@ -50,12 +54,12 @@ def _lines(found: Verification, paint: Any, width: int | None) -> Iterator[str]:
         few = [f for f in nodes if f.verdict != EQUAL]
         shown = nodes if check in ("as_is", "erf") else [*_few(nodes, check), *few[:MOST]]
         for f in [*shown, *whole]:
-            yield from _told(f, paint)
+            yield from _told(f, paint, width)
         if len(few) > MOST and check not in ("as_is", "erf"):
             yield f"    … and {len(few) - MOST} more (--format json has them all)"
     yield ""
     for note in found.notes:
-        yield f"note: {note}"
+        yield from _wrapped(f"note: {note}", "", width)
     counted = {v: sum(f.verdict == v for f in found.findings) for v in MARKS}
     told = ", ".join(f"{n} {v}" for v, n in counted.items() if n)
     yield paint(told + ("" if found.passed else ": something disagrees"), EQUAL if found.passed else DISAGREES)
@@ -72,10 +76,20 @@ def _few(nodes: list[Finding], check: str) -> list[Finding]:
     return [f for f in middle if f.verdict == EQUAL]
 
 
-def _told(f: Finding, paint: Any) -> Iterator[str]:
+def _told(f: Finding, paint: Any, width: int | None) -> Iterator[str]:
     name = f"{f.node}: {f.figure}" if f.node else f.figure
     figures = value(f.predicted) if f.verdict == EQUAL else f"{value(f.predicted)} | {value(f.measured)}"
-    bound = f" ({f.bound})" if f.bound and f.verdict != DISAGREES and f.what != "as_is" else ""
-    yield "  " + paint(f"{MARKS[f.verdict]} {name}", f.verdict) + f"  {figures}{bound}"
+    yield from _wrapped(f"{MARKS[f.verdict]} {name}  {figures}", "  ", width, lambda text: paint(text, f.verdict))
+    if f.bound and f.verdict != DISAGREES and f.what != "as_is":
+        yield from _wrapped(f.bound, "      ", width)
     if f.note:
-        yield f"      {f.note}"
+        yield from _wrapped(f.note, "      ", width)
+
+
+def _wrapped(text: str, indent: str, width: int | None, paint: Any = str) -> Iterator[str]:
+    """The text within the width; a pipe gets it on one line."""
+    if width is None:
+        yield indent + paint(text)
+        return
+    for i, line in enumerate(wrap(text, max(width - len(indent) - 2, 20), break_long_words=False)):
+        yield indent + "  " * bool(i) + paint(line)
