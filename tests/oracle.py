@@ -293,7 +293,9 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
     if kind == "softmax":
         gone_axis = x.channel if layer.axis is None else layer.axis % len(x.dims)
         return [s for s in same if x.axes[s[0]] != gone_axis or before[s[0]] == 1]
-    if kind in ("flatten", "reshape", "window_partition", "matmul", "unknown", "parameter"):
+    if kind == "matmul":  # of stacks of matrices: the stack's axes stay
+        return [s for s in same if x.axes[s[0]] < len(x.dims) - 2]
+    if kind in ("flatten", "reshape", "window_partition", "unknown", "parameter"):
         return same if before == after and x.channel == y.channel and kind in ("flatten", "reshape") else []
     if kind == "self_attention":
         return [s for s in same if before[s[0]] == 1]
