@@ -6,10 +6,10 @@ cause of an error; the node's context is added here, once. Imports levels 0 to 4
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rfcalc.cost import NOTHING, Cost, Saved
+from rfcalc.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
 from rfcalc.errors import NetworkError, RfcalcError, ShapeError
 from rfcalc.field import Field, join, of_positions, start, through
 from rfcalc.layer import IN_PLACE, POINTWISE, SAME_UNIT, VIEW, Alternatives, Layer, Reads
@@ -188,16 +188,20 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     return tuple(found)
 
 
-def storages(walked: Walked, in_place: bool = True) -> tuple[int, ...]:
-    """For each position the position whose memory it lives in: its own, or its input's for views (and in-place)."""
+def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, ...]:
+    """For each position the position whose memory it lives in: its own, or its input's for views and in-place layers.
+
+    Args:
+        over: the positions that write over their input; None for every layer that by its kind does.
+    """
     network = walked.network
     arity = network.arity
     found = list(range(arity))
     for position in range(arity, len(walked.shapes)):
         memory = network.nodes[position - arity].layer.memory
         sources = network.sources[position - arity]
-        over = bool(sources) and (memory == VIEW or (memory == IN_PLACE and in_place))
-        found.append(found[sources[0]] if over else position)
+        same = memory == VIEW or (memory == IN_PLACE if over is None else position in over)
+        found.append(found[sources[0]] if same and sources else position)
     return tuple(found)
 
 
@@ -279,27 +283,56 @@ class Kept(NamedTuple):
 def kept(walked: Walked) -> tuple[Kept, ...]:
     """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
 
-    Activations are taken to write into memory of their own here, which gives the same sum as in place wherever in
-    place is possible.
+    What is given with the weights (learned tables, constants) adds nothing.
     """
     network = walked.network
     arity = network.arity
-    own = storages(walked, in_place=False)
+    own = storages(walked, over=())
     maps: set[int] = set()
-    extra: list[Saved] = [Saved()] * arity
-    for position in range(arity, len(walked.shapes)):
-        sources = network.sources[position - arity]
-        said = network.nodes[position - arity].layer.saved(walked.inputs_of(position), walked.shapes[position])
-        maps.update(own[sources[i]] for i in said.inputs)
+    extra, _ = saving(walked)
+    for position, said in enumerate(extra):
+        maps.update(own[network.sources[position - arity][i]] for i in said.inputs)
         if said.output:
             maps.add(own[position])
-        extra.append(said)
     return tuple(
         Kept(
-            (shape.values if p in maps else 0) + e.extra_values, e.extra_bytes, e.masks, e.batch_values, e.single_values
+            (shape.values if p in maps and (p < arity or network.sources[p - arity]) else 0) + e.extra_values,
+            e.extra_bytes,
+            e.masks,
+            e.batch_values,
+            e.single_values,
         )
         for p, (shape, e) in enumerate(zip(walked.shapes, extra, strict=True))
     )
+
+
+def saving(walked: Walked) -> tuple[tuple[Saved, ...], frozenset[int]]:
+    """What autograd keeps of each position; the positions that may write over their input.
+
+    These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
+    the network stay. Maps are named as if every node had memory of its own: the sum is the same.
+    """
+    network, arity = walked.network, walked.network.arity
+    own = storages(walked, over=())
+    readers = [0] * len(own)
+    for node, sources in zip(network.nodes, network.sources, strict=True):
+        for s in sources:
+            readers[own[s]] += node.layer.memory != VIEW
+    needed = {*range(arity), *(own[network.position(name)] for name in network.outputs)}
+    said: list[Saved] = [KEEPS_NOTHING] * arity
+    over: set[int] = set()
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+        kept = node.layer.saved(walked.inputs_of(position), walked.shapes[position])
+        if node.layer.memory == IN_PLACE and len(sources) == 1:
+            memory = own[sources[0]]
+            if readers[memory] == 1 and memory not in needed:
+                over.add(position)
+        if kept.either:
+            kept = kept._replace(either=False, **({"output": True} if position in over else {"inputs": (0,)}))
+        if kept.output:
+            needed.add(own[position])
+        said.append(kept)
+    return tuple(said), frozenset(over)
 
 
 def backward(walked: Walked, at: int) -> tuple[dict[int, Window] | None, ...]:

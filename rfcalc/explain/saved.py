@@ -12,7 +12,7 @@ from rfcalc.explain.totals import TIMES
 from rfcalc.formula import Formula
 from rfcalc.report import Report, Row
 from rfcalc.size import is_number
-from rfcalc.walk import storages
+from rfcalc.walk import saving, storages
 
 SUBJECT = "saved bytes"
 MAP = Formula("saved_bytes", "prod(d) * size", "a map that the backward pass reads, of the dtype's size")
@@ -25,10 +25,11 @@ SUM = Formula("total", "sum(x)", "all of it")
 def keepers(report: Report) -> dict[int, list[str]]:
     """For each position whose map is kept, who keeps it and as what."""
     walked = report.walked
-    own = storages(walked, in_place=False)
+    own = storages(walked, over=())
+    kept, _ = saving(walked)
     found: dict[int, list[str]] = {}
     for row in report:
-        said = row.node.layer.saved(walked.inputs_of(row.position), row.shape)
+        said = kept[row.position]
         sources = report.network.sources[row.position - report.network.arity]
         for i in said.inputs:
             found.setdefault(own[sources[i]], []).append(f"{row.name} (its input)")
@@ -87,7 +88,7 @@ def node_sections(report: Report, position: int) -> tuple[Section, ...]:
     lines = position_lines(report, position, kept)
     name, notation = labelled(report, position)
     if not lines:
-        own = storages(report.walked, in_place=False)[position]
+        own = storages(report.walked, over=())[position]
         told = f"counted with {labelled(report, own)[0]}, whose map it is" if own != position and own in kept else ""
         return (Section("", (Line(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
     return (Section("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)

@@ -262,8 +262,12 @@ class AttentionProduct(Layer):
         return Cost(macs=MACS(l=heads, n=n, m=m, d=q.dims[-1], e=v.dims[-1]), activation=SOFTMAX(l=heads, n=n, m=m))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        # queries, keys, values, the result and a log-sum-exp for each query and head
-        return Saved(inputs=tuple(range(len(xs))), output=True, extra_values=prod(y.dims[:-1]))
+        q, k, v = xs[:3]
+        if len(xs) == 3 and len(q.dims) == 3 and agree(q.dims[-1], v.dims[-1]):
+            # the fused kernel: queries, keys, values, the result and a log-sum-exp for each query and head
+            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]))
+        # else scaled copies of queries and keys, the values, and the weights of all pairs
+        return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
 
     def notation(self, exact: bool = False) -> str:
         return "attentionproduct"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.cost import KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
+from rfcalc.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
 from rfcalc.errors import LayerError, ShapeError
 from rfcalc.formula import Formula
 from rfcalc.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
@@ -18,15 +18,15 @@ GAINS = Formula("weights", "c", "one factor for each channel")
 SHIFTS = Formula("biases", "c", "one offset for each channel")
 SCALED = Formula("norm", "prod(y)", "one scale and shift for each value")
 
-# What PyTorch keeps of each for the backward pass, written in place where the framework can do that. Some in-place
-# functions (relu6, hardtanh, silu, …) keep a copy of their input: the sum is that of keeping the input.
+# What PyTorch keeps of each for the backward pass, written in place where that can be. Some in-place functions (relu6,
+# hardtanh, silu, …) keep a copy of their input: the sum is that of keeping the input.
 ACTIVATIONS: dict[str, Saved] = {
     "relu": KEEPS_OUTPUT,
     "relu6": KEEPS_INPUT,
-    "leaky_relu": KEEPS_OUTPUT,
-    "elu": KEEPS_OUTPUT,
-    "selu": KEEPS_OUTPUT,
-    "celu": KEEPS_OUTPUT,
+    "leaky_relu": KEEPS_EITHER,
+    "elu": KEEPS_EITHER,
+    "selu": KEEPS_EITHER,
+    "celu": KEEPS_EITHER,
     "hardtanh": KEEPS_INPUT,
     "sigmoid": KEEPS_OUTPUT,
     "tanh": KEEPS_OUTPUT,

@@ -20,7 +20,7 @@ from rfcalc.report import Report
 from rfcalc.shape import Shape
 from rfcalc.size import is_number, maximum, minimum, prod, same
 from rfcalc.symbolic.sums import Unclosed
-from rfcalc.walk import Kept, storages
+from rfcalc.walk import Kept, saving, storages
 from rfcalc.window import Window
 
 LONG = 2000  # nodes from which a repetition of a definite count is not unrolled either
@@ -186,17 +186,21 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     shape = report.walked.shapes[network.position(network.outputs[0])]
     if shape.channel != 0:
         raise Unclosed("a repetition of unknown count needs maps with the channels first")
-    own = storages(report.walked, in_place=False)
+    own = storages(report.walked, over=())
+    said, _ = saving(report.walked)
     maps: set[int] = set()
     once: dict[str, tuple[Cost, Any]] = {}
     layers = 0
     cost = NOTHING
     rows = []
+    gone = {} if len(network.outputs) == 1 else {"peak_bytes": "several outputs"}
     for position in range(1, last + 1):
         node, each = network.nodes[position - 1], report.walked.costs[position]
-        said = node.layer.saved(report.walked.inputs_of(position), report.walked.shapes[position])
-        maps.update(own[network.sources[position - 1][i]] for i in said.inputs)
-        if said.output:
+        alone = node.layer.saved(report.walked.inputs_of(position), report.walked.shapes[position])
+        if alone.either and own[network.sources[position - 1][0]] == 0:
+            gone["saved_bytes"] = f"whether {node.layer.notation()} can write over what comes before it is not followed"
+        maps.update(own[network.sources[position - 1][i]] for i in said[position].inputs)
+        if said[position].output:
             maps.add(own[position])
         if node.group and each.params != 0:
             once[node.group] = Cost(each.weights, each.biases, each.buffers), node.layer.weight_layers
@@ -218,7 +222,7 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
         layers,
         _span(report.fields[0][output]),
         tuple(rows),
-        {} if len(network.outputs) == 1 else {"peak_bytes": "several outputs"},
+        gone,
     )
 
 

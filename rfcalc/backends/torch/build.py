@@ -15,10 +15,9 @@ from rfcalc.backends.torch.graph import Block, Expression, Graph, Step
 from rfcalc.backends.torch.parts import NAMES
 from rfcalc.backends.torch.twin import At, Call, Learned, Twin, concrete, twin_of
 from rfcalc.errors import RfcalcError, Unsupported
-from rfcalc.layer import IN_PLACE, VIEW
 from rfcalc.network import Network
 from rfcalc.sliding import choice
-from rfcalc.walk import Walked, forward, shapes_of_inputs, storages
+from rfcalc.walk import Walked, forward, saving, shapes_of_inputs
 
 
 class Placed(NamedTuple):
@@ -150,7 +149,7 @@ def place(
     """The twin of every node, and its place among the attributes."""
     network = walked.network
     concrete(network.nodes[0].layer, *walked.shapes)
-    over = overwritable(walked) if in_place else frozenset()
+    over = saving(walked)[1] if in_place else frozenset()
     paths = attribute_paths(network, names)
     groups: dict[str, tuple[Twin, str]] = {}
     found = []
@@ -221,33 +220,6 @@ def _free(part: str) -> str:
 _PROBE = Graph.__new__(Graph)
 nn.Module.__init__(_PROBE)
 _PROBE.__dict__.update(dict.fromkeys(("network", "steps", "paths", "shapes", "eps", "_outputs")))
-
-
-def overwritable(walked: Walked) -> frozenset[int]:
-    """The nodes that may write over their input: nothing else reads that memory, and autograd does not need it.
-
-    An input, an output, a value with another reader, and one that its own layer keeps for the backward pass stay.
-    """
-    network, arity = walked.network, walked.network.arity
-    own = storages(walked, in_place=False)
-    readers: dict[int, int] = {}
-    kept: set[int] = set()
-    for position, sources in enumerate(network.sources, arity):
-        node = network.nodes[position - arity]
-        view = node.layer.memory == VIEW
-        for s in sources:
-            readers[own[s]] = readers.get(own[s], 0) + (0 if view else 1)
-        if node.layer.saved(walked.inputs_of(position), walked.shapes[position]).output:
-            kept.add(own[position])
-    outputs = {own[network.position(name)] for name in network.outputs}
-    found = set()
-    for position, sources in enumerate(network.sources, arity):
-        if network.nodes[position - arity].layer.memory != IN_PLACE or len(sources) != 1:
-            continue
-        memory = own[sources[0]]
-        if memory >= arity and readers[memory] == 1 and memory not in kept and memory not in outputs:
-            found.add(position)
-    return frozenset(found)
 
 
 def _steps(walked: Walked, placed: tuple[Placed, ...]) -> tuple[Step, ...]:

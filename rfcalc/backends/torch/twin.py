@@ -93,6 +93,7 @@ class Twin:
     module: Call | None = None
     text: str = "{m}({0})"
     learned: Learned | None = None
+    composed: bool = False  # PyTorch has no layer for it: several operations, which keep more for backward
     plain: bool = field(init=False)  # the module applied to its only input
 
     def __post_init__(self) -> None:
@@ -165,9 +166,9 @@ def spatial(at: At, what: str = "") -> int:
     return rank
 
 
-def text_only(text: str) -> Twin:
+def text_only(text: str, composed: bool = False) -> Twin:
     """A twin without a module."""
-    return Twin(None, text)
+    return Twin(None, text, composed=composed)
 
 
 def moved(at: At, inner: str = "{m}({0})") -> str:

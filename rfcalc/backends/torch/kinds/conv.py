@@ -139,11 +139,11 @@ def _transposed(at: At, c: int, out: int, groups: int) -> Twin:
         bias=None if layer.bias else False,
         dilation=same_everywhere(dilation) if prod(dilation) != 1 else None,
     )
-    text = "{m}({0})"
-    if any(a != b for a, b in sides):  # PyTorch cuts equally; what is more on one side is cut off afterwards
+    text, uneven = "{m}({0})", any(a != b for a, b in sides)
+    if uneven:  # PyTorch cuts equally; what is more on one side is cut off afterwards
         slices = ", ".join(f"{a - p or ''}:{-(b - p) or ''}" for (a, b), p in zip(sides, cut, strict=True))
         text += f"[:, :, {slices}]"
-    return Twin(made, text)
+    return Twin(made, text, composed=uneven)
 
 
 @twin("conv_transpose")

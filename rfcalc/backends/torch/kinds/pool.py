@@ -51,7 +51,7 @@ def maxpool(at: At) -> Twin:
     kernel, stride, dilation = (each(v, rank) for v in (g.kernel, g.stride, g.dilation))
     if not native(at, rank):
         x, even = odd_first(at, rank, "-torch.inf")
-        return text_only(f"max_pool({x}, {described(at, rank, even)})")
+        return text_only(f"max_pool({x}, {described(at, rank, even)})", composed=True)
     padding = tuple(a for a, _ in sides_of(g, at.x.dims[1:]))
     return Twin(
         call(
@@ -71,10 +71,12 @@ def avgpool(at: At) -> Twin:
     layer, g = at.layer, at.layer.geometry
     if layer.trainable:
         made = call("Scale", at.x.dims[0], rank, bias=True)
-        return Twin(made, f"{{m}}(sum_pool({{0}}, {described(at, rank)}))")
+        return Twin(
+            made, f"{{m}}(sum_pool({{0}}, {described(at, rank)}))", composed=not native(at, rank, averages=True)
+        )
     if not native(at, rank, averages=True):
         x, even = odd_first(at, rank) if layer.count_padding else ("{0}", False)
-        return text_only(f"mean_pool({x}, {described(at, rank, even)}, {layer.count_padding})")
+        return text_only(f"mean_pool({x}, {described(at, rank, even)}, {layer.count_padding})", composed=True)
     kernel, stride = each(g.kernel, rank), each(g.stride, rank)
     padding = tuple(a for a, _ in sides_of(g, at.x.dims[1:]))
     return Twin(
@@ -96,7 +98,8 @@ def lppool(at: At) -> Twin:
     kernel, stride, power = each(g.kernel, rank), each(g.stride, rank), at.layer.power
     if not native(at, rank, averages=True):
         covered = f"covered({{0}}, {described(at, rank)})"
-        return text_only(f"F.lp_pool{rank}d({covered}, {power}, {same_everywhere(kernel)}, {same_everywhere(stride)})")
+        told = f"{power}, {same_everywhere(kernel)}, {same_everywhere(stride)}"
+        return text_only(f"F.lp_pool{rank}d({covered}, {told})", composed=True)
     return Twin(
         call(
             f"nn.LPPool{rank}d",

@@ -125,7 +125,7 @@ def _all(
         from rfcalc.backends.torch.verify import gradient
 
         yield from gradient.receptive(report, tick)
-    real = to_torch(network, given, seed=0) if "saved_bytes" in what or as_is else None
+    real = to_torch(network, given, seed=0, in_place=True) if "saved_bytes" in what or as_is else None
     if real is not None and weights is not None:
         from rfcalc.backends.torch.weights import load_weights
 
