@@ -223,17 +223,20 @@ class Sliding:
     def lengths(self, spatial: tuple[Size, ...]) -> tuple[Size, ...]:
         """Output lengths on all axes."""
         self.kernel_axes(len(spatial))
-        if len(self.kernel) == 1 and len(self.stride) == 1 and len(self.padding) == 1 and len(self.dilation) == 1:
-            first = spatial[0]
-            if all(n is first for n in spatial):
-                return (self.length(first, 0),) * len(spatial)
+        if self._alike(spatial):
+            return (self.length(spatial[0], 0),) * len(spatial)
         return tuple(self.length(n, i) for i, n in enumerate(spatial))
 
     def slides(self, spatial: tuple[Size, ...]) -> tuple[Slide | Unsized, ...]:
         """What a unit reads, on all axes."""
-        if len(self.kernel) == 1 and len(self.stride) == 1 and len(self.padding) == 1 and len(self.dilation) == 1:
+        if self._alike(spatial if self.border != "zeros" else spatial[:1]):  # zeros: whatever the extents
             return (self.slide(spatial[0], 0),) * len(spatial)
         return tuple(self.slide(n, i) for i, n in enumerate(spatial))
+
+    def _alike(self, spatial: tuple[Size, ...]) -> bool:
+        """Whether all axes are as long and slid over alike."""
+        given = (self.kernel, self.stride, self.padding, self.dilation)
+        return all(len(v) == 1 for v in given) and all(n is spatial[0] for n in spatial)
 
     def keeps_size(self) -> Padding:
         """The padding that keeps the size at stride 1: d(k − 1) in all, the smaller half before."""

@@ -310,7 +310,8 @@ def saving(walked: Walked) -> tuple[tuple[Saved, ...], frozenset[int]]:
     """What autograd keeps of each position; the positions that may write over their input.
 
     These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
-    the network stay. Maps are named as if every node had memory of its own: the sum is the same.
+    the network stay, and what is given with the weights. Maps are named as if every node had memory of its own: the
+    sum is the same.
     """
     network, arity = walked.network, walked.network.arity
     own = storages(walked, over=())
@@ -323,13 +324,14 @@ def saving(walked: Walked) -> tuple[tuple[Saved, ...], frozenset[int]]:
     over: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         kept = node.layer.saved(walked.inputs_of(position), walked.shapes[position])
-        if node.layer.memory == IN_PLACE and len(sources) == 1:
-            memory = own[sources[0]]
-            if readers[memory] == 1 and memory not in needed:
-                over.add(position)
+        free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
+        if node.layer.memory == IN_PLACE and free:
+            over.add(position)
+        elif node.layer.lends and not free:
+            needed.add(own[position])
         if kept.either:
             kept = kept._replace(either=False, **({"output": True} if position in over else {"inputs": (0,)}))
-        if kept.output:
+        if kept.output or not sources:
             needed.add(own[position])
         said.append(kept)
     return tuple(said), frozenset(over)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from graphs import ORDER, Pick, grow
 
 import rfcalc
 from rfcalc import Activation, Conv, ConvTranspose, LpPool, MaxPool, Network, ReLU, Report, ref, to_torch, zoo
-from rfcalc.backends.torch.verify import CHECKS, chosen_device, counted, gradient, saved, verify
+from rfcalc.backends.torch.verify import CHECKS, chosen_device, counted, gradient, live, saved, verify
 from rfcalc.backends.torch.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN
 from rfcalc.backends.torch.verify.render import render
 from rfcalc.cli import run
 from rfcalc.errors import RfcalcError, UnknownName, Unsupported
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.filterwarnings("ignore:var.*degrees of freedom is <= 0"),  # statistics of a map of one value
+]
 SMALL = Network(Conv(4, 3, padding=1) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, 2), "2x12x12")
 SAMPLE = [  # of every family; the exhaustive tier has all
     *("vgg16", "lenet5", "alexnet", "googlenet", "resnet50", "densenet121", "mobilenet-v2", "shufflenet-v2"),
@@ -136,9 +140,9 @@ def test_bytes_kept_for_backward_to_the_byte(name: str) -> None:
 
 
 # A map may be a view of another's memory behind the first of these, and the others copy what does not lie in memory as
-# they want it: what is kept then follows from the layout, not from the layers alone.
+# they want it (a learned table is stretched over the batch): what is kept then follows from the layout too.
 VIEWS = {"permute", "slice", "split", "pad", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "window_partition"}
-LAYOUTS = VIEWS | {"matmul", "attention_product", "self_attention", "window_attention"}
+LAYOUTS = VIEWS | {"parameter", "constant", "matmul", "attention_product", "self_attention", "window_attention"}
 
 
 def kept_bytes_of_random_graphs(cases: int, first: int, batch: int) -> Counter[str]:
@@ -146,6 +150,8 @@ def kept_bytes_of_random_graphs(cases: int, first: int, batch: int) -> Counter[s
     for seed in range(first, first + cases):
         network = grow(Pick(random.Random(seed).randbytes(400)), ORDER, 15, 8).network
         report = Report(network, batch=batch)
+        if any(not any(getattr(n.layer, "table", None) or [1]) for n in network.nodes):
+            continue  # a map that nothing feeds needs no gradient
         try:
             graph = to_torch(network, in_place=True)
         except Unsupported:
@@ -283,6 +289,28 @@ def test_a_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(counted, "parameters", lambda r, g: (f._replace(verdict=DISAGREES) for f in right(r, g)))
     assert run(["verify", "conv3-4", "--input", "1x8x8", "--what", "params"]) == 1
     assert "≠" in capsys.readouterr().out
+
+
+def test_what_an_allocator_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a GPU, with an allocator that only says what it was asked for."""
+    doings: list[int] = []
+
+    def holds(amount: int) -> Callable[[Callable[[], None]], int]:
+        def said(doing: Callable[[], None]) -> int:
+            doing()
+            doings.append(amount)
+            return amount
+
+        return said
+
+    report = rfcalc.analyze("resnet18")
+    for amount, verdict in ((30_000_000, BOUNDED), (0, DISAGREES), (1 << 40, DISAGREES)):
+        monkeypatch.setitem(live.ALLOCATORS, "cpu", holds(amount))
+        found = verify(report, device="cpu", what=("peak_bytes",)).of("peak_bytes")
+        assert [f.verdict for f in found[1:]] == [verdict] * 2, found
+        kept = sum(k.total(4, 1, "cpu") for k in report.kept)
+        assert found[2].predicted == kept + 4 * report.totals.params
+    assert len(doings) == 6
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -194,6 +194,7 @@ class Dropout(Layer):
 
     p: float = 0.5
 
+    lends = True
     spelling = Spelling(("dropout",), "dropout rate0.2", values=("rate",), defaults="rate 0.5")
     memory = IN_PLACE
     folds = True
@@ -220,6 +221,7 @@ class StochasticDepth(Layer):
 
     p: float = 0.5
 
+    lends = True
     spelling = Spelling(("droppath",), "droppath rate0.1", values=("rate",), defaults="rate 0.5")
     memory = IN_PLACE
     folds = True

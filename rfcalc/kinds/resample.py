@@ -192,6 +192,7 @@ class PixelShuffle(Layer):
 
     factor: Size
 
+    lends = True
     spelling = Spelling(("pixelshuffle",), "pixelshuffle2")
 
     def __post_init__(self) -> None:
@@ -223,6 +224,7 @@ class PixelUnshuffle(Layer):
 
     factor: Size
 
+    lends = True
     spelling = Spelling(("pixelunshuffle", "spacetodepth"), "pixelunshuffle2")
 
     def __post_init__(self) -> None:

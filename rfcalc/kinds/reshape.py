@@ -399,7 +399,8 @@ class Split(Layer):
         if not hasattr(self.part, "__index__") or decide(self.part < 0) or decide(self.part >= count):
             raise LayerError(f"there is no part {self.part}", why=f"the parts are 0 … {count - 1}")
 
-    def _place(self, x: Shape) -> tuple[int, Size, Size]:
+    def place(self, x: Shape) -> tuple[int, Size, Size]:
+        """The axis of a map, where the part begins on it, how long it is."""
         axis = x.channel if self.axis is None else _axis(x, self.axis)
         n = x.dims[axis]
         if isinstance(self.parts, tuple):
@@ -412,12 +413,12 @@ class Split(Layer):
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
-        axis, _, length = self._place(x)
+        axis, _, length = self.place(x)
         return Shape(*x.dims[:axis], length, *x.dims[axis + 1 :], channel=x.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         (x,) = xs
-        axis, start, _ = self._place(x)
+        axis, start, _ = self.place(x)
         if axis == x.channel:
             return (SAME_UNIT,)
         return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
@@ -440,6 +441,7 @@ class ChannelShuffle(Layer):
 
     groups: Size
 
+    lends = True
     spelling = Spelling(("shuffle", "channelshuffle"), "shuffle4")
 
     def __post_init__(self) -> None:
@@ -510,6 +512,7 @@ class WindowPartition(Layer):
 
     window: Any
 
+    lends = True
     spelling = Spelling(("windows",), "windows7")
 
     def __post_init__(self) -> None:

@@ -67,11 +67,8 @@ def cut(at: At) -> Twin:
 
 @twin("split")
 def split(at: At) -> Twin:
-    layer = at.layer
-    axis = (at.x.channel if layer.axis is None else layer.axis) % len(at.x.dims) + 1
-    if isinstance(layer.parts, tuple):
-        return text_only(f"{{0}}.split({list(layer.parts)}, dim={axis})[{layer.part}]")
-    return text_only(f"{{0}}.chunk({layer.parts}, dim={axis})[{layer.part}]")
+    axis, start, length = at.layer.place(at.x)  # PyTorch's split and chunk give views that nothing may write over
+    return text_only(f"{{0}}.narrow({axis + 1}, {start}, {length})")
 
 
 @twin("channel_shuffle")

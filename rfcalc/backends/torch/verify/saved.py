@@ -42,6 +42,16 @@ def kept_bytes(graph: Graph, inputs: list[Tensor]) -> tuple[int, list[Tensor]]:
     return sum(found.values()), list(y) if isinstance(y, tuple) else [y]
 
 
+def refused(error: ValueError) -> bool:
+    """Whether PyTorch would not take statistics of a single value."""
+    return "Expected more than 1" in str(error)
+
+
+def refusal(error: ValueError) -> str:
+    """What to do about it."""
+    return f"PyTorch takes no statistics of a single value ({error}): take a larger --batch or --input"
+
+
 def kept_by_map(report: Report, graph: Graph, inputs: list[Tensor]) -> dict[int, int]:
     """What `kept_bytes` adds up, by the position whose map (or whose own copies and statistics) it is.
 
@@ -110,10 +120,9 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
     try:
         measured, outputs = kept_bytes(graph, examples(report, device))
     except ValueError as error:
-        if "more than 1" not in str(error):
+        if not refused(error):
             raise
-        note = f"PyTorch takes no statistics of a single value ({error}): take a larger --batch or --input"
-        yield Finding("saved_bytes", "", figure, predicted, None, UNSEEN, "", note)
+        yield Finding("saved_bytes", "", figure, predicted, None, UNSEEN, "", refusal(error))
         return
     if predicted == measured:
         yield compared("saved_bytes", "", figure, predicted, measured)
