@@ -55,7 +55,10 @@ from rfcalc.expr import LAYERS as REGISTERED
 from rfcalc.layer import Layer, layer
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.filterwarnings("ignore:var.*degrees of freedom is <= 0"),  # statistics of a map of one value
+]
 EACH = 25  # layers of each kind
 GRAPHS = 250
 BUILT = sorted(set(LAYERS) - {"unknown"})
@@ -119,9 +122,17 @@ def test_kinds(kind: str) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", BUILT)
 def test_kinds_many_times(kind: str) -> None:
-    for made, x in drawn(kind, 40 * EACH, 1000):
-        agrees(alone(made, x))
+    refused = 0
+    cases = drawn(kind, 40 * EACH, 1000)
+    for made, x in cases:
+        try:
+            agrees(alone(made, x))
+        except ValueError as error:  # PyTorch normalises no map of one value in training mode
+            assert "Expected more than 1" in str(error)  # noqa: PT017
+            refused += 1
+            continue
         depends(alone(made, x))
+    assert refused < len(cases) / 5
 
 
 def random_graphs(cases: int, first: int) -> Counter[str]:
@@ -132,7 +143,7 @@ def random_graphs(cases: int, first: int) -> Counter[str]:
         try:
             agrees(network)
         except Unsupported as error:
-            named = unknown or "PyTorch's" in error.what or "a constant" in error.what
+            named = unknown or "PyTorch's" in error.what or "cannot be built" in error.what
             assert named, (seed, error)  # noqa: PT017
             found["named as unsupported"] += 1
             continue

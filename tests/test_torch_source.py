@@ -20,7 +20,10 @@ from rfcalc.cli import run
 from rfcalc.errors import Unsupported
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.filterwarnings("ignore:var.*degrees of freedom is <= 0"),  # statistics of a map of one value
+]
 ZOO = ["lenet5", "vgg11", "resnet18", "googlenet-torchvision-aux", "squeezenet1.1", "swin-t", "wavenet", "unet-3d"]
 SMALL = {"lenet5": None, "resnet20-cifar": None, "densenet-40-k12-cifar": None, "tcn": None, "squeezenet1.1": "3x64x64"}
 
