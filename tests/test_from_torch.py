@@ -150,6 +150,28 @@ def spread(m: Any, x: Tensor) -> Tensor:
     return m.a(torch.cat([grey, mean[:, None]], 1))
 
 
+def patches(m: Any, x: Tensor) -> Tensor:
+    """MobileViT: attention over the positions at the same place in all patches; channels and rows lie side by side
+    for a moment, both ways."""
+    x = m.a(x)
+    b, c, h, w = x.shape
+    rows, columns = h // 2, w // 3
+    t = x.reshape(b * c * rows, 2, columns, 3).transpose(1, 2)
+    t = t.reshape(b, c, rows * columns, 6).transpose(1, 3).reshape(b * 6, rows * columns, c)
+    q, k, v = m.qkv(t).chunk(3, dim=-1)
+    t = t + F.scaled_dot_product_attention(q, k, v)
+    t = t.contiguous().view(b, 6, rows * columns, c)
+    t = t.transpose(1, 3).reshape(b * c * rows, columns, 2, 3)
+    return m.b(t.transpose(1, 2).reshape(b, c, h, w))
+
+
+def heads_of_places(m: Any, x: Tensor) -> Tensor:
+    """A head at a time over flattened positions, which are taken apart again: nothing moves."""
+    b, _, h, w = x.shape
+    t = m.a(x).reshape(b * 2, -1, h * w).transpose(-1, -2).reshape(b * 2, h, w, -1)
+    return m.b(t.permute(0, 3, 1, 2).reshape(b, -1, h, w))
+
+
 TOKENS, IMAGE = (9, 16), (3, 12, 12)
 KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("attention", Of(attention, qkv=nn.Linear(16, 48), out=nn.Linear(16, 16)), TOKENS),
@@ -161,6 +183,9 @@ KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("gate", Of(gate, a=conv(3, 8), one=nn.Conv2d(8, 2, 1), two=nn.Conv2d(2, 8, 1)), IMAGE),
     ("frames", Of(frames, a=conv(1, 5)), (4, 12, 12)),
     ("channels gone and back", Of(spread, a=conv(2, 4)), IMAGE),
+    ("patches", Of(patches, a=nn.Conv2d(3, 4, 1), qkv=nn.Linear(4, 12), b=nn.Conv2d(4, 2, 1)), (3, 4, 6)),
+    ("patches of more", Of(patches, a=conv(3, 4), qkv=nn.Linear(4, 12), b=conv(4, 2)), (3, 8, 12)),
+    ("heads of places", Of(heads_of_places, a=conv(3, 8), b=conv(8, 2)), (3, 5, 7)),
     ("unequal padding", Of(lambda m, x: m.a(F.pad(x, (0, 3, 1, 0), mode="reflect")), a=conv(3, 4)), IMAGE),
     ("up", Of(lambda m, x: F.interpolate(m.a(x), scale_factor=2, mode="bilinear"), a=conv(3, 4, stride=2)), IMAGE),
     ("to a size", Of(lambda m, x: F.interpolate(m.a(x), (17, 12)), a=conv(3, 4, dilation=1)), IMAGE),
@@ -195,6 +220,22 @@ def test_written_by_hand(name: str, module: nn.Module, shape: tuple[int, ...]) -
     assert seen_by_gradient(module, read, shape) >= 3
     totals = analyze(read).totals
     assert (totals.params, totals.macs) == counted(module, shape)
+
+
+def test_views_are_read_together() -> None:
+    """Patches are split off, moved and merged; what is merged and split again is left alone."""
+    module = Of(patches, a=nn.Conv2d(3, 4, 1), qkv=nn.Linear(4, 12), b=nn.Conv2d(4, 2, 1))
+    read = from_torch(module, (3, 4, 6))
+    report = analyze(read)
+    moves = [r.notation for r in report if r.kind in ("reshape", "permute", "flatten")]
+    assert moves[:2] == ["reshape4x2x2x2x3", "permute0x1x3x2x4"]  # channels by themselves throughout
+    field = report["qkv"].receptive_field
+    assert (field.status, field.hull) == ("shift_variant", ((0, 3), (0, 5)))
+    seen = look(read, at="b").unit((1, 4))
+    assert sorted(seen.pixels()) == [(1, 1), (1, 4), (3, 1), (3, 4)]
+    module = Of(heads_of_places, a=conv(3, 8), b=conv(8, 2))
+    report = analyze(from_torch(module, (3, 5, 7)))
+    assert (report["b"].receptive_field.status, report["b"].receptive_field.size) == ("exact", (5, 5))
 
 
 def seen_by_gradient(module: nn.Module, read: Any, shape: tuple[int, ...], trials: int = 6) -> int:
@@ -357,8 +398,15 @@ def test_weights_that_depend_on_the_input_are_not_understood() -> None:
     assert read.network.nodes[-1].inputs[0] == "input"
 
 
-def test_positions_merged_into_channels_do_not_come_apart_in_silence() -> None:
+def test_what_is_laid_flat_and_back_is_where_it_was() -> None:
     read = from_torch(Of(lambda m, x: m.a(x.flatten(1).view(1, 3, 8, 8)), a=conv(3, 3)), (3, 8, 8))
+    assert read.complete
+    assert [n.layer.kind for n in read.network.nodes] == ["conv"]
+    assert analyze(read)["a"].receptive_field.size == (3, 3)
+
+
+def test_positions_merged_into_channels_do_not_come_apart_in_silence() -> None:
+    read = from_torch(Of(lambda m, x: m.a(x.flatten(1).relu().view(1, 3, 8, 8)), a=conv(3, 3)), (3, 8, 8))
     assert [u.why for u in read.unknown] == ["positions that were merged into channels come apart"]
 
 

@@ -10,6 +10,7 @@ from rfcalc.backends.torch.reading.axes import groups
 from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, inner
 from rfcalc.backends.torch.reading.products import moved, stretched
 from rfcalc.backends.torch.reading.translate import Call, handles
+from rfcalc.backends.torch.reading.views import behind, laid_out, split
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Reshape, Roll, Slice
 from rfcalc.layer import Layer
@@ -31,11 +32,30 @@ def regrouped(graph: Graph, x: Value, dims: tuple[int, ...], batch: int | None) 
     if wanted == here.dims:
         return Value(x.node, dims, batch)
     graph.whole(x)
+    if graph.dirty[x.node] or _splits(graph, x.node, wanted):
+        chain = behind(graph, x.node)
+        whole = chain.regrouped(wanted)
+        if chain.root != x.node and whole is not None:
+            whole = whole.tidy()
+            better = graph.dirty[x.node] or split(graph, whole) < len(_splits(graph, x.node, wanted))
+            made = laid_out(graph, whole, dims, batch) if better else None
+            if made is not None:
+                return made
     channel = _channel_after(graph, x, wanted)
-    return graph.add(_merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
+    return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
 
 
-def _merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new: int) -> Layer:
+def _splits(graph: Graph, node: int, dims: tuple[int, ...]) -> list[int]:
+    """The axes that positions lie along and that a reshape of a node to `dims` takes apart."""
+    here = graph.shapes[node].dims
+    found: list[int] = []
+    for before, after in groups(here, dims):
+        if sum(1 for j in after if dims[j] != 1) > 1:
+            found += [i for i in before if i in graph.carriers[node] and here[i] != 1]
+    return found
+
+
+def merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new: int) -> Layer:
     """`Flatten` where neighbouring axes are merged, else `Reshape`."""
     gap = len(before) - len(after)
     if gap > 0:
@@ -235,7 +255,7 @@ def unbind(call: Call) -> list[Value]:
 
 
 @handles("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk", "hsplit")
-def split(call: Call) -> list[Value]:
+def parts(call: Call) -> list[Value]:
     x = call.x
     axis = call.step.args.get("dim", 0) % len(x.dims)
     found, start = [], 0

@@ -22,6 +22,12 @@ def moved(graph: Graph, x: Value, order: tuple[int, ...]) -> Value:
     core = tuple(kept.index(i) for i in left)
     if core == tuple(range(len(core))):
         return Value(x.node, dims, batch)
+    if graph.dirty[x.node]:
+        from rfcalc.backends.torch.reading.views import behind, laid_out
+
+        made = laid_out(graph, behind(graph, x.node).permuted(core).tidy(), dims, batch)
+        if made is not None:
+            return made
     return graph.add(Permute(core), (x.node,), dims, batch, helper=True)
 
 
