@@ -153,7 +153,7 @@ def expression(graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: 
             run, stage = [], headings[position]
         layer: Expr = Shared(node.layer, node.group) if node.group else node.layer
         reads = [named[s] for s in node.inputs]
-        if len(reads) != 1 and reads:
+        if len(reads) != 1 and node.layer.arity[1] != 0:  # what reads nothing does not read the node before it
             run.append(Named(Parallel(tuple(Ref(r) for r in reads), node.layer), named[position]))
         else:
             if reads and node.inputs[0] != before:
