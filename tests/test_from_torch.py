@@ -172,6 +172,22 @@ def heads_of_places(m: Any, x: Tensor) -> Tensor:
     return m.b(t.permute(0, 3, 1, 2).reshape(b, -1, h, w))
 
 
+def repeated(m: Any, x: Tensor) -> Tensor:
+    """Every row three times, every channel twice."""
+    return m.b(m.a(x).repeat_interleave(3, dim=-2).repeat_interleave(2, 1))
+
+
+def global_query(m: Any, x: Tensor) -> Tensor:
+    """GCViT: one query of the whole image for each window, which attends inside."""
+    b, c, h, w = x.shape
+    q = F.adaptive_max_pool2d(m.a(x), (2, 3)).flatten(2).transpose(1, 2)
+    t = x.view(b, c, h // 2, 2, w // 3, 3).permute(0, 2, 4, 3, 5, 1).reshape(-1, 6, c)
+    k, v = m.kv(t).chunk(2, dim=-1)
+    q = q.repeat_interleave(t.shape[0] // b, dim=0)
+    t = (q @ k.transpose(1, 2)).softmax(-1) @ v
+    return t.view(b, h // 2, w // 3, 2, 3, c).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, c)
+
+
 TOKENS, IMAGE = (9, 16), (3, 12, 12)
 KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("attention", Of(attention, qkv=nn.Linear(16, 48), out=nn.Linear(16, 16)), TOKENS),
@@ -185,6 +201,12 @@ KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("channels gone and back", Of(spread, a=conv(2, 4)), IMAGE),
     ("patches", Of(patches, a=nn.Conv2d(3, 4, 1), qkv=nn.Linear(4, 12), b=nn.Conv2d(4, 2, 1)), (3, 4, 6)),
     ("patches of more", Of(patches, a=conv(3, 4), qkv=nn.Linear(4, 12), b=conv(4, 2)), (3, 8, 12)),
+    (
+        "global query",
+        Of(global_query, a=conv(3, 3), kv=nn.Linear(3, 6)),
+        (3, 6, 9),
+    ),
+    ("repeated", Of(repeated, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)),
     ("heads of places", Of(heads_of_places, a=conv(3, 8), b=conv(8, 2)), (3, 5, 7)),
     ("unequal padding", Of(lambda m, x: m.a(F.pad(x, (0, 3, 1, 0), mode="reflect")), a=conv(3, 4)), IMAGE),
     ("up", Of(lambda m, x: F.interpolate(m.a(x), scale_factor=2, mode="bilinear"), a=conv(3, 4, stride=2)), IMAGE),
@@ -220,6 +242,20 @@ def test_written_by_hand(name: str, module: nn.Module, shape: tuple[int, ...]) -
     assert seen_by_gradient(module, read, shape) >= 3
     totals = analyze(read).totals
     assert (totals.params, totals.macs) == counted(module, shape)
+
+
+def test_what_is_fixed_reads_nothing() -> None:
+    """Zeros and ones in the middle of a network do not read the node before them."""
+    for fixed in (
+        lambda m, x: m.b(torch.cat([m.a(x), torch.zeros(1, 2, 5, 4)], 1)),
+        lambda m, x: m.b(F.pad(m.a(x), (0, 0, 0, 0, 0, 2))),
+        lambda m, x: m.b(F.relu(m.a(x)).repeat(1, 2, 1, 1) + torch.ones(4, 5, 4)),
+    ):
+        report = analyze(from_torch(Of(fixed, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)))
+        constants = [r for r in report if r.kind == "constant"]
+        assert constants
+        assert all(not r.node.inputs and r.receptive_field.status == "none" for r in constants)
+        assert (report["b"].receptive_field.status, report["b"].receptive_field.size) == ("exact", (5, 5))
 
 
 def test_views_are_read_together() -> None:

@@ -303,6 +303,26 @@ def repeat(call: Call) -> Value:
     return x
 
 
+@handles("repeat_interleave")
+def repeated(call: Call) -> Value:
+    """Each position of an axis so many times: an axis of one after it, broadcast, and merged with it."""
+    graph, x, times, axis = call.graph, call.x, call.step.args.get("repeats"), call.step.args.get("dim")
+    if not isinstance(times, int):
+        raise NotUnderstood("as often as a tensor says")
+    if axis is None:
+        if len(x.dims) != 1:
+            raise NotUnderstood("of all values")
+        axis = 0
+    axis %= len(x.dims)
+    if x.dims[axis] == 1:
+        return stretched(graph, x, call.dims)
+    apart = (*x.dims[: axis + 1], 1, *x.dims[axis + 1 :])
+    batch = None if x.batch is None else x.batch + (axis < x.batch)
+    x = _inserted_axis(graph, x, apart, batch, axis + 1)
+    x = stretched(graph, x, (*apart[: axis + 1], times, *apart[axis + 2 :]))
+    return regrouped(graph, x, call.dims, None if batch is None else batch - (axis < batch))
+
+
 @handles("roll")
 def roll(call: Call) -> Value:
     graph, x = call.graph, graph_whole(call)
