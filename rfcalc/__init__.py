@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from rfcalc.kinds.pool import LpPool as LpPool
     from rfcalc.kinds.pool import MaxPool as MaxPool
     from rfcalc.kinds.pool import Mean as Mean
+    from rfcalc.kinds.recurrent import Recurrent as Recurrent
     from rfcalc.kinds.resample import Pad as Pad
     from rfcalc.kinds.resample import PixelShuffle as PixelShuffle
     from rfcalc.kinds.resample import PixelUnshuffle as PixelUnshuffle

@@ -29,6 +29,7 @@ REARRANGING = (
     "class_token",
     "window_partition",
     "window_attention",
+    "recurrent",
     "reshape",
     "flatten",
     "matmul",

@@ -288,6 +288,10 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
             for i in stay
             if i != x.channel and stay.index(i) != y.channel
         ]
+    if kind == "recurrent":  # the sequence's axis is read up to the position, or as a whole
+        return [
+            s for s in same if x.axes[s[0]] < len(x.dims) - 2 or (x.axes[s[0]] == len(x.dims) - 2 and before[s[0]] == 1)
+        ]
     if kind in ("linear", "rbf", "rmsnorm"):
         return [s for s in same if kind == "rmsnorm" or x.axes[s[0]] != len(x.dims) - 1]
     if kind == "softmax":

@@ -79,6 +79,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
         return Shape(dims[0] // layer.factor ** (len(dims) - 1), *(n * layer.factor for n in dims[1:]))
     if kind == "pixel_unshuffle":
         return Shape(dims[0] * layer.factor ** (len(dims) - 1), *(n // layer.factor for n in dims[1:]))
+    if kind == "recurrent":
+        return Shape(*dims[:-1], layer.hidden * (1 + layer.bidirectional), channel=x.channel)
     if kind in ("linear", "rbf"):
         return Shape(*dims[:-1], layer.out_features, channel=x.channel)
     if kind == "glu":
@@ -183,6 +185,19 @@ def _dense(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     return found
 
 
+def _recurrent(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
+    """Every gate of every hidden value is a row over the features and the state; one cell a direction."""
+    (x,) = xs
+    gates = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}[layer.cell]
+    cells = list(product(range(1 + layer.bidirectional), range(layer.hidden)))
+    rows = how_many(product(cells, gates))
+    steps = how_many(product(*map(range, x.dims[:-1])))
+    weights = rows * (x.dims[-1] + layer.hidden)
+    applied = len(gates) + (layer.cell == "lstm")  # the state that is given on
+    found = {"weights": weights, "macs": weights * steps, "activation": len(cells) * applied * steps}
+    return found | {"biases": 2 * rows, "linear_bias_adds": 2 * rows * steps} if layer.bias else found
+
+
 def _norm(
     features: int, y: Shape, affine: bool, bias: bool = True, buffers: int = 0, gamma: bool = True
 ) -> dict[str, int]:
@@ -238,6 +253,7 @@ COSTS = {
     },
     **dict.fromkeys(("adaptive_pool", "mean", "reduce"), lambda layer, xs, y: {"adaptive_pool_inputs": xs[0].values}),
     **dict.fromkeys(("linear", "rbf"), _dense),
+    "recurrent": _recurrent,
     **dict.fromkeys(("activation", "softmax", "glu"), _activation),
     **dict.fromkeys(("self_attention", "window_attention"), _attention),
     "prelu": lambda layer, xs, y: {"weights": y.dims[y.channel] if layer.per_channel else 1, "activation": y.values},

@@ -43,6 +43,7 @@ from rfcalc import (
     PixelUnshuffle,
     PositionTable,
     PReLU,
+    Recurrent,
     Reduce,
     Reshape,
     RfcalcError,
@@ -341,6 +342,12 @@ def roll(pick: Pick, x: Shape) -> Layer | None:
     return Roll(tuple(pick.int(-4, 4) for _ in range(x.rank if pick.chance(50) else 1))) if x.rank else None
 
 
+def recurrent(pick: Pick, x: Shape) -> Layer | None:
+    if len(x.dims) < 2:
+        return None
+    return Recurrent(pick.one(("lstm", "gru", "rnn")), pick.int(1, 4), pick.chance(50), pick.chance(60))
+
+
 def unknown(pick: Pick, x: Shape) -> Layer:
     return Unknown(tuple(pick.int(1, 4) for _ in range(len(x.dims))) if pick.chance(50) else x.dims, "strange")
 
@@ -357,6 +364,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "reduce": reduce,
     "elementwise": lambda pick, x: Elementwise(pick.one(("square", "abs", "neg"))),
     "linear": lambda pick, x: Linear(pick.int(1, 6), pick.chance(60), x.dims[-1] if pick.chance(20) else None),
+    "recurrent": recurrent,
     "rbf": lambda pick, x: RBF(pick.int(1, 5), pick.chance(40)),
     "activation": lambda pick, x: Activation(pick.one(("relu", "gelu", "swish", "tanh", "hardswish"))),
     "prelu": lambda pick, x: PReLU(pick.chance(60)),

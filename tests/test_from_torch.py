@@ -188,6 +188,26 @@ def global_query(m: Any, x: Tensor) -> Tensor:
     return t.view(b, h // 2, w // 3, 2, 3, c).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, c)
 
 
+def crnn(m: Any, x: Tensor) -> Tensor:
+    """Columns of a picture as a sequence, time first, through two stacked bidirectional layers."""
+    x = m.a(x).mean(2).permute(2, 0, 1)
+    return m.b(m.rnn(x)[0]).transpose(0, 1)
+
+
+def classified(m: Any, x: Tensor) -> Tensor:
+    """Everything with the last state of a sequence."""
+    _, (h, _) = m.rnn(x)
+    return x + m.b(h[-1]).unsqueeze(1)
+
+
+def rows_and_columns(m: Any, x: Tensor) -> Tensor:
+    """Sequencer: rows as sequences side by side, and columns."""
+    b, h, w, c = x.shape
+    along = m.along(x.reshape(-1, w, c))[0].view(b, h, w, -1)
+    down = m.down(x.permute(0, 2, 1, 3).reshape(-1, h, c))[0].view(b, w, h, -1).permute(0, 2, 1, 3)
+    return m.b(torch.cat([along, down], -1))
+
+
 TOKENS, IMAGE = (9, 16), (3, 12, 12)
 KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("attention", Of(attention, qkv=nn.Linear(16, 48), out=nn.Linear(16, 16)), TOKENS),
@@ -205,6 +225,21 @@ KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
         "global query",
         Of(global_query, a=conv(3, 3), kv=nn.Linear(3, 6)),
         (3, 6, 9),
+    ),
+    ("lstm", Of(lambda m, x: m.rnn(x)[0], rnn=nn.LSTM(16, 5, batch_first=True)), TOKENS),
+    ("gru both ways", Of(lambda m, x: m.rnn(x)[0], rnn=nn.GRU(16, 3, 2, False, True, 0.1, True)), TOKENS),
+    ("crnn", Of(crnn, a=conv(3, 4), rnn=nn.LSTM(4, 6, 2, bidirectional=True), b=nn.Linear(12, 5)), (3, 5, 7)),
+    ("last state", Of(classified, rnn=nn.LSTM(16, 6, 2, batch_first=True), b=nn.Linear(6, 16)), TOKENS),
+    ("last states", Of(lambda m, x: m.rnn(x)[1].movedim(1, 0), rnn=nn.RNN(16, 6, 2, "relu", True, True)), TOKENS),
+    (
+        "rows and columns",
+        Of(
+            rows_and_columns,
+            along=nn.LSTM(4, 3, bidirectional=True, batch_first=True),
+            down=nn.LSTM(4, 3, batch_first=True),
+            b=nn.Linear(9, 4),
+        ),
+        (3, 5, 4),
     ),
     ("repeated", Of(repeated, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)),
     ("heads of places", Of(heads_of_places, a=conv(3, 8), b=conv(8, 2)), (3, 5, 7)),

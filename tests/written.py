@@ -42,6 +42,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "Mean": (st.one_of(st.none(), st.lists(SIGNED, min_size=1, max_size=3).map(tuple)), YES),
     "Linear": (SIZE, YES, st.one_of(st.none(), SIZE)),
     "RBF": (SIZE, YES),
+    "Recurrent": (st.sampled_from(["lstm", "gru", "rnn"]), SIZE, YES, YES),
     "Activation": (st.sampled_from(sorted(ACTIVATIONS)),),
     "PReLU": (YES,),
     "Softmax": (AXIS, YES),

@@ -14,6 +14,7 @@ WHERE: dict[str, str] = {
         "transpose": ("ConvTranspose",),
         "pool": ("MaxPool", "AvgPool", "LpPool", "AdaptivePool", "GlobalPool", "Mean"),
         "dense": ("Linear", "RBF"),
+        "recurrent": ("Recurrent",),
         "pointwise": (
             "Activation",
             "ReLU",

@@ -74,7 +74,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         schema = getattr(func, "_schema", None)
         if schema is not None and _known(func, schema).writes and not isinstance(args[0], FakeTensor):
             args = (self.mode.from_tensor(args[0]), *args[1:])  # the module's own memory is not written to
-        out = func(*args, **kwargs)
+        out = _walked(schema, args) or func(*args, **kwargs)
         if schema is None:  # a higher-order operator
             given = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
             self.steps.append(Step(str(func), "", given, out, self.stack[-1], False, False))
@@ -85,6 +85,27 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         bound.update(kwargs)
         self.steps.append(Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes))
         return out
+
+
+def _walked(schema: Any, args: Any) -> Any:
+    """What a recurrent layer gives, without the many steps that it is decomposed into; None for everything else.
+
+    It gives the states at all positions, and for each layer and direction the last one (of an LSTM, the cells too).
+    """
+    if schema is None or schema.name not in _RECURRENT or schema.overload_name != "input":
+        return None
+    x, _, params, biases, layers, _, _, both, batch_first = args
+    ways = 2 if both else 1
+    if len(params) != (4 if biases else 2) * ways * layers:
+        return None  # with a projection
+    hidden = params[1].shape[1]
+    rows = x.shape[0 if batch_first else 1]
+    state = x.new_empty(ways * layers, rows, hidden)
+    out = x.new_empty(*x.shape[:2], ways * hidden)
+    return (out, state, x.new_empty(state.shape)) if schema.name == "aten::lstm" else (out, state)
+
+
+_RECURRENT = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
 
 
 class _Known(NamedTuple):
