@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from rfcalc.kinds.reshape import Slice as Slice
     from rfcalc.kinds.reshape import Split as Split
     from rfcalc.kinds.reshape import WindowPartition as WindowPartition
+    from rfcalc.kinds.take import Take as Take
     from rfcalc.kinds.transpose import ConvTranspose as ConvTranspose
     from rfcalc.kinds.unknown import Unknown as Unknown
     from rfcalc.metrics import require as require

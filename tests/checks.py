@@ -30,6 +30,7 @@ REARRANGING = (
     "window_partition",
     "window_attention",
     "recurrent",
+    "take",
     "reshape",
     "flatten",
     "matmul",

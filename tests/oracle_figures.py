@@ -108,6 +108,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     elif kind == "slice":
         axis = layer.axis % len(dims)
         dims[axis] = len(range(dims[axis])[layer.start : layer.stop : layer.step])
+    elif kind == "take":
+        dims[layer.axis % len(dims)] = how_many(layer.positions)
     elif kind == "split":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
         dims[axis] = layer.parts[layer.part] if isinstance(layer.parts, tuple) else dims[axis] // layer.parts
@@ -276,7 +278,7 @@ COSTS = {
 
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
-    *("slice", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
+    *("slice", "take", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
     *("pixel_unshuffle", "unknown", "elementwise", "constant"),
 )
 

@@ -56,6 +56,7 @@ from rfcalc import (
     Softmax,
     Split,
     StochasticDepth,
+    Take,
     Unknown,
     Upsample,
     WindowAttention,
@@ -338,6 +339,16 @@ def window_attention(pick: Pick, x: Shape) -> Layer | None:
     return WindowAttention(pick.divisor(x.channels), windows, shifts, *flags)
 
 
+def take(pick: Pick, x: Shape) -> Layer:
+    axis = pick.int(0, len(x.dims) - 1)
+    n = x.dims[axis]
+    count = pick.int(1, n + 1)
+    listed = [pick.int(0, n - 1) for _ in range(count)]
+    if pick.chance(30):
+        listed = list(range(n))[:: pick.one((-1, 1, 2))]
+    return Take(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
+
+
 def roll(pick: Pick, x: Shape) -> Layer | None:
     return Roll(tuple(pick.int(-4, 4) for _ in range(x.rank if pick.chance(50) else 1))) if x.rank else None
 
@@ -390,6 +401,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "slice": cut,
     "split": split,
     "channel_shuffle": lambda pick, x: ChannelShuffle(pick.divisor(x.channels)),
+    "take": take,
     "roll": roll,
     "window_partition": window_partition,
     "pad": pad,

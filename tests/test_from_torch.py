@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from vision import models
 
 import rfcalc
-from rfcalc import Conv, RfcalcError, analyze, from_torch, look
+from rfcalc import Conv, RfcalcError, Take, analyze, from_torch, look
 from rfcalc.backends.torch.reading import translate
 from rfcalc.cli import run
 from rfcalc.errors import ShapeError
@@ -208,6 +208,19 @@ def rows_and_columns(m: Any, x: Tensor) -> Tensor:
     return m.b(torch.cat([along, down], -1))
 
 
+class Picked(nn.Module):
+    """Positions from a list, from a buffer, from the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = conv(3, 4), conv(4, 2)
+        self.register_buffer("rows", torch.tensor([5, 0, 2, 2]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)[:, [3, 1, 0, 2]].index_select(-2, self.rows)
+        return self.b(x[..., [1, 3, 5]].flip(-1) + x[:, :, :, torch.tensor([0, -1, 2])])
+
+
 TOKENS, IMAGE = (9, 16), (3, 12, 12)
 KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("attention", Of(attention, qkv=nn.Linear(16, 48), out=nn.Linear(16, 16)), TOKENS),
@@ -241,6 +254,7 @@ KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
         ),
         (3, 5, 4),
     ),
+    ("picked", Picked(), (3, 6, 7)),
     ("repeated", Of(repeated, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)),
     ("heads of places", Of(heads_of_places, a=conv(3, 8), b=conv(8, 2)), (3, 5, 7)),
     ("unequal padding", Of(lambda m, x: m.a(F.pad(x, (0, 3, 1, 0), mode="reflect")), a=conv(3, 4)), IMAGE),
@@ -291,6 +305,36 @@ def test_what_is_fixed_reads_nothing() -> None:
         assert constants
         assert all(not r.node.inputs and r.receptive_field.status == "none" for r in constants)
         assert (report["b"].receptive_field.status, report["b"].receptive_field.size) == ("exact", (5, 5))
+
+
+def test_lists_keep_their_values_on_the_meta_device() -> None:
+    """What is picked by a buffer there is not known, and said so."""
+    with torch.device("meta"):
+        listed = Of(lambda m, x: m.a(x[:, :, [3, 0, 1]]), a=conv(3, 4))
+        module = Picked()
+    (take, _) = from_torch(listed, (3, 6, 7)).network.nodes
+    assert take.layer == Take(1, (3, 0, 1))
+    read = from_torch(module, (3, 6, 7))
+    assert [u.operator for u in read.unknown] == ["aten.index_select"]
+    assert "positions" in read.unknown[0].why
+    learned = Of(lambda m, x: m.a(x[:, :, x[0, 0, :3, 0].long()]), a=conv(3, 4))
+    assert "aten.index" in [u.operator for u in from_torch(learned, (3, 6, 7)).unknown]
+
+
+def test_attention_along_the_batch_by_mistake() -> None:
+    """CSATv2's attention multiplies batch × positions: a single product of whole maps for a batch of one."""
+
+    def mistaken(m: Any, x: Tensor) -> Tensor:
+        q, k, v = m.qkv(m.a(x).flatten(2).transpose(1, 2)).unbind(-1)
+        y = (q @ k.transpose(-1, -2)).softmax(-1) @ v
+        return m.b(y.unsqueeze(-1).transpose(1, 2).reshape(x.shape[0], 1, *x.shape[2:]))
+
+    module = Of(mistaken, a=conv(3, 1), qkv=nn.Linear(1, 3), b=conv(1, 2)).eval()
+    read = from_torch(module, (3, 4, 5))
+    totals = analyze(read).totals
+    assert read.complete
+    assert (totals.params, totals.macs) == counted(module, (3, 4, 5))
+    assert analyze(read)["b"].receptive_field.status == "global"
 
 
 def test_views_are_read_together() -> None:

@@ -15,6 +15,7 @@ WHERE: dict[str, str] = {
         "pool": ("MaxPool", "AvgPool", "LpPool", "AdaptivePool", "GlobalPool", "Mean"),
         "dense": ("Linear", "RBF"),
         "recurrent": ("Recurrent",),
+        "take": ("Take",),
         "pointwise": (
             "Activation",
             "ReLU",

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import torch
+
 from rfcalc.backends.torch.reading.axes import groups
+from rfcalc.backends.torch.reading.fixed import known
 from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, inner
 from rfcalc.backends.torch.reading.products import moved, stretched
 from rfcalc.backends.torch.reading.translate import Call, handles
 from rfcalc.backends.torch.reading.views import behind, laid_out, split
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Reshape, Roll, Slice
+from rfcalc.kinds.take import Take
 from rfcalc.layer import Layer
 
 
@@ -321,6 +325,49 @@ def repeated(call: Call) -> Value:
     x = _inserted_axis(graph, x, apart, batch, axis + 1)
     x = stretched(graph, x, (*apart[: axis + 1], times, *apart[axis + 2 :]))
     return regrouped(graph, x, call.dims, None if batch is None else batch - (axis < batch))
+
+
+@handles("index_select", "index")
+def taken(call: Call) -> Value:
+    """Fixed positions of one axis; of channels it does not matter which, where their number is the same."""
+    graph, x, args = call.graph, call.x, call.step.args
+    if call.step.name == "index":
+        given = [(axis, t) for axis, t in enumerate(args["indices"]) if t is not None]
+        if len(given) != 1:
+            raise NotUnderstood("by several tensors")
+        ((axis, index),) = given
+    else:
+        axis, index = args["dim"] % len(x.dims), args["index"]
+    if index.dim() != 1 or index.dtype.is_floating_point or index.dtype == torch.bool:
+        raise NotUnderstood("not by a list of positions")
+    n = x.dims[axis]
+    found = known(graph, index)
+    if found is None:
+        raise NotUnderstood("by positions that depend on the input or that are not there (on the meta device)")
+    return _take(graph, x, axis, [p % n for p in found.tolist()])
+
+
+@handles("flip")
+def flip(call: Call) -> Value:
+    x = call.x
+    for axis in call["dims"]:
+        x = _take(call.graph, x, axis % len(x.dims), list(reversed(range(x.dims[axis]))))
+    return x
+
+
+def _take(graph: Graph, x: Value, axis: int, positions: list[int]) -> Value:
+    if positions == list(range(x.dims[axis])):
+        return x
+    if not positions:
+        raise NotUnderstood("nothing is left")
+    step = positions[1] - positions[0] if len(positions) > 1 else 1
+    if step > 0 and positions == list(range(positions[0], positions[-1] + 1, step)):
+        return sliced(graph, x, axis, positions[0], positions[-1] + 1, step)
+    graph.whole(x)
+    dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
+    if axis == x.batch:
+        x = graph.plain(x)
+    return graph.add(Take(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch)
 
 
 @handles("roll")

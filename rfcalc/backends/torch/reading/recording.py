@@ -17,6 +17,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.errors import RfcalcError
@@ -161,7 +162,7 @@ def record(
         given = {n: torch.empty(s, dtype=d, device=device) for n, (s, d) in inputs.items()}
         try:
             stack.enter_context(_python_dispatcher())
-            with recorder:
+            with recorder, _Lists():
                 result = module(*given.values())
         except Exception as error:
             raise _failed(error, recorder.stack[-1].path, module, inputs) from error
@@ -171,6 +172,20 @@ def record(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
     return Recording(recorder.steps, given, outputs)
+
+
+class _Lists(TorchFunctionMode):
+    """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values where the map is on the meta device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.__getitem__ and args[0].is_meta:
+            x, at = args
+            if isinstance(at, list):
+                at = (at,)
+            if isinstance(at, tuple) and any(isinstance(i, list) for i in at):
+                at = tuple(torch.tensor(i, device="cpu").to(x.device) if isinstance(i, list) else i for i in at)
+            return func(x, at)
+        return func(*args, **(kwargs or {}))
 
 
 def _python_dispatcher() -> Any:
