@@ -208,6 +208,26 @@ def rows_and_columns(m: Any, x: Tensor) -> Tensor:
     return m.b(torch.cat([along, down], -1))
 
 
+def patch_tokens(m: Any, x: Tensor) -> Tensor:
+    """Patches unfolded into channels, and folded back."""
+    t = m.b(m.unfold(m.a(x)).transpose(1, 2)).transpose(1, 2)
+    return F.fold(t, x.shape[-2:], 2, stride=2)
+
+
+def inside_patches(m: Any, x: Tensor) -> Tensor:
+    """TNT: what was unfolded into channels is mapped patch by patch, then patches as tokens."""
+    b, _, h, w = x.shape
+    t = m.unfold(m.a(x)).transpose(1, 2).reshape(b * h * w // 4, -1, 2, 2)
+    t = m.inner(t).flatten(2).transpose(1, 2)
+    return m.b(t.reshape(b, h * w // 4, -1)).transpose(1, 2).reshape(b, -1, h // 2, w // 2)
+
+
+def by_tensor_unfold(m: Any, x: Tensor) -> Tensor:
+    """Patches of 2 × 3, as features: a last row that fills no patch is left out."""
+    t = m.a(x).unfold(2, 2, 2).unfold(3, 3, 3)
+    return m.b(t.permute(0, 2, 3, 1, 4, 5).mean(-1).flatten(3))
+
+
 class Picked(nn.Module):
     """Positions from a list, from a buffer, from the end."""
 
@@ -254,6 +274,13 @@ KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
         ),
         (3, 5, 4),
     ),
+    ("patch tokens", Of(patch_tokens, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), b=nn.Linear(8, 12)), (3, 6, 8)),
+    (
+        "inside patches",
+        Of(inside_patches, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), inner=nn.Conv2d(2, 3, 1), b=nn.Linear(12, 2)),
+        (3, 6, 8),
+    ),
+    ("by tensor.unfold", Of(by_tensor_unfold, a=conv(3, 2), b=nn.Linear(4, 3)), (3, 7, 9)),
     ("picked", Picked(), (3, 6, 7)),
     ("repeated", Of(repeated, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)),
     ("heads of places", Of(heads_of_places, a=conv(3, 8), b=conv(8, 2)), (3, 5, 7)),
@@ -305,6 +332,24 @@ def test_what_is_fixed_reads_nothing() -> None:
         assert constants
         assert all(not r.node.inputs and r.receptive_field.status == "none" for r in constants)
         assert (report["b"].receptive_field.status, report["b"].receptive_field.size) == ("exact", (5, 5))
+
+
+def test_patches_in_channels_keep_their_windows() -> None:
+    module = Of(patch_tokens, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), b=nn.Linear(8, 12))
+    report = analyze(from_torch(module, (3, 6, 8)))
+    assert report["unfold"].receptive_field.size == (4, 4)
+    assert (report["b"].kind, report["b"].macs, report["b"].receptive_field.size) == ("linear", 12 * 8 * 12, (4, 4))
+    # tokens that come apart into rows and columns again: no window says which, all of it is said
+    field = report.outputs[0].receptive_field
+    assert (field.status, field.hull) == ("shift_variant", ((0, 5), (0, 7)))
+    inner = Of(
+        inside_patches, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), inner=nn.Conv2d(2, 3, 1), b=nn.Linear(12, 2)
+    )
+    network = from_torch(inner, (3, 6, 8)).network
+    assert "pixel_unshuffle" not in [n.layer.kind for n in network.nodes]
+    assert {s for n in network.nodes for s in n.inputs} >= {n.name for n in network.nodes[:-1]}  # all is read
+    overlapping = from_torch(Of(lambda m, x: m.u(x), u=nn.Unfold(3, padding=1)), (3, 6, 8))
+    assert [u.operator for u in overlapping.unknown] == ["aten.im2col"]
 
 
 def test_lists_keep_their_values_on_the_meta_device() -> None:

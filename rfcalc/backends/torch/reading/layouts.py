@@ -13,7 +13,7 @@ from rfcalc.backends.torch.reading.fixed import known
 from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, inner
 from rfcalc.backends.torch.reading.products import moved, stretched
 from rfcalc.backends.torch.reading.translate import Call, handles
-from rfcalc.backends.torch.reading.views import behind, laid_out, split
+from rfcalc.backends.torch.reading.views import behind, holds_patches, laid_out, split
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Reshape, Roll, Slice
 from rfcalc.kinds.take import Take
@@ -36,12 +36,14 @@ def regrouped(graph: Graph, x: Value, dims: tuple[int, ...], batch: int | None) 
     if wanted == here.dims:
         return Value(x.node, dims, batch)
     graph.whole(x)
-    if graph.dirty[x.node] or _splits(graph, x.node, wanted):
+    patches = holds_patches(graph, x.node)
+    if graph.dirty[x.node] or patches or _splits(graph, x.node, wanted):
         chain = behind(graph, x.node)
         whole = chain.regrouped(wanted)
         if chain.root != x.node and whole is not None:
             whole = whole.tidy()
-            better = graph.dirty[x.node] or split(graph, whole) < len(_splits(graph, x.node, wanted))
+            parted = patches and not _kept_together(here.dims, wanted, here.channel)
+            better = graph.dirty[x.node] or parted or split(graph, whole) < len(_splits(graph, x.node, wanted))
             made = laid_out(graph, whole, dims, batch) if better else None
             if made is not None:
                 return made

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rfcalc.backends.torch.reading.graph import Graph, Made
 from rfcalc.backends.torch.reading.recording import Frame, Step
+from rfcalc.backends.torch.reading.views import PACKED
 from rfcalc.expr import Expr, Named, Parallel, Ref, Series, Shared, Side, Stage
 from rfcalc.layer import VIEW
 
@@ -15,14 +16,14 @@ _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?")
 
 
 def pruned(graph: Graph, outputs: Sequence[int]) -> set[int]:
-    """Positions to leave out: views and last states that nobody reads, and what is read by them alone."""
+    """Positions to leave out: views, patches and last states that nobody reads, and what is read by them alone."""
     arity = len(graph.inputs)
     read = Counter(s for node in graph.nodes for s in node.inputs)
     read.update(outputs)
     gone: set[int] = set()
     for position in range(len(graph.shapes) - 1, arity - 1, -1):
         node = graph.nodes[position - arity]
-        given = node.layer.memory == VIEW or node.stem == "state"
+        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED
         if given and not read[position] and node.layer.kind != "parameter":
             gone.add(position)
             read.subtract(node.inputs)

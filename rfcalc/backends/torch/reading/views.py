@@ -15,7 +15,8 @@ from rfcalc.backends.torch.reading.graph import Graph, Value
 from rfcalc.kinds.reshape import Permute, Reshape
 from rfcalc.layer import Layer
 
-VIEWS = ("reshape", "flatten", "permute")
+PACKED = ("pixel_unshuffle", "pixel_shuffle")  # patches into channels, and back
+VIEWS = ("reshape", "flatten", "permute", *PACKED)
 
 
 class Factor:
@@ -71,6 +72,20 @@ class Chain(NamedTuple):
             after.append(axis)
         return None if left else Chain(self.root, before, after)
 
+    def packed(self, dims: Sequence[int], factor: int, into: bool) -> Chain | None:
+        """With the places in patches of `factor` positions an axis put into the channels (``c y x``), or back."""
+        c, *space = dims
+        rank = len(space)
+        if into:
+            apart = self.regrouped((c, *(n for size in space for n in (size // factor, factor))))
+            order = (0, *range(2, 2 * rank + 1, 2), *range(1, 2 * rank, 2))
+            ended = (c * factor**rank, *(size // factor for size in space))
+        else:
+            apart = self.regrouped((c // factor**rank, *[factor] * rank, *space))
+            order = (0, *(i for k in range(1, rank + 1) for i in (rank + k, k)))
+            ended = (c // factor**rank, *(size * factor for size in space))
+        return apart and apart.permuted(order).regrouped(ended)
+
     def tidy(self) -> Chain:
         """Factors that stand side by side at both ends as one."""
         follows = {id(a): b for axis in self.before for a, b in pairwise(axis)}
@@ -92,6 +107,16 @@ class Chain(NamedTuple):
         return Chain(self.root, before, after)
 
 
+def holds_patches(graph: Graph, node: int) -> bool:
+    """Whether the channels of a node hold the places in patches, of which nothing but views came after."""
+    count = len(graph.inputs)
+    while node >= count and (kind := graph.nodes[node - count].layer.kind) in VIEWS:
+        if kind == PACKED[0]:
+            return True
+        (node,) = graph.nodes[node - count].inputs
+    return False
+
+
 def start(graph: Graph, node: int) -> Chain:
     axes: Axes = [[Factor(n)] if n > 1 else [] for n in graph.shapes[node].dims]
     return Chain(node, axes, axes)
@@ -109,6 +134,10 @@ def behind(graph: Graph, node: int) -> Chain:
         layer = graph.nodes[position - count].layer
         if layer.kind == "permute":
             chain = chain.permuted(layer.order)  # type: ignore[attr-defined]
+        elif layer.kind in PACKED:
+            (before,) = graph.nodes[position - count].inputs
+            packed = chain.packed(graph.shapes[before].dims, layer.factor, layer.kind == PACKED[0])  # type: ignore[attr-defined]
+            chain = packed or start(graph, position)
         else:
             chain = chain.regrouped(graph.shapes[position].dims) or start(graph, position)
     return chain
