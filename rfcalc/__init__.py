@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from rfcalc.kinds.pool import LpPool as LpPool
     from rfcalc.kinds.pool import MaxPool as MaxPool
     from rfcalc.kinds.pool import Mean as Mean
+    from rfcalc.kinds.recurrent import Recurrent as Recurrent
     from rfcalc.kinds.resample import Pad as Pad
     from rfcalc.kinds.resample import PixelShuffle as PixelShuffle
     from rfcalc.kinds.resample import PixelUnshuffle as PixelUnshuffle
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from rfcalc.kinds.reshape import Slice as Slice
     from rfcalc.kinds.reshape import Split as Split
     from rfcalc.kinds.reshape import WindowPartition as WindowPartition
+    from rfcalc.kinds.take import Take as Take
     from rfcalc.kinds.transpose import ConvTranspose as ConvTranspose
     from rfcalc.kinds.unknown import Unknown as Unknown
     from rfcalc.metrics import require as require

@@ -29,6 +29,8 @@ REARRANGING = (
     "class_token",
     "window_partition",
     "window_attention",
+    "recurrent",
+    "take",
     "reshape",
     "flatten",
     "matmul",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from oracle_figures import output
@@ -269,6 +270,11 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         return [(i, i, Fraction(n - 1, m - 1)) for i, (n, m) in enumerate(pairs) if n > 1 and m > 1]
     if kind == "upsample":
         return [(i, i, Fraction(n, m)) for i, (n, m) in enumerate(zip(before, after, strict=True))]
+    if kind == "take" and layer.axis % len(x.dims) != x.channel:
+        gaps = {b - a for a, b in pairwise(layer.positions)} or {1}
+        at = place(x, layer.axis % len(x.dims))
+        even = len(gaps) == 1 and min(gaps) > 0
+        return [(i, j, Fraction(min(gaps) if i == at else 1)) for i, j, _ in same if even or i != at]
     if kind == "slice" and layer.axis % len(x.dims) != x.channel:
         at = place(x, layer.axis % len(x.dims))
         return [(i, j, Fraction(layer.step if i == at else 1)) for i, j, _ in same]
@@ -287,6 +293,10 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
             (place(x, i), place(y, stay.index(i)), Fraction(1))
             for i in stay
             if i != x.channel and stay.index(i) != y.channel
+        ]
+    if kind == "recurrent":  # the sequence's axis is read up to the position, or as a whole
+        return [
+            s for s in same if x.axes[s[0]] < len(x.dims) - 2 or (x.axes[s[0]] == len(x.dims) - 2 and before[s[0]] == 1)
         ]
     if kind in ("linear", "rbf", "rmsnorm"):
         return [s for s in same if kind == "rmsnorm" or x.axes[s[0]] != len(x.dims) - 1]

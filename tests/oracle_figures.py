@@ -78,6 +78,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
         return Shape(dims[0] // layer.factor ** (len(dims) - 1), *(n * layer.factor for n in dims[1:]))
     if kind == "pixel_unshuffle":
         return Shape(dims[0] * layer.factor ** (len(dims) - 1), *(n // layer.factor for n in dims[1:]))
+    if kind == "recurrent":
+        return Shape(*dims[:-1], layer.hidden * (1 + layer.bidirectional), channel=x.channel)
     if kind in ("linear", "rbf"):
         return Shape(*dims[:-1], layer.out_features, channel=x.channel)
     if kind == "glu":
@@ -105,6 +107,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     elif kind == "slice":
         axis = layer.axis % len(dims)
         dims[axis] = len(range(dims[axis])[layer.start : layer.stop : layer.step])
+    elif kind == "take":
+        dims[layer.axis % len(dims)] = how_many(layer.positions)
     elif kind == "split":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
         dims[axis] = layer.parts[layer.part] if isinstance(layer.parts, tuple) else dims[axis] // layer.parts
@@ -182,6 +186,19 @@ def _dense(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     return found
 
 
+def _recurrent(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
+    """Every gate of every hidden value is a row over the features and the state; one cell a direction."""
+    (x,) = xs
+    gates = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}[layer.cell]
+    cells = list(product(range(1 + layer.bidirectional), range(layer.hidden)))
+    rows = how_many(product(cells, gates))
+    steps = how_many(product(*map(range, x.dims[:-1])))
+    weights = rows * (x.dims[-1] + layer.hidden)
+    applied = len(gates) + (layer.cell == "lstm")  # the state that is given on
+    found = {"weights": weights, "macs": weights * steps, "activation": len(cells) * applied * steps}
+    return found | {"biases": 2 * rows, "linear_bias_adds": 2 * rows * steps} if layer.bias else found
+
+
 def _norm(
     features: int, y: Shape, affine: bool, bias: bool = True, buffers: int = 0, gamma: bool = True
 ) -> dict[str, int]:
@@ -237,6 +254,7 @@ COSTS = {
     },
     **dict.fromkeys(("adaptive_pool", "mean", "reduce"), lambda layer, xs, y: {"adaptive_pool_inputs": xs[0].values}),
     **dict.fromkeys(("linear", "rbf"), _dense),
+    "recurrent": _recurrent,
     **dict.fromkeys(("activation", "softmax", "glu"), _activation),
     **dict.fromkeys(("self_attention", "window_attention"), _attention),
     "prelu": lambda layer, xs, y: {"weights": y.dims[y.channel] if layer.per_channel else 1, "activation": y.values},
@@ -259,7 +277,7 @@ COSTS = {
 
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
-    *("slice", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
+    *("slice", "take", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
     *("pixel_unshuffle", "unknown", "elementwise", "constant"),
 )
 

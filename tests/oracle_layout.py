@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from math import floor
 from typing import Any
 
@@ -137,6 +137,22 @@ def cut(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     taps: list[Taps] = [(lambda u: [u])] * len(space(x))
     taps[at] = lambda u: [kept[0] + step * u]
     return [separable(taps, space(x))]
+
+
+@rule("take")
+def take(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    """Position i of the axis is position positions[i]; one that goes up evenly goes on so beyond the map."""
+    (x,) = xs
+    axis = layer.axis % len(x.dims)
+    if axis == x.channel:
+        return [own(x)]
+    listed, at = layer.positions, place(x, axis)
+    gaps = {b - a for a, b in pairwise(listed)} or {1}
+    if len(gaps) == 1 and min(gaps) > 0:
+        taps: list[Taps] = [(lambda u: [u])] * len(space(x))
+        taps[at] = lambda u: [listed[0] + min(gaps) * u]
+        return [separable(taps, space(x))]
+    return [bounded(lambda u: [(*u[:at], listed[u[at]], *u[at + 1 :])], space(y))]
 
 
 @rule("roll")

@@ -135,6 +135,22 @@ def dense(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [bounded(edge.near, space(y)) if x.dims[last] == 1 else edge]
 
 
+@rule("recurrent")
+def recurrent(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    """A state comes from all features of its own position and of all before it; from the other end too, both ways."""
+    (x,) = xs
+    last, along = len(x.dims) - 1, len(x.dims) - 2
+    if layer.bidirectional or along == x.channel or x.dims[along] == 1:
+        single = along != x.channel and x.dims[along] == 1
+        edge = from_axes(x, y, {i: None if i == last or (i == along and not single) else i for i in range(last + 1)})
+        return [bounded(edge.near, space(y)) if x.dims[last] == 1 else edge]
+    own_position = from_axes(x, y, {i: None if i == last else i for i in range(last + 1)}).near
+    at = place(y, along)
+    return [
+        bounded(lambda u: [r for t in range(u[at] + 1) for r in own_position((*u[:at], t, *u[at + 1 :]))], space(y))
+    ]
+
+
 @rule("softmax")
 def softmax(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     (x,) = xs

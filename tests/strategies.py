@@ -43,6 +43,7 @@ from rfcalc import (
     PixelUnshuffle,
     PositionTable,
     PReLU,
+    Recurrent,
     Reduce,
     Reshape,
     RfcalcError,
@@ -55,6 +56,7 @@ from rfcalc import (
     Softmax,
     Split,
     StochasticDepth,
+    Take,
     Unknown,
     Upsample,
     WindowAttention,
@@ -337,8 +339,24 @@ def window_attention(pick: Pick, x: Shape) -> Layer | None:
     return WindowAttention(pick.divisor(x.channels), windows, shifts, *flags)
 
 
+def take(pick: Pick, x: Shape) -> Layer:
+    axis = pick.int(0, len(x.dims) - 1)
+    n = x.dims[axis]
+    count = pick.int(1, n + 1)
+    listed = [pick.int(0, n - 1) for _ in range(count)]
+    if pick.chance(30):
+        listed = list(range(n))[:: pick.one((-1, 1, 2))]
+    return Take(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
+
+
 def roll(pick: Pick, x: Shape) -> Layer | None:
     return Roll(tuple(pick.int(-4, 4) for _ in range(x.rank if pick.chance(50) else 1))) if x.rank else None
+
+
+def recurrent(pick: Pick, x: Shape) -> Layer | None:
+    if len(x.dims) < 2:
+        return None
+    return Recurrent(pick.one(("lstm", "gru", "rnn")), pick.int(1, 4), pick.chance(50), pick.chance(60))
 
 
 def unknown(pick: Pick, x: Shape) -> Layer:
@@ -357,6 +375,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "reduce": reduce,
     "elementwise": lambda pick, x: Elementwise(pick.one(("square", "abs", "neg"))),
     "linear": lambda pick, x: Linear(pick.int(1, 6), pick.chance(60), x.dims[-1] if pick.chance(20) else None),
+    "recurrent": recurrent,
     "rbf": lambda pick, x: RBF(pick.int(1, 5), pick.chance(40)),
     "activation": lambda pick, x: Activation(pick.one(("relu", "gelu", "swish", "tanh", "hardswish"))),
     "prelu": lambda pick, x: PReLU(pick.chance(60)),
@@ -382,6 +401,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "slice": cut,
     "split": split,
     "channel_shuffle": lambda pick, x: ChannelShuffle(pick.divisor(x.channels)),
+    "take": take,
     "roll": roll,
     "window_partition": window_partition,
     "pad": pad,

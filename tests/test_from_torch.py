@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from vision import models
 
 import rfcalc
-from rfcalc import Conv, RfcalcError, analyze, from_torch, look
+from rfcalc import Conv, RfcalcError, Take, analyze, from_torch, look
 from rfcalc.backends.torch.reading import translate
 from rfcalc.cli import run
 from rfcalc.errors import ShapeError
@@ -150,6 +150,97 @@ def spread(m: Any, x: Tensor) -> Tensor:
     return m.a(torch.cat([grey, mean[:, None]], 1))
 
 
+def patches(m: Any, x: Tensor) -> Tensor:
+    """MobileViT: attention over the positions at the same place in all patches; channels and rows lie side by side
+    for a moment, both ways."""
+    x = m.a(x)
+    b, c, h, w = x.shape
+    rows, columns = h // 2, w // 3
+    t = x.reshape(b * c * rows, 2, columns, 3).transpose(1, 2)
+    t = t.reshape(b, c, rows * columns, 6).transpose(1, 3).reshape(b * 6, rows * columns, c)
+    q, k, v = m.qkv(t).chunk(3, dim=-1)
+    t = t + F.scaled_dot_product_attention(q, k, v)
+    t = t.contiguous().view(b, 6, rows * columns, c)
+    t = t.transpose(1, 3).reshape(b * c * rows, columns, 2, 3)
+    return m.b(t.transpose(1, 2).reshape(b, c, h, w))
+
+
+def heads_of_places(m: Any, x: Tensor) -> Tensor:
+    """A head at a time over flattened positions, which are taken apart again: nothing moves."""
+    b, _, h, w = x.shape
+    t = m.a(x).reshape(b * 2, -1, h * w).transpose(-1, -2).reshape(b * 2, h, w, -1)
+    return m.b(t.permute(0, 3, 1, 2).reshape(b, -1, h, w))
+
+
+def repeated(m: Any, x: Tensor) -> Tensor:
+    """Every row three times, every channel twice."""
+    return m.b(m.a(x).repeat_interleave(3, dim=-2).repeat_interleave(2, 1))
+
+
+def global_query(m: Any, x: Tensor) -> Tensor:
+    """GCViT: one query of the whole image for each window, which attends inside."""
+    b, c, h, w = x.shape
+    q = F.adaptive_max_pool2d(m.a(x), (2, 3)).flatten(2).transpose(1, 2)
+    t = x.view(b, c, h // 2, 2, w // 3, 3).permute(0, 2, 4, 3, 5, 1).reshape(-1, 6, c)
+    k, v = m.kv(t).chunk(2, dim=-1)
+    q = q.repeat_interleave(t.shape[0] // b, dim=0)
+    t = (q @ k.transpose(1, 2)).softmax(-1) @ v
+    return t.view(b, h // 2, w // 3, 2, 3, c).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, c)
+
+
+def crnn(m: Any, x: Tensor) -> Tensor:
+    """Columns of a picture as a sequence, time first, through two stacked bidirectional layers."""
+    x = m.a(x).mean(2).permute(2, 0, 1)
+    return m.b(m.rnn(x)[0]).transpose(0, 1)
+
+
+def classified(m: Any, x: Tensor) -> Tensor:
+    """Everything with the last state of a sequence."""
+    _, (h, _) = m.rnn(x)
+    return x + m.b(h[-1]).unsqueeze(1)
+
+
+def rows_and_columns(m: Any, x: Tensor) -> Tensor:
+    """Sequencer: rows as sequences side by side, and columns."""
+    b, h, w, c = x.shape
+    along = m.along(x.reshape(-1, w, c))[0].view(b, h, w, -1)
+    down = m.down(x.permute(0, 2, 1, 3).reshape(-1, h, c))[0].view(b, w, h, -1).permute(0, 2, 1, 3)
+    return m.b(torch.cat([along, down], -1))
+
+
+def patch_tokens(m: Any, x: Tensor) -> Tensor:
+    """Patches unfolded into channels, and folded back."""
+    t = m.b(m.unfold(m.a(x)).transpose(1, 2)).transpose(1, 2)
+    return F.fold(t, x.shape[-2:], 2, stride=2)
+
+
+def inside_patches(m: Any, x: Tensor) -> Tensor:
+    """TNT: what was unfolded into channels is mapped patch by patch, then patches as tokens."""
+    b, _, h, w = x.shape
+    t = m.unfold(m.a(x)).transpose(1, 2).reshape(b * h * w // 4, -1, 2, 2)
+    t = m.inner(t).flatten(2).transpose(1, 2)
+    return m.b(t.reshape(b, h * w // 4, -1)).transpose(1, 2).reshape(b, -1, h // 2, w // 2)
+
+
+def by_tensor_unfold(m: Any, x: Tensor) -> Tensor:
+    """Patches of 2 × 3, as features: a last row that fills no patch is left out."""
+    t = m.a(x).unfold(2, 2, 2).unfold(3, 3, 3)
+    return m.b(t.permute(0, 2, 3, 1, 4, 5).mean(-1).flatten(3))
+
+
+class Picked(nn.Module):
+    """Positions from a list, from a buffer, from the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = conv(3, 4), conv(4, 2)
+        self.register_buffer("rows", torch.tensor([5, 0, 2, 2]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)[:, [3, 1, 0, 2]].index_select(-2, self.rows)
+        return self.b(x[..., [1, 3, 5]].flip(-1) + x[:, :, :, torch.tensor([0, -1, 2])])
+
+
 TOKENS, IMAGE = (9, 16), (3, 12, 12)
 KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("attention", Of(attention, qkv=nn.Linear(16, 48), out=nn.Linear(16, 16)), TOKENS),
@@ -161,6 +252,38 @@ KINDS: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("gate", Of(gate, a=conv(3, 8), one=nn.Conv2d(8, 2, 1), two=nn.Conv2d(2, 8, 1)), IMAGE),
     ("frames", Of(frames, a=conv(1, 5)), (4, 12, 12)),
     ("channels gone and back", Of(spread, a=conv(2, 4)), IMAGE),
+    ("patches", Of(patches, a=nn.Conv2d(3, 4, 1), qkv=nn.Linear(4, 12), b=nn.Conv2d(4, 2, 1)), (3, 4, 6)),
+    ("patches of more", Of(patches, a=conv(3, 4), qkv=nn.Linear(4, 12), b=conv(4, 2)), (3, 8, 12)),
+    (
+        "global query",
+        Of(global_query, a=conv(3, 3), kv=nn.Linear(3, 6)),
+        (3, 6, 9),
+    ),
+    ("lstm", Of(lambda m, x: m.rnn(x)[0], rnn=nn.LSTM(16, 5, batch_first=True)), TOKENS),
+    ("gru both ways", Of(lambda m, x: m.rnn(x)[0], rnn=nn.GRU(16, 3, 2, False, True, 0.1, True)), TOKENS),
+    ("crnn", Of(crnn, a=conv(3, 4), rnn=nn.LSTM(4, 6, 2, bidirectional=True), b=nn.Linear(12, 5)), (3, 5, 7)),
+    ("last state", Of(classified, rnn=nn.LSTM(16, 6, 2, batch_first=True), b=nn.Linear(6, 16)), TOKENS),
+    ("last states", Of(lambda m, x: m.rnn(x)[1].movedim(1, 0), rnn=nn.RNN(16, 6, 2, "relu", True, True)), TOKENS),
+    (
+        "rows and columns",
+        Of(
+            rows_and_columns,
+            along=nn.LSTM(4, 3, bidirectional=True, batch_first=True),
+            down=nn.LSTM(4, 3, batch_first=True),
+            b=nn.Linear(9, 4),
+        ),
+        (3, 5, 4),
+    ),
+    ("patch tokens", Of(patch_tokens, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), b=nn.Linear(8, 12)), (3, 6, 8)),
+    (
+        "inside patches",
+        Of(inside_patches, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), inner=nn.Conv2d(2, 3, 1), b=nn.Linear(12, 2)),
+        (3, 6, 8),
+    ),
+    ("by tensor.unfold", Of(by_tensor_unfold, a=conv(3, 2), b=nn.Linear(4, 3)), (3, 7, 9)),
+    ("picked", Picked(), (3, 6, 7)),
+    ("repeated", Of(repeated, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)),
+    ("heads of places", Of(heads_of_places, a=conv(3, 8), b=conv(8, 2)), (3, 5, 7)),
     ("unequal padding", Of(lambda m, x: m.a(F.pad(x, (0, 3, 1, 0), mode="reflect")), a=conv(3, 4)), IMAGE),
     ("up", Of(lambda m, x: F.interpolate(m.a(x), scale_factor=2, mode="bilinear"), a=conv(3, 4, stride=2)), IMAGE),
     ("to a size", Of(lambda m, x: F.interpolate(m.a(x), (17, 12)), a=conv(3, 4, dilation=1)), IMAGE),
@@ -195,6 +318,84 @@ def test_written_by_hand(name: str, module: nn.Module, shape: tuple[int, ...]) -
     assert seen_by_gradient(module, read, shape) >= 3
     totals = analyze(read).totals
     assert (totals.params, totals.macs) == counted(module, shape)
+
+
+def test_what_is_fixed_reads_nothing() -> None:
+    """Zeros and ones in the middle of a network do not read the node before them."""
+    for fixed in (
+        lambda m, x: m.b(torch.cat([m.a(x), torch.zeros(1, 2, 5, 4)], 1)),
+        lambda m, x: m.b(F.pad(m.a(x), (0, 0, 0, 0, 0, 2))),
+        lambda m, x: m.b(F.relu(m.a(x)).repeat(1, 2, 1, 1) + torch.ones(4, 5, 4)),
+    ):
+        report = analyze(from_torch(Of(fixed, a=conv(3, 2), b=conv(4, 2)), (3, 5, 4)))
+        constants = [r for r in report if r.kind == "constant"]
+        assert constants
+        assert all(not r.node.inputs and r.receptive_field.status == "none" for r in constants)
+        assert (report["b"].receptive_field.status, report["b"].receptive_field.size) == ("exact", (5, 5))
+
+
+def test_patches_in_channels_keep_their_windows() -> None:
+    module = Of(patch_tokens, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), b=nn.Linear(8, 12))
+    report = analyze(from_torch(module, (3, 6, 8)))
+    assert report["unfold"].receptive_field.size == (4, 4)
+    assert (report["b"].kind, report["b"].macs, report["b"].receptive_field.size) == ("linear", 12 * 8 * 12, (4, 4))
+    # tokens that come apart into rows and columns again: no window says which, all of it is said
+    field = report.outputs[0].receptive_field
+    assert (field.status, field.hull) == ("shift_variant", ((0, 5), (0, 7)))
+    inner = Of(
+        inside_patches, a=conv(3, 2), unfold=nn.Unfold(2, stride=2), inner=nn.Conv2d(2, 3, 1), b=nn.Linear(12, 2)
+    )
+    network = from_torch(inner, (3, 6, 8)).network
+    assert "pixel_unshuffle" not in [n.layer.kind for n in network.nodes]
+    assert {s for n in network.nodes for s in n.inputs} >= {n.name for n in network.nodes[:-1]}  # all is read
+    overlapping = from_torch(Of(lambda m, x: m.u(x), u=nn.Unfold(3, padding=1)), (3, 6, 8))
+    assert [u.operator for u in overlapping.unknown] == ["aten.im2col"]
+
+
+def test_lists_keep_their_values_on_the_meta_device() -> None:
+    """What is picked by a buffer there is not known, and said so."""
+    with torch.device("meta"):
+        listed = Of(lambda m, x: m.a(x[:, :, [3, 0, 1]]), a=conv(3, 4))
+        module = Picked()
+    (take, _) = from_torch(listed, (3, 6, 7)).network.nodes
+    assert take.layer == Take(1, (3, 0, 1))
+    read = from_torch(module, (3, 6, 7))
+    assert [u.operator for u in read.unknown] == ["aten.index_select"]
+    assert "positions" in read.unknown[0].why
+    learned = Of(lambda m, x: m.a(x[:, :, x[0, 0, :3, 0].long()]), a=conv(3, 4))
+    assert "aten.index" in [u.operator for u in from_torch(learned, (3, 6, 7)).unknown]
+
+
+def test_attention_along_the_batch_by_mistake() -> None:
+    """CSATv2's attention multiplies batch × positions: a single product of whole maps for a batch of one."""
+
+    def mistaken(m: Any, x: Tensor) -> Tensor:
+        q, k, v = m.qkv(m.a(x).flatten(2).transpose(1, 2)).unbind(-1)
+        y = (q @ k.transpose(-1, -2)).softmax(-1) @ v
+        return m.b(y.unsqueeze(-1).transpose(1, 2).reshape(x.shape[0], 1, *x.shape[2:]))
+
+    module = Of(mistaken, a=conv(3, 1), qkv=nn.Linear(1, 3), b=conv(1, 2)).eval()
+    read = from_torch(module, (3, 4, 5))
+    totals = analyze(read).totals
+    assert read.complete
+    assert (totals.params, totals.macs) == counted(module, (3, 4, 5))
+    assert analyze(read)["b"].receptive_field.status == "global"
+
+
+def test_views_are_read_together() -> None:
+    """Patches are split off, moved and merged; what is merged and split again is left alone."""
+    module = Of(patches, a=nn.Conv2d(3, 4, 1), qkv=nn.Linear(4, 12), b=nn.Conv2d(4, 2, 1))
+    read = from_torch(module, (3, 4, 6))
+    report = analyze(read)
+    moves = [r.notation for r in report if r.kind in ("reshape", "permute", "flatten")]
+    assert moves[:2] == ["reshape4x2x2x2x3", "permute0x1x3x2x4"]  # channels by themselves throughout
+    field = report["qkv"].receptive_field
+    assert (field.status, field.hull) == ("shift_variant", ((0, 3), (0, 5)))
+    seen = look(read, at="b").unit((1, 4))
+    assert sorted(seen.pixels()) == [(1, 1), (1, 4), (3, 1), (3, 4)]
+    module = Of(heads_of_places, a=conv(3, 8), b=conv(8, 2))
+    report = analyze(from_torch(module, (3, 5, 7)))
+    assert (report["b"].receptive_field.status, report["b"].receptive_field.size) == ("exact", (5, 5))
 
 
 def seen_by_gradient(module: nn.Module, read: Any, shape: tuple[int, ...], trials: int = 6) -> int:
@@ -357,8 +558,15 @@ def test_weights_that_depend_on_the_input_are_not_understood() -> None:
     assert read.network.nodes[-1].inputs[0] == "input"
 
 
-def test_positions_merged_into_channels_do_not_come_apart_in_silence() -> None:
+def test_what_is_laid_flat_and_back_is_where_it_was() -> None:
     read = from_torch(Of(lambda m, x: m.a(x.flatten(1).view(1, 3, 8, 8)), a=conv(3, 3)), (3, 8, 8))
+    assert read.complete
+    assert [n.layer.kind for n in read.network.nodes] == ["conv"]
+    assert analyze(read)["a"].receptive_field.size == (3, 3)
+
+
+def test_positions_merged_into_channels_do_not_come_apart_in_silence() -> None:
+    read = from_torch(Of(lambda m, x: m.a(x.flatten(1).relu().view(1, 3, 8, 8)), a=conv(3, 3)), (3, 8, 8))
     assert [u.why for u in read.unknown] == ["positions that were merged into channels come apart"]
 
 

@@ -17,6 +17,7 @@ from rfcalc import (
     MaxPool,
     Multiply,
     Network,
+    Recurrent,
     ReLU,
     Report,
     RMSNorm,
@@ -45,6 +46,15 @@ MEASURED = [
     (Conv(8, (3, 4), padding="same"), Shape(4, 13, 17), 4 * 13 * 18 * 4, False),
     (Conv(8, 3, padding=((0, 1), (1, 2))), Shape(4, 13, 17), 4 * 14 * 20 * 4, False),
     (MaxPool(2), Shape(4, 8, 8), 8 * 4 * 16, True),
+    # without oneDNN's workspace: torch.backends.mkldnn.flags(enabled=False)
+    (Recurrent("lstm", 3), Shape(5, 7, channel=1), 4 * 105, True),
+    (Recurrent("lstm", 4, bidirectional=True), Shape(5, 7, channel=1), 4 * 280, True),
+    (Recurrent("lstm", 3), Shape(2, 5, 7, channel=2), 4 * 280, False),
+    (Recurrent("gru", 3, bidirectional=True), Shape(2, 5, 7, channel=2), 4 * 560, False),
+    (Recurrent("gru", 3, bias=False), Shape(6, 7, channel=1), 4 * 126, True),
+    (Recurrent("rnn", 3), Shape(5, 7, channel=1), 4 * 18, True),
+    (Recurrent("rnn", 4, bidirectional=True), Shape(5, 7, channel=1), 4 * 48, True),
+    (Recurrent("rnn", 3, bidirectional=True), Shape(2, 5, 7, channel=2), 4 * 212, False),
 ]
 
 

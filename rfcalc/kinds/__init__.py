@@ -14,6 +14,8 @@ WHERE: dict[str, str] = {
         "transpose": ("ConvTranspose",),
         "pool": ("MaxPool", "AvgPool", "LpPool", "AdaptivePool", "GlobalPool", "Mean"),
         "dense": ("Linear", "RBF"),
+        "recurrent": ("Recurrent",),
+        "take": ("Take",),
         "pointwise": (
             "Activation",
             "ReLU",

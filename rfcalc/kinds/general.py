@@ -39,6 +39,7 @@ _NOTHING = [
     "trunc",
     "cast",
     "copy",
+    "cell_state",
     "eq",
     "ne",
     "lt",

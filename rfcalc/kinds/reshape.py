@@ -19,7 +19,12 @@ POSITIONS = Formula("weights", "prod(x)", "one learned number for each value")
 PARAMETER = Formula("weights", "prod(y)", "every value is learned")
 
 
-def _axis(x: Shape, axis: int) -> int:
+def axis_of(x: Shape, axis: int) -> int:
+    """The axis of a map, counted from 0; negative ones count from the end.
+
+    Raises:
+        ShapeError: there is none.
+    """
     if not hasattr(axis, "__index__") or not -len(x.dims) <= axis < len(x.dims):
         raise ShapeError(f"there is no axis {axis} in {x}", why=f"its axes are 0 … {len(x.dims) - 1}")
     return axis % len(x.dims)
@@ -63,7 +68,7 @@ class Flatten(Layer):
     folds = True
 
     def _range(self, x: Shape) -> tuple[int, int]:
-        first, last = _axis(x, self.start), _axis(x, self.end)
+        first, last = axis_of(x, self.start), axis_of(x, self.end)
         if first > last:
             raise ShapeError(f"cannot flatten axes {first} … {last} of {x}")
         return first, last
@@ -332,7 +337,7 @@ class Slice(Layer):
         axes("step", self.step)
 
     def _bounds(self, x: Shape) -> tuple[int, Size, Size]:
-        axis = _axis(x, self.axis)
+        axis = axis_of(x, self.axis)
         n = x.dims[axis]
         start, stop = 0 if self.start is None else self.start, n if self.stop is None else self.stop
         start = n + start if decide(start < 0) else start
@@ -401,7 +406,7 @@ class Split(Layer):
 
     def place(self, x: Shape) -> tuple[int, Size, Size]:
         """The axis of a map, where the part begins on it, how long it is."""
-        axis = x.channel if self.axis is None else _axis(x, self.axis)
+        axis = x.channel if self.axis is None else axis_of(x, self.axis)
         n = x.dims[axis]
         if isinstance(self.parts, tuple):
             if not agree(sum(self.parts), n):

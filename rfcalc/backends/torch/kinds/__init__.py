@@ -8,6 +8,7 @@ FILES = (
     "conv",
     "pool",
     "dense",
+    "recurrent",
     "pointwise",
     "norm",
     "merge",

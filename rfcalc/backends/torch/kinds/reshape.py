@@ -65,6 +65,11 @@ def cut(at: At) -> Twin:
     return text_only("{0}[" + ":, " * (layer.axis % len(at.x.dims) + 1) + ends + "]")
 
 
+@twin("take")
+def take(at: At) -> Twin:
+    return Twin(call("Take", at.layer.axis % len(at.x.dims) + 1, list(at.layer.positions)))
+
+
 @twin("split")
 def split(at: At) -> Twin:
     axis, start, length = at.layer.place(at.x)  # PyTorch's split and chunk give views that nothing may write over

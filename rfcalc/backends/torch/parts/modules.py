@@ -38,6 +38,24 @@ class RBF(nn.Module):
         return ((x.unsqueeze(-2) - self.centres) ** 2).sum(-1)
 
 
+class Take(nn.Module):
+    """Listed positions of an axis, in their order."""
+
+    positions: Tensor
+
+    def __init__(self, axis: int, positions: Sequence[int]) -> None:
+        super().__init__()
+        self.axis = axis
+        # they are values that it cannot do without, wherever weights are made
+        self.register_buffer("positions", torch.tensor(positions, device="cpu"), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[(slice(None),) * self.axis + (self.positions,)]
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}, {len(self.positions)} positions"
+
+
 class StochasticDepth(nn.Module):
     """In training, drops all of an item of the batch with probability p and scales the others up (Huang 2016)."""
 

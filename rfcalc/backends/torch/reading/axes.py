@@ -47,7 +47,7 @@ def dirtied(
                 return True
     if not any(dirty):
         return False
-    mixes = (layer.kind == "linear" and xs[0].channel == len(xs[0].dims) - 1) or layer.kind == "unknown"
+    mixes = (layer.kind in ("linear", "recurrent") and xs[0].channel == len(xs[0].dims) - 1) or layer.kind == "unknown"
     return not (mixes or (layer.kind in ("conv", "conv_transpose") and layer.groups == 1))  # type: ignore[attr-defined]
 
 

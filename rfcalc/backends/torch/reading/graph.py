@@ -328,6 +328,12 @@ class Graph:
         node = self.laid(value, value.dims or (1,), min(channel, len(value.dims) - 1))
         return Value(node, value.dims, None)
 
+    def settled(self, value: Value) -> Value:
+        """A tensor of batch and positions whose channels are gone: the batch, of size 1, stands in their place."""
+        if value.extra and value.batch == 0 and self.shapes[value.node].dims == value.dims:
+            return Value(value.node, value.dims, None)
+        return value
+
     def whole(self, value: Value) -> Value:
         """Refuse a tensor that has lost its channels, where a layer cannot do without them."""
         if value.extra:

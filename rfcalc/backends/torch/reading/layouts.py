@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import torch
+
 from rfcalc.backends.torch.reading.axes import groups
+from rfcalc.backends.torch.reading.fixed import known
 from rfcalc.backends.torch.reading.graph import Graph, NotUnderstood, Value, inner
 from rfcalc.backends.torch.reading.products import moved, stretched
 from rfcalc.backends.torch.reading.translate import Call, handles
+from rfcalc.backends.torch.reading.views import behind, holds_patches, laid_out, split
 from rfcalc.kinds.merge import Concat
 from rfcalc.kinds.reshape import ChannelShuffle, Flatten, Reshape, Roll, Slice
+from rfcalc.kinds.take import Take
 from rfcalc.layer import Layer
 
 
@@ -31,11 +36,32 @@ def regrouped(graph: Graph, x: Value, dims: tuple[int, ...], batch: int | None) 
     if wanted == here.dims:
         return Value(x.node, dims, batch)
     graph.whole(x)
+    patches = holds_patches(graph, x.node)
+    if graph.dirty[x.node] or patches or _splits(graph, x.node, wanted):
+        chain = behind(graph, x.node)
+        whole = chain.regrouped(wanted)
+        if chain.root != x.node and whole is not None:
+            whole = whole.tidy()
+            parted = patches and not _kept_together(here.dims, wanted, here.channel)
+            better = graph.dirty[x.node] or parted or split(graph, whole) < len(_splits(graph, x.node, wanted))
+            made = laid_out(graph, whole, dims, batch) if better else None
+            if made is not None:
+                return made
     channel = _channel_after(graph, x, wanted)
-    return graph.add(_merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
+    return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
 
 
-def _merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new: int) -> Layer:
+def _splits(graph: Graph, node: int, dims: tuple[int, ...]) -> list[int]:
+    """The axes that positions lie along and that a reshape of a node to `dims` takes apart."""
+    here = graph.shapes[node].dims
+    found: list[int] = []
+    for before, after in groups(here, dims):
+        if sum(1 for j in after if dims[j] != 1) > 1:
+            found += [i for i in before if i in graph.carriers[node] and here[i] != 1]
+    return found
+
+
+def merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new: int) -> Layer:
     """`Flatten` where neighbouring axes are merged, else `Reshape`."""
     gap = len(before) - len(after)
     if gap > 0:
@@ -235,7 +261,7 @@ def unbind(call: Call) -> list[Value]:
 
 
 @handles("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk", "hsplit")
-def split(call: Call) -> list[Value]:
+def parts(call: Call) -> list[Value]:
     x = call.x
     axis = call.step.args.get("dim", 0) % len(x.dims)
     found, start = [], 0
@@ -281,6 +307,69 @@ def repeat(call: Call) -> Value:
     if x.dims != dims:
         raise NotUnderstood("repeated along an axis that is not there")
     return x
+
+
+@handles("repeat_interleave")
+def repeated(call: Call) -> Value:
+    """Each position of an axis so many times: an axis of one after it, broadcast, and merged with it."""
+    graph, x, times, axis = call.graph, call.x, call.step.args.get("repeats"), call.step.args.get("dim")
+    if not isinstance(times, int):
+        raise NotUnderstood("as often as a tensor says")
+    if axis is None:
+        if len(x.dims) != 1:
+            raise NotUnderstood("of all values")
+        axis = 0
+    axis %= len(x.dims)
+    if x.dims[axis] == 1:
+        return stretched(graph, x, call.dims)
+    apart = (*x.dims[: axis + 1], 1, *x.dims[axis + 1 :])
+    batch = None if x.batch is None else x.batch + (axis < x.batch)
+    x = _inserted_axis(graph, x, apart, batch, axis + 1)
+    x = stretched(graph, x, (*apart[: axis + 1], times, *apart[axis + 2 :]))
+    return regrouped(graph, x, call.dims, None if batch is None else batch - (axis < batch))
+
+
+@handles("index_select", "index")
+def taken(call: Call) -> Value:
+    """Fixed positions of one axis; of channels it does not matter which, where their number is the same."""
+    graph, x, args = call.graph, call.x, call.step.args
+    if call.step.name == "index":
+        given = [(axis, t) for axis, t in enumerate(args["indices"]) if t is not None]
+        if len(given) != 1:
+            raise NotUnderstood("by several tensors")
+        ((axis, index),) = given
+    else:
+        axis, index = args["dim"] % len(x.dims), args["index"]
+    if index.dim() != 1 or index.dtype.is_floating_point or index.dtype == torch.bool:
+        raise NotUnderstood("not by a list of positions")
+    n = x.dims[axis]
+    found = known(graph, index)
+    if found is None:
+        raise NotUnderstood("by positions that depend on the input or that are not there (on the meta device)")
+    return _take(graph, x, axis, [p % n for p in found.tolist()])
+
+
+@handles("flip")
+def flip(call: Call) -> Value:
+    x = call.x
+    for axis in call["dims"]:
+        x = _take(call.graph, x, axis % len(x.dims), list(reversed(range(x.dims[axis]))))
+    return x
+
+
+def _take(graph: Graph, x: Value, axis: int, positions: list[int]) -> Value:
+    if positions == list(range(x.dims[axis])):
+        return x
+    if not positions:
+        raise NotUnderstood("nothing is left")
+    step = positions[1] - positions[0] if len(positions) > 1 else 1
+    if step > 0 and positions == list(range(positions[0], positions[-1] + 1, step)):
+        return sliced(graph, x, axis, positions[0], positions[-1] + 1, step)
+    graph.whole(x)
+    dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
+    if axis == x.batch:
+        x = graph.plain(x)
+    return graph.add(Take(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch)
 
 
 @handles("roll")

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from rfcalc.backends.torch.reading.graph import Graph, Made
 from rfcalc.backends.torch.reading.recording import Frame, Step
+from rfcalc.backends.torch.reading.views import PACKED
 from rfcalc.expr import Expr, Named, Parallel, Ref, Series, Shared, Side, Stage
 from rfcalc.layer import VIEW
 
+_RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?")
+
 
 def pruned(graph: Graph, outputs: Sequence[int]) -> set[int]:
-    """Positions to leave out: views that nobody reads, and what is read by them alone."""
+    """Positions to leave out: views, patches and last states that nobody reads, and what is read by them alone."""
     arity = len(graph.inputs)
     read = Counter(s for node in graph.nodes for s in node.inputs)
     read.update(outputs)
     gone: set[int] = set()
     for position in range(len(graph.shapes) - 1, arity - 1, -1):
         node = graph.nodes[position - arity]
-        if node.layer.memory == VIEW and not read[position] and node.layer.kind != "parameter":
+        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED
+        if given and not read[position] and node.layer.kind != "parameter":
             gone.add(position)
             read.subtract(node.inputs)
     return gone
@@ -63,6 +68,10 @@ def _holders(graph: Graph) -> dict[int, str]:
     found: dict[int, str] = {}
     for parameter, position in graph.counted.items():
         owner, _, last = parameter.rpartition(".")
+        if match := _RECURRENT.fullmatch(last):
+            stacked = re.sub(r"_l\d+", "_l1", parameter) in graph.dims
+            found.setdefault(position, f"{owner}.l{match[1]}".lstrip(".") if stacked else owner)
+            continue
         own = owner if last in ("weight", "bias") else parameter.removesuffix("_weight").removesuffix("_bias")
         if position not in found or last.endswith("weight"):
             found[position] = own
@@ -153,7 +162,7 @@ def expression(graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: 
             run, stage = [], headings[position]
         layer: Expr = Shared(node.layer, node.group) if node.group else node.layer
         reads = [named[s] for s in node.inputs]
-        if len(reads) != 1 and reads:
+        if len(reads) != 1 and node.layer.arity[1] != 0:  # what reads nothing does not read the node before it
             run.append(Named(Parallel(tuple(Ref(r) for r in reads), node.layer), named[position]))
         else:
             if reads and node.inputs[0] != before:

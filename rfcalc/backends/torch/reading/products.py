@@ -14,7 +14,7 @@ from rfcalc.kinds.reshape import Permute, Reshape
 
 def moved(graph: Graph, x: Value, order: tuple[int, ...]) -> Value:
     """The axes of a tensor in another order."""
-    graph.whole(x)
+    x = graph.whole(graph.settled(x))
     dims = tuple(x.dims[i] for i in order)
     batch = None if x.batch is None else order.index(x.batch)
     left = [i for i in order if i != x.batch]
@@ -22,6 +22,12 @@ def moved(graph: Graph, x: Value, order: tuple[int, ...]) -> Value:
     core = tuple(kept.index(i) for i in left)
     if core == tuple(range(len(core))):
         return Value(x.node, dims, batch)
+    if graph.dirty[x.node]:
+        from rfcalc.backends.torch.reading.views import behind, laid_out
+
+        made = laid_out(graph, behind(graph, x.node).permuted(core).tidy(), dims, batch)
+        if made is not None:
+            return made
     return graph.add(Permute(core), (x.node,), dims, batch, helper=True)
 
 
@@ -49,8 +55,7 @@ def stretched(graph: Graph, x: Value, dims: tuple[int, ...]) -> Value:
 
 def product(graph: Graph, a: Value, b: Value, dims: tuple[int, ...]) -> Value:
     """The matrix product of the last two axes, leading axes broadcast, as torch.matmul."""
-    graph.whole(a)
-    graph.whole(b)
+    a, b = graph.whole(graph.settled(a)), graph.whole(graph.settled(b))
     if len(a.dims) < 2 or len(b.dims) < 2:
         return _with_vectors(graph, a, b, dims)
     lead = dims[:-2]

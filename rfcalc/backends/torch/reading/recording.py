@@ -17,6 +17,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.errors import RfcalcError
@@ -74,7 +75,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         schema = getattr(func, "_schema", None)
         if schema is not None and _known(func, schema).writes and not isinstance(args[0], FakeTensor):
             args = (self.mode.from_tensor(args[0]), *args[1:])  # the module's own memory is not written to
-        out = func(*args, **kwargs)
+        out = _walked(schema, args) or func(*args, **kwargs)
         if schema is None:  # a higher-order operator
             given = {str(i): a for i, a in enumerate(args)} | dict(kwargs)
             self.steps.append(Step(str(func), "", given, out, self.stack[-1], False, False))
@@ -85,6 +86,27 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         bound.update(kwargs)
         self.steps.append(Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes))
         return out
+
+
+def _walked(schema: Any, args: Any) -> Any:
+    """What a recurrent layer gives, without the many steps that it is decomposed into; None for everything else.
+
+    It gives the states at all positions, and for each layer and direction the last one (of an LSTM, the cells too).
+    """
+    if schema is None or schema.name not in _RECURRENT or schema.overload_name != "input":
+        return None
+    x, _, params, biases, layers, _, _, both, batch_first = args
+    ways = 2 if both else 1
+    if len(params) != (4 if biases else 2) * ways * layers:
+        return None  # with a projection
+    hidden = params[1].shape[1]
+    rows = x.shape[0 if batch_first else 1]
+    state = x.new_empty(ways * layers, rows, hidden)
+    out = x.new_empty(*x.shape[:2], ways * hidden)
+    return (out, state, x.new_empty(state.shape)) if schema.name == "aten::lstm" else (out, state)
+
+
+_RECURRENT = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
 
 
 class _Known(NamedTuple):
@@ -140,7 +162,7 @@ def record(
         given = {n: torch.empty(s, dtype=d, device=device) for n, (s, d) in inputs.items()}
         try:
             stack.enter_context(_python_dispatcher())
-            with recorder:
+            with recorder, _Lists():
                 result = module(*given.values())
         except Exception as error:
             raise _failed(error, recorder.stack[-1].path, module, inputs) from error
@@ -150,6 +172,20 @@ def record(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
     return Recording(recorder.steps, given, outputs)
+
+
+class _Lists(TorchFunctionMode):
+    """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values where the map is on the meta device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.__getitem__ and args[0].is_meta:
+            x, at = args
+            if isinstance(at, list):
+                at = (at,)
+            if isinstance(at, tuple) and any(isinstance(i, list) for i in at):
+                at = tuple(torch.tensor(i, device="cpu").to(x.device) if isinstance(i, list) else i for i in at)
+            return func(x, at)
+        return func(*args, **(kwargs or {}))
 
 
 def _python_dispatcher() -> Any:

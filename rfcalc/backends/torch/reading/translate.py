@@ -40,7 +40,7 @@ class Call:
 
 Handler = Callable[[Call], "Value | Sequence[Value | None]"]
 HANDLERS: dict[str, Handler] = {}
-FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layouts", "joining")
+FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layouts", "joining", "recurrent", "windows")
 
 # Made from a tensor's shape, not from its values.
 CREATORS = frozenset(
