@@ -103,7 +103,7 @@ def clip(reader: Reader, node: Node) -> None:
     if low is None and high is None:
         raise NotUnderstoodError("it has no bounds")
     key = (low, high)
-    same(reader, node, Activation(names.get(key, "hardtanh")) if low is not None else Elementwise("clamp"))
+    same(reader, node, Activation(names.get(key, "hardtanh")) if low is not None else Elementwise("minimum", high))
 
 
 def _bound(reader: Reader, node: Node, i: int) -> Any:
