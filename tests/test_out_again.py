@@ -21,6 +21,7 @@ from written_torch import imported
 import rfcalc
 from rfcalc import Network, from_torch, spec
 from rfcalc.backends.torch import to_source
+from rfcalc.cli import run
 from rfcalc.errors import Unsupported
 from rfcalc.notation import parse, write
 from rfcalc.report import Report
@@ -204,8 +205,8 @@ ONNX: dict[str, tuple[str, str]] = {  # as exported with normalisation as it is,
     "dense": (ROWS, ROWS),
     "numbers": (ROWS, ROWS),
 }
-QUICK = ("mobilenet_v3_small", "unet", "numbers")
-QUICK_BY_DEFAULT = (*QUICK, "resnet18", "shufflenet_v2_x0_5", "vit", "convnext", "swin", "dense")
+QUICK = ("unet", "numbers")
+QUICK_BY_DEFAULT = (*QUICK, "mobilenet_v3_small", "shufflenet_v2_x0_5", "vit", "convnext", "swin", "dense")
 FILES = [
     pytest.param(name, folded, marks=() if name in quick else pytest.mark.exhaustive)
     for name in ONNX
@@ -245,7 +246,7 @@ KERAS = {
     "EfficientNetV2B0": "standardize",
     "ConvNeXtTiny": "standardize",
 }
-FAST = ("MobileNet", "VGG16", "EfficientNetV2B0")
+FAST = ("VGG16", "ConvNeXtTiny")
 
 
 @pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.exhaustive) for n in KERAS])
@@ -254,3 +255,99 @@ def test_keras(name: str, tmp_path: Path) -> None:
     with keras.device("meta"):
         model = getattr(keras.applications, name)(weights=None)
     checked(rfcalc.from_keras(model).network, tmp_path, KERAS[name])
+
+
+# --- the command line --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an ONNX file, one with open axes, a Keras archive, and what is none."""
+    pytest.importorskip("onnx")
+    keras = pytest.importorskip("keras")
+    if find_spec("torchvision") is None:
+        pytest.skip("could not import 'torchvision'")
+    from onnx_models import exported, randomised
+
+    folder = tmp_path_factory.mktemp("models")
+    unet, axes = randomised(UNet()), {"input_names": ["x"], "dynamic_axes": {"x": {0: "n", 2: "h", 3: "w"}}}
+    (folder / "net.onnx").write_bytes(exported(unet, 3, 32, 32))
+    (folder / "open.onnx").write_bytes(exported(unet, 3, 32, 32, **axes))
+    x = keras.Input((32, 32, 3))
+    y = keras.layers.Conv2D(4, 3, padding="same", strides=2)(keras.layers.Rescaling(1 / 255, -0.5)(x))
+    keras.Model(x, y).save(folder / "net.keras")
+    for ending in (".onnx", ".keras"):
+        whole = (folder / f"net{ending}").read_bytes()
+        (folder / f"cut{ending}").write_bytes(whole[: len(whole) // 2])
+        (folder / f"empty{ending}").write_bytes(b"")
+        (folder / f"text{ending}").write_text("hello")
+        (folder / f"folder{ending}").mkdir()
+    return folder
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(list(arguments)) == 0, arguments
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "open.onnx", "net.keras"])
+@pytest.mark.parametrize("form", ["spec", "notation", "json", "torch"])
+def test_exported_files(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, form: str) -> None:
+    """What is written is a target too, with the same rows."""
+    import json
+
+    ending = {"spec": ".toml", "notation": ".txt", "json": ".json", "torch": ".py"}[form]
+    written = tmp_path / f"written{ending}"
+    target = [str(files / name), "--input", "3x48x48"]
+    said(capsys, "export", *target, "--to", form, "--output", str(written))
+    again = [str(written)]
+    if form == "torch":
+        main = [line for line in written.read_text().split("\n") if line.startswith("class ")][-1]
+        again = [f"{written}:{main.removeprefix('class ').partition('(')[0]}", "--input", "3x48x48"]
+    before, after = (json.loads(said(capsys, "table", *given, "--format", "json")) for given in (target, again))
+    keys = ["output_shape", "params", "macs", "values"] + ([] if form == "torch" else ["name", "receptive_field"])
+    if form == "torch" and name.endswith(".keras"):  # padding is a row of its own
+        assert before["totals"]["params"] == after["totals"]["params"]
+        assert before["layers"][-1]["output_shape"] == after["layers"][-1]["output_shape"]
+        return
+    assert [[row[k] for k in keys] for row in before["layers"]] == [[row[k] for k in keys] for row in after["layers"]]
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "open.onnx", "net.keras"])
+def test_commands_that_take_the_input(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Every command reads the model with the input that is given, also one whose axes are open."""
+    target, size = str(files / name), ("--input", "3x48x48")
+    claims = tmp_path / "net.rfclaims.toml"
+    for command in ("table", "rf", "counts", "symbolic"):
+        assert said(capsys, command, target, *size)
+    assert "params" in said(capsys, "explain", target, "params", *size)
+    assert "48x48" in said(capsys, "compare", target, str(files / "net.onnx"), *size)
+    said(capsys, "verify", target, *size, "--what", "shapes,params,macs,receptive_field")
+    said(capsys, "lock", target, *size, "--output", str(claims))
+    said(capsys, "check", str(claims))
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".keras"])
+@pytest.mark.parametrize("name", ["cut", "empty", "text", "folder", "missing"])
+def test_what_is_no_model(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, ending: str
+) -> None:
+    """One message that names the file, what is the matter and what to do; exit code 2, and nothing is written."""
+    target = str(files / f"{name}{ending}")
+    words = {"empty": "it is empty", "folder": "this is a folder", "missing": "there is no such file"}
+    for command in ("table", "rf", "counts", "symbolic", "verify", "lock", "export", "compare", "explain"):
+        more = {"compare": ["vgg11"], "explain": ["params"], "export": ["--to", "torch"]}.get(command, [])
+        assert run([command, target, *more, "--output", str(tmp_path / "out")]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: {target}: ") and "\n  fix: " in told
+        assert words.get(name, "damaged") in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_without_claims_is_locked_first(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(files / "net.onnx")]) == 2
+    assert "rfcalc lock" in capsys.readouterr().err
+    assert run(["check", "vgg61"]) == 2
+    assert "did you mean" in capsys.readouterr().err
