@@ -175,6 +175,38 @@ def test_own_modules(name: str, tmp_path: Path) -> None:
     checked(from_torch(make().eval(), shape).network, tmp_path, keeps)
 
 
+def test_the_source_computes_what_the_module_does(tmp_path: Path) -> None:
+    """With its weights, of a module whose function hangs on the numbers in it; read from PyTorch and through ONNX."""
+    module, x = Numbers().eval(), torch.rand(2, 3, 9, 11)
+    networks = [from_torch(module, (3, 9, 11)).network]
+    if find_spec("torchvision") is not None and find_spec("onnx") is not None:
+        from onnx_models import exported
+
+        networks.append(rfcalc.from_onnx(exported(module, 3, 9, 11)).network)
+    for network in networks:
+        path = tmp_path / "network.py"
+        path.write_text(to_source(network), encoding="utf-8")
+        again = imported(path)().eval()
+        again.load_state_dict(dict(zip(again.state_dict(), module.state_dict().values(), strict=True)))
+        with torch.no_grad():
+            torch.testing.assert_close(again(x), module(x))
+
+
+def test_control_another_layer_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = from_torch(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1)), (3, 8, 8)).network
+    checked(network, tmp_path, ROWS)
+    text = to_source(network)
+    for wrong in (
+        ("3, padding=1", "5, padding=2"),
+        ("3, padding=1", "3, padding=2, dilation=2"),
+        ("4, 2, 1", "4, 3, 1"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{__name__}.to_source", lambda n, wrong=wrong: text.replace(*wrong))
+            with pytest.raises(AssertionError):
+                kept(network, tmp_path, LAYERS)
+
+
 OTHERWISE = {"written into": "a constant cannot be built", "frames": LAYERS}
 
 
