@@ -14,7 +14,7 @@ from typing import Any
 from rfcalc.cost import OPERATIONS, Cost, total
 from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.field import Field
-from rfcalc.layer import IN_PLACE, VIEW
+from rfcalc.layer import VIEW
 from rfcalc.network import Network, Node
 from rfcalc.receptive import ReceptiveField, plain
 from rfcalc.shape import Shape
@@ -27,6 +27,7 @@ from rfcalc.walk import (
     forward,
     kept,
     new_values,
+    overwriting,
     peak_values,
     shapes_of_inputs,
     storages,
@@ -170,7 +171,8 @@ class Row:
 
     @property
     def in_place(self) -> bool:
-        return self.node.layer.memory == IN_PLACE
+        """Whether it is written over its input."""
+        return self.position in self.report.overwriting
 
     @property
     def view(self) -> bool:
@@ -332,6 +334,10 @@ class Report:
     def inputs(self) -> dict[str, Shape]:
         """The input shapes by name."""
         return dict(zip(self.network.inputs, self.walked.shapes, strict=False))
+
+    @cached_property
+    def overwriting(self) -> frozenset[int]:
+        return overwriting(self.walked)
 
     @cached_property
     def new_values(self) -> tuple[Size, ...]:

@@ -14,7 +14,8 @@ from rfcalc.errors import RfcalcError
 from rfcalc.field import Field
 from rfcalc.influence import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive import ReceptiveField, fraction, plain
-from rfcalc.regions import Region, Regions, regions, runs
+from rfcalc.region import Region, runs
+from rfcalc.regions import Regions, regions
 from rfcalc.report import Report
 from rfcalc.size import Size, is_number
 from rfcalc.walk import fields

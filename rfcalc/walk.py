@@ -188,19 +188,49 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     return tuple(found)
 
 
+def overwriting(walked: Walked) -> frozenset[int]:
+    """The positions that write over their input: activations and dropout, where no later node needs what was there.
+
+    An output of the network is needed to the end; an input of it may be written over.
+    """
+    network, arity = walked.network, walked.network.arity
+    if not any(node.layer.memory == IN_PLACE for node in network.nodes):
+        return frozenset()
+    read = [0] * len(walked.shapes)  # the last position that reads each map, as it is then
+    for position, sources in enumerate(network.sources, arity):
+        for s in sources:
+            read[s] = position
+    for name in network.outputs:
+        read[network.position(name)] = len(read)
+    own = list(range(arity))
+    needed = read[:arity]  # the same, over all that live in one memory
+    over = set()
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+        memory = own[sources[0]] if sources else position
+        if node.layer.memory == IN_PLACE and sources and needed[memory] <= position:
+            over.add(position)
+        elif node.layer.memory != VIEW or not sources:
+            memory = position
+        own.append(memory)
+        needed.append(read[position])
+        needed[memory] = max(needed[memory], read[position])
+    return frozenset(over)
+
+
 def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, ...]:
-    """For each position the position whose memory it lives in: its own, or its input's for views and in-place layers.
+    """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
+    place.
 
     Args:
-        over: the positions that write over their input; None for every layer that by its kind does.
+        over: the positions that write over their input; those of `overwriting` if left out.
     """
     network = walked.network
     arity = network.arity
+    over = overwriting(walked) if over is None else over
     found = list(range(arity))
     for position in range(arity, len(walked.shapes)):
-        memory = network.nodes[position - arity].layer.memory
         sources = network.sources[position - arity]
-        same = memory == VIEW or (memory == IN_PLACE if over is None else position in over)
+        same = position in over or network.nodes[position - arity].layer.memory == VIEW
         found.append(found[sources[0]] if same and sources else position)
     return tuple(found)
 

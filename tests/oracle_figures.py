@@ -12,7 +12,6 @@ from typing import Any
 
 from oracle_rules import per, space
 
-from rfcalc.layer import Layer
 from rfcalc.network import Network
 from rfcalc.shape import Shape
 
@@ -268,16 +267,37 @@ FREE = (
 # --- memory ----------------------------------------------------------------------------------------------------
 
 
-def fresh(layer: Layer) -> bool:
-    """Whether the layer's output is a map of its own."""
-    return layer.kind not in VIEWS and layer.kind not in IN_PLACE
+def roots(network: Network) -> list[int]:
+    """For each position the position in whose memory it lives.
+
+    A view lives in its input's. So does an activation whose input nobody wants as it was: no node after it reads, and
+    no output of the network is, anything that lived there before.
+    """
+    arity = len(network.inputs)
+    kept = [network.position(name) for name in network.outputs]
+    root: list[int] = list(range(arity))
+    for position, sources in enumerate(network.sources, arity):
+        kind = network.nodes[position - arity].layer.kind
+        lends = kind in VIEWS
+        if kind in IN_PLACE:
+            before = [p for p in range(position) if root[p] == root[sources[0]]]
+            wanted = [s for later in network.sources[position - arity + 1 :] for s in later] + kept
+            lends = not any(p in wanted for p in before)
+        root.append(root[sources[0]] if lends and sources else position)
+    return root
+
+
+def own_values(network: Network, shapes: list[Shape]) -> list[int]:
+    """Elements that each position adds: none where it lives in another's memory, or is given with the weights."""
+    arity = len(network.inputs)
+    given = [False] * arity + [node.layer.kind in VIEWS for node in network.nodes]
+    owned = [at == p and not g for p, (at, g) in enumerate(zip(roots(network), given, strict=True))]
+    return [s.values if mine else 0 for s, mine in zip(shapes, owned, strict=True)]
 
 
 def total_values(network: Network, shapes: list[Shape]) -> int:
     """Elements of the inputs and of every output that needs memory of its own."""
-    arity = len(network.inputs)
-    own = [True] * arity + [fresh(node.layer) for node in network.nodes]
-    return sum(shape.values for shape, new in zip(shapes, own, strict=True) if new)
+    return sum(own_values(network, shapes))
 
 
 def peak_values(network: Network, shapes: list[Shape]) -> int:
@@ -287,11 +307,9 @@ def peak_values(network: Network, shapes: list[Shape]) -> int:
     are kept to the end.
     """
     arity = len(network.inputs)
-    root: list[int] = list(range(arity))
-    for position, sources in enumerate(network.sources, arity):
-        root.append(position if fresh(network.nodes[position - arity].layer) or not sources else root[sources[0]])
+    root = roots(network)
     held = {root[network.position(name)] for name in network.outputs}
-    sizes = [s.values if p < arity or fresh(network.nodes[p - arity].layer) else 0 for p, s in enumerate(shapes)]
+    sizes = own_values(network, shapes)
     most = sum(sizes[:arity])
     for step in range(arity, len(shapes)):
         needed = set(held) | {step} | {root[step]}

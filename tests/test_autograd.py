@@ -119,7 +119,7 @@ def test_every_unit_of_random_graphs(part: int) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(PARTS, 11 * PARTS))
 def test_every_unit_of_very_many_graphs(part: int) -> None:
-    enough(*of_random_graphs(part, CASES), 500 // PARTS)
+    enough(*of_random_graphs(part, CASES), 400 // PARTS)  # parts differ in what they draw
 
 
 def test_two_axes_that_do_not_factor() -> None:

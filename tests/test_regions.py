@@ -30,7 +30,8 @@ from rfcalc import (
     WindowAttention,
     WindowPartition,
 )
-from rfcalc.regions import Region, regions, resolve
+from rfcalc.region import Region
+from rfcalc.regions import regions, resolve
 from rfcalc.report import Report
 
 DEFAULT, EXHAUSTIVE = 1250, 12500

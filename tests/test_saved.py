@@ -8,8 +8,10 @@ from __future__ import annotations
 import pytest
 
 from rfcalc import (
+    Activation,
     Conv,
     Dropout,
+    Flatten,
     InstanceNorm,
     Linear,
     MaxPool,
@@ -22,6 +24,7 @@ from rfcalc import (
     Shape,
     WindowAttention,
     parallel,
+    ref,
 )
 
 # layer, input, bytes beside the input map itself, whether the input map is kept; batch 1, float32
@@ -76,3 +79,23 @@ def test_attention_keeps_four_maps_and_a_log_sum_exp() -> None:
 def test_masks_of_dropout_are_bytes_on_a_gpu() -> None:
     report = Report(Network(Linear(10) >> Dropout(), "10"))
     assert sum(k.total(4, 1, "cpu") for k in report.kept) - sum(k.total(4, 1, "cuda") for k in report.kept) == 3 * 10
+
+
+def test_an_activation_writes_over_what_nobody_needs_any_more() -> None:
+    def told(network: Network) -> tuple[list[str], int, int]:
+        report = Report(network)
+        return [row.name for row in report if row.in_place], report.totals.values, report.peak[0]
+
+    conv = Conv(4, 3, padding=1).named("a")
+    chain = Network(conv >> ReLU().named("b") >> Dropout().named("c"), "1x5x5")
+    assert told(chain) == (["b", "c"], 25 + 100, 125)
+    skip = Network(conv >> ReLU().named("b") >> (ref("a") + ref("b")), "1x5x5")
+    assert told(skip) == ([], 25 + 3 * 100, 300)
+    gate = Network(conv >> Activation("sigmoid").named("b") >> (ref("a") * ref("b")), "1x5x5")  # x · σ(x), as exported
+    assert told(gate)[0] == []
+    before = Network(conv >> Conv(4, 1).named("x") >> ref("a") >> ReLU().named("b") >> (ref("x") + ref("b")), "1x5x5")
+    assert told(before) == (["b"], 25 + 300, 300)  # the other reader has run
+    seen = Network(conv >> ReLU().named("b") >> Conv(1, 1).named("c"), "1x5x5", outputs=("a", "c"))
+    assert told(seen)[0] == []  # an output stays as it was
+    view = Network(conv >> Flatten().named("f") >> ReLU().named("b") >> Linear(3), "1x5x5")
+    assert told(view)[0] == ["b"]

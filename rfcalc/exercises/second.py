@@ -195,8 +195,12 @@ class Second:
     def homes(self) -> dict[str, str]:
         """For every map the map whose memory it lives in."""
         found = {name: name for name in self.inputs}
-        for node in self.network.nodes:
-            shares = node.layer.kind in VIEWS + IN_PLACE
+        ends = [self._end(name) for name in self.network.outputs]
+        for step, node in enumerate(self.network.nodes):
+            shares = node.layer.kind in VIEWS
+            if node.layer.kind in IN_PLACE:  # over its input, if nobody wants that as it was
+                wanted = {*ends, *(name for later in self.network.nodes[step + 1 :] for name in later.inputs)}
+                shares = all(name not in wanted for name, home in found.items() if home == found[node.inputs[0]])
             found[node.name] = found[node.inputs[0]] if shares else node.name
         return found
 

@@ -15,7 +15,8 @@ from rfcalc.explain.paths import Hop, Way
 from rfcalc.explain.steps import SIZE, Steps, passes
 from rfcalc.formula import Formula
 from rfcalc.layer import POINTWISE, Reads
-from rfcalc.regions import bits, taps
+from rfcalc.region import bits
+from rfcalc.regions import taps
 from rfcalc.sight import Sight
 from rfcalc.walk import Walked, relation
 from rfcalc.window import STEP, All, Scattered, Slide, Unsized

@@ -9,7 +9,7 @@ from rfcalc.explain.model import Equation, Line, Section
 from rfcalc.explain.rules import BATCH, line, shape_line
 from rfcalc.explain.totals import summed
 from rfcalc.formula import Formula
-from rfcalc.layer import IN_PLACE, VIEW
+from rfcalc.layer import VIEW
 from rfcalc.report import Report, Row
 from rfcalc.shape import Shape
 from rfcalc.size import is_number
@@ -77,7 +77,7 @@ def values_sections(report: Report, position: int, metric: str) -> tuple[Section
 def _taken(row: Row) -> str:
     if row.node.layer.memory == VIEW:
         return "a view: it takes no memory of its own, and adds nothing to the total"
-    if row.node.layer.memory == IN_PLACE and row.new_values == 0:
+    if row.in_place:
         return "written over its input: it adds nothing to the total"
     return ""
 

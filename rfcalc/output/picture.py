@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.regions import Region
+from rfcalc.region import Region
 from rfcalc.sight import Sight
 from rfcalc.size import is_number
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from rfcalc.cost import NOTHING, Cost
 from rfcalc.errors import NetworkError
-from rfcalc.expr import Block, Expr, Named, Parallel, Repeat, Series, Stage
+from rfcalc.expr import LAYERS, Block, Expr, Named, Parallel, Repeat, Series, Stage
 from rfcalc.field import Field
+from rfcalc.layer import IN_PLACE, VIEW
 from rfcalc.network import Network
 from rfcalc.receptive import ReceptiveField
 from rfcalc.report import Report
@@ -296,7 +297,7 @@ def then(a: Account, b: Account) -> Account:
 
 def _branches(expr: Parallel, dims: tuple[Any, ...], label: str, stage: str) -> Account:
     """Branches of which at least one holds a repetition of unknown count."""
-    parts = [account(branch, dims, label, stage) for branch in expr.branches]
+    parts = _apart([account(branch, dims, label, stage) for branch in expr.branches])
     xs = tuple(Shape(*p.dims) for p in parts)
     y = expr.merge.output(*xs)
     found = start(dims)
@@ -322,6 +323,19 @@ def _branches(expr: Parallel, dims: tuple[Any, ...], label: str, stage: str) -> 
         rows=(*(r for p in parts for r in p.rows), own),
         gone={**gone, **{k: v for p in parts for k, v in p.gone.items()}},
     )
+
+
+def _apart(parts: list[Account]) -> list[Account]:
+    """Branches of one map: an activation that begins one has memory of its own while another still needs the map."""
+    found = []
+    for i, part in enumerate(parts):
+        first = next((r for r in part.rows if LAYERS[r.kind].memory != VIEW), None)
+        needed = i + 1 < len(parts) or any(not p.rows for p in parts)
+        if first is not None and needed and LAYERS[first.kind].memory == IN_PLACE:
+            rows = tuple(r._replace(new=r.values) if r is first else r for r in part.rows)
+            part = part._replace(new=part.new + first.values, rows=rows)
+        found.append(part)
+    return found
 
 
 def _joined(a: Span | None, b: Span | None) -> Span | None:

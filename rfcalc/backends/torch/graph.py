@@ -140,7 +140,8 @@ class Graph(nn.Module):
         self, inputs: list[Tensor], wanted: frozenset[int], see: Callable[[str, Tensor], object] | None
     ) -> list[Tensor | None]:
         values: list[Tensor | None] = [*inputs]
-        first = inputs[0] if any(not step.sources for step in self.steps) else None  # what says the batch's size
+        alone = any(not step.sources for step in self.steps)
+        first = inputs[0].new_empty(inputs[0].shape[0], 0) if alone else None  # what says the batch's size
         inputs.clear()  # so that they too are freed once they have been read
         for step in self.steps:
             xs = [values[s] for s in step.sources] or [first]

@@ -92,9 +92,7 @@ class PartialConv(nn.Module):
         found: dict[int, Tensor] = {}
         for size, rows in self.rows.items():
             if size == 0:  # nothing is connected: zeros, of the size that the others have
-                with torch.no_grad():
-                    kernels = self.weight.new_zeros(len(rows), x.shape[1], *self.weight.shape[1:])
-                    y = convolve(x, kernels, None, self.stride, 0, self.dilation)
+                y = x.new_zeros(len(x), len(rows), *self._sizes(x))
             else:
                 kernels = self.weight.index_select(0, self.get_buffer(f"places_{size}"))
                 kernels = kernels.reshape(len(rows), size, *self.weight.shape[1:])
@@ -103,6 +101,11 @@ class PartialConv(nn.Module):
             found.update(zip(rows, y.unbind(1), strict=True))
         y = torch.stack([found[i] for i in range(len(self.table))], dim=1)
         return y if self.bias is None else y + self.bias.reshape(-1, *[1] * (x.dim() - 2))
+
+    def _sizes(self, x: Tensor) -> list[int]:
+        steps, spread = ([v] * (x.dim() - 2) if isinstance(v, int) else v for v in (self.stride, self.dilation))
+        sizes = zip(x.shape[2:], self.weight.shape[1:], steps, spread, strict=True)
+        return [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in sizes]
 
     def extra_repr(self) -> str:
         return f"{len(self.table)} maps, {len(self.weight)} connections, kernel_size={tuple(self.weight.shape[1:])}"

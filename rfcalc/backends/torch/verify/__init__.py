@@ -11,6 +11,7 @@ import torch
 
 from rfcalc.backends.torch.build import to_torch
 from rfcalc.backends.torch.graph import Graph
+from rfcalc.backends.torch.verify import saved
 from rfcalc.backends.torch.verify.finding import Finding, Verification
 from rfcalc.errors import RfcalcError, UnknownName
 from rfcalc.network import Network
@@ -83,6 +84,14 @@ def verify(
             why=f"a training step needs about {need / 1e9:.2f} GB (weights, gradients, Adam's state, what is kept)",
             fix="leave saved_bytes and erf out (--what shapes,params,macs,receptive_field), or take a smaller --input",
         ) from None
+    except ValueError as error:
+        if not saved.refused(error):
+            raise
+        raise RfcalcError(
+            "PyTorch takes no statistics of a single value",
+            why=str(error),
+            fix="take a larger --batch, or an --input of which more is left there",
+        ) from None
     inputs_told = {name: str(s) for name, s in zip(report.inputs, report.walked.shapes, strict=False)}
     return Verification(
         report.network.name or report.target or "",
@@ -113,7 +122,7 @@ def _all(
     def blank() -> Graph:
         return to_torch(network, given, device="meta", in_place=True, dtype=saved.DTYPES[report.dtype])
 
-    from rfcalc.backends.torch.verify import counted, saved
+    from rfcalc.backends.torch.verify import counted
 
     if what & {"shapes", "params", "macs"}:
         graph = to_torch(network, given, device="meta")

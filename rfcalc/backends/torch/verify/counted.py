@@ -41,6 +41,7 @@ def run(report: Report, graph: Graph, count: bool) -> tuple[dict[str, tuple[int,
             now = sum(counter.flop_counts["Global"].values())
             flops[name], so_far = now - so_far, now
 
+    graph.requires_grad_(False)  # the counter's hooks refuse views of what is learned where gradients are off
     with torch.no_grad():
         if count:
             with counter:

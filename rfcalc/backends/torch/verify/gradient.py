@@ -19,7 +19,8 @@ from torch import Tensor
 from rfcalc.backends.torch.build import to_torch
 from rfcalc.backends.torch.verify.finding import UNSEEN, Finding, compared
 from rfcalc.errors import RfcalcError
-from rfcalc.regions import Region, regions
+from rfcalc.region import Region
+from rfcalc.regions import regions
 from rfcalc.report import Report
 from rfcalc.shape import Shape
 
