@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 SIDES = {"alexnet": 224, "vgg": 224, "vit": 224, "maxvit": 224, "inception": 96}
+MOST_IN_SINGLE = 500_000_000  # parameters: a file may have 2 GB, so larger models are exported in half precision
 OWN = {"vit_l_16": 224, "vit_h_14": 224}
 
 
@@ -38,6 +39,8 @@ def row(name: str, side: int) -> tuple[str, bool]:
     from rfcalc.report import Report
 
     model = models.build(name)
+    if sum(p.numel() for p in model.parameters()) > MOST_IN_SINGLE:
+        model = model.half()
     real = models.counted(model, 3, side, side)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -103,7 +106,8 @@ def page(rows: list[str], left: list[str], count: int, *versions: str) -> str:
         f"Written by `benchmarks/onnx_models.py` on {datetime.date.today()}: torch {torch}, torchvision {torchvision}, "
         f"onnx {onnx}. Each model is exported by `torch.onnx.export(dynamo=False, training=PRESERVE, "
         "do_constant_folding=False)`, read by `from_onnx`, and compared with `sum(p.numel())` and PyTorch's "
-        "`FlopCounterMode`. Side is that of the image.",
+        "`FlopCounterMode`. Side is that of the image. Models of more than 500 million parameters are exported in half "
+        "precision: a file may have 2 GB.",
         "",
         f"**{count} of {len(rows)} models are exact in parameters and multiply-adds.**"
         + (f" Not run, for their size or for time: {', '.join(left)}." if left else ""),

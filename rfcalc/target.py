@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from os.path import isfile
+from os.path import isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.errors import NotationError, RfcalcError, UnknownName, suggestion
@@ -128,6 +128,8 @@ def _from_file(text: str, given: Any) -> Target | None:
     module = FILES.get(ending) or IMPORTERS.get(ending)
     if module is None or "\n" in text or (not isfile(text) and ">" in text):
         return None
+    if isdir(text):
+        raise RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
     if ending == ".json" and _first_key(text) in KERAS_KEYS:
@@ -205,6 +207,20 @@ def with_inputs(network: Network, given: Any) -> Network:
         shapes[name] = Shape.of(shape)
     about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation", "torch")}
     return Network(network.expr, shapes, **about)
+
+
+def numbers(given: Any) -> Any:
+    """An input as the user gave it, if it is of numbers only; None if there are names in it, or it is no shape.
+
+    >>> numbers("3x32x32"), numbers("CxHxW"), numbers({"x": "3x8x8"})
+    (Shape(3, 32, 32), None, {'x': Shape(3, 8, 8)})
+    """
+    try:
+        if isinstance(given, dict):
+            return {name: Shape.of(shape) for name, shape in given.items()}
+        return None if given is None else Shape.of(given)
+    except RfcalcError:
+        return None
 
 
 def load(target: Any, input: Any = None) -> Network:  # noqa: A002

@@ -30,7 +30,7 @@ class Counted(NamedTuple):
     """What PyTorch says of a module."""
 
     params: int
-    folded: int  # parameters once every batch normalisation is folded into the convolution before it
+    folded: int  # parameters once every batch normalisation behind a convolution is folded into it
     macs: int
 
 
@@ -70,6 +70,7 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 def exported(model: torch.nn.Module, *shape: int, dynamo: bool = False, folded: bool = False, **more: Any) -> bytes:
     """The model's file; `folded`: as the exporter makes it by default, else with batch normalisation as it is."""
     file = io.BytesIO()
+    x = torch.zeros(1, *shape, dtype=next((p.dtype for p in model.parameters()), None))
     if not dynamo and not folded:
         more |= {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
     if dynamo:
@@ -80,19 +81,34 @@ def exported(model: torch.nn.Module, *shape: int, dynamo: bool = False, folded: 
     ):  # with gradients: without them attention becomes an operator that cannot be exported
         warnings.simplefilter("ignore")
         if dynamo:
-            program = torch.onnx.export(model, (torch.zeros(1, *shape),), dynamo=True, **more)
+            program = torch.onnx.export(model, (x,), dynamo=True, **more)
             assert program is not None
             program.save(file)
         else:
-            torch.onnx.export(model, (torch.zeros(1, *shape),), file, dynamo=False, **more)
+            torch.onnx.export(model, (x,), file, dynamo=False, **more)
     return file.getvalue()
 
 
 def counted(model: torch.nn.Module, *shape: int) -> Counted:
     """Parameters and multiply-adds by PyTorch's own counter."""
     bare = deepcopy(model).to("meta")  # on a CPU the counter does not see attention
+    made: dict[int, torch.Tensor] = {}  # by convolutions; kept, so that no other tensor gets their identity
+    behind: dict[str, int] = {}  # normalisations right behind one, and their features: others cannot be folded
+
+    def after(module: torch.nn.Module, given: Any, out: Any) -> None:
+        if isinstance(module, torch.nn.Conv2d):
+            made[id(out)] = out
+
+    for name, module in bare.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+
+            def before(module: torch.nn.Module, given: Any, name: str = name) -> None:
+                if id(given[0]) in made:
+                    behind[name] = module.num_features
+
+            module.register_forward_pre_hook(before)
+        module.register_forward_hook(after)
     with FlopCounterMode(display=False) as counter:
-        bare(torch.zeros(1, *shape, device="meta"))
+        bare(torch.zeros(1, *shape, device="meta", dtype=next((p.dtype for p in model.parameters()), None)))
     params = sum(p.numel() for p in model.parameters())
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    return Counted(params, params - sum(m.num_features for m in norms), counter.get_total_flops() // 2)
+    return Counted(params, params - sum(behind.values()), counter.get_total_flops() // 2)

@@ -373,7 +373,9 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "adaptive_pool": adaptive_pool,
     "mean": mean,
     "reduce": reduce,
-    "elementwise": lambda pick, x: Elementwise(pick.one(("square", "abs", "neg"))),
+    "elementwise": lambda pick, x: pick.one(
+        (Elementwise("square"), Elementwise("clamp", (-0.25, 4)), Elementwise("times", -0.25))
+    ),
     "linear": lambda pick, x: Linear(pick.int(1, 6), pick.chance(60), x.dims[-1] if pick.chance(20) else None),
     "recurrent": recurrent,
     "rbf": lambda pick, x: RBF(pick.int(1, 5), pick.chance(40)),

@@ -74,6 +74,8 @@ def mutated(source: bytes, chance: random.Random) -> bytes:
     """Some bytes changed, put in, taken out, repeated, or the end cut off."""
     data = bytearray(source)
     for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
+        if not data:  # the end was cut off at the first byte, and that byte taken out
+            break
         at = chance.randrange(len(data))
         kind = chance.random()
         if kind < 0.6:

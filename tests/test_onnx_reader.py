@@ -242,8 +242,11 @@ def test_unused_tensors_are_told() -> None:
         ("Mul", [8, 1, 1], None, ["conv3-8/2 nobias", "scale"], 216 + 8),
         ("Add", [8, 16, 16], None, ["conv3-8/2 nobias", "positions"], 216 + 2048),
         ("Add", [1, 16, 16], None, ["conv3-8/2 nobias", "parameter1x16x16", "add"], 216 + 256),
-        ("Add", [1], [3.0], ["conv3-8/2 nobias", "elementwise fn:plus"], 216),
-        ("Div", [1], [6.0], ["conv3-8/2 nobias", "elementwise fn:times"], 216),
+        ("Add", [1], [3.0], ["conv3-8/2 nobias", "elementwise fn:plus by3"], 216),
+        ("Div", [1], [8.0], ["conv3-8/2 nobias", "elementwise fn:times by0.125"], 216),
+        ("Sub", [1], [0.1], ["conv3-8/2 nobias", "elementwise fn:plus by-0.1"], 216),
+        ("Max", [1], [-2.5e-7], ["conv3-8/2 nobias", "elementwise fn:maximum by-2.5e-07"], 216),
+        ("Div", [1], [0.0], ["conv3-8/2 nobias", "elementwise fn:times"], 216),
         ("Add", [16, 16], [0.0, -1e9] * 128, ["conv3-8/2 nobias", "constant1x16x16", "add"], 216),  # a mask
         ("Sub", [8, 1, 1], None, ["conv3-8/2 nobias", "parameter8x1x1", "elementwise fn:sub"], 216 + 8),
     ],

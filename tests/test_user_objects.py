@@ -9,7 +9,7 @@ import pytest
 
 import rfcalc
 from rfcalc import RfcalcError, userobject
-from rfcalc.cli import COMMANDS, run
+from rfcalc.cli import run
 
 NET = '''
 import torch
@@ -131,7 +131,27 @@ def test_references_are_parsed() -> None:
             userobject.parse(text)
 
 
-@pytest.mark.parametrize("command", sorted({"table", "rf", "export"} & set(COMMANDS)))
-def test_help_says_that_code_is_run(capsys: pytest.CaptureFixture[str], command: str) -> None:
+RUN_CODE = ("table", "rf", "export", "symbolic", "compare", "explain", "verify", "counts")
+RUN_NONE = ("lock", "check")
+
+
+@pytest.mark.parametrize("command", [*RUN_CODE, *RUN_NONE])
+def test_help_says_what_is_taken_and_whether_code_is_run(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert run([command, "--help"]) == 0
-    assert "run that code" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "spec file" in told and "model.onnx" in told and "model.keras" in told
+    assert "run that code" in told if command in RUN_CODE else "No code is run" in told
+
+
+def test_claims_are_not_made_of_code(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They could not be checked: claims run none."""
+    assert run(["lock", "net.py:Net", "--input", "3x16x16", "--output", "net.rfclaims.toml"]) == 2
+    said = capsys.readouterr().err
+    Path("worse.py").write_text("raise SystemExit('it was run')")
+    assert run(["lock", "worse.py:Net"]) == 2
+    assert "it was run" not in capsys.readouterr().err
+    assert "claims run no code" in said and "rfcalc export net.py:Net --to spec" in said
+    assert not Path("net.rfclaims.toml").exists()
+    assert run(["export", "net.py:Net", "--input", "3x16x16", "--to", "spec", "--output", "net.toml"]) == 0
+    assert run(["lock", "net.toml", "--output", "net.rfclaims.toml"]) == 0
+    assert run(["check", "net.rfclaims.toml"]) == 0

@@ -68,7 +68,10 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "PositionTable": (),
     "Parameter": (st.lists(SMALL, min_size=1, max_size=3).map(tuple), st.integers(0, 2)),
     "Constant": (st.lists(SMALL, min_size=1, max_size=3).map(tuple), st.integers(0, 2)),
-    "Elementwise": (st.sampled_from(["sub", "aten.div", "x2", "_a"]),),
+    "Elementwise": (
+        st.sampled_from(["sub", "aten.div", "x2", "_a"]),
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=2).map(tuple),
+    ),
     "Reduce": (
         st.sampled_from(sorted(REDUCTIONS)),
         st.one_of(st.none(), st.lists(SIGNED, min_size=1, max_size=3).map(tuple)),

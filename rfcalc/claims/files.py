@@ -202,7 +202,10 @@ def shipped(name: str | None = None) -> list[Claim]:
     found = [claim for path in likely for claim in read(path, texts[path]) if key in networks(claim)]
     if not found:
         known = dict.fromkeys(n for path in texts for claim in read(path) for n in networks(claim))
-        raise RfcalcError(f"nothing is claimed about {name!r}", fix=suggestion(key, list(known)))
+        fix = suggestion(key, list(known))
+        if entry is not None or Path(name).is_file():
+            fix = f"write down what it is today, and check that: rfcalc lock {name} --output model{ENDING}"
+        raise RfcalcError(f"nothing is claimed about {name!r}", fix=fix)
     return found
 
 

@@ -58,10 +58,12 @@ class Reports:
         if found is None:
             from rfcalc.target import resolve
 
-            target = resolve(network)
+            given = _inputs(shape)
+            target = resolve(network, given)
             if shape is None and None in target.network.inputs.values():
                 raise RfcalcError(f"says nothing of the input of {network}", fix='add input = "3x224x224"')
-            found = Report(target.network, _inputs(shape), target=target.name, assumptions=target.assumptions)
+            given = None if target.bound else given  # a model's file was read with it
+            found = Report(target.network, given, target=target.name, assumptions=target.assumptions)
             self._made[network, shape] = found
         return found
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Networks (rfcalc list), or claims files of your own (*.rfclaims.toml).")
+        list[str] | None,
+        typer.Argument(
+            help="Networks (rfcalc list), or claims files of your own (*.rfclaims.toml), about any network, spec file,"
+            " model.onnx, model.keras: rfcalc lock writes them. No code is run."
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every claim that comes with rfcalc.")] = False,
     claims: Annotated[

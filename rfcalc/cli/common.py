@@ -30,7 +30,10 @@ def inputs(given: list[str] | None) -> Any:
     return named[""] if list(named) == [""] else named
 
 
+# What a command takes for a network: the same words everywhere.
+MODELS = "a spec file, or a model of yours: model.onnx, model.keras, or code"
 CODE = "model.py:build and py:package.module:Net(depth=4) run that code; nothing else does."
+TARGET = f"A network (rfcalc list), notation, {MODELS}. {CODE}"
 STRICT = "Exit with 1 if an operator was not understood."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, terminal, unicode, write
+from rfcalc.cli.common import CODE, inputs, terminal, unicode, write
 from rfcalc.cli.complete import dtypes, families, forms, networks
 from rfcalc.errors import RfcalcError
 
@@ -20,7 +20,8 @@ def command(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Two networks or more: names (rfcalc list), files, notation, with symbols too: 'conv3-C x3'.",
+            help="Two networks or more: names (rfcalc list), notation, with symbols too: 'conv3-C x3', spec files,"
+            f" or models of yours: model.onnx, model.keras, or code. {CODE}",
             autocompletion=networks,
         ),
     ] = None,

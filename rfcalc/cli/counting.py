@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, write
+from rfcalc.cli.common import TARGET, inputs, write
+from rfcalc.cli.complete import networks
 from rfcalc.errors import UnknownName
 
 
 def command(
-    target: Annotated[str, typer.Argument(help="A network (rfcalc list), or notation.")],
+    target: Annotated[str, typer.Argument(help=TARGET, autocompletion=networks)],
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
     ] = None,

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, terminal, unicode, write
+from rfcalc.cli.common import TARGET, inputs, terminal, unicode, write
 from rfcalc.cli.complete import dtypes, networks
 from rfcalc.errors import RfcalcError
 
 
 def command(
-    target: Annotated[
-        str, typer.Argument(help="A network (rfcalc list), a spec file, or notation.", autocompletion=networks)
-    ],
+    target: Annotated[str, typer.Argument(help=TARGET, autocompletion=networks)],
     what: Annotated[list[str], typer.Argument(help="NODE METRIC, or METRIC for the whole network: pool5 rf; params.")],
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, inputs, write
+from rfcalc.cli.common import TARGET, inputs, write
 from rfcalc.cli.complete import exports, networks
 from rfcalc.errors import UnknownName
 
@@ -22,9 +22,7 @@ FORMS = {
 def command(
     target: Annotated[
         str,
-        typer.Argument(
-            help=f"A network (rfcalc list), a spec file, notation, or a model of yours. {CODE}", autocompletion=networks
-        ),
+        typer.Argument(help=TARGET, autocompletion=networks),
     ],
     to: Annotated[
         str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=exports)

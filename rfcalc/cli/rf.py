@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, STRICT, inputs, unicode, write
+from rfcalc.cli.common import STRICT, TARGET, inputs, unicode, write
 from rfcalc.cli.common import strict as check
 from rfcalc.errors import RfcalcError, UnknownName
 
 
 def command(
-    target: Annotated[
-        str, typer.Argument(help=f"A network (rfcalc list), notation, a file, or a model of yours. {CODE}")
-    ],
+    target: Annotated[str, typer.Argument(help=TARGET)],
     at: Annotated[str | None, typer.Option(help="The node; the output if left out.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="An input or an earlier node; the input if left out.")

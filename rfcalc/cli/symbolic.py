@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfcalc.cli.common import terminal, unicode, write
+from rfcalc.cli.common import CODE, MODELS, terminal, unicode, write
 from rfcalc.cli.complete import dtypes, networks
 from rfcalc.errors import RfcalcError, UnknownName
 
@@ -21,7 +21,7 @@ def command(
     target: Annotated[
         str,
         typer.Argument(
-            help="A network (rfcalc list), or notation in which names stand for numbers: 'convK-C xN'.",
+            help=f"A network (rfcalc list), notation in which names stand for numbers: 'convK-C xN', {MODELS}. {CODE}",
             autocompletion=networks,
         ),
     ],

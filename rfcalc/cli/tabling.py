@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, STRICT, inputs, terminal, unicode, write
+from rfcalc.cli.common import CODE, MODELS, STRICT, inputs, terminal, unicode, write
 from rfcalc.cli.common import strict as check
 from rfcalc.cli.complete import columns_of, dtypes, forms, networks, styles
 from rfcalc.errors import RfcalcError
@@ -17,8 +17,7 @@ def command(
     target: Annotated[
         str,
         typer.Argument(
-            help="A network (rfcalc list), a spec file, notation: 'conv3-64 relu x2 > maxpool2', or a model of yours:"
-            f" model.py:build, py:package.module:Net. {CODE}",
+            help=f"A network (rfcalc list), notation: 'conv3-64 relu x2 > maxpool2', {MODELS}. {CODE}",
             autocompletion=networks,
         ),
     ],

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, terminal, write
+from rfcalc.cli.common import TARGET, inputs, terminal, write
 from rfcalc.cli.complete import dtypes, networks
 
 
 def command(
-    target: Annotated[str, typer.Argument(help="A network (rfcalc list), or notation.", autocompletion=networks)],
+    target: Annotated[str, typer.Argument(help=TARGET, autocompletion=networks)],
     input: Annotated[  # noqa: A002
         list[str] | None,
         typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several."),

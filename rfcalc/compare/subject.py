@@ -19,6 +19,7 @@ from rfcalc.report import Report
 from rfcalc.shape import Shape
 from rfcalc.size import Size
 from rfcalc.target import DEFAULT_INPUT, resolve
+from rfcalc.target import numbers as plain
 from rfcalc.whole import read as read_size
 
 LONGEST = 26  # characters of a name that heads a column
@@ -112,7 +113,7 @@ def read(
     Raises:
         RfcalcError: inputs that clash or do not fit, a symbol that stands nowhere.
     """
-    found = [_resolve(target) for target in targets]
+    found = [_resolve(target, plain(given)) for target in targets]
     shapes = {n: _dims(s) for n, s in given.items()} if isinstance(given, Mapping) else _dims(given)
     common = None if own_inputs or given is not None else _common(found)
     sizes = dict.fromkeys(n for s in _listed(shapes if given is not None else common) for n in _names(s))
@@ -149,10 +150,10 @@ def read(
     )
 
 
-def _resolve(target: Any) -> _Read:
-    """A target, with symbols where notation has names in it."""
+def _resolve(target: Any, given: Any = None) -> _Read:
+    """A target, with symbols where notation has names in it; a model may need the input to be read at all."""
     try:
-        found = resolve(target)
+        found = resolve(target, given)
     except NotationError:
         symbolic = _symbolic(target.strip()) if isinstance(target, str) else None
         if symbolic is None:

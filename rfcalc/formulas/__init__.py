@@ -54,7 +54,7 @@ def formulas(
     >>> print(stack.totals["weights"], stack.totals["macs"], stack.lines[-1].field["size"])
     27*C**2 27*C**2*H*W (7, 7)
     """
-    source = source_of(target)
+    source = source_of(target, input)
     said = declarations(assume)
     given = shapes_given(source, input)
     asked = None if symbols is None else asked_for(symbols)

@@ -13,7 +13,7 @@ from rfcalc.layer import Layer
 from rfcalc.network import Network
 from rfcalc.shape import Shape
 from rfcalc.symbolic import chain
-from rfcalc.target import resolve
+from rfcalc.target import numbers, resolve
 
 OPTIONS = {"N": "classes", "α": "width"}
 FAMILIES = {"mobilenet": "mobilenet-v1"}
@@ -40,8 +40,8 @@ class Source(NamedTuple):
     roles: dict[str, str] = {}  # noqa: RUF012 (never changed)
 
 
-def source_of(target: Any) -> Source:
-    """The network that a target names, with its names open."""
+def source_of(target: Any, given: Any = None) -> Source:
+    """The network that a target names, with its names open; a model may need the input to be read at all."""
     from rfcalc import zoo
 
     if isinstance(target, str):
@@ -61,7 +61,7 @@ def source_of(target: Any) -> Source:
             return _written(text)
     if isinstance(target, Expr) and chain.lasting(target):
         return Source("network", lambda values: target, {"input": None})
-    found = resolve(target)
+    found = resolve(target, numbers(given))
     network = found.network
     return Source(found.name, lambda values: network, dict(network.inputs), assumptions=found.assumptions)
 

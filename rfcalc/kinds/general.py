@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from math import isfinite
 from typing import Any, ClassVar
 
 from rfcalc.cost import KEEPS_NOTHING, Cost, Saved
@@ -29,6 +30,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _NOTHING = [
     "add",
     "sub",
+    "rsub",
     "neg",
     "plus",
     "times",
@@ -59,21 +61,34 @@ class Elementwise(Layer):
     """A fixed function of the values that stand at one place in its inputs; axes of size 1 are stretched.
 
     Arithmetic, comparisons, roots: everything pointwise that is no activation. No parameters; its operations are not
-    counted, like those of additions. ``plus`` and ``times`` are an addition of and a multiplication by a number.
+    counted, like those of additions. ``plus`` and ``times`` are an addition of and a multiplication by a number,
+    ``rsub`` and ``rdiv`` a number less the value, and divided by it.
+
+    Args:
+        function: its name.
+        by: the number that a function of one map works with, two for ``clamp``; () where it is not known, and then
+            the layer cannot be built.
 
     >>> from rfcalc import Elementwise, Shape
     >>> Elementwise("sub").output(Shape(8, 5, 5), Shape(8, 1, 1))
     Shape(8, 5, 5)
+    >>> print(Elementwise("times", 0.125).notation())
+    elementwise fn:times by0.125
     """
 
     function: str
+    by: Any = ()
 
-    spelling = Spelling(("elementwise",), "elementwise fn:sqrt", values=("fn",))
+    spelling = Spelling(("elementwise",), "elementwise fn:times by0.125", values=("fn", "by"))
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def __post_init__(self) -> None:
         if not isinstance(self.function, str) or not _NAME.fullmatch(self.function):
             raise LayerError(f"{self.function!r} is not the name of a function", fix='name it: Elementwise("sub")')
+        given = self.by if isinstance(self.by, (tuple, list)) else (self.by,)
+        if len(given) > 2 or not all(isinstance(n, (int, float)) and isfinite(n) for n in given):
+            raise LayerError(f"by {self.by!r} is not a number, or two", fix='write one: Elementwise("times", 0.125)')
+        put(self, by=tuple(map(float, given)))
 
     @property
     def stem(self) -> str:
@@ -91,15 +106,23 @@ class Elementwise(Layer):
         return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
 
     def notation(self, exact: bool = False) -> str:
-        return f"elementwise fn:{self.function}"
+        numbers = ":".join(repr(n).removesuffix(".0").replace("+", "") for n in self.by)  # 1e16: + joins in notation
+        return f"elementwise fn:{self.function}" + (f" by{numbers}" if numbers else "")
 
     @classmethod
     def from_word(cls, word: Word) -> Elementwise:
-        told = word.value("fn")
+        told, by = word.value("fn"), word.value("by")
         if told is None:
             raise LayerError("nothing says which function", fix="write elementwise fn:sqrt")
-        word.culprit = "fn"
-        return cls(told.removeprefix(":"))
+        numbers = []
+        for part in by.split(":") if by is not None else ():
+            word.culprit = "by"
+            try:
+                numbers.append(float(part))
+            except ValueError:
+                raise LayerError(f"by{by} is not a number, or two", fix="write them: by0.125, by-1:1") from None
+        word.culprit = "fn" if not numbers else None
+        return cls(told.removeprefix(":"), tuple(numbers))
 
 
 # What autograd keeps of each reduction: the input, the output, int64 indices.

@@ -41,6 +41,13 @@ def read_file(path: str) -> Any:
                     where=path,
                     fix='load it with Keras and save it as an archive: model.save("model.keras")',
                 )
+            if not head.startswith(b"PK") and not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+                raise RfcalcError(
+                    "this is not a Keras model, or it is damaged",
+                    where=path,
+                    why="it is neither an archive nor JSON" if head else "it is empty",
+                    fix='save it with Keras: model.save("model.keras"), or model.to_json() as a .json file',
+                )
             text = _member(stream, path) if head.startswith(b"PK") else _limited(stream, path)
     except OSError as error:
         raise RfcalcError(f"cannot read: {error.strerror or error}", where=path) from None
@@ -83,7 +90,12 @@ def _directory(stream: BinaryIO, path: str) -> None:
     tail = stream.read()
     at = tail.rfind(ENDING)
     if at < 0 or len(tail) - at < 22:
-        raise RfcalcError("this archive is cut off or damaged", where=path, why="its directory is missing")
+        raise RfcalcError(
+            "this archive is cut off or damaged",
+            where=path,
+            why="its directory, which stands at its end, is missing",
+            fix='save it again: model.save("model.keras")',
+        )
     files, size = struct.unpack("<H L", tail[at + 10 : at + 12] + tail[at + 12 : at + 16])
     if (files == 0xFFFF or size == 0xFFFFFFFF) and at >= 20:  # the larger form, which is pointed to
         (where,) = struct.unpack("<Q", tail[at - 12 : at - 4])

@@ -21,7 +21,8 @@ _PLAIN = re.compile(r"[^\W\d][\w.-]*$")
 class Names:
     """Gives each placed node a name of its own."""
 
-    def __init__(self, nodes: Iterable[Node], taken: Iterable[str]) -> None:
+    def __init__(self, nodes: Iterable[Node], taken: Iterable[str], constants: Iterable[str] = ()) -> None:
+        fixed = set(constants)
         self.taken = set(taken)
         self.scopes: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
@@ -30,8 +31,11 @@ class Names:
         for node in nodes:
             scope = scope_of(node)
             self.scopes[id(node)] = scope
+            aside = node.op in ("Shape", "Size") or all(not i or i in fixed for i in node.inputs)
+            if aside:  # it works out a shape or a number: no layer of the module
+                fixed.update(node.outputs)
             if scope:
-                self.counts[scope] += 1
+                self.counts[scope] += not aside
                 while "." in scope:
                     scope = scope.rpartition(".")[0]
                     if scope in self.inner:

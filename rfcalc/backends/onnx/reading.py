@@ -97,7 +97,7 @@ class Reader:
         self.fixed: set[str] = set()  # nodes that depend on no input
         self.masks: dict[str, bool] = {}
         self.depth = 0
-        self.names = Names(nodes, ())
+        self.names = Names(nodes, (), model.graph.tensors)
         self.node = Node("", (), ())
 
     # What a rule asks for

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from rfcalc.backends.onnx.model import DTYPES, FLOATING, Tensor
@@ -50,6 +51,32 @@ class Const:
     def scalar(self) -> Any:
         """The value of a constant of one value; None if it is not known, or there are more."""
         return self.values[0] if self.values is not None and len(self.values) == 1 else None
+
+    @property
+    def decimal(self) -> float | None:
+        """The finite value of a real constant of one value, as it is typed; None for others.
+
+        >>> Const((), 1, (0.10000000149011612,)).decimal, Const((), 7, (2,)).decimal
+        (0.1, None)
+        """
+        value = self.scalar
+        if not self.floating or not isinstance(value, (int, float)) or not isfinite(value):
+            return None
+        return as_typed(value) if self.dtype == 1 else float(value)
+
+
+def as_typed(value: float) -> float:
+    """The shortest number whose nearest in single precision this is.
+
+    >>> as_typed(0.10000000149011612), as_typed(0.1), as_typed(1e300)
+    (0.1, 0.1, 1e+300)
+    """
+    if abs(value) < 3.4e38:
+        for digits in range(1, 10):
+            short = float(f"{value:.{digits}g}")
+            if struct.unpack("f", struct.pack("f", short)) == (value,):
+                return short
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

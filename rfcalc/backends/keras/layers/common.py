@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from rfcalc.backends.fields import malformed, shown
@@ -148,3 +149,9 @@ def keras_axis(value: Value, axis: Any, where: str = "axis") -> int:
     if axis == 0:
         raise NotUnderstood("it works over the batch")
     return axis - 1 if axis > 0 else rank + axis
+
+
+def number(told: Any) -> Any:
+    """A number that is written down; () for one an axis, or none."""
+    real = isinstance(told, (int, float)) and not isinstance(told, bool) and isfinite(told)
+    return float(told) if real else ()

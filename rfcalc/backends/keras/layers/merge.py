@@ -8,7 +8,7 @@ from rfcalc.backends.fields import malformed
 from rfcalc.backends.keras.build import Value
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood, layer
-from rfcalc.backends.keras.layers.common import keras_axis
+from rfcalc.backends.keras.layers.common import keras_axis, number
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.merge import Add, Concat, Multiply
 from rfcalc.kinds.reshape import Reshape
@@ -71,7 +71,7 @@ def joined(call: Call, inputs: Sequence[Value], axis: object) -> Value:
 def scaled_sum(call: Call) -> Value:
     """InceptionResNetV2's: the first map plus a fixed multiple of the second."""
     first, second = call.inputs
-    scaled = call.build.add(Elementwise("times"), [second], f"{call.name}.times")
+    scaled = call.build.add(Elementwise("times", number(call.fields.get("scale"))), [second], f"{call.name}.times")
     return merged(call, Add(), [first, scaled])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from rfcalc.backends.fields import malformed, sizes
@@ -54,9 +55,30 @@ def binary(call: Call) -> Value:
         return merged(call, joins, broadcast(call, values))
     if any(isinstance(a, (list, dict)) for a in call.args):
         raise NotUnderstood("one side is an array")
-    if call.kind == "TrueDivide" and isinstance(call.args[-1], Value):
-        single = "reciprocal"
-    return call.build.add(Elementwise(single), [call.x], call.name)
+    return call.build.add(_of_number(call, single), [call.x], call.name)
+
+
+def _of_number(call: Call, name: str) -> Elementwise:
+    """A map and a number: which function of the map that is; without the number where it is not written down."""
+    if len(call.args) != 2:
+        return Elementwise(name)
+    first = isinstance(call.args[0], Value)
+    others = [a for a in call.args if not isinstance(a, Value)]
+    known = len(others) == 1 and isinstance(others[0], (int, float)) and not isinstance(others[0], bool)
+    number = float(others[0]) if known and isfinite(others[0]) else None
+    if call.kind == "Subtract" and first and number is not None:
+        number = -number
+    elif call.kind == "Subtract" and not first:
+        name = "rsub"
+    elif call.kind in ("Divide", "TrueDivide") and first:
+        number = 1 / number if number else None
+    elif call.kind in ("Divide", "TrueDivide"):
+        name = "rdiv"
+    elif call.kind in ("Maximum", "Minimum"):
+        name = call.kind.lower()
+    elif call.kind == "Power" and not first:
+        number = None
+    return Elementwise(name, () if number is None else number)
 
 
 def broadcast(call: Call, values: list[Value]) -> list[Value]:

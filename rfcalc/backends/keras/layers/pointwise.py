@@ -5,7 +5,7 @@ from __future__ import annotations
 from rfcalc.backends.keras.build import Value
 from rfcalc.backends.keras.graph import Call
 from rfcalc.backends.keras.layers import NotUnderstood, layer
-from rfcalc.backends.keras.layers.common import LINEAR, activated, function_name, of_function, softmax
+from rfcalc.backends.keras.layers.common import LINEAR, activated, function_name, number, of_function, softmax
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.pointwise import Activation, Dropout, Identity, PReLU, StochasticDepth
 from rfcalc.kinds.reshape import Parameter
@@ -94,5 +94,6 @@ def rescaling(call: Call) -> Value:
     """x · scale + offset with fixed numbers."""
     offset = call.fields.get("offset", 0.0)
     shifts = any(offset) if isinstance(offset, list) else offset not in (0, 0.0)
-    scaled = call.build.add(Elementwise("times"), [call.x], f"{call.name}.times" if shifts else call.name)
-    return call.build.add(Elementwise("plus"), [scaled], call.name) if shifts else scaled
+    times, plus = (Elementwise(name, number(n)) for name, n in (("times", call.fields.get("scale")), ("plus", offset)))
+    scaled = call.build.add(times, [call.x], f"{call.name}.times" if shifts else call.name)
+    return call.build.add(plus, [scaled], call.name) if shifts else scaled

@@ -50,6 +50,11 @@ LAYERS: dict[str, Layer] = {
 BIASED = ("linear", "conv", "conv_transpose", "scale")
 WITH_NUMBER = {"Add": "plus", "Sum": "plus", "Sub": "plus", "Mul": "times", "Div": "times"}
 
+BEHIND = {  # a number before a map
+    "Sub": "rsub", "Div": "rdiv", "Less": "gt", "LessOrEqual": "ge", "Greater": "lt", "GreaterOrEqual": "le",
+}  # fmt: skip
+SYMMETRIC = ("Max", "Min", "Equal")
+
 
 @rule(*LAYERS)
 def arithmetic(reader: Reader, node: Node) -> None:
@@ -96,9 +101,7 @@ def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool
     op = node.op
     dims = broadcast(x.dims, const.dims)
     if const.size == 1:
-        number = WITH_NUMBER.get(op) if first or op in ("Add", "Mul", "Sum") else None
-        name = number or str(getattr(LAYERS[op], "function", op.lower()))
-        made = reader.place(Elementwise(name), [x], batch=x.batch, dims=x.dims)
+        made = reader.place(_of_number(op, const, first), [x], batch=x.batch, dims=x.dims)
         reader.give(node, _ranked(reader, made, dims))
         return True
     usual = ("Add", "Sum", "Sub", "Mul", "Div") if first else ("Add", "Sum", "Mul")
@@ -123,6 +126,23 @@ def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool
     reader.uses(made.node, "weight", const)
     reader.give(node, made)
     return True
+
+
+def _of_number(op: str, number: Const, first: bool) -> Elementwise:
+    """The function of one map that an operator is with a number; `first`: the map is its first operand."""
+    name = str(getattr(LAYERS[op], "function", op.lower()))
+    by = number.decimal
+    if first or op in ("Add", "Mul", "Sum"):
+        name = WITH_NUMBER.get(op, name)
+        if op == "Sub" and by is not None:
+            by = -by
+        elif op == "Div" and by is not None:
+            by = 1 / by if by else None
+    elif op in BEHIND:
+        name = BEHIND[op]
+    elif op not in SYMMETRIC:
+        by = None
+    return Elementwise(name, () if by is None else by)
 
 
 def _sizes(reader: Reader, const: Const) -> list[int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from rfcalc.backends.onnx.constants import axis_of
 from rfcalc.backends.onnx.model import Node
 from rfcalc.backends.onnx.reading import Reader, rule
-from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError
+from rfcalc.backends.onnx.values import Const, Map, NotUnderstoodError, as_typed
 from rfcalc.errors import RfcalcError
 from rfcalc.kinds.general import Elementwise
 from rfcalc.kinds.pointwise import Activation, Dropout, Identity, PReLU, Softmax
@@ -95,15 +96,19 @@ def clip(reader: Reader, node: Node) -> None:
     low, high = node.attributes.get("min"), node.attributes.get("max")
     if len(node.inputs) > 1:
         low, high = _bound(reader, node, 1), _bound(reader, node, 2)
-    names: dict[object, str] = {(0.0, 6.0): "relu6", (0.0, None): "relu"}
+    names: dict[object, str] = {(0.0, 6.0): "relu6", (0.0, None): "relu", (-1.0, 1.0): "hardtanh"}
     if low is not None and abs(low) > 3e38:
         low = None
     if high is not None and abs(high) > 3e38:
         high = None
     if low is None and high is None:
         raise NotUnderstoodError("it has no bounds")
-    key = (low, high)
-    same(reader, node, Activation(names.get(key, "hardtanh")) if low is not None else Elementwise("clamp"))
+    if (low, high) in names:
+        same(reader, node, Activation(names[low, high]))
+        return
+    numbers = tuple(as_typed(n) for n in (low, high) if n is not None)
+    name = "clamp" if len(numbers) == 2 else "minimum" if low is None else "maximum"
+    same(reader, node, Elementwise(name, numbers if all(map(isfinite, numbers)) else ()))
 
 
 def _bound(reader: Reader, node: Node, i: int) -> Any:

@@ -60,7 +60,8 @@ def _plus(reader: Reader, m: Map, other: Map | Const) -> Map:
     from rfcalc.backends.onnx.rules.arithmetic import LAYERS, aligned
 
     if isinstance(other, Const):
-        return reader.place(Elementwise("plus"), [m], batch=m.batch, dims=m.dims)
+        number = other.decimal
+        return reader.place(Elementwise("plus", () if number is None else number), [m], batch=m.batch, dims=m.dims)
     joined, batch, dims = aligned(reader, [m, other])
     return reader.place(LAYERS["Add"], joined, batch=batch, dims=dims)
 

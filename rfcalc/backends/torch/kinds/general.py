@@ -28,6 +28,11 @@ ONE = [
     "round",
     "trunc",
 ]
+KEEP = "a spec or notation keeps the layer: rfcalc export … --to spec"
+BY = {"plus": "({{0}} + {})", "times": "({{0}} * {})", "rsub": "({} - {{0}})", "rdiv": "({} / {{0}})"}
+BY |= {"pow": "({{0}} ** {})", "fmod": "torch.fmod({{0}}, {})", "clamp": "{{0}}.clamp({}, {})"}
+BY |= {"maximum": "{{0}}.clamp(min={})", "minimum": "{{0}}.clamp(max={})"}
+BY |= {name: f"({{{{0}}}} {SIGNS[name]} {{}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 TWO = ["maximum", "minimum", "fmod", "atan2", "logical_and", "logical_or", "logical_xor"]
 
 
@@ -35,14 +40,23 @@ TWO = ["maximum", "minimum", "fmod", "atan2", "logical_and", "logical_or", "logi
 def elementwise(at: At) -> Twin:
     """
     Raises:
-        Unsupported: a function whose numbers are not kept (``plus``, ``times``, ``clamp``), or one that is not known.
+        Unsupported: a function whose number is not known, or one that is not known itself.
     """
-    name, count = at.layer.function, len(at.xs)
+    name, count, by = at.layer.function, len(at.xs), at.layer.by
+    if count == 1 and by and name in BY and BY[name].replace("{{0}}", "").count("{}") == len(by):
+        return text_only(BY[name].format(*(f"({n!r})" if n < 0 else repr(n) for n in by)))
     if count == 2 and name in SIGNS:
         return text_only(f"({{0}} {SIGNS[name]} {{1}})")
     if (count == 1 and name in ONE) or (count == 2 and name in TWO):
         return text_only(f"torch.{name}({', '.join(f'{{{i}}}' for i in range(count))})")
-    raise Unsupported(f"the function {name} of {count} maps cannot be built", why="its numbers are not kept")
+    maps = "one map" if count == 1 else f"{count} maps"
+    if count == 1 and name in BY and not by:
+        raise Unsupported(
+            f"the function {name} of {maps} cannot be built", why="the number it works with is not known", fix=KEEP
+        )
+    raise Unsupported(
+        f"the function {name} of {maps} cannot be built", why="PyTorch's counterpart is not known", fix=KEEP
+    )
 
 
 @measuring("elementwise")
@@ -85,7 +99,7 @@ def constant(at: At) -> Twin:
     Raises:
         Unsupported: always; only its shape is known.
     """
-    raise Unsupported("a constant cannot be built", why="its values are not kept")
+    raise Unsupported("a constant cannot be built", why="its values are not kept", fix=KEEP)
 
 
 @measuring("constant")

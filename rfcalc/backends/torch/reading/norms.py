@@ -54,11 +54,12 @@ def batch_norm(call: Call) -> Value:
     track = call["running_mean"] is not None
     if weight is None and bias is None:
         return graph.add(BatchNorm(False, track, training), (x.node,), x.dims, x.batch)
-    key = None if weight is None or bias is None else _factors(graph, weight, bias)
+    key = _factors(graph, weight, bias)
     if key:
-        return graph.own(graph.add(BatchNorm(True, track, training), (x.node,), x.dims, x.batch), key)
-    made = graph.add(BatchNorm(False, track, training), (x.node,), x.dims, x.batch)
-    return _apart(graph, made, weight, bias, 1)
+        made = BatchNorm(True, track, training, weight is not None, bias is not None)
+        return graph.own(graph.add(made, (x.node,), x.dims, x.batch), key)
+    bare = graph.add(BatchNorm(False, track, training), (x.node,), x.dims, x.batch)
+    return _apart(graph, bare, weight, bias, 1)
 
 
 @handles("layer_norm")
@@ -69,9 +70,10 @@ def layer_norm(call: Call) -> Value:
     x = graph.whole(call.x)
     if x.batch is not None and x.batch >= len(x.dims) - over:
         x = graph.plain(x)
-    key = None if weight is None else _factors(graph, weight, bias)
+    key = _factors(graph, weight, bias)
     if key:
-        return graph.own(graph.add(LayerNorm(over, True, bias is not None), (x.node,), x.dims, x.batch), key)
+        own = LayerNorm(over, True, bias is not None, weight is not None)
+        return graph.own(graph.add(own, (x.node,), x.dims, x.batch), key)
     made = graph.add(LayerNorm(over, False, False), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, bias, len(x.dims) - over)
 
@@ -102,9 +104,10 @@ def group_norm(call: Call) -> Value:
     x = _channels_at_1(graph, x)
     if x.batch is None:
         x = Value(graph.laid(x, x.dims[1:], 0), x.dims, 0)
-    key = None if weight is None or bias is None else _factors(graph, weight, bias)
+    key = _factors(graph, weight, bias)
     if key:
-        return graph.own(graph.add(GroupNorm(call["num_groups"]), (x.node,), x.dims, x.batch), key)
+        own = GroupNorm(call["num_groups"], True, weight is not None, bias is not None)
+        return graph.own(graph.add(own, (x.node,), x.dims, x.batch), key)
     made = graph.add(GroupNorm(call["num_groups"], False), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, bias, 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import torch
@@ -43,8 +45,10 @@ def clamp(call: Call) -> Value:
     )
     if isinstance(low, torch.Tensor) or isinstance(high, torch.Tensor):
         return several(call, [call.step.args[n] for n in ("self", "min", "max") if call.step.args[n] is not None])
-    layer: Layer = Activation("relu6") if (low, high) == (0, 6) else Elementwise("clamp")
-    if (low, high) == (-1, 1) or "hard" in call.step.name:
+    layer: Layer = Elementwise("clamp", _numbers(low, high))
+    if low is None or high is None:
+        layer = Elementwise("maximum" if high is None else "minimum", _numbers(low if high is None else high))
+    if (low, high) in ((-1, 1), (0, 6)) or "hard" in call.step.name:
         layer = Activation("relu6") if (low, high) == (0, 6) else Activation("hardtanh")
     return alone(call.graph, call.x, layer)
 
@@ -212,15 +216,39 @@ def several(call: Call, given: list[Any]) -> Value:
     name = name[:-1] if name.endswith("_") else name
     given = [g for g in given if not _number(graph, g)] or given
     if len(given) == 1:
-        numbers = {"sub": "plus", "rsub": "plus", "div": "times", "true_divide": "times"}
         x = graph.get(given[0])
         if x.dims == call.dims:
-            return alone(graph, x, Elementwise(numbers.get(name, name)))
+            return alone(graph, x, _of_number(name, call.step.args, given[0]))
     values = [graph.get(g) for g in given]
     if len(values) == 1:
         raise NotUnderstood("it changes the shape of a single tensor")
     nodes, batch, extra = graph.aligned(values, call.dims)
     return graph.add(Elementwise(name), nodes, call.dims, batch, extra=extra)
+
+
+def _of_number(name: str, args: Mapping[str, Any], x: torch.Tensor) -> Elementwise:
+    """The function of one tensor that an operator is with a number; without it where it is not known."""
+    operands = [args[n] for n in ("self", "other", "exponent") if n in args]
+    (number,) = _numbers(*(a for a in operands if a is not x)) or (None,)
+    plain = len(operands) == 2 and args.get("alpha", 1) == 1 and args.get("rounding_mode") is None
+    first = operands[0] is x
+    if not plain:
+        number = None
+    if name in ("sub", "subtract", "rsub"):
+        if first == (name != "rsub"):
+            return Elementwise("plus", () if number is None else -number)
+        return Elementwise("rsub", () if number is None else number)
+    if name in ("div", "true_divide", "divide"):
+        if first:
+            return Elementwise("times", 1 / number if number else ())
+        return Elementwise("rdiv", () if number is None else number)
+    return Elementwise(name, number if number is not None and first else ())
+
+
+def _numbers(*given: Any) -> tuple[float, ...]:
+    """The numbers, if all are known and finite."""
+    known = all(isinstance(n, (int, float)) and not isinstance(n, bool) and isfinite(n) for n in given)
+    return tuple(map(float, given)) if known else ()
 
 
 def _number(graph: Graph, tensor: Any) -> bool:
@@ -233,7 +261,8 @@ def add(call: Call) -> Value:
     graph, a, b = call.graph, call["self"], call["other"]
     single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
     if len(single) < 2:
-        return alone(graph, graph.get(single[0]), Elementwise("plus"))
+        number = _numbers(*(v for v in (a, b) if v is not single[0])) if call.step.args.get("alpha", 1) == 1 else ()
+        return alone(graph, graph.get(single[0]), Elementwise("plus", number))
     if graph.is_static(a) or graph.is_static(b):
         table, other = (a, b) if graph.is_static(a) else (b, a)
         made = _held(call, table, graph.get(other), positions=True)
@@ -247,7 +276,9 @@ def mul(call: Call) -> Value:
     graph, a, b = call.graph, call["self"], call["other"]
     single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
     if len(single) < 2:
-        return alone(graph, graph.get(single[0]), Elementwise("times"))
+        return alone(
+            graph, graph.get(single[0]), Elementwise("times", _numbers(*(v for v in (a, b) if v is not single[0])))
+        )
     if graph.is_static(a) or graph.is_static(b):
         table, other = (a, b) if graph.is_static(a) else (b, a)
         made = _held(call, table, graph.get(other), positions=False)
