@@ -317,7 +317,7 @@ def test_written_by_hand(name: str, module: nn.Module, shape: tuple[int, ...]) -
     assert not [n for n in read.notes if "parameter" in n]
     assert seen_by_gradient(module, read, shape) >= 3
     totals = analyze(read).totals
-    assert (totals.params, totals.macs) == counted(module, shape)
+    assert (totals.params, totals.macs) == counted(copy.deepcopy(module), shape)
 
 
 def test_what_is_fixed_reads_nothing() -> None:
@@ -441,6 +441,22 @@ def test_receptive_fields_of_real_models_by_gradient() -> None:
         module = module.eval()
         shape = (3, 65, 65)
         assert seen_by_gradient(module, from_torch(module, shape), shape, trials=1) == 4
+
+
+def test_constants_read_nothing() -> None:
+    """A mask that is computed from sizes alone, as Swin's: adding it makes no field larger."""
+
+    def masked(m: Any, x: Tensor) -> Tensor:
+        x = m.a(x)
+        mask = x.new_zeros(x.shape[-2:])
+        mask[2:, :] = 1
+        return m.b(x + (mask.unsqueeze(0) - mask.unsqueeze(1)).sum(0))
+
+    module = Of(masked, a=conv(3, 4), b=conv(4, 2)).eval()
+    read = from_torch(module, (3, 12, 12))
+    assert not [n for n in read.network.nodes if n.layer.kind == "constant" and n.inputs]
+    assert analyze(read)["b"].receptive_field.size == (5, 5)
+    assert seen_by_gradient(module, read, (3, 12, 12)) == 4
 
 
 # --- sharing ---------------------------------------------------------------------------------------------------

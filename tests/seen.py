@@ -1,0 +1,163 @@
+"""What units of somebody's own module depend on, by the gradient of that module itself.
+
+The module runs as it is written, with three things changed so that a gradient shows every dependence: weights are
+redrawn (positive, small enough for the depth), activations that can be flat are straight, means stand for maxima.
+`seen` uses nothing of rfcalc; double precision. `fields` compares it with what rfcalc says of the module read.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.overrides import TorchFunctionMode
+
+import rfcalc
+from rfcalc.errors import LimitError
+from rfcalc.regions import regions
+
+Unit = tuple[int, ...]
+Pixels = frozenset[tuple[int, ...]]
+
+# what has flat pieces, and what stands for it
+BOUNDED = dict.fromkeys(("relu6", "hardtanh", "hardsigmoid", "clamp", "clip", "clamp_min", "clamp_max"), torch.sigmoid)
+HALVES = dict.fromkeys(("relu", "leaky_relu", "rrelu", "threshold", "hardshrink", "softshrink"), torch.clone)
+SMOOTH = {**BOUNDED, **HALVES, "hardswish": F.silu}
+MEANS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
+ADAPTIVE = {"adaptive_max_pool1d": F.adaptive_avg_pool1d, "adaptive_max_pool2d": F.adaptive_avg_pool2d}
+
+
+class Straightened(TorchFunctionMode):
+    """Runs flat activations as identities and maxima as means."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "").removesuffix("_with_indices")
+        if name.removesuffix("_") in SMOOTH:
+            return SMOOTH[name.removesuffix("_")](args[0])
+        if name in MEANS:
+            return _mean(MEANS[name], *args, **kwargs)
+        if name in ADAPTIVE:
+            return ADAPTIVE[name](*args[:2])
+        if name in ("amax", "max") and len(args) + len(kwargs) > 1 and not isinstance(args[-1], Tensor):
+            dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            keep = kwargs.get("keepdim", args[2] if len(args) > 2 else False)
+            mean = torch.mean(args[0], dims, keep)
+            return mean if name == "amax" else torch.return_types.max((mean, torch.zeros_like(mean, dtype=torch.long)))
+        return func(*args, **kwargs)
+
+
+def _mean(pool: Any, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, *rest: Any, **more: Any) -> Tensor:
+    dilation = more.get("dilation", rest[0] if rest else 1)
+    if any(d != 1 for d in (dilation if isinstance(dilation, (tuple, list)) else (dilation,))):
+        raise NotImplementedError("a dilated maximum")
+    ceil = more.get("ceil_mode", rest[1] if len(rest) > 1 else False)
+    return pool(x, kernel, stride, padding, bool(ceil))  # type: ignore[no-any-return]
+
+
+def redrawn(module: nn.Module) -> nn.Module:
+    """A copy with positive weights that neither vanish nor explode over many layers."""
+    module = copy.deepcopy(module).double().eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in module.requires_grad_(False).parameters():
+            drawn = torch.rand(p.shape, generator=generator, dtype=torch.float64)
+            fan = math.prod(p.shape[1:]) if p.dim() > 1 else 1
+            p.copy_((drawn + 0.5) / fan if p.dim() > 1 else drawn * 0.5 + 0.75)
+    return module
+
+
+def seen(
+    module: nn.Module, shape: Sequence[int], wanted: dict[str, tuple[tuple[int, ...], int, Iterable[Unit]]]
+) -> dict[tuple[str, Unit], Pixels]:
+    """The pixels that move units of the outputs of submodules.
+
+    Args:
+        module: with values for its weights (any).
+        shape: of its input, without the batch.
+        wanted: for each submodule's path its output's shape without the batch, which of its axes has the channels, and
+            units; a submodule whose output is laid out in another way is left out.
+
+    Raises:
+        FloatingPointError: the gradient is not finite.
+    """
+    module = redrawn(module)
+    outputs: dict[str, Tensor] = {}
+    handles = [
+        module.get_submodule(path).register_forward_hook(
+            lambda m, xs, y, path=path: outputs.setdefault(path, y)  # type: ignore[misc]
+        )
+        for path in wanted
+    ]
+    x = torch.rand(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    with Straightened():
+        module(x)
+    for handle in handles:
+        handle.remove()
+    found: dict[tuple[str, Unit], Pixels] = {}
+    for path, (dims, channel, units) in wanted.items():
+        if path not in outputs:  # its weights are used, the module is not called
+            continue
+        y = outputs[path]
+        if len(y) != 1 or y.shape[1:] != dims:  # called more than once, or with windows as the batch
+            continue
+        y = y[0].movedim(channel, 0)
+        mixed = (y * torch.rand(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(3))).sum(0)
+        for unit in units:
+            (g,) = torch.autograd.grad(mixed[unit], x, retain_graph=True)
+            if not torch.isfinite(g).all():
+                raise FloatingPointError(f"the gradient of {path} is not finite")
+            found[path, unit] = frozenset(map(tuple, (g[0] != 0).any(0).nonzero().tolist()))
+    return found
+
+
+TOLD = ("exact", "periodic", "global")
+NODES = 4
+
+
+class Compared(NamedTuple):
+    """How many units of how many nodes were compared; what differs; how many nodes were left out (`shift_variant`, or
+    laid out in another way by the module)."""
+
+    nodes: int
+    units: int
+    differ: list[str]
+    left: int
+
+
+def fields(module: nn.Module, shape: Any) -> Compared:
+    """The first and the middle unit of nodes all over a module: the gradient's pixels, and rfcalc's region."""
+    dims = rfcalc.Shape.of(shape).dims
+    report = rfcalc.analyze(rfcalc.from_torch(module, dims))
+    paths = dict(module.named_modules())
+    rows = [r for r in report if r.name in paths and r.shape.rank and max(r.shape.spatial) > 1]
+    told = [r for r in rows if r.receptive_field.status in TOLD]
+    count = len(told)
+    chosen = [told[i] for i in sorted({(count - 1) * (k + 1) // NODES for k in range(NODES)})] if told else []
+    wanted = {
+        r.name: (
+            r.shape.dims,
+            r.shape.channel,
+            list(dict.fromkeys([(0,) * r.shape.rank, tuple(n // 2 for n in r.shape.spatial)])),
+        )
+        for r in chosen
+    }
+    differ = []
+    found = seen(module, dims, wanted) if wanted else {}
+    compared: set[str] = set()
+    units = 0
+    for (name, unit), pixels in found.items():
+        try:
+            mine = frozenset(regions(report.walked, name).unit(unit).pixels())
+        except LimitError:
+            continue
+        compared.add(name)
+        units += 1
+        if mine != pixels:
+            differ.append(f"{name} {unit}: {len(mine - pixels)} pixels too many, {len(pixels - mine)} too few")
+    return Compared(len(compared), units, differ, len(rows) - len(told))
