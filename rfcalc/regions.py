@@ -12,7 +12,7 @@ term has a further entry, as for a source axis of one position. Imports levels 0
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
@@ -391,31 +391,58 @@ class _Engine:
         before = self.points(state, source)
         network = self.walked.network
         layer = network.nodes[position - network.arity].layer
-        scattered = any(isinstance(i, Scattered) for _, i in reads)
         axes = y.axes
         extents = tuple(y.dims[i] for i in axes)
-        sets = []
-        for unit in product(*(range(n) for n in extents)):
-            if scattered:
-                places: Any = layer.source(unit, self.walked.inputs_of(position), y)
-            else:
-                at = dict(zip(axes, unit, strict=True))
-                lists = []
-                for axis in before.axes:
-                    out, index = reads[axis]
-                    whole = out is None or out not in at
-                    lists.append(
-                        range(x.dims[axis]) if whole else taps(index, at[out], x.dims[axis])  # type: ignore[index]
-                    )
-                places = product(*lists)
-            union = 0
-            for place in places:
-                number = 0
-                for p, n in zip(place, before.extents, strict=True):
-                    number = number * n + p
-                union |= before.sets[number]
-            sets.append(union)
-        return Points(axes, extents, tuple(sets))
+        if any(isinstance(i, Scattered) for _, i in reads):
+            given = self.walked.inputs_of(position)
+            everywhere = (layer.source(unit, given, y) for unit in product(*map(range, extents)))
+            return Points(axes, extents, tuple(_gathered(before.sets, places, before.extents) for places in everywhere))
+        whole = [reads[axis][0] not in axes or isinstance(reads[axis][1], All) for axis in before.axes]
+        sets = _collapsed(before, whole)  # what every unit reads as a whole, once
+        left = [axis for axis, gone in zip(before.axes, whole, strict=True) if not gone]
+        sizes = tuple(x.dims[axis] for axis in left)
+        places_of = [
+            [taps(reads[axis][1], u, x.dims[axis]) for u in range(y.dims[reads[axis][0]])]  # type: ignore[index]
+            for axis in left
+        ]
+        at = [axes.index(reads[axis][0]) for axis in left]
+        known: dict[tuple[int, ...], Mask] = {}
+        found = []
+        for unit in product(*map(range, extents)):
+            key = tuple(unit[i] for i in at)
+            if key not in known:
+                places = product(*(taps_of[u] for taps_of, u in zip(places_of, key, strict=True)))
+                known[key] = _gathered(sets, places, sizes)
+            found.append(known[key])
+        return Points(axes, extents, tuple(found))
+
+
+def _gathered(sets: Sequence[Mask], places: Iterable[tuple[int, ...]], extents: tuple[int, ...]) -> Mask:
+    """The union over places of a row-major table."""
+    union = 0
+    for place in places:
+        number = 0
+        for p, n in zip(place, extents, strict=True):
+            number = number * n + p
+        union |= sets[number]
+    return union
+
+
+def _collapsed(points: Points, whole: Sequence[bool]) -> Sequence[Mask]:
+    """The sets with the union over some axes, row-major over the others."""
+    sets: Sequence[Mask] = points.sets
+    extents = list(points.extents)
+    for axis in reversed(range(len(extents))):
+        if whole[axis]:
+            n, inner = extents[axis], prod(extents[axis + 1 :])
+            rows = range(len(sets) // (n * inner))
+            sets = [
+                _union(sets[(row * n) * inner + i : (row + 1) * n * inner : inner])
+                for row in rows
+                for i in range(inner)
+            ]
+            del extents[axis]
+    return sets
 
 
 def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ...]:

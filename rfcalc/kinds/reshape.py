@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rfcalc.cost import Cost
@@ -150,17 +151,24 @@ class Reshape(Layer):
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> set[tuple[int, ...]]:
         """The positions whose values, in row-major order, lie in a unit of the new map (over all of its channels)."""
         (x,) = xs
+        first = 0  # of the unit's values, in row-major order
+        for p, n in zip((*unit[: y.channel], 0, *unit[y.channel :]), y.dims, strict=True):
+            first = first * n + p
+        step = prod(y.dims[y.channel + 1 :])
+        inner = prod(x.dims[x.channel + 1 :])
+        outer = inner * x.channels
+        if step == 1 and inner == 1:  # channels last on both sides: neighbours
+            numbers: Iterable[int] = range(first // outer, (first + y.channels - 1) // outer + 1)
+        else:
+            last = first + step * y.channels
+            numbers = {at // outer * inner + at % inner for at in range(first, last, step)}
         found = set()
-        for channel in range(y.channels):
-            flat = 0
-            for p, n in zip((*unit[: y.channel], channel, *unit[y.channel :]), y.dims, strict=True):
-                flat = flat * n + p
+        for at in numbers:  # the number of the position among those of the input
             position = []
-            for n in reversed(x.dims):
-                position.append(flat % n)
-                flat //= n
-            position.reverse()
-            found.add(tuple(position[i] for i in x.axes))
+            for n in reversed(x.spatial):
+                position.append(at % n)
+                at //= n
+            found.add(tuple(reversed(position)))
         return found
 
     def notation(self, exact: bool = False) -> str:
