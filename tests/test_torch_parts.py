@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+import rfcalc
 from rfcalc import AvgPool, Conv, MaxPool, Network, Shape, Upsample, to_torch
 from rfcalc.backends.torch.parts import NAMES
 from rfcalc.errors import RfcalcError
@@ -143,3 +144,13 @@ def test_stochastic_depth_and_fixed_centres() -> None:
     torch.testing.assert_close(rbf(x), torch.cdist(x, rbf.centres) ** 2)
     assert not list(rbf.parameters())
     assert set(rbf.centres.unique().tolist()) <= {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "ceil-onnx"])
+@pytest.mark.parametrize("extent", range(1, 11))
+def test_tensorflows_padding_says_the_size(rounding: str, extent: int) -> None:
+    """⌈n/s⌉, whatever the rounding, for kernels smaller than the stride too."""
+    for kernel, stride in ((2, 3), (1, 4), (3, 2), (2, 2)):
+        pool = Network(MaxPool(kernel, stride, padding="SAME", rounding=rounding), f"1x{extent}")
+        assert to_torch(pool)(torch.rand(1, 1, extent)).shape[-1] == -(-extent // stride)
+        assert rfcalc.analyze(pool)["maxpool1"].shape.spatial == (-(-extent // stride),)

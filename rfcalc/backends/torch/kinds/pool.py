@@ -33,7 +33,8 @@ def described(at: At, rank: int, even: bool = False) -> str:
     sides = None if dynamic else sides_of(g, at.x.dims[1:])
     if even and sides is not None:
         sides = tuple((min(pair), min(pair)) for pair in sides)
-    return f"{each(g.kernel, rank)}, {each(g.stride, rank)}, {sides}, {each(g.dilation, rank)}, {g.rounding!r}"
+    rounding = "floor" if g.padding == "SAME" else g.rounding  # SAME says the output's size
+    return f"{each(g.kernel, rank)}, {each(g.stride, rank)}, {sides}, {each(g.dilation, rank)}, {rounding!r}"
 
 
 def odd_first(at: At, rank: int, value: str = "") -> tuple[str, bool]:
