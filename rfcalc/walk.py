@@ -191,7 +191,7 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
 def overwriting(walked: Walked) -> frozenset[int]:
     """The positions that write over their input: activations and dropout, where no later node needs what was there.
 
-    An output of the network is needed to the end; an input of it may be written over.
+    An output of the network is needed to the end, and what is given with the weights; an input may be written over.
     """
     network, arity = walked.network, walked.network.arity
     if not any(node.layer.memory == IN_PLACE for node in network.nodes):
@@ -212,7 +212,7 @@ def overwriting(walked: Walked) -> frozenset[int]:
         elif node.layer.memory != VIEW or not sources:
             memory = position
         own.append(memory)
-        needed.append(read[position])
+        needed.append(len(read) if node.layer.memory == VIEW and not sources else read[position])
         needed[memory] = max(needed[memory], read[position])
     return frozenset(over)
 

@@ -300,7 +300,9 @@ def roots(network: Network) -> list[int]:
         if kind in IN_PLACE:
             before = [p for p in range(position) if root[p] == root[sources[0]]]
             wanted = [s for later in network.sources[position - arity + 1 :] for s in later] + kept
-            lends = not any(p in wanted for p in before)
+            home = root[sources[0]]
+            given = home >= arity and network.nodes[home - arity].layer.kind in ("parameter", "constant")
+            lends = not given and not any(p in wanted for p in before)
         root.append(root[sources[0]] if lends and sources else position)
     return root
 

@@ -142,7 +142,15 @@ def test_bytes_kept_for_backward_to_the_byte(name: str) -> None:
 # A map may be a view of another's memory behind the first of these, and the others copy what does not lie in memory as
 # they want it (a learned table is stretched over the batch): what is kept then follows from the layout too.
 VIEWS = {"permute", "slice", "split", "pad", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "window_partition"}
-LAYOUTS = VIEWS | {"parameter", "constant", "matmul", "attention_product", "self_attention", "window_attention"}
+LAYOUTS = VIEWS | {
+    "parameter",
+    "constant",
+    "matmul",
+    "attention_product",
+    "self_attention",
+    "window_attention",
+    "recurrent",
+}
 
 
 def kept_bytes_of_random_graphs(cases: int, first: int, batch: int) -> Counter[str]:

@@ -93,7 +93,7 @@ class Twin:
     module: Call | None = None
     text: str = "{m}({0})"
     learned: Learned | None = None
-    composed: bool = False  # PyTorch has no layer for it: several operations, which keep more for backward
+    composed: bool = False  # several operations, or a library's workspace, keep more than one layer would
     plain: bool = field(init=False)  # the module applied to its only input
 
     def __post_init__(self) -> None:

@@ -21,8 +21,9 @@ def recurrent(at: At) -> Twin:
     )
     beside = len(at.x.dims) - 2
     if not beside:
-        return Twin(made, "{m}({0})[0]")
-    return Twin(made, f"{{m}}({{0}}.flatten(0, {beside}))[0].unflatten(0, {{0}}.shape[:{beside + 1}])")
+        return Twin(made, "{m}({0})[0]", composed=True)  # a library keeps a workspace of its own choice
+    text = f"{{m}}({{0}}.flatten(0, {beside}))[0].unflatten(0, {{0}}.shape[:{beside + 1}])"
+    return Twin(made, text, composed=True)
 
 
 @measuring("recurrent")

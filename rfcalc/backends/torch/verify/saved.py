@@ -86,8 +86,8 @@ def kept_by_map(report: Report, graph: Graph, inputs: list[Tensor]) -> dict[int,
 
 
 def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
-    """Where what is kept differs from what was predicted: whether only around nodes that PyTorch has no layer for; in
-    words."""
+    """Where what is kept differs from what was predicted: whether only around nodes where PyTorch keeps more than one
+    layer needs (it has none, or a library's workspace is kept too); in words."""
     walked, network = report.walked, report.network
     arity = network.arity
     measured = kept_by_map(report, graph, examples(report, device))
@@ -106,7 +106,7 @@ def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
     if not apart or not around.issuperset(apart):
         return False, text
     made = ", ".join(names[p] for p in sorted(composed)[:3]) + (" …" if len(composed) > 3 else "")
-    return True, f"PyTorch has no layer for {made}, and keeps what several operations need: {text}"
+    return True, f"PyTorch has no layer for {made} or keeps a library's workspace there: {text}"
 
 
 def training(report: Report, graph: Graph, device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
     else:
         tick("where the difference is")
         excused, note = difference(report, graph, device)
-        verdict, bound = (BOUNDED, "only where PyTorch has no layer of the kind") if excused else (DISAGREES, "")
+        verdict, bound = (BOUNDED, "only where PyTorch keeps more than one layer needs") if excused else (DISAGREES, "")
         yield Finding("saved_bytes", "", figure, predicted, measured, verdict, bound, note)
     tick("the backward pass")
     sum((y.float().sum() for y in outputs), torch.zeros((), device=device)).backward()  # type: ignore[no-untyped-call]
