@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
-from rfcalc import AvgPool, Conv, MaxPool, Network, Shape, Upsample, to_torch
+from rfcalc import LRN, AvgPool, Conv, MaxPool, Network, Permute, Shape, Upsample, to_torch
 from rfcalc.backends.torch.parts import NAMES
 from rfcalc.errors import RfcalcError
 
@@ -154,3 +154,14 @@ def test_tensorflows_padding_says_the_size(rounding: str, extent: int) -> None:
         pool = Network(MaxPool(kernel, stride, padding="SAME", rounding=rounding), f"1x{extent}")
         assert to_torch(pool)(torch.rand(1, 1, extent)).shape[-1] == -(-extent // stride)
         assert rfcalc.analyze(pool)["maxpool1"].shape.spatial == (-(-extent // stride),)
+
+
+def test_local_response_normalisation_of_permuted_volumes() -> None:
+    for shape, order in (("3x4x5x6", (0, 3, 1, 2)), ("3x4x5", (0, 2, 1)), ("3x4", (1, 0))):
+        network = Network(Permute(order) >> LRN(3), shape)
+        x = torch.rand(2, *network.inputs["input"].dims)  # type: ignore[union-attr]
+        want = nn.LocalResponseNorm(3)(x.permute(0, *(a + 1 for a in order)).contiguous())
+        if order[0] == 0:
+            torch.testing.assert_close(to_torch(network)(x), want)
+        else:
+            assert to_torch(network)(x).shape == want.shape

@@ -132,9 +132,10 @@ def lrn(at: At) -> Twin:
     made = call("nn.LocalResponseNorm", at.layer.size)
     if at.x.rank == 0:
         return Twin(made, "{m}({0}.unsqueeze(2)).squeeze(2)")
+    # PyTorch views a map that is not flat or an image in another shape, for which it must lie in order
     if at.x.channel == 0:
-        return Twin(made)
-    channel = at.x.channel + 1  # PyTorch views the map in another shape, for which it must lie in order
+        return Twin(made, "{m}({0})" if at.x.rank < 3 else "{m}({0}.contiguous())")
+    channel = at.x.channel + 1
     return Twin(made, f"{{m}}({{0}}.movedim({channel}, 1).contiguous()).movedim(1, {channel})")
 
 
