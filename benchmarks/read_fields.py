@@ -73,7 +73,7 @@ def run(path: Path, minutes: float) -> list[dict[str, Any]]:
     done = {(r["source"], r["name"]) for r in results}
     start = time.monotonic()
     few = timm_sample(1)
-    wanted = [("timm", n) for n in few] + [("torchvision", n) for n in torchvision_names()]
+    wanted = [("torchvision", n) for n in torchvision_names()] + [("timm", n) for n in few]
     wanted += [("timm", n) for n in timm_sample(4) if n not in few]
     for source, name in wanted:
         if (source, name) in done:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from model_lists import timm_families, timm_model, timm_sample, torchvision_model, torchvision_names
 from reading import built, verdict
+from seen import fields
+from torch import nn
+
+import rfcalc
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -72,3 +76,27 @@ def test_many_of_timm(name: str) -> None:
     make, shape = timm_model(name)
     found = verdict(built(make), shape)
     assert found.exact or not found.read.complete, (found.params, found.macs, found.theirs)
+
+
+# --- receptive fields --------------------------------------------------------------------------------------------
+
+SEEN = ["resnet18", "squeezenet1_1", "mobilenet_v3_small", "googlenet"]
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_receptive_fields_by_the_gradient_of_the_model_itself(name: str) -> None:
+    """The pixels of units all over the model; see docs/read-fields.md for more models."""
+    make, shape = torchvision_model(name)
+    found = fields(make().eval(), shape)
+    assert not found.differ
+    assert (found.nodes, found.units) == (4, 8)
+
+
+def test_control_a_wrong_field_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = nn.Sequential(nn.Conv2d(1, 2, 3, padding=2, dilation=2), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3))
+    assert not fields(right, "1x16x16").differ
+    read = rfcalc.from_torch(
+        nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(2, 2, 3)), "1x16x16"
+    )
+    monkeypatch.setattr(rfcalc, "from_torch", lambda module, inputs: read)
+    assert fields(right, "1x16x16").differ
