@@ -24,8 +24,15 @@ from rfcalc.regions import regions
 Unit = tuple[int, ...]
 Pixels = frozenset[tuple[int, ...]]
 
+
+def gate(x: Tensor) -> Tensor:
+    """Between 0 and 1, and never flat: a sigmoid's derivative is zero in double precision from 37 on."""
+    return 0.5 + 0.5 * F.softsign(x)
+
+
 # what has flat pieces, and what stands for it
-BOUNDED = dict.fromkeys(("relu6", "hardtanh", "hardsigmoid", "clamp", "clip", "clamp_min", "clamp_max"), torch.sigmoid)
+NAMES = ("sigmoid", "tanh", "relu6", "hardtanh", "hardsigmoid", "clamp", "clip", "clamp_min", "clamp_max")
+BOUNDED = dict.fromkeys(NAMES, gate)
 HALVES = dict.fromkeys(("relu", "leaky_relu", "rrelu", "threshold", "hardshrink", "softshrink"), torch.clone)
 SMOOTH = {**BOUNDED, **HALVES, "hardswish": F.silu}
 MEANS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
