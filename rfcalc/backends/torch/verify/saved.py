@@ -94,6 +94,7 @@ def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
     own = storages(walked, saving(walked)[1])
     composed = {p for p, put in enumerate(place(walked), arity) if put.twin.composed}
     around = {own[s] for p in composed for s in (p, *network.sources[p - arity])}
+    around |= {own[q] for q, sources in enumerate(network.sources, arity) if composed.intersection(sources)}  # copies
     told: dict[int, list[int]] = {}
     for position, kept in enumerate(report.kept):
         pair = told.setdefault(own[position], [0, 0])
