@@ -95,12 +95,14 @@ def seen(
     """
     module = redrawn(module)
     outputs: dict[str, Tensor] = {}
-    handles = [
-        module.get_submodule(path).register_forward_hook(
-            lambda m, xs, y, path=path: outputs.setdefault(path, y)  # type: ignore[misc]
-        )
-        for path in wanted
-    ]
+
+    def keeping(path: str) -> Any:
+        def keep(module: nn.Module, given: Any, y: Tensor) -> None:  # what a hook returns would replace y
+            outputs.setdefault(path, y)
+
+        return keep
+
+    handles = [module.get_submodule(path).register_forward_hook(keeping(path)) for path in wanted]
     x = torch.rand(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).requires_grad_()
     with Straightened():
         module(x)
