@@ -7,6 +7,7 @@ Imports levels 0 to 6 only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -104,21 +105,21 @@ class Case:
         return tuple(found)
 
 
+def placed(
+    report: Report, layer: Layer, sources: Sequence[int], shapes: Sequence[Shape], seen: Sequence[Seen | None]
+) -> Case:
+    """The case of a layer behind these positions, whose shapes and fields may be somebody's own."""
+    before = tuple(shapes[s] for s in sources), tuple(seen[s] for s in sources)
+    return Case(layer, *before, report.walked.shapes[0].spatial, report.batch, report.itemsize)
+
+
 def cases(report: Report) -> tuple[Case, ...]:
     """The case of every node of a network, with the right numbers before it, in order."""
     network, shapes = report.network, report.walked.shapes
-    image = shapes[0].spatial
     seen: list[Seen | None] = [first_seen(shape) if i == 0 else None for i, shape in enumerate(shapes[: network.arity])]
     found = []
     for node, sources in zip(network.nodes, network.sources, strict=True):
-        case = Case(
-            node.layer,
-            tuple(shapes[s] for s in sources),
-            tuple(seen[s] for s in sources),
-            image,
-            report.batch,
-            report.itemsize,
-        )
+        case = placed(report, node.layer, sources, shapes, seen)
         seen.append(case.grown)
         found.append(case)
     return tuple(found)

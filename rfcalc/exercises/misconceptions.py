@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.errors import RfcalcError
-from rfcalc.exercises.case import FIGURES, Case, Seen, cases, first_seen, right
+from rfcalc.exercises.case import FIGURES, Case, Seen, cases, first_seen, placed, right
 from rfcalc.registry import Registry
 from rfcalc.report import Report
 from rfcalc.shape import Shape
@@ -230,18 +230,10 @@ def fill(report: Report, mistakes: Mapping[int, Misconception] | Misconception) 
     network = report.network
     made = mistakes if isinstance(mistakes, Mapping) else None
     shapes: list[Shape] = list(report.walked.shapes[: network.arity])
-    image = shapes[0].spatial
     seen: list[Seen | None] = [first_seen(shape) if i == 0 else None for i, shape in enumerate(shapes)]
     found = []
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
-        case = Case(
-            node.layer,
-            tuple(shapes[s] for s in sources),
-            tuple(seen[s] for s in sources),
-            image,
-            report.batch,
-            report.itemsize,
-        )
+        case = placed(report, node.layer, sources, shapes, seen)
         mistake = made.get(position) if made is not None else mistakes
         shape, sees = case.y, _seen(case, None)
         if isinstance(mistake, Misconception):

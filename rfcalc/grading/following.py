@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rfcalc.errors import RfcalcError
-from rfcalc.exercises.case import Case, Seen, cases, first_seen, right
+from rfcalc.exercises.case import Case, Seen, cases, first_seen, placed, right
 from rfcalc.grading.answers import Answer
 from rfcalc.grading.columns import PARTS
 from rfcalc.report import Report
@@ -62,19 +62,11 @@ def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any
         shapes.append(mine)
         seen.append(first_seen(mine) if position == 0 else None)
         dirty.append(mine != shape)
-    image = report.walked.shapes[0].spatial
     found: dict[int, Step] = {}
     clean_cases = cases(report)
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
         clean = clean_cases[position - network.arity]
-        case = Case(
-            node.layer,
-            tuple(shapes[s] for s in sources),
-            tuple(seen[s] for s in sources),
-            image,
-            report.batch,
-            report.itemsize,
-        )
+        case = placed(report, node.layer, sources, shapes, seen)
         unclean = any(dirty[s] for s in sources)
         broken = False
         try:
