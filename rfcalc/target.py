@@ -126,10 +126,10 @@ def _from_file(text: str, given: Any) -> Target | None:
         return _from_script(f"{path}.py", name, given)
     ending = text[text.rfind(".") :].lower()
     module = FILES.get(ending) or IMPORTERS.get(ending)
+    if (module is not None or "/" in text) and isdir(text):  # a name alone may be a network's
+        raise RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
     if module is None or "\n" in text or (not isfile(text) and ">" in text):
         return None
-    if isdir(text):
-        raise RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
     if ending == ".json" and _first_key(text) in KERAS_KEYS:

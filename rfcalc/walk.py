@@ -336,12 +336,15 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
     )
 
 
-def saving(walked: Walked) -> tuple[tuple[Saved, ...], frozenset[int]]:
+def saving(walked: Walked, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
     """What autograd keeps of each position; the positions that may write over their input.
 
     These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
     the network stay, and what is given with the weights. Maps are named as if every node had memory of its own: the
     sum is the same.
+
+    Args:
+        stays: whether inputs of the network must stay as they are (those of a part of a network need not).
     """
     network, arity = walked.network, walked.network.arity
     own = storages(walked, over=())
@@ -349,7 +352,7 @@ def saving(walked: Walked) -> tuple[tuple[Saved, ...], frozenset[int]]:
     for node, sources in zip(network.nodes, network.sources, strict=True):
         for s in sources:
             readers[own[s]] += node.layer.memory != VIEW
-    needed = {*range(arity), *(own[network.position(name)] for name in network.outputs)}
+    needed = {*range(arity if stays else 0), *(own[network.position(name)] for name in network.outputs)}
     said: list[Saved] = [KEEPS_NOTHING] * arity
     over: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):

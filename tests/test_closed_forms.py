@@ -40,6 +40,7 @@ CHAINS = (
     "conv3-8 > (relu conv1-C xN | relu conv3-C xN | conv1-4) > relu",
     "conv3-8 > (relu conv1-C xN | identity) > relu",
     "conv3-8 > (conv1-C xN | relu)",
+    "conv3-8 > (dropout leaky_relu conv3-8) xN",
     "conv3-8 > leaky_relu > ((leaky_relu > conv3-8 bn) + identity leaky_relu) xN",
 )
 

@@ -155,3 +155,8 @@ def test_claims_are_not_made_of_code(net: str, capsys: pytest.CaptureFixture[str
     assert run(["export", "net.py:Net", "--input", "3x16x16", "--to", "spec", "--output", "net.toml"]) == 0
     assert run(["lock", "net.toml", "--output", "net.rfclaims.toml"]) == 0
     assert run(["check", "net.rfclaims.toml"]) == 0
+
+
+def test_a_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["table", str(tmp_path)]) == 2
+    assert "this is a folder" in capsys.readouterr().err

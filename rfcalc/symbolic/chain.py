@@ -195,11 +195,10 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     cost = NOTHING
     rows = []
     gone = {} if len(network.outputs) == 1 else {"peak_bytes": "several outputs"}
+    if saving(report.walked, stays=False)[0] != said:
+        gone["saved_bytes"] = "whether activations can write over what comes before a repetition is not followed"
     for position in range(1, last + 1):
         node, each = network.nodes[position - 1], report.walked.costs[position]
-        alone = node.layer.saved(report.walked.inputs_of(position), report.walked.shapes[position])
-        if alone.either and own[network.sources[position - 1][0]] == 0:
-            gone["saved_bytes"] = f"whether {node.layer.notation()} can write over what comes before it is not followed"
         maps.update(own[network.sources[position - 1][i]] for i in said[position].inputs)
         if said[position].output:
             maps.add(own[position])
