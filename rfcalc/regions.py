@@ -12,14 +12,16 @@ term has a further entry, as for a source axis of one position. Imports levels 0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from rfcalc.errors import LimitError, RfcalcError
-from rfcalc.layer import POINTWISE, Alternatives, Reads
-from rfcalc.region import Mask, Region, bits, ends
+from rfcalc.layer import POINTWISE, Alternatives, Layer, Reads
+from rfcalc.points import MOST_BITS, Points, boxes, flattened, place, united
+from rfcalc.region import Mask, Region, ends
+from rfcalc.shape import Shape
 from rfcalc.size import is_number, prod
 from rfcalc.walk import Walked, relation
 from rfcalc.window import STEP, All, Index, Scattered, Unsized
@@ -28,16 +30,7 @@ Sets: TypeAlias = "tuple[Mask, ...]"
 Entry: TypeAlias = "tuple[int | None, Sets]"  # the axis that decides (None: one set for all), and its sets
 Term: TypeAlias = "tuple[Entry, ...]"
 
-MOST_BITS = 400_000_000
 MOST_TERMS = 400
-
-
-class Points(NamedTuple):
-    """For every unit (row-major over the axes but the channels) its set over the flattened source positions."""
-
-    axes: tuple[int, ...]
-    extents: tuple[int, ...]
-    sets: tuple[Mask, ...]
 
 
 State: TypeAlias = "tuple[Term, ...] | Points"
@@ -102,10 +95,7 @@ class Regions:
                 f"there is no unit {','.join(map(str, unit))}", why=f"the units are {shown}, counted from 0"
             )
         if isinstance(self.state, Points):
-            number = 0
-            for u, n in zip(unit, self.extents, strict=True):
-                number = number * n + u
-            return Region(_boxes(self.state.sets[number], self.source), self.source)
+            return Region(boxes(self.state.at(unit), self.source), self.source)
         at = dict(zip(self.axes, unit, strict=True))
         found = []
         for term in self.state:
@@ -156,23 +146,20 @@ class Regions:
     def all(self) -> Region:
         """What the units of the node see together."""
         if isinstance(self.state, Points):
-            union = 0
-            for mask in self.state.sets:
-                union |= mask
-            return Region(_boxes(union, self.source), self.source)
-        boxes: list[tuple[Mask, ...]] = []
+            return Region(boxes(self.state.union(), self.source), self.source)
+        found: list[tuple[Mask, ...]] = []
         for term in self.state:
             carriers = [c for c, _ in term if c is not None]
             if self._apart(term):
-                boxes.append(tuple(_union(sets) for _, sets in term[: len(self.source)]))
+                found.append(tuple(united(sets) for _, sets in term[: len(self.source)]))
             else:
                 extents = dict(zip(self.axes, self.extents, strict=True))
                 for unit in product(*(range(extents[c]) for c in sorted(set(carriers)))):
                     at = dict(zip(sorted(set(carriers)), unit, strict=True))
                     masks = tuple(s[0] if c is None else s[at[c]] for c, s in term)
                     if all(masks):
-                        boxes.append(masks[: len(self.source)])
-        return Region(boxes, self.source)
+                        found.append(masks[: len(self.source)])
+        return Region(found, self.source)
 
     def reached_by(self, pixel: Sequence[int]) -> tuple[tuple[int, ...], ...]:
         """The projective field: the units that one pixel of the source can reach.
@@ -199,26 +186,6 @@ class Regions:
             else:
                 found |= set(product(*(sorted(allowed[axis]) for axis in self.axes)))
         return tuple(sorted(found))
-
-
-def _union(sets: Sequence[Mask]) -> Mask:
-    found = 0
-    for mask in sets:
-        found |= mask
-    return found
-
-
-def _boxes(flat: Mask, extents: tuple[int, ...]) -> list[tuple[Mask, ...]]:
-    """Boxes of a set of flattened positions: slices of the first axis that are alike are one box."""
-    if len(extents) == 1:
-        return [(flat,)]
-    below = prod(extents[1:])
-    slices: dict[Mask, Mask] = {}
-    for p in range(extents[0]):
-        part = flat >> (p * below) & ((1 << below) - 1)
-        if part:
-            slices[part] = slices.get(part, 0) | 1 << p
-    return [(first, *rest) for part, first in slices.items() for rest in _boxes(part, extents[1:])]
 
 
 def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
@@ -255,6 +222,8 @@ class _Engine:
         self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
         self.bound = cache(self._bound)
         self.spread = cache(_spread)
+        self.routes = cache(self._routes)
+        self.windows = cache(self._windows)
 
     def run(self, last: int) -> State:
         network = self.walked.network
@@ -322,7 +291,7 @@ class _Engine:
         if isinstance(index, Unsized):
             raise RfcalcError("regions need sizes in numbers", why=index.why, fix="give --input")
         if isinstance(index, All):
-            whole = _union(sets)
+            whole = united(sets)
             return (None, (whole,)) if out is None else (out, (whole,) * y[out])
         assert out is not None
         self.check(y[out])
@@ -361,10 +330,8 @@ class _Engine:
 
     def union(self, parts: list[State], position: int) -> State:
         if any(isinstance(p, Points) for p in parts):
-            points = [self.points(p, position) for p in parts]
-            first = points[0]
-            sets = [_union(masks) for masks in zip(*(p.sets for p in points), strict=True)]
-            return first._replace(sets=tuple(sets))
+            first, *others = (self.points(p, position) for p in parts)
+            return first.joined(*others)
         return _tidy([term for part in parts for term in part])  # type: ignore[misc]
 
     def points(self, state: State, position: int) -> Points:
@@ -372,77 +339,47 @@ class _Engine:
         if isinstance(state, Points):
             return state
         shape = self.walked.shapes[position]
-        axes = shape.axes
-        extents = tuple(shape.dims[i] for i in axes)
-        if prod(extents) * prod(self.extents) > MOST_BITS:
-            raise LimitError("the regions of all units do not fit into memory", fix="give a smaller --input")
-        view = Regions(state, axes, extents, self.extents)
-        sets = []
-        for unit in view.units():
-            flat = 0
-            for box in view.unit(unit).boxes:
-                flat |= _flatten(box, self.extents)
-            sets.append(flat)
-        return Points(axes, extents, tuple(sets))
+        extents = tuple(shape.dims[i] for i in shape.axes)
+        view = Regions(state, shape.axes, extents, self.extents)
+
+        def masks() -> Iterator[Mask]:
+            for unit in view.units():
+                yield united(flattened(box, self.extents) for box in view.unit(unit).boxes)
+
+        return Points.of(shape.axes, extents, masks())
 
     def scatter(self, state: State, reads: Reads, source: int, position: int) -> Points:
         """Unit by unit, where several axes decide together."""
         x, y = self.walked.shapes[source], self.walked.shapes[position]
         before = self.points(state, source)
-        network = self.walked.network
-        layer = network.nodes[position - network.arity].layer
         axes = y.axes
         extents = tuple(y.dims[i] for i in axes)
         if any(isinstance(i, Scattered) for _, i in reads):
-            given = self.walked.inputs_of(position)
-            everywhere = (layer.source(unit, given, y) for unit in product(*map(range, extents)))
-            return Points(axes, extents, tuple(_gathered(before.sets, places, before.extents) for places in everywhere))
+            network = self.walked.network
+            layer = network.nodes[position - network.arity].layer
+            return before.gathered(axes, extents, self.routes(layer, self.walked.inputs_of(position), y))
         whole = [reads[axis][0] not in axes or isinstance(reads[axis][1], All) for axis in before.axes]
-        sets = _collapsed(before, whole)  # what every unit reads as a whole, once
-        left = [axis for axis, gone in zip(before.axes, whole, strict=True) if not gone]
-        sizes = tuple(x.dims[axis] for axis in left)
-        places_of = [
-            [taps(reads[axis][1], u, x.dims[axis]) for u in range(y.dims[reads[axis][0]])]  # type: ignore[index]
-            for axis in left
-        ]
-        at = [axes.index(reads[axis][0]) for axis in left]
-        known: dict[tuple[int, ...], Mask] = {}
-        found = []
-        for unit in product(*map(range, extents)):
-            key = tuple(unit[i] for i in at)
-            if key not in known:
-                places = product(*(taps_of[u] for taps_of, u in zip(places_of, key, strict=True)))
-                known[key] = _gathered(sets, places, sizes)
-            found.append(known[key])
-        return Points(axes, extents, tuple(found))
+        before = before.collapsed(whole)  # what every unit reads as a whole, once
+        follows = tuple((axes.index(reads[axis][0]), reads[axis][1], x.dims[axis]) for axis in before.axes)
+        return before.gathered(axes, extents, self.windows(extents, follows))
 
+    @staticmethod
+    def _routes(layer: Layer, xs: tuple[Shape, ...], y: Shape) -> tuple[tuple[int, ...], ...]:
+        """For every unit the numbers of the units of its first input that it reads, as the layer says."""
+        before = xs[0].spatial
+        units = product(*(range(y.dims[i]) for i in y.axes))
+        return tuple(tuple(place(p, before) for p in layer.source(unit, xs, y)) for unit in units)
 
-def _gathered(sets: Sequence[Mask], places: Iterable[tuple[int, ...]], extents: tuple[int, ...]) -> Mask:
-    """The union over places of a row-major table."""
-    union = 0
-    for place in places:
-        number = 0
-        for p, n in zip(place, extents, strict=True):
-            number = number * n + p
-        union |= sets[number]
-    return union
-
-
-def _collapsed(points: Points, whole: Sequence[bool]) -> Sequence[Mask]:
-    """The sets with the union over some axes, row-major over the others."""
-    sets: Sequence[Mask] = points.sets
-    extents = list(points.extents)
-    for axis in reversed(range(len(extents))):
-        if whole[axis]:
-            n, inner = extents[axis], prod(extents[axis + 1 :])
-            rows = range(len(sets) // (n * inner))
-            sets = [
-                _union(sets[(row * n) * inner + i : (row + 1) * n * inner : inner])
-                for row in rows
-                for i in range(inner)
-            ]
-            del extents[axis]
-    return sets
+    def _windows(
+        self, extents: tuple[int, ...], follows: tuple[tuple[int, Index, int], ...]
+    ) -> tuple[tuple[int, ...], ...]:
+        """The same where each axis of the input follows an axis of the output (which, by what, its extent)."""
+        sizes = tuple(extent for _, _, extent in follows)
+        read = [(axis, self.bound(index, extent, extents[axis])) for axis, index, extent in follows]
+        units = product(*map(range, extents))
+        return tuple(
+            tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read))) for unit in units
+        )
 
 
 def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ...]:
@@ -454,7 +391,7 @@ def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ..
             found.append(term)
         elif len(channel) == 1:
             i = channel[0]
-            found.append((*term[:i], (None, (_union(term[i][1]),)), *term[i + 1 :]))
+            found.append((*term[:i], (None, (united(term[i][1]),)), *term[i + 1 :]))
         else:
             for k in range(len(term[channel[0]][1])):
                 found.append(tuple((None, (e[1][k],)) if i in channel else e for i, e in enumerate(term)))
@@ -470,18 +407,6 @@ def _spread(sets: Sets, bound: tuple[tuple[int, ...], ...]) -> Sets:
             mask |= sets[p]
         found.append(mask)
     return tuple(found)
-
-
-def _flatten(box: tuple[Mask, ...], extents: tuple[int, ...]) -> Mask:
-    """A box as a set of flattened positions."""
-    flat = box[-1]
-    below = extents[-1]
-    for mask, extent in zip(box[-2::-1], extents[-2::-1], strict=True):
-        wider = 0
-        for p in bits(mask):
-            wider |= flat << (p * below)
-        flat, below = wider, below * extent
-    return flat
 
 
 def _tidy(terms: list[Term]) -> tuple[Term, ...]:

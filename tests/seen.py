@@ -158,15 +158,19 @@ def fields(module: nn.Module, shape: Any) -> Compared:
     }
     differ = []
     found = seen(module, dims, wanted) if wanted else {}
-    compared: set[str] = set()
-    units = 0
-    for (name, unit), pixels in found.items():
+    compared = units = 0
+    for name in wanted:
+        measured = {unit: pixels for (n, unit), pixels in found.items() if n == name}
+        if not measured:
+            continue
         try:
-            mine = frozenset(regions(report.walked, name).unit(unit).pixels())
+            told_of = regions(report.walked, name)
         except LimitError:
             continue
-        compared.add(name)
-        units += 1
-        if mine != pixels:
-            differ.append(f"{name} {unit}: {len(mine - pixels)} pixels too many, {len(pixels - mine)} too few")
-    return Compared(len(compared), units, differ, len(rows) - len(told))
+        compared += 1
+        units += len(measured)
+        for unit, pixels in measured.items():
+            mine = frozenset(told_of.unit(unit).pixels())
+            if mine != pixels:
+                differ.append(f"{name} {unit}: {len(mine - pixels)} pixels too many, {len(pixels - mine)} too few")
+    return Compared(compared, units, differ, len(rows) - len(told))
