@@ -27,7 +27,36 @@ Pixels = frozenset[tuple[int, ...]]
 
 def gate(x: Tensor) -> Tensor:
     """Between 0 and 1, and never flat: a sigmoid's derivative is zero in double precision from 37 on."""
-    return 0.5 + 0.5 * F.softsign(x)
+    return 0.5 + 0.5 * F.softsign(x.asinh())
+
+
+def shares(x: Tensor, dim: int) -> Tensor:
+    """Add up to 1, and all count: of large scores a softmax gives everything to the largest."""
+    masked = x == -math.inf
+    weights = gate(x.masked_fill(masked, 0.0)).masked_fill(masked, 0.0)
+    return weights / weights.sum(dim, keepdim=True)
+
+
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Scaled dot-product attention with `shares`."""
+    if is_causal:
+        attn_mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+    if enable_gqa:
+        k, v = (x.repeat_interleave(q.shape[-3] // x.shape[-3], -3) for x in (k, v))
+    scores = q @ k.transpose(-2, -1) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if attn_mask is not None:
+        masked = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -math.inf) if masked else scores + attn_mask
+    return shares(scores, -1) @ v
 
 
 # what has flat pieces, and what stands for it
@@ -40,13 +69,17 @@ ADAPTIVE = {"adaptive_max_pool1d": F.adaptive_avg_pool1d, "adaptive_max_pool2d":
 
 
 class Straightened(TorchFunctionMode):
-    """Runs flat activations as identities and maxima as means."""
+    """Runs flat activations as identities, maxima as means, and attention such that everything counts."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "").removesuffix("_with_indices")
         if name.removesuffix("_") in SMOOTH:
             return SMOOTH[name.removesuffix("_")](args[0])
+        if name == "softmax":
+            return shares(args[0], kwargs["dim"] if "dim" in kwargs else args[1])
+        if name == "scaled_dot_product_attention":
+            return attention(*args, **kwargs)
         if name in MEANS:
             return _mean(MEANS[name], *args, **kwargs)
         if name in ADAPTIVE:
