@@ -510,6 +510,59 @@ def test_the_module_is_not_changed() -> None:
     assert modes == {n: m.training for n, m in module.named_modules()}
 
 
+class Caching(nn.Module):
+    """Keeps what it computes: as attributes, in containers, in a buffer, on its own modules; and a copy of a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.utils.spectral_norm(nn.Conv2d(3, 4, 3))
+        self.grid: Tensor | None = None
+        self.maps: list[Tensor] = []
+        self.cache: dict[Any, Tensor] = {}
+        self.register_buffer("at", torch.zeros(1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.c(x)
+        self.grid = torch.arange(y.shape[-1])
+        self.maps.append(y)
+        self.cache[tuple(y.shape)] = y
+        self.at = torch.ones(3)
+        self.at.add_(1)
+        self.c.last = y  # type: ignore[assignment]
+        return y + self.grid
+
+
+@pytest.mark.parametrize("shape", ["3x8x8", "4x8x8"])
+def test_what_forward_keeps_is_put_back(shape: str) -> None:
+    """No tensor without data stays behind, also where the run fails."""
+    module = Caching()
+    before = {n: set(vars(m)) for n, m in module.named_modules()}
+    at, weight = module.at, module.c.weight
+    if shape == "3x8x8":
+        from_torch(module, shape)
+    else:
+        with pytest.raises(RfcalcError):
+            from_torch(module, shape)
+    assert (module.grid, module.maps, module.cache) == (None, [], {})
+    assert module.at is at
+    assert module.c.weight is weight
+    assert before == {n: set(vars(m)) for n, m in module.named_modules()}
+    assert copy.deepcopy(module)(torch.rand(1, 3, 8, 8)).shape == (1, 4, 6, 6)
+
+
+def test_lazy_modules_are_read_and_stay_lazy() -> None:
+    module = nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(4), nn.Linear(4, 2))
+    own = module[4].weight
+    report = analyze(from_torch(module, "3x8x8"))
+    assert report.totals.params == 8 * 28 + 16 + 4 * 289 + 10
+    assert [type(m) for m in module[:2]] == [nn.LazyConv2d, nn.LazyBatchNorm2d]
+    assert all(m.training for m in module.modules())
+    assert module[4].weight is own
+    assert module(torch.rand(2, 3, 8, 8)).shape == (2, 2)  # it still takes its first input
+    with pytest.raises(RfcalcError, match="does not run on input 3x2x2"):
+        from_torch(nn.Sequential(nn.LazyConv2d(8, 3)), "3x2x2")
+
+
 def test_training_mode_is_read_as_it_is() -> None:
     module = nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), nn.Dropout(0.1)).train()
     report = analyze(from_torch(module, (3, 8, 8), training=True))

@@ -11,7 +11,7 @@ import torch
 from rfcalc.backends.imported import Imported, imported
 from rfcalc.backends.torch.reading.graph import Graph, Stale, Static, Value, dims_of
 from rfcalc.backends.torch.reading.naming import expression, names, pruned
-from rfcalc.backends.torch.reading.recording import Recording, Step, record, tensors
+from rfcalc.backends.torch.reading.recording import Given, Recording, Step, materialized, record, tensors
 from rfcalc.backends.torch.reading.translate import load, translate
 from rfcalc.errors import NetworkError, RfcalcError
 from rfcalc.kinds.pointwise import Identity
@@ -19,7 +19,6 @@ from rfcalc.network import Network
 from rfcalc.shape import Shape
 
 DEFAULT_INPUT = "3x224x224"
-Given = dict[str, tuple[tuple[int, ...], torch.dtype]]
 
 
 def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = False, name: str = "") -> Imported:
@@ -47,6 +46,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         ShapeError: an operator was translated wrongly; with both shapes.
     """
     given, notes = _inputs(module, inputs)
+    module = materialized(module, given)
     recording = record(module, given, training)
     load()
     graph = _graph(module, recording)

@@ -2,8 +2,8 @@
 
 The recorder stands where `torch.export` stands (before composite operators are decomposed, tensors faked), so that a
 convolution, a linear layer, an attention product is one step; it makes no graph of its own and is several times faster.
-The module is not changed: parameters are recognised by identity, the mode is put back, hooks are the process's and are
-removed again; nothing is allocated and nothing computed.
+The module is not changed: parameters are recognised by identity, the mode and what `forward` sets are put back, hooks
+are the process's and are removed again; nothing is allocated and nothing computed.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from copy import copy, deepcopy
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.nn.modules import module as hooks
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.errors import RfcalcError
+
+Given: TypeAlias = "Mapping[str, tuple[tuple[int, ...], torch.dtype]]"
 
 
 class Frame(NamedTuple):
@@ -137,9 +141,7 @@ def _known(func: Any, schema: Any) -> _Known:
     return found
 
 
-def record(
-    module: torch.nn.Module, inputs: Mapping[str, tuple[tuple[int, ...], torch.dtype]], training: bool
-) -> Recording:
+def record(module: torch.nn.Module, inputs: Given, training: bool) -> Recording:
     """Run `module` once on inputs of these shapes (with the batch) and dtypes.
 
     Raises:
@@ -153,7 +155,10 @@ def record(
     recorder = Recorder(mode)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     with ExitStack() as stack:
-        stack.enter_context(_mode(module, training))
+        stack.enter_context(_as_it_was(module))
+        if not training:
+            for m in module.modules():  # by the flag alone: eval() may be overridden
+                m.training = False
         stack.enter_context(_paths(module, recorder))
         stack.enter_context(_plain_attention())
         stack.enter_context(_quiet())
@@ -195,16 +200,57 @@ def _python_dispatcher() -> Any:
 
 
 @contextmanager
-def _mode(module: torch.nn.Module, training: bool) -> Iterator[None]:
-    """Evaluation mode while it runs, by the flag alone, each put back as it was."""
-    changed = [m for m in module.modules() if m.training and not training]
-    for m in changed:
-        m.training = False
+def _as_it_was(module: torch.nn.Module) -> Iterator[None]:
+    """Put back what `forward` and hooks set on modules and in their lists and dictionaries: caches, buffers, modes."""
+    before = []
+    for m in module.modules():
+        own = dict(vars(m))
+        held = [(v, copy(v)) for v in own.values() if isinstance(v, (dict, list, set))]
+        before.append((m, type(m), own, held))
     try:
         yield
     finally:
-        for m in changed:
-            m.training = True
+        for m, kind, own, held in before:
+            m.__class__ = kind
+            vars(m).clear()
+            vars(m).update(own)
+            for container, content in held:
+                container.clear()
+                container.extend(content) if isinstance(container, list) else container.update(content)
+
+
+def materialized(module: torch.nn.Module, inputs: Given) -> torch.nn.Module:
+    """The module itself; where it is lazy, a copy without data that has run once on inputs of these shapes.
+
+    >>> lazy = torch.nn.LazyConv2d(8, 3)
+    >>> materialized(lazy, {"input": ((1, 3, 32, 32), torch.float32)}).weight.shape, lazy
+    (torch.Size([8, 3, 3, 3]), LazyConv2d(0, 8, kernel_size=(3, 3), stride=(1, 1)))
+    """
+    held = [*module.parameters(), *module.buffers()]
+    if not any(is_lazy(t) for t in held):
+        return module
+    made = deepcopy(module, {id(t): _bare(t) for t in held})
+    for m in made.modules():
+        m.training = False
+    given = [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in inputs.values()]
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            made(*given)
+    except Exception as error:
+        raise _failed(error, "", module, inputs) from error
+    for m, original in zip(made.modules(), module.modules(), strict=True):
+        m.training = original.training
+    return made
+
+
+def _bare(t: Any) -> torch.Tensor:
+    """The same parameter or buffer without data."""
+    parameter = isinstance(t, torch.nn.Parameter)
+    if is_lazy(t):
+        kind: Any = UninitializedParameter if parameter else UninitializedBuffer
+        return kind(requires_grad=t.requires_grad, device="meta", dtype=t.dtype)  # type: ignore[no-any-return]
+    bare = torch.empty_like(t, device="meta")
+    return torch.nn.Parameter(bare, t.requires_grad) if parameter else bare
 
 
 @contextmanager
