@@ -11,10 +11,13 @@ import pytest
 
 pytest.importorskip("onnx")
 
+import torch
 from onnx_cases import networks, operators, stored
+from onnx_run import run
 
 from rfcalc.backends.onnx import from_onnx
 from rfcalc.errors import RfcalcError, ShapeError
+from rfcalc.regions import regions
 from rfcalc.report import Report
 
 # What the networks are known to have, from their papers and Caffe's model files; buffers are not parameters.
@@ -42,6 +45,26 @@ def test_networks(path: Path) -> None:
     told = from_onnx(inferred.SerializeToString())
     assert len(told.shapes) > 0.9 * len([n for n in told.network.nodes if n.layer.kind != "parameter"])
     assert Report(told.network).totals.macs == report.totals.macs
+
+
+@pytest.mark.parametrize("path", networks(), ids=lambda p: p.stem)
+def test_units_of_networks_see_what_the_gradient_shows(path: Path) -> None:
+    """Three units of four nodes all over the network, pixel by pixel; the file's operators run in PyTorch."""
+    report = Report(from_onnx(path).network)
+    x, maps = run(path)
+    rows = [r for r in report if r.shape.rank and max(r.shape.spatial) > 1 and r.name in maps]
+    assert len(rows) > 10
+    for row in (rows[(len(rows) - 1) * k // 4] for k in (1, 2, 3, 4)):
+        y = maps[row.name][0]
+        assert tuple(y.shape) == row.shape.dims
+        mixed = (y * torch.rand(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))).sum(0)
+        told = regions(report.walked, row.name)
+        height, width = row.shape.spatial
+        for unit in ((0, 0), (height // 2, width // 2), (height - 1, width - 1)):
+            (gradient,) = torch.autograd.grad(mixed[unit], x, retain_graph=True)
+            assert torch.isfinite(gradient).all()
+            seen = set(map(tuple, (gradient[0] != 0).any(0).nonzero().tolist()))
+            assert seen == set(told.unit(unit).pixels()), (row.name, unit)
 
 
 def outcome(source: bytes | Path) -> str:
