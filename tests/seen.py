@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -60,10 +60,11 @@ def attention(
 
 
 # what has flat pieces, and what stands for it
-NAMES = ("sigmoid", "tanh", "relu6", "hardtanh", "hardsigmoid", "clamp", "clip", "clamp_min", "clamp_max")
-BOUNDED = dict.fromkeys(NAMES, gate)
-HALVES = dict.fromkeys(("relu", "leaky_relu", "rrelu", "threshold", "hardshrink", "softshrink"), torch.clone)
-SMOOTH = {**BOUNDED, **HALVES, "hardswish": F.silu}
+GATES = dict.fromkeys(("sigmoid", "hardsigmoid"), gate)
+BOUNDED = ("tanh", "relu6", "hardtanh", "clamp", "clip", "clamp_min", "clamp_max")
+HALVES = ("relu", "leaky_relu", "rrelu", "threshold", "hardshrink", "softshrink")
+SMOOTH: dict[str, Any] = {**GATES, **dict.fromkeys(BOUNDED, torch.asinh), **dict.fromkeys(HALVES, torch.clone)}
+SMOOTH["hardswish"] = F.silu
 MEANS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
 ADAPTIVE = {"adaptive_max_pool1d": F.adaptive_avg_pool1d, "adaptive_max_pool2d": F.adaptive_avg_pool2d}
 
@@ -113,7 +114,7 @@ def redrawn(module: nn.Module) -> nn.Module:
 
 
 def seen(
-    module: nn.Module, shape: Sequence[int], wanted: dict[str, tuple[tuple[int, ...], int, Iterable[Unit]]]
+    module: nn.Module, shape: Sequence[int], wanted: Mapping[str, tuple[tuple[int, ...], int, Iterable[Unit]]]
 ) -> dict[tuple[str, Unit], Pixels]:
     """The pixels that move units of the outputs of submodules.
 

@@ -23,11 +23,14 @@ import pytest
 import torch
 from keras import layers as L  # noqa: N812
 from keras import ops
+from seen import Straightened
+from torch.utils.flop_counter import FlopCounterMode
 
 from rfcalc import Report, RfcalcError, analyze, from_keras, from_text, spec
 from rfcalc.backends.keras.archive import LARGEST
 from rfcalc.cli import run
 from rfcalc.notation import parse, write
+from rfcalc.regions import regions
 from rfcalc.sight import Sight
 
 torch.set_num_threads(1)
@@ -53,6 +56,9 @@ def check_application(name: str) -> None:
     counted = sum(prod(w.shape) for w in model.trainable_weights)
     assert found.complete
     assert report.totals.params == counted
+    with keras.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.empty(_batch(report), device="meta"))
+    assert counter.get_total_flops() == 2 * report.totals.macs
     counters = sum(w.name == "count" for w in model.non_trainable_weights)
     assert report.totals.params + report.totals.buffers + counters == model.count_params()
     rows = {row.name: row for row in report}
@@ -74,6 +80,59 @@ def _plain(parts: list[Any]) -> list[int]:
 def _agrees(dims: tuple[int, ...], sizes: list[int]) -> bool:
     """Whether dims are Keras' sizes, as they are or channels first."""
     return list(dims) == sizes or list(dims) == [sizes[-1], *sizes[:-1]]
+
+
+def check_sight(name: str) -> None:
+    """Two units of four layers all over the model, pixel by pixel, against the gradient of the model itself.
+
+    As in `seen` for PyTorch: positive weights, activations without flat pieces, means for maxima.
+    """
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        model = getattr(keras.applications, name)(weights=None)
+    finally:
+        keras.config.set_floatx(before)
+    report = Report(from_keras(model).network)
+    chance = torch.Generator().manual_seed(1)
+    for w in model.trainable_weights:
+        drawn = torch.rand(tuple(w.shape), generator=chance, dtype=torch.float64)
+        depthwise = len(w.shape) == 4 and (w.shape[-1] == 1 or "depthwise" in w.path)
+        fan = prod(w.shape[:2] if depthwise else w.shape[:-1])
+        w.assign((drawn + 0.5) / fan if len(w.shape) > 1 else drawn * 0.5 + 0.75)
+    layers = {layer.name for layer in model.layers}
+    rows = [row for row in report if row.name in layers and row.shape.rank and max(row.shape.spatial) > 1]
+    chosen = [rows[(len(rows) - 1) * k // 4] for k in (1, 2, 3, 4)]
+    until = keras.Model(model.inputs, [model.get_layer(row.name).output for row in chosen])
+    x = torch.rand(_batch(report), dtype=torch.float64, generator=chance).requires_grad_()
+    with Straightened():
+        maps = until(x)
+    for row, y in zip(chosen, maps, strict=True):
+        assert tuple(y[0].movedim(-1, row.shape.channel).shape) == row.shape.dims
+        mixed = (y[0] * torch.rand(y.shape[-1], dtype=y.dtype, generator=chance)).sum(-1)
+        told = regions(report.walked, row.name)
+        for unit in ((0, 0), tuple(n // 2 for n in row.shape.spatial)):
+            (gradient,) = torch.autograd.grad(mixed[unit], x, retain_graph=True)
+            assert torch.isfinite(gradient).all()
+            found = set(map(tuple, (gradient[0] != 0).any(-1).nonzero().tolist()))
+            assert found == set(told.unit(unit).pixels()), (row.name, unit)
+
+
+def _batch(report: Report) -> tuple[int, ...]:
+    """The input's shape with a batch of one, as Keras has it."""
+    channels, *extents = report.walked.shapes[0].dims
+    return (1, *extents, channels)
+
+
+@pytest.mark.parametrize("name", ["DenseNet121", "EfficientNetV2B0", "InceptionV3", "MobileNetV2", "ResNet50V2"])
+def test_units_of_applications(name: str) -> None:
+    check_sight(name)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", [*FAMILIES, *REST])
+def test_units_of_every_application(name: str) -> None:
+    check_sight(name)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
