@@ -1,61 +1,66 @@
 """What every unit of a node sees, unit by unit: the form of index sets where several axes of a node decide together.
 
 Units that see the same share one set, and units that read the same sets share the union: what windows of attention or a
-reshape make is a few sets for many units. Imports levels 0 and 1 only.
+reshape make is a few sets for many units. A set begins at its first position, so that a small one takes little room
+wherever on the map it lies. Imports levels 0 and 1 only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import product
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.errors import LimitError
-from rfcalc.region import Mask, bits
+from rfcalc.region import Mask, bits, ends
 from rfcalc.size import prod
 
-MOST_BITS = 400_000_000
+Part: TypeAlias = "tuple[int, Mask]"  # the first position, and the bits from there on; (0, 0) is empty
+
+MOST_BITS = 1_000_000_000
 K = TypeVar("K", bound=Hashable)
 
 
 class Points(NamedTuple):
     """For every unit (row-major over the axes but the channels) the number of its set over the flattened source.
 
-    >>> p = Points.of((1, 2), (2, 2), [0b01, 0b11, 0b11, 0b01])
+    >>> p = Points.of((1, 2), (2, 2), [(4, 0b1), (4, 0b11), (4, 0b11), (4, 0b1)])
     >>> p.numbers, p.sets, bin(p.at((1, 0)))
-    ((0, 1, 1, 0), (1, 3), '0b11')
+    ((0, 1, 1, 0), ((4, 1), (4, 3)), '0b110000')
     >>> p.collapsed([True, False])
-    Points(axes=(2,), extents=(2,), numbers=(0, 0), sets=(3,))
+    Points(axes=(2,), extents=(2,), numbers=(0, 0), sets=((4, 3),))
     """
 
     axes: tuple[int, ...]
     extents: tuple[int, ...]
     numbers: tuple[int, ...]
-    sets: tuple[Mask, ...]
+    sets: tuple[Part, ...]
 
     @classmethod
-    def of(cls, axes: tuple[int, ...], extents: tuple[int, ...], masks: Iterable[Mask]) -> Points:
+    def of(cls, axes: tuple[int, ...], extents: tuple[int, ...], parts: Iterable[Part]) -> Points:
         """From one set for each unit.
 
         Raises:
             LimitError: they do not fit into memory.
         """
-        return cls(axes, extents, *_shared(masks, lambda mask: mask))
+        return cls(axes, extents, *_shared(parts, lambda part: part))
 
     def at(self, unit: Sequence[int]) -> Mask:
         """What one unit sees."""
-        return self.sets[self.numbers[place(unit, self.extents)]]
+        first, mask = self.sets[self.numbers[place(unit, self.extents)]]
+        return mask << first
 
     def union(self) -> Mask:
         """What all units see together."""
-        return united(self.sets)
+        first, mask = joint(self.sets)
+        return mask << first
 
     def gathered(self, axes: tuple[int, ...], extents: tuple[int, ...], reads: Sequence[Sequence[int]]) -> Points:
         """The sets of units that read these units of this node each (row-major numbers)."""
         if len(self.sets) == 1 and all(reads):
             return Points(axes, extents, (0,) * len(reads), self.sets)
         keys = (frozenset([self.numbers[n] for n in read]) for read in reads)
-        return Points(axes, extents, *_shared(keys, lambda key: united(self.sets[n] for n in key)))
+        return Points(axes, extents, *_shared(keys, lambda key: joint([self.sets[n] for n in key])))
 
     def collapsed(self, whole: Sequence[bool]) -> Points:
         """With the union over some axes."""
@@ -75,25 +80,24 @@ class Points(NamedTuple):
         parts = (self, *others)
         keys = zip(*(p.numbers for p in parts), strict=True)
 
-        def union(key: tuple[int, ...]) -> Mask:
-            return united(p.sets[n] for p, n in zip(parts, key, strict=True))
+        def union(key: tuple[int, ...]) -> Part:
+            return joint([p.sets[n] for p, n in zip(parts, key, strict=True)])
 
         return Points(self.axes, self.extents, *_shared(keys, union))
 
 
-def _shared(keys: Iterable[K], union: Callable[[K], Mask]) -> tuple[tuple[int, ...], tuple[Mask, ...]]:
+def _shared(keys: Iterable[K], union: Callable[[K], Part]) -> tuple[tuple[int, ...], tuple[Part, ...]]:
     """For every unit the number of its set, and the sets; units with one key have one set."""
     known: dict[K, int] = {}
-    sets: dict[Mask, int] = {}
+    sets: dict[Part, int] = {}
     numbers = []
     size = 0
     for key in keys:
         number = known.get(key)
         if number is None:
-            mask = union(key)
-            number = known[key] = sets.setdefault(mask, len(sets))
-            if number == len(sets) - 1:
-                size += mask.bit_length()
+            part = union(key)
+            size += 0 if part in sets else part[1].bit_length()
+            number = known[key] = sets.setdefault(part, len(sets))
         numbers.append(number)
         if size > MOST_BITS:
             raise LimitError("the regions of all units do not fit into memory", fix="give a smaller --input")
@@ -119,22 +123,37 @@ def united(sets: Iterable[Mask]) -> Mask:
     return found
 
 
-def flattened(box: tuple[Mask, ...], extents: tuple[int, ...]) -> Mask:
-    """A box as a set of flattened positions."""
-    flat = box[-1]
-    below = extents[-1]
-    for mask, extent in zip(box[-2::-1], extents[-2::-1], strict=True):
-        wider = 0
-        for p in bits(mask):
-            wider |= flat << (p * below)
-        flat, below = wider, below * extent
-    return flat
+def joint(parts: Sequence[Part]) -> Part:
+    """The union.
+
+    >>> joint([(5, 0b1), (4, 0b101), (0, 0)])
+    (4, 7)
+    """
+    held = [part for part in parts if part[1]]
+    if len(held) < 2:
+        return held[0] if held else (0, 0)
+    first = min(at for at, _ in held)
+    return first, united(mask << (at - first) for at, mask in held)
+
+
+def flattened(box: tuple[Mask, ...], extents: tuple[int, ...]) -> Part:
+    """A box, of which no side is empty, as a set of flattened positions.
+
+    >>> flattened((0b110, 0b100), (3, 4))
+    (6, 17)
+    """
+    starts = [ends(mask)[0] for mask in box]
+    flat, below = 1, 1
+    for mask, start, extent in zip(reversed(box), reversed(starts), reversed(extents), strict=True):
+        flat = united(flat << (p * below) for p in bits(mask >> start))
+        below *= extent
+    return place(starts, extents), flat
 
 
 def boxes(flat: Mask, extents: tuple[int, ...]) -> list[tuple[Mask, ...]]:
     """Boxes of a set of flattened positions: slices of the first axis that are alike are one box."""
-    if len(extents) == 1:
-        return [(flat,)]
+    if len(extents) < 2:
+        return [(flat,) * len(extents)]
     below = prod(extents[1:])
     slices: dict[Mask, Mask] = {}
     for p in range(extents[0]):

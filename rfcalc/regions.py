@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from rfcalc.errors import LimitError, RfcalcError
 from rfcalc.layer import POINTWISE, Alternatives, Layer, Reads
-from rfcalc.points import MOST_BITS, Points, boxes, flattened, place, united
+from rfcalc.points import Part, Points, boxes, flattened, joint, place, united
 from rfcalc.region import Mask, Region, ends
 from rfcalc.shape import Shape
 from rfcalc.size import is_number, prod
@@ -30,6 +30,7 @@ Sets: TypeAlias = "tuple[Mask, ...]"
 Entry: TypeAlias = "tuple[int | None, Sets]"  # the axis that decides (None: one set for all), and its sets
 Term: TypeAlias = "tuple[Entry, ...]"
 
+MOST_BITS = 400_000_000
 MOST_TERMS = 400
 
 
@@ -342,11 +343,11 @@ class _Engine:
         extents = tuple(shape.dims[i] for i in shape.axes)
         view = Regions(state, shape.axes, extents, self.extents)
 
-        def masks() -> Iterator[Mask]:
+        def parts() -> Iterator[Part]:
             for unit in view.units():
-                yield united(flattened(box, self.extents) for box in view.unit(unit).boxes)
+                yield joint([flattened(box, self.extents) for box in view.unit(unit).boxes])
 
-        return Points.of(shape.axes, extents, masks())
+        return Points.of(shape.axes, extents, parts())
 
     def scatter(self, state: State, reads: Reads, source: int, position: int) -> Points:
         """Unit by unit, where several axes decide together."""
