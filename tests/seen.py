@@ -121,6 +121,7 @@ def _mean(pool: Any, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 
     if any(d != 1 for d in (dilation if isinstance(dilation, (tuple, list)) else (dilation,))):
         raise NotImplementedError("a dilated maximum")
     ceil = more.get("ceil_mode", rest[1] if len(rest) > 1 else False)
+    x = x.masked_fill(x == -math.inf, 0.0)  # borders that code adds for a maximum
     return pool(x, kernel, stride, padding, bool(ceil))  # type: ignore[no-any-return]
 
 
