@@ -550,6 +550,26 @@ def test_what_forward_keeps_is_put_back(shape: str) -> None:
     assert copy.deepcopy(module)(torch.rand(1, 3, 8, 8)).shape == (1, 4, 6, 6)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_compiled_modules_are_read_as_they_are_written() -> None:
+    """The whole, a part of it, in place, and functions; with the names of the modules that were compiled."""
+
+    def net() -> nn.Sequential:
+        return nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), nn.Sequential(conv(4, 4), nn.ReLU()))
+
+    plain, part, inside = net(), net(), net()
+    part[2] = torch.compile(part[2])  # type: ignore[assignment]
+    inside[0].compile()
+    right = analyze(from_torch(plain, "3x8x8"))
+    for module in (torch.compile(plain), part, inside):
+        report = analyze(from_torch(module, "3x8x8"))  # type: ignore[arg-type]
+        assert report.walked == right.walked
+        assert report.network.name == "Sequential"
+    function = torch.compile(lambda s, x: F.conv2d(x, s.w))
+    report = analyze(from_torch(Of(function, w=nn.Parameter(torch.rand(4, 3, 3, 3))), "3x8x8"))
+    assert (report.totals.params, report.rows[-1].receptive_field.size) == (108, (3, 3))
+
+
 def test_lazy_modules_are_read_and_stay_lazy() -> None:
     module = nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(4), nn.Linear(4, 2))
     own = module[4].weight

@@ -11,7 +11,7 @@ import torch
 from rfcalc.backends.imported import Imported, imported
 from rfcalc.backends.torch.reading.graph import Graph, Stale, Static, Value, dims_of
 from rfcalc.backends.torch.reading.naming import expression, names, pruned
-from rfcalc.backends.torch.reading.recording import Given, Recording, Step, materialized, record, tensors
+from rfcalc.backends.torch.reading.recording import Given, Recording, Step, materialized, record, tensors, written
 from rfcalc.backends.torch.reading.translate import load, translate
 from rfcalc.errors import NetworkError, RfcalcError
 from rfcalc.kinds.pointwise import Identity
@@ -62,7 +62,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         expression(graph, recording.steps, kept, named),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
-        name=name or type(module).__name__,
+        name=name or type(getattr(module, "_orig_mod", module)).__name__,
     )
     if not training and any(m.training for m in module.modules()):
         notes.append("the module is read in evaluation mode")
@@ -127,8 +127,8 @@ def _one(given: Any, kind: torch.dtype) -> tuple[tuple[int, ...], torch.dtype]:
 
 
 def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
-    named = {id(p): n for n, p in module.named_parameters()}
-    dims = {n: dims_of(p) for n, p in module.named_parameters()}
+    named = {id(p): written(n) for n, p in module.named_parameters()}
+    dims = {written(n): dims_of(p) for n, p in module.named_parameters()}
     uses: dict[str, int] = dict.fromkeys(dims, 0)
     for step in recording.steps:
         for argument in step.args.values():

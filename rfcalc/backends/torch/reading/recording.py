@@ -9,6 +9,8 @@ are the process's and are removed again; nothing is allocated and nothing comput
 from __future__ import annotations
 
 import logging
+import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy, deepcopy
@@ -160,6 +162,7 @@ def record(module: torch.nn.Module, inputs: Given, training: bool) -> Recording:
             for m in module.modules():  # by the flag alone: eval() may be overridden
                 m.training = False
         stack.enter_context(_paths(module, recorder))
+        stack.enter_context(_uncompiled())
         stack.enter_context(_plain_attention())
         stack.enter_context(_quiet())
         stack.enter_context(torch.no_grad())
@@ -256,7 +259,7 @@ def _bare(t: Any) -> torch.Tensor:
 @contextmanager
 def _paths(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     """Keep the path of the module that is running, with hooks of the process, not of the module."""
-    known = {id(m): (path, next(m.children(), None) is None) for path, m in module.named_modules()}
+    known = {id(m): (written(path), next(m.children(), None) is None) for path, m in module.named_modules()}
 
     def before(m: torch.nn.Module, args: Any) -> None:
         found = known.get(id(m))
@@ -271,6 +274,26 @@ def _paths(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Modules and functions under `torch.compile` run as they are written."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using `torch.compile")  # it does not like hooks of the process
+        yield
+
+
+def written(path: str) -> str:
+    """A module's or a parameter's path without what `torch.compile` puts around modules.
+
+    >>> written("_orig_mod.layer1._orig_mod.conv")
+    'layer1.conv'
+    """
+    return ".".join(part for part in path.split(".") if part != "_orig_mod")
 
 
 @contextmanager
