@@ -25,6 +25,14 @@ IMPORTERS: dict[str, str] = {
     ".cfg": "rfcalc.backends.text",
     ".txt": "rfcalc.backends.text",
 }
+WEIGHTS = "it holds weights, and at most a pickled object, which is never run"
+NOT_NETWORKS = {  # endings of files that are not read → why, and what to do
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".safetensors"), (WEIGHTS, "name the code: model.py:build")),
+    ".h5": ("the format of Keras before 3", 'load it and save it again: model.save("model.keras")'),
+    ".pt2": ("it runs through torch.export only", "name the code, model.py:build, or write an ONNX file"),
+    ".tflite": ("TensorFlow's own format", "write an ONNX file (tf2onnx)"),
+    ".pb": ("TensorFlow's own format", "write an ONNX file (tf2onnx)"),
+}
 MODELS = {  # class → module with read(model, inputs); of a Keras model that is a torch module too, Keras comes first
     "keras.src.models.model.Model": "rfcalc.backends.keras",
     "torch.nn.modules.module.Module": "rfcalc.backends.torch.importer",
@@ -128,16 +136,31 @@ def _from_file(text: str, given: Any) -> Target | None:
     module = FILES.get(ending) or IMPORTERS.get(ending)
     if (module is not None or "/" in text) and isdir(text):  # a name alone may be a network's
         raise RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
-    if module is None or "\n" in text or (not isfile(text) and ">" in text):
+    known = module is not None or ending == ".py" or ending in NOT_NETWORKS
+    if not known or "\n" in text or (not isfile(text) and ">" in text):
         return None
     if not isfile(text):
         raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
+    if module is None:
+        raise _not_a_network(text, ending)
     if ending == ".json" and _first_key(text) in KERAS_KEYS:
         module = IMPORTERS[".keras"]
     loader = import_module(module).load
     imported = module in IMPORTERS.values()
     loaded = loader(text, given) if imported else loader(text)
     return Target(loaded.network, text, tuple(loaded.assumptions), imported)
+
+
+def _not_a_network(path: str, ending: str) -> RfcalcError:
+    """What is told of a file that no network is read from."""
+    if ending == ".py":
+        from rfcalc.userobject import defined
+
+        first, *others = defined(path) or ["build"]
+        fix = f"name one: {path}:{first}" + (f" (or {', '.join(others)})" if others else "")
+        return RfcalcError("a file of code is run only for an object of it", where=path, fix=fix)
+    why, fix = NOT_NETWORKS[ending]
+    return RfcalcError("no network is read from this file", where=path, why=why, fix=fix)
 
 
 def _first_key(path: str) -> str:

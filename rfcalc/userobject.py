@@ -67,6 +67,19 @@ def parse(text: str) -> Reference:
     return Reference(".".join([node.id, *reversed(parts)]), args, kwargs, called)
 
 
+def defined(path: str) -> list[str]:
+    """The classes, functions and values (in this order) at the top of a file, which is parsed, not run; up to ten."""
+    try:
+        with open(path, "rb") as file:
+            body = ast.parse(file.read(1_000_000)).body
+    except (OSError, SyntaxError, ValueError, MemoryError, RecursionError):
+        return []
+    classes = [n.name for n in body if isinstance(n, ast.ClassDef)]
+    functions = [n.name for n in body if isinstance(n, ast.FunctionDef)]
+    values = [t.id for n in body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+    return [n for n in [*classes, *functions, *values] if not n.startswith("_")][:10]
+
+
 def from_script(path: str, text: str) -> tuple[Any, Reference]:
     """The module that a Python file makes when it is run, and the reference into it.
 

@@ -160,3 +160,24 @@ def test_claims_are_not_made_of_code(net: str, capsys: pytest.CaptureFixture[str
 def test_a_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["table", str(tmp_path)]) == 2
     assert "this is a folder" in capsys.readouterr().err
+
+
+def test_files_that_no_network_is_read_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Code without an object (its names are told, it is not run), and other frameworks' files."""
+    ran = tmp_path / "ran"
+    code = tmp_path / "m.py"
+    code.write_text(f"open({str(ran)!r}, 'w')\nDEPTH = 3\ndef build(): ...\nclass Net: ...\ndef _private(): ...\n")
+    for name in ("w.pt", "old.h5", "broken.py"):
+        (tmp_path / name).write_text("def f(:")
+    for name, told in {
+        "m.py": "m.py:Net (or build, DEPTH)",
+        "broken.py": "broken.py:build",
+        "w.pt": "it holds weights",
+        "old.h5": 'model.save("model.keras")',
+        "none.py": "there is no such file",
+        "none.pth": "there is no such file",
+    }.items():
+        assert run(["table", str(tmp_path / name)]) == 2
+        error = capsys.readouterr().err
+        assert told in " ".join(error.split()).replace(f"{tmp_path}/", ""), error
+    assert not ran.exists()
