@@ -550,6 +550,37 @@ def test_what_forward_keeps_is_put_back(shape: str) -> None:
     assert copy.deepcopy(module)(torch.rand(1, 3, 8, 8)).shape == (1, 4, 6, 6)
 
 
+def test_parameters_that_are_not_registered_are_told() -> None:
+    hidden = [conv(3, 4), conv(4, 4)]
+    read = from_torch(Of(lambda s, x: s.last(hidden[1](hidden[0](x))), last=conv(4, 2)), "3x8x8")
+    assert analyze(read).totals.params == 74
+    assert any(note.startswith("260 values of parameters that the module does not register") for note in read.notes)
+
+
+class Grows(nn.Module):
+    """Makes a layer when it first runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = conv(3, 4)
+        self.second: nn.Module | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.second is None:
+            self.second = nn.Conv2d(x.shape[1], 8, 3)
+        return self.second(x)  # type: ignore[no-any-return]
+
+
+def test_layers_made_in_the_first_run_are_counted() -> None:
+    module = Grows()
+    report = analyze(from_torch(module, "3x8x8"))
+    assert [(r.name, r.params) for r in report] == [("first", 112), ("second", 296)]
+    assert module.second is None
+    module(torch.rand(1, 3, 8, 8))
+    assert analyze(from_torch(module, "3x8x8")).walked == report.walked
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_compiled_modules_are_read_as_they_are_written() -> None:
     """The whole, a part of it, in place, and functions; with the names of the modules that were compiled."""

@@ -11,7 +11,7 @@ import torch
 from rfcalc.backends.imported import Imported, imported
 from rfcalc.backends.torch.reading.graph import Graph, Stale, Static, Value, dims_of
 from rfcalc.backends.torch.reading.naming import expression, names, pruned
-from rfcalc.backends.torch.reading.recording import Given, Recording, Step, materialized, record, tensors, written
+from rfcalc.backends.torch.reading.recording import Given, Recording, Step, lazy, materialized, record, tensors, written
 from rfcalc.backends.torch.reading.translate import load, translate
 from rfcalc.errors import NetworkError, RfcalcError
 from rfcalc.kinds.pointwise import Identity
@@ -46,8 +46,12 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         ShapeError: an operator was translated wrongly; with both shapes.
     """
     given, notes = _inputs(module, inputs)
-    module = materialized(module, given)
+    if lazy(module):
+        module = materialized(module, given)
     recording = record(module, given, training)
+    if recording.grown:  # it makes its layers when it first runs
+        module = materialized(module, given)
+        recording = record(module, given, training)
     load()
     graph = _graph(module, recording)
     for number, step in enumerate(recording.steps):
@@ -64,6 +68,14 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
     )
+    own = {id(p) for p in module.parameters()}
+    used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
+    strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}
+    if strange:
+        notes.append(
+            f"{sum(strange.values()):,} values of parameters that the module does not register (of modules in a plain"
+            " list, or made in forward) are used and, as by PyTorch, not counted"
+        )
     if not training and any(m.training for m in module.modules()):
         notes.append("the module is read in evaluation mode")
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}

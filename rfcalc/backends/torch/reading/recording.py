@@ -53,11 +53,13 @@ class Step(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """What a run gave: steps in order, the inputs by name, the outputs (with names where the module gives them)."""
+    """What a run gave: steps in order, the inputs by name, the outputs (with names where the module gives them), and
+    whether the module made parameters of its own while it ran."""
 
     steps: list[Step]
     inputs: dict[str, torch.Tensor]
     outputs: list[tuple[str, torch.Tensor]]
+    grown: bool
 
 
 class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -156,6 +158,7 @@ def record(module: torch.nn.Module, inputs: Given, training: bool) -> Recording:
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = Recorder(mode)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    count = len(list(module.parameters()))
     with ExitStack() as stack:
         stack.enter_context(_as_it_was(module))
         if not training:
@@ -174,12 +177,13 @@ def record(module: torch.nn.Module, inputs: Given, training: bool) -> Recording:
                 result = module(*given.values())
         except Exception as error:
             raise _failed(error, recorder.stack[-1].path, module, inputs) from error
+        grown = len(list(module.parameters())) > count
     outputs = [(name, value) for name, value in _named(result) if isinstance(value, torch.Tensor)]
     if not outputs:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
-    return Recording(recorder.steps, given, outputs)
+    return Recording(recorder.steps, given, outputs, grown)
 
 
 class _Lists(TorchFunctionMode):
@@ -222,27 +226,31 @@ def _as_it_was(module: torch.nn.Module) -> Iterator[None]:
                 container.extend(content) if isinstance(container, list) else container.update(content)
 
 
+def lazy(module: torch.nn.Module) -> bool:
+    """Whether it has parameters or buffers whose shape is not known yet."""
+    return any(is_lazy(t) for t in (*module.parameters(), *module.buffers()))
+
+
 def materialized(module: torch.nn.Module, inputs: Given) -> torch.nn.Module:
-    """The module itself; where it is lazy, a copy without data that has run once on inputs of these shapes.
+    """A copy without data that has run once on inputs of these shapes, and so has all of its parameters.
 
     >>> lazy = torch.nn.LazyConv2d(8, 3)
     >>> materialized(lazy, {"input": ((1, 3, 32, 32), torch.float32)}).weight.shape, lazy
     (torch.Size([8, 3, 3, 3]), LazyConv2d(0, 8, kernel_size=(3, 3), stride=(1, 1)))
     """
     held = [*module.parameters(), *module.buffers()]
-    if not any(is_lazy(t) for t in held):
-        return module
-    made = deepcopy(module, {id(t): _bare(t) for t in held})
-    for m in made.modules():
-        m.training = False
     given = [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in inputs.values()]
     try:
+        made = deepcopy(module, {id(t): _bare(t) for t in held})
+        for m in made.modules():
+            m.training = False
         with torch.no_grad(), torch.device("meta"):
             made(*given)
     except Exception as error:
         raise _failed(error, "", module, inputs) from error
-    for m, original in zip(made.modules(), module.modules(), strict=True):
-        m.training = original.training
+    modes = {path: m.training for path, m in module.named_modules()}
+    for path, m in made.named_modules():
+        m.training = modes.get(path, module.training)
     return made
 
 
