@@ -63,7 +63,7 @@ def look(source: str, name: str) -> dict[str, Any]:
     except TooLong:
         return {"how": "not run", "told": f"more than {LIMIT} s of CPU time"}
     except Exception as error:
-        return {"how": "not run", "told": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"}
+        return {"how": "not run", "told": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:120]}"}
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     how = "differs" if found.differ else "equal" if found.units else "nothing to compare"

@@ -60,21 +60,13 @@ def attention(
 
 
 def affine(
-    x: Tensor,
-    mean: Tensor,
-    var: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
+    x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     """Batch normalisation with its running figures, as arithmetic.
 
     PyTorch's own (2.13, CPU) gives a wrong gradient by its input where the map is row-major and the gradient comes back
     channels last with a batch of one, as behind ``flatten(2).permute(0, 2, 1)``: SwiftFormer.
     """
-    assert not training
     over = (-1, *[1] * (x.dim() - 2))
     scale = (1.0 if weight is None else weight) / (var + eps).sqrt()
     return x * scale.view(over) + ((0.0 if bias is None else bias) - mean * scale).view(over)
@@ -99,7 +91,10 @@ class Straightened(TorchFunctionMode):
         if name.removesuffix("_") in SMOOTH:
             return SMOOTH[name.removesuffix("_")](args[0])
         if name == "batch_norm":
-            return affine(*args, **kwargs)
+            given = dict(zip(("weight", "bias", "training", "momentum", "eps"), args[3:], strict=False)) | kwargs
+            if not given.pop("training", False):  # else weights are standardised by it
+                given.pop("momentum", None)
+                return affine(*args[:3], **given)
         if name == "softmax":
             return shares(args[0], kwargs["dim"] if "dim" in kwargs else args[1])
         if name == "scaled_dot_product_attention":
