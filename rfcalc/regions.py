@@ -265,7 +265,7 @@ class _Engine:
         found: list[Term] = []
         for term in state:
             carriers = [c for c, _ in term if c is not None]
-            split = [c for c in set(carriers) if carriers.count(c) > 1 and reads[c][1] is not STEP]
+            split = [c for c in set(carriers) if carriers.count(c) > 1 and reads[c][1] is not STEP and _tied(term, c)]
             if split:
                 found += self.split(term, reads, split[0], x, y)
             else:
@@ -311,7 +311,8 @@ class _Engine:
             for entry in term:
                 if entry[0] == carrier:
                     sets = tuple(entry[1][t[k]] if k < len(t) else 0 for t in listed)
-                    entries.append((out, sets) if out is not None else (None, sets))
+                    alike = sets.count(sets[0]) == len(sets)
+                    entries.append((None, sets[:1]) if alike or out is None else (out, sets))
                 else:
                     entries.append(self.read(entry, reads, x, y))
             found.append(tuple(entries))
@@ -399,6 +400,11 @@ def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ..
     return _tidy(found) if len(found) > 1 else tuple(found)
 
 
+def _tied(term: Term, carrier: int) -> bool:
+    """Whether several source axes vary with this axis; the union of what units read is no product then."""
+    return sum(c == carrier and sets.count(sets[0]) < len(sets) for c, sets in term) > 1
+
+
 def _spread(sets: Sets, bound: tuple[tuple[int, ...], ...]) -> Sets:
     """The union, for every unit, of the sets of the positions that it reads."""
     found = []
@@ -435,16 +441,25 @@ def _merged(a: Term, b: Term) -> Term | None:
     """One term for two: the wider, where one lies within the other, or the union where they differ on one axis."""
     if a == b:
         return a
-    if len(a) != len(b) or any(p[0] != q[0] for p, q in zip(a, b, strict=True)):
+    if len(a) != len(b):
         return None
-    different = [i for i, (p, q) in enumerate(zip(a, b, strict=True)) if p[1] != q[1]]
-    carriers = [c for c, _ in a]
-    if len(different) == 1 and carriers.count(carriers[different[0]]) == 1:
-        i = different[0]
-        union = tuple(m | n for m, n in zip(a[i][1], b[i][1], strict=True))
-        return (*a[:i], (a[i][0], union), *a[i + 1 :])
-    if all(m | n == m for i in different for m, n in zip(a[i][1], b[i][1], strict=True)):
+    if all(p[0] == q[0] for p, q in zip(a, b, strict=True)):
+        different = [i for i, (p, q) in enumerate(zip(a, b, strict=True)) if p[1] != q[1]]
+        i, carriers = different[0], [c for c, _ in a]
+        if len(different) == 1 and (carriers[i] is None or carriers.count(carriers[i]) == 1):
+            union = tuple(m | n for m, n in zip(a[i][1], b[i][1], strict=True))
+            return (*a[:i], (carriers[i], union), *a[i + 1 :])
+    if _within(b, a):
         return a
-    if all(m | n == n for i in different for m, n in zip(a[i][1], b[i][1], strict=True)):
-        return b
-    return None
+    return b if _within(a, b) else None
+
+
+def _within(a: Term, b: Term) -> bool:
+    """Whether every unit sees by `a` nothing that it does not see by `b`."""
+    for (c, inner), (d, outer) in zip(a, b, strict=True):
+        if d is None:
+            if any(m | outer[0] != outer[0] for m in inner):
+                return False
+        elif c != d or any(m | n != n for m, n in zip(inner, outer, strict=True)):
+            return False
+    return True

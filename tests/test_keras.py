@@ -9,7 +9,8 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -82,17 +83,26 @@ def _agrees(dims: tuple[int, ...], sizes: list[int]) -> bool:
     return list(dims) == sizes or list(dims) == [sizes[-1], *sizes[:-1]]
 
 
+@contextmanager
+def double() -> Iterator[None]:
+    """Layers that are made here, and what runs here, are in double precision."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+
+
 def check_sight(name: str) -> None:
     """Two units of four layers all over the model, pixel by pixel, against the gradient of the model itself.
 
     As in `seen` for PyTorch: positive weights, activations without flat pieces, means for maxima.
     """
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    try:
+    with double():
         model = getattr(keras.applications, name)(weights=None)
-    finally:
-        keras.config.set_floatx(before)
     report = Report(from_keras(model).network)
     chance = torch.Generator().manual_seed(1)
     for w in model.trainable_weights:
@@ -105,8 +115,9 @@ def check_sight(name: str) -> None:
     chosen = [rows[(len(rows) - 1) * k // 4] for k in (1, 2, 3, 4)]
     until = keras.Model(model.inputs, [model.get_layer(row.name).output for row in chosen])
     x = torch.rand(_batch(report), dtype=torch.float64, generator=chance).requires_grad_()
-    with Straightened():
+    with double(), Straightened():
         maps = until(x)
+    assert all(y.dtype == torch.float64 for y in maps)
     for row, y in zip(chosen, maps, strict=True):
         assert tuple(y[0].movedim(-1, row.shape.channel).shape) == row.shape.dims
         mixed = (y[0] * torch.rand(y.shape[-1], dtype=y.dtype, generator=chance)).sum(-1)
