@@ -55,9 +55,9 @@ class Points(NamedTuple):
         first, mask = joint(self.sets)
         return mask << first
 
-    def gathered(self, axes: tuple[int, ...], extents: tuple[int, ...], reads: Sequence[Sequence[int]]) -> Points:
+    def gathered(self, axes: tuple[int, ...], extents: tuple[int, ...], reads: Iterable[Sequence[int]]) -> Points:
         """The sets of units that read these units of this node each (row-major numbers)."""
-        if len(self.sets) == 1 and all(reads):
+        if len(self.sets) == 1 and isinstance(reads, Sequence) and all(reads):
             return Points(axes, extents, (0,) * len(reads), self.sets)
         keys = (frozenset([self.numbers[n] for n in read]) for read in reads)
         return Points(axes, extents, *_shared(keys, lambda key: joint([self.sets[n] for n in key])))

@@ -12,7 +12,7 @@ term has a further entry, as for a source axis of one position. Imports levels 0
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
 from typing import Any, TypeAlias
@@ -32,6 +32,7 @@ Term: TypeAlias = "tuple[Entry, ...]"
 
 MOST_BITS = 400_000_000
 MOST_TERMS = 400
+MOST_KEPT = 3_000_000
 
 
 State: TypeAlias = "tuple[Term, ...] | Points"
@@ -224,7 +225,7 @@ class _Engine:
         self.bound = cache(self._bound)
         self.spread = cache(_spread)
         self.routes = cache(self._routes)
-        self.windows = cache(self._windows)
+        self.kept = cache(lambda *given: tuple(self._windows(*given)))
 
     def run(self, last: int) -> State:
         network = self.walked.network
@@ -372,16 +373,23 @@ class _Engine:
         units = product(*(range(y.dims[i]) for i in y.axes))
         return tuple(tuple(place(p, before) for p in layer.source(unit, xs, y)) for unit in units)
 
+    def windows(
+        self, extents: tuple[int, ...], follows: tuple[tuple[int, Index, int], ...]
+    ) -> Iterable[tuple[int, ...]]:
+        """What `_windows` gives, kept for the next layer of the same sort where that is little."""
+        free = prod(extents) // prod(extents[axis] for axis, _, _ in follows)
+        reads = free * prod(sum(map(len, self.bound(index, n, extents[axis]))) for axis, index, n in follows)
+        return self._windows(extents, follows) if reads > MOST_KEPT else self.kept(extents, follows)
+
     def _windows(
         self, extents: tuple[int, ...], follows: tuple[tuple[int, Index, int], ...]
-    ) -> tuple[tuple[int, ...], ...]:
+    ) -> Iterator[tuple[int, ...]]:
         """The same where each axis of the input follows an axis of the output (which, by what, its extent)."""
         sizes = tuple(extent for _, _, extent in follows)
         read = [(axis, self.bound(index, extent, extents[axis])) for axis, index, extent in follows]
         units = product(*map(range, extents))
-        return tuple(
-            tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read))) for unit in units
-        )
+        for unit in units:
+            yield tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read)))
 
 
 def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ...]:

@@ -287,10 +287,11 @@ def _paths(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
 @contextmanager
 def _uncompiled() -> Iterator[None]:
     """Modules and functions under `torch.compile` run as they are written."""
-    if "torch._dynamo" not in sys.modules:  # nothing is compiled
+    stance = getattr(torch.compiler, "set_stance", None)  # from PyTorch 2.6
+    if stance is None or "torch._dynamo" not in sys.modules:  # nothing is compiled
         yield
         return
-    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+    with stance("force_eager"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Using `torch.compile")  # it does not like hooks of the process
         yield
 
