@@ -88,7 +88,7 @@ class Straightened(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "").removesuffix("_with_indices")
-        if name.removesuffix("_") in SMOOTH:
+        if name.removesuffix("_") in SMOOTH and args[0].requires_grad:  # not where positions are worked out
             return SMOOTH[name.removesuffix("_")](args[0])
         if name == "batch_norm":
             given = dict(zip(("weight", "bias", "training", "momentum", "eps"), args[3:], strict=False)) | kwargs
