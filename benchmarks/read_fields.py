@@ -63,6 +63,8 @@ def look(source: str, name: str) -> dict[str, Any]:
     except TooLong:
         return {"how": "not run", "told": f"more than {LIMIT} s of CPU time"}
     except Exception as error:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            return {"how": "not run", "told": f"more than {MEMORY >> 30} GB"}
         return {"how": "not run", "told": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:120]}"}
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
