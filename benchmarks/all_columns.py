@@ -13,7 +13,7 @@ from statistics import median
 from ratios import RFCALC, child
 
 from rfcalc import Concat, Conv, ConvTranspose, Expr, MaxPool, Network, ReLU, parallel, ref, spec
-from rfcalc.metrics import METRICS
+from rfcalc.report.metrics import METRICS
 
 BOUND = 0.1
 RUNS = 9

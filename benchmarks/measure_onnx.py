@@ -114,7 +114,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     import onnx
 
-    from rfcalc.backends.onnx import from_onnx
+    from rfcalc.readers.onnx import from_onnx
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vgg16.onnx"

@@ -35,8 +35,8 @@ def row(name: str, side: int) -> tuple[str, bool]:
     import onnx_models as models
     import torch
 
-    from rfcalc.backends.onnx import from_onnx
-    from rfcalc.report import Report
+    from rfcalc.readers.onnx import from_onnx
+    from rfcalc.report.report import Report
 
     model = models.build(name)
     if sum(p.numel() for p in model.parameters()) > MOST_IN_SINGLE:

@@ -74,7 +74,7 @@ def walks(nodes: int) -> float:
 
 def exercises(count: int) -> float:
     """What one of so many exercises costs, in this process."""
-    from rfcalc.exercises.bank import items
+    from rfcalc.teaching.exercises.bank import items
 
     start = process_time()
     made = sum(len(item.blanks) > 0 for item in items(count, "benchmark"))

@@ -47,7 +47,7 @@ def stop(*_: Any) -> None:
     raise TooLong
 
 
-def look(source: str, name: str) -> dict[str, Any]:
+def receptive_field(source: str, name: str) -> dict[str, Any]:
     """How one model went."""
     make, shape = torchvision_model(name) if source == "torchvision" else timm_model(name)
     signal.setitimer(signal.ITIMER_PROF, LIMIT)  # of CPU time
@@ -85,7 +85,7 @@ def run(path: Path, minutes: float) -> list[dict[str, Any]]:
             continue
         if time.monotonic() - start > minutes * 60:
             break
-        found = {"source": source, "name": name, **look(source, name), "date": time.strftime("%Y-%m-%d")}
+        found = {"source": source, "name": name, **receptive_field(source, name), "date": time.strftime("%Y-%m-%d")}
         results.append(found)
         with path.open("a") as file:
             file.write(json.dumps(found) + "\n")

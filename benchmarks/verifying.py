@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import rfcalc
 from rfcalc import to_torch
-from rfcalc.backends.torch.graph import Graph
-from rfcalc.backends.torch.verify import counted
+from rfcalc.backend.graph import Graph
+from rfcalc.backend.verify import counted
 
 RUNS = 7
 

@@ -9,7 +9,7 @@ from rfcalc import zoo
 from rfcalc.claims import check, shipped
 from rfcalc.claims.files import networks
 from rfcalc.claims.judging import Reports, Result
-from rfcalc.report import Report
+from rfcalc.report.report import Report
 from rfcalc.zoo.fpn import ANCHORS, RATIOS
 
 HERE = Path(__file__).parent

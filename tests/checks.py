@@ -15,13 +15,13 @@ from oracle_figures import cost, peak_values, total_values
 from oracle_rules import Unit, units
 
 import rfcalc
-from rfcalc.cost import Cost
-from rfcalc.field import Field, Wandering
-from rfcalc.network import Network
-from rfcalc.receptive import ReceptiveField
-from rfcalc.report import Report
-from rfcalc.shape import Shape
-from rfcalc.walk import fields as walk_fields
+from rfcalc.core.cost import Cost
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
+from rfcalc.receptive.field import Field, Wandering
+from rfcalc.receptive.fields import fields as walk_fields
+from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report.report import Report
 
 REARRANGING = (
     "roll",

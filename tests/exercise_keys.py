@@ -9,8 +9,8 @@ from math import prod
 from typing import Any
 
 import rfcalc
-from rfcalc.network import Network
-from rfcalc.shape import Shape
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 
 Dims = tuple[int, ...]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.cost import OPERATIONS
-from rfcalc.explain import Explanation, Line, derive
-from rfcalc.metrics.vocabulary import METRICS
-from rfcalc.receptive import ReceptiveField
-from rfcalc.report import Report
-from rfcalc.sight import Sight
-from rfcalc.walk import backward, kept
+from rfcalc.core.cost import OPERATIONS
+from rfcalc.derivation import Explanation, Line, derive
+from rfcalc.graph.autograd import kept
+from rfcalc.receptive.backward import backward
+from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report.field_report import FieldReport
+from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.report import Report
 
 AXES = ("both axes alike", "all axes alike")
 PARAMS = ("weights", "biases", "buffers", "params")
@@ -126,12 +127,12 @@ def _field(report: Report, found: Explanation, node: str | None) -> None:
     """Every line of either walk against that walk, run by itself; every end against the unit's window."""
     if found.metric == "seen":
         sight = (
-            Sight(report, report[node].name and _name(report, report.last_spatial), node)
+            FieldReport(report, report[node].name and _name(report, report.last_spatial), node)
             if _counts(report, node)
             else None
         )
     else:
-        sight = Sight(report, found.node, found.source)
+        sight = FieldReport(report, found.node, found.source)
     if sight is None:
         return
     back = backward(report.walked, sight.position)
@@ -181,7 +182,9 @@ def _counted_back(report: Report, back: Any, node: str, axis: int, source: Any, 
     assert value in sizes or any(n > value for n in sizes), (node, value, sizes)
 
 
-def _counted_on(report: Report, sight: Sight, node: str, axis: int, subject: str, value: Any, metric: str) -> None:
+def _counted_on(
+    report: Report, sight: FieldReport, node: str, axis: int, subject: str, value: Any, metric: str
+) -> None:
     """r, S, P or c of a node, as the forward walk has it."""
     position = report.network.position(node)
     field = ReceptiveField(sight.fields[position], report.walked.shapes[sight.origin], report.walked.shapes[position])
@@ -197,7 +200,7 @@ def _counted_on(report: Report, sight: Sight, node: str, axis: int, subject: str
     assert value == read[subject], (node, subject, value, read)
 
 
-def _whole(sight: Sight, section: Any, axis: int, found: Explanation) -> None:
+def _whole(sight: FieldReport, section: Any, axis: int, found: Explanation) -> None:
     """What a section comes to is the window's."""
     window = sight.field.windows[axis]
     equations = [e for line in section.lines for e in line.equations]

@@ -38,7 +38,7 @@ from rfcalc import (
     Slice,
     Upsample,
 )
-from rfcalc.layer import Layer
+from rfcalc.core.layer import Layer
 
 EVERYTHING = tuple(k for k in LAYERS if k != "unknown")
 QUIET = ("activation", "batchnorm", "scale", "dropout", "identity", "lrn", "prelu", "position_table", "glu")

@@ -20,8 +20,8 @@ from typing import Any
 from oracle_figures import output
 from oracle_rules import Edge, Unit, edges, per, place, space, units
 
-from rfcalc.network import Network
-from rfcalc.shape import Shape
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 
 Box = tuple[tuple[int, int], ...]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from rfcalc.shape import Shape
+from rfcalc.core.shape import Shape
 
 Unit = tuple[int, ...]
 Taps = Callable[[int], Sequence[int]]

@@ -12,8 +12,8 @@ from typing import Any
 
 from oracle_rules import per, space
 
-from rfcalc.network import Network
-from rfcalc.shape import Shape
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 
 SLIDING = ("conv", "depthwise", "maxpool", "avgpool", "lppool")
 VIEWS = ("flatten", "reshape", "permute", "slice", "split", "identity", "parameter", "constant")

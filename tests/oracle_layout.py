@@ -10,7 +10,7 @@ from typing import Any
 
 from oracle_edges import Edge, Taps, Unit, bounded, from_axes, inside, own, per, place, rule, separable, space, units
 
-from rfcalc.shape import Shape
+from rfcalc.core.shape import Shape
 
 
 @rule("concat")

@@ -37,8 +37,8 @@ from oracle_edges import (
     whole,
 )
 
-from rfcalc.layer import Layer
-from rfcalc.shape import Shape
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
 
 __all__ = ["RULES", "Edge", "Unit", "edges", "per", "place", "space", "units"]
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import rfcalc
-from rfcalc.backends.imported import Imported
+from rfcalc.readers.imported import Imported
 
 torch.set_num_threads(1)
 

@@ -18,8 +18,8 @@ from torch.nn import functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
 import rfcalc
-from rfcalc.errors import LimitError
-from rfcalc.regions import regions
+from rfcalc.core.errors import LimitError
+from rfcalc.receptive.region_walk import regions
 
 Unit = tuple[int, ...]
 Pixels = frozenset[tuple[int, ...]]

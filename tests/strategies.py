@@ -62,8 +62,8 @@ from rfcalc import (
     WindowAttention,
     WindowPartition,
 )
-from rfcalc.errors import LayerError
-from rfcalc.layer import Layer
+from rfcalc.core.errors import LayerError
+from rfcalc.core.layer import Layer
 
 T = TypeVar("T")
 MOST_UNITS = 150

@@ -7,8 +7,8 @@ from typing import Any
 
 import rfcalc
 from rfcalc.formulas import formulas
-from rfcalc.symbolic.poly import Missing
-from rfcalc.symbolic.result import FIGURES, Formulas
+from rfcalc.formulas.polynomials.poly import Missing
+from rfcalc.formulas.polynomials.result import FIGURES, Formulas
 
 NUMERIC = ("weights", "biases", "buffers", "macs", "values", "bytes", "saved_bytes")
 

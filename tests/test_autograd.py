@@ -23,10 +23,10 @@ from torch import Tensor
 
 import rfcalc
 from rfcalc import Add, Conv, ConvTranspose, MaxPool, Network, Shape, parallel, to_torch, zoo
-from rfcalc.backends.torch.twin import MEASURES, Twin
-from rfcalc.errors import Unsupported
-from rfcalc.regions import regions
-from rfcalc.walk import Walked
+from rfcalc.backend.twin import MEASURES, Twin
+from rfcalc.core.errors import Unsupported
+from rfcalc.graph.forward import Walked
+from rfcalc.receptive.region_walk import regions
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")

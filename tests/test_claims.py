@@ -25,7 +25,7 @@ from rfcalc.claims.judging import Reports
 from rfcalc.claims.printed import read as printed
 from rfcalc.claims.render import FORMATS, render
 from rfcalc.cli import run
-from rfcalc.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError
 
 REPORTS = Reports()
 HEAD = 'schema = "rfcalc/claims/1"\nnetwork = "vgg16"\n'

@@ -7,12 +7,12 @@ from symbolic_walks import closed
 
 import rfcalc
 from rfcalc import Conv, Network, RfcalcError, Shape, repeat
+from rfcalc.core.size import prod
 from rfcalc.formulas import formulas
-from rfcalc.size import prod
-from rfcalc.symbolic.chain import account
-from rfcalc.symbolic.poly import Symbol, SymbolError
-from rfcalc.symbolic.show import show
-from rfcalc.symbolic.sums import total
+from rfcalc.formulas.polynomials.chain import account
+from rfcalc.formulas.polynomials.poly import Symbol, SymbolError
+from rfcalc.formulas.polynomials.show import show
+from rfcalc.formulas.polynomials.sums import total
 
 CHAINS = (
     "conv3-8 xN",
@@ -80,7 +80,7 @@ def test_a_million_copies_are_not_unrolled() -> None:
 
 def test_nothing_is_unrolled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repetition of unknown count never lays out its copies, and its cost does not grow with a known one."""
-    from rfcalc.expr import Repeat
+    from rfcalc.core.expr import Repeat
 
     def refuse(self: Repeat) -> None:
         raise AssertionError("unrolled")

@@ -13,11 +13,11 @@ import pytest
 import rfcalc
 from rfcalc import Conv, Network, ReLU, zoo
 from rfcalc.cli import run
-from rfcalc.compare import compare
-from rfcalc.compare.align import align
-from rfcalc.compare.family import family, names
-from rfcalc.symbolic.atoms import Symbol
-from rfcalc.symbolic.poly import put
+from rfcalc.comparison import compare
+from rfcalc.comparison.align import align
+from rfcalc.comparison.family import family, names
+from rfcalc.formulas.polynomials.atoms import Symbol
+from rfcalc.formulas.polynomials.poly import put
 
 C, H, W, M, N = (Symbol(name).value for name in "CHWMN")
 

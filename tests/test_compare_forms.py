@@ -16,8 +16,8 @@ import pytest
 
 from rfcalc import RfcalcError
 from rfcalc.cli import run
-from rfcalc.compare import compare
-from rfcalc.output import FORMATS
+from rfcalc.comparison import compare
+from rfcalc.render import FORMATS
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -86,8 +86,8 @@ def test_csv_adds_up(capsys) -> None:
 
 
 def test_a_narrow_terminal_gets_letters(monkeypatch, capsys) -> None:
-    monkeypatch.setattr("rfcalc.cli.comparing.terminal", lambda: (50, True))
-    monkeypatch.setattr("rfcalc.cli.comparing.unicode", lambda: True)
+    monkeypatch.setattr("rfcalc.cli.compare.terminal", lambda: (50, True))
+    monkeypatch.setattr("rfcalc.cli.compare.unicode", lambda: True)
     code, out, _ = call(capsys, "compare", "conv3-C relu x3", "conv7-C relu")
     text = re.sub(r"\x1b\[[0-9;]*m", "", out)
     assert code == 0
@@ -157,7 +157,7 @@ def test_errors_of_the_library() -> None:
 def test_comparing_loads_no_sympy_and_numbers_no_symbols(pair: tuple[str, str]) -> None:
     code = (
         f"import sys; from rfcalc.cli import run; run(['compare', *{pair!r}, '--output', '/dev/null']);"
-        "print('sympy' in sys.modules, 'rfcalc.symbolic.poly' in sys.modules)"
+        "print('sympy' in sys.modules, 'rfcalc.formulas.polynomials.poly' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", str("C" in pair[0])]

@@ -13,7 +13,7 @@ import pytest
 import rfcalc
 from rfcalc.claims.counting import CONVENTIONS, convention, count, count_row, terms
 from rfcalc.cli import run
-from rfcalc.errors import UnknownName
+from rfcalc.core.errors import UnknownName
 
 MEASURED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "counts.json").read_text())
 

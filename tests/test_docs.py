@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 from blocks import PAGES, ROOT, blocks, session
 
-from rfcalc.backends.torch.twin import MEASURES, TWINS
-from rfcalc.expr import LAYERS
+from rfcalc.backend.twin import MEASURES, TWINS
+from rfcalc.core.expr import LAYERS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

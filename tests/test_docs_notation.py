@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import rfcalc
-from rfcalc.expr import LAYERS
-from rfcalc.kinds import WHERE
+from rfcalc.core.expr import LAYERS
+from rfcalc.layers import WHERE
 from rfcalc.notation import parse
 
 ROOT = Path(__file__).parent.parent
@@ -57,9 +57,9 @@ def test_what_is_made_from_the_code_is_up_to_date(page: str, request: pytest.Fix
 
 
 def test_the_limits_and_the_grammar_are_those_of_the_code() -> None:
-    from rfcalc.expr import DEEPEST, MOST_NODES
+    from rfcalc.core.expr import DEEPEST, MOST_NODES
+    from rfcalc.core.integers import LARGEST
     from rfcalc.notation.tokens import LONGEST
-    from rfcalc.whole import LARGEST
 
     text = (ROOT / "docs/notation.md").read_text(encoding="utf-8")
     assert f"Limits: {LONGEST:,} characters, {DEEPEST} levels, {MOST_NODES:,} nodes" in text

@@ -9,9 +9,9 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.compare.equivalents import equivalents
-from rfcalc.compare.partitions import Part, cheapest, count, parts
-from rfcalc.symbolic.atoms import Symbol
+from rfcalc.comparison.equivalents import equivalents
+from rfcalc.comparison.partitions import Part, cheapest, count, parts
+from rfcalc.formulas.polynomials.atoms import Symbol
 
 C = Symbol("C").value
 
@@ -104,7 +104,7 @@ def test_every_stack_sees_as_much_and_is_what_it_says(target: str, how: dict[str
     assert weights == sorted(weights)
     for e in found.found:
         # By the other roads: the receptive field and its holes from the walk, the figures from its notation.
-        sight = rfcalc.look(e.report.network, input="8x24x24")
+        sight = rfcalc.receptive_field(e.report.network, input="8x24x24")
         assert sight.field.size == found.field
         density = sight.unit(sight.centre_unit).density
         assert density == (e.seen, prod(found.field))

@@ -13,10 +13,10 @@ from math import ceil
 import pytest
 from exercise_keys import Keys
 
-from rfcalc.exercises import bank, patterns
-from rfcalc.exercises.draw import seed_of
-from rfcalc.exercises.item import Grid, Item, Text
-from rfcalc.exercises.patterns import rounded
+from rfcalc.teaching.exercises import bank, patterns
+from rfcalc.teaching.exercises.draw import seed_of
+from rfcalc.teaching.exercises.item import Grid, Item, Text
+from rfcalc.teaching.exercises.patterns import rounded
 
 Answer = Callable[[Item, str], object]
 ANSWERS: dict[str, Answer] = {}

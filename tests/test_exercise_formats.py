@@ -18,12 +18,12 @@ from zipfile import ZipFile
 import jsonschema
 import pytest
 
-from rfcalc.exercises import bank, patterns
-from rfcalc.exercises.draw import seed_of
-from rfcalc.exercises.formats import FORMATS, Paper, clean, render
-from rfcalc.exercises.formats import gift as gift_format
-from rfcalc.exercises.formats._text import LETTERS
-from rfcalc.exercises.item import Blank, Item, from_dict
+from rfcalc.teaching.exercises import bank, patterns
+from rfcalc.teaching.exercises.draw import seed_of
+from rfcalc.teaching.exercises.formats import FORMATS, Paper, clean, render
+from rfcalc.teaching.exercises.formats import gift as gift_format
+from rfcalc.teaching.exercises.formats._text import LETTERS
+from rfcalc.teaching.exercises.item import Blank, Item, from_dict
 
 STUDENT = "Ann ]]> <b>&amp; {=~#:} \\ $x$ % `c` \"q\" 'q' \x00\x1f \ud800 雪☃ ../../etc | _*_"
 
@@ -289,7 +289,7 @@ def test_markdown_folds_answers_and_keeps_tables() -> None:
     assert sum("<details>" in t.content for t in opened) == len(ITEMS) == sum("</details>" in t.content for t in opened)
     assert all("<b>" not in t.content for t in tokens if t.type != "inline")
     tables = sum(t.type == "table_open" for t in tokens)
-    from rfcalc.exercises.item import Grid
+    from rfcalc.teaching.exercises.item import Grid
 
     assert tables == sum(isinstance(b, Grid) for i in ITEMS for b in i.body)
 
@@ -378,7 +378,7 @@ def test_feedback_in_a_cloze_holds_none_of_its_signs() -> None:
     assert any("/" in t for t in texts)
     for item in ITEMS:
         if item.single is None:
-            from rfcalc.exercises.formats.moodle import cloze as written
+            from rfcalc.teaching.exercises.formats.moodle import cloze as written
 
             for blank in item.blanks:
                 parts = written(blank)[1:-1].split("~")

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from exercise_keys import Keys
 
-from rfcalc.errors import RfcalcError
-from rfcalc.exercises import bank, patterns, subject
-from rfcalc.exercises.draw import Draw, seed_of
-from rfcalc.exercises.item import FAMILIES, FORMS, LEVELS, Blank, Grid, Item, Slot, Text, from_dict
-from rfcalc.exercises.second import KeyMismatch
-from rfcalc.exercises.variants import NAMES, Change, changed
-from rfcalc.report import DTYPES
+from rfcalc.core.errors import RfcalcError
+from rfcalc.report.report import DTYPES
+from rfcalc.teaching.exercises import bank, patterns, subject
+from rfcalc.teaching.exercises.draw import Draw, seed_of
+from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, Blank, Grid, Item, Slot, Text, from_dict
+from rfcalc.teaching.exercises.recount import KeyMismatch
+from rfcalc.teaching.exercises.variants import NAMES, Change, changed
 
 SEEDS = 5
 PATTERNS = patterns.patterns()
@@ -301,7 +301,7 @@ def test_no_question_stands_twice_while_there_are_others() -> None:
 
 PINNED = """
 import hashlib, json
-from rfcalc.exercises.bank import generate
+from rfcalc.teaching.exercises.bank import generate
 found = [i.to_dict() for i in generate(60, 7, student="Ada")]
 print(hashlib.blake2b(json.dumps([(i["id"], i["body"], [a["key"] for a in i["answers"]]) for i in found],
       sort_keys=True).encode(), digest_size=8).hexdigest())
@@ -309,7 +309,7 @@ print(hashlib.blake2b(json.dumps([(i["id"], i["body"], [a["key"] for a in i["ans
 
 
 def test_papers_stay_the_same_in_every_process() -> None:
-    """If this digest changes, papers that were handed out change: raise VERSION in rfcalc/exercises/item.py with it."""
+    """If this digest changes, papers that were handed out change: raise VERSION in exercises/item.py."""
     for hash_seed in ("0", "4711"):
         done = subprocess.run(
             [sys.executable, "-c", PINNED], capture_output=True, text=True, check=True, env=_environment(hash_seed)
@@ -361,7 +361,7 @@ def test_an_id_of_another_version_is_refused() -> None:
 
 
 def test_a_key_that_the_second_road_does_not_confirm_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rfcalc.exercises import second
+    from rfcalc.teaching.exercises import second
 
     monkeypatch.setattr(second, "_placed", lambda layer, n, i: n)
     subject.second_of.cache_clear()

@@ -22,19 +22,19 @@ from hypothesis import strategies as st
 import rfcalc
 from rfcalc import Add, Concat, Conv, ConvTranspose, MaxPool, Network, ReLU, Upsample, parallel, ref, zoo
 from rfcalc.cli import run
-from rfcalc.cost import KEEPS_NOTHING, Cost
-from rfcalc.errors import RfcalcError
-from rfcalc.explain import FORMATS, Explanation, derive, write
-from rfcalc.explain import steps as rules
-from rfcalc.explain.symbols import analyzed
-from rfcalc.expr import LAYERS
-from rfcalc.formula import Formula
-from rfcalc.layer import Layer, layer, over_space, put, spatial_rank
-from rfcalc.metrics.vocabulary import METRICS
-from rfcalc.report import Report
-from rfcalc.shape import Shape
-from rfcalc.sight import Sight
-from rfcalc.sliding import Sliding, axes, pads
+from rfcalc.core.cost import KEEPS_NOTHING, Cost
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.expr import LAYERS
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.shape import Shape
+from rfcalc.core.sliding import Sliding, axes, pads
+from rfcalc.derivation import FORMATS, Explanation, derive, write
+from rfcalc.derivation import steps as rules
+from rfcalc.derivation.symbols import analyzed
+from rfcalc.report.field_report import FieldReport
+from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.report import Report
 
 SCHEMA = json.loads((files("rfcalc") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
 VALID = jsonschema.Draft202012Validator(SCHEMA)
@@ -216,7 +216,7 @@ def test_from_another_node() -> None:
 def test_real_pixels_are_the_regions(target: str, node: str, unit: tuple[int, int]) -> None:
     report = rfcalc.analyze(target)
     name = node if target != "googlenet" else report.rows[40].name
-    hull = rfcalc.look(target, name).unit(unit).hull
+    hull = rfcalc.receptive_field(target, name).unit(unit).hull
     sections = [s for s in derive(report, name, "rf", unit=unit).sections if "real pixels" in s.heading]
     assert hull is not None
     for axis, (low, high) in enumerate(hull):
@@ -252,7 +252,7 @@ def random_graphs(cases: int, first: int) -> None:
         rows = [row.name for row in report]
         for node, metric, direction in everything(report, [rows[-1], rows[pick % len(rows)]]):
             check(report, node, metric, direction=direction)
-        sight = Sight(report, rows[-1])
+        sight = FieldReport(report, rows[-1])
         if sight.field.status in ("none", "unknown", "needs_input_size") or not sight.shape:
             return
         unit = tuple(pick % int(n) for n in sight.shape)
@@ -354,7 +354,7 @@ def test_control_a_wrong_rule_is_caught(name: str, expression: str, metric: str,
 
 
 def test_control_a_wrong_count_is_caught(monkeypatch: Any) -> None:
-    from rfcalc.kinds import conv
+    from rfcalc.layers import conv
 
     report = rfcalc.analyze("vgg16")
     monkeypatch.setattr(conv, "WEIGHTS_ALL", Formula("weights", "prod(k) * c * m + 1", ""))

@@ -17,10 +17,10 @@ import pytest
 import rfcalc
 from rfcalc import Conv, Network, ReLU, RfcalcError, zoo
 from rfcalc.cli import COMMANDS, run
-from rfcalc.output import FORMATS, STYLES, View, render
-from rfcalc.output.cs231n import rounded
-from rfcalc.output.records import records, to_pandas, to_polars
-from rfcalc.whole import read
+from rfcalc.core.integers import read
+from rfcalc.render import FORMATS, STYLES, View, render
+from rfcalc.render.cs231n import rounded
+from rfcalc.render.records import records, to_pandas, to_polars
 
 ROOT = Path(__file__).parent.parent
 ODD = Network(
@@ -305,7 +305,7 @@ def test_records_refuse_unknown_columns() -> None:
 def test_a_plain_table_loads_no_other_format() -> None:
     code = (
         "import sys; from rfcalc.cli import run; run(['table', 'vgg16', '--format', 'plain']);"
-        "print(sorted(m for m in sys.modules if m.startswith(('rfcalc.notation', 'rfcalc.spec', 'rfcalc.output.'))))"
+        "print(sorted(m for m in sys.modules if m.startswith(('rfcalc.notation', 'rfcalc.spec', 'rfcalc.render.'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip().split("\n")[-1] == "['rfcalc.output.model', 'rfcalc.output.plain']"
+    assert done.stdout.strip().split("\n")[-1] == "['rfcalc.render.model', 'rfcalc.render.plain']"

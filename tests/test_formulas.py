@@ -11,7 +11,7 @@ from symbolic_walks import agree
 import rfcalc
 from rfcalc import zoo
 from rfcalc.formulas import formulas
-from rfcalc.symbolic.show import show
+from rfcalc.formulas.polynomials.show import show
 
 SAMPLE = (
     *("alexnet", "bn-inception", "convnext-t", "deeplab-resnet50", "densenet-40-k12-cifar", "efficientnet-b0"),

@@ -15,10 +15,10 @@ from torch.nn import functional as F  # noqa: N812
 from vision import models
 
 import rfcalc
-from rfcalc import Conv, RfcalcError, Take, analyze, from_torch, look
-from rfcalc.backends.torch.reading import translate
+from rfcalc import Conv, RfcalcError, Take, analyze, from_torch, receptive_field
 from rfcalc.cli import run
-from rfcalc.errors import ShapeError
+from rfcalc.core.errors import ShapeError
+from rfcalc.readers.torch import translate
 
 
 class Of(nn.Module):
@@ -55,7 +55,7 @@ def test_names_are_module_paths_as_torch_fx_has_them() -> None:
 
 
 def test_blocks_that_repeat_fold_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    from rfcalc.output import View, render
+    from rfcalc.render import View, render
 
     with torch.device("meta"):
         module = models().resnet50()
@@ -391,7 +391,7 @@ def test_views_are_read_together() -> None:
     assert moves[:2] == ["reshape4x2x2x2x3", "permute0x1x3x2x4"]  # channels by themselves throughout
     field = report["qkv"].receptive_field
     assert (field.status, field.hull) == ("shift_variant", ((0, 3), (0, 5)))
-    seen = look(read, at="b").unit((1, 4))
+    seen = receptive_field(read, at="b").unit((1, 4))
     assert sorted(seen.pixels()) == [(1, 1), (1, 4), (3, 1), (3, 4)]
     module = Of(heads_of_places, a=conv(3, 8), b=conv(8, 2))
     report = analyze(from_torch(module, (3, 5, 7)))
@@ -400,7 +400,7 @@ def test_views_are_read_together() -> None:
 
 def seen_by_gradient(module: nn.Module, read: Any, shape: tuple[int, ...], trials: int = 6) -> int:
     """Compare what units of the output depend on; how many were compared."""
-    sight = look(read)
+    sight = receptive_field(read)
     y = sight.report.walked.shapes[sight.position]
     extents = y.spatial
     units = {tuple(0 for _ in extents), tuple(n - 1 for n in extents), tuple(n // 2 for n in extents)}

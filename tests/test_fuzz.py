@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfcalc import RfcalcError, spec, zoo
-from rfcalc.expr import LAYERS
+from rfcalc.core.expr import LAYERS
+from rfcalc.core.size import is_number
 from rfcalc.notation import parse, write
-from rfcalc.size import is_number
 
 SLOWEST = 5.0  # seconds for one short text
 MANY = settings(max_examples=150, deadline=None)

@@ -15,13 +15,13 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.errors import RfcalcError
-from rfcalc.exercises.case import right
-from rfcalc.exercises.misconceptions import MISCONCEPTIONS, Misconception, fill, ordered
-from rfcalc.exercises.words import dims, number
-from rfcalc.grading.cells import numbers, sizes
-from rfcalc.grading.marking import ADDED, Key
-from rfcalc.grading.reading import LARGEST, decoded, grid
+from rfcalc.core.errors import RfcalcError
+from rfcalc.teaching.exercises.case import right
+from rfcalc.teaching.exercises.words import dims, number
+from rfcalc.teaching.grading.cells import numbers, sizes
+from rfcalc.teaching.grading.marking import ADDED, Key
+from rfcalc.teaching.grading.reading import LARGEST, decoded, grid
+from rfcalc.teaching.misconceptions import MISCONCEPTIONS, Misconception, fill, ordered
 
 FIGURES = ("output_shape", "receptive_field", "stride", "params", "weights", "macs", "values")
 CHAINS = {
@@ -388,8 +388,8 @@ def test_a_design_passes_or_fails_with_the_nearest_bound(tmp_path: Path, capsys:
 
 
 def test_the_nearest_bounds_hold_and_are_the_nearest() -> None:
-    from rfcalc.grading.designs import judge
-    from rfcalc.metrics.constraints import parse
+    from rfcalc.report.metrics.constraints import parse
+    from rfcalc.teaching.grading.designs import judge
 
     design = "conv3x5-8/2 > conv3-8"
     for bound in ("rf < 2", "rf <= 2", "rf > 99", "rf >= 99", "rf = 3", "rf@conv1 > 9", "params = 3", "output = 1x2x3"):

@@ -28,11 +28,11 @@ from seen import Straightened
 from torch.utils.flop_counter import FlopCounterMode
 
 from rfcalc import Report, RfcalcError, analyze, from_keras, from_text, spec
-from rfcalc.backends.keras.archive import LARGEST
 from rfcalc.cli import run
 from rfcalc.notation import parse, write
-from rfcalc.regions import regions
-from rfcalc.sight import Sight
+from rfcalc.readers.keras.archive import LARGEST
+from rfcalc.receptive.region_walk import regions
+from rfcalc.report.field_report import FieldReport
 
 torch.set_num_threads(1)
 
@@ -260,7 +260,7 @@ def test_units_see_what_the_gradient_says(name: str) -> None:
     assert found.complete
     assert report.totals.params == sum(prod(w.shape) for w in model.trainable_weights)
     assert parse(write(found.network)).network() == found.network
-    sight = Sight(report)
+    sight = FieldReport(report)
     extents = [n for i, n in enumerate(report[found.network.outputs[0]].shape.dims)]
     extents.pop(report[found.network.outputs[0]].shape.channel)
     for unit in product(*[sorted({0, min(1, n - 1), n // 2, n - 1}) for n in extents]):
@@ -270,7 +270,7 @@ def test_units_see_what_the_gradient_says(name: str) -> None:
 def test_control_the_gradient_sees_a_wrong_padding() -> None:
     i = keras.Input((6, 7, 2))
     model = keras.Model(i, L.Conv2D(3, 4, strides=2, padding="same", kernel_initializer="ones")(i))
-    right, wrong = (Sight(analyze(f"conv4-3/2 {p}", input="2x6x7")) for p in ("SAME", "p2:1x2:1"))
+    right, wrong = (FieldReport(analyze(f"conv4-3/2 {p}", input="2x6x7")) for p in ("SAME", "p2:1x2:1"))
     assert right.unit((2, 3)).hull == seen(model, (2, 3), 1) != wrong.unit((2, 3)).hull
 
 

@@ -60,8 +60,8 @@ from rfcalc import (
     WindowAttention,
     WindowPartition,
 )
-from rfcalc.expr import LAYERS
-from rfcalc.kinds import WHERE
+from rfcalc.core.expr import LAYERS
+from rfcalc.layers import WHERE
 
 TOKENS = Shape(197, 768, channel=1)
 C3 = [(i, (i + 1) % 6, (i + 2) % 6) for i in range(6)] + [

@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 
 import rfcalc
-from rfcalc.errors import ConstraintFailed
-from rfcalc.metrics import METRICS, check, metric, parse
-from rfcalc.metrics.units import binary, bytes_short, read, short
+from rfcalc.core.errors import ConstraintFailed
+from rfcalc.report.metrics import METRICS, check, metric, parse
+from rfcalc.report.metrics.units import binary, bytes_short, read, short
 
 
 @pytest.mark.parametrize(

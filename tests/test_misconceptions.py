@@ -10,9 +10,9 @@ import pytest
 
 import rfcalc
 from rfcalc import Shape
-from rfcalc.errors import UnknownName
-from rfcalc.exercises.case import FIGURES, Case, Seen, cases, right
-from rfcalc.exercises.misconceptions import MISCONCEPTIONS, fill, likely, ordered, wrong, wrong_totals
+from rfcalc.core.errors import UnknownName
+from rfcalc.teaching.exercises.case import FIGURES, Case, Seen, cases, right
+from rfcalc.teaching.misconceptions import MISCONCEPTIONS, fill, likely, ordered, wrong, wrong_totals
 
 HALF = Fraction(15, 2)
 # misconception, layer, input, what is seen before (size, stride), figure, right number, wrong number

@@ -11,13 +11,13 @@ from checks import check
 from graphs import Case, graphs
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-import rfcalc.kinds.conv as conv
-import rfcalc.kinds.transpose as transpose
-import rfcalc.report as report
-import rfcalc.sliding as sliding
-from rfcalc.formula import Formula
-from rfcalc.sliding import Sliding
-from rfcalc.window import Slide, Window
+import rfcalc.core.sliding as sliding
+import rfcalc.layers.conv as conv
+import rfcalc.layers.transpose as transpose
+import rfcalc.report.report as report
+from rfcalc.core.formula import Formula
+from rfcalc.core.sliding import Sliding
+from rfcalc.core.window import Slide, Window
 
 CASES = 120
 

@@ -29,8 +29,8 @@ from rfcalc import (
     side,
     zoo,
 )
-from rfcalc.errors import NotationError
-from rfcalc.expr import DEEPEST, LAYERS, Series
+from rfcalc.core.errors import NotationError
+from rfcalc.core.expr import DEEPEST, LAYERS, Series
 from rfcalc.notation import parse, write
 from rfcalc.notation.lexicon import words
 

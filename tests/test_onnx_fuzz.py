@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx_bytes import Branch, chain, function, graph, node, shapes, tensor, value
 
-from rfcalc.backends.onnx import from_onnx
-from rfcalc.errors import RfcalcError
-from rfcalc.report import Report
+from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.onnx import from_onnx
+from rfcalc.report.report import Report
 
 BRANCH = Branch(graph([node("Relu", "e", "z")], outputs=[value("z", None)]))
 NODES = [

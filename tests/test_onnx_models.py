@@ -19,9 +19,9 @@ from torch import nn  # noqa: E402
 
 import rfcalc  # noqa: E402
 from rfcalc import spec  # noqa: E402
-from rfcalc.backends.onnx import from_onnx  # noqa: E402
 from rfcalc.notation import parse, write  # noqa: E402
-from rfcalc.report import Report  # noqa: E402
+from rfcalc.readers.onnx import from_onnx  # noqa: E402
+from rfcalc.report.report import Report  # noqa: E402
 
 WEIGHTED = ("conv", "depthwise", "conv_transpose", "linear")
 

@@ -15,10 +15,10 @@ import torch
 from onnx_cases import networks, operators, stored
 from onnx_run import run
 
-from rfcalc.backends.onnx import from_onnx
-from rfcalc.errors import RfcalcError, ShapeError
-from rfcalc.regions import regions
-from rfcalc.report import Report
+from rfcalc.core.errors import RfcalcError, ShapeError
+from rfcalc.readers.onnx import from_onnx
+from rfcalc.receptive.region_walk import regions
+from rfcalc.report.report import Report
 
 # What the networks are known to have, from their papers and Caffe's model files; buffers are not parameters.
 KNOWN = {

@@ -26,11 +26,11 @@ from onnx_bytes import (
     varint,
 )
 
-from rfcalc.backends.imported import Imported
-from rfcalc.backends.onnx import from_onnx
 from rfcalc.cli import run
-from rfcalc.errors import LimitError, NetworkError, RfcalcError, ShapeError
-from rfcalc.report import Report
+from rfcalc.core.errors import LimitError, NetworkError, RfcalcError, ShapeError
+from rfcalc.readers.imported import Imported
+from rfcalc.readers.onnx import from_onnx
+from rfcalc.report.report import Report
 
 CONV = node("Conv", "x w b", "c", "/stem/conv/Conv", pads=[1, 1, 1, 1], strides=[2, 2])
 WEIGHTS = [tensor("w", [8, 3, 3, 3]), tensor("b", [8])]
@@ -400,7 +400,7 @@ def test_hostile_files_give_one_clear_error(name: str) -> None:
 
 def test_too_many_nodes_are_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused while they are read; at 250,000 in earnest."""
-    monkeypatch.setattr("rfcalc.backends.onnx.model.MOST_NODES", 1000)
+    monkeypatch.setattr("rfcalc.readers.onnx.model.MOST_NODES", 1000)
     with pytest.raises(LimitError, match="too many nodes"):
         from_onnx(message(7, message(1, b"") * 1001 + b"\xff"))
 
@@ -481,7 +481,7 @@ def test_an_incomplete_network_fails_where_that_is_asked_for(tmp_path: Path) -> 
 
 
 def test_many_small_tensors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rfcalc.backends.onnx.model.MOST_ENTRIES", 100)
+    monkeypatch.setattr("rfcalc.readers.onnx.model.MOST_ENTRIES", 100)
     with pytest.raises(LimitError, match="too many tensors"):
         from_onnx(chain(CONV, tensors=[tensor(f"t{i}", [2]) for i in range(101)]))
 

@@ -20,11 +20,11 @@ from written_torch import imported
 
 import rfcalc
 from rfcalc import Network, from_torch, spec
-from rfcalc.backends.torch import to_source
+from rfcalc.backend import to_source
 from rfcalc.cli import run
-from rfcalc.errors import Unsupported
+from rfcalc.core.errors import Unsupported
 from rfcalc.notation import parse, write
-from rfcalc.report import Report
+from rfcalc.report.report import Report
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")

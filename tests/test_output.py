@@ -10,7 +10,7 @@ import pytest
 
 import rfcalc
 from rfcalc import Conv, GlobalPool, Identity, Linear, MaxPool, Network, ReLU, RfcalcError, Unknown, Upsample
-from rfcalc.output import FORMATS, View, render
+from rfcalc.render import FORMATS, View, render
 
 
 def schema(name: str) -> dict:

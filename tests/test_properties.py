@@ -40,8 +40,8 @@ from rfcalc import (
     WindowAttention,
     series,
 )
-from rfcalc.expr import LAYERS as REGISTERED
-from rfcalc.layer import Layer
+from rfcalc.core.expr import LAYERS as REGISTERED
+from rfcalc.core.layer import Layer
 
 SEED = int(os.environ.get("RFCALC_SEED", "20140904"))
 PARTS = 4

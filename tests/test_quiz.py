@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from rfcalc.cli import run
-from rfcalc.errors import RfcalcError
-from rfcalc.exercises import bank
-from rfcalc.exercises.item import Blank, Option
-from rfcalc.exercises.marking import mark
-from rfcalc.exercises.quiz import run as ask_items
+from rfcalc.core.errors import RfcalcError
+from rfcalc.teaching.exercises import bank
+from rfcalc.teaching.exercises.item import Blank, Option
+from rfcalc.teaching.exercises.marking import mark
+from rfcalc.teaching.exercises.quiz import run as ask_items
 
 RIGHT = Option("3211264", True, "Right.")
 NUMBER = Blank("answer", "integer", "parameters", "3211264", (RIGHT, Option("1605632", False, "Half of it.")))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfcalc import RfcalcError, from_keras, from_text
-from rfcalc.backends.keras.layers import LAYERS, OPERATIONS, _load
+from rfcalc.readers.keras.layers import LAYERS, OPERATIONS, _load
 
 MANY = settings(max_examples=250, deadline=None)
 SLOWEST = 5.0

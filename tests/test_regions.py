@@ -30,9 +30,9 @@ from rfcalc import (
     WindowAttention,
     WindowPartition,
 )
-from rfcalc.region import Region
-from rfcalc.regions import regions, resolve
-from rfcalc.report import Report
+from rfcalc.receptive.region import Region
+from rfcalc.receptive.region_walk import regions, resolve
+from rfcalc.report.report import Report
 
 DEFAULT, EXHAUSTIVE = 1250, 12500
 # no shrinking: a failing network is printed as drawn, and shrinking a graph takes minutes

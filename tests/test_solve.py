@@ -13,9 +13,9 @@ import pytest
 import rfcalc
 from rfcalc.cli import run
 from rfcalc.formulas import cheaper, formulas
-from rfcalc.symbolic import source, table
-from rfcalc.symbolic.poly import Symbol
-from rfcalc.symbolic.solve import settled, solve
+from rfcalc.formulas.polynomials import source, table
+from rfcalc.formulas.polynomials.poly import Symbol
+from rfcalc.formulas.polynomials.solve import settled, solve
 
 SCHEMA = json.loads((files("rfcalc") / "schemas" / "symbolic-1.json").read_text(encoding="utf-8"))
 

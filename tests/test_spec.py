@@ -16,7 +16,7 @@ from written import expressions, layers
 import rfcalc
 from rfcalc import Conv, MaxPool, Network, ReLU, RfcalcError, Shape, spec, zoo
 from rfcalc.cli import run
-from rfcalc.expr import LAYERS
+from rfcalc.core.expr import LAYERS
 from rfcalc.notation import parse
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.toml"))

@@ -9,11 +9,11 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcalc.size import decide, maximum, minimum
-from rfcalc.symbolic.bounds import least
-from rfcalc.symbolic.declare import declarations
-from rfcalc.symbolic.poly import Poly, Symbol, SymbolError, put, symbols_of
-from rfcalc.symbolic.show import FORMS, show
+from rfcalc.core.size import decide, maximum, minimum
+from rfcalc.formulas.polynomials.bounds import least
+from rfcalc.formulas.polynomials.declare import declarations
+from rfcalc.formulas.polynomials.poly import Poly, Symbol, SymbolError, put, symbols_of
+from rfcalc.formulas.polynomials.show import FORMS, show
 
 SYMBOLS = (
     Symbol("H"),

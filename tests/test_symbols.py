@@ -7,7 +7,7 @@ import sympy
 
 import rfcalc
 from rfcalc import AdaptivePool, AvgPool, Conv, Depthwise, Linear, MaxPool, Network, ReLU, Shape, Upsample
-from rfcalc.size import assumptions
+from rfcalc.core.size import assumptions
 
 H, W, C, N = sympy.symbols("H W C N", positive=True, integer=True)
 

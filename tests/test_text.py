@@ -17,9 +17,9 @@ from torch import nn
 from torch_prints import PRINTS, everything, resnet
 
 from rfcalc import Report, RfcalcError, analyze, from_text, spec
-from rfcalc.backends.text import format_of
 from rfcalc.cli import run
 from rfcalc.notation import parse, write
+from rfcalc.readers.text import format_of
 
 
 def section(kind: str, **options: object) -> str:

@@ -48,11 +48,11 @@ from rfcalc import (
     series,
     to_torch,
 )
-from rfcalc.backends.torch import counts
-from rfcalc.backends.torch.twin import MEASURES, TWINS, Twin, twin
-from rfcalc.errors import LayerError, NetworkError, RfcalcError, UnknownName, Unsupported
-from rfcalc.expr import LAYERS as REGISTERED
-from rfcalc.layer import Layer, layer
+from rfcalc.backend import counts
+from rfcalc.backend.twin import MEASURES, TWINS, Twin, twin
+from rfcalc.core.errors import LayerError, NetworkError, RfcalcError, UnknownName, Unsupported
+from rfcalc.core.expr import LAYERS as REGISTERED
+from rfcalc.core.layer import Layer, layer
 
 torch.set_num_threads(1)
 pytestmark = [

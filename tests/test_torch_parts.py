@@ -12,8 +12,8 @@ from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
 from rfcalc import LRN, AvgPool, Conv, MaxPool, Network, Permute, Shape, Upsample, to_torch
-from rfcalc.backends.torch.parts import NAMES
-from rfcalc.errors import RfcalcError
+from rfcalc.backend.parts import NAMES
+from rfcalc.core.errors import RfcalcError
 
 torch.set_num_threads(1)
 Axis = tuple[int, int, tuple[int, int], int]

@@ -15,9 +15,9 @@ from written_torch import compared, imported, written
 
 import rfcalc
 from rfcalc import Add, Conv, Flatten, Identity, Linear, MaxPool, Network, Parameter, ReLU, parallel, ref, zoo
-from rfcalc.backends.torch import to_source
+from rfcalc.backend import to_source
 from rfcalc.cli import run
-from rfcalc.errors import Unsupported
+from rfcalc.core.errors import Unsupported
 
 torch.set_num_threads(1)
 pytestmark = [
@@ -41,7 +41,7 @@ def test_whole_zoo(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_equal_outputs(name: str, tmp_path: Path) -> None:
-    from rfcalc.target import with_inputs
+    from rfcalc.readers.target import with_inputs
 
     compared(with_inputs(rfcalc.load(name), SMALL[name]), tmp_path)
 

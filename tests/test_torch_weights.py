@@ -14,7 +14,7 @@ from vision import models
 
 import rfcalc
 from rfcalc import BatchNorm, Conv, Flatten, Linear, Network, PReLU, ReLU, to_torch, zoo
-from rfcalc.backends.torch import (
+from rfcalc.backend import (
     counts,
     dense,
     dense_network,
@@ -25,7 +25,7 @@ from rfcalc.backends.torch import (
     save_weights,
     scores,
 )
-from rfcalc.errors import LayerError, RfcalcError
+from rfcalc.core.errors import LayerError, RfcalcError
 
 torch.set_num_threads(1)
 NAMED = [entry.name for entry in zoo.entries() if entry.build().torch is not None]
@@ -140,7 +140,7 @@ SMALL = Network(
 )
 
 
-def changed(seed: int = 3) -> rfcalc.backends.torch.Graph:  # type: ignore[name-defined]
+def changed(seed: int = 3) -> rfcalc.backend.Graph:  # type: ignore[name-defined]
     return to_torch(SMALL, init="kaiming-fan-out", seed=seed)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import rfcalc
-from rfcalc import RfcalcError, userobject
+from rfcalc import RfcalcError
 from rfcalc.cli import run
+from rfcalc.readers import user_code
 
 NET = '''
 import torch
@@ -124,11 +125,11 @@ def test_only_the_two_forms_run_code(net: str) -> None:
 
 
 def test_references_are_parsed() -> None:
-    assert userobject.parse("a.b.C") == userobject.Reference("a.b.C")
-    assert userobject.parse("C(-1, [2, (3,)], x={'y': None})").args == (-1, [2, (3,)])
+    assert user_code.parse("a.b.C") == user_code.Reference("a.b.C")
+    assert user_code.parse("C(-1, [2, (3,)], x={'y': None})").args == (-1, [2, (3,)])
     for text in ("", "C()()", "C[0]", "lambda: 0", "C(x)", "f'{x}'", "C(" * 300, "C('" + "x" * 20_000 + "')"):
         with pytest.raises(RfcalcError, match="names no object"):
-            userobject.parse(text)
+            user_code.parse(text)
 
 
 RUN_CODE = ("table", "rf", "export", "symbolic", "compare", "explain", "verify", "counts")

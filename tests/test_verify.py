@@ -16,11 +16,11 @@ from graphs import ORDER, Pick, grow
 
 import rfcalc
 from rfcalc import Activation, Conv, ConvTranspose, LpPool, MaxPool, Network, ReLU, Report, ref, to_torch, zoo
-from rfcalc.backends.torch.verify import CHECKS, chosen_device, counted, gradient, live, saved, verify
-from rfcalc.backends.torch.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN
-from rfcalc.backends.torch.verify.render import render
+from rfcalc.backend.verify import CHECKS, chosen_device, counted, gradient, live, saved, verify
+from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN
+from rfcalc.backend.verify.render import render
 from rfcalc.cli import run
-from rfcalc.errors import RfcalcError, UnknownName, Unsupported
+from rfcalc.core.errors import RfcalcError, UnknownName, Unsupported
 
 torch.set_num_threads(1)
 pytestmark = [
@@ -42,7 +42,7 @@ def test_everything_of_a_small_network() -> None:
     found = verify(SMALL, what=CHECKS, as_is=True, draws=3)
     assert found.passed, render(found)
     assert found.checks == ("shapes", "macs", "params", "receptive_field", "as_is", "saved_bytes", "peak_bytes", "erf")
-    schema = json.loads(files("rfcalc.schemas").joinpath("verify-1.json").read_text("utf-8"))
+    schema = json.loads(files("rfcalc.report.schemas").joinpath("verify-1.json").read_text("utf-8"))
     jsonschema.validate(json.loads(json.dumps(found.to_dict())), schema)
 
 
@@ -65,7 +65,9 @@ def test_control_a_wrong_region_disagrees(monkeypatch: pytest.MonkeyPatch) -> No
     report = Report(SMALL)
     assert all(f.verdict == EQUAL for f in gradient.receptive(report, quiet))
     wider = Report(Network(Conv(4, 5, padding=2) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, 2), "2x12x12"))
-    monkeypatch.setattr(gradient, "regions", lambda walked, name: rfcalc.regions.regions(wider.walked, name))
+    monkeypatch.setattr(
+        gradient, "regions", lambda walked, name: rfcalc.receptive.region_walk.regions(wider.walked, name)
+    )
     assert any(f.verdict == DISAGREES for f in gradient.receptive(report, quiet))
 
 

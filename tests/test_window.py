@@ -1,4 +1,4 @@
-"""The laws in the docstring of rfcalc/window.py, on random indices and windows, sparse ones included."""
+"""The laws in the docstring of rfcalc/core/window.py, on random indices and windows, sparse ones included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcalc.window import LONGEST_PERIOD, START, STEP, Ends, PeriodTooLong, Slide, Table, Window, hull
+from rfcalc.core.window import LONGEST_PERIOD, START, STEP, Ends, PeriodTooLong, Slide, Table, Window, hull
 
 MANY = settings(max_examples=1500, deadline=None, derandomize=True, database=None)
 AROUND = range(-9, 15)

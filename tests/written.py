@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 import rfcalc
 from rfcalc import RfcalcError, Var
-from rfcalc.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
-from rfcalc.kinds.general import REDUCTIONS
-from rfcalc.kinds.pointwise import ACTIVATIONS
+from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
+from rfcalc.layers.general import REDUCTIONS
+from rfcalc.layers.pointwise import ACTIVATIONS
 
 SMALL = st.integers(1, 9)
 EXPRESSIONS = st.sampled_from([Var("i") + 1, 2 ** Var("i"), (Var("i") % 3 + 2) * 4, 8 // (1 + Var("j")), 7 - Var("j")])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rfcalc import Network, to_torch
-from rfcalc.backends.torch import to_source
+from rfcalc.backend import to_source
 
 
 def imported(path: Path) -> type[nn.Module]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rfcalc import Conv, ConvTranspose, MaxPool, Network, Report, look
-from rfcalc.receptive import ReceptiveField
-from rfcalc.regions import regions
-from rfcalc.walk import backward
+from rfcalc import Conv, ConvTranspose, MaxPool, Network, Report, receptive_field
+from rfcalc.receptive.backward import backward
+from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.receptive.region_walk import regions
 
 HERE = Path(__file__).parent
 STEP, CELL, GAP = 44, 36, 86
@@ -82,7 +82,7 @@ def holes() -> str:
             ("conv3-1 > conv3-1 d6", "dilations 1, 6"),
         )
     ):
-        region = look(notation, input=f"1x{cells}x{cells}").unit((cells // 2, cells // 2))
+        region = receptive_field(notation, input=f"1x{cells}x{cells}").unit((cells // 2, cells // 2))
         count, hull = region.density
         x0, seen = 12 + i * (cells * side + 40), set(region.pixels())
         body.append(f'<text x="{x0}" y="22" class="title">{told}</text>')
@@ -98,7 +98,7 @@ def holes() -> str:
 
 def borders() -> str:
     """The sizes of the real regions of all units of VGG-16's pool5 at 224."""
-    sight, body, side = look("vgg16", "pool5"), [], 62
+    sight, body, side = receptive_field("vgg16", "pool5"), [], 62
     body.append('<text x="12" y="22" class="title">VGG-16, pool5: pixels of the image that each unit sees</text>')
     for y in range(7):
         for x in range(7):

@@ -34,7 +34,7 @@ def chain(*, relu: bool = False, pool: bool = False, norm: bool = False, times: 
 
 def seen(network: Network) -> set[tuple[int, int]]:
     """What the middle unit depends on, by rfcalc."""
-    sight = rfcalc.look(network)
+    sight = rfcalc.receptive_field(network)
     return {(y, x) for y, x in sight.unit(sight.centre_unit).pixels()}
 
 

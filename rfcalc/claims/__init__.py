@@ -2,7 +2,7 @@
 
 A claims file (``*.rfclaims.toml``, schema rfcalc/claims/1) names a network, a source, its conventions, and claims: an
 expression over metrics and the value **as printed**, whose digits decide the tolerance. `check` computes each and
-judges. The shipped files hold what the literature prints, with its known errata. Imports levels 0 to 9.
+judges. The shipped files hold what the literature prints, with its known errata.
 
 >>> from rfcalc.claims import check, shipped
 >>> [str(r.verdict) for r in check(shipped("vgg16")) if r.claim.printed and r.claim.printed.text == "24M"]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.claims.expression import Expression, Setting, figures
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
-from rfcalc.errors import RfcalcError
-from rfcalc.metrics import metric
-from rfcalc.report import Report
+from rfcalc.core.errors import RfcalcError
+from rfcalc.report.metrics import metric
+from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.claims.files import Claim

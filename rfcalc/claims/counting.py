@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rfcalc.errors import UnknownName
-from rfcalc.metrics import METRICS, Metric
-from rfcalc.report import Report, Row
-from rfcalc.size import prod
+from rfcalc.core.errors import UnknownName
+from rfcalc.core.size import prod
+from rfcalc.report.metrics import METRICS, Metric
+from rfcalc.report.report import Report, Row
 
 SCHEMA = "rfcalc/counts/1"
 ATTENTION = ("self_attention", "window_attention")

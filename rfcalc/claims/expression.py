@@ -23,9 +23,9 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import NamedTuple
 
-from rfcalc.errors import RfcalcError, UnknownName
-from rfcalc.metrics import metric
-from rfcalc.report import Report, Row
+from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.report.metrics import metric
+from rfcalc.report.report import Report, Row
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d[\d_]*(?:\.\d+)?[KMGT]?(?![\w.]))|(?P<quoted>'[^']*')|(?P<name>[A-Za-z_]\w*)"

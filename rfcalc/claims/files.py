@@ -12,8 +12,8 @@ from typing import Any
 from rfcalc.claims import expression as language
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.claims.printed import read as read_printed
-from rfcalc.errors import RfcalcError, suggestion
-from rfcalc.registry import fold
+from rfcalc.core.errors import RfcalcError, suggestion
+from rfcalc.core.registry import fold
 
 SCHEMA = "rfcalc/claims/1"
 ENDING = ".rfclaims.toml"
@@ -171,7 +171,7 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
             "claims nothing that can be checked", fix="give what and printed, what and min or max, or rule"
         )
     if rule:
-        from rfcalc.metrics import parse as parse_rule
+        from rfcalc.report.metrics import parse as parse_rule
 
         parse_rule(rule)
     shape = entry.get("input", data.get("input"))

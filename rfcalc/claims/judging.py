@@ -10,8 +10,8 @@ from typing import Any
 
 from rfcalc.claims.changes import Explanation, explain
 from rfcalc.claims.files import Claim, ClaimError
-from rfcalc.errors import RfcalcError
-from rfcalc.report import Report
+from rfcalc.core.errors import RfcalcError
+from rfcalc.report.report import Report
 
 
 class Verdict(StrEnum):
@@ -56,7 +56,7 @@ class Reports:
     def __call__(self, network: str, shape: str | None) -> Report:
         found = self._made.get((network, shape))
         if found is None:
-            from rfcalc.target import resolve
+            from rfcalc.readers.target import resolve
 
             given = _inputs(shape)
             target = resolve(network, given)
@@ -69,7 +69,7 @@ class Reports:
 
 
 def _inputs(shape: str | None) -> Any:
-    from rfcalc.shape import Shape
+    from rfcalc.core.shape import Shape
 
     return None if shape is None else Shape.parse(shape)
 
@@ -98,7 +98,7 @@ def check(claims: Iterable[Claim], reports: Reports | None = None, *, explained:
 
 def _check(claim: Claim, reports: Reports, explained: bool) -> Result:
     if claim.rule:
-        from rfcalc.metrics import check as check_rule
+        from rfcalc.report.metrics import check as check_rule
 
         outcomes = check_rule(reports(claim.network, claim.input), claim.rule)
         failed = [told for _, held, told in outcomes if not held]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rfcalc.claims.files import SCHEMA
-from rfcalc.errors import RfcalcError
-from rfcalc.report import Report
+from rfcalc.core.errors import RfcalcError
+from rfcalc.report.report import Report
 
 TOTALS = ("params", "weights", "biases", "buffers", "macs", "values", "peak_bytes", "saved_bytes", "weight_layers")
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rfcalc.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError
 
 _TEXT = re.compile(
     r"(?P<number>-?[0-9][0-9,_]*(?:\.[0-9]+)?)\s*"

@@ -28,7 +28,7 @@ class ClaimsFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         from rfcalc.claims.files import read
         from rfcalc.claims.judging import Reports
-        from rfcalc.errors import RfcalcError
+        from rfcalc.core.errors import RfcalcError
 
         try:
             file = read(self.path)
@@ -56,7 +56,7 @@ class ClaimItem(pytest.Item):
             pytest.fail(f"{self.claim.where}\n{message(result)}", pytrace=False)
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
-        from rfcalc.errors import RfcalcError
+        from rfcalc.core.errors import RfcalcError
 
         if isinstance(excinfo.value, (RfcalcError, pytest.fail.Exception)):
             return str(excinfo.value)

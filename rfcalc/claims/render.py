@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from rfcalc.claims.judging import Result
-from rfcalc.errors import UnknownName
+from rfcalc.core.errors import UnknownName
 
 SCHEMA = "rfcalc/check/1"
 FORMATS = {

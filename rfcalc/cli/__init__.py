@@ -58,7 +58,7 @@ class Commands(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
-            from rfcalc.errors import UnknownName
+            from rfcalc.core.errors import UnknownName
 
             raise UnknownName("command", name, list(COMMANDS), fix="rfcalc --help shows what there is")
         return super().resolve_command(ctx, args)
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code."""
-    from rfcalc.errors import ConstraintFailed, RfcalcError
+    from rfcalc.core.errors import ConstraintFailed, RfcalcError
 
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="rfcalc", standalone_mode=False)

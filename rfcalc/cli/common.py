@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rfcalc.errors import RfcalcError
-from rfcalc.shape import Shape
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
 
 
 def inputs(given: list[str] | None) -> Any:
@@ -45,7 +45,7 @@ def strict(report: Any, wanted: bool) -> None:
     """
     if not wanted or report.complete:
         return
-    from rfcalc.errors import ConstraintFailed
+    from rfcalc.core.errors import ConstraintFailed
 
     unknown = [node for node in report.network.nodes if node.layer.opaque]
     told = [f"{node.name}: {node.layer.operator}" for node in unknown[:20]]
@@ -85,7 +85,7 @@ def write(text: str, output: Path | None) -> None:
         encoding = sys.stdout.encoding or "ascii"
         print(text.encode(encoding, "replace").decode(encoding))
         return
-    from rfcalc.atomic import draft
+    from rfcalc.core.atomic import draft
 
     with draft(output) as file:
         file.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")

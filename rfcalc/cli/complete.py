@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def _beginning(incomplete: str, known: Iterable[str]) -> list[str]:
-    from rfcalc.registry import fold
+    from rfcalc.core.registry import fold
 
     start = fold(incomplete)
     return [name for name in known if fold(name).startswith(start)]
@@ -21,7 +21,7 @@ def networks(incomplete: str) -> list[str]:
 
 def columns_of(incomplete: str) -> list[str]:
     """Metrics; after a comma the next one."""
-    from rfcalc.metrics.vocabulary import METRICS
+    from rfcalc.report.metrics.vocabulary import METRICS
 
     before, sign, last = incomplete.rpartition(",")
     typed = [name.replace("-", "_") for name in METRICS.names()]
@@ -30,21 +30,21 @@ def columns_of(incomplete: str) -> list[str]:
 
 def forms(incomplete: str) -> list[str]:
     """Output formats."""
-    from rfcalc.output import FORMATS
+    from rfcalc.render import FORMATS
 
     return _beginning(incomplete, FORMATS)
 
 
 def styles(incomplete: str) -> list[str]:
     """Styles of the table."""
-    from rfcalc.output import STYLES
+    from rfcalc.render import STYLES
 
     return _beginning(incomplete, STYLES)
 
 
 def dtypes(incomplete: str) -> list[str]:
     """Types of values."""
-    from rfcalc.report import DTYPES
+    from rfcalc.report.report import DTYPES
 
     return _beginning(incomplete, DTYPES)
 
@@ -58,6 +58,6 @@ def exports(incomplete: str) -> list[str]:
 
 def families(incomplete: str) -> list[str]:
     """Families whose pairings can be compared."""
-    from rfcalc.compare.family import names
+    from rfcalc.comparison.family import names
 
     return _beginning(incomplete, names())

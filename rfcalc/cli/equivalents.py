@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import write
-from rfcalc.cli.comparing import draw, numbers_of, one_input
+from rfcalc.cli.compare import draw, numbers_of, one_input
 from rfcalc.cli.complete import forms
 
 
@@ -28,8 +28,8 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc equivalents conv7-C --separable"""
-    from rfcalc.compare import equivalents as stacks
-    from rfcalc.compare.render import check_format, csv, json
+    from rfcalc.comparison import equivalents as stacks
+    from rfcalc.comparison.render import check_format, csv, json
 
     check_format(format)
     found = stacks.equivalents(

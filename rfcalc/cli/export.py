@@ -9,7 +9,7 @@ import typer
 
 from rfcalc.cli.common import TARGET, inputs, write
 from rfcalc.cli.complete import exports, networks
-from rfcalc.errors import UnknownName
+from rfcalc.core.errors import UnknownName
 
 FORMS = {
     "notation": "the papers' notation",
@@ -33,7 +33,7 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
-    from rfcalc.target import DEFAULT_INPUT, resolve, with_inputs
+    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
@@ -46,7 +46,7 @@ def command(
         write(written(network), output)
         return
     if to == "torch":
-        from rfcalc.backends.torch import to_source
+        from rfcalc.backend import to_source
 
         notes = [f"Assumed: {assumption}." for assumption in found.assumptions]
         if list(network.inputs.values()) == [None]:  # a module's weights are made for an input

@@ -9,7 +9,7 @@ import typer
 
 from rfcalc.cli.common import STRICT, TARGET, inputs, unicode, write
 from rfcalc.cli.common import strict as check
-from rfcalc.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName
 
 
 def command(
@@ -31,12 +31,12 @@ def command(
     strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False,
 ) -> None:
     """Example: rfcalc rf vgg16 --at pool5 --unit 0,0"""
-    from rfcalc.output import sight as views
-    from rfcalc.target import look
+    from rfcalc.readers.target import receptive_field
+    from rfcalc.render import field as views
 
     if format not in ("rich", "plain", "json"):
         raise UnknownName("format", format, ["rich", "plain", "json"])
-    found = look(target, at, source=source, input=inputs(input))
+    found = receptive_field(target, at, source=source, input=inputs(input))
     chosen = position("--unit", unit)
     reached = position("--pixel", pixel)
     if format == "json":

@@ -9,10 +9,10 @@ import typer
 
 from rfcalc.cli.common import CODE, MODELS, terminal, unicode, write
 from rfcalc.cli.complete import dtypes, networks
-from rfcalc.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName
 
 if TYPE_CHECKING:
-    from rfcalc.symbolic.result import Formulas
+    from rfcalc.formulas.polynomials.result import Formulas
 
 FORMATS = ("unicode", "plain", "latex", "markdown", "python", "json")
 
@@ -60,7 +60,7 @@ def command(
 ) -> None:
     """Example: rfcalc symbolic vgg16 --symbols H,W"""
     from rfcalc.formulas import formulas
-    from rfcalc.symbolic import source, table
+    from rfcalc.formulas.polynomials import source, table
 
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
@@ -114,8 +114,8 @@ def _numbers(text: str) -> dict[str, Any]:
     """``C=64, W=H`` as values by name; names in them stay open."""
     from fractions import Fraction
 
-    from rfcalc.symbolic.declare import spelled
-    from rfcalc.whole import read
+    from rfcalc.core.integers import read
+    from rfcalc.formulas.polynomials.declare import spelled
 
     found: dict[str, Any] = {}
     for part in (p.strip() for p in text.split(",")):
@@ -135,7 +135,7 @@ def _numbers(text: str) -> dict[str, Any]:
 
 def _bound(value: Any, found: Formulas) -> Any:
     """A value with the network's symbols put in for its names."""
-    from rfcalc.symbolic.poly import SymbolError, whole
+    from rfcalc.formulas.polynomials.poly import SymbolError, whole
 
     names: frozenset[str] = getattr(value, "free_symbols", frozenset())
     for name in names:
@@ -160,8 +160,8 @@ def _answer(
 ) -> None:
     """Print the solution; a bound that no value keeps is a check that said no (exit code 1)."""
     from rfcalc.formulas import cheaper
-    from rfcalc.symbolic import solve as solving
-    from rfcalc.symbolic import source
+    from rfcalc.formulas.polynomials import solve as solving
+    from rfcalc.formulas.polynomials import source
 
     if format == "python":
         raise RfcalcError("a solution is no Python source", fix="use unicode, plain, latex, markdown or json")

@@ -1,4 +1,4 @@
-"""A network with symbols for what a user may name: the way in to `rfcalc.symbolic`. Imports levels 0 to 9.
+"""A network with symbols for what a user may name: the way in to `rfcalc.formulas.polynomials`.
 
 The symbols of a network: H and W (L for one axis, D, H and W for three) for the sizes of its input, C for the channels
 of its input, N for the classes of its last layer, B for the batch; α and ρ for the width and resolution multipliers of
@@ -11,21 +11,21 @@ from collections.abc import Iterable, Mapping
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.errors import UnknownName
-from rfcalc.expr import Expr
+from rfcalc.core.errors import UnknownName
+from rfcalc.core.expr import Expr
+from rfcalc.core.shape import Shape
 from rfcalc.formulas.plan import Plan, asked_for, shapes_given
+from rfcalc.formulas.polynomials import chain
+from rfcalc.formulas.polynomials.analysis import walk
+from rfcalc.formulas.polynomials.declare import declarations, sentence, spelled
+from rfcalc.formulas.polynomials.poly import Missing, Poly, Symbol, SymbolError
+from rfcalc.formulas.polynomials.result import Formulas, Meaning, missing, of_account, of_report, single
 from rfcalc.formulas.source import source_of
-from rfcalc.network import Network
-from rfcalc.report import DTYPES, Report
-from rfcalc.shape import Shape
-from rfcalc.symbolic import chain
-from rfcalc.symbolic.analysis import walk
-from rfcalc.symbolic.declare import declarations, sentence, spelled
-from rfcalc.symbolic.poly import Missing, Poly, Symbol, SymbolError
-from rfcalc.symbolic.result import Formulas, Meaning, missing, of_account, of_report, single
+from rfcalc.graph.network import Network
+from rfcalc.report.report import DTYPES, Report
 
 if TYPE_CHECKING:
-    from rfcalc.symbolic.solve import Solution
+    from rfcalc.formulas.polynomials.solve import Solution
 
 
 def formulas(
@@ -150,7 +150,7 @@ def cheaper(
             both.append(formulas(t, **{**how, "assume": ", ".join(p for p in shared.split(", ") if _of(p) in own)}))
     given = values or {}
     one, two = (f.with_numbers({n: v for n, v in given.items() if n in f.symbols}) for f in both)
-    from rfcalc.symbolic.solve import cheaper as settle
+    from rfcalc.formulas.polynomials.solve import cheaper as settle
 
     return settle(one, two, by)
 

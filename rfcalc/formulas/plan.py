@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.errors import RfcalcError
-from rfcalc.expr import Expr
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.expr import Expr
+from rfcalc.core.integers import read
+from rfcalc.core.shape import Shape
+from rfcalc.formulas.polynomials import chain
+from rfcalc.formulas.polynomials.declare import spelled
+from rfcalc.formulas.polynomials.poly import Symbol, SymbolError
 from rfcalc.formulas.source import Source
-from rfcalc.network import Network
-from rfcalc.shape import Shape
-from rfcalc.symbolic import chain
-from rfcalc.symbolic.declare import spelled
-from rfcalc.symbolic.poly import Symbol, SymbolError
-from rfcalc.whole import read
+from rfcalc.graph.network import Network
 
 AXES = {0: (), 1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 SIDES = {"L": "length", "D": "depth", "H": "height", "W": "width"}

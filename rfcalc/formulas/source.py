@@ -7,13 +7,13 @@ from dataclasses import fields
 from inspect import signature
 from typing import Any, NamedTuple
 
-from rfcalc.expr import Expr, Repeat
-from rfcalc.index import Var
-from rfcalc.layer import Layer
-from rfcalc.network import Network
-from rfcalc.shape import Shape
-from rfcalc.symbolic import chain
-from rfcalc.target import numbers, resolve
+from rfcalc.core.expr import Expr, Repeat
+from rfcalc.core.index import Var
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
+from rfcalc.formulas.polynomials import chain
+from rfcalc.graph.network import Network
+from rfcalc.readers.target import numbers, resolve
 
 OPTIONS = {"N": "classes", "α": "width"}
 FAMILIES = {"mobilenet": "mobilenet-v1"}
@@ -68,7 +68,7 @@ def source_of(target: Any, given: Any = None) -> Source:
 
 def _written(text: str) -> Source:
     """Notation with names in it."""
-    from rfcalc.errors import NotationError
+    from rfcalc.core.errors import NotationError
     from rfcalc.notation import parse
 
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rfcalc.errors import NotationError, suggestion
-from rfcalc.expr import Expr
-from rfcalc.index import Expression
-from rfcalc.size import Size
-from rfcalc.whole import read
-from rfcalc.words import split
+from rfcalc.core.errors import NotationError, suggestion
+from rfcalc.core.expr import Expr
+from rfcalc.core.index import Expression
+from rfcalc.core.integers import read
+from rfcalc.core.size import Size
+from rfcalc.core.syntax import split
 
 
 class Definition(NamedTuple):

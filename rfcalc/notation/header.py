@@ -6,10 +6,10 @@ import re
 from json import loads
 from typing import NamedTuple
 
-from rfcalc.errors import NotationError, RfcalcError
+from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import is_number
 from rfcalc.notation.tokens import LONGEST, fault
-from rfcalc.shape import Shape
-from rfcalc.size import is_number
 
 _SPACE = re.compile(r"(?:[\s;]++|#[^\n]*+)*+")
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"'

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
-from rfcalc.errors import LayerError, NotationError, RfcalcError, suggestion
-from rfcalc.index import Expression
-from rfcalc.layer import Layer
+from rfcalc.core.errors import LayerError, NotationError, RfcalcError, suggestion
+from rfcalc.core.index import Expression
+from rfcalc.core.integers import bound
+from rfcalc.core.layer import Layer
+from rfcalc.core.size import Size
+from rfcalc.core.syntax import SYMBOL, Word, split
 from rfcalc.notation.lexicon import kind_of, words
 from rfcalc.notation.tokens import Token, Tokens, fault
-from rfcalc.size import Size
-from rfcalc.whole import bound
-from rfcalc.words import SYMBOL, Word, split
 
 _NAME = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)-?(?=[\d(?]|$|/)")
 _SYMBOLIC = re.compile(rf"([A-Za-z_]+?)(?={SYMBOL}(?:$|[-/x×]))")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rfcalc.expr import LAYERS
-from rfcalc.layer import Layer
+from rfcalc.core.expr import LAYERS
+from rfcalc.core.layer import Layer
 
 _known: dict[str, type[Layer]] = {}
 _waiting: list[tuple[str, str]] = []
@@ -15,7 +15,7 @@ def kind_of(word: str) -> tuple[str, type[Layer]] | None:
     """The word as its kind declares it, and the kind; None if no kind does. Case matters only where it must.
 
     >>> kind_of("ReLU")
-    ('relu', <class 'rfcalc.kinds.pointwise.Activation'>)
+    ('relu', <class 'rfcalc.layers.pointwise.Activation'>)
     """
     for key in (word, word.lower()):
         found = _find(key)
@@ -32,10 +32,10 @@ def words() -> dict[str, type[Layer]]:
 
 def _find(word: str) -> type[Layer] | None:
     if not _known:
-        _waiting.extend(reversed(import_module("rfcalc.kinds").WHERE.items()))
+        _waiting.extend(reversed(import_module("rfcalc.layers").WHERE.items()))
     while word not in _known and _waiting:
         name, module = _waiting.pop()
-        _learn(getattr(import_module(f"rfcalc.kinds.{module}"), name))
+        _learn(getattr(import_module(f"rfcalc.layers.{module}"), name))
     if word not in _known:  # kinds that were registered from outside
         for kind in LAYERS.values():
             _learn(kind)

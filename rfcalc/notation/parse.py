@@ -32,8 +32,8 @@ from collections.abc import Callable, Mapping
 from json import loads
 from typing import NamedTuple
 
-from rfcalc.errors import NotationError, RfcalcError
-from rfcalc.expr import (
+from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.expr import (
     DEEPEST,
     MOST_NODES,
     Block,
@@ -47,17 +47,17 @@ from rfcalc.expr import (
     Side,
     Stage,
 )
-from rfcalc.index import Expression
-from rfcalc.layer import Layer
-from rfcalc.network import Network
+from rfcalc.core.index import Expression
+from rfcalc.core.integers import bound, read
+from rfcalc.core.layer import Layer
+from rfcalc.core.size import Size, is_number
+from rfcalc.core.syntax import SYMBOL
+from rfcalc.graph.network import Network
 from rfcalc.notation.define import Definition
 from rfcalc.notation.header import Header, read_header
 from rfcalc.notation.layers import Reader, merged
 from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.tokens import Token, Tokens, fault
-from rfcalc.size import Size, is_number
-from rfcalc.whole import bound, read
-from rfcalc.words import SYMBOL
 
 _COUNT = re.compile(rf"[x×](?:(\d+)|(\(.*\)|{SYMBOL}))(?::(?:([^\W\d]\w*)|(\".*\")))?$", re.DOTALL)
 _SIGNS = ("|", "+", "*")

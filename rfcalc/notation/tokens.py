@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from rfcalc.errors import NotationError
+from rfcalc.core.errors import NotationError
 
 LONGEST = 20_000_000
 

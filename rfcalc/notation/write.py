@@ -9,12 +9,12 @@ import re
 from json import dumps
 from typing import NamedTuple
 
-from rfcalc.errors import NotationError
-from rfcalc.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
-from rfcalc.layer import Layer
-from rfcalc.network import Network
+from rfcalc.core.errors import NotationError
+from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
+from rfcalc.core.layer import Layer
+from rfcalc.core.syntax import SYMBOL, number
+from rfcalc.graph.network import Network
 from rfcalc.notation.header import write_shape
-from rfcalc.words import SYMBOL, number
 
 WIDTH = 100
 MOST_SIDE_BY_SIDE = 6

@@ -1,4 +1,4 @@
-"""Spec files: a network as TOML, or as JSON with the same schema (rfcalc/schemas/spec-1.json).
+"""Spec files: a network as TOML, or as JSON with the same schema (rfcalc/report/schemas/spec-1.json).
 
     name = "toy"
     input = "1x9x9"

@@ -17,20 +17,20 @@ from dataclasses import fields
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from rfcalc.errors import NotationError, RfcalcError, suggestion
-from rfcalc.expr import LAYERS, Expr, Parallel, Ref, repeat, series
-from rfcalc.layer import Layer
-from rfcalc.network import Network
+from rfcalc.core.errors import NotationError, RfcalcError, suggestion
+from rfcalc.core.expr import LAYERS, Expr, Parallel, Ref, repeat, series
+from rfcalc.core.integers import LARGEST as WHOLE
+from rfcalc.core.integers import read
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 from rfcalc.notation.define import Definition
 from rfcalc.notation.header import read_shape
 from rfcalc.notation.layers import merged
 from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.parse import Reading, parse
 from rfcalc.notation.write import write
-from rfcalc.shape import Shape
 from rfcalc.spec.locate import Path, field, line_of
-from rfcalc.whole import LARGEST as WHOLE
-from rfcalc.whole import read
 
 SCHEMA = "rfcalc/spec/1"
 LARGEST = 20_000_000  # bytes of a file

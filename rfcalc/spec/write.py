@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rfcalc.network import Network
+from rfcalc.graph.network import Network
 from rfcalc.notation.header import write_shape
 from rfcalc.notation.write import WIDTH, told_outputs
 from rfcalc.notation.write import write as notation

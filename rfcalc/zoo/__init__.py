@@ -14,9 +14,9 @@ from pathlib import Path
 from sys import modules
 from typing import Any, NamedTuple
 
-from rfcalc.errors import UnknownName
-from rfcalc.network import Network
-from rfcalc.registry import fold
+from rfcalc.core.errors import UnknownName
+from rfcalc.core.registry import fold
+from rfcalc.graph.network import Network
 
 
 class Entry(NamedTuple):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rfcalc.expr import Expr, Series, series
-from rfcalc.kinds.merge import Add
-from rfcalc.kinds.norm import BatchNorm
-from rfcalc.kinds.pointwise import Activation, ReLU
-from rfcalc.layer import Layer
+from rfcalc.core.expr import Expr, Series, series
+from rfcalc.core.layer import Layer
+from rfcalc.layers.merge import Add
+from rfcalc.layers.norm import BatchNorm
+from rfcalc.layers.pointwise import Activation, ReLU
 
 RELU = ReLU()
 NORM = BatchNorm()
@@ -17,7 +17,7 @@ NORM = BatchNorm()
 def unit(name: str, layer: Layer, *, norm: Layer | None = NORM, act: Layer | None = RELU) -> Series:
     """A convolution, its normalisation and its activation: conv1, bn1, relu1; or reduce, reduce_bn, reduce_relu.
 
-    >>> from rfcalc.kinds.conv import Conv
+    >>> from rfcalc.layers.conv import Conv
     >>> unit("conv1", Conv(64, 3))
     Conv(64, 3).named('conv1') >> BatchNorm().named('bn1') >> Activation('relu').named('relu1')
     """
@@ -32,7 +32,7 @@ def unit(name: str, layer: Layer, *, norm: Layer | None = NORM, act: Layer | Non
 
 def residual(*branches: Expr, act: Layer | None = RELU, name: str = "add") -> Expr:
     """The sum of branches (`shortcut()` is the value itself), and the activation after it."""
-    from rfcalc.expr import parallel
+    from rfcalc.core.expr import parallel
 
     merged = parallel(branches, Add()).named(name)
     return merged if act is None else merged >> act.named(f"{act.stem}_out")

@@ -10,15 +10,15 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.norm import LRN
-from rfcalc.kinds.pointwise import Dropout, ReLU
-from rfcalc.kinds.pool import AdaptivePool, MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.norm import LRN
+from rfcalc.layers.pointwise import Dropout, ReLU
+from rfcalc.layers.pool import AdaptivePool, MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 
 CITATION = "Krizhevsky, Sutskever & Hinton, ImageNet Classification with Deep Convolutional Neural Networks, NIPS 2012"

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, Repeat, series
-from rfcalc.kinds.conv import Conv, Depthwise
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.norm import LayerNorm
-from rfcalc.kinds.pointwise import Activation, Scale, StochasticDepth
-from rfcalc.kinds.pool import GlobalPool
-from rfcalc.kinds.reshape import Flatten, Permute
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, Repeat, series
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv, Depthwise
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.norm import LayerNorm
+from rfcalc.layers.pointwise import Activation, Scale, StochasticDepth
+from rfcalc.layers.pool import GlobalPool
+from rfcalc.layers.reshape import Flatten, Permute
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, parallel, ref, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.merge import Add
-from rfcalc.kinds.pool import MaxPool
-from rfcalc.kinds.resample import Upsample
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, parallel, ref, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.merge import Add
+from rfcalc.layers.pool import MaxPool
+from rfcalc.layers.resample import Upsample
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo.resnet import DEPTHS, STAGES, Style, stages, stem
 

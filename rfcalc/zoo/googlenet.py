@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, parallel, series, side
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.merge import Concat
-from rfcalc.kinds.norm import LRN
-from rfcalc.kinds.pointwise import Dropout, ReLU
-from rfcalc.kinds.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, parallel, series, side
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.merge import Concat
+from rfcalc.layers.norm import LRN
+from rfcalc.layers.pointwise import Dropout, ReLU
+from rfcalc.layers.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import NORM, unit
 

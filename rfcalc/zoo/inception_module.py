@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import parallel
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.merge import Concat
-from rfcalc.kinds.pool import MaxPool
-from rfcalc.network import Network
+from rfcalc.core.expr import parallel
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.merge import Concat
+from rfcalc.layers.pool import MaxPool
 from rfcalc.zoo import Entry, Family
 
 CITATION = "Szegedy et al., Going Deeper with Convolutions, arXiv:1409.4842, as told in the CS231n lectures"

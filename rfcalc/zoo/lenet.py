@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import RBF, Linear
-from rfcalc.kinds.pointwise import Activation
-from rfcalc.kinds.pool import AvgPool, MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import RBF, Linear
+from rfcalc.layers.pointwise import Activation
+from rfcalc.layers.pool import AvgPool, MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 
 CITATION = "LeCun, Bottou, Bengio & Haffner, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998"

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv, Depthwise
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.pointwise import Activation, Dropout
-from rfcalc.kinds.pool import GlobalPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.naming import Naming
-from rfcalc.network import Network
-from rfcalc.size import Size
+from rfcalc.core.expr import Expr, series
+from rfcalc.core.naming import Naming
+from rfcalc.core.size import Size
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv, Depthwise
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.pointwise import Activation, Dropout
+from rfcalc.layers.pool import GlobalPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import divisible, residual, shortcut, unit
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.pointwise import Dropout, ReLU
-from rfcalc.kinds.pool import AvgPool, GlobalPool, MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.pointwise import Dropout, ReLU
+from rfcalc.layers.pool import AvgPool, GlobalPool, MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 
 CITATION = "Lin, Chen & Yan, Network In Network, arXiv:1312.4400"

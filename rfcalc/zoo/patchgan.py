@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.pointwise import Activation
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.pointwise import Activation
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import NORM, unit
 

@@ -13,15 +13,15 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from rfcalc.expr import Expr, parallel, ref, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.merge import Add, Concat
-from rfcalc.kinds.norm import BatchNorm
-from rfcalc.kinds.pool import GlobalPool, MaxPool
-from rfcalc.kinds.reshape import Flatten, Slice
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, parallel, ref, series
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.merge import Add, Concat
+from rfcalc.layers.norm import BatchNorm
+from rfcalc.layers.pool import GlobalPool, MaxPool
+from rfcalc.layers.reshape import Flatten, Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU, residual, shortcut, unit
 
@@ -64,9 +64,9 @@ def conv(out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int 
 
 def gate(channels: int, reduction: int) -> Expr:
     """Squeeze and excitation (Hu 2018): each channel times a gate computed from the means of all channels."""
-    from rfcalc.expr import parallel
-    from rfcalc.kinds.merge import Multiply
-    from rfcalc.kinds.pointwise import Activation
+    from rfcalc.core.expr import parallel
+    from rfcalc.layers.merge import Multiply
+    from rfcalc.layers.pointwise import Activation
 
     squeeze = series(
         [

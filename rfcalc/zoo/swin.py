@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, parallel, ref, series
-from rfcalc.kinds.attention import WindowAttention
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.merge import Concat
-from rfcalc.kinds.norm import LayerNorm
-from rfcalc.kinds.pointwise import Activation, StochasticDepth
-from rfcalc.kinds.pool import GlobalPool
-from rfcalc.kinds.reshape import Flatten, Permute, Slice
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, parallel, ref, series
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.attention import WindowAttention
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.merge import Concat
+from rfcalc.layers.norm import LayerNorm
+from rfcalc.layers.pointwise import Activation, StochasticDepth
+from rfcalc.layers.pool import GlobalPool
+from rfcalc.layers.reshape import Flatten, Permute, Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.pointwise import Dropout
-from rfcalc.kinds.reshape import Flatten, Slice
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.pointwise import Dropout
+from rfcalc.layers.reshape import Flatten, Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut, unit
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, parallel, ref, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.merge import Concat
-from rfcalc.kinds.pool import MaxPool
-from rfcalc.kinds.resample import Pad
-from rfcalc.kinds.transpose import ConvTranspose
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, parallel, ref, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.merge import Concat
+from rfcalc.layers.pool import MaxPool
+from rfcalc.layers.resample import Pad
+from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import NORM, shortcut, unit
 

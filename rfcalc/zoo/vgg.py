@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, Repeat, Series, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.pointwise import Dropout, ReLU
-from rfcalc.kinds.pool import MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.layer import Layer
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, Repeat, Series, series
+from rfcalc.core.layer import Layer
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.pointwise import Dropout, ReLU
+from rfcalc.layers.pool import MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 
 CITATION = "Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv:1409.1556"
@@ -54,7 +54,7 @@ def _naming(name: str, variant: str) -> Naming | None:
 
 def _block(number: int, kernels: str, channels: int, norm: bool) -> Expr:
     """One block: its convolutions, named conv1_1, conv1_2, …, and the pool that ends it."""
-    from rfcalc.kinds.norm import LRN, BatchNorm
+    from rfcalc.layers.norm import LRN, BatchNorm
 
     after: dict[str, list[Layer]] = {"3": [ReLU()], "1": [ReLU()], "L": []}
     if norm:
@@ -93,7 +93,7 @@ def _head(variant: str, classes: int) -> Expr:
         layers = [Linear(4096, in_features=512 * 7 * 7), Linear(4096), Linear(classes)]
         items = [Flatten().named("flatten")]
         if variant == "-torchvision":
-            from rfcalc.kinds.pool import AdaptivePool
+            from rfcalc.layers.pool import AdaptivePool
 
             items.insert(0, AdaptivePool(7).named("avgpool"))
     for number, layer in enumerate(layers, 6):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, Repeat, series
-from rfcalc.kinds.attention import SelfAttention
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.norm import LayerNorm
-from rfcalc.kinds.pointwise import Activation
-from rfcalc.kinds.reshape import ClassToken, Flatten, Permute, PositionTable, Slice
-from rfcalc.naming import Naming
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, Repeat, series
+from rfcalc.core.naming import Naming
+from rfcalc.graph.network import Network
+from rfcalc.layers.attention import SelfAttention
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.norm import LayerNorm
+from rfcalc.layers.pointwise import Activation
+from rfcalc.layers.reshape import ClassToken, Flatten, Permute, PositionTable, Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
 

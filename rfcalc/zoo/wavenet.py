@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from rfcalc.expr import Expr, parallel, ref, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.merge import Add, Multiply
-from rfcalc.kinds.pointwise import Activation, ReLU
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, parallel, ref, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.merge import Add, Multiply
+from rfcalc.layers.pointwise import Activation, ReLU
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import shortcut
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv, Depthwise
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.pool import GlobalPool, MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv, Depthwise
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.pool import GlobalPool, MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU, residual, shortcut, unit
 

@@ -5,14 +5,14 @@ The figure's sizes, 224 → 110 → 55 → 26 → 13 → 6, come out with paddin
 
 from __future__ import annotations
 
-from rfcalc.expr import Expr, series
-from rfcalc.kinds.conv import Conv
-from rfcalc.kinds.dense import Linear
-from rfcalc.kinds.norm import LRN
-from rfcalc.kinds.pointwise import Dropout, ReLU
-from rfcalc.kinds.pool import MaxPool
-from rfcalc.kinds.reshape import Flatten
-from rfcalc.network import Network
+from rfcalc.core.expr import Expr, series
+from rfcalc.graph.network import Network
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.norm import LRN
+from rfcalc.layers.pointwise import Dropout, ReLU
+from rfcalc.layers.pool import MaxPool
+from rfcalc.layers.reshape import Flatten
 from rfcalc.zoo import Entry, Family
 
 CITATION = "Zeiler & Fergus, Visualizing and Understanding Convolutional Networks, arXiv:1311.2901"

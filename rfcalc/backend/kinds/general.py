@@ -1,0 +1,122 @@
+"""Arithmetic, reductions, products of attention."""
+
+from __future__ import annotations
+
+from rfcalc.backend.kinds.merge import coupled
+from rfcalc.backend.twin import At, Twin, measuring, text_only, twin
+from rfcalc.core.errors import Unsupported
+
+SIGNS = {"sub": "-", "div": "/", "pow": "**", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+ONE = [
+    "abs",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "neg",
+    "sin",
+    "cos",
+    "tan",
+    "erf",
+    "square",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+]
+KEEP = "a spec or notation keeps the layer: rfcalc export … --to spec"
+BY = {"plus": "({{0}} + {})", "times": "({{0}} * {})", "rsub": "({} - {{0}})", "rdiv": "({} / {{0}})"}
+BY |= {"pow": "({{0}} ** {})", "fmod": "torch.fmod({{0}}, {})", "clamp": "{{0}}.clamp({}, {})"}
+BY |= {"maximum": "{{0}}.clamp(min={})", "minimum": "{{0}}.clamp(max={})"}
+BY |= {name: f"({{{{0}}}} {SIGNS[name]} {{}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+TWO = ["maximum", "minimum", "fmod", "atan2", "logical_and", "logical_or", "logical_xor"]
+
+
+@twin("elementwise")
+def elementwise(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: a function whose number is not known, or one that is not known itself.
+    """
+    name, count, by = at.layer.function, len(at.xs), at.layer.by
+    if count == 1 and by and name in BY and BY[name].replace("{{0}}", "").count("{}") == len(by):
+        return text_only(BY[name].format(*(f"({n!r})" if n < 0 else repr(n) for n in by)))
+    if count == 2 and name in SIGNS:
+        return text_only(f"({{0}} {SIGNS[name]} {{1}})")
+    if (count == 1 and name in ONE) or (count == 2 and name in TWO):
+        return text_only(f"torch.{name}({', '.join(f'{{{i}}}' for i in range(count))})")
+    maps = "one map" if count == 1 else f"{count} maps"
+    if count == 1 and name in BY and not by:
+        raise Unsupported(
+            f"the function {name} of {maps} cannot be built", why="the number it works with is not known", fix=KEEP
+        )
+    raise Unsupported(
+        f"the function {name} of {maps} cannot be built", why="PyTorch's counterpart is not known", fix=KEEP
+    )
+
+
+@measuring("elementwise")
+def summed(at: At) -> Twin:
+    return text_only("(" + " + ".join(f"{{{i}}}" for i in range(len(at.xs))) + ")")
+
+
+MANY = {"sum": "sum", "max": "amax", "min": "amin", "amax": "amax", "amin": "amin", "var": "var", "std": "std"}
+MANY |= {"logsumexp": "logsumexp", "any": "any", "all": "all"}
+
+
+def _reduced(at: At, function: str) -> Twin:
+    x = at.x
+    gone = x.axes if at.layer.axes is None else sorted({a % len(x.dims) for a in at.layer.axes})
+    axes = tuple(a + 1 for a in gone)
+    if at.layer.keep:
+        return text_only(f"{{0}}.{function}({axes}, keepdim=True)")
+    return text_only(f"{{0}}.{function}({axes})" + (".unsqueeze(1)" if len(gone) == len(x.dims) else ""))
+
+
+@twin("reduce")
+def reduce(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: an operation that PyTorch has over one axis only.
+    """
+    if at.layer.op not in MANY:
+        raise Unsupported(f"reduce {at.layer.op} cannot be built", fix="use sum, amax, var or logsumexp")
+    return _reduced(at, MANY[at.layer.op])
+
+
+@measuring("reduce")
+def mean(at: At) -> Twin:
+    return _reduced(at, "mean")
+
+
+@twin("constant")
+def constant(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: always; only its shape is known.
+    """
+    raise Unsupported("a constant cannot be built", why="its values are not kept", fix=KEEP)
+
+
+@measuring("constant")
+def zeros(at: At) -> Twin:
+    """``{0}`` is the network's first input, for its batch size."""
+    return text_only(f"{{0}}.new_zeros({{0}}.shape[0], {', '.join(map(str, at.y.dims))})")
+
+
+@twin("attention_product")
+def attention_product(at: At) -> Twin:
+    mask = ", attn_mask={3}" if len(at.xs) > 3 else ""
+    return text_only(f"F.scaled_dot_product_attention({{0}}, {{1}}, {{2}}{mask})")
+
+
+@measuring("attention_product")
+def read(at: At) -> Twin:
+    """The sum of what it reads: a query, all keys, a feature of all values, a row of the bias."""
+    parts = ["{0}.mean(-1, keepdim=True)", "{1}.mean((-2, -1), keepdim=True)", "{2}.mean(-2, keepdim=True)"]
+    parts += ["{3}.mean(-1, keepdim=True)"] * (len(at.xs) - 3)
+    return text_only(coupled(at, f"({' + '.join(parts)})"))

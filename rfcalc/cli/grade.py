@@ -1,0 +1,117 @@
+"""`rfcalc grade`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import inputs, write
+from rfcalc.cli.complete import networks
+from rfcalc.core.errors import RfcalcError, UnknownName
+
+
+def command(
+    given: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A table (CSV, TSV, Markdown) or a design (spec, notation); or a folder of them.",
+        ),
+    ],
+    network: Annotated[
+        str | None,
+        typer.Option("--network", "-n", help="Tables: the network that they are about.", autocompletion=networks),
+    ] = None,
+    require: Annotated[
+        str | None,
+        typer.Option("--require", "-r", help="Designs: the bounds to keep: 'rf > 44, params < 200k, none(pool)'."),
+    ] = None,
+    input: Annotated[  # noqa: A002
+        list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Items in a batch.")] = 1,
+    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, …")] = "float32",
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows that are asked for, by name; 'given': those handed in. Those of rfcalc table if left out."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", "-c", help="Figures that are asked for: rf,stride,params. Those handed in if left out."
+        ),
+    ] = None,
+    enough: Annotated[
+        int,
+        typer.Option("--pass", min=0, max=100, help="Per cent of the marks, errors carried forward, for exit code 0."),
+    ] = 100,
+    format: Annotated[str, typer.Option("--format", "-f", help="text, markdown, json, csv.")] = "text",  # noqa: A002
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> int:
+    """Example: rfcalc grade table.csv --network vgg16
+
+    A wrong row is marked from the student's own previous row. Exit code 1: not all marks, or a bound that is not kept.
+    """
+    from rfcalc.teaching.grading.batch import TABLES, Found, files, graded, result
+    from rfcalc.teaching.grading.render import FORMATS, render
+
+    if format not in FORMATS:
+        raise UnknownName("format", format, list(FORMATS))
+    if (network is None) == (require is None):
+        raise RfcalcError(
+            "what is to be graded?",
+            fix="give --network NAME for tables, or --require 'rf > 44, …' for designs; not both",
+        )
+    one: Callable[[str], Found]
+    if require is not None:
+        from rfcalc.report.metrics.constraints import parse
+        from rfcalc.teaching.grading.designs import ENDINGS, judge
+
+        constraints, shape = parse(require), inputs(input)
+        endings: tuple[str, ...] = ENDINGS
+
+        def one(name: str) -> Found:
+            return judge(name, constraints, shape, dtype)
+    else:
+        from rfcalc.readers.target import analyze
+        from rfcalc.teaching.grading.columns import asked
+        from rfcalc.teaching.grading.marking import Key
+        from rfcalc.teaching.grading.reading import text_of
+
+        key = Key(analyze(network, inputs(input), batch=batch, dtype=dtype), rows, asked(columns or ""))
+        endings = TABLES
+
+        def one(name: str) -> Found:
+            return key.mark(text_of(Path(name)), name)
+
+    folder = len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
+    if folder:
+        paths = files(Path(given), endings)
+        tick = _bar(len(paths))
+        results = list(graded(paths, lambda path: one(str(path)), tick))
+    else:
+        name = Path(given).name if Path(given).suffix.lower() in endings else given
+        results = [result(name, one(given))]
+    write(render(results, format, folder, network or ""), output)
+    if any(r.error for r in results):
+        return 2
+    return 0 if all(r.passed(enough) for r in results) else 1
+
+
+def _bar(whole: int) -> Callable[[int], None]:
+    """A bar on a terminal's stderr; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda done: None
+
+    def tick(done: int) -> None:
+        full = 30 * done // whole
+        end = "\r\x1b[K" if done == whole else ""
+        print(f"\r[{'#' * full}{'.' * (30 - full)}] {done}/{whole}{end}", end="", file=sys.stderr, flush=True)
+
+    return tick

@@ -1,0 +1,91 @@
+"""What a layer costs, as separate whole numbers that add; a convention is a named sum of them.
+
+Imports `size` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from rfcalc.core.size import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Parameters (independent of the batch) and operations (for one item of the batch) of a node or a network.
+
+    `weights` are multiplicative, `biases` additive, `buffers` running statistics. Operations: `macs` are the
+    multiply-adds of convolutions, linear layers and attention products; the others are counted apart, so that every
+    counting convention is a sum of these terms and no two are mixed.
+
+    >>> Cost(weights=1728, biases=64) + Cost(weights=36864, biases=64)
+    Cost(weights=38592, biases=128)
+    """
+
+    weights: Size = 0
+    biases: Size = 0
+    buffers: Size = 0
+    macs: Size = 0
+    conv_bias_adds: Size = 0
+    linear_bias_adds: Size = 0
+    norm: Size = 0
+    activation: Size = 0
+    pool_inputs: Size = 0
+    pool_outputs: Size = 0
+    adaptive_pool_inputs: Size = 0
+
+    @property
+    def params(self) -> Size:
+        """weights + biases: what training changes."""
+        return self.weights + self.biases
+
+    def __add__(self, other: Cost) -> Cost:
+        if other is NOTHING:
+            return self
+        if self is NOTHING:
+            return other
+        return Cost(*(getattr(self, n) + getattr(other, n) for n in TERMS))
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{n}={v}" for n in TERMS if (v := getattr(self, n)) != 0)
+        return f"Cost({told})"
+
+
+TERMS: tuple[str, ...] = tuple(f.name for f in fields(Cost))
+OPERATIONS: tuple[str, ...] = TERMS[3:]
+NOTHING = Cost()
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """The sum, term by term, in one pass."""
+    kept = [c for c in costs if c is not NOTHING]
+    return Cost(*(sum(getattr(c, n) for c in kept) for n in TERMS)) if kept else NOTHING
+
+
+class Saved(NamedTuple):
+    """What PyTorch's autograd keeps of a node for the backward pass, in training mode, beyond its weights.
+
+    `inputs`: which of its input maps (by position) are kept; `output`: whether its output map is; a map kept by two
+    nodes is one tensor. `either`: the output where the node can write over its input, else the input. For each item of
+    the batch: `extra_values` of the network's dtype (copies, statistics), `extra_bytes` that do not follow the dtype
+    (int64 indices of max pooling), `masks` of dropout (a value each on a CPU, a byte each on a GPU). `batch_values` do
+    not grow with the batch (batch statistics); `single_values` are kept in a batch of one only (where a copy is
+    spared).
+    """
+
+    inputs: tuple[int, ...] = ()
+    output: bool = False
+    either: bool = False
+    extra_values: Size = 0
+    extra_bytes: Size = 0
+    masks: Size = 0
+    batch_values: Size = 0
+    single_values: Size = 0
+
+
+KEEPS_NOTHING = Saved()
+KEEPS_INPUT = Saved(inputs=(0,))
+KEEPS_OUTPUT = Saved(output=True)
+KEEPS_EITHER = Saved(either=True)

@@ -1,0 +1,121 @@
+"""Errors that a person can act on: where, what, why, how to fix it.
+
+Imports nothing from the project. Rules raise the bare cause (`what`, `why`, `fix`); the walk adds `where` once; the
+command line prints the message and exits with 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class RfcalcError(Exception):
+    """A problem with what was asked, told in four parts.
+
+    >>> print(RfcalcError("no such network", where="vgg61", fix="did you mean vgg16?"))
+    vgg61: no such network
+      fix: did you mean vgg16?
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.fix = fix
+
+    def at(self, where: str, why: str | None = None) -> RfcalcError:
+        """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""
+        if self.where is None:
+            self.where = where
+            if why is not None:
+                self.why = why if self.why is None else f"{why}\n{self.why}"
+        return self
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        for label, text in (("why", self.why), ("fix", self.fix)):
+            if text:
+                first, *rest = text.split("\n")
+                lines.append(f"  {label}: {first}")
+                lines += [f"       {line}" for line in rest]
+        return "\n".join(lines)
+
+
+class ShapeError(RfcalcError):
+    """A layer cannot take the map it is given."""
+
+
+class NetworkError(RfcalcError):
+    """A network is not well formed: a cycle, an unknown reference, a duplicate name, nothing in it."""
+
+
+class LimitError(RfcalcError):
+    """What was asked for is larger than the tool is willing to build."""
+
+
+class LayerError(RfcalcError):
+    """A layer was given a parameter that no such layer can have."""
+
+
+class NotationError(RfcalcError):
+    """A network's text cannot be read."""
+
+
+class UnknownName(RfcalcError):
+    """A name (network, node, column, metric, format) that nothing carries."""
+
+    def __init__(self, noun: str, name: str, known: Iterable[str], *, fix: str | None = None) -> None:
+        hint = suggestion(name, list(known))
+        super().__init__(f"unknown {noun} {name!r}", fix=hint if fix is None else f"{hint}; {fix}" if hint else fix)
+
+
+class Unsupported(RfcalcError):
+    """A framework has no counterpart for a layer."""
+
+
+class MissingExtra(RfcalcError):
+    """An optional package is needed; the message is the command that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed", why="it is an optional part", fix=f"pip install 'rfcalc[{extra}]'"
+        )
+
+
+def needs(module: str) -> None:
+    """Check that an optional package is installed; its extra has the module's name. Nothing is imported.
+
+    Raises:
+        MissingExtra: it is not installed; the message holds the command that installs it.
+    """
+    from importlib.util import find_spec
+
+    try:
+        missing = find_spec(module) is None
+    except ValueError:  # a placeholder stands in its place
+        missing = True
+    if missing:
+        raise MissingExtra(module, module)
+
+
+class ConstraintFailed(RfcalcError):
+    """A required bound does not hold (exit code 1): every failed constraint with its figure."""
+
+
+def suggestion(name: str, known: Sequence[str], most: int = 12) -> str:
+    """What the writer may have meant: close names, else the names there are.
+
+    >>> suggestion("vgg61", ["vgg16", "vgg19", "lenet"])
+    'did you mean vgg19 or vgg16?'
+    """
+    from difflib import get_close_matches
+
+    fold = {k.lower().replace("_", "-"): k for k in known}
+    close = get_close_matches(name.lower().replace("_", "-"), fold, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(fold[c] for c in close)}?"
+    if not known:
+        return ""
+    more = f" … and {len(known) - most} more" if len(known) > most else ""
+    return f"there is {', '.join(known[:most])}{more}"

@@ -1,0 +1,206 @@
+"""What a layer kind is: an immutable value that owns all of its rules side by side.
+
+The contract of the seam between kinds and everything else. A kind gives
+
+1. `output(*xs)`: the shape that it makes of its inputs' shapes; raises `ShapeError` with the bare cause.
+2. `reads(xs, y)`: its index relation. For each input, the alternatives (usually one) of what output unit u reads; one
+   alternative is `POINTWISE`, or for every axis of that input which output axis decides and by what `Index`.
+   Receptive fields, clipping, holes and phases all come from this one statement.
+3. `cost(xs, y)`: parameters and operations, computed with formulas, so that they explain themselves.
+4. `saved(xs, y)`: what autograd keeps of it in training mode.
+5. `notation()`: how the papers write it; `spelling` declares its words, `from_word` reads it back.
+
+and the constants `memory`, `weight_layers`, `arity`. Rules use `+ - * //` and the functions of `size` only, so that
+they also walk symbols. The walks never ask for a kind by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
+from rfcalc.core.errors import RfcalcError, ShapeError
+from rfcalc.core.expr import LAYERS, Expr
+from rfcalc.core.index import bind
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import decide
+from rfcalc.core.window import STEP, All, Index
+
+if TYPE_CHECKING:
+    from rfcalc.core.syntax import Spelling
+
+Reads: TypeAlias = "tuple[tuple[int | None, Index], ...]"
+Alternatives: TypeAlias = "tuple[Reads, ...]"
+
+POINTWISE: Reads = ()
+SAME_UNIT: Alternatives = (POINTWISE,)
+
+NEW, VIEW, IN_PLACE = "new", "view", "in_place"
+
+L = TypeVar("L", bound="Layer")
+
+
+class Layer(Expr):
+    """Base of all kinds; a kind overrides what differs from an element-wise layer without parameters."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    memory: ClassVar[str] = NEW  # NEW: an output of its own; VIEW: none; IN_PLACE: written over its input
+    lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
+    weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
+    folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
+    opaque: ClassVar[bool] = False  # an operator that was not understood
+    spelling: ClassVar[Spelling | None] = None  # the words that it is written with
+
+    @property
+    def assumes(self) -> str:
+        """What is taken for granted about it; told with every answer."""
+        return ""
+
+    @property
+    def stem(self) -> str:
+        """What its nodes are called, with a number, unless they are named."""
+        return self.kind
+
+    def output(self, *xs: Shape) -> Shape:
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (SAME_UNIT,) * len(xs)
+
+    def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> Iterable[tuple[int, ...]]:
+        """The positions (on the axes but the channels) that a unit reads, where `reads` says ``Scattered``."""
+        raise NotImplementedError(f"{self.kind} does not say where its scattered units come from")
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return NOTHING
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_NOTHING
+
+    def notation(self, exact: bool = False) -> str:
+        """How the papers write it; `exact` adds what they leave out, so that it reads back as an equal layer."""
+        return self.kind
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, name):
+            raise AttributeError(f"{type(self).__name__} does not change: {name}")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} does not change: {name}")
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.kind, *[getattr(self, f.name) for f in fields(self) if f.compare])  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self._key() == other._key())
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def bind(self: L, values: dict[str, int]) -> L:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
+        bound = {n: bind(v, values) for n, v in given.items()}
+        return self if bound == given else type(self)(**bound)
+
+    def __repr__(self) -> str:
+        told = []
+        positional = True
+        for f in fields(self):  # type: ignore[arg-type]
+            if not f.init:
+                continue
+            value = getattr(self, f.name)
+            like = f.metadata.get("like")
+            if f.metadata.get("word"):
+                positional = False
+            usual = value in (f.default, (f.default,)) and type(value) in (type(f.default), tuple)
+            if usual or (like and value == getattr(self, like)):
+                positional = False
+                continue
+            shown = _source(value)
+            told.append(shown if positional else f"{f.name}={shown}")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+def _source(value: Any) -> str:
+    """A parameter as it may be typed: one number for a tuple of one, one number for an equal pair."""
+    if isinstance(value, tuple):
+        if len(value) == 1 and isinstance(value[0], tuple):
+            inner = value[0]
+            if len(inner) == 2 and inner[0] == inner[1] and not isinstance(inner[0], tuple):
+                return _source(inner[0])
+            return repr(value)
+        if len(value) == 1 and not isinstance(value[0], str):
+            return _source(value[0])
+    return repr(value)
+
+
+def put(layer: Layer, **values: Any) -> None:
+    """Store normalised parameters while a layer is being made; afterwards it does not change."""
+    for name, value in values.items():
+        object.__setattr__(layer, name, value)
+
+
+def _checked(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Name the layer in whatever its own check refuses."""
+
+    def checked(self: Any) -> None:
+        try:
+            check(self)
+        except RfcalcError as error:
+            raise error.at(type(self).__name__) from None
+
+    return checked
+
+
+@dataclass_transform(frozen_default=True)
+def layer(kind: str) -> Callable[[type[L]], type[L]]:
+    """Make a class a layer kind: slotted, registered under `kind`; `Layer` makes it immutable, comparable, hashable.
+
+    The decorator stands outside the dataclass, because ``slots=True`` makes the class twice. What `Layer` can do once
+    for all kinds is not generated for each: that keeps starting up fast.
+    """
+
+    def wrap(cls: type[L]) -> type[L]:
+        made = dataclass(slots=True, repr=False, eq=False)(cls)
+        made.kind = kind
+        check = made.__dict__.get("__post_init__")
+        if check is not None:
+            made.__post_init__ = _checked(check)  # type: ignore[attr-defined]
+        LAYERS.add(kind, made)
+        return made
+
+    return wrap
+
+
+def over_space(x: Shape, indices: tuple[Index, ...]) -> Alternatives:
+    """The relation of a channels-first layer that slides over the spatial axes and reads all channels."""
+    return (((0, All(x.dims[0])), *enumerate(indices, 1)),)
+
+
+def whole(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
+    """The relation of a layer that keeps the axes: a unit reads all of the given (default: all), its own of others."""
+    chosen = range(len(x.dims)) if axes is None else axes
+    return (tuple((i, STEP) if i not in chosen or decide(n == 1) else (i, All(n)) for i, n in enumerate(x.dims)),)
+
+
+def spatial_rank(x: Shape, layer: Layer) -> int:
+    """The number of spatial axes of a channels-first map.
+
+    Raises:
+        ShapeError: for a flat vector or another layout.
+    """
+    if x.channel != 0:
+        raise ShapeError(
+            f"{layer.kind} needs channels first, the map {x} has them on axis {x.channel}", fix="add a Permute before"
+        )
+    if len(x.dims) < 2:
+        raise ShapeError(
+            f"{layer.kind} needs a map with spatial axes, and gets the flat vector {x}",
+            fix="put it before the flatten, or Reshape",
+        )
+    return len(x.dims) - 1

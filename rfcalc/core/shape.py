@@ -1,0 +1,125 @@
+"""Shapes: the extents of a map without its batch axis, and which of them counts channels.
+
+Imports `size` and `errors` only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.size import Size, is_size, prod
+
+
+class Shape:
+    """An immutable shape: `dims`, and the index of the channel axis among them.
+
+    A convolutional map is channels first, `Shape(64, 112, 112)`; a flat vector is `Shape(4096)`; tokens are
+    `Shape(196, 768, channel=1)`. The other axes are the *spatial* ones, of any number. The batch is never part of it.
+
+    >>> Shape(3, 224, 224).spatial, Shape(3, 224, 224).values
+    ((224, 224), 150528)
+    >>> print(Shape(3, 224, 224), Shape(4096))
+    3x224x224 4096
+    """
+
+    __slots__ = ("channel", "dims", "values")
+
+    dims: tuple[Size, ...]
+    channel: int
+    values: Size
+
+    def __init__(self, *dims: Size, channel: int = 0) -> None:
+        put = object.__setattr__
+        put(self, "dims", dims)
+        put(self, "channel", channel)
+        put(self, "values", prod(dims))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a shape does not change: {name}")
+
+    @classmethod
+    def parse(cls, text: str) -> Shape:
+        """Read `3x224x224` (also with `×`, `*` or `,`).
+
+        Raises:
+            RfcalcError: for anything but whole numbers ≥ 1.
+
+        >>> Shape.parse("3x224x224")
+        Shape(3, 224, 224)
+        """
+        parts = text.strip().lower().replace("×", "x").replace("*", "x").replace(",", "x").split("x")
+        try:
+            dims = [int(part) for part in parts]
+        except ValueError:
+            dims = []
+        if not dims or min(dims) < 1:
+            raise RfcalcError(
+                f"{text!r} is not a shape",
+                why="a shape is whole numbers ≥ 1, channels first, without the batch",
+                fix="write it like 3x224x224",
+            )
+        return cls(*dims)
+
+    @classmethod
+    def of(cls, value: Any) -> Shape:
+        """A shape from a shape, a text or a sequence of sizes."""
+        if isinstance(value, Shape):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if is_size(value):
+            value = (value,)
+        dims = tuple(value)
+        if not dims or not all(is_size(d) for d in dims):
+            raise RfcalcError(f"{value!r} is not a shape", fix="give whole numbers, channels first: (3, 224, 224)")
+        if any(d.__index__() < 1 for d in dims if hasattr(d, "__index__") and not getattr(d, "free_symbols", None)):
+            raise RfcalcError(f"{value!r} is not a shape", why="every size must be at least 1")
+        return cls(*dims)
+
+    @property
+    def channels(self) -> Size:
+        return self.dims[self.channel]
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Indices of the spatial axes among `dims`."""
+        return tuple(i for i in range(len(self.dims)) if i != self.channel)
+
+    @property
+    def spatial(self) -> tuple[Size, ...]:
+        """Sizes of the spatial axes: (H, W) for an image, (L,) for a signal, () for a flat vector."""
+        return self.dims[1:] if self.channel == 0 else tuple(self.dims[i] for i in self.axes)
+
+    @property
+    def rank(self) -> int:
+        """How many spatial axes there are."""
+        return len(self.dims) - 1
+
+    def with_spatial(self, channels: Size, spatial: tuple[Size, ...]) -> Shape:
+        """The shape with these channels and spatial sizes, in the same layout."""
+        if self.channel == 0:
+            return Shape(channels, *spatial)
+        dims = list(spatial)
+        dims.insert(self.channel, channels)
+        return Shape(*dims, channel=self.channel)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Shape) and self.dims == other.dims and self.channel == other.channel
+
+    def __hash__(self) -> int:
+        return hash((self.dims, self.channel))
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self.dims))
+
+    def __repr__(self) -> str:
+        layout = f", channel={self.channel}" if self.channel else ""
+        return f"Shape({', '.join(map(str, self.dims))}{layout})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (self.dims, self.channel))
+
+
+def _rebuild(dims: tuple[Size, ...], channel: int) -> Shape:
+    return Shape(*dims, channel=channel)

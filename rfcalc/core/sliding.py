@@ -1,0 +1,296 @@
+"""A sliding window over N axes as one geometry value: its output length and its pull-back, stated once.
+
+Convolution, pooling and their kin hold a `Sliding`; none of them repeats its arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rfcalc.core.cost import KEEPS_INPUT, Saved
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size
+from rfcalc.core.window import Slide, Unsized
+
+Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
+
+ROUNDINGS = ("floor", "ceil", "ceil-onnx")
+BORDERS = ("zeros", "reflect", "replicate", "circular")
+
+OUT = Formula(
+    "output_size",
+    "(n + a + b - d * (k - 1) - 1) // s + 1",
+    "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, with dilation d and padding a, b per side",
+)
+OUT_EQUAL = Formula(
+    "output_size",
+    "(n - k + 2 * p) // s + 1",
+    "Out = (In − k + 2p)/s + 1, rounded down; Dumoulin & Visin 2016, relationship 6",
+)
+OUT_CEIL = Formula(
+    "output_size",
+    "ceildiv(n + a + b - d * (k - 1) - 1, s) + 1",
+    "as above, rounded up (ceil mode)",
+)
+OUT_DROPPED = Formula(
+    "output_size",
+    "ceildiv(n + a + b - d * (k - 1) - 1, s)",
+    "rounded up, without the last window: it would start in the right padding (PyTorch)",
+)
+OUT_SAME = Formula("output_size", "ceildiv(n, s)", "TensorFlow's SAME: Out = ⌈In / s⌉")
+PADDED = Formula("saved", "c * prod(n)", "a padded copy of the input")
+PAD_SAME = Formula(
+    "padding",
+    "max((ceildiv(n, s) - 1) * s + d * (k - 1) + 1 - n, 0)",
+    "TensorFlow's SAME: total padding, the smaller half on the left",
+)
+
+
+def axes(name: str, value: Any, least: int = 1) -> tuple[Size, ...]:
+    """One size for every axis, as a tuple; a single number stays a tuple of one, that fits any rank.
+
+    Raises:
+        LayerError: for anything that is not a size ≥ `least`.
+    """
+    values: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not values:
+        raise LayerError(f"{name} is empty", fix="give one number, or one for each axis")
+    for v in values:
+        if not is_size(v):
+            raise LayerError(f"{name} {v!r} is not a whole number")
+        if not holds(v >= least, f"{name} ≥ {least}"):
+            raise LayerError(f"{name} {v} is too small", why=f"it must be at least {least}")
+    return values
+
+
+def pads(value: Any, least: int | None = 0) -> Padding:
+    """Padding as pairs (before, after) per axis, or a named mode (`same`, `SAME`; `valid` is zero).
+
+    Raises:
+        LayerError: for an unknown mode, or anything that is not a size (≥ `least`, unless that is None).
+
+    >>> pads(1), pads((0, 2)), pads(((0, 1), (2, 3)))
+    (((1, 1),), ((0, 0), (2, 2)), ((0, 1), (2, 3)))
+    """
+    if isinstance(value, str):
+        if value in ("same", "SAME"):
+            return value
+        if value in ("valid", "VALID"):
+            return ((0, 0),)
+        raise LayerError(
+            f"padding {value!r} is not a mode", fix='use numbers, "valid", "same" (PyTorch) or "SAME" (TensorFlow)'
+        )
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    pairs = tuple(tuple(v) if isinstance(v, (tuple, list)) else (v, v) for v in values)
+    if not pairs:
+        raise LayerError("padding is empty", fix="give one number, or a pair for each axis")
+    for pair in pairs:
+        if len(pair) != 2:
+            raise LayerError(f"padding {pair!r} is not a pair (before, after)")
+        for p in pair:
+            if not is_size(p):
+                raise LayerError(f"padding {p!r} is not a whole number")
+            if least is not None and not holds(p >= least, f"padding ≥ {least}"):
+                raise LayerError(f"padding {p} is negative", fix="a layer of its own crops: Pad(-1)")
+    return pairs
+
+
+def one(values: tuple[Any, ...], i: int) -> Any:
+    """The value for axis i; a tuple of one serves every axis."""
+    return values[i] if len(values) > 1 else values[0]
+
+
+def choice(name: str, value: str, allowed: Iterable[str]) -> str:
+    """Refuse a word that is not among the allowed ones."""
+    options = tuple(allowed)
+    if value not in options:
+        raise LayerError(f"{name} {value!r} does not exist", fix=f"use one of: {', '.join(options)}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """Kernel, stride, padding, dilation, rounding and border of a sliding window, one entry an axis (or one for all).
+
+    Rounding: ``floor``; ``ceil`` as in PyTorch (a last window that would start in the right padding is dropped);
+    ``ceil-onnx`` (it is kept, as ONNX did before opset 19's correction).
+    """
+
+    kernel: tuple[Size, ...]
+    stride: tuple[Size, ...] = (1,)
+    padding: Padding = ((0, 0),)
+    dilation: tuple[Size, ...] = (1,)
+    rounding: str = "floor"
+    border: str = "zeros"
+
+    def check(self) -> None:
+        """Refuse a geometry that no layer can have."""
+        choice("rounding", self.rounding, ROUNDINGS)
+        choice("border", self.border, BORDERS)
+        ranks = {len(v) for v in (self.kernel, self.stride, self.dilation, self.padding) if len(v) > 1}
+        if isinstance(self.padding, str):
+            ranks = {len(v) for v in (self.kernel, self.stride, self.dilation) if len(v) > 1}
+        if len(ranks) > 1:
+            raise LayerError(
+                "kernel, stride, padding and dilation have different numbers of axes",
+                why=f"kernel {self.kernel}, stride {self.stride}, padding {self.padding}, dilation {self.dilation}",
+            )
+        if self.padding == "same" and any(decide(s == 1) is False for s in self.stride):
+            raise LayerError(
+                'padding "same" needs stride 1, as in PyTorch',
+                why=f"stride is {'x'.join(map(str, self.stride))}",
+                fix='give the padding in numbers, or "SAME" for TensorFlow\'s rule',
+            )
+
+    def kernel_axes(self, rank: int) -> tuple[Size, ...]:
+        """The kernel with one entry for each of `rank` axes.
+
+        Raises:
+            ShapeError: the geometry is written for another number of axes.
+        """
+        for name, value in (("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
+            if len(value) > 1 and len(value) != rank:
+                raise ShapeError(
+                    f"the {name} has {len(value)} axes, the map has {rank} spatial",
+                    fix=f"give one number, or {rank}" if rank else "a flat vector has no spatial axes",
+                )
+        if not isinstance(self.padding, str) and len(self.padding) > 1 and len(self.padding) != rank:
+            raise ShapeError(
+                f"the padding has {len(self.padding)} axes, the map has {rank} spatial", fix=f"give one, or {rank}"
+            )
+        return self.kernel if len(self.kernel) == rank else self.kernel * rank
+
+    def around(self, n: Size, i: int) -> tuple[Size, Size]:
+        """Padding (before, after) on axis i for an input of n positions."""
+        padding = self.padding
+        if not isinstance(padding, str):
+            return padding[i] if len(padding) > 1 else padding[0]
+        k, s, d = one(self.kernel, i), one(self.stride, i), one(self.dilation, i)
+        total = d * (k - 1) if padding == "same" else PAD_SAME(n=n, s=s, d=d, k=k)
+        return total // 2, total - total // 2
+
+    def length(self, n: Size, i: int) -> Size:
+        """Output length on axis i.
+
+        Raises:
+            ShapeError: the window does not fit into the padded map.
+
+        >>> Sliding((11,), (4,)).length(227, 0), Sliding((11,), (4,)).length(224, 0)
+        (55, 54)
+        """
+        k, s, d = one(self.kernel, i), one(self.stride, i), one(self.dilation, i)
+        a, b = self.around(n, i)
+        if self.border != "zeros":
+            borders(self.border, n, a, b)
+        if self.padding == "SAME":
+            return OUT_SAME(n=n, s=s)
+        if self.rounding == "floor":
+            if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
+                raise _misfit(OUT, n, a, b, d, k, s)
+            if decide(d == 1) is True and decide(a == b) is True:
+                return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
+            return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
+        last = ceildiv(n + a + b - d * (k - 1) - 1, s)  # the number of the last window
+        dropped = self.rounding == "ceil" and decide(last * s >= n + a)
+        length = (OUT_DROPPED if dropped else OUT_CEIL)(n=n, a=a, b=b, d=d, k=k, s=s)
+        if not holds(length >= 1, f"{length} ≥ 1"):
+            raise _misfit(OUT_CEIL, n, a, b, d, k, s)
+        return length
+
+    def slide(self, n: Size, i: int) -> Slide | Unsized:
+        """What unit u of axis i reads of an input of n positions."""
+        if self.padding == "SAME" and not is_number(n):
+            if decide(one(self.stride, i) == 1) is True:
+                total = one(self.dilation, i) * (one(self.kernel, i) - 1)
+                a, b = total // 2, total - total // 2
+            else:
+                a, b = self.around(n, i)
+                if not (is_number(a) and is_number(b)):  # known where the remainder of n by the stride is
+                    return Unsized("TensorFlow's SAME pads by the input size")
+        else:
+            a, b = self.around(n, i)
+        slide = Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i))
+        if self.border == "zeros" or (decide(a == 0) is True and decide(b == 0) is True):
+            return slide
+        if is_number(n) and decide(a == 0) is True and slide.taps(self.length(n, i) - 1)[-1] < n:
+            return slide  # no window reaches the padding
+        return Slide(slide.stride, slide.first, slide.kernel, slide.dilation, self.border)
+
+    def lengths(self, spatial: tuple[Size, ...]) -> tuple[Size, ...]:
+        """Output lengths on all axes."""
+        self.kernel_axes(len(spatial))
+        if self._alike(spatial):
+            return (self.length(spatial[0], 0),) * len(spatial)
+        return tuple(self.length(n, i) for i, n in enumerate(spatial))
+
+    def slides(self, spatial: tuple[Size, ...]) -> tuple[Slide | Unsized, ...]:
+        """What a unit reads, on all axes."""
+        if self._alike(spatial if self.border != "zeros" else spatial[:1]):  # zeros: whatever the extents
+            return (self.slide(spatial[0], 0),) * len(spatial)
+        return tuple(self.slide(n, i) for i, n in enumerate(spatial))
+
+    def _alike(self, spatial: tuple[Size, ...]) -> bool:
+        """Whether all axes are as long and slid over alike."""
+        given = (self.kernel, self.stride, self.padding, self.dilation)
+        return all(len(v) == 1 for v in given) and all(n is spatial[0] for n in spatial)
+
+    def keeps_size(self) -> Padding:
+        """The padding that keeps the size at stride 1: d(k − 1) in all, the smaller half before."""
+        sizes = max(len(self.kernel), len(self.dilation))
+        totals = [one(self.dilation, i) * (one(self.kernel, i) - 1) for i in range(sizes)]
+        return tuple((t // 2, t - t // 2) for t in totals)
+
+
+def _misfit(rule: Formula, n: Size, a: Size, b: Size, d: Size, k: Size, s: Size) -> ShapeError:
+    wide = f"{d} * ({k} - 1) + 1 = {d * (k - 1) + 1}" if decide(d == 1) is False else f"{k}"
+    return ShapeError(
+        "the kernel is larger than the padded map",
+        why=f"kernel {wide}, map {n} + {a} + {b} = {n + a + b}\n"
+        f"{rule.expression} = {rule.filled(n=n, a=a, b=b, d=d, k=k, s=s)} < 1",
+        fix=f"use an input of at least {d * (k - 1) + 1 - a - b} here, a smaller kernel, or more padding",
+    )
+
+
+def keeps(geometry: Sliding, x: Shape) -> Saved:
+    """What PyTorch keeps of a sliding layer's input: the input itself, or the padded copy that it makes first where
+    its kernels cannot pad by themselves (unequal sides; borders other than zeros, which also keep what they copy)."""
+    sides = [geometry.around(n, i) for i, n in enumerate(x.dims[1:])]
+    zeros = geometry.border == "zeros"
+    if zeros and all(agree(a, b, f"equal padding on both sides: {a} = {b}") for a, b in sides):
+        return KEEPS_INPUT
+    if zeros and geometry.padding == "same":  # only the odd position is added, the rest is the kernel's own padding
+        lengths = [n + b - a for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
+    else:
+        lengths = [n + a + b for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
+    copied = geometry.border in ("reflect", "replicate")
+    return Saved(inputs=(0,) if copied else (), extra_values=PADDED(c=x.dims[0], n=tuple(lengths)))
+
+
+MOST_PHASES = 1 << 20
+
+
+def check_phases(count: int) -> None:
+    """Refuse a factor whose phases would not fit.
+
+    Raises:
+        ShapeError: more than a million.
+    """
+    if count > MOST_PHASES:
+        raise ShapeError(f"{count:,} phases are too many to tell apart", why=f"the limit is {MOST_PHASES:,}")
+
+
+def borders(mode: str, n: Size, a: Size, b: Size) -> None:
+    """Refuse padding that its border rule cannot fill.
+
+    Raises:
+        ShapeError: reflection needs less than the map's size, circular padding at most that.
+    """
+    for p in (a, b):
+        if mode == "reflect" and not holds(p < n, f"{p} < {n}"):
+            raise ShapeError(f"cannot reflect {p} positions of a map of {n}", why="reflection needs padding < size")
+        if mode == "circular" and not holds(p <= n, f"{p} ≤ {n}"):
+            raise ShapeError(f"cannot wrap {p} positions of a map of {n}", why="circular padding needs padding ≤ size")

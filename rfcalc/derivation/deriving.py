@@ -1,0 +1,269 @@
+"""From a report, a node and a metric to the explanation: which sections, and the answer in a sentence.
+
+Every metric of the vocabulary has a deriver or is a sum over nodes; one that is added later and adds up is explained
+without more code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.size import is_number
+from rfcalc.derivation import maps, totals
+from rfcalc.derivation.model import Equation, Explanation, Line, Section
+from rfcalc.derivation.rules import described
+from rfcalc.report.metrics.vocabulary import METRICS, Metric, metric
+from rfcalc.report.report import CONVENTIONS, Report, Row
+
+DIRECTIONS = ("backward", "forward", "both")
+SEEN = ("receptive_field", "stride", "padding", "center", "seen", "status")
+COSTS = ("weights", "biases", "buffers", "params", "macs", "flops")
+SAID = {  # which conventions a metric rests on
+    "params": ("params",),
+    "weights": ("params",),
+    "biases": ("params",),
+    "buffers": ("params",),
+    "macs": ("macs",),
+    "flops": ("macs",),
+    "values": ("values",),
+    "bytes": ("values",),
+    "receptive_field": ("receptive_field",),
+    "seen": ("receptive_field",),
+    "padding": ("padding",),
+    "peak_bytes": ("peak_bytes",),
+    "saved_bytes": ("saved_bytes",),
+}
+
+
+def find(report: Report, name: str, node: str | None) -> tuple[Metric, int | None]:
+    """The metric, and the position of the node (None for the whole network).
+
+    Raises:
+        UnknownName: of a metric or a node, with the nearest names.
+        RfcalcError: a metric that is a figure of nodes only, or of the whole network only.
+    """
+    chosen = METRICS.get(name)
+    if chosen is None:
+        if _is_node(report, name) and node is not None and METRICS.get(node) is not None:
+            raise RfcalcError(f"{node} is a metric, and {name} a node", fix=f"the node comes first: {name} {node}")
+        if _is_node(report, name):
+            raise RfcalcError(
+                f"{name} is a node: which figure of it?", fix=f"name a metric after it: {name} receptive-field"
+            )
+        chosen = metric(name)  # says which there are
+    if node is None:
+        if chosen.whole is None:
+            raise RfcalcError(
+                f"{chosen.name} is a figure of one node, not of the whole network",
+                fix=f"name a node before it: {report.outputs[0].name} {chosen.name}",
+            )
+        return chosen, None
+    position = report.network.position(node)
+    if chosen.row is None:
+        raise RfcalcError(f"{chosen.name} is a figure of the whole network", fix=f"leave out the node {node}")
+    return chosen, position
+
+
+def _is_node(report: Report, name: str) -> bool:
+    try:
+        report.network.position(name)
+    except UnknownName:
+        return False
+    return True
+
+
+def derive(
+    report: Report,
+    node: str | None,
+    name: str,
+    *,
+    direction: str = "backward",
+    source: str | None = None,
+    unit: tuple[int, ...] | None = None,
+) -> Explanation:
+    """How a figure comes about.
+
+    Args:
+        report: the network, analysed.
+        node: a node (a stage or block means its last), or an input; None for the whole network.
+        name: a metric of the vocabulary, or an alias.
+        direction: of receptive fields: ``backward`` as in the lesson, ``forward`` with jumps, ``both`` and why.
+        source: where receptive fields are counted from: an input or an earlier node; the first input if left out.
+        unit: for a receptive field also what this unit really sees, its padding cut away.
+
+    Raises:
+        RfcalcError: an unknown metric, node or direction; a metric that has no value there.
+
+    >>> import rfcalc
+    >>> report = rfcalc.analyze("conv3-8 x3", "3x7x7")
+    >>> [(e.operands["F"], e.value) for e in derive(report, None, "rf").equations]
+    [(1, 3), (3, 5), (5, 7)]
+    """
+    if direction not in DIRECTIONS:
+        raise UnknownName("direction", direction, list(DIRECTIONS))
+    chosen, position = find(report, name, node)
+    if chosen.name in SEEN:
+        from rfcalc.derivation.fields import explained
+
+        at = report.network.position(report.network.outputs[0]) if position is None else position
+        return explained(report, at, chosen, direction, source, unit)
+    if source is not None or unit is not None:
+        option = "--from" if source is not None else "--unit"
+        raise RfcalcError(f"{option} goes with receptive fields, not with {chosen.name}", fix=f"leave out {option}")
+    if position is None:
+        assert chosen.whole is not None
+        value = chosen.whole(report)
+        sections = _whole(report, chosen, value)
+        return finish(report, chosen, "", value, sections)
+    value, sections = _at(report, chosen, position)
+    return finish(report, chosen, maps._name(report, position), value, sections)
+
+
+def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
+    name = chosen.name
+    if name == "output_shape":
+        return maps.shape_sections(report, report.network.position(report.network.outputs[0]))
+    if name in ("values", "bytes"):
+        return maps.total_values_sections(report, name)
+    if name == "peak_bytes":
+        return maps.peak_sections(report)
+    if name == "saved_bytes":
+        from rfcalc.derivation.saved import total_sections
+
+        return total_sections(report)
+    if name in COSTS or name in report.totals.ops:
+        return totals.total_sections(report, chosen, value)
+    if name == "weight_layers":
+        owners = report.owners
+        found = [(r, 0 if r.position in owners else chosen.row(r), _counted(r)) for r in report if chosen.row]
+        return totals.summed(report, name, found, value)
+    if name == "nodes":
+        kinds: dict[str, int] = {}
+        for row in report:
+            kinds[row.kind] = kinds.get(row.kind, 0) + 1
+        listed = sorted(kinds.items(), key=lambda k: -k[1])
+        lines = [Line(kind, text=f"{count}") for kind, count in listed]
+        whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
+        return (Section("nodes by kind", (*lines, Line(equations=(whole,)))),)
+    if chosen.adds and chosen.row is not None:
+        return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
+    return (Section("", (Line(text=chosen.meaning),)),)
+
+
+def _counted(row: Row) -> Line:
+    owner = row.shared_with
+    count = row.node.layer.weight_layers
+    has = "has weights" if count == 1 else f"counts as {count} layers with weights"
+    text = f"shares the weights of {owner}" if owner else has
+    return Line(row.name, row.notation, text=text)
+
+
+def _plainly(row: Row, chosen: Metric) -> Line:
+    assert chosen.row is not None
+    return Line(row.name, row.notation, text=f"{chosen.full(chosen.row(row))}")
+
+
+def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
+    name = chosen.name
+    if position < report.network.arity:
+        return _of_input(report, chosen, position)
+    row = Row(report, position)
+    assert chosen.row is not None
+    value = chosen.row(row)
+    if name == "output_shape":
+        return value, maps.shape_sections(report, position)
+    if name in ("values", "bytes"):
+        return value, maps.values_sections(report, position, name)
+    if name == "saved_bytes":
+        from rfcalc.derivation.saved import node_sections
+
+        return value, node_sections(report, position)
+    if name in COSTS or name in row.ops:
+        return value, totals.node_sections(row, chosen)
+    if name == "weight_layers":
+        return value, (Section("", (_counted(row) if value else Line(row.name, row.notation, text="has no weights"),)),)
+    return value, (Section("", (Line(row.name, row.notation, text=_text(row, name, chosen)),)),)
+
+
+def _of_input(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
+    """What an input has: a shape, values, bytes, what is kept of it."""
+    shape = report.walked.shapes[position]
+    name = maps._name(report, position)
+    if chosen.name == "output_shape":
+        return shape.dims, (Section("", (Line(name, text=f"the input, {shape}, as it was given"),)),)
+    if chosen.name in ("values", "bytes"):
+        sections = maps.values_sections(report, position, chosen.name)
+        return sections[0].lines[0].equations[-1].value, sections
+    if chosen.name == "saved_bytes":
+        from rfcalc.derivation.saved import node_sections
+
+        return report.kept[position].total(report.itemsize, report.batch), node_sections(report, position)
+    raise RfcalcError(
+        f"{name} is an input, and has no {chosen.name}",
+        why="an input has output_shape, values, bytes, saved_bytes and seen",
+        fix="name a node after it",
+    )
+
+
+def _text(row: Row, name: str, chosen: Metric) -> str:
+    """A figure that is not computed, in a sentence."""
+    told = {
+        "name": f"called {row.name}" + (f", in stage {row.stage}" if row.stage else ""),
+        "kind": described(row.node.layer),
+        "notation": f"{row.notation}: {described(row.node.layer)}",
+        "stage": f"stands in stage {row.stage}" if row.stage else "stands in no stage",
+        "inputs": f"reads {', '.join(row.inputs)}" if row.inputs else "reads nothing",
+    }
+    return told.get(name, chosen.meaning)
+
+
+def finish(
+    report: Report,
+    chosen: Metric,
+    node: str,
+    value: Any,
+    sections: tuple[Section, ...],
+    source: str = "",
+    said: str = "",
+) -> Explanation:
+    """The explanation, with what it rests on."""
+    shown = said or _shown(chosen, value)
+    of = f"of {node} in {report.target}" if node else f"of {report.target}"
+    found = [f"{key}: {CONVENTIONS[key]}" for key in SAID.get(chosen.name, ())]
+    if not (is_number(report.batch) and report.batch == 1):
+        found.append(f"batch: {report.batch}")
+    if chosen.name in ("bytes", "peak_bytes", "saved_bytes"):
+        found.append(f"dtype: {report.dtype}, {report.itemsize} bytes a value; MB is 10^6 bytes, MiB 2^20")
+    return Explanation(
+        report.network.name,
+        report.target,
+        chosen.name,
+        chosen.meaning,
+        node,
+        source,
+        value,
+        shown,
+        f"{chosen.name.replace('_', ' ')} {of}: {shown}",
+        sections,
+        tuple(found),
+        report.assumptions,
+    )
+
+
+def _shown(chosen: Metric, value: Any) -> str:
+    """A figure for the answer: bytes in full and in a unit, the others in full."""
+    from rfcalc.report.metrics.units import binary, bytes_short
+
+    if value is None or value == "":
+        return "none"
+    if chosen.name.endswith("bytes") or chosen.name == "bytes":
+        full = chosen.full(value)
+        if is_number(value) and value >= 1000:
+            return f"{full} bytes = {bytes_short(value)} = {binary(value)}"
+        return f"{full} bytes"
+    if not is_number(value) and hasattr(value, "free_symbols"):
+        from rfcalc.derivation.algebra import UNICODE, symbol
+
+        return symbol(value, UNICODE)
+    return chosen.full(value)

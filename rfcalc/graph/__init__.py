@@ -1,0 +1,1 @@
+"""Networks as graphs of layers; the forward walk, the memory of maps, and what PyTorch keeps for backward."""

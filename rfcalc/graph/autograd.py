@@ -1,0 +1,91 @@
+"""The model of PyTorch's autograd: what a step of training keeps of every map for the backward pass."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rfcalc.core.cost import KEEPS_NOTHING, Saved
+from rfcalc.core.layer import IN_PLACE, VIEW
+from rfcalc.core.size import Size, decide
+from rfcalc.graph.forward import Walked
+from rfcalc.graph.memory import storages
+
+
+class Kept(NamedTuple):
+    """What autograd keeps for the backward pass in training mode, split by how it grows.
+
+    Bytes for a batch: values·item size·batch + bytes·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
+    batch_values·item size + single_values·item size where the batch is one.
+    """
+
+    values: Size = 0
+    bytes: Size = 0
+    masks: Size = 0
+    batch_values: Size = 0
+    single_values: Size = 0
+
+    def total(self, itemsize: int, batch: Size = 1, device: str = "cpu") -> Size:
+        """Bytes in all."""
+        mask = itemsize if device == "cpu" else 1
+        fixed = self.batch_values + (self.single_values if decide(batch == 1) else 0)
+        return batch * (self.values * itemsize + self.bytes + self.masks * mask) + fixed * itemsize
+
+
+def kept(walked: Walked) -> tuple[Kept, ...]:
+    """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
+
+    What is given with the weights (learned tables, constants) adds nothing.
+    """
+    network = walked.network
+    arity = network.arity
+    own = storages(walked, over=())
+    maps: set[int] = set()
+    extra, _ = saving(walked)
+    for position, said in enumerate(extra):
+        maps.update(own[network.sources[position - arity][i]] for i in said.inputs)
+        if said.output:
+            maps.add(own[position])
+    return tuple(
+        Kept(
+            (shape.values if p in maps and (p < arity or network.sources[p - arity]) else 0) + e.extra_values,
+            e.extra_bytes,
+            e.masks,
+            e.batch_values,
+            e.single_values,
+        )
+        for p, (shape, e) in enumerate(zip(walked.shapes, extra, strict=True))
+    )
+
+
+def saving(walked: Walked, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
+    """What autograd keeps of each position; the positions that may write over their input.
+
+    These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
+    the network stay, and what is given with the weights. Maps are named as if every node had memory of its own: the
+    sum is the same.
+
+    Args:
+        stays: whether inputs of the network must stay as they are (those of a part of a network need not).
+    """
+    network, arity = walked.network, walked.network.arity
+    own = storages(walked, over=())
+    readers = [0] * len(own)
+    for node, sources in zip(network.nodes, network.sources, strict=True):
+        for s in sources:
+            readers[own[s]] += node.layer.memory != VIEW
+    needed = {*range(arity if stays else 0), *(own[network.position(name)] for name in network.outputs)}
+    said: list[Saved] = [KEEPS_NOTHING] * arity
+    over: set[int] = set()
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+        kept = node.layer.saved(walked.inputs_of(position), walked.shapes[position])
+        free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
+        if node.layer.memory == IN_PLACE and free:
+            over.add(position)
+        elif node.layer.lends and not free:
+            needed.add(own[position])
+        if kept.either:
+            kept = kept._replace(either=False, **({"output": True} if position in over else {"inputs": (0,)}))
+        if kept.output or not sources:
+            needed.add(own[position])
+        said.append(kept)
+    return tuple(said), frozenset(over)

@@ -1,0 +1,131 @@
+"""The forward walk: shapes and costs of every node, from the inputs on; and each node's index relation.
+
+The walk knows no layer kind by name, is iterative, and is linear in nodes and edges. A rule raises the bare cause of
+an error; the node's context is added here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rfcalc.core.cost import NOTHING, Cost
+from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError
+from rfcalc.core.layer import Alternatives, Layer
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import agree
+from rfcalc.graph.network import Network, Node
+
+
+class Walked(NamedTuple):
+    """The forward walk's result, by position (inputs first, then nodes)."""
+
+    network: Network
+    shapes: tuple[Shape, ...]
+    costs: tuple[Cost, ...]  # without the weights that another node of the group already holds
+
+    def inputs_of(self, position: int) -> tuple[Shape, ...]:
+        """The shapes that a node reads."""
+        return tuple([self.shapes[s] for s in self.network.sources[position - self.network.arity]])
+
+
+def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
+    """The shapes of the inputs, in order: those given, else the network's defaults.
+
+    Raises:
+        NetworkError: an input without a shape, or a name that is no input.
+    """
+    if given is None:
+        given = {}
+    if not isinstance(given, Mapping):
+        if len(network.inputs) > 1:
+            raise NetworkError(
+                f"the network has {len(network.inputs)} inputs",
+                fix="name them: " + " ".join(f"{n}=3x224x224" for n in network.inputs),
+            )
+        given = {next(iter(network.inputs)): given}
+    for name in given:
+        if name not in network.inputs:
+            raise NetworkError(f"there is no input {name!r}", why=f"the inputs are {', '.join(network.inputs)}")
+    found = []
+    for name, default in network.inputs.items():
+        shape = Shape.of(given[name]) if name in given else default
+        if shape is None:
+            raise NetworkError(f"the input {name!r} has no shape", fix=f"give one: --input {name}=3x224x224")
+        found.append(shape)
+    return tuple(found)
+
+
+def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
+    """Shapes and costs of every node, from the inputs on.
+
+    Costs are for one item of the batch. Weights of a group are counted where it first appears.
+
+    Raises:
+        ShapeError: a layer cannot take what it gets; the message names the node, its inputs and the rule.
+    """
+    shapes = list(inputs)
+    costs = [NOTHING] * len(shapes)
+    groups: dict[str, tuple[Node, Cost]] = {}
+    known: dict[Any, tuple[Shape, Cost, Layer]] = {}
+    for node, sources in zip(network.nodes, network.sources, strict=True):
+        layer = node.layer
+        if len(sources) == 1:
+            x = shapes[sources[0]]
+            xs: tuple[Shape, ...] = (x,)
+            key: Any = (id(layer), x)
+        else:
+            xs = tuple([shapes[s] for s in sources])
+            key = None
+        found = known.get(key) if key is not None else None
+        if found is None:
+            try:
+                y = layer.output(*xs)
+                cost = layer.cost(xs, y)
+            except RfcalcError as error:
+                raise _placed(error, node, xs) from None
+            if key is not None:
+                known[key] = (y, cost, layer)
+        else:
+            y, cost, _ = found
+        if node.group and cost.params != 0:
+            cost = _shared(groups, node, cost)
+        shapes.append(y)
+        costs.append(cost)
+    return Walked(network, tuple(shapes), tuple(costs))
+
+
+def _placed(error: RfcalcError, node: Node, xs: tuple[Shape, ...]) -> RfcalcError:
+    told = ", ".join(f"{n} {x}" for n, x in zip(node.inputs[:6], xs, strict=False))
+    more = f" and {len(xs) - 6} more" if len(xs) > 6 else ""
+    return error.at(f"{node.name} ({node.layer.notation()})", f"it reads {told}{more}")
+
+
+def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cost:
+    """The cost of a node of a weight group: parameters count where the group first appears."""
+    first = groups.setdefault(node.group, (node, cost))
+    if first[0] is node:
+        return cost
+    if not (agree(first[1].weights, cost.weights) and agree(first[1].biases, cost.biases)):
+        raise ShapeError(
+            f"cannot share the weights of {first[0].name}",
+            where=f"{node.name} ({node.layer.notation()})",
+            why=f"{first[1].params} parameters there, {cost.params} here",
+            fix="share layers of the same kind, sizes and input channels only",
+        )
+    return Cost(0, 0, 0, *(getattr(cost, name) for name in Cost.__slots__[3:]))
+
+
+def relation(walked: Walked, position: int) -> tuple[Alternatives, ...]:
+    """The index relation of the node at a position, one for each of its inputs."""
+    network = walked.network
+    node = network.nodes[position - network.arity]
+    return reads_of(node, walked.inputs_of(position), walked.shapes[position])
+
+
+def reads_of(node: Node, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+    """The index relation of a node whose inputs and output have these shapes."""
+    try:
+        return node.layer.reads(xs, y)
+    except RfcalcError as error:
+        raise _placed(error, node, xs) from None

@@ -1,0 +1,111 @@
+"""Liveness: whose memory each map lives in, until when, and the largest sum of maps that live at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rfcalc.core.layer import IN_PLACE, VIEW
+from rfcalc.core.size import Size, maximum
+from rfcalc.graph.forward import Walked
+
+
+def overwriting(walked: Walked) -> frozenset[int]:
+    """The positions that write over their input: activations and dropout, where no later node needs what was there.
+
+    An output of the network is needed to the end, and what is given with the weights; an input may be written over.
+    """
+    network, arity = walked.network, walked.network.arity
+    if not any(node.layer.memory == IN_PLACE for node in network.nodes):
+        return frozenset()
+    read = [0] * len(walked.shapes)  # the last position that reads each map, as it is then
+    for position, sources in enumerate(network.sources, arity):
+        for s in sources:
+            read[s] = position
+    for name in network.outputs:
+        read[network.position(name)] = len(read)
+    own = list(range(arity))
+    needed = read[:arity]  # the same, over all that live in one memory
+    over = set()
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+        memory = own[sources[0]] if sources else position
+        if node.layer.memory == IN_PLACE and sources and needed[memory] <= position:
+            over.add(position)
+        elif node.layer.memory != VIEW or not sources:
+            memory = position
+        own.append(memory)
+        needed.append(len(read) if node.layer.memory == VIEW and not sources else read[position])
+        needed[memory] = max(needed[memory], read[position])
+    return frozenset(over)
+
+
+def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, ...]:
+    """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
+    place.
+
+    Args:
+        over: the positions that write over their input; those of `overwriting` if left out.
+    """
+    network = walked.network
+    arity = network.arity
+    over = overwriting(walked) if over is None else over
+    found = list(range(arity))
+    for position in range(arity, len(walked.shapes)):
+        sources = network.sources[position - arity]
+        same = position in over or network.nodes[position - arity].layer.memory == VIEW
+        found.append(found[sources[0]] if same and sources else position)
+    return tuple(found)
+
+
+def new_values(walked: Walked) -> tuple[Size, ...]:
+    """Values that each position adds to memory: its output's, 0 for views and what is written in place."""
+    own = storages(walked)
+    arity = walked.network.arity
+    return tuple(
+        0 if own[p] != p or (p >= arity and walked.network.nodes[p - arity].layer.memory == VIEW) else shape.values
+        for p, shape in enumerate(walked.shapes)
+    )
+
+
+def lifetimes(walked: Walked) -> tuple[int, ...]:
+    """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
+
+    Beyond the last position for outputs. Positions that live in another's memory (views, in place) say nothing of their
+    own; `storages` says whose it is.
+    """
+    network, own = walked.network, storages(walked)
+    last = list(range(len(walked.shapes)))
+    for position in range(network.arity, len(walked.shapes)):
+        last[own[position]] = max(last[own[position]], position)
+        for s in network.sources[position - network.arity]:
+            last[own[s]] = max(last[own[s]], position)
+    for name in network.outputs:
+        last[own[network.position(name)]] = len(walked.shapes)
+    return tuple(last)
+
+
+def peak_values(walked: Walked) -> tuple[Size, int]:
+    """The largest sum of live maps while running forward, and the position at which it is reached.
+
+    A map lives from the node that makes it until the last node that reads it has run; outputs live to the end. While a
+    node runs, its inputs and its output live. Inputs count, weights do not; views and in-place results take no new
+    memory.
+    """
+    network, own = walked.network, storages(walked)
+    arity = network.arity
+    sizes = new_values(walked)
+    last = lifetimes(walked)
+    end = len(walked.shapes)
+    dies: dict[int, list[int]] = {}
+    for storage, when in enumerate(last):
+        if own[storage] == storage:
+            dies.setdefault(when, []).append(storage)
+    live: Size = sum(sizes[p] for p in range(arity))
+    most, at = live, 0
+    for position in range(arity, end):
+        live = live + sizes[position]
+        larger = maximum(most, live)
+        if larger is not most:
+            most, at = larger, position
+        for storage in dies.get(position, ()):
+            live = live - sizes[storage]
+    return most, at

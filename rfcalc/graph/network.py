@@ -1,0 +1,444 @@
+"""A network: a named, immutable DAG of layers, made from an expression of the algebra.
+
+`Network(expr)` lays an expression out as nodes in topological order, names them, and checks names, references and
+arity. Nothing is computed here: shapes, costs and receptive fields are the walks' business. Compiling is linear in
+nodes and edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rfcalc.core.errors import NetworkError, UnknownName, suggestion
+from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
+
+if TYPE_CHECKING:
+    from rfcalc.core.naming import Naming
+
+
+class Node(NamedTuple):
+    """One layer in its place.
+
+    `inputs` are the names of the nodes (or network inputs) that it reads, `stage` the heading it stands under, `group`
+    its weight group if it shares weights, `repeat` the repetition it came from (a number for each, and the copy).
+    """
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    stage: str = ""
+    group: str = ""
+    repeat: tuple[int, int] | None = None
+
+
+class Network:
+    """A network over named inputs.
+
+    >>> from rfcalc import Conv, MaxPool, Network
+    >>> toy = Network(Conv(1, 3, stride=2) >> MaxPool(2), "1x9x9")
+    >>> toy
+    Network(Conv(1, 3, 2) >> MaxPool(2), '1x9x9')
+    >>> [node.name for node in toy.nodes]
+    ['conv1', 'maxpool1']
+
+    Args:
+        expr: what the network computes; it starts from the input (with several inputs, from ``ref(name)``).
+        inputs: a default input shape, or shapes by name; None where a shape is to be given later.
+        outputs: names of its outputs; the last value if left out.
+        name, title, citation: what it is called, a line about it, where it was published.
+        torch: what its nodes are called in PyTorch's own model of it; no part of what it computes.
+
+    Raises:
+        NetworkError: nothing in it, a name twice, a reference to nothing, a layer with too few or too many inputs.
+    """
+
+    __slots__ = (
+        "_ends",
+        "_last",
+        "citation",
+        "expr",
+        "inputs",
+        "name",
+        "nodes",
+        "outputs",
+        "positions",
+        "sources",
+        "stages",
+        "title",
+        "torch",
+    )
+
+    expr: Expr
+    inputs: dict[str, Shape | None]
+    outputs: tuple[str, ...]
+    name: str
+    title: str
+    citation: str
+    torch: Naming | None
+    nodes: tuple[Node, ...]
+    sources: tuple[tuple[int, ...], ...]
+    positions: dict[str, int]
+    stages: tuple[str, ...]
+    _ends: dict[str, int]
+    _last: str
+
+    def __init__(
+        self,
+        expr: Expr,
+        inputs: Any = None,
+        *,
+        outputs: Sequence[str] = (),
+        name: str = "",
+        title: str = "",
+        citation: str = "",
+        torch: Naming | None = None,
+    ) -> None:
+        if not isinstance(expr, Expr):
+            raise NetworkError(
+                f"a network is made from layers, not from {type(expr).__name__} {expr!r}", fix="Network(Conv(64, 3))"
+            )
+        if isinstance(inputs, Mapping):
+            shapes = {n: None if s is None else Shape.of(s) for n, s in inputs.items()}
+        else:
+            shapes = {"input": None if inputs is None else Shape.of(inputs)}
+        if not shapes:
+            raise NetworkError("the network has no inputs", fix="name at least one")
+        made = _Compiler(tuple(shapes))
+        last = made.place(expr, 0 if len(shapes) == 1 else None, _Place(), "")
+        if not made.nodes:
+            raise NetworkError("the network is empty", fix="put at least one layer into it")
+        put = object.__setattr__
+        put(self, "expr", expr)
+        put(self, "inputs", shapes)
+        put(self, "name", name)
+        put(self, "title", title)
+        put(self, "citation", citation)
+        put(self, "torch", torch)
+        put(self, "nodes", tuple(made.nodes))
+        put(self, "sources", tuple(made.sources))
+        put(self, "positions", made.positions)
+        put(self, "stages", tuple(made.stages))
+        put(self, "_ends", made.ends)
+        put(self, "_last", "" if last is None else made.name(last))
+        if outputs:
+            put(self, "outputs", tuple(outputs))
+            for output in outputs:
+                self.position(output)
+        elif last is None:
+            raise NetworkError("the network has no output", fix="end it with a value, or name its outputs")
+        else:
+            put(self, "outputs", (self._last,))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a network does not change: {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        about = (self.name, self.title, self.citation, self.torch)
+        return (_again, (self.expr, dict(self.inputs), self.outputs, *about))
+
+    @classmethod
+    def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
+        """A network from (name, layer, input names), in any order.
+
+        Raises:
+            NetworkError: a cycle, an unknown input, a name twice.
+        """
+        listed = list(nodes)
+        known = set(inputs) if isinstance(inputs, Mapping) else {"input"}
+        items: list[Expr] = []
+        before = None if len(known) > 1 else next(iter(known))
+        for name, layer, reads in _ordered(listed, known):
+            if len(reads) != 1 and layer.arity[1] != 0:
+                items.append(Named(Parallel(tuple(Ref(r) for r in reads), layer), name))
+            else:
+                if reads and reads[0] != before:
+                    items.append(Ref(reads[0]))
+                items.append(Named(layer, name))
+            before = name
+        return cls(Series(tuple(items)), inputs, **about)
+
+    def position(self, name: str) -> int:
+        """Where a node (or input) stands; the name of a stage or block means its last node.
+
+        Raises:
+            UnknownName: with the nearest names.
+        """
+        found = self.positions.get(name)
+        if found is None:
+            found = self._ends.get(name)
+        if found is None:
+            raise UnknownName("node", name, [*self.positions, *self._ends])
+        return found
+
+    def node(self, name: str) -> Node:
+        """The node of this name.
+
+        Raises:
+            UnknownName: there is none, or it is an input.
+        """
+        position = self.position(name) - len(self.inputs)
+        if position < 0:
+            raise UnknownName("node", name, [n.name for n in self.nodes])
+        return self.nodes[position]
+
+    @property
+    def arity(self) -> int:
+        """Number of inputs; positions below it are inputs, the others nodes."""
+        return len(self.inputs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and (self.expr, self.inputs, self.outputs, self.name) == (
+            other.expr,
+            other.inputs,
+            other.outputs,
+            other.name,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.outputs, len(self.nodes)))
+
+    def __repr__(self) -> str:
+        told = [repr(self.expr)]
+        if list(self.inputs) != ["input"]:
+            told.append("{" + ", ".join(f"{n!r}: {s and _shape(s)}" for n, s in self.inputs.items()) + "}")
+        elif (shape := self.inputs["input"]) is not None:
+            told.append(_shape(shape))
+        if self.outputs != (self._last,):
+            told.append(f"outputs={self.outputs!r}")
+        told += [f"{n}={v!r}" for n in ("name", "title", "citation") if (v := getattr(self, n))]
+        return f"Network({', '.join(told)})"
+
+
+def _shape(shape: Shape) -> str:
+    return repr(str(shape)) if shape.channel == 0 else repr(shape)
+
+
+def _again(
+    expr: Expr, inputs: Any, outputs: Any, name: str, title: str, citation: str, torch: Naming | None
+) -> Network:
+    return Network(expr, inputs, outputs=outputs, name=name, title=title, citation=citation, torch=torch)
+
+
+class _Place(NamedTuple):
+    """Where in the expression the compiler is."""
+
+    scope: str = ""  # "layer1.0."
+    copy: str = ""  # "_2": appended to names inside a repetition
+    stage: str = ""
+    group: str = ""
+    numbered: bool = False  # directly inside a block: a repetition here numbers scopes, not names
+    repeat: tuple[int, int] | None = None
+
+
+class _Compiler:
+    """Lays an expression out as nodes. `place` puts one expression after position `at` and returns its result's.
+
+    `name` is the full name for the last node of what is placed, or empty.
+    """
+
+    def __init__(self, inputs: tuple[str, ...]) -> None:
+        self.inputs = inputs
+        self.positions: dict[str, int] = {name: i for i, name in enumerate(inputs)}
+        self.nodes: list[Node] = []
+        self.sources: list[tuple[int, ...]] = []
+        self.ends: dict[str, int] = {}
+        self.stages: dict[str, None] = {}
+        self.counts: dict[tuple[str, str], int] = {}
+        self.shared: dict[str, int] = {}
+        self.repeats = 0
+        self.ways: dict[type, Callable[[Any, int | None, _Place, str], int | None]] = {
+            Series: self._series,
+            Parallel: self._parallel,
+            Repeat: self._repeat,
+            Named: self._named,
+            Block: self._block,
+            Stage: self._stage,
+            Shared: self._shared,
+            Side: self._side,
+            Ref: self._ref,
+        }
+
+    def place(self, expr: Expr, at: int | None, where: _Place, name: str) -> int | None:
+        way = self.ways.get(type(expr))
+        if way is not None:
+            return way(expr, at, where, name)
+        if not isinstance(expr, Layer):
+            raise NetworkError(f"{expr!r} cannot stand in a network")
+        if expr.arity[1] == 0:
+            return self._add(expr, (), where, name)
+        if at is None:
+            raise NetworkError(
+                f"{expr!r} has no input",
+                why=f"the network has the inputs {', '.join(self.inputs)}",
+                fix=f"begin with ref({self.inputs[0]!r})",
+            )
+        return self._add(expr, (at,), where, name)
+
+    def name(self, position: int) -> str:
+        count = len(self.inputs)
+        return self.inputs[position] if position < count else self.nodes[position - count].name
+
+    def _add(self, layer: Layer, sources: tuple[int, ...], where: _Place, name: str) -> int:
+        least, most = layer.arity
+        if len(sources) < least or (most is not None and len(sources) > most):
+            wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+            raise NetworkError(
+                f"{layer!r} takes {wanted} inputs and gets {len(sources)}",
+                fix="join branches with parallel([...], layer)" if least > 1 else "join the branches first",
+            )
+        full = name or self._number(layer.stem, where)
+        if full in self.positions:
+            raise NetworkError(
+                f"the name {full!r} stands for two nodes",
+                why=f"{self._described(self.positions[full])} and {layer!r}",
+                fix="give one of them another name",
+            )
+        group = where.group
+        if group:
+            count = self.shared[group] = self.shared.get(group, -1) + 1
+            group = f"{group}.{count}"
+        position = len(self.inputs) + len(self.nodes)
+        self.positions[full] = position
+        reads = tuple([self.name(s) for s in sources])
+        self.nodes.append(Node(full, layer, reads, where.stage, group, where.repeat))
+        self.sources.append(sources)
+        return position
+
+    def _described(self, position: int) -> str:
+        count = len(self.inputs)
+        return "an input" if position < count else repr(self.nodes[position - count].layer)
+
+    def _number(self, stem: str, where: _Place) -> str:
+        while True:
+            count = self.counts[where.scope, stem] = self.counts.get((where.scope, stem), 0) + 1
+            name = f"{where.scope}{stem}{count}"
+            if name not in self.positions:
+                return name
+
+    def _series(self, expr: Series, at: int | None, where: _Place, name: str) -> int | None:
+        inside = where._replace(numbered=False)
+        last = len(expr.items) - 1
+        for i, item in enumerate(expr.items):
+            at = self.place(item, at, inside, name if i == last else "")
+        return at
+
+    def _parallel(self, expr: Parallel, at: int | None, where: _Place, name: str) -> int | None:
+        inside = where._replace(numbered=False)
+        ends = []
+        for branch in expr.branches:
+            end = self.place(branch, at, inside, "")
+            if end is None:
+                raise NetworkError(f"the branch {branch!r} has no value", fix="begin it with ref(name)")
+            ends.append(end)
+        return self._add(expr.merge, tuple(ends), inside, name)
+
+    def _repeat(self, expr: Repeat, at: int | None, where: _Place, name: str) -> int | None:
+        self.repeats += 1
+        number = self.repeats
+        last = expr.times - 1
+        for i, copy in enumerate(expr.copies()):
+            if where.numbered:
+                inside = where._replace(scope=f"{where.scope}{i}.", copy="", numbered=False, repeat=(number, i))
+            else:
+                inside = where._replace(copy=f"{where.copy}_{i + 1}", numbered=False, repeat=(number, i))
+            at = self.place(copy, at, inside, name if i == last else "")
+        return at
+
+    def _named(self, expr: Named, at: int | None, where: _Place, name: str) -> int | None:
+        full = f"{where.scope}{expr.label}{where.copy}"
+        end = self.place(expr.body, at, where, full)
+        if end is not None and full not in self.positions:  # a reference, or a node that has a name of its own inside
+            self.positions[full] = end
+        return end
+
+    def _block(self, expr: Block, at: int | None, where: _Place, name: str) -> int | None:
+        label = f"{where.scope}{expr.label}{where.copy}"
+        if label in self.ends:
+            raise NetworkError(f"the block {label!r} stands twice", fix="give one of them another name")
+        end = self.place(expr.body, at, where._replace(scope=f"{label}.", copy="", numbered=True), name)
+        if end is not None:
+            self.ends[label] = end
+        return end
+
+    def _stage(self, expr: Stage, at: int | None, where: _Place, name: str) -> int | None:
+        label = f"{expr.label}{where.copy}"
+        self.stages[label] = None
+        end = self.place(expr.body, at, where._replace(stage=label), name)
+        if end is not None:
+            self.ends.setdefault(label, end)
+        return end
+
+    def _shared(self, expr: Shared, at: int | None, where: _Place, name: str) -> int | None:
+        self.shared[expr.label] = -1
+        return self.place(expr.body, at, where._replace(group=expr.label), name)
+
+    def _side(self, expr: Side, at: int | None, where: _Place, name: str) -> int | None:
+        self.place(expr.body, at, where._replace(numbered=False), "")
+        return at
+
+    def _ref(self, expr: Ref, at: int | None, where: _Place, name: str) -> int | None:
+        scope = where.scope
+        while True:
+            for candidate in (f"{scope}{expr.target}{where.copy}", f"{scope}{expr.target}"):
+                found = self.positions.get(candidate)
+                if found is None:
+                    found = self.ends.get(candidate)
+                if found is not None:
+                    return found
+            if not scope:
+                break
+            scope = scope[: scope.rstrip(".").rfind(".") + 1]
+        raise NetworkError(
+            f"ref({expr.target!r}) names nothing that stands before it",
+            fix=suggestion(expr.target, [*self.positions, *self.ends]) or None,
+        )
+
+
+def _ordered(
+    listed: list[tuple[str, Layer, Sequence[str]]], known: set[str]
+) -> Iterable[tuple[str, Layer, Sequence[str]]]:
+    """The nodes so that each stands after what it reads, without recursion; linear in the edges."""
+    by_name: dict[str, tuple[str, Layer, Sequence[str]]] = {}
+    for entry in listed:
+        if entry[0] in by_name or entry[0] in known:
+            raise NetworkError(f"the name {entry[0]!r} stands for two nodes")
+        by_name[entry[0]] = entry
+    waiting: dict[str, int] = {}
+    readers: dict[str, list[str]] = {}
+    for name, _, reads in listed:
+        waiting[name] = 0
+        for r in reads:
+            if r in by_name:
+                waiting[name] += 1
+                readers.setdefault(r, []).append(name)
+            elif r not in known:
+                raise NetworkError(f"{name} reads {r!r}, which does not exist", fix=suggestion(r, [*known, *by_name]))
+    ready = [name for name, _, _ in reversed(listed) if not waiting[name]]
+    done = 0
+    while ready:
+        name = ready.pop()
+        done += 1
+        yield by_name[name]
+        for reader in reversed(readers.get(name, ())):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                ready.append(reader)
+    if done < len(listed):
+        raise NetworkError(
+            "the network has a cycle", why=" → ".join(_cycle(by_name, waiting)), fix="cut one of its edges"
+        )
+
+
+def _cycle(by_name: dict[str, tuple[str, Layer, Sequence[str]]], waiting: dict[str, int]) -> list[str]:
+    """One cycle among the nodes that never became ready, in the direction of the data."""
+    name = next(n for n, count in waiting.items() if count)
+    seen: dict[str, None] = {}
+    while name not in seen:
+        seen[name] = None
+        name = next(r for r in by_name[name][2] if waiting.get(r))
+    path = list(seen)
+    path = [*path[path.index(name) :], name]
+    return path[::-1]

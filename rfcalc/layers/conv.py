@@ -1,0 +1,252 @@
+"""Convolution: full, grouped, depthwise, with a partial connection table."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, decide, divides, prod
+from rfcalc.core.sliding import Sliding, axes, keeps, pads
+from rfcalc.core.syntax import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
+
+WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
+WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
+WEIGHTS_APART = Formula("weights", "prod(k) * m", "one kernel for each output channel")
+WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected pairs of input and output maps")
+BIASES = Formula("biases", "m", "one for each output channel")
+MACS = Formula("macs", "w * prod(o)", "every weight is used once at every output position")
+BIAS_ADDS = Formula("conv_bias_adds", "m * prod(o)", "one addition for each output value")
+
+
+@layer("conv")
+class Conv(Layer):
+    """A convolution over any number of spatial axes, channels first.
+
+    Output length (n + a + b − d(k − 1) − 1) // s + 1 on each axis; weights k₁·k₂…·(C_in/groups)·C_out; multiply-adds
+    weights × output positions.
+
+    >>> from rfcalc import Conv, Shape
+    >>> Conv(96, 11, stride=4).output(Shape(3, 227, 227))
+    Shape(96, 55, 55)
+
+    Args:
+        out_channels: C_out.
+        kernel, stride, dilation: one number for all axes, or one for each.
+        padding: a number, one for each axis, pairs (before, after), ``"valid"``, ``"same"`` (PyTorch, stride 1) or
+            ``"SAME"`` (TensorFlow: depends on the input size).
+        groups: channels are split into this many groups.
+        bias: whether each output channel adds a bias.
+        border: what padding holds: ``zeros``, ``reflect``, ``replicate``, ``circular``.
+        table: for each output map the input maps that it is connected to (LeNet-5's C3); only these are counted.
+        fixed: its kernel is a constant (a blur), not learned: no parameters.
+
+    Raises:
+        LayerError: for parameters that no convolution can have.
+    """
+
+    out_channels: Size
+    kernel: Any
+    stride: Any = (1,)
+    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    dilation: Any = (1,)
+    groups: Size = 1
+    bias: bool = True
+    border: str = "zeros"
+    table: tuple[tuple[int, ...], ...] | None = None
+    fixed: bool = False
+    geometry: Sliding = field(init=False, compare=False)
+
+    weight_layers = 1
+    spelling = Spelling(
+        ("conv",),
+        "conv3-64/2 p1",
+        ("nobias", "fixed", *PADDINGS, *BORDERS),
+        ("/", "p", "d", "g", "table"),
+        "stride 1; padding d(k − 1) in all, the smaller half before: it keeps the size at stride 1",
+    )
+
+    def __post_init__(self) -> None:
+        (out,) = axes("out_channels", self.out_channels)
+        (groups,) = axes("groups", self.groups)
+        kernel, stride, dilation = (
+            axes("kernel", self.kernel),
+            axes("stride", self.stride),
+            axes("dilation", self.dilation),
+        )
+        padding = pads(self.padding)
+        geometry = Sliding(kernel, stride, padding, dilation, border=self.border)
+        geometry.check()
+        put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
+        if not divides(groups, out):
+            raise LayerError(
+                f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
+            )
+        if self.fixed and self.bias:
+            raise LayerError("a fixed kernel has no bias", fix="add bias=False")
+        if self.table is not None:
+            rows = tuple(tuple(sorted(set(row))) for row in self.table)
+            if len(rows) != out or groups != 1:
+                raise LayerError(
+                    f"the connection table has {len(rows)} rows for {out} output maps in {groups} groups",
+                    fix="give one row for each output map, and groups=1",
+                )
+            put(self, table=rows)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        spatial_rank(x, self)
+        c, g = x.dims[0], self.groups
+        if g != 1 and not divides(g, c):
+            raise ShapeError(f"{c} input channels cannot be split into {g} groups", why=f"{c} mod {g} = {c % g}")
+        if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
+            raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")
+        return Shape(self.out_channels, *self.geometry.lengths(x.dims[1:]))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        kernel = self.geometry.kernel_axes(len(y.dims) - 1)
+        if self.table is None and decide(self.groups == 1) is True:
+            weights = WEIGHTS_ALL(k=kernel, c=xs[0].dims[0], m=self.out_channels)
+        elif self.table is None:
+            weights = WEIGHTS(k=kernel, c=xs[0].dims[0], g=self.groups, m=self.out_channels)
+        else:
+            weights = WEIGHTS_TABLE(k=kernel, connections=sum(len(row) for row in self.table))
+        macs = MACS(w=weights, o=y.dims[1:])
+        if not self.bias:
+            return Cost(0 if self.fixed else weights, macs=macs)
+        return Cost(
+            weights,
+            BIASES(m=self.out_channels),
+            0,
+            macs,
+            BIAS_ADDS(m=self.out_channels, o=y.dims[1:]),
+        )
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        if self.table is None:
+            return keeps(self.geometry, xs[0])
+        # PyTorch has no such layer: the connected maps go side by side into a grouped convolution, with their kernels
+        connections = sum(len(row) for row in self.table)
+        sides = [self.geometry.around(n, i) for i, n in enumerate(xs[0].dims[1:])]
+        lengths = [n + a + b for n, (a, b) in zip(xs[0].dims[1:], sides, strict=True)]
+        kernel = self.geometry.kernel_axes(len(lengths))
+        return Saved(extra_values=connections * prod(lengths), batch_values=connections * prod(kernel))
+
+    def notation(self, exact: bool = False) -> str:
+        text = spell("conv", self.geometry, self.out_channels, exact=exact)
+        text += "" if self.groups == 1 else f" g{number(self.groups)}"
+        if self.table is not None:
+            text += f" table({';'.join(','.join(map(str, row)) for row in self.table)})" if exact else " table"
+        return text + flags(nobias=not self.bias, fixed=self.fixed)
+
+    @classmethod
+    def from_word(cls, word: Word) -> Conv:
+        geometry = word.geometry(pad="keep")
+        return cls(
+            word.need_channels(),
+            geometry.kernel,
+            geometry.stride,
+            geometry.padding,
+            geometry.dilation,
+            word.number("g", 1),
+            not word.flag("nobias"),
+            geometry.border,
+            _table(word),
+            word.flag("fixed"),
+        )
+
+
+def _table(word: Word) -> tuple[tuple[int, ...], ...] | None:
+    """A connection table, written ``table(0,1,2;1,2,3;…)``: a row for each output map."""
+    text = word.value("table")
+    if text is None:
+        return None
+    try:
+        return tuple(tuple(int(m) for m in row.split(",") if m.strip()) for row in text[1:-1].split(";"))
+    except ValueError:
+        word.culprit = "table"
+        raise LayerError("this is not a connection table", fix="write a row for each map: table(0,1,2;1,2,3)") from None
+
+
+@layer("depthwise")
+class Depthwise(Layer):
+    """A convolution that keeps the channels apart: one kernel (or `multiplier` of them) for each input channel.
+
+    The same as ``Conv(C·multiplier, kernel, groups=C)`` where C comes from the input.
+
+    >>> from rfcalc import Depthwise, Shape
+    >>> Depthwise(3, padding=1).cost((Shape(32, 8, 8),), Shape(32, 8, 8)).weights
+    288
+    """
+
+    kernel: Any
+    stride: Any = (1,)
+    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    dilation: Any = (1,)
+    multiplier: Size = 1
+    bias: bool = True
+    border: str = "zeros"
+    geometry: Sliding = field(init=False, compare=False)
+
+    weight_layers = 1
+    spelling = Spelling(
+        ("dwconv",),
+        "dwconv3/2",
+        ("nobias", *PADDINGS, *BORDERS),
+        ("/", "p", "d", "m"),
+        "stride 1; padding that keeps the size at stride 1; one kernel for each channel (m1)",
+    )
+
+    def __post_init__(self) -> None:
+        like = Conv(1, self.kernel, self.stride, self.padding, self.dilation, border=self.border)
+        axes("multiplier", self.multiplier)
+        put(
+            self,
+            kernel=like.kernel,
+            stride=like.stride,
+            padding=like.padding,
+            dilation=like.dilation,
+            geometry=like.geometry,
+        )
+
+    def output(self, *xs: Shape) -> Shape:
+        spatial_rank(xs[0], self)
+        return Shape(xs[0].dims[0] * self.multiplier, *self.geometry.lengths(xs[0].dims[1:]))
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        m = y.dims[0]
+        weights = WEIGHTS_APART(k=self.geometry.kernel_axes(len(y.dims) - 1), m=m)
+        macs = MACS(w=weights, o=y.dims[1:])
+        if not self.bias:
+            return Cost(weights, macs=macs)
+        return Cost(weights, BIASES(m=m), 0, macs, BIAS_ADDS(m=m, o=y.dims[1:]))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return keeps(self.geometry, xs[0])
+
+    def notation(self, exact: bool = False) -> str:
+        text = spell("dwconv", self.geometry, None, exact=exact)
+        return text + ("" if self.multiplier == 1 else f" m{number(self.multiplier)}") + flags(nobias=not self.bias)
+
+    @classmethod
+    def from_word(cls, word: Word) -> Depthwise:
+        geometry = word.geometry(pad="keep")
+        return cls(
+            geometry.kernel,
+            geometry.stride,
+            geometry.padding,
+            geometry.dilation,
+            word.number("m", 1),
+            not word.flag("nobias"),
+            geometry.border,
+        )

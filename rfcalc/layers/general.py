@@ -1,0 +1,301 @@
+"""Operators that frameworks have and papers leave unnamed: arithmetic, reductions, constants, products of attention."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from math import isfinite
+from typing import Any, ClassVar
+
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Saved
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, put
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import agree, decide, prod
+from rfcalc.core.sliding import choice
+from rfcalc.core.syntax import Spelling, Word, flags, sizes
+from rfcalc.core.window import STEP, All, Index
+from rfcalc.layers.merge import broadcast, stretched
+from rfcalc.layers.pool import Mean
+
+REDUCED = Formula("adaptive_pool_inputs", "prod(x)", "every value that goes in")
+MACS = Formula(
+    "macs", "prod(l) * n * m * (d + e)", "queries·keys, and weights·values: n queries, m keys, for each head"
+)
+SOFTMAX = Formula("activation", "prod(l) * n * m", "softmax over m keys for each of n queries and each head")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+# What autograd keeps of common functions; of others all inputs are taken to be kept.
+_NOTHING = [
+    "add",
+    "sub",
+    "rsub",
+    "neg",
+    "plus",
+    "times",
+    "floor",
+    "ceil",
+    "round",
+    "sign",
+    "trunc",
+    "cast",
+    "copy",
+    "cell_state",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "not",
+    "and",
+    "or",
+    "xor",
+]
+_OUTPUT = ["exp", "expm1", "sqrt", "rsqrt", "reciprocal"]
+
+
+@layer("elementwise")
+class Elementwise(Layer):
+    """A fixed function of the values that stand at one place in its inputs; axes of size 1 are stretched.
+
+    Arithmetic, comparisons, roots: everything pointwise that is no activation. No parameters; its operations are not
+    counted, like those of additions. ``plus`` and ``times`` are an addition of and a multiplication by a number,
+    ``rsub`` and ``rdiv`` a number less the value, and divided by it.
+
+    Args:
+        function: its name.
+        by: the number that a function of one map works with, two for ``clamp``; () where it is not known, and then
+            the layer cannot be built.
+
+    >>> from rfcalc import Elementwise, Shape
+    >>> Elementwise("sub").output(Shape(8, 5, 5), Shape(8, 1, 1))
+    Shape(8, 5, 5)
+    >>> print(Elementwise("times", 0.125).notation())
+    elementwise fn:times by0.125
+    """
+
+    function: str
+    by: Any = ()
+
+    spelling = Spelling(("elementwise",), "elementwise fn:times by0.125", values=("fn", "by"))
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.function, str) or not _NAME.fullmatch(self.function):
+            raise LayerError(f"{self.function!r} is not the name of a function", fix='name it: Elementwise("sub")')
+        given = self.by if isinstance(self.by, (tuple, list)) else (self.by,)
+        if len(given) > 2 or not all(isinstance(n, (int, float)) and isfinite(n) for n in given):
+            raise LayerError(f"by {self.by!r} is not a number, or two", fix='write one: Elementwise("times", 0.125)')
+        put(self, by=tuple(map(float, given)))
+
+    @property
+    def stem(self) -> str:
+        return self.function.rpartition(".")[2]
+
+    def output(self, *xs: Shape) -> Shape:
+        return broadcast(self.function, xs)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return tuple([stretched(x, y) for x in xs])
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        if self.function in _NOTHING:
+            return KEEPS_NOTHING
+        return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
+
+    def notation(self, exact: bool = False) -> str:
+        numbers = ":".join(repr(n).removesuffix(".0").replace("+", "") for n in self.by)  # 1e16: + joins in notation
+        return f"elementwise fn:{self.function}" + (f" by{numbers}" if numbers else "")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Elementwise:
+        told, by = word.value("fn"), word.value("by")
+        if told is None:
+            raise LayerError("nothing says which function", fix="write elementwise fn:sqrt")
+        numbers = []
+        for part in by.split(":") if by is not None else ():
+            word.culprit = "by"
+            try:
+                numbers.append(float(part))
+            except ValueError:
+                raise LayerError(f"by{by} is not a number, or two", fix="write them: by0.125, by-1:1") from None
+        word.culprit = "fn" if not numbers else None
+        return cls(told.removeprefix(":"), tuple(numbers))
+
+
+# What autograd keeps of each reduction: the input, the output, int64 indices.
+REDUCTIONS: dict[str, tuple[bool, bool, bool]] = {
+    "sum": (False, False, False),
+    "max": (False, False, True),
+    "min": (False, False, True),
+    "amax": (True, True, False),
+    "amin": (True, True, False),
+    "prod": (True, True, False),
+    "var": (True, False, False),
+    "std": (True, True, False),
+    "norm": (True, True, False),
+    "logsumexp": (True, True, False),
+    "argmax": (False, False, False),
+    "argmin": (False, False, False),
+    "any": (False, False, False),
+    "all": (False, False, False),
+}
+
+
+@layer("reduce")
+class Reduce(Layer):
+    """Like `Mean`, with another operation: sum, max, min, amax, var, std, norm, prod, argmax, … over axes.
+
+    Args:
+        op: the operation, one of `REDUCTIONS`.
+        axes: indices among the map's axes, channels included; None: all spatial.
+        keep: whether the axes stay, with size 1.
+    """
+
+    op: str
+    axes: Any = None
+    keep: bool = False
+    shape: Mean = field(init=False, compare=False)
+
+    spelling = Spelling(
+        ("reduce",), "reduce op:sum axes1x2 keep", ("keep",), ("op", "axes"), "all spatial axes, which are removed"
+    )
+
+    def __post_init__(self) -> None:
+        choice("op", self.op, REDUCTIONS)
+        mean = Mean(self.axes, self.keep)
+        put(self, axes=mean.axes, shape=mean)
+
+    def output(self, *xs: Shape) -> Shape:
+        return self.shape.output(*xs)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return self.shape.reads(xs, y)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(adaptive_pool_inputs=REDUCED(x=xs[0].dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        given, made, indices = REDUCTIONS[self.op]
+        return Saved(inputs=(0,) if given else (), output=made, extra_bytes=8 * y.values if indices else 0)
+
+    def notation(self, exact: bool = False) -> str:
+        where = "" if self.axes is None else f" axes{sizes(self.axes)}"
+        return f"reduce op:{self.op}{where}" + flags(keep=self.keep)
+
+    @classmethod
+    def from_word(cls, word: Word) -> Reduce:
+        told = word.value("op")
+        if told is None:
+            raise LayerError("nothing says which operation", fix="write reduce op:sum")
+        return cls(told.removeprefix(":"), word.numbers("axes", ()) or None, word.flag("keep"))
+
+
+@layer("constant")
+class Constant(Layer):
+    """Values that do not depend on the network's input: fixed ones, or ones computed from learned maps.
+
+    It has no parameters itself; what it is computed from (a table of position biases that is picked from) are its
+    inputs, which are read as a whole.
+    """
+
+    dims: Any
+    channel: int = 0
+
+    spelling = Spelling(("constant",), "constant49x49 channel1", values=("channel",), defaults="channels on axis 0")
+    arity: ClassVar[tuple[int, int | None]] = (0, None)
+    memory = VIEW
+
+    def __post_init__(self) -> None:
+        put(self, dims=Shape.of(self.dims).dims)
+        channel_of(self.dims, self.channel)
+
+    def output(self, *xs: Shape) -> Shape:
+        return Shape(*self.dims, channel=self.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        found: list[Alternatives] = []
+        for x in xs:
+            found.append((tuple((None, All(n)) for n in x.dims),))
+        return tuple(found)
+
+    def notation(self, exact: bool = False) -> str:
+        return "constant" + sizes(self.dims) + (f" channel{self.channel}" if self.channel else "")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Constant:
+        return cls(word.need_size(), word.number("channel", 0))
+
+
+def channel_of(dims: tuple[Any, ...], channel: int) -> None:
+    """Refuse a channel axis that is not there."""
+    if not 0 <= channel < len(dims):
+        raise LayerError(f"there is no axis {channel} for the channels in {dims}")
+
+
+@layer("attention_product")
+class AttentionProduct(Layer):
+    """The products of attention: softmax(q·kᵀ/√d + bias)·v of given queries, keys and values, without projections.
+
+    Queries … n×d, keys … m×d, values … m×e with equal leading axes (heads, windows); a fourth input is added to the
+    products, its axes of size 1 are stretched. Each query reads all keys and values. Multiply-adds n·m·(d + e) a head.
+
+    >>> from rfcalc import AttentionProduct, Shape
+    >>> q = Shape(12, 197, 64, channel=2)
+    >>> AttentionProduct().output(q, q, q), AttentionProduct().cost((q, q, q), q).macs
+    (Shape(12, 197, 64, channel=2), 59610624)
+    """
+
+    spelling = Spelling(("attentionproduct", "sdpa"), "{fc64, fc64, fc64} attentionproduct")
+    arity: ClassVar[tuple[int, int | None]] = (3, 4)
+
+    def output(self, *xs: Shape) -> Shape:
+        q, k, v = xs[:3]
+        rank = len(q.dims)
+        told = f"queries {q}, keys {k}, values {v}"
+        if rank < 2 or any(len(x.dims) != rank for x in xs):
+            raise ShapeError(f"attention needs maps with the same number (≥ 2) of axes, and gets {told}")
+        if not agree(q.dims[-1], k.dims[-1]) or not agree(k.dims[-2], v.dims[-2]):
+            raise ShapeError(f"{told} do not fit", why="queries and keys need the same features, a value for each key")
+        if any(not agree(a, b) for x in (k, v) for a, b in zip(q.dims[:-2], x.dims[:-2], strict=True)):
+            raise ShapeError(f"{told} do not fit", why="the leading axes differ")
+        wanted = (*q.dims[:-1], k.dims[-2])
+        for x in xs[3:]:
+            if any(decide(n == 1) is not True and not agree(n, m) for n, m in zip(x.dims, wanted, strict=True)):
+                raise ShapeError(f"the bias {x} does not fit", why=f"the products are {'x'.join(map(str, wanted))}")
+        return Shape(*q.dims[:-1], v.dims[-1], channel=q.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        last = len(y.dims) - 1
+
+        def of(x: Shape, rows: bool, columns: bool) -> Alternatives:
+            axes: list[tuple[int | None, Index]] = []
+            for i, n in enumerate(x.dims):
+                own = i < last - 1 or (i == last - 1 and rows) or (i == last and columns)
+                axes.append((i, STEP) if own and agree(n, y.dims[i]) else (None, All(n)))
+            return (tuple(axes),)
+
+        found = [of(xs[0], True, False), of(xs[1], False, False), of(xs[2], False, True)]
+        return tuple(found + [of(x, True, False) for x in xs[3:]])
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        q, k, v = xs[:3]
+        heads, n, m = q.dims[:-2], q.dims[-2], k.dims[-2]
+        return Cost(macs=MACS(l=heads, n=n, m=m, d=q.dims[-1], e=v.dims[-1]), activation=SOFTMAX(l=heads, n=n, m=m))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        q, k, v = xs[:3]
+        if len(xs) == 3 and len(q.dims) == 3 and agree(q.dims[-1], v.dims[-1]):
+            # the fused kernel: queries, keys, values, the result and a log-sum-exp for each query and head
+            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]))
+        # else scaled copies of queries and keys, the values, and the weights of all pairs
+        return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
+
+    def notation(self, exact: bool = False) -> str:
+        return "attentionproduct"
+
+    @classmethod
+    def from_word(cls, word: Word) -> AttentionProduct:
+        return cls()

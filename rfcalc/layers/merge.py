@@ -1,0 +1,211 @@
+"""Layers of several inputs: addition, multiplication with broadcasting, concatenation, matrix product."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Saved
+from rfcalc.core.errors import ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, agree, decide, is_number
+from rfcalc.core.syntax import Spelling, Word, flags
+from rfcalc.core.window import STEP, All, Index, Listed, Unsized
+
+MACS = Formula("macs", "prod(r) * k", "k multiply-adds for each value of the product")
+
+
+def broadcast(kind: str, xs: tuple[Shape, ...]) -> Shape:
+    """The common shape; axes of size 1 stretch.
+
+    Raises:
+        ShapeError: the maps are unequal on an axis.
+    """
+    first = xs[0]
+    if all(x is first or x == first for x in xs):
+        return first
+    rank = len(first.dims)
+    dims = list(first.dims)
+    for x in xs[1:]:
+        if len(x.dims) != rank or x.channel != first.channel:
+            raise _unequal(kind, xs, "the maps have different axes")
+        for i, n in enumerate(x.dims):
+            if decide(dims[i] == 1):
+                dims[i] = n
+            elif not decide(n == 1) and not agree(n, dims[i]):
+                raise _unequal(kind, xs, f"{dims[i]} against {n} on axis {i}")
+    return Shape(*dims, channel=first.channel)
+
+
+def _unequal(kind: str, xs: tuple[Shape, ...], why: str) -> ShapeError:
+    told = ", ".join(map(str, xs[:6])) + (" …" if len(xs) > 6 else "")
+    return ShapeError(
+        f"{kind} needs equal maps, and gets {told}", why=why, fix="project, crop, pad or resample one of the branches"
+    )
+
+
+def stretched(x: Shape, y: Shape) -> Alternatives:
+    """The relation of an input whose axes of size 1 are stretched to y's."""
+    if x is y or x.dims == y.dims:
+        return SAME_UNIT
+    axes: list[tuple[int | None, Index]] = []
+    for i, (n, m) in enumerate(zip(x.dims, y.dims, strict=True)):
+        axes.append((i, All(n)) if decide(n == 1) and not decide(m == 1) else (i, STEP))
+    return (tuple(axes),)
+
+
+@layer("add")
+class Add(Layer):
+    """The sum of its inputs; axes of size 1 are stretched."""
+
+    spelling = Spelling(("add",), "conv3-64 + identity")
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def output(self, *xs: Shape) -> Shape:
+        return broadcast("add", xs)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return tuple([stretched(x, y) for x in xs])
+
+    def notation(self, exact: bool = False) -> str:
+        return "add"
+
+    @classmethod
+    def from_word(cls, word: Word) -> Add:
+        return cls()
+
+
+@layer("multiply")
+class Multiply(Layer):
+    """The product of its inputs, value by value; axes of size 1 are stretched (gates)."""
+
+    spelling = Spelling(("multiply",), "(globalavgpool > conv1-64 sigmoid) * identity")
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def output(self, *xs: Shape) -> Shape:
+        return broadcast("multiply", xs)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return tuple([stretched(x, y) for x in xs])
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        if len(xs) == 1:
+            return KEEPS_NOTHING
+        between = sum(broadcast("multiply", xs[:i]).values for i in range(2, len(xs)))  # a·b of a·b·c
+        return Saved(inputs=tuple(range(len(xs))), extra_values=between)
+
+    def notation(self, exact: bool = False) -> str:
+        return "multiply"
+
+    @classmethod
+    def from_word(cls, word: Word) -> Multiply:
+        return cls()
+
+
+@layer("concat")
+class Concat(Layer):
+    """Its inputs one after another along the channels, or another axis (by its index in the map)."""
+
+    axis: int | None = None
+
+    spelling = Spelling(
+        ("concat",), "{conv1-64, conv3-64} concat axis1", values=("axis",), defaults="along the channels"
+    )
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def _axis(self, x: Shape) -> int:
+        axis = x.channel if self.axis is None else self.axis
+        if not -len(x.dims) <= axis < len(x.dims):
+            raise ShapeError(f"there is no axis {axis} in {x}")
+        return axis % len(x.dims)
+
+    def output(self, *xs: Shape) -> Shape:
+        first = xs[0]
+        axis = self._axis(first)
+        rank = len(first.dims)
+        total: Size = 0
+        for x in xs:
+            dims = x.dims
+            if dims is not first.dims:
+                if len(dims) != rank or x.channel != first.channel:
+                    raise _unequal("concat", xs, "the maps have different axes")
+                for i in range(rank):
+                    if i != axis and dims[i] is not first.dims[i] and not agree(dims[i], first.dims[i]):
+                        raise _unequal("concat", xs, f"{first.dims[i]} against {dims[i]} on axis {i}")
+            total = total + dims[axis]
+        return Shape(*first.dims[:axis], total, *first.dims[axis + 1 :], channel=first.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        axis = self._axis(y)
+        if axis == y.channel:
+            return (SAME_UNIT,) * len(xs)
+        # Position u of the result is position u − start of one of the inputs, and of no other.
+        found: list[Alternatives] = []
+        start: Size = 0
+        for x in xs:
+            placed = tuple((i, _placed(start, n, y.dims[i])) if i == axis else (i, STEP) for i, n in enumerate(x.dims))
+            found.append((placed,))
+            start = start + x.dims[axis]
+        return tuple(found)
+
+    def notation(self, exact: bool = False) -> str:
+        return "concat" + ("" if self.axis is None else f" axis{self.axis}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Concat:
+        return cls(word.number("axis", None))
+
+
+def _placed(start: Size, n: Size, m: Size) -> Index:
+    """What the m units of a joined axis read of the part of n positions that begins at `start`."""
+    if not all(is_number(v) for v in (start, n, m)):
+        return Unsized("where a part lies on a joined axis depends on the sizes")
+    return Listed([[u - start] if 0 <= u - start < n else [] for u in range(m)])
+
+
+@layer("matmul")
+class MatMul(Layer):
+    """The matrix product of the last two axes, A (… n×k) by B (… k×m); `transpose` takes B as m×k.
+
+    Each row of the result reads its row of A and all of B's rows.
+    """
+
+    transpose: bool = False
+
+    spelling = Spelling(("matmul",), "{fc64, fc64} matmul transpose", ("transpose",), defaults="the second as k×m")
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    def output(self, *xs: Shape) -> Shape:
+        a, b = xs
+        if len(a.dims) < 2 or len(b.dims) != len(a.dims):
+            raise ShapeError(f"matmul needs two maps with the same number (≥ 2) of axes, and gets {a} and {b}")
+        inner, outer = (b.dims[-1], b.dims[-2]) if self.transpose else (b.dims[-2], b.dims[-1])
+        if not agree(a.dims[-1], inner):
+            raise ShapeError(f"matmul of {a} and {b} does not fit", why=f"inner sizes {a.dims[-1]} and {inner}")
+        if any(not agree(p, q) for p, q in zip(a.dims[:-2], b.dims[:-2], strict=True)):
+            raise ShapeError(f"matmul of {a} and {b} does not fit", why="the leading axes differ")
+        return Shape(*a.dims[:-1], outer, channel=a.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        a, b = xs
+        last = len(a.dims) - 1
+        left = tuple((i, STEP) if i != last else (last, All(n)) for i, n in enumerate(a.dims))
+        rows: list[tuple[int | None, Index]] = []
+        for i, n in enumerate(b.dims):
+            stays = last - 1 if self.transpose else last
+            rows.append((i, STEP) if i < last - 1 else (last, STEP) if i == stays else (None, All(n)))
+        return ((left,), (tuple(rows),))
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(macs=MACS(r=y.dims, k=xs[0].dims[-1]))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0, 1))
+
+    def notation(self, exact: bool = False) -> str:
+        return "matmul" + flags(transpose=self.transpose)
+
+    @classmethod
+    def from_word(cls, word: Word) -> MatMul:
+        return cls(word.flag("transpose"))

@@ -1,0 +1,304 @@
+"""Normalisation: batch, layer, group, instance, RMS, local response."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, divides, prod
+from rfcalc.core.sliding import axes
+from rfcalc.core.syntax import Spelling, Word, flags, number
+
+GAMMA = Formula("weights", "prod(c)", "one factor γ for each normalised feature")
+BETA = Formula("biases", "prod(c)", "one offset β for each normalised feature")
+RUNNING = Formula("buffers", "2 * c", "running mean and variance of each channel (the step counter is not counted)")
+STATISTICS = Formula("saved", "2 * g", "mean and inverse deviation of each of g groups")
+COPIES = Formula("saved", "t * c", "for each channel: mean, inverse deviation, and what PyTorch repeats for each item")
+ROOTS = Formula("saved", "r", "the inverse root of each of r vectors")
+ROOTS_AND_VALUES = Formula("saved", "r + prod(y)", "the inverse root of each of r vectors, and the normalised values")
+SQUARES = Formula(
+    "saved",
+    "p * (c + s - 1) + 2 * p * c",
+    "the squares padded by s − 1 channels, the divisor before and after the power",
+)
+NORMED = Formula("norm", "prod(y)", "one normalisation for each value")
+
+
+def _cost(
+    features: tuple[Size, ...], y: Shape, affine: bool, bias: bool = True, buffers: Size = 0, gamma: bool = True
+) -> Cost:
+    return Cost(
+        weights=GAMMA(c=features) if affine and gamma else 0,
+        biases=BETA(c=features) if affine and bias else 0,
+        buffers=buffers,
+        norm=NORMED(y=y.dims),
+    )
+
+
+def _factors(layer: Layer, affine: bool, gamma: bool, bias: bool) -> None:
+    """One way to write each: without γ and β it is not affine, and what is not affine has nothing to leave out."""
+    if not affine or not (gamma or bias):
+        put(layer, affine=False, gamma=True, bias=True)
+
+
+@layer("batchnorm")
+class BatchNorm(Layer):
+    """Batch normalisation over everything but the channels (Ioffe & Szegedy 2015); γ, β, running mean and variance.
+
+    At inference it is element-wise; in training each value depends on the whole batch, and the statistics are over
+    space too: `training` says so to the receptive field, and so does having no running ones (`track` false). `gamma`
+    and `bias` leave one of the two factors out (Keras' ``scale`` and ``center``).
+
+    >>> from rfcalc import BatchNorm, Shape
+    >>> BatchNorm(gamma=False).cost((Shape(32, 8, 8),), Shape(32, 8, 8)).params
+    32
+    """
+
+    affine: bool = True
+    track: bool = True
+    training: bool = False
+    gamma: bool = True
+    bias: bool = True
+
+    spelling = Spelling(
+        ("bn", "batchnorm"),
+        "bn noaffine",
+        ("noaffine", "notrack", "training", "nogamma", "nobias"),
+        defaults="γ and β, running statistics, evaluation mode",
+    )
+    folds: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _factors(self, self.affine, self.gamma, self.bias)
+
+    @property
+    def of_batch(self) -> bool:
+        """Whether it uses the statistics of the batch: in training, and where no running ones are kept."""
+        return self.training or not self.track
+
+    @property
+    def assumes(self) -> str:
+        return "" if self.of_batch else "batch normalisation uses its running statistics (evaluation mode)"
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((POINTWISE, *whole(xs[0])) if self.of_batch else (POINTWISE,),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        return _cost((c,), y, self.affine, self.bias, RUNNING(c=c) if self.track else 0, self.gamma)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), batch_values=STATISTICS(g=y.channels))
+
+    def notation(self, exact: bool = False) -> str:
+        return "bn" + flags(
+            noaffine=not self.affine,
+            notrack=not self.track,
+            training=self.training,
+            nogamma=not self.gamma,
+            nobias=not self.bias,
+        )
+
+    @classmethod
+    def from_word(cls, word: Word) -> BatchNorm:
+        without = [not word.flag(f) for f in ("nogamma", "nobias")]
+        return cls(not word.flag("noaffine"), not word.flag("notrack"), word.flag("training"), *without)
+
+
+@layer("layernorm")
+class LayerNorm(Layer):
+    """Layer normalisation (Ba 2016): over the last `axes` axes, ``"channels"``, or ``"all"`` axes of the map.
+
+    Over the channels (or the last axis of tokens) each position stays by itself; over space every unit depends on the
+    whole map.
+    """
+
+    over: int | str = 1
+    affine: bool = True
+    bias: bool = True
+    gamma: bool = True
+
+    spelling = Spelling(
+        ("ln", "layernorm"),
+        "ln channels",
+        ("channels", "all", "noaffine", "nobias", "nogamma"),
+        defaults="the last axis (ln3: the last three); γ and β",
+    )
+    folds: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _factors(self, self.affine, self.gamma, self.bias)
+        if self.over not in ("channels", "all") and not (hasattr(self.over, "__index__") and self.over >= 1):  # type: ignore[operator]
+            raise LayerError(f"over {self.over!r} does not exist", fix='give a number of axes, "channels" or "all"')
+
+    def axes(self, x: Shape) -> tuple[int, ...]:
+        """The axes that are normalised together."""
+        if self.over == "channels":
+            return (x.channel,)
+        count = len(x.dims) if self.over == "all" else self.over
+        if count > len(x.dims):  # type: ignore[operator]
+            raise ShapeError(f"cannot normalise over {count} axes of {x}")
+        return tuple(range(len(x.dims)))[-count:]  # type: ignore[operator]
+
+    def output(self, *xs: Shape) -> Shape:
+        self.axes(xs[0])
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (_local_and(xs[0], self.axes(xs[0])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return _cost(tuple(y.dims[i] for i in self.axes(y)), y, self.affine, self.bias, gamma=self.gamma)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        groups = y.values // prod(y.dims[i] for i in self.axes(y))
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=groups))
+
+    def notation(self, exact: bool = False) -> str:
+        where = "" if self.over == 1 else f" {self.over}" if isinstance(self.over, str) else number(self.over)
+        return f"ln{where}" + flags(noaffine=not self.affine, nobias=not self.bias, nogamma=not self.gamma)
+
+    @classmethod
+    def from_word(cls, word: Word) -> LayerNorm:
+        over = word.choice(("channels", "all"), "") or word.one_size(1)
+        return cls(over, *[not word.flag(f) for f in ("noaffine", "nobias", "nogamma")])
+
+
+def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
+    """The unit's own position, and for the statistics all positions of the axes that are normalised together."""
+    if together == (x.channel,):
+        return (POINTWISE,)
+    return (POINTWISE, *whole(x, together))
+
+
+@layer("groupnorm")
+class GroupNorm(Layer):
+    """Group normalisation over space and the channels of each group (Wu & He 2018)."""
+
+    groups: Size
+    affine: bool = True
+    gamma: bool = True
+    bias: bool = True
+
+    spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine", "nogamma", "nobias"), defaults="γ and β")
+    folds: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        axes("groups", self.groups)
+        _factors(self, self.affine, self.gamma, self.bias)
+
+    def output(self, *xs: Shape) -> Shape:
+        c = xs[0].channels
+        if not divides(self.groups, c):
+            raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((POINTWISE, *whole(xs[0])),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return _cost((y.channels,), y, self.affine, self.bias, gamma=self.gamma)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups))
+
+    def notation(self, exact: bool = False) -> str:
+        without = flags(noaffine=not self.affine, nogamma=not self.gamma, nobias=not self.bias)
+        return f"gn{number(self.groups)}" + without
+
+    @classmethod
+    def from_word(cls, word: Word) -> GroupNorm:
+        return cls(word.one_size(), *[not word.flag(f) for f in ("noaffine", "nogamma", "nobias")])
+
+
+@layer("instancenorm")
+class InstanceNorm(Layer):
+    """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
+
+    affine: bool = False
+    track: bool = False
+
+    spelling = Spelling(
+        ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
+    )
+    folds: ClassVar[bool] = True
+
+    def output(self, *xs: Shape) -> Shape:
+        spatial_rank(xs[0], self)
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return ((POINTWISE,) if self.track else (POINTWISE, *whole(xs[0], xs[0].axes)),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        return _cost((c,), y, self.affine, buffers=RUNNING(c=c) if self.track else 0)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        # PyTorch repeats factors and running statistics for each item and normalises a batch of one
+        return Saved(inputs=(0,), extra_values=COPIES(t=2 + int(self.affine) + 2 * int(self.track), c=y.channels))
+
+    def notation(self, exact: bool = False) -> str:
+        return "in" + flags(affine=self.affine, track=self.track)
+
+    @classmethod
+    def from_word(cls, word: Word) -> InstanceNorm:
+        return cls(word.flag("affine"), word.flag("track"))
+
+
+@layer("rmsnorm")
+class RMSNorm(Layer):
+    """Root-mean-square normalisation over the last axis; a gain, no offset (Zhang & Sennrich 2019)."""
+
+    affine: bool = True
+
+    spelling = Spelling(("rmsnorm",), "rmsnorm", ("noaffine",), defaults="a gain")
+    folds: ClassVar[bool] = True
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (_local_and(xs[0], (len(xs[0].dims) - 1,)),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return _cost((y.dims[-1],), y, self.affine, bias=False)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        # on a CPU also the normalised values, which the gain multiplies
+        rows = y.values // y.dims[-1]
+        return Saved(inputs=(0,), extra_values=ROOTS_AND_VALUES(r=rows, y=y.dims) if self.affine else ROOTS(r=rows))
+
+    def notation(self, exact: bool = False) -> str:
+        return "rmsnorm" + flags(noaffine=not self.affine)
+
+    @classmethod
+    def from_word(cls, word: Word) -> RMSNorm:
+        return cls(not word.flag("noaffine"))
+
+
+@layer("lrn")
+class LRN(Layer):
+    """Local response normalisation over `size` neighbouring channels (Krizhevsky 2012); no parameters."""
+
+    size: Size = 5
+
+    spelling = Spelling(("lrn",), "lrn5", defaults="5 neighbouring channels")
+    folds: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        axes("size", self.size)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(norm=NORMED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(inputs=(0,), extra_values=SQUARES(p=y.values // y.channels, c=y.channels, s=self.size))
+
+    def notation(self, exact: bool = False) -> str:
+        return "lrn" + ("" if self.size == 5 else number(self.size))
+
+    @classmethod
+    def from_word(cls, word: Word) -> LRN:
+        return cls(word.one_size(5))

@@ -1,0 +1,279 @@
+"""Layers that work on each value by itself: activations, dropout, learned scales, identity."""
+
+from __future__ import annotations
+
+from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import divides
+from rfcalc.core.sliding import choice
+from rfcalc.core.syntax import Spelling, Word, flags
+
+ACTIVATED = Formula("activation", "prod(y)", "one evaluation for each value")
+MASK = Formula("saved", "prod(y)", "what was dropped, value by value")
+SLOPES = Formula("weights", "c", "one slope for each channel (or one in all)")
+GAINS = Formula("weights", "c", "one factor for each channel")
+SHIFTS = Formula("biases", "c", "one offset for each channel")
+SCALED = Formula("norm", "prod(y)", "one scale and shift for each value")
+
+# What PyTorch keeps of each for the backward pass, written in place where that can be. Some in-place functions (relu6,
+# hardtanh, silu, …) keep a copy of their input: the sum is that of keeping the input.
+ACTIVATIONS: dict[str, Saved] = {
+    "relu": KEEPS_OUTPUT,
+    "relu6": KEEPS_INPUT,
+    "leaky_relu": KEEPS_EITHER,
+    "elu": KEEPS_EITHER,
+    "selu": KEEPS_EITHER,
+    "celu": KEEPS_EITHER,
+    "hardtanh": KEEPS_INPUT,
+    "sigmoid": KEEPS_OUTPUT,
+    "tanh": KEEPS_OUTPUT,
+    "gelu": KEEPS_INPUT,
+    "gelu_tanh": KEEPS_INPUT,
+    "silu": KEEPS_INPUT,
+    "mish": KEEPS_INPUT,
+    "softplus": KEEPS_INPUT,
+    "hardsigmoid": KEEPS_INPUT,
+    "hardswish": KEEPS_INPUT,
+}
+ALIASES = {"swish": "silu", "leakyrelu": "leaky_relu", "hswish": "hardswish", "hsigmoid": "hardsigmoid"}
+
+
+@layer("activation")
+class Activation(Layer):
+    """A fixed function of each value: relu, relu6, leaky_relu, elu, selu, celu, gelu, silu, mish, sigmoid, tanh, …
+
+    It has no parameters and, by default, writes over its input.
+
+    >>> from rfcalc import Activation, ReLU
+    >>> Activation("relu") == ReLU()
+    True
+    """
+
+    function: str
+
+    spelling = Spelling((*ACTIVATIONS, *ALIASES), "relu")
+    memory = IN_PLACE
+    folds = True
+
+    def __post_init__(self) -> None:
+        name = self.function.lower()
+        object.__setattr__(self, "function", choice("function", ALIASES.get(name, name), ACTIVATIONS))
+
+    @property
+    def stem(self) -> str:
+        return self.function
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(activation=ACTIVATED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return ACTIVATIONS[self.function]
+
+    def notation(self, exact: bool = False) -> str:
+        return self.function
+
+    @classmethod
+    def from_word(cls, word: Word) -> Activation:
+        return cls(word.name)
+
+
+def ReLU() -> Activation:  # noqa: N802 (reads like the other kinds)
+    """max(x, 0)."""
+    return Activation("relu")
+
+
+@layer("prelu")
+class PReLU(Layer):
+    """max(x, 0) + a·min(x, 0) with a learned slope for each channel, or one in all (He 2015)."""
+
+    per_channel: bool = True
+
+    spelling = Spelling(("prelu",), "prelu single", ("single",), defaults="a slope for each channel")
+    folds = True
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(weights=SLOPES(c=y.channels if self.per_channel else 1), activation=ACTIVATED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT
+
+    def notation(self, exact: bool = False) -> str:
+        return "prelu" + flags(single=not self.per_channel)
+
+    @classmethod
+    def from_word(cls, word: Word) -> PReLU:
+        return cls(not word.flag("single"))
+
+
+@layer("softmax")
+class Softmax(Layer):
+    """Softmax over the channels, or another axis (by its index in the map); `log` for its logarithm."""
+
+    axis: int | None = None
+    log: bool = False
+
+    spelling = Spelling(
+        ("softmax", "logsoftmax", "soft-max"), "softmax axis-1", values=("axis",), defaults="over the channels"
+    )
+    folds = True
+
+    def _axis(self, x: Shape) -> int:
+        axis = x.channel if self.axis is None else self.axis
+        if not -len(x.dims) <= axis < len(x.dims):
+            raise ShapeError(f"there is no axis {axis} in {x}")
+        return axis % len(x.dims)
+
+    def output(self, *xs: Shape) -> Shape:
+        self._axis(xs[0])
+        return xs[0]
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        return (whole(xs[0], (self._axis(xs[0]),)),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(activation=ACTIVATED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_OUTPUT
+
+    def notation(self, exact: bool = False) -> str:
+        return ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Softmax:
+        return cls(word.number("axis", None), word.name == "logsoftmax")
+
+
+@layer("glu")
+class GLU(Layer):
+    """Gated linear unit: the first half of the channels times the sigmoid of the second (Dauphin 2017)."""
+
+    spelling = Spelling(("glu",), "glu")
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        if not divides(2, x.channels):
+            raise ShapeError(f"{x.channels} channels cannot be halved")
+        return x.with_spatial(x.channels // 2, x.spatial)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        return Cost(activation=ACTIVATED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT
+
+    def notation(self, exact: bool = False) -> str:
+        return "glu"
+
+    @classmethod
+    def from_word(cls, word: Word) -> GLU:
+        return cls()
+
+
+def _probability(p: float) -> None:
+    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        raise LayerError(f"the probability {p!r} is not between 0 and 1")
+
+
+def _rate(word: Word) -> float:
+    """A probability, as an option or as the size: ``dropout rate0.2``, ``dropout0.2``."""
+    text = word.value("rate") or word.size_text or "0.5"
+    word.culprit = "rate"
+    try:
+        return float(text)
+    except ValueError:
+        raise LayerError(f"{text!r} is not a probability", fix="write it like rate0.5") from None
+
+
+@layer("dropout")
+class Dropout(Layer):
+    """Dropout: nothing at inference; a mask in training. Writes over its input by default."""
+
+    p: float = 0.5
+
+    lends = True
+    spelling = Spelling(("dropout",), "dropout rate0.2", values=("rate",), defaults="rate 0.5")
+    memory = IN_PLACE
+    folds = True
+
+    def __post_init__(self) -> None:
+        _probability(self.p)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        if self.p in (0, 1):  # PyTorch passes the input on, or multiplies by a single zero
+            return Saved(batch_values=int(self.p))
+        return Saved(masks=MASK(y=y.dims))
+
+    def notation(self, exact: bool = False) -> str:
+        return "dropout" + ("" if self.p == 0.5 else f" rate{self.p}")
+
+    @classmethod
+    def from_word(cls, word: Word) -> Dropout:
+        return cls(_rate(word))
+
+
+@layer("stochastic_depth")
+class StochasticDepth(Layer):
+    """Drops a whole residual branch for an image of the batch, in training only (Huang 2016)."""
+
+    p: float = 0.5
+
+    lends = True
+    spelling = Spelling(("droppath",), "droppath rate0.1", values=("rate",), defaults="rate 0.5")
+    memory = IN_PLACE
+    folds = True
+
+    def __post_init__(self) -> None:
+        _probability(self.p)
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(extra_values=1 if self.p else 0)
+
+    def notation(self, exact: bool = False) -> str:
+        return f"droppath rate{self.p}"
+
+    @classmethod
+    def from_word(cls, word: Word) -> StochasticDepth:
+        return cls(_rate(word))
+
+
+@layer("scale")
+class Scale(Layer):
+    """A learned factor for each channel (layer scale), with a learned offset if `bias`."""
+
+    bias: bool = False
+
+    spelling = Spelling(("scale",), "scale bias", ("bias",), defaults="a factor for each channel, no offset")
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        c = y.channels
+        return Cost(weights=GAINS(c=c), biases=SHIFTS(c=c) if self.bias else 0, norm=SCALED(y=y.dims))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT
+
+    def notation(self, exact: bool = False) -> str:
+        return "scale" + flags(bias=self.bias)
+
+    @classmethod
+    def from_word(cls, word: Word) -> Scale:
+        return cls(word.flag("bias"))
+
+
+@layer("identity")
+class Identity(Layer):
+    """Passes its input on."""
+
+    spelling = Spelling(("identity", "skip"), "identity")
+    memory = VIEW
+    folds = True
+
+    def notation(self, exact: bool = False) -> str:
+        return "identity"
+
+    @classmethod
+    def from_word(cls, word: Word) -> Identity:
+        return cls()

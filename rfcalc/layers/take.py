@@ -1,0 +1,93 @@
+"""Listed positions of an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, put
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import holds, is_number
+from rfcalc.core.syntax import Spelling, Word, split
+from rfcalc.core.window import STEP, Index, Listed, Slide
+from rfcalc.layers.reshape import axis_of
+
+MOST_TAKEN = 1_000_000
+
+
+@layer("take")
+class Take(Layer):
+    """Listed positions of one axis, in their order: a permutation, a flip, a choice; one may be listed several times.
+
+    >>> from rfcalc import Shape, Take
+    >>> Take(1, (2, 0, 0)).output(Shape(3, 4, 5))
+    Shape(3, 3, 5)
+
+    Args:
+        axis: an axis of the map, channels included.
+        positions: from 0; position i of the result is position positions[i] of the input.
+    """
+
+    axis: int
+    positions: Any
+
+    spelling = Spelling(("take",), "take axis1 at7:0,9", values=("axis", "at"), defaults="axis 0; 7:0: 7, 6, … 0")
+
+    def __post_init__(self) -> None:
+        given = (self.positions,) if is_number(self.positions) else tuple(self.positions)
+        if not given or not all(is_number(p) and p >= 0 for p in given):
+            raise LayerError(f"{self.positions!r} are not positions", why="they are whole numbers, counted from 0")
+        put(self, positions=tuple(int(p) for p in given))
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        axis = axis_of(x, self.axis)
+        last = max(self.positions)
+        if not holds(last < x.dims[axis], f"{last} < {x.dims[axis]}"):
+            raise ShapeError(f"axis {axis} of {x} has no position {last}", why=f"it has {x.dims[axis]}, from 0")
+        return Shape(*x.dims[:axis], len(self.positions), *x.dims[axis + 1 :], channel=x.channel)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        (x,) = xs
+        axis, at = axis_of(x, self.axis), self.positions
+        if axis == x.channel:
+            return (SAME_UNIT,)
+        step = at[1] - at[0] if len(at) > 1 else 1
+        even = step > 0 and at == tuple(range(at[0], at[-1] + 1, step))
+        index: Index = Slide(step, at[0]) if even else Listed([[p] for p in at])
+        return ((tuple((i, index if i == axis else STEP) for i in range(len(x.dims))),),)
+
+    def notation(self, exact: bool = False) -> str:
+        return f"take axis{self.axis} at{','.join(_runs(self.positions))}"
+
+    @classmethod
+    def from_word(cls, word: Word) -> Take:
+        found: list[int] = []
+        for part in split(word.value("at") or "", ","):
+            ends = [word.end(e, "at") for e in split(part, ":")]
+            if len(ends) > 2 or not all(is_number(e) for e in ends):
+                word.culprit = "at"
+                raise LayerError(f"{part or 'nothing'} does not say positions", fix="write at0,2,7:4")
+            first, last = int(ends[0]), int(ends[-1])
+            if abs(last - first) >= MOST_TAKEN:
+                raise LayerError(f"{part} are too many positions", why=f"the limit is {MOST_TAKEN}")
+            found += range(first, last + 1) if first <= last else range(first, last - 1, -1)
+        return cls(word.number("axis", 0), tuple(found))
+
+
+def _runs(positions: tuple[int, ...]) -> list[str]:
+    """Positions as they are written: ``7:4`` for 7, 6, 5, 4."""
+    found: list[str] = []
+    i = 0
+    while i < len(positions):
+        j = i + 1
+        step = positions[j] - positions[i] if j < len(positions) else 0
+        while step in (1, -1) and j < len(positions) and positions[j] - positions[j - 1] == step:
+            j += 1
+        if j - i > 2:
+            found.append(f"{positions[i]}:{positions[j - 1]}")
+        else:
+            j = i + 1
+            found.append(str(positions[i]))
+        i = j
+    return found

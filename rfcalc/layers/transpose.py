@@ -1,0 +1,164 @@
+"""Transposed convolution (the backward pass of a convolution, used to upsample)."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.formula import Formula
+from rfcalc.core.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, decide, divides, holds, is_number
+from rfcalc.core.sliding import Sliding, axes, check_phases, one, pads
+from rfcalc.core.syntax import Spelling, Word, flags, number, sizes, spell
+from rfcalc.core.window import Index, Table, Unsized
+from rfcalc.layers.conv import BIAS_ADDS, BIASES
+
+OUT = Formula(
+    "output_size",
+    "(n - 1) * s - a - b + d * (k - 1) + e + 1",
+    "Dumoulin & Visin 2016, relationship 14, with dilation d, padding a, b per side and output padding e",
+)
+WEIGHTS = Formula("weights", "prod(k) * c * (m // g)", "kernel × input channels × output channels of a group")
+WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
+MACS = Formula("macs", "w * prod(i)", "every weight is used once at every input position")
+
+
+@layer("conv_transpose")
+class ConvTranspose(Layer):
+    """A transposed convolution: input position i feeds outputs i·s − a + d·t for t in 0 … k − 1.
+
+    Output o therefore reads every i with i·s + d·t = o + a: a map that is affine up to the period s.
+
+    >>> from rfcalc import ConvTranspose, Shape
+    >>> ConvTranspose(64, 2, stride=2).output(Shape(128, 28, 28))
+    Shape(64, 56, 56)
+
+    Args:
+        out_channels: C_out.
+        kernel, stride, dilation: one number for all axes, or one for each.
+        padding: cut off from the full result on each side (numbers or pairs).
+        output_padding: added to the output's end (smaller than stride or dilation).
+        groups, bias: as for `Conv`.
+    """
+
+    out_channels: Size
+    kernel: Any
+    stride: Any = (1,)
+    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    output_padding: Any = (0,)
+    dilation: Any = (1,)
+    groups: Size = 1
+    bias: bool = True
+    geometry: Sliding = field(init=False, compare=False)
+
+    weight_layers = 1
+    spelling = Spelling(
+        ("convT", "deconv", "upconv"),
+        "convT2-64/2",
+        ("nobias", "valid"),
+        ("/", "p", "d", "g", "op"),
+        "stride 1; nothing cut off (padding 0), no output padding",
+    )
+
+    def __post_init__(self) -> None:
+        (out,) = axes("out_channels", self.out_channels)
+        (groups,) = axes("groups", self.groups)
+        kernel, stride, dilation = (
+            axes("kernel", self.kernel),
+            axes("stride", self.stride),
+            axes("dilation", self.dilation),
+        )
+        padding = pads(self.padding)
+        if isinstance(padding, str):
+            raise LayerError(f'padding "{padding}" is not defined for a transposed convolution', fix="give numbers")
+        extra = axes("output_padding", self.output_padding, least=0)
+        for i, e in enumerate(extra):
+            if not holds(e < one(stride, i), "output padding < stride") and not holds(e < one(dilation, i)):
+                raise LayerError(
+                    f"output_padding {e} is too large",
+                    why=f"it must be smaller than stride {one(stride, i)} or dilation",
+                )
+        if not divides(groups, out):
+            raise LayerError(f"{out} output channels cannot be split into {groups} groups")
+        geometry = Sliding(kernel, stride, padding, dilation)
+        geometry.check()
+        put(
+            self,
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            padding=padding,
+            output_padding=extra,
+            geometry=geometry,
+        )
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        g = self.geometry
+        g.kernel_axes(spatial_rank(x, self))
+        if not divides(self.groups, x.dims[0]):
+            raise ShapeError(f"{x.dims[0]} input channels cannot be split into {self.groups} groups")
+        lengths = []
+        for i, n in enumerate(x.dims[1:]):
+            a, b = g.around(n, i)
+            k, s, d, e = one(g.kernel, i), one(g.stride, i), one(g.dilation, i), one(self.output_padding, i)
+            length = OUT(n=n, s=s, a=a, b=b, d=d, k=k, e=e)
+            if not holds(length >= 1, f"{length} ≥ 1"):
+                raise ShapeError(
+                    "nothing is left of the map",
+                    why=f"{OUT.expression} = {OUT.filled(n=n, s=s, a=a, b=b, d=d, k=k, e=e)} = {length}",
+                    fix="use less padding",
+                )
+            lengths.append(length)
+        return Shape(self.out_channels, *lengths)
+
+    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        g = self.geometry
+        found: list[Index] = []
+        for i, n in enumerate(xs[0].dims[1:]):
+            k, s, d, a = one(g.kernel, i), one(g.stride, i), one(g.dilation, i), g.around(n, i)[0]
+            if not all(is_number(v) for v in (k, s, d, a)):
+                found.append(Unsized("the phases of a transposed convolution need numbers for kernel and stride"))
+                continue
+            check_phases(s * k)
+            phases = [[(o + a - d * t) // s for t in range(k) if (o + a - d * t) % s == 0] for o in range(s)]
+            found.append(Table(1, phases))
+        return (over_space(xs[0], tuple(found)),)
+
+    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
+        (x,) = xs
+        kernel, c, g = self.geometry.kernel_axes(x.rank), x.dims[0], self.groups
+        if decide(g == 1) is True:
+            weights = WEIGHTS_ALL(k=kernel, c=c, m=self.out_channels)
+        else:
+            weights = WEIGHTS(k=kernel, c=c, g=g, m=self.out_channels)
+        macs = MACS(w=weights, i=x.dims[1:])
+        if not self.bias:
+            return Cost(weights, macs=macs)
+        m = self.out_channels
+        return Cost(weights, BIASES(m=m), 0, macs, BIAS_ADDS(m=m, o=y.dims[1:]))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return KEEPS_INPUT
+
+    def notation(self, exact: bool = False) -> str:
+        text = spell("convT", self.geometry, self.out_channels, pad="zero", exact=exact)
+        text += "" if self.output_padding == (0,) else f" op{sizes(self.output_padding)}"
+        return text + ("" if self.groups == 1 else f" g{number(self.groups)}") + flags(nobias=not self.bias)
+
+    @classmethod
+    def from_word(cls, word: Word) -> ConvTranspose:
+        geometry = word.geometry(pad="zero")
+        return cls(
+            word.need_channels(),
+            geometry.kernel,
+            geometry.stride,
+            geometry.padding,
+            word.numbers("op", (0,)),
+            geometry.dilation,
+            word.number("g", 1),
+            not word.flag("nobias"),
+        )

@@ -1,0 +1,84 @@
+"""Attention: with its projections (MultiHeadAttention), and the products alone (Attention)."""
+
+from __future__ import annotations
+
+from rfcalc.layers.attention import SelfAttention
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.general import AttentionProduct
+from rfcalc.layers.reshape import Flatten, Permute, Reshape
+from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.layers import NotUnderstood, layer
+
+MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask", "mask", "use_causal_mask", "return_attention_scores")
+
+
+def _inputs(call: Call) -> tuple[Value, Value, Value]:
+    """Queries, keys, values."""
+    for name in MASKS:
+        if call.kwargs.get(name) not in (None, False, [None, None], [None, None, None]):
+            raise NotUnderstood(f"it is called with {name}")
+    named = dict(zip(("query", "value", "key"), [a for a in call.args if isinstance(a, Value)], strict=False))
+    named |= {k: v for k, v in call.kwargs.items() if isinstance(v, Value)}
+    if "query" not in named or "value" not in named:
+        raise NotUnderstood("its inputs are written in another way")
+    found = named["query"], named.get("key", named["value"]), named["value"]
+    if any(len(v.order) != 2 for v in found):
+        raise NotUnderstood("it attends over maps of more than two axes")
+    return found
+
+
+@layer("MultiHeadAttention")
+def multi_head(call: Call) -> Value:
+    f = call.fields
+    q, k, v = (call.build.plain(x) for x in _inputs(call))
+    if f.get("attention_axes") not in (None, [1]):
+        raise NotUnderstood("it attends over chosen axes")
+    heads, width = f.whole("num_heads"), f.whole("key_dim")
+    deep = width if f.get("value_dim") is None else f.whole("value_dim")
+    bias = f.flag("use_bias", True)
+    features = q.dims[-1]
+    out = features
+    if f.get("output_shape") is not None:
+        (out,) = f.sizes("output_shape", 1)
+    if q.node == k.node == v.node and heads * width == features and deep == width and out == features:
+        return call.build.add(SelfAttention(heads, bias, bias), [q], call.name, owner=call.owner)
+
+    def project(x: Value, units: int, part: str) -> Value:
+        made = Linear(units * heads, bias=bias)
+        flat = call.build.add(made, [x], f"{call.name}.{part}", owner=f"{call.owner}.{part}")
+        return apart(call, flat, heads, units, part)
+
+    parts = [project(q, width, "query"), project(k, width, "key"), project(v, deep, "value")]
+    found = together(call, call.build.add(AttentionProduct(), parts, f"{call.name}.attention"), heads * deep)
+    return call.build.add(Linear(out, bias=bias), [found], call.name, owner=call.owner)
+
+
+def apart(call: Call, x: Value, heads: int, width: int, part: str) -> Value:
+    """tokens × features as heads × tokens × features of a head."""
+    tokens = x.shape.dims[0]
+    split = call.build.add(Reshape((tokens, heads, width), 2), [x], f"{call.name}.{part}.heads", (0, 1, 2))
+    return call.build.add(Permute((1, 0, 2)), [split], f"{call.name}.{part}.permute", (0, 1, 2))
+
+
+def together(call: Call, x: Value, features: int) -> Value:
+    """The reverse."""
+    turned = call.build.add(Permute((1, 0, 2)), [x], f"{call.name}.permute", (0, 1, 2))
+    return call.build.add(Flatten(1), [turned], f"{call.name}.flatten", (0, 1))
+
+
+@layer("Attention")
+def products(call: Call) -> Value:
+    """softmax(q·kᵀ)·v of given queries, values and keys."""
+    f = call.fields
+    if f.word("score_mode", "dot") != "dot" or f.flag("use_scale", False):
+        raise NotUnderstood("its scores are not plain products")
+    listed = call.inputs
+    if len(listed) not in (2, 3) or any(len(v.order) != 2 for v in listed):
+        raise NotUnderstood("its inputs are written in another way")
+    if any(call.kwargs.get(name) not in (None, False, [None, None], [None, None, None]) for name in MASKS):
+        raise NotUnderstood("it is masked")
+    q, v, k = (call.build.plain(x) for x in (*listed, listed[-1])[:3])
+    if len(listed) == 2:
+        k = v
+    return call.build.add(AttentionProduct(), [q, k, v], call.name)

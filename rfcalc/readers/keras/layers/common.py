@@ -1,0 +1,157 @@
+"""What translators share: data formats, geometry, activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from rfcalc.core.layer import Layer
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.pointwise import GLU, Activation, Softmax
+from rfcalc.readers.configuration import malformed, shown
+from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.layers import NotUnderstood
+
+# Keras' names of functions that the algebra has, and of those that are pointwise without a name of their own.
+FUNCTIONS = {
+    "relu": "relu", "relu6": "relu6", "elu": "elu", "selu": "selu", "celu": "celu", "silu": "silu", "swish": "silu",
+    "mish": "mish", "sigmoid": "sigmoid", "tanh": "tanh", "softplus": "softplus", "gelu": "gelu",
+    "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish", "hard_swish": "hardswish", "hard_tanh": "hardtanh",
+    "leaky_relu": "leaky_relu",
+}  # fmt: skip
+POINTWISE = (
+    "exponential", "softsign", "log_sigmoid", "tanh_shrink", "soft_shrink", "hard_shrink", "squareplus", "threshold",
+    "sparse_plus", "sparse_sigmoid",
+)  # fmt: skip
+LINEAR = (None, "linear")
+
+
+def last_channels(call: Call) -> bool:
+    """Whether a layer's channels are the last axis, by its own setting or the model's."""
+    told = call.fields.get("data_format")
+    if told is None:
+        return call.build.last
+    if told not in ("channels_last", "channels_first"):
+        raise malformed(call.name, f"data_format is {shown(told)}", "channels_last or channels_first")
+    return bool(told == "channels_last")
+
+
+def image(call: Call, rank: int) -> Value:
+    """The layer's input with `rank` spatial axes, channels first."""
+    x = call.x
+    axes = len(x.order)
+    if axes != rank + 1:
+        raise malformed(call.name, f"{call.kind} needs a map of {rank + 1} axes, and gets one of {axes}: {x.dims}")
+    return call.build.spatial(x, rank if last_channels(call) else 0)
+
+
+def short(values: tuple[Any, ...]) -> Any:
+    """One value for all axes where they are equal."""
+    return values[0] if all(v == values[0] for v in values) else values
+
+
+def padding(call: Call, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
+    """`valid`, `same` (TensorFlow's; at stride 1 it does not depend on the size), `causal`."""
+    told = call.fields.word("padding", "valid").lower()
+    if told == "valid":
+        return 0
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    if told == "same":
+        if any(s != 1 for s in stride):
+            return "SAME"
+        pairs: list[Any] = [(t // 2, t - t // 2) for t in totals]
+    elif told == "causal":
+        pairs = [(t, 0) for t in totals]
+    else:
+        raise malformed(call.name, f"padding is {shown(told)}", "valid, same or causal")
+    return short(tuple(a if a == b else (a, b) for a, b in pairs)) if all(a == b for a, b in pairs) else tuple(pairs)
+
+
+def function_name(told: Any, where: str) -> tuple[str | None, Mapping[str, Any]]:
+    """The name of an activation, and its settings where it is written as a layer."""
+    if told is None or isinstance(told, str):
+        return told, {}
+    if isinstance(told, Mapping):
+        config = told.get("config")
+        if told.get("class_name") == "function" and isinstance(config, str):
+            if told.get("module") not in (None, "builtins", "keras.activations", "keras.src.activations.activations"):
+                raise NotUnderstood(f"the activation {config} is your own")
+            return config, {}
+        if isinstance(told.get("class_name"), str) and isinstance(config, Mapping):
+            return told["class_name"], config
+    raise malformed(where, f"activation is {shown(told)}")
+
+
+def activated(call: Call, value: Value, told: Any, name: str | None = None) -> Value:
+    """The value after an activation that is written inside a layer; nothing for `linear`."""
+    function, config = function_name(told, call.name)
+    if function in LINEAR:
+        return value
+    if config:
+        from rfcalc.readers.keras.layers import LAYERS
+
+        inner = LAYERS.get(function or "")
+        if inner is None:
+            raise NotUnderstood(f"the activation {function} is not Keras' own")
+        fields = type(call.fields)(config, call.fields.where)
+        label = f"{call.name}.{config.get('name') or (function or '').lower()}"
+        within = call._replace(
+            kind=function, fields=fields, args=(value,), kwargs={}, name=label, owner=f"{call.owner}.act"
+        )
+        return inner(within)  # type: ignore[no-any-return]
+    assert function is not None
+    layer = of_function(function, value)
+    return call.build.add(layer, [value], name or f"{call.name}.{layer_label(function)}")
+
+
+def layer_label(function: str) -> str:
+    """What the node of an activation inside a layer is called."""
+    return {"swish": "silu"}.get(function, function)
+
+
+def of_function(function: str, value: Value, axis: int = -1) -> Layer:
+    """The layer of an activation by its Keras name.
+
+    Raises:
+        NotUnderstood: it is none of Keras' own.
+    """
+    if function in FUNCTIONS:
+        return Activation(FUNCTIONS[function])
+    if function in ("softmax", "log_softmax"):
+        return softmax(value, axis, function == "log_softmax")
+    if function == "glu" and value.channel == len(value.order) - 1:
+        return GLU()
+    if function in POINTWISE:
+        return Elementwise(function)
+    raise NotUnderstood(f"the activation {shown(function)}")
+
+
+def softmax(value: Value, axis: Any, log: bool = False) -> Softmax:
+    """Softmax over one of Keras' axes (without the batch: −1 is the last)."""
+    mine = position(value, axis)
+    return Softmax(None if mine == value.shape.channel else mine, log)
+
+
+def position(value: Value, axis: Any, where: str = "axis") -> int:
+    """Which axis of the algebra's map one of Keras' axes is; 0 is the batch there, which cannot be meant."""
+    return value.order.index(keras_axis(value, axis, where))
+
+
+def keras_axis(value: Value, axis: Any, where: str = "axis") -> int:
+    """One of Keras' axes, counted without the batch."""
+    rank = len(value.order)
+    if isinstance(axis, (list, tuple)) and len(axis) == 1:
+        axis = axis[0]
+    if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis <= rank:
+        raise malformed(where, f"{shown(axis)} is not one of the {rank} axes of {value.node}")
+    if axis == 0:
+        raise NotUnderstood("it works over the batch")
+    return axis - 1 if axis > 0 else rank + axis
+
+
+def number(told: Any) -> Any:
+    """A number that is written down; () for one an axis, or none."""
+    real = isinstance(told, (int, float)) and not isinstance(told, bool) and isfinite(told)
+    return float(told) if real else ()

@@ -1,0 +1,101 @@
+"""Normalisation, and the layers of keras.applications that scale by learned factors."""
+
+from __future__ import annotations
+
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from rfcalc.layers.pointwise import Scale, StochasticDepth
+from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.layers import NotUnderstood, layer
+from rfcalc.readers.keras.layers.common import keras_axis
+
+
+def _of_channels(call: Call, axis: object) -> Value:
+    """The input, if the axis is that of its channels."""
+    x = call.x
+    if keras_axis(x, axis, call.name) != x.channel:
+        raise NotUnderstood("it normalises another axis than the channels")
+    return x
+
+
+@layer("BatchNormalization")
+def batch(call: Call) -> Value:
+    f = call.fields
+    x = _of_channels(call, f.get("axis", -1))
+    made = BatchNorm(
+        training=call.kwargs.get("training") is True, gamma=f.flag("scale", True), bias=f.flag("center", True)
+    )
+    return call.build.add(made, [x], call.name, owner=call.owner)
+
+
+@layer("LayerNormalization")
+def over_layer(call: Call) -> Value:
+    f = call.fields
+    x = call.build.settled(call.x)
+    axes = f.get("axis", -1)
+    listed = axes if isinstance(axes, (list, tuple)) else [axes]
+    mine = sorted({keras_axis(x, a, call.name) for a in listed})
+    gamma, bias = f.flag("scale", True), f.flag("center", True)
+    if f.flag("rms_scaling", False):
+        if mine != [len(x.order) - 1]:
+            raise NotUnderstood("root mean squares over another axis than the last")
+        return call.build.add(RMSNorm(gamma), [call.build.plain(x)], call.name, owner=call.owner)
+    if mine == [x.channel]:
+        over: int | str = "channels"
+    elif len(mine) == len(x.order):
+        over = "all"
+    elif mine == list(range(len(x.order)))[-len(mine) :]:
+        x, over = call.build.plain(x), len(mine)
+    else:
+        raise NotUnderstood(f"it normalises the axes {listed}")
+    return call.build.add(LayerNorm(over, gamma=gamma, bias=bias), [x], call.name, owner=call.owner)
+
+
+@layer("RMSNormalization")
+def root_mean_square(call: Call) -> Value:
+    x = call.x
+    if keras_axis(x, call.fields.get("axis", -1), call.name) != len(x.order) - 1:
+        raise NotUnderstood("root mean squares over another axis than the last")
+    return call.build.add(RMSNorm(), [call.build.plain(x)], call.name, owner=call.owner)
+
+
+@layer("GroupNormalization")
+def group(call: Call) -> Value:
+    f = call.fields
+    x = _of_channels(call, f.get("axis", -1))
+    groups = f.whole("groups", 32)
+    made = GroupNorm(
+        x.shape.channels if groups == -1 else groups, gamma=f.flag("scale", True), bias=f.flag("center", True)
+    )
+    return call.build.add(made, [x], call.name, owner=call.owner)
+
+
+@layer("Normalization")
+def fixed(call: Call) -> Value:
+    """(x − mean) / deviation with statistics that were measured once; Keras keeps them, and how many values they are
+    of, with the weights, unless they are written in the configuration."""
+    f = call.fields
+    if f.get("mean") is not None:
+        return call.build.add(Elementwise("standardize"), [call.x], call.name)
+    axis = f.get("axis", -1)
+    if axis is None or axis == []:
+        call.build.uncounted[call.owner] = 3
+        return call.build.add(Elementwise("standardize"), [call.x], call.name)
+    made = BatchNorm(affine=False)
+    x = _of_channels(call, axis)
+    call.build.uncounted[call.owner] = 1
+    return call.build.add(made, [x], call.name, owner=call.owner)
+
+
+@layer("LayerScale")
+def scale(call: Call) -> Value:
+    x = call.x
+    if x.channel != len(x.order) - 1 or x.shape.channels != call.fields.whole("projection_dim"):
+        raise NotUnderstood("it scales another axis than the channels")
+    return call.build.add(Scale(), [x], call.name, owner=call.owner)
+
+
+@layer("StochasticDepth")
+def stochastic_depth(call: Call) -> Value:
+    return call.build.add(StochasticDepth(call.fields.real("drop_path_rate", 0.0)), [call.x], call.name)

@@ -1,0 +1,219 @@
+"""The inputs of a graph: which axis is the batch, which counts channels, and numbers for axes that are left open."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rfcalc.core.errors import NetworkError
+from rfcalc.core.shape import Shape
+from rfcalc.readers.onnx.model import Info, Model, Node
+from rfcalc.readers.onnx.values import Map, checked, visible
+
+# Operators that leave the axes where they are, on the way to one that tells which are the channels.
+PASSES = frozenset(
+    [
+        "Identity",
+        "Cast",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Relu",
+        "Clip",
+        "Dropout",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Neg",
+        "Abs",
+        "Pow",
+        "Sqrt",
+        "Pad",
+    ]
+)
+SLIDES = frozenset(
+    [
+        "Conv",
+        "ConvTranspose",
+        "MaxPool",
+        "AveragePool",
+        "LpPool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "BatchNormalization",
+        "InstanceNormalization",
+        "Resize",
+        "Upsample",
+        "LRN",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "QLinearConv",
+        "ConvInteger",
+    ]
+)
+LAST = frozenset(["MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization"])
+
+
+class Bound(NamedTuple):
+    """Inputs with their shapes; the batch; whether the file's own shapes still hold; what was assumed."""
+
+    shapes: dict[str, Shape]
+    values: dict[str, Map]
+    batch: int
+    compare: bool
+    notes: tuple[str, ...]
+
+
+def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool = True) -> Bound:
+    """Shapes for all inputs.
+
+    Args:
+        given: what the user said, without the batch.
+        batch: whether axis 0 is one; if not, all axes belong to the shape.
+
+    Raises:
+        NetworkError: an axis is open.
+    """
+    infos = [i for i in model.graph.inputs if i.name not in model.graph.tensors]
+    if not infos:
+        raise NetworkError("the graph has no inputs", why="it computes nothing from anything", fix="export it with one")
+    size, symbol = _batch(infos, given) if batch else (1, None)
+    shapes: dict[str, Shape] = {}
+    values: dict[str, Map] = {}
+    notes: list[str] = []
+    compare = True
+    for info in infos:
+        if not info.tensor:
+            raise NetworkError(f"the input {info.name!r} is no tensor", fix="export the model with tensors as inputs")
+        dims, own = _dims(info, given.get(info.name), size, symbol, batch)
+        channel = _channel(model, nodes, info.name, dims, own)
+        if info.name in given:
+            dims = _given(info, given[info.name], size, own, channel)
+        if any(isinstance(t, int) and t != n for t, n in zip(info.dims or (), dims, strict=False)):
+            compare = False
+            told = "x".join(map(str, info.dims or ()))
+            notes.append(f"the file was made for {info.name} = {told}: its own shapes are not compared")
+        checked(dims)
+        seen = visible(dims, own)
+        if min(seen) < 1:
+            raise NetworkError(f"the input {info.name!r} is empty: {'x'.join(map(str, dims))}")
+        place = 0 if own is None and not dims else channel if own is None or channel < own else channel - 1
+        shape = Shape(*seen, channel=min(place, len(seen) - 1))
+        name = _name(info.name, shapes)
+        shapes[name] = shape
+        values[info.name] = Map(name, shape, dims, own, info.dtype)
+    if size != 1:
+        notes.append(f"the file has a batch of {size}: figures are for one of its items")
+    return Bound(shapes, values, size, compare, tuple(notes))
+
+
+def _name(text: str, taken: dict[str, Shape]) -> str:
+    """An input's name as it may be shown and typed."""
+    name = "".join(c if c.isprintable() else "?" for c in text)[:100].strip() or "input"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _batch(infos: list[Info], given: dict[str, Shape]) -> tuple[int, str | None]:
+    """The size of the batch (1 where it is open), and its symbol."""
+    for info in infos:
+        dims = info.dims
+        if dims is None or (len(dims) < 2 and not (dims and isinstance(dims[0], str))):
+            continue
+        if _whole(given.get(info.name), dims):
+            continue
+        first = dims[0]
+        return (first, None) if isinstance(first, int) and first > 0 else (1, first if isinstance(first, str) else None)
+    return 1, None
+
+
+def _whole(given: Shape | None, dims: tuple[int | str | None, ...]) -> bool:
+    """Whether all axes of a matrix are told, so that none is the batch; a map is always told without its batch."""
+    return given is not None and len(given.dims) == len(dims) <= 2
+
+
+def _dims(
+    info: Info, given: Shape | None, size: int, symbol: str | None, batch: bool
+) -> tuple[tuple[int, ...], int | None]:
+    """The extents of an input, with open ones as 1 where they are told later, and where its batch stands."""
+    dims = info.dims
+    if dims is None:
+        if given is None:
+            raise NetworkError(
+                f"the file does not say the shape of the input {info.name!r}",
+                fix=f"give it without the batch: --input {info.name}=3x224x224",
+            )
+        return ((size, *given.dims), 0) if batch else (given.dims, None)
+    own: int | None = None
+    first = dims[0] if dims else None
+    may = batch and bool(dims) and (len(dims) > 1 or not isinstance(first, int)) and not _whole(given, dims)
+    if may and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
+        own = 0
+    if given is not None:
+        wanted = len(dims) - (own is not None)
+        if len(given.dims) != wanted:
+            told = "x".join("?" if n is None else str(n) for n in (dims if own is None else dims[1:]))
+            raise NetworkError(
+                f"the input {info.name!r} has {wanted} axes without the batch, {given} has {len(given.dims)}",
+                why=f"the file says {told}",
+                fix="give channels first, without the batch",
+            )
+    elif any(not isinstance(n, int) for i, n in enumerate(dims) if i != own):
+        told = "x".join("?" if n is None else str(n) for i, n in enumerate(dims) if i != own)
+        raise NetworkError(
+            f"the input {info.name!r} has open axes: {told}",
+            why="what reads it depends on their sizes",
+            fix=f"give them, without the batch: --input {_example(dims, own)}",
+        )
+    found = tuple(size if i == own else n if isinstance(n, int) else 1 for i, n in enumerate(dims))
+    return found, own
+
+
+def _example(dims: tuple[int | str | None, ...], own: int | None) -> str:
+    rest = [n for i, n in enumerate(dims) if i != own]
+    return "x".join(str(n) if isinstance(n, int) else "224" for n in rest)
+
+
+def _given(info: Info, given: Shape, size: int, own: int | None, channel: int) -> tuple[int, ...]:
+    """The extents in the file's order, from what the user gave: channels first.
+
+    Where the file has its channels last, a shape that has them last as the file does is understood too.
+    """
+    wanted = given.dims
+    place = channel if own is None or channel < own else channel - 1
+    if place and len(wanted) > 2:
+        known = None if info.dims is None else info.dims[channel]
+        if not (isinstance(known, int) and wanted[place] == known and wanted[0] != known):
+            wanted = (*wanted[1 : place + 1], wanted[0], *wanted[place + 1 :])
+    return wanted if own is None else (*wanted[:own], size, *wanted[own:])
+
+
+def _channel(model: Model, nodes: list[Node], name: str, dims: tuple[int, ...], own: int | None) -> int:
+    """Which axis of the file counts channels: what the first operators that care read as channels."""
+    usual = min(1 if own == 0 else 0, max(len(dims) - 1, 0))
+    if len(dims) < 3:
+        return usual
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for i in node.inputs[:2]:
+            readers.setdefault(i, []).append(node)
+    order = list(range(len(dims)))
+    current = name
+    for _ in range(20):
+        found = readers.get(current, ())
+        for node in found:
+            if node.op in SLIDES:
+                return order[1] if len(order) > 1 else usual
+        for node in found:
+            if node.op in LAST and node.inputs[0] == current:
+                return order[-1]
+        step = next((n for n in found if n.op == "Transpose" or n.op in PASSES), None)
+        if step is None or not step.outputs:
+            return usual
+        if step.op == "Transpose":
+            perm = step.attributes.get("perm") or list(range(len(order) - 1, -1, -1))
+            if sorted(perm) != list(range(len(order))):
+                return usual
+            order = [order[p] for p in perm]
+        current = step.outputs[0]
+    return usual

@@ -1,0 +1,203 @@
+"""Arithmetic: of maps, and of maps with constants, which may be biases, scales, tables, or mere numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+from rfcalc.core.layer import Layer
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.merge import Add, Multiply
+from rfcalc.layers.pointwise import Scale
+from rfcalc.layers.reshape import PositionTable
+from rfcalc.readers.onnx.constants import axis_of, broadcast
+from rfcalc.readers.onnx.model import Node
+from rfcalc.readers.onnx.reading import BatchMixedError, Reader, Value, rule
+from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError, visible
+from rfcalc.readers.onnx.weights import is_learned, learned
+
+LAYERS: dict[str, Layer] = {
+    "Add": Add(),
+    "Sum": Add(),
+    "Mul": Multiply(),
+    **{
+        op: Elementwise(name)
+        for op, name in {
+            "Sub": "sub",
+            "Div": "div",
+            "Pow": "pow",
+            "Mod": "mod",
+            "Max": "maximum",
+            "Min": "minimum",
+            "Mean": "mean",
+            "And": "and",
+            "Or": "or",
+            "Xor": "xor",
+            "Equal": "eq",
+            "Less": "lt",
+            "LessOrEqual": "le",
+            "Greater": "gt",
+            "GreaterOrEqual": "ge",
+            "Where": "where",
+            "BitwiseAnd": "and",
+            "BitwiseOr": "or",
+            "BitwiseXor": "xor",
+            "BitShift": "shift",
+        }.items()
+    },
+}
+# With a single number: an addition, a multiplication, or the function itself.
+BIASED = ("linear", "conv", "conv_transpose", "scale")
+WITH_NUMBER = {"Add": "plus", "Sum": "plus", "Sub": "plus", "Mul": "times", "Div": "times"}
+
+BEHIND = {  # a number before a map
+    "Sub": "rsub", "Div": "rdiv", "Less": "gt", "LessOrEqual": "ge", "Greater": "lt", "GreaterOrEqual": "le",
+}  # fmt: skip
+SYMMETRIC = ("Max", "Min", "Equal")
+
+
+@rule(*LAYERS)
+def arithmetic(reader: Reader, node: Node) -> None:
+    given = [v for v in reader.inputs(node) if v is not None]
+    if reader.opset < 7:
+        given = _older(node, given)
+    maps = [v for v in given if isinstance(v, Map)]
+    consts = [v for v in given if isinstance(v, Const)]
+    if len(maps) == 1 and len(consts) == 1 and _with_constant(reader, node, maps[0], consts[0], given[0] is maps[0]):
+        return
+    if len(maps) + len(consts) == 1:
+        reader.give(node, reader.place(LAYERS[node.op], maps, batch=maps[0].batch, dims=maps[0].dims))
+        return
+    if len(maps) == 1 and all(c.size == 1 for c in consts):
+        dims = broadcast(*(v.dims for v in given))  # type: ignore[union-attr]
+        made = reader.place(Elementwise(node.op.lower()), maps, batch=maps[0].batch, dims=maps[0].dims)
+        reader.give(node, _ranked(reader, made, dims))
+        return
+    joined, batch, dims = aligned(reader, given)  # type: ignore[arg-type]
+    reader.give(node, reader.place(LAYERS[node.op], joined, batch=batch, dims=dims))
+
+
+def _older(node: Node, given: list[Value]) -> list[Value]:
+    """Before opset 7 the second operand was laid along the first from `axis` on."""
+    axis = node.attributes.get("axis")
+    if axis is None or len(given) != 2 or not isinstance(given[1], Const) or not isinstance(given[0], Map):
+        return given
+    const, rank = given[1], len(given[0].dims)
+    more = rank - axis_of(int(axis), rank) - len(const.dims)
+    return [given[0], replace(const, dims=(*const.dims, *(1,) * more))]
+
+
+def _ranked(reader: Reader, m: Map, dims: tuple[int, ...]) -> Map:
+    """The map with leading axes of size 1 where the result has more axes."""
+    if dims == m.dims:
+        return m
+    more = len(dims) - len(m.dims)
+    batch = None if m.batch is None else m.batch + more
+    return reader.reshaped(m, dims, batch, m.shape.channel + more)
+
+
+def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool) -> bool:
+    """A map and a constant, where that is a layer of its own; whether it was."""
+    op = node.op
+    dims = broadcast(x.dims, const.dims)
+    if const.size == 1:
+        made = reader.place(_of_number(op, const, first), [x], batch=x.batch, dims=x.dims)
+        reader.give(node, _ranked(reader, made, dims))
+        return True
+    usual = ("Add", "Sum", "Sub", "Mul", "Div") if first else ("Add", "Sum", "Mul")
+    if dims != x.dims or op not in usual or not is_learned(reader, const):
+        return False
+    padded = (1,) * (len(x.dims) - len(const.dims)) + const.dims
+    if x.batch is not None and padded[x.batch] != 1:
+        return False
+    seen = visible(padded, x.batch)
+    channel = x.shape.channel
+    along = all(n == 1 or i == channel for i, n in enumerate(seen)) and seen[channel] == x.shape.dims[channel]
+    if op in ("Add", "Sum") and _as_bias(reader, node, x, const, seen):
+        return True
+    name = const.origin[0] if len(const.origin) == 1 else ""
+    if along and op in ("Mul", "Div"):
+        layer: Layer = Scale()
+    elif op in ("Add", "Sum") and seen == x.shape.dims and const.size == sum(_sizes(reader, const)):
+        layer = PositionTable()
+    else:
+        return False
+    made = reader.place(layer, [x], batch=x.batch, dims=x.dims, weight=name)
+    reader.uses(made.node, "weight", const)
+    reader.give(node, made)
+    return True
+
+
+def _of_number(op: str, number: Const, first: bool) -> Elementwise:
+    """The function of one map that an operator is with a number; `first`: the map is its first operand."""
+    name = str(getattr(LAYERS[op], "function", op.lower()))
+    by = number.decimal
+    if first or op in ("Add", "Mul", "Sum"):
+        name = WITH_NUMBER.get(op, name)
+        if op == "Sub" and by is not None:
+            by = -by
+        elif op == "Div" and by is not None:
+            by = 1 / by if by else None
+    elif op in BEHIND:
+        name = BEHIND[op]
+    elif op not in SYMMETRIC:
+        by = None
+    return Elementwise(name, () if by is None else by)
+
+
+def _sizes(reader: Reader, const: Const) -> list[int]:
+    return [reader.model.graph.tensors[name].size for name in const.origin if name in reader.model.graph.tensors]
+
+
+def _as_bias(reader: Reader, node: Node, x: Map, const: Const, seen: tuple[int, ...]) -> bool:
+    """Whether an addition was taken into the layer before it, as its bias (or the offset of a scale)."""
+    source = next(name for name in node.inputs if isinstance(reader.values.get(name), Map))
+    found = reader.placed.get(x.node)
+    if found is None or reader.readers[source] != 1 or found[0].kind not in BIASED:
+        return False
+    layer, sources = found
+    axis = len(seen) - 1 if layer.kind == "linear" else x.shape.channel
+    given = {f: getattr(layer, f) for f in fields_of(layer)}
+    if given["bias"] or any(n != (x.shape.dims[i] if i == axis else 1) for i, n in enumerate(seen)):
+        return False
+    given["bias"] = True
+    reader.placed[x.node] = (type(layer)(**given), sources)
+    reader.uses(x.node, "bias", const)
+    reader.give(node, x)
+    return True
+
+
+def fields_of(layer: Layer) -> list[str]:
+    """What a layer is made of."""
+    return [f.name for f in fields(layer) if f.init]  # type: ignore[arg-type]
+
+
+def aligned(reader: Reader, given: Sequence[Map | Const]) -> tuple[list[Map], int | None, tuple[int, ...]]:
+    """The operands with equal axes, where the batch of the result stands, and its extents."""
+    dims = broadcast(*(v.dims for v in given))
+    rank = len(dims)
+    maps = [v for v in given if isinstance(v, Map)]
+    widest = max(maps, key=lambda m: (m.shape.values, len(m.dims)))
+    batch: int | None = None if widest.batch is None else widest.batch + rank - len(widest.dims)
+    padded = [(1,) * (rank - len(v.dims)) + v.dims for v in given]
+    if batch is not None and any(
+        p[batch] != 1 and (not isinstance(v, Map) or v.batch is None) for v, p in zip(given, padded, strict=True)
+    ):
+        if reader.batch != 1:
+            raise BatchMixedError
+        batch = None
+    moved = any(isinstance(v, Map) and v.batch is not None and v.batch + rank - len(v.dims) != batch for v in given)
+    if moved and reader.batch != 1:
+        raise BatchMixedError
+    channel = widest.shape.channel
+    outer = widest.outer(channel) + rank - len(widest.dims)
+    if batch is not None and outer == batch:
+        raise NotUnderstoodError("its batch and channels fall together")
+    own = outer if batch is None or outer < batch else outer - 1
+    found = []
+    for v, p in zip(given, padded, strict=True):
+        if isinstance(v, Map):
+            found.append(reader.reshaped(v, p, batch, own))
+        else:
+            found.append(learned(reader, v, p, batch, own))
+    return found, batch, dims

@@ -1,0 +1,195 @@
+"""Functions of each value, softmax, dropout, and what leaves values as they are."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import Layer
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.pointwise import Activation, Dropout, Identity, PReLU, Softmax
+from rfcalc.readers.onnx.constants import axis_of
+from rfcalc.readers.onnx.model import Node
+from rfcalc.readers.onnx.reading import Reader, rule
+from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError, as_typed
+
+ACTIVATIONS = {
+    "Relu": "relu",
+    "LeakyRelu": "leaky_relu",
+    "Elu": "elu",
+    "Selu": "selu",
+    "Celu": "celu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Gelu": "gelu",
+    "com.microsoft::Gelu": "gelu",
+    "com.microsoft::FastGelu": "gelu_tanh",
+    "Mish": "mish",
+    "Softplus": "softplus",
+    "HardSigmoid": "hardsigmoid",
+    "HardSwish": "hardswish",
+    "Swish": "silu",
+    "rfcalc::Silu": "silu",
+    "rfcalc::Gelu": "gelu",
+    "rfcalc::GeluTanh": "gelu_tanh",
+    "rfcalc::HardSwish": "hardswish",
+    "rfcalc::HardSigmoid": "hardsigmoid",
+    "rfcalc::Mish": "mish",
+}
+FUNCTIONS = {
+    "Abs": "abs",
+    "Acos": "acos",
+    "Acosh": "acosh",
+    "Asin": "asin",
+    "Asinh": "asinh",
+    "Atan": "atan",
+    "Atanh": "atanh",
+    "Ceil": "ceil",
+    "Cos": "cos",
+    "Cosh": "cosh",
+    "Erf": "erf",
+    "Exp": "exp",
+    "Floor": "floor",
+    "IsInf": "isinf",
+    "IsNaN": "isnan",
+    "Log": "log",
+    "Neg": "neg",
+    "Not": "not",
+    "Reciprocal": "reciprocal",
+    "Round": "round",
+    "Shrink": "shrink",
+    "Sign": "sign",
+    "Sin": "sin",
+    "Sinh": "sinh",
+    "Softsign": "softsign",
+    "Sqrt": "sqrt",
+    "Tan": "tan",
+    "ThresholdedRelu": "thresholded_relu",
+    "BitwiseNot": "not",
+}
+
+
+def same(reader: Reader, node: Node, layer: Layer, x: Map | None = None) -> Map:
+    """Place a layer that keeps the layout of its input."""
+    x = reader.map(node) if x is None else x
+    made = reader.place(layer, [x], batch=x.batch, dims=x.dims)
+    reader.give(node, made)
+    return made
+
+
+@rule(*ACTIVATIONS)
+def activation(reader: Reader, node: Node) -> None:
+    name = ACTIVATIONS[node.called]
+    if node.op == "Gelu" and node.attributes.get("approximate") == "tanh":
+        name = "gelu_tanh"
+    same(reader, node, Activation(name))
+
+
+@rule(*FUNCTIONS)
+def function(reader: Reader, node: Node) -> None:
+    same(reader, node, Elementwise(FUNCTIONS[node.op]))
+
+
+@rule("Clip")
+def clip(reader: Reader, node: Node) -> None:
+    low, high = node.attributes.get("min"), node.attributes.get("max")
+    if len(node.inputs) > 1:
+        low, high = _bound(reader, node, 1), _bound(reader, node, 2)
+    names: dict[object, str] = {(0.0, 6.0): "relu6", (0.0, None): "relu", (-1.0, 1.0): "hardtanh"}
+    if low is not None and abs(low) > 3e38:
+        low = None
+    if high is not None and abs(high) > 3e38:
+        high = None
+    if low is None and high is None:
+        raise NotUnderstoodError("it has no bounds")
+    if (low, high) in names:
+        same(reader, node, Activation(names[low, high]))
+        return
+    numbers = tuple(as_typed(n) for n in (low, high) if n is not None)
+    name = "clamp" if len(numbers) == 2 else "minimum" if low is None else "maximum"
+    same(reader, node, Elementwise(name, numbers if all(map(isfinite, numbers)) else ()))
+
+
+def _bound(reader: Reader, node: Node, i: int) -> Any:
+    found = reader.known(node, i)
+    return None if found is None else float(found[0])
+
+
+@rule("PRelu")
+def prelu(reader: Reader, node: Node) -> None:
+    x = reader.map(node)
+    slope = reader.const(node, 1)
+    if slope is None:
+        raise RfcalcError("it has no slope")
+    channel = x.shape.dims[x.shape.channel]
+    if slope.size not in (1, channel):
+        raise NotUnderstoodError(f"it has {slope.size} slopes for {channel} channels")
+    name = slope.origin[0] if len(slope.origin) == 1 else ""
+    made = reader.place(PReLU(slope.size != 1 or channel == 1), [x], batch=x.batch, dims=x.dims, weight=name)
+    reader.uses(made.node, "weight", slope)
+    reader.give(node, made)
+
+
+@rule("Softmax", "LogSoftmax")
+def softmax(reader: Reader, node: Node) -> None:
+    x = reader.map(node)
+    log = node.op == "LogSoftmax"
+    rank = len(x.dims)
+    if reader.opset >= 13:
+        axis = axis_of(int(node.attributes.get("axis", -1)), rank)
+        if x.batch == axis:
+            x = reader.untracked(x)
+        own = x.axis(axis)
+        same(reader, node, Softmax(None if own == x.shape.channel else own, log), x)
+        return
+    # Before opset 13 the axes from `axis` on are taken together.
+    axis = axis_of(int(node.attributes.get("axis", 1)), rank)
+    wide = [i for i in range(axis, rank) if x.dims[i] != 1]
+    if len(wide) <= 1:
+        at = wide[0] if wide else axis
+        if x.batch == at:
+            x = reader.untracked(x)
+        own = x.axis(at)
+        same(reader, node, Softmax(None if own == x.shape.channel else own, log), x)
+        return
+    if x.batch is not None and x.batch >= axis:
+        x = reader.untracked(x)
+    size = 1
+    for n in x.dims[axis:]:
+        size *= n
+    flat = reader.reshaped(x, (*x.dims[:axis], size), x.batch, len(x.shape.dims) - (rank - axis))
+    made = reader.place(Softmax(None, log), [flat], batch=flat.batch, dims=flat.dims)
+    reader.give(node, reader.reshaped(made, x.dims, x.batch, x.shape.channel))
+
+
+@rule("Dropout")
+def dropout(reader: Reader, node: Node) -> None:
+    rate = node.attributes.get("ratio", 0.5)
+    if len(node.inputs) > 1 and node.inputs[1]:
+        found = reader.const(node, 1)
+        rate = 0.5 if found is None or found.scalar is None else found.scalar
+    rate = min(max(round(float(rate), 6), 0.0), 1.0)
+    same(reader, node, Dropout(rate))
+    if len(node.outputs) > 1 and node.outputs[1] and reader.readers[node.outputs[1]]:
+        raise NotUnderstoodError("its mask is used")
+
+
+@rule("Identity")
+def identity(reader: Reader, node: Node) -> None:
+    same(reader, node, Identity())
+
+
+@rule("Cast", "CastLike")
+def cast(reader: Reader, node: Node) -> None:
+    if isinstance(found := reader.value(node.inputs[0]), Const):
+        reader.give(node, found)  # cast like a map, of which only the type is read
+        return
+    reader.notes["changes of type are shown as identity; bytes are counted in one type throughout"] += 1
+    same(reader, node, Identity())
+
+
+@rule("QuantizeLinear", "DequantizeLinear")
+def quantize(reader: Reader, node: Node) -> None:
+    reader.notes["quantisation is shown as identity; scales and zero points are not counted"] += 1
+    same(reader, node, Identity())

@@ -1,0 +1,117 @@
+"""Resizing and pixel shuffles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.layers.pointwise import Identity
+from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
+from rfcalc.readers.onnx.model import Node
+from rfcalc.readers.onnx.reading import Reader, rule
+from rfcalc.readers.onnx.values import Map, NotUnderstoodError
+
+HALF = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
+
+
+@rule("Resize", "Upsample")
+def resize(reader: Reader, node: Node) -> None:
+    x = reader.features(reader.map(node))
+    mode = node.attributes.get("mode", "nearest") or "nearest"
+    sizes, exact = _sizes(reader, node, x)
+    if sizes[:2] != x.dims[:2]:
+        raise NotUnderstoodError("it resizes channels or the batch")
+    if not exact:
+        raise NotUnderstoodError("its factor does not fit the size, so what it reads is not where the sizes say")
+    if node.attributes.get("antialias", 0) or node.attributes.get("exclude_outside", 0):
+        raise NotUnderstoodError("it is smoothed")
+    if sizes == x.dims:
+        reader.give(node, reader.place(Identity(), [x], batch=0, dims=x.dims))
+        return
+    factors = [Fraction(m, n) for n, m in zip(x.dims[2:], sizes[2:], strict=True)]
+    whole = all(f.denominator == 1 for f in factors)
+    named, corners = _rule(node, mode, factors, reader.opset < 11)
+    if whole:
+        given = tuple(int(f) for f in factors)
+        layer = Upsample(given[:1] if len(set(given)) == 1 else given, None, named, corners)
+    else:
+        layer = Upsample(None, sizes[2:], named, corners)
+    reader.give(node, reader.place(layer, [x], batch=0))
+
+
+def _sizes(reader: Reader, node: Node, x: Map) -> tuple[tuple[int, ...], bool]:
+    """The sizes that are asked for, and whether the factors are exactly theirs."""
+    rank = len(x.dims)
+    older = node.op == "Upsample" or reader.opset < 11
+    at = 1 if older else 2
+    scales: Sequence[float] | None = node.attributes.get("scales")
+    if scales is None and len(node.inputs) > at and node.inputs[at]:
+        scales = reader.known(node, at)
+    if scales:
+        scales = _spread(node, scales, rank, 1.0)
+        found = tuple(int(n * s + 1e-6) for n, s in zip(x.dims, scales, strict=True))
+        exact = all(abs(n * s - m) < 1e-3 for n, s, m in zip(x.dims, scales, found, strict=True))
+        if any(m < 1 for m in found):
+            raise RfcalcError(f"the factors {list(scales)} leave nothing")
+        return found, exact
+    wanted = reader.known(node, 3) if not older and len(node.inputs) > 3 else None
+    if not wanted:
+        raise RfcalcError("nothing says the size")
+    if node.attributes.get("keep_aspect_ratio_policy", "stretch") not in ("stretch", ""):
+        raise NotUnderstoodError("it keeps the aspect ratio")
+    axes = node.attributes.get("axes")
+    if axes is None and len(wanted) == rank:
+        return tuple(int(v) for v in wanted), True
+    sizes = list(x.dims)
+    for a, v in zip(axes or range(2, rank), wanted, strict=True):
+        sizes[a] = int(v)
+    return tuple(sizes), True
+
+
+def _spread(node: Node, scales: Sequence[float], rank: int, default: float) -> list[float]:
+    axes = node.attributes.get("axes")
+    if axes is None:
+        if len(scales) != rank:
+            raise RfcalcError(f"{len(scales)} factors for {rank} axes")
+        return list(scales)
+    found = [default] * rank
+    for a, s in zip(axes, scales, strict=True):
+        found[a] = s
+    return found
+
+
+def _rule(node: Node, mode: str, factors: list[Fraction], older: bool) -> tuple[str, bool]:
+    """The mode as `Upsample` calls it, and whether corners are aligned."""
+    where = node.attributes.get("coordinate_transformation_mode", "half_pixel") or "half_pixel"
+    rounding = node.attributes.get("nearest_mode", "round_prefer_floor") or "round_prefer_floor"
+    if node.op == "Upsample" or older:
+        where, rounding = "asymmetric", "floor"
+    if mode == "nearest":
+        if where == "asymmetric" and (
+            rounding == "floor" or (rounding == "round_prefer_floor" and set(factors) == {2})
+        ):
+            return "nearest", False
+        whole = all(f.denominator == 1 for f in factors)
+        if where in HALF and (rounding == "round_prefer_ceil" or (rounding == "round_prefer_floor" and whole)):
+            return "nearest-exact", False
+        raise NotUnderstoodError(f"nearest with {where} and {rounding}")
+    if mode in ("linear", "cubic"):
+        if where == "align_corners":
+            return mode, True
+        if where in HALF:
+            return mode, False
+        if where == "asymmetric" and mode == "linear" and all(f.numerator == 1 for f in factors):
+            return "nearest", False  # every position falls on one of the input
+        raise NotUnderstoodError(f"{mode} with {where}")
+    raise RfcalcError(f"there is no mode {mode!r}")
+
+
+@rule("DepthToSpace", "SpaceToDepth")
+def pixel_shuffle(reader: Reader, node: Node) -> None:
+    x = reader.features(reader.map(node))
+    block = int(node.attributes.get("blocksize", 0))
+    if len(x.dims) != 4:
+        raise RfcalcError(f"it needs four axes, and gets {len(x.dims)}")
+    layer = PixelShuffle(block) if node.op == "DepthToSpace" else PixelUnshuffle(block)
+    reader.give(node, reader.place(layer, [x], batch=0))

@@ -1,0 +1,221 @@
+"""What stands for a value of the graph while it is read: a constant, or a map that some node of the network makes.
+
+Both carry the extents that ONNX gives them, with the batch. A constant's values are known if they are few: shapes,
+axes, factors; of weights only the extents matter, and which tensors of the file they come from.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from rfcalc.core.errors import LimitError
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import prod
+from rfcalc.readers.onnx.model import DTYPES, FLOATING, Tensor
+from rfcalc.readers.onnx.wire import BYTES, VARINT, Wire
+
+MOST_VALUES = 1 << 12  # of a constant that is kept
+FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
+
+
+class NotUnderstoodError(Exception):
+    """An operator, or a form of it, that no layer kind stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A constant: its extents, its values where they are few, the tensors of the file that it was computed from.
+
+    `made`: it was computed or written in a node, not stored as it is under a name of its own.
+    """
+
+    dims: tuple[int, ...]
+    dtype: int = 7
+    values: tuple[Any, ...] | None = None
+    origin: tuple[str, ...] = ()
+    made: bool = True
+
+    @property
+    def size(self) -> int:
+        return int(prod(self.dims))
+
+    @property
+    def floating(self) -> bool:
+        return self.dtype in FLOATING
+
+    @property
+    def scalar(self) -> Any:
+        """The value of a constant of one value; None if it is not known, or there are more."""
+        return self.values[0] if self.values is not None and len(self.values) == 1 else None
+
+    @property
+    def decimal(self) -> float | None:
+        """The finite value of a real constant of one value, as it is typed; None for others.
+
+        >>> Const((), 1, (0.10000000149011612,)).decimal, Const((), 7, (2,)).decimal
+        (0.1, None)
+        """
+        value = self.scalar
+        if not self.floating or not isinstance(value, (int, float)) or not isfinite(value):
+            return None
+        return as_typed(value) if self.dtype == 1 else float(value)
+
+
+def as_typed(value: float) -> float:
+    """The shortest number whose nearest in single precision this is.
+
+    >>> as_typed(0.10000000149011612), as_typed(0.1), as_typed(1e300)
+    (0.1, 0.1, 1e+300)
+    """
+    if abs(value) < 3.4e38:
+        for digits in range(1, 10):
+            short = float(f"{value:.{digits}g}")
+            if struct.unpack("f", struct.pack("f", short)) == (value,):
+                return short
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A value that a node of the network (or an input) makes.
+
+    Args:
+        node: its name.
+        shape: what the network says of it.
+        dims: its extents in the file.
+        batch: which of them is the batch, which the network leaves out; None if all are in the shape.
+    """
+
+    node: str
+    shape: Shape
+    dims: tuple[int, ...]
+    batch: int | None = None
+    dtype: int = 1
+
+    def axis(self, axis: int) -> int | None:
+        """Where an axis of the file stands in the shape; None for the batch."""
+        axis %= len(self.dims)
+        if self.batch is None or axis < self.batch:
+            return axis
+        return None if axis == self.batch else axis - 1
+
+    def outer(self, axis: int) -> int:
+        """Where an axis of the shape stands in the file."""
+        return axis if self.batch is None or axis < self.batch else axis + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A value of which not even the shape is known, and the operator that left it so."""
+
+    operator: str
+    node: str
+
+
+def visible(dims: tuple[int, ...], batch: int | None) -> tuple[int, ...]:
+    """The extents without the batch; (1,) where nothing is left."""
+    left = dims if batch is None else (*dims[:batch], *dims[batch + 1 :])
+    return left or (1,)
+
+
+def checked(dims: tuple[int, ...]) -> tuple[int, ...]:
+    """The extents, unless they are absurd.
+
+    Raises:
+        LimitError: more than 2^48 values or 64 axes.
+    """
+    if len(dims) > 64 or prod(n for n in dims if n) > 1 << 48:
+        told = "x".join(map(str, dims[:8])) + (" …" if len(dims) > 8 else "")
+        raise LimitError(f"a value of {told} is too large", why="the limit is 2^48 values and 64 axes")
+    return dims
+
+
+def constant(tensor: Tensor, wire: Wire, folder: str, made: bool = False) -> Const:
+    """A tensor of the file, with its values if they are few and there."""
+    values = _values(tensor, wire, folder) if tensor.size <= MOST_VALUES else None
+    return Const(tensor.dims, tensor.dtype, values, (tensor.name,) if not made else (), made)
+
+
+def sample(tensor: Tensor, wire: Wire, folder: str, most: int = 256) -> tuple[Any, ...] | None:
+    """The first values of a tensor; None if they are not there."""
+    form = FORMS.get(tensor.dtype)
+    if form is None:
+        return None
+    if tensor.external:
+        count = min(tensor.size, most)
+        raw = _external(tensor, folder, count)
+        return None if raw is None else _unpacked(tensor.dtype, raw, count)
+    for number, kind, value in tensor.parts:
+        if number == 9 and kind == BYTES:
+            start, end = value
+            width = struct.calcsize("<" + form)
+            count = min(most, (end - start) // width)
+            return struct.unpack(f"<{count}{form}", bytes(wire.data[start : start + count * width]))
+        if number == 4 and kind == BYTES and tensor.dtype == 1:
+            found: list[Any] = []
+            wire.floats(kind, (value[0], min(value[1], value[0] + 4 * most)), found)
+            return tuple(found)
+    return None
+
+
+def _values(tensor: Tensor, wire: Wire, folder: str) -> tuple[Any, ...] | None:
+    count = tensor.size
+    if tensor.text or tensor.dtype not in DTYPES:
+        return None
+    if count == 0:
+        return ()
+    if tensor.external:
+        raw = _external(tensor, folder, count)
+        return None if raw is None else _unpacked(tensor.dtype, raw, count)
+    found: list[Any] = []
+    for number, kind, value in tensor.parts:
+        if number == 9:
+            if kind != BYTES:
+                return None
+            raw = bytes(wire.data[value[0] : value[1]])
+            return _unpacked(tensor.dtype, raw, count)
+        if number in (4, 10):
+            wire.floats(kind, value, found, number == 10)
+        elif number in (5, 7, 11) and kind in (VARINT, BYTES):
+            wire.integers(kind, value, found)
+    if tensor.dtype == 10 and found:  # half floats stand as their bits
+        found = [struct.unpack("<e", struct.pack("<H", v & 0xFFFF))[0] for v in found]
+    return tuple(found) if len(found) == count else None
+
+
+def _unpacked(dtype: int, raw: bytes, count: int) -> tuple[Any, ...] | None:
+    if dtype == 16:  # the upper half of a float32
+        if len(raw) != 2 * count:
+            return None
+        return struct.unpack(f"<{count}f", b"".join(b"\0\0" + raw[i : i + 2] for i in range(0, len(raw), 2)))
+    form = FORMS.get(dtype)
+    if form is None or len(raw) != struct.calcsize("<" + form) * count:
+        return None
+    return struct.unpack(f"<{count}{form}", raw)
+
+
+def _external(tensor: Tensor, folder: str, count: int) -> bytes | None:
+    """The first bytes of a tensor in a file beside the model; None if they are not there.
+
+    Only a plain file in the model's folder (or below it) is read, as ONNX demands.
+    """
+    told = dict(tensor.external)
+    location = told.get("location", "")
+    if not location or "\0" in location or os.path.isabs(location):
+        return None
+    path = os.path.realpath(os.path.join(folder, location))
+    if not path.startswith(os.path.realpath(folder) + os.sep) or not os.path.isfile(path):
+        return None
+    bits = DTYPES[tensor.dtype][1]
+    width = (count * bits + 7) // 8
+    try:
+        with open(path, "rb") as file:
+            file.seek(int(told.get("offset", "0") or 0))
+            raw = file.read(width)
+    except (OSError, ValueError, OverflowError):
+        return None
+    return raw if len(raw) == width else None

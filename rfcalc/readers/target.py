@@ -1,0 +1,307 @@
+"""What a user may name becomes a network, loading only what that needs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from os.path import isdir, isfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
+from rfcalc.core.expr import Expr
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size
+from rfcalc.graph.network import Network
+from rfcalc.report.report import Report
+
+if TYPE_CHECKING:
+    from rfcalc.report.field_report import FieldReport
+
+DEFAULT_INPUT = "3x224x224"
+FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
+# ending → module with load(path, inputs); see rfcalc.readers.imported
+IMPORTERS: dict[str, str] = {
+    ".onnx": "rfcalc.readers.onnx",
+    ".keras": "rfcalc.readers.keras",
+    ".cfg": "rfcalc.readers.text",
+    ".txt": "rfcalc.readers.text",
+}
+WEIGHTS = "it holds weights, and at most a pickled object, which is never run"
+NOT_NETWORKS = {  # endings of files that are not read → why, and what to do
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".safetensors"), (WEIGHTS, "name the code: model.py:build")),
+    ".h5": ("the format of Keras before 3", 'load it and save it again: model.save("model.keras")'),
+    ".pt2": ("it runs through torch.export only", "name the code, model.py:build, or write an ONNX file"),
+    ".tflite": ("TensorFlow's own format", "write an ONNX file (tf2onnx)"),
+    ".pb": ("TensorFlow's own format", "write an ONNX file (tf2onnx)"),
+}
+MODELS = {  # class → module with read(model, inputs); of a Keras model that is a torch module too, Keras comes first
+    "keras.src.models.model.Model": "rfcalc.readers.keras",
+    "torch.nn.modules.module.Module": "rfcalc.readers.torch.importer",
+}
+STDIN = "-"  # pasted text
+KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config", "registered_name", "keras_version")
+
+
+class Target(NamedTuple):
+    """A network, how it was named, what had to be assumed to read it, and whether its inputs are those it was read with
+    (and what the user gave has been used)."""
+
+    network: Network
+    name: str
+    assumptions: tuple[str, ...] = ()
+    bound: bool = False
+
+
+def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
+    """The network that a target names: a `Network`, an expression, an importer's result, a model, or a text.
+
+    `input` is what the user gave: a framework's model is read with it, for other targets it is not needed.
+
+    A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
+    input, a network of the zoo, notation, ``py:module:object``; what is none of these may be in one of the formats of
+    `rfcalc.readers.text`. Only the two forms with an object run code of the user's.
+
+    Raises:
+        UnknownName: a word that is neither a network nor a layer, with the nearest names.
+        NotationError: a text that cannot be read.
+    """
+    if isinstance(target, Target):
+        return target
+    if isinstance(target, Network):
+        return Target(target, target.name or "network")
+    if isinstance(target, Expr):
+        return Target(Network(target), "network")
+    if not isinstance(target, str):
+        from rfcalc.readers.imported import Imported
+
+        if isinstance(target, Imported):
+            return Target(target.network, target.network.name or "network", target.assumptions)
+        reader = _framework(target)
+        if reader is not None:
+            read = import_module(reader).read(target, input)
+            return Target(read.network, read.network.name, read.assumptions)
+        raise RfcalcError(
+            f"{type(target).__name__} {target!r} is not a network",
+            fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
+        )
+    text = target.strip()
+    if not text:
+        raise RfcalcError("the network is empty", fix="name one (`rfcalc list`), or write it: conv3-64 > maxpool2")
+    from rfcalc import zoo
+
+    found = _from_file(text, input)
+    if found is not None:
+        return found
+    if _word_like(text):
+        entry = zoo.find(text)
+        if entry is not None:
+            return Target(entry.build(), entry.name)
+    if text.startswith("py:"):
+        return _from_module(text, input)
+    from rfcalc.notation import parse
+
+    try:
+        reading = parse(text)
+    except NotationError as error:
+        pasted = _pasted(text, input)
+        if pasted is not None:
+            return pasted
+        if _word_like(text) and "is not a layer" in error.what:
+            hint = suggestion(text, zoo.names())
+            fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
+            raise UnknownName("network", text, [], fix=fix) from None
+        raise error.at("notation") from None
+    return Target(reading.network(), reading.header.name or text, reading.assumptions)
+
+
+def _pasted(text: str, given: Any) -> Target | None:
+    """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
+    from rfcalc.readers.text import format_of, from_text
+
+    form = format_of(text)
+    if form is None:
+        return None
+    loaded = from_text(text, given)
+    return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
+
+
+def _from_file(text: str, given: Any) -> Target | None:
+    """The network of a file, if the text names one by its ending, or of standard input."""
+    if text == STDIN:
+        loaded = import_module("rfcalc.readers.text").load(text, given)
+        return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
+    path, sign, name = text.partition(".py:")
+    if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name[:1].isidentifier()):
+        return _from_script(f"{path}.py", name, given)
+    ending = text[text.rfind(".") :].lower()
+    module = FILES.get(ending) or IMPORTERS.get(ending)
+    if (module is not None or "/" in text) and isdir(text):  # a name alone may be a network's
+        raise RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
+    known = module is not None or ending == ".py" or ending in NOT_NETWORKS
+    if not known or "\n" in text or (not isfile(text) and ">" in text):
+        return None
+    if not isfile(text):
+        raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
+    if module is None:
+        raise _not_a_network(text, ending)
+    if ending == ".json" and _first_key(text) in KERAS_KEYS:
+        module = IMPORTERS[".keras"]
+    loader = import_module(module).load
+    imported = module in IMPORTERS.values()
+    loaded = loader(text, given) if imported else loader(text)
+    return Target(loaded.network, text, tuple(loaded.assumptions), imported)
+
+
+def _not_a_network(path: str, ending: str) -> RfcalcError:
+    """What is told of a file that no network is read from."""
+    if ending == ".py":
+        from rfcalc.readers.user_code import defined
+
+        first, *others = defined(path) or ["build"]
+        fix = f"name one: {path}:{first}" + (f" (or {', '.join(others)})" if others else "")
+        return RfcalcError("a file of code is run only for an object of it", where=path, fix=fix)
+    why, fix = NOT_NETWORKS[ending]
+    return RfcalcError("no network is read from this file", where=path, why=why, fix=fix)
+
+
+def _first_key(path: str) -> str:
+    """The first key of a JSON file: specs and models that Keras wrote down begin with other ones."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(200).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+    return start.partition('"')[2].partition('"')[0] if start.lstrip().startswith("{") else ""
+
+
+def _from_script(path: str, name: str, given: Any) -> Target:
+    """An object of a Python file, which is run."""
+    from rfcalc.readers import user_code
+
+    return _object(*user_code.from_script(path, name), f"{path}:{name}", given)
+
+
+def _from_module(text: str, given: Any) -> Target:
+    """An object of an installed module: ``py:package.module:object``."""
+    from rfcalc.readers import user_code
+
+    return _object(*user_code.from_module(text), text, given)
+
+
+def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
+    """A network, an expression, a framework's model, or what a class or function makes of its arguments."""
+    from rfcalc.readers.user_code import made
+
+    built = made(holder, reference, text)
+    try:
+        return resolve(built, given)._replace(name=text)
+    except RfcalcError:
+        if _framework(built) is None:
+            raise
+    # a model that was built without memory and needs values of its own
+    return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
+
+
+def _framework(target: Any) -> str | None:
+    """The module that reads this object, if it is a model of a framework; nothing is imported to find out."""
+    for base in type(target).__mro__:
+        reader = MODELS.get(f"{base.__module__}.{base.__qualname__}")
+        if reader is not None:
+            return reader
+    return None
+
+
+def _word_like(text: str) -> bool:
+    return not any(c in text for c in " \n>|+()[]")
+
+
+def with_inputs(network: Network, given: Any) -> Network:
+    """The network with these default input shapes; None leaves them.
+
+    Raises:
+        UnknownName: an input that the network does not have.
+    """
+    if given is None:
+        return network
+    shapes = dict(network.inputs)
+    named = given if isinstance(given, dict) else {next(iter(shapes)): given}
+    for name, shape in named.items():
+        if name not in shapes:
+            raise UnknownName("input", name, list(shapes))
+        shapes[name] = Shape.of(shape)
+    about = {key: getattr(network, key) for key in ("outputs", "name", "title", "citation", "torch")}
+    return Network(network.expr, shapes, **about)
+
+
+def numbers(given: Any) -> Any:
+    """An input as the user gave it, if it is of numbers only; None if there are names in it, or it is no shape.
+
+    >>> numbers("3x32x32"), numbers("CxHxW"), numbers({"x": "3x8x8"})
+    (Shape(3, 32, 32), None, {'x': Shape(3, 8, 8)})
+    """
+    try:
+        if isinstance(given, dict):
+            return {name: Shape.of(shape) for name, shape in given.items()}
+        return None if given is None else Shape.of(given)
+    except RfcalcError:
+        return None
+
+
+def load(target: Any, input: Any = None) -> Network:  # noqa: A002
+    """The network that a target names; `input` is what a framework's model is read with.
+
+    >>> import rfcalc
+    >>> rfcalc.load("vgg16").node("conv1_1").layer
+    Conv(64, 3, padding=1)
+    """
+    return resolve(target, input).network
+
+
+def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "float32") -> Report:  # noqa: A002
+    """Analyse a network: shapes, parameters, operations, memory, receptive fields.
+
+    Args:
+        target: a `Network`, an expression, the name of a network of the literature, or notation.
+        input: its input shape (``"3x224x224"``, a tuple), or shapes by input name; its default if left out, and
+            3x224x224 for notation (which is then among the assumptions).
+        batch: multiplies values, bytes and operations.
+        dtype: ``float32``, ``float16``, …
+
+    Raises:
+        RfcalcError: what cannot be read or does not fit; the message says where, what, why and how to fix it.
+
+    >>> import rfcalc
+    >>> rfcalc.analyze("vgg16").totals.macs
+    15470264320
+    """
+    found = resolve(target, input)
+    network = found.network
+    assumptions = found.assumptions
+    if found.bound:
+        input = None  # noqa: A001
+    elif input is None and list(network.inputs.values()) == [None]:
+        input = DEFAULT_INPUT  # noqa: A001
+        assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
+    return Report(network, input, batch=batch, dtype=dtype, target=found.name, assumptions=assumptions)
+
+
+def receptive_field(
+    target: Any,
+    at: str | None = None,
+    *,
+    source: str | None = None,
+    input: Any = None,  # noqa: A002
+) -> FieldReport:
+    """What a node of a network sees: receptive field, real pixels, phases, holes, influence.
+
+    Args:
+        target, input: as for `analyze`.
+        at: the node (a stage or block means its last); the network's output if left out.
+        source: an input or an earlier node; the first input if left out.
+
+    >>> import rfcalc
+    >>> rfcalc.receptive_field("vgg16", "conv5_3").field.size
+    (196, 196)
+    """
+    from rfcalc.report.field_report import FieldReport
+
+    return FieldReport(analyze(target, input), at, source)

@@ -1,0 +1,374 @@
+"""torch.nn's modules as text: a name with arguments, as source writes it or ``print(model)`` shows it, as a layer.
+
+Nothing is evaluated: arguments are literals, and whole-number arithmetic on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import Layer
+from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
+from rfcalc.layers.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from rfcalc.layers.pointwise import GLU, Activation, Dropout, Identity, PReLU, Softmax, StochasticDepth
+from rfcalc.layers.pool import AdaptivePool, AvgPool, LpPool, MaxPool
+from rfcalc.layers.resample import Pad, PixelShuffle, PixelUnshuffle, Upsample
+from rfcalc.layers.reshape import ChannelShuffle, Flatten, Reshape
+from rfcalc.layers.transpose import ConvTranspose
+from rfcalc.readers.configuration import Fields, malformed, shown, whole
+
+
+class Module(NamedTuple):
+    """A module with its arguments, and where it stands."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    where: str
+
+
+class Made(NamedTuple):
+    """A layer, and what its text says that it reads: channels (or features), and how many spatial axes."""
+
+    layer: Layer
+    reads: int | None = None
+    rank: int | None = None
+
+
+class _Known(NamedTuple):
+    parameters: tuple[str, ...]
+    make: Callable[[Fields, int], Made]
+
+
+CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode")
+TRANSPOSE = (*CONV[:5], "output_padding", "groups", "bias", "dilation", "padding_mode")
+POOL = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
+AVGPOOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+NORM = ("num_features", "eps", "momentum", "affine", "track_running_stats", "device", "dtype", "bias")
+
+
+def _size(f: Fields, name: str, rank: int, default: Any) -> Any:
+    """One number for all axes, or one for each."""
+    value = f.get(name)
+    if value is None:
+        value = default
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, (list, tuple)):
+        return whole(value, f"{f.where}: {name}")
+    found = f.sizes(name, rank)
+    return found[0] if len(set(found)) == 1 else found
+
+
+def _border(f: Fields) -> str:
+    return f.word("padding_mode", "zeros")
+
+
+def _conv(f: Fields, rank: int) -> Made:
+    padding = f.get("padding", 0)
+    if isinstance(padding, str):
+        padding = {"same": "same", "valid": 0}.get(padding, padding)
+    else:
+        padding = _size(f, "padding", rank, 0)
+    made = Conv(
+        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), _size(f, "stride", rank, 1), padding=padding,
+        dilation=_size(f, "dilation", rank, 1), groups=f.whole("groups", 1), bias=f.flag("bias", True),
+        border=_border(f),
+    )  # fmt: skip
+    return Made(made, f.whole("in_channels"), rank)
+
+
+def _same(f: Fields, rank: int) -> Made:
+    """timm's Conv2dSame: TensorFlow's padding."""
+    made, reads, rank_ = _conv(Fields({**f.data, "padding": 0}, f.where), rank)
+    assert isinstance(made, Conv)
+    return Made(
+        Conv(
+            made.out_channels, made.kernel, made.stride, padding="SAME", dilation=made.dilation, groups=made.groups,
+            bias=made.bias,
+        ), reads, rank_,
+    )  # fmt: skip
+
+
+def _transpose(f: Fields, rank: int) -> Made:
+    made = ConvTranspose(
+        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), _size(f, "stride", rank, 1),
+        padding=_size(f, "padding", rank, 0), output_padding=_size(f, "output_padding", rank, 0),
+        dilation=_size(f, "dilation", rank, 1), groups=f.whole("groups", 1), bias=f.flag("bias", True),
+    )  # fmt: skip
+    return Made(made, f.whole("in_channels"), rank)
+
+
+def _maxpool(f: Fields, rank: int) -> Made:
+    kernel = _size(f, "kernel_size", rank, 1)
+    made = MaxPool(
+        kernel, _size(f, "stride", rank, kernel) if f.get("stride") is not None else None,
+        padding=_size(f, "padding", rank, 0), dilation=_size(f, "dilation", rank, 1),
+        rounding="ceil" if f.flag("ceil_mode", False) else "floor",
+    )  # fmt: skip
+    if f.flag("return_indices", False):
+        raise RfcalcError("a pool that returns its indices is not understood", where=f.where)
+    return Made(made, None, rank)
+
+
+def _avgpool(f: Fields, rank: int) -> Made:
+    kernel = _size(f, "kernel_size", rank, 1)
+    made = AvgPool(
+        kernel, _size(f, "stride", rank, kernel) if f.get("stride") is not None else None,
+        padding=_size(f, "padding", rank, 0), rounding="ceil" if f.flag("ceil_mode", False) else "floor",
+        count_padding=f.flag("count_include_pad", True),
+    )  # fmt: skip
+    return Made(made, None, rank)
+
+
+def _lppool(f: Fields, rank: int) -> Made:
+    kernel = _size(f, "kernel_size", rank, 1)
+    stride = _size(f, "stride", rank, kernel) if f.get("stride") is not None else None
+    rounding = "ceil" if f.flag("ceil_mode", False) else "floor"
+    return Made(LpPool(f.whole("norm_type"), kernel, stride, rounding=rounding), None, rank)
+
+
+def _adaptive(op: str) -> Callable[[Fields, int], Made]:
+    def make(f: Fields, rank: int) -> Made:
+        told = f.get("output_size")
+        sizes = told if isinstance(told, (list, tuple)) else (told,)
+        found = tuple(None if n is None else whole(n, f.where) for n in sizes)
+        return Made(AdaptivePool(found[0] if len(set(found)) == 1 else found, op), None, rank)
+
+    return make
+
+
+def _batchnorm(f: Fields, rank: int) -> Made:
+    made = BatchNorm(f.flag("affine", True), f.flag("track_running_stats", True), bias=f.flag("bias", True))
+    return Made(made, f.whole("num_features"))
+
+
+def _instancenorm(f: Fields, rank: int) -> Made:
+    if not f.flag("bias", True) and f.flag("affine", False):
+        raise RfcalcError("instance normalisation with γ alone is not understood", where=f.where)
+    made = InstanceNorm(f.flag("affine", False), f.flag("track_running_stats", False))
+    return Made(made, f.whole("num_features"), rank)
+
+
+def _groupnorm(f: Fields, rank: int) -> Made:
+    made = GroupNorm(f.whole("num_groups"), f.flag("affine", True), bias=f.flag("bias", True))
+    return Made(made, f.whole("num_channels"))
+
+
+def _layernorm(f: Fields, rank: int) -> Made:
+    shape = f.get("normalized_shape")
+    count = len(shape) if isinstance(shape, (list, tuple)) else 1
+    return Made(LayerNorm(count, f.flag("elementwise_affine", True), f.flag("bias", True)))
+
+
+def _linear(f: Fields, rank: int) -> Made:
+    made = Linear(f.whole("out_features"), bias=f.flag("bias", True), in_features=f.whole("in_features"))
+    return Made(made)
+
+
+def _upsample(f: Fields, rank: int) -> Made:
+    factor, size = f.get("scale_factor"), f.get("size")
+    mode = f.word("mode", "nearest")
+    corners = bool(f.get("align_corners"))
+
+    def axes(value: Any) -> Any:
+        listed = value if isinstance(value, (list, tuple)) else (value,)
+        found = tuple(whole(n, f"{f.where}: a factor or size") for n in listed)
+        return found[0] if len(set(found)) == 1 else found
+
+    if size is not None:
+        return Made(Upsample(size=axes(size), mode=mode, align_corners=corners))
+    if factor is None:
+        raise malformed(f.where, "neither a size nor a scale_factor is given")
+    return Made(Upsample(axes(factor), mode=mode, align_corners=corners))
+
+
+def _fixed_mode(mode: str) -> Callable[[Fields, int], Made]:
+    def make(f: Fields, rank: int) -> Made:
+        factor = {"scale_factor": f.get("scale_factor"), "size": f.get("size")}
+        return _upsample(Fields({**factor, "mode": mode, "align_corners": mode == "bilinear"}, f.where), rank)
+
+    return make
+
+
+def _pad(mode: str) -> Callable[[Fields, int], Made]:
+    """Sides are listed from the last axis on: left, right, top, bottom."""
+
+    def make(f: Fields, rank: int) -> Made:
+        sides = f.sizes("padding", 2 * rank)
+        pairs = tuple((sides[2 * i], sides[2 * i + 1]) for i in reversed(range(rank)))
+        return Made(Pad(pairs[0][0] if len({n for p in pairs for n in p}) == 1 else pairs, mode), None, rank)
+
+    return make
+
+
+def _flatten(f: Fields, rank: int) -> Made:
+    start, end = f.whole("start_dim", 1), f.whole("end_dim", -1)
+    if start < 1 or end == 0:
+        raise RfcalcError("a flatten that takes the batch in is not understood", where=f.where)
+    return Made(Flatten(start - 1, end if end < 0 else end - 1))
+
+
+def _unflatten(f: Fields, rank: int) -> Made:
+    if f.get("dim") != 1:
+        raise RfcalcError("only dim 1 of a flat vector can be taken apart here", where=f.where)
+    told = f.get("unflattened_size")
+    if not isinstance(told, (list, tuple)) or not told:
+        raise malformed(f.where, f"unflattened_size is {shown(told)}")
+    return Made(Reshape(tuple(whole(n, f.where) for n in told)))
+
+
+def _softmax(f: Fields, rank: int, log: bool = False) -> Made:
+    axis = f.get("dim", 1)
+    axis = 1 if axis is None else whole(axis, f.where)
+    if axis == 0:
+        raise RfcalcError("a softmax over the batch is not understood", where=f.where)
+    return Made(Softmax(None if axis == 1 else axis if axis < 0 else axis - 1, log))
+
+
+def _made(layer: Layer) -> Callable[[Fields, int], Made]:
+    return lambda f, rank: Made(layer)
+
+
+def _prelu(f: Fields, rank: int) -> Made:
+    slopes = f.whole("num_parameters", 1)
+    return Made(PReLU(slopes != 1), slopes if slopes != 1 else None)
+
+
+def _lrn(f: Fields, rank: int) -> Made:
+    return Made(LRN(f.whole("size")))
+
+
+def _rmsnorm(f: Fields, rank: int) -> Made:
+    shape = f.get("normalized_shape")
+    if isinstance(shape, (list, tuple)) and len(shape) != 1:
+        raise RfcalcError("root mean squares over several axes are not understood", where=f.where)
+    return Made(RMSNorm(f.flag("elementwise_affine", True)))
+
+
+def _dropout(f: Fields, rank: int) -> Made:
+    return Made(Dropout(f.real("p", 0.5)))
+
+
+def _depth(f: Fields, rank: int) -> Made:
+    return Made(StochasticDepth(f.real("p" if f.get("p") is not None else "drop_prob", 0.0)))
+
+
+FUNCTIONS = {
+    "ReLU": "relu", "ReLU6": "relu6", "LeakyReLU": "leaky_relu", "ELU": "elu", "SELU": "selu", "CELU": "celu",
+    "Sigmoid": "sigmoid", "Tanh": "tanh", "SiLU": "silu", "Mish": "mish", "Softplus": "softplus",
+    "Hardsigmoid": "hardsigmoid", "Hardswish": "hardswish", "Hardtanh": "hardtanh", "Swish": "silu",
+}  # fmt: skip
+
+
+def _gelu(f: Fields, rank: int) -> Made:
+    return Made(Activation("gelu_tanh" if f.get("approximate") == "tanh" else "gelu"))
+
+
+def _ranked(name: str, parameters: tuple[str, ...], make: Callable[[Fields, int], Made]) -> dict[str, _Known]:
+    return {f"{name}{rank}d": _Known(parameters, make) for rank in (1, 2, 3)}
+
+
+MODULES: dict[str, _Known] = {
+    **_ranked("Conv", CONV, _conv),
+    **_ranked("ConvTranspose", TRANSPOSE, _transpose),
+    "Conv2dSame": _Known(CONV, _same),
+    **_ranked("MaxPool", POOL, _maxpool),
+    **_ranked("AvgPool", AVGPOOL, _avgpool),
+    **_ranked("LPPool", ("norm_type", "kernel_size", "stride", "ceil_mode"), _lppool),
+    **_ranked("AdaptiveAvgPool", ("output_size",), _adaptive("avg")),
+    **_ranked("AdaptiveMaxPool", ("output_size",), _adaptive("max")),
+    **_ranked("BatchNorm", NORM, _batchnorm),
+    "SyncBatchNorm": _Known(NORM, _batchnorm),
+    **_ranked("InstanceNorm", NORM, _instancenorm),
+    "GroupNorm": _Known(("num_groups", "num_channels", "eps", "affine", "device", "dtype", "bias"), _groupnorm),
+    "LayerNorm": _Known(("normalized_shape", "eps", "elementwise_affine", "bias"), _layernorm),
+    "LayerNorm2d": _Known(
+        ("normalized_shape", "eps", "elementwise_affine", "bias"),
+        lambda f, rank: Made(LayerNorm("channels", f.flag("elementwise_affine", True), f.flag("bias", True))),
+    ),
+    "RMSNorm": _Known(("normalized_shape", "eps", "elementwise_affine"), _rmsnorm),
+    "LocalResponseNorm": _Known(("size", "alpha", "beta", "k"), _lrn),
+    "Linear": _Known(("in_features", "out_features", "bias"), _linear),
+    "Flatten": _Known(("start_dim", "end_dim"), _flatten),
+    "Unflatten": _Known(("dim", "unflattened_size"), _unflatten),
+    "Upsample": _Known(("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), _upsample),
+    "UpsamplingNearest2d": _Known(("size", "scale_factor"), _fixed_mode("nearest")),
+    "UpsamplingBilinear2d": _Known(("size", "scale_factor"), _fixed_mode("bilinear")),
+    "PixelShuffle": _Known(("upscale_factor",), lambda f, rank: Made(PixelShuffle(f.whole("upscale_factor")))),
+    "PixelUnshuffle": _Known(("downscale_factor",), lambda f, rank: Made(PixelUnshuffle(f.whole("downscale_factor")))),
+    "ChannelShuffle": _Known(("groups",), lambda f, rank: Made(ChannelShuffle(f.whole("groups")))),
+    **_ranked("ZeroPad", ("padding",), _pad("zeros")),
+    **_ranked("ReflectionPad", ("padding",), _pad("reflect")),
+    **_ranked("ReplicationPad", ("padding",), _pad("replicate")),
+    **_ranked("CircularPad", ("padding",), _pad("circular")),
+    "Identity": _Known((), _made(Identity())),
+    **{name: _Known(("inplace",), _made(Activation(function))) for name, function in FUNCTIONS.items()},
+    "GELU": _Known(("approximate",), _gelu),
+    "PReLU": _Known(("num_parameters", "init"), _prelu),
+    "Softmax": _Known(("dim",), _softmax),
+    "LogSoftmax": _Known(("dim",), lambda f, rank: _softmax(f, rank, True)),
+    "Softmax2d": _Known((), _made(Softmax())),
+    "GLU": _Known(("dim",), lambda f, rank: _glu(f)),
+    "Dropout": _Known(("p", "inplace"), _dropout),
+    **_ranked("Dropout", ("p", "inplace"), _dropout),
+    "AlphaDropout": _Known(("p", "inplace"), _dropout),
+    "FeatureAlphaDropout": _Known(("p", "inplace"), _dropout),
+    "StochasticDepth": _Known(("p", "mode"), _depth),
+    "DropPath": _Known(("drop_prob", "scale_by_keep"), _depth),
+}
+_ANY_ARGUMENTS = (*FUNCTIONS, "Identity")  # slopes and thresholds do not matter here
+
+
+def _glu(f: Fields) -> Made:
+    if f.get("dim", -1) != 1:
+        raise RfcalcError("a gated linear unit over another axis than the channels is not understood", where=f.where)
+    return Made(GLU())
+
+
+def layer_of(module: Module) -> Made:
+    """The layer of a module.
+
+    Raises:
+        RfcalcError: it is none of torch.nn's that are understood, or its arguments are wrong.
+
+    >>> layer_of(Module("Conv2d", (3, 64, 3), {"padding": 1}, "line 1")).layer
+    Conv(64, 3, padding=1)
+    """
+    known = MODULES.get(module.name)
+    if known is None:
+        from rfcalc.core.errors import suggestion
+
+        raise RfcalcError(
+            f"the module {shown(module.name)} is not understood",
+            where=module.where,
+            fix=suggestion(module.name[:60], list(MODULES), 6) or None,
+        )
+    rank = next((int(c) for c in module.name if c.isdigit()), 0) if module.name[-1] == "d" else 2
+    if module.name in _ANY_ARGUMENTS:
+        return known.make(Fields({}, module.where), rank)
+    if len(module.args) > len(known.parameters):
+        raise RfcalcError(
+            f"{module.name} takes at most {len(known.parameters)} arguments, and gets {len(module.args)}",
+            where=module.where,
+        )
+    data = dict(zip(known.parameters, module.args, strict=False))
+    for name, value in module.kwargs.items():
+        if name in data:
+            raise RfcalcError(f"{module.name} gets {name} twice", where=module.where)
+        if name not in known.parameters and name not in ("device", "dtype", "eps", "momentum"):
+            raise RfcalcError(
+                f"{module.name} has no argument {shown(name)}", where=module.where, fix=_listed(known.parameters)
+            )
+        data[name] = value
+    try:
+        return known.make(Fields(data, f"{module.where}, {module.name}"), rank)
+    except RfcalcError as error:
+        raise error.at(f"{module.where}, {module.name}") from None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"it has {', '.join(names)}" if names else "it has none"

@@ -1,0 +1,65 @@
+"""Values of small fixed tensors: lists of positions that code picks by, found by running the steps that made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+from rfcalc.readers.torch.graph import Graph, Static
+from rfcalc.readers.torch.recording import tensors
+
+_SAME = ("alias", "detach", "detach_", "lift_fresh", "contiguous")
+MOST_STEPS = 100
+MOST_VALUES = 1 << 20
+
+
+def known(graph: Graph, tensor: Any) -> torch.Tensor | None:
+    """The values of a tensor that depends on no input and no parameter; None where they cannot be told.
+
+    Whole-number tensors only, small ones, made by few steps; random ones cannot be told.
+    """
+    entry = graph.entry(tensor)
+    if not isinstance(entry, Static):
+        return None
+    return _value(entry, tensor, [MOST_STEPS])
+
+
+def _value(entry: Static, tensor: Any, left: list[int]) -> torch.Tensor | None:
+    left[0] -= 1
+    if left[0] < 0 or entry.parameter or tensor.numel() > MOST_VALUES:
+        return None
+    if entry.step is None:
+        fixed = not isinstance(tensor, (FakeTensor, torch.nn.Parameter)) and tensor.device.type != "meta"
+        return tensor.detach().cpu() if fixed and tensor.layout == torch.strided else None
+    step = entry.step
+    if step.name in _SAME:
+        (same,) = (t for t in tensors(step.args.get("self")))
+        source = entry.sources.get(id(same))
+        return _value(source, same, left) if isinstance(source, Static) else None
+    operator = getattr(getattr(torch.ops.aten, step.name, None), step.overload or "default", None)
+    if operator is None or step.writes or torch.Tag.nondeterministic_seeded in operator.tags:
+        return None
+    given: dict[str, Any] = {}
+    for argument in operator._schema.arguments:
+        value = step.args.get(argument.name)
+        found = []
+        for t in tensors(value):
+            source = entry.sources.get(id(t))
+            made = _value(source, t, left) if isinstance(source, Static) else None
+            if made is None:
+                return None
+            found.append(made)
+        if isinstance(value, torch.Tensor):
+            value = found[0]
+        elif found:
+            if not isinstance(value, (list, tuple)) or len(found) != len(value):
+                return None
+            value = found
+        given[argument.name] = torch.device("cpu") if argument.name == "device" else value
+    try:
+        result = operator(**given)
+    except Exception:  # whatever stands in the way of running it, its values are not known
+        return None
+    return result if isinstance(result, torch.Tensor) else None

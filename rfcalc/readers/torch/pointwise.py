@@ -1,0 +1,358 @@
+"""Activations, arithmetic, dropout: what works on each value by itself, or on values at one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import torch
+
+from rfcalc.core.layer import Layer
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.merge import Add, Multiply
+from rfcalc.layers.pointwise import GLU, Activation, Dropout, PReLU, Scale, Softmax
+from rfcalc.layers.reshape import PositionTable
+from rfcalc.readers.torch.graph import Graph, NotUnderstood, Static, Value, dims_of
+from rfcalc.readers.torch.translate import Call, handles
+
+
+def alone(graph: Graph, x: Value, layer: Layer) -> Value:
+    """A layer on each value of one tensor."""
+    return graph.add(layer, (x.node,), x.dims, x.batch, extra=x.extra)
+
+
+FUNCTIONS = {
+    **{n: n for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "sigmoid", "tanh", "silu", "mish")},
+    **{n: n for n in ("softplus", "hardsigmoid", "hardswish")},
+}
+
+
+@handles(*FUNCTIONS)
+def activation(call: Call) -> Value:
+    return alone(call.graph, call.x, Activation(FUNCTIONS[call.step.name.rstrip("_")]))
+
+
+@handles("gelu")
+def gelu(call: Call) -> Value:
+    return alone(call.graph, call.x, Activation("gelu_tanh" if call["approximate"] == "tanh" else "gelu"))
+
+
+@handles("hardtanh", "clamp")
+def clamp(call: Call) -> Value:
+    low, high = (
+        call.step.args.get(n) for n in (("min_val", "max_val") if "hard" in call.step.name else ("min", "max"))
+    )
+    if isinstance(low, torch.Tensor) or isinstance(high, torch.Tensor):
+        return several(call, [call.step.args[n] for n in ("self", "min", "max") if call.step.args[n] is not None])
+    layer: Layer = Elementwise("clamp", _numbers(low, high))
+    if low is None or high is None:
+        layer = Elementwise("maximum" if high is None else "minimum", _numbers(low if high is None else high))
+    if (low, high) in ((-1, 1), (0, 6)) or "hard" in call.step.name:
+        layer = Activation("relu6") if (low, high) == (0, 6) else Activation("hardtanh")
+    return alone(call.graph, call.x, layer)
+
+
+@handles("prelu")
+def prelu(call: Call) -> Value:
+    graph = call.graph
+    names = graph.leaves(call["weight"])
+    size = int(call["weight"].numel())
+    if not graph.is_static(call["weight"]) or len(names) != 1 or graph.size(names[0]) != size:
+        raise NotUnderstood("its slopes are no parameters")
+    x = call.x
+    if size > 1:
+        at = graph.axis(x, 1)
+        x = Value(graph.laid(x, x.inner, at), x.dims, x.batch)
+    key = graph.shares(names)
+    return graph.own(alone(graph, x, PReLU(size > 1)), key)
+
+
+@handles("softmax", "log_softmax", "_softmax", "_log_softmax")
+def softmax(call: Call) -> Value:
+    graph, x = call.graph, call.x
+    at = graph.axis(x, call["dim"])
+    return alone(graph, x, Softmax(None if at == graph.shape(x).channel else at, "log" in call.step.name))
+
+
+@handles("glu")
+def glu(call: Call) -> Value:
+    graph, x = call.graph, call.x
+    at = graph.axis(x, call["dim"])
+    x = Value(graph.laid(graph.whole(x), x.inner, at), x.dims, x.batch)
+    return graph.add(GLU(), (x.node,), call.dims, x.batch)
+
+
+@handles("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+def dropout(call: Call) -> Value:
+    x, p = call.x, call["p"]
+    if p == 0:
+        return x  # it passes its input on in every mode
+    return alone(call.graph, x, Dropout(p))
+
+
+# Functions of one value. What they are named in the network is what ATen names them.
+UNARY = [
+    "abs",
+    "exp",
+    "expm1",
+    "exp2",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "neg",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "asin",
+    "acos",
+    "atan",
+    "erf",
+    "erfc",
+    "erfinv",
+    "square",
+    "sign",
+    "sgn",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "frac",
+    "logit",
+    "hardshrink",
+    "softshrink",
+    "log_sigmoid",
+    "threshold",
+    "clamp_min",
+    "clamp_max",
+    "logical_not",
+    "bitwise_not",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "nan_to_num",
+    "rrelu",
+    "sinc",
+    "deg2rad",
+    "digamma",
+    "lgamma",
+    "polygamma",
+    "relu_squared",
+    "tanhshrink",
+    "softsign",
+    "angle",
+    "real",
+    "imag",
+    "special_expit",
+    "special_erf",
+    "arctan",
+    "asinh",
+    "acosh",
+    "atanh",
+]
+# Functions of several values at one place.
+SEVERAL = [
+    "sub",
+    "div",
+    "true_divide",
+    "divide",
+    "subtract",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "pow",
+    "atan2",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "where",
+    "masked_fill",
+    "lerp",
+    "addcmul",
+    "addcdiv",
+    "rsub",
+    "copysign",
+    "hypot",
+    "xlogy",
+]
+
+
+@handles(*UNARY)
+def unary(call: Call) -> Value:
+    name = call.step.name
+    return alone(call.graph, call.x, Elementwise(name[:-1] if name.endswith("_") else name))
+
+
+@handles(*SEVERAL)
+def arithmetic(call: Call) -> Value:
+    args = call.step.args
+    given = [a for a in args.values() if isinstance(a, torch.Tensor)]
+    return several(call, given)
+
+
+def several(call: Call, given: list[Any]) -> Value:
+    """A function of tensors; numbers that depend on no input and have no parameters are part of the function."""
+    graph = call.graph
+    name = call.step.name
+    name = name[:-1] if name.endswith("_") else name
+    given = [g for g in given if not _number(graph, g)] or given
+    if len(given) == 1:
+        x = graph.get(given[0])
+        if x.dims == call.dims:
+            return alone(graph, x, _of_number(name, call.step.args, given[0]))
+    values = [graph.get(g) for g in given]
+    if len(values) == 1:
+        raise NotUnderstood("it changes the shape of a single tensor")
+    nodes, batch, extra = graph.aligned(values, call.dims)
+    return graph.add(Elementwise(name), nodes, call.dims, batch, extra=extra)
+
+
+def _of_number(name: str, args: Mapping[str, Any], x: torch.Tensor) -> Elementwise:
+    """The function of one tensor that an operator is with a number; without it where it is not known."""
+    operands = [args[n] for n in ("self", "other", "exponent") if n in args]
+    (number,) = _numbers(*(a for a in operands if a is not x)) or (None,)
+    plain = len(operands) == 2 and args.get("alpha", 1) == 1 and args.get("rounding_mode") is None
+    first = operands[0] is x
+    if not plain:
+        number = None
+    if name in ("sub", "subtract", "rsub"):
+        if first == (name != "rsub"):
+            return Elementwise("plus", () if number is None else -number)
+        return Elementwise("rsub", () if number is None else number)
+    if name in ("div", "true_divide", "divide"):
+        if first:
+            return Elementwise("times", 1 / number if number else ())
+        return Elementwise("rdiv", () if number is None else number)
+    return Elementwise(name, number if number is not None and first else ())
+
+
+def _numbers(*given: Any) -> tuple[float, ...]:
+    """The numbers, if all are known and finite."""
+    known = all(isinstance(n, (int, float)) and not isinstance(n, bool) and isfinite(n) for n in given)
+    return tuple(map(float, given)) if known else ()
+
+
+def _number(graph: Graph, tensor: Any) -> bool:
+    """A tensor of one value that is no parameter and is computed from none."""
+    return tensor.dim() == 0 and graph.is_static(tensor) and not graph.leaves(tensor)
+
+
+@handles("add")
+def add(call: Call) -> Value:
+    graph, a, b = call.graph, call["self"], call["other"]
+    single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
+    if len(single) < 2:
+        number = _numbers(*(v for v in (a, b) if v is not single[0])) if call.step.args.get("alpha", 1) == 1 else ()
+        return alone(graph, graph.get(single[0]), Elementwise("plus", number))
+    if graph.is_static(a) or graph.is_static(b):
+        table, other = (a, b) if graph.is_static(a) else (b, a)
+        made = _held(call, table, graph.get(other), positions=True)
+        if made is not None:
+            return made
+    return joined(call, Add())
+
+
+@handles("mul", "multiply")
+def mul(call: Call) -> Value:
+    graph, a, b = call.graph, call["self"], call["other"]
+    single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
+    if len(single) < 2:
+        return alone(
+            graph, graph.get(single[0]), Elementwise("times", _numbers(*(v for v in (a, b) if v is not single[0])))
+        )
+    if graph.is_static(a) or graph.is_static(b):
+        table, other = (a, b) if graph.is_static(a) else (b, a)
+        made = _held(call, table, graph.get(other), positions=False)
+        if made is not None:
+            return made
+    return joined(call, Multiply())
+
+
+def joined(call: Call, layer: Layer) -> Value:
+    """Two tensors, broadcast."""
+    graph = call.graph
+    a, b = graph.get(call["self"]), graph.get(call["other"])
+    nodes, batch, extra = graph.aligned((a, b), call.dims)
+    return graph.add(layer, nodes, call.dims, batch, extra=extra)
+
+
+def _held(call: Call, table: Any, x: Value, positions: bool) -> Value | None:
+    """A learned table that is added, or a learned factor for each channel, as the layer that holds it; None where the
+    parameter is used elsewhere too, or has another shape."""
+    graph = call.graph
+    names = graph.leaves(table)
+    entry = graph.entry(table)
+    if len(names) != 1 or not isinstance(entry, Static) or x.extra or x.dims != call.dims:
+        return None
+    (name,) = names
+    dims = dims_of(table)
+    if graph.uses[name] != 1 or name in graph.counted or graph.size(name) != table.numel() or not _same_values(entry):
+        return None
+    full = (1,) * (len(x.dims) - len(dims)) + dims
+    if positions:
+        if x.batch is None or full[x.batch] != 1 or tuple(n for i, n in enumerate(full) if i != x.batch) != x.inner:
+            return None
+        layer: Layer = PositionTable()
+    else:
+        here = graph.shape(x)
+        wide = [i for i, n in enumerate(full) if n != 1]
+        if (
+            len(wide) != 1
+            or wide[0] == x.batch
+            or graph.axis(x, wide[0]) != here.channel
+            or full[wide[0]] != here.channels
+        ):
+            return None
+        layer = Scale()
+    made = graph.add(layer, (x.node,), x.dims, x.batch, label=name)
+    return graph.own(made, graph.shares(names))
+
+
+def _same_values(entry: Static) -> bool:
+    """Whether a static tensor is a parameter in another shape, not computed from it."""
+    while entry.step is not None:
+        if entry.step.name not in _VIEWS or len(entry.sources) != 1:
+            return False
+        (entry,) = entry.sources.values()
+    return bool(entry.parameter)
+
+
+_VIEWS = frozenset(
+    [
+        "view",
+        "reshape",
+        "unsqueeze",
+        "squeeze",
+        "expand",
+        "permute",
+        "transpose",
+        "t",
+        "contiguous",
+        "alias",
+        "detach",
+        "to",
+        "clone",
+    ]
+)
+
+
+__all__ = ["alone", "joined"]

@@ -1,0 +1,189 @@
+"""Pooling, resizing, reductions over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfcalc.core.layer import Layer
+from rfcalc.layers.general import REDUCTIONS, Elementwise, Reduce
+from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool, Mean
+from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
+from rfcalc.readers.torch.convolutions import back, mapped, sized, tidy
+from rfcalc.readers.torch.graph import Graph, NotUnderstood, Value
+from rfcalc.readers.torch.layouts import dropped
+from rfcalc.readers.torch.translate import Call, handles
+
+
+def _placed(call: Call, rank: int, make: Any) -> Value:
+    graph = call.graph
+    x, leading = mapped(graph, call.x, rank)
+    dims = call.dims
+    if leading:
+        dims = (dims[1], dims[0], *dims[2:])
+    return back(graph, graph.add(make(leading), (x.node,), dims, x.batch), leading)
+
+
+def _rank(call: Call) -> int:
+    return int(next(c for c in call.step.name if c in "123"))
+
+
+def _window(call: Call, rank: int, leading: bool) -> tuple[Any, Any, Any]:
+    kernel = sized(call["kernel_size"], rank, leading)
+    stride = sized(call["stride"] or call["kernel_size"], rank, leading)
+    return tidy(kernel), None if stride == kernel else tidy(stride), tidy(sized(call["padding"], rank, leading, 0))
+
+
+@handles("max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices")
+@handles("max_pool3d_with_indices")
+def max_pool(call: Call) -> list[Value | None]:
+    rank = _rank(call)
+
+    def make(leading: bool) -> Layer:
+        kernel, stride, padding = _window(call, rank, leading)
+        dilation = tidy(sized(call["dilation"], rank, leading))
+        return MaxPool(kernel, stride, padding, dilation, "ceil" if call["ceil_mode"] else "floor")
+
+    made = _placed(call, rank, make)
+    return [made, None] if "indices" in call.step.name else [made]
+
+
+@handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def avg_pool(call: Call) -> Value:
+    rank = _rank(call)
+
+    def make(leading: bool) -> Layer:
+        kernel, stride, padding = _window(call, rank, leading)
+        return AvgPool(
+            kernel, stride, padding, "ceil" if call["ceil_mode"] else "floor", bool(call["count_include_pad"])
+        )
+
+    return _placed(call, rank, make)
+
+
+@handles("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+@handles("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def adaptive_pool(call: Call) -> list[Value | None]:
+    rank = _rank(call)
+    op = "max" if "max" in call.step.name else "avg"
+
+    def make(leading: bool) -> Layer:
+        return AdaptivePool(tidy(sized(call["output_size"], rank, leading, None)), op)
+
+    made = _placed(call, rank, make)
+    return [made, None] if op == "max" else [made]
+
+
+MODES = {"nearest": "nearest", "_nearest_exact": "nearest-exact", "linear": "linear", "bilinear": "linear"}
+MODES |= {"trilinear": "linear", "bicubic": "cubic"}
+
+
+def _resize(call: Call) -> Value:
+    rank = _rank(call)
+    mode = MODES[call.step.name.removeprefix("_upsample").removeprefix("upsample_").rstrip("123d")]
+    n, m = call.x.dims[-rank:], call.dims[-rank:]
+    factors = call.step.args.get("scale_factors") or [v for k, v in call.step.args.items() if k.startswith("scales")]
+    corners = bool(call.step.args.get("align_corners"))
+    for a, b, f in zip(n, m, factors or [None] * rank, strict=False):
+        if f is not None and not corners and abs(a * f - b) > 1e-6:
+            raise NotUnderstood(f"a factor of {f:g}, which the sizes {a} and {b} do not have")
+
+    def make(leading: bool) -> Layer:
+        if all(b % a == 0 for a, b in zip(n, m, strict=True)) and not corners:
+            return Upsample(tidy(sized([b // a for a, b in zip(n, m, strict=True)], rank, leading)), None, mode)
+        size = (call.x.dims[0], *m) if leading else m
+        return Upsample(None, tidy(size), mode, corners)
+
+    return _placed(call, rank, make)
+
+
+for _mode, _ranks in (("nearest", "123"), ("linear", "1"), ("bilinear", "2"), ("trilinear", "3"), ("bicubic", "2")):
+    for _r in _ranks:
+        handles(f"upsample_{_mode}{_r}d")(_resize)
+for _r in "123":
+    handles(f"_upsample_nearest_exact{_r}d")(_resize)
+
+
+@handles("pixel_shuffle", "pixel_unshuffle")
+def shuffle(call: Call) -> Value:
+    down = call.step.name == "pixel_unshuffle"
+    factor = call["downscale_factor"] if down else call["upscale_factor"]
+
+    def make(leading: bool) -> Layer:
+        if leading:
+            raise NotUnderstood("of a merged batch")
+        return PixelUnshuffle(factor) if down else PixelShuffle(factor)
+
+    return _placed(call, 2, make)
+
+
+def reduced(graph: Graph, x: Value, axes: Sequence[int], op: str, keep: bool, dims: tuple[int, ...]) -> Value:
+    """A mean or another reduction over axes of the tensor."""
+    n = max(len(x.dims), 1)
+    gone = sorted({a % n for a in axes}) if axes else list(range(len(x.dims)))
+    if x.batch in gone:
+        x = graph.plain(x)
+        if x.dims[0] == 1 and 0 in gone:  # the mean over a batch of one
+            raise NotUnderstood("it works along the batch")
+    graph.whole(x)
+    at = tuple(graph.axis(x, a) for a in gone)
+    if not at:
+        return Value(x.node, dims, x.batch)
+    here = graph.shape(x)
+    batch = x.batch if keep or x.batch is None else x.batch - sum(1 for a in gone if a < x.batch)
+
+    def layer(keep: bool) -> Layer:
+        return Mean(at, keep) if op == "mean" else Reduce(op, at, keep)
+
+    if keep or here.channel not in at or len(at) == len(here.dims):
+        return graph.add(layer(keep), (x.node,), dims, batch)
+    kept = tuple(1 if i in at else n for i, n in enumerate(here.dims))
+    made = graph.add(layer(True), (x.node,), kept, None)
+    return dropped(graph, made, dims, batch, at)
+
+
+@handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all", "var", "std")
+def reduction(call: Call) -> Value:
+    graph, args = call.graph, call.step.args
+    axes = args.get("dim")
+    axes = [] if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    return reduced(graph, call.x, axes, call.step.name, bool(args.get("keepdim")), call.dims)
+
+
+@handles("norm", "linalg_vector_norm", "frobenius_norm")
+def norm(call: Call) -> Value:
+    graph, args = call.graph, call.step.args
+    axes = args.get("dim")
+    axes = [] if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    return reduced(graph, call.x, axes, "norm", bool(args.get("keepdim")), call.dims)
+
+
+@handles("var_mean", "std_mean")
+def two(call: Call) -> list[Value]:
+    graph, args = call.graph, call.step.args
+    axes = list(args.get("dim") or [])
+    keep = bool(args.get("keepdim"))
+    return [reduced(graph, call.x, axes, op, keep, call.dims) for op in (call.step.name[:3], "mean")]
+
+
+@handles("max", "min")
+def extreme(call: Call) -> list[Value | None]:
+    graph, args = call.graph, call.step.args
+    if "other" in args:
+        a, b = call.value("self"), call.value("other")
+        nodes, batch, _ = graph.aligned((a, b), call.dims)
+        return [graph.add(Elementwise(call.step.name), nodes, call.dims, batch)]
+    axes = [args["dim"]] if "dim" in args else []
+    made = reduced(graph, call.x, axes, call.step.name, bool(args.get("keepdim")), call.dims)
+    if "dim" not in args:
+        return [made]
+    return [made, reduced(graph, call.x, axes, f"arg{call.step.name}", bool(args.get("keepdim")), call.dims)]
+
+
+@handles("argmax", "argmin")
+def where(call: Call) -> Value:
+    axes = [] if call["dim"] is None else [call["dim"]]
+    return reduced(call.graph, call.x, axes, call.step.name, bool(call["keepdim"]), call.dims)
+
+
+__all__ = ["REDUCTIONS"]

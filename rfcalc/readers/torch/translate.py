@@ -1,0 +1,198 @@
+"""From steps to nodes: which function translates an operator, and what happens to memory that is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from rfcalc.readers.torch.graph import Graph, NotUnderstood, Stale, Static, Value, dims_of
+from rfcalc.readers.torch.recording import Step, tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One step with the graph that it is read into."""
+
+    graph: Graph
+    step: Step
+
+    def __getitem__(self, key: str) -> Any:
+        return self.step.args[key]
+
+    def value(self, key: str) -> Value:
+        """The tensor argument of this name."""
+        return self.graph.get(self.step.args[key])
+
+    @property
+    def x(self) -> Value:
+        """The first tensor, called ``self`` or ``input``."""
+        args = self.step.args
+        return self.graph.get(args["self"] if "self" in args else args["input"])
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The dims of the (first) result."""
+        out = self.step.out
+        return dims_of(out[0] if isinstance(out, (tuple, list)) else out)
+
+
+Handler = Callable[[Call], "Value | Sequence[Value | None]"]
+HANDLERS: dict[str, Handler] = {}
+FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layouts", "joining", "recurrent", "windows")
+
+# Made from a tensor's shape, not from its values.
+CREATORS = frozenset(
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+    ]
+)
+ALIASES = frozenset(
+    ["alias", "detach", "detach_", "contiguous", "lift_fresh", "lift_fresh_copy", "lift", "positive", "resolve_conj"]
+)
+
+
+def handles(*names: str) -> Callable[[Handler], Handler]:
+    """Register a function as the translation of ATen operators."""
+
+    def wrap(made: Handler) -> Handler:
+        for name in names:
+            assert name not in HANDLERS, name
+            HANDLERS[name] = made
+        return made
+
+    return wrap
+
+
+def load() -> None:
+    """Load all translations."""
+    for name in FAMILIES:
+        import_module(f"rfcalc.readers.torch.{name}")
+
+
+def translate(graph: Graph, step: Step, forced: bool = False) -> None:
+    """Read one step: its results become values (or stay static, where nothing of the input is in them).
+
+    Args:
+        forced: make nodes even of what depends on no input.
+
+    Raises:
+        NotUnderstood: only if forced; otherwise an `Unknown` stands for it.
+        ShapeError: rfcalc's shape differs from the source's.
+    """
+    given = [t for a in step.args.values() for t in tensors(a)]
+    entries = {id(t): graph.entry(t) for t in given}
+    creates = step.name in CREATORS or all(t.numel() == 0 for t in tensors(step.out))
+    if not forced and (creates or all(isinstance(e, Static) for e in entries.values())):
+        sources = {} if creates else entries
+        for out in tensors(step.out):
+            graph.env[id(out)] = Static(dims_of(out), step=step, sources=sources, tensor=out)
+            graph.keep.append(out)
+            if step.views and given and out is not given[0]:
+                graph.bases[id(out)] = (given[0], step)
+        if step.writes and given:  # what is seen through other views is computed from what was written too
+            at = given[0]
+            while id(at) in graph.bases:
+                at = graph.bases[id(at)][0]
+                graph.env[id(at)] = Static(dims_of(at), "", step, {**sources, id(at): graph.entry(at)}, at)
+        return
+    if step.name in ALIASES:
+        if forced:
+            graph.env[id(step.out)] = graph.get(given[0])
+            return
+        graph.env[id(step.out)] = entries[id(given[0])]
+        graph.bases[id(step.out)] = (given[0], step)
+        return
+    before = len(graph.shapes)
+    try:
+        _run(graph, step)
+    except NotUnderstood as error:
+        graph.back_to(before)
+        if forced:
+            raise
+        graph.not_understood(step, str(error))
+    if not forced:
+        _memory(graph, step, given)
+
+
+def _run(graph: Graph, step: Step) -> None:
+    name = step.name
+    handler = HANDLERS.get(name) or (HANDLERS.get(name[:-1]) if name.endswith("_") else None)
+    if handler is None:
+        raise NotUnderstood("")
+    result = handler(Call(graph, step))
+    outs = list(tensors(step.out))
+    values = [result] if isinstance(result, Value) else list(result)
+    if len(outs) != len(values):
+        raise NotUnderstood("it has several results")
+    for out, value in zip(outs, values, strict=True):
+        if value is None:
+            graph.env[id(out)] = Stale(step.operator)
+        else:
+            graph.env[id(out)] = value
+        graph.keep.append(out)
+
+
+def _memory(graph: Graph, step: Step, given: Sequence[Any]) -> None:
+    """Follow views, and what is written through them."""
+    if step.views and given:
+        for out in tensors(step.out):
+            if out is not given[0]:
+                graph.bases[id(out)] = (given[0], step)
+    if not step.writes or not given:
+        return
+    written = given[0]
+    root = _root(graph, written)
+    chain = {id(written)}
+    at = written
+    while id(at) in graph.bases:
+        base, how = graph.bases[id(at)]
+        value = _write_back(graph, graph.entry(base), how, graph.entry(at))
+        graph.env[id(base)] = value
+        chain.add(id(base))
+        if isinstance(value, Stale):
+            break
+        at = base
+    if root is written and id(written) not in graph.bases and not graph.bases:
+        return
+    for view in list(graph.bases):
+        if view not in chain and view in graph.env and _root_of(graph, view) == id(root):
+            graph.env[view] = Stale(step.operator)
+
+
+def _root(graph: Graph, tensor: Any) -> Any:
+    while id(tensor) in graph.bases:
+        tensor = graph.bases[id(tensor)][0]
+    return tensor
+
+
+def _root_of(graph: Graph, key: int) -> int:
+    while key in graph.bases:
+        key = id(graph.bases[key][0])
+    return key
+
+
+def _write_back(graph: Graph, base: Any, how: Step, new: Any) -> Any:
+    """The base of a view after the view was written to; `Stale` where that cannot be said."""
+    if how.name in ALIASES:
+        return new
+    if isinstance(base, Stale) or not isinstance(new, Value):
+        return Stale("an operator in place")
+    from rfcalc.readers.torch.joining import inserted
+
+    before = len(graph.shapes)
+    try:
+        return inserted(graph, graph.solid(base) if isinstance(base, Static) else base, how, new)
+    except NotUnderstood:
+        graph.back_to(before)
+        return Stale("an operator in place")

@@ -1,0 +1,1 @@
+"""Receptive fields: as values, by both walks, of single units, and weighted by influence."""

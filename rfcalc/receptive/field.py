@@ -1,0 +1,409 @@
+"""What one node sees of one source, on all axes: windows while they hold, and a typed account of where they do not.
+
+A field is a union of *terms*; a term is a product over the source's axes. Each entry says which axis of the node
+decides and by what: a `Window`, or a `Wandering` hull where the positions follow no common stride. Usually there is one
+term. There are more where they differ in kind (a local path beside a global one, whose window does not move) or where
+units see nothing on one axis (so that hulls do not factor).
+
+Laws: `join` is commutative, associative, idempotent; `through` distributes over it; a field passes element-wise layers
+unchanged, as the same object.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from rfcalc.core.layer import POINTWISE, Alternatives, Reads
+from rfcalc.core.size import Size, decide
+from rfcalc.core.window import (
+    START,
+    STEP,
+    All,
+    Ends,
+    Listed,
+    PeriodTooLong,
+    Scattered,
+    Slide,
+    Table,
+    Unsized,
+    Window,
+    hull,
+)
+
+
+class Wandering(NamedTuple):
+    """The hull over all units where no window says which unit sees what; the node's axes that decide."""
+
+    ends: Ends
+    carriers: frozenset[int]
+
+
+Entry: TypeAlias = "tuple[int | None, Window] | Wandering"
+Term: TypeAlias = "tuple[Entry, ...]"
+
+MOST_TERMS = 32
+
+
+class Join(NamedTuple):
+    """Why an axis has no window: ``strides`` (two paths of different strides meet), ``layout`` (two paths lay it out
+    along different axes), ``rearranged`` (positions are), ``gaps`` (units that see nothing are not told by one axis),
+    ``period`` (the common period is too long)."""
+
+    node: str
+    axis: int
+    why: str
+    paths: tuple[tuple[str, tuple[Size, int] | None], ...] = ()  # (node, its effective stride)
+
+
+class Field(NamedTuple):
+    """Terms, and notes on them.
+
+    `through`: the nodes that made it global, the first on each path. `joins`: where windows ended. `unsized`: (node,
+    why) where the input size is needed. `unknown`: operators that were not understood. `mirrored`: (axis, ends) that
+    borders of real pixels (reflected, replicated, circular) may bring in.
+    """
+
+    terms: tuple[Term, ...]
+    through: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
+    unsized: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+    mirrored: tuple[tuple[int, Ends], ...] = ()
+
+
+def start(axes: tuple[int, ...]) -> Field:
+    """The field of the source itself: every unit sees itself."""
+    return Field((tuple((i, START) for i in axes),))
+
+
+def constant(entry: Entry) -> bool:
+    """Whether the entry is the same for every unit: a global path, not a local one."""
+    window = entry[1]
+    if type(window) is not Window or window.advance != 0:
+        return False
+    return window.period == 1 or len({e for e in window.ends if e is not None}) == 1
+
+
+def over(entry: Entry, extents: tuple[Size, ...]) -> Ends:
+    """The hull over all units of a node of these extents."""
+    if type(entry) is Wandering:
+        return entry.ends
+    carrier, window = entry
+    return window.unit(0) if carrier is None else window.over(extents[carrier])  # type: ignore[union-attr, index]
+
+
+def through(field: Field, alternatives: Alternatives, node: str, extents: tuple[Size, ...]) -> Field | None:
+    """What a layer's output sees, from what its input sees and the layer's index relation; None if nothing.
+
+    Args:
+        extents: the input's extents, for hulls over all of its units.
+    """
+    if len(alternatives) == 1:
+        reads = alternatives[0]
+        return field if reads is POINTWISE else _apply(field, reads, node, extents)
+    result: Field | None = None
+    for reads in alternatives:
+        part = field if reads is POINTWISE else _apply(field, reads, node, extents)
+        if part is not None:
+            result = part if result is None else join(result, part, node, extents)
+    return result
+
+
+def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> Field | None:
+    step = _Step(field, node, extents)
+    terms: list[Term] = []
+    for term in field.terms:
+        if step.tangled(term, reads):
+            terms.append(step.loosen(term, reads))
+            continue
+        entries: list[Entry] = []
+        for axis, entry in enumerate(term):
+            if type(entry) is Wandering:
+                entries.append(step.wander(axis, entry, reads))
+                continue
+            carrier, window = entry
+            if carrier is None:
+                entries.append(entry)
+                continue
+            out, index = reads[carrier]  # type: ignore[index]
+            if index is STEP:
+                entries.append((out, window))  # type: ignore[arg-type]
+                continue
+            seen = step.see(axis, carrier, window, out, index)  # type: ignore[arg-type]
+            if seen[1] is NOTHING_SEEN:
+                if field.mirrored or step.mirrored:  # a border may bring in real pixels that no window reaches
+                    terms.append(step.loosen(term, reads))
+                break
+            entries.append(seen)
+        else:
+            terms.append(tuple(entries))
+    if not terms and not field.unknown:
+        return None
+    notes = step.notes(field, bool(terms))
+    return notes._replace(terms=tuple(terms) if len(terms) < 2 else _tidy(terms))
+
+
+NOTHING_SEEN = Window(0, (None,))
+
+
+class _Step:
+    """One layer's index relation, applied axis by axis, and what is to be noted about it."""
+
+    __slots__ = ("extents", "field", "joins", "mirrored", "node", "unsized", "wide")
+
+    def __init__(self, field: Field, node: str, extents: tuple[Size, ...]) -> None:
+        self.field, self.node, self.extents = field, node, extents
+        self.joins: list[Join] = []
+        self.unsized: list[tuple[str, str]] = []
+        self.mirrored: list[tuple[int, Ends]] = []
+        self.wide = False
+
+    def tangled(self, term: Term, reads: Reads) -> bool:
+        """Whether which units see anything cannot be told axis by axis: units of an axis that no window follows read
+        nothing, or several windows with gaps follow one axis of which more than one position is read."""
+        followed: list[int] = []
+        gaps: set[int] = set()
+        for entry in term:
+            if type(entry) is Wandering:
+                followed += entry.carriers
+            elif entry[0] is not None:
+                followed.append(entry[0])  # type: ignore[arg-type]
+                if None in entry[1].ends:  # type: ignore[union-attr]
+                    gaps.add(entry[0])  # type: ignore[arg-type]
+        for axis, (out, index) in enumerate(reads):
+            if axis not in followed:
+                units = index.units if type(index) is Listed else index.phases if type(index) is Table else ()
+                if out is not None and not all(units):
+                    return True
+            elif axis in gaps and index is not STEP and followed.count(axis) > 1:
+                return True
+        return False
+
+    def loosen(self, term: Term, reads: Reads) -> Term:
+        """The hull of each axis, and that no window says which unit sees what."""
+        outs = frozenset(
+            out for out, index in reads if out is not None and index is not STEP and type(index) is not All
+        )
+        self.joins += [Join(self.node, axis, "gaps") for axis in range(len(term))]
+        return tuple(Wandering(over(entry, self.extents), outs) for entry in term)
+
+    def see(self, axis: int, carrier: int, window: Window, out: int | None, index: object) -> Entry:
+        kind = type(index)
+        if kind is Slide or kind is Table:
+            if index.border != "zeros":  # type: ignore[attr-defined]
+                self.mirrored.append((axis, window.over(self.extents[carrier])))
+            if kind is Slide and window.period > 1 and not index.counted:  # type: ignore[attr-defined]
+                self.unsized.append((self.node, "phases need numbers for kernel, stride, padding and dilation"))
+                return Wandering(None, frozenset(() if out is None else (out,)))
+            try:
+                window = window.pull(index)  # type: ignore[arg-type]
+            except PeriodTooLong:
+                self.joins.append(Join(self.node, axis, "period"))
+                return Wandering(window.over(self.extents[carrier]), frozenset(() if out is None else (out,)))
+            return (out, NOTHING_SEEN) if window.ends == (None,) else (out, window)
+        if kind is All:
+            n = index.extent  # type: ignore[attr-defined]
+            if out is None and decide(n == 1):  # one unit is left: it has no stride; what is global stays so
+                ends = window.unit(0)
+                return (None, NOTHING_SEEN if ends is None else Window(0 if constant((0, window)) else 1, (ends,)))
+            self.widens(axis)
+            ends = window.over(n)
+            return (out, NOTHING_SEEN if ends is None else Window(0, (ends,)))
+        outs = frozenset(() if out is None else (out,))
+        if kind is Unsized:
+            self.unsized.append((self.node, index.why))  # type: ignore[attr-defined]
+            return Wandering(None, outs)
+        self.joins.append(Join(self.node, axis, "rearranged"))
+        if kind is Scattered:
+            outs = frozenset(index.axes)  # type: ignore[attr-defined]
+        return Wandering(window.over(self.extents[carrier]), outs)
+
+    def wander(self, axis: int, entry: Wandering, reads: Reads) -> Entry:
+        """A wandering hull stays, until every axis that decides has been read as a whole: then it is global."""
+        outs: set[int] = set()
+        last: int | None = None
+        for carrier in entry.carriers:
+            out, index = reads[carrier]
+            last = out
+            if type(index) is Scattered:
+                outs.update(index.axes)
+            elif type(index) is not All and out is not None:
+                outs.add(out)
+        if outs or entry.ends is None:
+            return Wandering(entry.ends, frozenset(outs))
+        self.widens(axis)
+        return (last, Window(0, (entry.ends,)))
+
+    def widens(self, axis: int) -> None:
+        """Note that this layer makes the axis global, unless an earlier one has."""
+        if not any(constant(term[axis]) for term in self.field.terms):
+            self.wide = True
+
+    def notes(self, field: Field, seen: bool) -> Field:
+        if self.wide and seen:
+            field = field._replace(through=merged(field.through, (self.node,)))
+        if self.joins:
+            field = field._replace(joins=merged(field.joins, tuple(self.joins)))
+        if self.mirrored:
+            field = field._replace(mirrored=_widest((*field.mirrored, *self.mirrored)))
+        if self.unsized:
+            field = field._replace(unsized=merged(field.unsized, tuple(self.unsized)))
+        return field
+
+
+def _widest(ends: tuple[tuple[int, Ends], ...]) -> tuple[tuple[int, Ends], ...]:
+    """One hull for each axis."""
+    axes = sorted({axis for axis, _ in ends})
+    return tuple((axis, hull(e for a, e in ends if a == axis)) for axis in axes)
+
+
+def merged(a: tuple, b: tuple) -> tuple:  # type: ignore[type-arg]
+    """The union of two lists of notes, in order."""
+    if a is b or not b:
+        return a
+    if not a:
+        return b
+    return (*a, *(x for x in b if x not in a))
+
+
+def _signature(term: Term) -> tuple[object, ...]:
+    return tuple((type(e) is Wandering, e[0] if type(e) is not Wandering else None, constant(e)) for e in term)
+
+
+def _dense(term: Term) -> bool:
+    return all(type(e) is Wandering or None not in e[1].ends for e in term)  # type: ignore[union-attr]
+
+
+def _tidy(terms: list[Term]) -> tuple[Term, ...]:
+    """Merge the dense terms of one kind (their hulls add up axis by axis), and terms that differ in one axis only."""
+    kept: list[Term] = []
+    for term in terms:
+        for i, other in enumerate(kept):
+            if other == term:
+                break
+            if _mergeable(other, term):
+                kept[i] = tuple(_both(a, b) for a, b in zip(other, term, strict=True))
+                break
+        else:
+            kept.append(term)
+    return tuple(kept)
+
+
+def _mergeable(a: Term, b: Term) -> bool:
+    if _signature(a) != _signature(b):
+        return False
+    return (_dense(a) and _dense(b)) or sum(p != q for p, q in zip(a, b, strict=True)) <= 1
+
+
+def _both(a: Entry, b: Entry) -> Entry:
+    if type(a) is Wandering or type(b) is Wandering:
+        return Wandering(hull((a[0], b[0])), a[1] | b[1])  # type: ignore[arg-type, operator]
+    return (a[0], a[1] | b[1])  # type: ignore[return-value, operator]
+
+
+def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[str, str] = ("", "")) -> Field:
+    """What a layer sees whose inputs see `a` and `b` at the same unit: the union; where the two have different strides
+    on an axis, a wandering hull and a note.
+
+    Args:
+        extents: the node's own extents, for hulls over all of its units.
+        names: the nodes that a and b come from.
+    """
+    if a is b:
+        return a
+    if len(a.terms) == 1 and len(b.terms) == 1 and a[1:] == b[1:]:
+        term = _affine(a.terms[0], b.terms[0])
+        if term is not None:
+            return a if term is a.terms[0] else a._replace(terms=(term,))
+    joins = list(merged(a.joins, b.joins))
+    terms: list[Term] = [*a.terms, *b.terms]
+    rank = len(terms[0]) if terms else 0
+    wandering = {axis for axis in range(rank) if any(type(t[axis]) is Wandering for t in terms)}
+    for axis in range(rank):
+        why = None if axis in wandering else _conflict(a, b, axis)
+        if why is not None:
+            wandering.add(axis)
+            joins.append(Join(node, axis, why[0], tuple(zip(names, why[1:], strict=True))))
+    tidy: tuple[Term, ...] = ()
+    try:
+        tidy = _tidy(_wandered(terms, wandering, extents))
+    except PeriodTooLong:
+        tidy = ((),) * (MOST_TERMS + 1)
+    if len(tidy) > MOST_TERMS:
+        joins += [Join(node, axis, "period") for axis in range(rank) if axis not in wandering]
+        tidy = _tidy(_wandered(terms, set(range(rank)), extents))
+    return Field(
+        tidy,
+        merged(a.through, b.through),
+        tuple(joins),
+        merged(a.unsized, b.unsized),
+        merged(a.unknown, b.unknown),
+        _widest((*a.mirrored, *b.mirrored)) if a.mirrored or b.mirrored else (),
+    )
+
+
+def _affine(a: Term, b: Term) -> Term | None:
+    """The union of two terms whose windows are affine and move by the same stride, the usual case; else None."""
+    entries: list[Entry] = []
+    same = True
+    for p, q in zip(a, b, strict=True):
+        v, w = p[1], q[1]
+        if type(v) is not Window or type(w) is not Window or p[0] != q[0] or v.advance != w.advance or v.advance == 0:
+            return None
+        if v is w or v.ends == w.ends:
+            entries.append(p)
+            continue
+        if v.period > 1 or w.period > 1 or v.ends[0] is None or w.ends[0] is None:
+            return None
+        joined = v | w
+        same = same and joined is v
+        entries.append((p[0], joined))  # type: ignore[arg-type]
+    return a if same else tuple(entries)
+
+
+def _wandered(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> list[Term]:
+    """The terms with one common wandering hull on each of these axes, in place of windows that move."""
+    for axis in axes:
+        moving = [t[axis] for t in terms if not constant(t[axis])]
+        ends = hull(over(e, extents) for e in moving)
+        carriers: frozenset[int] = frozenset()
+        for e in moving:
+            carriers |= e.carriers if type(e) is Wandering else frozenset(() if e[0] is None else (e[0],))  # type: ignore[arg-type]
+        wander = Wandering(ends, carriers)
+        terms = [t if constant(t[axis]) else (*t[:axis], wander, *t[axis + 1 :]) for t in terms]
+    return terms
+
+
+def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tuple[Size, int]] | None:
+    """How the local windows of two fields disagree on an axis: by stride, or by the node's axis that decides."""
+    for p in a.terms:
+        for q in b.terms:
+            one, two = p[axis], q[axis]
+            if one is two or constant(one) or constant(two):
+                continue
+            if type(one) is Wandering or type(two) is Wandering:
+                continue
+            v: Window = one[1]  # type: ignore[assignment]
+            w: Window = two[1]  # type: ignore[assignment]
+            if one[0] != two[0]:
+                return "layout", v.stride, w.stride
+            if not v.same_stride(w):
+                return "strides", v.stride, w.stride
+    return None
+
+
+def of_positions(field: Field, channel: int, extents: tuple[Size, ...], node: str) -> Field:
+    """The field of a node's positions over all of its channels: where the channel axis decides, the union over it."""
+    if all(type(e) is Wandering or e[0] != channel or constant(e) for t in field.terms for e in t):
+        return field
+    terms = [tuple(_over_channels(e, channel, extents) for e in term) for term in field.terms]
+    if decide(extents[channel] == 1) is not True:
+        field = field._replace(through=merged(field.through, (node,)))
+    return field._replace(terms=_tidy(terms))
+
+
+def _over_channels(entry: Entry, channel: int, extents: tuple[Size, ...]) -> Entry:
+    if type(entry) is Wandering or entry[0] != channel or constant(entry):
+        return entry
+    ends = over(entry, extents)
+    return (None, Window(1 if decide(extents[channel] == 1) else 0, (ends,)))

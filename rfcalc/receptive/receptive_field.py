@@ -1,0 +1,234 @@
+"""A receptive field as people ask for it: size, stride, padding, centre, and what kind of answer it is.
+
+Reads the walk's `Field`; computes nothing that the windows do not say.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, decide, is_number, maximum, minimum
+from rfcalc.core.window import Ends, Window, hull
+from rfcalc.receptive.field import Field, Wandering, constant, over
+
+
+def fraction(numerator: Size, denominator: int) -> Any:
+    """A whole number where it is one, else a Fraction (or the symbol's own quotient)."""
+    if denominator == 1:
+        return numerator
+    if not is_number(numerator):
+        return numerator / denominator
+    if numerator % denominator == 0:
+        return numerator // denominator
+    from fractions import Fraction
+
+    return Fraction(int(numerator), denominator)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: fractions and symbols as text."""
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, str, float)):
+        return value
+    return int(value) if is_number(value) else str(value)
+
+
+class ReceptiveField:
+    """What the units of one node see of one input.
+
+    Per axis of the input: `size`, `stride` (effective), `padding` (effective, left), `center` (of unit 0, pixel 0
+    being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
+    stride-scaled place). None where an axis has no local path left, or its windows no common stride.
+
+    `status`: ``exact``; ``periodic`` (size is the largest phase); ``shift_variant`` (see `joins`); ``global`` (see
+    `through`; the sizes are the local paths'); ``needs_input_size``; ``none``; ``unknown`` (an operator was not
+    understood).
+    """
+
+    def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
+        self._field = field
+        self._source = source
+        self.extents = shape.dims
+
+    @cached_property
+    def status(self) -> str:
+        field = self._field
+        if field is None:
+            return "none"
+        if field.unknown:
+            return "unknown"
+        if field.unsized:
+            return "needs_input_size"
+        spans = self.spans
+        if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
+            return "shift_variant"
+        if any(s is not None for s in spans):
+            return "global"
+        if any(w is not None and w.period > 1 for w in self.windows):
+            return "periodic"
+        return "exact"
+
+    @cached_property
+    def windows(self) -> tuple[Window | None, ...]:
+        """The local windows, one an axis; None where there is none."""
+        field = self._field
+        rank = self._source.rank
+        if field is None:
+            return (None,) * rank
+        found: list[Window | None] = []
+        for axis in range(rank):
+            window: Window | None = None
+            for term in field.terms:
+                entry = term[axis]
+                if type(entry) is Wandering:
+                    window = None
+                    break
+                if isinstance(entry[1], Window) and not constant(entry):
+                    window = entry[1] if window is None else window | entry[1]
+            found.append(window)
+        return tuple(found)
+
+    def carrier(self, axis: int) -> int | None:
+        """Which axis of the node decides on an axis of the input, if one does."""
+        for term in self._field.terms if self._field else ():
+            entry = term[axis]
+            if not isinstance(entry, Wandering) and not constant(entry):
+                return entry[0]
+        return None
+
+    @cached_property
+    def spans(self) -> tuple[Ends, ...]:
+        """The interval that every unit depends on through a global path (padding counted), one an axis, or None."""
+        field = self._field
+        rank = self._source.rank
+        if field is None:
+            return (None,) * rank
+        found: list[Ends] = [None] * rank
+        for term in field.terms:
+            for axis, entry in enumerate(term):
+                if isinstance(entry[1], Window) and constant(entry):
+                    found[axis] = hull((found[axis], *entry[1].ends))
+        return tuple(found)
+
+    @property
+    def hull(self) -> tuple[Ends, ...]:
+        """What the units of the node see together: an interval an axis that holds all of it, cut to the real pixels.
+
+        None where nothing is seen, or it is not known. It is exact without padding; where units differ in what padding
+        cuts off at the maps between, `Regions.all` is.
+        """
+        field = self._field
+        if field is None or field.unknown or field.unsized:
+            return (None,) * self._source.rank
+        found: list[Ends] = [None] * self._source.rank
+        brought = dict(field.mirrored)  # by borders of real pixels, also to units whose window lies beside the map
+        for term in field.terms:
+            ends = [hull((over(entry, self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
+            if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
+                found = [hull(pair) for pair in zip(found, ends, strict=True)]
+        cut = [
+            None if e is None else (maximum(e[0], 0), minimum(e[1], n - 1))
+            for e, n in zip(found, self._source.spatial, strict=True)
+        ]
+        return tuple(None if e is None or decide(e[0] > e[1]) else e for e in cut)
+
+    @property
+    def size(self) -> tuple[Size | None, ...]:
+        return tuple(None if w is None else w.size for w in self.windows)
+
+    @property
+    def stride(self) -> tuple[Any, ...]:
+        shared = self._shared_carriers()
+        return tuple(
+            None if w is None or axis in shared else fraction(*w.stride) for axis, w in enumerate(self.windows)
+        )
+
+    def _shared_carriers(self) -> set[int]:
+        """Axes that do not have an axis of the node for themselves: a stride would mean nothing."""
+        field = self._field
+        if field is None:
+            return set()
+        found: set[int] = set()
+        for term in field.terms:
+            carriers = [None if type(e) is Wandering else e[0] for e in term]
+            found |= {axis for axis, c in enumerate(carriers) if c is None or carriers.count(c) > 1}
+        return found
+
+    @property
+    def padding(self) -> tuple[Size | None, ...]:
+        return tuple(None if w is None or (e := w.unit(0)) is None else -e[0] for w in self.windows)
+
+    @property
+    def center(self) -> tuple[Any, ...]:
+        return tuple(None if w is None or (e := w.unit(0)) is None else fraction(e[0] + e[1], 2) for w in self.windows)
+
+    @property
+    def phases(self) -> tuple[tuple[Size, ...] | None, ...] | None:
+        """Sizes by phase on each axis, or None where no axis has phases."""
+        if all(w is None or w.period == 1 for w in self.windows):
+            return None
+        return tuple(None if w is None else w.sizes for w in self.windows)
+
+    @property
+    def reach(self) -> tuple[tuple[Size, Size] | None, ...]:
+        """How far unit 0 sees before and after pixel 0."""
+        return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
+
+    @property
+    def through(self) -> tuple[str, ...]:
+        """The nodes that made it global: the first on each path."""
+        return self._field.through if self._field else ()
+
+    @property
+    def joins(self) -> tuple[dict[str, Any], ...]:
+        """Where windows ended: the node, the axis, why, and the paths with their strides."""
+        if self._field is None:
+            return ()
+        return tuple(
+            {
+                "node": j.node,
+                "axis": j.axis,
+                "why": j.why,
+                "paths": [{"node": n, "stride": None if s is None else fraction(*s)} for n, s in j.paths],
+            }
+            for j in self._field.joins
+        )
+
+    @property
+    def needs(self) -> tuple[tuple[str, str], ...]:
+        """Nodes that need the input's size, and why."""
+        return self._field.unsized if self._field else ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Operators on the way that were not understood."""
+        return self._field.unknown if self._field else ()
+
+    def sees_whole_input(self) -> bool:
+        """Whether a global path reaches every pixel."""
+        pairs = zip(self.spans, self._source.spatial, strict=True)
+        return all(s is not None and decide(s[0] <= 0) is True and decide(s[1] >= n - 1) is True for s, n in pairs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The receptive field as JSON has it."""
+        joins = [
+            {**j, "paths": [{"node": p["node"], "stride": plain(p["stride"])} for p in j["paths"]]} for j in self.joins
+        ]
+        return {
+            "status": self.status,
+            "size": plain(self.size),
+            "stride": plain(self.stride),
+            "padding": plain(self.padding),
+            "center": plain(self.center),
+            "phases": plain(self.phases),
+            "reach": plain(self.reach),
+            "through": list(self.through),
+            "hull": plain(self.hull),
+            "joins": joins,
+        }
+
+    def __repr__(self) -> str:
+        return f"ReceptiveField({self.status}, size={self.size}, stride={self.stride}, padding={self.padding})"

@@ -1,0 +1,473 @@
+"""The real pixels that units see: index sets, cut to every map on the way, for a given input size.
+
+The companion of `walk.fields`: the same index relations, with borders resolved (zero padding holds nothing; reflected,
+replicated and circular padding are pixels) and holes kept.
+
+For one axis and one term, unit u of the deciding axis sees ``sets[u]``; a layer replaces it by the union over what it
+reads. Where several axes of a node decide together (window partition), the sets are kept for every unit.
+
+Where units of an axis that no source axis follows read nothing (the border of a padded map that is global already), a
+term has a further entry, as for a source axis of one position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import product
+from typing import Any, TypeAlias
+
+from rfcalc.core.errors import LimitError, RfcalcError
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import is_number, prod
+from rfcalc.core.window import STEP, All, Index, Scattered, Unsized
+from rfcalc.graph.forward import Walked, relation
+from rfcalc.receptive.region import Mask, Region, ends
+from rfcalc.receptive.unit_sets import Part, Points, boxes, flattened, joint, place, united
+
+Sets: TypeAlias = "tuple[Mask, ...]"
+Entry: TypeAlias = "tuple[int | None, Sets]"  # the axis that decides (None: one set for all), and its sets
+Term: TypeAlias = "tuple[Entry, ...]"
+
+MOST_BITS = 400_000_000
+MOST_TERMS = 400
+MOST_KEPT = 3_000_000
+
+
+State: TypeAlias = "tuple[Term, ...] | Points"
+
+
+def resolve(position: int, extent: int, border: str) -> int | None:
+    """The real position that an index stands for; None for nothing.
+
+    >>> resolve(-2, 5, "reflect"), resolve(-2, 5, "replicate"), resolve(-2, 5, "circular"), resolve(-2, 5, "zeros")
+    (2, 0, 3, None)
+    """
+    if 0 <= position < extent:
+        return position
+    if border == "zeros":
+        return None
+    if border == "replicate":
+        return 0 if position < 0 else extent - 1
+    if border == "circular":
+        return position % extent
+    period = 2 * (extent - 1)
+    position %= period
+    return position if position < extent else period - position
+
+
+def taps(index: Index, unit: int, extent: int) -> list[int]:
+    """The real positions that a unit reads."""
+    if isinstance(index, All):
+        return list(range(index.extent))
+    if isinstance(index, (Unsized, Scattered)):
+        raise TypeError(f"{index} has no taps on one axis")
+    found = (resolve(t, extent, index.border) for t in index.taps(unit))
+    return sorted({t for t in found if t is not None})
+
+
+class Regions:
+    """What all units of one node see of the source.
+
+    >>> import rfcalc
+    >>> from rfcalc.receptive.region_walk import regions
+    >>> pool5 = regions(rfcalc.analyze("vgg16").walked, "pool5")
+    >>> pool5.unit((0, 0)).hull, pool5.unit((3, 3)).hull
+    (((0, 121), (0, 121)), ((6, 217), (6, 217)))
+    """
+
+    __slots__ = ("axes", "extents", "source", "state")
+
+    def __init__(self, state: State, axes: tuple[int, ...], extents: tuple[int, ...], source: tuple[int, ...]) -> None:
+        self.state = state if isinstance(state, Points) else _positions(state, axes)
+        self.axes = axes  # the node's axes but the channels
+        self.extents = extents  # their sizes
+        self.source = source  # the source's spatial sizes
+
+    def unit(self, unit: Sequence[int]) -> Region:
+        """The region of one unit, by its position on the node's spatial axes.
+
+        Raises:
+            RfcalcError: there is no such unit.
+        """
+        if len(unit) != len(self.extents) or any(not 0 <= u < n for u, n in zip(unit, self.extents, strict=True)):
+            shown = "x".join(map(str, self.extents)) or "a single one"
+            raise RfcalcError(
+                f"there is no unit {','.join(map(str, unit))}", why=f"the units are {shown}, counted from 0"
+            )
+        if isinstance(self.state, Points):
+            return Region(boxes(self.state.at(unit), self.source), self.source)
+        at = dict(zip(self.axes, unit, strict=True))
+        found = []
+        for term in self.state:
+            masks = tuple(sets[0] if carrier is None else sets[at[carrier]] for carrier, sets in term)
+            if all(masks):
+                found.append(masks[: len(self.source)])
+        return Region(found, self.source)
+
+    def units(self) -> Iterator[tuple[int, ...]]:
+        """All units, row-major."""
+        return product(*(range(n) for n in self.extents))
+
+    def sizes(self) -> dict[tuple[int, ...], int]:
+        """Sizes of the units' regions, and how many units have each."""
+        found: dict[tuple[int, ...], int] = {}
+        if (
+            isinstance(self.state, Points)
+            or len(self.state) != 1
+            or len(self.state[0]) > len(self.source)
+            or not self._apart(self.state[0])
+        ):
+            for unit in self.units():
+                size = self.unit(unit).size
+                found[size] = found.get(size, 0) + 1
+            return found
+        lengths: list[dict[int, int]] = []  # one term, each axis for itself: count axis by axis
+        for _, sets in self.state[0]:
+            counts: dict[int, int] = {}
+            for mask in sets:
+                first, last = ends(mask) if mask else (0, -1)
+                counts[last - first + 1] = counts.get(last - first + 1, 0) + 1
+            lengths.append(counts)
+        carriers = {c for c, _ in self.state[0]}
+        others = prod(n for axis, n in zip(self.axes, self.extents, strict=True) if axis not in carriers)
+        for size in product(*lengths):
+            shown = size if all(size) else (0,) * len(size)
+            times = prod(counts[n] for counts, n in zip(lengths, size, strict=True))
+            found[shown] = found.get(shown, 0) + times * others
+        return found
+
+    @staticmethod
+    def _apart(term: Term) -> bool:
+        """Whether each axis of the source follows an axis of the node of its own (or none)."""
+        carriers = [c for c, _ in term if c is not None]
+        return len(set(carriers)) == len(carriers)
+
+    @property
+    def all(self) -> Region:
+        """What the units of the node see together."""
+        if isinstance(self.state, Points):
+            return Region(boxes(self.state.union(), self.source), self.source)
+        found: list[tuple[Mask, ...]] = []
+        for term in self.state:
+            carriers = [c for c, _ in term if c is not None]
+            if self._apart(term):
+                found.append(tuple(united(sets) for _, sets in term[: len(self.source)]))
+            else:
+                extents = dict(zip(self.axes, self.extents, strict=True))
+                for unit in product(*(range(extents[c]) for c in sorted(set(carriers)))):
+                    at = dict(zip(sorted(set(carriers)), unit, strict=True))
+                    masks = tuple(s[0] if c is None else s[at[c]] for c, s in term)
+                    if all(masks):
+                        found.append(masks[: len(self.source)])
+        return Region(found, self.source)
+
+    def reached_by(self, pixel: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """The projective field: the units that one pixel of the source can reach.
+
+        Raises:
+            RfcalcError: there is no such pixel.
+        """
+        if len(pixel) != len(self.source) or any(not 0 <= p < n for p, n in zip(pixel, self.source, strict=True)):
+            raise RfcalcError(
+                f"there is no pixel {','.join(map(str, pixel))}",
+                why=f"the input is {'x'.join(map(str, self.source))}, counted from 0",
+            )
+        if isinstance(self.state, Points):
+            return tuple(u for u in self.units() if tuple(pixel) in self.unit(u))
+        found: set[tuple[int, ...]] = set()
+        for term in self.state:
+            allowed = {axis: set(range(n)) for axis, n in zip(self.axes, self.extents, strict=True)}
+            for (carrier, sets), p in zip(term, (*pixel, *[0] * (len(term) - len(pixel))), strict=True):
+                if carrier is None:
+                    if not sets[0] >> p & 1:
+                        break
+                else:
+                    allowed[carrier] &= {u for u, mask in enumerate(sets) if mask >> p & 1}
+            else:
+                found |= set(product(*(sorted(allowed[axis]) for axis in self.axes)))
+        return tuple(sorted(found))
+
+
+def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
+    """What the units of a node see of an input or an earlier node, in real pixels.
+
+    Args:
+        at, source: names or positions.
+
+    Raises:
+        RfcalcError: an operator on the way was not understood, or a size is a symbol.
+        LimitError: the sets would not fit into memory.
+    """
+    network = walked.network
+    last = network.position(at) if isinstance(at, str) else at
+    first = network.position(source) if isinstance(source, str) else source
+    for shape in (walked.shapes[first], walked.shapes[last]):
+        if not all(is_number(n) for n in shape.dims):
+            raise RfcalcError("regions need sizes in numbers", why=f"there is a map of {shape}", fix="give --input")
+    engine = _Engine(walked, first)
+    state = engine.run(last)
+    shape = walked.shapes[last]
+    extents = tuple(shape.dims[i] for i in shape.axes)
+    return Regions(state, shape.axes, extents, engine.extents)
+
+
+class _Engine:
+    """Propagates sets from the source to one node, through its ancestors only."""
+
+    def __init__(self, walked: Walked, source: int) -> None:
+        self.walked = walked
+        self.source = source
+        shape = walked.shapes[source]
+        self.extents = tuple(shape.dims[i] for i in shape.axes)
+        self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
+        self.bound = cache(self._bound)
+        self.spread = cache(_spread)
+        self.routes = cache(self._routes)
+        self.kept = cache(lambda *given: tuple(self._windows(*given)))
+
+    def run(self, last: int) -> State:
+        network = self.walked.network
+        needed = {last}
+        for position in range(last, network.arity - 1, -1):
+            if position in needed and position != self.source:
+                needed.update(network.sources[position - network.arity])
+        found: dict[int, State] = {self.source: self.start}
+        for position in range(network.arity, last + 1):
+            if position not in needed or position == self.source:
+                continue
+            node = network.nodes[position - network.arity]
+            sources = network.sources[position - network.arity]
+            if not any(found.get(s) for s in sources):
+                found[position] = ()
+                continue
+            if node.layer.opaque:
+                raise RfcalcError(
+                    "an operator was not understood", where=node.name, why="nothing is known of what its units read"
+                )
+            parts: list[State] = []
+            for s, alternatives in zip(sources, relation(self.walked, position), strict=True):
+                state = found.get(s, ())
+                if state:
+                    parts += self.through(state, alternatives, s, position)
+            state = self.union(parts, position)
+            axes = self.walked.shapes[position].axes
+            found[position] = state if isinstance(state, Points) else _positions(state, axes)
+        return found.get(last, ())
+
+    def through(self, state: State, alternatives: Alternatives, source: int, position: int) -> list[State]:
+        return [state if reads is POINTWISE else self.apply(state, reads, source, position) for reads in alternatives]
+
+    def apply(self, state: State, reads: Reads, source: int, position: int) -> State:
+        if isinstance(state, Points) or any(isinstance(i, Scattered) for _, i in reads):
+            return self.scatter(state, reads, source, position)
+        x, y = self.walked.shapes[source].dims, self.walked.shapes[position].dims
+        found: list[Term] = []
+        for term in state:
+            carriers = [c for c, _ in term if c is not None]
+            split = [c for c in set(carriers) if carriers.count(c) > 1 and reads[c][1] is not STEP and _tied(term, c)]
+            if split:
+                found += self.split(term, reads, split[0], x, y)
+            else:
+                entries = [self.read(entry, reads, x, y) for entry in term]
+                found.append((*entries, *self.presence(carriers, reads, x, y)))
+        return _tidy(found)
+
+    def presence(self, carriers: list[int], reads: Reads, x: tuple[int, ...], y: tuple[int, ...]) -> Iterator[Entry]:
+        """For axes that no entry follows: which units read anything at all, where some do not."""
+        for axis, (out, index) in enumerate(reads):
+            if axis in carriers or out is None or index is STEP or isinstance(index, (All, Unsized, Scattered)):
+                continue
+            seen = tuple(1 if read else 0 for read in self.bound(index, x[axis], y[out]))
+            if not all(seen):
+                yield out, seen
+
+    def read(self, entry: Entry, reads: Reads, x: tuple[int, ...], y: tuple[int, ...]) -> Entry:
+        carrier, sets = entry
+        if carrier is None:
+            return entry
+        out, index = reads[carrier]
+        if index is STEP:
+            return (out, sets) if out is not None else (None, sets[:1])
+        if isinstance(index, Unsized):
+            raise RfcalcError("regions need sizes in numbers", why=index.why, fix="give --input")
+        if isinstance(index, All):
+            whole = united(sets)
+            return (None, (whole,)) if out is None else (out, (whole,) * y[out])
+        assert out is not None
+        self.check(y[out])
+        return out, self.spread(sets, self.bound(index, x[carrier], y[out]))
+
+    def split(self, term: Term, reads: Reads, carrier: int, x: tuple[int, ...], y: tuple[int, ...]) -> list[Term]:
+        """Several axes of the source follow one axis of the node: each position that is read is a box of its own."""
+        out, index = reads[carrier]
+        count = 1 if out is None else y[out]
+        listed = [taps(index, u, x[carrier]) for u in range(count)]
+        found: list[Term] = []
+        for k in range(max(map(len, listed), default=0)):
+            if len(found) > MOST_TERMS * 10:
+                raise LimitError("too many separate regions meet in one unit", why="positions were merged before")
+            entries: list[Entry] = []
+            for entry in term:
+                if entry[0] == carrier:
+                    sets = tuple(entry[1][t[k]] if k < len(t) else 0 for t in listed)
+                    alike = sets.count(sets[0]) == len(sets)
+                    entries.append((None, sets[:1]) if alike or out is None else (out, sets))
+                else:
+                    entries.append(self.read(entry, reads, x, y))
+            found.append(tuple(entries))
+        return found
+
+    def check(self, units: int) -> None:
+        if units * max(self.extents) > MOST_BITS:
+            raise LimitError(
+                "the regions of all units do not fit into memory",
+                why=f"{units} units, {max(self.extents)} positions",
+                fix="give a smaller --input",
+            )
+
+    def _bound(self, index: Any, extent: int, units: int) -> tuple[tuple[int, ...], ...]:
+        """The real positions that each unit reads."""
+        return tuple(tuple(taps(index, u, extent)) for u in range(units))
+
+    def union(self, parts: list[State], position: int) -> State:
+        if any(isinstance(p, Points) for p in parts):
+            first, *others = (self.points(p, position) for p in parts)
+            return first.joined(*others)
+        return _tidy([term for part in parts for term in part])  # type: ignore[misc]
+
+    def points(self, state: State, position: int) -> Points:
+        """The sets of every unit, over the flattened source."""
+        if isinstance(state, Points):
+            return state
+        shape = self.walked.shapes[position]
+        extents = tuple(shape.dims[i] for i in shape.axes)
+        view = Regions(state, shape.axes, extents, self.extents)
+
+        def parts() -> Iterator[Part]:
+            for unit in view.units():
+                yield joint([flattened(box, self.extents) for box in view.unit(unit).boxes])
+
+        return Points.of(shape.axes, extents, parts())
+
+    def scatter(self, state: State, reads: Reads, source: int, position: int) -> Points:
+        """Unit by unit, where several axes decide together."""
+        x, y = self.walked.shapes[source], self.walked.shapes[position]
+        before = self.points(state, source)
+        axes = y.axes
+        extents = tuple(y.dims[i] for i in axes)
+        if any(isinstance(i, Scattered) for _, i in reads):
+            network = self.walked.network
+            layer = network.nodes[position - network.arity].layer
+            return before.gathered(axes, extents, self.routes(layer, self.walked.inputs_of(position), y))
+        whole = [reads[axis][0] not in axes or isinstance(reads[axis][1], All) for axis in before.axes]
+        before = before.collapsed(whole)  # what every unit reads as a whole, once
+        follows = tuple((axes.index(reads[axis][0]), reads[axis][1], x.dims[axis]) for axis in before.axes)
+        return before.gathered(axes, extents, self.windows(extents, follows))
+
+    @staticmethod
+    def _routes(layer: Layer, xs: tuple[Shape, ...], y: Shape) -> tuple[tuple[int, ...], ...]:
+        """For every unit the numbers of the units of its first input that it reads, as the layer says."""
+        before = xs[0].spatial
+        units = product(*(range(y.dims[i]) for i in y.axes))
+        return tuple(tuple(place(p, before) for p in layer.source(unit, xs, y)) for unit in units)
+
+    def windows(
+        self, extents: tuple[int, ...], follows: tuple[tuple[int, Index, int], ...]
+    ) -> Iterable[tuple[int, ...]]:
+        """What `_windows` gives, kept for the next layer of the same sort where that is little."""
+        free = prod(extents) // prod(extents[axis] for axis, _, _ in follows)
+        reads = free * prod(sum(map(len, self.bound(index, n, extents[axis]))) for axis, index, n in follows)
+        return self._windows(extents, follows) if reads > MOST_KEPT else self.kept(extents, follows)
+
+    def _windows(
+        self, extents: tuple[int, ...], follows: tuple[tuple[int, Index, int], ...]
+    ) -> Iterator[tuple[int, ...]]:
+        """The same where each axis of the input follows an axis of the output (which, by what, its extent)."""
+        sizes = tuple(extent for _, _, extent in follows)
+        read = [(axis, self.bound(index, extent, extents[axis])) for axis, index, extent in follows]
+        units = product(*map(range, extents))
+        for unit in units:
+            yield tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read)))
+
+
+def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ...]:
+    """The terms of positions, each the union over its channels, where the channel axis decides."""
+    found: list[Term] = []
+    for term in state:
+        channel = [i for i, (c, _) in enumerate(term) if c is not None and c not in axes]
+        if not channel:
+            found.append(term)
+        elif len(channel) == 1:
+            i = channel[0]
+            found.append((*term[:i], (None, (united(term[i][1]),)), *term[i + 1 :]))
+        else:
+            for k in range(len(term[channel[0]][1])):
+                found.append(tuple((None, (e[1][k],)) if i in channel else e for i, e in enumerate(term)))
+    return _tidy(found) if len(found) > 1 else tuple(found)
+
+
+def _tied(term: Term, carrier: int) -> bool:
+    """Whether several source axes vary with this axis; the union of what units read is no product then."""
+    return sum(c == carrier and sets.count(sets[0]) < len(sets) for c, sets in term) > 1
+
+
+def _spread(sets: Sets, bound: tuple[tuple[int, ...], ...]) -> Sets:
+    """The union, for every unit, of the sets of the positions that it reads."""
+    found = []
+    for positions in bound:
+        mask = 0
+        for p in positions:
+            mask |= sets[p]
+        found.append(mask)
+    return tuple(found)
+
+
+def _tidy(terms: list[Term]) -> tuple[Term, ...]:
+    """Leave out terms that lie within another, and merge those that differ on one axis only."""
+    kept: list[Term] = []
+    for term in terms:
+        if not all(any(sets) for _, sets in term):
+            continue
+        while True:
+            for i, other in enumerate(kept):
+                merged = _merged(other, term)
+                if merged is not None:
+                    kept.pop(i)
+                    term = merged
+                    break
+            else:
+                kept.append(term)
+                break
+    if len(kept) > MOST_TERMS:
+        raise LimitError(f"a region of {len(kept)} separate parts is too many", why=f"the limit is {MOST_TERMS}")
+    return tuple(kept)
+
+
+def _merged(a: Term, b: Term) -> Term | None:
+    """One term for two: the wider, where one lies within the other, or the union where they differ on one axis."""
+    if a == b:
+        return a
+    if len(a) != len(b):
+        return None
+    if all(p[0] == q[0] for p, q in zip(a, b, strict=True)):
+        different = [i for i, (p, q) in enumerate(zip(a, b, strict=True)) if p[1] != q[1]]
+        i, carriers = different[0], [c for c, _ in a]
+        if len(different) == 1 and (carriers[i] is None or carriers.count(carriers[i]) == 1):
+            union = tuple(m | n for m, n in zip(a[i][1], b[i][1], strict=True))
+            return (*a[:i], (carriers[i], union), *a[i + 1 :])
+    if _within(b, a):
+        return a
+    return b if _within(a, b) else None
+
+
+def _within(a: Term, b: Term) -> bool:
+    """Whether every unit sees by `a` nothing that it does not see by `b`."""
+    for (c, inner), (d, outer) in zip(a, b, strict=True):
+        if d is None:
+            if any(m | outer[0] != outer[0] for m in inner):
+                return False
+        elif c != d or any(m | n != n for m, n in zip(inner, outer, strict=True)):
+            return False
+    return True

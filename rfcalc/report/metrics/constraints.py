@@ -1,0 +1,238 @@
+"""The constraint language: ``rf@pool5 >= 200, params < 140M, count(conv stride=2) = 3``. Parsed, never run as code.
+
+::
+
+    constraints = constraint { ("," | "and") constraint }
+    constraint  = metric ["@" node] relation value | count
+    count       = "count" "(" pattern ")" relation number | ("none" | "some") "(" pattern ")"
+    pattern     = kind { parameter relation value }         kind may be "pool", or "*" for any
+    relation    = "<" | "<=" | "=" | "==" | ">=" | ">" | "!="
+    value       = number [K|M|G|T|KiB|MiB|GiB…] | number "x" number …
+
+A figure with an axis each (``rf``) is compared axis by axis: every axis must hold.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
+from rfcalc.report.metrics.units import read
+from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.report import Report, Row
+
+RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "!=": operator.ne,
+    "==": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+_RELATION = r"(<=|>=|!=|==|<|>|=)"
+_FIGURE = re.compile(rf"\s*([A-Za-z_][\w-]*)\s*(?:@\s*([^\s<>=!]+))?\s*{_RELATION}\s*(.+?)\s*$")
+_COUNT = re.compile(rf"\s*(count|none|some)\s*\(([^()]*)\)\s*(?:{_RELATION}\s*(\S+))?\s*$")
+_TERM = re.compile(rf"([A-Za-z_]\w*)\s*{_RELATION}\s*([\w.x]+)")
+
+
+class Constraint(NamedTuple):
+    """One constraint as written, and its parts.
+
+    `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist.
+    """
+
+    text: str
+    check: Callable[[Report], tuple[bool, str]]
+    subject: str = ""
+    relation: str = ""
+    value: Callable[[Report], Any] | None = None
+    node: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse(text: str) -> list[Constraint]:
+    """The constraints in a text.
+
+    Raises:
+        RfcalcError: what cannot be read, and what was expected.
+
+    >>> [str(c) for c in parse("rf@pool5 >= 200, params < 140M and none(avgpool)")]
+    ['rf@pool5 >= 200', 'params < 140M', 'none(avgpool)']
+    """
+    found = []
+    for part in _split(text):
+        count = _COUNT.match(part)
+        if count:
+            found.append(_counted(part, *count.groups()))
+            continue
+        figure = _FIGURE.match(part)
+        if not figure:
+            raise RfcalcError(
+                f"cannot read the constraint {part!r}",
+                why="a constraint is metric [@node] relation value, or count(…), none(…), some(…)",
+                fix='write it like "rf@pool5 >= 200", "params < 140M" or "count(conv stride=2) = 3"',
+            )
+        found.append(_figure(part, *figure.groups()))
+    if not found:
+        raise RfcalcError("there is no constraint", fix='write one like "params < 140M"')
+    return found
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, start = [], 0, 0
+    for match in re.finditer(r"[()]|,(?!\d{3}(?!\d))|\band\b|\n", text):
+        token = match[0]
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if token not in "()" and depth == 0:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    parts.append(text[start:])
+    return [p.strip() for p in parts if p.strip()]
+
+
+def _figure(text: str, name: str, node: str | None, relation: str, value: str) -> Constraint:
+    asked = metric(name)
+    wanted = _value(value)
+    compare = RELATIONS[relation]
+
+    def value_of(report: Report) -> Any:
+        if node is not None:
+            row = report[node]
+            if asked.row is None:
+                raise RfcalcError(f"{asked.name} belongs to the whole network, not to {node}")
+            return asked.row(row)
+        if asked.whole is None:
+            raise RfcalcError(f"{asked.name} belongs to a node", fix=f"name one: {name}@{report.network.outputs[0]}")
+        return asked.whole(report)
+
+    def check(report: Report) -> tuple[bool, str]:
+        have = value_of(report)
+        return _holds(have, compare, wanted), f"{asked.name} is {asked.full(have)}"
+
+    return Constraint(text, check, name if node is None else f"{name}@{node}", relation, value_of, node)
+
+
+def _value(text: str) -> Any:
+    """A number, or one for each axis."""
+    if re.fullmatch(r"\d+(x\d+)+", text):
+        return tuple(Fraction(v) for v in text.split("x"))
+    return read(text)
+
+
+def _holds(have: Any, compare: Callable[[Any, Any], bool], wanted: Any) -> bool:
+    if isinstance(have, tuple):
+        if isinstance(wanted, tuple):
+            if len(have) != len(wanted):
+                return False
+            pairs = list(zip(have, wanted, strict=True))
+        else:
+            pairs = [(h, wanted) for h in have]
+        if compare is operator.ne:
+            return any(h is None or h != w for h, w in pairs)
+        return bool(pairs) and all(h is not None and compare(h, w) for h, w in pairs)
+    if isinstance(wanted, tuple):
+        return False
+    return have is not None and compare(have, wanted)
+
+
+def _counted(text: str, how: str, pattern: str, relation: str | None, number: str | None) -> Constraint:
+    if (how == "count") != (relation is not None):
+        fix = "write count(conv) = 3" if how == "count" else f"write {how}(…) alone"
+        raise RfcalcError(f"cannot read the constraint {text!r}", fix=fix)
+    kind, _, rest = pattern.strip().partition(" ")
+    terms = [(m[1], RELATIONS[m[2]], m[3]) for m in _TERM.finditer(rest)]
+    if not kind or _TERM.sub("", rest).strip(" ,"):
+        raise RfcalcError(
+            f"cannot read the pattern ({pattern})",
+            fix="write a kind and parameters: conv stride=2, pool, conv dilation>1",
+        )
+    compare = {"none": operator.eq, "some": operator.gt}.get(how) or RELATIONS[relation or "="]
+    wanted = Fraction(0) if how != "count" else read(number or "")
+
+    def matching(report: Report) -> list[Row]:
+        return [r for r in report if _is_kind(r, kind) and all(_matches(r, *t) for t in terms)]
+
+    def check(report: Report) -> tuple[bool, str]:
+        rows = matching(report)
+        if not rows and not any(_is_kind(r, kind) for r in report):
+            _known(kind)
+        named = ", ".join(r.name for r in rows[:5]) + (" …" if len(rows) > 5 else "")
+        told = f"{len(rows)} match" + (f": {named}" if rows else "")
+        return compare(len(rows), wanted), told
+
+    subject = f"{how}({pattern.strip()})"
+    return Constraint(text, check, subject, relation or "", lambda report: len(matching(report)))
+
+
+def _is_kind(row: Row, kind: str) -> bool:
+    layer = row.node.layer
+    if kind == "*" or layer.kind == kind or layer.stem == kind:
+        return True
+    return kind == "pool" and layer.kind.endswith("pool")
+
+
+def _known(kind: str) -> None:
+    from rfcalc.core.expr import LAYERS
+    from rfcalc.layers.pointwise import ACTIVATIONS
+
+    if kind not in ("pool", "*") and kind not in LAYERS and kind not in ACTIVATIONS:
+        raise UnknownName("layer kind", kind, [*LAYERS.names(), "pool"])
+
+
+def _matches(row: Row, name: str, compare: Callable[[Any, Any], bool], text: str) -> bool:
+    if not hasattr(row.node.layer, name):
+        return False
+    have = getattr(row.node.layer, name)
+    if isinstance(have, (bool, str)):
+        return compare(str(have).lower(), text.lower())
+    wanted = _value(text)
+    values = have if isinstance(have, tuple) else (have,)
+    if isinstance(wanted, tuple):
+        return compare(tuple(values), wanted)
+    return bool(values) and all(
+        not isinstance(v, (tuple, str)) and v is not None and compare(v, wanted) for v in values
+    )
+
+
+def check(report: Report, constraints: str | Sequence[Constraint]) -> list[tuple[Constraint, bool, str]]:
+    """Every constraint with whether it holds and the figure that decides."""
+    parsed = parse(constraints) if isinstance(constraints, str) else constraints
+    return [(c, *c.check(report)) for c in parsed]
+
+
+def require(network: Any, constraints: str, **options: Any) -> Report:
+    """Assert that a network keeps its bounds; for one's own tests.
+
+    Args:
+        network: a report, a network, or any target that `analyze` takes.
+        constraints: text of the constraint language.
+        options: for `analyze` (input, batch, dtype).
+
+    Returns:
+        The report that was checked.
+
+    Raises:
+        ConstraintFailed: with every failed constraint and its figure.
+        RfcalcError: a constraint that cannot be read.
+
+    >>> import rfcalc
+    >>> _ = rfcalc.require("vgg16", "rf@pool5 >= 200, params < 140M")
+    """
+    if isinstance(network, Report):
+        report = network
+    else:
+        from importlib import import_module
+
+        report = import_module("rfcalc.readers.target").analyze(network, **options)
+    failed = [f"{c}: {told}" for c, ok, told in check(report, constraints) if not ok]
+    if failed:
+        count = "1 constraint does" if len(failed) == 1 else f"{len(failed)} constraints do"
+        raise ConstraintFailed(f"{count} not hold", where=report.target, why="\n".join(failed))
+    return report

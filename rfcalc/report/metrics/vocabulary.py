@@ -1,0 +1,247 @@
+"""Every figure by name: where it is read from, how it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rfcalc.core.registry import Registry
+from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report.metrics.units import bytes_short, exact, short
+from rfcalc.report.report import Report, Row
+
+
+class Metric(NamedTuple):
+    """One figure: its `name`, a `title` for a column, what it means, how to read it from a row or the totals (None
+    where it has no value there), how to print it short and in full."""
+
+    name: str
+    title: str
+    meaning: str
+    row: Callable[[Row], Any] | None
+    whole: Callable[[Report], Any] | None = None
+    short: Callable[[Any], str] = short
+    full: Callable[[Any], str] = exact
+    right: bool = True
+    adds: bool = False  # whether the figures of folded rows are summed
+
+
+METRICS: Registry[Metric] = Registry("metric")
+
+
+def _axes(values: Any) -> str:
+    """One number where all axes agree, else 7x5; a dash where there is none."""
+    if not values or all(v is None for v in values):
+        return "–"
+    shown = ["–" if v is None else str(v) for v in values]
+    return shown[0] if len(set(shown)) == 1 else "x".join(shown)
+
+
+def _shape(dims: Any) -> str:
+    return "x".join(map(str, dims))
+
+
+def _each(read: Callable[[ReceptiveField], Any]) -> Callable[[Row], Any]:
+    """A figure of the receptive field; of the first input where there are several."""
+
+    def value(row: Row) -> Any:
+        field = row.receptive_field
+        return read(next(iter(field.values())) if isinstance(field, dict) else field)
+
+    return value
+
+
+def size_text(row: Row) -> str:
+    """The receptive field's size for a table cell; what kind of answer it is where it is not a plain size."""
+    field = row.receptive_field
+    if isinstance(field, dict):
+        return " ".join(_size_text(f) for f in field.values())
+    return _size_text(field)
+
+
+def _size_text(field: ReceptiveField) -> str:
+    status = field.status
+    if status == "global":
+        local = _axes(field.size)
+        whole = "all" if field.sees_whole_input() else "fixed"
+        return whole if local == "–" else f"{whole} ({local})"
+    if status == "periodic":
+        return f"≤{_axes(field.size)}"
+    return {
+        "none": "none",
+        "unknown": "unknown",
+        "needs_input_size": "needs size",
+        "shift_variant": "varies",
+    }.get(status) or _axes(field.size)
+
+
+def _add(name: str, title: str, meaning: str, row: Any, whole: Any = None, aliases: Any = (), **how: Any) -> None:
+    METRICS.add(name, Metric(name, title, meaning, row, whole, **how), tuple(aliases))
+
+
+def _total(name: str) -> Callable[[Report], Any]:
+    return lambda report: getattr(report.totals, name)
+
+
+def _last(report: Report) -> Row:
+    return report.outputs[0]
+
+
+_text: dict[str, Any] = {"short": str, "full": str, "right": False}
+_add("name", "layer", "the node's name", lambda r: r.name, aliases=("layer",), **_text)
+_add("kind", "kind", "the layer kind", lambda r: r.kind, **_text)
+_add("notation", "notation", "the layer as the papers write it", lambda r: r.notation, **_text)
+_add("stage", "stage", "the stage it stands in", lambda r: r.stage, **_text)
+_add("inputs", "inputs", "the nodes it reads", lambda r: ", ".join(r.inputs), **_text)
+_add(
+    "output_shape",
+    "output",
+    "output shape, channels first, without the batch",
+    lambda r: r.output_shape,
+    lambda t: _last(t).output_shape,
+    ("output", "shape"),
+    short=_shape,
+    full=_shape,
+)
+_add(
+    "receptive_field",
+    "rf",
+    "receptive field: side of the hull of input positions that a unit depends on, padding counted",
+    _each(lambda f: f.size),
+    lambda t: _each(lambda f: f.size)(_last(t)),
+    ("rf", "size", "rf_size"),
+    short=_axes,
+    full=_axes,
+)
+_add(
+    "stride",
+    "stride",
+    "effective stride: input positions between neighbouring units",
+    _each(lambda f: f.stride),
+    lambda t: _each(lambda f: f.stride)(_last(t)),
+    ("effective_stride", "jump"),
+    short=_axes,
+    full=_axes,
+)
+_add(
+    "padding",
+    "pad",
+    "effective padding: how far unit 0 begins before pixel 0",
+    _each(lambda f: f.padding),
+    lambda t: _each(lambda f: f.padding)(_last(t)),
+    ("effective_padding",),
+    short=_axes,
+    full=_axes,
+)
+_add(
+    "center",
+    "centre",
+    "centre of unit 0's receptive field; pixel 0 is centred at 0",
+    _each(lambda f: f.center),
+    lambda t: _each(lambda f: f.center)(_last(t)),
+    ("centre", "start"),
+    short=_axes,
+    full=_axes,
+)
+_add("status", "status", "what kind of answer the receptive field is", _each(lambda f: f.status), **_text)
+_add(
+    "seen",
+    "F",
+    "size of this map's region that one unit of the last spatial layer depends on: F(i) = (F(i+1) − 1)·stride + k",
+    lambda r: r.report.seen(r.position),
+    None,
+    ("f", "backward"),
+    short=_axes,
+    full=_axes,
+)
+for _name, _title, _meaning in (
+    ("weights", "weights", "multiplicative parameters"),
+    ("biases", "biases", "additive parameters"),
+    ("buffers", "buffers", "running statistics, not trained"),
+    ("params", "params", "parameters: weights + biases"),
+    ("macs", "macs", "multiply-adds of convolutions, linear layers and attention products"),
+    ("flops", "flops", "2 × macs"),
+):
+    _add(
+        _name,
+        _title,
+        _meaning,
+        (lambda n: lambda r: getattr(r, n))(_name),
+        _total(_name),
+        {"params": ("parameters",), "macs": ("multiply_adds", "mults")}.get(_name, ()),
+        adds=True,
+    )
+_add(
+    "values",
+    "values",
+    "output elements; in total the input too, views and in-place results not",
+    lambda r: r.values,
+    _total("values"),
+)
+_add(
+    "bytes",
+    "memory",
+    "bytes of the output; in total the input too, views and in-place results not",
+    lambda r: r.bytes,
+    _total("bytes"),
+    ("memory",),
+    short=bytes_short,
+)
+_add(
+    "saved_bytes",
+    "saved",
+    "bytes that PyTorch keeps for the backward pass in training mode (CPU), weights not counted",
+    lambda r: r.saved_bytes,
+    _total("saved_bytes"),
+    ("saved",),
+    short=bytes_short,
+    adds=True,
+)
+_add(
+    "peak_bytes",
+    "peak",
+    "largest sum of live maps while running forward, weights not counted",
+    None,
+    _total("peak_bytes"),
+    ("peak",),
+    short=bytes_short,
+)
+_add(
+    "weight_layers",
+    "weight layers",
+    "layers with weights (what the 16 of VGG-16 counts)",
+    lambda r: r.node.layer.weight_layers,
+    _total("weight_layers"),
+    ("depth",),
+    adds=True,
+)
+_add("nodes", "nodes", "number of nodes", None, len)
+for _name in (
+    "conv_bias_adds",
+    "linear_bias_adds",
+    "norm",
+    "activation",
+    "pool_inputs",
+    "pool_outputs",
+    "adaptive_pool_inputs",
+):
+    _add(
+        _name,
+        _name.replace("_", " "),
+        f"operations: {_name.replace('_', ' ')}",
+        (lambda n: lambda r: r.op(n))(_name),
+        (lambda n: lambda t: t.totals.op(n))(_name),
+        adds=True,
+    )
+
+
+def metric(name: str) -> Metric:
+    """The metric of this name or alias.
+
+    Raises:
+        UnknownName: with the nearest names.
+
+    >>> metric("rf").name
+    'receptive_field'
+    """
+    return METRICS[name]

@@ -1,0 +1,513 @@
+"""What the walks return, for people and programs: rows, totals, conventions, assumptions.
+
+Every output format, check, comparison and picture reads the report and nothing else. Rows and receptive fields are made
+when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+from rfcalc.core.cost import OPERATIONS, Cost, total
+from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.layer import VIEW
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import Size, decide
+from rfcalc.core.window import Window
+from rfcalc.graph.autograd import Kept, kept
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.memory import new_values, overwriting, peak_values, storages
+from rfcalc.graph.network import Network, Node
+from rfcalc.receptive.backward import backward
+from rfcalc.receptive.field import Field
+from rfcalc.receptive.fields import fields
+from rfcalc.receptive.receptive_field import ReceptiveField, plain
+
+SCHEMA = "rfcalc/report/1"
+
+DTYPES = {
+    "float64": 8,
+    "float32": 4,
+    "tfloat32": 4,
+    "bfloat16": 2,
+    "float16": 2,
+    "float8": 1,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+}
+
+CONVENTIONS = {
+    "macs": "multiply-adds of convolutions, linear layers and attention products; one multiply-add is 2 FLOPs",
+    "params": "weights + biases; running statistics are buffers; a shared weight counts once",
+    "values": "output elements; totals count the input and every output but views and what is written in place "
+    "(activations, dropout)",
+    "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
+    "over all channels",
+    "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
+    "peak_bytes": "largest sum of live maps while running forward; weights not counted",
+    "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
+    "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
+}
+
+
+class Row:
+    """One node of the report: every figure of it, for the report's batch and dtype.
+
+    Attributes are those of the JSON layer: `name`, `kind`, `notation`, `stage`, `inputs`, `output_shape`, `values`,
+    `bytes`, `weights`, `biases`, `buffers`, `params`, `macs`, `ops`, `shared_with`, `in_place`, `receptive_field`.
+    """
+
+    __slots__ = ("position", "report")
+
+    def __init__(self, report: Report, position: int) -> None:
+        self.report = report
+        self.position = position
+
+    @property
+    def node(self) -> Node:
+        return self.report.network.nodes[self.position - self.report.network.arity]
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters, and operations for one item of the batch."""
+        return self.report.walked.costs[self.position]
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def kind(self) -> str:
+        return self.node.layer.kind
+
+    @property
+    def notation(self) -> str:
+        return self.node.layer.notation()
+
+    @property
+    def stage(self) -> str:
+        return self.node.stage
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.node.inputs
+
+    @property
+    def shape(self) -> Shape:
+        return self.report.walked.shapes[self.position]
+
+    @property
+    def output_shape(self) -> tuple[Size, ...]:
+        return self.shape.dims
+
+    @property
+    def values(self) -> Size:
+        return self.shape.values * self.report.batch
+
+    @property
+    def bytes(self) -> Size:
+        return self.values * self.report.itemsize
+
+    @property
+    def new_values(self) -> Size:
+        """What this node adds to the total of values: 0 for views and in-place results."""
+        return self.report.new_values[self.position] * self.report.batch
+
+    @property
+    def saved_bytes(self) -> Size:
+        """What this position adds to what autograd keeps."""
+        return self.report.kept[self.position].total(self.report.itemsize, self.report.batch)
+
+    @property
+    def weights(self) -> Size:
+        return self.cost.weights
+
+    @property
+    def biases(self) -> Size:
+        return self.cost.biases
+
+    @property
+    def buffers(self) -> Size:
+        return self.cost.buffers
+
+    @property
+    def params(self) -> Size:
+        return self.cost.params
+
+    @property
+    def macs(self) -> Size:
+        return self.cost.macs * self.report.batch
+
+    @property
+    def flops(self) -> Size:
+        return 2 * self.macs
+
+    @property
+    def ops(self) -> dict[str, Size]:
+        return {name: self.op(name) for name in OPERATIONS}
+
+    def op(self, name: str) -> Size:
+        """Operations of one sort, by their name in `ops`."""
+        count: Size = getattr(self.cost, name)
+        return count and count * self.report.batch
+
+    @property
+    def shared_with(self) -> str | None:
+        """The node that holds this node's weights, if it is another one."""
+        return self.report.owners.get(self.position)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it is written over its input."""
+        return self.position in self.report.overwriting
+
+    @property
+    def view(self) -> bool:
+        return self.node.layer.memory == VIEW
+
+    @property
+    def receptive_field(self) -> Any:
+        """A `ReceptiveField`; with several inputs a dict of them by input name."""
+        return self.report.receptive_field(self.position)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as JSON has it."""
+        rf = self.receptive_field
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "notation": self.notation,
+            "stage": self.stage,
+            "inputs": list(self.inputs),
+            "output_shape": plain(self.output_shape),
+            "values": plain(self.values),
+            "bytes": plain(self.bytes),
+            "weights": plain(self.weights),
+            "biases": plain(self.biases),
+            "buffers": plain(self.buffers),
+            "params": plain(self.params),
+            "macs": plain(self.macs),
+            "ops": {k: plain(v) for k, v in self.ops.items()},
+            "shared_with": self.shared_with,
+            "in_place": self.in_place,
+            "receptive_field": {n: r.to_dict() for n, r in rf.items()} if isinstance(rf, dict) else rf.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        return f"Row({self.name}, {self.notation}, {self.shape})"
+
+
+class Totals:
+    """Sums over the network: `weights, biases, buffers, params, macs, flops, ops, values, bytes, peak_bytes,
+    saved_bytes, weight_layers`. With an operator that was not understood they are lower bounds."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self._cost = total(report.walked.costs)
+
+    @property
+    def weights(self) -> Size:
+        return self._cost.weights
+
+    @property
+    def biases(self) -> Size:
+        return self._cost.biases
+
+    @property
+    def buffers(self) -> Size:
+        return self._cost.buffers
+
+    @property
+    def params(self) -> Size:
+        return self._cost.params
+
+    @property
+    def macs(self) -> Size:
+        return self._cost.macs * self.report.batch
+
+    @property
+    def flops(self) -> Size:
+        return 2 * self.macs
+
+    @property
+    def ops(self) -> dict[str, Size]:
+        return {name: self.op(name) for name in OPERATIONS}
+
+    def op(self, name: str) -> Size:
+        """Operations of one sort, by their name in `ops`."""
+        count: Size = getattr(self._cost, name)
+        return count and count * self.report.batch
+
+    @cached_property
+    def values(self) -> Size:
+        return sum(self.report.new_values) * self.report.batch
+
+    @property
+    def bytes(self) -> Size:
+        return self.values * self.report.itemsize
+
+    @property
+    def peak_bytes(self) -> Size:
+        return self.report.peak[0] * self.report.batch * self.report.itemsize
+
+    @cached_property
+    def saved_bytes(self) -> Size:
+        itemsize, batch = self.report.itemsize, self.report.batch
+        return sum(k.total(itemsize, batch) for k in self.report.kept)
+
+    @cached_property
+    def weight_layers(self) -> int:
+        owners = self.report.owners
+        arity = self.report.network.arity
+        return sum(n.layer.weight_layers for p, n in enumerate(self.report.network.nodes, arity) if p not in owners)
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("weights", "biases", "buffers", "params", "macs", "flops", "ops", "values", "bytes")
+        more = ("peak_bytes", "saved_bytes", "weight_layers")
+        found: dict[str, Any] = {}
+        for name in (*names, *more):
+            value = getattr(self, name)
+            found[name] = {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else plain(value)
+        return found
+
+
+class Report:
+    """The result of analysing one network for given inputs, batch and dtype.
+
+    Rows iterate in order, and are found by node name (or stage, meaning its last node).
+
+    >>> import rfcalc
+    >>> report = rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32")
+    >>> [row.name for row in report], report["maxpool1"].output_shape
+    (['conv1', 'maxpool1'], (64, 16, 16))
+    >>> report.totals.params
+    1792
+
+    Args:
+        network: what to analyse.
+        inputs: shapes of its inputs (one shape, or by name); the network's defaults if left out.
+        batch: items in a batch; multiplies values, bytes and operations, not parameters.
+        dtype: of values and weights.
+        target: how the user named the network.
+        assumptions: what had to be assumed to read it.
+
+    Raises:
+        RfcalcError: an unknown dtype or a batch below 1; `ShapeError` where sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Any = None,
+        *,
+        batch: Size = 1,
+        dtype: str = "float32",
+        target: str = "",
+        assumptions: Sequence[str] = (),
+    ) -> None:
+        if dtype not in DTYPES:
+            raise UnknownName("dtype", dtype, list(DTYPES))
+        if decide(batch < 1):
+            raise RfcalcError(f"a batch of {batch} is empty", fix="give a batch of at least 1")
+        self.network = network
+        self.batch = batch
+        self.dtype = dtype
+        self.itemsize = DTYPES[dtype]
+        self.target = target or network.name or "network"
+        self._assumed = tuple(assumptions)
+        self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The input shapes by name."""
+        return dict(zip(self.network.inputs, self.walked.shapes, strict=False))
+
+    @cached_property
+    def overwriting(self) -> frozenset[int]:
+        return overwriting(self.walked)
+
+    @cached_property
+    def new_values(self) -> tuple[Size, ...]:
+        return new_values(self.walked)
+
+    @cached_property
+    def storages(self) -> tuple[int, ...]:
+        return storages(self.walked)
+
+    @cached_property
+    def kept(self) -> tuple[Kept, ...]:
+        return kept(self.walked)
+
+    @cached_property
+    def peak(self) -> tuple[Size, int]:
+        return peak_values(self.walked)
+
+    @cached_property
+    def fields(self) -> tuple[tuple[Field | None, ...], ...]:
+        """For each input, what every position sees of it."""
+        return tuple(fields(self.walked, i) for i in range(self.network.arity))
+
+    @cached_property
+    def owners(self) -> dict[int, str]:
+        """Positions that use the weights of an earlier node, and that node's name."""
+        first: dict[str, int] = {}
+        found: dict[int, str] = {}
+        nodes, arity = self.network.nodes, self.network.arity
+        for position, node in enumerate(nodes, arity):
+            if node.group:
+                owner = first.setdefault(node.group, position)
+                if owner != position and self.walked.costs[owner].params != 0:
+                    found[position] = nodes[owner - arity].name
+        return found
+
+    @cached_property
+    def totals(self) -> Totals:
+        return Totals(self)
+
+    @cached_property
+    def _receptive(self) -> dict[int, Any]:
+        return {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operator was understood; otherwise totals are lower bounds."""
+        return not any(node.layer.opaque for node in self.network.nodes)
+
+    @property
+    def conventions(self) -> dict[str, Any]:
+        return {"batch": plain(self.batch), "dtype": self.dtype, **CONVENTIONS}
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What was taken for granted, in sentences."""
+        said = dict.fromkeys(self._assumed)
+        for node in self.network.nodes:
+            if node.layer.assumes:
+                said[node.layer.assumes] = None
+        return tuple(said)
+
+    def receptive_field(self, position: int) -> Any:
+        """The receptive field of a position; with several inputs a dict by input name."""
+        known = self._receptive.get(position)
+        if known is None:
+            shape = self.walked.shapes[position]
+            found = {
+                name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], shape)
+                for i, name in enumerate(self.network.inputs)
+            }
+            known = self._receptive[position] = found if len(found) > 1 else next(iter(found.values()))
+        return known
+
+    @cached_property
+    def unproductive(self) -> frozenset[int]:
+        """Positions of weight layers that read a map whose units see more than the whole image already, on every axis:
+        they only combine what has been seen (Richter et al. 2021). Needs one input, with sizes in numbers."""
+        network, shapes = self.network, self.walked.shapes
+        image = shapes[0].spatial
+        found: set[int] = set()
+        if network.arity > 1 or not image:
+            return frozenset()
+        known: dict[int, bool] = {0: False}
+        for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), 1):
+            if not node.layer.weight_layers or not sources or not shapes[position].rank:
+                continue
+            source = sources[0]
+            if source not in known:
+                size = ReceptiveField(self.fields[0][source], shapes[0], shapes[source]).size
+                pairs = zip(size, image, strict=True)
+                known[source] = all(s is not None and decide(s > n) is True for s, n in pairs)
+            if known[source]:
+                found.add(position)
+        return frozenset(found)
+
+    @cached_property
+    def last_spatial(self) -> int:
+        """The last position that still has local windows on all axes: from here F is counted back."""
+        for position in range(len(self.walked.shapes) - 1, 0, -1):
+            shape = self.walked.shapes[position]
+            field = ReceptiveField(self.fields[0][position], self.walked.shapes[0], shape)
+            if shape.rank and field.windows and None not in field.windows:
+                return position
+        return 0
+
+    @cached_property
+    def _backward(self) -> tuple[dict[int, Window] | None, ...]:
+        return backward(self.walked, self.last_spatial)
+
+    def seen(self, position: int) -> tuple[Size | None, ...]:
+        """F of a position's map, one entry an axis: how much of it one unit of the last spatial layer depends on."""
+        windows = self._backward[position]
+        shape = self.walked.shapes[position]
+        if windows is None:  # a hull of hulls would not be exact here: walk from this map to the last instead
+            field = ReceptiveField(
+                fields(self.walked, position)[self.last_spatial], shape, self.walked.shapes[self.last_spatial]
+            )
+            return field.size
+        return tuple(windows[axis].size if axis in windows else None for axis in shape.axes)
+
+    def __iter__(self) -> Iterator[Row]:
+        arity = self.network.arity
+        return (Row(self, p) for p in range(arity, arity + len(self.network.nodes)))
+
+    def __len__(self) -> int:
+        return len(self.network.nodes)
+
+    def __getitem__(self, name: str) -> Row:
+        position = self.network.position(name)
+        if position < self.network.arity:
+            raise UnknownName("node", name, [n.name for n in self.network.nodes])
+        return Row(self, position)
+
+    @property
+    def rows(self) -> list[Row]:
+        return list(self)
+
+    @property
+    def outputs(self) -> tuple[Row, ...]:
+        """The rows of the network's outputs."""
+        return tuple(self[name] for name in self.network.outputs)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows as plain dicts."""
+        return [row.to_dict() for row in self]
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> Any:
+        """The figures of every input and node as a pandas DataFrame; pandas is loaded now."""
+        return import_module("rfcalc.render.records").to_pandas(self, columns)
+
+    def to_polars(self, columns: Sequence[str] | None = None) -> Any:
+        """The figures of every input and node as a polars DataFrame; polars is loaded now."""
+        return import_module("rfcalc.render.records").to_polars(self, columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON has it (schema rfcalc/report/1)."""
+        return {
+            "schema": SCHEMA,
+            "network": {
+                "name": self.network.name,
+                "target": self.target,
+                "title": self.network.title,
+                "citation": self.network.citation,
+                "outputs": list(self.network.outputs),
+            },
+            "inputs": {name: plain(shape.dims) for name, shape in self.inputs.items()},
+            "conventions": self.conventions,
+            "assumptions": list(self.assumptions),
+            "complete": self.complete,
+            "layers": self.to_dicts(),
+            "totals": self.totals.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        return str(import_module("rfcalc.render").text(self))
+
+    def _repr_html_(self) -> str:
+        return str(import_module("rfcalc.render").notebook(self))
+
+    def __repr__(self) -> str:
+        return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"

@@ -1,0 +1,266 @@
+"""Items from a seed: which patterns, with which numbers, under which ids.
+
+The same arguments give the same items, in the same order, everywhere. An item's id holds its pattern, the version of
+the patterns and its own seed, so that `item(id)` makes it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName
+from rfcalc.teaching.exercises.draw import Draw, seed_from, seed_of, text_of
+from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Grid, Item, Question, Slot, from_dict
+from rfcalc.teaching.exercises.patterns import Pattern, pattern_of, patterns
+from rfcalc.teaching.exercises.subject import Unfit
+
+SCHEMA = "rfcalc/exercises/1"
+MOST = 100_000
+TRIES = 40  # of numbers for one item
+
+
+def generate(
+    count: int = 1,
+    seed: int | str = 0,
+    *,
+    family: str | None = None,
+    form: str | None = None,
+    difficulty: int | None = None,
+    student: str | None = None,
+) -> list[Item]:
+    """So many items.
+
+    Args:
+        count: at most 100,000.
+        seed: a number or text; one seed gives one paper.
+        family, form, difficulty: only such items.
+        student: a paper of one's own for each student, from the same seed.
+
+    Raises:
+        UnknownName: no such family or form.
+        RfcalcError: a count or difficulty out of range, or nothing that fits.
+
+    >>> a, b = generate(2, 7, family="receptive-field", difficulty=1)
+    >>> a.id == generate(1, 7, family="receptive-field", difficulty=1)[0].id, a.id != b.id
+    (True, True)
+    """
+    return list(items(count, seed, family=family, form=form, difficulty=difficulty, student=student))
+
+
+def items(
+    count: int = 1,
+    seed: int | str = 0,
+    *,
+    family: str | None = None,
+    form: str | None = None,
+    difficulty: int | None = None,
+    student: str | None = None,
+) -> Iterator[Item]:
+    """As `generate`, one after another."""
+    if not 1 <= count <= MOST:
+        raise RfcalcError(f"{count} items cannot be made", fix=f"ask for 1 to {MOST}")
+    if difficulty is not None and difficulty not in LEVELS:
+        raise RfcalcError(f"there is no difficulty {difficulty}", fix=f"choose one of {', '.join(map(str, LEVELS))}")
+    if form is not None and form not in FORMS:
+        raise UnknownName("form", form, list(FORMS))
+    able = [p for p in patterns(family) if form in (None, p.form) and (difficulty is None or difficulty in p.levels)]
+    if not able:
+        wanted = " ".join(str(w) for w in (family, form, difficulty and f"difficulty {difficulty}") if w)
+        raise RfcalcError(f"there are no exercises {wanted}", fix="leave one of --family, --form, --difficulty out")
+    yield from _drawn(able, count, (VERSION, seed, student or "", family or "", form or "", difficulty or ""))
+
+
+def _drawn(able: list[Pattern], count: int, source: tuple[Any, ...]) -> Iterator[Item]:
+    """Items, family after family and pattern after pattern in a drawn order; a question that stood already is drawn
+    again, as long as its pattern has others."""
+    order = Draw(seed_of("order", *source))
+    level = source[-1]
+    queues: dict[str, list[Pattern]] = {}
+    seen: set[Any] = set()
+    used_up: set[str] = set()
+    made = 0
+    while made < count:
+        families = list(dict.fromkeys(p.family for p in able))
+        for family in order.shuffled(families):
+            if made == count:
+                return
+            queue = queues.setdefault(family, [])
+            if not queue:
+                queue += order.shuffled([p for p in able if p.family == family])
+            chosen = queue.pop()
+            item = None
+            for attempt in range(3 if chosen.name in used_up else 12):
+                drawn = _item(chosen, seed_of("item", *source, made, attempt), level or None)
+                if drawn is not None:
+                    item = drawn
+                    if _content(drawn) not in seen:
+                        break
+                    used_up.add(chosen.name)
+            if item is not None:
+                seen.add(_content(item))
+                made += 1
+                yield item
+
+
+def _content(item: Item) -> Any:
+    return (item.pattern, item.question.body, item.question.blanks[0].key)
+
+
+def _item(pattern: Pattern, seed: int, level: int | None) -> Item | None:
+    """The item of a pattern and a seed; None where no numbers fit (then the seed is not used)."""
+    draw = Draw(seed)
+    wanted = draw.pick(pattern.levels)
+    if level is not None and level != wanted:
+        wanted = level
+        seed = _for_level(pattern, seed, level)
+        draw = Draw(seed)
+        draw.pick(pattern.levels)
+    question = _question(pattern, draw, wanted)
+    return None if question is None else _labelled(pattern, seed, wanted, question)
+
+
+def _for_level(pattern: Pattern, seed: int, level: int) -> int:
+    """The first seed after this one that draws the level: an id alone has to say everything."""
+    while True:
+        seed = seed_of("level", seed)
+        if Draw(seed).pick(pattern.levels) == level:
+            return seed
+
+
+def _question(pattern: Pattern, draw: Draw, level: int) -> Question | None:
+    for _ in range(TRIES):
+        try:
+            return pattern.make(draw, level)
+        except (Unfit, ShapeError):  # numbers that do not suit, or a map that ends too early
+            continue
+    return None
+
+
+def _labelled(pattern: Pattern, seed: int, level: int, question: Question) -> Item:
+    text = text_of(seed)
+    tags = tuple(dict.fromkeys((pattern.family, pattern.form, f"difficulty-{level}", *question.tags)))
+    question = Question(question.title, question.body, question.blanks, question.conventions, question.derivation, tags)
+    identity = f"{pattern.name}.v{VERSION}-{text}"
+    return Item(identity, pattern.name, pattern.family, pattern.form, level, text, VERSION, question)
+
+
+def item(identity: str) -> Item:
+    """The item of this id, made again.
+
+    Raises:
+        RfcalcError: no id, or one of another version of the patterns.
+
+    >>> first = generate(1, 7)[0]
+    >>> item(first.id) == first
+    True
+    """
+    name, sign, rest = identity.rpartition(".v")
+    version, dash, text = rest.partition("-")
+    if not sign or not dash or not version.isdigit():
+        raise RfcalcError(f"{identity!r} is not an exercise's id", fix="copy it from the bank or the paper")
+    if int(version) != VERSION:
+        raise RfcalcError(
+            f"the id is of version {version} of the patterns, this is version {VERSION}",
+            where=identity,
+            fix="use the bank that was exported with it",
+        )
+    pattern = pattern_of(name)
+    try:
+        seed = seed_from(text)
+    except ValueError:
+        raise RfcalcError(f"{identity!r} is not an exercise's id", why=f"{text!r} is not a seed") from None
+    draw = Draw(seed)
+    level = draw.pick(pattern.levels)
+    question = _question(pattern, draw, level)
+    if question is None:
+        raise RfcalcError(f"{identity!r} makes no exercise", fix="copy the id from the bank or the paper")
+    return _labelled(pattern, seed, level, question)
+
+
+def variant(pattern: str, seed: int | str, difficulty: int | None = None) -> Item:
+    """The item that one pattern makes of a seed: for courses that give every student a variant.
+
+    Raises:
+        UnknownName: there is no such pattern.
+
+    >>> variant("receptive-field.stacked.one-layer", 1).family
+    'receptive-field'
+    """
+    chosen = pattern_of(pattern)
+    for attempt in range(100):
+        made = _item(chosen, seed_of("variant", VERSION, pattern, seed, attempt), difficulty)
+        if made is not None:
+            return made
+    raise RfcalcError(f"{pattern} makes no exercise of difficulty {difficulty}", fix="leave the difficulty out")
+
+
+def document(found: list[Item], about: dict[str, Any]) -> dict[str, Any]:
+    """The JSON bank: what was asked for, and the items."""
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "request": about,
+        "families": FAMILIES,
+        "forms": FORMS,
+        "difficulties": {str(k): v for k, v in LEVELS.items()},
+        "items": [i.to_dict() for i in found],
+    }
+
+
+_ID = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+){2})\.v\d+-[0-9a-z]{13}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def read(text: str, where: str = "the bank") -> tuple[list[Item], dict[str, Any]]:
+    """The items of a JSON bank, as written or edited, and what had been asked for.
+
+    Raises:
+        RfcalcError: it is no bank, or an item of it is not whole: one right option, every answer with a place.
+    """
+    from json import JSONDecodeError, loads
+
+    try:
+        found = loads(text)
+    except (JSONDecodeError, RecursionError) as error:
+        raise RfcalcError(f"this is not JSON: {error}", where=where) from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise RfcalcError(f"this is no bank of exercises (schema {SCHEMA})", where=where)
+    made = []
+    items = found.get("items")
+    for number, data in enumerate(items if isinstance(items, list) else [], 1):
+        try:
+            made.append(from_dict(data))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RfcalcError(f"item {number} is not whole: {error!r}", where=where) from None
+        problem = _problem(made[-1])
+        if problem:
+            raise RfcalcError(f"item {number} {problem}", where=f"{where}, {made[-1].id}")
+    if not made:
+        raise RfcalcError("the bank is empty", where=where)
+    request = found.get("request")
+    return made, request if isinstance(request, dict) else {}
+
+
+def _problem(item: Item) -> str:
+    """What is wrong with an item that somebody may have edited; empty if nothing is."""
+    match = _ID.fullmatch(str(item.id))
+    if match is None or match[1] != item.pattern:
+        return "has no id of an exercise"
+    if item.family not in FAMILIES or item.form not in FORMS or item.difficulty not in LEVELS:
+        return "is of no family, form or difficulty"
+    if not item.blanks or not item.body:
+        return "has no question or no answer"
+    slots = [c.blank for b in item.body if isinstance(b, Grid) for row in b.rows for c in row if isinstance(c, Slot)]
+    if (slots or len(item.blanks) > 1) and sorted(slots) != sorted(b.name for b in item.blanks):
+        return "has answers without a place, or places without an answer"
+    for blank in item.blanks:
+        if blank.kind not in ("integer", "decimal", "shape", "choice") or not _NAME.fullmatch(str(blank.name)):
+            return f"has an answer {blank.name!r} of kind {blank.kind!r}"
+        if [o.text for o in blank.options if o.right] != [blank.key]:
+            return f"has not one right option, equal to the key, in {blank.name!r}"
+        number = {"integer": r"\d+", "decimal": r"\d+\.\d+", "shape": r"\d+(x\d+)*"}.get(blank.kind, r"(?s).+")
+        if not all(re.fullmatch(number, o.text) for o in blank.options):
+            return f"has an option that is no {blank.kind} in {blank.name!r}"
+    return ""

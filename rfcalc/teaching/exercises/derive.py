@@ -1,0 +1,50 @@
+"""How a key is derived, line by line: the explanation of the figure, as sentences that every renderer can show.
+
+The seam to `rfcalc.derivation`: everything else asks `derivation`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rfcalc.derivation.algebra import UNICODE, head, named
+from rfcalc.derivation.deriving import derive
+from rfcalc.derivation.model import Line
+from rfcalc.derivation.writing import equation, formulas, names
+from rfcalc.report.report import Report
+
+MOST_LINES = 16
+_COMMA = re.compile(r"(?<=\d),(?=\d{3})")
+
+
+def derivation(report: Report, figure: str, position: int | None = None) -> tuple[str, ...]:
+    """The lines that lead to a figure of the node at a position, or of the whole network: the rules, then each step
+    with its numbers.
+
+    >>> import rfcalc
+    >>> print(*derivation(rfcalc.analyze("conv11-96/4 valid", "3x227x227"), "side", 1), sep="\\n")
+    Out = (n − k + 2 × p) / s + 1
+    input: the input, 3x227x227
+    conv1: Out = (227 − 11 + 2 × 0) / 4 + 1 = 55; 96 channels
+    """
+    metric = "output_shape" if figure == "side" else figure
+    node = None if position is None else report.network.nodes[position - report.network.arity].name
+    found = derive(report, node, metric, direction="forward")
+    lines: list[str] = []
+    for section in found.sections:
+        rules = [f"{head(e.subject, UNICODE)} = {named(e, UNICODE)}" for e in formulas(section)]
+        lines += dict.fromkeys(rules)
+        lines += [_told(line) for line in section.lines]
+    if figure == "output_shape":
+        lines.append(f"{node}: {found.shown}")
+    lines = [_COMMA.sub("", line) for line in lines if line]
+    if len(lines) > MOST_LINES:
+        left_out = f"… ({len(lines) - MOST_LINES + 1} lines more, made in the same way)"
+        lines = [*lines[: MOST_LINES - 5], left_out, *lines[-4:]]
+    return tuple(lines)
+
+
+def _told(line: Line) -> str:
+    parts = [equation(e, UNICODE, marks=False) for e in line.equations]
+    text = "; ".join([*parts, *([line.text] if line.text else [])])
+    return f"{names(line)}: {text}" if line.node and text else text

@@ -1,0 +1,100 @@
+"""GIFT, Moodle's text format. A table becomes one question for each cell: GIFT has no fill-in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats._html import body, conventions, derivation
+from rfcalc.teaching.exercises.formats._html import text as html
+from rfcalc.teaching.exercises.item import Blank, Item, Option
+
+_SIGNS = str.maketrans({**{c: f"\\{c}" for c in "\\~=#{}:"}, "\n": "\\n"})
+
+
+def escape(text: str) -> str:
+    """The text with GIFT's own signs behind a backslash.
+
+    >>> escape("{a = b}: 5 ~ #")
+    '\\\\{a \\\\= b\\\\}\\\\: 5 \\\\~ \\\\#'
+    """
+    return text.translate(_SIGNS)
+
+
+def render(items: Sequence[Item], paper: Paper) -> str:
+    """The questions, under one category."""
+    found = [f"// {paper.heading}", f"$CATEGORY: {_category(paper)}"]
+    for item in items:
+        found += ["", *_item(item)]
+    return "\n".join(found) + "\n"
+
+
+def _category(paper: Paper) -> str:
+    return paper.heading.replace("/", "//").replace("\\", "")
+
+
+def _item(item: Item) -> list[str]:
+    single = item.single
+    if single is not None:
+        return [_question(item, single, f"{item.title} ({item.id[-6:]})", body(item))]
+    found = []
+    for blank in item.blanks:
+        asked = body(item, lambda b, at=blank: "<strong>?</strong>" if b is at else "…")  # type: ignore[misc]
+        asked += f"<p>Which value stands at the question mark ({html(blank.label)})?</p>"
+        found += [_question(item, blank, f"{item.title} ({item.id[-6:]}), {blank.label}", asked), ""]
+    return found[:-1]
+
+
+def _question(item: Item, blank: Blank, name: str, asked: str) -> str:
+    text = escape(asked + conventions(item))
+    general = escape(derivation(item))
+    return (
+        f"// {item.id}\n// [id:{item.id}] [tag:{'] [tag:'.join(item.question.tags)}]\n"
+        f"::{escape(name)}::[html]{text}{{{_answers(blank)}####{general}\n}}"
+    )
+
+
+def _answers(blank: Blank) -> str:
+    if blank.kind == "choice":
+        return "".join(_choice(o) for o in blank.options) + "\n"
+    numbers = blank.kind in ("integer", "decimal")
+    lines = [_typed(o, blank, numbers) for o in sorted(blank.options, key=lambda o: not o.right)]
+    return ("#" if numbers else "") + "".join(lines) + "\n"
+
+
+def _choice(option: Option) -> str:
+    return f"\n{'=' if option.right else '~'}{escape(html(option.text))}#{escape(html(option.feedback))}"
+
+
+def _typed(option: Option, blank: Blank, number: bool) -> str:
+    share = "" if option.right else "%0%"
+    tolerance = f":{blank.tolerance or '0'}" if number else ""
+    return f"\n={share}{escape(option.text)}{tolerance}#{escape(html(option.feedback))}"
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    """What a GIFT text holds: name, text, and answers as (fraction, answer, feedback). For tests and for the curious.
+
+    >>> read("::a::[html]b {#\\n=5:0#yes\\n}")
+    [{'name': 'a', 'text': 'b', 'numeric': True, 'answers': [(100, '5:0', 'yes')]}]
+    """
+    import re
+
+    def plain(part: str) -> str:
+        return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], part)
+
+    found = []
+    pattern = r"::((?:\\.|[^:\\])*)::\[html\]((?:\\.|[^{\\])*)\{((?:\\.|[^}\\])*)\}"
+    for name, asked, inside in re.findall(pattern, text, re.S):
+        inside = re.split(r"(?<!\\)####", inside)[0]
+        numeric = inside.startswith("#")
+        answers = []
+        for sign, answer in re.findall(r"(?<!\\)([=~])((?:\\.|[^=~\\])*)", inside[numeric:], re.S):
+            share = re.match(r"%(-?\d+)%", answer)
+            answer = answer[share.end() :] if share else answer
+            said, _, feedback = re.sub(r"(?<!\\)#", "\0", answer).partition("\0")
+            value = int(share[1]) if share else 100 if sign == "=" else 0
+            answers.append((value, plain(said).strip(), plain(feedback).strip()))
+        found.append({"name": plain(name), "text": plain(asked).strip(), "numeric": numeric, "answers": answers})
+    return found

@@ -1,0 +1,139 @@
+"""PrairieLearn: a folder for each pattern. Its `server.py` makes a variant with rfcalc for each student.
+
+`question.html` is the same for all: what a variant says is in its parameters, which `variant` fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from json import dumps
+from typing import Any
+
+from rfcalc.teaching.exercises.draw import seed_of
+from rfcalc.teaching.exercises.formats import Paper
+from rfcalc.teaching.exercises.formats import _html as html
+from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text
+
+SERVER = '''"""Variants of {name}, made by rfcalc: `pip install rfcalc` in the course's image."""
+
+from rfcalc.teaching.exercises.formats.prairielearn import variant
+
+
+def generate(data):
+    variant(data, {pattern!r}, {difficulty})
+'''
+QUESTION = """<pl-question-panel>
+{{#params.blocks}}
+  {{#text}}<p>{{{text}}}</p>{{/text}}
+  {{#code}}<pre>{{code}}</pre>{{/code}}
+  {{#table}}
+  <table class="table table-sm">
+    <thead><tr>{{#header}}<th>{{{.}}}</th>{{/header}}</tr></thead>
+    <tbody>
+    {{#rows}}
+      <tr>
+      {{#cells}}
+        <td>{{#text}}{{{text}}}{{/text}}{{#integer}}<pl-integer-input answers-name="{{integer}}" display="inline" \
+size="12"></pl-integer-input>{{/integer}}{{#shape}}<pl-string-input answers-name="{{shape}}" display="inline" \
+size="12" remove-spaces="true" ignore-case="true"></pl-string-input>{{/shape}}</td>
+      {{/cells}}
+      </tr>
+    {{/rows}}
+    </tbody>
+  </table>
+  {{/table}}
+{{/params.blocks}}
+  <p><em>{{{params.conventions}}}</em></p>
+</pl-question-panel>
+{{#params.integer}}<pl-integer-input answers-name="answer" label="answer" suffix="{{params.unit}}"></pl-integer-input>\
+{{/params.integer}}
+{{#params.decimal}}<pl-number-input answers-name="answer" label="answer" suffix="{{params.unit}}" comparison="decdig" \
+digits="{{params.digits}}"></pl-number-input>{{/params.decimal}}
+{{#params.choice}}<pl-multiple-choice answers-name="answer" fixed-order="true">
+{{#options}}<pl-answer correct="{{correct}}" feedback="{{feedback}}">{{{text}}}</pl-answer>
+{{/options}}</pl-multiple-choice>{{/params.choice}}
+<pl-answer-panel>
+<ol>{{#params.derivation}}<li>{{{.}}}</li>{{/params.derivation}}</ol>
+</pl-answer-panel>
+"""
+
+
+def render(items: Sequence[Item], paper: Paper) -> dict[str, str]:
+    """The files by their path: three for each pattern that the items have."""
+    files: dict[str, str] = {}
+    for item in items:
+        folder = f"questions/{item.pattern}-{item.difficulty}"
+        if f"{folder}/info.json" in files:
+            continue
+        about = {
+            "uuid": _uuid(item.pattern, item.difficulty),
+            "title": item.title,
+            "topic": item.family,
+            "tags": [item.form, f"difficulty-{item.difficulty}"],
+            "type": "v3",
+        }
+        files[f"{folder}/info.json"] = dumps(about, indent=2, ensure_ascii=False)
+        files[f"{folder}/question.html"] = QUESTION
+        files[f"{folder}/server.py"] = SERVER.format(
+            name=item.pattern, pattern=item.pattern, difficulty=item.difficulty
+        )
+    return files
+
+
+def _uuid(*parts: object) -> str:
+    """A version-4 UUID that stays the same for the same pattern."""
+    text = f"{seed_of('uuid', 1, *parts):016x}{seed_of('uuid', 2, *parts):016x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) % 4]}{text[17:20]}-{text[20:]}"
+
+
+def variant(data: dict[str, Any], pattern: str, difficulty: int) -> Item:
+    """Fill PrairieLearn's `data` with a variant: `params` for question.html, `correct_answers` for its inputs.
+
+    Raises:
+        UnknownName: there is no such pattern.
+    """
+    from rfcalc.teaching.exercises.bank import variant as make
+
+    item = make(pattern, data["variant_seed"], difficulty)
+    params, answers = data["params"], data["correct_answers"]
+    params["id"] = item.id
+    params["blocks"] = [_block(item, block) for block in item.body]
+    params["conventions"] = html.text(item.question.conventions)
+    params["derivation"] = [html.text(line) for line in item.question.derivation]
+    single = item.single
+    for kind in ("integer", "decimal", "choice"):
+        params[kind] = False
+    if single is None:
+        for blank in item.blanks:
+            answers[blank.name] = int(blank.key) if blank.kind == "integer" else blank.key
+        return item
+    params["unit"] = single.unit
+    if single.kind == "choice":
+        options = [
+            {"correct": str(o.right).lower(), "text": html.text(o.text), "feedback": o.feedback.replace("`", "")}
+            for o in single.options
+        ]
+        params["choice"] = {"options": options}
+    else:
+        params[single.kind] = True
+        params["digits"] = max(len(single.tolerance.partition(".")[2]) - 1, 0)
+        answers["answer"] = int(single.key) if single.kind == "integer" else float(single.key)
+    return item
+
+
+def _block(item: Item, block: Text | Code | Grid) -> dict[str, Any]:
+    if isinstance(block, Text):
+        return {"text": html.text(block.text), "code": False, "table": False}
+    if isinstance(block, Code):
+        return {"text": False, "code": block.code, "table": False}
+    kinds = {b.name: b.kind for b in item.blanks}
+    rows = [{"cells": [_cell(c, kinds) for c in row]} for row in block.rows]
+    header = [html.text(h) for h in block.header]
+    return {"text": False, "code": False, "table": {"header": header, "rows": rows}}
+
+
+def _cell(found: str | Slot, kinds: dict[str, str]) -> dict[str, Any]:
+    empty: dict[str, Any] = {"text": False, "integer": False, "shape": False}
+    if isinstance(found, Slot):
+        return empty | {kinds[found.blank]: found.blank}
+    return empty | {"text": html.text(found)}

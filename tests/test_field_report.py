@@ -1,0 +1,202 @@
+"""What a node sees: sentences, phases, holes, joins, influence, pictures, JSON; published values."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from math import isclose, sqrt
+
+import jsonschema
+import pytest
+
+import rfcalc
+from rfcalc import (
+    Add,
+    Conv,
+    ConvTranspose,
+    Flatten,
+    GlobalPool,
+    Identity,
+    Linear,
+    MaxPool,
+    Network,
+    Pad,
+    Parameter,
+    ReLU,
+    RfcalcError,
+    Unknown,
+    Upsample,
+    Var,
+    parallel,
+    receptive_field,
+    ref,
+    repeat,
+)
+from rfcalc.cli import run
+from rfcalc.render.picture import draw
+from rfcalc.report.field_report import FieldReport
+
+
+def sees(expr: rfcalc.Expr, shape: str, **options: str) -> FieldReport:
+    return receptive_field(Network(expr, shape), **options)
+
+
+def said(sight: FieldReport) -> str:
+    return "\n".join(sight.sentences)
+
+
+def test_a_plain_answer() -> None:
+    text = said(receptive_field("vgg16", "pool5"))
+    assert "212 x 212 pixels of the input, padding counted; neighbours are 32 pixels apart" in text
+    assert "1 of the 7 x 7 units sees all of it in real pixels; the smallest region is 122 x 122" in text
+
+
+def test_towards_an_earlier_node() -> None:
+    sight = receptive_field("vgg16", "conv5_3", source="pool4")
+    assert (sight.field.size, sight.field.stride) == ((7, 7), (1, 1))
+    with pytest.raises(RfcalcError, match="does not come after"):
+        receptive_field("vgg16", "pool4", source="conv5_3")
+
+
+def test_phases_have_sizes_units_and_reaches() -> None:
+    # kernel 3, stride 2: even outputs read one position, odd ones two (or the other way round, by padding)
+    sight = sees(Conv(1, 3) >> ConvTranspose(1, 3, 2), "1x9")
+    (phases,) = sight.phases
+    assert phases is not None
+    assert [(p.size, p.units) for p in phases] == [(4, 8), (3, 7)]
+    assert phases[1].ends == (0, 2)
+    assert "the size depends on the position with period 2: 4 (8 units), 3 (7 units)" in said(sight)
+
+
+def test_the_papers_unet_has_phases_and_an_alignment() -> None:
+    down = (Conv(4, 3) >> ReLU()) * 2
+    inner = MaxPool(2) >> Conv(8, 3) * 2 >> ConvTranspose(4, 2, 2).named("up")
+    sight = sees(down.named("skip") >> inner >> parallel([ref("skip") >> Pad(-4), ref("up")], Add()), "1x44x44")
+    assert sight.field.status == "periodic"
+    assert sight.alignments[0][0] == "add1"
+    assert "apart in their centres" in said(sight)
+
+
+def test_different_strides_are_told_with_both_paths() -> None:
+    sight = sees((MaxPool(2) >> Pad(((0, 8),))) + Identity(), "1x16")
+    assert sight.field.status == "shift_variant"
+    assert "at add1 paths of different strides meet, pad1 with stride 2 and identity1 with stride 1" in said(sight)
+    assert sight.unit((3,)).hull == ((3, 7),)
+
+
+def test_holes_name_the_layer() -> None:
+    sight = sees(Conv(1, 3, padding=1) >> Conv(1, 3, dilation=4, padding=4).named("wide") >> ReLU(), "1x40x40")
+    assert sight.gridding is not None
+    assert sight.gridding[0] == "wide"
+    assert "since wide (gridding)" in said(sight)
+    assert sees(Conv(1, 3, padding=1) * 3, "1x20x20").gridding is None
+
+
+def test_nothing_unknown_and_missing_sizes() -> None:
+    assert said(sees(Parameter((1, 4)) >> Conv(1, 3), "1x9")) == "conv1 depends on nothing of the input."
+    assert "unknown1 was not understood" in said(sees(Unknown((1, 9)) >> Conv(1, 3), "1x9"))
+    import sympy
+
+    n = sympy.Symbol("n", positive=True, integer=True)
+    sight = receptive_field(Network(Conv(1, 3, 2, padding="SAME")), input=(1, n))
+    assert "depends on the input size" in said(sight)
+
+
+def test_units_without_pixels_and_pixels_without_units() -> None:
+    assert "3 of 7 units see no pixel at all" in said(sees(ConvTranspose(1, 1, 2), "1x4"))
+    assert "4 pixels of the input reach no unit" in said(sees(Conv(1, 1, 2), "1x9"))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [(3, 1, 1)] * 5,
+        [(3, 1, 1), (2, 2, 1), (3, 1, 2), (5, 2, 1), (3, 1, 4)],
+        [(7, 2, 1), (3, 2, 1), (1, 1, 1), (3, 1, 1)],
+    ],
+)
+def test_the_effective_field_of_a_chain_has_the_known_variance(layers) -> None:
+    expr: rfcalc.Expr = Identity()
+    variance, jump = 0.0, 1
+    for kernel, stride, dilation in layers:
+        expr = expr >> Conv(1, kernel, stride, dilation=dilation)
+        variance += jump**2 * dilation**2 * (kernel**2 - 1) / 12
+        jump *= stride
+    (spread,) = sees(expr, "1x300").influence()
+    assert spread is not None
+    assert isclose(spread.sigma, sqrt(variance), rel_tol=1e-9)
+    assert isclose(sum(spread.shares.values()), 1)
+
+
+def test_the_effective_field_weighs_branches_equally() -> None:
+    (spread,) = sees(Identity() + Conv(1, 3, padding=1), "1x9").influence()
+    assert spread is not None
+    assert {p: round(m, 9) for p, m in spread.shares.items()} == {
+        3: round(1 / 6, 9),
+        4: round(2 / 3, 9),
+        5: round(1 / 6, 9),
+    }
+    assert spread.interval(0.6) == (4, 4)
+
+
+def test_published_receptive_fields() -> None:
+    assert sees(Conv(1, 3) * 3, "1x9x9").field.size == (7, 7)
+    i = Var("i")
+    block = repeat(Conv(8, 2, dilation=2**i), 10, i)
+    assert sees(block, "8x1100").field.size == (1024,)
+    assert sees(block * 3, "8x3100").field.size == (3070,)
+    patch = Conv(64, 4, 2, padding=1) >> Conv(128, 4, 2, padding=1) >> Conv(256, 4, 2, padding=1)
+    assert sees(patch >> Conv(512, 4, padding=1) >> Conv(1, 4, padding=1), "3x256x256").field.size == (70, 70)
+
+
+def test_flattening_one_position_changes_nothing_about_being_global() -> None:
+    pooled = Conv(4, 3) >> GlobalPool() >> Flatten() >> Linear(3)
+    assert [row.receptive_field.status for row in rfcalc.analyze(Network(pooled, "1x9x9"))] == [
+        "exact",
+        "global",
+        "global",
+        "global",
+    ]
+    small = Conv(4, 3) >> Flatten() >> Linear(3)
+    assert [row.receptive_field.size for row in rfcalc.analyze(Network(small, "1x3x3"))] == [(3, 3)] * 3
+    assert rfcalc.analyze("resnet50")["fc"].receptive_field.status == "global"
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        receptive_field("vgg16", "pool5"),
+        receptive_field("vgg16"),
+        sees((MaxPool(2) >> Pad(((0, 8),))) + Identity(), "1x16"),
+        sees(Conv(1, 3) >> Upsample(2), "1x5x6x7"),
+        sees(Unknown((1, 9)) >> Conv(1, 3), "1x9"),
+    ],
+    ids=lambda s: s.name,
+)
+def test_json_follows_its_schema(sight) -> None:
+    schema = json.loads((files("rfcalc") / "schemas" / "rf-1.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads(json.dumps(sight.to_dict())), schema)
+
+
+def test_the_picture_marks_what_is_seen_and_what_is_clipped() -> None:
+    lines = draw(sees(Conv(1, 3, padding=1), "1x4x4"), (0, 0), ascii_only=True).split("\n")
+    assert lines == ["---", "-##..", "-##..", " ....", " ....", "# seen  . not seen  - padding, clipped"]
+    holes = draw(sees(Conv(1, 3, dilation=2), "1x8"), (1,), ascii_only=True).split("\n")[0]
+    assert holes == ".#.#.#.."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--at", "pool5", "--unit", "7,0"], ["no unit 7,0", "7x7"]),
+        (["--at", "pool5", "--unit", "a"], ["'a' is not a position"]),
+        (["--at", "pool5", "--pixel", "300,0"], ["no pixel 300,0"]),
+        (["--at", "pool9"], ["did you mean pool"]),
+        (["--at", "pool4", "--from", "pool5"], ["does not come after"]),
+        (["--format", "pdf"], ["pdf"]),
+    ],
+)
+def test_bad_questions(capsys, arguments, words) -> None:
+    assert run(["rf", "vgg16", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert all(word in err for word in words), err
