@@ -36,7 +36,7 @@ def made(text: str, head: str = HEAD) -> list:
 
 
 def schema(name: str) -> dict:
-    return json.loads((files("rfcalc") / "schemas" / name).read_text(encoding="utf-8"))
+    return json.loads((files("rfcalc.report") / "schemas" / name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def test_list(capsys) -> None:
     assert "vgg16-c" in out
     assert "arXiv:1409.1556" in out
     code, out, _ = call(capsys, "list", "--format", "json")
-    schema = json.loads((files("rfcalc") / "schemas" / "list-1.json").read_text(encoding="utf-8"))
+    schema = json.loads((files("rfcalc.report") / "schemas" / "list-1.json").read_text(encoding="utf-8"))
     jsonschema.validate(json.loads(out), schema)
 
 

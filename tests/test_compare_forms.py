@@ -50,7 +50,7 @@ def test_formats(capsys, arguments: tuple[str, ...], form: str) -> None:
     elif form == "json":
         document = json.loads(out)
         name = document["schema"].split("/")[1]
-        schema = json.loads((files("rfcalc") / "schemas" / f"{name}-1.json").read_text(encoding="utf-8"))
+        schema = json.loads((files("rfcalc.report") / "schemas" / f"{name}-1.json").read_text(encoding="utf-8"))
         jsonschema.validate(document, schema)
     elif form == "csv":
         rows = list(csv.reader(io.StringIO(out)))

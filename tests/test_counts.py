@@ -88,7 +88,7 @@ def test_command(capsys) -> None:
     assert "+2 × 11,113,984" in out
     assert run(["counts", "resnet50", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    jsonschema.validate(document, json.loads((files("rfcalc") / "schemas" / "counts-1.json").read_text()))
+    jsonschema.validate(document, json.loads((files("rfcalc.report") / "schemas" / "counts-1.json").read_text()))
     assert run(["counts", "resnet50", "--format", "xml"]) == 2
 
 

@@ -58,7 +58,7 @@ def test_clean_leaves_one_line_of_printable_text() -> None:
 
 
 def schema() -> Any:
-    return json.loads((files("rfcalc") / "schemas" / "exercises-1.json").read_text(encoding="utf-8"))
+    return json.loads((files("rfcalc.report") / "schemas" / "exercises-1.json").read_text(encoding="utf-8"))
 
 
 def test_json_follows_its_schema_and_reads_back() -> None:

@@ -361,9 +361,9 @@ def test_an_id_of_another_version_is_refused() -> None:
 
 
 def test_a_key_that_the_second_road_does_not_confirm_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rfcalc.teaching.exercises import second
+    from rfcalc.teaching.exercises import recount
 
-    monkeypatch.setattr(second, "_placed", lambda layer, n, i: n)
+    monkeypatch.setattr(recount, "_placed", lambda layer, n, i: n)
     subject.second_of.cache_clear()
     try:
         with pytest.raises(KeyMismatch, match="by the rules"):

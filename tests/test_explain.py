@@ -36,7 +36,7 @@ from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics.vocabulary import METRICS
 from rfcalc.report.report import Report
 
-SCHEMA = json.loads((files("rfcalc") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
 VALID = jsonschema.Draft202012Validator(SCHEMA)
 SAMPLE = ("alexnet", "googlenet", "resnet18", "unet", "swin-t", "wavenet", "lenet5")
 

@@ -174,7 +174,7 @@ def test_flattening_one_position_changes_nothing_about_being_global() -> None:
     ids=lambda s: s.name,
 )
 def test_json_follows_its_schema(sight) -> None:
-    schema = json.loads((files("rfcalc") / "schemas" / "rf-1.json").read_text(encoding="utf-8"))
+    schema = json.loads((files("rfcalc.report") / "schemas" / "rf-1.json").read_text(encoding="utf-8"))
     jsonschema.validate(json.loads(json.dumps(sight.to_dict())), schema)
 
 

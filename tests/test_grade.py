@@ -352,7 +352,7 @@ def test_a_folder_of_students(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_json_follows_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    schema = json.loads((files("rfcalc") / "schemas" / "grade-1.json").read_text(encoding="utf-8"))
+    schema = json.loads((files("rfcalc.report") / "schemas" / "grade-1.json").read_text(encoding="utf-8"))
     (tmp_path / "a.csv").write_text("layer,rf,note\nconv1,3,x\nmaxpool1,5,y\n")
     documents = []
     for args in (["--network", "conv3-8 > maxpool2 > conv3-8"], ["--require", "rf > 8, some(pool)"]):

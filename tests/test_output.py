@@ -14,7 +14,7 @@ from rfcalc.render import FORMATS, View, render
 
 
 def schema(name: str) -> dict:
-    return json.loads((files("rfcalc") / "schemas" / name).read_text(encoding="utf-8"))
+    return json.loads((files("rfcalc.report") / "schemas" / name).read_text(encoding="utf-8"))
 
 
 NETWORKS = {

@@ -17,7 +17,7 @@ from rfcalc.formulas.polynomials import source, table
 from rfcalc.formulas.polynomials.poly import Symbol
 from rfcalc.formulas.polynomials.solve import settled, solve
 
-SCHEMA = json.loads((files("rfcalc") / "schemas" / "symbolic-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "symbolic-1.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from rfcalc.core.expr import LAYERS
 from rfcalc.notation import parse
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.toml"))
-SCHEMA = json.loads((files("rfcalc") / "schemas" / "spec-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "spec-1.json").read_text(encoding="utf-8"))
 
 
 def loads(text: str, form: str = "toml") -> Network:

@@ -42,7 +42,7 @@ def test_everything_of_a_small_network() -> None:
     found = verify(SMALL, what=CHECKS, as_is=True, draws=3)
     assert found.passed, render(found)
     assert found.checks == ("shapes", "macs", "params", "receptive_field", "as_is", "saved_bytes", "peak_bytes", "erf")
-    schema = json.loads(files("rfcalc.report.schemas").joinpath("verify-1.json").read_text("utf-8"))
+    schema = json.loads(files("rfcalc.report").joinpath("schemas", "verify-1.json").read_text("utf-8"))
     jsonschema.validate(json.loads(json.dumps(found.to_dict())), schema)
 
 

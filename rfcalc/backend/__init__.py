@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.errors import needs
+from rfcalc.core.errors import require_installed
 
 if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
@@ -46,5 +46,5 @@ def __getattr__(name: str) -> Any:
     home = HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'rfcalc.backend' has no attribute {name!r}")
-    needs("torch")
+    require_installed("torch")
     return getattr(import_module(f"rfcalc.backend.{home}"), name)

@@ -14,29 +14,23 @@ from typing import Any
 import typer
 import typer.core
 
-# Command → the file that holds it, and its help.
+# Command → its help; the file that holds it has its name.
 COMMANDS = {
-    "table": ("tabling", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
-    "rf": ("rf", "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture."),
-    "symbolic": ("symbolic", "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation."),
-    "compare": (
-        "comparing",
-        "Compare networks: exact ratios of every figure, what differs layer by layer, by how much.",
-    ),
-    "equivalents": (
-        "equivalents",
-        "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
-    ),
-    "export": ("export", "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source."),
-    "explain": ("explaining", "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf."),
-    "list": ("listing", "List the networks of the literature that can be named."),
-    "check": ("checking", "Check what was published about a network."),
-    "lock": ("locking", "Write a network's figures as claims, so that a change of it is noticed."),
-    "verify": ("verifying", "Run a network in PyTorch, and put what it shows beside every computed figure."),
-    "exercise": ("exercising", "Make exercises with checked keys, for paper and for courses."),
-    "quiz": ("quizzing", "Answer exercises in the terminal, one after another, with explanations and a score."),
-    "grade": ("grading", "Mark students' tables from their own numbers, and designs against bounds."),
-    "counts": ("counting", "Show how counting tools would count a network, and which terms make the difference."),
+    "table": "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds.",
+    "rf": "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture.",
+    "symbolic": "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation.",
+    "compare": "Compare networks: exact ratios of every figure, what differs layer by layer, by how much.",
+    "equivalents": "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
+    "export": "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source.",
+    "explain": "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf.",
+    "list": "List the networks of the literature that can be named.",
+    "check": "Check what was published about a network.",
+    "lock": "Write a network's figures as claims, so that a change of it is noticed.",
+    "verify": "Run a network in PyTorch, and put what it shows beside every computed figure.",
+    "exercise": "Make exercises with checked keys, for paper and for courses.",
+    "quiz": "Answer exercises in the terminal, one after another, with explanations and a score.",
+    "grade": "Mark students' tables from their own numbers, and designs against bounds.",
+    "counts": "Show how counting tools would count a network, and which terms make the difference.",
 }
 
 
@@ -44,14 +38,14 @@ class Commands(typer.core.TyperGroup):
     """The group of commands; each is imported when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        file, told = COMMANDS[cmd_name]
+        told = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False)
-        function = import_module(f"rfcalc.cli.{file}").command
+        function = import_module(f"rfcalc.cli.{cmd_name}").command
         app.command(name=cmd_name, help=f"{told}\n\n{function.__doc__ or ''}")(function)
         return typer.main.get_command(app)
 
@@ -60,7 +54,7 @@ class Commands(typer.core.TyperGroup):
         if name and name not in COMMANDS and not name.startswith("-"):
             from rfcalc.core.errors import UnknownName
 
-            raise UnknownName("command", name, list(COMMANDS), fix="rfcalc --help shows what there is")
+            raise UnknownName("command", name, [*COMMANDS], fix="rfcalc --help shows what there is")
         return super().resolve_command(ctx, args)
 
 

@@ -83,7 +83,7 @@ class MissingExtra(RfcalcError):
         )
 
 
-def needs(module: str) -> None:
+def require_installed(module: str) -> None:
     """Check that an optional package is installed; its extra has the module's name. Nothing is imported.
 
     Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.errors import needs
+from rfcalc.core.errors import require_installed
 
 if TYPE_CHECKING:
     from rfcalc.readers.torch.importer import from_torch as from_torch
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
     """
     if name != "from_torch":
         raise AttributeError(f"module 'rfcalc.readers.torch' has no attribute {name!r}")
-    needs("torch")
+    require_installed("torch")
     from rfcalc.readers.torch.importer import from_torch
 
     return from_torch
