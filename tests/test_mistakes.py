@@ -162,7 +162,6 @@ def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
         (["table", "conv3-64 x0"], ["0 times"]),
         (["table", "conv3-64 x99999999999999"], ["too many"]),
         (["table", "conv3-N"], ["rfcalc symbolic"]),
-        (["table", "maxpool"], ["maxpool"]),
         (["symbolic", "vgg61"], ["did you mean vgg"]),
         (["compare", "vgg16", "vgg61"], ["did you mean vgg"]),
     ],
