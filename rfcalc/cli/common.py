@@ -38,6 +38,10 @@ def inputs(given: list[str] | None) -> Any:
     named: dict[str, Shape] = {}
     for text in given:
         name, sign, shape = text.rpartition("=")
+        if "," in text and ("x" in text.partition(",")[0].rpartition("=")[2] or name.count("=")):
+            parts = [part if "=" in part else f"NAME={part}" for part in text.split(",")]
+            told = " ".join(f"--input {part.strip()}" for part in parts)
+            raise RfcalcError(f"--input {text} holds several shapes", fix=f"give --input once for each: {told}")
         if not sign and len(given) > 1:
             raise RfcalcError(f"--input {text} has no name", fix="with several inputs write --input name=3x224x224")
         if name in named:

@@ -15,7 +15,7 @@ from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide
+from rfcalc.core.size import Size, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -43,6 +43,16 @@ DTYPES = {
     "int16": 2,
     "int8": 1,
 }
+
+DTYPE_ALIASES = {  # other names that frameworks use
+    "fp64": "float64", "double": "float64", "f64": "float64",
+    "fp32": "float32", "float": "float32", "single": "float32", "f32": "float32", "full": "float32",
+    "tf32": "tfloat32",
+    "bf16": "bfloat16",
+    "fp16": "float16", "half": "float16", "f16": "float16",
+    "fp8": "float8",
+    "long": "int64", "i64": "int64", "int": "int32", "i32": "int32", "i16": "int16", "short": "int16", "i8": "int8",
+}  # fmt: skip
 
 CONVENTIONS = {
     "macs": "multiply-adds of convolutions, linear layers and attention products; one multiply-add is 2 FLOPs",
@@ -313,8 +323,11 @@ class Report:
         target: str = "",
         assumptions: Sequence[str] = (),
     ) -> None:
+        dtype = DTYPE_ALIASES.get(dtype.lower().removeprefix("torch."), dtype.lower().removeprefix("torch."))
         if dtype not in DTYPES:
             raise UnknownName("dtype", dtype, list(DTYPES))
+        if not is_size(batch):
+            raise RfcalcError(f"a batch of {batch!r} is no whole number", fix="give a batch of at least 1")
         if decide(batch < 1):
             raise RfcalcError(f"a batch of {batch} is empty", fix="give a batch of at least 1")
         self.network = network

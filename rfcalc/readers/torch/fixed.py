@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from rfcalc.readers.torch.graph import Graph, Static
 from rfcalc.readers.torch.recording import tensors
+from rfcalc.readers.torch.tensors import Graph, Static
 
 _SAME = ("alias", "detach", "detach_", "lift_fresh", "contiguous")
 MOST_STEPS = 100

@@ -25,15 +25,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.builder.values import Frame
 
 Given: TypeAlias = "Mapping[str, tuple[tuple[int, ...], torch.dtype]]"
-
-
-class Frame(NamedTuple):
-    """One call of a module (told apart by identity): its path, and whether it has no modules inside."""
-
-    path: str
-    leaf: bool
 
 
 class Step(NamedTuple):
