@@ -50,7 +50,7 @@ def render(document: Document, look: Look) -> str:
     for i, (section, widths) in enumerate(fitted):
         if i:
             console.print()
-        _section(console, section, widths)
+        _section(console, section, widths, look.width is not None)
     gone = [
         f"not shown in {look.width} columns: {', '.join(c.title for c in whole.columns if c not in fit_.columns)}; "
         "a wider terminal shows them"
@@ -72,14 +72,16 @@ def spell(text: Text, style: str = "") -> RichText:
     return RichText.assemble(*shown, style=style)
 
 
-def _section(console: Console, section: Table | Sentences | Listing | Grid | Picture, widths: list[int]) -> None:
+def _section(
+    console: Console, section: Table | Sentences | Listing | Grid | Picture, widths: list[int], wraps: bool
+) -> None:
     if section.title and not isinstance(section, Picture):
         console.print(spell(section.title, "bold"))
     if isinstance(section, Table):
         _table(console, section, widths)
     elif isinstance(section, Sentences):
         for line in section.lines:
-            console.print(spell(line))
+            console.print(spell(line), soft_wrap=not wraps)
     elif isinstance(section, Grid):
         from rfcalc.render.raster import raster
 
