@@ -67,6 +67,7 @@ class Flatten(Layer):
     spelling = Spelling(("flatten",), "flatten axes1", values=("axes",), defaults="all axes")
     memory = VIEW
     folds = True
+    row_major = True
 
     def _range(self, x: Shape) -> tuple[int, int]:
         first, last = axis_of(x, self.start), axis_of(x, self.end)
@@ -123,6 +124,7 @@ class Reshape(Layer):
     )
     memory = VIEW
     folds = True
+    row_major = True
 
     def __post_init__(self) -> None:
         dims = tuple(self.dims) if isinstance(self.dims, (tuple, list)) else (self.dims,)
@@ -147,6 +149,10 @@ class Reshape(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (reshaped(xs[0], y),)
+
+    @property
+    def selective(self) -> bool:
+        return True  # channels may become positions
 
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> set[tuple[int, ...]]:
         """The positions whose values, in row-major order, lie in a unit of the new map (over all of its channels)."""
@@ -368,6 +374,15 @@ class Slice(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        axis, start, _ = self._bounds(x)
+        return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+
     def notation(self, exact: bool = False) -> str:
         ends = [("" if v is None else number(v)) for v in (self.start, self.stop)]
         return f"slice axis{self.axis} at{':'.join(ends)}" + (f" step{number(self.step)}" if self.step != 1 else "")
@@ -436,6 +451,15 @@ class Split(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        axis, start, _ = self.place(x)
+        return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+
     def notation(self, exact: bool = False) -> str:
         listed = isinstance(self.parts, tuple)
         parts = sizes(self.parts if listed else (self.parts,)) + ("x" if listed and len(self.parts) == 1 else "")
@@ -465,6 +489,12 @@ class ChannelShuffle(Layer):
         if not divides(self.groups, c):
             raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
         return xs[0]
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        each = x.channels // self.groups
+        mixed = Listed([[c % self.groups * each + c // self.groups] for c in range(x.channels)])
+        return ((tuple((i, mixed if i == x.channel else STEP) for i in range(len(x.dims))),),)
 
     def notation(self, exact: bool = False) -> str:
         return f"shuffle{number(self.groups)}"

@@ -43,9 +43,9 @@ class ReceptiveField:
     being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
     stride-scaled place). None where an axis has no local path left, or its windows no common stride.
 
-    `status`: ``exact``; ``periodic`` (size is the largest phase); ``shift_variant`` (see `joins`); ``global`` (see
-    `through`; the sizes are the local paths'); ``needs_input_size``; ``none``; ``unknown`` (an operator was not
-    understood).
+    `status`: ``exact``; ``bounded`` (no unit sees more than this, some may see less); ``periodic`` (size is the largest
+    phase); ``shift_variant`` (see `joins`); ``global`` (see `through`; the sizes are the local paths');
+    ``needs_input_size``; ``none``; ``unknown`` (an operator was not understood).
     """
 
     def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
@@ -65,6 +65,8 @@ class ReceptiveField:
         spans = self.spans
         if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
             return "shift_variant"
+        if field.bounded:
+            return "bounded"
         if any(s is not None for s in spans):
             return "global"
         if any(w is not None and w.period > 1 for w in self.windows):

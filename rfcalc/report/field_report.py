@@ -331,7 +331,10 @@ def _summary(sight: FieldReport) -> Iterator[str]:
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
-        most = "at most " if len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
+        most = "at most " if status == "bounded" or len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
+        if status == "bounded" and None in field.size:
+            yield f"A unit of {name} sees at most all of {of}: which part, was not followed."
+            return
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
         yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."

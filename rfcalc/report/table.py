@@ -386,6 +386,8 @@ def notes(report: Report) -> tuple[str, ...]:
         found.append("rf 'all': the whole input, through " + _through(report) + "; in brackets the local paths alone")
     if "periodic" in statuses:
         found.append("rf '≤': depends on the unit's position; the largest phase is shown")
+    if "bounded" in statuses:
+        found.append("rf '≤' at most: which channels or branches a unit depends on was not followed everywhere")
     if "shift_variant" in statuses:
         found.append("rf 'varies': " + _joins(report))
     idle = [row for row in report if row.position in report.unproductive]
