@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rfcalc.core.expr import side as side
     from rfcalc.core.index import Var as Var
     from rfcalc.core.shape import Shape as Shape
+    from rfcalc.derivation.symbolic import symbolic as symbolic
     from rfcalc.graph.network import Network as Network
     from rfcalc.graph.network import Node as Node
     from rfcalc.layers.attention import SelfAttention as SelfAttention
@@ -112,6 +113,7 @@ _HOMES = {
     "load": "readers.target",
     "receptive_field": "readers.target",
     "require": "report.metrics",
+    "symbolic": "derivation.symbolic",
     "to_torch": "backend",
 }
 

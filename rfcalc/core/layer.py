@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_t
 from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.expr import LAYERS, Expr
-from rfcalc.core.index import bind
+from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import decide
 from rfcalc.core.window import STEP, All, Index
@@ -104,8 +104,9 @@ class Layer(Expr):
 
     def bind(self: L, values: dict[str, int]) -> L:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
-        bound = {n: bind(v, values) for n, v in given.items()}
-        return self if bound == given else type(self)(**bound)
+        if not any(is_open(v) for v in given.values()):
+            return self
+        return type(self)(**{n: bind(v, values) for n, v in given.items()})
 
     def __repr__(self) -> str:
         told = []

@@ -17,7 +17,7 @@ from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, maximum, minimum, prod, same
 from rfcalc.core.window import Window
-from rfcalc.formulas.polynomials.sums import Unclosed
+from rfcalc.formulas.sums import Unclosed
 from rfcalc.graph.autograd import Kept, saving
 from rfcalc.graph.memory import storages
 from rfcalc.graph.network import Network
@@ -114,7 +114,7 @@ def account(expr: Expr, dims: tuple[Any, ...], label: str = "", stage: str = "")
     Raises:
         Unclosed: a repetition of unknown count stands where no closed form is known.
     """
-    from rfcalc.formulas.polynomials.repetition import repeated
+    from rfcalc.formulas.repetition import repeated
 
     found = start(dims)
     numbers: dict[str, int] = {}
