@@ -7,14 +7,13 @@ import sympy
 from symbolic_walks import closed
 
 import rfcalc
-from rfcalc import Conv, Network, RfcalcError, Shape, repeat
+from rfcalc import Conv, Network, RfcalcError, Shape, repeat, symbolic
 from rfcalc.core.size import prod, walking_with
-from rfcalc import symbolic
-from rfcalc.formulas.chain import account
 from rfcalc.formulas.algebra import SympyAlgebra
+from rfcalc.formulas.chain import account
+from rfcalc.formulas.sums import total
 from rfcalc.formulas.symbols import Declared, SymbolError
 from rfcalc.formulas.writing import show
-from rfcalc.formulas.sums import total
 
 CHAINS = (
     "conv3-8 xN",

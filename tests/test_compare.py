@@ -9,6 +9,8 @@ from itertools import pairwise
 from time import process_time
 
 import pytest
+from rfcalc.formulas.polynomials.atoms import Symbol
+from rfcalc.formulas.polynomials.poly import put
 
 import rfcalc
 from rfcalc import Conv, Network, ReLU, zoo
@@ -16,8 +18,6 @@ from rfcalc.cli import run
 from rfcalc.comparison import compare
 from rfcalc.comparison.align import align
 from rfcalc.comparison.family import family, names
-from rfcalc.formulas.polynomials.atoms import Symbol
-from rfcalc.formulas.polynomials.poly import put
 
 C, H, W, M, N = (Symbol(name).value for name in "CHWMN")
 

@@ -9,8 +9,7 @@ import pytest
 from symbolic_walks import agree
 
 import rfcalc
-from rfcalc import zoo
-from rfcalc import symbolic
+from rfcalc import symbolic, zoo
 from rfcalc.formulas.writing import show
 
 SAMPLE = (
@@ -133,7 +132,10 @@ def test_vgg16_as_on_the_blackboard() -> None:
     found = symbolic("vgg16")
     assert list(found.symbols) == ["H", "W", "C", "N", "B"]
     assert show(found.totals["macs"]) == "B(576CHW + 306,176HW + 4,096N + 16,777,216)"
-    assert found.totals.macs.subs({found.symbols[n]: v for n, v in zip("HWCNB", (224, 224, 3, 1000, 1), strict=True)}) == 15_470_264_320
+    assert (
+        found.totals.macs.subs({found.symbols[n]: v for n, v in zip("HWCNB", (224, 224, 3, 1000, 1), strict=True)})
+        == 15_470_264_320
+    )
     assert found.put(H=224, W=224, C=3, N=1000, B=1)["params"] == 138_357_544
     assert "H divisible by 32: H = 32m" in found.assumptions
     assert [show(d) for d in found["conv3_1"].output_shape] == ["256", "H/4", "W/4"]

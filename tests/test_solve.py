@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 import rfcalc
-from rfcalc.cli import run
 from rfcalc import symbolic
+from rfcalc.cli import run
 from rfcalc.derivation.symbolic import cheaper
 from rfcalc.formulas import export, table
 from rfcalc.formulas.solve import settled, solve

@@ -23,7 +23,8 @@ class Algebra(Protocol):
     """What a library of symbols adds to the operators of its expressions while its symbols are walked.
 
     1. `settle` writes a size in one canonical form, so that equal sizes are equal values.
-    2. `decide` answers a comparison that the library's own truth value left open, or says None.
+    2. `decide` answers a comparison that the library's own truth value left open, or says None. `more` is ``a > b``,
+       without what the library tries first.
     3. `least` and `most` are the minimum and the maximum of two sizes, whatever is known of them.
     4. `evenly` is told of every division that the rules take to be even, and of nothing else.
     5. `write` is a size as text, as people read it; `source` as Python reads it.
@@ -31,6 +32,7 @@ class Algebra(Protocol):
 
     def settle(self, size: Size) -> Size: ...
     def decide(self, comparison: Any) -> bool | None: ...
+    def more(self, a: Size, b: Size) -> Any: ...
     def least(self, a: Size, b: Size) -> Size: ...
     def most(self, a: Size, b: Size) -> Size: ...
     def evenly(self, divisor: Size, size: Size) -> None: ...
@@ -115,6 +117,16 @@ def decide(comparison: Any) -> bool | None:
     except TypeError:
         algebra = _algebra.get()
         return None if algebra is None else algebra.decide(comparison)
+
+
+def more(a: Size, b: Size) -> Any:
+    """The comparison a > b, for `decide` and `holds`.
+
+    >>> more(4, 3)
+    True
+    """
+    algebra = None if type(a) is int and type(b) is int else _algebra.get()
+    return a > b if algebra is None else algebra.more(a, b)
 
 
 def holds(comparison: Any, assumption: str = "", *sizes: Size) -> bool:

@@ -13,7 +13,7 @@ from rfcalc.core.cost import KEEPS_INPUT, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size
+from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size, more
 from rfcalc.core.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -189,7 +189,7 @@ class Sliding:
         if self.padding == "SAME":
             return OUT_SAME(n=n, s=s)
         if self.rounding == "floor":
-            if not holds(n + a + b > d * (k - 1), "{} ≥ {}", n, d * (k - 1) + 1 - a - b):
+            if not holds(more(n + a + b, d * (k - 1)), "{} ≥ {}", n, d * (k - 1) + 1 - a - b):
                 raise _misfit(OUT, n, a, b, d, k, s)
             if decide(d == 1) is True and decide(a == b) is True:
                 return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
@@ -197,7 +197,7 @@ class Sliding:
         last = ceildiv(n + a + b - d * (k - 1) - 1, s)  # the number of the last window
         dropped = self.rounding == "ceil" and decide(last * s >= n + a)
         length = (OUT_DROPPED if dropped else OUT_CEIL)(n=n, a=a, b=b, d=d, k=k, s=s)
-        if not holds(length >= 1, "{} ≥ 1", length):
+        if not holds(more(length, 0), "{} ≥ 1", length):
             raise _misfit(OUT_CEIL, n, a, b, d, k, s)
         return length
 

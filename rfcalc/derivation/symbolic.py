@@ -71,7 +71,10 @@ def cheaper(
     unequal = [n for n in classes if len({f.declared[n].key[1:3] for f in both if n in f.declared}) > 1]
     if unequal:  # one class for both
         said = how.get("assume", ())
-        parts = [*(said.split(",") if isinstance(said, str) else said), *(f"{n} divisible by {classes[n]}" for n in unequal)]
+        parts = [
+            *(said.split(",") if isinstance(said, str) else said),
+            *(f"{n} divisible by {classes[n]}" for n in unequal),
+        ]
         parts = [p.strip() for p in parts if p.strip()]
         both = [
             symbolic(t, **{**how, "assume": [p for p in parts if spelled(p.split()[0]) in f.declared]})

@@ -62,6 +62,7 @@ class SympyAlgebra:
         self.even = {} if even is None else even
         self._settled: dict[Any, Any] = {}
         self._shown: dict[Any, Any] = {}
+        self._coefficients: dict[Any, dict[Any, Any] | None] = {}
 
     def settle(self, size: Any) -> Any:
         """The size in its one form; a plain number where no symbol is left."""
@@ -110,13 +111,38 @@ class SympyAlgebra:
         return found[0] if len(found) == 1 else kind(*found, evaluate=False)
 
     def _beyond(self, a: Any, b: Any, which: str) -> bool:
+        """Whether a is never below b (for a minimum: never above it)."""
         if a is b:
             return True
-        difference = a - b if which == "max" else b - a
-        if not isinstance(difference, sympy.Basic) or difference.is_Number:
-            return bool(difference >= 0)
-        low = self.lowest(difference)
-        return low is not None and bool(low >= 0)
+        if which == "min":
+            a, b = b, a
+        one, other = self._above(a), self._above(b)
+        if one is None or other is None:
+            low = self.lowest(a - b)
+            return low is not None and bool(low >= 0)
+        return all(one.get(t, 0) >= c for t, c in other.items()) and all(c >= 0 or t in other for t, c in one.items())
+
+    def _above(self, value: Any) -> dict[Any, Any] | None:
+        """The coefficients of a polynomial in what its symbols are above their least values; None for others."""
+        known = self._coefficients.get(value, 0)
+        if known == 0:
+            known = self._coefficients[value] = self._counted(sympy.sympify(value))
+        return known  # type: ignore[no-any-return]
+
+    def _counted(self, value: Any) -> dict[Any, Any] | None:
+        if not all(p.is_Symbol or p.is_Rational or p.is_Add or p.is_Mul or _is_square(p) for p in _parts(value)):
+            return None
+        lows = {s: _low(s, self.declared) for s in value.free_symbols}
+        if None in lows.values():
+            return None
+        return terms_of(expanded(value.xreplace({s: s + low for s, low in lows.items() if low})))
+
+    def more(self, a: Any, b: Any) -> Any:
+        """a > b: True where it holds for all values, else the comparison as it stands."""
+        difference = self._above(a - b)
+        if difference is not None and all(c > 0 for c in difference.values()) and difference.get(sympy.S.One, 0) > 0:
+            return True
+        return sympy.Gt(a, b, evaluate=False)
 
     def evenly(self, divisor: Any, size: Any) -> None:
         """From now on size / divisor is taken to be whole."""
@@ -209,33 +235,49 @@ def apart(value: Any, each: Any) -> Any:
     return each(outer(value)).xreplace(inside)
 
 
+def expanded(value: Any) -> Any:
+    """A formula as a sum of products; powers of sums in the exponent only where there are symbols in one."""
+    if value.is_Atom:
+        return value
+    exponents = any(p.exp.free_symbols for p in value.atoms(sympy.Pow))
+    return sympy.expand(value, power_base=False, power_exp=exponents, log=False, basic=False)
+
+
 def canonical(value: Any, even: Mapping[Any, None]) -> Any:
     """A formula as a sum of products; nested floors collapse, and divisions that are taken to be even are quotients."""
     if value.is_Atom:
         return value
-    if value.has(sympy.Max, sympy.Min):
+    inside = {type(part) for part in sympy.preorder_traversal(value)}
+    if inside & {sympy.Max, sympy.Min}:
         return apart(value, lambda v: canonical(v, even))
-    if value.has(sympy.Mod):
+    if sympy.Mod in inside:
         value = value.replace(sympy.Mod, lambda a, b: a - b * sympy.floor(a / b, evaluate=False))
-    if value.has(sympy.floor, sympy.ceiling):
-        value = value.replace(sympy.ceiling, lambda x: -_floor(-x, even)).replace(sympy.floor, lambda x: _floor(x, even))
-    value = sympy.expand(value, power_base=False, log=False)
-    if value.has(sympy.Pow):
-        value = value.replace(_composed, _over_primes)
-        if value.has(sympy.Pow):
-            value = sympy.expand(value, power_base=False, log=False)
+    if inside & {sympy.floor, sympy.ceiling, sympy.Mod}:
+        value = value.replace(sympy.ceiling, lambda x: -_floor(-x, even)).replace(
+            sympy.floor, lambda x: _floor(x, even)
+        )
+    value = expanded(value)
+    if sympy.Pow in inside and any(map(_composed, value.atoms(sympy.Pow))):
+        value = expanded(value.replace(_composed, _over_primes))
     return value
 
 
 def _composed(value: Any) -> bool:
     """Whether it is a power of a composite number with symbols in the exponent: 4^N, not 2^N."""
-    return bool(
-        value.is_Pow and value.base.is_Rational and value.exp.free_symbols and not sympy.isprime(value.base)
-    )
+    return bool(value.is_Pow and value.base.is_Rational and value.exp.free_symbols and not sympy.isprime(value.base))
 
 
 def _over_primes(value: Any) -> Any:
     return sympy.Mul(*(sympy.Pow(p, e * value.exp) for p, e in sympy.factorrat(value.base).items()))
+
+
+def _parts(value: Any) -> Any:
+    return sympy.preorder_traversal(value)
+
+
+def _is_square(value: Any) -> bool:
+    """Whether it is a power with a whole positive exponent."""
+    return bool(value.is_Pow and value.exp.is_Integer and value.exp > 0)
 
 
 def terms_of(value: Any) -> dict[Any, Any]:
@@ -315,10 +357,9 @@ def lowest(value: Any, declared: Mapping[Any, Declared]) -> Any:
         if isinstance(value, sympy.Max):
             return max(known) if known else None
         return min(known) if len(known) == len(lows) else None
-    value = sympy.expand(value)
     direct = _shifted(value, declared)
     if direct is None and value.has(sympy.floor):
-        return _shifted(sympy.expand(_unfloored(value, declared)), declared)
+        return _shifted(_unfloored(expanded(value), declared), declared)
     return direct
 
 
@@ -332,7 +373,7 @@ def _shifted(value: Any, declared: Mapping[Any, Declared]) -> Any:
             return None
         moved[atom] = _above(atom) + low
     constant = sympy.S.Zero
-    for term, c in terms_of(sympy.expand(value.xreplace(moved))).items():
+    for term, c in terms_of(expanded(value.xreplace(moved))).items():
         if term is sympy.S.One:
             constant = c
         elif c < 0 or any(f.as_base_exp()[1].is_negative for f in sympy.Mul.make_args(term)):

@@ -22,7 +22,9 @@ def python(found: Symbolic, **view: Any) -> str:
     """Two functions: `layers` gives every node's figures, `totals` the sums, for whole numbers (α and ρ: fractions)."""
     names = [letters(name) for name in found.declared]
     arguments = ", ".join(names)
-    told = [f"{letters(name)}: {meaning}" for name, meaning in found.meanings.items()] + [f"assumed: {a}" for a in found.assumptions]
+    told = [f"{letters(name)}: {meaning}" for name, meaning in found.meanings.items()] + [
+        f"assumed: {a}" for a in found.assumptions
+    ]
     told += [f"no closed form: {t}" for t in found.unknown]
     doc = [found.target.replace("\\", "\\\\").replace('"""', "'''"), "", *told]
     lines = ['"""' + "\n".join(doc) + '\n"""', "", ""]

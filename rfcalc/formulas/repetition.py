@@ -72,9 +72,7 @@ def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index
     ends = tuple(put(moved(at(d), index, -1), {index: count}) for d in one.dims)
     cost = Cost(*(every(getattr(one.cost, n)) for n in TERMS))
     kept = [every(k) for k in one.kept]
-    once = {
-        g: (Cost(*(put(at(getattr(c, n)), {index: since}) for n in TERMS)), k) for g, (c, k) in one.once.items()
-    }
+    once = {g: (Cost(*(put(at(getattr(c, n)), {index: since}) for n in TERMS)), k) for g, (c, k) in one.once.items()}
     new = every(one.new)
     layers = one.layers * (count - since)
     if one.keeps_input and not one.keeps_output:  # the maps between the copies

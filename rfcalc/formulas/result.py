@@ -269,8 +269,7 @@ class Symbolic:
 
     def _putting(self, given: Mapping[str, Any]) -> Callable[[Any], Any]:
         values = {
-            self.declared[n].symbol: sympy.sympify(Fraction(v) if isinstance(v, float) else v)
-            for n, v in given.items()
+            self.declared[n].symbol: sympy.sympify(Fraction(v) if isinstance(v, float) else v) for n, v in given.items()
         }
 
         def put(value: Any) -> Any:
@@ -366,9 +365,7 @@ def _counted(row: ChainRow, batch: Any, itemsize: int, algebra: SympyAlgebra) ->
     field: dict[str, Any]
     if row.span is not None:
         first = tuple(Missing("") if f is None else f for f in row.span.first)
-        center = tuple(
-            (2 * f + n - 1) * sympy.Rational(1, 2) for f, n in zip(first, row.span.size, strict=True)
-        )
+        center = tuple((2 * f + n - 1) * sympy.Rational(1, 2) for f, n in zip(first, row.span.size, strict=True))
         shown: dict[str, Any] = {"size": row.span.size, "stride": row.span.stride, "padding": tuple(-f for f in first)}
         field = {"status": "exact", "whole": False, **shown, "center": center}
     else:

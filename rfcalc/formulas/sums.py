@@ -76,7 +76,9 @@ def total(value: Any, index: Any, count: Any) -> Any:
 def _sum(degree: int, bases: list[tuple[Any, Any]], count: Any) -> Any:
     """Σ i^degree · Π base^(e·i) for i = 0 … count − 1."""
     if not bases:  # Faulhaber's formula
-        return count if degree == 0 else (sympy.bernoulli(degree + 1, count) - sympy.bernoulli(degree + 1)) / (degree + 1)
+        return (
+            count if degree == 0 else (sympy.bernoulli(degree + 1, count) - sympy.bernoulli(degree + 1)) / (degree + 1)
+        )
     ratio = sympy.Mul(*(b**e for b, e in bases))
     grown = sympy.Mul(*(b ** (e * count) for b, e in bases))
     if ratio.is_Rational:

@@ -8,6 +8,7 @@ Comparisons that the rules left open give each symbol its least value. The walk 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from math import lcm
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from rfcalc.formulas.symbols import Declared, raised, refined
 
 LARGEST_MODULUS = 1 << 24
 ROUNDS = 5
+FINE = 2**10 * 3**2 * 5 * 7
 FARTHEST = 1 << 40
 
 
@@ -51,22 +53,20 @@ def walk(
         usual: a value that each symbol usually has: it gives the residue.
         free: names of the symbols that may be put into a residue class.
     """
-    declared = dict(symbols)
     may = set(free)
+    declared = _classes(build, symbols, sizes, usual, may) if may else dict(symbols)
     for left in range(ROUNDS - 1, -1, -1):
         algebra = SympyAlgebra(declared.values())
         with size.walking_with(algebra), size.assumptions() as heard:
             made = build(declared)
         known = dict(declared)
-        for name, modulus in moduli(sizes(made), algebra).items() if may else ():
-            if name in may and 1 < modulus <= LARGEST_MODULUS:
+        for name, modulus in moduli(sizes(made), algebra).items() if may and left else ():
+            if name in may and 1 < modulus * declared[name].modulus <= LARGEST_MODULUS:
                 declared[name] = refined(declared[name], modulus, usual.get(name))
-                may.discard(name)
-        if declared != known and left:
+        if declared != known:
             continue
         lows = {c: low(c, algebra) for c in dict.fromkeys(heard.comparisons) if isinstance(c, Relational)}
-        for found in filter(None, lows.values()):
-            name, value = found
+        for name, value in filter(None, lows.values()):
             declared[name] = raised(declared[name], value)
         if declared == known or not left:
             break
@@ -80,6 +80,36 @@ def walk(
         if _of_symbols(c) and not (isinstance(c, Relational) and lows.get(c))
     )
     return Walk(made, known, tuple(told), algebra)
+
+
+def _classes(
+    build: Callable[[Mapping[str, Declared]], Any],
+    symbols: Mapping[str, Declared],
+    sizes: Callable[[Any], Iterable[Any]],
+    usual: Mapping[str, int],
+    free: set[str],
+) -> dict[str, Declared]:
+    """The symbols in the residue classes that sizes ask for: in a class that is fine enough for nearly every network no
+    floor is left, and what sizes are divided by can be read off their coefficients."""
+    fine = {n: refined(d, FINE, usual.get(n)) if n in free else d for n, d in symbols.items()}
+    algebra = SympyAlgebra(fine.values())
+    with size.walking_with(algebra):
+        values = [v for v in sizes(build(fine)) if isinstance(v, sympy.Basic)]
+    found = dict(symbols)
+    for value in dict.fromkeys(values):
+        if value.has(sympy.floor):
+            return dict(symbols)
+        inside = value.free_symbols
+        if len(inside) != 1:
+            continue
+        d = algebra.declared.get(next(iter(inside)))
+        if d is None or d.name not in free:
+            continue
+        share = sympy.Rational(value.coeff(d.whole), FINE)
+        modulus = lcm(*(Fraction(found[d.name].modulus / symbols[d.name].modulus).numerator, int(share.q)))
+        if modulus > 1:
+            found[d.name] = refined(symbols[d.name], modulus, usual.get(d.name))
+    return found
 
 
 def _of_symbols(comparison: Any) -> bool:
