@@ -7,11 +7,12 @@ from math import prod
 from typing import Any
 
 from rfcalc.layers.general import Constant, Elementwise
+from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute, Reshape, Slice
 from rfcalc.layers.take import Take
 from rfcalc.readers.builder.axes import groups
 from rfcalc.readers.builder.graph import Builder
-from rfcalc.readers.builder.values import NotUnderstood, Value, inner
+from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
 from rfcalc.readers.builder.views import behind, holds_patches, kept_together, laid_out, merging, split
 
 
@@ -20,7 +21,8 @@ def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
     if x.batch is None:
         return 0 if len(dims) > 1 and dims[0] == 1 else None
     before = prod(x.dims[: x.batch])
-    found = [j for j, n in enumerate(dims) if n == 1 and prod(dims[:j]) == before]
+    size = x.dims[x.batch]
+    found = [j for j, n in enumerate(dims) if n == size and prod(dims[:j]) == before]
     return x.batch if x.batch in found else found[0] if found else None
 
 
@@ -30,6 +32,8 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
     here = graph.shape(x)
     if wanted == here.dims:
         return Value(x.node, dims, batch)
+    if batch is None and x.batch is not None and x.dims[x.batch] != 1:
+        raise BatchMixed
     graph.whole(x)
     patches = holds_patches(graph, x.node)
     if graph.dirty[x.node] or patches or _splits(graph, x.node, wanted):
@@ -201,3 +205,22 @@ def stretched(graph: Builder, x: Value, dims: tuple[int, ...]) -> Value:
     full = graph.add(Constant(dims), (), dims, None, stem="constant", helper=True)
     nodes, batch, _ = graph.aligned((x, full), dims)
     return graph.add(Elementwise("expand"), nodes, dims, batch, helper=True)
+
+
+def repeated_along(graph: Builder, x: Value, times: Sequence[int], dims: tuple[int, ...]) -> Value:
+    """A tensor repeated so many times along each of its last axes, one copy after another."""
+    new = len(times) - len(x.dims)
+    x = widened(graph, x, (1,) * max(new, 0) + x.dims)
+    for axis, n in enumerate(times[-len(x.dims) :], len(x.dims) - len(times[-len(x.dims) :])):
+        if n == 1:
+            continue
+        wanted = (*x.dims[:axis], x.dims[axis] * n, *x.dims[axis + 1 :])
+        if x.dims[axis] == 1:
+            x = stretched(graph, x, wanted)
+        else:
+            if axis == x.batch:
+                x = graph.plain(x)
+            x = graph.add(Concat(graph.axis(x, axis)), (x.node,) * n, wanted, x.batch)
+    if x.dims != dims:
+        raise NotUnderstood("repeated along an axis that is not there")
+    return x
