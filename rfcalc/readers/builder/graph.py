@@ -230,7 +230,14 @@ class Builder:
         taken: set[int] = set()
         wishes: list[int] = []
         order = sorted(
-            values, key=lambda v: (not self.carriers[v.node], -len(v.dims), -self.shapes[v.node].values, v.node)
+            values,
+            key=lambda v: (
+                self.fixed[v.node],
+                not self.carriers[v.node],
+                -len(v.dims),
+                -self.shapes[v.node].values,
+                v.node,
+            ),
         )
         for v in order:
             here = self.shapes[v.node]

@@ -13,7 +13,7 @@ from rfcalc.layers.take import Take
 from rfcalc.readers.builder.axes import groups
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
-from rfcalc.readers.builder.views import behind, holds_patches, kept_together, laid_out, merging, split
+from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
 
 
 def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
@@ -35,6 +35,8 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
     if batch is None and x.batch is not None and x.dims[x.batch] != 1:
         raise BatchMixed
     graph.whole(x)
+    if (root := _root_of(graph, x.node, wanted)) is not None:
+        return Value(root, dims, batch)
     patches = holds_patches(graph, x.node)
     if graph.dirty[x.node] or patches or _splits(graph, x.node, wanted):
         chain = behind(graph, x.node)
@@ -48,6 +50,14 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
                 return made
     channel = _channel_after(graph, x, wanted)
     return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
+
+
+def _root_of(graph: Builder, node: int, dims: tuple[int, ...]) -> int | None:
+    """The node whose values a view and a reshape to `dims` give back as they were."""
+    if not is_view(graph, node):
+        return None
+    root = undone(graph, behind(graph, node).regrouped(dims))
+    return root if root is not None and graph.shapes[root].dims == dims else None
 
 
 def _splits(graph: Builder, node: int, dims: tuple[int, ...]) -> list[int]:
@@ -95,6 +105,8 @@ def dropped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None, 
     wanted = inner(dims, batch)
     if not gone or wanted == here.dims:
         return Value(x.node, dims, batch)
+    if (root := _root_of(graph, x.node, wanted)) is not None:
+        return Value(root, dims, batch)
     left = [i for i in range(len(here.dims)) if i not in gone]
     if here.channel in left or not left:
         return graph.add(Reshape(wanted, left.index(here.channel) if left else 0), (x.node,), dims, batch, helper=True)
@@ -112,6 +124,8 @@ def inserted_axis(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | 
     if wanted == here.dims:
         return Value(x.node, dims, batch)
     graph.whole(x)
+    if (root := _root_of(graph, x.node, wanted)) is not None:
+        return Value(root, dims, batch)
     core = at - (batch is not None and batch < at)
     return graph.add(Reshape(wanted, here.channel + (core <= here.channel)), (x.node,), dims, batch, helper=True)
 
@@ -185,8 +199,12 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     core = tuple(kept.index(i) for i in left)
     if core == tuple(range(len(core))):
         return Value(x.node, dims, batch)
-    if graph.dirty[x.node]:
-        made = laid_out(graph, behind(graph, x.node).permuted(core).tidy(), dims, batch)
+    chain = behind(graph, x.node).permuted(core) if is_view(graph, x.node) or graph.dirty[x.node] else None
+    root = undone(graph, chain)
+    if root is not None and graph.shapes[root].dims == inner(dims, batch):
+        return Value(root, dims, batch)
+    if chain is not None and graph.dirty[x.node]:
+        made = laid_out(graph, chain.tidy(), dims, batch)
         if made is not None:
             return made
     return graph.add(Permute(core), (x.node,), dims, batch, helper=True)
