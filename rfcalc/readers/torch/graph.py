@@ -105,6 +105,7 @@ class Graph:
     made: dict[Any, Value] = field(default_factory=dict)  # nodes of parameters and statics
     bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
+    written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     step: int = -1
 
     # --- values ------------------------------------------------------------------------------------------------
@@ -201,12 +202,12 @@ class Graph:
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
-            sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
-            found = self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
         finally:
             self.env = before
-        assert isinstance(found, Value)
-        return found
+        if isinstance(found, Value):
+            return found
+        sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
+        return self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
 
     def _deepest(self, entry: Any) -> None:
         """Make the nodes of a long chain of static steps without recursing through all of it."""
@@ -436,7 +437,7 @@ class Graph:
 
     def report(self, names: Mapping[int, str]) -> list[UnknownOperator]:
         """The operators that were not understood, by the names of their nodes."""
-        return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown]
+        return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown if node in names]
 
 
 def _thin(value: Value, axis: int, rank: int) -> bool:
