@@ -57,7 +57,7 @@ def test_list(capsys) -> None:
         (["table", "conv3-64 x1000000000"], ["1,000,000,000 repetitions"]),
         (["table", "conv3 > relu"], ["no channels", "conv3-64"]),
         (["table", "conv3-64 ceil"], ["ceil"]),
-        (["table", "vgg16", "--input", "3x224"], ["fc6", "25088", "3584"]),
+        (["table", "vgg16", "--input", "3x224"], ["2-D", "3 numbers", "3x224x224"]),
         (["table", "vgg16", "--input", "3x2y4"], ["'3x2y4' is not a shape", "3x224x224"]),
         (["table", "vgg16", "--input", "3x1x1"], ["pool1", "input", "fix"]),
         (["table", "vgg16", "--input", "3x256x256"], ["fc6", "25088", "32768"]),

@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from rfcalc.claims.judging import Result
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import UnknownName, plural
 
 SCHEMA = "rfcalc/check/1"
 FORMATS = {
@@ -17,6 +17,7 @@ FORMATS = {
     "junit": "JUnit's XML, one test case a claim",
     "github": "GitHub annotations on the lines of the claims file",
     "markdown": "a table for a pull request or a page",
+    "badge": "what shields.io shows as a badge",
 }
 HEADS = ("network", "claim", "printed", "computed", "verdict", "source")
 
@@ -31,7 +32,14 @@ def render(results: Sequence[Result], form: str, *, color: bool = False) -> str:
         raise UnknownName("format", form, list(FORMATS))
     if form == "rich":
         return _columns(results, color=color)
-    return {"plain": _columns, "json": _json, "junit": _junit, "github": _github, "markdown": markdown}[form](results)
+    return {
+        "plain": _columns,
+        "json": _json,
+        "junit": _junit,
+        "github": _github,
+        "markdown": markdown,
+        "badge": _badge,
+    }[form](results)
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -134,6 +142,16 @@ def _github(results: Sequence[Result]) -> str:
         path = _property(str(r.claim.file.path))
         lines.append(f"::error file={path},line={r.claim.line},title={_property(r.claim.name)}::{_data(message(r))}")
     return "\n".join([*lines, summary(results)])
+
+
+def _badge(results: Sequence[Result]) -> str:
+    """The endpoint of a badge: https://shields.io/badges/endpoint-badge."""
+    from json import dumps
+
+    red = sum(not r.passed for r in results)
+    told = f"{red} of {plural(len(results), 'claim')} red" if red else f"{plural(len(results), 'claim')} checked"
+    badge = {"schemaVersion": 1, "label": "rfcalc", "message": told, "color": "red" if red else "brightgreen"}
+    return dumps(badge, ensure_ascii=False)
 
 
 def _data(text: str) -> str:

@@ -6,31 +6,37 @@ where a check said no); an interrupt 130; a closed pipe is silent.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import typer
 import typer.core
 
-# Command → its help; the file that holds it has its name.
+# Command → the panel of the help that shows it, and its help; the file that holds it has its name.
 COMMANDS = {
-    "table": "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds.",
-    "rf": "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, with a picture.",
-    "symbolic": "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation.",
-    "compare": "Compare networks: exact ratios of every figure, what differs layer by layer, by how much.",
-    "equivalents": "List the stacks of smaller kernels that see as much as a layer, by what they cost.",
-    "export": "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source.",
-    "explain": "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf.",
-    "list": "List the networks of the literature that can be named.",
-    "check": "Check what was published about a network.",
-    "lock": "Write a network's figures as claims, so that a change of it is noticed.",
-    "verify": "Run a network in PyTorch, and put what it shows beside every computed figure.",
-    "exercise": "Make exercises with checked keys, for paper and for courses.",
-    "quiz": "Answer exercises in the terminal, one after another, with explanations and a score.",
-    "grade": "Mark students' tables from their own numbers, and designs against bounds.",
-    "counts": "Show how counting tools would count a network, and which terms make the difference.",
+    "table": ("look", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
+    "rf": (
+        "look",
+        "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, as a picture.",
+    ),
+    "symbolic": ("look", "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation."),
+    "explain": ("look", "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf."),
+    "compare": ("look", "Compare networks: exact ratios of every figure, what differs layer by layer, by how much."),
+    "equivalents": ("look", "List the stacks of smaller kernels that see as much as a layer, by what they cost."),
+    "counts": ("look", "Show how counting tools would count a network, and which terms make the difference."),
+    "list": ("look", "List the networks of the literature that can be named."),
+    "check": ("check", "Check what was published about a network."),
+    "lock": ("check", "Write a network's figures as claims, so that a change of it is noticed."),
+    "verify": ("check", "Run a network in PyTorch, and put what it shows beside every computed figure."),
+    "export": ("write", "Write a network down: as notation, as a spec file (TOML), as JSON, as PyTorch source."),
+    "exercise": ("teach", "Make exercises with checked keys, for paper and for courses."),
+    "quiz": ("teach", "Answer exercises in the terminal, one after another, with explanations and a score."),
+    "grade": ("teach", "Mark students' tables from their own numbers, and designs against bounds."),
 }
 
 
@@ -43,25 +49,28 @@ class Commands(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        told = COMMANDS[cmd_name]
+        from rfcalc.cli.forgiving import ForgivingCommand
+
+        panel, told = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False)
         function = import_module(f"rfcalc.cli.{cmd_name}").command
-        app.command(name=cmd_name, help=f"{told}\n\n{function.__doc__ or ''}")(function)
-        return typer.main.get_command(app)
+        text = f"{told}\n\n{function.__doc__ or ''}"
+        app.command(name=cmd_name, help=_literal(text), cls=ForgivingCommand, rich_help_panel=panel)(function)
+        found = typer.main.get_command(app)
+        for parameter in found.params:
+            parameter.help = _literal(getattr(parameter, "help", None) or "")  # type: ignore[attr-defined]
+        return found
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name = args[0] if args else ""
-        if name and name not in COMMANDS and not name.startswith("-"):
-            from rfcalc.core.errors import UnknownName
 
-            raise UnknownName("command", name, [*COMMANDS], fix="rfcalc --help shows what there is")
-        return super().resolve_command(ctx, args)
+def _literal(text: str) -> str:
+    """Help in which brackets are brackets, not markup."""
+    return text.replace("[", r"\[")
 
 
 app = typer.Typer(
     cls=Commands,
     add_completion=True,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -77,7 +86,8 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def rfcalc(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Receptive fields, parameters, memory and operations of convolutional networks: exact, instant, explained.
 
@@ -86,6 +96,16 @@ def rfcalc(
 
     Example: rfcalc table vgg16
     """
+    if context.invoked_subcommand is None:
+        typer.echo(START)
+
+
+START = """\
+rfcalc table vgg16                        a network, layer by layer
+rfcalc rf "conv3-64 x2, maxpool2"         what a unit sees, with a picture
+rfcalc table model.py:Net -i 3x224x224    your own model
+
+rfcalc list shows the networks that can be named, rfcalc --help all commands."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -95,26 +115,83 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code."""
+    _streams()
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except OSError as error:
+        code = _broken(error)
+    except SystemExit as left:  # typer leaves with 1 where a pipe was closed
+        context = left.__context__
+        if not isinstance(context, OSError):
+            raise
+        code = _broken(context)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    from rfcalc.cli.forgiving import eaten_by_the_shell, example, whole_line
     from rfcalc.core.errors import ConstraintFailed, RfcalcError
 
     try:
-        code = typer.main.get_command(app).main(arguments, prog_name="rfcalc", standalone_mode=False)
-        sys.stdout.flush()
+        code = typer.main.get_command(app).main(
+            whole_line(arguments, [*COMMANDS]), prog_name="rfcalc", standalone_mode=False
+        )
+        told = eaten_by_the_shell()
+        if told:
+            print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except typer.Exit as done:
         return done.exit_code
+    except OSError:
+        raise
     except Exception as error:
         # typer's own complaints about the command line know how to show themselves
         show = getattr(error, "format_message", None)
         if show is None:
             raise
-        print(f"error: {show()}\n  fix: rfcalc --help", file=sys.stderr)
+        print(f"error: {show()}\n  fix: {example(error)}", file=sys.stderr)
         return 2
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a standard stream that was closed before the program began: nothing can be read or written."""
+
+    encoding = "utf-8"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _refuse(self, *_: Any) -> Any:
+        raise OSError(errno.EBADF, "it is closed", self.name)
+
+    write = read = readline = _refuse
+
+    @property
+    def buffer(self) -> Any:
+        return self
+
+
+def _streams() -> None:
+    """Python leaves None where a standard stream is closed: what uses it is told so."""
+    for name, told in (("stdin", "standard input"), ("stdout", "standard output")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _Closed(told))
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _broken(error: OSError) -> int:
+    """What cannot be written any more: a closed pipe is silent, anything else is one line."""
+    with suppress(OSError):  # so that Python's own last flush finds nothing to complain about
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if error.errno == errno.EPIPE:
+        return 0
+    told = f"error: {error.filename or 'standard output'}: {error.strerror or error}"
+    print(told, file=sys.stderr)
+    return 2

@@ -103,6 +103,15 @@ class ConstraintFailed(RfcalcError):
     """A required bound does not hold (exit code 1): every failed constraint with its figure."""
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """A number and its noun, which is in the plural unless the number is 1.
+
+    >>> plural(1, "weight"), plural(2, "weight"), plural(0, "axis", "axes")
+    ('1 weight', '2 weights', '0 axes')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def suggestion(name: str, known: Sequence[str], most: int = 12) -> str:
     """What the writer may have meant: close names, else the names there are.
 

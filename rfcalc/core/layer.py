@@ -201,6 +201,6 @@ def spatial_rank(x: Shape, layer: Layer) -> int:
     if len(x.dims) < 2:
         raise ShapeError(
             f"{layer.kind} needs a map with spatial axes, and gets the flat vector {x}",
-            fix="put it before the flatten, or Reshape",
+            fix=f"put it before the flatten, or Reshape; an image as the input is 3x{x}x{x}, a signal 1x{x}",
         )
     return len(x.dims) - 1

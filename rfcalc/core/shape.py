@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import Size, is_size, prod
+
+LARGEST = 10**12  # positions along one axis
 
 
 class Shape:
@@ -48,14 +50,17 @@ class Shape:
         >>> Shape.parse("3x224x224")
         Shape(3, 224, 224)
         """
-        parts = text.strip().lower().replace("×", "x").replace("*", "x").replace(",", "x").split("x")
+        text = text.replace("×", "x")
+        parts = text.strip().lower().replace("*", "x").replace(",", "x").split("x")
         try:
             dims = [int(part) for part in parts]
         except ValueError:
             dims = []
-        if not dims or min(dims) < 1:
+        if dims and max(dims) > LARGEST:
+            raise RfcalcError(f"{text[:40]!r} is no size of a map", why=f"the limit of an axis is {LARGEST:,}")
+        if not dims or min(dims) < 1 or not text.isascii():
             raise RfcalcError(
-                f"{text!r} is not a shape",
+                f"{text[:80]!r} is not a shape",
                 why="a shape is whole numbers ≥ 1, channels first, without the batch",
                 fix="write it like 3x224x224",
             )
@@ -119,6 +124,42 @@ class Shape:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (self.dims, self.channel))
+
+
+def corrected(given: Shape, wanted: Shape) -> tuple[str, Shape] | None:
+    """What is wrong with a shape that was typed, and the shape that was meant; None if nothing shows.
+
+    Args:
+        given: the shape as it was typed.
+        wanted: a shape that the network takes: its channels and its number of axes count.
+
+    >>> corrected(Shape(224, 224, 3), Shape(3, 224, 224))
+    ('shapes are channels first', Shape(3, 224, 224))
+    >>> corrected(Shape(1, 3, 64, 64), Shape(3, 224, 224))
+    ('shapes are without the batch', Shape(3, 64, 64))
+    >>> corrected(Shape(64), Shape(3, 224, 224))
+    ('one number is no map of 2 axes', Shape(3, 64, 64))
+    """
+    if wanted.channel or given.channel:
+        return None
+    dims, channels, count = given.dims, wanted.channels, len(wanted.dims)
+    if len(dims) == count + 1:
+        if count > 1 and dims[1] != channels and dims[-1] == channels:
+            return "shapes are channels first, without the batch", Shape(channels, *dims[1:-1])
+        return "shapes are without the batch", Shape(*dims[1:])
+    if len(dims) == count:
+        last = dims[-1] == channels and dims[0] != channels and count > 1
+        return ("shapes are channels first", Shape(channels, *dims[:-1])) if last else None
+    if count == 1:
+        return "the network reads one row of values", Shape(prod(dims))
+    if len(dims) == 1:
+        return f"one number is no map of {plural(count - 1, 'axis', 'axes')}", Shape(channels, *dims * (count - 1))
+    numbers = f"this network is {count - 1}-D: a shape has {count} numbers, channels first"
+    if len(dims) == count - 1 and dims[0] != channels:
+        return numbers, Shape(channels, *dims)
+    if len(dims) < count:
+        return numbers, Shape(*dims, *dims[-1:] * (count - len(dims)))
+    return numbers, wanted
 
 
 def _rebuild(dims: tuple[Size, ...], channel: int) -> Shape:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.cost import NOTHING, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError
 from rfcalc.core.layer import Alternatives, Layer
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, corrected
 from rfcalc.core.size import agree
 from rfcalc.graph.network import Network, Node
 
@@ -50,10 +50,21 @@ def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
     found = []
     for name, default in network.inputs.items():
         shape = Shape.of(given[name]) if name in given else default
+        if name in given and default is not None:
+            _checked(name, shape, default)
         if shape is None:
             raise NetworkError(f"the input {name!r} has no shape", fix=f"give one: --input {name}=3x224x224")
         found.append(shape)
     return tuple(found)
+
+
+def _checked(name: str, shape: Shape | None, default: Shape) -> None:
+    """Refuse a shape of another rank or order than the network was made for, before any layer sees it."""
+    mistake = None if shape is None or not default.rank else corrected(shape, default)
+    if mistake is None:
+        return
+    why, meant = mistake
+    raise NetworkError(f"the input {name!r} cannot be {shape}", why=why, fix=f"did you mean {meant}?")
 
 
 def forward(network: Network, inputs: Sequence[Shape]) -> Walked:

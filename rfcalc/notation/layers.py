@@ -17,6 +17,7 @@ from rfcalc.notation.lexicon import kind_of, words
 from rfcalc.notation.tokens import Token, Tokens, fault
 
 _NAME = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)-?(?=[\d(?]|$|/)")
+_APART = re.compile(r"\s*\(?\s*(\d+(?:[x×]\d+)*)(?:\s*[,-]?\s*(\d+))?")
 _SYMBOLIC = re.compile(rf"([A-Za-z_]+?)(?={SYMBOL}(?:$|[-/x×]))")
 _HEAD = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)(.*)$", re.DOTALL)
 
@@ -91,7 +92,8 @@ class Reader:
         try:
             layer = from_word(word)
         except (LayerError, NotationError) as error:
-            raise self._fault(places.get(word.culprit or "", start), error.what, error.fix, error.why) from None
+            fix = error.fix if size else self._apart(start, name) or error.fix
+            raise self._fault(places.get(word.culprit or "", start), error.what, fix, error.why) from None
         except (ValueError, TypeError):  # of the kind's own reading; an index where only a number can stand
             raise self._fault(start, f"an option of {name} cannot be read", self._example(kind)) from None
         unused = word.unused()
@@ -121,6 +123,15 @@ class Reader:
 
     def _fault(self, token: Token, what: str, fix: str | None = None, why: str | None = None) -> NotationError:
         return fault(self.tokens.text, token.start, token.end, what, fix, why)
+
+    def _apart(self, token: Token, name: str) -> str | None:
+        """How to write a layer whose size and channels stand behind it as words: ``conv 3x3, 64``."""
+        match = _APART.match(self.tokens.text, token.end)
+        if match is None:
+            return None
+        sizes = match[1].replace("×", "x").split("x")
+        size = sizes[0] if len(set(sizes)) == 1 else "x".join(sizes)
+        return f"write {name}{size}" + (f"-{match[2]}" if match[2] else "")
 
     @staticmethod
     def _example(kind: type[Layer]) -> str | None:

@@ -4,7 +4,7 @@
 
     network  = { header } chain
     header   = ("name" | "title" | "citation" | "input" | "outputs") ":" value (";" | newline)
-    chain    = sum { ">" sum }                             one after another
+    chain    = sum { (">" | "->" | ",") sum }              one after another; in braces "," parts branches
     sum      = segment { ("|" | "+" | "*") segment }       branches, joined; * binds before + before |
     segment  = item { item } { "x" count [":" index] }     items side by side; the count repeats all of them
     item     = label "=" item                              a name for the value
@@ -172,7 +172,7 @@ class _Parser:
                 items = [self.guarded(first, lambda parts=parts, signs=signs: _join(parts, signs))]  # type: ignore[misc]
                 branches, signs = [], []
             steps += items
-            if sign != ">":
+            if sign != ">" and (sign != "," or closes == "}"):
                 break
             self.tokens.take()
         now = self.tokens.now

@@ -16,13 +16,13 @@ _NEST = r"[^()\n]*"
 for _ in range(6):  # expressions in parentheses, nested
     _NEST = rf"[^()\n]*(?:\({_NEST}\)[^()\n]*)*"
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"'
-_PLAIN = r'[^\s>|+*(){}\[\],;=~@"#→]'
+_PLAIN = r'(?!->)[^\s>|+*(){}\[\],;=~@"#→]'
 _SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+")
 _TOKEN = re.compile(
-    rf"(?P<string>{_STRING})|(?P<sign>>>|[>→|+*(){{}}\[\],;=~@])"
+    rf"(?P<string>{_STRING})|(?P<sign>>>|->|[>→|+*(){{}}\[\],;=~@])"
     rf"|(?P<keyword>(?:side|series)(?=\())|(?P<word>{_PLAIN}(?:{_PLAIN}|\({_NEST}\)|{_STRING}|,(?=\d))*)"
 )
-_SAME = {"→": ">", ">>": ">"}
+_SAME = {"→": ">", ">>": ">", "->": ">"}
 
 
 class Token(NamedTuple):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
-from os.path import isdir, isfile
+from os import listdir
+from os.path import basename, dirname, isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
@@ -16,6 +18,7 @@ from rfcalc.report.report import Report
 if TYPE_CHECKING:
     from rfcalc.report.field_report import FieldReport
 
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*(?:\(.*\))?$")  # module:object without py:
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
 # ending → module with load(path, inputs); see rfcalc.readers.imported
@@ -64,23 +67,28 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         UnknownName: a word that is neither a network nor a layer, with the nearest names.
         NotationError: a text that cannot be read.
     """
-    if isinstance(target, Target):
-        return target
-    if isinstance(target, Network):
+    kind = type(target)  # not isinstance: it asks the object for its class, and a foreign one may not answer
+    if kind is Target:
+        return target  # type: ignore[no-any-return]
+    if issubclass(kind, Network):
         return Target(target, target.name or "network")
-    if isinstance(target, Expr):
+    if issubclass(kind, Expr):
         return Target(Network(target), "network")
-    if not isinstance(target, str):
+    if not issubclass(kind, str):
         from rfcalc.readers.imported import Imported
 
-        if isinstance(target, Imported):
+        if issubclass(kind, Imported):
             return Target(target.network, target.network.name or "network", target.assumptions)
         reader = _framework(target)
         if reader is not None:
             read = import_module(reader).read(target, input)
             return Target(read.network, read.network.name, read.assumptions)
+        try:
+            shown = repr(target)[:200]
+        except Exception:  # a foreign object may fail even at this
+            shown = "object"
         raise RfcalcError(
-            f"{type(target).__name__} {target!r} is not a network",
+            f"{kind.__name__} {shown} is not a network",
             fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
         )
     text = target.strip()
@@ -105,6 +113,9 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         pasted = _pasted(text, input)
         if pasted is not None:
             return pasted
+        if _MODULE.match(text):
+            why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
+            raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
         if _word_like(text) and "is not a layer" in error.what:
             hint = suggestion(text, zoo.names())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
@@ -140,7 +151,7 @@ def _from_file(text: str, given: Any) -> Target | None:
     if not known or "\n" in text or (not isfile(text) and ">" in text):
         return None
     if not isfile(text):
-        raise RfcalcError("there is no such file", where=text, fix="give a path to a file, or `rfcalc list`")
+        raise no_such_file(text)
     if module is None:
         raise _not_a_network(text, ending)
     if ending == ".json" and _first_key(text) in KERAS_KEYS:
@@ -149,6 +160,17 @@ def _from_file(text: str, given: Any) -> Target | None:
     imported = module in IMPORTERS.values()
     loaded = loader(text, given) if imported else loader(text)
     return Target(loaded.network, text, tuple(loaded.assumptions), imported)
+
+
+def no_such_file(path: str) -> RfcalcError:
+    """What is told of a file that is not there: the file of its folder that may be meant, if one is close."""
+    try:
+        found = [name for name in listdir(dirname(path) or ".") if name.endswith(path[path.rfind(".") :])]
+    except OSError:
+        found = []
+    near = suggestion(basename(path), found)
+    fix = near if near.startswith("did you mean") else "give a path to a file, or `rfcalc list`"
+    return RfcalcError("there is no such file", where=path, fix=fix)
 
 
 def _not_a_network(path: str, ending: str) -> RfcalcError:
@@ -175,6 +197,8 @@ def _first_key(path: str) -> str:
 
 def _from_script(path: str, name: str, given: Any) -> Target:
     """An object of a Python file, which is run."""
+    if not isfile(path):
+        raise no_such_file(path)
     from rfcalc.readers import user_code
 
     return _object(*user_code.from_script(path, name), f"{path}:{name}", given)

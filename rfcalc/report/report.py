@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide
+from rfcalc.core.size import Size, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -25,6 +25,9 @@ from rfcalc.receptive.backward import backward
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
 from rfcalc.receptive.receptive_field import ReceptiveField, plain
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/report/1"
 
@@ -40,6 +43,16 @@ DTYPES = {
     "int16": 2,
     "int8": 1,
 }
+
+DTYPE_ALIASES = {  # other names that frameworks use
+    "fp64": "float64", "double": "float64", "f64": "float64",
+    "fp32": "float32", "float": "float32", "single": "float32", "f32": "float32", "full": "float32",
+    "tf32": "tfloat32",
+    "bf16": "bfloat16",
+    "fp16": "float16", "half": "float16", "f16": "float16",
+    "fp8": "float8",
+    "long": "int64", "i64": "int64", "int": "int32", "i32": "int32", "i16": "int16", "short": "int16", "i8": "int8",
+}  # fmt: skip
 
 CONVENTIONS = {
     "macs": "multiply-adds of convolutions, linear layers and attention products; one multiply-add is 2 FLOPs",
@@ -310,8 +323,11 @@ class Report:
         target: str = "",
         assumptions: Sequence[str] = (),
     ) -> None:
+        dtype = DTYPE_ALIASES.get(dtype.lower().removeprefix("torch."), dtype.lower().removeprefix("torch."))
         if dtype not in DTYPES:
             raise UnknownName("dtype", dtype, list(DTYPES))
+        if not is_size(batch):
+            raise RfcalcError(f"a batch of {batch!r} is no whole number", fix="give a batch of at least 1")
         if decide(batch < 1):
             raise RfcalcError(f"a batch of {batch} is empty", fix="give a batch of at least 1")
         self.network = network
@@ -476,13 +492,18 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
+    def document(self) -> Document:
+        """The table of the report as a document, which every format renders."""
+        made: Document = import_module("rfcalc.report.table").document(self)
+        return made
+
     def to_pandas(self, columns: Sequence[str] | None = None) -> Any:
         """The figures of every input and node as a pandas DataFrame; pandas is loaded now."""
-        return import_module("rfcalc.render.records").to_pandas(self, columns)
+        return import_module("rfcalc.report.records").to_pandas(self, columns)
 
     def to_polars(self, columns: Sequence[str] | None = None) -> Any:
         """The figures of every input and node as a polars DataFrame; polars is loaded now."""
-        return import_module("rfcalc.render.records").to_polars(self, columns)
+        return import_module("rfcalc.report.records").to_polars(self, columns)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report as JSON has it (schema rfcalc/report/1)."""
@@ -504,10 +525,10 @@ class Report:
         }
 
     def __str__(self) -> str:
-        return str(import_module("rfcalc.render").text(self))
+        return str(import_module("rfcalc.render").render(self.document()))
 
     def _repr_html_(self) -> str:
-        return str(import_module("rfcalc.render").notebook(self))
+        return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from rfcalc.readers.torch.graph import Graph, Static
 from rfcalc.readers.torch.recorder import memory_of, tensors
+from rfcalc.readers.torch.tensors import Graph, Static
 
 _SAME = ("alias", "detach", "detach_", "lift_fresh", "contiguous")
 MOST_STEPS = 100

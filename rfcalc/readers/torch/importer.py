@@ -12,10 +12,11 @@ from rfcalc.core.errors import NetworkError, RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
+from rfcalc.readers.builder.naming import expression, names, pruned
+from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.imported import Imported, imported
-from rfcalc.readers.torch.graph import Graph, Stale, Static, Value, dims_of
-from rfcalc.readers.torch.naming import expression, names, pruned
 from rfcalc.readers.torch.recording import Given, Recording, Step, lazy, materialized, record, tensors, written
+from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
 from rfcalc.readers.torch.translate import load, translate
 
 DEFAULT_INPUT = "3x224x224"
@@ -156,15 +157,10 @@ def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
             for t in tensors(argument):
                 if id(t) in named:
                     uses[named[id(t)]] += 1
-    graph = Graph(named, dims, uses, written=recording.written)
+    graph = Graph(dims, names=named, uses=uses, translate=translate, written=recording.written)
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
-        shape = Shape(*full[1:])
-        graph.env[id(tensor)] = Value(len(graph.inputs), full, 0)
-        graph.inputs.append(name)
-        graph.shapes.append(shape)
-        graph.carriers.append(frozenset(shape.axes))
-        graph.dirty.append(False)
+        graph.env[id(tensor)] = graph.input(name, Shape(*full[1:]), full, 0)
     return graph
 
 
@@ -192,6 +188,4 @@ def _outputs(graph: Graph, recording: Recording) -> list[int]:
 
 
 def _nothing(recording: Recording) -> Step:
-    from rfcalc.readers.torch.recording import Frame
-
     return Step("identity", "", {}, None, Frame("", False), False, False)

@@ -20,15 +20,10 @@ import torch
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rfcalc.readers.builder.values import Frame
+
 MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
 MOST_MADE = 1 << 24  # values of a constant that is made for real
-
-
-class Frame(NamedTuple):
-    """One call of a module (told apart by identity): its path, and whether it has no modules inside."""
-
-    path: str
-    leaf: bool
 
 
 class Step(NamedTuple):

@@ -19,8 +19,8 @@ from torch.nn.modules import module as hooks
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.disguise import Disguise, told
-from rfcalc.readers.torch.recorder import Frame as Frame
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
 from rfcalc.readers.torch.recorder import Step as Step
 from rfcalc.readers.torch.recorder import tensors as tensors

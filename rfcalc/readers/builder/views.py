@@ -12,8 +12,10 @@ from math import prod
 from typing import NamedTuple
 
 from rfcalc.core.layer import Layer
-from rfcalc.layers.reshape import Permute, Reshape
-from rfcalc.readers.torch.graph import Graph, Value
+from rfcalc.layers.reshape import Flatten, Permute, Reshape
+from rfcalc.readers.builder.axes import groups
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.values import Value
 
 PACKED = ("pixel_unshuffle", "pixel_shuffle")  # patches into channels, and back
 VIEWS = ("reshape", "flatten", "permute", *PACKED)
@@ -107,7 +109,7 @@ class Chain(NamedTuple):
         return Chain(self.root, before, after)
 
 
-def holds_patches(graph: Graph, node: int) -> bool:
+def holds_patches(graph: Builder, node: int) -> bool:
     """Whether the channels of a node hold the places in patches, of which nothing but views came after."""
     count = len(graph.inputs)
     while node >= count and (kind := graph.nodes[node - count].layer.kind) in VIEWS:
@@ -117,12 +119,12 @@ def holds_patches(graph: Graph, node: int) -> bool:
     return False
 
 
-def start(graph: Graph, node: int) -> Chain:
+def start(graph: Builder, node: int) -> Chain:
     axes: Axes = [[Factor(n)] if n > 1 else [] for n in graph.shapes[node].dims]
     return Chain(node, axes, axes)
 
 
-def behind(graph: Graph, node: int) -> Chain:
+def behind(graph: Builder, node: int) -> Chain:
     """The chain of views that ends with a node; it begins at the node itself where that is none."""
     count = len(graph.inputs)
     back: list[int] = []
@@ -143,7 +145,7 @@ def behind(graph: Graph, node: int) -> Chain:
     return chain
 
 
-def channel_of(graph: Graph, chain: Chain) -> int | None:
+def channel_of(graph: Builder, chain: Chain) -> int | None:
     """The axis at the end that only channels of the beginning lie along; None where there is none, or where positions
     that were merged into them would come apart."""
     own = {id(f) for f in chain.before[graph.shapes[chain.root].channel]}
@@ -154,18 +156,16 @@ def channel_of(graph: Graph, chain: Chain) -> int | None:
     return found[-1]
 
 
-def split(graph: Graph, chain: Chain) -> int:
+def split(graph: Builder, chain: Chain) -> int:
     """How many axes that positions lie along are split."""
     return sum(1 for i in graph.carriers[chain.root] if len(chain.before[i]) > 1)
 
 
-def laid_out(graph: Graph, chain: Chain | None, dims: tuple[int, ...], batch: int | None) -> Value | None:
+def laid_out(graph: Builder, chain: Chain | None, dims: tuple[int, ...], batch: int | None) -> Value | None:
     """The value at the end of a chain, made from its beginning: split, permuted, merged; None where channels and
     positions lie along one axis at its end."""
     if chain is None or (channel := channel_of(graph, chain)) is None:
         return None
-    from rfcalc.readers.torch.layouts import merging
-
     factors = [f for axis in chain.before for f in axis]
     order = [f for axis in chain.after for f in axis]
     sizes = tuple(f.size for f in factors)
@@ -189,3 +189,22 @@ def laid_out(graph: Graph, chain: Chain | None, dims: tuple[int, ...], batch: in
         made = graph.add(layer, (node,), dims if last else y.dims, batch if last else None, helper=not last)
         node = made.node
     return made
+
+
+def merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new: int) -> Layer:
+    """`Flatten` where neighbouring axes are merged, else `Reshape`."""
+    gap = len(before) - len(after)
+    if gap > 0:
+        for start in range(len(after)):
+            stop = start + gap
+            same = before[:start] == after[:start] and before[stop + 1 :] == after[start + 1 :]
+            if same and prod(before[start : stop + 1]) == after[start]:
+                kept = channel if channel < start else start if channel <= stop else channel - gap
+                if kept == new:
+                    return Flatten() if len(after) == 1 else Flatten(start, stop - len(before) if start else stop)
+    return Reshape(after, new)
+
+
+def kept_together(before: tuple[int, ...], after: tuple[int, ...], channel: int) -> bool:
+    """Whether an axis is still one axis after a reshape, perhaps merged with more."""
+    return any(channel in b and sum(1 for i in a if after[i] != 1) <= 1 for b, a in groups(before, after))

@@ -4,8 +4,6 @@ A `Value` is a tensor of the source: its dims with the batch, which axis of it i
 with others), and the node that makes it. The node's shape is the tensor's without the batch axis. Which axis counts
 channels follows from the layers; where one has to be chosen, an axis that carries no positions of the input is, so that
 no position is lost (`carriers`).
-
-Tensors that depend on no input are kept as `Static` and become nodes only where a layer reads them as a map.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
@@ -21,91 +19,25 @@ from rfcalc.core.shape import Shape
 from rfcalc.layers.general import Constant
 from rfcalc.layers.reshape import Parameter, Reshape
 from rfcalc.layers.unknown import Unknown
+from rfcalc.readers.builder.axes import carried, dirtied
+from rfcalc.readers.builder.values import Made, NotUnderstood, Value, inner
 from rfcalc.readers.imported import UnknownOperator, same_shape
-from rfcalc.readers.torch.axes import carried, dirtied
-from rfcalc.readers.torch.recording import Step, tensors
-
-PRODUCTS = frozenset(
-    ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot"]
-)  # operations that count as multiply-adds
-
-
-class NotUnderstood(Exception):
-    """An operator, or a way to use it, that has no translation; the argument says why."""
-
-
-class Value(NamedTuple):
-    """A tensor that depends on an input: its node (by position), its dims, its batch axis.
-
-    `extra`: the node's map has one axis more, of size 1 and in front, for the channels that the tensor has lost.
-    """
-
-    node: int
-    dims: tuple[int, ...]
-    batch: int | None
-    extra: bool = False
-
-    @property
-    def inner(self) -> tuple[int, ...]:
-        """The dims without the batch."""
-        return inner(self.dims, self.batch)
-
-
-class Static(NamedTuple):
-    """A tensor that depends on no input: a parameter, something fixed, or what a step makes of such."""
-
-    dims: tuple[int, ...]
-    parameter: str = ""
-    step: Step | None = None
-    sources: Mapping[int, Any] = {}  # what the step's tensors stood for when it ran
-    tensor: Any = None
-
-
-class Stale(NamedTuple):
-    """A view of memory that was written to through another view."""
-
-    operator: str
 
 
 @dataclass(slots=True)
-class Made:
-    """A node before it has a name."""
-
-    layer: Layer
-    inputs: tuple[int, ...]
-    step: int  # the step it was made for; its last node bears the step's name
-    stem: str = ""
-    label: str = ""  # a name that goes before all others
-    group: str = ""
-    helper: bool = False
-
-
-def inner(dims: Sequence[int], batch: int | None) -> tuple[int, ...]:
-    """Dims without the batch axis; a number by itself is a map of one value."""
-    left = tuple(n for i, n in enumerate(dims) if i != batch)
-    return left or (1,)
-
-
-@dataclass(slots=True)
-class Graph:
+class Builder:
     """What has been read so far. Positions count the inputs first."""
 
-    names: Mapping[int, str]  # parameters by identity
     dims: Mapping[str, tuple[int, ...]]  # of parameters, by name
-    uses: Mapping[str, int]  # how many steps read a parameter
     inputs: list[str] = field(default_factory=list)
     nodes: list[Made] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
     carriers: list[frozenset[int]] = field(default_factory=list)
     dirty: list[bool] = field(default_factory=list)  # positions were merged into the channels, and not mixed since
-    env: dict[int, Any] = field(default_factory=dict)
     unknown: list[tuple[int, str, str]] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)  # parameter → the node that holds it
     groups: dict[tuple[str, ...], str] = field(default_factory=dict)
-    made: dict[Any, Value] = field(default_factory=dict)  # nodes of parameters and statics
-    bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
-    keep: list[Any] = field(default_factory=list)
-    written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
+    made: dict[Any, Value] = field(default_factory=dict)  # nodes of what depends on no input, by what stands for it
     step: int = -1
 
     # --- values ------------------------------------------------------------------------------------------------
@@ -113,110 +45,14 @@ class Graph:
     def size(self, parameter: str) -> int:
         return prod(self.dims[parameter])
 
-    def entry(self, tensor: Any) -> Any:
-        """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""
-        found = self.env.get(id(tensor))
-        if found is None:
-            self.keep.append(tensor)
-            found = Static(dims_of(tensor), self.names.get(id(tensor), ""), tensor=tensor)
-            self.env[id(tensor)] = found
-        return found
-
-    def is_static(self, tensor: Any) -> bool:
-        return isinstance(self.entry(tensor), Static)
-
-    def get(self, tensor: Any) -> Value:
-        """The value of a tensor; what depends on no input becomes a node now.
-
-        Raises:
-            NotUnderstood: memory that was written to through a view.
-        """
-        found = self.entry(tensor)
-        if isinstance(found, Stale):
-            raise NotUnderstood(f"it reads memory that {found.operator} has written to through a view")
-        return self.solid(found) if isinstance(found, Static) else found
-
-    def leaves(self, tensor: Any) -> list[str]:
-        """The parameters that a static tensor is computed from, in order."""
-        found: dict[str, None] = {}
-        stack, seen = [self.entry(tensor)], set()
-        while stack:
-            entry = stack.pop()
-            if not isinstance(entry, Static) or id(entry) in seen:
-                continue
-            seen.add(id(entry))
-            if entry.parameter:
-                found[entry.parameter] = None
-            stack += list(entry.sources.values())
-        return list(found)
-
-    def solid(self, static: Static) -> Value:
-        """The node of a static tensor: a parameter, a constant, or the steps that make it."""
-        key = static.parameter or id(static)
-        found = self.made.get(key)
-        if found is not None:
-            return found
-        self.keep.append(static)
-        if static.parameter:
-            value = self._parameter(static)
-        elif static.step is not None and self._matters(static):
-            value = self._computed(static)
-        else:
-            value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
-        self.made[key] = value
+    def input(self, name: str, shape: Shape, dims: tuple[int, ...], batch: int | None) -> Value:
+        """Put an input; positions lie along all of its axes but the channels."""
+        value = Value(len(self.inputs), dims, batch)
+        self.inputs.append(name)
+        self.shapes.append(shape)
+        self.carriers.append(frozenset(shape.axes))
+        self.dirty.append(False)
         return value
-
-    def _parameter(self, static: Static) -> Value:
-        name = static.parameter
-        dims = inner(static.dims, None)
-        layer: Layer = Constant(dims) if name in self.counted else Parameter(dims)
-        value = self.add(layer, (), static.dims, None, label=name)
-        self.counted.setdefault(name, value.node)
-        return value
-
-    def _matters(self, entry: Any) -> bool:
-        """Whether parameters, or multiply-adds, are in what a static tensor is computed from."""
-        stack, seen = [entry], set()
-        while stack:
-            entry = stack.pop()
-            if not isinstance(entry, Static) or id(entry) in seen:
-                continue
-            seen.add(id(entry))
-            if entry.parameter or (entry.step is not None and entry.step.name in PRODUCTS):
-                return True
-            stack += list(entry.sources.values())
-        return False
-
-    def _computed(self, static: Static) -> Value:
-        """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
-        from rfcalc.readers.torch.translate import translate
-
-        step = static.step
-        assert step is not None
-        before = dict(self.env)
-        self.env.update(static.sources)
-        try:
-            for source in static.sources.values():  # deep chains: the first steps first
-                self._deepest(source)
-            translate(self, step, forced=True)
-            found = self.env.get(id(static.tensor))
-        except NotUnderstood:
-            found = None
-        finally:
-            self.env = before
-        if isinstance(found, Value):
-            return found
-        sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
-        return self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
-
-    def _deepest(self, entry: Any) -> None:
-        """Make the nodes of a long chain of static steps without recursing through all of it."""
-        chain = []
-        while isinstance(entry, Static) and entry.step is not None and id(entry) not in self.made:
-            chain.append(entry)
-            entry = next((s for s in entry.sources.values() if self._matters(s)), None)
-        for static in reversed(chain[50:][::50]):
-            self.solid(static)
 
     # --- nodes -------------------------------------------------------------------------------------------------
 
@@ -409,24 +245,29 @@ class Graph:
 
     # --- unknown -----------------------------------------------------------------------------------------------
 
-    def not_understood(self, step: Step, why: str) -> None:
-        """Put an `Unknown` for each result of a step; parameters that it reads are counted."""
-        sources: list[int] = []
-        batched = False
-        for tensor in [t for a in step.args.values() for t in tensors(a)]:
-            entry = self.entry(tensor)
-            if isinstance(entry, Static):
-                if self._matters(entry):
-                    sources.append(self.solid(entry).node)
-            elif isinstance(entry, Value):
-                sources.append(entry.node)
-                batched = batched or entry.batch == 0
-        for out in tensors(step.out):
-            dims = dims_of(out)
-            batch = 0 if batched and len(dims) > 1 and dims[0] == 1 else None
-            value = self.add(Unknown(inner(dims, batch), step.operator), sources, dims, batch, stem=step.name)
-            self.unknown.append((value.node, step.operator, why))
-            self.env[id(out)] = value
+    def not_understood(
+        self,
+        operator: str,
+        why: str,
+        sources: Iterable[int],
+        dims: tuple[int, ...],
+        batch: int | None,
+        *,
+        stem: str = "",
+        label: str = "",
+        everything: bool = False,
+    ) -> Value:
+        """Put an `Unknown` for a result of an operator.
+
+        Args:
+            everything: what it reads is not known, so that it counts as reading every input.
+        """
+        read = tuple(dict.fromkeys(sources))
+        if everything or not read:
+            read = tuple(dict.fromkeys((*read, *range(len(self.inputs)))))
+        value = self.add(Unknown(inner(dims, batch), operator), read, dims, batch, stem=stem, label=label)
+        self.unknown.append((value.node, operator, why))
+        return value
 
     def back_to(self, count: int) -> None:
         """Take back the nodes after the first `count`, and what was noted about them."""
@@ -444,7 +285,3 @@ def _thin(value: Value, axis: int, rank: int) -> bool:
     """Whether a value has size 1 (or nothing) along an axis of the `rank` axes that it is broadcast to."""
     own = axis - (rank - len(value.dims))
     return own < 0 or value.dims[own] == 1
-
-
-def dims_of(tensor: Any) -> tuple[int, ...]:
-    return tuple(int(n) for n in tensor.shape)

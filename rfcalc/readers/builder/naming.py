@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 from rfcalc.core.expr import Expr, Named, Parallel, Ref, Series, Shared, Side, Stage
 from rfcalc.core.layer import VIEW
-from rfcalc.readers.torch.graph import Graph, Made
-from rfcalc.readers.torch.recording import Frame, Step
-from rfcalc.readers.torch.views import PACKED
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.values import Frame, Made, Origin
+from rfcalc.readers.builder.views import PACKED
 
 _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?")
 
 
-def pruned(graph: Graph, outputs: Sequence[int]) -> set[int]:
+def pruned(graph: Builder, outputs: Sequence[int]) -> set[int]:
     """Positions to leave out: views, patches, last states and operators that were not understood, where nobody reads
     them, and what is read by them alone."""
     arity = len(graph.inputs)
@@ -31,7 +31,7 @@ def pruned(graph: Graph, outputs: Sequence[int]) -> set[int]:
     return gone
 
 
-def names(graph: Graph, steps: Sequence[Step], gone: set[int]) -> dict[int, str]:
+def names(graph: Builder, steps: Sequence[Origin], gone: set[int]) -> dict[int, str]:
     """A name for every position: the module's path where a node is all that the module does, else path and operator;
     a second use of a module gets ``_1``, as in torch.fx."""
     arity = len(graph.inputs)
@@ -64,7 +64,7 @@ def names(graph: Graph, steps: Sequence[Step], gone: set[int]) -> dict[int, str]
     return found
 
 
-def _holders(graph: Graph) -> dict[int, str]:
+def _holders(graph: Builder) -> dict[int, str]:
     """Position → what the parameters it holds are called without their last part: the module that has them."""
     found: dict[int, str] = {}
     for parameter, position in graph.counted.items():
@@ -82,7 +82,7 @@ def _holders(graph: Graph) -> dict[int, str]:
 def _wanted(
     node: Made,
     position: int,
-    steps: Sequence[Step],
+    steps: Sequence[Origin],
     last: dict[int, int],
     in_call: dict[int, set[int]],
     holders: dict[int, str],
@@ -104,7 +104,7 @@ def _wanted(
     return (f"{path}.{stem}" if path else stem), False
 
 
-def stages(graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: dict[int, str]) -> dict[int, str]:
+def stages(graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: dict[int, str]) -> dict[int, str]:
     """The heading that each node stands under: the module below the root, or the one below that where the first holds
     most of the network. Only modules that run in one piece, and do more than one thing, are headings."""
     arity = len(graph.inputs)
@@ -148,7 +148,7 @@ def _rest_headed(found: dict[int, str], kept: Sequence[int], named: dict[int, st
     return found
 
 
-def expression(graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: dict[int, str]) -> Expr:
+def expression(graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: dict[int, str]) -> Expr:
     """The nodes as an expression, each under its name; modules' names stand for their last node."""
     headings = stages(graph, steps, kept, named)
     arity = len(graph.inputs)
@@ -182,7 +182,7 @@ def _staged(run: list[Expr], stage: str) -> list[Expr]:
 
 
 def modules(
-    graph: Graph, steps: Sequence[Step], kept: Sequence[int], named: dict[int, str], known: set[str]
+    graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: dict[int, str], known: set[str]
 ) -> list[Expr]:
     """Names for modules that are no single node: each means its last node."""
     arity = len(graph.inputs)

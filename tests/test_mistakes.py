@@ -1,0 +1,277 @@
+"""Natural mistakes on the command line: what is forgiven works, what is not says where, what, and how to write it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rfcalc.cli import run
+from rfcalc.cli.forgiving import ALIASES
+
+TOY = "conv3-8 > relu > maxpool2"
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "same_as"),
+    [
+        (["vgg16"], ["table", "vgg16"]),
+        (["conv3-8", "relu", "maxpool2"], ["table", "conv3-8 relu maxpool2"]),
+        ([TOY], ["table", TOY]),
+        (["table", "conv3-8", "relu", "maxpool2"], ["table", "conv3-8 relu maxpool2"]),
+        (["table", "conv3-8", "relu", "x2", "--input", "3x8x8"], ["table", "conv3-8 relu x2", "--input", "3x8x8"]),
+        (["table", "conv3-8, relu, maxpool2"], ["table", "conv3-8 relu maxpool2"]),
+        (["table", "conv3-8 -> relu -> maxpool2"], ["table", "conv3-8 > relu > maxpool2"]),
+        (["table", "conv3-8->relu->maxpool2"], ["table", "conv3-8 > relu > maxpool2"]),
+        (["table", "conv3-8,relu,maxpool2"], ["table", "conv3-8 relu maxpool2"]),
+        (["rf", "vgg16", "pool5"], ["rf", "vgg16", "--at", "pool5"]),
+        (["rf", "--input", "3x64x64", "resnet18", "layer2.1"], ["rf", "resnet18", "--at", "layer2.1", "-i", "3x64x64"]),
+        (["table", "vgg16", "pool5"], ["table", "vgg16", "--at", "pool5"]),
+        (["rf", "conv3-8", "relu", "relu1"], ["rf", "conv3-8 relu", "--at", "relu1"]),
+        (["explain", "conv3-8", "maxpool2", "rf"], ["explain", "conv3-8 maxpool2", "rf"]),
+        (["table", "vgg16", "--json"], ["table", "vgg16", "--format", "json"]),
+        (["table", "vgg16", "--csv"], ["table", "vgg16", "--format", "csv"]),
+        (["table", "vgg16", "--markdown"], ["table", "vgg16", "--format", "markdown"]),
+        (["rf", "vgg16", "--json"], ["rf", "vgg16", "--format", "json"]),
+        (["table", "vgg16", "--dtype", "fp16"], ["table", "vgg16", "--dtype", "float16"]),
+        (["table", "vgg16", "--dtype", "half"], ["table", "vgg16", "--dtype", "float16"]),
+        (["table", "vgg16", "--dtype", "bf16"], ["table", "vgg16", "--dtype", "bfloat16"]),
+        (["table", "vgg16", "--dtype", "torch.float16"], ["table", "vgg16", "--dtype", "float16"]),
+        (["table", "vgg16", "--dtype", "Double"], ["table", "vgg16", "--dtype", "float64"]),
+        (["-V"], ["--version"]),
+        (["help"], ["--help"]),
+        (["help", "table"], ["table", "--help"]),
+    ],
+)
+def test_what_is_meant_is_done(capsys, arguments: list[str], same_as: list[str]) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert out
+    assert out.replace("conv3-8 relu x2", "") == call(capsys, *same_as)[1].replace("conv3-8 relu x2", "")
+
+
+SHAPES = [
+    ("224x224x3", "channels first", "3x224x224"),
+    ("96x128x3", "channels first", "3x96x128"),
+    ("1x3x224x224", "without the batch", "3x224x224"),
+    ("8x3x96x96", "without the batch", "3x96x96"),
+    ("1x224x224x3", "channels first, without the batch", "3x224x224"),
+    ("1,3,224,224", "without the batch", "3x224x224"),
+    ("224", "one number", "3x224x224"),
+    ("3x224", "3 numbers, channels first", "3x224x224"),
+    ("224,224", "3 numbers, channels first", "3x224x224"),
+    ("224x320", "3 numbers, channels first", "3x224x320"),
+]
+
+
+@pytest.mark.parametrize(("typed", "why", "meant"), SHAPES)
+@pytest.mark.parametrize("network", ["vgg16", "resnet18", "mobilenet-v2"])
+def test_shapes_as_people_type_them(capsys, network: str, typed: str, why: str, meant: str) -> None:
+    code, out, err = call(capsys, "table", network, "--input", typed)
+    assert (code, out) == (2, "")
+    assert why in err
+    assert f"did you mean {meant}?" in err
+    assert "conv1" not in err, "the shape is checked before any layer"
+
+
+def test_the_corrected_shape_is_accepted(capsys) -> None:
+    """The fix is never the input that just failed."""
+    for typed, _, meant in SHAPES:
+        assert typed.replace(",", "x") != meant
+        assert call(capsys, "table", "resnet18", "--input", meant)[0] == 0
+
+
+def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
+    assert "did you mean 256x16000?" in call(capsys, "table", "wavenet", "--input", "16000")[2]
+    assert "did you mean 1x572x572?" in call(capsys, "table", "unet", "--input", "572x572x1")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["table", "conv3-8", "--input", "224"], ["spatial axes", "3x224x224", "1x224"]),
+        (
+            ["table", "vgg16", "--input", "3x64x64,1x64x64"],
+            ["several shapes", "--input NAME=3x64x64 --input NAME=1x64x64"],
+        ),
+        (
+            ["table", "vgg16", "--input", "a=3x64x64,b=1x64x64"],
+            ["several shapes", "--input a=3x64x64 --input b=1x64x64"],
+        ),
+        (["table", "vgg16", "--input", "3x0x224"], ["not a shape", "whole numbers ≥ 1"]),
+        (["table", "vgg16", "--input", "3x-1x224"], ["not a shape"]),
+        (["table", "vgg16", "--input", "3x22.4x224"], ["not a shape"]),
+        (["table", "vgg16", "--input", ""], ["not a shape"]),
+        (["table", "vgg16", "--input", "３x224x224"], ["not a shape", "3x224x224"]),
+        (["table", "vgg16", "--input", "3x" + "9" * 4200 + "x" + "9" * 4200], ["limit of an axis"]),
+        (["table", "vgg16", "--input", "3x99999999999999x8"], ["limit of an axis"]),
+        (["table", "vgg16", "--batch", "٣"], ["digits 0 to 9"]),
+        (["table", "vgg16", "--batch", "1.5"], ["1.5"]),
+        (["table", "vgg16", "--batch", "-1"], ["batch"]),
+        (["table", "conv 3x3, 64"], ["write conv3-64"]),
+        (["table", "conv 3, 64"], ["write conv3-64"]),
+        (["table", "conv 1x7-32"], ["write conv1x7-32"]),
+        (["table", "conv3-8, "], ["a layer was expected"]),
+        (["table", "b{conv3-8, relu}"], ["a block has no branches"]),
+        (["table", "torchvision.models:resnet18"], ["write py:torchvision.models:resnet18"]),
+        (["table", "timm:create_model('x')"], ["write py:timm:create_model('x')"]),
+        (["table", "vgg"], ["did you mean vgg", "rfcalc list"]),
+        (["table", "resnet-55"], ["did you mean resnet50"]),
+        (["table", "VGG-61"], ["did you mean vgg"]),
+        (["vgg61"], ["no command and no network", "did you mean vgg"]),
+        (["tabel", "vgg16"], ["did you mean table"]),
+        (["table"], ["target", "rfcalc table vgg16"]),
+        (["explain", "vgg16"], ["rfcalc explain vgg16 pool5"]),
+        (["explain"], ["rfcalc explain vgg16 pool5"]),
+        (["compare"], ["rfcalc compare"]),
+        (["rf"], ["rfcalc rf vgg16"]),
+        (["export"], ["rfcalc export"]),
+        (["check", "nothing-like-it"], ["nothing-like-it"]),
+        (["grade"], ["rfcalc grade"]),
+        (["table", "vgg16", "--columns", "nmae"], ["did you mean name"]),
+        (["table", "vgg16", "--columns", "kernel"], ["kernel"]),
+        (["table", "vgg16", "--format", "jsno"], ["did you mean json"]),
+        (["table", "vgg16", "--style", "keras"], ["keras", "summary"]),
+        (["table", "vgg16", "--dtype", "float33"], ["float33", "float32"]),
+        (["table", "vgg16", "--at", "pool9"], ["did you mean pool"]),
+        (["table", "vgg16", "pool9"], ["did you mean pool"]),
+        (["rf", "vgg16", "pool9"], ["did you mean pool"]),
+        (["rf", "vgg16", "pool5", "pool4"], ["pool4", "rfcalc rf"]),
+        (["rf", "vgg16", "--unit", "a,b"], ["--unit"]),
+        (["rf", "vgg16", "--from", "pool9"], ["pool9"]),
+        (["table", "vgg16", "--jsn"], ["--jsn", "rfcalc table"]),
+        (["table", "vgg16", "resnet18", "alexnet"], ["resnet18", "rfcalc table"]),
+        (["table", "model.pt"], ["there is no such file"]),
+        (["table", "missing.onnx"], ["there is no such file"]),
+        (["table", "conv3-64 > conv3"], ["no channels", "conv3-64"]),
+        (["table", "conv3-64 >> > relu"], ["a layer was expected"]),
+        (["table", "(conv3-64"], ["never closed"]),
+        (["table", "conv3-64)"], ["not expected"]),
+        (["table", "conv3-0"], ["conv3-0"]),
+        (["table", "conv0-8"], ["conv0-8"]),
+        (["table", "conv3-64 x0"], ["0 times"]),
+        (["table", "conv3-64 x99999999999999"], ["too many"]),
+        (["table", "conv3-N"], ["rfcalc symbolic"]),
+        (["symbolic", "vgg61"], ["did you mean vgg"]),
+        (["compare", "vgg16", "vgg61"], ["did you mean vgg"]),
+    ],
+)
+def test_a_mistake_is_one_message_that_helps(capsys, arguments: list[str], words: list[str]) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert all(word.lower() in err.lower() for word in words), err
+
+
+@pytest.mark.parametrize("word", ALIASES)
+def test_commands_of_other_tools_point_the_way(capsys, word: str) -> None:
+    code, _, err = call(capsys, word, "vgg16")
+    assert code == 2
+    assert ALIASES[word] in err
+
+
+def test_a_bare_call_shows_examples_that_run(capsys) -> None:
+    code, out, err = call(capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("rfcalc table vgg16 ")
+    assert len([line for line in out.split("\n") if line.startswith("rfcalc ") and "  " in line]) == 3
+
+
+def test_help_keeps_bracketed_words(capsys) -> None:
+    out = call(capsys, "explain", "--help")[1]
+    assert "NODE METRIC" in out
+    assert "\\[" not in out
+
+
+def shell(line: str, folder: Path, **options: str) -> subprocess.CompletedProcess[str]:
+    text = line.replace("rfcalc ", f"{sys.executable} -m rfcalc ", 1)
+    env = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", str(Path(__file__).parent.parent)), **options}
+    return subprocess.run(["bash", "-c", text], capture_output=True, text=True, cwd=folder, check=False, env=env)
+
+
+def test_a_shell_that_took_the_sign_for_itself_is_told(tmp_path: Path) -> None:
+    done = shell("rfcalc table conv3-8 > maxpool2", tmp_path)
+    assert done.returncode == 0
+    assert "file called maxpool2" in done.stderr
+    assert "conv1" in (tmp_path / "maxpool2").read_text(encoding="utf-8")
+    assert shell("rfcalc table conv3-8 > table.txt", tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("rfcalc table vgg16 --all | head -1; exit ${PIPESTATUS[0]}", 0, ""),
+        ("rfcalc table vgg16 > /dev/full", 2, "No space left"),
+        ("rfcalc table vgg16 -o /dev/full", 2, "No space left"),
+        ("rfcalc table vgg16 >&-", 2, "standard output"),
+        ("rfcalc table - <&-", 2, "it is closed"),
+        ("rfcalc quiz <&-", 2, "standard input"),
+        ("rfcalc table vgg16 2>&-", 0, ""),
+    ],
+)
+def test_broken_streams_are_one_line(tmp_path: Path, line: str, code: int, words: str) -> None:
+    done = shell(line, tmp_path)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+def test_a_deleted_folder_is_no_traceback(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = shell(f"cd {gone} && rmdir {gone} && rfcalc table vgg16 --output x.txt", tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_output_goes_through_links_devices_and_pipes(capsys, tmp_path: Path) -> None:
+    real, link, pipe = tmp_path / "real.txt", tmp_path / "link.txt", tmp_path / "pipe"
+    real.write_text("before", encoding="utf-8")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    assert call(capsys, "table", "vgg16", "--output", str(link))[0] == 0
+    assert link.is_symlink()
+    assert "vgg16" in real.read_text(encoding="utf-8") or "conv1_1" in real.read_text(encoding="utf-8")
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert call(capsys, "list", "--output", str(pipe))[0] == 0
+        assert "vgg16" in reader.communicate()[0]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert call(capsys, "list", "--output", "/dev/null")[0] == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_read_only_file_is_not_replaced(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "kept.txt"
+    file.write_text("kept", encoding="utf-8")
+    file.chmod(0o444)
+    code, _, err = call(capsys, "list", "--output", str(file))
+    assert code == 2
+    assert "read-only" in err
+    assert file.read_text(encoding="utf-8") == "kept"
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert call(capsys, "list", "--output", str(loop))[0] == 2
+    assert call(capsys, "list", "--output", str(tmp_path))[0] == 2
+
+
+def test_a_misspelt_file_is_suggested(capsys, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("", encoding="utf-8")
+    (tmp_path / "model.onnx").write_bytes(b"")
+    for typed, meant in (("modle.py:Net", "model.py"), ("modle.onnx", "model.onnx")):
+        code, _, err = call(capsys, "table", str(tmp_path / typed))
+        assert code == 2
+        assert f"did you mean {meant}" in err
