@@ -81,6 +81,11 @@ class Line(NamedTuple):
     def heading(self) -> bool:
         return self.kind == "group"
 
+    @property
+    def spans(self) -> bool:
+        """Whether its first cell has the whole line to itself."""
+        return self.kind == "group" and len(self.cells) > 1 and not any(cell.text for cell in self.cells[1:])
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -97,7 +102,7 @@ class Table:
     def widths(self) -> tuple[int, ...]:
         """The width of each column in letters, when nothing is cut."""
         return tuple(
-            max(len(column.title), *(len(words(line.cells[i].text)) for line in self.lines), 0)
+            max(len(column.title), *(len(words(line.cells[i].text)) for line in self.lines if not line.spans), 0)
             for i, column in enumerate(self.columns)
         )
 
