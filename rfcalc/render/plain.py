@@ -64,10 +64,17 @@ def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[
         yield printable_lines(section.text)
 
 
+def _cut(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else text[: most - 2] + ".."
+
+
 def grid(table: Table) -> Iterator[str]:
     """A table with two spaces between columns; groups in brackets, totals under a rule."""
     heads = [spell(column.title) for column in table.columns]
-    body = [[spell(cell.text) for cell in line.cells] for line in table.lines]
+    body = [
+        [_cut(spell(c.text), col.most) for c, col in zip(line.cells, table.columns, strict=True)]
+        for line in table.lines
+    ]
     kept = [row for row, line in zip(body, table.lines, strict=True) if not line.spans]
     widths = [max(len(head), *(len(row[i]) for row in kept), 0) for i, head in enumerate(heads)]
     right = [column.right for column in table.columns]

@@ -110,6 +110,7 @@ def _table(console: Console, table: Table, widths: list[int]) -> None:
             _print(console, rule)
         before = line.kind
         if line.spans:
+            _print(console, RichText(""))
             console.print(spell(line.cells[0].text, "bold cyan"))
             continue
         cells = (_cell(cell, w, c, line) for cell, w, c in zip(line.cells, widths, table.columns, strict=True))
