@@ -83,10 +83,9 @@ def junit(results: Sequence[Result]) -> str:
     red = sum(not r.passed for r in results)
     suite = Element("testsuite", name="rfcalc check", tests=str(len(results)), failures=str(red), errors="0")
     for r in results:
-        where = {"file": str(r.claim.file.path), "line": str(r.claim.line)}
-        case = SubElement(
-            suite, "testcase", classname=printable(r.claim.network), name=printable(r.claim.name), **where
-        )
+        case = SubElement(suite, "testcase", classname=printable(r.claim.network), name=printable(r.claim.name))
+        case.set("file", str(r.claim.file.path))
+        case.set("line", str(r.claim.line))
         if not r.passed:
             told = printable(message(r))
             SubElement(case, "failure", message=told).text = told

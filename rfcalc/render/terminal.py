@@ -75,7 +75,7 @@ def _section(
     console: Console, section: Table | Sentences | Listing | Grid | Picture, widths: list[int], wraps: bool
 ) -> None:
     if section.title and not isinstance(section, Picture):
-        console.print(spell(section.title, "bold"))
+        console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
         _table(console, section, widths)
     elif isinstance(section, Sentences):
