@@ -60,7 +60,7 @@ def render(document: Document, look: Look) -> str:
     if notes:
         console.print()
     for note in notes:
-        console.print(spell(note, "dim"))
+        console.print(spell(note, "dim"), soft_wrap=not (natural or look.width))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
 
 

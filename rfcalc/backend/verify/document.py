@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN, Finding, Verification
 from rfcalc.report.document import Document, Role, Sentences, Span, Text
@@ -16,19 +16,18 @@ MOST = 12  # differing findings of one verdict that are listed
 def document(found: Verification) -> Document:
     """The verification as lines of text, each in the role of its verdict; CSV and JSON have every finding."""
     inputs = ", ".join(shape if name == "input" else f"{name}={shape}" for name, shape in found.inputs.items())
-    about = (
+    about: tuple[Text, ...] = (
         f"{found.network}, {inputs}: computed | measured by PyTorch {found.versions['torch']} on {found.device}",
         f"batch {found.batch}, {found.dtype}; macs: multiply-adds, half of flop_counter's FLOPs; sizes in bytes",
     )
     counted = {v: sum(f.verdict == v for f in found.findings) for v in MARKS}
     told = ", ".join(f"{n} {v}" for v, n in counted.items() if n)
-    verdict = Span(
-        told + ("" if found.passed else ": something disagrees"), ROLES[EQUAL if found.passed else DISAGREES]
-    )
-    last = (*(f"note: {note}" for note in found.notes), (verdict,))
+    verdict = (told, ROLES[EQUAL]) if found.passed else (f"{told}: something disagrees", ROLES[DISAGREES])
+    last: list[Text] = [f"note: {note}" for note in found.notes]
+    parts: tuple[Iterable[Text], ...] = (about, _checks(found), [*last, (Span(*verdict),)])
     return Document(
         f"{found.network}: computed and measured",
-        (Sentences(about, listed=False), Sentences(tuple(_checks(found)), listed=False), Sentences(last, listed=False)),
+        tuple(Sentences(tuple(lines), listed=False) for lines in parts),
         data=found.to_dict,
         records=lambda: (HEAD, (_record(f) for f in found.findings)),
     )
