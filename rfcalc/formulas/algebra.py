@@ -20,7 +20,7 @@ import sympy
 from sympy.core.relational import Relational
 
 from rfcalc.core.size import settler
-from rfcalc.formulas.symbols import Declared
+from rfcalc.formulas.symbols import Declared, Whole
 
 EXTREMES = {"max": sympy.Max, "min": sympy.Min}
 
@@ -165,9 +165,7 @@ class SympyAlgebra:
             return value
         if value.has(sympy.Max, sympy.Min):
             return apart(value, self.shown)
-        value = canonical(value, self.even)
-        back = {t: d.back for t, d in self.declared.items() if t is not d.symbol and value.has(t)}
-        return canonical(value.xreplace(back), {}) if back else value
+        return told(canonical(value, self.even))
 
     def inside(self, value: Any) -> Any:
         """A formula that is told in the symbols, in the whole numbers behind them."""
@@ -200,6 +198,12 @@ def settled(value: Any) -> Any:
 def sides(comparison: Any) -> tuple[Any, bool]:
     """A comparison as ``difference ≥ 0``, or > 0 where it is strict."""
     return comparison.gts - comparison.lts, isinstance(comparison, (sympy.StrictGreaterThan, sympy.StrictLessThan))
+
+
+def told(value: Any) -> Any:
+    """A formula in the symbols that stand for the whole numbers in it."""
+    back = {t: t.back for t in value.free_symbols if isinstance(t, Whole)}
+    return canonical(replaced(value, back), {}) if back else value
 
 
 def plain(value: Any) -> Any:

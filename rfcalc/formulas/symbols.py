@@ -4,7 +4,7 @@ A symbol of a residue class is put into the rules as the whole number behind it 
 divides evenly does so by itself in sympy; formulas are told in the symbol itself.
 
 >>> {name: str(s.value) for name, s in declarations("K odd, C >= 16").items()}
-{'K': "2*K' + 1", 'C': 'C'}
+{'K': '2*((K - 1)/2) + 1', 'C': 'C'}
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ class SymbolError(RfcalcError):
     """What cannot be said with symbols: a clash, no closed form, no solution."""
 
 
+class Whole(sympy.Symbol):
+    """The whole number behind a symbol: `back` is what it is in terms of the symbol."""
+
+    __slots__ = ("back",)
+    back: sympy.Expr
+
+
 class Declared:
     """A declared symbol: its values are ``modulus·t + residue`` for whole numbers t, and none is below `least`.
 
@@ -39,7 +46,7 @@ class Declared:
 
     >>> odd = Declared("K", 2, 1)
     >>> odd.symbol, odd.value, odd.behind(7)
-    (K, 2*K' + 1, 3)
+    (K, 2*((K - 1)/2) + 1, 3)
     """
 
     def __init__(self, name: str, modulus: Number = 1, residue: Number = 0, least: Number = 1) -> None:
@@ -71,7 +78,9 @@ class Declared:
         """The whole number t behind it; the symbol itself where nothing is said of divisibility."""
         if self.modulus == 1 and self.residue == 0:
             return self.symbol
-        return sympy.Symbol(f"{self.name}'", integer=True, **_signs(self.start))
+        found = Whole(f"(({self.name} - {self.residue})/{self.modulus})", integer=True, **_signs(self.start))
+        found.back = (self.symbol - sympy.sympify(self.residue)) / sympy.sympify(self.modulus)
+        return found
 
     @property
     def start(self) -> int:
@@ -88,11 +97,6 @@ class Declared:
     def value(self) -> sympy.Expr:
         """What is put into the rules: modulus·t + residue."""
         return self.whole * sympy.sympify(self.modulus) + sympy.sympify(self.residue)
-
-    @cached_property
-    def back(self) -> sympy.Expr:
-        """t in terms of the symbol."""
-        return (self.symbol - sympy.sympify(self.residue)) / sympy.sympify(self.modulus)
 
     def behind(self, value: Any) -> Any:
         """t for a value.

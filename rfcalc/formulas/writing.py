@@ -17,7 +17,7 @@ from typing import Any
 
 import sympy
 
-from rfcalc.formulas.algebra import Missing
+from rfcalc.formulas.algebra import Missing, told
 from rfcalc.formulas.symbols import GREEK, LETTERS
 from rfcalc.formulas.tree import Call, Name, Num, Product, Sum, tree
 
@@ -39,7 +39,7 @@ def show(value: Any, form: str = "unicode") -> str:
         return "–" if form != "plain" else "-"
     if isinstance(value, (str, Missing)):
         return str(value) if form != "python" else "None"
-    return _written(sympy.sympify(value), form)
+    return _written(told(sympy.sympify(value)), form)
 
 
 @lru_cache(maxsize=4096)

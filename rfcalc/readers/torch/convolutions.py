@@ -7,52 +7,13 @@ from typing import Any
 
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
-from rfcalc.layers.merge import Add
-from rfcalc.layers.reshape import Permute
 from rfcalc.layers.transpose import ConvTranspose
-from rfcalc.readers.torch.graph import Graph, NotUnderstood, Static, Value, dims_of
-from rfcalc.readers.torch.translate import Call, handles
-
-
-def mapped(graph: Graph, x: Value, rank: int) -> tuple[Value, bool]:
-    """A value as a map of channels and `rank` spatial axes; True where a leading axis became the first spatial one.
-
-    A batch that is merged with something else (frames, windows) is a spatial axis that nothing slides over.
-    """
-    graph.whole(x)
-    n = len(x.dims)
-    if n == rank + 1 and x.batch is None:
-        return Value(graph.laid(x, x.dims, 0), x.dims, None), False
-    if n != rank + 2:
-        raise NotUnderstood(f"it gets {n} axes")
-    if x.batch == 0 or (x.batch is None and x.dims[0] == 1):
-        return Value(graph.laid(x, x.dims[1:], 0), x.dims, 0), False
-    if x.batch is not None:
-        x = graph.plain(x)
-    node = graph.laid(x, x.dims, 1)
-    order = (1, 0, *range(2, n))
-    dims = tuple(x.dims[i] for i in order)
-    return graph.add(Permute(order), (node,), dims, None, helper=True), True
-
-
-def back(graph: Graph, value: Value, leading: bool) -> Value:
-    """Put the leading axis back in front."""
-    if not leading:
-        return value
-    order = (1, 0, *range(2, len(value.dims)))
-    return graph.add(Permute(order), (value.node,), tuple(value.dims[i] for i in order), None, helper=True)
-
-
-def sized(values: Any, rank: int, leading: bool, one: Any = 1) -> tuple[Any, ...]:
-    """One entry for each spatial axis; `one` for a leading axis that nothing slides over."""
-    values = tuple(values) if isinstance(values, (list, tuple)) else (values,)
-    values = values * rank if len(values) == 1 else values
-    return (one, *values) if leading else values
-
-
-def tidy(values: tuple[Any, ...]) -> Any:
-    """One number where all axes are alike."""
-    return values[0] if len(set(values)) == 1 else values
+from rfcalc.readers.builder.maps import back, exchanged, mapped, plus, sized, tidy
+from rfcalc.readers.builder.moves import transposed
+from rfcalc.readers.builder.products import product
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.tensors import Graph, Static, dims_of
 
 
 def weights(graph: Graph, *given: Any) -> tuple[str, ...]:
@@ -96,7 +57,7 @@ def convolution(call: Call) -> Value:
     padding = call["padding"]
     sizes = sized(kernel[2:], rank, leading)
     bias = call["bias"] is not None
-    dims = _moved(call.dims, leading)
+    dims = exchanged(call.dims, leading)
     if "transpose" in step.name or step.args.get("transposed"):
         extra = sized(call["output_padding"], rank, leading, 0)
         layer: Any = ConvTranspose(
@@ -119,16 +80,10 @@ def convolution(call: Call) -> Value:
     return back(graph, graph.own(made, key), leading)
 
 
-def _moved(dims: tuple[int, ...], leading: bool) -> tuple[int, ...]:
-    return (dims[1], dims[0], *dims[2:]) if leading else dims
-
-
 @handles("linear")
 def linear(call: Call) -> Value:
     graph = call.graph
     if not graph.is_static(call["weight"]) or not graph.leaves(call["weight"]):
-        from rfcalc.readers.torch.products import product, transposed
-
         made = product(graph, call.x, transposed(graph, call.value("weight")), call.dims)
         return made if call["bias"] is None else plus(graph, made, call.value("bias"))
     return dense(graph, call.x, call["weight"], call["bias"], call.dims)
@@ -144,9 +99,3 @@ def dense(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...])
     layer = Linear(dims[-1], bias is not None and not apart)
     made = graph.own(graph.add(layer, (x.node,), dims, x.batch), key)
     return plus(graph, made, graph.get(bias)) if apart else made
-
-
-def plus(graph: Graph, a: Value, b: Value) -> Value:
-    """The sum of two values, broadcast to the first."""
-    nodes, batch, extra = graph.aligned((a, b), a.dims)
-    return graph.add(Add(), nodes, a.dims, batch, extra=extra)

@@ -6,9 +6,11 @@ from typing import Any
 
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from rfcalc.readers.torch.convolutions import mapped, weights
-from rfcalc.readers.torch.graph import Graph, NotUnderstood, Value, dims_of
-from rfcalc.readers.torch.translate import Call, handles
+from rfcalc.readers.builder.maps import channels_at, mapped
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.convolutions import weights
+from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.tensors import Graph
 
 
 def _factors(graph: Graph, *given: Any) -> tuple[str, ...] | None:
@@ -36,21 +38,12 @@ def _apart(graph: Graph, made: Value, weight: Any, bias: Any, axis: int) -> Valu
     return made
 
 
-def _channels_at_1(graph: Graph, x: Value) -> Value:
-    """The value with the channels on axis 1 of the tensor."""
-    graph.whole(x)
-    if x.batch == 1:
-        x = graph.plain(x)
-    at = graph.axis(x, 1)
-    return Value(graph.laid(x, x.inner, at), x.dims, x.batch)
-
-
 @handles("batch_norm", "cudnn_batch_norm", "native_batch_norm")
 def batch_norm(call: Call) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
     training = bool(call["training"])
-    x = _channels_at_1(graph, call.x)
+    x = channels_at(graph, call.x)
     track = call["running_mean"] is not None
     if weight is None and bias is None:
         return graph.add(BatchNorm(False, track, training), (x.node,), x.dims, x.batch)
@@ -101,7 +94,7 @@ def group_norm(call: Call) -> Value:
     x = call.x
     if x.batch is None and x.dims[0] != 1:
         raise NotUnderstood("of a merged batch")
-    x = _channels_at_1(graph, x)
+    x = channels_at(graph, x)
     if x.batch is None:
         x = Value(graph.laid(x, x.dims[1:], 0), x.dims, 0)
     key = _factors(graph, weight, bias)
@@ -125,6 +118,3 @@ def instance_norm(call: Call) -> Value:
         return graph.own(graph.add(InstanceNorm(True, track), (x.node,), x.dims, x.batch), key)
     made = graph.add(InstanceNorm(False, track), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, bias, 1)
-
-
-__all__ = ["dims_of"]

@@ -13,14 +13,10 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import GLU, Activation, Dropout, PReLU, Scale, Softmax
 from rfcalc.layers.reshape import PositionTable
-from rfcalc.readers.torch.graph import Graph, NotUnderstood, Static, Value, dims_of
-from rfcalc.readers.torch.translate import Call, handles
-
-
-def alone(graph: Graph, x: Value, layer: Layer) -> Value:
-    """A layer on each value of one tensor."""
-    return graph.add(layer, (x.node,), x.dims, x.batch, extra=x.extra)
-
+from rfcalc.readers.builder.maps import alone
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.tensors import Graph, Static, dims_of
 
 FUNCTIONS = {
     **{n: n for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "sigmoid", "tanh", "silu", "mish")},
@@ -353,6 +349,3 @@ _VIEWS = frozenset(
         "clone",
     ]
 )
-
-
-__all__ = ["alone", "joined"]

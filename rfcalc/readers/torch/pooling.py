@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from rfcalc.core.layer import Layer
-from rfcalc.layers.general import REDUCTIONS, Elementwise, Reduce
-from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool, Mean
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
-from rfcalc.readers.torch.convolutions import back, mapped, sized, tidy
-from rfcalc.readers.torch.graph import Graph, NotUnderstood, Value
-from rfcalc.readers.torch.layouts import dropped
-from rfcalc.readers.torch.translate import Call, handles
+from rfcalc.readers.builder.maps import back, mapped, sized, tidy
+from rfcalc.readers.builder.reductions import reduced
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.handling import Call, handles
 
 
 def _placed(call: Call, rank: int, make: Any) -> Value:
@@ -117,31 +116,6 @@ def shuffle(call: Call) -> Value:
     return _placed(call, 2, make)
 
 
-def reduced(graph: Graph, x: Value, axes: Sequence[int], op: str, keep: bool, dims: tuple[int, ...]) -> Value:
-    """A mean or another reduction over axes of the tensor."""
-    n = max(len(x.dims), 1)
-    gone = sorted({a % n for a in axes}) if axes else list(range(len(x.dims)))
-    if x.batch in gone:
-        x = graph.plain(x)
-        if x.dims[0] == 1 and 0 in gone:  # the mean over a batch of one
-            raise NotUnderstood("it works along the batch")
-    graph.whole(x)
-    at = tuple(graph.axis(x, a) for a in gone)
-    if not at:
-        return Value(x.node, dims, x.batch)
-    here = graph.shape(x)
-    batch = x.batch if keep or x.batch is None else x.batch - sum(1 for a in gone if a < x.batch)
-
-    def layer(keep: bool) -> Layer:
-        return Mean(at, keep) if op == "mean" else Reduce(op, at, keep)
-
-    if keep or here.channel not in at or len(at) == len(here.dims):
-        return graph.add(layer(keep), (x.node,), dims, batch)
-    kept = tuple(1 if i in at else n for i, n in enumerate(here.dims))
-    made = graph.add(layer(True), (x.node,), kept, None)
-    return dropped(graph, made, dims, batch, at)
-
-
 @handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all", "var", "std")
 def reduction(call: Call) -> Value:
     graph, args = call.graph, call.step.args
@@ -184,6 +158,3 @@ def extreme(call: Call) -> list[Value | None]:
 def where(call: Call) -> Value:
     axes = [] if call["dim"] is None else [call["dim"]]
     return reduced(call.graph, call.x, axes, call.step.name, bool(call["keepdim"]), call.dims)
-
-
-__all__ = ["REDUCTIONS"]

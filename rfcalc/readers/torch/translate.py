@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from rfcalc.readers.torch.graph import Graph, NotUnderstood, Stale, Static, Value, dims_of
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.handling import HANDLERS, Call
+from rfcalc.readers.torch.joining import inserted
 from rfcalc.readers.torch.recording import Step, tensors
+from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One step with the graph that it is read into."""
-
-    graph: Graph
-    step: Step
-
-    def __getitem__(self, key: str) -> Any:
-        return self.step.args[key]
-
-    def value(self, key: str) -> Value:
-        """The tensor argument of this name."""
-        return self.graph.get(self.step.args[key])
-
-    @property
-    def x(self) -> Value:
-        """The first tensor, called ``self`` or ``input``."""
-        args = self.step.args
-        return self.graph.get(args["self"] if "self" in args else args["input"])
-
-    @property
-    def dims(self) -> tuple[int, ...]:
-        """The dims of the (first) result."""
-        out = self.step.out
-        return dims_of(out[0] if isinstance(out, (tuple, list)) else out)
-
-
-Handler = Callable[[Call], "Value | Sequence[Value | None]"]
-HANDLERS: dict[str, Handler] = {}
 FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layouts", "joining", "recurrent", "windows")
 
 # Made from a tensor's shape, not from its values.
@@ -60,18 +32,6 @@ CREATORS = frozenset(
 ALIASES = frozenset(
     ["alias", "detach", "detach_", "contiguous", "lift_fresh", "lift_fresh_copy", "lift", "positive", "resolve_conj"]
 )
-
-
-def handles(*names: str) -> Callable[[Handler], Handler]:
-    """Register a function as the translation of ATen operators."""
-
-    def wrap(made: Handler) -> Handler:
-        for name in names:
-            assert name not in HANDLERS, name
-            HANDLERS[name] = made
-        return made
-
-    return wrap
 
 
 def load() -> None:
@@ -120,7 +80,7 @@ def translate(graph: Graph, step: Step, forced: bool = False) -> None:
         graph.back_to(before)
         if forced:
             raise
-        graph.not_understood(step, str(error))
+        graph.put_unknown(step, str(error))
     if not forced:
         _memory(graph, step, given)
 
@@ -188,8 +148,6 @@ def _write_back(graph: Graph, base: Any, how: Step, new: Any) -> Any:
         return new
     if isinstance(base, Stale) or not isinstance(new, Value):
         return Stale("an operator in place")
-    from rfcalc.readers.torch.joining import inserted
-
     before = len(graph.shapes)
     try:
         return inserted(graph, graph.solid(base) if isinstance(base, Static) else base, how, new)

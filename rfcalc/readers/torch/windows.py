@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle
-from rfcalc.readers.torch.convolutions import mapped
-from rfcalc.readers.torch.graph import NotUnderstood, Value
-from rfcalc.readers.torch.layouts import regrouped, sliced
-from rfcalc.readers.torch.products import moved
-from rfcalc.readers.torch.translate import Call, handles
+from rfcalc.readers.builder.maps import mapped
+from rfcalc.readers.builder.moves import moved, regrouped, sliced
+from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.handling import Call, handles
 
 
 @handles("unfold")

@@ -1,0 +1,70 @@
+"""Joining tensors along an axis, and padding them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rfcalc.layers.general import Constant
+from rfcalc.layers.merge import Concat
+from rfcalc.layers.resample import Pad
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.moves import moved
+from rfcalc.readers.builder.values import NotUnderstood, Value, inner
+
+
+def chained(graph: Builder, values: Sequence[Value], axis: int, dims: tuple[int, ...]) -> Value:
+    """Values one after another along an axis of the tensor."""
+    values = [graph.whole(v) for v in values]
+    at = {v.batch for v in values if v.batch is not None}
+    batch = at.pop() if len(at) == 1 else None
+    if batch is not None and (batch == axis or any(v.dims[batch] != 1 for v in values)):
+        batch = None
+    if batch is None:
+        values = [graph.plain(v) for v in values]
+    lead = max(values, key=lambda v: (bool(graph.carriers[v.node]), graph.shape(v).values))
+    channel = graph.shape(lead).channel
+    nodes = [graph.laid(v, inner(v.dims, batch), channel) for v in values]
+    core = axis - (batch is not None and batch < axis)
+    return graph.add(Concat(None if core == channel else core), nodes, dims, batch)
+
+
+def _tensor_axis(x: Value, core: int) -> int:
+    """The axis of the tensor that an axis of its map is."""
+    return core + (x.batch is not None and x.batch <= core)
+
+
+def _extended(graph: Builder, x: Value, axis: int, pair: tuple[int, int]) -> Value:
+    """Zeros before and after the channels, as maps that are joined to it."""
+    parts = [x]
+    for at, n in ((0, pair[0]), (len(parts), pair[1])):
+        if n:
+            dims = (*x.dims[:axis], n, *x.dims[axis + 1 :])
+            zeros = graph.add(Constant(inner(dims, x.batch)), (), dims, x.batch, stem="zeros", helper=True)
+            parts.insert(len(parts) if at else 0, zeros)
+    full = (*x.dims[:axis], x.dims[axis] + sum(pair), *x.dims[axis + 1 :])
+    return chained(graph, parts, axis, full)
+
+
+def _around(graph: Builder, x: Value, channel: int, pairs: list[tuple[int, int]], mode: str) -> Value:
+    """Padding of the spatial axes; a map with its channels elsewhere has them first meanwhile."""
+    order = [i for i in range(len(x.dims)) if i not in (x.batch, channel)]
+    first = [channel, *order] if x.batch is None else [x.batch, channel, *order]
+    y = moved(graph, x, tuple(first))
+    dims = tuple(x.dims[i] + (sum(pairs[i]) if i != channel else 0) for i in first)
+    made = graph.add(Pad(tuple(pairs[i] for i in order), mode), (y.node,), dims, y.batch)
+    return moved(graph, made, tuple(first.index(i) for i in range(len(first))))
+
+
+def padded(graph: Builder, x: Value, pairs: Sequence[tuple[int, int]], mode: str) -> Value:
+    """A tensor with so much before and after each of its axes."""
+    x = graph.whole(x)
+    if x.batch is not None and pairs[x.batch] != (0, 0):
+        x = graph.plain(x)
+    channel = _tensor_axis(x, graph.shape(x).channel)
+    if pairs[channel] != (0, 0):
+        if mode != "zeros" or min(pairs[channel]) < 0:
+            raise NotUnderstood(f"{mode} along the channels")
+        x = _extended(graph, x, channel, pairs[channel])
+    if any(p != (0, 0) for i, p in enumerate(pairs) if i != channel):
+        x = _around(graph, x, channel, list(pairs), mode)
+    return x

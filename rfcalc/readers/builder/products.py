@@ -1,0 +1,113 @@
+"""Matrix products and contractions of two tensors."""
+
+from __future__ import annotations
+
+from math import prod
+
+from rfcalc.layers.merge import MatMul
+from rfcalc.layers.reshape import Reshape
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.moves import moved, regrouped, stretched
+from rfcalc.readers.builder.values import NotUnderstood, Value
+
+
+def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...]) -> Value:
+    """The matrix product of the last two axes, leading axes broadcast, as torch.matmul."""
+    a, b = graph.whole(graph.settled(a)), graph.whole(graph.settled(b))
+    if len(a.dims) < 2 or len(b.dims) < 2:
+        return _with_vectors(graph, a, b, dims)
+    lead = dims[:-2]
+    rank = len(dims)
+    batch = _shared_batch(a, b, rank)
+    if batch is None:
+        a, b = graph.plain(a), graph.plain(b)
+    a, b = _spread(graph, a, lead, batch), _spread(graph, b, lead, batch)
+    return graph.add(MatMul(), (a.node, b.node), dims, batch)
+
+
+def _shared_batch(a: Value, b: Value, rank: int) -> int | None:
+    """The leading axis that is the batch of both (or of one, where the other has size 1 or nothing)."""
+    at = {v.batch + rank - len(v.dims) for v in (a, b) if v.batch is not None}
+    if len(at) != 1 or (batch := at.pop()) >= rank - 2:
+        return None
+    for v in (a, b):
+        own = batch - (rank - len(v.dims))
+        if own >= 0 and v.dims[own] != 1:
+            return None
+    return batch
+
+
+def _spread(graph: Builder, x: Value, lead: tuple[int, ...], batch: int | None) -> Value:
+    """A factor with the leading axes of the product, the batch left out of the map."""
+    rank = len(lead) + 2
+    full = (1,) * (rank - len(x.dims)) + x.dims
+    if len(full) != len(x.dims) or x.batch != batch:
+        wanted = tuple(n for i, n in enumerate(full) if i != batch)
+        own = graph.shape(x)
+        channel = own.channel + len(wanted) - len(own.dims)
+        if own.dims != wanted:
+            x = graph.add(Reshape(wanted, max(channel, 0)), (x.node,), full, batch, helper=True)
+        else:
+            x = Value(x.node, full, batch)
+    return stretched(graph, x, (*lead, *x.dims[-2:]))
+
+
+def _with_vectors(graph: Builder, a: Value, b: Value, dims: tuple[int, ...]) -> Value:
+    """A product with a vector: a matrix of one row or column."""
+    full = dims
+    if len(a.dims) == 1:
+        a = regrouped(graph, graph.plain(a), (1, *a.dims), None)
+        full = (*full[: len(full)], 1) if len(b.dims) == 1 else (*full[:-1], 1, full[-1])
+    if len(b.dims) == 1:
+        b = regrouped(graph, graph.plain(b), (*b.dims, 1), None)
+        full = (*full, 1)
+    made = product(graph, a, b, full)
+    return regrouped(graph, made, dims, made.batch if made.batch is not None and made.batch < len(dims) else None)
+
+
+def contracted(
+    graph: Builder, terms: tuple[str, str], out: str, values: tuple[Value, Value], dims: tuple[int, ...]
+) -> Value:
+    size = {c: n for t, v in zip(terms, values, strict=True) for c, n in zip(t, v.dims, strict=True)}
+    a, b = terms
+    both = [c for c in out if c in a and c in b]
+    rows = [c for c in out if c in a and c not in b]
+    columns = [c for c in out if c in b and c not in a]
+    inner = [c for c in a if c in b and c not in out]
+    if {*a, *b} != {*both, *rows, *columns, *inner}:
+        raise NotUnderstood("a letter is summed in one factor")
+
+    def matrix(term: str, value: Value, first: list[str], second: list[str]) -> Value:
+        order = [*both, *first, *second]
+        value = moved(graph, value, tuple(term.index(c) for c in order))
+        wanted = (*(size[c] for c in both), prod(size[c] for c in first), prod(size[c] for c in second))
+        batch = value.batch
+        if batch is not None and order[batch] not in both:
+            batch = None
+        if value.dims == wanted and batch == value.batch:
+            return value
+        return regrouped(graph, value, wanted, batch)
+
+    left, right = matrix(a, values[0], rows, inner), matrix(b, values[1], inner, columns)
+    full = (*(size[c] for c in both), prod(size[c] for c in rows), prod(size[c] for c in columns))
+    made = product(graph, left, right, full)
+    order = [*both, *rows, *columns]
+    split = tuple(size[c] for c in order)
+    batch = made.batch
+    if made.dims != split:
+        if batch is None and split and split[0] == 1 and any(v.batch is not None for v in values):
+            batch = 0
+        made = regrouped(graph, made, split, batch)
+    return moved(graph, made, tuple(order.index(c) for c in out))
+
+
+def mask_of(graph: Builder, mask: Value, dims: tuple[int, ...], batch: int | None) -> int:
+    """A mask or bias with as many axes as the queries, without the batch."""
+    full = (1,) * (len(dims) - len(mask.dims)) + mask.dims
+    if batch is not None and full[batch] != 1:
+        raise NotUnderstood("the mask has another batch")
+    mask = graph.plain(mask) if mask.batch not in (None, batch) or batch is None else mask
+    wanted = tuple(n for i, n in enumerate(full) if i != batch)
+    if graph.shape(mask).dims == wanted:
+        return mask.node
+    return graph.laid(mask, wanted, len(wanted) - 1)

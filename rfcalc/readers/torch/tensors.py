@@ -1,0 +1,179 @@
+"""Tensors of a recording as values: which depend on an input, and which are parameters or fixed.
+
+Tensors that depend on no input are kept as `Static` and become nodes only where a layer reads them as a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rfcalc.core.layer import Layer
+from rfcalc.layers.general import Constant
+from rfcalc.layers.reshape import Parameter
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.values import NotUnderstood, Value, inner
+from rfcalc.readers.torch.recording import Step, tensors
+
+PRODUCTS = frozenset(
+    ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot"]
+)  # operations that count as multiply-adds
+
+
+class Static(NamedTuple):
+    """A tensor that depends on no input: a parameter, something fixed, or what a step makes of such."""
+
+    dims: tuple[int, ...]
+    parameter: str = ""
+    step: Step | None = None
+    sources: Mapping[int, Any] = {}  # what the step's tensors stood for when it ran
+    tensor: Any = None
+
+
+class Stale(NamedTuple):
+    """A view of memory that was written to through another view."""
+
+    operator: str
+
+
+@dataclass(slots=True)
+class Graph(Builder):
+    """A network that is built from the tensors of a recording."""
+
+    names: Mapping[int, str] = field(default_factory=dict)  # parameters by identity
+    uses: Mapping[str, int] = field(default_factory=dict)  # how many steps read a parameter
+    translate: Callable[..., None] | None = None  # reads a step, also where a static tensor becomes nodes later
+    env: dict[int, Any] = field(default_factory=dict)
+    bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
+    keep: list[Any] = field(default_factory=list)
+    written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
+
+    def entry(self, tensor: Any) -> Any:
+        """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""
+        found = self.env.get(id(tensor))
+        if found is None:
+            self.keep.append(tensor)
+            found = Static(dims_of(tensor), self.names.get(id(tensor), ""), tensor=tensor)
+            self.env[id(tensor)] = found
+        return found
+
+    def is_static(self, tensor: Any) -> bool:
+        return isinstance(self.entry(tensor), Static)
+
+    def get(self, tensor: Any) -> Value:
+        """The value of a tensor; what depends on no input becomes a node now.
+
+        Raises:
+            NotUnderstood: memory that was written to through a view.
+        """
+        found = self.entry(tensor)
+        if isinstance(found, Stale):
+            raise NotUnderstood(f"it reads memory that {found.operator} has written to through a view")
+        return self.solid(found) if isinstance(found, Static) else found
+
+    def leaves(self, tensor: Any) -> list[str]:
+        """The parameters that a static tensor is computed from, in order."""
+        found: dict[str, None] = {}
+        stack, seen = [self.entry(tensor)], set()
+        while stack:
+            entry = stack.pop()
+            if not isinstance(entry, Static) or id(entry) in seen:
+                continue
+            seen.add(id(entry))
+            if entry.parameter:
+                found[entry.parameter] = None
+            stack += list(entry.sources.values())
+        return list(found)
+
+    def solid(self, static: Static) -> Value:
+        """The node of a static tensor: a parameter, a constant, or the steps that make it."""
+        key = static.parameter or id(static)
+        found = self.made.get(key)
+        if found is not None:
+            return found
+        self.keep.append(static)
+        if static.parameter:
+            value = self._parameter(static)
+        elif static.step is not None and self._matters(static):
+            value = self._computed(static)
+        else:
+            value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
+        self.made[key] = value
+        return value
+
+    def _parameter(self, static: Static) -> Value:
+        name = static.parameter
+        dims = inner(static.dims, None)
+        layer: Layer = Constant(dims) if name in self.counted else Parameter(dims)
+        value = self.add(layer, (), static.dims, None, label=name)
+        self.counted.setdefault(name, value.node)
+        return value
+
+    def _matters(self, entry: Any) -> bool:
+        """Whether parameters, or multiply-adds, are in what a static tensor is computed from."""
+        stack, seen = [entry], set()
+        while stack:
+            entry = stack.pop()
+            if not isinstance(entry, Static) or id(entry) in seen:
+                continue
+            seen.add(id(entry))
+            if entry.parameter or (entry.step is not None and entry.step.name in PRODUCTS):
+                return True
+            stack += list(entry.sources.values())
+        return False
+
+    def _computed(self, static: Static) -> Value:
+        """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
+        step = static.step
+        assert step is not None
+        before = dict(self.env)
+        self.env.update(static.sources)
+        try:
+            for source in static.sources.values():  # deep chains: the first steps first
+                self._deepest(source)
+            assert self.translate is not None
+            self.translate(self, step, forced=True)
+            found = self.env.get(id(static.tensor))
+        except NotUnderstood:
+            found = None
+        finally:
+            self.env = before
+        if isinstance(found, Value):
+            return found
+        sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
+        return self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
+
+    def _deepest(self, entry: Any) -> None:
+        """Make the nodes of a long chain of static steps without recursing through all of it."""
+        chain = []
+        while isinstance(entry, Static) and entry.step is not None and id(entry) not in self.made:
+            chain.append(entry)
+            entry = next((s for s in entry.sources.values() if self._matters(s)), None)
+        for static in reversed(chain[50:][::50]):
+            self.solid(static)
+
+    def put_unknown(self, step: Step, why: str) -> None:
+        """Put an `Unknown` for each result of a step; parameters that it reads are counted."""
+        sources: list[int] = []
+        batched = everything = False
+        for tensor in [t for a in step.args.values() for t in tensors(a)]:
+            entry = self.entry(tensor)
+            if isinstance(entry, Static):
+                if self._matters(entry):
+                    sources.append(self.solid(entry).node)
+            elif isinstance(entry, Value):
+                sources.append(entry.node)
+                batched = batched or entry.batch == 0
+            else:
+                everything = True  # memory that was written to in a way that was not followed
+        for out in tensors(step.out):
+            dims = dims_of(out)
+            batch = 0 if batched and len(dims) > 1 and dims[0] == 1 else None
+            self.env[id(out)] = self.not_understood(
+                step.operator, why, sources, dims, batch, stem=step.name, everything=everything
+            )
+
+
+def dims_of(tensor: Any) -> tuple[int, ...]:
+    return tuple(int(n) for n in tensor.shape)
