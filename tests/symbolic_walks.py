@@ -7,7 +7,7 @@ from typing import Any
 
 import rfcalc
 from rfcalc import symbolic
-from rfcalc.formulas.algebra import Missing
+from rfcalc.formulas.forms import Missing
 from rfcalc.formulas.result import FIGURES, Symbolic
 
 NUMERIC = ("weights", "biases", "buffers", "macs", "values", "bytes", "saved_bytes")

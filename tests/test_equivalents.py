@@ -6,14 +6,14 @@ from functools import cache
 from math import prod
 
 import pytest
-from rfcalc.formulas.polynomials.atoms import Symbol
 
 import rfcalc
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.comparison.partitions import Part, cheapest, count, parts
+from rfcalc.formulas.symbols import Declared
 
-C = Symbol("C").value
+C = Declared("C").symbol
 
 
 @cache

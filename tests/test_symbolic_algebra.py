@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfcalc.core.size import decide, maximum, minimum, walking_with
-from rfcalc.formulas.algebra import SympyAlgebra, plain
+from rfcalc.formulas.algebra import SympyAlgebra
+from rfcalc.formulas.forms import plain
 from rfcalc.formulas.symbols import Declared, SymbolError, declarations
 from rfcalc.formulas.writing import FORMS, show
 
@@ -151,7 +152,7 @@ FIFTHS = ("5(H − 3)/4", "5 (H - 3)/4", r"\frac{5 \left(H - 3\right)}{4}", "5*(
         (Declared("H"), lambda h: -(-h // 2), ("⌈H/2⌉", "ceil(H/2)", r"\lceil H/2 \rceil", "(-(-H//2))")),
         (Declared("H", 4, 3), lambda h: h // 4 * 5, FIFTHS),
         (Declared("N"), lambda n: 2**n - 1, ("2^N − 1", "2^N - 1", "2^{N} - 1", "2**N - 1")),
-        (Declared("α", Fraction(1, 32), 0, Fraction(1, 32)), lambda a: 32 * a, ("32α", "32 alpha", r"32 \alpha", "32*alpha")),
+        (Declared("α", Fraction(1, 32), 0, 1), lambda a: 32 * a, ("32α", "32 alpha", r"32 \alpha", "32*alpha")),
     ],
 )  # fmt: skip
 def test_how_formulas_are_written(symbol: Declared, work, texts: tuple[str, ...]) -> None:

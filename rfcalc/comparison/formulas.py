@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import sympy
 
 from rfcalc.comparison.ratio import CLOSE, FORM, OPEN
-from rfcalc.core.size import Size
-from rfcalc.formulas.algebra import SympyAlgebra, told
+from rfcalc.core.size import Size, algebra_in_use
+from rfcalc.formulas.algebra import SympyAlgebra
+from rfcalc.formulas.forms import canonical, plain, told
 from rfcalc.formulas.symbols import Declared, sentence
 from rfcalc.formulas.walking import walk
 from rfcalc.formulas.writing import show
@@ -47,6 +48,13 @@ def walked(build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[
     letters = [c for c in FREE if c not in symbols]
     own = [sentence(d, letters[i % len(letters)]) for i, d in enumerate(found.symbols.values())]
     return Walked(found.result, (*filter(None, own), *found.assumptions), found.algebra)
+
+
+def formula(value: Any) -> Any:
+    """A figure in the symbols of the user, as an expanded expression; a number where no symbol is left."""
+    algebra = algebra_in_use()
+    value = sympy.sympify(value)
+    return plain(told(canonical(value, {}) if algebra is None else sympy.sympify(algebra.settle(value))))
 
 
 class Quotient(NamedTuple):

@@ -65,6 +65,11 @@ def walking_with(algebra: Algebra) -> Iterator[None]:
         _algebra.reset(token)
 
 
+def algebra_in_use() -> Algebra | None:
+    """The algebra that is walked with; None for plain integers."""
+    return _algebra.get()
+
+
 def settler() -> Any:
     """The `settle` of the algebra that is walked with; None for plain integers."""
     algebra = _algebra.get()

@@ -11,7 +11,7 @@ from rfcalc.core.errors import NotationError
 from rfcalc.core.expr import Expr, Repeat
 from rfcalc.core.index import Var
 from rfcalc.core.layer import Layer
-from rfcalc.formulas import chain
+from rfcalc.formulas.account import lasting, parts
 from rfcalc.formulas.source import Source
 from rfcalc.graph.network import Network
 from rfcalc.readers.target import numbers, resolve
@@ -46,7 +46,7 @@ def source_of(target: Any, given: Any = None) -> Source:
             return Source(entry.name, made, dict(network.inputs), (), (*known, "ρ") if "α" in known else tuple(known))
         if text and "." not in text and not text.startswith("py:"):
             return _written(text)
-    if isinstance(target, Expr) and chain.lasting(target):
+    if isinstance(target, Expr) and lasting(target):
         return Source("network", lambda values: target, {"input": None})
     found = resolve(target, numbers(given))
     network = found.network
@@ -99,7 +99,7 @@ def _roles(expr: Expr) -> dict[str, str]:
             note(one.times, WORDS["times"], bound)
             waiting.append((one.body, bound | {one.index} if one.index else bound))
         else:
-            waiting += [(part, bound) for part in reversed(chain.parts(one))]
+            waiting += [(part, bound) for part in reversed(parts(one))]
     return {name: " and ".join(sorted(roles)) for name, roles in found.items()}
 
 
@@ -111,5 +111,5 @@ def _channel(expr: Expr) -> str:
         out = getattr(one, "out_channels", None)
         if out is not None:
             return out.name if isinstance(out, Var) else "C"
-        waiting += reversed(chain.parts(one))
+        waiting += reversed(parts(one))
     return "C"

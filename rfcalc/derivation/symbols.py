@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.size import walking_with
 from rfcalc.readers.target import analyze
 from rfcalc.report.report import Report
 
@@ -42,20 +43,21 @@ def _symbolic(target: Any) -> Any:
 
 
 def _report(reading: Any, target: str, given: Any, batch: Any, dtype: str) -> Report:
-    from sympy import Symbol
+    from rfcalc.formulas.algebra import SympyAlgebra
+    from rfcalc.formulas.symbols import Declared
 
     names = sorted({str(n) for value in reading.symbolic for n in value.free_symbols})
-    symbols = {name: Symbol(name, positive=True, integer=True) for name in names}
+    symbols = {name: Declared(name).symbol for name in names}
     network = reading._replace(expr=reading.expr.bind(symbols)).network()
     assumed = list(reading.assumptions)
     if given is None and list(network.inputs.values()) == [None]:
         channels = _channels(network, symbols)
-        height, width = (Symbol(n, positive=True, integer=True) for n in "HW")
-        given = (channels, height, width)
+        given = (channels, Declared("H").symbol, Declared("W").symbol)
         assumed.insert(0, f"the input is {channels}×H×W: none was given")
     are = "is a whole number" if len(names) == 1 else "are whole numbers"
     assumed.append(f"{', '.join(names)} {are} ≥ 1")
-    return Report(network, given, batch=batch, dtype=dtype, target=target, assumptions=assumed)
+    with walking_with(SympyAlgebra()):
+        return Report(network, given, batch=batch, dtype=dtype, target=target, assumptions=assumed)
 
 
 def _channels(network: Any, symbols: dict[str, Any]) -> Any:

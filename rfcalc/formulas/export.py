@@ -8,9 +8,9 @@ from typing import Any
 
 import sympy
 
-from rfcalc.formulas.algebra import Missing
-from rfcalc.formulas.algebra import plain as number
-from rfcalc.formulas.chain import FIELD
+from rfcalc.formulas.account import FIELD
+from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import plain as number
 from rfcalc.formulas.result import FIGURES, OPS, Symbolic, SymbolicRow
 from rfcalc.formulas.symbols import Declared, letters
 from rfcalc.formulas.writing import show

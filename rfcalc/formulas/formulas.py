@@ -15,6 +15,7 @@ from rfcalc.core.expr import Expr
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import walking_with
 from rfcalc.formulas import chain
+from rfcalc.formulas.account import Account
 from rfcalc.formulas.plan import Plan, asked_for, shapes_given
 from rfcalc.formulas.result import Symbolic, missing, of_account, of_report, single
 from rfcalc.formulas.source import Source
@@ -54,7 +55,7 @@ def formulas(
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))
 
-    def build(declared: Mapping[str, Declared]) -> tuple[Report | chain.Account, dict[str, Shape], Any]:
+    def build(declared: Mapping[str, Declared]) -> tuple[Report | Account, dict[str, Shape], Any]:
         network, shapes, batch = plan.network(declared), plan.shapes(declared), plan.batch(declared)
         if isinstance(network, Network):
             report = Report(network, shapes, batch=batch, dtype=dtype)
@@ -107,7 +108,7 @@ def _finish(made: Any) -> None:
         _ = made[0].kept, made[0].fields
 
 
-def _account(expr: Expr, shapes: Mapping[str, Shape]) -> chain.Account:
+def _account(expr: Expr, shapes: Mapping[str, Shape]) -> Account:
     """What an expression with repetitions of unknown count amounts to."""
     if len(shapes) > 1:
         raise SymbolError("a repetition of unknown count needs a network of one input")

@@ -10,7 +10,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import Expr
 from rfcalc.core.integers import read
 from rfcalc.core.shape import Shape
-from rfcalc.formulas import chain
+from rfcalc.formulas.account import lasting
 from rfcalc.formulas.source import Source
 from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.graph.network import Network
@@ -151,7 +151,7 @@ class Plan:
                 raise SymbolError(
                     f"{', '.join(inside)} cannot be a symbol of {self.source.target}", fix="leave it out of --symbols"
                 ) from None
-            if isinstance(made, Expr) and chain.lasting(made):
+            if isinstance(made, Expr) and lasting(made):
                 found = made
             else:
                 found = made if isinstance(made, Network) else Network(made, self.source.inputs, **self.source.about)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 
@@ -11,17 +12,25 @@ from rfcalc.core import size
 from rfcalc.core.cost import TERMS, Cost
 from rfcalc.core.expr import Expr, Repeat
 from rfcalc.core.size import prod, written
-from rfcalc.formulas.algebra import Missing, settled, sides
-from rfcalc.formulas.chain import Account, Row, Span, account, beyond
+from rfcalc.formulas.account import Account, Row, Span, beyond
+from rfcalc.formulas.algebra import settled, sides
+from rfcalc.formulas.forms import Missing
 from rfcalc.formulas.sums import Course, Unclosed, course, has, moved, power, total
 from rfcalc.formulas.symbols import Declared
 
+Walking: TypeAlias = Callable[[Expr, "tuple[Any, ...]", str, str], Account]
 ROOM = "chwdtuv"
 _indices: ContextVar[tuple[str, ...]] = ContextVar("indices", default=())
 
 
-def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Account:
+def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, account: Walking) -> Account:
     """What all copies amount to.
+
+    Args:
+        expr: the repetition.
+        dims: the size before copy 0.
+        label, stage: what stands around it.
+        account: what an expression amounts to, from its extents, label and stage.
 
     Raises:
         Unclosed: how the sizes run through the copies, or a sum over them, has no closed form that is known.
@@ -30,12 +39,14 @@ def repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str) -> Acc
     index = Declared(_free(expr.index or "i", expr, dims, outer), least=0).symbol
     token = _indices.set((*outer, index.name))
     try:
-        return _repeated(expr, dims, label, stage, index, len(outer) + 1)
+        return _repeated(expr, dims, label, stage, index, len(outer) + 1, account)
     finally:
         _indices.reset(token)
 
 
-def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index: Any, depth: int) -> Account:
+def _repeated(
+    expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index: Any, depth: int, account: Walking
+) -> Account:
     count = expr.times
     body: Expr = expr.body if expr.index is None else expr.body.bind({expr.index: index})
     own = tuple(Declared(ROOM[i] + "′" * depth) for i in range(len(dims)))
@@ -65,8 +76,8 @@ def _repeated(expr: Repeat, dims: tuple[Any, ...], label: str, stage: str, index
         account(body if expr.index is None else expr.body.bind({expr.index: 0}), dims, label, stage) if since else None
     )
     span = _stacked(one.span, at, index, count)
-    copies = Span((), (), ()) if span is None else _before(one.span, at, index)
-    rows = tuple(_moved(r, at, copies if span is not None else None, index) for r in one.rows)
+    earlier = Span((), (), ()) if span is None else _before(one.span, at, index)
+    rows = tuple(_moved(r, at, earlier if span is not None else None, index) for r in one.rows)
     if first is not None:
         rows = (*(r._replace(name=f"{r.name}[0]") for r in first.rows), *rows)
     ends = tuple(put(moved(at(d), index, -1), {index: count}) for d in one.dims)

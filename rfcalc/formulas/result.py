@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 import sympy
@@ -14,9 +15,10 @@ import sympy
 from rfcalc.core.cost import OPERATIONS, Cost
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import prod, walking_with
-from rfcalc.formulas.algebra import Missing, SympyAlgebra, canonical, plain, replaced
-from rfcalc.formulas.chain import FIELD, Account, of_field
-from rfcalc.formulas.chain import Row as ChainRow
+from rfcalc.formulas.account import FIELD, Account, of_field
+from rfcalc.formulas.account import Row as ChainRow
+from rfcalc.formulas.algebra import SympyAlgebra
+from rfcalc.formulas.forms import Missing, canonical, plain, replaced
 from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.formulas.writing import show
 from rfcalc.graph.autograd import Kept
@@ -42,7 +44,7 @@ class Figures(Mapping[str, Any]):
     params: sympy.Expr
     macs: sympy.Expr
     flops: sympy.Expr
-    values: sympy.Expr  # type: ignore[assignment]
+    values: sympy.Expr
     bytes: sympy.Expr
     saved_bytes: sympy.Expr
     peak_bytes: sympy.Expr
@@ -219,9 +221,7 @@ class Symbolic:
         return f"<formulas of {self.target} in {', '.join(self.declared) or 'no symbols'}: {len(self)} rows>"
 
     def __str__(self) -> str:
-        from rfcalc.formulas.table import draw
-
-        return draw(self, "unicode")
+        return str(import_module("rfcalc.formulas.table").draw(self, "unicode"))
 
     def with_numbers(self, values: Mapping[str, Any]) -> Symbolic:
         """The same with numbers (or other formulas) put in for some symbols.

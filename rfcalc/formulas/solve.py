@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import sympy
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError
-from rfcalc.formulas.algebra import Missing
-from rfcalc.formulas.algebra import plain as number
 from rfcalc.formulas.export import plain
+from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import plain as number
 from rfcalc.formulas.result import FIGURES, Symbolic
 from rfcalc.formulas.symbols import Declared, Number, SymbolError, spelled, whole
 from rfcalc.formulas.walking import edge, rises

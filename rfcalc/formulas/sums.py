@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import sympy
 
 from rfcalc.core.size import holds, written
-from rfcalc.formulas.algebra import canonical, settled, terms_of
+from rfcalc.formulas.algebra import settled
+from rfcalc.formulas.forms import canonical, terms_of
 from rfcalc.formulas.symbols import SymbolError
 
 

@@ -28,7 +28,7 @@ class SymbolError(RfcalcError):
     """What cannot be said with symbols: a clash, no closed form, no solution."""
 
 
-class Whole(sympy.Symbol):
+class Whole(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
     """The whole number behind a symbol: `back` is what it is in terms of the symbol."""
 
     __slots__ = ("back",)

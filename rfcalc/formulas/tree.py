@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import sympy
 
-from rfcalc.formulas.algebra import terms_of
+from rfcalc.formulas.forms import terms_of
 
 Tree: TypeAlias = "Num | Name | Call | Product | Sum"
 Monomial: TypeAlias = "tuple[tuple[Any, int], ...]"

@@ -16,7 +16,8 @@ import sympy
 from sympy.core.relational import Relational
 
 from rfcalc.core import size
-from rfcalc.formulas.algebra import Missing, SympyAlgebra, sides, terms_of
+from rfcalc.formulas.algebra import SympyAlgebra, sides
+from rfcalc.formulas.forms import Missing, terms_of
 from rfcalc.formulas.symbols import Declared, raised, refined
 
 LARGEST_MODULUS = 1 << 24
@@ -26,8 +27,8 @@ FARTHEST = 1 << 40
 
 
 class Walk(NamedTuple):
-    """What a walk gave: its result, the symbols as finally declared, the assumptions left, as sentences, and the algebra
-    that it was walked with."""
+    """What a walk gave: its result, the symbols as finally declared, what else was assumed, in sentences, and the
+    algebra that it was walked with."""
 
     result: Any
     symbols: dict[str, Declared]

@@ -17,7 +17,7 @@ from typing import Any
 
 import sympy
 
-from rfcalc.formulas.algebra import Missing, told
+from rfcalc.formulas.forms import Missing, told
 from rfcalc.formulas.symbols import GREEK, LETTERS
 from rfcalc.formulas.tree import Call, Name, Num, Product, Sum, tree
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rfcalc.core.cost import NOTHING, Cost
+from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError
 from rfcalc.core.layer import Alternatives, Layer
 from rfcalc.core.shape import Shape, corrected
@@ -96,6 +96,8 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
                 if settle is not None:
                     y = Shape(*map(settle, y.dims), channel=y.channel)
                 cost = layer.cost(xs, y)
+                if settle is not None:
+                    cost = Cost(*(settle(getattr(cost, name)) for name in TERMS))
             except RfcalcError as error:
                 placed = _placed(error, node, xs)
                 placed.walk = (network, tuple(inputs))

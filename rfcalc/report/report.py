@@ -15,7 +15,7 @@ from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_size
+from rfcalc.core.size import Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -335,6 +335,7 @@ class Report:
         self.dtype = dtype
         self.itemsize = DTYPES[dtype]
         self.target = target or network.name or "network"
+        self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
 
