@@ -132,8 +132,8 @@ def test_references_are_parsed() -> None:
             user_code.parse(text)
 
 
-RUN_CODE = ("table", "rf", "export", "symbolic", "compare", "explain", "verify", "counts")
-RUN_NONE = ("lock", "check")
+RUN_CODE = ("table", "rf", "export", "symbolic", "compare", "explain", "verify", "counts", "lock")
+RUN_NONE = ("check",)
 
 
 @pytest.mark.parametrize("command", [*RUN_CODE, *RUN_NONE])
@@ -144,18 +144,29 @@ def test_help_says_what_is_taken_and_whether_code_is_run(capsys: pytest.CaptureF
     assert "run that code" in told if command in RUN_CODE else "No code is run" in told
 
 
-def test_claims_are_not_made_of_code(net: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """They could not be checked: claims run none."""
-    assert run(["lock", "net.py:Net", "--input", "3x16x16", "--output", "net.rfclaims.toml"]) == 2
-    said = capsys.readouterr().err
+def test_claims_about_code_need_it_named_on_the_command_line(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lock", "net.py:Net", "--input", "3x16x16", "--output", "net.rfclaims.toml"]) == 0
+    assert run(["check", "net.rfclaims.toml", "--run", "net.py:Net"]) == 0
+    assert run(["check", ".", "--run", "net.py:Net"]) == 0
+    capsys.readouterr()
+    for words in ([], ["--run", "net.py:Other"], ["--run", "other.py:Net"]):
+        assert run(["check", "net.rfclaims.toml", *words]) == 2
+        said = capsys.readouterr().err
+        assert "claims run no code" in said and "--run net.py:Net" in said
+    Path("net.py").write_text(Path("net.py").read_text().replace("width=", "width=1 + "))
+    assert run(["check", "net.rfclaims.toml", "--run", "net.py:Net"]) == 1, (
+        "the module itself is read, not a copy of it"
+    )
+
+
+def test_no_claim_runs_code_by_another_way(capsys: pytest.CaptureFixture[str], net: str) -> None:
     Path("worse.py").write_text("raise SystemExit('it was run')")
-    assert run(["lock", "worse.py:Net"]) == 2
-    assert "it was run" not in capsys.readouterr().err
-    assert "claims run no code" in said and "rfcalc export net.py:Net --to spec" in said
-    assert not Path("net.rfclaims.toml").exists()
-    assert run(["export", "net.py:Net", "--input", "3x16x16", "--to", "spec", "--output", "net.toml"]) == 0
-    assert run(["lock", "net.toml", "--output", "net.rfclaims.toml"]) == 0
-    assert run(["check", "net.rfclaims.toml"]) == 0
+    head = 'schema = "rfcalc/claims/1"\nnetwork = "vgg16"\n[[claim]]\nname = "x"\n'
+    for what in ("what = \"'worse.py:Net':params\"", "what = \"params - 'py:worse:Net':params\""):
+        Path("x.rfclaims.toml").write_text(f'{head}{what}\nprinted = "1"\n')
+        assert run(["check", "x.rfclaims.toml"]) == 2
+        said = capsys.readouterr().err
+        assert "claims run no code" in said and "it was run" not in said
 
 
 def test_a_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,17 @@ class File:
         return iter(self.claims)
 
 
-def read(path: Path | str, text: str | None = None) -> File:
+def is_code(network: str) -> bool:
+    """Whether a target is code of the user's, which runs only where the command line names it."""
+    return network.startswith("py:") or ".py:" in network
+
+
+def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> File:
     """Read a claims file.
+
+    Args:
+        path: the file; `text`: what stands in it, if that is known already.
+        run: the targets in the user's code that claims may name, because the command line names them too.
 
     Raises:
         ClaimError: with file, line and claim.
@@ -116,7 +125,7 @@ def read(path: Path | str, text: str | None = None) -> File:
     for entry, line in zip(entries, heads, strict=True):
         name = str(entry.get("name") or entry.get("what") or entry.get("rule") or "?")
         try:
-            claim = _claim(file, line, name, entry, data)
+            claim = _claim(file, line, name, entry, data, run)
             for key in (("name", name), (claim.network, claim.input, claim.what, claim.rule, claim.told, claim.place)):
                 if key in names:
                     raise RfcalcError(f"stands twice: first in line {names[key]}", fix="give each its own name")
@@ -133,13 +142,11 @@ def _known(data: dict[str, Any], keys: tuple[str, ...]) -> None:
             raise ClaimError(f"has a key {key!r} that means nothing", fix=suggestion(key, keys))
 
 
-def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[str, Any]) -> Claim:
+def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[str, Any], run: Sequence[str]) -> Claim:
     _known(entry, OF_CLAIM)
     network = entry.get("network", data.get("network"))
     if not isinstance(network, str) or not network.strip():
         raise RfcalcError("names no network", fix='write network = "vgg16", for the file or for the claim')
-    if network.startswith("py:") or ".py:" in network:
-        raise RfcalcError(f"names {network}, and claims run no code", fix="name a network of the zoo, or notation")
     conventions = {**data.get("conventions", {}), **entry.get("conventions", {})}
     _known(conventions, CONVENTIONS)
     k, operations = conventions.get("K", 1000), conventions.get("operations", "multiply-adds")
@@ -177,6 +184,10 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     shape = entry.get("input", data.get("input"))
     operations_setting = language.Setting(network, shape, bool(conventions.get("biases", True)), operations == "flops")
     parsed = language.parse(what) if what else None
+    for target in (network, *(f.network for f in (language.figures(parsed) if parsed else ()))):
+        if target and is_code(target) and target not in run:
+            fix = f"if you trust it, name it on the command line: rfcalc check {file.path} --run {target}"
+            raise RfcalcError(f"names {target}, and claims run no code", fix=fix)
     place, note = str(entry.get("where", "")), str(entry.get("note", ""))
     return Claim(
         file, line, name, network, shape, what, parsed, printed, least, most, rule, expect, place, note,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
 from rfcalc.claims.changes import Explanation, explain
-from rfcalc.claims.files import Claim, ClaimError
+from rfcalc.claims.files import Claim, ClaimError, is_code
 from rfcalc.core.errors import RfcalcError
 from rfcalc.report.report import Report
 
@@ -48,15 +48,19 @@ class Result:
 
 
 class Reports:
-    """Reports by network and input, each made once."""
+    """Reports by network and input, each made once. Targets in the user's code are refused, but those in `run`."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Sequence[str] = ()) -> None:
+        self._run = run
         self._made: dict[tuple[str, str | None], Report] = {}
 
     def __call__(self, network: str, shape: str | None) -> Report:
         found = self._made.get((network, shape))
         if found is None:
             from rfcalc.readers.target import resolve
+
+            if is_code(network) and network not in self._run:
+                raise RfcalcError(f"{network} is code, and claims run no code", fix=f"name it: --run {network}")
 
             given = _inputs(shape)
             target = resolve(network, given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.claims.files import SCHEMA
+from rfcalc.claims.files import SCHEMA, is_code
 from rfcalc.core.errors import RfcalcError
 from rfcalc.report.report import Report
 
@@ -18,11 +18,14 @@ def lock(report: Report, network: str, shape: str | None = None) -> str:
         shape: the input, where it is not the network's own.
 
     Raises:
-        RfcalcError: a total that is no number; a network that is code, which claims do not run.
+        RfcalcError: a total that is no number.
     """
-    no_code(network)
     given = f"input = {_text(shape)}\n" if shape else ""
-    parts = [f'schema = "{SCHEMA}"\ntitle = {_text(f"{network}, locked")}\nnetwork = {_text(network)}\n{given}']
+    consent = f"# {network} is code: it runs only where the command line names it, rfcalc check FILE --run {network}\n"
+    parts = [
+        (consent if is_code(network) else "")
+        + f'schema = "{SCHEMA}"\ntitle = {_text(f"{network}, locked")}\nnetwork = {_text(network)}\n{given}'
+    ]
 
     def claim(name: str, what: str, value: object) -> None:
         if not isinstance(value, int):
@@ -42,19 +45,6 @@ def lock(report: Report, network: str, shape: str | None = None) -> str:
             if isinstance(value, int):
                 claim(f"receptive field of {row.name}, axis {axis}", f"rf[{axis}]@{at}", value)
     return "\n".join(parts)
-
-
-def no_code(network: str) -> None:
-    """Refuse a target that is code.
-
-    Raises:
-        RfcalcError: claims about it could not be checked.
-    """
-    if network.startswith("py:") or ".py:" in network:
-        raise RfcalcError(
-            f"{network} is code, and claims run no code, so that it could not be checked",
-            fix=f"write it down first, and lock that: rfcalc export {network} --to spec --output model.toml",
-        )
 
 
 def _text(text: str) -> str:
