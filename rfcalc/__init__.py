@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rfcalc.backend import to_stream as to_stream
     from rfcalc.backend import to_torch as to_torch
     from rfcalc.core.errors import RfcalcError as RfcalcError
     from rfcalc.core.expr import Expr as Expr
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
+    from rfcalc.readers.streaming import stream as stream
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
     from rfcalc.readers.target import receptive_field as receptive_field
@@ -112,6 +114,8 @@ _HOMES = {
     "load": "readers.target",
     "receptive_field": "readers.target",
     "require": "report.metrics",
+    "stream": "readers.streaming",
+    "to_stream": "backend",
     "to_torch": "backend",
 }
 

@@ -91,7 +91,9 @@ def branch(r: Random, channels: int, depth: int) -> Expr:
         return MaxPool(k, 1, (split(k // 2 * 2, r) if r.random() < 0.3 else (k // 2, k // 2),))
     if which == 5:  # a chomp: more is padded than needed, and cut off
         k = r.choice([2, 3, 4])
-        return series([Conv(channels, k, 1, ((k - 1, k - 1),)), SMALL, Slice(1, *r.choice([(None, -(k - 1)), (k - 1, None)]))])
+        return series(
+            [Conv(channels, k, 1, ((k - 1, k - 1),)), SMALL, Slice(1, *r.choice([(None, -(k - 1)), (k - 1, None)]))]
+        )
     if which == 6:
         wide = r.choice([1, 6, 12])
         return series([Conv(wide, 1), SMALL, ReLU(), window(r, wide), Conv(channels, 1), SMALL])

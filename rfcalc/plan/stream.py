@@ -16,11 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.window import Table
 from rfcalc.graph.forward import Walked
 from rfcalc.plan.timeline import Blocker, Timeline, kept
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/stream/1"
 MANY = 1 << 24  # blocks after which the beginning of a stream plays no part
@@ -40,8 +44,8 @@ class Cache(NamedTuple):
 
 
 class Delay(NamedTuple):
-    """By how many positions an input of a join waits for the others. `values` is what that adds to the state: nothing
-    where the positions are kept anyway."""
+    """By how many positions a map waits: for the other branches of a join, before a stride, for a whole block (at the
+    input, and at the output). `values` is what that adds to the state: nothing where they are kept anyway."""
 
     node: str
     input: str
@@ -160,9 +164,17 @@ class StreamPlan:
         words = f"{before:,} before and {after:,} after"
         if shared >= most:
             spare = f", {shared - most:,} more than needed" if shared > most else ""
-            return Overlap(shared, most, True, f"Yes: an overlap of {shared:,} holds the {most:,} positions{spare} ({words}).")
+            return Overlap(
+                shared, most, True, f"Yes: an overlap of {shared:,} holds the {most:,} positions{spare} ({words})."
+            )
         told = f"No: chunks must share {most:,} positions ({words}); {shared:,} are {most - shared:,} too few."
         return Overlap(shared, most, False, told)
+
+    def document(self, overlap: Overlap | None = None) -> Document:
+        """The plan for people."""
+        from rfcalc.plan.stream_document import document
+
+        return document(self, overlap)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as `rfcalc/stream/1`."""
@@ -254,9 +266,7 @@ def plan(
         caches=caches,
         delays=delays,
         schedule=schedule,
-        needed=None
-        if recurrent
-        else (max(0, max(-lo for lo, _, _ in ends)), max(0, max(hi - (size - 1) for _, hi, _ in ends))),
+        needed=None if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends))),
     )
 
 
@@ -401,13 +411,13 @@ def _held(tries: Tries, found: Schedule) -> Schedule | None:
             late.update(s for s in moving if found.counts[s] > found.counts[position] + found.again.get(position, 0))
     candidates: set[int] = set()
     for position in late:
-        at = position
-        while line.lines[at].edges and at not in candidates and len(candidates) < 400:
-            candidates.add(at)
-            moving = [e.source for e in line.lines[at].edges if e.index is not None]
+        step = position
+        while line.lines[step].edges and step not in candidates and len(candidates) < 400:
+            candidates.add(step)
+            moving = [e.source for e in line.lines[step].edges if e.index is not None]
             if len(moving) != 1 or (len(tries.readers.get(moving[0], ())) > 1):
                 break
-            at = moving[0]
+            step = moving[0]
     choice = None
     for position in sorted(candidates, reverse=True):
         if position in found.holds or tries.left <= 0:
@@ -442,53 +452,61 @@ def _allowed(tries: Tries, found: Schedule, position: int, hold: int) -> bool:
 def _listed(
     line: Timeline, schedule: Schedule, soonest: list[int], itemsize: int
 ) -> tuple[tuple[Cache, ...], tuple[Delay, ...]]:
-    """What is kept, by the node that reads it: what a window reads again is a cache, what waits at a join a delay.
+    """What is kept, by the node that reads it: what later windows read again is a cache, what no window has read yet a
+    delay (at a join, before a stride, or at the input, which comes in whole blocks).
 
     `soonest`: how many positions are known where no node waits longer than it must; joins are told by it.
     """
-    caches: list[Cache] = []
-    delays: list[Delay] = []
-    counts = schedule.counts
-    claims: dict[int, list[tuple[int, int]]] = {}
-    for position, at in enumerate(line.lines):
-        for edge in at.edges:
-            if edge.index is None:
-                continue
-            here = counts[edge.source]
-            start = counts[position] - schedule.again.get(position, 0)
-            found = {p - here for p in kept(edge.index, start, here, edge.after)}
-            claims.setdefault(edge.source, []).append((len(found & schedule.keeps[edge.source]), position))
+    caches: list[tuple[int, Cache]] = []
+    waiting: dict[tuple[int, int], int] = {}  # (reader, map) → positions that add to the state
     for position, at in enumerate(line.lines):
         if at.carried:
-            caches.append(Cache(at.name, at.name, 1, at.carried, at.carried, at.carried * itemsize))
-    entries: list[tuple[int, Cache]] = []
-    held: dict[tuple[int, int], int] = {}
-    for source, at in enumerate(line.lines):
-        count = len(schedule.keeps[source])
-        if not count:
+            caches.append((position, Cache(at.name, at.name, 1, at.carried, at.carried, at.carried * itemsize)))
+        keeps = schedule.keeps[position]
+        if not keeps:
             continue
-        most, reader = max(claims.get(source, []), default=(0, source), key=lambda c: (c[0], -c[1]))
-        if most < count and source == line.output:
-            reader = source
-        values = count * at.width
-        joins = sum(1 for e in line.lines[reader].edges if e.index is not None) > 1
-        if (joins and line.lines[reader].pointwise) or reader == source:
-            held[source, reader] = values
-        else:
-            channels = line.walked.shapes[source].channels
-            cache = Cache(line.lines[reader].name, at.name, count, channels, values, values * itemsize)
-            entries.append((reader, cache))
-    caches += [cache for _, cache in sorted(entries, key=lambda e: e[0])]
+        reader, ready = _claim(line, schedule, position)
+        again = sum(1 for p in keeps if p < ready)
+        if again:
+            channels, values = int(line.walked.shapes[position].channels), again * at.width
+            name = line.lines[reader].name
+            caches.append((reader, Cache(name, at.name, again, channels, values, values * itemsize)))
+        if len(keeps) > again:
+            waiting[reader, position] = len(keeps) - again
+    delays: list[Delay] = []
+
+    def delay(node: str, source: int, positions: int, kept_here: int) -> None:
+        values = kept_here * line.lines[source].width
+        delays.append(Delay(node, line.lines[source].name, positions, values, values * itemsize))
+
     for position, at in enumerate(line.lines):
         moving = list(dict.fromkeys(e.source for e in at.edges if e.index is not None))
-        if at.pointwise and sum(1 for e in at.edges if e.index is not None) > 1:
-            for source in moving:
-                waits = soonest[source] - soonest[position]
-                values = held.pop((source, position), 0)
-                if waits > 0 or values:
-                    name = line.lines[source].name
-                    delays.append(Delay(at.name, name, max(waits, 0), values, values * itemsize))
-    for (source, _), values in held.items():
-        name = line.lines[source].name
-        delays.append(Delay(name, name, len(schedule.keeps[source]), values, values * itemsize))
-    return tuple(caches), tuple(delays)
+        for source in moving:
+            joins = at.pointwise and len(moving) > 1
+            waits = max(soonest[source] - soonest[position], 0) if joins else 0
+            kept_here = waiting.pop((position, source), 0)
+            if waits or kept_here:
+                delay(at.name, source, waits or kept_here, kept_here)
+    for (_, source), count in waiting.items():  # the output, which leaves in whole blocks
+        delay(line.lines[source].name, source, count, count)
+    return tuple(cache for _, cache in sorted(caches, key=lambda c: c[0])), tuple(delays)
+
+
+def _claim(line: Timeline, schedule: Schedule, source: int) -> tuple[int, int]:
+    """The node for which a map is kept (the one that reads most of it), and up to where it has been read, counted back
+    from the end of what is known."""
+    counts, here = schedule.counts, schedule.counts[source]
+    most, reader, ready = 0, source, -here
+    for position, at in enumerate(line.lines):
+        for edge in at.edges:
+            if edge.source != source or edge.index is None:
+                continue
+            start = counts[position] - schedule.again.get(position, 0)
+            count = sum(1 for p in kept(edge.index, start, here, edge.after) if p - here in schedule.keeps[source])
+            if count > most:
+                joins = at.pointwise and sum(1 for e in at.edges if e.index is not None) > 1
+                made = edge.index.taps(counts[position] - 1)
+                last = made[-1] + 1 - here if len(made) and not joins else -here
+                pattern = isinstance(edge.index, Table)  # what a period reads is read again
+                most, reader, ready = count, position, 0 if pattern else min(last, 0)
+    return reader, ready

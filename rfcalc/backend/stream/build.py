@@ -124,7 +124,9 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
     if not plan.possible:
         raise blocked(plan)
     line, schedule = plan.timeline, plan.schedule
-    assert schedule is not None and plan.block is not None and plan.latency is not None
+    assert schedule is not None
+    assert plan.block is not None
+    assert plan.latency is not None
     network = line.walked.network
     lines: list[Line] = []
     held: dict[str, nn.Module | nn.Parameter] = {}
@@ -215,7 +217,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     network = line.walked.network
     node, at = network.nodes[position - network.arity], line.lines[position]
     sources = network.sources[position - network.arity]
-    layer, xs, y = node.layer, line.walked.inputs_of(position), line.walked.shapes[position]
+    layer: Any = node.layer
+    xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
     if at.axis is None:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
     if len(at.edges) != len(sources):
@@ -328,4 +331,3 @@ def _learned(graph: Graph, node: str) -> nn.Parameter:
         if step.name == node and step.learned:
             return graph.get_parameter(step.learned)
     raise Unsupported("its values are not kept", where=node)
-

@@ -124,6 +124,7 @@ class Streamed(nn.Module):
     def reset(self) -> None:
         """Forget what has come: the next chunk begins a new stream."""
         self.came = 0
+        self._like = torch.empty(0)
         self.left = 0  # positions of the output that have been given, the empty ones included
         self.ended = False
         self.batch = -1
@@ -148,7 +149,9 @@ class Streamed(nn.Module):
         if self.ended:
             raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
         if chunk.dim() <= axis:
-            raise self._refused(f"the chunk has {chunk.dim()} axes", "it needs the batch, the channels and the axis", "")
+            raise self._refused(
+                f"the chunk has {chunk.dim()} axes", "it needs the batch, the channels and the axis", ""
+            )
         length = chunk.shape[axis]
         if length == 0 or length % size:
             what = "the chunk is empty" if length == 0 else f"the chunk has {length} positions"
@@ -207,7 +210,7 @@ class Streamed(nn.Module):
     def _still(self, number: int, line: Line, like: Tensor, values: list[Any]) -> Tensor:
         """A map that depends on no position of the input."""
         xs = [values[r.source] for r in line.reads] or [like]
-        return self._run(line, xs)
+        return self._run(line, xs)  # type: ignore[no-any-return]
 
     def _run(self, line: Line, xs: Sequence[Any]) -> Any:
         module = self.get_submodule(line.module) if line.module else None
@@ -282,7 +285,8 @@ class Streamed(nn.Module):
         wanted = set(range(max(0, self.left - self.latency), count)) if number == self.output else set()
         for reader, read in reads:
             unit = self.next[reader]
-            if not read.phases and (read.stride == 1 or (read.dilation == 1 and read.kernel >= read.stride)):
+            dense = not read.phases and (read.stride == 1 or (read.dilation == 1 and read.kernel >= read.stride))
+            if dense or (read.border != "zeros" and read.lowest(unit) < 0):  # what stands before the beginning too
                 wanted.update(range(max(read.lowest(unit), lowest), count))
                 unit = count
             while read.lowest(unit) < count:
@@ -346,16 +350,15 @@ class Streamed(nn.Module):
         count = counts[read.source]
         held = values[read.source]
         if read.border == "zeros" or (low >= 0 and high <= count):
-            inner = self._cut(held, axis, max(low, 0), max(min(high, count), max(low, 0)))
+            inner = self._cut(held, axis, max(low, 0), max(min(high, count), low, 0))
             before, after = min(max(-low, 0), high - low), min(max(high - max(count, low), 0), high - low)
             if not before and not after:
                 return inner
-            made = inner.new_full if line.fill else inner.new_zeros
             parts = []
             for size in (before, after):
                 shape = list(inner.shape)
                 shape[axis] = size
-                parts.append(made(shape, line.fill) if line.fill else made(shape))  # type: ignore[operator]
+                parts.append(inner.new_full(shape, line.fill))
             return torch.cat([parts[0], inner, parts[1]], axis)
         at = torch.arange(low, high, device=held.values.device)
         if read.border == "reflect":
@@ -370,10 +373,12 @@ class Streamed(nn.Module):
     def _cut(held: Held, axis: int, low: int, high: int) -> Tensor:
         """Positions from `low` to `high`; those that were let go are zeros, and read by nobody."""
         size = held.values.shape[axis]
-        missing = max(0, min(held.start, high) - low)
         first, last = (min(max(p - held.start, 0), size) for p in (low, high))
         inner = held.values.narrow(axis, first, last - first)
-        return inner if not missing else torch.cat([_zeros(inner, axis, missing), inner], axis)
+        before = max(0, min(held.start, high) - low)
+        after = high - low - before - (last - first)
+        parts = [_zeros(inner, axis, before), inner, _zeros(inner, axis, after)]
+        return inner if not before and not after else torch.cat(parts, axis)
 
 
 def _zeros(like: Tensor, axis: int, count: int) -> Tensor:
