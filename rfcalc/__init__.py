@@ -84,6 +84,8 @@ if TYPE_CHECKING:
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
+    from rfcalc.readers.planning import grid as grid
+    from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.streaming import stream as stream
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
@@ -116,6 +118,8 @@ _HOMES = {
     "require": "report.metrics",
     "stream": "readers.streaming",
     "to_stream": "backend",
+    "grid": "readers.planning",
+    "sizes": "readers.planning",
     "to_torch": "backend",
 }
 
