@@ -93,7 +93,7 @@ def test_several_inputs() -> None:
     report = rfcalc.Report(two)
     fields = report["add1"].receptive_field
     assert (fields["left"].size, fields["right"].size) == ((3, 3), (5, 5))
-    assert report["conv1"].receptive_field["right"].status == "none"
+    assert report["conv1"].receptive_fields["right"].status == "none"
     with pytest.raises(RfcalcError, match="has no input"):
         Network(Conv(8, 3), {"left": None, "right": None})
 

@@ -5,6 +5,7 @@ Reads the walk's `Field`; computes nothing that the windows do not say.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +37,32 @@ def plain(value: Any) -> Any:
     return int(value) if is_number(value) else str(value)
 
 
+class Status(StrEnum):
+    """What kind of answer a receptive field is.
+
+    >>> import rfcalc
+    >>> rfcalc.analyze("vgg16")["pool5"].receptive_field.status
+    <Status.EXACT: 'exact'>
+    """
+
+    EXACT = "exact"
+    """Every unit sees a window of this size."""
+    PERIODIC = "periodic"
+    """The size depends on the unit's position modulo a period; the largest is told."""
+    BOUNDED = "bounded"
+    """No unit sees more than this hull; some may see less."""
+    SHIFT_VARIANT = "shift_variant"
+    """Units have no common size or stride."""
+    GLOBAL = "global"
+    """A path reads the whole map; size and stride are those of the other paths."""
+    NEEDS_INPUT_SIZE = "needs_input_size"
+    """It cannot be told before the size of the input is a number."""
+    NONE = "none"
+    """The units depend on nothing of this input."""
+    UNKNOWN = "unknown"
+    """An operator on the way was not understood."""
+
+
 class ReceptiveField:
     """What the units of one node see of one input.
 
@@ -43,9 +70,7 @@ class ReceptiveField:
     being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
     stride-scaled place). None where an axis has no local path left, or its windows no common stride.
 
-    `status`: ``exact``; ``periodic`` (size is the largest phase); ``shift_variant`` (see `joins`); ``global`` (see
-    `through`; the sizes are the local paths'); ``needs_input_size``; ``none``; ``unknown`` (an operator was not
-    understood).
+    `status` is a `Status`; where it is ``shift_variant``, see `joins`; where it is ``global``, see `through`.
     """
 
     def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
@@ -54,22 +79,24 @@ class ReceptiveField:
         self.extents = shape.dims
 
     @cached_property
-    def status(self) -> str:
+    def status(self) -> Status:
         field = self._field
         if field is None:
-            return "none"
+            return Status.NONE
         if field.unknown:
-            return "unknown"
+            return Status.UNKNOWN
         if field.unsized:
-            return "needs_input_size"
+            return Status.NEEDS_INPUT_SIZE
         spans = self.spans
         if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
-            return "shift_variant"
+            return Status.SHIFT_VARIANT
         if any(s is not None for s in spans):
-            return "global"
+            return Status.GLOBAL
+        if field.bounded:
+            return Status.BOUNDED
         if any(w is not None and w.period > 1 for w in self.windows):
-            return "periodic"
-        return "exact"
+            return Status.PERIODIC
+        return Status.EXACT
 
     @cached_property
     def windows(self) -> tuple[Window | None, ...]:
@@ -207,6 +234,11 @@ class ReceptiveField:
         """Operators on the way that were not understood."""
         return self._field.unknown if self._field else ()
 
+    @property
+    def bounded(self) -> tuple[str, ...]:
+        """Nodes behind which some units may see less than is told."""
+        return self._field.bounded if self._field else ()
+
     def sees_whole_input(self) -> bool:
         """Whether a global path reaches every pixel."""
         pairs = zip(self.spans, self._source.spatial, strict=True)
@@ -218,7 +250,7 @@ class ReceptiveField:
             {**j, "paths": [{"node": p["node"], "stride": plain(p["stride"])} for p in j["paths"]]} for j in self.joins
         ]
         return {
-            "status": self.status,
+            "status": self.status.value,
             "size": plain(self.size),
             "stride": plain(self.stride),
             "padding": plain(self.padding),

@@ -331,13 +331,15 @@ def _summary(sight: FieldReport) -> Iterator[str]:
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
-        most = "at most " if len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
+        most = "at most " if field.bounded or len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
         yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
+    if field.bounded:
+        yield f"No unit sees more than that; some may see less, because of {', '.join(field.bounded[:3])}."
     for axis, phases in enumerate(sight.phases):
         if phases:
             yield _phase_sentence(axis, phases)

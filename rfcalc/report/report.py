@@ -72,7 +72,8 @@ class Row:
     """One node of the report: every figure of it, for the report's batch and dtype.
 
     Attributes are those of the JSON layer: `name`, `kind`, `notation`, `stage`, `inputs`, `output_shape`, `values`,
-    `bytes`, `weights`, `biases`, `buffers`, `params`, `macs`, `ops`, `shared_with`, `in_place`, `receptive_field`.
+    `bytes`, `weights`, `biases`, `buffers`, `params`, `macs`, `ops`, `shared_with`, `in_place`, `receptive_field` (of
+    the first input), `receptive_fields` (by input).
     """
 
     __slots__ = ("position", "report")
@@ -184,13 +185,18 @@ class Row:
         return self.node.layer.memory == VIEW
 
     @property
-    def receptive_field(self) -> Any:
-        """A `ReceptiveField`; with several inputs a dict of them by input name."""
+    def receptive_field(self) -> ReceptiveField:
+        """What its units see of the first input."""
         return self.report.receptive_field(self.position)
 
+    @property
+    def receptive_fields(self) -> dict[str, ReceptiveField]:
+        """What its units see of every input, by the input's name."""
+        return self.report.receptive_fields(self.position)
+
     def to_dict(self) -> dict[str, Any]:
-        """The layer as JSON has it."""
-        rf = self.receptive_field
+        """The layer as JSON has it; `receptive_fields` is there where the network has several inputs."""
+        fields = self.receptive_fields
         return {
             "name": self.name,
             "kind": self.kind,
@@ -208,7 +214,8 @@ class Row:
             "ops": {k: plain(v) for k, v in self.ops.items()},
             "shared_with": self.shared_with,
             "in_place": self.in_place,
-            "receptive_field": {n: r.to_dict() for n, r in rf.items()} if isinstance(rf, dict) else rf.to_dict(),
+            "receptive_field": self.receptive_field.to_dict(),
+            **({"receptive_fields": {n: f.to_dict() for n, f in fields.items()}} if len(fields) > 1 else {}),
         }
 
     def __repr__(self) -> str:
@@ -386,7 +393,7 @@ class Report:
         return Totals(self)
 
     @cached_property
-    def _receptive(self) -> dict[int, Any]:
+    def _receptive(self) -> dict[int, dict[str, ReceptiveField]]:
         return {}
 
     @property
@@ -407,16 +414,19 @@ class Report:
                 said[node.layer.assumes] = None
         return tuple(said)
 
-    def receptive_field(self, position: int) -> Any:
-        """The receptive field of a position; with several inputs a dict by input name."""
+    def receptive_field(self, position: int) -> ReceptiveField:
+        """What the units of a position see of the first input."""
+        return next(iter(self.receptive_fields(position).values()))
+
+    def receptive_fields(self, position: int) -> dict[str, ReceptiveField]:
+        """What the units of a position see of every input, by the input's name."""
         known = self._receptive.get(position)
         if known is None:
-            shape = self.walked.shapes[position]
-            found = {
-                name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], shape)
+            shapes = self.walked.shapes
+            known = self._receptive[position] = {
+                name: ReceptiveField(self.fields[i][position], shapes[i], shapes[position])
                 for i, name in enumerate(self.network.inputs)
             }
-            known = self._receptive[position] = found if len(found) > 1 else next(iter(found.values()))
         return known
 
     @cached_property

@@ -122,7 +122,7 @@ class Key:
             if position < report.network.arity:
                 return (1,) * shape.rank or None
             field = report.receptive_field(position)
-            if isinstance(field, dict) or field.status not in ("exact", "periodic"):
+            if field.status not in ("exact", "periodic"):
                 return None
             found = field.size if figure == "receptive_field" else field.stride
             whole = found and all(f is not None and Fraction(f).denominator == 1 for f in found)
