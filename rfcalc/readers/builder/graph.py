@@ -278,7 +278,7 @@ class Builder:
 
     def report(self, names: Mapping[int, str]) -> list[UnknownOperator]:
         """The operators that were not understood, by the names of their nodes."""
-        return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown]
+        return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown if node in names]
 
 
 def _thin(value: Value, axis: int, rank: int) -> bool:

@@ -16,14 +16,15 @@ _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?")
 
 
 def pruned(graph: Builder, outputs: Sequence[int]) -> set[int]:
-    """Positions to leave out: views, patches and last states that nobody reads, and what is read by them alone."""
+    """Positions to leave out: views, patches, last states and operators that were not understood, where nobody reads
+    them, and what is read by them alone."""
     arity = len(graph.inputs)
     read = Counter(s for node in graph.nodes for s in node.inputs)
     read.update(outputs)
     gone: set[int] = set()
     for position in range(len(graph.shapes) - 1, arity - 1, -1):
         node = graph.nodes[position - arity]
-        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED
+        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED or node.layer.opaque
         if given and not read[position] and node.layer.kind != "parameter":
             gone.add(position)
             read.subtract(node.inputs)
