@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_number, maximum, minimum
+from rfcalc.core.size import Figure, Size, decide, is_number, maximum, minimum
 from rfcalc.core.window import Ends, Window, hull
 from rfcalc.receptive.field import Field, Wandering, constant, over
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 def fraction(numerator: Size, denominator: int) -> Any:
@@ -163,11 +166,11 @@ class ReceptiveField:
         return tuple(None if e is None or decide(e[0] > e[1]) else e for e in cut)
 
     @property
-    def size(self) -> tuple[Size | None, ...]:
+    def size(self) -> tuple[Figure | None, ...]:
         return tuple(None if w is None else w.size for w in self.windows)
 
     @property
-    def stride(self) -> tuple[Any, ...]:
+    def stride(self) -> tuple[int | Fraction | None, ...]:
         shared = self._shared_carriers()
         return tuple(
             None if w is None or axis in shared else fraction(*w.stride) for axis, w in enumerate(self.windows)
@@ -185,22 +188,22 @@ class ReceptiveField:
         return found
 
     @property
-    def padding(self) -> tuple[Size | None, ...]:
+    def padding(self) -> tuple[Figure | None, ...]:
         return tuple(None if w is None or (e := w.unit(0)) is None else -e[0] for w in self.windows)
 
     @property
-    def center(self) -> tuple[Any, ...]:
+    def center(self) -> tuple[int | Fraction | None, ...]:
         return tuple(None if w is None or (e := w.unit(0)) is None else fraction(e[0] + e[1], 2) for w in self.windows)
 
     @property
-    def phases(self) -> tuple[tuple[Size, ...] | None, ...] | None:
+    def phases(self) -> tuple[tuple[Figure, ...] | None, ...] | None:
         """Sizes by phase on each axis, or None where no axis has phases."""
         if all(w is None or w.period == 1 for w in self.windows):
             return None
         return tuple(None if w is None else w.sizes for w in self.windows)
 
     @property
-    def reach(self) -> tuple[tuple[Size, Size] | None, ...]:
+    def reach(self) -> tuple[tuple[Figure, Figure] | None, ...]:
         """How far unit 0 sees before and after pixel 0."""
         return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
 

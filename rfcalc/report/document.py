@@ -235,6 +235,9 @@ class Document:
     records: Records | Callable[[], Records] | None = None
     about: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Document({self.title!r}, {len(self.sections)} sections)"
+
     def to_dict(self) -> dict[str, Any]:
         """What JSON gets; a document without `data` of its own is told by its title, tables and sentences."""
         data = self.data() if callable(self.data) else self.data

@@ -64,6 +64,9 @@ class FieldReport:
     def name(self) -> str:
         return self._name(self.position)
 
+    def __repr__(self) -> str:
+        return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"
+
     @property
     def source_name(self) -> str:
         return self._name(self.origin)
@@ -274,8 +277,9 @@ def misaligned(report: Report) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
         centers = set()
         for s in dict.fromkeys(sources):
             field = ReceptiveField(report.fields[0][s], shape, report.walked.shapes[s])
-            if field.status in ("exact", "periodic") and None not in field.center:
-                centers.add((field.stride, field.center))
+            center = [c for c in field.center if c is not None]
+            if field.status in ("exact", "periodic") and len(center) == shape.rank:
+                centers.add((field.stride, tuple(center)))
         strides = {stride for stride, _ in centers}
         if len(centers) > 1 and len(strides) == 1:
             ordered = [c for _, c in centers]

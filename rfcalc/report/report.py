@@ -4,6 +4,9 @@ Every output format, check, comparison and picture reads the report and nothing 
 when they are asked for.
 """
 
+# mypy: no-warn-return-any
+# Within the core a size may be a symbol, so that its type is Any; a report's figures are told to be whole numbers.
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +18,7 @@ from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_size
+from rfcalc.core.size import Figure, Size, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -116,58 +119,58 @@ class Row:
         return self.report.walked.shapes[self.position]
 
     @property
-    def output_shape(self) -> tuple[Size, ...]:
+    def output_shape(self) -> tuple[Figure, ...]:
         return self.shape.dims
 
     @property
-    def values(self) -> Size:
+    def values(self) -> Figure:
         return self.shape.values * self.report.batch
 
     @property
-    def bytes(self) -> Size:
+    def bytes(self) -> Figure:
         return self.values * self.report.itemsize
 
     @property
-    def new_values(self) -> Size:
+    def new_values(self) -> Figure:
         """What this node adds to the total of values: 0 for views and in-place results."""
         return self.report.new_values[self.position] * self.report.batch
 
     @property
-    def saved_bytes(self) -> Size:
+    def saved_bytes(self) -> Figure:
         """What this position adds to what autograd keeps."""
         return self.report.kept[self.position].total(self.report.itemsize, self.report.batch)
 
     @property
-    def weights(self) -> Size:
+    def weights(self) -> Figure:
         return self.cost.weights
 
     @property
-    def biases(self) -> Size:
+    def biases(self) -> Figure:
         return self.cost.biases
 
     @property
-    def buffers(self) -> Size:
+    def buffers(self) -> Figure:
         return self.cost.buffers
 
     @property
-    def params(self) -> Size:
+    def params(self) -> Figure:
         return self.cost.params
 
     @property
-    def macs(self) -> Size:
+    def macs(self) -> Figure:
         return self.cost.macs * self.report.batch
 
     @property
-    def flops(self) -> Size:
+    def flops(self) -> Figure:
         return 2 * self.macs
 
     @property
-    def ops(self) -> dict[str, Size]:
+    def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
 
-    def op(self, name: str) -> Size:
+    def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
-        count: Size = getattr(self.cost, name)
+        count: Figure = getattr(self.cost, name)
         return count and count * self.report.batch
 
     @property
@@ -231,52 +234,52 @@ class Totals:
         self._cost = total(report.walked.costs)
 
     @property
-    def weights(self) -> Size:
+    def weights(self) -> Figure:
         return self._cost.weights
 
     @property
-    def biases(self) -> Size:
+    def biases(self) -> Figure:
         return self._cost.biases
 
     @property
-    def buffers(self) -> Size:
+    def buffers(self) -> Figure:
         return self._cost.buffers
 
     @property
-    def params(self) -> Size:
+    def params(self) -> Figure:
         return self._cost.params
 
     @property
-    def macs(self) -> Size:
+    def macs(self) -> Figure:
         return self._cost.macs * self.report.batch
 
     @property
-    def flops(self) -> Size:
+    def flops(self) -> Figure:
         return 2 * self.macs
 
     @property
-    def ops(self) -> dict[str, Size]:
+    def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
 
-    def op(self, name: str) -> Size:
+    def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
-        count: Size = getattr(self._cost, name)
+        count: Figure = getattr(self._cost, name)
         return count and count * self.report.batch
 
     @cached_property
-    def values(self) -> Size:
+    def values(self) -> Figure:
         return sum(self.report.new_values) * self.report.batch
 
     @property
-    def bytes(self) -> Size:
+    def bytes(self) -> Figure:
         return self.values * self.report.itemsize
 
     @property
-    def peak_bytes(self) -> Size:
+    def peak_bytes(self) -> Figure:
         return self.report.peak[0] * self.report.batch * self.report.itemsize
 
     @cached_property
-    def saved_bytes(self) -> Size:
+    def saved_bytes(self) -> Figure:
         itemsize, batch = self.report.itemsize, self.report.batch
         return sum(k.total(itemsize, batch) for k in self.report.kept)
 
@@ -294,6 +297,10 @@ class Totals:
             value = getattr(self, name)
             found[name] = {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else plain(value)
         return found
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={getattr(self, name)}" for name in ("params", "macs", "values", "weight_layers"))
+        return f"Totals({told})"
 
 
 class Report:
