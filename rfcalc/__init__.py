@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
+    from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
     from rfcalc.readers.target import receptive_field as receptive_field
@@ -122,6 +123,7 @@ else:
         "require": "report.metrics",
         "series": "core.expr",
         "side": "core.expr",
+        "sizes": "readers.planning",
         "to_torch": "backend.build",
         "Expr": "core.expr",
         "FieldReport": "report.field_report",

@@ -66,7 +66,7 @@ def strides_of_levels(m: Any, x: Tensor) -> Tensor:
     y: Tensor = m.c(x)
     points = []
     for stride in m.t.tolist():
-        a = torch.arange(y.shape[-1], device=x.device, dtype=x.dtype) + 0.5
+        a = torch.arange(y.shape[-1], device=x.device).type_as(y) + 0.5
         points.append(torch.stack(torch.meshgrid(a, a, indexing="ij"), -1).view(-1, 2) * stride)
     return y * float(points[0].max()) + m.t.max().item()
 

@@ -12,7 +12,7 @@ from rfcalc.core.errors import NetworkError, RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
-from rfcalc.readers.builder.naming import expression, names, pruned
+from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.recording import Given, Recording, Step, lazy, materialized, record, tensors, written
@@ -64,7 +64,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
     named = names(graph, recording.steps, gone)
     network = Network(
-        expression(graph, recording.steps, kept, named),
+        expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
