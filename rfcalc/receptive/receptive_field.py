@@ -45,7 +45,7 @@ class Status(StrEnum):
 
     >>> import rfcalc
     >>> rfcalc.analyze("vgg16")["pool5"].receptive_field.status
-    <Status.EXACT: 'exact'>
+    'exact'
     """
 
     EXACT = "exact"
@@ -64,6 +64,9 @@ class Status(StrEnum):
     """The units depend on nothing of this input."""
     UNKNOWN = "unknown"
     """An operator on the way was not understood."""
+
+    def __repr__(self) -> str:
+        return repr(self.value)
 
 
 class ReceptiveField:
