@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
+    from rfcalc.readers.planning import grid as grid
     from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
@@ -124,6 +125,7 @@ else:
         "series": "core.expr",
         "side": "core.expr",
         "sizes": "readers.planning",
+        "grid": "readers.planning",
         "to_torch": "backend.build",
         "Expr": "core.expr",
         "FieldReport": "report.field_report",

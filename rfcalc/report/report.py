@@ -352,6 +352,21 @@ class Report:
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
 
+    def along(self, via: str | None = None, without: str | None = None) -> Report:
+        """The report of the same network with the paths through `via` only, and none through `without`.
+
+        Raises:
+            UnknownName: there is no such node.
+            NetworkError: no path is left.
+        """
+        from rfcalc.receptive.paths import along
+
+        told = [f"only the paths through {via} are followed"] if via else []
+        told += [f"only the paths around {without} are followed"] if without else []
+        network = along(self.walked, via, without)
+        assumed = (*told, *self._assumed)
+        return Report(network, batch=self.batch, dtype=self.dtype, target=self.target, assumptions=assumed)
+
     @property
     def inputs(self) -> dict[str, Shape]:
         """The input shapes by name."""
