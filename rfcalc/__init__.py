@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from rfcalc.backend import to_stream as to_stream
-    from rfcalc.backend import to_torch as to_torch
     from rfcalc.backend.build import to_torch as to_torch
+    from rfcalc.backend.stream import to_stream as to_stream
     from rfcalc.claims.checking import check as check
     from rfcalc.comparison.comparison import compare as compare
     from rfcalc.core.errors import RfcalcError as RfcalcError
@@ -129,6 +128,8 @@ else:
         "side": "core.expr",
         "sizes": "readers.planning",
         "grid": "readers.planning",
+        "stream": "readers.streaming",
+        "to_stream": "backend.stream",
         "to_torch": "backend.build",
         "Expr": "core.expr",
         "FieldReport": "report.field_report",
@@ -141,35 +142,12 @@ else:
         "Status": "receptive.receptive_field",
         "Var": "core.index",
     }
-    NEEDS = {"from_torch": "torch", "to_torch": "torch"}  # public name → the package that its module imports
+    NEEDS = {
+        "from_torch": "torch",
+        "to_stream": "torch",
+        "to_torch": "torch",
+    }  # public name → the package that its module imports
 
-_HOMES = {
-    "from_keras": "readers.keras",
-    "from_text": "readers.text",
-    "from_onnx": "readers.onnx",
-    "from_torch": "readers.torch",
-    "RfcalcError": "core.errors",
-    "Expr": "core.expr",
-    "parallel": "core.expr",
-    "ref": "core.expr",
-    "repeat": "core.expr",
-    "series": "core.expr",
-    "side": "core.expr",
-    "Var": "core.index",
-    "Network": "graph.network",
-    "Node": "graph.network",
-    "Report": "report.report",
-    "Shape": "core.shape",
-    "analyze": "readers.target",
-    "load": "readers.target",
-    "receptive_field": "readers.target",
-    "require": "report.metrics",
-    "stream": "readers.streaming",
-    "to_stream": "backend",
-    "grid": "readers.planning",
-    "sizes": "readers.planning",
-    "to_torch": "backend",
-}
     def __getattr__(name):
         """Load what is asked for. What needs an optional package is a function that loads it when it is called."""
         from importlib import import_module
