@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from rfcalc.comparison.ratio import CLOSE, FORM, OPEN
+from rfcalc.comparison.spelling import CLOSE, FORM, OPEN
 from rfcalc.core.size import Size, algebra_in_use
 from rfcalc.formulas.algebra import SympyAlgebra
 from rfcalc.formulas.forms import canonical, plain, told

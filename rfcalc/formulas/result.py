@@ -309,8 +309,7 @@ def _row(row: Row, algebra: SympyAlgebra) -> SymbolicRow:
 
     with walking_with(algebra):
         notation = row.notation
-        field = row.receptive_field
-        field = of_field(next(iter(field.values())) if isinstance(field, dict) else field)
+        field = of_field(row.receptive_field)
     return SymbolicRow(
         row.name,
         row.kind,
