@@ -193,6 +193,10 @@ def _climbs(value: Any, t: Any, algebra: SympyAlgebra) -> bool:
             return False
         for factor in sympy.Mul.make_args(term):
             base, exponent = factor.as_base_exp()
+            if exponent.has(t):
+                if base.has(t) or (algebra.lowest(base) or 0) < 1 or not _climbs(exponent, t, algebra):
+                    return False
+                continue
             if not (exponent.is_Integer and exponent > 0) or (algebra.lowest(base) or 0) < 0:
                 return False
             if base.is_Symbol:
