@@ -21,6 +21,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.disguise import Disguise, told
+from rfcalc.readers.torch.higher_order import plainly
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
 from rfcalc.readers.torch.recorder import Step as Step
 from rfcalc.readers.torch.recorder import tensors as tensors
@@ -81,6 +82,7 @@ def _recorded(module: torch.nn.Module, inputs: Given, training: bool, exact: boo
         stack.enter_context(_paths(module, recorder))
         stack.enter_context(_uncompiled())
         stack.enter_context(_plain_attention())
+        stack.enter_context(plainly(disguise.blank))
         stack.enter_context(torch.no_grad())
         given = {n: torch.empty(s, dtype=d, device="meta") for n, (s, d) in inputs.items()}
         try:
