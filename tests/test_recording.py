@@ -426,11 +426,11 @@ def test_operators_that_run_code_are_read_as_plain_ones(
 
 
 def test_a_causal_mask_of_flexible_attention_is_known() -> None:
-    from rfcalc.readers.torch.importer import _inputs
+    from rfcalc.readers.torch.given import calls
     from rfcalc.readers.torch.recording import record
 
     module = Fixed(by_tokens(flexible))
-    recording = record(module, _inputs(module, "3x8x8")[0], False)
+    recording = record(module, calls(module, "3x8x8")[0], False)
     (step,) = [s for s in recording.steps if s.name == "scaled_dot_product_attention"]
     assert torch.equal(step.args["attn_mask"], torch.ones(36, 36).tril().bool())
 

@@ -7,6 +7,7 @@ when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,9 @@ DTYPES = {
     "int32": 4,
     "int16": 2,
     "int8": 1,
+    "complex128": 16,
+    "complex64": 8,
+    "complex32": 4,
 }
 
 DTYPE_ALIASES = {  # other names that frameworks use
@@ -337,6 +341,8 @@ class Report:
         self.target = target or network.name or "network"
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+        if dtype.startswith("complex"):
+            self.walked = _complex(self.walked)
 
     @property
     def inputs(self) -> dict[str, Shape]:
@@ -532,3 +538,11 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+
+
+def _complex(walked: Walked) -> Walked:
+    """Costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+    arity = walked.network.arity
+    runs = [1] * arity + [node.layer.complex_runs for node in walked.network.nodes]
+    costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(walked.costs, runs, strict=True)]
+    return walked._replace(costs=tuple(costs))
