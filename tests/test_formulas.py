@@ -67,7 +67,7 @@ def test_the_sample_has_every_family() -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoo(name: str) -> None:
     check(name)
 

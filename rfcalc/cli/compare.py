@@ -45,7 +45,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Example: rfcalc compare "conv3-C x3" "conv7-C" """
-    from rfcalc.comparison.render import spelled
+    from rfcalc.comparison.spelling import spelled
 
     format_of(format, output)
     chosen = _names(what)

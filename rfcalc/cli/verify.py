@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import Dtype, Format, Inputs, Output, Target, emit, format_of, inputs
+from rfcalc.core.printable import printable
 
 
 def command(
@@ -71,7 +72,7 @@ class _progress:  # noqa: N801
         if self.shows:
             import sys
 
-            sys.stderr.write(f"\r\x1b[2K{doing} …"[:200])
+            sys.stderr.write(f"\r\x1b[2K{printable(doing)} …"[:200])
             sys.stderr.flush()
 
     def __exit__(self, *_: object) -> None:

@@ -49,6 +49,9 @@ class Figure(NamedTuple):
     counts: bool
     against: tuple[Against, ...]
 
+    def __repr__(self) -> str:
+        return f"Figure({self.name}: {', '.join(map(str, self.values))})"
+
     @property
     def name(self) -> str:
         return self.metric.name

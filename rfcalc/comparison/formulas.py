@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import Any, NamedTuple
 
-from rfcalc.comparison.ratio import CLOSE, FORM, OPEN
+from rfcalc.comparison.spelling import CLOSE, FORM, OPEN
 from rfcalc.core.size import Size
 from rfcalc.formulas.polynomials.analysis import exactly, walk
 from rfcalc.formulas.polynomials.atoms import Symbol

@@ -25,7 +25,7 @@ from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.index import bind
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import decide
+from rfcalc.core.size import Size, decide
 from rfcalc.core.window import STEP, All, Index
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ class Layer(Expr):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return NOTHING
+
+    def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
+        """How many values it hands from one position of a sequence to the next; None where it is no recurrence."""
+        return None
+
+    def stretched(self: L, axis: int, length: Size) -> L:
+        """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
+        return self
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING

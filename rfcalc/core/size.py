@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 Size: TypeAlias = Any  # int | symbol: nothing in the core may ask which
+Figure: TypeAlias = int  # a figure of a report, as its reader's type checker sees it; with symbols it is an expression
 
 
 class Heard(list[str]):

@@ -148,6 +148,9 @@ class Reshape(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (reshaped(xs[0], y),)
 
+    def stretched(self, axis: int, length: Size) -> Reshape:
+        return Reshape((*self.dims[:axis], length, *self.dims[axis + 1 :]), self.channel)
+
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> set[tuple[int, ...]]:
         """The positions whose values, in row-major order, lie in a unit of the new map (over all of its channels)."""
         (x,) = xs

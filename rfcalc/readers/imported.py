@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.graph.network import Network
@@ -60,6 +60,10 @@ class Imported:
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
     dtype: str = "float32"
+
+    def __repr__(self) -> str:
+        unknown = f", {plural(len(self.unknown), 'operator')} not understood" if self.unknown else ""
+        return f"Imported({self.network.name or 'network'}: {plural(len(self.network.nodes), 'node')}{unknown})"
 
     @property
     def complete(self) -> bool:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.graph.forward import shapes_of_inputs
-from rfcalc.readers.target import DEFAULT_INPUT, resolve
+from rfcalc.readers.target import DEFAULT_INPUT, analyze, resolve
 
 if TYPE_CHECKING:
+    from rfcalc.plan.grid import Grids
     from rfcalc.plan.sizes import Sizes
 
 
@@ -38,6 +39,25 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
     shapes = shapes_of_inputs(network, input)
     return Sizes(network, shapes, lengths("near", near), target=found.name, assumptions=assumptions)
+
+
+def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
+    """Where the units of nodes lie in the image: stride, offset in both pixel conventions, size, reach, alignment.
+
+    Args:
+        target, input: as for `analyze`.
+        nodes: which nodes; the outputs if left out.
+
+    Raises:
+        UnknownName: there is no such node.
+
+    >>> import rfcalc
+    >>> rfcalc.grid("vgg16", "pool5").levels[0].grids[0]
+    Grid(stride=Fraction(32, 1), offset=Fraction(31, 2), size=7, reach=(90, 121))
+    """
+    from rfcalc.plan.grid import Grids
+
+    return Grids(analyze(target, input), nodes)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

@@ -118,7 +118,7 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
             why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
             raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
         if _word_like(text) and "is not a layer" in error.what:
-            hint = suggestion(text, zoo.names())
+            hint = suggestion(text, zoo.networks())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None
         raise error.at("notation") from None
@@ -315,6 +315,8 @@ def receptive_field(
     *,
     source: str | None = None,
     input: Any = None,  # noqa: A002
+    via: str | None = None,
+    without: str | None = None,
 ) -> FieldReport:
     """What a node of a network sees: receptive field, real pixels, phases, holes, influence.
 
@@ -322,11 +324,20 @@ def receptive_field(
         target, input: as for `analyze`.
         at: the node (a stage or block means its last); the network's output if left out.
         source: an input or an earlier node; the first input if left out.
+        via, without: only along the paths through this node, or around it.
 
     >>> import rfcalc
     >>> rfcalc.receptive_field("vgg16", "conv5_3").field.size
     (196, 196)
+    >>> rfcalc.receptive_field("resnet18", "layer1.0", without="layer1.0.conv1").field.size  # the shortcut alone
+    (11, 11)
     """
     from rfcalc.report.field_report import FieldReport
 
-    return FieldReport(analyze(target, input), at, source)
+    report = analyze(target, input)
+    if via is not None or without is not None:
+        names = [*report.network.inputs, *(node.name for node in report.network.nodes)]  # stages are not kept
+        at = None if at is None else names[report.network.position(at)]
+        source = None if source is None else names[report.network.position(source)]
+        report = report.along(via, without)
+    return FieldReport(report, at, source)

@@ -64,6 +64,9 @@ class FieldReport:
     def name(self) -> str:
         return self._name(self.position)
 
+    def __repr__(self) -> str:
+        return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"
+
     @property
     def source_name(self) -> str:
         return self._name(self.origin)
@@ -274,8 +277,9 @@ def misaligned(report: Report) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
         centers = set()
         for s in dict.fromkeys(sources):
             field = ReceptiveField(report.fields[0][s], shape, report.walked.shapes[s])
-            if field.status in ("exact", "periodic") and None not in field.center:
-                centers.add((field.stride, field.center))
+            center = [c for c in field.center if c is not None]
+            if field.status in ("exact", "periodic") and len(center) == shape.rank:
+                centers.add((field.stride, tuple(center)))
         strides = {stride for stride, _ in centers}
         if len(centers) > 1 and len(strides) == 1:
             ordered = [c for _, c in centers]
@@ -331,13 +335,15 @@ def _summary(sight: FieldReport) -> Iterator[str]:
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
-        most = "at most " if len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
+        most = "at most " if field.bounded or len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
         yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
+    if field.bounded:
+        yield f"No unit sees more than that; some may see less, because of {', '.join(field.bounded[:3])}."
     for axis, phases in enumerate(sight.phases):
         if phases:
             yield _phase_sentence(axis, phases)

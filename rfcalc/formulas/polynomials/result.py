@@ -193,15 +193,13 @@ def of_report(report: Report) -> tuple[tuple[Line, ...], dict[str, Any]]:
 
 
 def _line(row: Row) -> Line:
-    field = row.receptive_field
-    field = next(iter(field.values())) if isinstance(field, dict) else field
     return Line(
         row.name,
         row.kind,
         row.notation,
         row.stage,
         row.output_shape,
-        of_field(field),
+        of_field(row.receptive_field),
         {name: getattr(row, name) for name in FIGURES},
         {k: v for k, v in row.ops.items() if k != "macs"},
         row.node.layer.folds,
