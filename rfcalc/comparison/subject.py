@@ -97,7 +97,7 @@ def read(
     numbers: Mapping[str, int] | None = None,
     own_inputs: bool = False,
     batch: Size = 1,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> tuple[Subject, ...]:
     """The networks, analysed for one input.
 
@@ -126,7 +126,7 @@ def read(
             used = _put(shapes, values) if given is not None else None if f.brings_input else _put(common, values)
             told = given is None and not f.brings_input and not symbols
             assumed = ((f"the input is {used}: none was given",) if told else ()) + f.assumptions
-            reports.append(_analysed(f, used, values, assumed, batch, dtype))
+            reports.append(_analysed(f, used, values, assumed, batch, dtype or "float32"))
         return reports
 
     fixed = dict(numbers or {})

@@ -10,7 +10,7 @@ from rfcalc.readers.target import analyze
 from rfcalc.report.report import Report
 
 
-def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str = "float32") -> Report:  # noqa: A002
+def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str | None = None) -> Report:  # noqa: A002
     """The report on a target; where its notation has symbols for sizes, in these symbols.
 
     Without an input, symbolic notation reads C×H×W with the first convolution's own symbol for C, if it is one name:
@@ -28,7 +28,7 @@ def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str = "fl
         reading = _symbolic(target)
         if reading is None:
             raise error from None
-    return _report(reading, target, input, batch, dtype)
+    return _report(reading, target, input, batch, dtype or "float32")
 
 
 def _symbolic(target: Any) -> Any:

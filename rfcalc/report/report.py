@@ -10,6 +10,7 @@ when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,9 @@ DTYPES = {
     "int32": 4,
     "int16": 2,
     "int8": 1,
+    "complex128": 16,
+    "complex64": 8,
+    "complex32": 4,
 }
 
 DTYPE_ALIASES = {  # other names that frameworks use
@@ -352,6 +356,8 @@ class Report:
         self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+        if dtype.startswith("complex"):
+            self.walked = _complex(self.walked)
 
     def along(self, via: str | None = None, without: str | None = None) -> Report:
         """The report of the same network with the paths through `via` only, and none through `without`.
@@ -565,3 +571,11 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+
+
+def _complex(walked: Walked) -> Walked:
+    """Costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+    arity = walked.network.arity
+    runs = [1] * arity + [node.layer.complex_runs for node in walked.network.nodes]
+    costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(walked.costs, runs, strict=True)]
+    return walked._replace(costs=tuple(costs))
