@@ -633,7 +633,7 @@ def test_inputs_by_name_as_tensors_and_in_half_precision() -> None:
     read = from_torch(Two(), {"image": (3, 8, 8), "mask": (1, 8, 8)})
     assert list(read.network.inputs) == ["image", "mask"]
     assert len(read.network.outputs) == 2
-    assert analyze(read)["add"].receptive_field["mask"].size == (3, 3)
+    assert analyze(read)["add"].receptive_fields["mask"].size == (3, 3)
     assert from_torch(Two(), (torch.rand(5, 3, 8, 8), torch.rand(5, 1, 8, 8))).network == read.network
     assert from_torch(Two().half(), {"image": (3, 8, 8), "mask": (1, 8, 8)}).network == read.network
     with pytest.raises(RfcalcError, match="2 inputs"):
@@ -726,7 +726,7 @@ class Counting(nn.Module):
 @pytest.mark.parametrize(
     ("module", "shape", "words"),
     [
-        (Deciding(), (3, 8, 8), ["depends on the values", "Deciding", "DataDependent", "parts"]),
+        (Deciding(), (3, 8, 8), ["depends on the values", "Deciding", "bool", "x.sum() > 0", "parts"]),
         (Counting(), (3, 8, 8), ["depends on the values", "Counting"]),
         (nn.Sequential(conv(3, 4), conv(5, 4)), (3, 8, 8), ["does not run", "Sequential at 1", "channels", "--input"]),
         (Of(lambda m, x: None), (3, 8, 8), ["returns no tensor", "NoneType"]),
@@ -742,7 +742,12 @@ def test_one_message_with_the_reason(module: nn.Module, shape: Any, words: list[
     assert len(str(caught.value).splitlines()) <= 4
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_scripted_module_is_refused() -> None:
-    with pytest.raises(RfcalcError, match="scripted"):
-        from_torch(torch.jit.script(nn.Linear(3, 4)), (3,))
+def test_what_is_trained_and_what_is_frozen() -> None:
+    body, head = nn.Linear(64, 64), nn.Linear(64, 2)
+    body.requires_grad_(False)
+    report = analyze(from_torch(nn.Sequential(body, head), (64,)))
+    assert [(row.trainable, row.frozen) for row in report] == [(0, 4160), (130, 0)]
+    assert (report.totals.trainable, report.totals.frozen, report.totals.params) == (130, 4160, 4290)
+    assert report.to_dict()["totals"]["trainable"] == 130
+    assert analyze("conv3-8").totals.trainable == analyze("conv3-8").totals.params
+    rfcalc.require(from_torch(nn.Sequential(body, head), (64,)), "trainable = 130, frozen = 4160")

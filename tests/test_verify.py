@@ -17,10 +17,11 @@ from graphs import ORDER, Pick, grow
 import rfcalc
 from rfcalc import Activation, Conv, ConvTranspose, LpPool, MaxPool, Network, ReLU, Report, ref, to_torch, zoo
 from rfcalc.backend.verify import CHECKS, chosen_device, counted, gradient, live, saved, verify
+from rfcalc.backend.verify.document import document
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN
-from rfcalc.backend.verify.render import render
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError, UnknownName, Unsupported
+from rfcalc.render import render
 
 torch.set_num_threads(1)
 pytestmark = [
@@ -40,7 +41,7 @@ def quiet(doing: str) -> None: ...
 
 def test_everything_of_a_small_network() -> None:
     found = verify(SMALL, what=CHECKS, as_is=True, draws=3)
-    assert found.passed, render(found)
+    assert found.passed, render(document(found))
     assert found.checks == ("shapes", "macs", "params", "receptive_field", "as_is", "saved_bytes", "peak_bytes", "erf")
     schema = json.loads(files("rfcalc.report").joinpath("schemas", "verify-1.json").read_text("utf-8"))
     jsonschema.validate(json.loads(json.dumps(found.to_dict())), schema)
@@ -95,19 +96,19 @@ def zoo_on_meta(name: str) -> None:
     assert sum(f.what == "shapes" for f in found) == len(report.network.nodes)
 
 
-@pytest.mark.parametrize("name", [n for n in SAMPLE if n in zoo.names()])
+@pytest.mark.parametrize("name", [n for n in SAMPLE if n in zoo.networks()])
 def test_the_zoo_on_meta_tensors(name: str) -> None:
     zoo_on_meta(name)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoo_on_meta_tensors(name: str) -> None:
     zoo_on_meta(name)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoo_by_gradient(name: str) -> None:
     assert not [f for f in gradient.receptive(rfcalc.analyze(name), quiet) if f.verdict == DISAGREES]
 
@@ -258,7 +259,7 @@ def test_statistics_of_one_value_are_not_measured(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoos_bytes_kept_for_backward(name: str) -> None:
     report = rfcalc.analyze(name)
     if report.totals.saved_bytes > 3e9:
@@ -361,4 +362,4 @@ def test_what_an_allocator_held(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenet-v2", "swin-t"])
 def test_on_a_gpu(name: str) -> None:
     found = verify(rfcalc.analyze(name), device="cuda")
-    assert found.passed, render(found)
+    assert found.passed, render(document(found))

@@ -55,10 +55,10 @@ class ClaimItem(pytest.Item):
         self.reports = reports
 
     def runtest(self) -> None:
-        from rfcalc.claims.judging import check
-        from rfcalc.claims.render import message
+        from rfcalc.claims.document import message
+        from rfcalc.claims.judging import judge
 
-        (result,) = check([self.claim], self.reports)
+        (result,) = judge([self.claim], self.reports)
         if not result.passed:
             pytest.fail(f"{self.claim.where}\n{message(result)}", pytrace=False)
 

@@ -1,12 +1,15 @@
 """Errors that a person can act on: where, what, why, how to fix it.
 
-Imports nothing from the project. Rules raise the bare cause (`what`, `why`, `fix`); the walk adds `where` once; the
-command line prints the message and exits with 2.
+Imports `printable` only, so that no control character of a name from a file reaches a terminal. Rules raise the bare
+cause (`what`, `why`, `fix`); the walk adds `where` once; the command line prints the message and exits with 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rfcalc.core.printable import printable_lines
 
 
 class RfcalcError(Exception):
@@ -23,6 +26,7 @@ class RfcalcError(Exception):
         self.where = where
         self.why = why
         self.fix = fix
+        self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""
@@ -39,7 +43,7 @@ class RfcalcError(Exception):
                 first, *rest = text.split("\n")
                 lines.append(f"  {label}: {first}")
                 lines += [f"       {line}" for line in rest]
-        return "\n".join(lines)
+        return printable_lines("\n".join(lines))
 
 
 class ShapeError(RfcalcError):

@@ -6,34 +6,22 @@ without more code.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.core.size import is_number
+from rfcalc.core.size import Size, walking_with
 from rfcalc.derivation import maps, totals
+from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.rules import described
+from rfcalc.derivation.symbols import analyzed
 from rfcalc.report.metrics.vocabulary import METRICS, Metric, metric
-from rfcalc.report.report import CONVENTIONS, Report, Row
+from rfcalc.report.report import Report, Row
 
 DIRECTIONS = ("backward", "forward", "both")
 SEEN = ("receptive_field", "stride", "padding", "center", "seen", "status")
 COSTS = ("weights", "biases", "buffers", "params", "macs", "flops")
-SAID = {  # which conventions a metric rests on
-    "params": ("params",),
-    "weights": ("params",),
-    "biases": ("params",),
-    "buffers": ("params",),
-    "macs": ("macs",),
-    "flops": ("macs",),
-    "values": ("values",),
-    "bytes": ("values",),
-    "receptive_field": ("receptive_field",),
-    "seen": ("receptive_field",),
-    "padding": ("padding",),
-    "peak_bytes": ("peak_bytes",),
-    "saved_bytes": ("saved_bytes",),
-}
 
 
 def find(report: Report, name: str, node: str | None) -> tuple[Metric, int | None]:
@@ -73,6 +61,41 @@ def _is_node(report: Report, name: str) -> bool:
     return True
 
 
+def explain(
+    target: Any,
+    *what: str,
+    input: Any = None,  # noqa: A002
+    batch: Size = 1,
+    dtype: str = "float32",
+    direction: str = "backward",
+    source: str | None = None,
+    unit: tuple[int, ...] | None = None,
+) -> Explanation:
+    """How a figure of a network comes about: each formula, with its numbers and its source.
+
+    Args:
+        target: a report, or what `rfcalc.analyze` takes; in notation, names may stand for sizes: ``conv3-C x3``.
+        what: a node and a metric (``"pool5", "rf"``), or a metric alone for the whole network (``"params"``).
+        input, batch, dtype: as for `rfcalc.analyze`.
+        direction, source, unit: as for `derive`.
+
+    Raises:
+        RfcalcError: an unknown target, metric, node or direction; a metric that has no value there.
+
+    >>> import rfcalc
+    >>> print(rfcalc.explain("conv3-8 > conv3-8", "params", input="3x8x8").result)
+    The parameters of conv3-8 > conv3-8 are 808.
+    """
+    if not 1 <= len(what) <= 2:
+        raise RfcalcError(
+            f"{' '.join(what) or 'nothing'!r} is not a metric, or a node and a metric",
+            fix='write explain("vgg16", "pool5", "rf"), or explain("vgg16", "params")',
+        )
+    report = target if isinstance(target, Report) else analyzed(target, input, batch=batch, dtype=dtype)
+    node = what[0] if len(what) == 2 else None
+    return derive(report, node, what[-1], direction=direction, source=source, unit=unit)
+
+
 def derive(
     report: Report,
     node: str | None,
@@ -102,6 +125,13 @@ def derive(
     """
     if direction not in DIRECTIONS:
         raise UnknownName("direction", direction, list(DIRECTIONS))
+    with nullcontext() if report.algebra is None else walking_with(report.algebra):
+        return _derived(report, node, name, direction, source, unit)
+
+
+def _derived(
+    report: Report, node: str | None, name: str, direction: str, source: str | None, unit: tuple[int, ...] | None
+) -> Explanation:
     chosen, position = find(report, name, node)
     if chosen.name in SEEN:
         from rfcalc.derivation.fields import explained
@@ -216,54 +246,3 @@ def _text(row: Row, name: str, chosen: Metric) -> str:
         "inputs": f"reads {', '.join(row.inputs)}" if row.inputs else "reads nothing",
     }
     return told.get(name, chosen.meaning)
-
-
-def finish(
-    report: Report,
-    chosen: Metric,
-    node: str,
-    value: Any,
-    sections: tuple[Section, ...],
-    source: str = "",
-    said: str = "",
-) -> Explanation:
-    """The explanation, with what it rests on."""
-    shown = said or _shown(chosen, value)
-    of = f"of {node} in {report.target}" if node else f"of {report.target}"
-    found = [f"{key}: {CONVENTIONS[key]}" for key in SAID.get(chosen.name, ())]
-    if not (is_number(report.batch) and report.batch == 1):
-        found.append(f"batch: {report.batch}")
-    if chosen.name in ("bytes", "peak_bytes", "saved_bytes"):
-        found.append(f"dtype: {report.dtype}, {report.itemsize} bytes a value; MB is 10^6 bytes, MiB 2^20")
-    return Explanation(
-        report.network.name,
-        report.target,
-        chosen.name,
-        chosen.meaning,
-        node,
-        source,
-        value,
-        shown,
-        f"{chosen.name.replace('_', ' ')} {of}: {shown}",
-        sections,
-        tuple(found),
-        report.assumptions,
-    )
-
-
-def _shown(chosen: Metric, value: Any) -> str:
-    """A figure for the answer: bytes in full and in a unit, the others in full."""
-    from rfcalc.report.metrics.units import binary, bytes_short
-
-    if value is None or value == "":
-        return "none"
-    if chosen.name.endswith("bytes") or chosen.name == "bytes":
-        full = chosen.full(value)
-        if is_number(value) and value >= 1000:
-            return f"{full} bytes = {bytes_short(value)} = {binary(value)}"
-        return f"{full} bytes"
-    if not is_number(value) and hasattr(value, "free_symbols"):
-        from rfcalc.derivation.algebra import UNICODE, symbol
-
-        return symbol(value, UNICODE)
-    return chosen.full(value)

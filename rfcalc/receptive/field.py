@@ -60,9 +60,9 @@ class Field(NamedTuple):
 
     `through`: the nodes that made it global, the first on each path. `joins`: where windows ended. `unsized`: (node,
     why) where the input size is needed. `unknown`: operators that were not understood. `mirrored`: (axis, ends) that
-    borders of real pixels (reflected, replicated, circular) may bring in. `bounded`: nodes at which channels or
-    branches were not told apart, so that units see at most this. `blurred`: positions of the source lie side by side in
-    the channels, which the terms do not tell.
+    borders of real pixels (reflected, replicated, circular) may bring in. `bounded`: nodes behind which only an upper
+    bound is known, because some of their units, or of their channels, may see less than the window says. `blurred`:
+    positions of the source lie side by side in the channels, which the terms do not tell.
     """
 
     terms: tuple[Term, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import Document, Grid, Listing, Picture, Sentences, Table, Text
+from rfcalc.report.document import Document, Grid, Picture, Section, Sentences, Span, Steps, Table, Text
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -15,25 +16,37 @@ ASCII = str.maketrans(
     {
         "×": "x",
         "–": "-",
-        "≤": "<",
+        "≤": "<=",
         "−": "-",
-        "…": "..",
+        "…": "...",
         "≥": ">=",
         "→": "->",
-        "“": '"',
-        "”": '"',
-        "¹": "[1]",
-        "§": "sec. ",
         "·": "*",
         "≈": "~",
         "≠": "!=",
+        "“": '"',
+        "”": '"',
+        "§": "sec. ",
+        "½": "1/2",
+        "Σ": "sum ",
+        "∏": "prod ",
+        "γ": "gamma",
+        "β": "beta",
+        "⌊": "floor(",
+        "⌋": ")",
+        "⌈": "ceil(",
+        "⌉": ")",
+        "¹": "[1]",
+        "²": "^2",
+        "³": "^3",
     }
 )
 
 
 def render(document: Document, look: Look) -> str:
     """The document in plain columns, as wide as it needs."""
-    parts = ["\n".join(_section(section)) for section in document.sections]
+    parts = [spell(document.title)] if document.titled else []
+    parts += ["\n".join(_section(section)) for section in document.sections]
     if document.notes:
         parts.append("\n".join(map(spell, document.notes)))
     return "\n\n".join(parts)
@@ -43,13 +56,16 @@ def spell(text: Text) -> str:
     """A text in ASCII where it can be, on one line.
 
     >>> spell("2 × 3 ≤ 7")
-    '2 x 3 < 7'
+    '2 x 3 <= 7'
     """
     parts = (text,) if isinstance(text, str) else (p if isinstance(p, str) else p.plain or p.text for p in text)
     return printable("".join(parts)).translate(ASCII)
 
 
-def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[str]:
+def _section(section: Section) -> Iterator[str]:
+    if isinstance(section, Steps):
+        yield from _steps(section)
+        return
     if section.title and not isinstance(section, Picture):
         yield spell(section.title)
     if isinstance(section, Table):
@@ -64,11 +80,30 @@ def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[
         yield printable_lines(section.text)
 
 
+def _steps(found: Steps) -> Iterator[str]:
+    """A derivation, its formulas in ASCII."""
+    from rfcalc.render.steps import lines
+
+    spelled = [
+        step._replace(equations=tuple(map(spell, step.equations)), text=spell(step.text)) for step in found.lines
+    ]
+    formulas = tuple((Span(formula.plain or formula.text), source) for formula, source in found.formulas)
+    yield from (spell(line).rstrip() for line in lines(replace(found, lines=tuple(spelled), formulas=formulas), None))
+
+
+def _cut(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else text[: most - 2] + ".."
+
+
 def grid(table: Table) -> Iterator[str]:
     """A table with two spaces between columns; groups in brackets, totals under a rule."""
     heads = [spell(column.title) for column in table.columns]
-    body = [[spell(cell.text) for cell in line.cells] for line in table.lines]
-    widths = [max(len(head), *(len(row[i]) for row in body), 0) for i, head in enumerate(heads)]
+    body = [
+        [_cut(spell(c.text), col.most) for c, col in zip(line.cells, table.columns, strict=True)]
+        for line in table.lines
+    ]
+    kept = [row for row, line in zip(body, table.lines, strict=True) if not line.spans]
+    widths = [max(len(head), *(len(row[i]) for row in kept), 0) for i, head in enumerate(heads)]
     right = [column.right for column in table.columns]
 
     def drawn(cells: list[str]) -> str:
@@ -81,10 +116,8 @@ def grid(table: Table) -> Iterator[str]:
     for cells, line in zip(body, table.lines, strict=True):
         if line.heading:
             yield ""
-            cells = [f"[{cells[0]}]", *cells[1:]]
-            widths[0], kept = max(widths[0], len(cells[0])), widths[0]
-            yield drawn(cells)
-            widths[0] = kept
+            first = f"[{cells[0]}]"
+            yield first if line.spans else first + drawn([" " * len(first), *cells[1:]])[len(first) :]
         else:
             if line.kind == "total" != before:
                 yield rule

@@ -1,4 +1,4 @@
-"""Patterns of normalisations and channel shuffles that exporters take apart."""
+"""Patterns of normalisations that exporters take apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rfcalc.readers.onnx.matching import DOMAIN, Graph, Match
 from rfcalc.readers.onnx.model import Node
+from rfcalc.readers.onnx.names import invented
 
 
 def layer_norm(graph: Graph, node: Node) -> Iterator[Node]:
@@ -91,7 +92,8 @@ def affine_group(graph: Graph, node: Node) -> Iterator[Node]:
         const = graph.constant(_stripped(graph, other))
         if inner is None or inner.domain != DOMAIN or inner.op != "GroupNormalization" or const is None:
             continue
-        if len(inner.inputs) != (1 if node.op == "Mul" else 2) or graph.reads[name] != 1 or const.size < 2:
+        number = const.size < 2 and (len(const.origin) != 1 or invented(const.origin[0]))
+        if len(inner.inputs) != (1 if node.op == "Mul" else 2) or graph.reads[name] != 1 or number:
             continue
         graph.taken.append(inner)
         yield replace(inner, inputs=(*inner.inputs, _stripped(graph, other)), outputs=node.outputs)
@@ -102,27 +104,7 @@ def _stripped(graph: Graph, name: str) -> str:
     """A value without the axes of size 1 that were put around it."""
     for _ in range(3):
         node = graph.makers.get(name)
-        if node is None or node.op not in ("Unsqueeze", "Reshape"):
+        if node is None or node.op not in ("Unsqueeze", "Reshape", "Cast", "CastLike", "Identity"):
             return name
         name = node.inputs[0]
     return name
-
-
-def shuffle(graph: Graph, node: Node) -> Iterator[Node]:
-    """N·g·(C/g)·H·W, the two exchanged, and back: a channel shuffle."""
-    if node.op != "Reshape":
-        return
-    turned = graph.made(node.inputs[0], "Transpose")
-    perm = [int(p) for p in turned.attributes.get("perm") or ()]
-    rank = len(perm)
-    if rank < 4 or perm != [0, 2, 1, *range(3, rank)]:
-        raise Match
-    split = graph.made(turned.inputs[0], "Reshape")
-    first = graph.constant(split.inputs[1]) if len(split.inputs) > 1 else None
-    last = graph.constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    if first is None or last is None or first.values is None or last.values is None:
-        raise Match
-    a, b = [int(v) for v in first.values], [int(v) for v in last.values]
-    if len(a) != rank or len(b) != rank - 1 or a[3:] != b[2:] or a[1] < 1 or (b[1] != -1 and a[1] * a[2] != b[1]):
-        raise Match
-    yield Node("ChannelShuffle", (split.inputs[0],), node.outputs, {"groups": a[1]}, turned.name, DOMAIN, turned.scope)

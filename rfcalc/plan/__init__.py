@@ -1,0 +1,1 @@
+"""What to do with a network: streams, sizes, tiles; framework-free values that follow from the index relations."""
