@@ -86,8 +86,8 @@ def test_csv_adds_up(capsys) -> None:
 
 
 def test_a_narrow_terminal_gets_letters(monkeypatch, capsys) -> None:
-    monkeypatch.setattr("rfcalc.cli.compare.terminal", lambda: (50, True))
-    monkeypatch.setattr("rfcalc.cli.compare.unicode", lambda: True)
+    monkeypatch.setattr("rfcalc.cli.common.terminal", lambda: (50, True))
+    monkeypatch.setattr("rfcalc.cli.common.unicode", lambda: True)
     code, out, _ = call(capsys, "compare", "conv3-C relu x3", "conv7-C relu")
     text = re.sub(r"\x1b\[[0-9;]*m", "", out)
     assert code == 0

@@ -13,14 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from shown import View, render
 
 import rfcalc
 from rfcalc import Conv, Network, ReLU, RfcalcError, zoo
 from rfcalc.cli import COMMANDS, run
 from rfcalc.core.integers import read
-from rfcalc.render import FORMATS, STYLES, View, render
-from rfcalc.render.cs231n import rounded
-from rfcalc.render.records import records, to_pandas, to_polars
+from rfcalc.render import FORMATS
+from rfcalc.report.cs231n import rounded
+from rfcalc.report.records import records, to_pandas, to_polars
+from rfcalc.report.table import STYLES
 
 ROOT = Path(__file__).parent.parent
 ODD = Network(
@@ -132,7 +134,7 @@ def test_csv_reads_back_and_adds_up() -> None:
     assert sum(int(r["params"] or 0) for r in rows) == report.totals.params
     assert sum(int(r["macs"] or 0) for r in rows) == report.totals.macs
     assert int(rows[1]["bytes"]) == 3 * 8 * 16 * 16 * 4
-    odd = list(csv.reader(io.StringIO(render(rfcalc.analyze(ODD), "csv", View(("name", "stage"))))))
+    odd = list(csv.reader(io.StringIO(render(rfcalc.analyze(ODD), "csv", View(columns=("name", "stage"))))))
     assert odd == [
         ["name", "stage"],
         ["input", ""],
@@ -228,7 +230,7 @@ def test_units_never_lie(dtype: str, batch: int) -> None:
         assert binary in text
     header = render(report, "csv").split("\n")[0]
     assert "bytes" in header.split(",")
-    columns = View(("name", "bytes", "macs"))
+    columns = View(columns=("name", "bytes", "macs"))
     latex = render(report, "latex", columns)
     units = [
         {"kB": 10**3, "K": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9}[u] for u in re.findall(r"\((\w+)\)}", latex)
@@ -246,9 +248,11 @@ def test_rounding_of_the_lecture() -> None:
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
-def test_styles_are_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["table", "vgg16", "--style", "cs231n", "--format", "json"]) == 2
-    assert "plain text" in capsys.readouterr().err
+def test_styles_are_documents_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["table", "vgg16", "--style", "cs231n", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "rfcalc/report/1"
+    assert run(["table", "vgg16", "--style", "cs231n", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out.startswith("```\nINPUT:")
     assert run(["table", "vgg16", "--style", "cs231m"]) == 2
     assert "did you mean cs231n" in capsys.readouterr().err
     with pytest.raises(RfcalcError, match="unknown format"):
@@ -259,11 +263,9 @@ def test_styles_are_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_output_is_written_whole(form: str, tmp_path: Path) -> None:
     path = tmp_path / "table.out"
     path.write_text("before")
-    assert run(
-        ["table", TOY, "--input", "3x16x16", "--format", form, "--output", str(path), "--columns", "name,nope"]
-    ) == (0 if form == "json" else 2)
-    if form != "json":
-        assert path.read_text() == "before"
+    wrong = ["--columns", "name,nope"]
+    assert run(["table", TOY, "--input", "3x16x16", "--format", form, "--output", str(path), *wrong]) == 2
+    assert path.read_text() == "before"
     assert run(["table", TOY, "--input", "3x16x16", "--format", form, "--output", str(path)]) == 0
     assert path.read_text(encoding="utf-8").rstrip("\n") == render(toy(), form, View()).rstrip("\n")
     assert [p.name for p in tmp_path.iterdir()] == ["table.out"]
@@ -308,4 +310,4 @@ def test_a_plain_table_loads_no_other_format() -> None:
         "print(sorted(m for m in sys.modules if m.startswith(('rfcalc.notation', 'rfcalc.spec', 'rfcalc.render.'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip().split("\n")[-1] == "['rfcalc.render.model', 'rfcalc.render.plain']"
+    assert done.stdout.strip().split("\n")[-1] == "['rfcalc.render.plain']"

@@ -55,7 +55,7 @@ def test_names_are_module_paths_as_torch_fx_has_them() -> None:
 
 
 def test_blocks_that_repeat_fold_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    from rfcalc.render import View, render
+    from shown import View, render
 
     with torch.device("meta"):
         module = models().resnet50()

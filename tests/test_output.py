@@ -7,10 +7,11 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
+from shown import View, render
 
 import rfcalc
 from rfcalc import Conv, GlobalPool, Identity, Linear, MaxPool, Network, ReLU, RfcalcError, Unknown, Upsample
-from rfcalc.render import FORMATS, View, render
+from rfcalc.render import FORMATS
 
 
 def schema(name: str) -> dict:

@@ -1,14 +1,30 @@
-"""What commands share: reading inputs, the terminal, writing results."""
+"""What commands share: the options that every one takes, reading inputs, showing a document.
+
+A command is a function ``command`` in a file of its own, with these types for its arguments, and ends with `emit`:
+
+    def command(target: Target, input: Inputs = None, format: Format = None, output: Output = None) -> None:
+        \"\"\"Example: rfcalc mine vgg16\"\"\"
+        from rfcalc.readers.target import analyze
+
+        emit(document(analyze(target, inputs(input))), format, output)
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from rfcalc.cli.complete import dtypes, forms, networks
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 
 def inputs(given: list[str] | None) -> Any:
@@ -39,6 +55,67 @@ MODELS = "a spec file, or a model of yours: model.onnx, model.keras, or code"
 CODE = "model.py:build and py:package.module:Net(depth=4) run that code; nothing else does."
 TARGET = f"A network (rfcalc list), notation, {MODELS}. {CODE}"
 STRICT = "Exit with 1 if an operator was not understood."
+
+Target = Annotated[str, typer.Argument(help=TARGET, autocompletion=networks)]
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
+]
+Batch = Annotated[int, typer.Option(help="Items in a batch.")]
+Dtype = Annotated[
+    str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
+]
+At = Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")]
+Strict = Annotated[bool, typer.Option("--strict", help=STRICT)]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="terminal, plain, markdown, latex, html, csv, json; left out: what --output ends in, else terminal.",
+        autocompletion=forms,
+    ),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
+NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
+
+
+def format_of(given: str | None, output: Path | None) -> str:
+    """The format that is meant: the one given, else what the file ends in, else the terminal's.
+
+    Raises:
+        UnknownName: no such format. Call it first, so that nothing is computed in vain.
+    """
+    from rfcalc.render import ENDINGS, named
+
+    return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"))
+
+
+def emit(
+    document: Document | Callable[[str, int | None], Document],
+    format: str | None = None,  # noqa: A002
+    output: Path | None = None,
+    no_notes: bool = False,
+) -> None:
+    """Show a document: on standard output, or in a file, in a format of `rfcalc.render`.
+
+    Args:
+        document: what is shown; a function makes it for a format and the width of a terminal (None where
+            lines may be as long as they need).
+        format, output: as the options give them.
+        no_notes: leave the notes out.
+
+    Raises:
+        UnknownName: no such format.
+        RfcalcError: the file cannot be written.
+    """
+    from rfcalc.render import Look, render
+
+    form = format_of(format, output)
+    look = Look(*terminal()) if output is None else Look()
+    if form == "terminal" and output is None and not unicode():
+        form = "plain"
+    made = document(form, look.width if form == "terminal" else None) if callable(document) else document
+    write(render(made.without_notes() if no_notes else made, form, look), output)
 
 
 def strict(report: Any, wanted: bool) -> None:

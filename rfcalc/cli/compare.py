@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, inputs, terminal, unicode, write
-from rfcalc.cli.complete import dtypes, families, forms, networks
+from rfcalc.cli.common import CODE, Batch, Dtype, Format, Output, emit, format_of, inputs
+from rfcalc.cli.complete import families, networks
 from rfcalc.core.errors import RfcalcError
-
-if TYPE_CHECKING:
-    from rfcalc.comparison.tables import Document
 
 
 def command(
@@ -44,19 +39,15 @@ def command(
         str | None, typer.Option(help="The node whose receptive field is compared; the last spatial one if left out.")
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All layers side by side, also those that are the same.")] = False,  # noqa: A002
-    batch: Annotated[int, typer.Option(help="Items in a batch.")] = 1,
-    dtype: Annotated[
-        str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
-    ] = "float32",
-    format: Annotated[  # noqa: A002
-        str, typer.Option("--format", "-f", help="rich, plain, json, csv, markdown, latex, html.", autocompletion=forms)
-    ] = "rich",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    format: Format = None,  # noqa: A002
+    output: Output = None,
 ) -> None:
     """Example: rfcalc compare "conv3-C x3" "conv7-C" """
-    from rfcalc.comparison.render import check_format
+    from rfcalc.comparison.render import spelled
 
-    check_format(format)
+    format_of(format, output)
     chosen = _names(what)
     shape = one_input(input)
     how = {
@@ -72,50 +63,16 @@ def command(
             raise RfcalcError("--family goes without networks", fix=f"rfcalc compare --family {family}")
         if numbers or own_inputs:
             raise RfcalcError("--family goes without --set and --own-inputs: its networks have one input, in numbers")
-        _family(family, how, format, output, all)
+        from rfcalc.comparison import family as families
+
+        of = families.family(family, **how)
+        emit(lambda form, width: spelled(lambda w: families.document(of, all, w), form, width), format, output)
         return
     from rfcalc.comparison.comparison import compare
+    from rfcalc.comparison.tables import document
 
     found = compare(*(targets or ()), numbers=numbers_of(numbers), own_inputs=own_inputs, **how)  # type: ignore[arg-type]
-    if format == "json":
-        from rfcalc.comparison.render import json
-
-        write(json(found.to_dict()), output)
-    elif format == "csv":
-        from rfcalc.comparison.records import HEAD, records
-        from rfcalc.comparison.render import csv
-
-        write(csv(HEAD, records(found)), output)
-    else:
-        from rfcalc.comparison.tables import document
-
-        draw(lambda width: document(found, all, width), format, output)
-
-
-def draw(make: Callable[[int | None], Document], form: str, output: Path | None) -> None:
-    """Print a document in a format for people, or write it to a file."""
-    from rfcalc.comparison.render import render
-
-    width, color = terminal() if output is None else (None, False)
-    if form == "rich" and output is None and not unicode():
-        form = "plain"
-    write(render(make, form, width, color), output)
-
-
-def _family(name: str, how: dict[str, object], form: str, output: Path | None, every: bool) -> None:
-    from rfcalc.comparison import family as families
-
-    found = families.family(name, **how)
-    if form == "json":
-        from rfcalc.comparison.render import json
-
-        write(json(found.to_dict()), output)
-    elif form == "csv":
-        from rfcalc.comparison.render import csv
-
-        write(csv(families.HEAD, found.records()), output)
-    else:
-        draw(lambda width: families.document(found, every, width), form, output)
+    emit(lambda form, width: spelled(lambda w: document(found, all, w), form, width), format, output)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -37,7 +37,7 @@ def forms(incomplete: str) -> list[str]:
 
 def styles(incomplete: str) -> list[str]:
     """Styles of the table."""
-    from rfcalc.render import STYLES
+    from rfcalc.report.table import STYLES
 
     return _beginning(incomplete, STYLES)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import write
-from rfcalc.cli.compare import draw, numbers_of, one_input
-from rfcalc.cli.complete import forms
+from rfcalc.cli.common import Format, Output, emit, format_of
+from rfcalc.cli.compare import numbers_of, one_input
 
 
 def command(
@@ -22,16 +20,14 @@ def command(
         list[str] | None, typer.Option("--input", "-i", help="3x224x224, or with symbols CxHxW.")
     ] = None,
     numbers: Annotated[list[str] | None, typer.Option("--set", help="Numbers for symbols: C=64,H=56,W=56.")] = None,
-    format: Annotated[  # noqa: A002
-        str, typer.Option("--format", "-f", help="rich, plain, json, csv, markdown, latex, html.", autocompletion=forms)
-    ] = "rich",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    format: Format = None,  # noqa: A002
+    output: Output = None,
 ) -> None:
     """Example: rfcalc equivalents conv7-C --separable"""
     from rfcalc.comparison import equivalents as stacks
-    from rfcalc.comparison.render import check_format, csv, json
+    from rfcalc.comparison.render import spelled
 
-    check_format(format)
+    format_of(format, output)
     found = stacks.equivalents(
         target,
         separable=separable,
@@ -41,9 +37,4 @@ def command(
         input=one_input(input),
         numbers=numbers_of(numbers),
     )
-    if format == "json":
-        write(json(found.to_dict()), output)
-    elif format == "csv":
-        write(csv(stacks.HEAD, found.records()), output)
-    else:
-        draw(lambda width: stacks.document(found), format, output)
+    emit(lambda form, width: spelled(lambda _: stacks.document(found), form, width), format, output)

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, MODELS, STRICT, inputs, terminal, unicode, write
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Strict, Target, emit, format_of, inputs
 from rfcalc.cli.common import strict as check
-from rfcalc.cli.complete import columns_of, dtypes, forms, networks, styles
+from rfcalc.cli.complete import columns_of, styles
 from rfcalc.core.errors import RfcalcError
 
 
 def command(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help=f"A network (rfcalc list), notation: 'conv3-64 relu x2 > maxpool2', {MODELS}. {CODE}",
-            autocompletion=networks,
-        ),
-    ],
-    input: Annotated[  # noqa: A002
-        list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Items in a batch.")] = 1,
-    dtype: Annotated[
-        str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
-    ] = "float32",
+    target: Target,
+    input: Inputs = None,  # noqa: A002
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
     columns: Annotated[
         str | None,
         typer.Option(
@@ -42,21 +31,20 @@ def command(
     fold: Annotated[
         bool | None, typer.Option("--fold/--no-fold", help="Repeated layers as one row (by itself in long tables).")
     ] = None,
-    format: Annotated[  # noqa: A002
-        str, typer.Option("--format", "-f", help="rich, plain, json, csv, markdown, latex, html.", autocompletion=forms)
-    ] = "rich",
+    format: Format = None,  # noqa: A002
     style: Annotated[
         str, typer.Option(help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=styles)
     ] = "table",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False,
+    output: Output = None,
+    no_notes: NoNotes = False,
+    strict: Strict = False,
 ) -> None:
     """Example: rfcalc table vgg16 --input 3x384x384 --columns name,output,rf,padding,params"""
     from rfcalc.readers.target import analyze
-    from rfcalc.render import View, render
+    from rfcalc.report.table import View, document
 
+    format_of(format, output)
     report = analyze(target, inputs(input), batch=batch, dtype=dtype)
-    width, color = terminal() if output is None else (None, False)
     chosen = None
     if columns is not None:
         chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
@@ -66,7 +54,5 @@ def command(
         from rfcalc.claims.counting import metric_of
 
         chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts))
-    if format == "rich" and output is None and not unicode():
-        format = "plain"  # noqa: A001
-    write(render(report, format, View(chosen, all, fold, width, color, at), style), output)
+    emit(document(report, View(chosen, all, fold, at), style), format, output, no_notes)
     check(report, strict)

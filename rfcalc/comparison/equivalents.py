@@ -17,14 +17,14 @@ from rfcalc.comparison.layers import steps
 from rfcalc.comparison.partitions import Part, Stack, cheapest, count
 from rfcalc.comparison.ratio import change, ratio, ratio_text
 from rfcalc.comparison.subject import Subject, read
-from rfcalc.comparison.tables import Document, Section
+from rfcalc.comparison.tables import arranged
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.expr import Series
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import Size, is_number, same
 from rfcalc.graph.network import Network
 from rfcalc.receptive.receptive_field import plain
-from rfcalc.render.model import Cell, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Line, Table
 from rfcalc.report.report import Report
 
 SCHEMA = "rfcalc/equivalents/1"
@@ -338,13 +338,14 @@ def document(found: Equivalents) -> Document:
     """The stacks as a table, the network itself first."""
     totals = found.subject.report.totals
     name = found.subject.name
-    columns = [("stack", False), ("layers", True), ("weights", True), (f"of {name}", True), ("macs", True)]
+    columns = [Column("stack", least=16), Column("layers", right=True), Column("weights", right=True)]
+    columns += [Column(f"of {name}", right=True), Column("macs", right=True, spare=2)]
     head = [Cell(name), Cell(size(totals.weight_layers)), Cell(size(totals.weights)), Cell(""), Cell(size(totals.macs))]
     whole = prod(found.field)
     if found.dilated:
-        columns.append(("sees", True))
+        columns.append(Column("sees", right=True))
         head.append(Cell(""))
-    lines = [Line(tuple(head), heading=True)]
+    lines = [Line(tuple(head), "group")]
     for e in found.found:
         cells = [e.notation + (" (itself)" if e.itself else ""), str(len(e.parts)), size(e.weights)]
         cells += [ratio_text(ratio(e.weights, totals.weights)), size(e.macs)]
@@ -362,8 +363,13 @@ def document(found: Equivalents) -> Document:
         notes.append("sees: positions of the receptive field that it depends on; dilation leaves holes")
     notes.append("weights: without biases; macs: multiply-adds")
     notes += [f"assumed: {a}" for a in found.subject.assumptions]
-    return Document(
-        found.sentence, (Section("", Table(tuple(columns), tuple(lines), (), ())),), (found.sentence,), tuple(notes)
+    return arranged(
+        found.sentence,
+        (Table(tuple(columns), tuple(lines)),),
+        (found.sentence,),
+        notes,
+        found.to_dict,
+        lambda: (HEAD, found.records()),
     )
 
 

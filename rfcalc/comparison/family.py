@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from rfcalc.comparison.comparison import Comparison, compare
 from rfcalc.comparison.records import HEAD as FIGURES
 from rfcalc.comparison.records import records
-from rfcalc.comparison.tables import Document, Section, changes_table, figure_line, layers_table, shown
+from rfcalc.comparison.tables import arranged, changes_table, figure_line, layers_table, shown
 from rfcalc.core.errors import UnknownName
-from rfcalc.render.model import Cell, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Line, Table
 
 SCHEMA = "rfcalc/compare/1"
 HEAD = ("pair", *FIGURES)
@@ -134,30 +134,35 @@ def _read(pair: dict[str, Any], networks: dict[str, Any], how: dict[str, Any]) -
 def document(found: Family, every: bool = False, width: int | None = None) -> Document:
     """The family as a document: one table of figures, a stretch a pair; then what differs in each."""
     brief = width is not None and width < WIDE
-    columns = (("figure", False), ("first", True), ("second", True), ("ratio", True), ("change", True))
+    columns = (Column("figure"), *(Column(title, right=True) for title in ("first", "second", "ratio", "change")))
     lines: list[Line] = []
     for p in found.pairs:
         nets = p.comparison.subjects
-        lines.append(Line((Cell(p.name), Cell(nets[0].name), Cell(nets[1].name), Cell(""), Cell("")), heading=True))
+        lines.append(Line((Cell(p.name), Cell(nets[0].name), Cell(nets[1].name), Cell(""), Cell("")), "group"))
         lines += [figure_line(f, brief) for f in p.comparison.figures if shown(f) and not (f.name in QUIET and f.equal)]
         for q in p.quotes:
             sign = "same" if q.change == 0 else f"{'+' if q.change > 0 else '−'}{abs(float(q.change)):.1f}"
             lines.append(Line((Cell(f"{q.what} ¹"), Cell(q.first), Cell(q.other), Cell(""), Cell(sign))))
-    sections = [Section("", Table(columns, tuple(lines), (), ()))]
-    sections.append(Section("what differs", _changes(found)))
+    tables = [Table(columns, tuple(lines)), _changes(found)]
     if every:
         for p in found.pairs:
             pair = (p.comparison.subjects[0].label, p.comparison.subjects[1].label)
-            sections.append(
-                Section(f"layer by layer, {p.name}", layers_table(p.comparison.matched[0], pair, p.comparison.counted))
-            )
+            title = f"layer by layer, {p.name}"
+            tables.append(layers_table(p.comparison.matched[0], pair, p.comparison.counted, title))
     told = [f"{p.name}: {p.asks} “{p.says}” ({p.where})" for p in found.pairs]
     notes = [f"¹ quoted, not computed: {found.quoted}", f"source of the pairs and quotes: {found.citation}"]
     kept = dict.fromkeys(n for p in found.pairs for n in p.comparison.notes if not n.startswith("ratio:"))
     notes.append(
         "ratio: the first network's figure divided by the second's; change: in % of the first's, errors in points"
     )
-    return Document(f"{found.title}: the paper's pairings", tuple(sections), tuple(told), (*notes, *kept))
+    return arranged(
+        f"{found.title}: the paper's pairings",
+        tables,
+        told,
+        (*notes, *kept),
+        found.to_dict,
+        lambda: (HEAD, found.records()),
+    )
 
 
 def _changes(found: Family) -> Table:
@@ -166,7 +171,7 @@ def _changes(found: Family) -> Table:
     lines = []
     for p, table in zip(found.pairs, tables, strict=True):
         lines += [Line((Cell(p.name), *line.cells)) for line in table.lines]
-    return Table((("pair", False), *tables[0].columns), tuple(lines), (), ())
+    return Table((Column("pair"), *tables[0].columns), tuple(lines), title="what differs")
 
 
 def _pair(p: Pairing) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.comparison.figures import Figure, size
 from rfcalc.comparison.layers import FIRST, INPUT, OTHER, SAME, Change, Match
 from rfcalc.comparison.ratio import OPEN, change_text, ratio_text
 from rfcalc.core.size import Size, is_number, same
-from rfcalc.render.model import Cell, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Line, Records, Sentences, Table, Text
 from rfcalc.report.metrics.units import short
 
 if TYPE_CHECKING:
@@ -17,60 +18,55 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 4
 MOST_CHANGES = 16
-GAP = 2
-
-
-class Section(NamedTuple):
-    """One table under a heading (or none)."""
-
-    title: str
-    table: Table
-
-
-class Document(NamedTuple):
-    """What is shown: tables, sentences after the first of them, notes at the end. `sources`: where quotes are from."""
-
-    title: str
-    sections: tuple[Section, ...]
-    sentences: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def document(found: Comparison, every: bool = False, width: int | None = None) -> Document:
     """The comparison as a document; `every`: all layers side by side; `width`: of the terminal."""
     table = figures_table(found.figures, [s.label for s in found.subjects])
-    if width is not None and _width(table) > width and any(len(s.label) > 2 for s in found.subjects):
+    if width is not None and table.width > width and any(len(s.label) > 2 for s in found.subjects):
         found = found.lettered()
         table = figures_table(found.figures, [s.label for s in found.subjects])
     first, *others = found.subjects
-    sections = [Section("", table)]
-    if width is not None and _width(table) > width:
+    figures = [table]
+    if width is not None and table.width > width:
         split = [[_only(f, i) for f in found.figures] for i in range(len(others))]
         pairs = [[first.label, other.label] for other in others]
-        tables = [figures_table(figures, heads) for figures, heads in zip(split, pairs, strict=True)]
-        if max(map(_width, tables)) > width:
-            tables = [figures_table(figures, heads, brief=True) for figures, heads in zip(split, pairs, strict=True)]
-        sections = [Section("", table) for table in tables]
+        figures = [figures_table(f, heads) for f, heads in zip(split, pairs, strict=True)]
+        if max(t.width for t in figures) > width:
+            figures = [figures_table(f, heads, brief=True) for f, heads in zip(split, pairs, strict=True)]
+    sections = []
     for number, other in enumerate(others):
         against = f" in {other.label}" if len(others) > 1 else ""
         changes = found.changes[number]
         if changes:
-            sections.append(Section(f"what differs{against}", changes_table(changes, found.counted, every)))
+            sections.append(changes_table(changes, found.counted, every, f"what differs{against}"))
         if every:
-            table = layers_table(found.matched[number], (first.label, other.label), found.counted)
-            sections.append(Section(f"layer by layer{against}", table))
+            labels = (first.label, other.label)
+            sections.append(layers_table(found.matched[number], labels, found.counted, f"layer by layer{against}"))
     called = [f"{s.label}: {s.name}" for s in found.subjects if s.label != s.name]
     title = " against ".join(s.label for s in found.subjects)
-    return Document(title, tuple(sections), (*called, *found.sentences), found.notes)
+    return arranged(
+        title, (*figures, *sections), (*called, *found.sentences), found.notes, found.to_dict, partial(_records, found)
+    )
 
 
-def _width(table: Table) -> int:
-    """The columns that a table takes when nothing is cut."""
-    widths = [
-        max(len(head), *(len(line.cells[i].text) for line in table.lines), 0)
-        for i, (head, _) in enumerate(table.columns)
-    ]
-    return sum(widths) + GAP * (len(widths) - 1)
+def _records(found: Comparison) -> Records:
+    from rfcalc.comparison.records import HEAD, records
+
+    return HEAD, records(found)
+
+
+def arranged(
+    title: str,
+    tables: Sequence[Table],
+    sentences: Sequence[Text],
+    notes: Sequence[Text],
+    data: Callable[[], dict[str, Any]],
+    records: Callable[[], Records],
+) -> Document:
+    """Tables with sentences after the first of them."""
+    said = (Sentences(tuple(sentences)),) if sentences else ()
+    return Document(title, (tables[0], *said, *tables[1:]), tuple(notes), data, records)
 
 
 def _only(figure: Figure, other: int) -> Figure:
@@ -84,11 +80,16 @@ def _only(figure: Figure, other: int) -> Figure:
 
 def figures_table(figures: Sequence[Figure], heads: Sequence[str], brief: bool = False) -> Table:
     """One line a figure: the first network, then each other with ratio and change; `brief`: in three digits."""
-    columns = [("figure", False), (heads[0], True)]
+    columns = [Column("figure"), _right(heads[0])]
     for head in heads[1:]:
-        columns += [(head, True), ("ratio", True), ("change", True)]
+        columns += [_right(head), _right("ratio"), _right("change")]
     lines = [figure_line(f, brief) for f in figures if shown(f)]
-    return Table(tuple(columns), tuple(lines), (), ())
+    return Table(tuple(columns), tuple(lines))
+
+
+def _right(title: str) -> Column:
+    """A column of figures; those that a narrow terminal leaves out have a number."""
+    return Column(title, right=True, spare={"macs": 2, "params": 1}.get(title, 0))
 
 
 def shown(figure: Figure) -> bool:
@@ -153,9 +154,10 @@ def names(where: Sequence[str]) -> str:
     return f"{', '.join(where[: most - 1])} and {len(where) - most + 1} more"
 
 
-def changes_table(changes: Sequence[Change], counted: str, every: bool = False) -> Table:
+def changes_table(changes: Sequence[Change], counted: str, every: bool = False, title: str = "") -> Table:
     """One line a difference: where, and what it adds; the lines add up to the difference of the totals."""
-    columns = (("differs", False), ("count", True), (counted, True), ("macs", True), ("layer", False))
+    named = (Column("differs", least=16), Column("layer", least=12))
+    columns = (named[0], *map(_right, ("count", counted, "macs")), named[1])
     lines = []
     shown = [c for c in changes if c.status != INPUT or any(signed(c.added(n)) != "=" for n in (counted, "macs"))]
     cut = shown if every or len(shown) <= MOST_CHANGES + 1 else shown[:MOST_CHANGES]
@@ -168,12 +170,13 @@ def changes_table(changes: Sequence[Change], counted: str, every: bool = False) 
         added = [signed(sum(c.added(name) for c in rest), brief=True) for name in (counted, "macs")]
         told = f"… and {len(rest)} more (--all shows them)"
         lines.append(Line(tuple(map(Cell, [told, str(sum(len(c.matches) for c in rest)), *added, ""]))))
-    return Table(columns, tuple(lines), (), ())
+    return Table(columns, tuple(lines), title=title)
 
 
-def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str) -> Table:
+def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str, title: str = "") -> Table:
     """One line a layer, in order: how it stands in both, what differs."""
-    columns = (("layer", False), ("notation", False), ("differs", False), (counted, True), ("macs", True))
+    named = (Column("layer", least=12), Column("notation", least=12, spare=3), Column("differs", least=16))
+    columns = (*named, _right(counted), _right("macs"))
     lines = []
     for m in matched:
         step = m.first or m.other
@@ -183,7 +186,7 @@ def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str
         for name in (counted, "macs"):
             cells.append(_pair(*m.figures(name)))
         lines.append(Line(tuple(map(Cell, cells))))
-    return Table(columns, tuple(lines), (), ())
+    return Table(columns, tuple(lines), title=title)
 
 
 def _pair(a: Size | None, b: Size | None) -> str:

@@ -1,19 +1,18 @@
-"""LaTeX: the table with booktabs and siunitx; a longtable where it does not fit on a page.
+"""LaTeX: tables with booktabs and siunitx, a longtable where one does not fit on a page; notes as comments.
 
-Numbers that add up stand in siunitx columns: parameters as they are, multiply-adds and bytes in the decimal unit that
-the column's head names.
+Figures stand in siunitx columns: digit by digit, or in the decimal unit that the column's head names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from rfcalc.render.model import USUAL, Cell, Table, build
-from rfcalc.report.metrics.vocabulary import metric
-from rfcalc.report.report import Report
+from rfcalc.core.printable import printable, printable_lines
+from rfcalc.report.document import Cell, Column, Document, Grid, Line, Listing, Picture, Sentences, Table, Text, words
 
 if TYPE_CHECKING:
-    from rfcalc.render import View
+    from rfcalc.render import Look
 
 PAGE = 45  # lines of a table that fit on a page
 _SIGNS = {
@@ -25,22 +24,42 @@ _SIGNS = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
     "×": r"$\times$",
     "≤": r"$\le$",
     "≥": r"$\ge$",
+    "≠": r"$\ne$",
+    "≈": r"$\approx$",
+    "→": r"$\to$",
+    "·": r"$\cdot$",
     "−": "$-$",
     "–": "--",
     "…": r"\dots{}",
-    "→": r"$\to$",
-    "γ": r"$\gamma$",
+    "½": r"$\frac12$",
+    "Σ": r"$\sum$",
+    "∏": r"$\prod$",
+    "ρ": r"$\rho$",
+    "⌊": r"$\lfloor$",
+    "⌋": r"$\rfloor$",
+    "⌈": r"$\lceil$",
+    "⌉": r"$\rceil$",
+    "α": r"$\alpha$",
     "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "σ": r"$\sigma$",
+    "ⁿ": "$^n$",
     "¹": "$^1$",
     "²": "$^2$",
+    "³": "$^3$",
+    "“": "``",
+    "”": "''",
+    "§": r"\S{}",
 }
+_SIGNS.pop("'")
 _ESCAPES = str.maketrans(_SIGNS)
-BYTES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
-COUNTS = (("G", 10**9), ("M", 10**6), ("K", 10**3), ("", 1))
-SCALED = {"bytes": BYTES, "saved_bytes": BYTES, "macs": COUNTS, "flops": COUNTS}
+_BYTES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
+_COUNTS = (("G", 10**9), ("M", 10**6), ("K", 10**3), ("", 1))
+_SCALES = {"bytes": _BYTES, "count": _COUNTS}
 
 
 class _Column(NamedTuple):
@@ -56,44 +75,85 @@ def escape(text: str) -> str:
     >>> escape("conv1_1 50% ×2")
     'conv1\\\\_1 50\\\\% $\\\\times$2'
     """
-    return text.translate(_ESCAPES)
+    return printable(text).translate(_ESCAPES)
 
 
-def render(report: Report, view: View) -> str:
-    """The report as a table environment, with a comment that says which packages it needs."""
-    names = [metric(name).name for name in view.columns or USUAL]
-    table = build(report, view)
-    columns = []
-    for i, (name, (title, right)) in enumerate(zip(names, table.columns, strict=True)):
-        most = max((line.cells[i].value or 0 for line in table.lines), default=0)
-        unit, scale = next((u for u in SCALED.get(name, ()) if most >= 10 * u[1]), ("", 1))
-        numbers = metric(name).adds or name in ("bytes", "values")
-        columns.append(_Column(f"{title} ({unit})" if unit else title, right, numbers, scale))
-    long = len(table.lines) > PAGE
-    packages = ["booktabs", "siunitx", *(["longtable"] if long else [])]
-    found = ["% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)]
-    found.append(r"\begingroup\sisetup{group-separator={,}, group-minimum-digits=4}")
+def spell(text: Text) -> str:
+    """A text: formulas in math mode, all else escaped."""
+    if isinstance(text, str):
+        return escape(text)
+    return "".join(
+        escape(p) if isinstance(p, str) else f"${p.latex}$" if p.latex else _weighted(escape(p.text), p.role)
+        for p in text
+    )
+
+
+def _weighted(text: str, role: str) -> str:
+    return rf"\textbf{{{text}}}" if role in ("strong", "result") and text else text
+
+
+def comment(text: Text) -> str:
+    """A text as a comment, which no character of it can leave."""
+    parts = (text,) if isinstance(text, str) else text
+    told = "".join(p if isinstance(p, str) else f"${p.latex}$" if p.latex else p.text for p in parts)
+    return f"% {printable(told)}"
+
+
+def render(document: Document, look: Look) -> str:
+    """The document as LaTeX to be read with ``\\input``; its first line says which packages it needs."""
+    parts = [line for section in document.sections for line in _section(section, document)]
+    text = "\n".join(parts)
+    packages = ["booktabs"] * ("\\toprule" in text) + ["siunitx"] * ("\\sisetup" in text)
+    packages += ["longtable"] * ("{longtable}" in text)
+    needs = "% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)
+    return "\n".join([*([needs] if packages else []), text, *map(comment, document.notes)])
+
+
+def _section(section: Table | Sentences | Listing | Grid | Picture, document: Document) -> Iterator[str]:
+    if isinstance(section, Table):
+        yield from _table(section, section.caption or section.title or document.title)
+        return
+    if section.title and not isinstance(section, Picture):
+        yield rf"\paragraph{{{escape(section.title)}}}"
+    if isinstance(section, Sentences):
+        if section.listed:
+            yield from (r"\begin{itemize}", *(rf"\item {spell(t)}" for t in section.lines), r"\end{itemize}")
+        else:
+            yield from (spell(t) + r"\par" for t in section.lines)
+    else:
+        from rfcalc.render.raster import raster
+
+        text = "\n".join(raster(section, True)) if isinstance(section, Grid) else printable_lines(section.text)
+        yield from (r"\begin{verbatim}", text.replace(r"\end{verbatim}", r"\end {verbatim}"), r"\end{verbatim}")
+
+
+def _table(table: Table, caption: str) -> Iterator[str]:
+    columns = [_measured(column, [line.cells[i] for line in table.lines]) for i, column in enumerate(table.columns)]
+    numbers = any(c.numbers for c in columns)
     texts = [[_text(cell, column) for cell, column in zip(line.cells, columns, strict=True)] for line in table.lines]
     spec = "".join(_spec(column, [row[i] for row in texts]) for i, column in enumerate(columns))
     heads = " & ".join(f"{{{escape(c.title)}}}" if c.numbers else escape(c.title) for c in columns) + r" \\"
     body = _body(table, texts, columns)
-    caption = escape(_caption(report))
-    if long:
-        found += [rf"\begin{{longtable}}{{{spec}}}", rf"\caption{{{caption}}}\\", r"\toprule", heads, r"\midrule"]
-        found += [r"\endhead", *body, r"\bottomrule", r"\end{longtable}"]
+    caption = escape(caption)
+    if numbers:
+        yield r"\begingroup\sisetup{group-separator={,}, group-minimum-digits=4}"
+    if len(table.lines) > PAGE:
+        yield from (rf"\begin{{longtable}}{{{spec}}}", rf"\caption{{{caption}}}\\", r"\toprule", heads, r"\midrule")
+        yield from (r"\endhead", *body, r"\bottomrule", r"\end{longtable}")
     else:
-        found += [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{spec}}}"]
-        found += [r"\toprule", heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-    found.append(r"\endgroup")
-    found += [f"% {name}: {figure}" for name, figure in table.totals]
-    found += [f"% {note}" for note in table.notes]
-    return "\n".join(found)
+        yield from (r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{spec}}}")
+        yield from (r"\toprule", heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}")
+    if numbers:
+        yield r"\endgroup"
+    yield from (comment((f"{name}: ", *((f,) if isinstance(f, str) else f))) for name, f in table.totals)
 
 
-def _caption(report: Report) -> str:
-    name = report.network.title or report.target
-    inputs = ", ".join(map(str, report.inputs.values()))
-    return f"{name}; input {inputs}; {report.totals.params:,} parameters"
+def _measured(column: Column, cells: list[Cell]) -> _Column:
+    """A column with the unit that suits its largest figure."""
+    most = max((abs(cell.value) for cell in cells if isinstance(cell.value, int)), default=0)
+    unit, scale = next((u for u in _SCALES.get(column.unit, ()) if most >= 10 * u[1]), ("", 1))
+    title = f"{column.title} ({unit})" if unit else column.title
+    return _Column(title, column.right, bool(column.unit), scale)
 
 
 def _number(value: int, scale: int) -> str:
@@ -107,10 +167,10 @@ def _number(value: int, scale: int) -> str:
 def _text(cell: Cell, column: _Column) -> str:
     """A cell: a number for siunitx, else text, in braces where it stands in a column of numbers."""
     if not column.numbers:
-        return escape(cell.text)
-    if cell.value:
+        return spell(cell.text)
+    if isinstance(cell.value, int) and cell.value:
         return _number(cell.value, column.scale)
-    return f"{{{escape(cell.text)}}}" if cell.text else ""
+    return f"{{{spell(cell.text)}}}" if words(cell.text) else ""
 
 
 def _spec(column: _Column, texts: list[str]) -> str:
@@ -122,12 +182,14 @@ def _spec(column: _Column, texts: list[str]) -> str:
     return f"S[table-format={whole}{f'.{places}' if places else ''}]"
 
 
-def _body(table: Table, texts: list[list[str]], columns: list[_Column]) -> list[str]:
-    found = []
-    for i, (line, row) in enumerate(zip(table.lines, texts, strict=True)):
-        if line.heading:
+def _body(table: Table, texts: list[list[str]], columns: list[_Column]) -> Iterator[str]:
+    before: Line | None = None
+    for line, row in zip(table.lines, texts, strict=True):
+        if line.kind == "group":
             row = [rf"\textbf{{{t}}}" if t and not c.numbers else t for t, c in zip(row, columns, strict=True)]
-            if i:
-                found.append(r"\addlinespace")
-        found.append(" & ".join(row).rstrip() + r" \\")
-    return found
+            if before:
+                yield r"\addlinespace"
+        elif line.kind == "total" and (before is None or before.kind != "total"):
+            yield r"\midrule"
+        yield " & ".join(row).rstrip() + r" \\"
+        before = line

@@ -1,18 +1,20 @@
-"""Markdown: the table as GitHub renders it, totals and conventions as lists."""
+"""Markdown as GitHub renders it: tables, lists, quotes for notes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rfcalc.render.model import Table, build
-from rfcalc.report.report import Report
+from rfcalc.core.printable import printable, printable_lines
+from rfcalc.report.document import Document, Grid, Listing, Picture, Sentences, Table, Text
 
 if TYPE_CHECKING:
-    from rfcalc.render import View
+    from rfcalc.render import Look
 
 # Signs that could be taken for markup; an underscore inside a word is none in GitHub's Markdown.
-_MARKUP = re.compile(r"[\\`*|<>\[\]~&#!]|(?<!\w)_|_(?!\w)")
+_MARKUP = re.compile(r"[\\`*|<>\[\]~&#!$]|(?<!\w)_|_(?!\w)")
+_BEGINNING = re.compile(r"^(\d+)([.)])(?=\s|$)|^([-+=])")  # of a line: a list, a rule, a heading's underline
 
 
 def escape(text: str) -> str:
@@ -21,30 +23,75 @@ def escape(text: str) -> str:
     >>> escape("a|b*c conv1_1 _x")
     'a\\\\|b\\\\*c conv1_1 \\\\_x'
     """
-    return _MARKUP.sub(lambda m: f"\\{m[0]}", " ".join(text.split()))
+    return _MARKUP.sub(lambda m: f"\\{m[0]}", printable(" ".join(text.split())))
 
 
-def render(report: Report, view: View) -> str:
-    """The report as a GitHub table; stages are bold."""
-    return draw(build(report, view))
+def spell(text: Text) -> str:
+    """A text, its results in bold."""
+    if isinstance(text, str):
+        return escape(text)
+    return "".join(
+        escape(p)
+        if isinstance(p, str)
+        else f"**{escape(p.text)}**"
+        if p.role in ("result", "strong")
+        else escape(p.text)
+        for p in text
+    )
 
 
-def draw(table: Table) -> str:
-    """A table, its totals as a list, its notes as quotes."""
-    rows = [[escape(cell.text) for cell in line.cells] for line in table.lines]
+def _line(text: Text) -> str:
+    """A text that begins a line."""
+    return _BEGINNING.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[0]}", spell(text))
+
+
+def render(document: Document, look: Look) -> str:
+    """The document in GitHub's Markdown; a document's title is shown by its sections."""
+    parts = ["\n".join(_section(section)) for section in document.sections]
+    if document.notes:
+        parts.append("\n".join(f"> {_line(note)}  " for note in document.notes))
+    return "\n\n".join(parts).rstrip()
+
+
+def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[str]:
+    if section.title and not isinstance(section, Picture):
+        yield from (f"**{escape(section.title)}**", "")
+    if isinstance(section, Table):
+        yield from grid(section)
+    elif isinstance(section, Sentences):
+        yield from (f"- {_line(line)}" if section.listed else f"{_line(line)}  " for line in section.lines)
+    elif isinstance(section, Grid):
+        from rfcalc.render.raster import raster
+
+        yield from _fenced(raster(section), "")
+    else:
+        language = section.language if isinstance(section, Listing) else ""
+        yield from _fenced(printable_lines(section.text).split("\n"), language)
+
+
+def _fenced(lines: Iterable[str], language: str) -> Iterator[str]:
+    """Text as it is, between fences that are longer than any in it."""
+    kept = list(lines)
+    longest = max((len(run) for line in kept for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield from (fence + language, *kept, fence)
+
+
+def grid(table: Table) -> Iterator[str]:
+    """A table, groups and totals in bold; labelled figures as a list below."""
+    rows = [[spell(cell.text) for cell in line.cells] for line in table.lines]
     for row, shown in zip(rows, table.lines, strict=True):
-        if shown.heading:
+        if shown.kind:
             row[:] = [f"**{text}**" if text else "" for text in row]
-    heads = [escape(title) for title, _ in table.columns]
-    widths = [max(3, len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]
-    right = [r for _, r in table.columns]
+    heads = [escape(column.title) for column in table.columns]
+    widths = [max(3, len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)]
+    right = [column.right for column in table.columns]
 
     def line(cells: list[str]) -> str:
         padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)]
         return f"| {' | '.join(padded)} |"
 
     rule = ["-" * (w - 1) + ":" if r else "-" * w for w, r in zip(widths, right, strict=True)]
-    found = [line(heads), line(rule), *map(line, rows), ""]
-    found += [f"- **{name}**: {escape(figure)}" for name, figure in table.totals]
-    found += ["", *(f"> {escape(note)}  " for note in table.notes)]
-    return "\n".join(s.rstrip() if not s.startswith(">") else s for s in found).rstrip()
+    yield from (line(heads), line(rule), *map(line, rows))
+    if table.totals:
+        yield from ("", *(f"- **{escape(name)}**: {spell(figure)}" for name, figure in table.totals))

@@ -1,50 +1,96 @@
-"""The table in plain columns of ASCII: for pipes, diffs and `print(report)`."""
+"""Plain text in ASCII columns: for pipes, diffs and `print(report)`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rfcalc.render.model import Table, build
-from rfcalc.report.report import Report
+from rfcalc.core.printable import printable, printable_lines
+from rfcalc.report.document import Document, Grid, Listing, Picture, Sentences, Table, Text
 
 if TYPE_CHECKING:
-    from rfcalc.render import View
+    from rfcalc.render import Look
 
-ASCII = str.maketrans({"×": "x", "–": "-", "≤": "<", "−": "-", "…": "..", "≥": ">", "→": "->"})
+ASCII = str.maketrans(
+    {
+        "×": "x",
+        "–": "-",
+        "≤": "<",
+        "−": "-",
+        "…": "..",
+        "≥": ">=",
+        "→": "->",
+        "“": '"',
+        "”": '"',
+        "¹": "[1]",
+        "§": "sec. ",
+        "·": "*",
+        "≈": "~",
+        "≠": "!=",
+    }
+)
 
 
-def render(report: Report, view: View) -> str:
-    """The report in plain columns, as wide as it needs."""
-    return draw(build(report, view))
+def render(document: Document, look: Look) -> str:
+    """The document in plain columns, as wide as it needs."""
+    parts = ["\n".join(_section(section)) for section in document.sections]
+    if document.notes:
+        parts.append("\n".join(map(spell, document.notes)))
+    return "\n\n".join(parts)
 
 
-def draw(table: Table) -> str:
-    """Draw a table with two spaces between columns; headings open a stage."""
-    heads = [title for title, _ in table.columns]
-    body = [[cell.text.translate(ASCII) for cell in line.cells] for line in table.lines]
+def spell(text: Text) -> str:
+    """A text in ASCII where it can be, on one line.
+
+    >>> spell("2 × 3 ≤ 7")
+    '2 x 3 < 7'
+    """
+    parts = (text,) if isinstance(text, str) else (p if isinstance(p, str) else p.plain or p.text for p in text)
+    return printable("".join(parts)).translate(ASCII)
+
+
+def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[str]:
+    if section.title and not isinstance(section, Picture):
+        yield spell(section.title)
+    if isinstance(section, Table):
+        yield from grid(section)
+    elif isinstance(section, Sentences):
+        yield from map(spell, section.lines)
+    elif isinstance(section, Grid):
+        from rfcalc.render.raster import raster
+
+        yield from raster(section, ascii_only=True)
+    else:
+        yield printable_lines(section.text)
+
+
+def grid(table: Table) -> Iterator[str]:
+    """A table with two spaces between columns; groups in brackets, totals under a rule."""
+    heads = [spell(column.title) for column in table.columns]
+    body = [[spell(cell.text) for cell in line.cells] for line in table.lines]
     widths = [max(len(head), *(len(row[i]) for row in body), 0) for i, head in enumerate(heads)]
-    right = [r for _, r in table.columns]
+    right = [column.right for column in table.columns]
 
-    def line(cells: list[str]) -> str:
+    def drawn(cells: list[str]) -> str:
         parts = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)]
         return "  ".join(parts).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    drawn = [line(heads), rule]
-    for cells, shown in zip(body, table.lines, strict=True):
-        if shown.heading:
-            drawn.append("")
+    yield from (drawn(heads), rule)
+    before = ""
+    for cells, line in zip(body, table.lines, strict=True):
+        if line.heading:
+            yield ""
             cells = [f"[{cells[0]}]", *cells[1:]]
             widths[0], kept = max(widths[0], len(cells[0])), widths[0]
-            drawn.append(line(cells))
+            yield drawn(cells)
             widths[0] = kept
         else:
-            drawn.append(line(cells))
-    if not table.totals and not table.notes:
-        return "\n".join(drawn)
-    drawn.append(rule)
-    label = max((len(name) for name, _ in table.totals), default=0)
-    drawn += [f"{name.ljust(label)}  {figure}".translate(ASCII) for name, figure in table.totals]
-    drawn.append("")
-    drawn += [note.translate(ASCII) for note in table.notes]
-    return "\n".join(drawn)
+            if line.kind == "total" != before:
+                yield rule
+            yield drawn(cells)
+        before = line.kind
+    if table.totals:
+        yield rule
+        label = max(len(spell(name)) for name, _ in table.totals)
+        yield from (f"{spell(name).ljust(label)}  {spell(figure)}" for name, figure in table.totals)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
@@ -25,6 +25,9 @@ from rfcalc.receptive.backward import backward
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
 from rfcalc.receptive.receptive_field import ReceptiveField, plain
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/report/1"
 
@@ -489,13 +492,18 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
+    def document(self) -> Document:
+        """The table of the report as a document, which every format renders."""
+        made: Document = import_module("rfcalc.report.table").document(self)
+        return made
+
     def to_pandas(self, columns: Sequence[str] | None = None) -> Any:
         """The figures of every input and node as a pandas DataFrame; pandas is loaded now."""
-        return import_module("rfcalc.render.records").to_pandas(self, columns)
+        return import_module("rfcalc.report.records").to_pandas(self, columns)
 
     def to_polars(self, columns: Sequence[str] | None = None) -> Any:
         """The figures of every input and node as a polars DataFrame; polars is loaded now."""
-        return import_module("rfcalc.render.records").to_polars(self, columns)
+        return import_module("rfcalc.report.records").to_polars(self, columns)
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report as JSON has it (schema rfcalc/report/1)."""
@@ -517,10 +525,10 @@ class Report:
         }
 
     def __str__(self) -> str:
-        return str(import_module("rfcalc.render").text(self))
+        return str(import_module("rfcalc.render").render(self.document()))
 
     def _repr_html_(self) -> str:
-        return str(import_module("rfcalc.render").notebook(self))
+        return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"

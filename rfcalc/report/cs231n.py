@@ -6,17 +6,15 @@ the lecture printed for a network stands beside the right figure, with a word on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rfcalc.core.formula import Step, recording
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
-from rfcalc.render.model import megabytes
+from rfcalc.report.document import Listing
 from rfcalc.report.metrics.units import binary, exact
 from rfcalc.report.report import Report, Row
-
-if TYPE_CHECKING:
-    from rfcalc.render import View
+from rfcalc.report.table import View, megabytes
 
 
 class Printed(NamedTuple):
@@ -32,7 +30,7 @@ NAMES = {"maxpool": ("POOL", "maxpool"), "linear": ("FC", None)}  # the lecture'
 COUNTED = 10_000  # numbers below are printed in full
 
 
-def render(report: Report, view: View) -> str:
+def listing(report: Report, view: View) -> Listing:
     """The listing, as wide as it needs."""
     lines = [("INPUT:", _map(s), _memory(s, s.values), "0") for s in report.inputs.values()]
     lines += [line for row in ([report[view.at]] if view.at else report) if (line := _line(report, row))]
@@ -41,7 +39,7 @@ def render(report: Report, view: View) -> str:
         f"{name.ljust(widths[0])} {shape.ljust(widths[1])}  memory:  {memory.ljust(widths[2])}  weights: {weights}"
         for name, shape, memory, weights in lines
     ]
-    return "\n".join([*found, "", *_totals(report)])
+    return Listing("\n".join([*found, "", *_totals(report)]))
 
 
 def _line(report: Report, row: Row) -> tuple[str, str, str, str] | None:

@@ -1,47 +1,79 @@
-"""The table as data: which rows and columns, folded how, with which totals and notes. Formats only draw it."""
+"""The table of a report as a document: which rows and columns, folded how, with which totals and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
 
+from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import is_number
+from rfcalc.report.document import Cell, Column, Document, Line, Table
 from rfcalc.report.metrics.units import binary, exact, short
 from rfcalc.report.metrics.vocabulary import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-
-if TYPE_CHECKING:
-    from rfcalc.render import View
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")
 BARS = ("params", "weights", "bytes", "macs", "values", "saved_bytes")
 FOLD_FROM = 60  # rows from which repeated ones are folded unless asked otherwise
+STYLES = {
+    "table": "rows and columns, in any format",
+    "cs231n": "the lecture's listing: map, memory, weights, each with its arithmetic",
+    "summary": "the summary that PyTorch and Keras users know",
+}
+_LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
+_SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
 
 
-class Cell(NamedTuple):
-    """A cell's text, the share of the whole that it stands for (0 to 1000) where that can be shown as a bar, and the
-    figure itself where it is one whole number."""
+class View(NamedTuple):
+    """What of the report is shown.
 
-    text: str
-    share: int = 0
-    value: int | None = None
+    `columns`: metric names, in order; None for the usual ones. `every`: activations, normalisation and dropout get rows
+    of their own. `fold`: repeated rows are shown once with their count; None where it helps. `at`: only this node.
+    """
 
-
-class Line(NamedTuple):
-    """One line of the table; `heading` lines open a stage."""
-
-    cells: tuple[Cell, ...]
-    heading: bool = False
+    columns: tuple[str, ...] | None = None
+    every: bool = False
+    fold: bool | None = None
+    at: str | None = None
 
 
-class Table(NamedTuple):
-    """Columns (title, right-aligned), lines, totals, notes."""
+def document(report: Report, view: View = View(), style: str = "table") -> Document:  # noqa: B008 (immutable)
+    """The report as a document, in a style.
 
-    columns: tuple[tuple[str, bool], ...]
-    lines: tuple[Line, ...]
-    totals: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    Raises:
+        UnknownName: no such style, column or node.
+    """
+    if style not in STYLES:
+        raise UnknownName("style", style, list(STYLES))
+    network = report.network
+    if style != "table":
+        sections = (import_module(f"rfcalc.report.{style}").listing(report, view),)
+    else:
+        sections = (table(report, view),)
+    return Document(
+        network.name or report.target,
+        sections,
+        notes(report) if style == "table" else (),
+        data=report.to_dict,
+        records=partial(_records, report, view),
+        about=(network.title, network.citation),
+    )
+
+
+def _records(report: Report, view: View) -> Any:
+    from rfcalc.report.records import records
+
+    return records(report, view.columns, view.at)
+
+
+def column(found: Metric) -> Column:
+    """A metric as the column of a table."""
+    unit: Any = "exact" if found.adds or found.name in ("bytes", "values") else ""
+    unit = {"bytes": "bytes", "saved_bytes": "bytes", "macs": "count", "flops": "count"}.get(found.name, unit)
+    return Column(found.title, found.name, found.right, unit, _LEAST.get(found.name), _SPARE.get(found.name, 0))
 
 
 class Shown(NamedTuple):
@@ -77,8 +109,8 @@ def _span(first: str, last: str) -> str:
     return f"{first}–{last[stem:]}" if first[:stem] == last[:stem] and last[stem:].isdigit() else f"{first} … {last}"
 
 
-def build(report: Report, view: View) -> Table:
-    """Lay the report out.
+def table(report: Report, view: View) -> Table:
+    """The report's rows as a table.
 
     Raises:
         UnknownName: a column or node that does not exist.
@@ -99,8 +131,13 @@ def build(report: Report, view: View) -> Table:
             if stage:
                 lines.append(_heading(stage, [s for s in shown if s.head.stage == stage], report, columns))
         lines.append(Line(tuple(_cell(group, column, report) for column in columns)))
-    heads = tuple((c.title, c.right) for c in columns)
-    return Table(heads, tuple(lines), totals(report), notes(report))
+    return Table(tuple(map(column, columns)), tuple(lines), totals(report), caption=_caption(report))
+
+
+def _caption(report: Report) -> str:
+    name = report.network.title or report.target
+    inputs = ", ".join(map(str, report.inputs.values()))
+    return f"{name}; input {inputs}; {exact(report.totals.params)} parameters"
 
 
 def _shown(rows: Sequence[Row], view: View) -> list[Shown]:
@@ -244,7 +281,7 @@ def _cell(shown: Shown, column: Metric, report: Report) -> Cell:
 def _figure(column: Metric, value: Any, report: Report, whole: Any = None) -> Cell:
     """A figure's cell; the bar is for `whole` where that is more than the figure shown."""
     share = _share(column, value if whole is None else whole, report)
-    return Cell(_text(column, value), share, int(value) if is_number(value) else None)
+    return Cell(_text(column, value), int(value) if is_number(value) else None, share)
 
 
 def _words(shown: Shown) -> Iterator[str]:
@@ -297,7 +334,7 @@ def _heading(stage: str, shown: Sequence[Shown], report: Report, columns: Sequen
             cells.append(_figure(column, value, report))
         else:
             cells.append(Cell(""))
-    return Line(tuple(cells), heading=True)
+    return Line(tuple(cells), "group")
 
 
 def totals(report: Report) -> tuple[tuple[str, str], ...]:

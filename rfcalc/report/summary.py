@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from rfcalc.render.model import megabytes
+from rfcalc.report.document import Listing
 from rfcalc.report.metrics.units import binary, exact, short
 from rfcalc.report.report import Report, Row
-
-if TYPE_CHECKING:
-    from rfcalc.render import View
+from rfcalc.report.table import View, megabytes
 
 HEADS = ("Layer (type)", "Output shape", "Params", "Connected to")
 
 
-def render(report: Report, view: View) -> str:
+def listing(report: Report, view: View) -> Listing:
     """The summary; every node has its line, the batch stands first in a shape."""
     lines = [(f"{name} (Input)", _shape(report, s.dims), "0", "") for name, s in report.inputs.items()]
     before = next(iter(report.inputs)) if len(report.inputs) == 1 else ""
@@ -30,7 +26,8 @@ def render(report: Report, view: View) -> str:
 
     width = max(sum(widths) + 2 * (len(widths) - 1), 60)
     double, single = "=" * width, "-" * width
-    return "\n".join([double, line(columns), double, *map(line, lines), double, *_totals(report, single), double])
+    lines_ = [double, line(columns), double, *map(line, lines), double, *_totals(report, single), double]
+    return Listing("\n".join(lines_))
 
 
 def _line(report: Report, row: Row, before: str) -> tuple[str, str, str, str]:

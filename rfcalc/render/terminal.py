@@ -1,0 +1,144 @@
+"""Text for a terminal: rich draws it, with colour and in-cell bars where the terminal can show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text as RichText
+
+from rfcalc.core.printable import printable, printable_lines
+from rfcalc.report.document import GAP, Cell, Column, Document, Grid, Line, Listing, Picture, Sentences, Table, Text
+
+if TYPE_CHECKING:
+    from rfcalc.render import Look
+
+BAR = "on rgb(38,70,110)"
+PAGE = 80  # where nothing else says how wide
+STYLES = {
+    "": "",
+    "good": "green",
+    "bad": "bold red",
+    "known": "yellow",
+    "unseen": "cyan",
+    "strong": "bold",
+    "soft": "dim",
+    "carried": "cyan",
+    "result": "bold",
+}
+
+
+def render(document: Document, look: Look) -> str:
+    """The document as text with (or without) terminal colours."""
+    from io import StringIO
+
+    fitted = [fit(s, look.width) if isinstance(s, Table) else (s, []) for s in document.sections]
+    natural = max((sum(w) + GAP * (len(w) - 1) for _, w in fitted if w), default=0)
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=look.width or max(natural, PAGE),
+        force_terminal=look.color,
+        color_system="truecolor" if look.color else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    for i, (section, widths) in enumerate(fitted):
+        if i:
+            console.print()
+        _section(console, section, widths, look.width is not None)
+    gone = [
+        f"not shown in {look.width} columns: {', '.join(c.title for c in whole.columns if c not in fit_.columns)}; "
+        "a wider terminal shows them"
+        for whole, (fit_, _) in zip(document.sections, fitted, strict=True)
+        if isinstance(whole, Table) and isinstance(fit_, Table) and len(whole.columns) > len(fit_.columns)
+    ]
+    notes = (*dict.fromkeys(gone), *document.notes)
+    if notes:
+        console.print()
+    for note in notes:
+        console.print(spell(note, "dim"))
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
+
+
+def spell(text: Text, style: str = "") -> RichText:
+    """A text on one line, its parts in their colours."""
+    parts = (text,) if isinstance(text, str) else text
+    shown = (printable(p) if isinstance(p, str) else (printable(p.text), STYLES[p.role]) for p in parts)
+    return RichText.assemble(*shown, style=style)
+
+
+def _section(
+    console: Console, section: Table | Sentences | Listing | Grid | Picture, widths: list[int], wraps: bool
+) -> None:
+    if section.title and not isinstance(section, Picture):
+        console.print(spell(section.title, "bold"))
+    if isinstance(section, Table):
+        _table(console, section, widths)
+    elif isinstance(section, Sentences):
+        for line in section.lines:
+            console.print(spell(line), soft_wrap=not wraps)
+    elif isinstance(section, Grid):
+        from rfcalc.render.raster import raster
+
+        console.file.write("\n".join(raster(section)) + "\n")
+    else:
+        console.file.write(printable_lines(section.text) + "\n")
+
+
+def _table(console: Console, table: Table, widths: list[int]) -> None:
+    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    for column, size in zip(table.columns, widths, strict=True):
+        justify = "right" if column.right else "left"
+        title = spell(column.title)
+        grid.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis", width=size)  # type: ignore[arg-type]
+    for i, line in enumerate(table.lines):
+        if line.kind == "total" and i and table.lines[i - 1].kind != "total":
+            grid.add_section()
+        heads = zip(line.cells, widths, table.columns, strict=True)
+        style = "bold cyan" if line.heading else STYLES[line.role]
+        grid.add_row(*(_cell(cell, size, column, line) for cell, size, column in heads), style=style)
+    console.print(grid)
+    if table.totals:
+        console.print()
+    label = max((len(name) for name, _ in table.totals), default=0) + 2
+    for name, figure in table.totals:
+        console.print(RichText.assemble((printable(name).ljust(label), "bold"), spell(figure)))
+
+
+def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
+    """The table and its column widths for a terminal: texts are cut first, then columns left out."""
+    natural = table.widths
+    keep = list(range(len(table.columns)))
+    while True:
+        widths = [natural[i] for i in keep]
+        over = sum(widths) + GAP * (len(widths) - 1) - (width or 10**9)
+        for place, i in reversed([*enumerate(keep)]):
+            least = table.columns[i].least
+            if over > 0 and least is not None and widths[place] > least:
+                cut = min(over, widths[place] - least)
+                widths[place] -= cut
+                over -= cut
+        if over <= 0 or len(keep) == 1:
+            break
+        keep.remove(max(keep, key=lambda i: (table.columns[i].spare, i)))
+    if len(keep) == len(table.columns):
+        return table, widths
+    lines = tuple(line._replace(cells=tuple(line.cells[i] for i in keep)) for line in table.lines)
+    columns = tuple(table.columns[i] for i in keep)
+    return Table(columns, lines, table.totals, table.title, table.caption), widths
+
+
+def _cell(cell: Cell, width: int, column: Column, line: Line) -> RichText:
+    """The cell's text, over a bar as long as its share of the whole."""
+    text = spell(cell.text, STYLES[cell.role])
+    filled = cell.share * width // 1000
+    if filled and not line.heading:
+        pad = " " * (width - len(text.plain))
+        text = RichText(pad, no_wrap=True) + text if column.right else text + RichText(pad)
+        text.stylize(BAR, 0, filled)
+    return text
