@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Walked
-from rfcalc.graph.memory import storages
+from rfcalc.graph.memory import overwriting, storages
 
 
 class Amount(NamedTuple):
@@ -92,13 +92,14 @@ class Account:
         return list(self.items.values())
 
 
-class Training:
-    """One network in training: which positions have gradients, what each keeps, and the moments of a step.
+class Run:
+    """A run of a network: which positions have gradients, what each keeps, and the moments of a step.
 
     Args:
         walked: the network's forward walk.
         precision: bytes of a value.
-        frozen: positions whose parameters get no gradient.
+        frozen: positions whose parameters get no gradient; None: nothing learns, and only forward runs.
+        single: whether the batch is a single item, of which PyTorch keeps some copies that it else spares.
         device: ``cpu`` or ``cuda``: how dropout keeps its masks.
         recomputed: runs of positions (first, last) of which only the input is kept, and which run again in backward.
     """
@@ -107,18 +108,23 @@ class Training:
         self,
         walked: Walked,
         precision: Precision,
-        frozen: Collection[int] = (),
+        frozen: Collection[int] | None = (),
+        *,
+        single: bool = False,
         device: str = "cpu",
         recomputed: Sequence[tuple[int, int]] = (),
     ) -> None:
-        self.walked, self.precision, self.device = walked, precision, device
+        self.walked, self.precision, self.single, self.device = walked, precision, single, device
+        self.only_forward = frozen is None  # then an input ends with its last reader; in training whoever calls holds it
         self.network, self.arity = walked.network, walked.network.arity
         self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
         self.saved, over = saving(walked)
         # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
-        self.own = storages(walked, {p for p in over if 0 not in self.saved[p].inputs})
-        self.frozen = frozenset(frozen)
-        self.recomputed = tuple(recomputed)
+        over = frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
+        self.own = storages(walked, over)
+        self.frozen = frozenset(range(len(walked.shapes)) if frozen is None else frozen)
+        self.recomputed = {last: first for first, last in recomputed}
+        self._first = {p: first for first, last in recomputed for p in range(first, last + 1)}  # of the run it is in
         self.learns = self._learning()
         self._held = {self.own[self.network.position(name)] for name in self.network.outputs}  # by whoever calls
 
@@ -143,13 +149,15 @@ class Training:
         return Amount(0 if position in self.frozen else self.params(position) * self.precision.weights)
 
     def kept_beside(self, position: int) -> Amount:
-        """What backward needs of a position beside maps: statistics, indices, masks, copies of weights."""
-        if not self.learns[position]:
-            return NONE
+        """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
+        if not self.learns[position]:
+            return Amount(0, int(said.extra_bytes))  # made all the same
         mask = self.precision.maps if self.device == "cpu" else 1
         statistics = self.precision.statistics
         each = int(said.extra_values) * self.precision.maps + int(said.extra_bytes) + int(said.masks) * mask
+        if self.single:
+            each += int(said.single_values) * self.precision.maps
         copied = 0
         if self.precision.copies and self.walked.costs[position].macs:
             copied = int(self.walked.costs[position].weights) * self.precision.copies
@@ -191,7 +199,11 @@ class Training:
         """How many backward nodes still need each map."""
         users: Counter[int] = Counter()
         for position in range(self.arity, len(self.names)):
-            users.update(set(self.kept_maps(position)))
+            first = self._first.get(position)
+            if first is None:
+                users.update(set(self.kept_maps(position)))
+            elif position == first and self.learns[position]:  # a run that is recomputed keeps what it reads
+                users.update({self.own[s] for s in self.network.sources[position - self.arity]})
         return users
 
     def _forward(
@@ -201,27 +213,31 @@ class Training:
         for position, sources in enumerate(self.network.sources, self.arity):
             for s in (position, *sources):
                 last[self.own[s]] = max(last[self.own[s]], position)
-        for name in self.network.outputs:
-            last[self.own[self.network.position(name)]] = len(self.names)
+        for memory in self._held:
+            last[memory] = len(self.names)
         dies: dict[int, list[int]] = {}
         for memory, when in enumerate(last):
-            if self.own[memory] == memory and memory >= self.arity:  # whoever calls holds the inputs
+            if self.own[memory] == memory and (memory >= self.arity or self.only_forward):
                 dies.setdefault(when, []).append(memory)
         for position in range(self.arity):
-            self._born(account, position)
+            self._born(account, users, position)
         for position in range(self.arity, len(self.names)):
-            self._born(account, position)
-            account.add(("kept", position), Item("kept", self.names[position]), self.kept_beside(position))
+            self._born(account, users, position)
+            beside = ("beside", position)
+            keeps = self.learns[position] and position not in self._first
+            account.add(beside, Item("kept" if keeps else "activations", self.names[position]), self.kept_beside(position))
             yield moment(position, "forward")
+            if not keeps:
+                account.drop(beside)
             for memory in dies.get(position, ()):
                 if not users[memory]:
                     account.drop(("map", memory))
 
-    def _born(self, account: Account, position: int) -> None:
+    def _born(self, account: Account, users: Counter[int], position: int) -> None:
         memory = self.own[position]
-        if self.given(memory):
-            return
-        account.add(("map", memory), Item("activations", self.names[memory]), self.size(memory))
+        if not self.given(memory):
+            term = "kept" if users[memory] else "activations"
+            account.add(("map", memory), Item(term, self.names[memory]), self.size(memory))
 
     def _backward(
         self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
@@ -235,6 +251,8 @@ class Training:
             mine = gradients.of(position)
             if mine is None or not self.learns[position]:
                 continue
+            if position in self.recomputed:
+                yield from self._again(self.recomputed[position], position, account, users, moment)
             node, sources = self.network.nodes[position - self.arity], self.network.sources[position - self.arity]
             parts = []
             for s in sources:
@@ -244,8 +262,17 @@ class Training:
             account.add(("parameters", position), Item("gradients", self.names[position]), self.parameters(position))
             yield moment(position, "backward")
             gradients.free(mine)
-            account.drop(("kept", position))
-            for memory in set(self.kept_maps(position)):
+            account.drop(("beside", position))
+            first = self._first.get(position)
+            done = set(self.kept_maps(position)) if first is None else set()
+            if first is not None:
+                for memory in set(self.kept_maps(position)):
+                    users[-1 - memory] -= 1
+                    if not users[-1 - memory]:
+                        account.drop(("again", memory))
+                if position == first:
+                    done = {self.own[s] for s in sources}
+            for memory in done:
                 users[memory] -= 1
                 if not users[memory] and memory >= self.arity and memory not in self._held:
                     account.drop(("map", memory))
@@ -258,6 +285,31 @@ class Training:
                 yield moment(s, "backward")
                 gradients.free(before)
                 gradients.free(part)
+
+
+    def _again(
+        self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
+    ) -> Iterator[Moment]:
+        """A run of positions forward once more, up to the last that keeps something; `users` counts readers of the maps
+        made again under the negative of what stands for the maps themselves."""
+        keeping = [p for p in range(first, last + 1) if self.kept_maps(p) or self.kept_beside(p) != NONE]
+        reads = list(range(first, last + 1))  # the last position in the run that reads or rewrites each memory
+        for p in range(first, last + 1):
+            users.update({-1 - m for m in self.kept_maps(p)})
+            for s in (p, *self.network.sources[p - self.arity]):
+                if self.own[s] >= first:
+                    reads[self.own[s] - first] = max(reads[self.own[s] - first], p)
+        for p in range(first, (keeping or [first])[-1] + 1):
+            only_input = p == keeping[-1] and not self.saved[p].output and self.kept_beside(p) == NONE
+            if not only_input:  # PyTorch stops where the last of what is needed is there
+                memory = self.own[p]
+                term = "kept" if users[-1 - memory] else "activations"
+                account.add(("again", memory), Item(term, f"{self.names[memory]}, again"), self.size(memory))
+                account.add(("beside", p), Item("kept", self.names[p]), self.kept_beside(p))
+                yield moment(p, "backward")
+            for memory in range(first, p + 1):
+                if reads[memory - first] == p and not users[-1 - memory]:
+                    account.drop(("again", memory))
 
 
 class Gradients:
