@@ -51,8 +51,9 @@ class Item(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What lives while a node runs forward or backward, in all."""
+    """What lives while a node runs forward or backward, in all; the node's position and name."""
 
+    position: int
     node: str
     phase: str
     amount: Amount
@@ -189,7 +190,7 @@ class Run:
             if watch is not None:
                 watch(count, account)
             count += 1
-            return Moment(self.names[position], phase, account.total)
+            return Moment(position, self.names[position], phase, account.total)
 
         users = self._users()
         yield from self._forward(account, users, moment)
@@ -299,6 +300,9 @@ class Run:
             for s in (p, *self.network.sources[p - self.arity]):
                 if self.own[s] >= first:
                     reads[self.own[s] - first] = max(reads[self.own[s] - first], p)
+        dies: dict[int, list[int]] = {}
+        for memory, when in enumerate(reads, first):
+            dies.setdefault(when, []).append(memory)
         for p in range(first, (keeping or [first])[-1] + 1):
             only_input = p == keeping[-1] and not self.saved[p].output and self.kept_beside(p) == NONE
             if not only_input:  # PyTorch stops where the last of what is needed is there
@@ -307,8 +311,8 @@ class Run:
                 account.add(("again", memory), Item(term, f"{self.names[memory]}, again"), self.size(memory))
                 account.add(("beside", p), Item("kept", self.names[p]), self.kept_beside(p))
                 yield moment(p, "backward")
-            for memory in range(first, p + 1):
-                if reads[memory - first] == p and not users[-1 - memory]:
+            for memory in dies.get(p, ()):
+                if not users[-1 - memory]:
                     account.drop(("again", memory))
 
 
