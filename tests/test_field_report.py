@@ -33,7 +33,8 @@ from rfcalc import (
     repeat,
 )
 from rfcalc.cli import run
-from rfcalc.render.picture import draw
+from rfcalc.render.raster import raster
+from rfcalc.report.field_document import grid
 from rfcalc.report.field_report import FieldReport
 
 
@@ -179,9 +180,9 @@ def test_json_follows_its_schema(sight) -> None:
 
 
 def test_the_picture_marks_what_is_seen_and_what_is_clipped() -> None:
-    lines = draw(sees(Conv(1, 3, padding=1), "1x4x4"), (0, 0), ascii_only=True).split("\n")
+    lines = list(raster(grid(sees(Conv(1, 3, padding=1), "1x4x4"), (0, 0)), ascii_only=True))
     assert lines == ["---", "-##..", "-##..", " ....", " ....", "# seen  . not seen  - padding, clipped"]
-    holes = draw(sees(Conv(1, 3, dilation=2), "1x8"), (1,), ascii_only=True).split("\n")[0]
+    holes = next(raster(grid(sees(Conv(1, 3, dilation=2), "1x8"), (1,)), ascii_only=True))
     assert holes == ".#.#.#.."
 
 

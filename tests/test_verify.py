@@ -17,10 +17,11 @@ from graphs import ORDER, Pick, grow
 import rfcalc
 from rfcalc import Activation, Conv, ConvTranspose, LpPool, MaxPool, Network, ReLU, Report, ref, to_torch, zoo
 from rfcalc.backend.verify import CHECKS, chosen_device, counted, gradient, live, saved, verify
+from rfcalc.backend.verify.document import document
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN
-from rfcalc.backend.verify.render import render
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError, UnknownName, Unsupported
+from rfcalc.render import render
 
 torch.set_num_threads(1)
 pytestmark = [
@@ -40,7 +41,7 @@ def quiet(doing: str) -> None: ...
 
 def test_everything_of_a_small_network() -> None:
     found = verify(SMALL, what=CHECKS, as_is=True, draws=3)
-    assert found.passed, render(found)
+    assert found.passed, render(document(found))
     assert found.checks == ("shapes", "macs", "params", "receptive_field", "as_is", "saved_bytes", "peak_bytes", "erf")
     schema = json.loads(files("rfcalc.report").joinpath("schemas", "verify-1.json").read_text("utf-8"))
     jsonschema.validate(json.loads(json.dumps(found.to_dict())), schema)
@@ -361,4 +362,4 @@ def test_what_an_allocator_held(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "mobilenet-v2", "swin-t"])
 def test_on_a_gpu(name: str) -> None:
     found = verify(rfcalc.analyze(name), device="cuda")
-    assert found.passed, render(found)
+    assert found.passed, render(document(found))

@@ -17,10 +17,12 @@ torchscan leave out and ptflops counts once instead of twice; networks here do n
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import prod
+from rfcalc.report.document import Cell, Column, Document, Line, Table
 from rfcalc.report.metrics import METRICS, Metric
 from rfcalc.report.report import Report, Row
 
@@ -279,24 +281,21 @@ def metric_of(tool: str) -> str:
     return how.tool
 
 
-def table(report: Report) -> str:
+def document(report: Report) -> Document:
     """The tools side by side: each term with its factor, and the sum."""
     columns = {tool: terms(report, how) for tool, how in CONVENTIONS.items()}
-    names = [n for n in TERMS if any(n in c for c in columns.values())]
-    rows = [["term", *(f"{t} {h.figure}" for t, h in CONVENTIONS.items())]]
-    for name in names:
-        cells = []
+    lines = []
+    for name in (n for n in TERMS if any(n in c for c in columns.values())):
+        cells = [Cell(name)]
         for tool, how in CONVENTIONS.items():
             value = columns[tool].get(name)
-            cells.append("" if value is None else f"{how.terms[name]:+d} × {value // how.terms[name]:,}")
-        rows.append([name, *cells])
-    rows.append(["total", *(f"{sum(c.values()):,}" for c in columns.values())])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))) for r in rows
-    ]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+            cells.append(Cell("" if value is None else f"{how.terms[name]:+d} × {value // how.terms[name]:,}", value))
+        lines.append(Line(tuple(cells)))
+    sums = [sum(c.values()) for c in columns.values()]
+    lines.append(Line((Cell("total"), *(Cell(f"{n:,}", n) for n in sums)), "total"))
+    heads = (Column(f"{tool} {how.figure}", tool, right=True) for tool, how in CONVENTIONS.items())
+    title = f"what counting tools print for {report.target}"
+    return Document(title, (Table((Column("term"), *heads), tuple(lines)),), data=partial(to_dict, report))
 
 
 def to_dict(report: Report) -> dict[str, object]:

@@ -55,8 +55,8 @@ class ClaimItem(pytest.Item):
         self.reports = reports
 
     def runtest(self) -> None:
+        from rfcalc.claims.document import message
         from rfcalc.claims.judging import check
-        from rfcalc.claims.render import message
 
         (result,) = check([self.claim], self.reports)
         if not result.passed:

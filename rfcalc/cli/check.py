@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rfcalc.cli.common import terminal, write
+from rfcalc.cli.common import Output, emit, format_of, write
 from rfcalc.core.errors import RfcalcError
 
 if TYPE_CHECKING:
@@ -33,21 +33,25 @@ def command(
         typer.Option("--run", help="Code that the claims may name and that you trust: model.py:Net, py:package:Net."),
     ] = None,
     format: Annotated[  # noqa: A002
-        str, typer.Option("--format", "-f", help="rich, plain, json, junit, github, markdown or badge.")
-    ] = "rich",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="terminal, plain, markdown, latex, html, csv, json; junit, github, badge; left out: what --output ends"
+            " in, else terminal.",
+        ),
+    ] = None,
+    output: Output = None,
 ) -> int:
     """Example: rfcalc check vgg16
 
     Exit code 1: a claim that should hold does not, or a known erratum holds; 2: a file or a claim cannot be read (the
     others are checked all the same).
     """
+    from rfcalc.claims.document import CI, document
     from rfcalc.claims.judging import Reports, check
-    from rfcalc.claims.render import FORMATS, render
-    from rfcalc.core.errors import UnknownName
 
-    if format not in FORMATS:
-        raise UnknownName("format", format, list(FORMATS))
+    form = format_of(format, output, CI)
     paths = [*(claims or []), *(path for name in names or [] for path in _files(name))]
     networks = [n for n in names or [] if not _files(n)]
     if every and (paths or networks):
@@ -61,8 +65,10 @@ def command(
             results += check([claim], reports)
         except RfcalcError as error:
             broken.append(error)
-    if results:
-        write(render(results, format, color=output is None and terminal()[1]), output)
+    if results and form in CI:
+        write(CI[form](results), output)
+    elif results:
+        emit(document(results), form, output)
     for complaint in broken:
         print(f"error: {complaint}", file=sys.stderr)
     return 2 if broken else 0 if all(result.passed for result in results) else 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,15 +79,18 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to th
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 
 
-def format_of(given: str | None, output: Path | None) -> str:
+def format_of(given: str | None, output: Path | None, more: Collection[str] = ()) -> str:
     """The format that is meant: the one given, else what the file ends in, else the terminal's.
+
+    Args:
+        more: formats that only this command has.
 
     Raises:
         UnknownName: no such format. Call it first, so that nothing is computed in vain.
     """
     from rfcalc.render import ENDINGS, named
 
-    return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"))
+    return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"), more)
 
 
 def emit(

@@ -7,30 +7,26 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import TARGET, inputs, terminal, write
-from rfcalc.cli.complete import dtypes, networks
+from rfcalc.cli.common import Dtype, Format, Inputs, Output, Target, emit, format_of, inputs
 
 
 def command(
-    target: Annotated[str, typer.Argument(help=TARGET, autocompletion=networks)],
-    input: Annotated[  # noqa: A002
-        list[str] | None,
-        typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several."),
-    ] = None,
+    target: Target,
+    input: Inputs = None,  # noqa: A002
     what: Annotated[
         str | None,
         typer.Option(help="shapes,params,macs,receptive_field,saved_bytes,peak_bytes,erf; all but erf if left out."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="Of the training step.", autocompletion=dtypes)] = "float32",
+    dtype: Dtype = "float32",
     batch: Annotated[int, typer.Option("--batch", "-b", help="Of the training step.")] = 1,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint (.pt, .pth, .safetensors).")] = None,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Measure the plain network's gradient too, and explain each difference.")
     ] = False,
     picture: Annotated[Path | None, typer.Option(help="Draw the measured effective field (PNG; with erf).")] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="rich, plain or json.")] = "rich",  # noqa: A002
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    format: Format = None,  # noqa: A002
+    output: Output = None,
 ) -> int:
     """Example: rfcalc verify vgg16 --what shapes,params,macs,receptive_field
 
@@ -39,10 +35,9 @@ def command(
     from importlib.util import find_spec
 
     from rfcalc import analyze
-    from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
+    from rfcalc.core.errors import MissingExtra, RfcalcError
 
-    if format not in ("rich", "plain", "json"):
-        raise UnknownName("format", format, ["rich", "plain", "json"])
+    format_of(format, output)
     if batch < 1:
         raise RfcalcError(f"--batch {batch}: a batch has one item at least")
     if picture is not None and (what is None or "erf" not in what):
@@ -57,15 +52,9 @@ def command(
     chosen = tuple(w.strip().replace("-", "_") for w in what.split(",") if w.strip()) if what else USUAL
     with _progress() as tick:
         found = verify(report, what=chosen, device=device, weights=weights, as_is=as_is, picture=picture, tick=tick)
-    if format == "json":
-        import json
+    from rfcalc.backend.verify.document import document
 
-        write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False), output)
-    else:
-        from rfcalc.backend.verify.render import render
-
-        width, color = terminal()
-        write(render(found, color and format == "rich" and output is None, width), output)
+    emit(document(found), format, output)
     return 0 if found.passed else 1
 
 

@@ -6,6 +6,7 @@ and a line here. Formats know documents (`rfcalc.report.document`) and nothing o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import NamedTuple
 
@@ -40,8 +41,8 @@ class Look(NamedTuple):
     color: bool = False
 
 
-def named(form: str) -> str:
-    """The name of a format, however it was called.
+def named(form: str, more: Collection[str] = ()) -> str:
+    """The name of a format, however it was called; `more` are formats that a command has beside those of documents.
 
     Raises:
         UnknownName: with the nearest names.
@@ -50,8 +51,8 @@ def named(form: str) -> str:
     ('terminal', 'csv')
     """
     name = OTHER_NAMES.get(form.lower(), form.lower())
-    if name not in FORMATS:
-        raise UnknownName("format", form, list(FORMATS))
+    if name not in FORMATS and name not in more:
+        raise UnknownName("format", form, [*FORMATS, *more])
     return name
 
 

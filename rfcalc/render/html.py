@@ -131,6 +131,8 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _line(line: Line, columns: tuple[Column, ...]) -> str:
+    if line.spans:
+        return f'<tr class="stage"><th scope="rowgroup" colspan="{len(columns)}">{spell(line.cells[0].text)}</th></tr>'
     cells = [
         _cell(cell, column.right, first=i == 0, bar=not line.kind)
         for i, (cell, column) in enumerate(zip(line.cells, columns, strict=True))

@@ -185,10 +185,12 @@ def _spec(column: _Column, texts: list[str]) -> str:
 def _body(table: Table, texts: list[list[str]], columns: list[_Column]) -> Iterator[str]:
     before: Line | None = None
     for line, row in zip(table.lines, texts, strict=True):
-        if line.kind == "group":
+        if line.spans:
+            row = [rf"\multicolumn{{{len(columns)}}}{{l}}{{\textbf{{{spell(line.cells[0].text)}}}}}"]
+        if line.kind == "group" and not line.spans:
             row = [rf"\textbf{{{t}}}" if t and not c.numbers else t for t, c in zip(row, columns, strict=True)]
-            if before:
-                yield r"\addlinespace"
+        if line.kind == "group" and before:
+            yield r"\addlinespace"
         elif line.kind == "total" and (before is None or before.kind != "total"):
             yield r"\midrule"
         yield " & ".join(row).rstrip() + r" \\"

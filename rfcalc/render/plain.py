@@ -15,7 +15,7 @@ ASCII = str.maketrans(
     {
         "×": "x",
         "–": "-",
-        "≤": "<",
+        "≤": "<=",
         "−": "-",
         "…": "..",
         "≥": ">=",
@@ -43,7 +43,7 @@ def spell(text: Text) -> str:
     """A text in ASCII where it can be, on one line.
 
     >>> spell("2 × 3 ≤ 7")
-    '2 x 3 < 7'
+    '2 x 3 <= 7'
     """
     parts = (text,) if isinstance(text, str) else (p if isinstance(p, str) else p.plain or p.text for p in text)
     return printable("".join(parts)).translate(ASCII)
@@ -64,11 +64,19 @@ def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[
         yield printable_lines(section.text)
 
 
+def _cut(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else text[: most - 2] + ".."
+
+
 def grid(table: Table) -> Iterator[str]:
     """A table with two spaces between columns; groups in brackets, totals under a rule."""
     heads = [spell(column.title) for column in table.columns]
-    body = [[spell(cell.text) for cell in line.cells] for line in table.lines]
-    widths = [max(len(head), *(len(row[i]) for row in body), 0) for i, head in enumerate(heads)]
+    body = [
+        [_cut(spell(c.text), col.most) for c, col in zip(line.cells, table.columns, strict=True)]
+        for line in table.lines
+    ]
+    kept = [row for row, line in zip(body, table.lines, strict=True) if not line.spans]
+    widths = [max(len(head), *(len(row[i]) for row in kept), 0) for i, head in enumerate(heads)]
     right = [column.right for column in table.columns]
 
     def drawn(cells: list[str]) -> str:
@@ -81,10 +89,8 @@ def grid(table: Table) -> Iterator[str]:
     for cells, line in zip(body, table.lines, strict=True):
         if line.heading:
             yield ""
-            cells = [f"[{cells[0]}]", *cells[1:]]
-            widths[0], kept = max(widths[0], len(cells[0])), widths[0]
-            yield drawn(cells)
-            widths[0] = kept
+            first = f"[{cells[0]}]"
+            yield first if line.spans else first + drawn([" " * len(first), *cells[1:]])[len(first) :]
         else:
             if line.kind == "total" != before:
                 yield rule

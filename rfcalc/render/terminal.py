@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
 from rfcalc.core.printable import printable, printable_lines
@@ -61,7 +60,7 @@ def render(document: Document, look: Look) -> str:
     if notes:
         console.print()
     for note in notes:
-        console.print(spell(note, "dim"))
+        console.print(spell(note, "dim"), soft_wrap=not (natural or look.width))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
 
 
@@ -76,12 +75,12 @@ def _section(
     console: Console, section: Table | Sentences | Listing | Grid | Picture, widths: list[int], wraps: bool
 ) -> None:
     if section.title and not isinstance(section, Picture):
-        console.print(spell(section.title, "bold"))
+        console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
         _table(console, section, widths)
     elif isinstance(section, Sentences):
         for line in section.lines:
-            console.print(spell(line), soft_wrap=not wraps)
+            _sentence(console, spell(line), wraps)
     elif isinstance(section, Grid):
         from rfcalc.render.raster import raster
 
@@ -90,24 +89,55 @@ def _section(
         console.file.write(printable_lines(section.text) + "\n")
 
 
+def _sentence(console: Console, text: RichText, wraps: bool) -> None:
+    """A sentence; one that begins further to the right stays there when it is wrapped, by two more."""
+    indent = len(text.plain) - len(text.plain.lstrip(" "))
+    if not wraps or not indent or text.cell_len <= console.width:
+        console.print(text, soft_wrap=not wraps)
+        return
+    room = max(console.width - indent - 2, 20)
+    for i, part in enumerate(text[indent:].wrap(console, room)):
+        console.print(RichText(" " * (indent + 2 * bool(i))) + part, soft_wrap=True)
+
+
 def _table(console: Console, table: Table, widths: list[int]) -> None:
-    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
-    for column, size in zip(table.columns, widths, strict=True):
-        justify = "right" if column.right else "left"
-        title = spell(column.title)
-        grid.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis", width=size)  # type: ignore[arg-type]
-    for i, line in enumerate(table.lines):
-        if line.kind == "total" and i and table.lines[i - 1].kind != "total":
-            grid.add_section()
-        heads = zip(line.cells, widths, table.columns, strict=True)
-        style = "bold cyan" if line.heading else STYLES[line.role]
-        grid.add_row(*(_cell(cell, size, column, line) for cell, size, column in heads), style=style)
-    console.print(grid)
+    rule = RichText("─" * (sum(widths) + GAP * (len(widths) - 1)))
+    titles = (_placed(spell(c.title, "bold"), w, c.right) for c, w in zip(table.columns, widths, strict=True))
+    _print(console, _joined(titles), rule)
+    before = ""
+    for line in table.lines:
+        if line.kind == "total" != before:
+            _print(console, rule)
+        before = line.kind
+        if line.spans:
+            _print(console, RichText(""))
+            console.print(spell(line.cells[0].text, "bold cyan"))
+            continue
+        cells = (_cell(cell, w, c, line) for cell, w, c in zip(line.cells, widths, table.columns, strict=True))
+        row = _joined(cells)
+        row.style = "bold cyan" if line.heading else STYLES[line.role]
+        _print(console, row)
     if table.totals:
         console.print()
     label = max((len(name) for name, _ in table.totals), default=0) + 2
     for name, figure in table.totals:
         console.print(RichText.assemble((printable(name).ljust(label), "bold"), spell(figure)))
+
+
+def _print(console: Console, *lines: RichText) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True, crop=False)
+
+
+def _joined(cells: Iterable[RichText]) -> RichText:
+    return RichText(" " * GAP).join(cells)
+
+
+def _placed(text: RichText, width: int, right: bool) -> RichText:
+    """The text in exactly so many columns of the terminal."""
+    text.truncate(width, overflow="ellipsis")
+    text.align("right" if right else "left", width)
+    return text
 
 
 def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
@@ -135,10 +165,8 @@ def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
 
 def _cell(cell: Cell, width: int, column: Column, line: Line) -> RichText:
     """The cell's text, over a bar as long as its share of the whole."""
-    text = spell(cell.text, STYLES[cell.role])
+    text = _placed(spell(cell.text, STYLES[cell.role]), width, column.right)
     filled = cell.share * width // 1000
     if filled and not line.heading:
-        pad = " " * (width - len(text.plain))
-        text = RichText(pad, no_wrap=True) + text if column.right else text + RichText(pad)
         text.stylize(BAR, 0, filled)
     return text

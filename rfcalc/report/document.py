@@ -49,8 +49,8 @@ class Column(NamedTuple):
 
     `unit`: ``"count"`` or ``"bytes"`` where cells hold figures that LaTeX may print in one decimal unit for the whole
     column; ``"exact"`` where it prints them digit by digit. `least`: the width to which a narrow terminal may cut the
-    column's texts; None: they are not cut. `spare`: of the columns that a narrow terminal leaves out, those with the
-    greatest number go first, then the last ones.
+    column's texts; None: they are not cut. `most`: the width at which columns of letters cut them anyway. `spare`: of
+    the columns that a narrow terminal leaves out, those with the greatest number go first, then the last ones.
     """
 
     title: str
@@ -59,6 +59,7 @@ class Column(NamedTuple):
     unit: Literal["", "exact", "count", "bytes"] = ""
     least: int | None = None
     spare: int = 0
+    most: int | None = None
 
 
 class Cell(NamedTuple):
@@ -81,6 +82,11 @@ class Line(NamedTuple):
     def heading(self) -> bool:
         return self.kind == "group"
 
+    @property
+    def spans(self) -> bool:
+        """Whether its first cell has the whole line to itself."""
+        return self.kind == "group" and len(self.cells) > 1 and not any(cell.text for cell in self.cells[1:])
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -96,10 +102,11 @@ class Table:
     @property
     def widths(self) -> tuple[int, ...]:
         """The width of each column in letters, when nothing is cut."""
-        return tuple(
-            max(len(column.title), *(len(words(line.cells[i].text)) for line in self.lines), 0)
+        found = (
+            max(len(column.title), *(len(words(line.cells[i].text)) for line in self.lines if not line.spans), 0)
             for i, column in enumerate(self.columns)
         )
+        return tuple(min(n, c.most or n) for n, c in zip(found, self.columns, strict=True))
 
     @property
     def width(self) -> int:

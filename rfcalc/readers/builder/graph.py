@@ -20,7 +20,7 @@ from rfcalc.layers.general import Constant
 from rfcalc.layers.reshape import Parameter, Reshape
 from rfcalc.layers.unknown import Unknown
 from rfcalc.readers.builder.axes import carried, dirtied
-from rfcalc.readers.builder.values import Made, NotUnderstood, Value, inner
+from rfcalc.readers.builder.values import BatchMixed, Made, NotUnderstood, Value, inner
 from rfcalc.readers.imported import UnknownOperator, same_shape
 
 
@@ -28,12 +28,13 @@ from rfcalc.readers.imported import UnknownOperator, same_shape
 class Builder:
     """What has been read so far. Positions count the inputs first."""
 
-    dims: Mapping[str, tuple[int, ...]]  # of parameters, by name
+    dims: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # of parameters, by name
     inputs: list[str] = field(default_factory=list)
     nodes: list[Made] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
     carriers: list[frozenset[int]] = field(default_factory=list)
     dirty: list[bool] = field(default_factory=list)  # positions were merged into the channels, and not mixed since
+    fixed: list[bool] = field(default_factory=list)  # nothing of an input is in it
     unknown: list[tuple[int, str, str]] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)  # parameter → the node that holds it
     groups: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Builder:
         self.shapes.append(shape)
         self.carriers.append(frozenset(shape.axes))
         self.dirty.append(False)
+        self.fixed.append(False)
         return value
 
     # --- nodes -------------------------------------------------------------------------------------------------
@@ -90,6 +92,7 @@ class Builder:
             frozenset() if layer.opaque else carried(layer, [self.carriers[i] for i in sources], xs, y)
         )
         self.dirty.append(dirtied(layer, [self.carriers[i] for i in sources], [self.dirty[i] for i in sources], xs, y))
+        self.fixed.append(all(self.fixed[s] for s in sources))
         return Value(position, tuple(dims), batch, extra)
 
     def shape(self, value: Value) -> Shape:
@@ -160,6 +163,8 @@ class Builder:
         self.whole(value)
         if value.batch is None:
             return value
+        if value.dims[value.batch] != 1:
+            raise BatchMixed
         x = self.shapes[value.node]
         channel = x.channel + (x.channel >= value.batch)
         node = self.laid(value, value.dims or (1,), min(channel, len(value.dims) - 1))
@@ -225,7 +230,14 @@ class Builder:
         taken: set[int] = set()
         wishes: list[int] = []
         order = sorted(
-            values, key=lambda v: (not self.carriers[v.node], -len(v.dims), -self.shapes[v.node].values, v.node)
+            values,
+            key=lambda v: (
+                self.fixed[v.node],
+                not self.carriers[v.node],
+                -len(v.dims),
+                -self.shapes[v.node].values,
+                v.node,
+            ),
         )
         for v in order:
             here = self.shapes[v.node]
@@ -272,13 +284,15 @@ class Builder:
     def back_to(self, count: int) -> None:
         """Take back the nodes after the first `count`, and what was noted about them."""
         del self.nodes[count - len(self.inputs) :], self.shapes[count:], self.carriers[count:], self.dirty[count:]
+        del self.fixed[count:]
         self.made = {k: v for k, v in self.made.items() if v.node < count}
+        self.unknown = [u for u in self.unknown if u[0] < count]
         self.counted = {k: n for k, n in self.counted.items() if n < count}
         self.groups = {k: g for k, g in self.groups.items() if k[0] in self.counted}
 
     def report(self, names: Mapping[int, str]) -> list[UnknownOperator]:
         """The operators that were not understood, by the names of their nodes."""
-        return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown]
+        return [UnknownOperator(operator, names[node], why) for node, operator, why in self.unknown if node in names]
 
 
 def _thin(value: Value, axis: int, rank: int) -> bool:

@@ -7,12 +7,13 @@ from math import prod
 from typing import Any
 
 from rfcalc.layers.general import Constant, Elementwise
+from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute, Reshape, Slice
 from rfcalc.layers.take import Take
 from rfcalc.readers.builder.axes import groups
 from rfcalc.readers.builder.graph import Builder
-from rfcalc.readers.builder.values import NotUnderstood, Value, inner
-from rfcalc.readers.builder.views import behind, holds_patches, kept_together, laid_out, merging, split
+from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
+from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
 
 
 def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
@@ -20,7 +21,8 @@ def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
     if x.batch is None:
         return 0 if len(dims) > 1 and dims[0] == 1 else None
     before = prod(x.dims[: x.batch])
-    found = [j for j, n in enumerate(dims) if n == 1 and prod(dims[:j]) == before]
+    size = x.dims[x.batch]
+    found = [j for j, n in enumerate(dims) if n == size and prod(dims[:j]) == before]
     return x.batch if x.batch in found else found[0] if found else None
 
 
@@ -30,7 +32,11 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
     here = graph.shape(x)
     if wanted == here.dims:
         return Value(x.node, dims, batch)
+    if batch is None and x.batch is not None and x.dims[x.batch] != 1:
+        raise BatchMixed
     graph.whole(x)
+    if (root := _root_of(graph, x.node, wanted)) is not None:
+        return Value(root, dims, batch)
     patches = holds_patches(graph, x.node)
     if graph.dirty[x.node] or patches or _splits(graph, x.node, wanted):
         chain = behind(graph, x.node)
@@ -44,6 +50,14 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
                 return made
     channel = _channel_after(graph, x, wanted)
     return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
+
+
+def _root_of(graph: Builder, node: int, dims: tuple[int, ...]) -> int | None:
+    """The node whose values a view and a reshape to `dims` give back as they were."""
+    if not is_view(graph, node):
+        return None
+    root = undone(graph, behind(graph, node).regrouped(dims))
+    return root if root is not None and graph.shapes[root].dims == dims else None
 
 
 def _splits(graph: Builder, node: int, dims: tuple[int, ...]) -> list[int]:
@@ -91,6 +105,8 @@ def dropped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None, 
     wanted = inner(dims, batch)
     if not gone or wanted == here.dims:
         return Value(x.node, dims, batch)
+    if (root := _root_of(graph, x.node, wanted)) is not None:
+        return Value(root, dims, batch)
     left = [i for i in range(len(here.dims)) if i not in gone]
     if here.channel in left or not left:
         return graph.add(Reshape(wanted, left.index(here.channel) if left else 0), (x.node,), dims, batch, helper=True)
@@ -108,6 +124,8 @@ def inserted_axis(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | 
     if wanted == here.dims:
         return Value(x.node, dims, batch)
     graph.whole(x)
+    if (root := _root_of(graph, x.node, wanted)) is not None:
+        return Value(root, dims, batch)
     core = at - (batch is not None and batch < at)
     return graph.add(Reshape(wanted, here.channel + (core <= here.channel)), (x.node,), dims, batch, helper=True)
 
@@ -181,8 +199,12 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     core = tuple(kept.index(i) for i in left)
     if core == tuple(range(len(core))):
         return Value(x.node, dims, batch)
-    if graph.dirty[x.node]:
-        made = laid_out(graph, behind(graph, x.node).permuted(core).tidy(), dims, batch)
+    chain = behind(graph, x.node).permuted(core) if is_view(graph, x.node) or graph.dirty[x.node] else None
+    root = undone(graph, chain)
+    if root is not None and graph.shapes[root].dims == inner(dims, batch):
+        return Value(root, dims, batch)
+    if chain is not None and graph.dirty[x.node]:
+        made = laid_out(graph, chain.tidy(), dims, batch)
         if made is not None:
             return made
     return graph.add(Permute(core), (x.node,), dims, batch, helper=True)
@@ -201,3 +223,22 @@ def stretched(graph: Builder, x: Value, dims: tuple[int, ...]) -> Value:
     full = graph.add(Constant(dims), (), dims, None, stem="constant", helper=True)
     nodes, batch, _ = graph.aligned((x, full), dims)
     return graph.add(Elementwise("expand"), nodes, dims, batch, helper=True)
+
+
+def repeated_along(graph: Builder, x: Value, times: Sequence[int], dims: tuple[int, ...]) -> Value:
+    """A tensor repeated so many times along each of its last axes, one copy after another."""
+    new = len(times) - len(x.dims)
+    x = widened(graph, x, (1,) * max(new, 0) + x.dims)
+    for axis, n in enumerate(times[-len(x.dims) :], len(x.dims) - len(times[-len(x.dims) :])):
+        if n == 1:
+            continue
+        wanted = (*x.dims[:axis], x.dims[axis] * n, *x.dims[axis + 1 :])
+        if x.dims[axis] == 1:
+            x = stretched(graph, x, wanted)
+        else:
+            if axis == x.batch:
+                x = graph.plain(x)
+            x = graph.add(Concat(graph.axis(x, axis)), (x.node,) * n, wanted, x.batch)
+    if x.dims != dims:
+        raise NotUnderstood("repeated along an axis that is not there")
+    return x

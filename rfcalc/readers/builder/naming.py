@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rfcalc.core.expr import Expr, Named, Parallel, Ref, Series, Shared, Side, Stage
 from rfcalc.core.layer import VIEW
@@ -16,14 +16,15 @@ _RECURRENT = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(?:_reverse)?")
 
 
 def pruned(graph: Builder, outputs: Sequence[int]) -> set[int]:
-    """Positions to leave out: views, patches and last states that nobody reads, and what is read by them alone."""
+    """Positions to leave out: views, patches, last states and operators that were not understood, where nobody reads
+    them, and what is read by them alone."""
     arity = len(graph.inputs)
     read = Counter(s for node in graph.nodes for s in node.inputs)
     read.update(outputs)
     gone: set[int] = set()
     for position in range(len(graph.shapes) - 1, arity - 1, -1):
         node = graph.nodes[position - arity]
-        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED
+        given = node.layer.memory == VIEW or node.stem == "state" or node.layer.kind in PACKED or node.layer.opaque
         if given and not read[position] and node.layer.kind != "parameter":
             gone.add(position)
             read.subtract(node.inputs)
@@ -103,14 +104,19 @@ def _wanted(
     return (f"{path}.{stem}" if path else stem), False
 
 
-def stages(graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: dict[int, str]) -> dict[int, str]:
+def paths_of(graph: Builder, steps: Sequence[Origin], kept: Sequence[int]) -> dict[int, str]:
+    """The path of the module that each node came from."""
+    arity = len(graph.inputs)
+    return {p: steps[graph.nodes[p - arity].step].frame.path for p in kept}
+
+
+def stages(paths: Mapping[int, str], kept: Sequence[int], named: Mapping[int, str]) -> dict[int, str]:
     """The heading that each node stands under: the module below the root, or the one below that where the first holds
     most of the network. Only modules that run in one piece, and do more than one thing, are headings."""
-    arity = len(graph.inputs)
-    paths = {p: tuple(steps[graph.nodes[p - arity].step].frame.path.split(".")) for p in kept}
-    first = Counter(path[0] for path in paths.values())
+    apart = {p: tuple(paths[p].split(".")) for p in kept}
+    first = Counter(path[0] for path in apart.values())
     labels = {}
-    for p, path in paths.items():
+    for p, path in apart.items():
         deep = 2 if first[path[0]] > len(kept) / 2 and len(path) > 1 else 1
         labels[p] = ".".join(path[:deep])
     many = Counter(labels.values())
@@ -130,7 +136,7 @@ def stages(graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: 
     return _rest_headed(found, kept, named)
 
 
-def _rest_headed(found: dict[int, str], kept: Sequence[int], named: dict[int, str]) -> dict[int, str]:
+def _rest_headed(found: dict[int, str], kept: Sequence[int], named: Mapping[int, str]) -> dict[int, str]:
     """What stands after a heading and not under it gets one of its own: the names of its first and last node."""
     run: list[int] = []
     headed = False
@@ -147,9 +153,16 @@ def _rest_headed(found: dict[int, str], kept: Sequence[int], named: dict[int, st
     return found
 
 
-def expression(graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: dict[int, str]) -> Expr:
-    """The nodes as an expression, each under its name; modules' names stand for their last node."""
-    headings = stages(graph, steps, kept, named)
+def expression(
+    graph: Builder, kept: Sequence[int], named: Mapping[int, str], paths: Mapping[int, str], aliases: bool = True
+) -> Expr:
+    """The nodes as an expression, each under its name, under the headings of their modules.
+
+    Args:
+        paths: the module that each node came from.
+        aliases: whether modules' names stand for their last node.
+    """
+    headings = stages(paths, kept, named)
     arity = len(graph.inputs)
     items: list[Expr] = []
     run: list[Expr] = []
@@ -170,8 +183,10 @@ def expression(graph: Builder, steps: Sequence[Origin], kept: Sequence[int], nam
             run.append(Named(layer, named[position]))
         before = position
     items += _staged(run, stage)
+    if not aliases:
+        return Series(tuple(items))
     known = set(named.values()) | {s for s in headings.values() if s}
-    return Series((*items, *modules(graph, steps, kept, named, known)))
+    return Series((*items, *modules(graph, kept, named, paths, known)))
 
 
 def _staged(run: list[Expr], stage: str) -> list[Expr]:
@@ -181,14 +196,14 @@ def _staged(run: list[Expr], stage: str) -> list[Expr]:
 
 
 def modules(
-    graph: Builder, steps: Sequence[Origin], kept: Sequence[int], named: dict[int, str], known: set[str]
+    graph: Builder, kept: Sequence[int], named: Mapping[int, str], paths: Mapping[int, str], known: set[str]
 ) -> list[Expr]:
     """Names for modules that are no single node: each means its last node."""
     arity = len(graph.inputs)
     ends: dict[str, int] = {}
     for position in kept:
         node = graph.nodes[position - arity]
-        path = steps[node.step].frame.path
+        path = paths[position]
         while path and not node.label:
             ends[path] = position
             path = path.rpartition(".")[0]

@@ -17,6 +17,10 @@ class NotUnderstood(Exception):
     """An operator, or a way to use it, that has no translation; the argument says why."""
 
 
+class BatchMixed(Exception):
+    """A batch of several items is mixed with other axes, so that figures for one item cannot be told."""
+
+
 class Value(NamedTuple):
     """A tensor that depends on an input: its node (by position), its dims, its batch axis.
 

@@ -145,6 +145,20 @@ def behind(graph: Builder, node: int) -> Chain:
     return chain
 
 
+def undone(graph: Builder, chain: Chain | None) -> int | None:
+    """The node that a chain of views begins at, where they come to nothing; else None."""
+    if chain is None or len(chain.before) != len(chain.after):
+        return None
+    same = all([id(f) for f in a] == [id(f) for f in b] for a, b in zip(chain.before, chain.after, strict=True))
+    return chain.root if same else None
+
+
+def is_view(graph: Builder, node: int) -> bool:
+    """Whether a node only moves values."""
+    count = len(graph.inputs)
+    return node >= count and graph.nodes[node - count].layer.kind in VIEWS
+
+
 def channel_of(graph: Builder, chain: Chain) -> int | None:
     """The axis at the end that only channels of the beginning lie along; None where there is none, or where positions
     that were merged into them would come apart."""

@@ -1,4 +1,4 @@
-"""Patterns of normalisations and channel shuffles that exporters take apart."""
+"""Patterns of normalisations that exporters take apart."""
 
 from __future__ import annotations
 
@@ -106,23 +106,3 @@ def _stripped(graph: Graph, name: str) -> str:
             return name
         name = node.inputs[0]
     return name
-
-
-def shuffle(graph: Graph, node: Node) -> Iterator[Node]:
-    """N·g·(C/g)·H·W, the two exchanged, and back: a channel shuffle."""
-    if node.op != "Reshape":
-        return
-    turned = graph.made(node.inputs[0], "Transpose")
-    perm = [int(p) for p in turned.attributes.get("perm") or ()]
-    rank = len(perm)
-    if rank < 4 or perm != [0, 2, 1, *range(3, rank)]:
-        raise Match
-    split = graph.made(turned.inputs[0], "Reshape")
-    first = graph.constant(split.inputs[1]) if len(split.inputs) > 1 else None
-    last = graph.constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    if first is None or last is None or first.values is None or last.values is None:
-        raise Match
-    a, b = [int(v) for v in first.values], [int(v) for v in last.values]
-    if len(a) != rank or len(b) != rank - 1 or a[3:] != b[2:] or a[1] < 1 or (b[1] != -1 and a[1] * a[2] != b[1]):
-        raise Match
-    yield Node("ChannelShuffle", (split.inputs[0],), node.outputs, {"groups": a[1]}, turned.name, DOMAIN, turned.scope)

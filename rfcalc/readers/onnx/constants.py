@@ -257,7 +257,8 @@ def _transpose(node: Node, given: Given, opset: int) -> list[Const]:
 
 def permutation(node: Node, rank: int) -> list[int]:
     """The order of a Transpose; reversed if left out."""
-    perm = [int(p) for p in node.attributes.get("perm") or range(rank - 1, -1, -1)]
+    told = [int(p) for p in node.attributes.get("perm") or range(rank - 1, -1, -1)]
+    perm = [p + rank if p < 0 else p for p in told]
     if sorted(perm) != list(range(rank)):
         raise RfcalcError(f"{perm} is not an order of {rank} axes")
     return perm

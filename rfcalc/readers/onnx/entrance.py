@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from rfcalc.core.errors import NetworkError
 from rfcalc.core.shape import Shape
+from rfcalc.readers.builder.values import inner
 from rfcalc.readers.onnx.model import Info, Model, Node
-from rfcalc.readers.onnx.values import Map, checked, visible
+from rfcalc.readers.onnx.values import checked
 
 # Operators that leave the axes where they are, on the way to one that tells which are the channels.
 PASSES = frozenset(
@@ -53,12 +54,19 @@ SLIDES = frozenset(
 LAST = frozenset(["MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization"])
 
 
-class Bound(NamedTuple):
-    """Inputs with their shapes; the batch; whether the file's own shapes still hold; what was assumed."""
+class Entering(NamedTuple):
+    """An input as it is read: its name in the network, its shape, its extents in the file, its batch axis."""
 
-    shapes: dict[str, Shape]
-    values: dict[str, Map]
-    batch: int
+    name: str
+    shape: Shape
+    dims: tuple[int, ...]
+    batch: int | None
+
+
+class Bound(NamedTuple):
+    """Inputs by their names in the file; whether the file's own shapes still hold; what was assumed."""
+
+    inputs: dict[str, Entering]
     compare: bool
     notes: tuple[str, ...]
 
@@ -77,8 +85,8 @@ def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool =
     if not infos:
         raise NetworkError("the graph has no inputs", why="it computes nothing from anything", fix="export it with one")
     size, symbol = _batch(infos, given) if batch else (1, None)
-    shapes: dict[str, Shape] = {}
-    values: dict[str, Map] = {}
+    found: dict[str, Entering] = {}
+    taken: set[str] = set()
     notes: list[str] = []
     compare = True
     for info in infos:
@@ -93,24 +101,23 @@ def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool =
             told = "x".join(map(str, info.dims or ()))
             notes.append(f"the file was made for {info.name} = {told}: its own shapes are not compared")
         checked(dims)
-        seen = visible(dims, own)
+        seen = inner(dims, own)
         if min(seen) < 1:
             raise NetworkError(f"the input {info.name!r} is empty: {'x'.join(map(str, dims))}")
         place = 0 if own is None and not dims else channel if own is None or channel < own else channel - 1
         shape = Shape(*seen, channel=min(place, len(seen) - 1))
-        name = _name(info.name, shapes)
-        shapes[name] = shape
-        values[info.name] = Map(name, shape, dims, own, info.dtype)
+        found[info.name] = Entering(_name(info.name, taken), shape, dims, own)
     if size != 1:
         notes.append(f"the file has a batch of {size}: figures are for one of its items")
-    return Bound(shapes, values, size, compare, tuple(notes))
+    return Bound(found, compare, tuple(notes))
 
 
-def _name(text: str, taken: dict[str, Shape]) -> str:
+def _name(text: str, taken: set[str]) -> str:
     """An input's name as it may be shown and typed."""
     name = "".join(c if c.isprintable() else "?" for c in text)[:100].strip() or "input"
     while name in taken:
         name += "_"
+    taken.add(name)
     return name
 
 

@@ -6,27 +6,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.builder.values import Value
 from rfcalc.readers.onnx import evaluation
 from rfcalc.readers.onnx.constants import FOLDS, NotFoldedError, shape_of
 from rfcalc.readers.onnx.model import Node, Tensor
-from rfcalc.readers.onnx.values import Const, Map, constant
+from rfcalc.readers.onnx.values import Const, constant
 
 if TYPE_CHECKING:
-    from rfcalc.readers.onnx.reading import Reader, Value
+    from rfcalc.readers.onnx.reading import Entry, Reader
 
 assert evaluation.PAIRS  # its rules are registered
 
 
-def folds(reader: Reader, node: Node, given: Sequence[Value | None]) -> bool:
+def folds(reader: Reader, node: Node, given: Sequence[Entry | None]) -> bool:
     """Compute an operator on constants (or on shapes); whether that was possible."""
-    if node.op in ("Shape", "Size") and node.called == node.op and isinstance(given[0] if given else None, Map):
+    if node.op in ("Shape", "Size") and node.called == node.op and isinstance(given[0] if given else None, Value):
         dims = given[0].dims  # type: ignore[union-attr]
         size = 1
         for n in dims:
             size *= n
         reader.values[node.outputs[0]] = shape_of(dims, node) if node.op == "Shape" else Const((), 7, (size,))
         return True
-    if any(isinstance(g, Map) for g in given):
+    if any(isinstance(g, Value) for g in given):
         return False
     if node.op == "Constant":
         reader.values[node.outputs[0]] = constant_node(reader, node)
@@ -84,12 +85,12 @@ def constant_node(reader: Reader, node: Node) -> Const:
     return Const((), 8, None)
 
 
-def _is_layer(given: Sequence[Value | None]) -> bool:
+def _is_layer(given: Sequence[Entry | None]) -> bool:
     """Whether a product of constants is a layer that works on a table (of coordinates, say), not on two weights."""
     a, b = given[:2] if len(given) == 2 else (None, None)
     return isinstance(a, Const) and isinstance(b, Const) and len(a.dims) > 2 == len(b.dims) and bool(b.origin)
 
 
-def _origins(given: Sequence[Value | None]) -> tuple[str, ...]:
+def _origins(given: Sequence[Entry | None]) -> tuple[str, ...]:
     """The tensors that constants come from."""
     return tuple(name for g in given if isinstance(g, Const) for name in g.origin)

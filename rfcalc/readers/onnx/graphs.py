@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rfcalc.core.errors import LimitError, NetworkError
-from rfcalc.readers.onnx.model import MOST_NODES, Graph, Model, Node
+from rfcalc.readers.onnx.model import MOST_NODES, Graph, Model, Node, Subgraph
 
 DEEPEST = 30
 
@@ -134,14 +134,30 @@ def renamed(node: Node, names: dict[str, str], prefix: str, given: dict[str, obj
     )
 
 
-def isolated(graph: Graph, prefix: str) -> tuple[Graph, list[str]]:
-    """A branch with names of its own; and what its outputs are called then."""
-    own = {name for node in graph.nodes for name in node.outputs} | set(graph.tensors)
+def isolated(graph: Graph, prefix: str, around: Mapping[str, str]) -> tuple[Graph, list[str]]:
+    """A branch with names of its own; and what its outputs are called then.
+
+    Args:
+        around: what values of the graphs around it are called now.
+    """
+    own = {name for node in graph.nodes for name in node.outputs if name} | set(graph.tensors)
+    names = {**around, **{name: f"{prefix}{name}" for name in own}}
 
     def name(value: str) -> str:
-        return f"{prefix}{value}" if value in own and value else value
+        return names.get(value, value)
 
-    nodes = [replace(n, inputs=tuple(map(name, n.inputs)), outputs=tuple(map(name, n.outputs))) for n in graph.nodes]
+    def attribute(value: object) -> object:
+        return value._replace(names={**names, **value.names}) if isinstance(value, Subgraph) else value
+
+    nodes = [
+        replace(
+            n,
+            inputs=tuple(map(name, n.inputs)),
+            outputs=tuple(map(name, n.outputs)),
+            attributes={k: attribute(v) for k, v in n.attributes.items()},
+        )
+        for n in graph.nodes
+    ]
     found = Graph(
         graph.name,
         nodes,

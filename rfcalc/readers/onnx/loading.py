@@ -12,16 +12,18 @@ from typing import Any
 from rfcalc.core.errors import NetworkError, RfcalcError
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
+from rfcalc.readers.builder.naming import expression, pruned
+from rfcalc.readers.builder.values import BatchMixed, Value
 from rfcalc.readers.imported import Imported, imported, input_shapes
 from rfcalc.readers.onnx.accounts import grouped, notes_on
-from rfcalc.readers.onnx.building import expression
 from rfcalc.readers.onnx.entrance import Bound, bind
 from rfcalc.readers.onnx.graphs import inlined, needed, ordered
 from rfcalc.readers.onnx.model import Model, Node
+from rfcalc.readers.onnx.naming import node_names, paths
 from rfcalc.readers.onnx.parsing import read_model
 from rfcalc.readers.onnx.patterns import recognised
-from rfcalc.readers.onnx.reading import BatchMixedError, Reader
-from rfcalc.readers.onnx.values import Map, Missing
+from rfcalc.readers.onnx.reading import Reader
+from rfcalc.readers.onnx.values import Missing
 from rfcalc.readers.onnx.wire import Wire, broken
 
 OLDEST = 6
@@ -91,7 +93,7 @@ def _read(model: Model, folder: str, inputs: Any, name: str) -> Imported:
     try:
         bound = bind(model, wanted, given)
         reader = _walked(model, wanted, folder, bound)
-    except BatchMixedError:
+    except BatchMixed:
         bound = bind(model, wanted, given, batch=False)
         reader = _walked(model, wanted, folder, bound)
     reader.notes.update(found)
@@ -101,7 +103,7 @@ def _read(model: Model, folder: str, inputs: Any, name: str) -> Imported:
         count = len(dead) - sum(1 for n in _kept(dead, [o.name for o in model.graph.outputs]))
         if count:
             reader.notes[f"{count} operators that no output needs are left out"] += 1
-    return _finished(reader, bound, name)
+    return _finished(reader, name)
 
 
 def _kept(nodes: list[Node], outputs: Iterable[str]) -> list[Node]:
@@ -109,10 +111,11 @@ def _kept(nodes: list[Node], outputs: Iterable[str]) -> list[Node]:
 
 
 def _walked(model: Model, nodes: list[Node], folder: str, bound: Bound) -> Reader:
-    reader = Reader(model, nodes, folder, bound.batch)
+    reader = Reader(model, nodes, folder)
     reader.compare = bound.compare
-    reader.names.taken.update(bound.shapes)
-    reader.values.update(bound.values)
+    for name, given in bound.inputs.items():
+        reader.names.taken.add(given.name)
+        reader.values[name] = reader.graph.input(given.name, given.shape, given.dims, given.batch)
     try:
         reader.read()
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError, KeyError, ZeroDivisionError):
@@ -120,26 +123,33 @@ def _walked(model: Model, nodes: list[Node], folder: str, bound: Bound) -> Reade
     return reader
 
 
-def _finished(reader: Reader, bound: Bound, name: str) -> Imported:
-    groups = grouped(reader)
-    outputs: list[str] = []
+def _finished(reader: Reader, name: str) -> Imported:
+    graph = reader.graph
+    outputs: list[int] = []
     for info in reader.model.graph.outputs:
         value = reader.value(info.name)
-        if isinstance(value, Map) and value.node in bound.shapes:  # an input is passed on
-            value = reader.place(Identity(), [value], batch=value.batch, dims=value.dims, name=info.name)
-        if isinstance(value, (Map, Missing)):
+        if isinstance(value, Value) and value.node < len(graph.inputs):  # an input is passed on
+            value = graph.add(Identity(), (value.node,), value.dims, value.batch, label=info.name)
+        if isinstance(value, (Value, Missing)):
             outputs.append(value.node)
         else:
             reader.notes["an output of the file is a constant, and left out"] += 1
     outputs = list(dict.fromkeys(outputs))
-    if not reader.placed:
+    if not graph.nodes:
         raise NetworkError("the graph computes nothing from its inputs", fix="export a model with at least one layer")
-    inputs = dict(bound.shapes)
+    gone = pruned(graph, outputs)
+    kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
+    named = node_names(reader, kept)
+    groups = grouped(reader, named)
+    for node, first in groups.items():
+        graph.nodes[node - len(graph.inputs)].group = named[first]
+    told = [named[p] for p in outputs]
     network = Network(
-        expression(reader.placed, groups, list(inputs)),
-        inputs,
-        outputs=outputs if outputs and outputs != [next(reversed(reader.placed))] else (),
+        expression(graph, kept, named, paths(reader, kept, named), aliases=False),
+        {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
+        outputs=told if told and told != [named[kept[-1]]] else (),
         name=name,
     )
-    notes, params, unused = notes_on(reader, groups)
-    return imported(network, notes=notes, unknown=reader.unknown, shapes=reader.shapes, params=params, unused=unused)
+    notes, params, unused = notes_on(reader, groups, named)
+    shapes = {named[p]: dims for p, dims in reader.shapes.items() if p in named}
+    return imported(network, notes=notes, unknown=graph.report(named), shapes=shapes, params=params, unused=unused)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -75,9 +76,10 @@ class Attribute(NamedTuple):
 
 
 class Subgraph(NamedTuple):
-    """A graph inside an attribute, not read yet."""
+    """A graph inside an attribute, not read yet; what names of the graph around it are called now."""
 
     span: Span
+    names: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

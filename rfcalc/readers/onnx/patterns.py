@@ -1,4 +1,4 @@
-"""Operators that exporters take apart, put together again before the graph is read: activations, norms, shuffles.
+"""Operators that exporters take apart, put together again before the graph is read: activations, norms.
 
 Each pattern looks at the last node of what it may be and walks back. It matches only if nothing else reads what lies
 between, and the numbers are right; the last node is then replaced by one of the domain ``rfcalc``, the others go.
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from rfcalc.readers.onnx.composed import affine_group, affine_norm, group_norm, layer_norm, shuffle
+from rfcalc.readers.onnx.composed import affine_group, affine_norm, group_norm, layer_norm
 from rfcalc.readers.onnx.matching import DOMAIN, Graph, Match
 from rfcalc.readers.onnx.model import Model, Node
 
@@ -168,7 +168,6 @@ PATTERNS: tuple[tuple[Pattern, str], ...] = (
     (affine_norm, ""),
     (group_norm, "group normalisations that the exporter took apart are read as one"),
     (affine_group, ""),
-    (shuffle, "channel shuffles that the exporter took apart are read as one"),
 )
 TRIGGERS = {"Mul", "Div", "Add", "Reshape"}
 

@@ -2,11 +2,11 @@
 
 The contract of a rule: a function of the reader and a node, registered under the operator's name. It
 
-1. takes its inputs with `const` and `map`; a rule that cannot do with them raises `NotUnderstoodError` with the reason,
+1. takes its inputs with `const` and `map`; a rule that cannot do with them raises `NotUnderstood` with the reason,
    and the operator becomes `Unknown`;
-2. places layers with `place`, which computes their shapes at once, and hands the result to `give`;
+2. places layers with `place`, moves values with the builder's verbs, and hands the result to `give`;
 3. tells which tensors are its parameters with `uses`, so that they can be counted and compared;
-4. never passes a value on as if nothing happened, except where only the batch axis moves.
+4. never passes a value on as if nothing happened, except where nothing does.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
-from rfcalc.core.errors import LayerError, LimitError, RfcalcError, ShapeError
+from rfcalc.core.errors import LayerError, LimitError, RfcalcError
 from rfcalc.core.layer import Layer
-from rfcalc.layers.reshape import Reshape
-from rfcalc.readers.imported import UnknownOperator
+from rfcalc.core.shape import Shape
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import NotFoldedError
 from rfcalc.readers.onnx.folding import folds
 from rfcalc.readers.onnx.graphs import isolated, ordered
 from rfcalc.readers.onnx.model import Info, Model, Node, Subgraph
-from rfcalc.readers.onnx.names import Names, function_of
+from rfcalc.readers.onnx.names import Names, function_of, scope_of
 from rfcalc.readers.onnx.parsing import read_graph
 from rfcalc.readers.onnx.unknowns import lost, opaque
-from rfcalc.readers.onnx.values import Const, Map, Missing, NotUnderstoodError, checked, constant, sample, visible
+from rfcalc.readers.onnx.values import Const, Missing, checked, constant, sample
 
-Value = Const | Map | Missing
+Entry = Const | Value | Missing
 Rule = Callable[["Reader", Node], None]
 
 RULES: dict[str, Rule] = {}
@@ -46,12 +47,10 @@ _WHERE = (
     "resizing",
     "reductions",
     "attention",
+    "recurrent",
+    "quantized",
     "control",
 )
-
-
-class BatchMixedError(Exception):
-    """A batch of several items is mixed with other axes."""
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -70,31 +69,37 @@ def load_rules() -> None:
         import_module(f"rfcalc.readers.onnx.rules.{module}")
 
 
+class Use(NamedTuple):
+    """A tensor that a node reads as its own."""
+
+    role: str  # weight, bias, buffer
+    const: Const
+
+
 class Reader:
     """What is known while a graph is read."""
 
-    def __init__(self, model: Model, nodes: list[Node], folder: str, batch: int) -> None:
+    def __init__(self, model: Model, nodes: list[Node], folder: str) -> None:
         load_rules()
         self.model = model
         self.nodes = nodes
         self.folder = folder
-        self.batch = batch
-        self.values: dict[str, Value] = {}
-        self.placed: dict[str, tuple[Layer, tuple[str, ...]]] = {}
-        self.used: dict[str, list[tuple[str, Const]]] = {}  # node → (role, tensor)
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.unknown: list[UnknownOperator] = []
+        self.graph = Builder()
+        self.steps: list[Node] = []  # the operators, as nodes of the network tell them
+        self.values: dict[str, Entry] = {}
+        self.used: dict[int, list[Use]] = {}  # by node
+        self.weights: dict[int, str] = {}  # node → the tensor that it is called after
+        self.shapes: dict[int, tuple[int, ...]] = {}  # what the file says of nodes
         self.notes: Counter[str] = Counter()  # sentence → how often
-        self.lost: Counter[str] = Counter()  # unknown node → operators that are left out after it
-        self.folded: list[str] = []  # convolutions that hold a normalisation
-        self.parameters: dict[str, Map] = {}
+        self.stale: list[str] = []  # declarations that are not what the operators make
+        self.lost: Counter[int] = Counter()  # unknown node → operators that are left out after it
+        self.folded: list[int] = []  # convolutions that hold a normalisation
         self.readers: Counter[str] = Counter(name for node in nodes for name in node.inputs)
         self.readers.update(info.name for info in model.graph.outputs)
         self.infos: dict[str, Info] = {**model.graph.infos, **{i.name: i for i in model.graph.outputs}}
         self.compare = True
         self.constants: set[str] = set()
         self.uniform: dict[str, bool] = {}
-        self.fixed: set[str] = set()  # nodes that depend on no input
         self.masks: dict[str, bool] = {}
         self.depth = 0
         self.names = Names(nodes, (), model.graph.tensors)
@@ -106,7 +111,7 @@ class Reader:
     def opset(self) -> int:
         return self.model.opset
 
-    def value(self, name: str) -> Value | None:
+    def value(self, name: str) -> Entry | None:
         """The value of this name; None for an input that is left out."""
         if not name:
             return None
@@ -120,43 +125,46 @@ class Reader:
             found = self.values[name] = constant(tensor, self.model.wire, self.folder)
         return found
 
-    def inputs(self, node: Node) -> list[Value | None]:
+    def inputs(self, node: Node) -> list[Entry | None]:
         return [self.value(name) for name in node.inputs]
 
     def const(self, node: Node, i: int) -> Const | None:
         """Input i as a constant; None if it is left out.
 
         Raises:
-            NotUnderstoodError: it depends on the network's input.
+            NotUnderstood: it depends on the network's input.
         """
         found = self.value(node.inputs[i]) if i < len(node.inputs) else None
         if found is not None and not isinstance(found, Const):
-            raise NotUnderstoodError(f"its input {i + 1} is computed, not constant")
+            raise NotUnderstood(f"its input {i + 1} is computed, not constant")
         return found
 
     def known(self, node: Node, i: int) -> tuple[Any, ...] | None:
         """The values of constant input i; None if it is left out.
 
         Raises:
-            NotUnderstoodError: they are not in the file.
+            NotUnderstood: they are not in the file.
         """
         found = self.const(node, i)
         if found is None:
             return None
         if found.values is None:
-            raise NotUnderstoodError(f"the values of its input {i + 1} are not in the file")
+            raise NotUnderstood(f"the values of its input {i + 1} are not in the file")
         return found.values
 
-    def map(self, node: Node, i: int = 0) -> Map:
-        """Input i as a map.
+    def map(self, node: Node, i: int = 0) -> Value:
+        """Input i as a value that depends on an input.
 
         Raises:
-            NotUnderstoodError: it is a constant, or left out.
+            NotUnderstood: it is a constant, or left out.
         """
         found = self.value(node.inputs[i]) if i < len(node.inputs) else None
-        if not isinstance(found, Map):
-            raise NotUnderstoodError(f"its input {i + 1} is {'missing' if found is None else 'a constant'}")
+        if not isinstance(found, Value):
+            raise NotUnderstood(f"its input {i + 1} is {'missing' if found is None else 'a constant'}")
         return found
+
+    def shape(self, value: Value) -> Shape:
+        return self.graph.shape(value)
 
     @property
     def where(self) -> str:
@@ -172,68 +180,50 @@ class Reader:
     def place(
         self,
         layer: Layer,
-        sources: Sequence[Map],
+        sources: Sequence[Value],
         *,
         batch: int | None = None,
         dims: tuple[int, ...] | None = None,
         weight: str = "",
-        name: str = "",
-        stem: str = "",
-    ) -> Map:
-        """Put a layer into the network; the map that it makes.
+        label: str = "",
+        helper: bool = False,
+    ) -> Value:
+        """Put a layer into the network; what it makes.
 
         Args:
             batch: where the batch axis stands in the result; None: nowhere.
             dims: the extents with the batch, where they are not the shape's (a single value).
             weight: the name of its weight tensor, after which it is called.
-            name, stem: what it is called instead, or without any other name.
+            label: what it is called instead.
+            helper: it is not what the operator is called after.
         """
-        shape = layer.output(*(m.shape for m in sources))
+        shape = layer.output(*(self.shape(v) for v in sources))
         if dims is None:
-            dims = shape.dims if batch is None else (*shape.dims[:batch], self.batch, *shape.dims[batch:])
+            size = next((v.dims[v.batch] for v in sources if v.batch is not None), 1)
+            dims = shape.dims if batch is None else (*shape.dims[:batch], size, *shape.dims[batch:])
         checked(dims)
-        if not name:
-            own = stem or function_of(self.node)
-            if weight and self.readers[weight] > 1 and self.names.scopes.get(id(self.node)):
-                weight = "."  # a tensor that the exporter stores once for several modules has one module's name
-            name = self.names.of(self.node, own, weight)
-        else:
-            name = self.names.fresh(name)
-        self.placed[name] = (layer, tuple(m.node for m in sources))
-        if all(m.node in self.fixed for m in sources) and not layer.opaque:
-            self.fixed.add(name)
-        return Map(name, shape, dims, batch, sources[0].dtype if sources else 1)
+        made = self.graph.add(layer, [v.node for v in sources], dims, batch, label=label, helper=helper)
+        if weight:
+            self.weights[made.node] = weight
+        return made
 
-    def uses(self, node: str, role: str, const: Const | None) -> None:
+    def uses(self, value: Value, role: str, const: Const | None) -> None:
         """Tell that a node's parameters (`weight`, `bias`) or statistics (`buffer`) are this constant."""
         if const is not None:
-            self.used.setdefault(node, []).append((role, const))
+            self.used.setdefault(value.node, []).append(Use(role, const))
 
-    def give(self, node: Node, result: Value, i: int = 0) -> None:
+    def give(self, node: Node, result: Entry, i: int = 0) -> None:
         """Make a value the node's output i, after comparing it with what the file says of it."""
         if i >= len(node.outputs) or not node.outputs[i]:
             return
         name = node.outputs[i]
         info = self.infos.get(name)
-        if isinstance(result, Map) and self.compare and info is not None and info.dims is not None:
-            self._agrees(name, info.dims, result)
-            if isinstance(result, Map) and all(isinstance(n, int) for n in info.dims):
-                self.shapes.setdefault(result.node, result.shape.dims)
+        if isinstance(result, Value) and self.compare and info is not None and info.dims is not None:
+            if not _fits(info.dims, result.dims):
+                self.stale.append(f"{_dims(info.dims)} for {self.where}, which makes {_dims(result.dims)}")
+            elif all(isinstance(n, int) for n in info.dims) and result.node >= len(self.graph.inputs):
+                self.shapes.setdefault(result.node, self.shape(result).dims)
         self.values[name] = result
-
-    def _agrees(self, name: str, told: tuple[int | str | None, ...], result: Map) -> None:
-        fits = len(told) == len(result.dims)
-        if fits:
-            fits = all(not isinstance(t, int) or t == n for t, n in zip(told, result.dims, strict=True))
-        if not fits:
-            from rfcalc.readers.imported import REPORT_TO
-
-            raise ShapeError(
-                f"the file says {_dims(told)} here, rfcalc {_dims(result.dims)}",
-                where=self.where,
-                why="either the shapes in the file are wrong, or the operator was translated wrongly",
-                fix=f"compare with onnx.shape_inference, and report it with the model to {REPORT_TO}",
-            )
 
     def written(self, tensor: str) -> bool:
         """Whether a tensor stands in a Constant node."""
@@ -270,76 +260,36 @@ class Reader:
         if self.depth >= DEEPEST:
             raise LimitError("branches are nested too deeply", why=f"the limit is {DEEPEST}")
         graph = read_graph(self.model.wire, chosen.span)
-        inside, renamed = isolated(graph, f"{node.outputs[0] if node.outputs else node.name}/")
+        inside, renamed = isolated(graph, f"{node.outputs[0] if node.outputs else node.name}/", chosen.names)
         self.model.graph.tensors.update(inside.tensors)
         self.infos.update(inside.infos)
         self.readers.update(name for n in inside.nodes for name in n.inputs)
         self.readers.update(renamed)
         self.depth += 1
         for inner in ordered(inside.nodes):
-            self.node = inner
+            self.names.scopes[id(inner)] = scope_of(inner)
             self._one(inner)
         self.depth -= 1
-        self.node = node
+        self._at(node)
         for i, name in enumerate(renamed):
             found = self.value(name)
             if found is not None:
                 self.give(node, found, i)
-
-    # The batch and the channels
-
-    def untracked(self, m: Map) -> Map:
-        """The map with its batch of one as an axis of its own.
-
-        Raises:
-            BatchMixedError: the batch has several items.
-        """
-        if m.batch is None:
-            return m
-        if self.batch != 1:
-            raise BatchMixedError
-        return self.reshaped(m, m.dims, None, m.outer(m.shape.channel))
-
-    def tracked(self, m: Map, axis: int = 0) -> Map:
-        """The map with this axis as the batch.
-
-        Raises:
-            NotUnderstoodError: the axis is no batch.
-        """
-        if m.batch == axis:
-            return m
-        if m.batch is not None:
-            m = self.untracked(m)
-        if len(m.dims) < 2 or m.dims[axis] != 1 or self.batch != 1:
-            raise NotUnderstoodError("the batch is mixed with other axes")
-        channel = m.shape.channel
-        return self.reshaped(m, m.dims, axis, 0 if channel == axis else channel - (channel > axis))
-
-    def features(self, m: Map) -> Map:
-        """The map as batch × channels × space, which convolutions, pools and their kin need."""
-        m = self.tracked(m)
-        if m.shape.channel != 0:
-            m = self.reshaped(m, m.dims, 0, 0)
-        return m
-
-    def reshaped(self, m: Map, dims: tuple[int, ...], batch: int | None, channel: int) -> Map:
-        """The same values in other extents; the map itself where nothing changes."""
-        seen = visible(dims, batch)
-        if seen == m.shape.dims and channel == m.shape.channel:
-            return Map(m.node, m.shape, dims, batch, m.dtype)
-        layer = Reshape(seen, channel)
-        made = self.place(layer, [m], batch=batch, dims=dims, stem="view")
-        return Map(made.node, made.shape, dims, batch, m.dtype)
 
     # The walk
 
     def read(self) -> None:
         """Read every node."""
         for node in self.nodes:
-            self.node = node
             self._one(node)
 
+    def _at(self, node: Node) -> None:
+        self.node = node
+        self.graph.step = len(self.steps)
+        self.steps.append(node)
+
     def _one(self, node: Node) -> None:
+        self._at(node)
         given = self.inputs(node)
         missing = next((g for g in given if isinstance(g, Missing)), None)
         if missing is not None:
@@ -348,23 +298,37 @@ class Reader:
         if folds(self, node, given):
             return
         function = RULES.get(node.called)
+        before = len(self.graph.shapes)
         try:
             if function is None:
-                raise NotUnderstoodError("no layer kind stands for it")
+                raise NotUnderstood("no layer kind stands for it")
             function(self, node)
-        except NotUnderstoodError as error:
+        except NotUnderstood as error:
+            self._back_to(before)
             opaque(self, node, str(error))
         except NotFoldedError:
+            self._back_to(before)
             opaque(self, node, "it depends on values that are not constant")
         except LayerError as error:
+            self._back_to(before)
             opaque(self, node, error.what)
         except RfcalcError as error:
             raise error.at(self.where, self._reads(given)) from None
 
-    def _reads(self, given: Sequence[Value | None]) -> str | None:
-        told = [_dims(g.dims) for g in given[:4] if isinstance(g, (Map, Const))]
+    def _back_to(self, count: int) -> None:
+        self.graph.back_to(count)
+        for kept in (self.used, self.weights, self.shapes):
+            for position in [p for p in kept if p >= count]:
+                del kept[position]
+
+    def _reads(self, given: Sequence[Entry | None]) -> str | None:
+        told = [_dims(g.dims) for g in given[:4] if isinstance(g, (Value, Const))]
         return f"it reads {', '.join(told)}" if told else None
 
 
-def _dims(dims: Sequence[object]) -> str:
+def _fits(told: tuple[int | str | None, ...], dims: tuple[int, ...]) -> bool:
+    return len(told) == len(dims) and all(not isinstance(t, int) or t == n for t, n in zip(told, dims, strict=True))
+
+
+def _dims(dims: Sequence[int | str | None]) -> str:
     return "x".join("?" if n is None else str(n) for n in dims) or "a single value"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.general import Constant
-from rfcalc.layers.unknown import Unknown
-from rfcalc.readers.imported import UnknownOperator
+from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import NotFoldedError
 from rfcalc.readers.onnx.extents import SHAPES
 from rfcalc.readers.onnx.model import ONNX_DOMAINS, Node
-from rfcalc.readers.onnx.values import Const, Map, Missing, NotUnderstoodError, checked, visible
+from rfcalc.readers.onnx.values import Const, Missing, checked
 
 if TYPE_CHECKING:
     from rfcalc.readers.onnx.reading import Reader
@@ -37,8 +37,8 @@ def guessed(reader: Reader, node: Node, i: int) -> tuple[int, ...] | None:
     if function is None:
         return None
     try:
-        found = function(node, [g.dims if isinstance(g, (Map, Const)) else None for g in reader.inputs(node)], reader)
-    except (NotFoldedError, NotUnderstoodError, RfcalcError, TypeError, ValueError, IndexError, AttributeError):
+        found = function(node, [g.dims if isinstance(g, (Value, Const)) else None for g in reader.inputs(node)], reader)
+    except (NotFoldedError, NotUnderstood, RfcalcError, TypeError, ValueError, IndexError, AttributeError):
         return None
     dims = found[min(i, len(found) - 1)]
     return checked(dims) if dims is not None and all(n > 0 for n in dims) else None
@@ -54,26 +54,38 @@ def lost(reader: Reader, node: Node, missing: Missing) -> None:
 
 
 def opaque(reader: Reader, node: Node, why: str) -> None:
-    """Stand `Unknown` in for an operator: with the file's shape, else the value's shape is not known either."""
-    sources = [g for g in (reader.value(name) for name in node.inputs) if isinstance(g, Map)]
-    distinct = list({m.node: m for m in sources}.values())
+    """Stand `Unknown` in for an operator: with the file's shape, else the value's shape is not known either.
+
+    It reads all that the operator reads; an operator with a graph inside may read anything, and counts as reading
+    every input.
+    """
+    graph = reader.graph
+    given = [reader.value(name) for name in node.inputs]
+    sources = list(dict.fromkeys(g.node for g in given if isinstance(g, (Value, Missing))))
+    everything = any(type(v).__name__ == "Subgraph" for v in node.attributes.values())
     operator = _printable(node.called)
+    learned = sources and not everything and all(graph.fixed[s] for s in sources)
     for i, name in enumerate(node.outputs):
         if not name or (i and not reader.readers[name]):
             continue
         dims = dims_of(reader, name) or guessed(reader, node, i)
-        batch = 0 if dims is not None and len(dims) > 1 and dims[0] == reader.batch else None
+        batch = _batch(given, dims)
         if dims is None:
-            made = reader.place(Unknown((1,), operator), distinct, dims=(1,))
-            reader.values[name] = Missing(operator, made.node)
             why = f"{why}; the file does not say the shape of what it makes, one value stands for it"
-        elif distinct and all(m.node in reader.fixed for m in distinct):  # computed from learned values alone
-            reader.values[name] = reader.place(Constant(dims or (1,), max(len(dims) - 1, 0)), distinct, dims=dims)
-            continue
+            made = graph.not_understood(operator, why, sources, (1,), None, everything=everything)
+            reader.values[name] = Missing(operator, made.node)
+        elif learned:  # computed from learned values alone
+            reader.values[name] = graph.add(Constant(dims or (1,), max(len(dims) - 1, 0)), sources, dims, None)
         else:
-            made = reader.place(Unknown(visible(dims, batch), operator), distinct, batch=batch, dims=dims)
-            reader.values[name] = made
-        reader.unknown.append(UnknownOperator(operator, made.node, why))
+            reader.values[name] = graph.not_understood(operator, why, sources, dims, batch, everything=everything)
+
+
+def _batch(given: Sequence[object], dims: tuple[int, ...] | None) -> int | None:
+    """Where the batch stands in a result: in front, where it does so in an input."""
+    if dims is None or len(dims) < 2:
+        return None
+    sizes = {v.dims[0] for v in given if isinstance(v, Value) and v.batch == 0}
+    return 0 if dims[0] in sizes or (not sizes and dims[0] == 1) else None
 
 
 def _printable(text: str) -> str:

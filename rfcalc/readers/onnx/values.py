@@ -1,7 +1,7 @@
-"""What stands for a value of the graph while it is read: a constant, or a map that some node of the network makes.
+"""Constants of the graph: their extents, their values where they are few, and the tensors that they come from.
 
-Both carry the extents that ONNX gives them, with the batch. A constant's values are known if they are few: shapes,
-axes, factors; of weights only the extents matter, and which tensors of the file they come from.
+Values are known of shapes, axes, factors; of weights only the extents matter, and which tensors of the file they are.
+What depends on an input is a `Value` of the builder.
 """
 
 from __future__ import annotations
@@ -13,17 +13,12 @@ from math import isfinite
 from typing import Any
 
 from rfcalc.core.errors import LimitError
-from rfcalc.core.shape import Shape
 from rfcalc.core.size import prod
 from rfcalc.readers.onnx.model import DTYPES, FLOATING, Tensor
 from rfcalc.readers.onnx.wire import BYTES, VARINT, Wire
 
 MOST_VALUES = 1 << 12  # of a constant that is kept
 FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
-
-
-class NotUnderstoodError(Exception):
-    """An operator, or a form of it, that no layer kind stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,46 +75,11 @@ def as_typed(value: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Map:
-    """A value that a node of the network (or an input) makes.
-
-    Args:
-        node: its name.
-        shape: what the network says of it.
-        dims: its extents in the file.
-        batch: which of them is the batch, which the network leaves out; None if all are in the shape.
-    """
-
-    node: str
-    shape: Shape
-    dims: tuple[int, ...]
-    batch: int | None = None
-    dtype: int = 1
-
-    def axis(self, axis: int) -> int | None:
-        """Where an axis of the file stands in the shape; None for the batch."""
-        axis %= len(self.dims)
-        if self.batch is None or axis < self.batch:
-            return axis
-        return None if axis == self.batch else axis - 1
-
-    def outer(self, axis: int) -> int:
-        """Where an axis of the shape stands in the file."""
-        return axis if self.batch is None or axis < self.batch else axis + 1
-
-
-@dataclass(frozen=True, slots=True)
 class Missing:
     """A value of which not even the shape is known, and the operator that left it so."""
 
     operator: str
-    node: str
-
-
-def visible(dims: tuple[int, ...], batch: int | None) -> tuple[int, ...]:
-    """The extents without the batch; (1,) where nothing is left."""
-    left = dims if batch is None else (*dims[:batch], *dims[batch + 1 :])
-    return left or (1,)
+    node: int
 
 
 def checked(dims: tuple[int, ...]) -> tuple[int, ...]:

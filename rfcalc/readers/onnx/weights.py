@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rfcalc.layers.general import Constant
 from rfcalc.layers.reshape import Parameter
+from rfcalc.readers.builder.values import Value, inner
 from rfcalc.readers.onnx.model import FLOATING, Tensor
 from rfcalc.readers.onnx.names import invented
-from rfcalc.readers.onnx.reading import Reader
-from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError, visible
+from rfcalc.readers.onnx.reading import Entry, Reader
+from rfcalc.readers.onnx.values import Const, checked
 
 
 def is_learned(reader: Reader, const: Const) -> bool:
@@ -31,27 +32,31 @@ def tensors(reader: Reader, const: Const) -> list[Tensor]:
     return found
 
 
-def learned(reader: Reader, const: Const, dims: tuple[int, ...], batch: int | None, channel: int) -> Map:
-    """A node for a constant that stands among maps, laid out as they are."""
-    if batch is not None and dims[batch] != 1:
-        raise NotUnderstoodError("a constant has a batch of its own")
-    seen = visible(dims, batch)
-    channel = min(channel, len(seen) - 1)
+def solid(reader: Reader, entry: Entry | None) -> Value:
+    """A value or a constant, as a node that can be read like others."""
+    assert isinstance(entry, (Value, Const))
+    return entry if isinstance(entry, Value) else learned(reader, entry)
+
+
+def learned(reader: Reader, const: Const) -> Value:
+    """A node for a constant that stands among maps; what reads it lays it out."""
+    dims = checked(const.dims)
     found = tensors(reader, const)
     if len(found) == 1 and found[0].size == const.size:
-        known = reader.parameters.get(found[0].name)
+        key = (found[0].name, dims)
+        known = reader.graph.made.get(key)
         if known is not None and not reader.equal(found[0].name):
-            return reader.reshaped(known, dims, batch, channel)
+            return known
         name = "" if "::" in found[0].name or found[0].name.startswith("/") else found[0].name
-        layer = Parameter(seen, channel)
-        made = reader.place(layer, [], batch=batch, dims=dims, name=name or f"{reader.own_name()}.parameter")
-        reader.uses(made.node, "weight", const)
-        reader.parameters[found[0].name] = made
+        label = name or f"{reader.own_name()}.parameter"
+        made = reader.graph.add(Parameter(inner(dims, None)), (), dims, None, label=label)
+        reader.uses(made, "weight", const)
+        reader.graph.made[key] = made
         return made
     sources = []
     for tensor in found:  # a table that is picked from, a product of learned factors
-        part = Const(tensor.dims, tensor.dtype, None, (tensor.name,), False)
-        sources.append(learned(reader, part, tensor.dims or (1,), None, len(tensor.dims) - 1))
+        sources.append(learned(reader, Const(tensor.dims, tensor.dtype, None, (tensor.name,), False)).node)
     if not found:
         reader.notes["constants that are no parameters (masks, numbers written in the graph) are not counted"] += 1
-    return reader.place(Constant(seen, channel), sources, batch=batch, dims=dims, name=f"{reader.own_name()}.constant")
+    label = f"{reader.own_name()}.constant"
+    return reader.graph.add(Constant(inner(dims, None)), sources, dims, None, label=label)

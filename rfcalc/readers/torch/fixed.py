@@ -1,13 +1,12 @@
-"""Values of small fixed tensors: lists of positions that code picks by, found by running the steps that made them."""
+"""Values of what depends on no input: those that the run has computed, or the steps that made them are run again."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
 
-from rfcalc.readers.torch.recording import tensors
+from rfcalc.readers.torch.recorder import memory_of, tensors
 from rfcalc.readers.torch.tensors import Graph, Static
 
 _SAME = ("alias", "detach", "detach_", "lift_fresh", "contiguous")
@@ -23,21 +22,26 @@ def known(graph: Graph, tensor: Any) -> torch.Tensor | None:
     entry = graph.entry(tensor)
     if not isinstance(entry, Static):
         return None
-    return _value(entry, tensor, [MOST_STEPS])
+    if graph.leaves(tensor):
+        return None
+    return _value(entry, tensor, [MOST_STEPS], graph.written)
 
 
-def _value(entry: Static, tensor: Any, left: list[int]) -> torch.Tensor | None:
+def _value(entry: Static, tensor: Any, left: list[int], written: frozenset[int]) -> torch.Tensor | None:
     left[0] -= 1
     if left[0] < 0 or entry.parameter or tensor.numel() > MOST_VALUES:
         return None
+    there = not isinstance(tensor, torch.nn.Parameter) and not tensor.is_meta and tensor.layout == torch.strided
+    if there and (entry.step is None or memory_of(tensor) not in written):
+        values: torch.Tensor = tensor.detach().cpu()
+        return values
     if entry.step is None:
-        fixed = not isinstance(tensor, (FakeTensor, torch.nn.Parameter)) and tensor.device.type != "meta"
-        return tensor.detach().cpu() if fixed and tensor.layout == torch.strided else None
+        return None
     step = entry.step
     if step.name in _SAME:
         (same,) = (t for t in tensors(step.args.get("self")))
         source = entry.sources.get(id(same))
-        return _value(source, same, left) if isinstance(source, Static) else None
+        return _value(source, same, left, written) if isinstance(source, Static) else None
     operator = getattr(getattr(torch.ops.aten, step.name, None), step.overload or "default", None)
     if operator is None or step.writes or torch.Tag.nondeterministic_seeded in operator.tags:
         return None
@@ -47,7 +51,7 @@ def _value(entry: Static, tensor: Any, left: list[int]) -> torch.Tensor | None:
         found = []
         for t in tensors(value):
             source = entry.sources.get(id(t))
-            made = _value(source, t, left) if isinstance(source, Static) else None
+            made = _value(source, t, left, written) if isinstance(source, Static) else None
             if made is None:
                 return None
             found.append(made)

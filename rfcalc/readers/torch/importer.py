@@ -12,7 +12,7 @@ from rfcalc.core.errors import NetworkError, RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
-from rfcalc.readers.builder.naming import expression, names, pruned
+from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.recording import Given, Recording, Step, lazy, materialized, record, tensors, written
@@ -64,7 +64,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
     named = names(graph, recording.steps, gone)
     network = Network(
-        expression(graph, recording.steps, kept, named),
+        expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
@@ -77,7 +77,8 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
             f"{sum(strange.values()):,} values of parameters that the module does not register (of modules in a plain"
             " list, or made in forward) are used and, as by PyTorch, not counted"
         )
-    if not training and any(m.training for m in module.modules()):
+    notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
+    if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
@@ -98,9 +99,7 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
 
 def _inputs(module: torch.nn.Module, given: Any) -> tuple[Given, list[str]]:
     """Shapes with the batch and dtypes by name; what was assumed."""
-    parameters = [p for p in signature(module.forward).parameters.values() if p.kind < p.VAR_KEYWORD]
-    required = [p.name for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
-    names = [p.name for p in parameters]
+    names, required = _arguments(module)
     kind = next((p.dtype for p in module.parameters() if p.dtype.is_floating_point), torch.float32)
     notes: list[str] = []
     if given is None:
@@ -129,6 +128,16 @@ def _inputs(module: torch.nn.Module, given: Any) -> tuple[Given, list[str]]:
     return found, notes
 
 
+def _arguments(module: torch.nn.Module) -> tuple[list[str], list[str]]:
+    """The names of the arguments of `forward`, and of those that have no default."""
+    if isinstance(module, torch.jit.ScriptModule):
+        arguments = module._c._get_method("forward").schema.arguments[1:]
+        return [a.name for a in arguments], [a.name for a in arguments if not a.has_default_value()]
+    parameters = [p for p in signature(module.forward).parameters.values() if p.kind < p.VAR_KEYWORD]
+    required = [p.name for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
+    return [p.name for p in parameters], required
+
+
 def _one(given: Any, kind: torch.dtype) -> tuple[tuple[int, ...], torch.dtype]:
     if isinstance(given, torch.Tensor):
         if given.dim() < 2:
@@ -148,7 +157,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
             for t in tensors(argument):
                 if id(t) in named:
                     uses[named[id(t)]] += 1
-    graph = Graph(dims, names=named, uses=uses, translate=translate)
+    graph = Graph(dims, names=named, uses=uses, translate=translate, written=recording.written)
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
         graph.env[id(tensor)] = graph.input(name, Shape(*full[1:]), full, 0)

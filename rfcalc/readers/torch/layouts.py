@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import ChannelShuffle, Roll
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import (
@@ -14,6 +13,7 @@ from rfcalc.readers.builder.moves import (
     moved,
     picked,
     regrouped,
+    repeated_along,
     selected,
     sliced,
     stretched,
@@ -135,22 +135,9 @@ def expand(call: Call) -> Value:
 
 @handles("repeat", "tile")
 def repeat(call: Call) -> Value:
-    graph, dims = call.graph, call.dims
-    x = call.x
+    graph, x, dims = call.graph, call.x, call.dims
     times = list(call.step.args.get("repeats", call.step.args.get("dims")))
-    new = len(times) - len(x.dims)
-    x = widened(graph, x, (1,) * max(new, 0) + x.dims)
-    for axis, n in enumerate(times[-len(x.dims) :]):
-        if n == 1:
-            continue
-        wanted = (*x.dims[:axis], x.dims[axis] * n, *x.dims[axis + 1 :])
-        if x.dims[axis] == 1:
-            x = stretched(graph, x, wanted)
-        else:
-            x = graph.add(Concat(graph.axis(x, axis)), (x.node,) * n, wanted, x.batch)
-    if x.dims != dims:
-        raise NotUnderstood("repeated along an axis that is not there")
-    return x
+    return repeated_along(graph, x, times, dims)
 
 
 @handles("repeat_interleave")

@@ -47,6 +47,7 @@ class Graph(Builder):
     env: dict[int, Any] = field(default_factory=dict)
     bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
+    written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
 
     def entry(self, tensor: Any) -> Any:
         """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""
@@ -136,12 +137,12 @@ class Graph(Builder):
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
-            sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
-            found = self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
         finally:
             self.env = before
-        assert isinstance(found, Value)
-        return found
+        if isinstance(found, Value):
+            return found
+        sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
+        return self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
 
     def _deepest(self, entry: Any) -> None:
         """Make the nodes of a long chain of static steps without recursing through all of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from rfcalc.core.layer import Layer
@@ -10,11 +9,15 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import Scale
 from rfcalc.layers.reshape import PositionTable
+from rfcalc.readers.builder.maps import alone
+from rfcalc.readers.builder.moves import regrouped
+from rfcalc.readers.builder.values import Value, inner
 from rfcalc.readers.onnx.constants import axis_of, broadcast
 from rfcalc.readers.onnx.model import Node
-from rfcalc.readers.onnx.reading import BatchMixedError, Reader, Value, rule
-from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError, visible
-from rfcalc.readers.onnx.weights import is_learned, learned
+from rfcalc.readers.onnx.names import invented
+from rfcalc.readers.onnx.reading import Entry, Reader, rule
+from rfcalc.readers.onnx.values import Const
+from rfcalc.readers.onnx.weights import is_learned, solid
 
 LAYERS: dict[str, Layer] = {
     "Add": Add(),
@@ -61,47 +64,51 @@ def arithmetic(reader: Reader, node: Node) -> None:
     given = [v for v in reader.inputs(node) if v is not None]
     if reader.opset < 7:
         given = _older(node, given)
-    maps = [v for v in given if isinstance(v, Map)]
+    maps = [v for v in given if isinstance(v, Value)]
     consts = [v for v in given if isinstance(v, Const)]
     if len(maps) == 1 and len(consts) == 1 and _with_constant(reader, node, maps[0], consts[0], given[0] is maps[0]):
         return
     if len(maps) + len(consts) == 1:
-        reader.give(node, reader.place(LAYERS[node.op], maps, batch=maps[0].batch, dims=maps[0].dims))
+        reader.give(node, maps[0] if maps else consts[0])  # a sum, a maximum of one
         return
     if len(maps) == 1 and all(c.size == 1 for c in consts):
         dims = broadcast(*(v.dims for v in given))  # type: ignore[union-attr]
-        made = reader.place(Elementwise(node.op.lower()), maps, batch=maps[0].batch, dims=maps[0].dims)
+        made = alone(reader.graph, maps[0], Elementwise(node.op.lower()))
         reader.give(node, _ranked(reader, made, dims))
         return
-    joined, batch, dims = aligned(reader, given)  # type: ignore[arg-type]
-    reader.give(node, reader.place(LAYERS[node.op], joined, batch=batch, dims=dims))
+    values = [solid(reader, v) for v in given]
+    dims = broadcast(*(v.dims for v in values))
+    nodes, batch, extra = reader.graph.aligned(values, dims)
+    reader.give(node, reader.graph.add(LAYERS[node.op], nodes, dims, batch, extra=extra))
 
 
-def _older(node: Node, given: list[Value]) -> list[Value]:
+def _older(node: Node, given: list[Entry]) -> list[Entry]:
     """Before opset 7 the second operand was laid along the first from `axis` on."""
     axis = node.attributes.get("axis")
-    if axis is None or len(given) != 2 or not isinstance(given[1], Const) or not isinstance(given[0], Map):
+    if axis is None or len(given) != 2 or not isinstance(given[1], Const) or not isinstance(given[0], Value):
         return given
     const, rank = given[1], len(given[0].dims)
     more = rank - axis_of(int(axis), rank) - len(const.dims)
     return [given[0], replace(const, dims=(*const.dims, *(1,) * more))]
 
 
-def _ranked(reader: Reader, m: Map, dims: tuple[int, ...]) -> Map:
+def _ranked(reader: Reader, m: Value, dims: tuple[int, ...]) -> Value:
     """The map with leading axes of size 1 where the result has more axes."""
     if dims == m.dims:
         return m
     more = len(dims) - len(m.dims)
     batch = None if m.batch is None else m.batch + more
-    return reader.reshaped(m, dims, batch, m.shape.channel + more)
+    return regrouped(reader.graph, m, dims, batch)
 
 
-def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool) -> bool:
+def _with_constant(reader: Reader, node: Node, x: Value, const: Const, first: bool) -> bool:
     """A map and a constant, where that is a layer of its own; whether it was."""
     op = node.op
     dims = broadcast(x.dims, const.dims)
     if const.size == 1:
-        made = reader.place(_of_number(op, const, first), [x], batch=x.batch, dims=x.dims)
+        if op in ("Add", "Sum") and _single(reader, const) and _as_bias(reader, node, x, const, (1,) * len(x.inner)):
+            return True
+        made = alone(reader.graph, x, _of_number(op, const, first))
         reader.give(node, _ranked(reader, made, dims))
         return True
     usual = ("Add", "Sum", "Sub", "Mul", "Div") if first else ("Add", "Sum", "Mul")
@@ -110,20 +117,23 @@ def _with_constant(reader: Reader, node: Node, x: Map, const: Const, first: bool
     padded = (1,) * (len(x.dims) - len(const.dims)) + const.dims
     if x.batch is not None and padded[x.batch] != 1:
         return False
-    seen = visible(padded, x.batch)
-    channel = x.shape.channel
-    along = all(n == 1 or i == channel for i, n in enumerate(seen)) and seen[channel] == x.shape.dims[channel]
+    if x.extra:
+        return False
+    here = reader.shape(x)
+    seen = inner(padded, x.batch)
+    channel = here.channel
+    along = all(n == 1 or i == channel for i, n in enumerate(seen)) and seen[channel] == here.dims[channel]
     if op in ("Add", "Sum") and _as_bias(reader, node, x, const, seen):
         return True
     name = const.origin[0] if len(const.origin) == 1 else ""
     if along and op in ("Mul", "Div"):
         layer: Layer = Scale()
-    elif op in ("Add", "Sum") and seen == x.shape.dims and const.size == sum(_sizes(reader, const)):
+    elif op in ("Add", "Sum") and seen == here.dims and const.size == sum(_sizes(reader, const)):
         layer = PositionTable()
     else:
         return False
     made = reader.place(layer, [x], batch=x.batch, dims=x.dims, weight=name)
-    reader.uses(made.node, "weight", const)
+    reader.uses(made, "weight", const)
     reader.give(node, made)
     return True
 
@@ -149,20 +159,31 @@ def _sizes(reader: Reader, const: Const) -> list[int]:
     return [reader.model.graph.tensors[name].size for name in const.origin if name in reader.model.graph.tensors]
 
 
-def _as_bias(reader: Reader, node: Node, x: Map, const: Const, seen: tuple[int, ...]) -> bool:
+def _single(reader: Reader, const: Const) -> bool:
+    """Whether one number stands in the file like a parameter: by itself, under a name that is not the exporter's."""
+    names = const.origin
+    return (
+        const.floating
+        and len(names) == 1
+        and not (reader.written(names[0]) or invented(names[0]))
+        and reader.readers[names[0]] == 1
+    )
+
+
+def _as_bias(reader: Reader, node: Node, x: Value, const: Const, seen: tuple[int, ...]) -> bool:
     """Whether an addition was taken into the layer before it, as its bias (or the offset of a scale)."""
-    source = next(name for name in node.inputs if isinstance(reader.values.get(name), Map))
-    found = reader.placed.get(x.node)
-    if found is None or reader.readers[source] != 1 or found[0].kind not in BIASED:
+    source = next(name for name in node.inputs if isinstance(reader.values.get(name), Value))
+    here = reader.shape(x)
+    position = x.node - len(reader.graph.inputs)
+    made = reader.graph.nodes[position] if position >= 0 else None
+    if made is None or reader.readers[source] != 1 or made.layer.kind not in BIASED:
         return False
-    layer, sources = found
-    axis = len(seen) - 1 if layer.kind == "linear" else x.shape.channel
-    given = {f: getattr(layer, f) for f in fields_of(layer)}
-    if given["bias"] or any(n != (x.shape.dims[i] if i == axis else 1) for i, n in enumerate(seen)):
+    axis = len(seen) - 1 if made.layer.kind == "linear" else here.channel
+    given = {f: getattr(made.layer, f) for f in fields_of(made.layer)}
+    if given["bias"] or any(n != (here.dims[i] if i == axis else 1) for i, n in enumerate(seen)):
         return False
-    given["bias"] = True
-    reader.placed[x.node] = (type(layer)(**given), sources)
-    reader.uses(x.node, "bias", const)
+    made.layer = type(made.layer)(**{**given, "bias": True})
+    reader.uses(x, "bias", const)
     reader.give(node, x)
     return True
 
@@ -170,34 +191,3 @@ def _as_bias(reader: Reader, node: Node, x: Map, const: Const, seen: tuple[int, 
 def fields_of(layer: Layer) -> list[str]:
     """What a layer is made of."""
     return [f.name for f in fields(layer) if f.init]  # type: ignore[arg-type]
-
-
-def aligned(reader: Reader, given: Sequence[Map | Const]) -> tuple[list[Map], int | None, tuple[int, ...]]:
-    """The operands with equal axes, where the batch of the result stands, and its extents."""
-    dims = broadcast(*(v.dims for v in given))
-    rank = len(dims)
-    maps = [v for v in given if isinstance(v, Map)]
-    widest = max(maps, key=lambda m: (m.shape.values, len(m.dims)))
-    batch: int | None = None if widest.batch is None else widest.batch + rank - len(widest.dims)
-    padded = [(1,) * (rank - len(v.dims)) + v.dims for v in given]
-    if batch is not None and any(
-        p[batch] != 1 and (not isinstance(v, Map) or v.batch is None) for v, p in zip(given, padded, strict=True)
-    ):
-        if reader.batch != 1:
-            raise BatchMixedError
-        batch = None
-    moved = any(isinstance(v, Map) and v.batch is not None and v.batch + rank - len(v.dims) != batch for v in given)
-    if moved and reader.batch != 1:
-        raise BatchMixedError
-    channel = widest.shape.channel
-    outer = widest.outer(channel) + rank - len(widest.dims)
-    if batch is not None and outer == batch:
-        raise NotUnderstoodError("its batch and channels fall together")
-    own = outer if batch is None or outer < batch else outer - 1
-    found = []
-    for v, p in zip(given, padded, strict=True):
-        if isinstance(v, Map):
-            found.append(reader.reshaped(v, p, batch, own))
-        else:
-            found.append(learned(reader, v, p, batch, own))
-    return found, batch, dims

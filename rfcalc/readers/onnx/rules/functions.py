@@ -7,12 +7,16 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
+from rfcalc.core.size import prod
 from rfcalc.layers.general import Elementwise
-from rfcalc.layers.pointwise import Activation, Dropout, Identity, PReLU, Softmax
+from rfcalc.layers.pointwise import Activation, Dropout, PReLU, Softmax
+from rfcalc.readers.builder.maps import alone, channels_at
+from rfcalc.readers.builder.moves import regrouped
+from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import axis_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
-from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError, as_typed
+from rfcalc.readers.onnx.values import Const, as_typed
 
 ACTIVATIONS = {
     "Relu": "relu",
@@ -70,10 +74,9 @@ FUNCTIONS = {
 }
 
 
-def same(reader: Reader, node: Node, layer: Layer, x: Map | None = None) -> Map:
+def same(reader: Reader, node: Node, layer: Layer, x: Value | None = None) -> Value:
     """Place a layer that keeps the layout of its input."""
-    x = reader.map(node) if x is None else x
-    made = reader.place(layer, [x], batch=x.batch, dims=x.dims)
+    made = alone(reader.graph, reader.map(node) if x is None else x, layer)
     reader.give(node, made)
     return made
 
@@ -102,7 +105,7 @@ def clip(reader: Reader, node: Node) -> None:
     if high is not None and abs(high) > 3e38:
         high = None
     if low is None and high is None:
-        raise NotUnderstoodError("it has no bounds")
+        raise NotUnderstood("it has no bounds")
     if (low, high) in names:
         same(reader, node, Activation(names[low, high]))
         return
@@ -122,12 +125,15 @@ def prelu(reader: Reader, node: Node) -> None:
     slope = reader.const(node, 1)
     if slope is None:
         raise RfcalcError("it has no slope")
-    channel = x.shape.dims[x.shape.channel]
+    if slope.size != 1 and len(x.dims) > 1:
+        wide = [i - len(slope.dims) for i, n in enumerate(slope.dims) if n != 1]
+        x = channels_at(reader.graph, x, wide[0] % len(x.dims) if len(wide) == 1 else 1)
+    channel = reader.shape(x).channels
     if slope.size not in (1, channel):
-        raise NotUnderstoodError(f"it has {slope.size} slopes for {channel} channels")
+        raise NotUnderstood(f"it has {slope.size} slopes for {channel} channels")
     name = slope.origin[0] if len(slope.origin) == 1 else ""
     made = reader.place(PReLU(slope.size != 1 or channel == 1), [x], batch=x.batch, dims=x.dims, weight=name)
-    reader.uses(made.node, "weight", slope)
+    reader.uses(made, "weight", slope)
     reader.give(node, made)
 
 
@@ -138,29 +144,28 @@ def softmax(reader: Reader, node: Node) -> None:
     rank = len(x.dims)
     if reader.opset >= 13:
         axis = axis_of(int(node.attributes.get("axis", -1)), rank)
-        if x.batch == axis:
-            x = reader.untracked(x)
-        own = x.axis(axis)
-        same(reader, node, Softmax(None if own == x.shape.channel else own, log), x)
+        _softmax(reader, node, x, axis)
         return
     # Before opset 13 the axes from `axis` on are taken together.
     axis = axis_of(int(node.attributes.get("axis", 1)), rank)
     wide = [i for i in range(axis, rank) if x.dims[i] != 1]
     if len(wide) <= 1:
-        at = wide[0] if wide else axis
-        if x.batch == at:
-            x = reader.untracked(x)
-        own = x.axis(at)
-        same(reader, node, Softmax(None if own == x.shape.channel else own, log), x)
+        _softmax(reader, node, x, wide[0] if wide else axis)
         return
+    graph = reader.graph
     if x.batch is not None and x.batch >= axis:
-        x = reader.untracked(x)
-    size = 1
-    for n in x.dims[axis:]:
-        size *= n
-    flat = reader.reshaped(x, (*x.dims[:axis], size), x.batch, len(x.shape.dims) - (rank - axis))
-    made = reader.place(Softmax(None, log), [flat], batch=flat.batch, dims=flat.dims)
-    reader.give(node, reader.reshaped(made, x.dims, x.batch, x.shape.channel))
+        x = graph.plain(x)
+    flat = regrouped(graph, x, (*x.dims[:axis], prod(x.dims[axis:])), x.batch)
+    at = graph.axis(flat, axis)
+    made = alone(graph, flat, Softmax(None if at == graph.shape(flat).channel else at, log))
+    reader.give(node, regrouped(graph, made, x.dims, x.batch))
+
+
+def _softmax(reader: Reader, node: Node, x: Value, axis: int) -> None:
+    if x.batch == axis:
+        x = reader.graph.plain(x)
+    at = reader.graph.axis(x, axis)
+    same(reader, node, Softmax(None if at == reader.shape(x).channel else at, node.op == "LogSoftmax"), x)
 
 
 @rule("Dropout")
@@ -172,12 +177,13 @@ def dropout(reader: Reader, node: Node) -> None:
     rate = min(max(round(float(rate), 6), 0.0), 1.0)
     same(reader, node, Dropout(rate))
     if len(node.outputs) > 1 and node.outputs[1] and reader.readers[node.outputs[1]]:
-        raise NotUnderstoodError("its mask is used")
+        raise NotUnderstood("its mask is used")
 
 
 @rule("Identity")
 def identity(reader: Reader, node: Node) -> None:
-    same(reader, node, Identity())
+    """Another name for the same value."""
+    reader.give(node, reader.map(node))
 
 
 @rule("Cast", "CastLike")
@@ -185,11 +191,5 @@ def cast(reader: Reader, node: Node) -> None:
     if isinstance(found := reader.value(node.inputs[0]), Const):
         reader.give(node, found)  # cast like a map, of which only the type is read
         return
-    reader.notes["changes of type are shown as identity; bytes are counted in one type throughout"] += 1
-    same(reader, node, Identity())
-
-
-@rule("QuantizeLinear", "DequantizeLinear")
-def quantize(reader: Reader, node: Node) -> None:
-    reader.notes["quantisation is shown as identity; scales and zero points are not counted"] += 1
-    same(reader, node, Identity())
+    reader.notes["types change in the graph; bytes are counted in one type throughout"] += 1
+    same(reader, node, Elementwise("cast"))

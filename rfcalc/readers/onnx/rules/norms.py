@@ -5,20 +5,31 @@ from __future__ import annotations
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.layers.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from rfcalc.readers.builder.maps import channels_at
+from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Reader, rule
-from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError
+from rfcalc.readers.onnx.values import Const
 
 
-def normal(reader: Reader, node: Node, layer: Layer, x: Map, *parts: tuple[str, Const | None]) -> None:
+def normal(reader: Reader, node: Node, layer: Layer, x: Value, *parts: tuple[str, Const | None]) -> None:
     """Place a normalisation that keeps the layout, and tell its parameters."""
     weight = next((c for role, c in parts if role == "weight" and c is not None), None)
     name = weight.origin[0] if weight is not None and len(weight.origin) == 1 else ""
     made = reader.place(layer, [x], batch=x.batch, dims=x.dims, weight=name)
     for role, const in parts:
-        reader.uses(made.node, role, const)
+        reader.uses(made, role, const)
     reader.give(node, made)
+
+
+def features(reader: Reader, node: Node) -> Value:
+    """The input with its channels on axis 1 and its batch in front of them."""
+    x, graph = reader.map(node), reader.graph
+    if x.batch is None and len(x.dims) > 1 and x.dims[0] == 1:
+        x = channels_at(graph, x)
+        return Value(graph.laid(x, x.dims[1:], 0), x.dims, 0)
+    return channels_at(graph, x)
 
 
 def per_channel(const: Const | None, channels: int, what: str) -> None:
@@ -37,12 +48,12 @@ def trivial(scale: Const | None, offset: Const | None) -> bool:
 
 @rule("BatchNormalization")
 def batch_norm(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
+    x = features(reader, node)
     scale, offset, mean, variance = (reader.const(node, i) for i in (1, 2, 3, 4))
     for const, what in ((scale, "the scale"), (offset, "the offset"), (mean, "the mean"), (variance, "the variance")):
-        per_channel(const, x.shape.dims[0], what)
+        per_channel(const, reader.shape(x).channels, what)
     if len(node.outputs) > 1 and any(reader.readers[name] for name in node.outputs[1:]):
-        raise NotUnderstoodError("its statistics are used")
+        raise NotUnderstood("its statistics are used")
     plain = trivial(scale, offset)
     layer = BatchNorm(not plain, True, bool(node.attributes.get("training_mode", 0)))
     affine = () if plain else (("weight", scale), ("bias", offset))
@@ -51,10 +62,10 @@ def batch_norm(reader: Reader, node: Node) -> None:
 
 @rule("InstanceNormalization")
 def instance_norm(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
+    x = features(reader, node)
     scale, offset = reader.const(node, 1), reader.const(node, 2)
-    per_channel(scale, x.shape.dims[0], "the scale")
-    per_channel(offset, x.shape.dims[0], "the offset")
+    per_channel(scale, reader.shape(x).channels, "the scale")
+    per_channel(offset, reader.shape(x).channels, "the offset")
     plain = trivial(scale, offset)
     affine = () if plain else (("weight", scale), ("bias", offset))
     normal(reader, node, InstanceNorm(not plain), x, *affine)
@@ -74,15 +85,15 @@ def layer_norm(reader: Reader, node: Node) -> None:
         raise RfcalcError(f"there is no axis {axis} in a value of {len(x.dims)} axes")
     axis %= len(x.dims)
     if x.batch is not None and x.batch >= axis:
-        x = reader.untracked(x)
+        x = reader.graph.plain(x)
     over = len(x.dims) - axis
     normal_layer(reader, node, x, over, scale, offset, rms=node.op != "LayerNormalization")
     if any(reader.readers[name] for name in node.outputs[1:] if name):
-        raise NotUnderstoodError("its statistics are used")
+        raise NotUnderstood("its statistics are used")
 
 
 def normal_layer(
-    reader: Reader, node: Node, x: Map, over: int, scale: Const | None, offset: Const | None, rms: bool = False
+    reader: Reader, node: Node, x: Value, over: int, scale: Const | None, offset: Const | None, rms: bool = False
 ) -> None:
     """A layer normalisation over the last axes."""
     size = 1
@@ -91,10 +102,10 @@ def normal_layer(
     plain = trivial(scale, offset) and not rms
     for const in (scale, offset):
         if const is not None and const.size != size:
-            raise NotUnderstoodError(f"its scale or offset has {const.size} values for {size} features")
+            raise NotUnderstood(f"its scale or offset has {const.size} values for {size} features")
     if rms:
         if over != 1 or offset is not None:
-            raise NotUnderstoodError("it normalises over several axes, or has an offset")
+            raise NotUnderstood("it normalises over several axes, or has an offset")
         layer: Layer = RMSNorm(scale is not None)
     else:
         layer = LayerNorm(over, scale is not None and not plain, offset is not None or scale is None or plain)
@@ -104,16 +115,16 @@ def normal_layer(
 
 @rule("GroupNormalization", "rfcalc::GroupNormalization")
 def group_norm(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
+    x = features(reader, node)
     scale, offset = reader.const(node, 1), reader.const(node, 2)
     groups = int(node.attributes.get("num_groups", 1))
     plain = scale is None or trivial(scale, offset)
-    if not plain and scale is not None and scale.size != x.shape.dims[0]:
-        raise NotUnderstoodError("it has one scale for each group (opset 18), which no layer kind has")
+    if not plain and scale is not None and scale.size != reader.shape(x).channels:
+        raise NotUnderstood("it has one scale for each group (opset 18), which no layer kind has")
     affine = () if plain else (("weight", scale), ("bias", offset))
     normal(reader, node, GroupNorm(groups, not plain), x, *affine)
 
 
 @rule("LRN")
 def lrn(reader: Reader, node: Node) -> None:
-    normal(reader, node, LRN(int(node.attributes.get("size", 5))), reader.features(reader.map(node)))
+    normal(reader, node, LRN(int(node.attributes.get("size", 5))), features(reader, node))

@@ -6,41 +6,42 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.layers.pointwise import Identity
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
+from rfcalc.readers.builder.maps import back, mapped
+from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
-from rfcalc.readers.onnx.values import Map, NotUnderstoodError
 
 HALF = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 
 @rule("Resize", "Upsample")
 def resize(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
+    given = reader.map(node)
+    x, leading = mapped(reader.graph, given, len(given.dims) - 2)
     mode = node.attributes.get("mode", "nearest") or "nearest"
-    sizes, exact = _sizes(reader, node, x)
-    if sizes[:2] != x.dims[:2]:
-        raise NotUnderstoodError("it resizes channels or the batch")
+    sizes, exact = _sizes(reader, node, given)
+    if sizes[:2] != given.dims[:2]:
+        raise NotUnderstood("it resizes channels or the batch")
     if not exact:
-        raise NotUnderstoodError("its factor does not fit the size, so what it reads is not where the sizes say")
+        raise NotUnderstood("its factor does not fit the size, so what it reads is not where the sizes say")
     if node.attributes.get("antialias", 0) or node.attributes.get("exclude_outside", 0):
-        raise NotUnderstoodError("it is smoothed")
-    if sizes == x.dims:
-        reader.give(node, reader.place(Identity(), [x], batch=0, dims=x.dims))
+        raise NotUnderstood("it is smoothed")
+    if sizes == given.dims:
+        reader.give(node, given)
         return
-    factors = [Fraction(m, n) for n, m in zip(x.dims[2:], sizes[2:], strict=True)]
+    factors = [Fraction(m, n) for n, m in zip(given.dims[2:], sizes[2:], strict=True)]
     whole = all(f.denominator == 1 for f in factors)
     named, corners = _rule(node, mode, factors, reader.opset < 11)
     if whole:
-        given = tuple(int(f) for f in factors)
-        layer = Upsample(given[:1] if len(set(given)) == 1 else given, None, named, corners)
+        by = (*[1] * leading, *(int(f) for f in factors))
+        layer = Upsample(by[:1] if len(set(by)) == 1 else by, None, named, corners)
     else:
-        layer = Upsample(None, sizes[2:], named, corners)
-    reader.give(node, reader.place(layer, [x], batch=0))
+        layer = Upsample(None, (*given.dims[:1], *sizes[2:]) if leading else sizes[2:], named, corners)
+    reader.give(node, back(reader.graph, reader.place(layer, [x], batch=x.batch), leading))
 
 
-def _sizes(reader: Reader, node: Node, x: Map) -> tuple[tuple[int, ...], bool]:
+def _sizes(reader: Reader, node: Node, x: Value) -> tuple[tuple[int, ...], bool]:
     """The sizes that are asked for, and whether the factors are exactly theirs."""
     rank = len(x.dims)
     older = node.op == "Upsample" or reader.opset < 11
@@ -59,7 +60,7 @@ def _sizes(reader: Reader, node: Node, x: Map) -> tuple[tuple[int, ...], bool]:
     if not wanted:
         raise RfcalcError("nothing says the size")
     if node.attributes.get("keep_aspect_ratio_policy", "stretch") not in ("stretch", ""):
-        raise NotUnderstoodError("it keeps the aspect ratio")
+        raise NotUnderstood("it keeps the aspect ratio")
     axes = node.attributes.get("axes")
     if axes is None and len(wanted) == rank:
         return tuple(int(v) for v in wanted), True
@@ -95,7 +96,7 @@ def _rule(node: Node, mode: str, factors: list[Fraction], older: bool) -> tuple[
         whole = all(f.denominator == 1 for f in factors)
         if where in HALF and (rounding == "round_prefer_ceil" or (rounding == "round_prefer_floor" and whole)):
             return "nearest-exact", False
-        raise NotUnderstoodError(f"nearest with {where} and {rounding}")
+        raise NotUnderstood(f"nearest with {where} and {rounding}")
     if mode in ("linear", "cubic"):
         if where == "align_corners":
             return mode, True
@@ -103,15 +104,18 @@ def _rule(node: Node, mode: str, factors: list[Fraction], older: bool) -> tuple[
             return mode, False
         if where == "asymmetric" and mode == "linear" and all(f.numerator == 1 for f in factors):
             return "nearest", False  # every position falls on one of the input
-        raise NotUnderstoodError(f"{mode} with {where}")
+        raise NotUnderstood(f"{mode} with {where}")
     raise RfcalcError(f"there is no mode {mode!r}")
 
 
 @rule("DepthToSpace", "SpaceToDepth")
 def pixel_shuffle(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
+    given = reader.map(node)
     block = int(node.attributes.get("blocksize", 0))
-    if len(x.dims) != 4:
-        raise RfcalcError(f"it needs four axes, and gets {len(x.dims)}")
+    if len(given.dims) != 4:
+        raise RfcalcError(f"it needs four axes, and gets {len(given.dims)}")
+    x, leading = mapped(reader.graph, given, 2)
+    if leading:
+        raise NotUnderstood("the batch is merged with other axes")
     layer = PixelShuffle(block) if node.op == "DepthToSpace" else PixelUnshuffle(block)
-    reader.give(node, reader.place(layer, [x], batch=0))
+    reader.give(node, reader.place(layer, [x], batch=x.batch))

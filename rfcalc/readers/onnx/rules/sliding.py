@@ -11,10 +11,12 @@ from rfcalc.layers.conv import Conv
 from rfcalc.layers.pool import AdaptivePool, AvgPool, LpPool, MaxPool
 from rfcalc.layers.resample import Pad
 from rfcalc.layers.transpose import ConvTranspose
+from rfcalc.readers.builder.maps import back, mapped
+from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Reader, rule
-from rfcalc.readers.onnx.values import Const, Map, NotUnderstoodError
+from rfcalc.readers.onnx.values import Const
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -38,14 +40,15 @@ def short(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values[:1] if len(set(values)) == 1 else values
 
 
-def padding(node: Node, x: Map, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
+def padding(
+    node: Node, spatial: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> Any:
     """Padding as a kind takes it: pairs, or SAME (ONNX's SAME_UPPER; SAME_LOWER as numbers for this input)."""
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
     rank = len(kernel)
     if mode == "SAME_UPPER":
         return "SAME"
     if mode == "SAME_LOWER":
-        spatial = x.shape.dims[1:]
         totals = [PAD_SAME(n=n, s=s, d=d, k=k) for n, s, d, k in zip(spatial, stride, dilation, kernel, strict=True)]
         return short(tuple((t - t // 2, t // 2) for t in totals))
     if mode == "VALID":
@@ -69,47 +72,61 @@ def _kernel(node: Node, weight: Const, rank: int) -> tuple[int, ...]:
     return kernel
 
 
-@rule("Conv", "QLinearConv", "ConvInteger")
+def spread(values: tuple[Any, ...], leading: bool, one: Any = 1) -> tuple[Any, ...]:
+    """Entries for the spatial axes, with one for a leading axis that nothing slides over."""
+    return short((one, *values) if leading else values)
+
+
+@rule("Conv")
 def conv(reader: Reader, node: Node) -> None:
-    quantized = node.op == "QLinearConv"
-    x = reader.features(reader.map(node))
-    weight = reader.const(node, 3 if quantized else 1)
-    at = 8 if quantized else 2
-    bias = written_bias(reader, node, weight, reader.const(node, at)) if node.op != "ConvInteger" else None
+    weight = reader.const(node, 1)
+    reader.give(node, convolved(reader, node, weight, written_bias(reader, node, weight, reader.const(node, 2))))
+
+
+def convolved(reader: Reader, node: Node, weight: Const | None, bias: Const | None) -> Value:
+    """A convolution of the node's first input, with its attributes."""
+    given = reader.map(node)
     if weight is None or len(weight.dims) < 3:
         raise RfcalcError("a convolution needs weights of three axes or more")
-    if quantized or node.op == "ConvInteger":
-        reader.notes[
-            "quantized operators are read as what they approximate; scales and zero points are not counted"
-        ] += 1
-    rank = len(x.dims) - 2
+    rank = len(given.dims) - 2
     kernel = _kernel(node, weight, rank)
     stride, dilation = numbers(node, "strides", rank, 1), numbers(node, "dilations", rank, 1)
     groups = int(node.attributes.get("group", 1))
-    if groups < 1 or weight.dims[1] * groups != x.shape.dims[0]:
+    if groups < 1 or weight.dims[1] * groups != given.dims[1]:
         raise RfcalcError(
-            f"the weights {'x'.join(map(str, weight.dims))} in {groups} groups do not fit {x.shape.dims[0]} channels"
+            f"the weights {'x'.join(map(str, weight.dims))} in {groups} groups do not fit {given.dims[1]} channels"
         )
+    pads = padding(node, given.dims[2:], kernel, stride, dilation)
+    x, leading = mapped(reader.graph, given, rank)
     layer = Conv(
         weight.dims[0],
-        short(kernel),
-        short(stride),
-        padding(node, x, kernel, stride, dilation),
-        short(dilation),
+        spread(kernel, leading),
+        spread(stride, leading),
+        around(pads, leading, rank),
+        spread(dilation, leading),
         groups,
         bias is not None,
     )
-    _weighted(reader, node, layer, x, weight, bias)
+    return _weighted(reader, node, layer, x, leading, weight, bias)
 
 
-def _weighted(reader: Reader, node: Node, layer: Layer, x: Map, weight: Const, bias: Const | None) -> None:
+def around(pads: Any, leading: bool, rank: int) -> Any:
+    """Padding with none for a leading axis that nothing slides over."""
+    if isinstance(pads, str) or not leading:
+        return pads
+    return ((0, 0), *(pads * rank if len(pads) == 1 else pads))
+
+
+def _weighted(
+    reader: Reader, node: Node, layer: Layer, x: Value, leading: bool, weight: Const, bias: Const | None
+) -> Value:
     name = weight.origin[0] if len(weight.origin) == 1 else ""
-    made = reader.place(layer, [x], batch=0, weight=name)
-    reader.uses(made.node, "weight", weight)
-    reader.uses(made.node, "bias", bias)
+    made = reader.place(layer, [x], batch=x.batch, weight=name)
+    reader.uses(made, "weight", weight)
+    reader.uses(made, "bias", bias)
     if folded(node, weight):
         reader.folded.append(made.node)
-    reader.give(node, made)
+    return back(reader.graph, made, leading)
 
 
 def written_bias(reader: Reader, node: Node, weight: Const | None, bias: Const | None) -> Const | None:
@@ -131,35 +148,36 @@ def folded(node: Node, weight: Const) -> bool:
 
 @rule("ConvTranspose")
 def conv_transpose(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
+    given = reader.map(node)
     weight, bias = reader.const(node, 1), reader.const(node, 2)
     bias = written_bias(reader, node, weight, bias)
     if weight is None or len(weight.dims) < 3:
         raise RfcalcError("a transposed convolution needs weights of three axes or more")
-    rank = len(x.dims) - 2
+    rank = len(given.dims) - 2
     kernel = _kernel(node, weight, rank)
     stride, dilation = numbers(node, "strides", rank, 1), numbers(node, "dilations", rank, 1)
     extra = numbers(node, "output_padding", rank, 0)
     groups = int(node.attributes.get("group", 1))
-    if weight.dims[0] != x.shape.dims[0]:
-        raise RfcalcError(f"the weights {'x'.join(map(str, weight.dims))} do not fit {x.shape.dims[0]} channels")
-    pads = _transposed_padding(node, x, kernel, stride, dilation, extra)
+    if weight.dims[0] != given.dims[1]:
+        raise RfcalcError(f"the weights {'x'.join(map(str, weight.dims))} do not fit {given.dims[1]} channels")
+    pads = _transposed_padding(node, given.dims[2:], kernel, stride, dilation, extra)
+    x, leading = mapped(reader.graph, given, rank)
     layer = ConvTranspose(
         weight.dims[1] * groups,
-        short(kernel),
-        short(stride),
-        pads,
-        short(extra),
-        short(dilation),
+        spread(kernel, leading),
+        spread(stride, leading),
+        around(pads, leading, rank),
+        spread(extra, leading, 0),
+        spread(dilation, leading),
         groups,
         bias is not None,
     )
-    _weighted(reader, node, layer, x, weight, bias)
+    reader.give(node, _weighted(reader, node, layer, x, leading, weight, bias))
 
 
 def _transposed_padding(
     node: Node,
-    x: Map,
+    spatial: tuple[int, ...],
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
@@ -169,7 +187,6 @@ def _transposed_padding(
     mode = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
     rank = len(kernel)
     wanted = node.attributes.get("output_shape")
-    spatial = x.shape.dims[1:]
     if wanted:
         sizes = tuple(int(v) for v in wanted)[-rank:]
     elif mode in ("SAME_UPPER", "SAME_LOWER"):
@@ -182,7 +199,7 @@ def _transposed_padding(
     for n, m, k, s, d, e in zip(spatial, sizes, kernel, stride, dilation, extra, strict=True):
         total = s * (n - 1) + e + (k - 1) * d + 1 - m
         if total < 0:
-            raise NotUnderstoodError("its output is larger than what it makes")
+            raise NotUnderstood("its output is larger than what it makes")
         small = total // 2
         found.append((small, total - small) if mode == "SAME_UPPER" else (total - small, small))
     return tuple(short(tuple(found)))
@@ -190,55 +207,61 @@ def _transposed_padding(
 
 @rule("MaxPool", "AveragePool", "LpPool")
 def pool(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
-    rank = len(x.dims) - 2
+    given = reader.map(node)
+    rank = len(given.dims) - 2
     if not node.attributes.get("kernel_shape"):
         raise RfcalcError("kernel_shape is missing")
     kernel = numbers(node, "kernel_shape", rank, 1)
     stride, dilation = numbers(node, "strides", rank, 1), numbers(node, "dilations", rank, 1)
-    pads = padding(node, x, kernel, stride, dilation)
+    pads = padding(node, given.dims[2:], kernel, stride, dilation)
+    x, leading = mapped(reader.graph, given, rank)
     ceil = bool(node.attributes.get("ceil_mode", 0)) and pads != "SAME"
     if node.op == "LpPool" and (pads == "SAME" or any(p for pair in pads for p in pair)):
         if pads == "SAME":
-            totals = [PAD_SAME(n=n, s=s, d=1, k=k) for n, s, k in zip(x.shape.dims[1:], stride, kernel, strict=True)]
+            totals = [PAD_SAME(n=n, s=s, d=1, k=k) for n, s, k in zip(given.dims[2:], stride, kernel, strict=True)]
             pads = tuple((t // 2, t - t // 2) for t in totals)
-        x = reader.place(Pad(pads), [x], batch=0, stem="pad")
+        x = reader.place(Pad(around(pads, leading, rank)), [x], batch=x.batch, helper=True)
         pads = ((0, 0),)
     if node.op != "MaxPool" and set(dilation) != {1}:
-        raise NotUnderstoodError("its windows have holes")
+        raise NotUnderstood("its windows have holes")
+
+    wide = spread(kernel, leading), spread(stride, leading)
 
     def layer(rounding: str) -> Layer:
         if node.op == "MaxPool":
-            return MaxPool(short(kernel), short(stride), pads, short(dilation), rounding)
+            return MaxPool(wide[0], wide[1], around(pads, leading, rank), spread(dilation, leading), rounding)
         if node.op == "LpPool":
-            return LpPool(int(node.attributes.get("p", 2)), short(kernel), short(stride), rounding)
+            return LpPool(int(node.attributes.get("p", 2)), wide[0], wide[1], rounding)
         counted = bool(node.attributes.get("count_include_pad", 0)) or pads == ((0, 0),)
-        return AvgPool(short(kernel), short(stride), pads, rounding, counted)
+        return AvgPool(wide[0], wide[1], around(pads, leading, rank), rounding, counted)
 
     made = layer("floor")
     if ceil:
         made = _rounded(reader, node, layer("ceil"), layer("ceil-onnx"), x)
-    reader.give(node, reader.place(made, [x], batch=0))
+    reader.give(node, back(reader.graph, reader.place(made, [x], batch=x.batch), leading))
     if len(node.outputs) > 1 and reader.readers[node.outputs[1]]:
-        raise NotUnderstoodError("its indices are used")
+        raise NotUnderstood("its indices are used")
 
 
-def _rounded(reader: Reader, node: Node, dropped: Layer, kept: Layer, x: Map) -> Layer:
+def _rounded(reader: Reader, node: Node, dropped: Layer, kept: Layer, x: Value) -> Layer:
     """The pool of ONNX's ceil mode: the file's own shape decides where there is one.
 
     From opset 22 on ONNX drops a last window of MaxPool and AveragePool that would start in the right padding, as
     PyTorch does, whose exporters write older opsets too. The formula of older opsets, and LpPool's, keeps it.
     """
-    short_one, long_one = dropped.output(x.shape), kept.output(x.shape)
+    short_one, long_one = dropped.output(reader.shape(x)), kept.output(reader.shape(x))
     if short_one == long_one:
         return dropped
     info = reader.infos.get(node.outputs[0])
     told = None if info is None or info.dims is None or not reader.compare else info.dims[2:]
+    torch = reader.model.producer.startswith("pytorch")
+    if torch and told is not None and all(isinstance(n, int) for n in told):
+        return dropped  # whatever the file says: its exporters write sizes that PyTorch's rule does not make
     if told == short_one.dims[1:]:
         return dropped
     if told == long_one.dims[1:]:
         return kept
-    drops = (reader.opset >= 22 and node.op != "LpPool") or reader.model.producer.startswith("pytorch")
+    drops = torch or (reader.opset >= 22 and node.op != "LpPool")
     rule = "drops" if drops else "keeps"
     reader.notes[
         f"ceil mode {rule} a last window in the padding (opset {reader.opset}); the file does not say its size"
@@ -248,11 +271,14 @@ def _rounded(reader: Reader, node: Node, dropped: Layer, kept: Layer, x: Map) ->
 
 @rule("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 def global_pool(reader: Reader, node: Node) -> None:
-    x = reader.features(reader.map(node))
-    if len(x.dims) < 3:
-        raise NotUnderstoodError("its input has no spatial axes")
+    given = reader.map(node)
+    if len(given.dims) < 3:
+        raise NotUnderstood("its input has no spatial axes")
+    x, leading = mapped(reader.graph, given, len(given.dims) - 2)
+    sizes = spread(given.dims[2:], leading)
     if node.op == "GlobalLpPool":
-        layer: Layer = LpPool(int(node.attributes.get("p", 2)), x.shape.dims[1:])
+        layer: Layer = LpPool(int(node.attributes.get("p", 2)), sizes)
     else:
-        layer = AdaptivePool(1, "avg" if node.op == "GlobalAveragePool" else "max")
-    reader.give(node, reader.place(layer, [x], batch=0))
+        ones = (None, *[1] * (len(given.dims) - 2)) if leading else 1
+        layer = AdaptivePool(ones, "avg" if node.op == "GlobalAveragePool" else "max")
+    reader.give(node, back(reader.graph, reader.place(layer, [x], batch=x.batch), leading))

@@ -1,0 +1,199 @@
+"""Tensors without data look like those that the code would have: on the module's device, picked by lists with values.
+
+Where the code asks for values that are not there, it is told apart what for: an assertion is taken to hold (and that is
+noted), text of a value is a dash; anything else cannot be answered.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
+
+
+class Disguise(TorchFunctionMode):
+    """What is asked of a tensor without data in Python, before it reaches an operator."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+        self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        special = _SPECIAL.get(func)
+        if special is not None and args:
+            return special(self, func, args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+    def blank(self, value: Any) -> bool:
+        return isinstance(value, torch.Tensor) and self.recorder.blank(value)
+
+
+Special = Callable[[Disguise, Any, Any, Any], Any]
+_SPECIAL: dict[Any, Special] = {}
+
+
+def _of(*functions: Any) -> Callable[[Special], Special]:
+    def put(special: Special) -> Special:
+        _SPECIAL.update(dict.fromkeys(functions, special))
+        return special
+
+    return put
+
+
+_T: Any = torch.Tensor
+
+
+@_of(_T.device.__get__)
+def _device(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    return mode.recorder.home if args[0].is_meta else func(*args)
+
+
+@_of(_T.data.__get__)
+def _data(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    found = func(*args)
+    mode.recorder.add("detach", {"self": args[0]}, found, views=True)
+    return found
+
+
+@_of(_T.data.__set__)
+def _data_set(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    """Values are written; what has none is stood for by memory that is never read."""
+    x, new = args
+    if new.is_meta and not x.is_meta:
+        fresh = torch.empty(new.shape, dtype=new.dtype, device=mode.recorder.home)
+        func(x, fresh)
+        mode.recorder.emptied(fresh)
+    else:
+        func(x, new)
+    mode.recorder.add("copy_", {"self": x, "src": new}, x, writes=True)
+
+
+@_of(_T.is_meta.__get__)
+def _is_meta(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    return False
+
+
+@_of(_T.is_cpu.__get__, _T.is_cuda.__get__, _T.is_mps.__get__)
+def _is_on(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    return func(torch.empty(0, device=mode.recorder.home)) if args[0].is_meta else func(*args)
+
+
+@_of(_T.get_device)
+def _index(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    return torch.empty(0, device=mode.recorder.home).get_device() if args[0].is_meta else func(*args)
+
+
+@_of(_T.new_tensor)
+def _new_tensor(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    x, *rest = args
+    if not x.is_meta:
+        return func(*args, **kwargs)
+    return torch.tensor(*rest, **{"dtype": x.dtype, "device": mode.recorder.home, **kwargs})
+
+
+@_of(_T.__getitem__, _T.__setitem__)
+def _item(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    """Lists that code picks by (``x[:, [2, 0, 1]]``) keep their values."""
+    x, at, *rest = args
+    if x.is_meta:
+        if isinstance(at, list) or type(at).__module__ == "numpy":
+            at = (at,)
+        if isinstance(at, tuple) and any(isinstance(i, list) or type(i).__module__ == "numpy" for i in at):
+            at = tuple(_positions(i) for i in at)
+    return func(x, at, *rest)
+
+
+def _positions(index: Any) -> Any:
+    if type(index).__module__ == "numpy" and not getattr(index, "shape", ()):
+        return int(index)
+    if isinstance(index, list) or type(index).__module__ == "numpy":
+        return torch.as_tensor(index, device="cpu")
+    return index
+
+
+@_of(_T.__format__)
+def _format(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    return "–" if mode.blank(args[0]) and args[0].dim() == 0 else func(*args, **kwargs)
+
+
+@_of(
+    *(_T.item, _T.tolist, _T.numpy, _T.__array__, _T.__int__, _T.__float__, _T.__index__, _T.__complex__),
+)
+def _asked(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    if any(mode.blank(a) for a in args):
+        raise ValuesAsked(getattr(func, "__name__", "item").strip("_"))
+    return func(*args, **kwargs)
+
+
+@_of(_T.__bool__, _T.is_nonzero, torch.is_nonzero, torch.equal, _T.equal, torch.allclose, _T.allclose)
+def _bool(mode: Disguise, func: Any, args: Any, kwargs: Any) -> Any:
+    """Of two ways, one of which only raises, the other is taken."""
+    if not any(mode.blank(a) for a in args):
+        return func(*args, **kwargs)
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    holds = None if frame is None else asserted(frame)
+    if frame is None or holds is None:
+        raise ValuesAsked(func.__name__.strip("_"))
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "torch":
+        frame = frame.f_back  # torch._assert
+    mode.assumed[told(frame)] = None
+    return holds
+
+
+def told(frame: FrameType, line: int = 0) -> str:
+    """The line that a frame is at, with its file."""
+    from linecache import getline
+    from os.path import basename
+
+    path, line = frame.f_code.co_filename, line or frame.f_lineno
+    text = " ".join(getline(path, line).split()).rstrip(":")
+    return f"{text or 'a condition'} ({basename(path)}, line {line})"
+
+
+def asserted(frame: FrameType) -> bool | None:
+    """The answer that does not raise, where a frame is at a branch one way of which does nothing but raise."""
+    steps = list(dis.get_instructions(frame.f_code))
+    at = next((i for i, s in enumerate(steps) if s.offset == frame.f_lasti), None)
+    if at is None:
+        return None
+    negated = False
+    at += steps[at].opname.startswith("CALL")
+    while at < len(steps) and "JUMP" not in steps[at].opname:
+        if steps[at].opname == "UNARY_NOT":
+            negated = not negated
+        elif steps[at].opname not in ("TO_BOOL", "NOP", "CACHE", "NOT_TAKEN"):
+            return None
+        at += 1
+    if at >= len(steps) or "POP_JUMP" not in steps[at].opname:
+        return None
+    jump = steps[at]
+    when = any(part in jump.opname for part in ("IF_TRUE",))  # the answer that jumps
+    target = next((i for i, s in enumerate(steps) if s.offset == jump.argval), None)
+    if target is None:
+        return None
+    through, there = _raises(steps, at + 1), _raises(steps, target)
+    if through == there:
+        return None
+    answer = when if through else not when
+    return not answer if negated else answer
+
+
+def _raises(steps: list[dis.Instruction], at: int) -> bool:
+    """Whether what begins here does nothing but raise."""
+    for step in steps[at : at + 200]:
+        name = step.opname
+        if name in ("RAISE_VARARGS", "RERAISE"):
+            return True
+        if "JUMP" in name or name.startswith(("RETURN", "STORE", "YIELD", "FOR_ITER", "DELETE")):
+            return False
+    return False

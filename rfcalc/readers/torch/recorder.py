@@ -1,0 +1,377 @@
+"""A dispatch mode that records every ATen operator of a run in which only what hangs on the input is without data.
+
+It stands where `torch.export` stands (before composite operators are decomposed), so that a convolution, a linear
+layer, an attention product is one step; it makes no graph of its own.
+
+1. Inputs are on the device ``meta``, and so is all that is computed from them: nothing is allocated, nothing computed.
+2. What no input reaches is computed for real: buffers, attributes, constants, shapes. Code may ask for its values.
+   Large computations on parameters, and very large constants, are left without data, unless `exact`.
+3. Memory that is written with something without data has no values from then on, whatever it was before.
+4. Real memory of the module that is written to is put back by `restore`.
+5. Steps hold the tensors that the code has in its hands, so they can be told apart by identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rfcalc.readers.builder.values import Frame
+
+MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for real
+MOST_MADE = 1 << 24  # values of a constant that is made for real
+
+
+class Step(NamedTuple):
+    """One operator that was called: its name (``conv2d``), its arguments by their names, what came out, and where."""
+
+    name: str
+    overload: str
+    args: Mapping[str, Any]
+    out: Any
+    frame: Frame
+    views: bool  # whether its result shares memory with its first argument
+    writes: bool  # whether it writes over its first argument
+
+    @property
+    def operator(self) -> str:
+        return f"aten.{self.name}" if self.overload != "" else self.name
+
+
+class ValuesAsked(Exception):
+    """The code asked for values that are not there; the argument says by what (``int``, ``item``)."""
+
+
+class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Only the place of `torch.export`'s mode is inherited, no behaviour.
+
+    Args:
+        home: the device that the module is on, where real values are computed.
+        weights: the memory of its parameters.
+        exact: compute everything for real that no input reaches, whatever its size.
+    """
+
+    def __init__(self, home: torch.device, weights: frozenset[int] = frozenset(), exact: bool = False) -> None:
+        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)  # type: ignore[no-untyped-call]
+        self.pre_dispatch = True
+        self.home = home
+        self.exact = exact
+        self.steps: list[Step] = []
+        self.stack: list[Frame] = [Frame("", False)]
+        self.written: set[int] = set()  # memory that was written to, by its storage
+        self.empty: set[int] = set()  # memory whose values are not there any more
+        self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # real tensors → without data
+        self._own: set[int] = set()  # memory that was made in this run
+        self._before: dict[int, tuple[torch.Tensor, int, Any]] = {}  # memory of the module → a tensor, version, values
+        self._weights = weights
+
+    def __enter__(self) -> Any:
+        return TorchDispatchMode.__enter__(self)  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: Any) -> Any:
+        return TorchDispatchMode.__exit__(self, *error)  # type: ignore[no-untyped-call]
+
+    def blank(self, tensor: torch.Tensor) -> bool:
+        """Whether the values of a tensor are not there."""
+        if tensor.is_meta:
+            return True
+        return bool(self.empty) and memory_of(tensor) in self.empty
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        known = _OPERATORS.get(func) or operator(func)
+        with torch._C.DisableTorchFunction(), torch._C._DisablePythonDispatcher():
+            given = [*tensors(args), *tensors(tuple(kwargs.values()))] if kwargs else list(tensors(args))
+            blank = any(self.blank(t) for t in given)
+            if blank and known.shape_only:
+                out = self._like(func, known, args, kwargs)
+            elif blank or self._too_much(func, known, args, kwargs, given):
+                out = self._without(func, known, args, kwargs)
+            else:
+                out = self._real(func, known, args, kwargs, given)
+        bound = dict(known.defaults)
+        bound.update(zip(known.names, args, strict=False))
+        bound.update(kwargs)
+        self.steps.append(Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes))
+        return out
+
+    def add(self, name: str, args: dict[str, Any], out: Any, views: bool = False, writes: bool = False) -> None:
+        """Record a step that no operator stands for."""
+        self.steps.append(Step(name, "", args, out, self.stack[-1], views, writes))
+
+    def emptied(self, tensor: torch.Tensor) -> None:
+        """Say that the values of a tensor's memory are not there."""
+        self.empty.add(memory_of(tensor))
+        self.written.add(memory_of(tensor))
+
+    # --- what no input reaches ----------------------------------------------------------------------------------
+
+    def _real(self, func: Any, known: Known, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Any:
+        """Compute it; memory that was there before the run is kept beside, to be put back."""
+        if known.written and not known.reshapes:
+            for place, name in known.written:
+                for t in tensors((args[place] if place < len(args) else kwargs.get(name),)):
+                    memory = memory_of(t)
+                    self.written.add(memory)
+                    if memory not in self._own and memory not in self._before:
+                        self._before[memory] = (t.detach(), t._version, _copy(t))
+        out = func(*args, **kwargs)
+        if not known.views:
+            theirs = {memory_of(t) for t in given}
+            for t in tensors(out):
+                if not t.is_meta and (memory := memory_of(t)) not in theirs:
+                    self._own.add(memory)
+        return out
+
+    def restore(self) -> None:
+        """Put back the values of the module's memory that the run has written to."""
+        for tensor, version, values in self._before.values():
+            tensor.untyped_storage().copy_(values)
+            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
+        self._before.clear()
+
+    def _too_much(self, func: Any, known: Known, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> bool:
+        """Whether something is drawn by chance, or so large that it is left without data until its values are asked."""
+        if known.random and not _settled(known, args, kwargs):
+            return True
+        if self.exact or known.views:
+            return False
+        if not given:
+            sizes = [a for a in args if isinstance(a, (list, tuple, torch.Size))]
+            made = 1
+            for n in sizes[0] if sizes else ():
+                made *= int(n) if isinstance(n, int) else 1
+            return made > MOST_MADE
+        values = sum(t.numel() for t in given)
+        return values > MOST_OF_PARAMETERS and (values > MOST_MADE or any(memory_of(t) in self._weights for t in given))
+
+    def _like(self, func: Any, known: Known, args: Any, kwargs: Any) -> Any:
+        """What is made from a tensor's shape or type alone: of a stand-in that is never read."""
+        place = 1 if known.name in _OTHERS else 0
+        if known.name in _OTHERS and (len(args) < 2 or self.blank(args[0])):
+            return self._without(func, known, args, kwargs)
+        like = args[place]
+        size = args[1] if known.name.startswith("new_") and len(args) > 1 else like.shape
+        made = 1
+        for n in size:
+            made *= int(n)
+        device = kwargs.get("device") or self.home
+        if known.random or (made > MOST_MADE and not self.exact):
+            return self._without(func, known, args, kwargs)
+        stand_in = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=device)
+        filled = [stand_in if i == place else a for i, a in enumerate(args)]
+        out = func(*filled, **kwargs)
+        for t in tensors(out):
+            if known.name not in _OTHERS:
+                self._own.add(memory_of(t))
+        return out
+
+    # --- what hangs on the input --------------------------------------------------------------------------------
+
+    def _without(self, func: Any, known: Known, args: Any, kwargs: Any) -> Any:
+        """Run it on the device ``meta``.
+
+        Raises:
+            ValuesAsked: it gives a number, not a tensor.
+        """
+        if known.asks:
+            raise ValuesAsked(known.name)
+        if known.name == "masked_select" and not self.blank(args[1]):
+            mask = args[1] & torch.ones((), dtype=torch.bool).expand(args[0].shape)
+            return torch.empty(int(mask.sum()), dtype=args[0].dtype, device=_META)
+        if known.name in _RECURRENT and known.overload == "input" and (found := walked(args)) is not None:
+            return found
+        originals: dict[int, torch.Tensor] = {}
+        bare = [self._bare(a, known, originals) for a in args]
+        named = {k: self._bare(a, known, originals) for k, a in kwargs.items()}
+        for place, name in known.written:
+            for t in tensors((args[place] if place < len(args) else kwargs.get(name),)):
+                memory = memory_of(t)
+                self.written.add(memory)
+                if not t.is_meta:
+                    self.empty.add(memory)
+        if not originals and not any(True for _ in tensors(args)) and "device" in known.names:
+            named["device"] = _META
+        named.pop("generator", None)
+        if known.reshapes and not args[0].is_meta:  # the object itself changes its shape
+            func(*args, **kwargs)
+            return args[0]
+        self._counted(known, args, bare, named)
+        try:
+            out = func(*bare, **named)
+        except NotImplementedError:
+            out = self._by_kernel(func, bare, named)
+        if isinstance(out, torch.Tensor):
+            return originals.get(id(out), out)
+        if isinstance(out, (list, tuple)) and originals:
+            return type(out)([originals.get(id(t), t) for t in out]) if type(out) in (list, tuple) else out
+        return out
+
+    def _bare(self, a: Any, known: Known, originals: dict[int, torch.Tensor]) -> Any:
+        """An argument without data."""
+        if isinstance(a, torch.Tensor):
+            if a.is_meta:
+                return a
+            twin = self.twin(a)
+            originals[id(twin)] = a
+            return twin
+        if isinstance(a, torch.device):
+            return _META
+        if isinstance(a, (list, tuple)) and any(isinstance(t, torch.Tensor) for t in a):
+            return [self._bare(t, known, originals) for t in a]
+        return a
+
+    def twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The same tensor on the device ``meta``."""
+        found = self._twins.get(id(tensor))
+        if found is None or found[1].shape != tensor.shape:
+            if tensor.layout == torch.strided:
+                bare = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+            else:
+                bare = tensor.to("meta")
+            found = self._twins[id(tensor)] = (tensor, bare)
+        return found[1]
+
+    def _counted(self, known: Known, args: Any, bare: list[Any], named: dict[str, Any]) -> None:
+        """Where masks and counts are known, so is the size of what they pick: they are given as positions and sizes."""
+        if known.name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+            places: list[Any] = []
+            for index, twin in zip(args[1], bare[1], strict=True):
+                if index is None or index.dtype not in (torch.bool, torch.uint8) or self.blank(index):
+                    places.append(twin)
+                else:
+                    places += [self.twin(i) for i in index.nonzero(as_tuple=True)]
+            bare[1] = places
+        elif known.name == "repeat_interleave" and known.overload == "self_Tensor" and not self.blank(args[1]):
+            named["output_size"] = int(args[1].sum()) * (args[0].shape[args[2] or 0] if args[1].numel() == 1 else 1)
+
+    def _by_kernel(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What an operator without a rule for shapes gives: its kernel runs on zeros, where that is possible."""
+        from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+        mode = FakeTensorMode()
+
+        def fake(a: Any) -> Any:
+            if isinstance(a, torch.Tensor):
+                return FakeTensor(mode, a, torch.device("cpu"))
+            if isinstance(a, torch.device):
+                return torch.device("cpu")
+            return [fake(t) for t in a] if isinstance(a, (list, tuple)) else a
+
+        def bare(a: Any) -> Any:
+            if isinstance(a, torch.Tensor):
+                return torch.empty_strided(a.shape, a.stride(), dtype=a.dtype, device="meta")
+            return type(a)([bare(t) for t in a]) if isinstance(a, (list, tuple)) else a
+
+        with mode:
+            out = func(*[fake(a) for a in args], **{k: fake(a) for k, a in kwargs.items()})
+        return bare(out)
+
+
+_META = torch.device("meta")
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+_OTHERS = ("type_as", "expand_as", "view_as", "reshape_as")  # of the second argument only shape or type matter
+_SHAPE_ONLY = frozenset(
+    ["zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty", *_OTHERS]
+)
+_ASKING = frozenset(["item", "_local_scalar_dense", "equal", "is_nonzero", "allclose", "_is_all_true", "_is_any_true"])
+
+
+class Known(NamedTuple):
+    """What is asked of an operator's schema, once for each operator."""
+
+    name: str
+    overload: str
+    names: tuple[str, ...]
+    defaults: dict[str, Any]
+    views: bool
+    writes: bool
+    written: tuple[tuple[int, str], ...]  # arguments that it writes to: place and name
+    random: bool
+    reshapes: bool  # changes the shape of its argument in place
+    shape_only: bool
+    asks: bool
+
+
+_OPERATORS: dict[Any, Known] = {}
+
+
+def operator(func: Any) -> Known:
+    """What is known of an operator.
+
+    Raises:
+        NotImplementedError: it has no schema.
+    """
+    schema = func._schema
+    namespace, _, name = schema.name.partition("::")
+    returned = [r.alias_info for r in schema.returns]
+    names = tuple(a.name for a in schema.arguments)
+    defaults = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
+    writes = [(i, a.name) for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write]
+    seen = any(a is not None and not a.is_write for a in returned)
+    full = name if namespace == "aten" else f"{namespace}.{name}"
+    if full == "_convolution":  # what tracing writes down; its first arguments are the same
+        full = "convolution"
+    found = _OPERATORS[func] = Known(
+        full,
+        func._overloadname,
+        names,
+        defaults,
+        seen,
+        bool(writes),
+        tuple(writes),
+        torch.Tag.nondeterministic_seeded in func.tags,
+        torch.Tag.inplace_view in func.tags,
+        full in _SHAPE_ONLY,
+        full in _ASKING,
+    )
+    return found
+
+
+def _settled(known: Known, args: Any, kwargs: Any) -> bool:
+    """Whether an operator that may draw by chance does not, as it is called: dropout in evaluation mode."""
+    bound = {**known.defaults, **dict(zip(known.names, args, strict=False)), **kwargs}
+    return bound.get("train", bound.get("training")) is False or bound.get("dropout_p") == 0
+
+
+def walked(args: Any) -> Any:
+    """What a recurrent layer gives, without the many steps that it is decomposed into; None if it has a projection.
+
+    It gives the states at all positions, and for each layer and direction the last one (of an LSTM, the cells too).
+    """
+    x, states, params, biases, layers, _, _, both, batch_first = args
+    ways = 2 if both else 1
+    if len(params) != (4 if biases else 2) * ways * layers:
+        return None
+    hidden = params[1].shape[1]
+    rows = x.shape[0 if batch_first else 1]
+
+    def made(*shape: int) -> torch.Tensor:
+        return torch.empty(shape, dtype=x.dtype, device="meta")
+
+    out = made(*x.shape[:2], ways * hidden)
+    state = (ways * layers, rows, hidden)
+    return (out, made(*state), made(*state)) if isinstance(states, (list, tuple)) else (out, made(*state))
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """What tells the memory of a tensor from others', while it lives."""
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else id(tensor)
+
+
+def _copy(tensor: torch.Tensor) -> Any:
+    storage: Any = tensor.untyped_storage()
+    return storage.clone()
+
+
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in an argument or result."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for v in value:
+            yield from tensors(v)

@@ -1,0 +1,252 @@
+"""Everything is as it was after a run of the user's code: modules and what they hold, and the state of the process.
+
+1. Only plain containers are touched, with the methods of the built-in classes, and only what has changed.
+2. Modules, their hooks, and objects that they hold are looked at; containers and objects inside those too.
+3. Values of memory that operators wrote to are the recorder's to put back.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+from operator import is_
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import torch
+
+_MOST = 100_000  # objects that are looked at
+_PLAIN = frozenset(
+    [int, float, complex, bool, str, bytes, type(None), type, ModuleType, torch.dtype, torch.device, torch.Size]
+)
+_CONTAINERS = (dict, list, set, deque, OrderedDict)
+_TORCHS = ("torch", "torchvision", "builtins", "collections", "functools", "numpy")
+
+
+class Before:
+    """What modules held before a run; `restore` puts it back."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._held: list[tuple[Any, Any]] = []  # containers that hold something
+        self._idle: list[Any] = []  # containers that hold nothing
+        self._tensors: list[tuple[torch.Tensor, torch.Tensor, bool, Any]] = []
+        self._kinds: list[tuple[Any, type]] = []
+        self._classes: dict[type, dict[str, Any]] = {}
+        self._modes = [(m, m.training) for m in module.modules() if hasattr(m, "training")]
+        seen: set[int] = set()
+        stack: list[Any] = [module]
+        while stack and len(seen) < _MOST:
+            value = stack.pop()
+            if type(value) in _PLAIN or id(value) in seen:
+                continue
+            seen.add(id(value))
+            self._look(value, stack)
+
+    def _look(self, value: Any, stack: list[Any]) -> None:
+        if isinstance(value, torch.Tensor):
+            self._tensors.append((value, value.data, value.requires_grad, value.grad if value.is_leaf else None))
+            return
+        if isinstance(value, dict):
+            if not value:
+                self._idle.append(value)
+            else:
+                items = dict(dict.items(value))
+                self._held.append((value, items))
+                stack += items.values()
+        elif isinstance(value, (list, set, deque)):
+            if not value:
+                self._idle.append(value)
+            else:
+                content: Any = set(value) if isinstance(value, set) else list(value)
+                self._held.append((value, content))
+                stack += content
+        elif isinstance(value, tuple):
+            stack += tuple.__iter__(value)
+            return
+        elif isinstance(value, FunctionType):
+            stack += [c.cell_contents for c in value.__closure__ or () if _filled(c)]
+            return
+        elif isinstance(value, MethodType):
+            stack.append(value.__self__)
+            return
+        own = getattr(value, "__dict__", None)
+        if type(own) is dict:
+            kind = type(value)
+            self._kinds.append((value, kind))
+            self._held.append((own, own.copy()))
+            for held in own.values():
+                if type(held) in _PLAIN:
+                    continue
+                if type(held) not in _CONTAINERS or held:
+                    stack.append(held)
+                else:
+                    self._idle.append(held)
+            if kind not in self._classes:
+                for base in kind.__mro__:
+                    theirs = base.__module__.partition(".")[0] in _TORCHS
+                    self._classes.setdefault(base, {} if theirs else dict(vars(base)))
+        elif hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
+            stack += [value.func, *value.args, *value.keywords.values()]
+
+    def restore(self) -> None:
+        """Put back what has changed."""
+        for value, kind in self._kinds:
+            if type(value) is not kind:
+                value.__class__ = kind
+        for container in self._idle:
+            if container:
+                _refilled(container, _none(container))
+        for container, content in self._held:
+            _refilled(container, content)
+        for base, content in self._classes.items():
+            if not content:
+                continue
+            now = dict(vars(base))
+            for name in now.keys() - content.keys():
+                if not name.startswith("__"):
+                    delattr(base, name)
+            for name, old in content.items():
+                if now.get(name, _refilled) is not old and not name.startswith("__"):
+                    setattr(base, name, old)
+        for tensor, data, learned, gradient in self._tensors:
+            here = tensor.data
+            if not _same(here, data):
+                tensor.data = data
+            if tensor.requires_grad != learned and tensor.is_leaf:
+                tensor.requires_grad_(learned)
+            if tensor.is_leaf and tensor.grad is not gradient:
+                tensor.grad = gradient
+        for m, training in self._modes:
+            if m.training != training:
+                m.training = training
+
+
+def _none(container: Any) -> Any:
+    """The content of an empty container."""
+    return {} if isinstance(container, dict) else set() if isinstance(container, set) else []
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors are the same values in the same memory."""
+    if a.layout != b.layout or a.dtype != b.dtype or a.device != b.device or a.shape != b.shape:
+        return False
+    if a.layout != torch.strided:
+        return True
+    same = a.untyped_storage()._cdata == b.untyped_storage()._cdata
+    return same and a.stride() == b.stride() and a.storage_offset() == b.storage_offset()
+
+
+def _refilled(container: Any, content: Any) -> None:
+    """Give a container its content back, where it has another one."""
+    if isinstance(container, dict):
+        if (
+            len(container) == len(content)
+            and all(map(is_, dict.values(container), content.values()))
+            and all(map(is_, dict.keys(container), content))
+        ):
+            return
+        kind: Any = OrderedDict if isinstance(container, OrderedDict) else dict
+        kind.clear(container)
+        for key, value in content.items():
+            kind.__setitem__(container, key, value)
+    elif isinstance(container, list):
+        if len(container) != len(content) or not all(map(is_, container, content)):
+            list.__setitem__(container, slice(None), content)
+    elif isinstance(container, set):
+        if container != content:
+            set.clear(container)
+            set.update(container, content)
+    elif len(container) != len(content) or not all(map(is_, container, content)):
+        deque.clear(container)
+        deque.extend(container, content)
+
+
+@contextmanager
+def untouched(module: torch.nn.Module) -> Iterator[None]:
+    """Run something that calls the module; afterwards, also after an error, everything is as it was."""
+    before = Before(module)
+    with the_process():
+        try:
+            yield
+        finally:
+            before.restore()
+
+
+@contextmanager
+def the_process() -> Iterator[None]:
+    """The state of the process is put back: random numbers, gradients, defaults, warnings, arguments, output.
+
+    What is printed meanwhile goes to stderr, so that what rfcalc prints can be piped.
+    """
+    undo: list[Callable[[], Any]] = []
+    undo += [partial(torch.set_rng_state, torch.get_rng_state()), partial(random.setstate, random.getstate())]
+    cuda: Any = torch.cuda
+    if cuda.is_available() and cuda.is_initialized():
+        undo.append(partial(cuda.set_rng_state_all, cuda.get_rng_state_all()))
+    numpy: Any = sys.modules.get("numpy.random")
+    if numpy is not None:
+        undo.append(partial(numpy.set_state, numpy.get_state()))
+    undo += [partial(put, get()) for get, put in _SETTINGS]
+    argv, path = sys.argv, sys.path[:]
+    arguments = argv[:]
+
+    def again() -> None:
+        sys.argv = argv
+        sys.argv[:] = arguments
+        sys.path[:] = path
+
+    undo.append(again)
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    silent = logger.disabled
+    logger.disabled = True  # torch's own account of what failed: the error tells it in a line
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            yield
+    finally:
+        logger.disabled = silent
+        for call in reversed(undo):
+            call()
+
+
+def _default_context() -> Any:
+    return getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+
+
+def _threads(count: int) -> None:
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+def _deterministic(on: bool) -> None:
+    if torch.are_deterministic_algorithms_enabled() != on:
+        torch.use_deterministic_algorithms(on)
+
+
+def _default_device(context: Any) -> None:
+    if _default_context() is not context:
+        torch.set_default_device(None if context is None else context.device)
+
+
+_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.are_deterministic_algorithms_enabled, _deterministic),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.is_autocast_enabled, torch.set_autocast_enabled),
+    (_default_context, _default_device),
+    (torch.get_num_threads, _threads),
+)

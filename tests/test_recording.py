@@ -1,0 +1,384 @@
+"""How a module is run: values that no input reaches are computed, and reading leaves no trace."""
+
+from __future__ import annotations
+
+import random
+import sys
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from asserting import checked
+from test_from_torch import Of
+from torch import Tensor, nn
+
+from rfcalc import RfcalcError, analyze, from_torch
+
+
+def conv(a: int, b: int) -> nn.Conv2d:
+    return nn.Conv2d(a, b, 3)
+
+
+# --- what no input reaches --------------------------------------------------------------------------------------
+
+
+class Fixed(nn.Module):
+    """A convolution, and things that are fixed: an attribute, buffers, a parameter of one value."""
+
+    pad: Tensor
+    mask: Tensor
+    steps: Tensor
+
+    def __init__(self, run: Callable[[Any, Tensor], Any]) -> None:
+        super().__init__()
+        self.run = run
+        self.c = conv(3, 4)
+        self.t = torch.tensor([8.0, 16.0])
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.register_buffer("pad", torch.tensor(4.0))
+        self.register_buffer("mask", torch.tensor([True, False, True, True]))
+        self.register_buffer("steps", torch.tensor(0))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.run(self, x)
+
+
+def for_each(m: Any, x: Tensor) -> Tensor:
+    y: Tensor = m.c(x)
+    for value in m.t:
+        y = y + int(value)
+    return y
+
+
+def counting_on(m: Any, x: Tensor) -> Tensor:
+    m.steps += 1
+    m.steps.add_(1)
+    y: Tensor = m.c(x)
+    return y[..., : int(m.steps)]
+
+
+def strides_of_levels(m: Any, x: Tensor) -> Tensor:
+    """What detectors do: positions of cells by strides that were measured when the module was built."""
+    y: Tensor = m.c(x)
+    points = []
+    for stride in m.t.tolist():
+        a = torch.arange(y.shape[-1], device=x.device, dtype=x.dtype) + 0.5
+        points.append(torch.stack(torch.meshgrid(a, a, indexing="ij"), -1).view(-1, 2) * stride)
+    return y * float(points[0].max()) + m.t.max().item()
+
+
+def by_list(m: Any, x: Tensor) -> Tensor:
+    return m.c(x)[:, torch.nonzero(m.mask).flatten().tolist()]  # type: ignore[no-any-return]
+
+
+VALUES: list[tuple[str, Callable[[Any, Tensor], Any], tuple[int, ...]]] = [
+    ("item", lambda m, x: m.c(x) * m.t[0].item(), (4, 14, 14)),
+    ("full", lambda m, x: m.c(x) * torch.full((1, 1), m.t[0]), (4, 14, 14)),
+    ("each", for_each, (4, 14, 14)),
+    ("int", lambda m, x: m.c(x)[..., : int(m.pad)], (4, 14, 4)),
+    ("index", lambda m, x: m.c(x)[..., : m.mask.sum()], (4, 14, 3)),
+    ("axes", lambda m, x: m.c(x).mean(torch.arange(2, x.dim()).tolist()), (4,)),
+    ("parameter", lambda m, x: m.c(x) * m.scale.item(), (4, 14, 14)),
+    ("branch", lambda m, x: m.c(x) if bool((m.t > 10).any()) else x, (4, 14, 14)),
+    ("equal", lambda m, x: m.c(x) if torch.equal(m.t, m.t + 0) else x, (4, 14, 14)),
+    ("numpy", lambda m, x: m.c(x)[..., : int(m.t.numpy().min())], (4, 14, 8)),
+    ("made", lambda m, x: m.c(x)[..., : int(torch.tensor(x.shape[-1]).sqrt())], (4, 14, 4)),
+    ("new", lambda m, x: m.c(x)[..., : int(x.new_tensor([3.0]))], (4, 14, 3)),
+    ("ones_like", lambda m, x: m.c(x)[..., : int(torch.ones_like(x[0, 0, 0]).sum()) - 10], (4, 14, 6)),
+    ("device", lambda m, x: m.c(x) if x.device == m.t.device and not x.is_meta else x, (4, 14, 14)),
+    ("written", lambda m, x: m.c(x)[..., : int(torch.zeros(3).index_fill_(0, torch.tensor([1]), 5).sum())], (4, 14, 5)),
+    ("counter", counting_on, (4, 14, 2)),
+    ("levels", strides_of_levels, (4, 14, 14)),
+    ("list", by_list, (3, 14, 14)),
+    ("large", lambda m, x: m.c(x)[..., : int((m.c.weight.new_ones(200, 200) * 0).sum()) + 2], (4, 14, 2)),
+    ("of weights", lambda m, x: m.c(x)[..., : int((m.c.weight * 0).sum()) + 2], (4, 14, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "run", "shape"), VALUES, ids=[name for name, *_ in VALUES])
+def test_what_no_input_reaches_has_values(name: str, run: Callable[[Any, Tensor], Any], shape: tuple[int, ...]) -> None:
+    module = Fixed(run)
+    read = from_torch(module, "3x16x16")
+    report = analyze(read)
+    assert read.complete, read.unknown
+    assert report.rows[-1].output_shape == shape == tuple(module(torch.rand(1, 3, 16, 16)).shape[1:])
+    assert (int(module.steps), module.steps._version) == ((0, 0) if name != "counter" else (2, 2))
+    if name not in ("axes", "counter"):
+        assert report.rows[-1].receptive_field.size == (3, 3)
+
+
+def test_large_parameters_are_computed_only_where_their_values_are_asked() -> None:
+    big = nn.Parameter(torch.zeros(300, 300))
+    read = from_torch(Of(lambda m, x: m.c(x)[..., : int((m.w + 1).mean()) + 1], c=conv(3, 4), w=big), "3x8x8")
+    assert analyze(read).rows[-1].output_shape == (4, 6, 2)
+
+
+def known_masks(m: Any, x: Tensor) -> Any:
+    y: Tensor = m.c(x)
+    return (
+        y[:, m.mask],
+        y.masked_select(m.mask.view(1, 4, 1, 1)),
+        y[:, :3].repeat_interleave(torch.tensor([1, 2, 3]), 1),
+    )
+
+
+def test_sizes_that_follow_from_known_masks() -> None:
+    read = from_torch(Fixed(known_masks), "3x16x16")
+    assert {s for n, s in read.shapes.items() if n != "c"} >= {(3, 14, 14), (588,), (6, 14, 14)}
+
+
+ASKED: list[tuple[Callable[[Any, Tensor], Any], str]] = [
+    (lambda m, x: m.c(x) * x.mean().item(), "item"),
+    (lambda m, x: m.c(x)[..., : int(x.sum())], "int"),
+    (lambda m, x: x.mean((1, 2, 3)).tolist() and m.c(x), "tolist"),
+    (lambda m, x: m.c(torch.from_numpy(x.numpy())), "numpy"),
+    (lambda m, x: m.c(x) if torch.equal(x, x) else x, "equal"),
+    (lambda m, x: m.c(x) if (x > 0).all() and m.c else x, "bool"),
+    (lambda m, x: m.c(x)[..., : int(torch.zeros(2).index_copy_(0, torch.tensor([0]), x[0, 0, 0, :1]).sum())], "int"),
+    (lambda m, x: m.c(x) * float(torch.rand(1)), "float"),
+]
+
+
+@pytest.mark.parametrize(("run", "asked"), ASKED, ids=[str(i) for i in range(len(ASKED))])
+def test_control_values_of_the_input_are_not_there(run: Callable[[Any, Tensor], Any], asked: str) -> None:
+    module = Fixed(run)
+    with pytest.raises(RfcalcError) as caught:
+        from_torch(module, "3x16x16")
+    said = str(caught.value)
+    assert "depends on the values of its input" in said
+    assert f"it asks for {asked} of them" in said
+    assert "test_recording.py, line" in said
+
+
+def test_assertions_on_values_are_told() -> None:
+    read = from_torch(Fixed(checked), "3x16x16")
+    told = [note for note in read.notes if note.startswith("taken to hold, whatever the input: ")]
+    assert len(told) == 4
+    assert all("asserting.py, line" in note for note in told)
+    assert "if torch.isnan(x).any()" in told[1]
+    assert read.complete
+    assert [row.name for row in analyze(read)][-1] == "c"
+    assert any("taken to hold" in line for line in analyze(read).assumptions)
+
+
+# --- no trace ---------------------------------------------------------------------------------------------------
+
+
+class Frozen(dict):  # type: ignore[type-arg]
+    """A configuration that refuses to be changed."""
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("frozen")
+
+    clear = pop = __setitem__ = __delitem__ = update  # type: ignore[assignment]
+
+
+class Holder:
+    def __init__(self) -> None:
+        self.calls = 0
+        self.maps: list[Any] = []
+
+
+class Hostile(nn.Module):
+    """Writes to everything that it can reach."""
+
+    runs = 0
+    buffer: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = Frozen(width=4, deep={"a": [1, 2]})
+        self.ordered: OrderedDict[str, Any] = OrderedDict(a=1, b=2)
+        self.last: deque[Any] = deque([1], maxlen=3)
+        self.holder = Holder()
+        self.c, self.d = conv(3, 4), conv(3, 4)
+        self.w = nn.Parameter(torch.ones(4))
+        self.frozen = nn.Parameter(torch.ones(4), requires_grad=False)
+        self.register_buffer("buffer", torch.arange(4.0))
+        self.plain = torch.arange(4.0)
+        self.bn = nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor, fail: bool = False) -> Tensor:
+        type(self).runs += 1
+        self.config["deep"]["a"].append(3)
+        self.ordered.move_to_end("a")
+        self.last.append(x)
+        self.holder.calls += 1
+        self.holder.maps.append(x)
+        y: Tensor = self.bn(self.c(x))
+        self.w.data = self.w.data * 2
+        self.c.bias.data = y.mean((0, 2, 3))  # type: ignore[union-attr]
+        self.c.weight.data.mul_(2)
+        self.frozen.requires_grad_(True)
+        self.frozen.grad = torch.ones(4)
+        self.buffer += 1
+        self.plain[0] = 7
+        self.buffer.resize_(2)
+        self.d = self.c
+        self.extra = nn.Conv2d(4, 4, 1)
+        self.add_module("more", nn.ReLU())
+        self.register_forward_hook(lambda *a: None)
+        self.train()
+        torch.manual_seed(1), random.seed(1), np.random.seed(1)
+        torch.rand(3), random.random(), np.random.rand()
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        torch.use_deterministic_algorithms(True)
+        warnings.simplefilter("always")
+        sys.argv.append("--more")
+        sys.path.append("elsewhere")
+        print("here")
+        if x.shape[-1] == 7:
+            raise ValueError("seven")
+        return y + self.frozen.sum()
+
+
+def everything(module: nn.Module) -> Any:
+    """All that can be compared before and after."""
+
+    def told(value: Any, depth: int = 0) -> Any:
+        if isinstance(value, Tensor):
+            gradient = None if value.grad is None else value.grad.tolist()
+            about = (id(value), value.shape, value.dtype, value.device, value.requires_grad, value._version, gradient)
+            return (*about, value.data_ptr(), value.detach().double().cpu().numpy().tobytes())
+        if isinstance(value, dict):
+            return (id(value), [(k, told(v, depth + 1)) for k, v in dict.items(value)])
+        if isinstance(value, (list, tuple, deque)):
+            return (id(value), [told(v, depth + 1) for v in value])
+        if isinstance(value, (nn.Module, Holder)):
+            return (id(value), type(value), told(vars(value), depth + 1) if depth < 30 else None)
+        return value
+
+    process = (
+        torch.get_rng_state().tolist(),
+        random.getstate(),
+        str(np.random.get_state()),
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.are_deterministic_algorithms_enabled(),
+        list(warnings.filters),
+        list(sys.argv),
+        list(sys.path),
+        len(torch.nn.modules.module._global_forward_hooks),
+        len(torch.overrides._get_current_function_mode_stack()),
+    )
+    return told(module), process, {k: v for k, v in vars(type(module)).items() if k == "runs"}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("side", [8, 7, 1])
+def test_reading_leaves_no_trace(side: int, training: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where it fails: in the module's own code at 7, in torch's at 1."""
+    module = Hostile()
+    module.bn.train()
+    before = everything(module)
+    if side == 8:
+        from_torch(module, (3, side, side), training=training)
+    else:
+        with pytest.raises(RfcalcError, match="seven" if side == 7 else "does not run"):
+            from_torch(module, (3, side, side), training=training)
+    assert everything(module) == before
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("here" in err) == (side > 1)
+
+
+def test_control_the_hostile_module_leaves_traces() -> None:
+    module = Hostile()
+    before = everything(module)
+    state = torch.get_rng_state(), torch.get_default_dtype(), list(sys.argv), list(sys.path)
+    with warnings.catch_warnings(), torch.no_grad():
+        module(torch.rand(2, 3, 8, 8))
+        after = everything(module)
+    torch.use_deterministic_algorithms(False)
+    torch.set_default_device(None)
+    torch.set_default_dtype(state[1])
+    torch.set_rng_state(state[0])
+    sys.argv[:], sys.path[:] = state[2], state[3]
+    Hostile.runs = 0
+    assert all(a != b for a, b in zip(after, before, strict=True))
+
+
+def test_hooks_that_collect_collect_nothing() -> None:
+    module, found = conv(3, 4), []
+    module.register_forward_hook(lambda m, x, y: found.append(y))
+    from_torch(module, "3x8x8")
+    assert found == []
+    module(torch.rand(1, 3, 8, 8))
+    assert len(found) == 1
+
+
+def test_weights_that_forward_sets_from_the_input_are_not_taken_for_its_own() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        m.c.weight.data = x[:, :, :3, :3].expand(4, 3, 3, 3)
+        return m.c(x)  # type: ignore[no-any-return]
+
+    read = from_torch(Of(run, c=conv(3, 4)), "3x8x8")
+    assert [u.operator for u in read.unknown] == ["aten.conv2d"]
+
+
+REAL: list[tuple[str, str]] = [
+    ("torchvision", "resnet18"),
+    ("torchvision", "mobilenet_v3_small"),
+    ("torchvision", "swin_t"),
+    ("timm", "resnetv2_50"),
+    ("timm", "efficientvit_b0"),
+    ("timm", "volo_d1_224"),
+]
+
+
+def real(package: str, name: str) -> nn.Module:
+    from vision import models
+
+    vision = models()
+    if package == "torchvision":
+        return vision.get_model(name)  # type: ignore[no-any-return]
+    import timm
+
+    return timm.create_model(name)
+
+
+@pytest.mark.parametrize(("package", "name"), REAL)
+def test_no_trace_on_real_models(package: str, name: str) -> None:
+    module = real(package, name).train()
+    before = everything(module)
+    from_torch(module, "3x224x224")
+    from_torch(module, "3x224x224", training=True)
+    with pytest.raises(RfcalcError):
+        from_torch(module, "5x224x224")
+    assert everything(module) == before
+
+
+# --- other sorts of modules -------------------------------------------------------------------------------------
+
+
+class Branched(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = conv(3, 4)
+        self.b = nn.Sequential(conv(4, 4), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.c(x)) + 1  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("how", ["trace", "script", "fx", "export"])
+def test_traced_and_scripted_modules_are_read(how: str) -> None:
+    module, x = Branched().eval(), torch.rand(1, 3, 16, 16)
+    made: Any = {
+        "trace": lambda: torch.jit.trace(module, x),
+        "script": lambda: torch.jit.script(module),
+        "fx": lambda: torch.fx.symbolic_trace(module),
+        "export": lambda: torch.export.export(module, (x,)).module(),
+    }[how]()
+    right, found = analyze(from_torch(module, "3x16x16")), analyze(from_torch(made, "3x16x16"))
+    assert found.totals.to_dict() == right.totals.to_dict()
+    assert [r.receptive_field.to_dict() for r in found] == [r.receptive_field.to_dict() for r in right]
+    assert [r.name for r in found if r.params] == ["c", "b.0", "b.1"]
