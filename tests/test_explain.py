@@ -29,9 +29,11 @@ from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Layer, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, axes, pads
-from rfcalc.derivation import FORMATS, Explanation, derive, write
+from rfcalc.derivation import Explanation, derive
 from rfcalc.derivation import steps as rules
+from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.symbols import analyzed
+from rfcalc.render import FORMATS, Look, render
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics.vocabulary import METRICS
 from rfcalc.report.report import Report
@@ -45,19 +47,23 @@ def explained(target: str, node: str | None, metric: str, input: Any = None, **h
     return derive(analyzed(target, input), node, metric, **how)
 
 
+def write(found: Explanation, form: str = "terminal", **look: Any) -> str:
+    return render(document(found), form, Look(**look))
+
+
 LESSON = {  # golden file → target, input, node, metric, direction, format
-    "three-3x3": ("conv3-8 p0 x3", "3x7x7", None, "rf", "both", "rich"),
-    "toy-9x9": ("conv3-1/2 p0 > maxpool2", "1x9x9", "maxpool1", "receptive-field", "both", "rich"),
-    "27c2": ("conv3-C nobias x3", None, None, "weights", "backward", "rich"),
-    "49c2": ("conv7-C nobias", None, None, "weights", "backward", "rich"),
+    "three-3x3": ("conv3-8 p0 x3", "3x7x7", None, "rf", "both", "terminal"),
+    "toy-9x9": ("conv3-1/2 p0 > maxpool2", "1x9x9", "maxpool1", "receptive-field", "both", "terminal"),
+    "27c2": ("conv3-C nobias x3", None, None, "weights", "backward", "terminal"),
+    "49c2": ("conv7-C nobias", None, None, "weights", "backward", "terminal"),
     "alexnet-conv1": ("alexnet", None, "conv1", "params", "backward", "plain"),
     "alexnet-pool1": ("alexnet", None, "pool1", "output_shape", "backward", "markdown"),
     "rounded-down": ("conv11-96/4 p0", "3x224x224", "conv1", "shape", "backward", "latex"),
     "vgg16-pool5": ("vgg16", None, "pool5", "rf", "backward", "markdown"),
     "vgg16-corner": ("vgg16", None, "pool2", "rf", "forward", "plain"),
-    "vgg16-peak": ("vgg16", None, None, "peak", "backward", "rich"),
-    "two-branches": ("(conv3-8 p2:0 | conv3-8 p0:2) > conv3-8/2", "3x32x32", "conv3", "rf", "both", "rich"),
-    "phases": ("conv3-8 > convT3-8/2 > conv3-8", "3x16x16", "conv2", "rf", "both", "rich"),
+    "vgg16-peak": ("vgg16", None, None, "peak", "backward", "terminal"),
+    "two-branches": ("(conv3-8 p2:0 | conv3-8 p0:2) > conv3-8/2", "3x32x32", "conv3", "rf", "both", "terminal"),
+    "phases": ("conv3-8 > convT3-8/2 > conv3-8", "3x16x16", "conv2", "rf", "both", "terminal"),
     "global": ("vgg16", None, "fc6", "rf", "backward", "latex"),
     "toy-json": ("conv3-1/2 p0 > maxpool2", "1x9x9", "maxpool1", "center", "backward", "json"),
 }

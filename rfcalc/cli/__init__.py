@@ -30,6 +30,7 @@ COMMANDS = {
     "equivalents": ("look", "List the stacks of smaller kernels that see as much as a layer, by what they cost."),
     "counts": ("look", "Show how counting tools would count a network, and which terms make the difference."),
     "list": ("look", "List the networks of the literature that can be named."),
+    "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
     "check": ("check", "Check what was published about a network."),
     "lock": ("check", "Write a network's figures as claims, so that a change of it is noticed."),
     "verify": ("check", "Run a network in PyTorch, and put what it shows beside every computed figure."),
@@ -142,6 +143,8 @@ def _run(arguments: list[str]) -> int:
             print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
+        if error.walk is not None:
+            import_module("rfcalc.cli.sizes").advise(error)
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
     except (KeyboardInterrupt, typer.Abort):

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+FORMS = {
+    "notation": "the papers' notation",
+    "spec": "a spec file in TOML",
+    "json": "the same as JSON",
+    "torch": "PyTorch source that does not need rfcalc",
+}
+
 
 def _beginning(incomplete: str, known: Iterable[str]) -> list[str]:
     from rfcalc.core.registry import fold
@@ -51,8 +58,6 @@ def dtypes(incomplete: str) -> list[str]:
 
 def exports(incomplete: str) -> list[str]:
     """Forms in which a network is written down."""
-    from rfcalc.cli.export import FORMS
-
     return _beginning(incomplete, FORMS)
 
 

@@ -8,15 +8,8 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import TARGET, inputs, write
-from rfcalc.cli.complete import exports, networks
+from rfcalc.cli.complete import FORMS, exports, networks
 from rfcalc.core.errors import UnknownName
-
-FORMS = {
-    "notation": "the papers' notation",
-    "spec": "a spec file in TOML",
-    "json": "the same as JSON",
-    "torch": "PyTorch source that does not need rfcalc",
-}
 
 
 def command(

@@ -7,6 +7,7 @@ command line prints the message and exits with 2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class RfcalcError(Exception):
@@ -23,6 +24,7 @@ class RfcalcError(Exception):
         self.where = where
         self.why = why
         self.fix = fix
+        self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""

@@ -54,6 +54,7 @@ class Layer(Expr):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
     opaque: ClassVar[bool] = False  # an operator that was not understood
+    trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
     spelling: ClassVar[Spelling | None] = None  # the words that it is written with
 
     @property

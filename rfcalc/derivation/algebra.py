@@ -11,11 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation
+
+if TYPE_CHECKING:
+    from rfcalc.derivation.model import Equation
 
 MOST_FACTORS = 5  # of a product that is written out with names
 MOST_TERMS = 8  # of a sum that is written out with numbers

@@ -10,6 +10,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import decide
 from rfcalc.core.window import All, Slide, Window
+from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.paths import Hop, Way, way
 from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
@@ -345,8 +346,6 @@ def _finish(
     source: str,
     sight: FieldReport | None = None,
 ) -> Explanation:
-    from rfcalc.derivation.deriving import finish
-
     said = _said(chosen, value, sight)
     return finish(report, chosen, name, value, sections, source, said)
 

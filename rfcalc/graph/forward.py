@@ -94,7 +94,9 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
                 y = layer.output(*xs)
                 cost = layer.cost(xs, y)
             except RfcalcError as error:
-                raise _placed(error, node, xs) from None
+                placed = _placed(error, node, xs)
+                placed.walk = (network, tuple(inputs))
+                raise placed from None
             if key is not None:
                 known[key] = (y, cost, layer)
         else:

@@ -71,6 +71,7 @@ class BatchNorm(Layer):
         defaults="γ and β, running statistics, evaluation mode",
     )
     folds: ClassVar[bool] = True
+    trains_on: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         _factors(self, self.affine, self.gamma, self.bias)
@@ -226,6 +227,7 @@ class InstanceNorm(Layer):
         ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
     )
     folds: ClassVar[bool] = True
+    trains_on: ClassVar[int] = 2
 
     def output(self, *xs: Shape) -> Shape:
         spatial_rank(xs[0], self)

@@ -1,1 +1,1 @@
-"""What to do: sizes, tiles, grids, streams, memory, design. Reads reports only, gives values; knows no framework."""
+"""What to do with a network: streams, sizes, tiles; framework-free values that follow from the index relations."""

@@ -7,7 +7,21 @@ from html import escape as _escape
 from typing import TYPE_CHECKING
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import Cell, Column, Document, Grid, Line, Listing, Picture, Sentences, Table, Text
+from rfcalc.report.document import (
+    Cell,
+    Column,
+    Document,
+    Grid,
+    Line,
+    Listing,
+    Picture,
+    Section,
+    Sentences,
+    Steps,
+    Table,
+    Text,
+    pieces,
+)
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -47,16 +61,7 @@ def escape(text: str) -> str:
 
 def spell(text: Text) -> str:
     """A text, its parts in their roles."""
-    if isinstance(text, str):
-        return escape(text)
-    return "".join(
-        escape(p)
-        if isinstance(p, str)
-        else f'<span class="{p.role}">{escape(p.text)}</span>'
-        if p.role
-        else escape(p.text)
-        for p in text
-    )
+    return "".join(f'<span class="{r}">{escape(p)}</span>' if r else escape(p) for p, r in pieces(text))
 
 
 def render(document: Document, look: Look) -> str:
@@ -99,19 +104,35 @@ def _list(lines: Iterable[Text], how: str = "") -> Iterator[str]:
     yield from (f"<ul{how}>", *(f"<li>{spell(line)}</li>" for line in lines), "</ul>")
 
 
-def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[str]:
+def _section(section: Section) -> Iterator[str]:
     if section.title and not isinstance(section, Picture):
         yield f"<h2>{escape(section.title)}</h2>"
     if isinstance(section, Table):
         yield from _table(section)
     elif isinstance(section, Sentences):
         yield from _list(section.lines) if section.listed else (f"<p>{spell(line)}</p>" for line in section.lines)
+    elif isinstance(section, Steps):
+        yield from _steps(section)
     elif isinstance(section, Listing):
         yield f"<pre>{_escape(printable_lines(section.text))}</pre>"
     else:
         from rfcalc.render import svg
 
         yield svg.grid(section) if isinstance(section, Grid) else svg.picture(section)
+
+
+def _steps(found: Steps) -> Iterator[str]:
+    """A derivation: its formulas, then a line for each step."""
+    if found.formulas:
+        told = (f"<dt>{spell((formula,))}</dt><dd>{escape(source)}</dd>" for formula, source in found.formulas)
+        yield from ('<dl class="formulas">', *told, "</dl>")
+    yield '<div class="scroll"><table><tbody>'
+    for step in found.lines:
+        told_ = "<br>".join(spell(text) for text in (*step.equations, step.text) if text)
+        yield f'<tr><th scope="row">{escape(step.name)}</th><td>{escape(step.notation)}</td><td>{told_}</td></tr>'
+    yield "</tbody></table></div>"
+    if found.notes:
+        yield from _list(found.notes)
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -9,7 +9,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import Cell, Column, Document, Grid, Line, Listing, Picture, Sentences, Table, Text, words
+from rfcalc.report.document import (
+    Cell,
+    Column,
+    Document,
+    Grid,
+    Line,
+    Picture,
+    Section,
+    Sentences,
+    Steps,
+    Table,
+    Text,
+    words,
+)
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -101,17 +114,21 @@ def comment(text: Text) -> str:
 
 def render(document: Document, look: Look) -> str:
     """The document as LaTeX to be read with ``\\input``; its first line says which packages it needs."""
-    parts = [line for section in document.sections for line in _section(section, document)]
+    parts = [rf"\paragraph{{{escape(document.title)}}}"] if document.titled else []
+    parts += [line for section in document.sections for line in _section(section, document)]
     text = "\n".join(parts)
     packages = ["booktabs"] * ("\\toprule" in text) + ["siunitx"] * ("\\sisetup" in text)
-    packages += ["longtable"] * ("{longtable}" in text)
+    packages += ["longtable"] * ("{longtable}" in text) + ["amsmath"] * ("{equation*}" in text or "\\text{" in text)
     needs = "% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)
     return "\n".join([*([needs] if packages else []), text, *map(comment, document.notes)])
 
 
-def _section(section: Table | Sentences | Listing | Grid | Picture, document: Document) -> Iterator[str]:
+def _section(section: Section, document: Document) -> Iterator[str]:
     if isinstance(section, Table):
         yield from _table(section, section.caption or section.title or document.title)
+        return
+    if isinstance(section, Steps):
+        yield from _steps(section)
         return
     if section.title and not isinstance(section, Picture):
         yield rf"\paragraph{{{escape(section.title)}}}"
@@ -125,6 +142,25 @@ def _section(section: Table | Sentences | Listing | Grid | Picture, document: Do
 
         text = "\n".join(raster(section, True)) if isinstance(section, Grid) else printable_lines(section.text)
         yield from (r"\begin{verbatim}", text.replace(r"\end{verbatim}", r"\end {verbatim}"), r"\end{verbatim}")
+
+
+def _steps(found: Steps) -> Iterator[str]:
+    """A derivation: its formulas displayed, its lines as a list."""
+    if found.title:
+        yield from ("", rf"\textit{{{escape(found.title)}}}")
+    for formula, source in found.formulas:
+        yield from (r"\begin{equation*}", formula.latex or escape(formula.text), r"\end{equation*}")
+        if source:
+            yield rf"{{\small {escape(source)}}}"
+    if found.lines:
+        yield r"\begin{itemize}"
+        for step in found.lines:
+            named = rf"\texttt{{{escape(step.name)}}} " if step.name else ""
+            notation = f"({escape(step.notation)}) " if step.notation else ""
+            told = [spell(text) for text in (*step.equations, step.text) if text]
+            yield rf"\item {named}{notation}" + "; ".join(told)
+        yield r"\end{itemize}"
+    yield from (spell(note) + r"\\" for note in found.notes)
 
 
 def _table(table: Table, caption: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import Document, Grid, Listing, Picture, Sentences, Table, Text
+from rfcalc.report.document import Document, Grid, Listing, Picture, Section, Sentences, Steps, Table, Text, pieces
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -23,21 +23,13 @@ def escape(text: str) -> str:
     >>> escape("a|b*c conv1_1 _x")
     'a\\\\|b\\\\*c conv1_1 \\\\_x'
     """
-    return _MARKUP.sub(lambda m: f"\\{m[0]}", printable(" ".join(text.split())))
+    return _MARKUP.sub(lambda m: f"\\{m[0]}", re.sub("  +", " ", printable(text)))
 
 
 def spell(text: Text) -> str:
     """A text, its results in bold."""
-    if isinstance(text, str):
-        return escape(text)
-    return "".join(
-        escape(p)
-        if isinstance(p, str)
-        else f"**{escape(p.text)}**"
-        if p.role in ("result", "strong")
-        else escape(p.text)
-        for p in text
-    )
+    bold = ("result", "strong")
+    return "".join(f"**{escape(part)}**" if role in bold else escape(part) for part, role in pieces(text))
 
 
 def _line(text: Text) -> str:
@@ -47,19 +39,22 @@ def _line(text: Text) -> str:
 
 def render(document: Document, look: Look) -> str:
     """The document in GitHub's Markdown; a document's title is shown by its sections."""
-    parts = ["\n".join(_section(section)) for section in document.sections]
+    parts = [f"### {escape(document.title)}"] if document.titled else []
+    parts += ["\n".join(_section(section)) for section in document.sections]
     if document.notes:
         parts.append("\n".join(f"> {_line(note)}  " for note in document.notes))
     return "\n\n".join(parts).rstrip()
 
 
-def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[str]:
+def _section(section: Section) -> Iterator[str]:
     if section.title and not isinstance(section, Picture):
         yield from (f"**{escape(section.title)}**", "")
     if isinstance(section, Table):
         yield from grid(section)
     elif isinstance(section, Sentences):
         yield from (f"- {_line(line)}" if section.listed else f"{_line(line)}  " for line in section.lines)
+    elif isinstance(section, Steps):
+        yield from _steps(section)
     elif isinstance(section, Grid):
         from rfcalc.render.raster import raster
 
@@ -67,6 +62,32 @@ def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[
     else:
         language = section.language if isinstance(section, Listing) else ""
         yield from _fenced(printable_lines(section.text).split("\n"), language)
+
+
+def _steps(found: Steps) -> Iterator[str]:
+    """A derivation: its formulas as a list, its lines as a table where they are about something."""
+    for formula, source in found.formulas:
+        yield f"- {_code(formula.text)}" + (f": {escape(source)}" if source else "")
+    if found.formulas and found.lines:
+        yield ""
+    told = ["; ".join(map(spell, (*step.equations, *([step.text] if step.text else [])))) for step in found.lines]
+    if any(step.name or step.notation for step in found.lines):
+        yield from ("| node | layer | step |", "|---|---|---|")
+        named = zip(found.lines, told, strict=True)
+        yield from (f"| {escape(step.name)} | {escape(step.notation)} | {text} |" for step, text in named)
+    else:
+        yield from (f"- {text}" for text in told)
+    if found.notes:
+        yield ""
+    yield from (f"> {_line(note)}" for note in found.notes)
+
+
+def _code(text: str) -> str:
+    """A text as code within a line."""
+    told = printable(text)
+    fence = "`" * (max((len(run) for run in re.findall("`+", told)), default=0) + 1)
+    pad = " " if "`" in told else ""
+    return f"{fence}{pad}{told}{pad}{fence}"
 
 
 def _fenced(lines: Iterable[str], language: str) -> Iterator[str]:

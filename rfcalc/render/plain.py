@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import Document, Grid, Listing, Picture, Sentences, Table, Text
+from rfcalc.report.document import Document, Grid, Picture, Section, Sentences, Span, Steps, Table, Text
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -17,23 +18,35 @@ ASCII = str.maketrans(
         "–": "-",
         "≤": "<=",
         "−": "-",
-        "…": "..",
+        "…": "...",
         "≥": ">=",
         "→": "->",
-        "“": '"',
-        "”": '"',
-        "¹": "[1]",
-        "§": "sec. ",
         "·": "*",
         "≈": "~",
         "≠": "!=",
+        "“": '"',
+        "”": '"',
+        "§": "sec. ",
+        "½": "1/2",
+        "Σ": "sum ",
+        "∏": "prod ",
+        "γ": "gamma",
+        "β": "beta",
+        "⌊": "floor(",
+        "⌋": ")",
+        "⌈": "ceil(",
+        "⌉": ")",
+        "¹": "[1]",
+        "²": "^2",
+        "³": "^3",
     }
 )
 
 
 def render(document: Document, look: Look) -> str:
     """The document in plain columns, as wide as it needs."""
-    parts = ["\n".join(_section(section)) for section in document.sections]
+    parts = [spell(document.title)] if document.titled else []
+    parts += ["\n".join(_section(section)) for section in document.sections]
     if document.notes:
         parts.append("\n".join(map(spell, document.notes)))
     return "\n\n".join(parts)
@@ -49,7 +62,10 @@ def spell(text: Text) -> str:
     return printable("".join(parts)).translate(ASCII)
 
 
-def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[str]:
+def _section(section: Section) -> Iterator[str]:
+    if isinstance(section, Steps):
+        yield from _steps(section)
+        return
     if section.title and not isinstance(section, Picture):
         yield spell(section.title)
     if isinstance(section, Table):
@@ -62,6 +78,17 @@ def _section(section: Table | Sentences | Listing | Grid | Picture) -> Iterator[
         yield from raster(section, ascii_only=True)
     else:
         yield printable_lines(section.text)
+
+
+def _steps(found: Steps) -> Iterator[str]:
+    """A derivation, its formulas in ASCII."""
+    from rfcalc.render.steps import lines
+
+    spelled = [
+        step._replace(equations=tuple(map(spell, step.equations)), text=spell(step.text)) for step in found.lines
+    ]
+    formulas = tuple((Span(formula.plain or formula.text), source) for formula, source in found.formulas)
+    yield from (spell(line).rstrip() for line in lines(replace(found, lines=tuple(spelled), formulas=formulas), None))
 
 
 def _cut(text: str, most: int | None) -> str:

@@ -9,7 +9,21 @@ from rich.console import Console
 from rich.text import Text as RichText
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import GAP, Cell, Column, Document, Grid, Line, Listing, Picture, Sentences, Table, Text
+from rfcalc.report.document import (
+    GAP,
+    Cell,
+    Column,
+    Document,
+    Grid,
+    Line,
+    Picture,
+    Section,
+    Sentences,
+    Steps,
+    Table,
+    Text,
+    pieces,
+)
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -25,7 +39,7 @@ STYLES = {
     "strong": "bold",
     "soft": "dim",
     "carried": "cyan",
-    "result": "bold",
+    "result": "bold green",
 }
 
 
@@ -46,8 +60,10 @@ def render(document: Document, look: Look) -> str:
         markup=False,
         legacy_windows=False,
     )
+    if document.titled:
+        _sentence(console, spell(document.title, "bold"), look.width is not None)
     for i, (section, widths) in enumerate(fitted):
-        if i:
+        if i or document.titled:
             console.print()
         _section(console, section, widths, look.width is not None)
     gone = [
@@ -66,21 +82,21 @@ def render(document: Document, look: Look) -> str:
 
 def spell(text: Text, style: str = "") -> RichText:
     """A text on one line, its parts in their colours."""
-    parts = (text,) if isinstance(text, str) else text
-    shown = (printable(p) if isinstance(p, str) else (printable(p.text), STYLES[p.role]) for p in parts)
-    return RichText.assemble(*shown, style=style)
+    return RichText.assemble(*((printable(part), STYLES[role]) for part, role in pieces(text)), style=style)
 
 
-def _section(
-    console: Console, section: Table | Sentences | Listing | Grid | Picture, widths: list[int], wraps: bool
-) -> None:
-    if section.title and not isinstance(section, Picture):
+def _section(console: Console, section: Section, widths: list[int], wraps: bool) -> None:
+    if section.title and not isinstance(section, (Picture, Steps)):
         console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
         _table(console, section, widths)
     elif isinstance(section, Sentences):
         for line in section.lines:
             _sentence(console, spell(line), wraps)
+    elif isinstance(section, Steps):
+        from rfcalc.render.steps import lines
+
+        _print(console, *map(spell, lines(section, console.width if wraps else None)))
     elif isinstance(section, Grid):
         from rfcalc.render.raster import raster
 

@@ -1,7 +1,7 @@
 """What a command says, as data: a title, sections, notes. `rfcalc.render` turns a document into text, in any format.
 
 1. A document is immutable and knows no format: nothing in it is escaped, coloured, wrapped or cut.
-2. A section is a `Table`, `Sentences`, a `Listing` (preformatted text), a `Grid`
+2. A section is a `Table`, `Sentences`, `Steps` (a derivation), a `Listing` (preformatted text), a `Grid`
    (which positions of a map are meant) or a `Picture` (boxes, lines, texts, areas).
 3. A `Text` is a plain string, or a tuple of strings and `Span`s where a part has a role (a verdict, a carried operand)
    or is a formula, which plain text, terminals and LaTeX spell differently.
@@ -13,7 +13,7 @@ Imports nothing from the project, and nothing foreign.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -23,12 +23,16 @@ Role = Literal["", "good", "bad", "known", "unseen", "strong", "soft", "carried"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a text: its words, its role, and, for a formula, its spelling in ASCII and in LaTeX's math mode."""
+    """A part of a text: its words, its role, and, for a formula, its spelling in ASCII and in LaTeX's math mode.
+
+    `parts`: the words again, in pieces with a role each, where these differ within a formula.
+    """
 
     text: str
     role: Role = ""
     plain: str = ""
     latex: str = ""
+    parts: tuple[tuple[str, Role], ...] = ()
 
 
 Text = str | tuple[str | Span, ...]
@@ -42,6 +46,19 @@ def words(text: Text) -> str:
     'F = k²'
     """
     return text if isinstance(text, str) else "".join(p if isinstance(p, str) else p.text for p in text)
+
+
+def pieces(text: Text) -> Iterator[tuple[str, Role]]:
+    """The words of a text with their roles.
+
+    >>> list(pieces(("F = ", Span("4", "result"))))
+    [('F = ', ''), ('4', 'result')]
+    """
+    for part in (text,) if isinstance(text, str) else text:
+        if isinstance(part, str):
+            yield part, ""
+        else:
+            yield from part.parts or ((part.text, part.role),)
 
 
 class Column(NamedTuple):
@@ -121,6 +138,25 @@ class Sentences:
     lines: tuple[Text, ...]
     title: str = ""
     listed: bool = True
+
+
+class Step(NamedTuple):
+    """One line of a derivation: what it is about, how that is written, the equations, a remark."""
+
+    name: str = ""
+    notation: str = ""
+    equations: tuple[Text, ...] = ()
+    text: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A derivation: the formulas that it uses, each with where it comes from, over the lines that use them; notes."""
+
+    lines: tuple[Step, ...]
+    formulas: tuple[tuple[Span, str], ...] = ()
+    title: str = ""
+    notes: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +243,17 @@ class Picture:
     text: str = ""
 
 
-Section = Table | Sentences | Listing | Grid | Picture
+Section = Table | Sentences | Steps | Listing | Grid | Picture
 Records = tuple[Sequence[str], Iterable[Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A title, sections, notes; `about`: lines under the title, where formats show one (HTML).
+    """A title, sections, notes.
 
     Attributes:
+        titled: whether the title stands over the text in every format; else only where a page needs one (HTML).
+        about: lines under the title of a page.
         data: the JSON-able dictionary, its ``schema`` first; or a function that makes it.
         records: heads and rows for CSV; or a function that makes them. None: the tables' own cells, exact where they
             hold a figure, or the entries of `data` where there is no table.
@@ -234,6 +272,7 @@ class Document:
     data: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
     records: Records | Callable[[], Records] | None = None
     about: tuple[str, ...] = ()
+    titled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON gets; a document without `data` of its own is told by its title, tables and sentences."""

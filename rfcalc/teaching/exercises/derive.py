@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 
-from rfcalc.derivation.algebra import UNICODE, head, named
+from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.deriving import derive
-from rfcalc.derivation.model import Line
-from rfcalc.derivation.writing import equation, formulas, names
+from rfcalc.report.document import Step, Steps, words
 from rfcalc.report.report import Report
 
 MOST_LINES = 16
@@ -31,10 +30,10 @@ def derivation(report: Report, figure: str, position: int | None = None) -> tupl
     node = None if position is None else report.network.nodes[position - report.network.arity].name
     found = derive(report, node, metric, direction="forward")
     lines: list[str] = []
-    for section in found.sections:
-        rules = [f"{head(e.subject, UNICODE)} = {named(e, UNICODE)}" for e in formulas(section)]
-        lines += dict.fromkeys(rules)
-        lines += [_told(line) for line in section.lines]
+    for section in document(found).sections:
+        assert isinstance(section, Steps)
+        lines += dict.fromkeys(formula.text for formula, _ in section.formulas)
+        lines += map(_told, section.lines)
     if figure == "output_shape":
         lines.append(f"{node}: {found.shown}")
     lines = [_COMMA.sub("", line) for line in lines if line]
@@ -44,7 +43,6 @@ def derivation(report: Report, figure: str, position: int | None = None) -> tupl
     return tuple(lines)
 
 
-def _told(line: Line) -> str:
-    parts = [equation(e, UNICODE, marks=False) for e in line.equations]
-    text = "; ".join([*parts, *([line.text] if line.text else [])])
-    return f"{names(line)}: {text}" if line.node and text else text
+def _told(step: Step) -> str:
+    text = "; ".join(words(part) for part in (*step.equations, step.text) if part)
+    return f"{step.name}: {text}" if step.name and text else text

@@ -1,0 +1,165 @@
+"""Whole-number formulas in n for what depends on n and on its rest: ``n - 184``, ``(n + 31) // 32``, ``n % 2``.
+
+A formula is found from samples, one or more for each rest, and is given only if it is right for all of them. It is
+plain Python, so that it can be evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import gcd
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """The values rate·(n − rest)/modulus + start, for n ≡ rest modulo `modulus`."""
+
+    modulus: int
+    rest: int
+    rate: int
+    start: int
+
+    def at(self, n: int) -> int:
+        return (n - self.rest) // self.modulus * self.rate + self.start
+
+
+def written(lines: Sequence[Line]) -> str:
+    """One formula for lines of different rests and the same modulus.
+
+    >>> written([Line(16, 12, 16, -172)])
+    'n - 184'
+    >>> written([Line(2, 0, 1, 0), Line(2, 1, 1, 1)])
+    '(n + 1) // 2'
+    >>> written([Line(2, 0, 2, 0), Line(2, 1, 2, 0)])
+    'n // 2 * 2'
+    >>> written([Line(4, 0, 0, 3), Line(4, 1, 0, 0), Line(4, 2, 0, 1), Line(4, 3, 0, 2)])
+    '(n + 3) % 4'
+    """
+    modulus = lines[0].modulus
+    rates = {line.rate for line in lines}
+    if len(rates) == 1:
+        rate = rates.pop()
+        if rate == 0:
+            return _periodic(modulus, {line.rest: line.start for line in lines})
+        for step in sorted((d for d in range(1, abs(rate) + 1) if rate % d == 0), key=lambda d: (d != 1, d)):
+            found = _floors(lines, modulus, rate, step)
+            if found is not None:
+                return found
+        ups = {line.rest: line.start - line.rest * rate // modulus for line in lines}
+        if rate % modulus == 0:
+            slope = rate // modulus
+            return f"{_scaled(slope)} + {_periodic(modulus, ups)}"
+    table = [_linear(line.rate, line.start * modulus - line.rate * line.rest, modulus) for line in lines]
+    if len(set(table)) == 1:
+        return table[0]
+    return f"{{{', '.join(f'{line.rest}: {text}' for text, line in zip(table, lines, strict=True))}}}[n % {modulus}]"
+
+
+def _floors(lines: Sequence[Line], modulus: int, rate: int, step: int) -> str | None:
+    """``(a·n + c) // m · step + e`` with the c nearest to 0 that fits every line."""
+    extra = lines[0].start % step
+    low, high = None, None
+    for line in lines:
+        if line.start % step != extra:
+            return None
+        floor = (line.start - extra) // step * modulus - rate // step * line.rest
+        low = floor if low is None else max(low, floor)
+        high = floor + modulus - 1 if high is None else min(high, floor + modulus - 1)
+    if low is None or high is None or low > high:
+        return None
+    exact = len(lines) == 1
+    inner, common = rate // step, gcd(rate // step, modulus)
+    choice = low if exact else 0 if low <= 0 <= high else low if low > 0 else high
+    if not exact:  # of the c that give the same floors the one that is a multiple, or the smallest
+        choice = min((c for c in range(low, high + 1) if c % common == 0), key=lambda c: (abs(c), -c), default=choice)
+    inner, choice, below = inner // common, choice // common, modulus // common
+    text = _linear(inner, choice, below)
+    if step == 1:
+        return _plus(text, extra)
+    return _plus(f"{text if below > 1 or choice == 0 else f'({text})'} * {step}", extra)
+
+
+def _linear(rate: int, add: int, below: int) -> str:
+    """``(rate·n + add) // below``, as simply as it can be written."""
+    common = gcd(gcd(rate, below), add) or 1
+    rate, add, below = rate // common, add // common, below // common
+    if below == 1:
+        return _plus(_scaled(rate), add) if rate else str(add)
+    top = _plus(_scaled(rate), add)
+    return f"{top if add == 0 and rate == 1 else f'({top})'} // {below}"
+
+
+def _scaled(rate: int) -> str:
+    return "n" if rate == 1 else f"{rate} * n"
+
+
+def _plus(text: str, add: int) -> str:
+    return text if add == 0 else f"{text} + {add}" if add > 0 else f"{text} - {-add}"
+
+
+def _periodic(modulus: int, values: dict[int, int]) -> str:
+    """A value that depends on n modulo `modulus` only."""
+    listed = sorted(values.items())
+    least = min(values.values())
+    if len(set(values.values())) == 1:
+        return str(least)
+    for m in (d for d in range(2, modulus + 1) if modulus % d == 0):
+        c = (listed[0][1] - least - listed[0][0]) % m
+        for base in (least, least - 1):
+            if base >= 0 and all((rest + c) % m + base == value for rest, value in listed):
+                return _plus(f"({_plus('n', c)}) % {m}" if c else f"n % {m}", base)
+        c = (listed[0][1] - least + listed[0][0]) % m
+        if all((c - rest) % m + least == value for rest, value in listed):
+            return _plus(f"({c} - n) % {m}" if c else f"-n % {m}", least)
+    return f"{{{', '.join(f'{rest}: {value}' for rest, value in listed)}}}[n % {modulus}]"
+
+
+def smallest(modulus: int, rests: Iterable[int]) -> tuple[int, tuple[int, ...]]:
+    """The smallest modulus that describes the same numbers, and their rests.
+
+    >>> smallest(12, [1, 4, 7, 10])
+    (3, (1,))
+    """
+    found = set(rests)
+    prime = 2
+    left = modulus
+    while left > 1:
+        while left % prime == 0:
+            left //= prime
+            less = modulus // prime
+            if all((r + less) % modulus in found for r in found):
+                modulus, found = less, {r % less for r in found}
+        prime += 1
+    return modulus, tuple(sorted(found))
+
+
+class Congruence(NamedTuple):
+    """The numbers of `below`, and every n ≥ `start` with n mod `modulus` in `rests`."""
+
+    start: int | None
+    modulus: int
+    rests: tuple[int, ...]
+    below: tuple[int, ...]
+
+    def __contains__(self, n: object) -> bool:
+        if not isinstance(n, int):
+            return False
+        return n in self.below or (self.start is not None and n >= self.start and n % self.modulus in self.rests)
+
+    def up(self, n: int) -> int | None:
+        """The smallest one from n on."""
+        least = [b for b in self.below if b >= n][:1]
+        if self.start is None or not self.rests:
+            return least[0] if least else None
+        at = max(n, self.start)
+        first = min(at + (rest - at) % self.modulus for rest in self.rests)
+        return min([first, *least])
+
+    def down(self, n: int) -> int | None:
+        """The largest one up to n."""
+        if self.start is not None and self.rests and n >= self.start:
+            last = max(n - (n - rest) % self.modulus for rest in self.rests)
+            if last >= self.start:
+                return last
+        fitting = [b for b in self.below if b <= n]
+        return fitting[-1] if fitting else None

@@ -1,0 +1,91 @@
+"""Congruences in words, and the valid sizes that are nearest to some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rfcalc.plan.formulas import Congruence
+
+
+class Near(NamedTuple):
+    """The valid size that is nearest to one that was asked for, and what is added to each side, or removed."""
+
+    asked: tuple[int, ...]
+    valid: tuple[int, ...]
+    pad: tuple[tuple[int, int], ...]
+    crop: tuple[tuple[int, int], ...]
+
+
+def told(valid: Congruence) -> str:
+    """The sizes in words.
+
+    >>> told(Congruence(188, 16, (12,), ()))
+    '16k + 12, from 188 on'
+    >>> told(Congruence(None, 1, (), (224, 225, 226)))
+    '224 … 226 only'
+    """
+    below = _runs_told(valid.below)
+    if valid.start is None:
+        return f"{below} only" if below else "none"
+    if valid.modulus == 1:
+        text = f"every size from {valid.start} on"
+    elif valid.rests == (0,):
+        text = f"multiples of {valid.modulus}" + (f", from {valid.start} on" if valid.start > valid.modulus else "")
+    elif len(valid.rests) == 1:
+        text = f"{valid.modulus}k + {valid.rests[0]}, from {valid.start} on"
+    else:
+        text = f"n mod {valid.modulus} in {_runs_told(valid.rests)}, from {valid.start} on"
+    return text + (f", and {below}" if below else "")
+
+
+def _runs_told(numbers: Sequence[int]) -> str:
+    """Numbers with runs shortened: 1, 4 … 9."""
+    parts: list[str] = []
+    i = 0
+    while i < len(numbers):
+        j = i
+        while j + 1 < len(numbers) and numbers[j + 1] == numbers[j] + 1:
+            j += 1
+        parts.append(str(numbers[i]) if i == j else f"{numbers[i]}{', ' if j == i + 1 else ' … '}{numbers[j]}")
+        i = j + 1
+    return ", ".join(parts[:12]) + (f" … ({len(numbers)} sizes)" if len(parts) > 12 else "")
+
+
+def nearest(asked: Sequence[int], valid: Sequence[Congruence]) -> tuple[Near, ...]:
+    """The nearest valid sizes to those asked for: by padding, then by cropping; one entry where they are valid.
+
+    >>> c = Congruence(32, 32, (0,), ())
+    >>> [n.valid for n in nearest((350, 512), (c, c))]
+    [(352, 512), (320, 512)]
+    """
+    found: list[Near] = []
+    for choose in (Congruence.up, Congruence.down):
+        sizes = [size for c, n in zip(valid, asked, strict=True) if (size := choose(c, n)) is not None]
+        if len(sizes) < len(asked):
+            continue
+        pad, crop = [], []
+        for n, size in zip(asked, sizes, strict=True):
+            change = size - n
+            pad.append((change // 2, change - change // 2) if change > 0 else (0, 0))
+            crop.append((-change // 2, -change - -change // 2) if change < 0 else (0, 0))
+        near = Near(tuple(asked), tuple(sizes), tuple(pad), tuple(crop))
+        if near not in found:
+            found.append(near)
+    return tuple(found)
+
+
+def near_told(asked: Sequence[int], found: Sequence[Near]) -> list[str]:
+    name = "x".join(map(str, asked))
+    if not found:
+        return [f"No valid size is near {name}."]
+    lines = []
+    for near in found:
+        size = "x".join(map(str, near.valid))
+        if near.valid == tuple(asked):
+            return [f"{name} is valid."]
+        added = near.pad if any(map(any, near.pad)) else near.crop
+        verb = "pad" if added is near.pad else "crop"
+        sides = ", ".join(f"axis {i}: {a} + {b}" for i, (a, b) in enumerate(added) if a or b)
+        lines.append(f"{name} → {size}: {verb} {sides} (before + after).")
+    return lines

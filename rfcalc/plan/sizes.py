@@ -1,0 +1,469 @@
+"""The valid input sizes of a network, told: congruences, what refuses the others, the nearest valid sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from math import lcm
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rfcalc.core.errors import LimitError, RfcalcError, plural
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import forward, relation
+from rfcalc.graph.network import Network
+from rfcalc.plan.classes import Number, Range, Split, Undecided
+from rfcalc.plan.formulas import Line, written
+from rfcalc.plan.nearest import Near, nearest, told
+from rfcalc.plan.solving import (
+    Axis,
+    Class,
+    Weights,
+    axis_of,
+    classes,
+    congruence,
+    parts,
+    refined,
+    substituted,
+    with_size,
+)
+from rfcalc.plan.unseen import Unclear, count, read_positions
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
+
+SCHEMA = "rfcalc/sizes/1"
+MOST_PIECES = 4096
+
+
+class Refused(NamedTuple):
+    """The smallest size that a node refuses, and why."""
+
+    size: int
+    node: str
+    why: str
+    sizes: str
+    brief: str
+
+
+class Trained(NamedTuple):
+    """A size that only training refuses (None: every size), at a batch of one."""
+
+    size: int | None
+    node: str
+    why: str
+
+
+class Joint(NamedTuple):
+    """A product of lengths that is fixed, because a flattened map goes into a fully connected layer."""
+
+    text: str
+    product: int
+    terms: tuple[str, ...]
+
+
+class Sizes:
+    """The valid sizes of every axis of a network's input.
+
+    >>> import rfcalc
+    >>> found = rfcalc.sizes("unet", near="350x525")
+    >>> found.axes[0].valid.start, found.axes[0].valid.modulus, found.axes[0].valid.rests
+    (188, 16, (12,))
+    >>> [near.valid for near in found.near]
+    [(364, 540), (348, 524)]
+    >>> found.to_dict()["axes"][0]["output"]
+    'n - 184'
+
+    Args:
+        network: what is asked about.
+        inputs: its input shapes; where they are not valid, valid ones close to them are found first.
+        near: sizes of the spatial axes, to which the nearest valid ones are looked for.
+        target: how the user named the network.
+        seconds: when to give up.
+
+    Raises:
+        RfcalcError: there are no axes to vary, or a rule does not say what it does with an unknown size.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Sequence[Shape],
+        near: Sequence[int] | None = None,
+        *,
+        target: str = "",
+        assumptions: Sequence[str] = (),
+        seconds: float | None = None,
+    ) -> None:
+        self.network = network
+        self.target = target or network.name or "network"
+        self.assumptions = tuple(assumptions)
+        self.seconds = seconds
+        self.asked = tuple(inputs)
+        rank = inputs[0].rank
+        if rank == 0:
+            raise RfcalcError(f"the input {inputs[0]} has no spatial axes", fix="a flat vector has one size only")
+        if near is not None and len(near) != rank:
+            raise RfcalcError(
+                f"--near {'x'.join(map(str, near))} has {plural(len(near), 'size')}",
+                why=f"the input {inputs[0]} has {plural(rank, 'spatial axis', 'spatial axes')}",
+                fix=f"write {'x'.join(['350'] * rank)}, without the channels",
+            )
+        self.asked_near = None if near is None else tuple(near)
+        self.inputs = self._base(tuple(inputs))
+        self._walked = forward(network, self.inputs)
+        self.params = tuple(cost.params for cost in self._walked.costs)
+        found = [self._axis(axis) for axis in range(rank)]
+        self.axes: tuple[Axis, ...] = tuple(found)
+
+    def _axis(self, axis: int) -> Axis:
+        kept = range(self.network.arity + len(self.network.nodes))
+        try:
+            return axis_of(self.network, self.inputs, axis, kept=kept, seconds=self.seconds, params=self.params)
+        except Undecided as error:
+            raise RfcalcError("the sizes cannot be told for all n", why=str(error)) from None
+
+    def _base(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Shapes that run, so that one axis can be varied while the others stay: those given, the network's own, or
+        equal sides that do."""
+        for tried in (inputs, tuple(d or x for d, x in zip(self.network.inputs.values(), inputs, strict=True))):
+            if _runs(self.network, tried):
+                return tried
+        rank = inputs[0].rank
+        varied = [(i, axis) for i, x in enumerate(inputs) if x.rank == rank for axis in range(rank)]
+        side = max(inputs[0].spatial)
+        found = congruence(tuple(classes(self.network, inputs, varied, seconds=self.seconds)))
+        size = found.up(side) or found.down(side)
+        if size is None:
+            _refuse(self.network, inputs)
+        for source, axis in varied:
+            inputs = (*inputs[:source], with_size(inputs[source], axis, size), *inputs[source + 1 :])
+        return inputs
+
+    @cached_property
+    def outputs(self) -> tuple[int, ...]:
+        return tuple(self.network.position(name) for name in self.network.outputs)
+
+    @cached_property
+    def _normalised(self) -> tuple[int, ...]:
+        """Positions whose maps are normalised over the batch: training needs more than one value of each channel."""
+        arity = self.network.arity
+        return tuple(p for p, node in enumerate(self.network.nodes, arity) if node.layer.trains_on > 1)
+
+    def concrete(self, axis: int, size: int) -> tuple[Shape, ...]:
+        """The input shapes with this size on an axis."""
+        size_of = self.inputs[0].spatial[axis]
+        rank = self.inputs[0].rank
+        return tuple(
+            with_size(x, axis, size) if x.rank == rank and x.spatial[axis] == size_of else x for x in self.inputs
+        )
+
+    def refused(self, axis: int) -> tuple[Refused, ...]:
+        """Each node that refuses sizes of an axis, with the smallest one, and why; first those without a largest."""
+        by_node: dict[int, list[Class]] = {}
+        for c in self.axes[axis].found:
+            if c.position is not None:
+                by_node.setdefault(c.position, []).append(c)
+        found: list[tuple[bool, Refused]] = []
+        for position, refusing in by_node.items():
+            least = min(c.first for c in refusing)
+            name, what, why = _why(self.network, self.concrete(axis, least), position, self.params)
+            endless = any(c.last is None for c in refusing)
+            told = f"{what} ({why})" if why else what
+            found.append((not endless, Refused(least, name, told, _classes_told(refusing), why or what)))
+        return tuple(refused for _, refused in sorted(found))
+
+    def output(self, axis: int) -> dict[str, str | None]:
+        """The size of an axis of each output as a formula in n; None where the output does not have it."""
+        found: dict[str, str | None] = {}
+        for name, position in zip(self.network.outputs, self.outputs, strict=True):
+            found[name] = self._length(axis, position)
+        return found
+
+    def _length(self, axis: int, position: int) -> str | None:
+        solved = self.axes[axis]
+        shape = next((c.shapes[position] for c in solved.taken), None)
+        if shape is None or shape.rank != self.inputs[0].rank:
+            return None
+        of = shape.axes[axis]
+        if solved.valid.start is None:
+            return self._listed(axis, {n: solved.length(position, of, n) for n in solved.valid.below})
+        lines = solved.lines(position, of)
+        if not lines:
+            return None
+        small = {n: solved.length(position, of, n) for n in self._smaller(axis)}
+        return _with_exceptions(lines, small)
+
+    def _smaller(self, axis: int) -> list[int]:
+        """The valid sizes for which classes of their own were found."""
+        solved = self.axes[axis]
+        bound = max([1, *[c.first if c.last is None else c.last + 1 for c in solved.found]])
+        return [n for c in solved.taken for n in c.sizes(bound)]
+
+    @staticmethod
+    def _listed(axis: int, values: Mapping[int, int | None]) -> str | None:
+        different = set(values.values())
+        return str(different.pop()) if len(different) == 1 else None
+
+    def unseen(self, axis: int) -> dict[str, str | None]:
+        """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""
+        first = self._alike(axis)
+        if first < axis:
+            return self.unseen(first)
+        found: dict[str, str | None] = {}
+        for name, position in zip(self.network.outputs, self.outputs, strict=True):
+            try:
+                found[name] = self._unseen(axis, position)
+            except (Unclear, Undecided, RfcalcError):
+                found[name] = None
+        return found
+
+    def _alike(self, axis: int) -> int:
+        """The first axis that the network treats like this one: equal lengths at every map, equal reads."""
+        for first in range(axis):
+            if self._signature(first) == self._signature(axis):
+                return first
+        return axis
+
+    def _signature(self, axis: int) -> Any:
+        """All lengths of an axis, and what is read along it; None-like (the axis itself) where a map has other axes."""
+        solved = self.axes[axis]
+        rank = self.inputs[0].rank
+        of = self.inputs[0].axes[axis]
+        if self.inputs[0].channel != 0 or self.network.arity > 1:
+            return axis
+        told: list[Any] = []
+        for c in solved.found:
+            lengths = []
+            for shape in c.shapes.values():
+                if shape.rank == rank and shape.channel == 0:
+                    length = shape.dims[of]
+                    lengths.append(length.coefficients if isinstance(length, Number) else length)
+                elif any(isinstance(d, Number) for d in shape.dims):
+                    return axis
+            told.append((c.modulus, c.rest, c.values, lengths, c.position))
+        for position in range(1, len(self._walked.shapes)):
+            for alternatives in relation(self._walked, position):
+                for reads in alternatives:
+                    if len(reads) == rank + 1:
+                        told.append(reads[of][1] if reads[of][0] in (None, of) else axis)
+                    else:
+                        told.append(len(reads) if len(reads) < 2 else axis)
+        return told
+
+    def _unseen(self, axis: int, position: int) -> str | None:
+        solved = self.axes[axis]
+        of = self.inputs[0].axes[axis]
+
+        def left(shapes: Sequence[Shape]) -> Any:
+            parts = read_positions(self.network, shapes, [position], 0).get(of, [])
+            return shapes[0].dims[of] - count(parts)
+
+        pieces = [piece for c in solved.taken for piece in _pieces(c, left)]
+        endless = [(m, rest, values, value) for m, rest, values, value in pieces if values.last is None]
+        small = {}
+        bound = max([1, *(m * values.first + rest for m, rest, values, _ in endless)])
+        for m, rest, values, value in pieces:
+            last = (bound - rest) // m if values.last is None else values.last
+            for t in range(values.first, last + 1):
+                small[m * t + rest] = value.at(t) if isinstance(value, Number) else value
+        if not endless:
+            return str(small.popitem()[1]) if len(set(small.values())) == 1 else _table(small)
+        whole = lcm(*(m for m, *_ in endless))
+        lines = [line for m, rest, _, value in endless for line in refined(m, rest, value, whole)]
+        return _with_exceptions(sorted(lines, key=lambda line: line.rest), small)
+
+    @cached_property
+    def joint(self) -> Joint | None:
+        """Where a product of axes is fixed: every axis alone takes few sizes, and one node refuses the others."""
+        if len(self.axes) < 2 or any(a.valid.start is not None for a in self.axes):
+            return None
+        refusing = [{c.position for c in a.found if c.position is not None and c.last is None} for a in self.axes]
+        common = set.intersection(*refusing)
+        for position in sorted(p for p in common if p is not None):
+            before = self._before_flattening(position)
+            if before is None:
+                continue
+            lengths = self._walked.shapes[before].spatial
+            terms = []
+            for axis in range(len(self.axes)):
+                solved = axis_of(self.network, self.inputs, axis, kept=[before], params=self.params)
+                terms.append(self._every(solved, before, axis) or f"length {axis}")
+            product = 1
+            for n in lengths:
+                product *= n
+            name = self.network.nodes[position - self.network.arity].name
+            text = " · ".join(f"({t.replace('n', f'n{i}')})" for i, t in enumerate(terms)) + f" = {product}, for {name}"
+            return Joint(text, product, tuple(terms))
+        return None
+
+    @staticmethod
+    def _every(solved: Axis, position: int, axis: int) -> str | None:
+        """The length of a map as a formula, for all sizes that reach it, whether they are taken or not."""
+        reaching = [c._replace(error=None) for c in solved.found if position in c.shapes]
+        whole = solved._replace(found=tuple(reaching))
+        shape = next((c.shapes[position] for c in reaching), None)
+        lines = None if shape is None else whole.lines(position, shape.axes[axis])
+        return written(lines) if lines else None
+
+    def _before_flattening(self, position: int) -> int | None:
+        """The last map with the input's axes on the way to a node, if there is only one way."""
+        walked = self._walked
+        while position >= self.network.arity:
+            sources = self.network.sources[position - self.network.arity]
+            if len(sources) != 1:
+                return None
+            position = sources[0]
+            if walked.shapes[position].rank == self.inputs[0].rank:
+                return position
+        return None
+
+    @cached_property
+    def training(self) -> tuple[Trained, ...]:
+        """Sizes that run and that training refuses at a batch of one: a normalised channel has a single value."""
+        found = []
+        arity = self.network.arity
+        for position in self._normalised:
+            node = self.network.nodes[position - arity]
+            told = f"{node.name} has one value for each channel: training needs more, or a batch of at least 2"
+            seen: set[int] = set()
+
+            def single(shapes: Sequence[Shape], p: int = position) -> bool:
+                return bool(shapes[p].values == shapes[p].channels)
+
+            for solved in self.axes:
+                pieces = [piece for c in solved.taken for piece in _pieces(c, single)]
+                if all(one for *_, one in pieces):
+                    found.append(Trained(None, node.name, told))
+                    break
+                for modulus, rest, values, one in pieces:
+                    if one and values.last is not None:
+                        seen.update(modulus * t + rest for t in range(values.first, values.last + 1))
+            else:
+                found += [Trained(size, node.name, told) for size in sorted(seen)]
+        return tuple(found)
+
+    @cached_property
+    def near(self) -> tuple[Near, ...]:
+        """The nearest valid sizes: by fewest added, then by fewest removed."""
+        asked = self.asked_near
+        if asked is None:
+            return ()
+        return nearest(asked, [a.valid for a in self.axes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON: schema rfcalc/sizes/1."""
+        return {
+            "schema": SCHEMA,
+            "network": {"name": self.network.name, "target": self.target},
+            "input": {name: list(x.dims) for name, x in zip(self.network.inputs, self.inputs, strict=True)},
+            "axes": [self._axis_dict(i, solved) for i, solved in enumerate(self.axes)],
+            "joint": None
+            if self.joint is None
+            else {"text": self.joint.text, "product": self.joint.product, "terms": list(self.joint.terms)},
+            "training": [t._asdict() for t in self.training],
+            "near": [
+                {
+                    "asked": list(n.asked),
+                    "valid": list(n.valid),
+                    "pad": [list(p) for p in n.pad],
+                    "crop": [list(p) for p in n.crop],
+                }
+                for n in self.near
+            ],
+            "assumptions": list(self.assumptions),
+        }
+
+    def _axis_dict(self, axis: int, solved: Axis) -> dict[str, Any]:
+        valid = solved.valid
+        return {
+            "axis": axis,
+            "from": valid.start,
+            "modulus": valid.modulus,
+            "residues": list(valid.rests),
+            "below": list(valid.below),
+            "output": _one(self.output(axis)),
+            "refused": [{"size": r.size, "node": r.node, "why": r.why} for r in self.refused(axis)],
+            "unseen": _one(self.unseen(axis)),
+        }
+
+    def document(self) -> Document:
+        """What `rfcalc sizes` shows."""
+        from rfcalc.plan.sizes_shown import document
+
+        return document(self)
+
+
+def _one(values: dict[str, str | None]) -> Any:
+    return next(iter(values.values())) if len(values) == 1 else values
+
+
+def _runs(network: Network, inputs: Sequence[Shape]) -> bool:
+    try:
+        forward(network, inputs)
+    except RfcalcError:
+        return False
+    return True
+
+
+def _refuse(network: Network, inputs: Sequence[Shape]) -> None:
+    """Raise what the walk says of these inputs."""
+    forward(network, inputs)
+    raise LimitError("no size of equal sides runs")
+
+
+def _why(network: Network, inputs: Sequence[Shape], position: int, params: Sequence[int]) -> tuple[str, str, str]:
+    """The node that refuses these inputs, and why, with the numbers put in."""
+    name = network.nodes[position - network.arity].name
+    shapes = list(inputs)
+    weights = Weights(network, params)
+    try:
+        for p, sources in enumerate(network.sources[: position - network.arity + 1], network.arity):
+            shapes.append(weights.output(p, tuple([shapes[s] for s in sources])))
+    except RfcalcError as error:
+        return name, error.what, (error.why or "").split("\n")[0]
+    return name, "it is refused", ""
+
+
+def _classes_told(refusing: Sequence[Class]) -> str:
+    """The sizes that are refused, in words."""
+    return told(congruence([c._replace(error=None) for c in refusing]))
+
+
+def _with_exceptions(lines: Sequence[Line], small: Mapping[int, Any]) -> str:
+    """The formula of large sizes, and what is otherwise for small ones."""
+    formula = written(lines)
+    compiled = compile(formula, "formula", "eval")
+
+    def differs(n: int, value: int) -> bool:
+        try:
+            return bool(eval(compiled, {}, {"n": n}) != value)
+        except KeyError:  # a table of the rests that large sizes have
+            return True
+
+    others = {n: v for n, v in sorted(small.items()) if differs(n, v)}
+    if not others:
+        return formula
+    if len(set(others.values())) == 1 and all(n in others for n in small if n <= max(others)):
+        return f"{formula} if n > {max(others)} else {next(iter(others.values()))}"
+    return f"{_table(others)} if n in {{{', '.join(map(str, others))}}} else {formula}"
+
+
+def _table(values: Mapping[int, int]) -> str:
+    return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"
+
+
+def _pieces(c: Class, value_of: Callable[[Sequence[Shape]], Any]) -> list[tuple[int, int, Range, Any]]:
+    """A function of all shapes, over the sizes of a class: split until each part has one answer."""
+    todo = [(c.modulus, c.rest, c.values, [c.shapes[p] for p in sorted(c.shapes)])]
+    done: list[tuple[int, int, Range, Any]] = []
+    while todo:
+        modulus, rest, values, shapes = todo.pop()
+        if len(done) + len(todo) > MOST_PIECES:
+            raise Unclear("many classes")
+        try:
+            done.append((modulus, rest, values, value_of(shapes)))
+        except Split as split:
+            for count_, more, part in parts(values, split):
+                changed = [substituted(s, count_, more, part) for s in shapes]
+                todo.append((modulus * count_, rest + modulus * more, part, changed))
+    return done

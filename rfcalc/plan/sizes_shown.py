@@ -1,0 +1,73 @@
+"""Valid sizes as a document: `rfcalc sizes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rfcalc.core.errors import plural
+from rfcalc.plan.nearest import near_told, told
+from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+
+if TYPE_CHECKING:
+    from rfcalc.plan.sizes import Refused, Sizes
+
+MOST_REFUSED = 8  # nodes that refuse
+
+
+def document(found: Sizes) -> Document:
+    """What `rfcalc sizes` shows."""
+    columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20)]
+    single = len(found.outputs) == 1
+    columns += [Column("output"), Column("pixels that reach no output", "unseen")] if single else []
+    lines: list[Line] = []
+    several: list[Line] = []
+    refused: dict[tuple[str, str], tuple[Refused, list[int]]] = {}
+    for i, solved in enumerate(found.axes):
+        output, unseen = found.output(i), found.unseen(i)
+        cells = [Cell(str(i), i), Cell(told(solved.valid))]
+        for name, formula in output.items():
+            figures = [Cell(formula or "–"), Cell(unseen[name] or "–")]
+            if single:
+                cells += figures
+            else:
+                several.append(Line((Cell(name), Cell(str(i), i), *figures)))
+        lines.append(Line(tuple(cells)))
+        for r in found.refused(i):
+            refused.setdefault((r.node, r.sizes), (r, []))[1].append(i)
+    sections: list[Any] = [Table(tuple(columns), tuple(lines), title=f"Valid input sizes n of {found.target}")]
+    if several:
+        heads = (Column("output"), Column("axis", right=True), Column("size"), Column("reach no unit", "unseen"))
+        sections.append(Table(heads, tuple(several), title="Outputs"))
+    if found.joint is not None:
+        sections.append(Sentences((f"Together: {found.joint.text}.",)))
+    if found.asked_near is not None:
+        sections.append(Sentences(tuple(near_told(found.asked_near, found.near)), title="Nearest"))
+    if refused:
+        sections.append(_refusals(refused))
+    if found.training:
+        trained = [f"{'every size' if t.size is None else f'n = {t.size}'}: {t.why}" for t in found.training]
+        sections.append(Sentences(tuple(trained), title="In training only"))
+    at = ", ".join(map(str, found.inputs))
+    notes = [f"Each axis alone, the other axes as in {at}. Proven for every n ≥ 1."]
+    if found.inputs != found.asked:
+        notes.append(f"The input {', '.join(map(str, found.asked))} does not run.")
+    return Document(f"valid sizes of {found.target}", tuple(sections), (*notes, *found.assumptions), found.to_dict)
+
+
+def _refusals(refused: Mapping[tuple[str, str], tuple[Refused, list[int]]]) -> Table:
+    """Which node refuses which sizes, those that nothing larger mends first."""
+    columns = (
+        Column("node"),
+        Column("axes"),
+        Column("refuses", least=16),
+        Column("for example", "size", right=True),
+        Column("why", least=24),
+    )
+    rows = []
+    for r, axes in list(refused.values())[:MOST_REFUSED]:
+        told = (r.node, ", ".join(map(str, axes)), r.sizes)
+        rows.append(Line((*map(Cell, told), Cell(str(r.size), r.size), Cell(r.brief))))
+    left = len(refused) - len(rows)
+    totals = (("and", f"{plural(left, 'node')} that refuse small sizes"),) if left else ()
+    return Table(columns, tuple(rows), totals, title="What refuses the others")

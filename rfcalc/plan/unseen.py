@@ -1,0 +1,208 @@
+"""Which positions of the input reach an output, on one axis: sizes that run may still lose their last rows.
+
+What is read goes backward from the outputs as progressions (first, last, step), clipped at every map. Ends may be
+numbers of a class (`rfcalc.plan.classes`), so that one walk answers for all sizes of the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import POINTWISE
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import maximum, minimum
+from rfcalc.core.window import STEP, All, Scattered, Slide, Table
+from rfcalc.graph.forward import reads_of
+from rfcalc.graph.network import Network
+
+MOST_PARTS = 64
+MOST_LISTED = 100_000
+
+
+class Part(NamedTuple):
+    """The positions first, first + step, … last."""
+
+    first: Any
+    last: Any
+    step: int = 1
+
+
+class Unclear(Exception):
+    """What is read is no union of a few progressions."""
+
+
+Demand = dict[int, list[Part]]  # by axis of the map
+
+
+def read_positions(network: Network, shapes: Sequence[Shape], outputs: Sequence[int], source: int) -> Demand:
+    """The positions of a source that reach one of the outputs, by axis; no entry: nothing is read.
+
+    Raises:
+        Unclear: it is no union of a few progressions.
+    """
+    arity = network.arity
+    found: list[Demand | None] = [None] * len(shapes)
+    for p in outputs:
+        found[p] = {i: [Part(0, n - 1)] for i, n in enumerate(shapes[p].dims)}
+    for position in range(max(outputs), arity - 1, -1):
+        mine = found[position]
+        sources = network.sources[position - arity]
+        if mine is None or not sources:
+            continue
+        node = network.nodes[position - arity]
+        xs = tuple([shapes[s] for s in sources])
+        if node.layer.opaque:
+            raise Unclear(node.name)
+        try:
+            relation = reads_of(node, xs, shapes[position])
+        except RfcalcError as error:
+            raise Unclear(node.name) from error
+        for s, x, alternatives in zip(sources, xs, relation, strict=True):
+            for reads in alternatives:
+                if reads is POINTWISE:
+                    demand = mine
+                else:
+                    demand = {
+                        axis: _back(mine[out] if out is not None and out in mine else None, index, x.dims[axis])
+                        for axis, (out, index) in enumerate(reads)
+                    }
+                found[s] = _joined(found[s], demand)
+    return found[source] or {}
+
+
+def _back(units: list[Part] | None, index: Any, n: Any) -> list[Part]:
+    """The positions of an axis of n that these units read."""
+    if index is STEP:
+        return units if units is not None else [Part(0, n - 1)]
+    kind = type(index)
+    if kind is All or kind is Scattered or units is None:
+        return [Part(0, n - 1)]
+    if kind is Slide:
+        parts = [part for unit in units for part in _slid(unit, index)]
+    elif kind is Table:
+        parts = [_tabled(unit, index) for unit in units]
+    else:
+        raise Unclear(type(index).__name__)
+    border = index.border
+    kept = []
+    for part in parts:
+        first, last = part.first, part.last
+        if border == "circular" and (first < 0 or last > n - 1):
+            kept.append(Part(0, n - 1))
+            continue
+        if border == "reflect" and part.step == 1:
+            if first < 0:
+                kept.append(Part(0, minimum(-first, n - 1)))
+            if last > n - 1:
+                kept.append(Part(maximum(n - 1 - (last - n + 1), 0), n - 1))
+        elif border != "zeros" and (first < 0 or last > n - 1):
+            if part.step != 1:
+                raise Unclear("a border")
+            first, last = minimum(first, n - 1), maximum(last, 0)
+        if first < 0:
+            first = first + -(first // part.step) * part.step
+        if last > n - 1:
+            last = last - -((n - 1 - last) // part.step) * part.step
+        if first <= last:
+            kept.append(Part(first, last, part.step))
+    return _tidy(kept)
+
+
+def _slid(units: Part, index: Slide) -> list[Part]:
+    s, first, k, d = index.stride, index.first, index.kernel, index.dilation
+    step = s * units.step
+    low, high = s * units.first + first, s * units.last + first
+    if (d == 1 and k >= step) or (k == 1 and step == 1):
+        return [Part(low, high + k - 1)]
+    if k > MOST_PARTS:
+        raise Unclear("a long kernel with holes")
+    return [Part(low + d * t, high + d * t, step) for t in range(k)]
+
+
+def _tabled(units: Part, index: Table) -> Part:
+    if units.step != 1 or not all(index.phases):
+        raise Unclear("phases with holes")
+    advance, period = index.advance, index.period
+    covered = sorted({t + advance * turn for turn in (-1, 0, 1) for phase in index.phases for t in phase})
+    if any(b - a > 1 for a, b in pairwise(covered)):
+        raise Unclear("phases with holes")
+
+    def ends(unit: Any, last: bool) -> Any:
+        turn, phase = divmod(unit, period)
+        if not isinstance(phase, int):
+            raise Unclear("phases of an unknown unit")
+        near = range(phase - period + 1, phase + 1) if last else range(phase, phase + period)
+        values = [t + advance * (p // period) for p in near for t in index.phases[p % period]]
+        return advance * turn + (max(values) if last else min(values))
+
+    first, last = ends(units.first, False), ends(units.last, True)
+    return Part(first, last)
+
+
+def _tidy(parts: list[Part]) -> list[Part]:
+    """Without parts that lie within another; dense parts that touch are one."""
+    if len(parts) > MOST_PARTS:
+        raise Unclear("many parts")
+    kept: list[Part] = []
+    for part in parts:
+        merged = True
+        while merged:
+            merged = False
+            for i, other in enumerate(kept):
+                union = _union(other, part)
+                if union is not None:
+                    kept.pop(i)
+                    part, merged = union, True
+                    break
+        kept.append(part)
+    return kept
+
+
+def _union(a: Part, b: Part) -> Part | None:
+    if a == b:
+        return a
+    if a.step > b.step:
+        a, b = b, a
+    if a.step == 1:
+        if a.first <= b.first and b.last <= a.last:
+            return a
+        if b.step == 1 and b.first <= a.last + 1 and a.first <= b.last + 1:
+            return Part(minimum(a.first, b.first), maximum(a.last, b.last))
+        return None
+    near = b.first <= a.last + a.step and a.first <= b.last + a.step
+    if a.step == b.step and near and (b.first - a.first) % a.step == 0:
+        return Part(minimum(a.first, b.first), maximum(a.last, b.last), a.step)
+    return None
+
+
+def _joined(a: Demand | None, b: Demand) -> Demand:
+    if a is None:
+        return b
+    found = dict(a)
+    for axis, parts in b.items():
+        mine = found.get(axis)
+        found[axis] = parts if mine is None else mine if mine is parts else _tidy([*mine, *parts])
+    return found
+
+
+def count(parts: Sequence[Part]) -> Any:
+    """How many positions they are.
+
+    Raises:
+        Unclear: parts with holes that may meet.
+    """
+    if len(parts) > 1 and any(p.step > 1 for p in parts):
+        ends = [end for p in parts for end in p[:2]]
+        if all(isinstance(end, int) for end in ends) and max(ends) < MOST_LISTED:
+            return len({n for p in parts for n in range(p.first, p.last + 1, p.step)})
+        steps = {p.step for p in parts}
+        rests = [p.first % p.step for p in parts]
+        if len(steps) > 1 or len({int(r) for r in rests}) < len(rests):
+            raise Unclear("parts that meet")
+    total: Any = 0
+    for part in parts:
+        total = total + (part.last - part.first) // part.step + 1
+    return total
