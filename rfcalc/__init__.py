@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
+    from rfcalc.readers.planning import memory as memory
     from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
@@ -113,6 +114,7 @@ _HOMES = {
     "load": "readers.target",
     "receptive_field": "readers.target",
     "require": "report.metrics",
+    "memory": "readers.planning",
     "sizes": "readers.planning",
     "to_torch": "backend",
 }

@@ -31,7 +31,7 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class Arena:
-    """A placement: the buffer's size, the lower bound, whether the size is proven to be the least, and where maps lie."""
+    """A placement: the buffer's size, its lower bound, whether it is proven to be the least, and where maps lie."""
 
     bytes: int
     bound: int
@@ -90,9 +90,9 @@ def layout(walked: Walked, *, fold_bn: bool = True) -> Layout:
 
 
 def _over(walked: Walked, position: int, own: list[int], needed: list[int]) -> tuple[int | None, int]:
-    """The memory that a node may write its output over, and the values of the copy that it needs; None if there is none.
+    """The memory that a node may write its output over, and the values of the copy that it needs; None: there is none.
 
-    It may where each value of the output reads only values that are not written before they are read: its own place
+    It may where each value of the output reads only values that are not overwritten before: its own place
     (element-wise), or its own channel (a copy of which is made first).
     """
     sources = walked.network.sources[position - walked.network.arity]
@@ -214,9 +214,7 @@ def _first_fit(order: list[Wanted]) -> list[int]:
     """Each in turn at the lowest offset that is free as long as it lives."""
     found: list[int] = []
     for size, first, last, _ in order:
-        taken = [
-            (o, o + w[0]) for o, w in zip(found, order, strict=False) if w[1] <= last and first <= w[2]
-        ]
+        taken = [(o, o + w[0]) for o, w in zip(found, order, strict=False) if w[1] <= last and first <= w[2]]
         found.append(_lowest(taken, size))
     return found
 

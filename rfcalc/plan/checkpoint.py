@@ -1,8 +1,8 @@
 """Which runs of layers to compute again in backward, so that a step of training fits with the least extra work.
 
-A network is cut where a single map leads on. Between two cuts lies a *block*; a *run* of blocks that is recomputed keeps
-only the map that it reads. What is kept before a block, K, is all that the choices before it have to do with the moments
-in it: its own moments need K + (what lives then in a step without recomputation − what was kept before it there). So the
+A network is cut where a single map leads on. Between two cuts lies a *block*; a *run* of blocks that is recomputed
+keeps only the map that it reads. What is kept before a block, K, is all that the choices before it have to do with the
+moments in it: they need K + (what lives then in a step without recomputation − what was kept before it there). So the
 cheapest choice is found by dynamic programming over the cuts, with the pairs (K, extra multiply-adds) of which none is
 better in both (Feng & Huang 2021, "Optimal Gradient Checkpoint Search", argue alike). The plan is simulated as a whole
 before it is given.
@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.plan.memory import Memory
+from rfcalc.plan.training import cuts
 
 MOST_STATES = 4_000  # pairs that are kept at a cut; beyond, the plan is not said to be the best
 LONGEST = 64  # blocks in a run where names do not say which runs are modules
@@ -104,7 +106,7 @@ class Search:
         run = memory.run()
         self.run, self.batch = run, memory.batch
         self.fixed = sum(memory.constant.values())
-        self.cuts = _cuts(memory)
+        self.cuts = cuts(memory.report.walked, run.own)
         self.macs = [int(c.macs) * self.batch for c in memory.report.walked.costs]
         held = sum(run.size(p).at(self.batch) for p in range(run.arity))
         maps = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
@@ -114,7 +116,11 @@ class Search:
         for m in maps:
             if m >= run.arity and not run.given(m):
                 own[m] += run.size(m).at(self.batch)
-        self._kept = maps
+        self._kept, self._whole = maps, True
+        self._readers: dict[int, list[int]] = {}
+        for p, sources in enumerate(run.network.sources, run.arity):
+            for m in {run.own[s] for s in sources}:
+                self._readers.setdefault(m, []).append(p)
         self._sum = [held, *accumulate(own, initial=0)][1:]  # kept by positions before each
         self.held = held
         forward, backward = [0] * len(run.names), [0] * len(run.names)
@@ -123,7 +129,9 @@ class Search:
             where = forward if moment.phase == "forward" else backward
             where[moment.position] = max(where[moment.position], at)
         self._forward, self._backward = forward, backward
-        gradients = [run.parameters(p).at(self.batch) if p >= run.arity and run.learns[p] else 0 for p in range(len(own))]
+        gradients = [
+            run.parameters(p).at(self.batch) if p >= run.arity and run.learns[p] else 0 for p in range(len(own))
+        ]
         self._after = list(accumulate(reversed(gradients), initial=0))[::-1]  # of positions from each on
         self.blocks = list(zip([run.arity, *(c + 1 for c in self.cuts)], [*self.cuts, len(own) - 1], strict=True))
         self.blocks = [b for b in self.blocks if b[0] <= b[1]]
@@ -137,12 +145,17 @@ class Search:
         """What the moments of these positions need beyond what is kept before them."""
         return max(*self._forward[first : last + 1], *self._backward[first : last + 1], 0) - self.before(first)
 
+    def backward(self, first: int, last: int) -> int:
+        """The same, of backward only."""
+        return max(self._backward[first : last + 1]) - self.before(first)
+
     def again(self, first: int, last: int) -> int:
         """The same where they are computed again: forward runs beside the gradient of their output."""
         gradient = self.run.size(last).at(self.batch)
         forward = max(self._forward[first : last + 1]) - self.before(first) + gradient + self._after[last + 1]
         return max(self.plain(first, last), forward)
 
+    @cached_property
     def candidates(self) -> dict[int, list[tuple[int, int]]]:
         """Runs of blocks (first, last) that may be recomputed, by their last block."""
         found: dict[int, list[tuple[int, int]]] = {}
@@ -159,21 +172,39 @@ class Search:
         return found
 
     def plan(self, budget: int) -> Checkpoint | None:
-        """The cheapest plan whose peak is within a budget of bytes; None if there is none."""
+        """The cheapest plan whose peak is within a budget of bytes; None if there is none.
+
+        What a run needs while it is computed again is estimated from above. Estimated from below, the same search gives
+        a bound: a plan that meets it, and is within the budget when it is simulated, is the best there is.
+        """
+        bound = self._choices(budget, above=False)
+        for state in bound[:1]:
+            found = self._checked(budget, state, optimal=self._whole)
+            if found is not None:
+                return found
+        for state in self._choices(budget, above=True):
+            found = self._checked(budget, state, optimal=self._whole and state.extra == bound[0].extra)
+            if found is not None:
+                return found
+        for state in bound[1:]:
+            found = self._checked(budget, state, optimal=False)
+            if found is not None:
+                return found
+        return None
+
+    def _choices(self, budget: int, above: bool) -> list[_State]:
+        """What may be done up to the end within the budget, the cheapest first."""
         room = budget - self.fixed
-        candidates = self.candidates()
         fronts: list[list[_State]] = [[_State(self.held, 0, None, None)]]
-        cut_short = False
+        self._whole = True
         for j, (first, last) in enumerate(self.blocks):
-            made = []
             need, keeps = self.plain(first, last), self._sum[last + 1] - self._sum[first]
-            made += [
-                _State(s.kept + keeps, s.extra, None, s) for s in fronts[j] if s.kept + need <= room
-            ]
-            output = self.run.size(last).at(self.batch) if last < len(self.run.names) - 1 else 0
-            for i, _ in candidates.get(j, ()):
+            made = [_State(s.kept + keeps, s.extra, None, s) for s in fronts[j] if s.kept + need <= room]
+            output = self.run.size(last).at(self.batch) if above or self._kept_later(last) else 0
+            for i, _ in self.candidates.get(j, ()):
                 start = self.blocks[i][0]
-                need, extra = self.again(start, last), sum(self.macs[start : last + 1])
+                need = self.again(start, last) if above else self.backward(start, last)
+                extra = sum(self.macs[start : last + 1])
                 made += [
                     _State(s.kept + output, s.extra + extra, (start, last), s)
                     for s in fronts[i]
@@ -181,16 +212,20 @@ class Search:
                 ]
             front = _best(made)
             if len(front) > MOST_STATES:
-                front, cut_short = front[:: len(front) // MOST_STATES + 1], True
+                front, self._whole = front[:: len(front) // MOST_STATES + 1], False
             fronts.append(front)
-        for state in sorted(fronts[-1], key=lambda s: (s.extra, s.kept)):
-            found = self._checked(budget, sorted(state.runs()), state.extra, not cut_short)
-            if found is not None:
-                return found
-        return None
+        return sorted(fronts[-1], key=lambda s: (s.extra, s.kept))
 
-    def _checked(self, budget: int, runs: list[tuple[int, int]], extra: int, optimal: bool) -> Checkpoint | None:
+    def _kept_later(self, position: int) -> bool:
+        """Whether a later position keeps the map of a position for its backward."""
+        memory = self.run.own[position]
+        return memory in self._kept and any(
+            memory in self.run.kept_maps(p) for p in self._readers.get(memory, ()) if p > position
+        )
+
+    def _checked(self, budget: int, state: _State, optimal: bool) -> Checkpoint | None:
         """The plan, if its simulation as a whole is within the budget."""
+        runs, extra = sorted(state.runs()), state.extra
         moments = self.memory.run(runs).moments()
         peak = max([self.memory.bytes_at(m) for m in moments] + [self.memory.timeline[-1][2]])
         if peak > budget:
@@ -220,33 +255,6 @@ def _best(states: list[_State]) -> list[_State]:
     for state in states:
         if not found or state.extra < found[-1].extra:
             found.append(state)
-    return found
-
-
-def _cuts(memory: Memory) -> list[int]:
-    """Positions whose map is all that later positions read of what is before them."""
-    run = memory.run()
-    last = [p for p in range(len(run.names))]
-    for p, sources in enumerate(run.network.sources, run.arity):
-        for s in (p, *sources):
-            last[run.own[s]] = max(last[run.own[s]], p)
-    for name in run.network.outputs:
-        last[run.own[run.network.position(name)]] = len(run.names)
-    found = []
-    first, second = (-1, -1), (-1, -1)  # the two memories that are read the longest: (until when, which)
-    for p in range(len(run.names) - 1):
-        m = run.own[p]
-        if not run.given(m):
-            pair = (last[m], m)
-            if first[1] == m:
-                first = max(first, pair)
-            elif pair > first:
-                first, second = pair, first
-            elif second[1] == m or pair > second:
-                second = max(second, pair) if second[1] == m else pair
-        others = second if first[1] == m else first
-        if p >= run.arity and others[0] <= p and not run.given(p):
-            found.append(p)
     return found
 
 

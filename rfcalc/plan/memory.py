@@ -114,7 +114,8 @@ class Memory:
         for pattern in self.freeze:
             hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
             if not any(self.report.walked.costs[p].params for p in hit):
-                names = [n.name for n in nodes] + [n.stage for n in nodes if n.stage]
+                blocks = [n.name[:i] for n in nodes for i, sign in enumerate(n.name) if sign == "."]
+                names = [*blocks, *(n.stage for n in nodes if n.stage), *(n.name for n in nodes)]
                 why = "the nodes that it matches have no parameters" if hit else None
                 fix = suggestion(pattern, list(dict.fromkeys(names)))
                 raise RfcalcError(f"--freeze {pattern} freezes nothing", why=why, fix=None if hit else fix)
@@ -127,9 +128,7 @@ class Memory:
         precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
         single = (self.batch if batch is None else batch) == 1
         frozen = None if self.infer else self.frozen
-        return Run(
-            self.report.walked, precision, frozen, single=single, device=self.device, recomputed=recomputed
-        )
+        return Run(self.report.walked, precision, frozen, single=single, device=self.device, recomputed=recomputed)
 
     @cached_property
     def _run(self) -> Run:

@@ -1,10 +1,10 @@
 """Patch-based inference: the first part of a network runs patch by patch, the rest as a whole.
 
 The first part ends where a single map leads on. Its output is divided into a grid; of every map before it each patch
-computes only what its part of the output reads, cut at the map's own borders, so that patches at the border are smaller.
-What neighbouring patches both read is computed twice: that is the extra work. The peak is the larger of two: of a patch
-(its maps, the whole output of the first part, and the input if it is counted), and of the rest (Lin et al. 2021,
-"MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning", whose figures leave the input out).
+computes only what its part of the output reads, cut at the map's own borders, so that patches at the border are
+smaller. What neighbouring patches both read is computed twice: that is the extra work. The peak is the larger of two:
+of a patch (its maps, the whole output of the first part, and the input if it is counted), and of the rest (Lin et al.
+2021, "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning", whose figures leave the input out).
 """
 
 from __future__ import annotations
@@ -201,11 +201,14 @@ def search(
     """The plan with the least peak whose work is at most `most_work` times that of the whole, or, within a budget of
     bytes, the one with the least work; None if there is none. Square grids of 2 to `largest_grid` patches an axis."""
     best: tuple[tuple[float, ...], Patches] | None = None
+    rest = live(walked, laid, itemsize, count_input=count_input)
     for cut in cuts:
+        rank = walked.shapes[cut].rank
+        least = max(rest[cut + 1 :], default=0)
+        enough = budget if budget is not None else best[1].peak_bytes - 1 if best else least
+        if not rank or least > enough:
+            continue  # no grid makes the rest smaller
         for side in range(2, largest_grid + 1):
-            rank = walked.shapes[cut].rank
-            if not rank:
-                continue
             try:
                 plan = patched(walked, laid, cut, (side,) * rank, itemsize, count_input=count_input)
             except Unpatchable:

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Walked
 from rfcalc.graph.memory import overwriting, storages
@@ -116,12 +115,16 @@ class Run:
         recomputed: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.walked, self.precision, self.single, self.device = walked, precision, single, device
-        self.only_forward = frozen is None  # then an input ends with its last reader; in training whoever calls holds it
+        self.only_forward = (
+            frozen is None
+        )  # then an input ends with its last reader; in training whoever calls holds it
         self.network, self.arity = walked.network, walked.network.arity
         self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
         self.saved, over = saving(walked)
         # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
-        over = frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
+        over = (
+            frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
+        )
         self.own = storages(walked, over)
         self.frozen = frozenset(range(len(walked.shapes)) if frozen is None else frozen)
         self.recomputed = {last: first for first, last in recomputed}
@@ -207,9 +210,7 @@ class Run:
                 users.update({self.own[s] for s in self.network.sources[position - self.arity]})
         return users
 
-    def _forward(
-        self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
-    ) -> Iterator[Moment]:
+    def _forward(self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]) -> Iterator[Moment]:
         last = list(range(len(self.names)))  # the last position that reads or rewrites each memory
         for position, sources in enumerate(self.network.sources, self.arity):
             for s in (position, *sources):
@@ -226,7 +227,9 @@ class Run:
             self._born(account, users, position)
             beside = ("beside", position)
             keeps = self.learns[position] and position not in self._first
-            account.add(beside, Item("kept" if keeps else "activations", self.names[position]), self.kept_beside(position))
+            account.add(
+                beside, Item("kept" if keeps else "activations", self.names[position]), self.kept_beside(position)
+            )
             yield moment(position, "forward")
             if not keeps:
                 account.drop(beside)
@@ -283,10 +286,9 @@ class Run:
                     gradients.receive(s, part)
                     continue
                 gradients.receive(s, gradients.made(self.names[s], self.size(s)))
-                yield moment(s, "backward")
+                yield moment(position, "backward")
                 gradients.free(before)
                 gradients.free(part)
-
 
     def _again(
         self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
@@ -350,3 +352,37 @@ class Gradients:
     def of(self, position: int) -> int | None:
         """The memory of a position's gradient, if it has one yet."""
         return self._of.get(position)
+
+
+def cuts(walked: Walked, own: Sequence[int]) -> list[int]:
+    """Positions whose map is all that later positions read of what is before them: there a network can be cut.
+
+    Args:
+        own: for each position the position whose memory it lives in.
+    """
+    network, arity, count = walked.network, walked.network.arity, len(walked.shapes)
+
+    def given(position: int) -> bool:
+        return position >= arity and not network.sources[position - arity]
+
+    last = list(range(count))  # the last position that reads each memory
+    for p, sources in enumerate(network.sources, arity):
+        for s in (p, *sources):
+            last[own[s]] = max(last[own[s]], p)
+    for name in network.outputs:
+        last[own[network.position(name)]] = count
+    found = []
+    longest = other = (-1, -1)  # the two memories that are read the longest: (until when, which)
+    for p in range(count - 1):
+        if not given(own[p]):
+            pair = (last[own[p]], own[p])
+            if pair[1] == longest[1]:
+                longest = max(longest, pair)
+            elif pair > longest:
+                longest, other = pair, longest
+            else:
+                other = max(other, pair)
+        until = (other if longest[1] == own[p] else longest)[0]
+        if p >= arity and until <= p and not given(p):
+            found.append(p)
+    return found
