@@ -633,7 +633,7 @@ def test_inputs_by_name_as_tensors_and_in_half_precision() -> None:
     read = from_torch(Two(), {"image": (3, 8, 8), "mask": (1, 8, 8)})
     assert list(read.network.inputs) == ["image", "mask"]
     assert len(read.network.outputs) == 2
-    assert analyze(read)["add"].receptive_field["mask"].size == (3, 3)
+    assert analyze(read)["add"].receptive_fields["mask"].size == (3, 3)
     assert from_torch(Two(), (torch.rand(5, 3, 8, 8), torch.rand(5, 1, 8, 8))).network == read.network
     assert from_torch(Two().half(), {"image": (3, 8, 8), "mask": (1, 8, 8)}).network == read.network
     with pytest.raises(RfcalcError, match="2 inputs"):

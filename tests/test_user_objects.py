@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,91 @@ def test_files_that_no_network_is_read_from(tmp_path: Path, capsys: pytest.Captu
         error = capsys.readouterr().err
         assert told in " ".join(error.split()).replace(f"{tmp_path}/", ""), error
     assert not ran.exists()
+
+
+# --- as a script of its own ------------------------------------------------------------------------------------
+
+SCRIPT = """
+import argparse, sys
+import torch
+from torch import nn
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--width", type=int, default=8)
+options = parser.parse_args()
+print("running with", sys.argv)
+
+class Net(nn.Module):
+    def __init__(self, depth, *, width=options.width):
+        super().__init__()
+        print("building")
+        self.c = nn.Conv2d(3, width, 3)
+        self.register_buffer("order", torch.tensor([2, 0, 1]))
+    def forward(self, x):
+        print("running on", tuple(x.shape))
+        return self.c(x[:, self.order.tolist()])
+"""
+
+
+def test_a_script_has_its_own_arguments_and_its_output_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("script.py").write_text(SCRIPT)
+    before = list(sys.argv)
+    assert run(["table", "script.py:Net(2)", "--input", "3x8x8", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert [layer["name"] for layer in json.loads(out)["layers"]][-1] == "c"
+    assert all(line in err for line in ("running with ['script.py']", "building", "running on (1, 3, 8, 8)"))
+    assert sys.argv == before
+
+
+def advice(capsys: pytest.CaptureFixture[str], target: str) -> str:
+    assert run(["table", target, "--input", "3x8x8"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return " ".join(said.split())
+
+
+def test_advice_that_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text("class Net:\n    def __init__(self, width, depth, mode='a'): ...\n")
+    said = advice(capsys, "model.py:Net")
+    assert "Net needs arguments: width, depth" in said
+    assert "'model.py:Net(width=…, depth=…)'" in said
+    assert "needs arguments: depth" in advice(capsys, "model.py:Net(3)")
+    assert "unexpected keyword argument" in advice(capsys, "model.py:Net(3, 4, wide=1)")
+    assert "did you mean model.py?" in advice(capsys, "modle.py:Net")
+    assert "did you mean model?" in advice(capsys, "py:modle:Net")
+    folder = tmp_path / "package" / "inner"
+    folder.mkdir(parents=True)
+    for path in (folder, folder.parent):
+        (path / "__init__.py").write_text("")
+    (folder / "blocks.py").write_text("x = 1\n")
+    (folder / "net.py").write_text("from .blocks import x\n")
+    said = advice(capsys, "package/inner/net.py:Net(depth=2)")
+    assert "it is part of a package: py:package.inner.net:Net(depth=2), in the folder ." in said
+    Path("missing.py").write_text("import nosuchpackage.layers\n")
+    for target in ("missing.py:Net", "py:missing:Net"):
+        assert "install nosuchpackage beside rfcalc (pip install nosuchpackage)" in advice(capsys, target)
+
+
+def test_torch_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("needs.py").write_text("from torch import nn\n")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "install torch beside rfcalc" in advice(capsys, "needs.py:Net")
+
+
+def test_folders_that_use_the_same_names(tmp_path: Path) -> None:
+    """Each model gets the parts beside it, also in one process."""
+    for width in (4, 5):
+        folder = tmp_path / str(width)
+        folder.mkdir()
+        (folder / "parts_of.py").write_text(f"width = {width}\n")
+        (folder / "model_of.py").write_text(
+            "from torch import nn\nfrom parts_of import width\ndef net():\n    return nn.Conv2d(3, width, 3)\n"
+        )
+        assert rfcalc.analyze(f"{folder}/model_of.py:net", "3x8x8").rows[-1].output_shape == (width, 6, 6)

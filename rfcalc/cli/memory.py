@@ -13,7 +13,7 @@ def command(
     target: Target,
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     optimizer: Annotated[str, typer.Option(help="sgd, sgd-momentum, adam, adamw, rmsprop, adagrad, lion, …")] = "adam",
     amp: Annotated[str | None, typer.Option(help="Mixed precision: bf16 or fp16.")] = None,
     freeze: Annotated[

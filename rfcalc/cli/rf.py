@@ -13,12 +13,15 @@ from rfcalc.core.errors import RfcalcError
 
 def command(
     target: Target,
+    node: Annotated[str | None, typer.Argument(help="The node, as with --at.")] = None,
     at: Annotated[str | None, typer.Option(help="The node; the output if left out.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="An input or an earlier node; the input if left out.")
     ] = None,
     unit: Annotated[str | None, typer.Option(help="One unit by position: Y,X; the middle one if left out.")] = None,
     pixel: Annotated[str | None, typer.Option(help="Which units one input pixel can reach: Y,X.")] = None,
+    via: Annotated[str | None, typer.Option(help="Only along the paths through this node.")] = None,
+    without: Annotated[str | None, typer.Option(help="Only along the paths around this node.")] = None,
     input: Inputs = None,  # noqa: A002
     effective: Annotated[
         bool, typer.Option("--effective", help="The effective receptive field in closed form too.")
@@ -33,10 +36,21 @@ def command(
     from rfcalc.report.field_document import document
 
     format_of(format, output)
-    found = receptive_field(target, at, source=source, input=inputs(input))
+    found = receptive_field(target, one_node(node, at), source=source, input=inputs(input), via=via, without=without)
     chosen, reached = position("--unit", unit), position("--pixel", pixel)
     emit(document(found, chosen, reached, effective), format, output, no_notes)
     check(found.report, strict)
+
+
+def one_node(node: str | None, at: str | None) -> str | None:
+    """The node that is named, by argument or by option.
+
+    Raises:
+        RfcalcError: two different ones are.
+    """
+    if node is not None and at is not None and node != at:
+        raise RfcalcError(f"two nodes are named: {node} and {at}", fix="name one")
+    return at if node is None else node
 
 
 def position(option: str, text: str | None) -> tuple[int, ...] | None:

@@ -11,6 +11,7 @@ from rfcalc.readers.target import DEFAULT_INPUT, analyze, resolve
 
 if TYPE_CHECKING:
     from rfcalc.plan.fitting import Fit
+    from rfcalc.plan.grid import Grids
     from rfcalc.plan.sizes import Sizes
 
 
@@ -46,7 +47,7 @@ def memory(
     input: Any = None,  # noqa: A002
     *,
     batch: int = 1,
-    dtype: str = "float32",
+    dtype: str | None = None,
     infer: bool = False,
     optimizer: str = "adam",
     amp: str | None = None,
@@ -104,6 +105,25 @@ def budget_of(given: Any) -> int | None:
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise RfcalcError(f"{given!r} is no budget", fix='give bytes, such as "24GB", "512KiB" or 320000')
     return found
+
+
+def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
+    """Where the units of nodes lie in the image: stride, offset in both pixel conventions, size, reach, alignment.
+
+    Args:
+        target, input: as for `analyze`.
+        nodes: which nodes; the outputs if left out.
+
+    Raises:
+        UnknownName: there is no such node.
+
+    >>> import rfcalc
+    >>> rfcalc.grid("vgg16", "pool5").levels[0].grids[0]
+    Grid(stride=Fraction(32, 1), offset=Fraction(31, 2), size=7, reach=(90, 121))
+    """
+    from rfcalc.plan.grid import Grids
+
+    return Grids(analyze(target, input), nodes)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

@@ -52,6 +52,7 @@ class Target(NamedTuple):
     name: str
     assumptions: tuple[str, ...] = ()
     bound: bool = False
+    dtype: str = "float32"
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
@@ -78,11 +79,11 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         from rfcalc.readers.imported import Imported
 
         if issubclass(kind, Imported):
-            return Target(target.network, target.network.name or "network", target.assumptions)
+            return Target(target.network, target.network.name or "network", target.assumptions, dtype=target.dtype)
         reader = _framework(target)
         if reader is not None:
             read = import_module(reader).read(target, input)
-            return Target(read.network, read.network.name, read.assumptions)
+            return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
         try:
             shown = repr(target)[:200]
         except Exception:  # a foreign object may fail even at this
@@ -117,7 +118,7 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
             why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
             raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
         if _word_like(text) and "is not a layer" in error.what:
-            hint = suggestion(text, zoo.names())
+            hint = suggestion(text, zoo.networks())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None
         raise error.at("notation") from None
@@ -280,7 +281,7 @@ def load(target: Any, input: Any = None) -> Network:  # noqa: A002
     return resolve(target, input).network
 
 
-def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "float32") -> Report:  # noqa: A002
+def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | None = None) -> Report:  # noqa: A002
     """Analyse a network: shapes, parameters, operations, memory, receptive fields.
 
     Args:
@@ -288,7 +289,7 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
         input: its input shape (``"3x224x224"``, a tuple), or shapes by input name; its default if left out, and
             3x224x224 for notation (which is then among the assumptions).
         batch: multiplies values, bytes and operations.
-        dtype: ``float32``, ``float16``, …
+        dtype: ``float32``, ``float16``, …; a module's own, else float32, if left out.
 
     Raises:
         RfcalcError: what cannot be read or does not fit; the message says where, what, why and how to fix it.
@@ -305,7 +306,7 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
     elif input is None and list(network.inputs.values()) == [None]:
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
-    return Report(network, input, batch=batch, dtype=dtype, target=found.name, assumptions=assumptions)
+    return Report(network, input, batch=batch, dtype=dtype or found.dtype, target=found.name, assumptions=assumptions)
 
 
 def receptive_field(
@@ -314,6 +315,8 @@ def receptive_field(
     *,
     source: str | None = None,
     input: Any = None,  # noqa: A002
+    via: str | None = None,
+    without: str | None = None,
 ) -> FieldReport:
     """What a node of a network sees: receptive field, real pixels, phases, holes, influence.
 
@@ -321,11 +324,20 @@ def receptive_field(
         target, input: as for `analyze`.
         at: the node (a stage or block means its last); the network's output if left out.
         source: an input or an earlier node; the first input if left out.
+        via, without: only along the paths through this node, or around it.
 
     >>> import rfcalc
     >>> rfcalc.receptive_field("vgg16", "conv5_3").field.size
     (196, 196)
+    >>> rfcalc.receptive_field("resnet18", "layer1.0", without="layer1.0.conv1").field.size  # the shortcut alone
+    (11, 11)
     """
     from rfcalc.report.field_report import FieldReport
 
-    return FieldReport(analyze(target, input), at, source)
+    report = analyze(target, input)
+    if via is not None or without is not None:
+        names = [*report.network.inputs, *(node.name for node in report.network.nodes)]  # stages are not kept
+        at = None if at is None else names[report.network.position(at)]
+        source = None if source is None else names[report.network.position(source)]
+        report = report.along(via, without)
+    return FieldReport(report, at, source)

@@ -1,9 +1,10 @@
 """Objects of the user's own code: ``model.py:build``, ``py:package.module:UNet(depth=4)``. Only these run code.
 
 The reference is parsed, never evaluated: a dotted name, and in parentheses literals (numbers, texts, lists, …) that it
-is called with. Where the code uses PyTorch, what it builds is built without memory for weights (device ``meta``) first,
-and on the CPU where that does not work. Imports `errors` only; torch is touched only if the user's code has
-imported it.
+is called with. The code runs as a script of its own: its folder is imported from, ``sys.argv`` is its name alone, and
+what it prints goes to stderr. Where it uses PyTorch, parameters are made without data (device ``meta``) and buffers
+with their values; where that does not work everything is on ``meta``, or on the CPU. Imports `errors` only; torch is
+touched only if the user's code has imported it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
-from os.path import abspath, basename, dirname, isfile
+from os import listdir
+from os.path import abspath, basename, dirname, exists, isfile, join
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+
+MOST_VALUES = 64  # of a parameter that is made with its values
 
 
 class Reference(NamedTuple):
@@ -90,14 +94,14 @@ def from_script(path: str, text: str) -> tuple[Any, Reference]:
 
     reference = parse(text)
     if not isfile(path):
-        raise RfcalcError("there is no such file", where=path)
+        raise RfcalcError("there is no such file", where=path, fix=_nearest(path))
     name = f"rfcalc_target_{basename(path).removesuffix('.py')}"
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
-    with _importable(dirname(abspath(path))), _failures(path, f"running {basename(path)}"):
+    with _as_script(dirname(abspath(path)), path), _failures(path, f"running {basename(path)}", text):
         spec.loader.exec_module(module)
     return module, reference
 
@@ -112,9 +116,16 @@ def from_module(text: str) -> tuple[Any, Reference]:
     if not sign or not name or not rest:
         raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
     reference = parse(rest)
-    with _importable(abspath(".")), _failures(text, f"importing {name}"):
+    with _as_script(abspath("."), name), _failures(text, f"importing {name}"):
         try:
             return import_module(name), reference
+        except ModuleNotFoundError as error:
+            missing = error.name or ""
+            own = name == missing or name.startswith(f"{missing}.")
+            near = suggestion(missing, _modules_here()) if own and "." not in missing else ""
+            raise RfcalcError(
+                f"cannot import {name}: {error}", where=text, fix=near if own else _install(missing)
+            ) from None
         except ImportError as error:
             raise RfcalcError(f"cannot import {name}: {error}", where=text) from None
 
@@ -136,17 +147,62 @@ def made(holder: Any, reference: Reference, where: str, *, light: bool = True) -
         found = getattr(found, part)
     if not reference.called and not _buildable(found):
         return found
-    folder = dirname(abspath(getattr(holder, "__file__", None) or "."))
+    path = getattr(holder, "__file__", None) or "."
     torch = sys.modules.get("torch")
-    with _importable(folder):
+    with _as_script(dirname(abspath(path)), path):
         if light and torch is not None:
-            try:
-                with torch.device("meta"):
-                    return found(*reference.args, **reference.kwargs)
-            except Exception:  # whatever it is, the CPU's message is the one to tell
-                pass
+            for build in (_without_weights, torch.device):
+                try:
+                    with build("meta"):
+                        return found(*reference.args, **reference.kwargs)
+                except Exception:  # whatever it is, the CPU's message is the one to tell
+                    pass
+        needs = _needs(found, reference)
+        if needs:
+            call = f"{where.partition('(')[0]}({', '.join(f'{n}=…' for n in needs)})"
+            raise RfcalcError(
+                f"{reference.name} needs arguments: {', '.join(needs)}",
+                where=where,
+                fix=f"write their values, in quotes: '{call}', for example {needs[0]}=64",
+            )
         with torch.device("cpu") if torch is not None else nullcontext(), _failures(where, f"{reference.name}()"):
             return found(*reference.args, **reference.kwargs)
+
+
+def _needs(found: Any, reference: Reference) -> list[str]:
+    """The arguments that are missing in a call."""
+    from inspect import signature
+
+    try:
+        bound = signature(found)
+        given = bound.bind_partial(*reference.args, **reference.kwargs).arguments
+    except (TypeError, ValueError):  # no signature, or the call does not fit it: running it tells why
+        return []
+    return [
+        p.name
+        for p in bound.parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in given
+    ]
+
+
+@contextmanager
+def _without_weights(device: str) -> Iterator[None]:
+    """Parameters of more than a few values are made without data; what else is made has values."""
+    torch: Any = sys.modules["torch"]
+    parameter = torch.nn.Parameter
+    usual = parameter.__new__
+
+    def bare(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        if type(data) is torch.Tensor and data.numel() > MOST_VALUES:
+            data = data.to(device)
+        return usual(cls, data, requires_grad)
+
+    parameter.__new__ = bare
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        parameter.__new__ = usual
 
 
 def _buildable(found: Any) -> bool:
@@ -159,19 +215,36 @@ def _buildable(found: Any) -> bool:
     )
 
 
+_LOADED: dict[str, str] = {}  # modules of the user's folders that were imported, and their folder
+
+
 @contextmanager
-def _importable(folder: str) -> Iterator[None]:
-    """With the folder among those that are imported from, as for a script that is run there."""
+def _as_script(folder: str, name: str) -> Iterator[None]:
+    """As a script that is run in the folder: it imports from there, has no arguments, and its output is no result."""
+    arguments = sys.argv
+    for module, other in list(_LOADED.items()):  # of another folder, under a name that this one uses too
+        if other != folder and (isfile(join(folder, f"{module}.py")) or exists(join(folder, module))):
+            for known in [m for m in sys.modules if m.partition(".")[0] == module]:
+                del sys.modules[known]
+            del _LOADED[module]
+    before = set(sys.modules)
     sys.path.insert(0, folder)
+    sys.argv = [name]
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
+        sys.argv = arguments
         if folder in sys.path:
             sys.path.remove(folder)
+        for module in set(sys.modules) - before:
+            path = getattr(sys.modules[module], "__file__", None) or ""
+            if "." not in module and path.startswith(folder):
+                _LOADED[module] = folder
 
 
 @contextmanager
-def _failures(where: str, doing: str) -> Iterator[None]:
+def _failures(where: str, doing: str, reference: str = "") -> Iterator[None]:
     """Whatever the user's code raises as one message, with the line of it."""
     try:
         yield
@@ -188,5 +261,45 @@ def _failures(where: str, doing: str) -> Iterator[None]:
             f"{doing} fails",
             where=where,
             why=f"{type(error).__name__}: {reason}"[:300] + line,
-            fix="run it by itself first",
+            fix=_advice(error, where, reference),
         ) from error
+
+
+def _advice(error: BaseException, path: str, reference: str) -> str:
+    """What to do about an error of the user's code."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _install(error.name)
+    if isinstance(error, ImportError) and "relative import" in str(error) and path.endswith(".py"):
+        package, folder = _package(path)
+        return f"it is part of a package: py:{package}:{reference or 'Net'}, in the folder {folder}"
+    return "run it by itself first"
+
+
+def _install(module: str) -> str:
+    """Where a package that the user's code imports must be."""
+    name = module.partition(".")[0]
+    return f"install {name} beside rfcalc (pip install {name}), or rfcalc where the model lives"
+
+
+def _package(path: str) -> tuple[str, str]:
+    """The dotted name of a file in its package, and the folder that the package is in."""
+    full = abspath(path)
+    parts, folder = [basename(full).removesuffix(".py")], dirname(full)
+    while isfile(join(folder, "__init__.py")) or len(parts) == 1:
+        parts.insert(0, basename(folder))
+        folder = dirname(folder)
+    return ".".join(parts), "." if folder == abspath(".") else folder
+
+
+def _nearest(path: str) -> str:
+    """A file of code with nearly this name, if there is one."""
+    try:
+        names = [n for n in listdir(dirname(path) or ".") if n.endswith(".py")]
+    except OSError:
+        return f"there is no folder {dirname(path)} either"
+    near: str = suggestion(basename(path), names) or ""
+    return near
+
+
+def _modules_here() -> list[str]:
+    return [n.removesuffix(".py") for n in listdir(".") if n.endswith(".py") or exists(join(n, "__init__.py"))]

@@ -60,7 +60,8 @@ class Field(NamedTuple):
 
     `through`: the nodes that made it global, the first on each path. `joins`: where windows ended. `unsized`: (node,
     why) where the input size is needed. `unknown`: operators that were not understood. `mirrored`: (axis, ends) that
-    borders of real pixels (reflected, replicated, circular) may bring in.
+    borders of real pixels (reflected, replicated, circular) may bring in. `bounded`: nodes behind which only an upper
+    bound is known, because some of their units, or of their channels, may see less than the window says.
     """
 
     terms: tuple[Term, ...]
@@ -69,6 +70,7 @@ class Field(NamedTuple):
     unsized: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
     mirrored: tuple[tuple[int, Ends], ...] = ()
+    bounded: tuple[str, ...] = ()
 
 
 def start(axes: tuple[int, ...]) -> Field:
@@ -339,6 +341,7 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         merged(a.unsized, b.unsized),
         merged(a.unknown, b.unknown),
         _widest((*a.mirrored, *b.mirrored)) if a.mirrored or b.mirrored else (),
+        merged(a.bounded, b.bounded),
     )
 
 

@@ -85,6 +85,9 @@ class Regions:
         self.extents = extents  # their sizes
         self.source = source  # the source's spatial sizes
 
+    def __repr__(self) -> str:
+        return f"Regions(of {'x'.join(map(str, self.extents)) or 1} units on {'x'.join(map(str, self.source)) or 1})"
+
     def unit(self, unit: Sequence[int]) -> Region:
         """The region of one unit, by its position on the node's spatial axes.
 

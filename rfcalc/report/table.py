@@ -386,6 +386,9 @@ def notes(report: Report) -> tuple[str, ...]:
         found.append("rf 'all': the whole input, through " + _through(report) + "; in brackets the local paths alone")
     if "periodic" in statuses:
         found.append("rf '≤': depends on the unit's position; the largest phase is shown")
+    if "bounded" in statuses:
+        names = list(dict.fromkeys(n for f in _fields(report) for n in f.bounded))
+        found.append(f"rf '≤': no unit sees more, and behind {', '.join(names[:3])} some may see less")
     if "shift_variant" in statuses:
         found.append("rf 'varies': " + _joins(report))
     idle = [row for row in report if row.position in report.unproductive]
@@ -399,14 +402,12 @@ def notes(report: Report) -> tuple[str, ...]:
 
 
 def _statuses(row: Row) -> list[str]:
-    field = row.receptive_field
-    return [f.status for f in field.values()] if isinstance(field, dict) else [field.status]
+    return [field.status for field in row.receptive_fields.values()]
 
 
 def _fields(report: Report) -> Iterator[Any]:
     for row in report:
-        field = row.receptive_field
-        yield from field.values() if isinstance(field, dict) else [field]
+        yield from row.receptive_fields.values()
 
 
 def _through(report: Report) -> str:

@@ -147,6 +147,8 @@ def sliced(graph: Builder, x: Value, axis: int, start: int, stop: int, step: int
         raise NotUnderstood("an empty slice")
     dims = (*x.dims[:axis], -(-(min(stop, n) - start) // step), *x.dims[axis + 1 :])
     graph.whole(x)
+    if dims[axis] == 1:  # nothing is skipped
+        stop, step = start + 1, 1
     layer = Slice(graph.axis(x, axis), start or None, None if stop >= n else stop, step)
     return graph.add(layer, (x.node,), dims, x.batch)
 

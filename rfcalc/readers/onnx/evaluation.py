@@ -146,7 +146,25 @@ def _single(node: Node, given: Given, opset: int) -> list[Const]:
     return [Const(x.dims, x.dtype, values, x.origin)]
 
 
-@fold("Clip", "Softmax", "LogSoftmax", "Softplus", "CumSum", "Trilu")
+@fold("Clip")
+def _clip(node: Node, given: Given, opset: int) -> list[Const]:
+    x = need(given[0])
+    low, high = node.attributes.get("min"), node.attributes.get("max")
+    bounds = [
+        (c.scalar if c is not None else told)
+        for c, told in ((given[1] if len(given) > 1 else None, low), (given[2] if len(given) > 2 else None, high))
+    ]
+    values = x.values
+    if values is not None:
+        if bounds[0] is not None:
+            values = tuple(max(v, bounds[0]) for v in values)
+        if bounds[1] is not None:
+            values = tuple(min(v, bounds[1]) for v in values)
+    unknown = any(c is not None and c.values is None for c in given[1:3])
+    return [Const(x.dims, x.dtype, None if unknown else values, x.origin)]
+
+
+@fold("Softmax", "LogSoftmax", "Softplus", "CumSum", "Trilu")
 def _opaque(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     return [Const(x.dims, x.dtype, None, x.origin)]

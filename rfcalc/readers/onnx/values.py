@@ -10,7 +10,7 @@ import os
 import struct
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LimitError
 from rfcalc.core.size import prod
@@ -72,6 +72,12 @@ def as_typed(value: float) -> float:
             if struct.unpack("f", struct.pack("f", short)) == (value,):
                 return short
     return float(value)
+
+
+class Parts(NamedTuple):
+    """A sequence of values."""
+
+    items: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         known = _OPERATORS.get(func) or operator(func)
+        if torch._C._functorch.maybe_current_level() is not None:  # inside of vmap, of what has values
+            return func(*args, **kwargs)
         with torch._C.DisableTorchFunction(), torch._C._DisablePythonDispatcher():
             given = [*tensors(args), *tensors(tuple(kwargs.values()))] if kwargs else list(tensors(args))
             blank = any(self.blank(t) for t in given)
@@ -96,6 +98,8 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         bound = dict(known.defaults)
         bound.update(zip(known.names, args, strict=False))
         bound.update(kwargs)
+        if known.by_other:  # of it only shape and type matter
+            bound["other"] = None
         self.steps.append(Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes))
         return out
 
@@ -151,8 +155,8 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _like(self, func: Any, known: Known, args: Any, kwargs: Any) -> Any:
         """What is made from a tensor's shape or type alone: of a stand-in that is never read."""
-        place = 1 if known.name in _OTHERS else 0
-        if known.name in _OTHERS and (len(args) < 2 or self.blank(args[0])):
+        place = 1 if known.by_other else 0
+        if known.by_other and (len(args) < 2 or self.blank(args[0])):
             return self._without(func, known, args, kwargs)
         like = args[place]
         size = args[1] if known.name.startswith("new_") and len(args) > 1 else like.shape
@@ -166,7 +170,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         filled = [stand_in if i == place else a for i, a in enumerate(args)]
         out = func(*filled, **kwargs)
         for t in tensors(out):
-            if known.name not in _OTHERS:
+            if not known.by_other:
                 self._own.add(memory_of(t))
         return out
 
@@ -294,6 +298,7 @@ class Known(NamedTuple):
     random: bool
     reshapes: bool  # changes the shape of its argument in place
     shape_only: bool
+    by_other: bool
     asks: bool
 
 
@@ -326,7 +331,8 @@ def operator(func: Any) -> Known:
         tuple(writes),
         torch.Tag.nondeterministic_seeded in func.tags,
         torch.Tag.inplace_view in func.tags,
-        full in _SHAPE_ONLY,
+        full in _SHAPE_ONLY or (full == "to" and func._overloadname == "other"),
+        full in _OTHERS or (full == "to" and func._overloadname == "other"),
         full in _ASKING,
     )
     return found

@@ -44,19 +44,12 @@ def _shape(dims: Any) -> str:
 def _each(read: Callable[[ReceptiveField], Any]) -> Callable[[Row], Any]:
     """A figure of the receptive field; of the first input where there are several."""
 
-    def value(row: Row) -> Any:
-        field = row.receptive_field
-        return read(next(iter(field.values())) if isinstance(field, dict) else field)
-
-    return value
+    return lambda row: read(row.receptive_field)
 
 
 def size_text(row: Row) -> str:
     """The receptive field's size for a table cell; what kind of answer it is where it is not a plain size."""
-    field = row.receptive_field
-    if isinstance(field, dict):
-        return " ".join(_size_text(f) for f in field.values())
-    return _size_text(field)
+    return " ".join(map(_size_text, row.receptive_fields.values()))
 
 
 def _size_text(field: ReceptiveField) -> str:
@@ -65,7 +58,7 @@ def _size_text(field: ReceptiveField) -> str:
         local = _axes(field.size)
         whole = "all" if field.sees_whole_input() else "fixed"
         return whole if local == "–" else f"{whole} ({local})"
-    if status == "periodic":
+    if status in ("periodic", "bounded"):
         return f"≤{_axes(field.size)}"
     return {
         "none": "none",
