@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
+    from rfcalc.backend.stream import to_stream as to_stream
     from rfcalc.claims.checking import check as check
     from rfcalc.comparison.comparison import compare as compare
     from rfcalc.core.errors import RfcalcError as RfcalcError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rfcalc.core.index import Var as Var
     from rfcalc.core.shape import Shape as Shape
     from rfcalc.derivation.deriving import explain as explain
+    from rfcalc.derivation.symbolic import symbolic as symbolic
     from rfcalc.graph.network import Network as Network
     from rfcalc.graph.network import Node as Node
     from rfcalc.layers.attention import SelfAttention as SelfAttention
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
     from rfcalc.readers.planning import grid as grid
     from rfcalc.readers.planning import sizes as sizes
+    from rfcalc.readers.streaming import stream as stream
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
     from rfcalc.readers.target import receptive_field as receptive_field
@@ -126,6 +129,9 @@ else:
         "side": "core.expr",
         "sizes": "readers.planning",
         "grid": "readers.planning",
+        "stream": "readers.streaming",
+        "symbolic": "derivation.symbolic",
+        "to_stream": "backend.stream",
         "to_torch": "backend.build",
         "Expr": "core.expr",
         "FieldReport": "report.field_report",
@@ -138,7 +144,12 @@ else:
         "Status": "receptive.receptive_field",
         "Var": "core.index",
     }
-    NEEDS = {"from_torch": "torch", "to_torch": "torch"}  # public name → the package that its module imports
+    NEEDS = {
+        "from_torch": "torch",
+        "symbolic": "sympy",
+        "to_stream": "torch",
+        "to_torch": "torch",
+    }  # public name → the package that its module imports
 
     def __getattr__(name):
         """Load what is asked for. What needs an optional package is a function that loads it when it is called."""

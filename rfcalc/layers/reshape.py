@@ -148,6 +148,9 @@ class Reshape(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (reshaped(xs[0], y),)
 
+    def stretched(self, axis: int, length: Size) -> Reshape:
+        return Reshape((*self.dims[:axis], length, *self.dims[axis + 1 :]), self.channel)
+
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> set[tuple[int, ...]]:
         """The positions whose values, in row-major order, lie in a unit of the new map (over all of its channels)."""
         (x,) = xs
@@ -352,7 +355,7 @@ class Slice(Layer):
         stop = n + stop if decide(stop < 0) else stop
         stop = n if decide(stop > n) else stop
         start = 0 if decide(start < 0) else start
-        if not holds(start < stop, f"{start} < {stop}"):
+        if not holds(start < stop, "{} < {}", start, stop):
             raise ShapeError(f"the slice {self.start}:{self.stop}:{self.step} of axis {axis} of {x} is empty")
         return axis, start, ceildiv(stop - start, self.step)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import replace
 
-from rfcalc.comparison.ratio import CLOSE, FORM, OPEN
 from rfcalc.report.document import Document, Sentences, Span, Table, Text
+
+FORM: ContextVar[str] = ContextVar("form", default="unicode")  # how formulas are written: unicode, plain, latex
+OPEN, CLOSE = "\ue000", "\ue001"  # around LaTeX in a text that is still to be escaped
 
 
 def spelled(make: Callable[[int | None], Document], form: str, width: int | None = None) -> Document:
