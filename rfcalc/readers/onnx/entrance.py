@@ -134,7 +134,7 @@ def _batch(infos: list[Info], given: dict[str, Shape]) -> tuple[int, str | None]
         if _whole(given.get(info.name), dims):
             continue
         first = dims[0]
-        named = next((n for n in dims[1:] if _is_batch(n)), None) if isinstance(first, int) else None
+        named = next((str(n) for n in dims[1:] if _is_batch(n)), None) if isinstance(first, int) else None
         if named is not None:  # positions come first, as recurrent layers want them
             return 1, named
         return (first, None) if isinstance(first, int) and first > 0 else (1, first if isinstance(first, str) else None)
