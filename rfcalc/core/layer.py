@@ -52,6 +52,7 @@ class Layer(Expr):
     kind: ClassVar[str]
     memory: ClassVar[str] = NEW  # NEW: an output of its own; VIEW: none; IN_PLACE: written over its input
     lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
+    hands_gradient_on: ClassVar[bool] = False  # its inputs' gradients are its output's, or parts of it: no new memory
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs

@@ -59,6 +59,7 @@ def stretched(x: Shape, y: Shape) -> Alternatives:
 class Add(Layer):
     """The sum of its inputs; axes of size 1 are stretched."""
 
+    hands_gradient_on = True
     spelling = Spelling(("add",), "conv3-64 + identity")
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
@@ -107,6 +108,7 @@ class Multiply(Layer):
 class Concat(Layer):
     """Its inputs one after another along the channels, or another axis (by its index in the map)."""
 
+    hands_gradient_on = True
     axis: int | None = None
 
     spelling = Spelling(

@@ -278,6 +278,7 @@ class Scale(Layer):
 class Identity(Layer):
     """Passes its input on."""
 
+    hands_gradient_on = True
     spelling = Spelling(("identity", "skip"), "identity")
     memory = VIEW
     folds = True

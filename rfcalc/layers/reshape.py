@@ -61,6 +61,7 @@ class Flatten(Layer):
     (Shape(25088), Shape(768, 196))
     """
 
+    hands_gradient_on = True
     start: int = 0
     end: int = -1
 
@@ -116,6 +117,7 @@ class Reshape(Layer):
     Shape(256, 6, 6)
     """
 
+    hands_gradient_on = True
     dims: Any
     channel: int = 0
 
@@ -224,6 +226,7 @@ def reshaped(x: Shape, y: Shape) -> Alternatives:
 class Permute(Layer):
     """The axes in another order: axis i of the result is axis order[i] of the input; the channel axis moves along."""
 
+    hands_gradient_on = True
     order: tuple[int, ...]
 
     spelling = Spelling(("permute",), "permute1x0")
