@@ -50,6 +50,7 @@ class Imported:
         shapes: the source's shape of every node, by node name, without the batch.
         params: how many parameters the source holds; None if it cannot tell.
         unused: parameters of the source that no node uses, by name.
+        dtype: what the source computes in.
     """
 
     network: Network
@@ -58,6 +59,7 @@ class Imported:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
+    dtype: str = "float32"
 
     def __repr__(self) -> str:
         unknown = f", {plural(len(self.unknown), 'operator')} not understood" if self.unknown else ""
@@ -82,6 +84,7 @@ def imported(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     params: int | None = None,
     unused: Mapping[str, int] | None = None,
+    dtype: str = "float32",
 ) -> Imported:
     """An importer's result, after both checks: shapes must agree, parameters must add up or be told.
 
@@ -95,7 +98,7 @@ def imported(
             same_shape(node.name, shapes[node.name], walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
-    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused)
+    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype)
 
 
 def same_shape(node: str, source: tuple[int, ...], here: Shape, layer: str = "") -> None:

@@ -10,6 +10,7 @@ when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Figure, Size, decide, is_size
+from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -45,6 +46,9 @@ DTYPES = {
     "int32": 4,
     "int16": 2,
     "int8": 1,
+    "complex128": 16,
+    "complex64": 8,
+    "complex32": 4,
 }
 
 DTYPE_ALIASES = {  # other names that frameworks use
@@ -349,8 +353,11 @@ class Report:
         self.dtype = dtype
         self.itemsize = DTYPES[dtype]
         self.target = target or network.name or "network"
+        self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+        if dtype.startswith("complex"):
+            self.walked = _complex(self.walked)
 
     def along(self, via: str | None = None, without: str | None = None) -> Report:
         """The report of the same network with the paths through `via` only, and none through `without`.
@@ -564,3 +571,11 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+
+
+def _complex(walked: Walked) -> Walked:
+    """Costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+    arity = walked.network.arity
+    runs = [1] * arity + [node.layer.complex_runs for node in walked.network.nodes]
+    costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(walked.costs, runs, strict=True)]
+    return walked._replace(costs=tuple(costs))
