@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer
 from rfcalc.graph.forward import Walked, reads_of
 from rfcalc.receptive.field import Field, join, of_positions, start, through
 
 
+@uncollected
 def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     """What every position sees of the source (an input or an earlier node); None where it depends on nothing of it.
 
