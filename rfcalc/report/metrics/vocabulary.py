@@ -60,13 +60,14 @@ def _size_text(field: ReceptiveField) -> str:
         local = _axes(field.size)
         whole = "all" if field.sees_whole_input() else "fixed"
         return whole if local == "–" else f"{whole} ({local})"
-    if status in ("periodic", "bounded"):
+    if status in ("periodic", "bounded") and None not in field.size:
         return f"≤{_axes(field.size)}"
     return {
         "none": "none",
         "unknown": "unknown",
         "needs_input_size": "needs size",
         "shift_variant": "varies",
+        "bounded": "≤ all",
     }.get(status) or _axes(field.size)
 
 
@@ -171,6 +172,8 @@ for _name, _title, _meaning in (
     ("biases", "biases", "additive parameters"),
     ("buffers", "buffers", "running statistics, not trained"),
     ("params", "params", "parameters: weights + biases"),
+    ("trainable", "trainable", "parameters that get a gradient; all, where a source does not say"),
+    ("frozen", "frozen", "parameters that get no gradient: params − trainable"),
     ("macs", "macs", "multiply-adds of convolutions, linear layers and attention products"),
     ("flops", "flops", "2 × macs"),
 ):
