@@ -218,7 +218,10 @@ def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
 
     built = made(holder, reference, text)
     try:
-        return resolve(built, given)._replace(name=text)
+        found = resolve(built, given)
+        if found.network.source is not None:  # what is measured has weights
+            found.network.source.make = lambda: made(holder, reference, text, light=False)
+        return found._replace(name=text)
     except RfcalcError:
         if _framework(built) is None:
             raise

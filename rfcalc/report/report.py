@@ -9,7 +9,7 @@ when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -161,6 +161,16 @@ class Row:
         return self.cost.params
 
     @property
+    def frozen(self) -> Figure:
+        """Parameters that get no gradient."""
+        return self.report.frozen.get(self.name, 0)
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
+
+    @property
     def macs(self) -> Figure:
         return self.cost.macs * self.report.batch
 
@@ -217,6 +227,7 @@ class Row:
             "biases": plain(self.biases),
             "buffers": plain(self.buffers),
             "params": plain(self.params),
+            "trainable": plain(self.trainable),
             "macs": plain(self.macs),
             "ops": {k: plain(v) for k, v in self.ops.items()},
             "shared_with": self.shared_with,
@@ -252,6 +263,16 @@ class Totals:
     @property
     def params(self) -> Figure:
         return self._cost.params
+
+    @property
+    def frozen(self) -> Figure:
+        """Parameters that get no gradient."""
+        return sum(self.report.frozen.values())
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
 
     @property
     def macs(self) -> Figure:
@@ -294,7 +315,7 @@ class Totals:
         return sum(n.layer.weight_layers for p, n in enumerate(self.report.network.nodes, arity) if p not in owners)
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("weights", "biases", "buffers", "params", "macs", "flops", "ops", "values", "bytes")
+        names = ("weights", "biases", "buffers", "params", "trainable", "macs", "flops", "ops", "values", "bytes")
         more = ("peak_bytes", "saved_bytes", "weight_layers")
         found: dict[str, Any] = {}
         for name in (*names, *more):
@@ -424,6 +445,11 @@ class Report:
     @cached_property
     def _receptive(self) -> dict[int, dict[str, ReceptiveField]]:
         return {}
+
+    @cached_property
+    def frozen(self) -> Mapping[str, int]:
+        """Parameters that get no gradient, by node; none where the network's source does not say."""
+        return getattr(self.network.source, "frozen", {})
 
     @property
     def complete(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,10 +12,11 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
-from rfcalc.readers.builder.values import Frame
+from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.given import Call, calls
 from rfcalc.readers.torch.recording import Recording, Step, lazy, materialized, record, tensors, written
+from rfcalc.readers.torch.source import Returned, Source
 from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
 from rfcalc.readers.torch.translate import load, translate
 from rfcalc.report.report import DTYPES
@@ -63,11 +65,14 @@ def from_torch(
     gone = pruned(graph, outputs)
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
     named = names(graph, recording.steps, gone)
+    unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
+    frozen = _frozen(module, graph, named)
     network = Network(
         expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
+        source=Source(module, given, _returned(graph, recording, named), frozen, sum(unused.values()), training),
     )
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
@@ -80,7 +85,6 @@ def from_torch(
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
-    unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
     return imported(
         network,
@@ -116,6 +120,26 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
         return whole, call, recording
     assert first is not None
     raise first
+
+
+def _returned(graph: Graph, recording: Recording, named: Mapping[int, str]) -> tuple[Returned, ...]:
+    """The nodes of the tensors that the module returns."""
+    found = []
+    for _, tensor in recording.outputs:
+        entry = graph.entry(tensor)
+        made = isinstance(entry, Value) and entry.node >= len(graph.inputs)
+        found.append(Returned(named[entry.node], entry.batch) if made else Returned(None))
+    return tuple(found)
+
+
+def _frozen(module: torch.nn.Module, graph: Graph, named: Mapping[int, str]) -> dict[str, int]:
+    """How many parameters of each node get no gradient."""
+    found: dict[str, int] = {}
+    for name, p in module.named_parameters():
+        node = graph.counted.get(written(name), -1)
+        if not p.requires_grad and node in named:
+            found[named[node]] = found.get(named[node], 0) + p.numel()
+    return found
 
 
 def dtype_of(module: torch.nn.Module, call: Call) -> str:
