@@ -92,13 +92,12 @@ SYMBOLIC = {  # a command with symbols, and how many times the import of sympy i
 
 def symbolic() -> list[tuple[str, float, float]]:
     """Commands with symbols against the import of sympy, as whole processes."""
+
+    def against(command: list[str]) -> float:
+        return paired(lambda: child(command), lambda: child(SYMPY), 7)
+
     return [
-        (
-            f"rfcalc {' '.join(told)} / import sympy",
-            paired(lambda: child([RFCALC, *told]), lambda: child(SYMPY), 7),
-            most,
-        )
-        for told, most in SYMBOLIC.items()
+        (f"rfcalc {' '.join(told)} / import sympy", against([RFCALC, *told]), most) for told, most in SYMBOLIC.items()
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from symbolic_walks import agree
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import interpolate, pad, relu
 
 import rfcalc
 from rfcalc.cli import run
@@ -39,10 +39,10 @@ class Views(nn.Module):
         self.b = nn.Linear(8, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = F.relu(self.a(x))
+        y = relu(self.a(x))
         b, c, h, w = y.shape
         y = self.b(y.view(b, c, h * w).transpose(1, 2))
-        return F.interpolate(y.transpose(1, 2).reshape(b, 4, h, w), size=x.shape[-2:])
+        return interpolate(y.transpose(1, 2).reshape(b, 4, h, w), size=x.shape[-2:])
 
 
 class Pads(nn.Module):
@@ -54,7 +54,7 @@ class Pads(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h, w = x.shape[-2:]
-        return self.a(F.pad(x, (0, -w % 8, 0, -h % 8)))[..., :h, :w]
+        return self.a(pad(x, (0, -w % 8, 0, -h % 8)))[..., :h, :w]
 
 
 class Branches(nn.Module):
