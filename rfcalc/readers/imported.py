@@ -50,6 +50,7 @@ class Imported:
         shapes: the source's shape of every node, by node name, without the batch.
         params: how many parameters the source holds; None if it cannot tell.
         unused: parameters of the source that no node uses, by name.
+        origins: what each node was made of in the source, by node name, where the reader tells it.
     """
 
     network: Network
@@ -58,6 +59,7 @@ class Imported:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __repr__(self) -> str:
         unknown = f", {plural(len(self.unknown), 'operator')} not understood" if self.unknown else ""

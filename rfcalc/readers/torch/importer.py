@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -82,7 +83,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         notes.append("the module is read in evaluation mode")
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
-    return imported(
+    made = imported(
         network,
         notes=notes,
         unknown=graph.report(named),
@@ -90,6 +91,7 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
         params=sum(graph.size(n) for n in graph.dims),
         unused=unused,
     )
+    return replace(made, origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept})
 
 
 def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
