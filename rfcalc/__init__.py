@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rfcalc.core.index import Var as Var
     from rfcalc.core.shape import Shape as Shape
     from rfcalc.derivation.deriving import explain as explain
+    from rfcalc.derivation.symbolic import symbolic as symbolic
     from rfcalc.graph.network import Network as Network
     from rfcalc.graph.network import Node as Node
     from rfcalc.layers.attention import SelfAttention as SelfAttention
@@ -129,6 +130,7 @@ else:
         "sizes": "readers.planning",
         "grid": "readers.planning",
         "stream": "readers.streaming",
+        "symbolic": "derivation.symbolic",
         "to_stream": "backend.stream",
         "to_torch": "backend.build",
         "Expr": "core.expr",
@@ -144,6 +146,7 @@ else:
     }
     NEEDS = {
         "from_torch": "torch",
+        "symbolic": "sympy",
         "to_stream": "torch",
         "to_torch": "torch",
     }  # public name → the package that its module imports

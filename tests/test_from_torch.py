@@ -740,3 +740,14 @@ def test_one_message_with_the_reason(module: nn.Module, shape: Any, words: list[
         from_torch(module, shape)
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert len(str(caught.value).splitlines()) <= 4
+
+
+def test_what_is_trained_and_what_is_frozen() -> None:
+    body, head = nn.Linear(64, 64), nn.Linear(64, 2)
+    body.requires_grad_(False)
+    report = analyze(from_torch(nn.Sequential(body, head), (64,)))
+    assert [(row.trainable, row.frozen) for row in report] == [(0, 4160), (130, 0)]
+    assert (report.totals.trainable, report.totals.frozen, report.totals.params) == (130, 4160, 4290)
+    assert report.to_dict()["totals"]["trainable"] == 130
+    assert analyze("conv3-8").totals.trainable == analyze("conv3-8").totals.params
+    rfcalc.require(from_torch(nn.Sequential(body, head), (64,)), "trainable = 130, frozen = 4160")

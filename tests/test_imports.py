@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ("torch", "sympy", "rich", "typer", "numpy", "onnx", "keras")
 
 
@@ -22,16 +24,42 @@ def test_analysing_loads_nothing_foreign() -> None:
     assert loaded("import rfcalc; rfcalc.analyze('vgg16').to_dict(); rfcalc.require('conv3-8', 'params > 1')") == set()
 
 
-def test_formulas_load_no_sympy_until_roots_are_asked_for() -> None:
-    assert loaded("from rfcalc.formulas import formulas; formulas('vgg16').totals") == set()
-    design = "'conv1-64 > conv3-64 > conv1-C', 'conv3-C x2'"
-    assert "sympy" in loaded(f"from rfcalc.formulas import cheaper; cheaper({design})")  # the control
+COMMANDS = (
+    ["table", "vgg16"],
+    ["table", "resnet152", "--format", "json"],
+    ["rf", "vgg16", "pool5"],
+    ["list"],
+    ["explain", "vgg16", "pool5", "receptive-field"],
+    ["explain", "vgg16", "peak_bytes"],
+    ["compare", "vgg16", "resnet50"],
+    ["compare", "conv3-64 x3", "conv7-64"],
+    ["equivalents", "conv7-64"],
+)
+
+
+def ran(command: list[str]) -> set[str]:
+    return loaded(f"from rfcalc.cli import run; assert run({[*command, '--output', '/dev/null']!r}) == 0")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_numbers_load_no_sympy(command: list[str]) -> None:
+    assert "sympy" not in ran(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["symbolic", "conv3-C"],
+        ["explain", "conv3-C x3", "weights"],
+        ["compare", "conv3-C x3", "conv7-C"],
+        ["equivalents", "conv7-C"],
+    ],
+    ids=" ".join,
+)
+def test_control_symbols_load_sympy(command: list[str]) -> None:
+    assert "sympy" in ran(command)
 
 
 def test_control_the_check_sees_an_import() -> None:
     assert loaded("import rfcalc.cli") == {"typer"}
     assert "rich" in loaded("import rfcalc, rich")
-
-
-def test_the_table_needs_no_sympy() -> None:
-    assert "sympy" not in loaded("from rfcalc.cli import run; run(['table', 'vgg16', '--output', '/dev/null'])")

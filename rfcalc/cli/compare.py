@@ -40,7 +40,7 @@ def command(
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All layers side by side, also those that are the same.")] = False,  # noqa: A002
     batch: Batch = 1,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
 ) -> None:

@@ -75,7 +75,7 @@ def command(
         endings: tuple[str, ...] = ENDINGS
 
         def one(name: str) -> Found:
-            return judge(name, constraints, shape, dtype)
+            return judge(name, constraints, shape, dtype or "float32")
     else:
         from rfcalc.readers.target import analyze
         from rfcalc.teaching.grading.columns import asked

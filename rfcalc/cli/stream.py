@@ -32,7 +32,7 @@ def command(
     from rfcalc.readers.streaming import stream
 
     format_of(format, output)
-    plan = stream(target, inputs(input), axis, rate=rate, at=at, dtype=dtype)
+    plan = stream(target, inputs(input), axis, rate=rate, at=at, dtype=dtype or "float32")
     overlap = None if check_overlap is None else plan.overlap(check_overlap)
     emit(plan.document(overlap), format, output, no_notes)
     if not plan.possible or (overlap is not None and not overlap.enough):

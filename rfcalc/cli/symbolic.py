@@ -12,7 +12,7 @@ from rfcalc.cli.complete import dtypes, networks
 from rfcalc.core.errors import RfcalcError, UnknownName
 
 if TYPE_CHECKING:
-    from rfcalc.formulas.polynomials.result import Formulas
+    from rfcalc.formulas.result import Symbolic
 
 FORMATS = ("unicode", "plain", "latex", "markdown", "python", "json")
 
@@ -59,15 +59,15 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc symbolic vgg16 --symbols H,W"""
-    from rfcalc.formulas import formulas
-    from rfcalc.formulas.polynomials import source, table
+    from rfcalc.derivation.symbolic import symbolic
+    from rfcalc.formulas import export, table
 
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
     if solve is not None and cheaper_than is not None:
         raise RfcalcError("--solve and --cheaper-than are two questions", fix="ask one at a time")
     given = _numbers(set)
-    found = formulas(target, symbols, input=_inputs(input), assume=assume, general=general, dtype=dtype)
+    found = symbolic(target, _inputs(input), symbols, assume, general=general, dtype=dtype)
     if solve is not None or cheaper_than is not None:
         _answer(found, target, solve, cheaper_than, by, given, unknown, format, output, symbols, _inputs(input), assume)
         return
@@ -76,7 +76,7 @@ def command(
     if given:
         found = found.with_numbers({n: _bound(v, found) for n, v in given.items()})
     if format in ("python", "json"):
-        write((source.python if format == "python" else source.json)(found), output)
+        write((export.python if format == "python" else export.json)(found), output)
         return
     chosen = None
     if columns is not None:
@@ -115,7 +115,7 @@ def _numbers(text: str) -> dict[str, Any]:
     from fractions import Fraction
 
     from rfcalc.core.integers import read
-    from rfcalc.formulas.polynomials.declare import spelled
+    from rfcalc.formulas.symbols import spelled
 
     found: dict[str, Any] = {}
     for part in (p.strip() for p in text.split(",")):
@@ -133,19 +133,19 @@ def _numbers(text: str) -> dict[str, Any]:
     return found
 
 
-def _bound(value: Any, found: Formulas) -> Any:
+def _bound(value: Any, found: Symbolic) -> Any:
     """A value with the network's symbols put in for its names."""
-    from rfcalc.formulas.polynomials.poly import SymbolError, whole
+    from rfcalc.formulas.symbols import SymbolError, whole
 
     names: frozenset[str] = getattr(value, "free_symbols", frozenset())
     for name in names:
         if name not in found.symbols:
             raise SymbolError(f"{name} is not among the symbols", why=f"they are {', '.join(found.symbols)}")
-    return value.bind({n: found.symbols[n].value for n in names}) if names else whole(value)
+    return value.bind({n: found.symbols[n] for n in names}) if names else whole(value)
 
 
 def _answer(
-    found: Formulas,
+    found: Symbolic,
     target: str,
     solve: str | None,
     cheaper_than: str | None,
@@ -159,9 +159,9 @@ def _answer(
     assume: str,
 ) -> None:
     """Print the solution; a bound that no value keeps is a check that said no (exit code 1)."""
-    from rfcalc.formulas import cheaper
-    from rfcalc.formulas.polynomials import solve as solving
-    from rfcalc.formulas.polynomials import source
+    from rfcalc.derivation.symbolic import cheaper
+    from rfcalc.formulas import export
+    from rfcalc.formulas import solve as solving
 
     if format == "python":
         raise RfcalcError("a solution is no Python source", fix="use unicode, plain, latex, markdown or json")
@@ -174,7 +174,7 @@ def _answer(
     if not solution.ranges:
         raise solving.refuse(solution)
     if format == "json":
-        write(source.json(found, solving.data(solution)), output)
+        write(export.json(found, solving.data(solution)), output)
         return
     if format == "unicode" and output is None and not unicode():
         format = "plain"  # noqa: A001

@@ -16,7 +16,7 @@ def command(
     target: Target,
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     columns: Annotated[
         str | None,
         typer.Option(

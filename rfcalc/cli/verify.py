@@ -19,7 +19,7 @@ def command(
         typer.Option(help="shapes,params,macs,receptive_field,saved_bytes,peak_bytes,erf; all but erf if left out."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     batch: Annotated[int, typer.Option("--batch", "-b", help="Of the training step.")] = 1,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint (.pt, .pth, .safetensors).")] = None,
     as_is: Annotated[

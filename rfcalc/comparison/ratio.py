@@ -30,7 +30,11 @@ def ratio(first: Size, other: Size) -> Any:
 
 def difference(first: Size, other: Size) -> Size:
     """other − first."""
-    return other - first
+    if is_number(first) and is_number(other):
+        return other - first
+    from rfcalc.comparison.formulas import difference as formula
+
+    return formula(first, other)
 
 
 def change(first: Size, other: Size) -> Fraction | None:

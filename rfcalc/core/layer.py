@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_t
 from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.expr import LAYERS, Expr
-from rfcalc.core.index import bind
+from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide
 from rfcalc.core.window import STEP, All, Index
@@ -49,6 +49,7 @@ class Layer(Expr):
     kind: ClassVar[str]
     memory: ClassVar[str] = NEW  # NEW: an output of its own; VIEW: none; IN_PLACE: written over its input
     lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
+    complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
@@ -117,8 +118,9 @@ class Layer(Expr):
 
     def bind(self: L, values: dict[str, int]) -> L:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
-        bound = {n: bind(v, values) for n, v in given.items()}
-        return self if bound == given else type(self)(**bound)
+        if not any(is_open(v) for v in given.values()):
+            return self
+        return type(self)(**{n: bind(v, values) for n, v in given.items()})
 
     def __repr__(self) -> str:
         told = []

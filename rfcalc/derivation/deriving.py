@@ -6,10 +6,11 @@ without more code.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.core.size import Size
+from rfcalc.core.size import Size, walking_with
 from rfcalc.derivation import maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
@@ -124,6 +125,13 @@ def derive(
     """
     if direction not in DIRECTIONS:
         raise UnknownName("direction", direction, list(DIRECTIONS))
+    with nullcontext() if report.algebra is None else walking_with(report.algebra):
+        return _derived(report, node, name, direction, source, unit)
+
+
+def _derived(
+    report: Report, node: str | None, name: str, direction: str, source: str | None, unit: tuple[int, ...] | None
+) -> Explanation:
     chosen, position = find(report, name, node)
     if chosen.name in SEEN:
         from rfcalc.derivation.fields import explained

@@ -50,6 +50,8 @@ class Network:
         outputs: names of its outputs; the last value if left out.
         name, title, citation: what it is called, a line about it, where it was published.
         torch: what its nodes are called in PyTorch's own model of it; no part of what it computes.
+        source: what it was read from, where that can be measured; no part of what it computes. Its `frozen` says how
+            many parameters of a node get no gradient.
 
     Raises:
         NetworkError: nothing in it, a name twice, a reference to nothing, a layer with too few or too many inputs.
@@ -65,6 +67,7 @@ class Network:
         "nodes",
         "outputs",
         "positions",
+        "source",
         "sources",
         "stages",
         "title",
@@ -78,6 +81,7 @@ class Network:
     title: str
     citation: str
     torch: Naming | None
+    source: Any
     nodes: tuple[Node, ...]
     sources: tuple[tuple[int, ...], ...]
     positions: dict[str, int]
@@ -95,6 +99,7 @@ class Network:
         title: str = "",
         citation: str = "",
         torch: Naming | None = None,
+        source: Any = None,
     ) -> None:
         if not isinstance(expr, Expr):
             raise NetworkError(
@@ -117,6 +122,7 @@ class Network:
         put(self, "title", title)
         put(self, "citation", citation)
         put(self, "torch", torch)
+        put(self, "source", source)
         put(self, "nodes", tuple(made.nodes))
         put(self, "sources", tuple(made.sources))
         put(self, "positions", made.positions)

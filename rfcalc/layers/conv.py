@@ -62,6 +62,7 @@ class Conv(Layer):
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
+    complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
         ("conv",),
         "conv3-64/2 p1",
@@ -196,6 +197,7 @@ class Depthwise(Layer):
     geometry: Sliding = field(init=False, compare=False)
 
     weight_layers = 1
+    complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
         ("dwconv",),
         "dwconv3/2",

@@ -52,12 +52,12 @@ class Pad(Layer):
         for i, n in enumerate(x.dims[1:]):
             a, b = one(self.padding, i)
             cropped = n + minimum(a, 0) + minimum(b, 0)  # crops come first, then the padding of what is left
-            if not holds(cropped >= (0 if self.mode == "zeros" else 1), f"{cropped} ≥ 1"):
+            if not holds(cropped >= (0 if self.mode == "zeros" else 1), "{} ≥ 1", cropped):
                 raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} cropped by {a}, {b}", fix="crop less")
             if decide(a > 0) is not False or decide(b > 0) is not False:
                 borders(self.mode, cropped if self.mode == "circular" else n, maximum(a, 0), maximum(b, 0))
             length = PADDED(n=n, a=a, b=b)
-            if not holds(length >= 1, f"{length} ≥ 1"):
+            if not holds(length >= 1, "{} ≥ 1", length):
                 raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} + {a} + {b} = {length}", fix="crop less")
             lengths.append(length)
         return Shape(x.dims[0], *lengths)

@@ -355,7 +355,7 @@ class Slice(Layer):
         stop = n + stop if decide(stop < 0) else stop
         stop = n if decide(stop > n) else stop
         start = 0 if decide(start < 0) else start
-        if not holds(start < stop, f"{start} < {stop}"):
+        if not holds(start < stop, "{} < {}", start, stop):
             raise ShapeError(f"the slice {self.start}:{self.stop}:{self.step} of axis {axis} of {x} is empty")
         return axis, start, ceildiv(stop - start, self.step)
 

@@ -43,7 +43,7 @@ class Take(Layer):
         (x,) = xs
         axis = axis_of(x, self.axis)
         last = max(self.positions)
-        if not holds(last < x.dims[axis], f"{last} < {x.dims[axis]}"):
+        if not holds(last < x.dims[axis], "{} < {}", last, x.dims[axis]):
             raise ShapeError(f"axis {axis} of {x} has no position {last}", why=f"it has {x.dims[axis]}, from 0")
         return Shape(*x.dims[:axis], len(self.positions), *x.dims[axis + 1 :], channel=x.channel)
 

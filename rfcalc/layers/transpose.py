@@ -106,7 +106,7 @@ class ConvTranspose(Layer):
             a, b = g.around(n, i)
             k, s, d, e = one(g.kernel, i), one(g.stride, i), one(g.dilation, i), one(self.output_padding, i)
             length = OUT(n=n, s=s, a=a, b=b, d=d, k=k, e=e)
-            if not holds(length >= 1, f"{length} ≥ 1"):
+            if not holds(length >= 1, "{} ≥ 1", length):
                 raise ShapeError(
                     "nothing is left of the map",
                     why=f"{OUT.expression} = {OUT.filled(n=n, s=s, a=a, b=b, d=d, k=k, e=e)} = {length}",

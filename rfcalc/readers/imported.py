@@ -51,6 +51,7 @@ class Imported:
         params: how many parameters the source holds; None if it cannot tell.
         unused: parameters of the source that no node uses, by name.
         origins: what each node was made of in the source, by node name, where the reader tells it.
+        dtype: what the source computes in.
     """
 
     network: Network
@@ -60,6 +61,7 @@ class Imported:
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
     origins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    dtype: str = "float32"
 
     def __repr__(self) -> str:
         unknown = f", {plural(len(self.unknown), 'operator')} not understood" if self.unknown else ""
@@ -84,6 +86,7 @@ def imported(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     params: int | None = None,
     unused: Mapping[str, int] | None = None,
+    dtype: str = "float32",
 ) -> Imported:
     """An importer's result, after both checks: shapes must agree, parameters must add up or be told.
 
@@ -97,7 +100,7 @@ def imported(
             same_shape(node.name, shapes[node.name], walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
-    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused)
+    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype)
 
 
 def same_shape(node: str, source: tuple[int, ...], here: Shape, layer: str = "") -> None:

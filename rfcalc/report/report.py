@@ -9,7 +9,8 @@ when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Figure, Size, decide, is_size
+from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -45,6 +46,9 @@ DTYPES = {
     "int32": 4,
     "int16": 2,
     "int8": 1,
+    "complex128": 16,
+    "complex64": 8,
+    "complex32": 4,
 }
 
 DTYPE_ALIASES = {  # other names that frameworks use
@@ -157,6 +161,16 @@ class Row:
         return self.cost.params
 
     @property
+    def frozen(self) -> Figure:
+        """Parameters that get no gradient."""
+        return self.report.frozen.get(self.name, 0)
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
+
+    @property
     def macs(self) -> Figure:
         return self.cost.macs * self.report.batch
 
@@ -213,6 +227,7 @@ class Row:
             "biases": plain(self.biases),
             "buffers": plain(self.buffers),
             "params": plain(self.params),
+            "trainable": plain(self.trainable),
             "macs": plain(self.macs),
             "ops": {k: plain(v) for k, v in self.ops.items()},
             "shared_with": self.shared_with,
@@ -248,6 +263,16 @@ class Totals:
     @property
     def params(self) -> Figure:
         return self._cost.params
+
+    @property
+    def frozen(self) -> Figure:
+        """Parameters that get no gradient."""
+        return sum(self.report.frozen.values())
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
 
     @property
     def macs(self) -> Figure:
@@ -290,7 +315,7 @@ class Totals:
         return sum(n.layer.weight_layers for p, n in enumerate(self.report.network.nodes, arity) if p not in owners)
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("weights", "biases", "buffers", "params", "macs", "flops", "ops", "values", "bytes")
+        names = ("weights", "biases", "buffers", "params", "trainable", "macs", "flops", "ops", "values", "bytes")
         more = ("peak_bytes", "saved_bytes", "weight_layers")
         found: dict[str, Any] = {}
         for name in (*names, *more):
@@ -349,8 +374,11 @@ class Report:
         self.dtype = dtype
         self.itemsize = DTYPES[dtype]
         self.target = target or network.name or "network"
+        self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+        if dtype.startswith("complex"):
+            self.walked = _complex(self.walked)
 
     def along(self, via: str | None = None, without: str | None = None) -> Report:
         """The report of the same network with the paths through `via` only, and none through `without`.
@@ -417,6 +445,11 @@ class Report:
     @cached_property
     def _receptive(self) -> dict[int, dict[str, ReceptiveField]]:
         return {}
+
+    @cached_property
+    def frozen(self) -> Mapping[str, int]:
+        """Parameters that get no gradient, by node; none where the network's source does not say."""
+        return getattr(self.network.source, "frozen", {})
 
     @property
     def complete(self) -> bool:
@@ -564,3 +597,11 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+
+
+def _complex(walked: Walked) -> Walked:
+    """Costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+    arity = walked.network.arity
+    runs = [1] * arity + [node.layer.complex_runs for node in walked.network.nodes]
+    costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(walked.costs, runs, strict=True)]
+    return walked._replace(costs=tuple(costs))

@@ -152,6 +152,8 @@ for _name, _title, _meaning in (
     ("biases", "biases", "additive parameters"),
     ("buffers", "buffers", "running statistics, not trained"),
     ("params", "params", "parameters: weights + biases"),
+    ("trainable", "trainable", "parameters that get a gradient; all, where a source does not say"),
+    ("frozen", "frozen", "parameters that get no gradient: params − trainable"),
     ("macs", "macs", "multiply-adds of convolutions, linear layers and attention products"),
     ("flops", "flops", "2 × macs"),
 ):

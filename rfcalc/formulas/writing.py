@@ -1,7 +1,6 @@
 """Writes formulas: Unicode, plain ASCII, LaTeX, Python.
 
->>> from rfcalc.formulas.polynomials.poly import Symbol
->>> C, H = Symbol("C").value, Symbol("H").value
+>>> C, H = sympy.symbols("C H", positive=True, integer=True)
 >>> for form in FORMS:
 ...     print(show(27 * C**2 * (H // 2) + 1024, form))
 27C²⌊H/2⌋ + 1,024
@@ -16,36 +15,36 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from rfcalc.formulas.polynomials.poly import Missing
-from rfcalc.formulas.polynomials.tree import Call, Name, Num, Product, Sum, tree
+import sympy
+
+from rfcalc.formulas.forms import Missing, told
+from rfcalc.formulas.symbols import GREEK, LETTERS
+from rfcalc.formulas.tree import Call, Name, Num, Product, Sum, tree
 
 FORMS = ("unicode", "plain", "latex", "python")
-GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "λ": "lambda_", "ρ": "rho", "σ": "sigma", "ω": "omega"}
-LETTERS = {name.rstrip("_"): letter for letter, name in GREEK.items()}
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 MOST_BASE = 1024
 ADD, MULTIPLY, POWER, TIGHT = range(4)
 
 
-def show(value: Any, form: str = "unicode", factor: bool = True) -> str:
+def show(value: Any, form: str = "unicode") -> str:
     """A formula or number as text.
 
     Args:
         value: a formula, a whole number or a fraction; None is a dash.
         form: one of `FORMS`; ``ratio`` is Python where a quotient need not be whole.
-        factor: whether it may be written as a product.
     """
     if value is None:
         return "–" if form != "plain" else "-"
     if isinstance(value, (str, Missing)):
         return str(value) if form != "python" else "None"
-    return _written(value, form, factor)
+    return _written(told(sympy.sympify(value)), form)
 
 
 @lru_cache(maxsize=4096)
-def _written(value: Any, form: str, factor: bool) -> str:
-    return _Writer(form).write(tree(value, factor), ADD)
+def _written(value: Any, form: str) -> str:
+    return _Writer(form).write(tree(value), ADD)
 
 
 class _Writer:
@@ -70,7 +69,7 @@ class _Writer:
         return rf"\left({text}\right)" if self.latex else f"({text})"
 
     def num(self, t: Num) -> tuple[str, int]:
-        value = Fraction(t.value)
+        value = Fraction(int(t.value.p), int(t.value.q))
         text = self.digits(abs(value.numerator))
         sign = self.minus() if value < 0 else ""
         if value.denominator == 1:
@@ -114,7 +113,7 @@ class _Writer:
         return text, ADD
 
     def product(self, t: Product) -> tuple[str, int]:
-        number = Fraction(t.number)
+        number = Fraction(int(t.number.p), int(t.number.q))
         above: list[tuple[str, bool]] = []
         below: list[tuple[str, bool]] = []
         if abs(number.numerator) != 1:
@@ -157,11 +156,11 @@ class _Writer:
             base, exponent = t.parts
             if isinstance(base, Num) and base.value**e <= MOST_BASE:
                 base, e = Num(base.value**e), 1  # 2^(2N) = 4^N
-            inner = exponent if e == 1 else Product(e, ((exponent, 1),))
+            inner = exponent if e == 1 else Product(sympy.Integer(e), ((exponent, 1),))
             return self.exponent(self.write(base, TIGHT), inner)
         if e == 1:
             return self.write(t, (POWER if isinstance(t, Sum) else MULTIPLY) if tight else ADD)
-        return self.exponent(self.write(t, TIGHT), Num(e))
+        return self.exponent(self.write(t, TIGHT), Num(sympy.Integer(e)))
 
     def exponent(self, base: str, e: Any) -> str:
         if self.latex:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import UnknownName
-from rfcalc.formulas.polynomials.result import FIGURES, Formulas, Line
-from rfcalc.formulas.polynomials.show import show
+from rfcalc.formulas.result import FIGURES, Symbolic, SymbolicRow
+from rfcalc.formulas.writing import show
 from rfcalc.report.metrics.vocabulary import metric
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "macs", "values")
@@ -42,7 +42,7 @@ class Laid(NamedTuple):
 
 
 def lay(
-    found: Formulas,
+    found: Symbolic,
     form: str,
     columns: Sequence[str] | None = None,
     every: bool = False,
@@ -59,7 +59,7 @@ def lay(
     heads = tuple((metric(n).title, n not in TEXTS) for n in names)
     math = tuple(n not in TEXTS and n != "status" for n in names)
     totals = tuple((told, show(found.totals[name], form)) for name, told in TOTALS.items() if name in found.totals)
-    symbols = tuple((show(m.symbol.value, form), m.told) for m in found.meanings)
+    symbols = tuple((show(s, form), found.meanings[name]) for name, s in found.symbols.items())
     inputs = ", ".join(f"{name} {_times([show(d, form) for d in dims], form)}" for name, dims in found.inputs.items())
     if form == "latex":
         inputs = ", ".join(f"{n} ${_times([show(d, form) for d in dims], form)}$" for n, dims in found.inputs.items())
@@ -109,7 +109,7 @@ def _axes(values: Sequence[Any], form: str) -> str:
     return texts[0] if len(set(texts)) == 1 else _times(texts, form)
 
 
-def _cell(line: Line, name: str, form: str) -> str:
+def _cell(line: SymbolicRow, name: str, form: str) -> str:
     if name in TEXTS:
         return str(getattr(line, name))
     if name == "status":
@@ -120,7 +120,7 @@ def _cell(line: Line, name: str, form: str) -> str:
         return _sight(line.field, form)
     if name in FIELDS:
         return _axes(line.field[FIELDS[name]], form)
-    value = line.figures.get(name, line.ops.get(name, 0))
+    value = line.figures.get(name, 0)
     return show(None, form) if value == 0 else show(value, form)
 
 
@@ -140,7 +140,7 @@ def _sight(field: dict[str, Any], form: str) -> str:
     return word(told[status]) if status in told else _axes(size, form)
 
 
-def draw(found: Formulas, form: str, width: int | None = None, **view: Any) -> str:
+def draw(found: Symbolic, form: str, width: int | None = None, **view: Any) -> str:
     """The table as text, Unicode or plain; columns that do not fit into the width are left out, and said."""
     laid = lay(found, form, **view)
     left: list[str] = []
@@ -212,7 +212,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], laid: Laid) -> str:
     return "  ".join(parts).rstrip()
 
 
-def markdown(found: Formulas, **view: Any) -> str:
+def markdown(found: Symbolic, **view: Any) -> str:
     """Tables with formulas between dollar signs, which GitHub and notebooks typeset."""
     laid = lay(found, "latex", **view)
     heads = [title for title, _ in laid.columns]
@@ -238,7 +238,7 @@ _SIGNS |= {"⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "⌈": r"$\lceil$", "⌉": 
 _TEX |= str.maketrans(_SIGNS)
 
 
-def latex(found: Formulas, **view: Any) -> str:
+def latex(found: Symbolic, **view: Any) -> str:
     """Tables with booktabs; needs amsmath."""
     laid = lay(found, "latex", **view)
     title = laid.title if "$" in laid.title else laid.title.translate(_TEX)

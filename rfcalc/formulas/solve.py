@@ -1,27 +1,27 @@
 """Solves ``metric relation number`` for one symbol, in whole numbers, exactly.
 
-Where the figure only rises (or falls) with the symbol, the edge is found by halving an interval; a polynomial that does
-neither is taken apart at its real roots, which sympy isolates by rational intervals. Every edge is checked by putting
+Where the figure only rises (or falls) with the symbol, the edge is found by halving an interval (floors and powers have
+no roots that sympy finds); a polynomial that does neither is taken apart at its real roots, which sympy isolates by
+rational intervals. Every edge is checked by putting
 the numbers in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from fractions import Fraction
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import sympy
+
 from rfcalc.core.errors import ConstraintFailed, RfcalcError
-from rfcalc.formulas.polynomials.analysis import rises
-from rfcalc.formulas.polynomials.bounds import least, sign
-from rfcalc.formulas.polynomials.declare import spelled
-from rfcalc.formulas.polynomials.poly import Missing, Number, Poly, Symbol, SymbolError, put, symbols_of, whole
-from rfcalc.formulas.polynomials.powers import extreme
-from rfcalc.formulas.polynomials.result import FIGURES, Formulas
-from rfcalc.formulas.polynomials.show import show
-from rfcalc.formulas.polynomials.source import plain
-from rfcalc.formulas.polynomials.tree import factored
+from rfcalc.formulas.export import plain
+from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import plain as number
+from rfcalc.formulas.result import FIGURES, Symbolic
+from rfcalc.formulas.symbols import Declared, Number, SymbolError, spelled, whole
+from rfcalc.formulas.walking import edge, rises
+from rfcalc.formulas.writing import show
 from rfcalc.report.metrics.units import read
 from rfcalc.report.metrics.vocabulary import metric
 
@@ -58,7 +58,7 @@ class Solution(NamedTuple):
     formula: Any
     relation: str
     bound: Any
-    symbol: Symbol | None
+    symbol: Declared | None
     ranges: tuple[tuple[Number, Number | None], ...]
     edges: tuple[Edge, ...]
 
@@ -73,14 +73,14 @@ class Solution(NamedTuple):
         return self.ranges[-1][1] if self.ranges else None
 
 
-def solve(found: Formulas, asked: str, unknown: str | None = None) -> Solution:
+def solve(found: Symbolic, asked: str, unknown: str | None = None) -> Solution:
     """Solve ``metric[@node] relation number`` for the one symbol that it depends on.
 
     Raises:
         SymbolError: it cannot be read, depends on several symbols (or on none), or has no closed form.
 
-    >>> from rfcalc.formulas import formulas
-    >>> solve(formulas("conv3-C xN"), "rf >= 224").smallest
+    >>> import rfcalc
+    >>> solve(rfcalc.symbolic("conv3-C xN"), "rf >= 224").smallest
     112
     """
     match = _ASKED.match(asked)
@@ -95,21 +95,23 @@ def solve(found: Formulas, asked: str, unknown: str | None = None) -> Solution:
     return settled(name, node or "", value, relation, whole(read(text)), unknown, found)
 
 
-def figure(found: Formulas, name: str, node: str | None = None, relation: str = "≥") -> Any:
+def figure(found: Symbolic, name: str, node: str | None = None, relation: str = "≥") -> Any:
     """A figure by the metric's name, of a node or of the whole network (its output's, where it is no sum).
 
     Raises:
         SymbolError: it has no closed form, or is none of the figures here.
     """
-    line = found[node] if node else found.lines[-1]
+    line = found[node] if node else found.last
     if name in FIELDS or name == "output_shape":
         values = line.field[FIELDS[name]] if name in FIELDS else line.output_shape[1:]
         if not values or any(v is None or isinstance(v, Missing) for v in values):
             raise SymbolError(
                 f"{name} of {line.name} has no closed form", why="; ".join(found.unknown) or line.field["status"]
             )
-        return extreme("max" if relation in "≤<" else "min", values)
-    places: dict[str, Any] = {**line.ops, **line.figures} if node else {**found.totals["ops"], **found.totals}
+        return _extreme("max" if relation in "≤<" else "min", values, found)
+    places: Mapping[str, Any] = line.figures if node else found.totals
+    if not node and name in found.totals["ops"]:
+        places = found.totals["ops"]
     if name not in places or isinstance(places[name], (Missing, dict)):
         why = next((t for t in found.unknown if name in t), None)
         known = [*FIELDS, "output_shape", *FIGURES, "peak_bytes", "weight_layers"]
@@ -118,44 +120,46 @@ def figure(found: Formulas, name: str, node: str | None = None, relation: str = 
     return places[name]
 
 
+def _extreme(which: str, values: Any, found: Symbolic) -> Any:
+    """The largest or smallest of formulas."""
+    inner = found.algebra.extreme(which, [number(found.algebra.inside(v)) for v in values])
+    return found.algebra.shown(inner)
+
+
 def settled(
-    name: str, node: str, value: Any, relation: str, bound: Any, unknown: str | None, found: Formulas
+    name: str, node: str, value: Any, relation: str, bound: Any, unknown: str | None, found: Symbolic
 ) -> Solution:
     """The solution for one symbol; positive factors that the difference shares are of no account."""
-    inside = {s.name: s for s in symbols_of(value) | symbols_of(bound)}
+    value, bound = sympy.sympify(value), sympy.sympify(bound)
     if unknown is not None:
         unknown = spelled(unknown)
-        if unknown not in found.symbols:
-            raise SymbolError(f"{unknown} is not among the symbols", why=f"they are {', '.join(found.symbols)}")
-        if unknown not in inside:
+        if unknown not in found.declared:
+            raise SymbolError(f"{unknown} is not among the symbols", why=f"they are {', '.join(found.declared)}")
+        if unknown not in {s.name for s in value.free_symbols | bound.free_symbols}:
             raise SymbolError(f"{name} does not depend on {unknown}", why=f"it is {show(value)}")
-    difference = value - bound
-    core = _core(difference)
-    if core is not difference:
-        inside = {s.name: s for s in symbols_of(core)}
+    difference = found.algebra.inside(value - bound)
+    core = _core(difference, found)
+    inside = {found.algebra.declared[t].name: found.algebra.declared[t] for t in core.free_symbols}
     if len(inside) > 1:
-        others = sorted(n for n in inside if n != unknown)
-        decided = sign(core, relation in "<>") if relation in "≥>" else None
-        if decided is None and relation in "≤<":
-            decided = sign(-core, relation == "<")
-        if decided is None:
+        low = found.algebra.lowest(core if relation in "≥>" else -core)
+        if low is None or not (low > 0 if relation in "<>" else low >= 0):
+            others = sorted(n for n in inside if n != unknown)
             raise SymbolError(
                 f"{name} depends on {' and '.join(sorted(inside))}",
                 why=f"{name} = {show(value)}",
                 fix=f"put numbers in for all but one: --set {','.join(f'{n}=64' for n in others[-1:])}",
             )
-        whole_range = ((1, None),) if decided else ()
-        return Solution(name, node, value, relation, bound, None, whole_range, ())
+        return Solution(name, node, value, relation, bound, None, ((1, None),), ())
     if not inside:
-        holds = _HOLDS[relation](core, 0)
-        if isinstance(difference, Poly):
+        holds = bool(_HOLDS[relation](core, 0))
+        if difference.free_symbols:
             return Solution(name, node, value, relation, bound, None, ((1, None),) if holds else (), ())
         raise SymbolError(
             f"{name} depends on no symbol",
             why=f"it is {show(value)}: {show(value)} {relation} {show(bound)} is {holds}",
         )
     (symbol,) = inside.values()
-    ranges = _ranges(core, symbol, relation)
+    ranges = _ranges(core, symbol, relation, found)
     declared = tuple(tuple(None if t is None else _value(symbol, t) for t in r) for r in ranges)
     edges: dict[int, None] = {}
     for low, high in ranges:
@@ -163,116 +167,91 @@ def settled(
             if t is not None and t >= symbol.start:
                 edges[t] = None
     if not ranges and relation == "=":
-        edges = dict.fromkeys(_crossing(core, symbol))
+        edges = dict.fromkeys(_crossing(core, symbol, found))
     told = []
-    if symbols_of(value) | symbols_of(bound) == {symbol}:
+    if value.free_symbols | bound.free_symbols == {symbol.symbol}:
         for t in edges:
-            at = {symbol.name: _value(symbol, t)}
-            told.append(Edge(at[symbol.name], put(value, at), put(bound, at) if isinstance(bound, Poly) else None))
-    return Solution(name, node, value, relation, bound, symbol, declared, tuple(told))  # type: ignore[arg-type]
+            at = _value(symbol, t)
+            put = {symbol.symbol: sympy.sympify(at)}
+            against = number(bound.xreplace(put)) if bound.free_symbols else None
+            told.append(Edge(at, number(value.xreplace(put)), against))
+    return Solution(name, node, value, relation, number(bound), symbol, declared, tuple(told))  # type: ignore[arg-type]
 
 
-def _value(symbol: Symbol, t: int) -> Number:
+def _value(symbol: Declared, t: int) -> Number:
     return whole(symbol.modulus * t + symbol.residue)  # type: ignore[no-any-return]
 
 
-def _core(difference: Any) -> Any:
+def _core(difference: Any, found: Symbolic) -> Any:
     """The difference without factors that are positive for all values."""
-    if not isinstance(difference, Poly) or len(symbols_of(difference)) < 2:
+    if len(difference.free_symbols) < 2:
         return difference
-    number, parts = factored(difference)
-    left = [(p, e) for p, e in parts if not ((least(p) or 0) > 0)]
-    if len(left) == len(parts):
-        return difference
-    core: Any = 1 if number > 0 else -1
-    for p, e in left:
-        core = core * p**e if e > 0 else core
-    return core
+    number, parts = sympy.factor_list(difference)
+    left = [p**e for p, e in parts if not (found.algebra.lowest(p) or 0) > 0]
+    return sympy.expand(sympy.Mul(*left) * (1 if number > 0 else -1)) if len(left) < len(parts) else difference
 
 
-def _ranges(core: Any, symbol: Symbol, relation: str) -> list[tuple[int, int | None]]:
+def _ranges(core: Any, symbol: Declared, relation: str, found: Symbolic) -> list[tuple[int, int | None]]:
     """The runs of t for which ``core relation 0`` holds."""
 
     def holds(t: int) -> bool:
-        return _HOLDS[relation](_at(core, symbol, t), 0)
+        return bool(_HOLDS[relation](_at(core, symbol, t), 0))
 
-    falls = rises(-core, symbol)
-    if not rises(core, symbol) and not falls:
+    falls = rises(-core, symbol.whole, found.algebra)
+    if not rises(core, symbol.whole, found.algebra) and not falls:
         return _by_roots(core, symbol, holds)
     if relation == "=":
         reach = (lambda t: _at(core, symbol, t) <= 0) if falls else (lambda t: _at(core, symbol, t) >= 0)
         past = (lambda t: _at(core, symbol, t) < 0) if falls else (lambda t: _at(core, symbol, t) > 0)
-        low, high = _edge(reach, symbol.start), _edge(past, symbol.start)
+        low, high = edge(reach, symbol.start, FAR), edge(past, symbol.start, FAR)
         if low is None or low == high:
             return []
         return [(low, None if high is None else high - 1)]
     opens = (relation in "≥>") is not falls
     if opens:
-        low = _edge(holds, symbol.start)
+        low = edge(holds, symbol.start, FAR)
         return [] if low is None else [(low, None)]
-    high = _edge(lambda t: not holds(t), symbol.start)
+    high = edge(lambda t: not holds(t), symbol.start, FAR)
     return [(symbol.start, None)] if high is None else [] if high == symbol.start else [(symbol.start, high - 1)]
 
 
-def _crossing(core: Any, symbol: Symbol) -> list[int]:
+def _crossing(core: Any, symbol: Declared, found: Symbolic) -> list[int]:
     """The last t below zero and the first above, where the formula only rises or only falls."""
-    if not rises(core, symbol):
+    if not rises(core, symbol.whole, found.algebra):
         core = -core
-    past = _edge(lambda t: _at(core, symbol, t) > 0, symbol.start) if rises(core, symbol) else None
+    if not rises(core, symbol.whole, found.algebra):
+        return []
+    past = edge(lambda t: _at(core, symbol, t) > 0, symbol.start, FAR)
     return [] if past is None else [t for t in (past - 1, past) if t >= symbol.start]
 
 
-def _at(core: Any, symbol: Symbol, t: int) -> Any:
-    return put(core, {symbol.name: _value(symbol, t)})
+def _at(core: Any, symbol: Declared, t: int) -> Any:
+    return core.xreplace({symbol.whole: sympy.Integer(t)})
 
 
-def _edge(holds: Callable[[int], bool], start: int) -> int | None:
-    """The first t from which on it holds; None if it never does."""
-    low = start
-    step = 1
-    high = start
-    while not holds(high):
-        low, high = high + 1, high + step
-        step *= 2
-        if high > FAR:
-            return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
-
-
-def _by_roots(core: Any, symbol: Symbol, holds: Callable[[int], bool]) -> list[tuple[int, int | None]]:
+def _by_roots(core: Any, symbol: Declared, holds: Callable[[int], bool]) -> list[tuple[int, int | None]]:
     """Runs of a polynomial's sign between its real roots, which sympy isolates."""
-    coefficients: dict[int, Any] = {}
-    for m, c in core.terms.items():
-        if m and (len(m) != 1 or m[0][0] is not symbol or m[0][1] < 0):
-            raise SymbolError(
-                f"cannot tell for which {symbol.name} this holds: {show(core)}",
-                why="it neither only rises nor only falls, and is no polynomial",
-            )
-        coefficients[m[0][1] if m else 0] = c
-    import sympy
-
-    degree = max(coefficients)
-    listed = [sympy.Rational(*Fraction(coefficients.get(k, 0)).as_integer_ratio()) for k in range(degree, -1, -1)]
-    isolated = sympy.Poly(listed, sympy.Symbol("t")).intervals(eps=sympy.Rational(1, 4))
+    if not core.is_polynomial(symbol.whole):
+        raise SymbolError(
+            f"cannot tell for which {symbol.name} this holds: {show(core)}",
+            why="it neither only rises nor only falls, and is no polynomial",
+        )
     cuts: set[int] = {symbol.start}
-    for (low, high), _ in isolated:
+    for (low, high), _ in sympy.Poly(core, symbol.whole).intervals(eps=sympy.Rational(1, 4)):
         for t in range(int(sympy.floor(low)) - 1, int(sympy.ceiling(high)) + 3):
             if t > symbol.start:
                 cuts.add(t)
     points = sorted(cuts)
-    found: list[tuple[int, int | None]] = []
+    runs: list[tuple[int, int | None]] = []
     for i, t in enumerate(points):
         if not holds(t):
             continue
         last = points[i + 1] - 1 if i + 1 < len(points) else None
-        if found and found[-1][1] == t - 1:
-            found[-1] = (found[-1][0], last)
+        if runs and runs[-1][1] == t - 1:
+            runs[-1] = (runs[-1][0], last)
         else:
-            found.append((t, last))
-    return found
+            runs.append((t, last))
+    return runs
 
 
 def told(solution: Solution, form: str = "unicode") -> list[str]:
@@ -285,7 +264,7 @@ def told(solution: Solution, form: str = "unicode") -> list[str]:
     ]
     if solution.symbol is None:
         return [*lines, "for all values" if solution.ranges else "for no values"]
-    name = show(solution.symbol.value, form)
+    name = show(solution.symbol.symbol, form)
     gives = []
     for e in solution.edges:
         other = "" if e.against is None else f" against {_math(show(e.against, form), form)}"
@@ -315,13 +294,13 @@ def _math(text: str, form: str) -> str:
     return f"${text}$" if form == "latex" else text
 
 
-def _class(symbol: Symbol) -> str:
+def _class(symbol: Declared) -> str:
     if symbol.modulus == 1:
         return ""
     return f", where {symbol.name} is declared {symbol.declared()}"
 
 
-def cheaper(one: Formulas, other: Formulas, by: str, unknown: str | None = None) -> Solution:
+def cheaper(one: Symbolic, other: Symbolic, by: str, unknown: str | None = None) -> Solution:
     """For which values of a symbol the first network has less of a figure than the second.
 
     Raises:
@@ -329,9 +308,9 @@ def cheaper(one: Formulas, other: Formulas, by: str, unknown: str | None = None)
     """
     name = metric(by).name
     a, b = figure(one, name), figure(other, name)
-    if not isinstance(a, Poly) and not isinstance(b, Poly):
+    if not a.free_symbols and not b.free_symbols:
         return Solution(name, "", a, "<", b, None, ((1, None),) if a < b else (), ())
-    return settled(name, "", a, "<", b, unknown, one if len(one.symbols) >= len(other.symbols) else other)
+    return settled(name, "", a, "<", b, unknown, one if len(one.declared) >= len(other.declared) else other)
 
 
 def refuse(solution: Solution) -> RfcalcError:

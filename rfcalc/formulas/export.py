@@ -6,25 +6,30 @@ import json as _json
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.formulas.polynomials.chain import FIELD
-from rfcalc.formulas.polynomials.declare import letters
-from rfcalc.formulas.polynomials.poly import Missing, Poly, Symbol
-from rfcalc.formulas.polynomials.result import Formulas, Line
-from rfcalc.formulas.polynomials.show import show
+import sympy
+
+from rfcalc.formulas.account import FIELD
+from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.forms import plain as number
+from rfcalc.formulas.result import FIGURES, OPS, Symbolic, SymbolicRow
+from rfcalc.formulas.symbols import Declared, letters
+from rfcalc.formulas.writing import show
 
 SCHEMA = "rfcalc/symbolic/1"
 
 
-def python(found: Formulas, **view: Any) -> str:
+def python(found: Symbolic, **view: Any) -> str:
     """Two functions: `layers` gives every node's figures, `totals` the sums, for whole numbers (α and ρ: fractions)."""
-    names = [letters(m.name) for m in found.meanings]
+    names = [letters(name) for name in found.declared]
     arguments = ", ".join(names)
-    told = [f"{letters(m.name)}: {m.told}" for m in found.meanings] + [f"assumed: {a}" for a in found.assumptions]
+    told = [f"{letters(name)}: {meaning}" for name, meaning in found.meanings.items()] + [
+        f"assumed: {a}" for a in found.assumptions
+    ]
     told += [f"no closed form: {t}" for t in found.unknown]
     doc = [found.target.replace("\\", "\\\\").replace('"""', "'''"), "", *told]
     lines = ['"""' + "\n".join(doc) + '\n"""', "", ""]
     lines += [f"def check({arguments}):", '    """Refuse numbers that the formulas are not for."""']
-    lines += [f"    assert {_condition(m.symbol)}" for m in found.meanings]
+    lines += [f"    assert {_condition(d)}" for d in found.declared.values()]
     lines += [
         "",
         "",
@@ -49,10 +54,10 @@ def python(found: Formulas, **view: Any) -> str:
     return "\n".join(lines)
 
 
-def _condition(symbol: Symbol) -> str:
+def _condition(symbol: Declared) -> str:
     name = letters(symbol.name)
     modulus, residue = Fraction(symbol.modulus), Fraction(symbol.residue)
-    least = modulus * symbol.start + residue
+    least = Fraction(symbol.lowest)
     parts = []
     if modulus.denominator > 1:
         parts.append(f"{name} * {modulus.denominator} % {modulus.numerator} == 0")
@@ -62,11 +67,11 @@ def _condition(symbol: Symbol) -> str:
     return " and ".join([*parts, bound])
 
 
-def _entry(line: Line) -> str:
+def _entry(line: SymbolicRow) -> str:
     shape = ", ".join(_value(d) for d in line.output_shape)
     parts = [f"'name': {line.name!r}", f"'output_shape': ({shape},)"]
     parts.append(f"'receptive_field': {_tuple(line.field['size'])}")
-    parts += [f"{k!r}: {_value(v)}" for k, v in line.figures.items()]
+    parts += [f"{k!r}: {_value(line.figures[k])}" for k in FIGURES if k in line.figures]
     return "{" + ", ".join(parts) + "}"
 
 
@@ -80,7 +85,7 @@ def _value(value: Any) -> str:
     return "None" if value is None else show(value, "python")
 
 
-def data(found: Formulas) -> dict[str, Any]:
+def data(found: Symbolic) -> dict[str, Any]:
     """The formulas as JSON has them: whole numbers as numbers, formulas as Python expressions in text."""
     return {
         "schema": SCHEMA,
@@ -88,13 +93,13 @@ def data(found: Formulas) -> dict[str, Any]:
         "dtype": found.dtype,
         "symbols": [
             {
-                "name": m.name,
-                "meaning": m.told,
-                "modulus": plain(m.symbol.modulus),
-                "residue": plain(m.symbol.residue),
-                "least": plain(m.symbol.modulus * m.symbol.start + m.symbol.residue),
+                "name": name,
+                "meaning": found.meanings[name],
+                "modulus": plain(d.modulus),
+                "residue": plain(d.residue),
+                "least": plain(d.lowest),
             }
-            for m in found.meanings
+            for name, d in found.declared.items()
         ],
         "inputs": {name: plain(dims) for name, dims in found.inputs.items()},
         "assumptions": list(found.assumptions),
@@ -104,12 +109,12 @@ def data(found: Formulas) -> dict[str, Any]:
     }
 
 
-def _layer(line: Line) -> dict[str, Any]:
+def _layer(line: SymbolicRow) -> dict[str, Any]:
     told = {name: getattr(line, name) for name in ("name", "kind", "notation", "stage")}
     field = {"status": line.field["status"], **{name: plain(line.field[name], "ratio") for name in FIELD}}
-    figures = {k: plain(v) for k, v in line.figures.items()}
+    figures = {k: plain(line.figures[k]) for k in FIGURES if k in line.figures}
     shape = plain(line.output_shape)
-    ops = {k: plain(v) for k, v in line.ops.items()}
+    ops = {k: plain(line.figures[k]) for k in OPS}
     return {**told, "output_shape": shape, "receptive_field": field, **figures, "ops": ops}
 
 
@@ -121,12 +126,14 @@ def plain(value: Any, form: str = "python") -> Any:
         return [plain(v, form) for v in value]
     if isinstance(value, Missing):
         return None
-    if isinstance(value, Poly):
-        return show(value, form)
+    if isinstance(value, sympy.Basic):
+        value = number(value)
+        if isinstance(value, sympy.Basic):
+            return show(value, form)
     return str(value) if isinstance(value, Fraction) else value
 
 
-def json(found: Formulas, solution: dict[str, Any] | None = None) -> str:
+def json(found: Symbolic, solution: dict[str, Any] | None = None) -> str:
     """The JSON text; with a solution, if one was asked for."""
     told = data(found) if solution is None else {**data(found), "solution": solution}
     return _json.dumps(told, ensure_ascii=False, indent=2)
