@@ -100,7 +100,7 @@ def imported(
             same_shape(node.name, shapes[node.name], walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
-    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype)
+    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype=dtype)
 
 
 def same_shape(node: str, source: tuple[int, ...], here: Shape, layer: str = "") -> None:
