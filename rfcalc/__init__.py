@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
     from rfcalc.readers.planning import grid as grid
+    from rfcalc.readers.planning import memory as memory
     from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.streaming import stream as stream
     from rfcalc.readers.target import analyze as analyze
@@ -119,6 +120,7 @@ else:
         "from_text": "readers.text",
         "from_torch": "readers.torch.importer",
         "load": "readers.target",
+        "memory": "readers.planning",
         "networks": "zoo",
         "parallel": "core.expr",
         "receptive_field": "readers.target",

@@ -132,10 +132,11 @@ def _sight(field: dict[str, Any], form: str) -> str:
     if status == "global":
         whole = word({True: "all", False: "fixed", None: "global"}[field["whole"]])
         return whole if none else f"{whole} ({_axes(size, form)})"
-    if status == "periodic":
+    if status in ("periodic", "bounded") and not none:
         most = {"latex": r"\le ", "unicode": "≤", "plain": "<="}.get(form, "")
         return f"{most}{_axes(size, form)}"
     told = {"none": "none", "unknown": "unknown", "needs_input_size": "needs size", "shift_variant": "varies"}
+    told["bounded"] = "≤ all"
     told["not_closed"] = "?"
     return word(told[status]) if status in told else _axes(size, form)
 

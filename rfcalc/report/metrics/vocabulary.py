@@ -58,13 +58,14 @@ def _size_text(field: ReceptiveField) -> str:
         local = _axes(field.size)
         whole = "all" if field.sees_whole_input() else "fixed"
         return whole if local == "–" else f"{whole} ({local})"
-    if status in ("periodic", "bounded"):
+    if status in ("periodic", "bounded") and None not in field.size:
         return f"≤{_axes(field.size)}"
     return {
         "none": "none",
         "unknown": "unknown",
         "needs_input_size": "needs size",
         "shift_variant": "varies",
+        "bounded": "≤ all",
     }.get(status) or _axes(field.size)
 
 
