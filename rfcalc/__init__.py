@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
     from rfcalc.readers.planning import grid as grid
     from rfcalc.readers.planning import sizes as sizes
+    from rfcalc.readers.planning import tile as tile
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
     from rfcalc.readers.target import receptive_field as receptive_field
@@ -116,6 +117,7 @@ _HOMES = {
     "require": "report.metrics",
     "grid": "readers.planning",
     "sizes": "readers.planning",
+    "tile": "readers.planning",
     "to_torch": "backend",
 }
 

@@ -31,6 +31,10 @@ COMMANDS = {
     "counts": ("look", "Show how counting tools would count a network, and which terms make the difference."),
     "list": ("look", "List the networks of the literature that can be named."),
     "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
+    "tile": (
+        "plan",
+        "Plan exact tiles: halo (overlap), reads, writes, crops, extra work, memory; or why there are none.",
+    ),
     "grid": ("plan", "Say where the units of maps lie in the image: stride, offset, anchors, levels out of step."),
     "check": ("check", "Check what was published about a network."),
     "lock": ("check", "Write a network's figures as claims, so that a change of it is noticed."),

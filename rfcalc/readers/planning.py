@@ -12,6 +12,7 @@ from rfcalc.readers.target import DEFAULT_INPUT, analyze, resolve
 if TYPE_CHECKING:
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.sizes import Sizes
+    from rfcalc.plan.tile import TilePlan
 
 
 def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa: A002
@@ -58,6 +59,68 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     from rfcalc.plan.grid import Grids
 
     return Grids(analyze(target, input), nodes)
+
+
+def tile(
+    target: Any,
+    input: Any = None,  # noqa: A002
+    *,
+    tile: Any = None,
+    tiles: Any = None,
+    memory: Any = None,
+    at: str | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+) -> TilePlan:
+    """An exact plan of tiles: what each reads, writes and crops, so that together they equal the whole.
+
+    Args:
+        target, input, batch, dtype: as for `analyze`; the input is the whole image.
+        tile: the most positions that a tile reads (what the network is fed), for all axes or for each ("512x256").
+        tiles: how many tiles each axis is cut into ("4x4").
+        memory: what the maps of a tile may take, in bytes or as text ("2GB"); the cheapest plan within it is chosen.
+        at: the node whose map is wanted; the outputs if left out.
+
+    Raises:
+        RfcalcError: a tile larger than the image or too small, a memory that no tile fits into.
+
+    >>> import rfcalc
+    >>> rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tiles="2x2").axes[0].halo
+    (2, 2)
+    """
+    from rfcalc.plan.tile import TilePlan
+
+    report = analyze(target, input, batch=batch, dtype=dtype)
+    rank = max(x.rank for x in report.inputs.values())
+
+    def each(name: str, given: Any) -> tuple[int, ...] | None:
+        found = lengths(name, given)
+        return found * rank if found is not None and len(found) == 1 else found
+
+    return TilePlan(
+        report, at=at, tile=each("tile", tile), tiles=each("tiles", tiles), memory=in_bytes("memory", memory)
+    )
+
+
+def in_bytes(name: str, given: Any) -> int | None:
+    """Bytes, as a number or as text with a unit.
+
+    >>> in_bytes("memory", "2GB"), in_bytes("memory", "1.5MiB")
+    (2000000000, 1572864)
+    """
+    if given is None or (isinstance(given, int) and given > 0):
+        return given
+    from rfcalc.report.metrics.units import read
+
+    try:
+        found = int(read(str(given)))
+    except RfcalcError:
+        found = 0
+    if found < 1:
+        raise RfcalcError(
+            f"{name} {given!r} is no amount of memory", fix=f"write {name}=2GB, 500MB or a number of bytes"
+        )
+    return found
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:
