@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from rfcalc import zoo
-from rfcalc.claims import check, shipped
+from rfcalc.claims import judge, shipped
 from rfcalc.claims.files import networks
 from rfcalc.claims.judging import Reports, Result
 from rfcalc.report.report import Report
@@ -123,7 +123,7 @@ def numbers_page(results: list[Result]) -> str:
 
 def pages() -> dict[Path, str]:
     """What the generated pages should hold."""
-    results = check(shipped(), Reports())
+    results = judge(shipped(), Reports())
     assert all(networks(r.claim) for r in results)
     return {HERE / "networks.md": networks_page(results), HERE / "published-numbers.md": numbers_page(results)}
 

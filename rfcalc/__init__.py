@@ -6,16 +6,23 @@
 (212, 212)
 >>> report.totals.params
 138357544
+
+Every public name is loaded when it is asked for, so that `import rfcalc` imports almost nothing. A name stands twice in
+this file: in `HOMES` (or, for a layer kind, in `rfcalc.layers.WHERE`), which says where it lives, and among the imports
+below, for type checkers. A test compares the two, and says which line is missing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from rfcalc.backend import to_torch as to_torch
+    from rfcalc.backend.build import to_torch as to_torch
+    from rfcalc.backend.stream import to_stream as to_stream
+    from rfcalc.claims.checking import check as check
+    from rfcalc.comparison.comparison import compare as compare
     from rfcalc.core.errors import RfcalcError as RfcalcError
     from rfcalc.core.expr import Expr as Expr
     from rfcalc.core.expr import parallel as parallel
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
     from rfcalc.core.expr import side as side
     from rfcalc.core.index import Var as Var
     from rfcalc.core.shape import Shape as Shape
+    from rfcalc.derivation.deriving import explain as explain
+    from rfcalc.derivation.symbolic import symbolic as symbolic
     from rfcalc.graph.network import Network as Network
     from rfcalc.graph.network import Node as Node
     from rfcalc.layers.attention import SelfAttention as SelfAttention
@@ -84,62 +93,90 @@ if TYPE_CHECKING:
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
     from rfcalc.readers.planning import grid as grid
+    from rfcalc.readers.planning import memory as memory
     from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.planning import tile as tile
+    from rfcalc.readers.streaming import stream as stream
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
     from rfcalc.readers.target import receptive_field as receptive_field
     from rfcalc.readers.text import from_text as from_text
     from rfcalc.readers.torch.importer import from_torch as from_torch
+    from rfcalc.receptive.receptive_field import ReceptiveField as ReceptiveField
+    from rfcalc.receptive.receptive_field import Status as Status
+    from rfcalc.report.field_report import FieldReport as FieldReport
     from rfcalc.report.metrics import require as require
     from rfcalc.report.report import Report as Report
+    from rfcalc.teaching.exercises.bank import exercises as exercises
+    from rfcalc.zoo import networks as networks
+else:
+    HOMES = {  # public name → module
+        "analyze": "readers.target",
+        "check": "claims.checking",
+        "compare": "comparison.comparison",
+        "exercises": "teaching.exercises.bank",
+        "explain": "derivation.deriving",
+        "from_keras": "readers.keras",
+        "from_onnx": "readers.onnx.loading",
+        "from_text": "readers.text",
+        "from_torch": "readers.torch.importer",
+        "load": "readers.target",
+        "memory": "readers.planning",
+        "networks": "zoo",
+        "parallel": "core.expr",
+        "receptive_field": "readers.target",
+        "ref": "core.expr",
+        "repeat": "core.expr",
+        "require": "report.metrics",
+        "series": "core.expr",
+        "side": "core.expr",
+        "sizes": "readers.planning",
+        "grid": "readers.planning",
+        "stream": "readers.streaming",
+        "symbolic": "derivation.symbolic",
+        "tile": "readers.planning",
+        "to_stream": "backend.stream",
+        "to_torch": "backend.build",
+        "Expr": "core.expr",
+        "FieldReport": "report.field_report",
+        "Network": "graph.network",
+        "Node": "graph.network",
+        "ReceptiveField": "receptive.receptive_field",
+        "Report": "report.report",
+        "RfcalcError": "core.errors",
+        "Shape": "core.shape",
+        "Status": "receptive.receptive_field",
+        "Var": "core.index",
+    }
+    NEEDS = {
+        "from_torch": "torch",
+        "symbolic": "sympy",
+        "to_stream": "torch",
+        "to_torch": "torch",
+    }  # public name → the package that its module imports
 
-_HOMES = {
-    "from_keras": "readers.keras",
-    "from_text": "readers.text",
-    "from_onnx": "readers.onnx",
-    "from_torch": "readers.torch",
-    "RfcalcError": "core.errors",
-    "Expr": "core.expr",
-    "parallel": "core.expr",
-    "ref": "core.expr",
-    "repeat": "core.expr",
-    "series": "core.expr",
-    "side": "core.expr",
-    "Var": "core.index",
-    "Network": "graph.network",
-    "Node": "graph.network",
-    "Report": "report.report",
-    "Shape": "core.shape",
-    "analyze": "readers.target",
-    "load": "readers.target",
-    "receptive_field": "readers.target",
-    "require": "report.metrics",
-    "grid": "readers.planning",
-    "sizes": "readers.planning",
-    "tile": "readers.planning",
-    "to_torch": "backend",
-}
+    def __getattr__(name):
+        """Load what is asked for. What needs an optional package is a function that loads it when it is called."""
+        from importlib import import_module
 
+        if name == "__all__":
+            return __dir__()
+        home = HOMES.get(name)
+        if home is None and not name.startswith("_"):
+            where = import_module("rfcalc.layers").WHERE
+            home = f"layers.{where[name]}" if name in where else None
+        if home is None:
+            raise AttributeError(f"module 'rfcalc' has no attribute {name!r}")
+        if name in NEEDS:
+            from rfcalc.core.later import Later
 
-def __getattr__(name: str) -> Any:
-    """Load what is asked for, when it is asked for: `import rfcalc` itself imports almost nothing."""
-    from importlib import import_module
+            value = Later(f"rfcalc.{home}", name, NEEDS[name])
+        else:
+            value = getattr(import_module(f"rfcalc.{home}"), name)
+        globals()[name] = value
+        return value
 
-    if name == "__all__":
-        return __dir__()
-    home = _HOMES.get(name)
-    if home is None and not name.startswith("_"):
-        where = import_module("rfcalc.layers").WHERE
-        home = f"layers.{where[name]}" if name in where else None
-    if home is None:
-        raise AttributeError(f"module 'rfcalc' has no attribute {name!r}")
-    value = getattr(import_module(f"rfcalc.{home}"), name)
-    globals()[name] = value
-    return value
+    def __dir__():
+        from rfcalc.layers import WHERE
 
-
-def __dir__() -> list[str]:
-    from rfcalc.layers import WHERE
-
-    return sorted([*_HOMES, *WHERE, "__version__"])
+        return sorted([*HOMES, *WHERE, "__version__"])

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import rfcalc
-from rfcalc.formulas import formulas
-from rfcalc.formulas.polynomials.poly import Missing
-from rfcalc.formulas.polynomials.result import FIGURES, Formulas
+from rfcalc import symbolic
+from rfcalc.formulas.forms import Missing
+from rfcalc.formulas.result import FIGURES, Symbolic
 
 NUMERIC = ("weights", "biases", "buffers", "macs", "values", "bytes", "saved_bytes")
 
 
-def agree(found: Formulas, values: Mapping[str, Any], exact: rfcalc.Report, peak: bool = True) -> int:
+def agree(found: Symbolic, values: Mapping[str, Any], exact: rfcalc.Report, peak: bool = True) -> int:
     """Assert that every figure of every layer, and every total, is the integer walk's; how many were compared."""
     count = 0
     single = False  # a map has shrunk to one position: of one position nothing is global
-    for line, row in zip(found, exact, strict=True):
-        put = line.put(values)
+    for line, put, row in zip(found, found.with_numbers(values), exact, strict=True):
         where = (found.target, dict(values), line.name)
         assert put.output_shape == row.output_shape, where
         for name in NUMERIC:
@@ -44,15 +43,15 @@ def agree(found: Formulas, values: Mapping[str, Any], exact: rfcalc.Report, peak
     return count
 
 
-def closed(text: str, values: Mapping[str, int], unrolled: str, shape: tuple[int, ...], **how: Any) -> Formulas:
+def closed(text: str, values: Mapping[str, int], unrolled: str, shape: tuple[int, ...], **how: Any) -> Symbolic:
     """Assert that a chain with repetitions of unknown count gives the figures of the unrolled one."""
-    found = formulas(text, **how)
+    found = symbolic(text, **how)
     exact = rfcalc.analyze(unrolled, shape)
     given = {k: v for k, v in values.items() if k in found.symbols}
     for name, value in found.put(**given).items():
         assert not isinstance(value, Missing)
         assert value == getattr(exact.totals, name), (text, dict(values), name, value)
-    last, row = found.lines[-1].put(given), exact.rows[-1]
+    last, row = found.with_numbers(given).last, exact.rows[-1]
     assert last.output_shape == row.output_shape, (text, dict(values))
     for name in ("size", "stride", "padding", "center"):
         have = last.field[name]

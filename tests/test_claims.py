@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rfcalc
-from rfcalc.claims import ClaimError, check, read, shipped
+from rfcalc.claims import ClaimError, judge, read, shipped
 from rfcalc.claims.document import CI, document
 from rfcalc.claims.expression import Setting, parse
 from rfcalc.claims.judging import Reports
@@ -34,7 +34,7 @@ HEAD = 'schema = "rfcalc/claims/1"\nnetwork = "vgg16"\n'
 
 
 def made(text: str, head: str = HEAD) -> list:
-    return check(read("own.rfclaims.toml", f"{head}\n[[claim]]\n{text}\n"), REPORTS)
+    return judge(read("own.rfclaims.toml", f"{head}\n[[claim]]\n{text}\n"), REPORTS)
 
 
 def schema(name: str) -> dict:
@@ -43,7 +43,7 @@ def schema(name: str) -> dict:
 
 @pytest.fixture(scope="module")
 def everything() -> list:
-    return check(shipped(), REPORTS)
+    return judge(shipped(), REPORTS)
 
 
 def test_every_shipped_claim_is_as_expected(everything) -> None:

@@ -11,9 +11,9 @@ import rfcalc
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.comparison.partitions import Part, cheapest, count, parts
-from rfcalc.formulas.polynomials.atoms import Symbol
+from rfcalc.formulas.symbols import Declared
 
-C = Symbol("C").value
+C = Declared("C").symbol
 
 
 @cache

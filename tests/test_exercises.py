@@ -283,26 +283,26 @@ def test_every_file_of_families_is_loaded() -> None:
 
 
 def test_one_seed_gives_one_paper_and_each_student_another() -> None:
-    first = bank.generate(8, 7, family="receptive-field", difficulty=2)
-    assert first == bank.generate(8, "7", family="receptive-field", difficulty=2)
-    ada, bob = (bank.generate(8, 7, family="receptive-field", difficulty=2, student=s) for s in ("ada", "bob"))
+    first = bank.exercises(8, 7, family="receptive-field", difficulty=2)
+    assert first == bank.exercises(8, "7", family="receptive-field", difficulty=2)
+    ada, bob = (bank.exercises(8, 7, family="receptive-field", difficulty=2, student=s) for s in ("ada", "bob"))
     assert {i.id for i in ada}.isdisjoint({i.id for i in bob}) and first != ada
     assert all(i.difficulty == 2 and i.family == "receptive-field" for i in first)
 
 
 def test_a_paper_is_the_beginning_of_a_longer_one() -> None:
-    assert bank.generate(12, 3)[:5] == bank.generate(5, 3)
+    assert bank.exercises(12, 3)[:5] == bank.exercises(5, 3)
 
 
 def test_no_question_stands_twice_while_there_are_others() -> None:
-    found = bank.generate(120, "twice")
+    found = bank.exercises(120, "twice")
     assert len({(i.pattern, i.body, i.blanks[0].key) for i in found}) == len(found)
 
 
 PINNED = """
 import hashlib, json
-from rfcalc.teaching.exercises.bank import generate
-found = [i.to_dict() for i in generate(60, 7, student="Ada")]
+from rfcalc.teaching.exercises.bank import exercises
+found = [i.to_dict() for i in exercises(60, 7, student="Ada")]
 print(hashlib.blake2b(json.dumps([(i["id"], i["body"], [a["key"] for a in i["answers"]]) for i in found],
       sort_keys=True).encode(), digest_size=8).hexdigest())
 """
@@ -346,7 +346,7 @@ def test_draws_are_even_and_in_range() -> None:
 )
 def test_what_cannot_be_made(given: dict[str, Any], said: str) -> None:
     with pytest.raises(RfcalcError, match=re.escape(said)):
-        bank.generate(**{"count": 1, **given})
+        bank.exercises(**{"count": 1, **given})
 
 
 @pytest.mark.parametrize("identity", ["", "x", "a.v1-b", "output-size.window-on-square.one-layer.v1-iiiiiiiiiiiii"])
@@ -357,7 +357,7 @@ def test_what_is_no_id(identity: str) -> None:
 
 def test_an_id_of_another_version_is_refused() -> None:
     with pytest.raises(RfcalcError, match="version 99"):
-        bank.item(bank.generate(1, 1)[0].id.replace(".v1-", ".v99-"))
+        bank.item(bank.exercises(1, 1)[0].id.replace(".v1-", ".v99-"))
 
 
 def test_a_key_that_the_second_road_does_not_confirm_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:

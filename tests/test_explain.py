@@ -128,7 +128,7 @@ def test_every_number_is_the_walks(name: str) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_every_number_of_the_zoo_is_the_walks(name: str) -> None:
     report = Report(zoo.build(name))
     for node, metric, direction in everything(report, [row.name for row in report]):
@@ -137,7 +137,9 @@ def test_every_number_of_the_zoo_is_the_walks(name: str) -> None:
 
 @pytest.mark.parametrize(("batch", "dtype"), [(4, "float16"), (3, "float64")])
 def test_batches_and_dtypes(batch: int, dtype: str) -> None:
-    report = rfcalc.analyze("resnet18-cifar" if "resnet18-cifar" in zoo.names() else "lenet5", batch=batch, dtype=dtype)
+    report = rfcalc.analyze(
+        "resnet18-cifar" if "resnet18-cifar" in zoo.networks() else "lenet5", batch=batch, dtype=dtype
+    )
     for node, metric, direction in everything(report, [row.name for row in report][:4]):
         check(report, node, metric, direction=direction)
 

@@ -98,7 +98,7 @@ def test_the_lecture_line_for_line() -> None:
     assert "erratum" not in "\n".join(listing("vgg19"))
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_listing_arithmetic_adds_up(name: str) -> None:
     report = rfcalc.analyze(name)
     values = weights = 0

@@ -633,7 +633,7 @@ def test_inputs_by_name_as_tensors_and_in_half_precision() -> None:
     read = from_torch(Two(), {"image": (3, 8, 8), "mask": (1, 8, 8)})
     assert list(read.network.inputs) == ["image", "mask"]
     assert len(read.network.outputs) == 2
-    assert analyze(read)["add"].receptive_field["mask"].size == (3, 3)
+    assert analyze(read)["add"].receptive_fields["mask"].size == (3, 3)
     assert from_torch(Two(), (torch.rand(5, 3, 8, 8), torch.rand(5, 1, 8, 8))).network == read.network
     assert from_torch(Two().half(), {"image": (3, 8, 8), "mask": (1, 8, 8)}).network == read.network
     with pytest.raises(RfcalcError, match="2 inputs"):
@@ -740,3 +740,14 @@ def test_one_message_with_the_reason(module: nn.Module, shape: Any, words: list[
         from_torch(module, shape)
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert len(str(caught.value).splitlines()) <= 4
+
+
+def test_what_is_trained_and_what_is_frozen() -> None:
+    body, head = nn.Linear(64, 64), nn.Linear(64, 2)
+    body.requires_grad_(False)
+    report = analyze(from_torch(nn.Sequential(body, head), (64,)))
+    assert [(row.trainable, row.frozen) for row in report] == [(0, 4160), (130, 0)]
+    assert (report.totals.trainable, report.totals.frozen, report.totals.params) == (130, 4160, 4290)
+    assert report.to_dict()["totals"]["trainable"] == 130
+    assert analyze("conv3-8").totals.trainable == analyze("conv3-8").totals.params
+    rfcalc.require(from_torch(nn.Sequential(body, head), (64,)), "trainable = 130, frozen = 4160")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ("torch", "sympy", "rich", "typer", "numpy", "onnx", "keras")
 
 
@@ -22,10 +24,40 @@ def test_analysing_loads_nothing_foreign() -> None:
     assert loaded("import rfcalc; rfcalc.analyze('vgg16').to_dict(); rfcalc.require('conv3-8', 'params > 1')") == set()
 
 
-def test_formulas_load_no_sympy_until_roots_are_asked_for() -> None:
-    assert loaded("from rfcalc.formulas import formulas; formulas('vgg16').totals") == set()
-    design = "'conv1-64 > conv3-64 > conv1-C', 'conv3-C x2'"
-    assert "sympy" in loaded(f"from rfcalc.formulas import cheaper; cheaper({design})")  # the control
+COMMANDS = (
+    ["table", "vgg16"],
+    ["table", "resnet152", "--format", "json"],
+    ["rf", "vgg16", "pool5"],
+    ["list"],
+    ["explain", "vgg16", "pool5", "receptive-field"],
+    ["explain", "vgg16", "peak_bytes"],
+    ["compare", "vgg16", "resnet50"],
+    ["compare", "conv3-64 x3", "conv7-64"],
+    ["equivalents", "conv7-64"],
+)
+
+
+def ran(command: list[str]) -> set[str]:
+    return loaded(f"from rfcalc.cli import run; assert run({[*command, '--output', '/dev/null']!r}) == 0")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_numbers_load_no_sympy(command: list[str]) -> None:
+    assert "sympy" not in ran(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["symbolic", "conv3-C"],
+        ["explain", "conv3-C x3", "weights"],
+        ["compare", "conv3-C x3", "conv7-C"],
+        ["equivalents", "conv7-C"],
+    ],
+    ids=" ".join,
+)
+def test_control_symbols_load_sympy(command: list[str]) -> None:
+    assert "sympy" in ran(command)
 
 
 def test_control_the_check_sees_an_import() -> None:
@@ -33,5 +65,24 @@ def test_control_the_check_sees_an_import() -> None:
     assert "rich" in loaded("import rfcalc, rich")
 
 
-def test_the_table_needs_no_sympy() -> None:
-    assert "sympy" not in loaded("from rfcalc.cli import run; run(['table', 'vgg16', '--output', '/dev/null'])")
+KINDS = "print(*sorted(m for m in sys.modules if m.startswith('rfcalc.layers.')))"
+
+
+def kinds_for(text: str) -> list[str]:
+    code = f"import sys\nfrom rfcalc.notation import parse\nparse({text!r})\n{KINDS}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [m.removeprefix("rfcalc.layers.") for m in done.stdout.split()]
+
+
+def test_a_word_loads_its_own_kind_and_no_other() -> None:
+    assert kinds_for("conv3-64") == ["conv"]
+    assert kinds_for("MaxPool2") == ["pool"]
+    assert kinds_for("lstm8 > fc10") == ["dense", "recurrent"]
+
+
+def test_the_table_of_words_is_what_the_kinds_declare() -> None:
+    from rfcalc.layers import WORDS
+    from rfcalc.notation.lexicon import words
+
+    declared = {word: kind.__module__ for word, kind in words().items() if kind.__module__.startswith("rfcalc.")}
+    assert declared == {word: f"rfcalc.layers.{module}" for word, module in WORDS.items()}

@@ -91,9 +91,9 @@ def test_several_inputs() -> None:
         {"left": "3x9x9", "right": "1x9x9"},
     )
     report = rfcalc.Report(two)
-    fields = report["add1"].receptive_field
+    fields = report["add1"].receptive_fields
     assert (fields["left"].size, fields["right"].size) == ((3, 3), (5, 5))
-    assert report["conv1"].receptive_field["right"].status == "none"
+    assert report["conv1"].receptive_fields["right"].status == "none"
     with pytest.raises(RfcalcError, match="has no input"):
         Network(Conv(8, 3), {"left": None, "right": None})
 

@@ -224,7 +224,7 @@ def test_networks_read_back(data: st.DataObject) -> None:
     assert (again.title, again.citation) == (network.title, network.citation)
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_zoo_reads_back(name: str) -> None:
     network = zoo.build(name)
     text = write(network)

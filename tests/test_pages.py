@@ -31,7 +31,7 @@ def test_made_pages_are_fresh(pages: dict[Path, str], name: str) -> None:
 
 def test_every_network_has_a_row_with_what_confirms_it() -> None:
     rows = [line for line in (DOCS / "networks.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
-    assert [row.split("`")[1] for row in rows] == zoo.names()
+    assert [row.split("`")[1] for row in rows] == zoo.networks()
     assert all(row.split("|")[-2].strip() for row in rows)
 
 

@@ -84,12 +84,12 @@ def typed(lines: list[str | None]) -> tuple[list[str], list[str]]:
         prompts.append(prompt)
         return next(waiting, None)
 
-    ask_items(bank.generate(3, 5, difficulty=1, form="one-layer"), ask, told.append)
+    ask_items(bank.exercises(3, 5, difficulty=1, form="one-layer"), ask, told.append)
     return told, prompts
 
 
 def test_right_answers_score() -> None:
-    keys: list[str | None] = [i.blanks[0].key for i in bank.generate(3, 5, difficulty=1, form="one-layer")]
+    keys: list[str | None] = [i.blanks[0].key for i in bank.exercises(3, 5, difficulty=1, form="one-layer")]
     told, _ = typed(keys)
     assert told[-1] == "3 of 3 right, 100 %"
 
@@ -114,7 +114,7 @@ def cli(*arguments: str, given: str = "", encoding: str = "utf-8") -> subprocess
 
 
 def test_a_quiz_works_in_a_pipe() -> None:
-    items = bank.generate(2, 4, difficulty=1, form="one-layer")
+    items = bank.exercises(2, 4, difficulty=1, form="one-layer")
     given = "\n".join(i.blanks[0].key for i in items) + "\n"
     done = cli("quiz", "--seed", "4", "-n", "2", "--difficulty", "1", "--form", "one-layer", given=given)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith("2 of 2 right, 100 %\n")
@@ -135,7 +135,7 @@ def test_exercise_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_an_id_shows_its_exercise(capsys: pytest.CaptureFixture[str]) -> None:
-    (item,) = bank.generate(1, 9)
+    (item,) = bank.exercises(1, 9)
     assert run(["exercise", "--id", item.id, "-f", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["items"] == [json.loads(json.dumps(item.to_dict()))]
 
@@ -191,7 +191,7 @@ def test_a_bank_is_rendered_in_other_formats(tmp_path: Path, capsys: pytest.Capt
 
 
 def _edited(change: str) -> str:
-    bank_text = json.dumps(bank.document(bank.generate(1, 7, form="one-layer", difficulty=1), {}))
+    bank_text = json.dumps(bank.document(bank.exercises(1, 7, form="one-layer", difficulty=1), {}))
     item = json.loads(bank_text)
     exec(change, {"d": item, "i": item["items"][0] if item["items"] else None})
     return json.dumps(item)

@@ -382,3 +382,60 @@ def test_traced_and_scripted_modules_are_read(how: str) -> None:
     assert found.totals.to_dict() == right.totals.to_dict()
     assert [r.receptive_field.to_dict() for r in found] == [r.receptive_field.to_dict() for r in right]
     assert [r.name for r in found if r.params] == ["c", "b.0", "b.1"]
+
+
+def by_tokens(run: Callable[[Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
+    return lambda m, x: run(m.c(x).flatten(2).transpose(1, 2)[:, None])
+
+
+def flexible(q: Tensor) -> Tensor:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    causal = create_block_mask(lambda b, h, i, j: i >= j, None, None, q.shape[2], q.shape[2], device=str(q.device))
+    return flex_attention(q, q, q, block_mask=causal)  # type: ignore[return-value]
+
+
+def biased(q: Tensor) -> Tensor:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return flex_attention(q, q, q, score_mod=lambda s, b, h, i, j: s + (i - j))  # type: ignore[return-value]
+
+
+def looped(m: Any, x: Tensor) -> Tensor:
+    return torch.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, m.c(y)), (torch.tensor(0), x))[1]  # type: ignore[no-any-return]
+
+
+HIGHER: list[tuple[str, Callable[[Any, Tensor], Any], Callable[[Any, Tensor], Any]]] = [
+    ("cond", lambda m, x: torch.cond(m.t[0] > 4, m.c, lambda x: x, (x,)), lambda m, x: m.c(x)),
+    ("cond of shapes", lambda m, x: torch.cond(x.shape[-1] > 99, lambda x: x, m.c, (x,)), lambda m, x: m.c(x)),
+    ("vmap", lambda m, x: torch.vmap(lambda a: m.c(a[None])[0])(x), lambda m, x: m.c(x)),
+    ("vmap, 1", lambda m, x: torch.vmap(torch.relu, 1, 1)(m.c(x)), lambda m, x: torch.relu(m.c(x))),
+    ("flexible", by_tokens(biased), by_tokens(lambda q: torch.nn.functional.scaled_dot_product_attention(q, q, q))),
+]
+
+
+@pytest.mark.parametrize(("name", "run", "plain"), HIGHER, ids=[name for name, *_ in HIGHER])
+def test_operators_that_run_code_are_read_as_plain_ones(
+    name: str, run: Callable[[Any, Tensor], Any], plain: Callable[[Any, Tensor], Any]
+) -> None:
+    found, right = analyze(from_torch(Fixed(run), "3x8x8")), analyze(from_torch(Fixed(plain), "3x8x8"))
+    assert found.complete
+    assert (found.totals.macs, found.totals.params) == (right.totals.macs, right.totals.params)
+    assert found.rows[-1].output_shape[-len(right.rows[-1].output_shape) :] == right.rows[-1].output_shape
+    assert found.rows[-1].receptive_field.to_dict()["size"] == right.rows[-1].receptive_field.to_dict()["size"]
+
+
+def test_a_causal_mask_of_flexible_attention_is_known() -> None:
+    from rfcalc.readers.torch.given import calls
+    from rfcalc.readers.torch.recording import record
+
+    module = Fixed(by_tokens(flexible))
+    recording = record(module, calls(module, "3x8x8")[0], False)
+    (step,) = [s for s in recording.steps if s.name == "scaled_dot_product_attention"]
+    assert torch.equal(step.args["attn_mask"], torch.ones(36, 36).tril().bool())
+
+
+def test_control_the_input_decides_on_a_branch() -> None:
+    with pytest.raises(RfcalcError, match=r"the condition of torch\.cond"):
+        from_torch(Fixed(lambda m, x: torch.cond(x.sum() > 0, m.c, m.c, (x,))), "3x8x8")
+    assert len(analyze(from_torch(Of(looped, c=nn.Conv2d(3, 3, 3)), "3x16x16")).rows) == 3

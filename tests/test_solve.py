@@ -11,11 +11,12 @@ import jsonschema
 import pytest
 
 import rfcalc
+from rfcalc import symbolic
 from rfcalc.cli import run
-from rfcalc.formulas import cheaper, formulas
-from rfcalc.formulas.polynomials import source, table
-from rfcalc.formulas.polynomials.poly import Symbol
-from rfcalc.formulas.polynomials.solve import settled, solve
+from rfcalc.derivation.symbolic import cheaper
+from rfcalc.formulas import export, table
+from rfcalc.formulas.solve import settled, solve
+from rfcalc.render import Look, render
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "symbolic-1.json").read_text(encoding="utf-8"))
 
@@ -36,7 +37,7 @@ SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "symbolic-1.json").rea
 def test_solutions_are_those_found_by_trying(text: str, asked: str, symbol: str) -> None:
     general = symbol == "H"
     shape = "3xHxH" if symbol == "H" else "8x32x32"
-    found = formulas(text, input=shape, general=general)
+    found = symbolic(text, input=shape, general=general)
     solution = solve(found, asked, symbol)
     metric, relation, bound = asked.split()
     bound = int(bound.replace("k", "000").replace("G", "000000000"))
@@ -55,23 +56,23 @@ def test_solutions_are_those_found_by_trying(text: str, asked: str, symbol: str)
         inside = any(low <= value and (high is None or value <= high) for low, high in solution.ranges)
         assert inside == truth[relation], (value, have)
     for edge in solution.edges:
-        assert solution.formula.put({symbol: edge.at}) == edge.value
+        assert solution.formula.subs(found.symbols[symbol], edge.at) == edge.value
 
 
 def test_the_smallest_stack_that_sees_the_image() -> None:
-    solution = solve(formulas("conv3-C xN"), "rf >= 224")
+    solution = solve(symbolic("conv3-C xN"), "rf >= 224")
     assert (solution.smallest, solution.largest) == (112, None)
     assert [(e.at, e.value) for e in solution.edges] == [(111, 223), (112, 225)]
 
 
 def test_a_formula_that_rises_and_falls_is_solved_between_its_roots() -> None:
-    t = Symbol("C", 1, 0, 0)
-    found = formulas("conv3-C")
-    parabola = (t.value - 10) * (t.value - 20)
+    found = symbolic("conv3-C")
+    t = found.symbols["C"]
+    parabola = (t - 10) * (t - 20)
     assert settled("macs", "", parabola, "<", 0, None, found).ranges == ((11, 19),)
-    assert settled("macs", "", parabola, "≥", 0, None, found).ranges == ((0, 10), (20, None))
+    assert settled("macs", "", parabola, "≥", 0, None, found).ranges == ((1, 10), (20, None))
     assert settled("macs", "", parabola, "=", 0, None, found).ranges == ((10, 10), (20, 20))
-    cubic = (t.value - 3) * (2 * t.value - 9) * (t.value - 30)
+    cubic = (t - 3) * (2 * t - 9) * (t - 30)
     assert settled("macs", "", cubic, ">", 0, None, found).ranges == ((4, 4), (31, None))
 
 
@@ -157,7 +158,7 @@ def test_formats(text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         assert run(["symbolic", text, "--format", form, "--output", str(path)]) == 0
         assert path.read_text(encoding="utf-8").strip() == out.strip()
     walker = pytest.importorskip("pylatexenc.latexwalker")
-    tex = table.latex(formulas(text))
+    tex = render(table.document(symbolic(text), "latex"), "latex")
     _, _, length = walker.LatexWalker(tex, tolerant_parsing=False).get_latex_nodes()
     assert length == len(tex)
 
@@ -176,9 +177,9 @@ def test_json_of_a_solution(capsys: pytest.CaptureFixture[str]) -> None:
 def test_python_source_is_the_integer_walk(name: str) -> None:
     from fractions import Fraction
 
-    found = formulas(name)
+    found = symbolic(name)
     space: dict[str, object] = {}
-    exec(source.python(found), space)
+    exec(export.python(found), space)
     report = rfcalc.analyze("mobilenet-v1" if name == "mobilenet" else name)
     shape = next(iter(report.inputs.values()))
     usual = {"H": shape.dims[1], "W": shape.dims[2], "C": shape.dims[0], "B": 1, "α": Fraction(1), "ρ": Fraction(1)}
@@ -194,8 +195,10 @@ def test_python_source_is_the_integer_walk(name: str) -> None:
 
 
 def test_a_narrow_terminal_leaves_columns_out() -> None:
-    found = formulas("vgg16")
-    wide, narrow = table.draw(found, "unicode"), table.draw(found, "unicode", 60)
-    assert max(map(len, narrow.split("\n")[7:30])) <= 60
-    assert "columns that did not fit: values, stride" in narrow
-    assert "columns that did not fit" not in wide
+    found = symbolic("vgg16")
+    document = table.document(found)
+    wide, narrow = render(document, "terminal"), render(document, "terminal", Look(60))
+    assert max(map(len, narrow.split("\n"))) <= 60
+    assert "not shown in 60 columns:" in narrow
+    assert "values" in narrow.split("not shown in 60 columns:")[1]
+    assert "not shown in" not in wide

@@ -195,7 +195,7 @@ def test_the_schema_knows_every_kind_and_refuses_what_the_reader_refuses() -> No
             loads(json.dumps(wrong), "json")
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 @pytest.mark.parametrize("form", ["toml", "json"])
 def test_the_zoo_comes_back(name: str, form: str) -> None:
     network = zoo.build(name)

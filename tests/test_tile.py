@@ -314,7 +314,7 @@ def test_bad_input() -> None:
         ({"tile": "256x256x256"}, "3 numbers"),
         ({"tiles": "100x1"}, "cannot be cut"),
         ({"memory": "1kB"}, "no tile fits"),
-        ({"memory": "much"}, "no amount of memory"),
+        ({"memory": "much"}, "not a number"),
         ({"tile": 256, "tiles": "2x2"}, "given together"),
         ({"at": "conv99"}, "unknown node"),
     ]:

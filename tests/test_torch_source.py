@@ -34,7 +34,7 @@ def test_zoo(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_whole_zoo(name: str, tmp_path: Path) -> None:
     compared(rfcalc.load(name), tmp_path, "meta")
 

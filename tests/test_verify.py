@@ -96,19 +96,19 @@ def zoo_on_meta(name: str) -> None:
     assert sum(f.what == "shapes" for f in found) == len(report.network.nodes)
 
 
-@pytest.mark.parametrize("name", [n for n in SAMPLE if n in zoo.names()])
+@pytest.mark.parametrize("name", [n for n in SAMPLE if n in zoo.networks()])
 def test_the_zoo_on_meta_tensors(name: str) -> None:
     zoo_on_meta(name)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoo_on_meta_tensors(name: str) -> None:
     zoo_on_meta(name)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoo_by_gradient(name: str) -> None:
     assert not [f for f in gradient.receptive(rfcalc.analyze(name), quiet) if f.verdict == DISAGREES]
 
@@ -259,7 +259,7 @@ def test_statistics_of_one_value_are_not_measured(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_the_whole_zoos_bytes_kept_for_backward(name: str) -> None:
     report = rfcalc.analyze(name)
     if report.totals.saved_bytes > 3e9:

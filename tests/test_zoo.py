@@ -18,7 +18,7 @@ from rfcalc.report.report import Report
 MEASURED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "networks.json").read_text())
 OPTIONS = {"tcn": {"top": False}, "tcn-1": {"top": False}}
 COUNTED = ("conv", "depthwise", "conv_transpose", "linear")
-NAMES = zoo.names()
+NAMES = zoo.networks()
 
 # Not measured: what checks them instead.
 ELSEWHERE = {

@@ -18,11 +18,13 @@ from rfcalc.core.errors import require_installed
 if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
     from rfcalc.backend.graph import Graph as Graph
+    from rfcalc.backend.stream import to_stream as to_stream
 
 HOMES = {
     "to_torch": "build",
     "counts": "build",
     "to_source": "source",
+    "to_stream": "stream",
     "Graph": "graph",
     "load_weights": "weights",
     "save_weights": "weights",

@@ -4,8 +4,8 @@ A claims file (``*.rfclaims.toml``, schema rfcalc/claims/1) names a network, a s
 expression over metrics and the value **as printed**, whose digits decide the tolerance. `check` computes each and
 judges. The shipped files hold what the literature prints, with its known errata.
 
->>> from rfcalc.claims import check, shipped
->>> [str(r.verdict) for r in check(shipped("vgg16")) if r.claim.printed and r.claim.printed.text == "24M"]
+>>> from rfcalc.claims import check
+>>> [str(r.verdict) for r in check("vgg16") if r.claim.printed and r.claim.printed.text == "24M"]
 ['mismatch']
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rfcalc.claims.checking import check as check
     from rfcalc.claims.files import Claim as Claim
     from rfcalc.claims.files import ClaimError as ClaimError
     from rfcalc.claims.files import File as File
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rfcalc.claims.files import shipped as shipped
     from rfcalc.claims.judging import Result as Result
     from rfcalc.claims.judging import Verdict as Verdict
-    from rfcalc.claims.judging import check as check
+    from rfcalc.claims.judging import judge as judge
 
 _HOMES = {
     "Claim": "files",
@@ -31,7 +32,8 @@ _HOMES = {
     "shipped": "files",
     "Result": "judging",
     "Verdict": "judging",
-    "check": "judging",
+    "check": "checking",
+    "judge": "judging",
 }
 
 

@@ -51,6 +51,9 @@ class Claim:
     note: str
     setting: language.Setting
 
+    def __repr__(self) -> str:
+        return f"Claim({self.network}: {self.name}, {self.told})"
+
     @property
     def source(self) -> str:
         """Where it was printed."""

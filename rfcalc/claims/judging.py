@@ -32,6 +32,9 @@ class Result:
     verdict: Verdict
     explanation: Explanation | None = None
 
+    def __repr__(self) -> str:
+        return f"Result({self.claim.network}: {self.claim.name}, {self.claim.told}: {self.told})"
+
     @property
     def passed(self) -> bool:
         return self.verdict == self.claim.expect
@@ -78,8 +81,8 @@ def _inputs(shape: str | None) -> Any:
     return None if shape is None else Shape.parse(shape)
 
 
-def check(claims: Iterable[Claim], reports: Reports | None = None, *, explained: bool = True) -> list[Result]:
-    """Check claims, in their order.
+def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained: bool = True) -> list[Result]:
+    """What the layers say about each claim, in their order.
 
     Args:
         claims: of one or several files.
@@ -93,14 +96,14 @@ def check(claims: Iterable[Claim], reports: Reports | None = None, *, explained:
     results = []
     for claim in claims:
         try:
-            results.append(_check(claim, made, explained))
+            results.append(_judged(claim, made, explained))
         except RfcalcError as error:
             inner = f"{error.where}: {error.what}" if error.where else error.what
             raise ClaimError(inner, where=claim.where, why=error.why, fix=error.fix) from None
     return results
 
 
-def _check(claim: Claim, reports: Reports, explained: bool) -> Result:
+def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
     if claim.rule:
         from rfcalc.report.metrics import check as check_rule
 

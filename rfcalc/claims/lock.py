@@ -39,7 +39,7 @@ def lock(report: Report, network: str, shape: str | None = None) -> str:
         for axis, size in enumerate(row.output_shape):
             claim(f"shape of {row.name}, axis {axis}", f"output_shape[{axis}]@{at}", size)
         field = row.receptive_field
-        if isinstance(field, dict) or field.status not in ("exact", "periodic"):
+        if field.status not in ("exact", "periodic"):
             continue
         for axis, value in enumerate(field.size):
             if isinstance(value, int):

@@ -56,9 +56,9 @@ class ClaimItem(pytest.Item):
 
     def runtest(self) -> None:
         from rfcalc.claims.document import message
-        from rfcalc.claims.judging import check
+        from rfcalc.claims.judging import judge
 
-        (result,) = check([self.claim], self.reports)
+        (result,) = judge([self.claim], self.reports)
         if not result.passed:
             pytest.fail(f"{self.claim.where}\n{message(result)}", pytrace=False)
 

@@ -35,7 +35,7 @@ def inputs(given: list[str] | None) -> Any:
     """
     if not given:
         return None
-    named: dict[str, Shape] = {}
+    named: dict[str, Any] = {}
     for text in given:
         name, sign, shape = text.rpartition("=")
         if "," in text and ("x" in text.partition(",")[0].rpartition("=")[2] or name.count("=")):
@@ -46,7 +46,8 @@ def inputs(given: list[str] | None) -> Any:
             raise RfcalcError(f"--input {text} has no name", fix="with several inputs write --input name=3x224x224")
         if name in named:
             raise RfcalcError(f"--input names {name!r} twice")
-        named[name] = Shape.parse(shape)
+        value = name and ("x" not in shape.lower() or ":" in shape)  # name=7, name=int64:16: the reader knows
+        named[name] = shape if value or ":" in shape else Shape.parse(shape)
     return named[""] if list(named) == [""] else named
 
 
@@ -62,7 +63,7 @@ Inputs = Annotated[
 ]
 Batch = Annotated[int, typer.Option(help="Items in a batch.")]
 Dtype = Annotated[
-    str, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
+    str | None, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
 ]
 At = Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")]
 Strict = Annotated[bool, typer.Option("--strict", help=STRICT)]

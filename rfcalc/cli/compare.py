@@ -40,12 +40,12 @@ def command(
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All layers side by side, also those that are the same.")] = False,  # noqa: A002
     batch: Batch = 1,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
 ) -> None:
     """Example: rfcalc compare "conv3-C x3" "conv7-C" """
-    from rfcalc.comparison.render import spelled
+    from rfcalc.comparison.spelling import spelled
 
     format_of(format, output)
     chosen = _names(what)

@@ -23,7 +23,7 @@ def networks(incomplete: str) -> list[str]:
     """Networks of the zoo."""
     from rfcalc import zoo
 
-    return _beginning(incomplete, zoo.names())
+    return _beginning(incomplete, zoo.networks())
 
 
 def columns_of(incomplete: str) -> list[str]:

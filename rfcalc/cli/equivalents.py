@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Example: rfcalc equivalents conv7-C --separable"""
     from rfcalc.comparison import equivalents as stacks
-    from rfcalc.comparison.render import spelled
+    from rfcalc.comparison.spelling import spelled
 
     format_of(format, output)
     found = stacks.equivalents(

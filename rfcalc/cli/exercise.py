@@ -41,7 +41,7 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file or folder.")] = None,
 ) -> None:
     """Example: rfcalc exercise --family receptive-field --difficulty 2 -n 10 --seed 7 --format moodle -o quiz.xml"""
-    from rfcalc.teaching.exercises.bank import generate, item, read
+    from rfcalc.teaching.exercises.bank import exercises, item, read
     from rfcalc.teaching.exercises.formats import FILES, FORMATS, Paper, render
     from rfcalc.teaching.exercises.saving import load, save
 
@@ -60,7 +60,7 @@ def command(
         items = [item(identity)]
         paper = Paper("Exercise", items[0].seed, request={"id": identity})
     else:
-        items = generate(count, seed, family=family, form=form, difficulty=difficulty, student=student)
+        items = exercises(count, seed, family=family, form=form, difficulty=difficulty, student=student)
         request = {
             "count": count,
             "seed": seed,

@@ -15,7 +15,7 @@ def command(
     what: Annotated[list[str], typer.Argument(help="NODE METRIC, or METRIC for the whole network: pool5 rf; params.")],
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     direction: Annotated[
         str, typer.Option(help="Receptive fields: backward (the lesson), forward (jumps), both (and why they agree).")
     ] = "backward",

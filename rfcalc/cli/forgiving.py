@@ -78,7 +78,7 @@ def whole_line(arguments: Sequence[str], commands: Sequence[str]) -> list[str]:
         return ["table", *words]
     from rfcalc import zoo
 
-    command, network = suggestion(first, commands), suggestion(first, zoo.names())
+    command, network = suggestion(first, commands), suggestion(first, zoo.networks())
     if network.startswith("did you mean") and not command.startswith("did you mean"):
         raise RfcalcError(f"there is no command and no network {first!r}", fix=f"{network} (rfcalc list)")
     raise UnknownName("command", first, [*commands], fix="rfcalc --help shows what there is")

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import inputs, write
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, emit, format_of, inputs
 from rfcalc.cli.complete import networks
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError
 
 
 def command(
@@ -30,11 +30,9 @@ def command(
         str | None,
         typer.Option("--require", "-r", help="Designs: the bounds to keep: 'rf > 44, params < 200k, none(pool)'."),
     ] = None,
-    input: Annotated[  # noqa: A002
-        list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Items in a batch.")] = 1,
-    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, …")] = "float32",
+    input: Inputs = None,  # noqa: A002
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
     rows: Annotated[
         str | None,
         typer.Option(
@@ -51,18 +49,18 @@ def command(
         int,
         typer.Option("--pass", min=0, max=100, help="Per cent of the marks, errors carried forward, for exit code 0."),
     ] = 100,
-    format: Annotated[str, typer.Option("--format", "-f", help="text, markdown, json, csv.")] = "text",  # noqa: A002
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    format: Format = None,  # noqa: A002
+    output: Output = None,
+    no_notes: NoNotes = False,
 ) -> int:
     """Example: rfcalc grade table.csv --network vgg16
 
     A wrong row is marked from the student's own previous row. Exit code 1: not all marks, or a bound that is not kept.
     """
     from rfcalc.teaching.grading.batch import TABLES, Found, files, graded, result
-    from rfcalc.teaching.grading.render import FORMATS, render
+    from rfcalc.teaching.grading.document import document
 
-    if format not in FORMATS:
-        raise UnknownName("format", format, list(FORMATS))
+    format_of(format, output)
     if (network is None) == (require is None):
         raise RfcalcError(
             "what is to be graded?",
@@ -77,7 +75,7 @@ def command(
         endings: tuple[str, ...] = ENDINGS
 
         def one(name: str) -> Found:
-            return judge(name, constraints, shape, dtype)
+            return judge(name, constraints, shape, dtype or "float32")
     else:
         from rfcalc.readers.target import analyze
         from rfcalc.teaching.grading.columns import asked
@@ -98,7 +96,7 @@ def command(
     else:
         name = Path(given).name if Path(given).suffix.lower() in endings else given
         results = [result(name, one(given))]
-    write(render(results, format, folder, network or ""), output)
+    emit(document(results, folder, network or ""), format, output, no_notes)
     if any(r.error for r in results):
         return 2
     return 0 if all(r.passed(enough) for r in results) else 1

@@ -29,14 +29,14 @@ def command(
 
     Type numbers as you like: 3.2M, 1,728, 64x112x112; a letter for a choice; nothing to see the answer; q to stop.
     """
-    from rfcalc.teaching.exercises.bank import generate
+    from rfcalc.teaching.exercises.bank import exercises
     from rfcalc.teaching.exercises.quiz import run
 
     if seed is None:
         from secrets import randbelow
 
         seed = str(randbelow(100_000))
-    items = generate(count, seed, family=family, form=form, difficulty=difficulty)
+    items = exercises(count, seed, family=family, form=form, difficulty=difficulty)
     _tell(f"seed {seed}: {count} question{'' if count == 1 else 's'}; an empty line shows the answer, q stops")
     _tell("")
     run(items, _ask, _tell)

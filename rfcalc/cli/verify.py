@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import Dtype, Format, Inputs, Output, Target, emit, format_of, inputs
+from rfcalc.core.printable import printable
 
 
 def command(
@@ -18,7 +19,7 @@ def command(
         typer.Option(help="shapes,params,macs,receptive_field,saved_bytes,peak_bytes,erf; all but erf if left out."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     batch: Annotated[int, typer.Option("--batch", "-b", help="Of the training step.")] = 1,
     weights: Annotated[Path | None, typer.Option(help="A checkpoint (.pt, .pth, .safetensors).")] = None,
     as_is: Annotated[
@@ -71,7 +72,7 @@ class _progress:  # noqa: N801
         if self.shows:
             import sys
 
-            sys.stderr.write(f"\r\x1b[2K{doing} …"[:200])
+            sys.stderr.write(f"\r\x1b[2K{printable(doing)} …"[:200])
             sys.stderr.flush()
 
     def __exit__(self, *_: object) -> None:

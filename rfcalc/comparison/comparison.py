@@ -202,7 +202,7 @@ def compare(
     at: str | None = None,
     biases: bool = False,
     batch: Size = 1,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> Comparison:
     """Compare two networks or more: their figures with exact ratios, and what differs layer by layer.
 

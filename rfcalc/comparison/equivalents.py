@@ -210,13 +210,13 @@ def _field(subject: Subject) -> tuple[int, ...]:
             why="a stack of layers with stride 1 keeps the stride at 1",
             fix="leave the strides out",
         )
-    if not all(is_number(n) for n in seen.size):
+    field = tuple(int(n) for n in seen.size if n is not None and is_number(n))
+    if len(field) < len(seen.size):
         raise RfcalcError(
             f"the receptive field of {subject.name} is {'×'.join(map(str, seen.size))}",
             why="partitions are counted for numbers",
             fix="give the kernel as a number, or --set its symbol",
         )
-    field = tuple(int(n) for n in seen.size)
     told = "×".join(map(str, field))
     if any(n % 2 == 0 for n in field):
         raise RfcalcError(

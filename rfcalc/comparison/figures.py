@@ -49,6 +49,9 @@ class Figure(NamedTuple):
     counts: bool
     against: tuple[Against, ...]
 
+    def __repr__(self) -> str:
+        return f"Figure({self.name}: {', '.join(map(str, self.values))})"
+
     @property
     def name(self) -> str:
         return self.metric.name
@@ -145,6 +148,7 @@ def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | No
     else:
         assert metric.whole is not None
         values = tuple(metric.whole(s.report) for s in subjects)
+    values = tuple(_told(v) for v in values)
     first, *others = values
     counts = not placed
     against = tuple(
@@ -152,6 +156,17 @@ def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | No
         for o in others
     )
     return Figure(metric, values, tuple(rows), counts, against)
+
+
+def _told(value: Any) -> Any:
+    """A figure, in the symbols of the user where there are symbols in it."""
+    if isinstance(value, tuple):
+        return tuple(map(_told, value))
+    if not hasattr(value, "free_symbols"):
+        return value
+    from rfcalc.comparison.formulas import formula
+
+    return formula(value)
 
 
 def _text(metric: Metric, value: Any, row: Row | None) -> str:

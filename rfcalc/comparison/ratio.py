@@ -5,14 +5,11 @@ A percentage always says of what: `change(first, other)` is how much more (or le
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any
 
 from rfcalc.core.size import Size, is_number, same
 
-FORM: ContextVar[str] = ContextVar("form", default="unicode")  # how formulas are written: unicode, plain, latex
-OPEN, CLOSE = "\ue000", "\ue001"  # around LaTeX in a text that is still to be escaped
 LONGEST = 9  # characters of a fraction that is still read as one
 
 
@@ -33,7 +30,11 @@ def ratio(first: Size, other: Size) -> Any:
 
 def difference(first: Size, other: Size) -> Size:
     """other − first."""
-    return other - first
+    if is_number(first) and is_number(other):
+        return other - first
+    from rfcalc.comparison.formulas import difference as formula
+
+    return formula(first, other)
 
 
 def change(first: Size, other: Size) -> Fraction | None:

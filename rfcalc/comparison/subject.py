@@ -16,7 +16,7 @@ from rfcalc.core.expr import Expr
 from rfcalc.core.index import Expression, Var, bind
 from rfcalc.core.integers import read as read_size
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size
+from rfcalc.core.size import Algebra, Size, walking_with
 from rfcalc.graph.network import Network
 from rfcalc.readers.target import DEFAULT_INPUT, resolve
 from rfcalc.readers.target import numbers as plain
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
     """One network of a comparison: a short label, what the user called it, its report.
 
     `written`: it is notation, not a network with a name of its own; `assumed`: what was taken for granted of symbols;
-    `even`: the divisions among that, if there are `symbols`.
+    `algebra`: what the symbols were walked with, if there are `symbols`.
     """
 
     label: str
@@ -41,7 +41,7 @@ class Subject(NamedTuple):
     report: Report
     written: bool = False
     assumed: tuple[str, ...] = ()
-    even: dict[Any, None] | None = None
+    algebra: Algebra | None = None
     symbols: tuple[str, ...] = ()
 
     @property
@@ -67,12 +67,10 @@ class Subject(NamedTuple):
 @contextmanager
 def walking(subject: Subject) -> Iterator[None]:
     """While the block runs, the rules take for granted of symbols what was settled for the subject."""
-    if subject.even is None:
+    if subject.algebra is None:
         yield
         return
-    from rfcalc.comparison.formulas import evenly
-
-    with evenly(subject.even):
+    with walking_with(subject.algebra):
         yield
 
 
@@ -99,7 +97,7 @@ def read(
     numbers: Mapping[str, int] | None = None,
     own_inputs: bool = False,
     batch: Size = 1,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> tuple[Subject, ...]:
     """The networks, analysed for one input.
 
@@ -128,24 +126,24 @@ def read(
             used = _put(shapes, values) if given is not None else None if f.brings_input else _put(common, values)
             told = given is None and not f.brings_input and not symbols
             assumed = ((f"the input is {used}: none was given",) if told else ()) + f.assumptions
-            reports.append(_analysed(f, used, values, assumed, batch, dtype))
+            reports.append(_analysed(f, used, values, assumed, batch, dtype or "float32"))
         return reports
 
     fixed = dict(numbers or {})
     open_names = [n for n in symbols if n not in fixed]
     assumed: tuple[str, ...] = ()
-    even: dict[Any, None] | None = None
+    algebra: Algebra | None = None
     if open_names:
         from rfcalc.comparison.formulas import walked
 
-        reports, assumed, even = walked(
+        reports, assumed, algebra = walked(
             lambda values: build({**values, **fixed}), open_names, [n for n in sizes if n not in fixed]
         )
     else:
         reports = build(fixed)
     labels = _labels([f.name for f in found], open_names)
     return tuple(
-        Subject(label, f.name, report, f.written, assumed, even, tuple(open_names))
+        Subject(label, f.name, report, f.written, assumed, algebra, tuple(open_names))
         for label, f, report in zip(labels, found, reports, strict=True)
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.comparison.figures import Figure, size
 from rfcalc.comparison.layers import FIRST, INPUT, OTHER, SAME, Change, Match
-from rfcalc.comparison.ratio import OPEN, change_text, ratio_text
+from rfcalc.comparison.ratio import change_text, ratio_text
+from rfcalc.comparison.spelling import OPEN
 from rfcalc.core.size import Size, is_number, same
 from rfcalc.report.document import Cell, Column, Document, Line, Records, Sentences, Table, Text
 from rfcalc.report.metrics.units import short

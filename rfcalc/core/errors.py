@@ -1,13 +1,15 @@
 """Errors that a person can act on: where, what, why, how to fix it.
 
-Imports nothing from the project. Rules raise the bare cause (`what`, `why`, `fix`); the walk adds `where` once; the
-command line prints the message and exits with 2.
+Imports `printable` only, so that no control character of a name from a file reaches a terminal. Rules raise the bare
+cause (`what`, `why`, `fix`); the walk adds `where` once; the command line prints the message and exits with 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from rfcalc.core.printable import printable_lines
 
 
 class RfcalcError(Exception):
@@ -41,7 +43,7 @@ class RfcalcError(Exception):
                 first, *rest = text.split("\n")
                 lines.append(f"  {label}: {first}")
                 lines += [f"       {line}" for line in rest]
-        return "\n".join(lines)
+        return printable_lines("\n".join(lines))
 
 
 class ShapeError(RfcalcError):

@@ -1,11 +1,12 @@
 """The running index of a repetition, and whole-number expressions in it: ``dilation=2**i``.
 
-A `Var` is a symbol in the sense of `size`: it adds, multiplies and floor-divides; comparisons stay open. Imports
-nothing from the project.
+A `Var` is a symbol in the sense of `size`: it adds, multiplies and floor-divides; comparisons stay open. sympy takes
+it as one of its own expressions. Imports nothing from the project.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,7 @@ class Expression:
     """
 
     __slots__ = ("left", "right", "sign")
+    _op_priority = 20.0  # sympy leaves its operators to an expression whose index is still open
 
     def __init__(self, sign: str, left: Any, right: Any) -> None:
         self.sign, self.left, self.right = sign, left, right
@@ -57,6 +59,11 @@ class Expression:
         """Put numbers in; a plain number where nothing stays open."""
         left, right = (v.bind(values) if isinstance(v, Expression) else v for v in (self.left, self.right))
         return _SIGNS[self.sign][1](left, right)
+
+    def _sympy_(self) -> Any:
+        """The expression as sympy has it; sympy asks for it, and is loaded then."""
+        left, right = (v._sympy_() if isinstance(v, Expression) else v for v in (self.left, self.right))
+        return _SIGNS[self.sign][1](sys.modules["sympy"].sympify(left), right)
 
     def _with(self, sign: str, other: Any, swapped: bool = False) -> Any:
         if not isinstance(other, Expression) and not hasattr(other, "__index__") and not hasattr(other, "free_symbols"):
@@ -165,6 +172,9 @@ class Var(Expression):
     def bind(self, values: dict[str, int]) -> Any:
         return values.get(self.name, self)
 
+    def _sympy_(self) -> Any:
+        return sys.modules["sympy"].Symbol(self.name, integer=True, nonnegative=True)
+
     def _key(self) -> tuple[Any, ...]:
         return ("var", self.name)
 
@@ -182,3 +192,8 @@ def bind(value: Any, values: dict[str, int]) -> Any:
     if isinstance(value, tuple):
         return tuple(bind(v, values) for v in value)
     return value
+
+
+def is_open(value: Any) -> bool:
+    """Whether an expression stands in a value or a (nested) tuple."""
+    return isinstance(value, Expression) or (isinstance(value, tuple) and any(is_open(v) for v in value))

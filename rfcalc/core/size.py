@@ -11,12 +11,34 @@ imports nothing from the project and nothing foreign.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 Size: TypeAlias = Any  # int | symbol: nothing in the core may ask which
+Figure: TypeAlias = int  # a figure of a report, as its reader's type checker sees it; with symbols it is an expression
+
+
+class Algebra(Protocol):
+    """What a library of symbols adds to the operators of its expressions while its symbols are walked.
+
+    1. `settle` writes a size in one canonical form, so that equal sizes are equal values.
+    2. `decide` answers a comparison that the library's own truth value left open, or says None. `more` is ``a > b``,
+       without what the library tries first.
+    3. `least` and `most` are the minimum and the maximum of two sizes, whatever is known of them.
+    4. `evenly` is told of every division that the rules take to be even, and of nothing else.
+    5. `write` is a size as text, as people read it; `source` as Python reads it.
+    """
+
+    def settle(self, size: Size) -> Size: ...
+    def decide(self, comparison: Any) -> bool | None: ...
+    def more(self, a: Size, b: Size) -> Any: ...
+    def least(self, a: Size, b: Size) -> Size: ...
+    def most(self, a: Size, b: Size) -> Size: ...
+    def evenly(self, divisor: Size, size: Size) -> None: ...
+    def write(self, size: Size) -> str: ...
+    def source(self, size: Size) -> str: ...
 
 
 class Heard(list[str]):
@@ -31,8 +53,40 @@ class Heard(list[str]):
 
 
 _assumed: ContextVar[Heard | None] = ContextVar("assumed", default=None)
-_extrema: dict[str, Callable[[Size, Size], Size]] = {}
-_evenly: list[Callable[[Size, Size], None]] = []
+_algebra: ContextVar[Algebra | None] = ContextVar("algebra", default=None)
+
+
+@contextmanager
+def walking_with(algebra: Algebra) -> Iterator[None]:
+    """While the block runs, sizes that are no plain integers are in this algebra."""
+    token = _algebra.set(algebra)
+    try:
+        yield
+    finally:
+        _algebra.reset(token)
+
+
+def algebra_in_use() -> Algebra | None:
+    """The algebra that is walked with; None for plain integers."""
+    return _algebra.get()
+
+
+def settler() -> Any:
+    """The `settle` of the algebra that is walked with; None for plain integers."""
+    algebra = _algebra.get()
+    return None if algebra is None else algebra.settle
+
+
+def written(size: Size) -> str:
+    """A size as people read it."""
+    algebra = _algebra.get()
+    return str(size) if algebra is None else algebra.write(size)
+
+
+def source(size: Size) -> str:
+    """A size as it is typed."""
+    algebra = _algebra.get()
+    return str(size) if algebra is None else algebra.source(size)
 
 
 def prod(sizes: Iterable[Size]) -> Size:
@@ -67,24 +121,46 @@ def decide(comparison: Any) -> bool | None:
     try:
         return bool(comparison)
     except TypeError:
-        return None
+        algebra = _algebra.get()
+        return None if algebra is None else algebra.decide(comparison)
 
 
-def holds(comparison: Any, assumption: str = "") -> bool:
-    """Whether a requirement may hold: False only if it is decided to fail; left open, `assumption` is recorded."""
+def more(a: Size, b: Size) -> Any:
+    """The comparison a > b, for `decide` and `holds`.
+
+    >>> more(4, 3)
+    True
+    """
+    algebra = None if type(a) is int and type(b) is int else _algebra.get()
+    return a > b if algebra is None else algebra.more(a, b)
+
+
+def holds(comparison: Any, assumption: str = "", *sizes: Size) -> bool:
+    """Whether a requirement may hold: False only if it is decided to fail; left open, `assumption` is recorded.
+
+    Args:
+        comparison: the requirement; None is one that no symbol decides.
+        assumption: the requirement in words, with ``{}`` for each of the sizes.
+        sizes: the sizes in it.
+    """
     if comparison is True or comparison is False:
         return bool(comparison)
     answer = None if comparison is None else decide(comparison)
     if answer is None:
-        heard = _assumed.get()
-        if heard is not None:
-            heard.append(assumption or str(comparison))
-            heard.comparisons.append(comparison)
+        _record(comparison, assumption or "{}", sizes if assumption else (comparison,))
         return True
     return answer
 
 
-def agree(a: Size, b: Size, assumption: str = "") -> bool:
+def _record(comparison: Any, assumption: str, sizes: Iterable[Size]) -> None:
+    """Tell whoever listens what is taken for granted."""
+    heard = _assumed.get()
+    if heard is not None:
+        heard.append(assumption.format(*map(written, sizes)))
+        heard.comparisons.append(comparison)
+
+
+def agree(a: Size, b: Size, assumption: str = "{} = {}") -> bool:
     """Whether two sizes may be equal: False only for different numbers; left open by symbols, it is recorded.
 
     >>> agree(3, 3), agree(3, 4)
@@ -93,12 +169,12 @@ def agree(a: Size, b: Size, assumption: str = "") -> bool:
     if decide(a == b) is True:
         return True
     difference = a - b  # H + 1 and H differ, whatever H is
+    algebra = _algebra.get()
+    if algebra is not None:
+        difference = algebra.settle(difference)
     if is_number(difference):
         return bool(difference == 0)
-    heard = _assumed.get()
-    if heard is not None:
-        heard.append(assumption or f"{a} = {b}")
-        heard.comparisons.append((a, b))
+    _record((a, b), assumption, (a, b))
     return True
 
 
@@ -108,10 +184,16 @@ def divides(divisor: Size, size: Size) -> bool:
     >>> divides(2, 6), divides(4, 6)
     (True, False)
     """
-    even = agree(size % divisor, 0, f"{size} divisible by {divisor}")
-    if even and _evenly:
-        _evenly[0](divisor, size)
-    return even
+    rest = size % divisor
+    algebra = _algebra.get()
+    if algebra is not None:
+        rest = algebra.settle(rest)
+    if is_number(rest):
+        return bool(rest == 0)
+    _record((rest, 0), "{} divisible by {}", (size, divisor))
+    if algebra is not None:
+        algebra.evenly(divisor, size)
+    return True
 
 
 @contextmanager
@@ -125,25 +207,18 @@ def assumptions() -> Iterator[Heard]:
         _assumed.reset(token)
 
 
-def extrema(least: Callable[[Size, Size], Size], most: Callable[[Size, Size], Size]) -> None:
-    """Say how a minimum and a maximum are written where symbols leave the comparison open (the symbolic view does)."""
-    _extrema["least"], _extrema["most"] = least, most
-
-
-def evenly(told: Callable[[Size, Size], None]) -> None:
-    """Say who wants to know of every division (divisor, size) that is taken to be even (the symbolic view does)."""
-    _evenly[:] = [told]
-
-
 def minimum(a: Size, b: Size) -> Size:
     """The smaller one.
 
     >>> minimum(3, 2)
     2
     """
+    algebra = None if type(a) is int and type(b) is int else _algebra.get()
+    if algebra is not None:
+        return algebra.least(a, b)
     smaller = decide(a <= b)
     if smaller is None:
-        return _extrema["least"](a, b) if _extrema else a + b - (a + b + abs(a - b)) // 2
+        return a + b - (a + b + abs(a - b)) // 2
     return a if smaller else b
 
 
@@ -153,9 +228,12 @@ def maximum(a: Size, b: Size) -> Size:
     >>> maximum(3, 2)
     3
     """
+    algebra = None if type(a) is int and type(b) is int else _algebra.get()
+    if algebra is not None:
+        return algebra.most(a, b)
     larger = decide(a >= b)
     if larger is None:
-        return _extrema["most"](a, b) if _extrema else (a + b + abs(a - b)) // 2
+        return (a + b + abs(a - b)) // 2
     return a if larger else b
 
 
@@ -171,4 +249,7 @@ def is_number(value: object) -> bool:
 
 def same(a: Size, b: Size) -> bool:
     """Whether two sizes are equal as far as it can be decided; open comparisons count as different."""
-    return decide(a == b) is True
+    if decide(a == b) is True:
+        return True
+    algebra = None if type(a) is int and type(b) is int else _algebra.get()
+    return algebra is not None and decide(algebra.settle(a - b) == 0) is True

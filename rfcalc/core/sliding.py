@@ -13,7 +13,7 @@ from rfcalc.core.cost import KEEPS_INPUT, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size
+from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size, more
 from rfcalc.core.window import Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
@@ -189,7 +189,7 @@ class Sliding:
         if self.padding == "SAME":
             return OUT_SAME(n=n, s=s)
         if self.rounding == "floor":
-            if not holds(n + a + b > d * (k - 1), f"{n} ≥ {d * (k - 1) + 1 - a - b}"):
+            if not holds(more(n + a + b, d * (k - 1)), "{} ≥ {}", n, d * (k - 1) + 1 - a - b):
                 raise _misfit(OUT, n, a, b, d, k, s)
             if decide(d == 1) is True and decide(a == b) is True:
                 return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
@@ -197,7 +197,7 @@ class Sliding:
         last = ceildiv(n + a + b - d * (k - 1) - 1, s)  # the number of the last window
         dropped = self.rounding == "ceil" and decide(last * s >= n + a)
         length = (OUT_DROPPED if dropped else OUT_CEIL)(n=n, a=a, b=b, d=d, k=k, s=s)
-        if not holds(length >= 1, f"{length} ≥ 1"):
+        if not holds(more(length, 0), "{} ≥ 1", length):
             raise _misfit(OUT_CEIL, n, a, b, d, k, s)
         return length
 
@@ -260,7 +260,7 @@ def keeps(geometry: Sliding, x: Shape) -> Saved:
     its kernels cannot pad by themselves (unequal sides; borders other than zeros, which also keep what they copy)."""
     sides = [geometry.around(n, i) for i, n in enumerate(x.dims[1:])]
     zeros = geometry.border == "zeros"
-    if zeros and all(agree(a, b, f"equal padding on both sides: {a} = {b}") for a, b in sides):
+    if zeros and all(agree(a, b, "equal padding on both sides: {} = {}") for a, b in sides):
         return KEEPS_INPUT
     if zeros and geometry.padding == "same":  # only the odd position is added, the rest is the kernel's own padding
         lengths = [n + b - a for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
@@ -290,7 +290,7 @@ def borders(mode: str, n: Size, a: Size, b: Size) -> None:
         ShapeError: reflection needs less than the map's size, circular padding at most that.
     """
     for p in (a, b):
-        if mode == "reflect" and not holds(p < n, f"{p} < {n}"):
+        if mode == "reflect" and not holds(p < n, "{} < {}", p, n):
             raise ShapeError(f"cannot reflect {p} positions of a map of {n}", why="reflection needs padding < size")
-        if mode == "circular" and not holds(p <= n, f"{p} ≤ {n}"):
+        if mode == "circular" and not holds(p <= n, "{} ≤ {}", p, n):
             raise ShapeError(f"cannot wrap {p} positions of a map of {n}", why="circular padding needs padding ≤ size")

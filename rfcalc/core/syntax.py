@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import NotationError
 from rfcalc.core.integers import read
-from rfcalc.core.size import Size, is_number
+from rfcalc.core.size import Size, is_number, source
 from rfcalc.core.sliding import Sliding
 
 PADDINGS = ("same", "SAME", "valid")
@@ -64,7 +64,7 @@ def number(value: Any) -> str:
         return "?"
     if is_number(value):
         return str(value)
-    text = str(value)
+    text = source(value)
     return text if _SYMBOL.match(text) else f"({text})"
 
 

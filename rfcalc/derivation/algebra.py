@@ -68,16 +68,9 @@ def number(value: Any, style: Style = UNICODE) -> str:
 
 def symbol(value: Any, style: Style) -> str:
     """A symbolic size: ``27*C**2`` as 27C²."""
-    if style.latex and hasattr(value, "free_symbols") and hasattr(value, "subs"):
-        from sympy import latex
+    from rfcalc.formulas.writing import show
 
-        return str(latex(value))
-    text = str(value)
-    if style is ASCII:
-        return text.replace("**", "^")
-    between = "·" if re.search(r"[A-Za-z_]\w", text) else ""  # names of one letter need nothing between them
-    text = re.sub(r"\*\*(\d+)", lambda m: m[1].translate(_RAISED), text).replace(" - ", " − ")
-    return text.replace("*", between)
+    return show(value, "latex" if style.latex else "plain" if style is ASCII else "unicode")
 
 
 def named(equation: Equation, style: Style) -> str:
@@ -97,7 +90,8 @@ def reduced(equation: Equation, style: Style) -> str:
     """Where a division does not come out even: what is divided, worked out: ``⌊213 / 4⌋ + 1``; else nothing."""
     writer = _Writer(style, equation.operands, reduce=True)
     text = writer.text(equation.formula.expression)
-    return text if writer.reduced and text != filled(equation, style) else ""
+    same = text.replace(" ", "") == number(equation.value, style).replace(" ", "")
+    return text if writer.reduced and text != filled(equation, style) and not same else ""
 
 
 def head(subject: str, style: Style) -> str:
@@ -189,6 +183,8 @@ class _Writer:
         if self.reduce and not even and not isinstance(above, (ast.Name, ast.Constant)):
             self.reduced = True
             upper, lower = number(top, self.style), number(bottom, self.style)
+            if not self.style.latex:
+                upper, lower = _bracketed(top, self.style), _divisor(bottom, self.style)
         elif self.style.latex:
             upper, lower = self.write(above)[0], self.write(below)[0]
         else:
@@ -261,3 +257,9 @@ def _below_zero(value: Any) -> bool:
 def _bracketed(value: Any, style: Style) -> str:
     text = number(value, style)
     return f"({text})" if _below_zero(value) or " " in text else text
+
+
+def _divisor(value: Any, style: Style) -> str:
+    """What stands below a line of text: in brackets where it has several parts, 2S as well as S + 1."""
+    text = number(value, style)
+    return text if is_number(value) or len(text) == 1 or text[0] in "⌊⌈(" else f"({text})"

@@ -6,13 +6,16 @@ without more code.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.size import Size, walking_with
 from rfcalc.derivation import maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.rules import described
+from rfcalc.derivation.symbols import analyzed
 from rfcalc.report.metrics.vocabulary import METRICS, Metric, metric
 from rfcalc.report.report import Report, Row
 
@@ -58,6 +61,41 @@ def _is_node(report: Report, name: str) -> bool:
     return True
 
 
+def explain(
+    target: Any,
+    *what: str,
+    input: Any = None,  # noqa: A002
+    batch: Size = 1,
+    dtype: str = "float32",
+    direction: str = "backward",
+    source: str | None = None,
+    unit: tuple[int, ...] | None = None,
+) -> Explanation:
+    """How a figure of a network comes about: each formula, with its numbers and its source.
+
+    Args:
+        target: a report, or what `rfcalc.analyze` takes; in notation, names may stand for sizes: ``conv3-C x3``.
+        what: a node and a metric (``"pool5", "rf"``), or a metric alone for the whole network (``"params"``).
+        input, batch, dtype: as for `rfcalc.analyze`.
+        direction, source, unit: as for `derive`.
+
+    Raises:
+        RfcalcError: an unknown target, metric, node or direction; a metric that has no value there.
+
+    >>> import rfcalc
+    >>> print(rfcalc.explain("conv3-8 > conv3-8", "params", input="3x8x8").result)
+    The parameters of conv3-8 > conv3-8 are 808.
+    """
+    if not 1 <= len(what) <= 2:
+        raise RfcalcError(
+            f"{' '.join(what) or 'nothing'!r} is not a metric, or a node and a metric",
+            fix='write explain("vgg16", "pool5", "rf"), or explain("vgg16", "params")',
+        )
+    report = target if isinstance(target, Report) else analyzed(target, input, batch=batch, dtype=dtype)
+    node = what[0] if len(what) == 2 else None
+    return derive(report, node, what[-1], direction=direction, source=source, unit=unit)
+
+
 def derive(
     report: Report,
     node: str | None,
@@ -87,6 +125,13 @@ def derive(
     """
     if direction not in DIRECTIONS:
         raise UnknownName("direction", direction, list(DIRECTIONS))
+    with nullcontext() if report.algebra is None else walking_with(report.algebra):
+        return _derived(report, node, name, direction, source, unit)
+
+
+def _derived(
+    report: Report, node: str | None, name: str, direction: str, source: str | None, unit: tuple[int, ...] | None
+) -> Explanation:
     chosen, position = find(report, name, node)
     if chosen.name in SEEN:
         from rfcalc.derivation.fields import explained

@@ -80,6 +80,9 @@ class Explanation(NamedTuple):
     conventions: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Explanation({self.result})"
+
     @property
     def equations(self) -> tuple[Equation, ...]:
         """All equations, in order."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.size import walking_with
 from rfcalc.readers.target import analyze
 from rfcalc.report.report import Report
 
 
-def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str = "float32") -> Report:  # noqa: A002
+def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str | None = None) -> Report:  # noqa: A002
     """The report on a target; where its notation has symbols for sizes, in these symbols.
 
     Without an input, symbolic notation reads C×H×W with the first convolution's own symbol for C, if it is one name:
@@ -27,7 +28,7 @@ def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str = "fl
         reading = _symbolic(target)
         if reading is None:
             raise error from None
-    return _report(reading, target, input, batch, dtype)
+    return _report(reading, target, input, batch, dtype or "float32")
 
 
 def _symbolic(target: Any) -> Any:
@@ -42,20 +43,21 @@ def _symbolic(target: Any) -> Any:
 
 
 def _report(reading: Any, target: str, given: Any, batch: Any, dtype: str) -> Report:
-    from sympy import Symbol
+    from rfcalc.formulas.algebra import SympyAlgebra
+    from rfcalc.formulas.symbols import Declared
 
     names = sorted({str(n) for value in reading.symbolic for n in value.free_symbols})
-    symbols = {name: Symbol(name, positive=True, integer=True) for name in names}
+    symbols = {name: Declared(name).symbol for name in names}
     network = reading._replace(expr=reading.expr.bind(symbols)).network()
     assumed = list(reading.assumptions)
     if given is None and list(network.inputs.values()) == [None]:
         channels = _channels(network, symbols)
-        height, width = (Symbol(n, positive=True, integer=True) for n in "HW")
-        given = (channels, height, width)
+        given = (channels, Declared("H").symbol, Declared("W").symbol)
         assumed.insert(0, f"the input is {channels}×H×W: none was given")
     are = "is a whole number" if len(names) == 1 else "are whole numbers"
     assumed.append(f"{', '.join(names)} {are} ≥ 1")
-    return Report(network, given, batch=batch, dtype=dtype, target=target, assumptions=assumed)
+    with walking_with(SympyAlgebra()):
+        return Report(network, given, batch=batch, dtype=dtype, target=target, assumptions=assumed)
 
 
 def _channels(network: Any, symbols: dict[str, Any]) -> Any:

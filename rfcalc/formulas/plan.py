@@ -10,10 +10,9 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import Expr
 from rfcalc.core.integers import read
 from rfcalc.core.shape import Shape
-from rfcalc.formulas.polynomials import chain
-from rfcalc.formulas.polynomials.declare import spelled
-from rfcalc.formulas.polynomials.poly import Symbol, SymbolError
+from rfcalc.formulas.account import lasting
 from rfcalc.formulas.source import Source
+from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.graph.network import Network
 
 AXES = {0: (), 1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
@@ -57,7 +56,7 @@ class Plan:
     def __init__(self, source: Source, given: Mapping[str, Any], asked: tuple[str, ...] | None) -> None:
         self.source = source
         self.given = given
-        self.symbols: dict[str, Symbol] = {}
+        self.symbols: dict[str, Declared] = {}
         self.told: dict[str, str] = {}
         self.usual: dict[str, Any] = {}
         self.sizes: list[str] = []
@@ -77,13 +76,13 @@ class Plan:
             if usual is not None:
                 self.usual[name] = usual
             if name == "α":
-                self.symbols[name] = Symbol(name, GRAIN, 0, GRAIN)
+                self.symbols[name] = Declared(name, GRAIN, 0, GRAIN)
             elif name == "ρ":
                 side = Fraction(1, self.own["H"][1] or 1)
-                self.symbols[name] = Symbol(name, side, 0, side)
+                self.symbols[name] = Declared(name, side, 0, side)
 
     def _add(self, name: str, told: str, size: bool = False, least: Any = 1) -> None:
-        self.symbols[name] = Symbol(name, 1, 0, least)
+        self.symbols[name] = Declared(name, 1, 0, least)
         self.told[name] = told
         if size:
             self.sizes.append(name)
@@ -137,10 +136,10 @@ class Plan:
         told = [f"{n} ({self.own[n][0]})" for n in self.own] + [f"{n} (in the text)" for n in self.source.names]
         return "there is " + ", ".join(told)
 
-    def values(self, declared: Mapping[str, Symbol]) -> dict[str, Any]:
+    def values(self, declared: Mapping[str, Declared]) -> dict[str, Any]:
         return {name: declared[name].value for name in self.symbols}
 
-    def network(self, declared: Mapping[str, Symbol]) -> Network | Expr:
+    def network(self, declared: Mapping[str, Declared]) -> Network | Expr:
         values = self.values(declared)
         inside = {n: v for n, v in values.items() if n in self.source.names or n in self.source.options}
         key = tuple(inside.items())
@@ -152,14 +151,14 @@ class Plan:
                 raise SymbolError(
                     f"{', '.join(inside)} cannot be a symbol of {self.source.target}", fix="leave it out of --symbols"
                 ) from None
-            if isinstance(made, Expr) and chain.lasting(made):
+            if isinstance(made, Expr) and lasting(made):
                 found = made
             else:
                 found = made if isinstance(made, Network) else Network(made, self.source.inputs, **self.source.about)
             self._networks[key] = found
         return found
 
-    def shapes(self, declared: Mapping[str, Symbol]) -> dict[str, Shape]:
+    def shapes(self, declared: Mapping[str, Declared]) -> dict[str, Shape]:
         values = self.values(declared)
         found = {}
         first: dict[str, Any] = {}
@@ -189,5 +188,5 @@ class Plan:
                 found[name] = shape.with_spatial(told, tuple(sizes))
         return found
 
-    def batch(self, declared: Mapping[str, Symbol]) -> Any:
+    def batch(self, declared: Mapping[str, Declared]) -> Any:
         return declared["B"].value if "B" in declared and "B" not in self.source.names else 1

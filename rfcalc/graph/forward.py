@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rfcalc.core.cost import NOTHING, Cost
+from rfcalc.core.collector import uncollected
+from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError
 from rfcalc.core.layer import Alternatives, Layer
 from rfcalc.core.shape import Shape, corrected
-from rfcalc.core.size import agree
+from rfcalc.core.size import agree, settler
 from rfcalc.graph.network import Network, Node
 
 
@@ -67,6 +68,7 @@ def _checked(name: str, shape: Shape | None, default: Shape) -> None:
     raise NetworkError(f"the input {name!r} cannot be {shape}", why=why, fix=f"did you mean {meant}?")
 
 
+@uncollected
 def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
     """Shapes and costs of every node, from the inputs on.
 
@@ -79,6 +81,7 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
     costs = [NOTHING] * len(shapes)
     groups: dict[str, tuple[Node, Cost]] = {}
     known: dict[Any, tuple[Shape, Cost, Layer]] = {}
+    settle = settler()
     for node, sources in zip(network.nodes, network.sources, strict=True):
         layer = node.layer
         if len(sources) == 1:
@@ -92,7 +95,11 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
         if found is None:
             try:
                 y = layer.output(*xs)
+                if settle is not None:
+                    y = Shape(*map(settle, y.dims), channel=y.channel)
                 cost = layer.cost(xs, y)
+                if settle is not None:
+                    cost = Cost(*(settle(getattr(cost, name)) for name in TERMS))
             except RfcalcError as error:
                 placed = _placed(error, node, xs)
                 placed.walk = (network, tuple(inputs))

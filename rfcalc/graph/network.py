@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.errors import NetworkError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
@@ -50,6 +51,8 @@ class Network:
         outputs: names of its outputs; the last value if left out.
         name, title, citation: what it is called, a line about it, where it was published.
         torch: what its nodes are called in PyTorch's own model of it; no part of what it computes.
+        source: what it was read from, where that can be measured; no part of what it computes. Its `frozen` says how
+            many parameters of a node get no gradient.
 
     Raises:
         NetworkError: nothing in it, a name twice, a reference to nothing, a layer with too few or too many inputs.
@@ -65,6 +68,7 @@ class Network:
         "nodes",
         "outputs",
         "positions",
+        "source",
         "sources",
         "stages",
         "title",
@@ -78,6 +82,7 @@ class Network:
     title: str
     citation: str
     torch: Naming | None
+    source: Any
     nodes: tuple[Node, ...]
     sources: tuple[tuple[int, ...], ...]
     positions: dict[str, int]
@@ -85,6 +90,7 @@ class Network:
     _ends: dict[str, int]
     _last: str
 
+    @uncollected
     def __init__(
         self,
         expr: Expr,
@@ -95,6 +101,7 @@ class Network:
         title: str = "",
         citation: str = "",
         torch: Naming | None = None,
+        source: Any = None,
     ) -> None:
         if not isinstance(expr, Expr):
             raise NetworkError(
@@ -117,6 +124,7 @@ class Network:
         put(self, "title", title)
         put(self, "citation", citation)
         put(self, "torch", torch)
+        put(self, "source", source)
         put(self, "nodes", tuple(made.nodes))
         put(self, "sources", tuple(made.sources))
         put(self, "positions", made.positions)

@@ -24,7 +24,7 @@ BIAS_ADDS = Formula("linear_bias_adds", "m * r", "one addition for each output v
 
 def _features(x: Shape, out: Size, expected: Size | None) -> Shape:
     last = x.dims[-1]
-    if expected is not None and not agree(last, expected, f"{last} = {expected}, the features that are expected"):
+    if expected is not None and not agree(last, expected, "{} = {}, the features that are expected"):
         raise ShapeError(
             f"expects {expected} features, its input {x} has {last} on the last axis",
             why=f"{x} = {x.values} values" if len(x.dims) > 1 else None,

@@ -109,6 +109,13 @@ class Recurrent(Layer):
         )
         return cost + Cost(biases=BIASES(**gates), linear_bias_adds=BIAS_ADDS(**gates, r=r)) if self.bias else cost
 
+    def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
+        """The state of every sequence; of an LSTM the cell too."""
+        (x,) = xs
+        if self.bidirectional or x.channel == len(x.dims) - 2:
+            return None
+        return (2 if self.cell == "lstm" else 1) * self.hidden * (x.values // (x.dims[-1] * x.dims[-2]))
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         (x,) = xs
         d, h, c = 2 if self.bidirectional else 1, self.hidden, x.dims[-1]

@@ -43,7 +43,7 @@ class Take(Layer):
         (x,) = xs
         axis = axis_of(x, self.axis)
         last = max(self.positions)
-        if not holds(last < x.dims[axis], f"{last} < {x.dims[axis]}"):
+        if not holds(last < x.dims[axis], "{} < {}", last, x.dims[axis]):
             raise ShapeError(f"axis {axis} of {x} has no position {last}", why=f"it has {x.dims[axis]}, from 0")
         return Shape(*x.dims[:axis], len(self.positions), *x.dims[axis + 1 :], channel=x.channel)
 
@@ -56,6 +56,18 @@ class Take(Layer):
         even = step > 0 and at == tuple(range(at[0], at[-1] + 1, step))
         index: Index = Slide(step, at[0]) if even else Listed([[p] for p in at])
         return ((tuple((i, index if i == axis else STEP) for i in range(len(x.dims))),),)
+
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        axis = axis_of(x, self.axis)
+        chosen = Listed([[p] for p in self.positions])
+        return (
+            ((tuple((i, chosen if i == axis else STEP) for i in range(len(x.dims))),),) if axis == x.channel else None
+        )
 
     def notation(self, exact: bool = False) -> str:
         return f"take axis{self.axis} at{','.join(_runs(self.positions))}"

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName
+from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.graph.network import Network
@@ -50,6 +50,8 @@ class Imported:
         shapes: the source's shape of every node, by node name, without the batch.
         params: how many parameters the source holds; None if it cannot tell.
         unused: parameters of the source that no node uses, by name.
+        origins: what each node was made of in the source, by node name, where the reader tells it.
+        dtype: what the source computes in.
     """
 
     network: Network
@@ -58,6 +60,12 @@ class Imported:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    dtype: str = "float32"
+
+    def __repr__(self) -> str:
+        unknown = f", {plural(len(self.unknown), 'operator')} not understood" if self.unknown else ""
+        return f"Imported({self.network.name or 'network'}: {plural(len(self.network.nodes), 'node')}{unknown})"
 
     @property
     def complete(self) -> bool:
@@ -78,6 +86,7 @@ def imported(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     params: int | None = None,
     unused: Mapping[str, int] | None = None,
+    dtype: str = "float32",
 ) -> Imported:
     """An importer's result, after both checks: shapes must agree, parameters must add up or be told.
 
@@ -91,7 +100,7 @@ def imported(
             same_shape(node.name, shapes[node.name], walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
-    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused)
+    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype=dtype)
 
 
 def same_shape(node: str, source: tuple[int, ...], here: Shape, layer: str = "") -> None:

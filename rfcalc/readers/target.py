@@ -52,6 +52,7 @@ class Target(NamedTuple):
     name: str
     assumptions: tuple[str, ...] = ()
     bound: bool = False
+    dtype: str = "float32"
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
@@ -78,11 +79,11 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         from rfcalc.readers.imported import Imported
 
         if issubclass(kind, Imported):
-            return Target(target.network, target.network.name or "network", target.assumptions)
+            return Target(target.network, target.network.name or "network", target.assumptions, dtype=target.dtype)
         reader = _framework(target)
         if reader is not None:
             read = import_module(reader).read(target, input)
-            return Target(read.network, read.network.name, read.assumptions)
+            return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
         try:
             shown = repr(target)[:200]
         except Exception:  # a foreign object may fail even at this
@@ -117,7 +118,7 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
             why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
             raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
         if _word_like(text) and "is not a layer" in error.what:
-            hint = suggestion(text, zoo.names())
+            hint = suggestion(text, zoo.networks())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None
         raise error.at("notation") from None
@@ -217,7 +218,10 @@ def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
 
     built = made(holder, reference, text)
     try:
-        return resolve(built, given)._replace(name=text)
+        found = resolve(built, given)
+        if found.network.source is not None:  # what is measured has weights
+            found.network.source.make = lambda: made(holder, reference, text, light=False)
+        return found._replace(name=text)
     except RfcalcError:
         if _framework(built) is None:
             raise
@@ -280,7 +284,7 @@ def load(target: Any, input: Any = None) -> Network:  # noqa: A002
     return resolve(target, input).network
 
 
-def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "float32") -> Report:  # noqa: A002
+def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | None = None) -> Report:  # noqa: A002
     """Analyse a network: shapes, parameters, operations, memory, receptive fields.
 
     Args:
@@ -288,7 +292,7 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
         input: its input shape (``"3x224x224"``, a tuple), or shapes by input name; its default if left out, and
             3x224x224 for notation (which is then among the assumptions).
         batch: multiplies values, bytes and operations.
-        dtype: ``float32``, ``float16``, …
+        dtype: ``float32``, ``float16``, …; a module's own, else float32, if left out.
 
     Raises:
         RfcalcError: what cannot be read or does not fit; the message says where, what, why and how to fix it.
@@ -305,7 +309,7 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str = "fl
     elif input is None and list(network.inputs.values()) == [None]:
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
-    return Report(network, input, batch=batch, dtype=dtype, target=found.name, assumptions=assumptions)
+    return Report(network, input, batch=batch, dtype=dtype or found.dtype, target=found.name, assumptions=assumptions)
 
 
 def receptive_field(

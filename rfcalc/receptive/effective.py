@@ -33,6 +33,10 @@ class Spread(NamedTuple):
 
     shares: dict[int, float]
 
+    def __repr__(self) -> str:
+        low, high = self.interval()
+        return f"Spread(mean {self.mean:.2f}, sigma {self.sigma:.2f}, 95 % within {low} to {high})"
+
     @property
     def mean(self) -> float:
         return sum(p * m for p, m in self.shares.items())

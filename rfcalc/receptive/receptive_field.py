@@ -5,13 +5,17 @@ Reads the walk's `Field`; computes nothing that the windows do not say.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_number, maximum, minimum
+from rfcalc.core.size import Figure, Size, decide, is_number, maximum, minimum
 from rfcalc.core.window import Ends, Window, hull
 from rfcalc.receptive.field import Field, Wandering, constant, over
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 def fraction(numerator: Size, denominator: int) -> Any:
@@ -36,6 +40,35 @@ def plain(value: Any) -> Any:
     return int(value) if is_number(value) else str(value)
 
 
+class Status(StrEnum):
+    """What kind of answer a receptive field is.
+
+    >>> import rfcalc
+    >>> rfcalc.analyze("vgg16")["pool5"].receptive_field.status
+    'exact'
+    """
+
+    EXACT = "exact"
+    """Every unit sees a window of this size."""
+    PERIODIC = "periodic"
+    """The size depends on the unit's position modulo a period; the largest is told."""
+    BOUNDED = "bounded"
+    """No unit sees more than this hull; some may see less."""
+    SHIFT_VARIANT = "shift_variant"
+    """Units have no common size or stride."""
+    GLOBAL = "global"
+    """A path reads the whole map; size and stride are those of the other paths."""
+    NEEDS_INPUT_SIZE = "needs_input_size"
+    """It cannot be told before the size of the input is a number."""
+    NONE = "none"
+    """The units depend on nothing of this input."""
+    UNKNOWN = "unknown"
+    """An operator on the way was not understood."""
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
 class ReceptiveField:
     """What the units of one node see of one input.
 
@@ -43,9 +76,7 @@ class ReceptiveField:
     being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
     stride-scaled place). None where an axis has no local path left, or its windows no common stride.
 
-    `status`: ``exact``; ``periodic`` (size is the largest phase); ``shift_variant`` (see `joins`); ``global`` (see
-    `through`; the sizes are the local paths'); ``needs_input_size``; ``none``; ``unknown`` (an operator was not
-    understood).
+    `status` is a `Status`; where it is ``shift_variant``, see `joins`; where it is ``global``, see `through`.
     """
 
     def __init__(self, field: Field | None, source: Shape, shape: Shape) -> None:
@@ -54,22 +85,24 @@ class ReceptiveField:
         self.extents = shape.dims
 
     @cached_property
-    def status(self) -> str:
+    def status(self) -> Status:
         field = self._field
         if field is None:
-            return "none"
+            return Status.NONE
         if field.unknown:
-            return "unknown"
+            return Status.UNKNOWN
         if field.unsized:
-            return "needs_input_size"
+            return Status.NEEDS_INPUT_SIZE
         spans = self.spans
         if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
-            return "shift_variant"
+            return Status.SHIFT_VARIANT
+        if field.bounded:
+            return Status.BOUNDED
         if any(s is not None for s in spans):
-            return "global"
+            return Status.GLOBAL
         if any(w is not None and w.period > 1 for w in self.windows):
-            return "periodic"
-        return "exact"
+            return Status.PERIODIC
+        return Status.EXACT
 
     @cached_property
     def windows(self) -> tuple[Window | None, ...]:
@@ -136,11 +169,11 @@ class ReceptiveField:
         return tuple(None if e is None or decide(e[0] > e[1]) else e for e in cut)
 
     @property
-    def size(self) -> tuple[Size | None, ...]:
+    def size(self) -> tuple[Figure | None, ...]:
         return tuple(None if w is None else w.size for w in self.windows)
 
     @property
-    def stride(self) -> tuple[Any, ...]:
+    def stride(self) -> tuple[int | Fraction | None, ...]:
         shared = self._shared_carriers()
         return tuple(
             None if w is None or axis in shared else fraction(*w.stride) for axis, w in enumerate(self.windows)
@@ -158,22 +191,22 @@ class ReceptiveField:
         return found
 
     @property
-    def padding(self) -> tuple[Size | None, ...]:
+    def padding(self) -> tuple[Figure | None, ...]:
         return tuple(None if w is None or (e := w.unit(0)) is None else -e[0] for w in self.windows)
 
     @property
-    def center(self) -> tuple[Any, ...]:
+    def center(self) -> tuple[int | Fraction | None, ...]:
         return tuple(None if w is None or (e := w.unit(0)) is None else fraction(e[0] + e[1], 2) for w in self.windows)
 
     @property
-    def phases(self) -> tuple[tuple[Size, ...] | None, ...] | None:
+    def phases(self) -> tuple[tuple[Figure, ...] | None, ...] | None:
         """Sizes by phase on each axis, or None where no axis has phases."""
         if all(w is None or w.period == 1 for w in self.windows):
             return None
         return tuple(None if w is None else w.sizes for w in self.windows)
 
     @property
-    def reach(self) -> tuple[tuple[Size, Size] | None, ...]:
+    def reach(self) -> tuple[tuple[Figure, Figure] | None, ...]:
         """How far unit 0 sees before and after pixel 0."""
         return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
 
@@ -207,6 +240,11 @@ class ReceptiveField:
         """Operators on the way that were not understood."""
         return self._field.unknown if self._field else ()
 
+    @property
+    def bounded(self) -> tuple[str, ...]:
+        """Nodes behind which some units may see less than is told."""
+        return self._field.bounded if self._field else ()
+
     def sees_whole_input(self) -> bool:
         """Whether a global path reaches every pixel."""
         pairs = zip(self.spans, self._source.spatial, strict=True)
@@ -218,7 +256,7 @@ class ReceptiveField:
             {**j, "paths": [{"node": p["node"], "stride": plain(p["stride"])} for p in j["paths"]]} for j in self.joins
         ]
         return {
-            "status": self.status,
+            "status": self.status.value,
             "size": plain(self.size),
             "stride": plain(self.stride),
             "padding": plain(self.padding),

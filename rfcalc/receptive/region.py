@@ -6,13 +6,15 @@ Sets are whole numbers whose bits are positions. The support in N dimensions is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import TypeAlias
 
 from rfcalc.core.size import prod
 
 Mask: TypeAlias = int
+_ONES = re.compile("1+")
 
 
 class Region:
@@ -96,7 +98,7 @@ def bits(mask: Mask) -> list[int]:
     >>> bits(0b1011)
     [0, 1, 3]
     """
-    return [i for i, digit in enumerate(reversed(bin(mask))) if digit == "1"]
+    return [p for first, last in runs(mask) for p in range(first, last + 1)]
 
 
 def runs(mask: Mask) -> list[tuple[int, int]]:
@@ -105,17 +107,16 @@ def runs(mask: Mask) -> list[tuple[int, int]]:
     >>> runs(0b1011)
     [(0, 1), (3, 3)]
     """
-    found: list[tuple[int, int]] = []
-    for position in bits(mask):
-        if found and found[-1][1] == position - 1:
-            found[-1] = (found[-1][0], position)
-        else:
-            found.append((position, position))
-    return found
+    if not mask:
+        return []
+    low = ends(mask)[0]  # positions far along a map take no longer than those at its beginning
+    digits = bin(mask >> low)[:1:-1]
+    return [(low + run.start(), low + run.end() - 1) for run in _ONES.finditer(digits)]
 
 
 def _gap(mask: Mask) -> int:
-    return max(map(len, bin(mask)[2:].rstrip("0").split("1")), default=0) if mask else 0
+    found = runs(mask)
+    return max((b[0] - a[1] - 1 for a, b in pairwise(found)), default=0)
 
 
 def _volume(boxes: Sequence[tuple[Mask, ...]]) -> int:

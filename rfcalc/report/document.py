@@ -274,6 +274,9 @@ class Document:
     about: tuple[str, ...] = ()
     titled: bool = False
 
+    def __repr__(self) -> str:
+        return f"Document({self.title!r}, {len(self.sections)} sections)"
+
     def to_dict(self) -> dict[str, Any]:
         """What JSON gets; a document without `data` of its own is told by its title, tables and sentences."""
         data = self.data() if callable(self.data) else self.data

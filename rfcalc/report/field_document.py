@@ -110,7 +110,7 @@ def _told(field: FieldReport, unit: tuple[int, ...]) -> str:
 
 
 def _reached(field: FieldReport, pixel: tuple[int, ...]) -> str:
-    units = field.regions.reached_by(pixel)
+    units = field.reached_by(pixel)
     of = f"pixel {','.join(map(str, pixel))}"
     if not units:
         return f"{of} reaches no unit of {field.name}"

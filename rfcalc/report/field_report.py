@@ -9,19 +9,22 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.size import Size, is_number
 from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
+from rfcalc.receptive.long_signal import LongSignal
 from rfcalc.receptive.receptive_field import ReceptiveField, fraction, plain
 from rfcalc.receptive.region import Region, runs
 from rfcalc.receptive.region_walk import Regions, regions
+from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.report import Report
 
 SCHEMA = "rfcalc/rf/1"
 MOST_JOINS = 6  # told in sentences
 MOST_BOXES = 1000  # listed in JSON
+LONG = 4000  # positions; units of longer signals are counted by phases
 
 
 class Phase(NamedTuple):
@@ -63,6 +66,9 @@ class FieldReport:
     @property
     def name(self) -> str:
         return self._name(self.position)
+
+    def __repr__(self) -> str:
+        return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"
 
     @property
     def source_name(self) -> str:
@@ -110,7 +116,37 @@ class FieldReport:
 
     def unit(self, unit: Sequence[int]) -> Region:
         """The real pixels that one unit sees."""
-        return self.regions.unit(unit)
+        return self._unit(self.position, tuple(unit))
+
+    def _unit(self, position: int, unit: tuple[int, ...]) -> Region:
+        known = self._units.get((position, unit))
+        if known is None:
+            known = self._units[position, unit] = UnitWalk(self.report.walked, position, unit, self.origin).region
+        return known
+
+    @cached_property
+    def _units(self) -> dict[tuple[int, tuple[int, ...]], Region]:
+        return {}
+
+    @cached_property
+    def _long(self) -> LongSignal | None:
+        """The units told by phases, where the maps are long signals; else they are listed."""
+        if len(self.shape) != 1 or len(self.source_shape) != 1 or max(*self.shape, *self.source_shape) < LONG:
+            return None
+        try:
+            return LongSignal(self.report.walked, self.position, self.origin)
+        except LimitError:  # they are not alike
+            return None
+
+    def reached_by(self, pixel: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """The units that one pixel of the source can reach.
+
+        Raises:
+            RfcalcError: there is no such pixel.
+        """
+        if self._long is not None and len(pixel) == 1 and 0 <= pixel[0] < self._long.extent:
+            return self._long.reached_by(pixel[0])
+        return self.regions.reached_by(pixel)
 
     def interval(self, unit: Sequence[int]) -> tuple[Any, ...]:
         """What one unit sees with padding counted, an interval an axis; None where no window says it."""
@@ -126,7 +162,7 @@ class FieldReport:
     @cached_property
     def sizes(self) -> dict[tuple[int, ...], int]:
         """Sizes of the real region, and how many units have each; the largest first."""
-        found = self.regions.sizes()
+        found = self.regions.sizes() if self._long is None else self._long.sizes()
         return dict(sorted(found.items(), key=lambda item: tuple(-n for n in item[0])))
 
     @property
@@ -167,17 +203,13 @@ class FieldReport:
     @cached_property
     def gridding(self) -> tuple[str, tuple[int, ...]] | None:
         """The first node on the way whose middle unit sees a region with holes, and its longest gaps; or None."""
-        if not self.regions.unit(self.centre_unit).boxes:
-            return None
-        count, hull = self.regions.unit(self.centre_unit).density
+        count, hull = self.unit(self.centre_unit).density
         if count == hull:
             return None
         for position in range(max(self.report.network.arity, self.origin + 1), self.position + 1):
             shape = self.report.walked.shapes[position]
             try:
-                region = regions(self.report.walked, position, self.origin).unit(
-                    tuple(int(n) // 2 for n in shape.spatial)
-                )
+                region = self._unit(position, tuple(int(n) // 2 for n in shape.spatial))
             except RfcalcError:
                 continue
             if region.boxes and region.count < region.density[1]:
@@ -187,6 +219,8 @@ class FieldReport:
     @property
     def unseen(self) -> int:
         """How many pixels of the source no unit of the node depends on."""
+        if self._long is not None:
+            return self._long.unseen()
         whole = 1
         for n in self.source_shape:
             whole *= n
@@ -274,8 +308,9 @@ def misaligned(report: Report) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
         centers = set()
         for s in dict.fromkeys(sources):
             field = ReceptiveField(report.fields[0][s], shape, report.walked.shapes[s])
-            if field.status in ("exact", "periodic") and None not in field.center:
-                centers.add((field.stride, field.center))
+            center = [c for c in field.center if c is not None]
+            if field.status in ("exact", "periodic") and len(center) == shape.rank:
+                centers.add((field.stride, tuple(center)))
         strides = {stride for stride, _ in centers}
         if len(centers) > 1 and len(strides) == 1:
             ordered = [c for _, c in centers]
@@ -331,13 +366,18 @@ def _summary(sight: FieldReport) -> Iterator[str]:
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
-        most = "at most " if len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
+        if status == "bounded" and None in field.size:
+            yield f"A unit of {name} sees at most all of {of}: which part, was not followed."
+            return
+        most = "at most " if field.bounded or len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
         yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
+    if field.bounded:
+        yield f"No unit sees more than that; some may see less, because of {', '.join(field.bounded[:3])}."
     for axis, phases in enumerate(sight.phases):
         if phases:
             yield _phase_sentence(axis, phases)
@@ -373,7 +413,9 @@ def _join_sentence(join: dict[str, Any]) -> str:
 def _real_sentences(sight: FieldReport) -> Iterator[str]:
     try:
         sizes = sight.sizes
-    except RfcalcError:
+    except RfcalcError as error:
+        why = f", {error.why}" if error.why else ""
+        yield f"How many units see all of it in real pixels is not told: {error.what}{why}."
         return
     total = sum(sizes.values())
     shape = _by(sight.shape)

@@ -4,9 +4,13 @@ Every output format, check, comparison and picture reads the report and nothing 
 when they are asked for.
 """
 
+# mypy: no-warn-return-any
+# Within the core a size may be a symbol, so that its type is Any; a report's figures are told to be whole numbers.
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,7 +19,7 @@ from rfcalc.core.cost import OPERATIONS, Cost, total
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_size
+from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
@@ -42,6 +46,9 @@ DTYPES = {
     "int32": 4,
     "int16": 2,
     "int8": 1,
+    "complex128": 16,
+    "complex64": 8,
+    "complex32": 4,
 }
 
 DTYPE_ALIASES = {  # other names that frameworks use
@@ -72,7 +79,8 @@ class Row:
     """One node of the report: every figure of it, for the report's batch and dtype.
 
     Attributes are those of the JSON layer: `name`, `kind`, `notation`, `stage`, `inputs`, `output_shape`, `values`,
-    `bytes`, `weights`, `biases`, `buffers`, `params`, `macs`, `ops`, `shared_with`, `in_place`, `receptive_field`.
+    `bytes`, `weights`, `biases`, `buffers`, `params`, `macs`, `ops`, `shared_with`, `in_place`, `receptive_field` (of
+    the first input), `receptive_fields` (by input).
     """
 
     __slots__ = ("position", "report")
@@ -115,58 +123,68 @@ class Row:
         return self.report.walked.shapes[self.position]
 
     @property
-    def output_shape(self) -> tuple[Size, ...]:
+    def output_shape(self) -> tuple[Figure, ...]:
         return self.shape.dims
 
     @property
-    def values(self) -> Size:
+    def values(self) -> Figure:
         return self.shape.values * self.report.batch
 
     @property
-    def bytes(self) -> Size:
+    def bytes(self) -> Figure:
         return self.values * self.report.itemsize
 
     @property
-    def new_values(self) -> Size:
+    def new_values(self) -> Figure:
         """What this node adds to the total of values: 0 for views and in-place results."""
         return self.report.new_values[self.position] * self.report.batch
 
     @property
-    def saved_bytes(self) -> Size:
+    def saved_bytes(self) -> Figure:
         """What this position adds to what autograd keeps."""
         return self.report.kept[self.position].total(self.report.itemsize, self.report.batch)
 
     @property
-    def weights(self) -> Size:
+    def weights(self) -> Figure:
         return self.cost.weights
 
     @property
-    def biases(self) -> Size:
+    def biases(self) -> Figure:
         return self.cost.biases
 
     @property
-    def buffers(self) -> Size:
+    def buffers(self) -> Figure:
         return self.cost.buffers
 
     @property
-    def params(self) -> Size:
+    def params(self) -> Figure:
         return self.cost.params
 
     @property
-    def macs(self) -> Size:
+    def frozen(self) -> Figure:
+        """Parameters that get no gradient."""
+        return self.report.frozen.get(self.name, 0)
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
+
+    @property
+    def macs(self) -> Figure:
         return self.cost.macs * self.report.batch
 
     @property
-    def flops(self) -> Size:
+    def flops(self) -> Figure:
         return 2 * self.macs
 
     @property
-    def ops(self) -> dict[str, Size]:
+    def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
 
-    def op(self, name: str) -> Size:
+    def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
-        count: Size = getattr(self.cost, name)
+        count: Figure = getattr(self.cost, name)
         return count and count * self.report.batch
 
     @property
@@ -184,13 +202,18 @@ class Row:
         return self.node.layer.memory == VIEW
 
     @property
-    def receptive_field(self) -> Any:
-        """A `ReceptiveField`; with several inputs a dict of them by input name."""
+    def receptive_field(self) -> ReceptiveField:
+        """What its units see of the first input."""
         return self.report.receptive_field(self.position)
 
+    @property
+    def receptive_fields(self) -> dict[str, ReceptiveField]:
+        """What its units see of every input, by the input's name."""
+        return self.report.receptive_fields(self.position)
+
     def to_dict(self) -> dict[str, Any]:
-        """The layer as JSON has it."""
-        rf = self.receptive_field
+        """The layer as JSON has it; `receptive_fields` is there where the network has several inputs."""
+        fields = self.receptive_fields
         return {
             "name": self.name,
             "kind": self.kind,
@@ -204,11 +227,13 @@ class Row:
             "biases": plain(self.biases),
             "buffers": plain(self.buffers),
             "params": plain(self.params),
+            "trainable": plain(self.trainable),
             "macs": plain(self.macs),
             "ops": {k: plain(v) for k, v in self.ops.items()},
             "shared_with": self.shared_with,
             "in_place": self.in_place,
-            "receptive_field": {n: r.to_dict() for n, r in rf.items()} if isinstance(rf, dict) else rf.to_dict(),
+            "receptive_field": self.receptive_field.to_dict(),
+            **({"receptive_fields": {n: f.to_dict() for n, f in fields.items()}} if len(fields) > 1 else {}),
         }
 
     def __repr__(self) -> str:
@@ -224,52 +249,62 @@ class Totals:
         self._cost = total(report.walked.costs)
 
     @property
-    def weights(self) -> Size:
+    def weights(self) -> Figure:
         return self._cost.weights
 
     @property
-    def biases(self) -> Size:
+    def biases(self) -> Figure:
         return self._cost.biases
 
     @property
-    def buffers(self) -> Size:
+    def buffers(self) -> Figure:
         return self._cost.buffers
 
     @property
-    def params(self) -> Size:
+    def params(self) -> Figure:
         return self._cost.params
 
     @property
-    def macs(self) -> Size:
+    def frozen(self) -> Figure:
+        """Parameters that get no gradient."""
+        return sum(self.report.frozen.values())
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
+
+    @property
+    def macs(self) -> Figure:
         return self._cost.macs * self.report.batch
 
     @property
-    def flops(self) -> Size:
+    def flops(self) -> Figure:
         return 2 * self.macs
 
     @property
-    def ops(self) -> dict[str, Size]:
+    def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
 
-    def op(self, name: str) -> Size:
+    def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
-        count: Size = getattr(self._cost, name)
+        count: Figure = getattr(self._cost, name)
         return count and count * self.report.batch
 
     @cached_property
-    def values(self) -> Size:
+    def values(self) -> Figure:
         return sum(self.report.new_values) * self.report.batch
 
     @property
-    def bytes(self) -> Size:
+    def bytes(self) -> Figure:
         return self.values * self.report.itemsize
 
     @property
-    def peak_bytes(self) -> Size:
+    def peak_bytes(self) -> Figure:
         return self.report.peak[0] * self.report.batch * self.report.itemsize
 
     @cached_property
-    def saved_bytes(self) -> Size:
+    def saved_bytes(self) -> Figure:
         itemsize, batch = self.report.itemsize, self.report.batch
         return sum(k.total(itemsize, batch) for k in self.report.kept)
 
@@ -280,13 +315,17 @@ class Totals:
         return sum(n.layer.weight_layers for p, n in enumerate(self.report.network.nodes, arity) if p not in owners)
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("weights", "biases", "buffers", "params", "macs", "flops", "ops", "values", "bytes")
+        names = ("weights", "biases", "buffers", "params", "trainable", "macs", "flops", "ops", "values", "bytes")
         more = ("peak_bytes", "saved_bytes", "weight_layers")
         found: dict[str, Any] = {}
         for name in (*names, *more):
             value = getattr(self, name)
             found[name] = {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else plain(value)
         return found
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={getattr(self, name)}" for name in ("params", "macs", "values", "weight_layers"))
+        return f"Totals({told})"
 
 
 class Report:
@@ -335,8 +374,11 @@ class Report:
         self.dtype = dtype
         self.itemsize = DTYPES[dtype]
         self.target = target or network.name or "network"
+        self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
         self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+        if dtype.startswith("complex"):
+            self.walked = _complex(self.walked)
 
     def along(self, via: str | None = None, without: str | None = None) -> Report:
         """The report of the same network with the paths through `via` only, and none through `without`.
@@ -401,8 +443,13 @@ class Report:
         return Totals(self)
 
     @cached_property
-    def _receptive(self) -> dict[int, Any]:
+    def _receptive(self) -> dict[int, dict[str, ReceptiveField]]:
         return {}
+
+    @cached_property
+    def frozen(self) -> Mapping[str, int]:
+        """Parameters that get no gradient, by node; none where the network's source does not say."""
+        return getattr(self.network.source, "frozen", {})
 
     @property
     def complete(self) -> bool:
@@ -422,16 +469,19 @@ class Report:
                 said[node.layer.assumes] = None
         return tuple(said)
 
-    def receptive_field(self, position: int) -> Any:
-        """The receptive field of a position; with several inputs a dict by input name."""
+    def receptive_field(self, position: int) -> ReceptiveField:
+        """What the units of a position see of the first input."""
+        return next(iter(self.receptive_fields(position).values()))
+
+    def receptive_fields(self, position: int) -> dict[str, ReceptiveField]:
+        """What the units of a position see of every input, by the input's name."""
         known = self._receptive.get(position)
         if known is None:
-            shape = self.walked.shapes[position]
-            found = {
-                name: ReceptiveField(self.fields[i][position], self.walked.shapes[i], shape)
+            shapes = self.walked.shapes
+            known = self._receptive[position] = {
+                name: ReceptiveField(self.fields[i][position], shapes[i], shapes[position])
                 for i, name in enumerate(self.network.inputs)
             }
-            known = self._receptive[position] = found if len(found) > 1 else next(iter(found.values()))
         return known
 
     @cached_property
@@ -547,3 +597,11 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+
+
+def _complex(walked: Walked) -> Walked:
+    """Costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+    arity = walked.network.arity
+    runs = [1] * arity + [node.layer.complex_runs for node in walked.network.nodes]
+    costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(walked.costs, runs, strict=True)]
+    return walked._replace(costs=tuple(costs))

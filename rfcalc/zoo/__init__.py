@@ -8,6 +8,7 @@ may be left out (``vitb16`` is ``vit-b-16``). A file whose name begins with an u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -75,9 +76,16 @@ def entries() -> Iterator[Entry]:
         yield from _family(file).entries
 
 
-def names() -> list[str]:
-    """Every network's name."""
-    return [entry.name for entry in entries()]
+def networks(pattern: str = "*") -> list[str]:
+    """The names of the networks of the literature that rfcalc brings, family by family.
+
+    Args:
+        pattern: only names like this: ``*`` stands for anything, ``?`` for one character.
+
+    >>> networks("vgg1?")
+    ['vgg11', 'vgg13', 'vgg16', 'vgg19']
+    """
+    return [entry.name for entry in entries() if pattern == "*" or fnmatchcase(entry.name, pattern.lower())]
 
 
 def build(name: str, **options: Any) -> Network:
@@ -91,5 +99,5 @@ def build(name: str, **options: Any) -> Network:
     """
     entry = find(name)
     if entry is None:
-        raise UnknownName("network", name, names(), fix="`rfcalc list` shows them all")
+        raise UnknownName("network", name, networks(), fix="`rfcalc list` shows them all")
     return entry.build(**options)

@@ -66,7 +66,7 @@ def v1(
     if top:
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Linear(classes).named("fc")]
         stages.append(series(head).stage("classifier"))
-    title = f"MobileNet v1, width {width:g}"  # a symbol prints as itself
+    title = f"MobileNet v1, width {width:g}" if isinstance(width, (int, float)) else f"MobileNet v1, width {width}"
     shape = f"{channels}x{resolution}x{resolution}"
     return Network(series(stages), shape, name=name, title=title, citation=V1)
 

@@ -103,7 +103,6 @@ def of_region(region: Region) -> Seen:
 def on_input(report: Report, name: str, told: str) -> Iterator[Finding]:
     """Chosen units of one node on the report's input."""
     field = report[name].receptive_field
-    field = next(iter(field.values())) if isinstance(field, dict) else field
     period = [1 if w is None else w.period for w in field.windows]
     walk = regions(report.walked, name)
     units = chosen_units(report[name].shape.spatial, period)
@@ -125,7 +124,6 @@ def receptive(report: Report, tick: Callable[[str], None]) -> Iterator[Finding]:
         yield Finding("receptive_field", "", f"what is seen of {other}", None, None, UNSEEN, "", why)
     for name in chosen_nodes(report):
         field = report[name].receptive_field
-        field = next(iter(field.values())) if isinstance(field, dict) else field
         if field.status in ("unknown", "needs_input_size"):
             why = f"the answer is {field.status}"
             yield Finding("receptive_field", name, "units", None, None, UNSEEN, "", why)

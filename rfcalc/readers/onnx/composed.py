@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rfcalc.readers.onnx.matching import DOMAIN, Graph, Match
 from rfcalc.readers.onnx.model import Node
+from rfcalc.readers.onnx.names import invented
 
 
 def layer_norm(graph: Graph, node: Node) -> Iterator[Node]:
@@ -91,7 +92,8 @@ def affine_group(graph: Graph, node: Node) -> Iterator[Node]:
         const = graph.constant(_stripped(graph, other))
         if inner is None or inner.domain != DOMAIN or inner.op != "GroupNormalization" or const is None:
             continue
-        if len(inner.inputs) != (1 if node.op == "Mul" else 2) or graph.reads[name] != 1 or const.size < 2:
+        number = const.size < 2 and (len(const.origin) != 1 or invented(const.origin[0]))
+        if len(inner.inputs) != (1 if node.op == "Mul" else 2) or graph.reads[name] != 1 or number:
             continue
         graph.taken.append(inner)
         yield replace(inner, inputs=(*inner.inputs, _stripped(graph, other)), outputs=node.outputs)
@@ -102,7 +104,7 @@ def _stripped(graph: Graph, name: str) -> str:
     """A value without the axes of size 1 that were put around it."""
     for _ in range(3):
         node = graph.makers.get(name)
-        if node is None or node.op not in ("Unsqueeze", "Reshape"):
+        if node is None or node.op not in ("Unsqueeze", "Reshape", "Cast", "CastLike", "Identity"):
             return name
         name = node.inputs[0]
     return name

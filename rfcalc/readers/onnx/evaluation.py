@@ -24,7 +24,7 @@ from rfcalc.readers.onnx.constants import (
     taken,
 )
 from rfcalc.readers.onnx.model import Node
-from rfcalc.readers.onnx.values import MOST_VALUES, Const, checked
+from rfcalc.readers.onnx.values import Const, checked, few
 
 
 @fold("Expand")
@@ -51,7 +51,7 @@ def _range(node: Node, given: Given, opset: int) -> list[Const]:
         raise NotFoldedError
     count = max(math.ceil((limit - start) / step), 0)
     dims = checked((count,))
-    values = tuple(start + i * step for i in range(count)) if count <= MOST_VALUES else None
+    values = tuple(start + i * step for i in range(count)) if few(count, need(given[0]).dtype) else None
     return [Const(dims, need(given[0]).dtype, values)]
 
 
@@ -101,7 +101,7 @@ def _pairwise(node: Node, given: Given, opset: int) -> list[Const]:
 def _paired(function: Callable[[Any, Any], Any], a: Const, b: Const, name: str) -> Const:
     dims = checked(broadcast(a.dims, b.dims))
     values = None
-    if a.values is not None and b.values is not None and prod(dims) <= MOST_VALUES:
+    if a.values is not None and b.values is not None and few(prod(dims), a.dtype):
         places = zip(spread(a, dims), spread(b, dims), strict=True)
         try:
             values = tuple(function(a.values[i], b.values[j]) for i, j in places)
@@ -146,7 +146,25 @@ def _single(node: Node, given: Given, opset: int) -> list[Const]:
     return [Const(x.dims, x.dtype, values, x.origin)]
 
 
-@fold("Clip", "Softmax", "LogSoftmax", "Softplus", "CumSum", "Trilu")
+@fold("Clip")
+def _clip(node: Node, given: Given, opset: int) -> list[Const]:
+    x = need(given[0])
+    low, high = node.attributes.get("min"), node.attributes.get("max")
+    bounds = [
+        (c.scalar if c is not None else told)
+        for c, told in ((given[1] if len(given) > 1 else None, low), (given[2] if len(given) > 2 else None, high))
+    ]
+    values = x.values
+    if values is not None:
+        if bounds[0] is not None:
+            values = tuple(max(v, bounds[0]) for v in values)
+        if bounds[1] is not None:
+            values = tuple(min(v, bounds[1]) for v in values)
+    unknown = any(c is not None and c.values is None for c in given[1:3])
+    return [Const(x.dims, x.dtype, None if unknown else values, x.origin)]
+
+
+@fold("Softmax", "LogSoftmax", "Softplus", "CumSum", "Trilu")
 def _opaque(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     return [Const(x.dims, x.dtype, None, x.origin)]
@@ -157,7 +175,7 @@ def _where(node: Node, given: Given, opset: int) -> list[Const]:
     c, a, b = (need(g) for g in given[:3])
     dims = checked(broadcast(c.dims, a.dims, b.dims))
     values = None
-    if c.values is not None and a.values is not None and b.values is not None and prod(dims) <= MOST_VALUES:
+    if c.values is not None and a.values is not None and b.values is not None and few(prod(dims), a.dtype):
         places = zip(spread(c, dims), spread(a, dims), spread(b, dims), strict=True)
         values = tuple(a.values[j] if c.values[i] else b.values[k] for i, j, k in places)
     return [Const(dims, a.dtype, values, origins((a, b)))]

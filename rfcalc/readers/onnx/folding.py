@@ -10,7 +10,8 @@ from rfcalc.readers.builder.values import Value
 from rfcalc.readers.onnx import evaluation
 from rfcalc.readers.onnx.constants import FOLDS, NotFoldedError, shape_of
 from rfcalc.readers.onnx.model import Node, Tensor
-from rfcalc.readers.onnx.values import Const, constant
+from rfcalc.readers.onnx.values import Const, Parts, constant
+from rfcalc.readers.onnx.wire import Wire
 
 if TYPE_CHECKING:
     from rfcalc.readers.onnx.reading import Entry, Reader
@@ -27,7 +28,7 @@ def folds(reader: Reader, node: Node, given: Sequence[Entry | None]) -> bool:
             size *= n
         reader.values[node.outputs[0]] = shape_of(dims, node) if node.op == "Shape" else Const((), 7, (size,))
         return True
-    if any(isinstance(g, Value) for g in given):
+    if any(isinstance(g, (Value, Parts)) for g in given):
         return False
     if node.op == "Constant":
         reader.values[node.outputs[0]] = constant_node(reader, node)
@@ -69,13 +70,20 @@ def resolved(reader: Reader, node: Node) -> Node:
 
 
 def constant_node(reader: Reader, node: Node) -> Const:
-    """The value of a Constant node."""
-    for key, value in node.attributes.items():
+    """The value of a Constant node, which may be a parameter."""
+    for value in node.attributes.values():
         if isinstance(value, Tensor):
             named = value._replace(name=node.outputs[0])
             reader.model.graph.tensors.setdefault(node.outputs[0], named)
             reader.constants.add(node.outputs[0])
-            found = constant(value, reader.model.wire, reader.folder, made=True)
+    return written(node, reader.model.wire, reader.folder)
+
+
+def written(node: Node, wire: Wire, folder: str) -> Const:
+    """What a Constant node says."""
+    for key, value in node.attributes.items():
+        if isinstance(value, Tensor):
+            found = constant(value, wire, folder, made=True)
             return Const(found.dims, found.dtype, found.values, (node.outputs[0],), True)
         dtype = 7 if key.startswith("value_int") else 1
         if key in ("value_int", "value_float"):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.onnx.constants import FOLDS, NotFoldedError
+from rfcalc.readers.onnx.folding import written
 from rfcalc.readers.onnx.model import Model, Node, Tensor
 from rfcalc.readers.onnx.values import Const, constant
 
@@ -24,6 +27,7 @@ class Graph:
         self.reads: Counter[str] = Counter(name for node in nodes for name in node.inputs)
         self.reads.update(o.name for o in model.graph.outputs)
         self.taken: list[Node] = []
+        self.known: dict[str, Const | None] = {}
 
     def made(self, name: str, *ops: str) -> Node:
         """The node that makes a value, which nothing else reads."""
@@ -60,14 +64,41 @@ class Graph:
         found = self.number(name)
         return found is not None and math.isclose(found, wanted, rel_tol=2e-3)
 
-    def constant(self, name: str) -> Const | None:
-        """A tensor that stands in the file."""
+    def constant(self, name: str, depth: int = 8) -> Const | None:
+        """A tensor that stands in the file, or is computed from such by a few operators."""
+        if name in self.known:
+            return self.known[name]
         tensor = self.model.graph.tensors.get(name)
         node = self.makers.get(name)
-        if tensor is None and node is not None and node.op == "Constant":
-            value = node.attributes.get("value")
-            tensor = value if isinstance(value, Tensor) else None
-        return None if tensor is None else constant(tensor, self.model.wire, self.folder)
+        found = None if tensor is None else constant(tensor, self.model.wire, self.folder)
+        if tensor is None and node is not None and depth and name:
+            if node.op == "Constant":
+                found = written(node, self.model.wire, self.folder)
+            elif node.called in FOLDS and len(node.outputs) == 1:
+                found = self._computed(node, depth)
+        self.known[name] = found
+        return found
+
+    def _computed(self, node: Node, depth: int) -> Const | None:
+        if node.op == "CastLike":  # only its type is another's
+            return self.constant(node.inputs[0], depth - 1)
+        given = [self.constant(name, depth - 1) if name else None for name in node.inputs]
+        if any(g is None and name for g, name in zip(given, node.inputs, strict=True)):
+            return None
+        try:
+            (found,) = FOLDS[node.called](node, given, self.model.opset)
+        except (
+            NotFoldedError,
+            RfcalcError,
+            TypeError,
+            ValueError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            KeyError,
+        ):
+            return None
+        return found
 
     def other(self, node: Node, name: str) -> str:
         """The second operand of a node whose first is `name`, whatever their order."""

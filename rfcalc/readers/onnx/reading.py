@@ -28,9 +28,9 @@ from rfcalc.readers.onnx.model import Info, Model, Node, Subgraph
 from rfcalc.readers.onnx.names import Names, function_of, scope_of
 from rfcalc.readers.onnx.parsing import read_graph
 from rfcalc.readers.onnx.unknowns import lost, opaque
-from rfcalc.readers.onnx.values import Const, Missing, checked, constant, sample
+from rfcalc.readers.onnx.values import Const, Missing, Parts, checked, constant, sample
 
-Entry = Const | Value | Missing
+Entry = Const | Value | Missing | Parts
 Rule = Callable[["Reader", Node], None]
 
 RULES: dict[str, Rule] = {}

@@ -12,6 +12,7 @@ from rfcalc.readers.onnx.constants import NotFoldedError
 from rfcalc.readers.onnx.extents import SHAPES
 from rfcalc.readers.onnx.model import ONNX_DOMAINS, Node
 from rfcalc.readers.onnx.values import Const, Missing, checked
+from rfcalc.readers.onnx.weights import is_learned, learned
 
 if TYPE_CHECKING:
     from rfcalc.readers.onnx.reading import Reader
@@ -56,15 +57,16 @@ def lost(reader: Reader, node: Node, missing: Missing) -> None:
 def opaque(reader: Reader, node: Node, why: str) -> None:
     """Stand `Unknown` in for an operator: with the file's shape, else the value's shape is not known either.
 
-    It reads all that the operator reads; an operator with a graph inside may read anything, and counts as reading
-    every input.
+    Its parameters are counted, as tables that it reads. It reads all that the operator reads; an operator with a graph
+    inside may read anything, and counts as reading every input.
     """
     graph = reader.graph
     given = [reader.value(name) for name in node.inputs]
     sources = list(dict.fromkeys(g.node for g in given if isinstance(g, (Value, Missing))))
+    sources += [learned(reader, g).node for g in given if isinstance(g, Const) and is_learned(reader, g)]
     everything = any(type(v).__name__ == "Subgraph" for v in node.attributes.values())
     operator = _printable(node.called)
-    learned = sources and not everything and all(graph.fixed[s] for s in sources)
+    fixed = sources and not everything and all(graph.fixed[s] for s in sources)
     for i, name in enumerate(node.outputs):
         if not name or (i and not reader.readers[name]):
             continue
@@ -74,7 +76,7 @@ def opaque(reader: Reader, node: Node, why: str) -> None:
             why = f"{why}; the file does not say the shape of what it makes, one value stands for it"
             made = graph.not_understood(operator, why, sources, (1,), None, everything=everything)
             reader.values[name] = Missing(operator, made.node)
-        elif learned:  # computed from learned values alone
+        elif fixed:  # computed from learned values alone
             reader.values[name] = graph.add(Constant(dims or (1,), max(len(dims) - 1, 0)), sources, dims, None)
         else:
             reader.values[name] = graph.not_understood(operator, why, sources, dims, batch, everything=everything)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rfcalc.layers.general import Constant
 from rfcalc.layers.reshape import Parameter
 from rfcalc.readers.builder.values import Value, inner
 from rfcalc.readers.onnx.model import FLOATING, Tensor
 from rfcalc.readers.onnx.names import invented
-from rfcalc.readers.onnx.reading import Entry, Reader
 from rfcalc.readers.onnx.values import Const, checked
+
+if TYPE_CHECKING:
+    from rfcalc.readers.onnx.reading import Entry, Reader
 
 
 def is_learned(reader: Reader, const: Const) -> bool:

@@ -13,8 +13,10 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
+from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
 
 
@@ -30,6 +32,8 @@ class Disguise(TorchFunctionMode):
         special = _SPECIAL.get(func)
         if special is not None and args:
             return special(self, func, args, kwargs or {})
+        if isinstance(func, HigherOrderOperator):
+            return plain(self.blank, func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
 
     def blank(self, value: Any) -> bool:

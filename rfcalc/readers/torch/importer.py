@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,16 +13,23 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
-from rfcalc.readers.builder.values import Frame
+from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
-from rfcalc.readers.torch.recording import Given, Recording, Step, lazy, materialized, record, tensors, written
+from rfcalc.readers.torch.given import Call, calls
+from rfcalc.readers.torch.recording import Recording, Step, lazy, materialized, record, tensors, written
+from rfcalc.readers.torch.source import Returned, Source
 from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
 from rfcalc.readers.torch.translate import load, translate
+from rfcalc.report.report import DTYPES
 
-DEFAULT_INPUT = "3x224x224"
 
-
-def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = False, name: str = "") -> Imported:
+def from_torch(
+    module: torch.nn.Module,
+    input: Any = None,  # noqa: A002
+    *,
+    training: bool = False,
+    name: str = "",
+) -> Imported:
     """Read a module: its `forward` runs once on tensors without data, and every operator becomes a layer.
 
     The module is not changed, nothing is allocated or computed. Layer names are module paths (``layer3.5.conv2``).
@@ -36,8 +43,9 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
 
     Args:
         module: any `torch.nn.Module`, on any device (``meta`` too).
-        inputs: the shape of its input, channels first, without the batch (``"3x224x224"``, the default); shapes by the
-            names of `forward`'s arguments; or tensors with the batch, of which shape and dtype are taken.
+        input: the shape of its input, channels first, without the batch (``"3x224x224"``, the default); several by
+            the names of `forward`'s arguments or in their order; shapes, ``"int64:16"``, numbers, dictionaries and
+            lists of them, or tensors with the batch, of which shape and dtype are taken.
         training: read it in training mode, as it is; otherwise it is read in evaluation mode.
         name: what the network is called; the class if left out.
 
@@ -46,13 +54,8 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
             has torch's reason and where it was.
         ShapeError: an operator was translated wrongly; with both shapes.
     """
-    given, notes = _inputs(module, inputs)
-    if lazy(module):
-        module = materialized(module, given)
-    recording = record(module, given, training)
-    if recording.grown:  # it makes its layers when it first runs
-        module = materialized(module, given)
-        recording = record(module, given, training)
+    module, given, recording = _run(module, input, training)
+    notes = list(given.notes)
     load()
     graph = _graph(module, recording)
     for number, step in enumerate(recording.steps):
@@ -63,11 +66,14 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
     gone = pruned(graph, outputs)
     kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
     named = names(graph, recording.steps, gone)
+    unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
+    frozen = _frozen(module, graph, named)
     network = Network(
         expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
+        source=Source(module, given, _returned(graph, recording, named), frozen, sum(unused.values()), training),
     )
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
@@ -80,16 +86,17 @@ def from_torch(module: torch.nn.Module, inputs: Any = None, *, training: bool = 
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
-    unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
-    return imported(
+    made = imported(
         network,
         notes=notes,
         unknown=graph.report(named),
         shapes=shapes,
         params=sum(graph.size(n) for n in graph.dims),
         unused=unused,
+        dtype=dtype_of(module, given),
     )
+    return replace(made, origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept})
 
 
 def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
@@ -97,55 +104,69 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
     return from_torch(model, inputs)
 
 
-def _inputs(module: torch.nn.Module, given: Any) -> tuple[Given, list[str]]:
-    """Shapes with the batch and dtypes by name; what was assumed."""
-    names, required = _arguments(module)
-    kind = next((p.dtype for p in module.parameters() if p.dtype.is_floating_point), torch.float32)
-    notes: list[str] = []
-    if given is None:
-        if len(required) > 1:
-            raise NetworkError(
-                f"{type(module).__name__} has {len(required)} inputs",
-                fix="give a shape for each: " + " ".join(f"{n}=3x224x224" for n in required),
-            )
-        given = DEFAULT_INPUT
-        notes.append(f"the input is {DEFAULT_INPUT}: none was given")
-    if isinstance(given, Mapping):
-        given = {names[0] if n == "input" and n not in names and len(given) == 1 else n: v for n, v in given.items()}
-        unknown = [n for n in given if n not in names]
-        if unknown:
-            raise NetworkError(f"there is no input {unknown[0]!r}", why=f"forward takes {', '.join(names)}")
-        ordered = [n for n in names if n in given]
-        if ordered != names[: len(ordered)]:
-            raise NetworkError(f"the input {names[0]!r} has no shape", why=f"forward takes {', '.join(names)}")
-        found = {n: _one(given[n], kind) for n in ordered}
-    elif isinstance(given, (list, tuple)) and given and isinstance(given[0], (torch.Tensor, str, Shape, tuple, list)):
-        found = {n: _one(v, kind) for n, v in zip(names, given, strict=False)}
-    else:
-        found = {names[0] if names else "input": _one(given, kind)}
-    if len(found) == 1:  # one input is called input, as everywhere
-        found = {"input": next(iter(found.values()))}
-    return found, notes
+def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.Module, Call, Recording]:
+    """The recording of the first call that runs, with the call, and the module that has all of its parameters."""
+    first: RfcalcError | None = None
+    for call in calls(module, given):
+        whole = module
+        try:
+            if lazy(whole):
+                whole = materialized(whole, call)
+            recording = record(whole, call, training)
+            if recording.grown:  # it makes its layers when it first runs
+                whole = materialized(whole, call)
+                recording = record(whole, call, training)
+        except RfcalcError as error:
+            first = first or error
+            continue
+        return whole, call, recording
+    assert first is not None
+    raise first
 
 
-def _arguments(module: torch.nn.Module) -> tuple[list[str], list[str]]:
-    """The names of the arguments of `forward`, and of those that have no default."""
-    if isinstance(module, torch.jit.ScriptModule):
-        arguments = module._c._get_method("forward").schema.arguments[1:]
-        return [a.name for a in arguments], [a.name for a in arguments if not a.has_default_value()]
-    parameters = [p for p in signature(module.forward).parameters.values() if p.kind < p.VAR_KEYWORD]
-    required = [p.name for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
-    return [p.name for p in parameters], required
+def _returned(graph: Graph, recording: Recording, named: Mapping[int, str]) -> tuple[Returned, ...]:
+    """The nodes of the tensors that the module returns."""
+    found = []
+    for _, tensor in recording.outputs:
+        entry = graph.entry(tensor)
+        made = isinstance(entry, Value) and entry.node >= len(graph.inputs)
+        found.append(Returned(named[entry.node], entry.batch) if made else Returned(None))
+    return tuple(found)
 
 
-def _one(given: Any, kind: torch.dtype) -> tuple[tuple[int, ...], torch.dtype]:
-    if isinstance(given, torch.Tensor):
-        if given.dim() < 2:
-            raise RfcalcError(
-                f"a tensor of shape {tuple(given.shape)} has no batch axis", fix="give it with one, or a shape"
-            )
-        return (1, *dims_of(given)[1:]), given.dtype
-    return (1, *Shape.of(given).dims), kind
+def _frozen(module: torch.nn.Module, graph: Graph, named: Mapping[int, str]) -> dict[str, int]:
+    """How many parameters of each node get no gradient."""
+    found: dict[str, int] = {}
+    for name, p in module.named_parameters():
+        node = graph.counted.get(written(name), -1)
+        if not p.requires_grad and node in named:
+            found[named[node]] = found.get(named[node], 0) + p.numel()
+    return found
+
+
+def dtype_of(module: torch.nn.Module, call: Call) -> str:
+    """The dtype that the module computes in: that of its parameters, else of its inputs."""
+    found = [t.dtype for t in module.parameters()] + [leaf.dtype for leaf in call.leaves]
+    kinds = [str(d).removeprefix("torch.") for d in found if d.is_floating_point or d.is_complex]
+    return next((k for k in kinds if k in DTYPES), "float32")
+
+
+def is_signal(recording: Recording, tensor: torch.Tensor) -> bool:
+    """Whether a tensor of one axis beside the batch holds positions: a convolution, or what else slides over them, is
+    the first to read it that does not work on each value by itself."""
+    held = {id(tensor)}
+    for step in recording.steps:
+        if not any(id(t) in held for a in step.args.values() for t in tensors(a)):
+            continue
+        if step.name.startswith(SLIDING):
+            return True
+        if step.name not in WHOLE:
+            held.update(id(t) for t in tensors(step.out) if t.numel() >= tensor.numel())
+    return False
+
+
+SLIDING = ("conv", "avg_pool", "max_pool", "unfold", "stft", "adaptive_")
+WHOLE = ("linear", "matmul", "mm", "addmm", "bmm", "einsum", "embedding", "layer_norm", "batch_norm")
 
 
 def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
@@ -160,7 +181,10 @@ def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
     graph = Graph(dims, names=named, uses=uses, translate=translate, written=recording.written)
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
-        graph.env[id(tensor)] = graph.input(name, Shape(*full[1:]), full, 0)
+        if len(full) == 2 and is_signal(recording, tensor):
+            graph.env[id(tensor)] = graph.input(name, Shape(1, full[1]), full, 0)._replace(extra=True)
+        else:
+            graph.env[id(tensor)] = graph.input(name, Shape(*(full[1:] or (1,))), full, 0)
     return graph
 
 

@@ -84,6 +84,8 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         known = _OPERATORS.get(func) or operator(func)
+        if torch._C._functorch.maybe_current_level() is not None:  # inside of vmap, of what has values
+            return func(*args, **kwargs)
         with torch._C.DisableTorchFunction(), torch._C._DisablePythonDispatcher():
             given = [*tensors(args), *tensors(tuple(kwargs.values()))] if kwargs else list(tensors(args))
             blank = any(self.blank(t) for t in given)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.modules import module as hooks
@@ -21,12 +21,12 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.disguise import Disguise, told
+from rfcalc.readers.torch.given import Call, Leaf
+from rfcalc.readers.torch.higher_order import plainly
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
 from rfcalc.readers.torch.recorder import Step as Step
 from rfcalc.readers.torch.recorder import tensors as tensors
 from rfcalc.readers.torch.untouched import untouched
-
-Given: TypeAlias = "Mapping[str, tuple[tuple[int, ...], torch.dtype]]"
 
 
 class Recording(NamedTuple):
@@ -42,17 +42,17 @@ class Recording(NamedTuple):
     assumed: tuple[str, ...] = ()
 
 
-def record(module: torch.nn.Module, inputs: Given, training: bool) -> Recording:
+def record(module: torch.nn.Module, call: Call, training: bool) -> Recording:
     """Run `module` once on inputs of these shapes (with the batch) and dtypes.
 
     Raises:
         RfcalcError: the module cannot be run without data, or not with these inputs; with torch's reason in a line.
     """
     try:
-        return _recorded(module, inputs, training, exact=False)
+        return _recorded(module, call, training, exact=False)
     except _Asked:  # perhaps of something large that no input reaches
         try:
-            return _recorded(module, inputs, training, exact=True)
+            return _recorded(module, call, training, exact=True)
         except _Asked as asked:
             raise asked.told from asked
 
@@ -65,7 +65,7 @@ class _Asked(Exception):
         self.told = told
 
 
-def _recorded(module: torch.nn.Module, inputs: Given, training: bool, exact: bool) -> Recording:
+def _recorded(module: torch.nn.Module, call: Call, training: bool, exact: bool) -> Recording:
     held = [*module.parameters(), *module.buffers()]
     home = next((t.device for t in held if not t.is_meta), torch.device("cpu"))
     recorder = Recorder(home, frozenset([memory_of(p) for p in module.parameters()]), exact)
@@ -81,14 +81,21 @@ def _recorded(module: torch.nn.Module, inputs: Given, training: bool, exact: boo
         stack.enter_context(_paths(module, recorder))
         stack.enter_context(_uncompiled())
         stack.enter_context(_plain_attention())
+        stack.enter_context(plainly(disguise.blank))
         stack.enter_context(torch.no_grad())
-        given = {n: torch.empty(s, dtype=d, device="meta") for n, (s, d) in inputs.items()}
+        given: dict[str, torch.Tensor] = {}
+
+        def make(leaf: Leaf) -> torch.Tensor:
+            given[leaf.name] = torch.empty(leaf.shape, dtype=leaf.dtype, device="meta")
+            return given[leaf.name]
+
+        args, kwargs = call.filled(make)
         try:
             stack.enter_context(_python_dispatcher())
             with recorder, disguise:
-                result = module(*given.values())
+                result = module(*args, **kwargs)
         except Exception as error:
-            failed = _failed(error, recorder.stack[-1].path, module, inputs)
+            failed = _failed(error, recorder.stack[-1].path, module, call)
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
@@ -112,23 +119,23 @@ def lazy(module: torch.nn.Module) -> bool:
     return any(is_lazy(t) for t in (*module.parameters(), *module.buffers()))
 
 
-def materialized(module: torch.nn.Module, inputs: Given) -> torch.nn.Module:
+def materialized(module: torch.nn.Module, call: Call) -> torch.nn.Module:
     """A copy without data that has run once on inputs of these shapes, and so has all of its parameters.
 
     >>> lazy = torch.nn.LazyConv2d(8, 3)
-    >>> materialized(lazy, {"input": ((1, 3, 32, 32), torch.float32)}).weight.shape, lazy
+    >>> materialized(lazy, Call((Leaf("input", (1, 3, 32, 32), torch.float32),), {})).weight.shape, lazy
     (torch.Size([8, 3, 3, 3]), LazyConv2d(0, 8, kernel_size=(3, 3), stride=(1, 1)))
     """
     held = [*module.parameters(), *module.buffers()]
-    given = [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in inputs.values()]
+    args, kwargs = call.filled(lambda leaf: torch.empty(leaf.shape, dtype=leaf.dtype, device="meta"))
     try:
         made = deepcopy(module, {id(t): _bare(t) for t in held})
         for m in made.modules():
             m.training = False
         with torch.no_grad(), torch.device("meta"):
-            made(*given)
+            made(*args, **kwargs)
     except Exception as error:
-        raise _failed(error, "", module, inputs) from error
+        raise _failed(error, "", module, call) from error
     modes = {path: m.training for path, m in module.named_modules()}
     for path, m in made.named_modules():
         m.training = modes.get(path, module.training)
@@ -219,12 +226,11 @@ def _named(result: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 _DYNAMIC = ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode")
 
 
-def _failed(error: Exception, path: str, module: torch.nn.Module, inputs: Mapping[str, Any]) -> RfcalcError:
+def _failed(error: Exception, path: str, module: torch.nn.Module, call: Call) -> RfcalcError:
     """One message for whatever stopped the run: torch's reason in a line, and what to do."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     reason = f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"[:300]
     where = f"{type(module).__name__}" + (f" at {path}" if path else "")
-    told = ", ".join(f"{n} {'x'.join(map(str, s[1:]))}" for n, (s, _) in inputs.items())
     if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
         line = _line(error)
         return RfcalcError(
@@ -235,9 +241,18 @@ def _failed(error: Exception, path: str, module: torch.nn.Module, inputs: Mappin
         )
     if isinstance(error, RfcalcError):
         return error
+    integers = next((leaf for leaf in call.leaves if leaf.dtype.is_floating_point), None)
+    if "indices" in reason and "Long" in reason + str(error) and integers is not None:
+        shape = "x".join(map(str, integers.shape[1:]))
+        return RfcalcError(
+            f"it does not run on {call.told}",
+            where=where,
+            why="it looks its input up in a table: these are integers",
+            fix=f"--input int64:{shape}" if integers.name == "input" else f"--input {integers.name}=int64:{shape}",
+        )
     training = "Expected more than 1 value per channel" in reason
     return RfcalcError(
-        f"it does not run on {told}",
+        f"it does not run on {call.told}",
         where=where,
         why=reason,
         fix="read it in evaluation mode, which is the default"

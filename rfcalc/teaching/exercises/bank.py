@@ -21,7 +21,7 @@ MOST = 100_000
 TRIES = 40  # of numbers for one item
 
 
-def generate(
+def exercises(
     count: int = 1,
     seed: int | str = 0,
     *,
@@ -30,7 +30,7 @@ def generate(
     difficulty: int | None = None,
     student: str | None = None,
 ) -> list[Item]:
-    """So many items.
+    """Exercises with their keys: the same arguments give the same ones, in the same order, everywhere.
 
     Args:
         count: at most 100,000.
@@ -42,8 +42,8 @@ def generate(
         UnknownName: no such family or form.
         RfcalcError: a count or difficulty out of range, or nothing that fits.
 
-    >>> a, b = generate(2, 7, family="receptive-field", difficulty=1)
-    >>> a.id == generate(1, 7, family="receptive-field", difficulty=1)[0].id, a.id != b.id
+    >>> a, b = exercises(2, 7, family="receptive-field", difficulty=1)
+    >>> a.id == exercises(1, 7, family="receptive-field", difficulty=1)[0].id, a.id != b.id
     (True, True)
     """
     return list(items(count, seed, family=family, form=form, difficulty=difficulty, student=student))
@@ -58,7 +58,7 @@ def items(
     difficulty: int | None = None,
     student: str | None = None,
 ) -> Iterator[Item]:
-    """As `generate`, one after another."""
+    """As `exercises`, one after another."""
     if not 1 <= count <= MOST:
         raise RfcalcError(f"{count} items cannot be made", fix=f"ask for 1 to {MOST}")
     if difficulty is not None and difficulty not in LEVELS:
@@ -152,7 +152,7 @@ def item(identity: str) -> Item:
     Raises:
         RfcalcError: no id, or one of another version of the patterns.
 
-    >>> first = generate(1, 7)[0]
+    >>> first = exercises(1, 7)[0]
     >>> item(first.id) == first
     True
     """

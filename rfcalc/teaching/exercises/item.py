@@ -130,6 +130,9 @@ class Item:
     version: int
     question: Question
 
+    def __repr__(self) -> str:
+        return f"Item({self.id}: {self.title})"
+
     @property
     def title(self) -> str:
         return self.question.title

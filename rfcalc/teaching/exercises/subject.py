@@ -129,9 +129,9 @@ def value(report: Report, figure: str, position: int | None) -> Any:
     if figure in ("receptive_field", "stride"):
         field = report.receptive_field(position)
         found = field.size if figure == "receptive_field" else field.stride
-        if field.status not in ("exact", "periodic") or None in found:
+        if field.status not in ("exact", "periodic"):
             raise Unfit
-        if any(Fraction(f).denominator != 1 for f in found):
+        if any(f is None or Fraction(f).denominator != 1 for f in found):
             raise Unfit
         return _square(found)
     if figure in ("values", "bytes"):

@@ -122,11 +122,11 @@ class Key:
             if position < report.network.arity:
                 return (1,) * shape.rank or None
             field = report.receptive_field(position)
-            if isinstance(field, dict) or field.status not in ("exact", "periodic"):
+            if field.status not in ("exact", "periodic"):
                 return None
             found = field.size if figure == "receptive_field" else field.stride
-            whole = found and all(f is not None and Fraction(f).denominator == 1 for f in found)
-            return tuple(int(f) for f in found) if whole else None
+            whole = tuple(int(f) for f in found if f is not None and Fraction(f).denominator == 1)
+            return whole if whole and len(whole) == len(found) else None
         if position < report.network.arity:
             size = shape.values * report.batch
             return {"values": size, "bytes": size * report.itemsize}.get(figure, 0)

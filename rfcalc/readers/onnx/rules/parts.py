@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.joining import chained, padded
-from rfcalc.readers.builder.moves import batch_after, picked, regrouped, sliced
+from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.writing import written
 from rfcalc.readers.onnx.constants import axes_of, axis_of, bounds, parts_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
-from rfcalc.readers.onnx.values import Const
+from rfcalc.readers.onnx.values import Const, Parts
 from rfcalc.readers.onnx.weights import solid
 
 MODES = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
@@ -35,10 +38,8 @@ def concat(reader: Reader, node: Node) -> None:
     reader.give(node, chained(reader.graph, values, axis, dims))
 
 
-@rule("Split", "SplitToSequence")
+@rule("Split")
 def split(reader: Reader, node: Node) -> None:
-    if node.op != "Split":
-        raise NotUnderstood("it makes a sequence")
     x = reader.map(node)
     axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
     parts = parts_of(node, reader.inputs(node), x.dims[axis])  # type: ignore[arg-type]
@@ -47,6 +48,107 @@ def split(reader: Reader, node: Node) -> None:
         if name and reader.readers[name]:
             reader.give(node, sliced(reader.graph, x, axis, start, start + length), i)
         start += length
+
+
+@rule("SplitToSequence")
+def split_to_sequence(reader: Reader, node: Node) -> None:
+    """Parts of one length (the last may be shorter), of given lengths, or single positions."""
+    x = reader.map(node)
+    axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
+    n = x.dims[axis]
+    told, lengths = reader.known(node, 1), reader.const(node, 1)
+    if told is None or lengths is None:
+        parts, drop = [1] * n, not node.attributes.get("keepdims", 1)
+    else:
+        drop = False
+        size = int(told[0]) if told else 0
+        if lengths.dims == () and size < 1:
+            raise RfcalcError(f"parts of {size} positions")
+        parts = [int(v) for v in told] if lengths.dims else [min(size, n - i) for i in range(0, n, size)]
+    found, start = [], 0
+    for length in parts:
+        part = sliced(reader.graph, x, axis, start, start + length)
+        start += length
+        dims = (*x.dims[:axis], *x.dims[axis + 1 :])
+        found.append(without(reader.graph, part, {axis}, dims) if drop else part)
+    reader.give(node, Parts(tuple(found)))
+
+
+def items(reader: Reader, node: Node) -> tuple[Value, ...]:
+    found = reader.value(node.inputs[0])
+    if not isinstance(found, Parts):
+        raise NotUnderstood("what it reads is no sequence that is known")
+    return found.items
+
+
+@rule("SequenceConstruct")
+def construct(reader: Reader, node: Node) -> None:
+    reader.give(node, Parts(tuple(solid(reader, v) for v in reader.inputs(node))))
+
+
+@rule("SequenceAt")
+def at(reader: Reader, node: Node) -> None:
+    found = items(reader, node)
+    (index,) = reader.known(node, 1) or (0,)
+    if not -len(found) <= int(index) < len(found):
+        raise RfcalcError(f"there is no part {index} of {len(found)}")
+    reader.give(node, found[int(index)])
+
+
+@rule("SequenceLength")
+def length(reader: Reader, node: Node) -> None:
+    reader.give(node, Const((), 7, (len(items(reader, node)),)))
+
+
+@rule("ConcatFromSequence")
+def concat_from_sequence(reader: Reader, node: Node) -> None:
+    graph, values = reader.graph, list(items(reader, node))
+    rank = len(values[0].dims)
+    stacks = bool(node.attributes.get("new_axis", 0))
+    axis = axis_of(int(node.attributes.get("axis", 0)), rank + stacks)
+    if stacks:
+        wide = (*values[0].dims[:axis], 1, *values[0].dims[axis:])
+        values = [
+            inserted_axis(graph, v, wide, None if v.batch is None else v.batch + (axis <= v.batch), axis)
+            for v in values
+        ]
+    first = values[0].dims
+    dims = (*first[:axis], sum(v.dims[axis] for v in values), *first[axis + 1 :])
+    reader.give(node, values[0] if len(values) == 1 else chained(graph, values, axis, dims))
+
+
+@rule("GatherND")
+def gather_nd(reader: Reader, node: Node) -> None:
+    """Fixed positions of the first axis that is no batch."""
+    x, index, axis = reader.map(node), reader.const(node, 1), int(node.attributes.get("batch_dims", 0))
+    if index is None or not index.dims or index.dims[-1] != 1 or axis:
+        raise NotUnderstood("by positions of several axes")
+    n = x.dims[0]
+    wanted = [int(i) + (n if i < 0 else 0) for i in reader.known(node, 1) or ()]
+    made = picked(reader.graph, x, 0, wanted)
+    dims = (*index.dims[:-1], *x.dims[1:])
+    reader.give(node, made if dims == made.dims else regrouped(reader.graph, made, dims, batch_after(made, dims)))
+
+
+@rule("ScatterND")
+def scatter_nd(reader: Reader, node: Node) -> None:
+    """Written over at fixed positions, which are a product of positions of the first axes."""
+    x, index = solid(reader, reader.value(node.inputs[0])), reader.const(node, 1)
+    if node.attributes.get("reduction", "none") not in ("none", ""):
+        raise NotUnderstood("it adds to what is there")
+    if index is None or not index.dims or index.values is None:
+        raise NotUnderstood("by positions that are not known")
+    depth = index.dims[-1]
+    rows = [tuple(int(v) for v in index.values[i : i + depth]) for i in range(0, len(index.values), depth)]
+    rows = [tuple(p + n if p < 0 else p for p, n in zip(row, x.dims, strict=False)) for row in rows]
+    each = [list(dict.fromkeys(row[i] for row in rows)) for i in range(depth)]
+    if rows != list(product(*each)):
+        raise NotUnderstood("by positions that are no product")
+    places = [*each, *(range(n) for n in x.dims[depth:])]
+    dims = tuple(len(p) for p in places)
+    new = solid(reader, reader.value(node.inputs[2]))
+    new = new if new.dims == dims else regrouped(reader.graph, new, dims, batch_after(new, dims))
+    reader.give(node, written(reader.graph, x, places, new))
 
 
 @rule("Slice")

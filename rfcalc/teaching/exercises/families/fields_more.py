@@ -222,7 +222,9 @@ def centre_and_spacing(draw: Draw, level: int) -> Question:
         what = f"a {k}×{k} convolution (stride {s}, padding {p}), a 2×2 pool, a 3×3 convolution (padding 1), a 2×2 pool"
     report, second = report_of(target, shape), second_of(target, shape)
     row = report.outputs[0] if not at else report[at]
-    centre = Fraction(row.receptive_field.center[0])
+    field = row.receptive_field
+    size = field.size[0] or 0
+    centre, stride = (Fraction(figure[0] or 0) for figure in (field.center, field.stride))
     first, last = second.hull(row.name, 0, 0)
     return decimal(
         draw,
@@ -235,8 +237,8 @@ def centre_and_spacing(draw: Draw, level: int) -> Question:
         places=1,
         wrongs=[
             (centre + Fraction(1, 2), "Pixel 0 has its centre at 0, not at 0.5."),
-            (Fraction(row.receptive_field.size[0] - 1, 2), "padding-forgotten"),
-            (Fraction(row.receptive_field.stride[0]), "This is the distance between neighbouring units."),
+            (Fraction(size - 1, 2), "padding-forgotten"),
+            (stride, "This is the distance between neighbouring units."),
             (Fraction(0), "Unit 0 looks at more than pixel 0; half its interval lies to the right."),
         ],
         conventions="Pixel 0 has its centre at 0; padding is counted.",

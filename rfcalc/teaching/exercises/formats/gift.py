@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._html import body, conventions, derivation
+from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, spans
 from rfcalc.teaching.exercises.formats._html import text as html
+from rfcalc.teaching.exercises.formats._xml import element, fragment
 from rfcalc.teaching.exercises.item import Blank, Item, Option
 
 _SIGNS = str.maketrans({**{c: f"\\{c}" for c in "\\~=#{}:"}, "\n": "\\n"})
@@ -40,8 +41,8 @@ def _item(item: Item) -> list[str]:
         return [_question(item, single, f"{item.title} ({item.id[-6:]})", body(item))]
     found = []
     for blank in item.blanks:
-        asked = body(item, lambda b, at=blank: "<strong>?</strong>" if b is at else "…")  # type: ignore[misc]
-        asked += f"<p>Which value stands at the question mark ({html(blank.label)})?</p>"
+        asked = body(item, lambda b, at=blank: element("strong", "?") if b is at else "…")  # type: ignore[misc]
+        asked += fragment(element("p", "Which value stands at the question mark (", *spans(blank.label), ")?"))
         found += [_question(item, blank, f"{item.title} ({item.id[-6:]}), {blank.label}", asked), ""]
     return found[:-1]
 

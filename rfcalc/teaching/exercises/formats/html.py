@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from xml.etree.ElementTree import tostring
 
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, text
+from rfcalc.teaching.exercises.formats._html import elements, spans
 from rfcalc.teaching.exercises.formats._text import LETTERS, units
+from rfcalc.teaching.exercises.formats._xml import Element, element
 from rfcalc.teaching.exercises.item import Blank, Item
 
 _STYLE = """:root{color-scheme:light dark}
@@ -23,39 +24,48 @@ summary{cursor:pointer}
 
 def render(items: Sequence[Item], paper: Paper) -> str:
     """The page."""
-    parts = [_item(item, number) for number, item in enumerate(items, 1)]
-    title = escape(paper.heading)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n'
-        + "\n".join(parts)
-        + "\n</body>\n</html>"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("title", paper.heading),
+        element("meta", name="viewport", content="width=device-width"),
+        element("style", _STYLE),
     )
+    sections = (_item(item, number) for number, item in enumerate(items, 1))
+    page = element("html", head, element("body", element("h1", paper.heading), *sections), lang="en")
+    return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html")
 
 
-def _item(item: Item, number: int) -> str:
+def _item(item: Item, number: int) -> Element:
     single = item.single
-    options = ""
+    options = []
     if single is not None and single.kind == "choice":
-        options = '<ol class="options">' + "".join(f"<li>{text(o.text)}</li>" for o in single.options) + "</ol>"
-    answers = _single(single) if single is not None else _several(item)
-    about = f'<p class="id">{escape(item.id)}, difficulty {item.difficulty}</p>'
-    return (
-        f'<section id="{escape(item.id)}"><h2>{number}. {text(item.title)}</h2>{body(item)}{options}{conventions(item)}'
-        f"<details><summary>Answer</summary>{answers}{derivation(item)}{about}</details></section>"
+        options = [element("ol", *(element("li", *spans(o.text)) for o in single.options), class_="options")]
+    return element(
+        "section",
+        element("h2", f"{number}. ", *spans(item.title)),
+        *elements(item),
+        *options,
+        element("p", element("em", *spans(item.question.conventions))),
+        element(
+            "details",
+            element("summary", "Answer"),
+            *(_single(single) if single is not None else [_several(item)]),
+            element("ol", *(element("li", *spans(line)) for line in item.question.derivation)),
+            element("p", f"{item.id}, difficulty {item.difficulty}", class_="id"),
+        ),
+        id=item.id,
     )
 
 
-def _single(blank: Blank) -> str:
-    tolerance = f" (± {escape(blank.tolerance)})" if blank.tolerance else ""
-    key = text(blank.key)
-    if blank.kind == "choice":
-        key = f"({LETTERS[blank.options.index(blank.right)]}) {key}"
-    wrong = [f"<li>{text(o.text)}: {text(o.feedback)}</li>" for o in blank.options if not o.right]
-    more = f"<ul>{''.join(wrong)}</ul>" if wrong else ""
-    return f"<p><strong>{key}</strong>{escape(units(blank.unit))}{tolerance}</p>{more}"
+def _single(blank: Blank) -> list[Element]:
+    tolerance = f" (± {blank.tolerance})" if blank.tolerance else ""
+    letter = f"({LETTERS[blank.options.index(blank.right)]}) " if blank.kind == "choice" else ""
+    wrong = [element("li", *spans(o.text), ": ", *spans(o.feedback)) for o in blank.options if not o.right]
+    key = element("p", element("strong", letter, *spans(blank.key)), units(blank.unit), tolerance)
+    return [key, *([element("ul", *wrong)] if wrong else [])]
 
 
-def _several(item: Item) -> str:
-    rows = [f"<li>{text(b.label)}: <strong>{text(b.key)}</strong>{escape(units(b.unit))}</li>" for b in item.blanks]
-    return f"<ul>{''.join(rows)}</ul>"
+def _several(item: Item) -> Element:
+    rows = (element("li", *spans(b.label), ": ", element("strong", *spans(b.key)), units(b.unit)) for b in item.blanks)
+    return element("ul", *rows)

@@ -20,16 +20,8 @@ def escape(text: str) -> str:
     'a\\\\*b `x\\\\|y` \\\\<c\\\\>'
     """
     parts = _SPANS.split(text)
-    marked = [p.replace("|", "\\|") if i % 2 else _spaced(p) for i, p in enumerate(parts)]
+    marked = [p.replace("|", "\\|") if i % 2 else _escape(p) for i, p in enumerate(parts)]
     return "".join(marked)
-
-
-def _spaced(text: str) -> str:
-    """Escaped, with the spaces at its ends."""
-    if not text.strip():
-        return text
-    left, right = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
-    return left + _escape(text) + right
 
 
 def render(items: Sequence[Item], paper: Paper) -> str:

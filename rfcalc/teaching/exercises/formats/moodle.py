@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats._html import body, conventions, derivation
 from rfcalc.teaching.exercises.formats._html import text as html
+from rfcalc.teaching.exercises.formats._xml import Element, document, element
 from rfcalc.teaching.exercises.item import Blank, Item, Option
 
 # Cloze questions have signs of their own; as entities they mean nothing to Moodle's parser and the same to a browser.
@@ -18,68 +20,72 @@ _CLOZE = str.maketrans(
 
 def render(items: Sequence[Item], paper: Paper) -> str:
     """The quiz; a category first, with the item's ids as ID numbers."""
-    found = ['<?xml version="1.0" encoding="UTF-8"?>', "<quiz>", _category(paper)]
-    found += [_item(item) for item in items]
-    return "\n".join([*found, "</quiz>"])
-
-
-def _category(paper: Paper) -> str:
     name = paper.heading.replace("/", "//")
-    return f'<question type="category"><category>{_text(f"$course$/top/{name}")}</category></question>'
+    category = element("question", element("category", _text(f"$course$/top/{name}")), type="category")
+    return document(element("quiz", category, *map(_item, items)))
 
 
-def _text(value: str) -> str:
-    return f"<text>{escape(value)}</text>"
+def _text(value: str) -> Element:
+    return element("text", value)
 
 
-def _item(item: Item) -> str:
+def _html(tag: str, value: str) -> Element:
+    return element(tag, _text(value), format="html")
+
+
+def _item(item: Item) -> Element:
     single = item.single
-    kind = "cloze" if single is None else _TYPES[single.kind]
-    asked = body(item, cloze) + conventions(item)
-    parts = [
-        f"<name>{_text(f'{item.title} ({item.id[-6:]})')}</name>",
-        f'<questiontext format="html">{_text(asked)}</questiontext>',
-        f'<generalfeedback format="html">{_text(derivation(item))}</generalfeedback>',
-        *([] if single is None else ["<defaultgrade>1</defaultgrade>"]),
-        "<penalty>0</penalty>",
-        "<hidden>0</hidden>",
-        f"<idnumber>{escape(item.id)}</idnumber>",
-        *(_single(single) if single is not None else []),
-        "<tags>" + "".join(f"<tag>{_text(t)}</tag>" for t in item.question.tags) + "</tags>",
-    ]
-    return f"<question type={quoteattr(kind)}>\n  " + "\n  ".join(parts) + "\n</question>"
+    return element(
+        "question",
+        element("name", _text(f"{item.title} ({item.id[-6:]})")),
+        _html("questiontext", _asked(item) + conventions(item)),
+        _html("generalfeedback", derivation(item)),
+        *([] if single is None else [element("defaultgrade", "1")]),
+        element("penalty", "0"),
+        element("hidden", "0"),
+        element("idnumber", item.id),
+        *([] if single is None else _single(single)),
+        element("tags", *(element("tag", _text(tag)) for tag in item.question.tags)),
+        type="cloze" if single is None else _TYPES[single.kind],
+    )
+
+
+def _asked(item: Item) -> str:
+    """The body with Moodle's own signs for the places for answers, which are no HTML."""
+    places = {b.name: cloze(b) for b in item.blanks if b.kind != "choice"}
+    return re.sub("\ue000(.*?)\ue001", lambda m: places[m[1]], body(item, lambda b: f"\ue000{b.name}\ue001"))
 
 
 _TYPES = {"integer": "numerical", "decimal": "numerical", "shape": "shortanswer", "choice": "multichoice"}
 
 
-def _single(blank: Blank) -> list[str]:
+def _single(blank: Blank) -> list[Element]:
     if blank.kind == "choice":
-        about = ["<single>true</single>", "<shuffleanswers>false</shuffleanswers>"]
-        return [*about, "<answernumbering>abc</answernumbering>", *[_choice(o) for o in blank.options]]
+        about = {"single": "true", "shuffleanswers": "false", "answernumbering": "abc"}
+        return [*(element(tag, value) for tag, value in about.items()), *map(_choice, blank.options)]
     ordered = sorted(blank.options, key=lambda o: not o.right)
     if blank.kind == "shape":
-        return ["<usecase>0</usecase>", *[_typed(o, "") for o in ordered]]
-    found = [_typed(o, f"<tolerance>{blank.tolerance or '0'}</tolerance>") for o in ordered]
-    return [*found, "<unitgradingtype>0</unitgradingtype>", "<showunits>3</showunits>"]
+        return [element("usecase", "0"), *(_typed(o) for o in ordered)]
+    found = [_typed(o, element("tolerance", blank.tolerance or "0")) for o in ordered]
+    return [*found, element("unitgradingtype", "0"), element("showunits", "3")]
 
 
-def _feedback(option: Option) -> str:
-    return f'<feedback format="html">{_text(html(option.feedback))}</feedback>'
+def _choice(option: Option) -> Element:
+    parts = (_text(html(option.text)), _html("feedback", html(option.feedback)))
+    return element("answer", *parts, fraction=_share(option), format="html")
 
 
-def _choice(option: Option) -> str:
-    share = "100" if option.right else "0"
-    return f'<answer fraction="{share}" format="html">{_text(html(option.text))}{_feedback(option)}</answer>'
+def _typed(option: Option, *more: Element) -> Element:
+    parts = (_text(option.text), _html("feedback", html(option.feedback)), *more)
+    return element("answer", *parts, fraction=_share(option), format="plain_text")
 
 
-def _typed(option: Option, more: str) -> str:
-    share = "100" if option.right else "0"
-    return f'<answer fraction="{share}" format="plain_text">{_text(option.text)}{_feedback(option)}{more}</answer>'
+def _share(option: Option) -> str:
+    return "100" if option.right else "0"
 
 
 def _said(option: Option) -> str:
-    return escape(option.feedback.replace("`", "")).translate(_CLOZE)
+    return escape(option.feedback.replace("`", ""), quote=False).translate(_CLOZE)
 
 
 def cloze(blank: Blank) -> str:

@@ -1,0 +1,341 @@
+"""From a plan to a module that streams: every node's twin, without padding along the axis, with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from rfcalc.backend.build import make, to_torch
+from rfcalc.backend.graph import Graph, compiled
+from rfcalc.backend.stream.runtime import Line, Read, Streamed, recurrence
+from rfcalc.backend.twin import At, Call, Twin, twin_of
+from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
+from rfcalc.core.sliding import one
+from rfcalc.core.window import Slide
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.network import Network
+from rfcalc.plan.stream import StreamPlan
+from rfcalc.plan.timeline import Edge
+
+
+class StreamError(RfcalcError, ValueError):
+    """A chunk that a stream cannot take."""
+
+
+class Stream(Streamed):
+    """A streaming module of a plan, which it carries as `plan`."""
+
+    refusal = StreamError
+    plan: StreamPlan
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the state between two blocks, for a batch of one, in the module's own type."""
+        kind = next((t for t in self.parameters() if t.is_floating_point()), None)
+        state = self.plan.state
+        assert state is not None
+        return state["values"] * (self.plan.itemsize if kind is None else kind.element_size())
+
+
+class Way(NamedTuple):
+    """How a node runs on a piece: the layer that is built for it, how it is called on, what it needs to know."""
+
+    how: str
+    twin: Twin
+    cut: int = 0
+    fill: float = 0.0
+
+
+def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None = None) -> Stream:  # noqa: A002
+    """A PyTorch module that takes a network's input in chunks and gives exactly what the whole run gives, late.
+
+    >>> import torch
+    >>> from rfcalc import Conv, Network, ReLU, to_stream, to_torch
+    >>> whole = to_torch(Network(Conv(4, 3, padding=1) >> ReLU() >> Conv(1, 3, padding=1), "1x100"), seed=0)
+    >>> stream = to_stream(whole)
+    >>> stream.latency, stream.block, stream.state_bytes
+    (2, {'in': 1, 'out': 1}, 40)
+    >>> x = torch.randn(1, 1, 100)
+    >>> parts = [stream(chunk) for chunk in x.split(7, dim=-1)] + [stream.flush()]
+    >>> bool(torch.allclose(torch.cat(parts, dim=-1)[..., 2:], whole(x), atol=1e-6))
+    True
+
+    Args:
+        target: a PyTorch module (its own weights are used, not copied), a network, or what names one.
+        input: its input shape, as for `from_torch`; a network's own if left out.
+        axis: the spatial axis of the stream, from 0; -1 is the last.
+        at: the node that is the output; the first output if left out.
+
+    Returns:
+        A module with ``forward(chunk)``, ``flush()``, ``reset()``, `latency`, `block`, `state_bytes` and `plan`.
+        Chunks have the batch first and are multiples of ``block["in"]`` along the axis.
+
+    Raises:
+        ConstraintFailed: no stream exists; every blocker is named, with what would remove it.
+        Unsupported: a layer that cannot be run in pieces.
+    """
+    from rfcalc.plan.stream import plan
+
+    dtype, walked, assumptions, build = _target(target, input, axis)
+    size = torch.empty(0, dtype=dtype).element_size()
+    found = plan(walked, axis, at=at, itemsize=size, dtype=str(dtype).removeprefix("torch."), assumptions=assumptions)
+    if not found.possible:
+        raise blocked(found)
+    return from_plan(found, build())
+
+
+def _target(target: Any, given: Any, axis: int) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], Graph]]:
+    """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made."""
+    if isinstance(target, Graph):
+        shapes: Any = target.shapes if given is None else given
+        graph = target
+        return _dtype(graph), forward(graph.network, shapes_of_inputs(graph.network, shapes)), (), lambda: graph
+    if isinstance(target, nn.Module):
+        from rfcalc.backend.stream.own import own_weights, read_blocks
+
+        read, walked = read_blocks(target, given, axis)
+        return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
+    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
+
+    found = resolve(target, given)
+    network: Network = found.network if found.bound else with_inputs(found.network, given)
+    if list(network.inputs.values()) == [None]:
+        network = with_inputs(network, DEFAULT_INPUT)
+    walked = forward(network, shapes_of_inputs(network))
+    return torch.get_default_dtype(), walked, found.assumptions, lambda: to_torch(network).eval()
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+
+def blocked(plan: StreamPlan) -> ConstraintFailed:
+    """What is told where no stream exists."""
+    why = "\n".join(f"{b.node}: {b.why}" for b in plan.blockers)
+    fixes = dict.fromkeys(b.fix for b in plan.blockers if b.fix)
+    return ConstraintFailed("no stream exists", where=plan.name, why=why, fix="\n".join(fixes) or None)
+
+
+def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
+    """The streaming module of a plan, with the weights of the module that runs the whole network.
+
+    Raises:
+        ConstraintFailed, Unsupported: as for `to_stream`.
+    """
+    if not plan.possible:
+        raise blocked(plan)
+    line, schedule = plan.timeline, plan.schedule
+    assert schedule is not None
+    assert plan.block is not None
+    assert plan.latency is not None
+    network = line.walked.network
+    lines: list[Line] = []
+    held: dict[str, nn.Module | nn.Parameter] = {}
+    for position, at in enumerate(line.lines):
+        axis = 0 if at.axis is None else at.axis + 1
+        if position < network.arity:
+            lines.append(Line(at.name, axis, shape=tuple(int(n) for n in line.walked.shapes[position].dims)))
+            continue
+        node = network.nodes[position - network.arity]
+        needed = at.edges or position in _still(plan)
+        if not needed:
+            lines.append(Line(at.name, 0, how="unused"))
+            continue
+        way = way_of(plan, position, graph.eps)
+        name = f"n{position - network.arity}"
+        module = learned = ""
+        if way.twin.module is not None:
+            own = twin_of(At(node.layer, line.walked.inputs_of(position), line.walked.shapes[position], eps=graph.eps))
+            whole = graph.get_submodule(graph.paths[node.name])
+            same = own.module == way.twin.module
+            held[name] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
+            module = name
+        elif way.twin.learned is not None:
+            held[name] = _learned(graph, node.name)
+            learned = name
+        sources = network.sources[position - network.arity]
+        run: Any = recurrence if way.how == "recurrent" else compiled(way.twin.text, max(len(sources), 1))
+        edges = at.edges or tuple(Edge(s, None) for s in sources)
+        lines.append(
+            Line(
+                at.name,
+                axis,
+                (at.rate.numerator, at.rate.denominator),
+                line.extras[position],
+                tuple(_read(e, node.layer, line.lines[e.source].axis) for e in edges),
+                way.how,
+                run,
+                module,
+                learned,
+                way.fill,
+                way.cut,
+                schedule.holds.get(position, 0),
+                bool(schedule.again.get(position)),
+                max((e.after for e in at.edges), default=0),
+                tuple(int(n) for n in line.walked.shapes[position].dims),
+            )
+        )
+    made = Stream(lines, line.output, plan.block, plan.latency)
+    made.plan = plan
+    for name, leaf in held.items():
+        if isinstance(leaf, nn.Parameter):
+            made.register_parameter(name, leaf)
+        else:
+            made.add_module(name, leaf)
+    return made.eval()
+
+
+def _still(plan: StreamPlan) -> set[int]:
+    """Maps that depend on no position of the input, and are read."""
+    line = plan.timeline
+    network = line.walked.network
+    found = {e.source for at in line.lines for e in at.edges if e.index is None}
+    for position in range(len(line.lines) - 1, network.arity - 1, -1):
+        if position in found:
+            found.update(network.sources[position - network.arity])
+    return found
+
+
+def _read(edge: Edge, layer: Layer, axis: int | None) -> Read:
+    index = edge.index
+    if index is None or axis is None:
+        return Read(edge.source)
+    if isinstance(index, Slide):
+        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border)
+    if hasattr(layer, "output_padding"):
+        kernel, dilation = (one(getattr(layer, name), axis - 1) for name in ("kernel", "dilation"))
+        return Read(edge.source, index.advance, 0, kernel, dilation, phases=index.phases)
+    return Read(edge.source, index.advance, border=index.border, phases=index.phases)
+
+
+def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
+    """How a node runs on a piece of its input.
+
+    Raises:
+        Unsupported: it cannot.
+    """
+    line = plan.timeline
+    network = line.walked.network
+    node, at = network.nodes[position - network.arity], line.lines[position]
+    sources = network.sources[position - network.arity]
+    layer: Any = at.layer
+    xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
+    if at.axis is None:
+        return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
+    if len(at.edges) != len(sources):
+        raise Unsupported("what it reads cannot be given in pieces", where=node.name)
+    if at.carried:
+        return Way("recurrent", twin_of(At(layer, xs, y, eps=eps)))
+    if at.pointwise:
+        piece = layer.stretched(at.axis, -1)
+        if piece is not layer:  # one axis may be left open: the others are told
+            dims = [int(n) for n in y.dims]
+            dims[at.axis] = -1
+            piece = type(layer)(tuple(dims), layer.channel)
+            return Way("window", twin_of(At(piece, xs, y, eps=eps)))
+        geometry = getattr(layer, "geometry", None)
+        if geometry is None:
+            cut = _cropped(layer, at.axis, len(y.dims))
+            return Way("window", cut or twin_of(At(layer, xs, y, eps=eps)))
+    moving = [e for e in at.edges if e.index is not None]
+    if len(moving) != 1 or len(sources) != 1:
+        raise Unsupported("several inputs cannot be read by windows", where=node.name)
+    index = moving[0].index
+    axis = line.lines[moving[0].source].axis
+    assert axis is not None
+    geometry = getattr(layer, "geometry", None)
+    spatial = axis - 1
+    if geometry is not None and hasattr(layer, "output_padding"):
+        assert geometry.padding is not None
+        a = geometry.around(xs[0].dims[axis], spatial)[0]
+        piece = _without(layer, xs[0], axis, zero_extra=True)
+        return Way("transposed", twin_of(At(piece, xs, piece.output(*xs), eps=eps)), a)
+    if isinstance(index, Slide):
+        if geometry is not None:
+            partial = getattr(layer, "count_padding", True) is False
+            overhangs = geometry.rounding != "floor" and layer.kind != "maxpool"
+            if partial or overhangs:
+                return Way("whole", twin_of(At(layer, xs, y, eps=eps)), -index.first)
+            piece = _without(layer, xs[0], axis)
+            fill = float("-inf") if layer.kind == "maxpool" else 0.0
+            return Way("window", twin_of(At(piece, xs, piece.output(*xs), eps=eps)), fill=fill)
+        cut = _cropped(layer, axis, len(y.dims), index.stride)
+        if cut is not None:
+            return Way("window", cut)
+        if layer.kind == "pad":
+            rank = xs[0].rank
+            sides = [one(layer.padding, i) for i in range(rank)]
+            sides[spatial] = (0, 0)
+            return Way("window", twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y, eps=eps)))
+        return Way("window", twin_of(At(layer, xs, y, eps=eps)))
+    if any(one(getattr(layer, "shift", (0,)), i) for i in range(len(getattr(layer, "shift", (0,))))):
+        raise Unsupported("shifted windows cannot be run in pieces", where=node.name)
+    piece = layer.stretched(at.axis, -1)
+    if piece is not layer:
+        dims = [int(n) for n in y.dims]
+        dims[at.axis] = -1
+        piece = type(layer)(tuple(dims), layer.channel)
+    return Way("table", twin_of(At(piece, xs, y, eps=eps)))
+
+
+def _cropped(layer: Any, axis: int, rank: int, step: int = 1) -> Twin | None:
+    """The expression of a layer that picks positions along the axis, once exactly these are given."""
+    if layer.kind not in ("slice", "split", "take"):
+        return None
+    own = getattr(layer, "axis", None)
+    if own is None or own % rank != axis:
+        return None
+    return Twin(None, "{0}" if step == 1 else "{0}[" + ":, " * (axis + 1) + f"::{step}]")
+
+
+def _without(layer: Any, x: Shape, axis: int, zero_extra: bool = False) -> Any:
+    """The layer without padding along an axis; the other axes keep theirs, in numbers."""
+    g = layer.geometry
+    rank = x.rank
+    sides = [g.around(n, i) for i, n in enumerate(x.dims[1:])]
+    sides[axis - 1] = (0, 0)
+    given = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}
+    if "padding" in given:
+        given["padding"] = tuple(sides)
+    if zero_extra:
+        extra = [one(layer.output_padding, i) for i in range(rank)]
+        extra[axis - 1] = 0
+        given["output_padding"] = tuple(extra)
+    if "border" in given and not any(a or b for a, b in sides):
+        given["border"] = "zeros"
+    return type(layer)(**given)
+
+
+def _again(module: nn.Module) -> nn.Module:
+    """The module once more, with the same parameters and buffers: the mode of the first one stays its own."""
+    return deepcopy(module, {id(t): t for t in (*module.parameters(), *module.buffers())})
+
+
+def _with_weights(made: Call, whole: nn.Module, node: str) -> nn.Module:
+    """The module of a call with the parameters and buffers of the node's module in the whole network."""
+    module = make(made)
+    if type(module) is not type(whole):
+        theirs = dict(whole.named_parameters())
+        if {n: p.shape for n, p in theirs.items()} != {n: p.shape for n, p in module.named_parameters()}:
+            raise Unsupported("its weights do not fit the piece", where=node)
+    for inner, part in list(whole.named_modules()):
+        mine = module.get_submodule(inner) if inner else module
+        for name, parameter in part._parameters.items():
+            mine._parameters[name] = parameter
+        for name, buffer in part._buffers.items():
+            mine._buffers[name] = buffer
+    return module
+
+
+def _learned(graph: Graph, node: str) -> nn.Parameter:
+    for step in graph.steps:
+        if step.name == node and step.learned:
+            return graph.get_parameter(step.learned)
+    raise Unsupported("its values are not kept", where=node)

@@ -1,0 +1,165 @@
+"""The weights of a user's module in the network that was read from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from rfcalc.backend.build import to_torch
+from rfcalc.backend.graph import Graph
+from rfcalc.core.errors import RfcalcError, Unsupported
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.readers.imported import Imported
+
+# attributes of PyTorch's modules that are arguments of the operators: ours, theirs
+NUMBERS = {
+    "eps": "eps",
+    "negative_slope": "negative_slope",
+    "alpha": "alpha",
+    "beta": "beta",
+    "threshold": "threshold",
+    "min_val": "min_val",
+    "max_val": "max_val",
+    "approximate": "approximate",
+}
+
+
+def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported, Walked]:
+    """A module read with a length of whole blocks, and its walk."""
+    from rfcalc.readers.streaming import whole_blocks
+    from rfcalc.readers.torch.importer import from_torch
+
+    read = from_torch(module, given)
+    walked = forward(read.network, shapes_of_inputs(read.network))
+    more = whole_blocks(walked, axis)
+    if more is not None:  # code may decide by its length: it is read at whole blocks
+        read = from_torch(module, more)
+        walked = forward(read.network, shapes_of_inputs(read.network))
+    return read, walked
+
+
+def own_weights(module: nn.Module, read: Imported) -> Graph:
+    """What was read of a module as a network that runs with the module's own parameters.
+
+    Parameters are those that the module's operators were called with when it was read. The two are run beside each
+    other once, on small random numbers, so that a wrong weight cannot go unseen.
+
+    Raises:
+        Unsupported: parameters that cannot be found, an operator without a counterpart, or different values.
+    """
+    graph = to_torch(read.network, names="own").eval()
+    with torch.no_grad():
+        for node in read.network.nodes:
+            _node(graph, node.name, read, dict(module.named_parameters()))
+    _compare(module, graph)
+    return graph
+
+
+def _node(graph: Graph, name: str, read: Imported, parameters: Mapping[str, nn.Parameter]) -> None:
+    """Give one node of the network what its operator was called with."""
+    path = graph.paths.get(name)
+    if path is None:
+        _learned(graph, name, parameters)
+        return
+    mine, step = graph.get_submodule(path), read.origins.get(name)
+    wanted = [n for n, _ in (*mine.named_parameters(), *mine.named_buffers()) if not n.endswith("num_batches_tracked")]
+    if step is None:
+        if wanted:
+            raise Unsupported("the weights of this node were not found in the module", where=name)
+        return
+    for ours, theirs in NUMBERS.items():
+        if hasattr(mine, ours) and isinstance(step.args.get(theirs), (int, float, str)):
+            setattr(mine, ours, step.args[theirs])
+    for wish in wanted:
+        found = _argument(step, wish, name)
+        tensor = dict((*mine.named_parameters(), *mine.named_buffers()))[wish]
+        if found is None or found.is_meta:
+            raise Unsupported(f"the {wish} of this node was not found in the module", where=name)
+        if found.shape != tensor.shape:
+            if found.numel() != tensor.numel():
+                told = f"{tuple(found.shape)} in the module, {tuple(tensor.shape)} as it was read"
+                raise Unsupported(f"the {wish} of this node does not fit", where=name, why=told)
+            found = found.reshape(tensor.shape)
+        inner, _, last = wish.rpartition(".")
+        holder = mine.get_submodule(inner)
+        if last in holder._buffers:
+            holder._buffers[last] = found
+        else:  # a weight that is computed (weight normalisation) is taken as it is now
+            kept = found if isinstance(found, nn.Parameter) else nn.Parameter(found.detach(), requires_grad=False)
+            holder._parameters[last] = kept
+
+
+def _argument(step: Any, wish: str, node: str) -> torch.Tensor | None:
+    """The tensor that an operator was called with under a name of PyTorch's modules."""
+    params = step.args.get("params")
+    if params is not None:  # of a recurrent layer: weights from the input and the state, then biases, for each layer
+        match = re.fullmatch(r"(weight|bias)_(ih|hh)_l0", wish)
+        if match is None:
+            return None
+        each = 4 if step.args["has_biases"] else 2
+        layer = int(number[1]) if (number := re.search(r"\.?\bl(\d+)$", node)) else 0
+        place = {"weight_ih": 0, "weight_hh": 1, "bias_ih": 2, "bias_hh": 3}[f"{match[1]}_{match[2]}"]
+        return params[layer * each + place]  # type: ignore[no-any-return]
+    found = step.args.get(wish)
+    return found if isinstance(found, torch.Tensor) else None
+
+
+def _learned(graph: Graph, name: str, parameters: Mapping[str, nn.Parameter]) -> None:
+    """A tensor that is learned by itself: it is called as its parameter is."""
+    step = next((s for s in graph.steps if s.name == name), None)
+    if step is None or not step.learned:
+        return
+    found = parameters.get(name)
+    mine = graph.get_parameter(step.learned)
+    if found is None or found.numel() != mine.numel():
+        raise Unsupported("this parameter was not found in the module", where=name)
+    owner, _, last = step.learned.rpartition(".")
+    kept = found if found.shape == mine.shape else nn.Parameter(found.detach().reshape(mine.shape), requires_grad=False)
+    graph.get_submodule(owner)._parameters[last] = kept
+
+
+def _compare(module: nn.Module, graph: Graph) -> None:
+    """Run both once on the same numbers.
+
+    Raises:
+        Unsupported: they differ.
+    """
+    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    made = torch.Generator().manual_seed(0)
+    xs = [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in graph.shapes.values()]
+    modes = {m: m.training for m in module.modules()}
+    try:
+        for m in modes:
+            m.training = False
+        with torch.no_grad():
+            theirs, ours = next(_tensors(module(*xs))), next(_tensors(graph(*xs)))
+    except RfcalcError:
+        raise
+    except Exception as error:
+        raise Unsupported("the network that was read does not run", why=str(error).split("\n")[0]) from error
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+    a, b = theirs.reshape(-1).double(), ours.reshape(-1).double()
+    near = 1e-9 if first.dtype == torch.float64 else 1e-3
+    if a.numel() != b.numel() or not torch.allclose(a, b, rtol=near, atol=near * max(float(a.abs().max()), 1e-3)):
+        raise Unsupported(
+            "the network that was read gives other values than the module",
+            why="a constant, a function or a weight of it is not what it was read as",
+            fix="stream a part of it: to_stream(module.encoder, …)",
+        )
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for v in value.values():
+            yield from _tensors(v)
+    elif isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _tensors(v)

@@ -1,0 +1,397 @@
+"""Run a network along one axis, chunk by chunk: every node runs as soon as what it reads has come.
+
+It stands by itself on PyTorch: written streams carry this source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class Read(NamedTuple):
+    """What unit u of a node reads of one map: ``stride·u + first + dilation·t`` for t below `kernel`; with `phases`,
+    ``stride·(u // period) + t`` for the t listed for its phase. A map without the axis is read as it is."""
+
+    source: int
+    stride: int = 1
+    first: int = 0
+    kernel: int = 1
+    dilation: int = 1
+    border: str = "zeros"
+    phases: tuple[tuple[int, ...], ...] = ()
+
+    def known(self, count: int) -> int:
+        """How many units read only the first `count` positions."""
+        if self.border != "zeros" and count <= (-self.first if self.border == "reflect" else 0):
+            return 0
+        if not self.phases:
+            last = self.first + self.dilation * (self.kernel - 1)
+            return max(0, (count - 1 - last) // self.stride + 1)
+        turns = [((count - 1 - t[-1]) // self.stride + 1, i) for i, t in enumerate(self.phases) if t]
+        return max(0, min((turn * len(self.phases) + i for turn, i in turns), default=0))
+
+    def taps(self, unit: int) -> Sequence[int]:
+        """The positions that a unit reads."""
+        if not self.phases:
+            start = self.stride * unit + self.first
+            return range(start, start + self.dilation * (self.kernel - 1) + 1, self.dilation)
+        turn, phase = divmod(unit, len(self.phases))
+        return [turn * self.stride + t for t in self.phases[phase]]
+
+    def lowest(self, unit: int) -> int:
+        """The first position that a unit, or any after it, reads."""
+        if not self.phases:
+            return self.stride * unit + self.first
+        turn, phase = divmod(unit, len(self.phases))
+        now = [turn * self.stride + t[0] for t in self.phases[phase:] if t]
+        return min(now + [(turn + 1) * self.stride + t[0] for t in self.phases if t])
+
+    def between(self, start: int, stop: int) -> tuple[int, int]:
+        """The positions that units from `start` to `stop` read, from the first to after the last."""
+        if not self.phases:
+            return self.stride * start + self.first, (
+                self.stride * (stop - 1) + self.first + self.dilation * (self.kernel - 1) + 1
+            )
+        period = len(self.phases)
+        units = {*range(start, min(stop, start + period)), *range(max(start, stop - period), stop)}
+        taps = [t for u in units for t in self.taps(u)]
+        return (min(taps), max(taps) + 1) if taps else (0, 0)
+
+
+class Line(NamedTuple):
+    """One map: the axis of its tensor (0: it has none), how many positions it has for `rate` = (p, q) of the input:
+    n·p / q + extra; what it reads, and how it is made (`how`, see `Streamed`)."""
+
+    name: str
+    axis: int
+    rate: tuple[int, int] = (1, 1)
+    extra: int = 0
+    reads: tuple[Read, ...] = ()
+    how: str = "window"
+    run: Any = None  # function of the module, the learned tensor and the inputs
+    module: str = ""
+    learned: str = ""
+    fill: float = 0.0  # what stands beyond the ends
+    cut: int = 0  # positions before the first unit that its layer makes (transposed), or reads (whole)
+    hold: int = 0  # positions by which it waits longer than it must
+    again: bool = False  # it is made again from the maps before it, and not kept
+    after: int = 0  # how far its last window reaches beyond the end
+    shape: tuple[int, ...] = ()  # of the map without the batch; its length does not matter
+
+
+class Held(NamedTuple):
+    """Positions of a map from `start` on; `gaps` lists those that are really there, where not all are."""
+
+    start: int
+    values: Tensor
+    gaps: tuple[int, ...] | None = None
+
+
+class Streamed(nn.Module):
+    """A network that takes its input in chunks along one axis and gives what the whole run gives, `latency` late.
+
+    ``forward(chunk)`` gives as many blocks as came in, ``flush()`` the rest; the first `latency` positions of the
+    output are zeros, then comes the whole run's output, position by position. ``reset()`` begins anew.
+
+    How a line is made from the positions that its new units read:
+
+    - window: its layer, without padding of its own along the axis, on exactly these positions;
+    - table: its layer on whole turns, what is not asked for is cut off;
+    - whole: its layer with its own padding, on whole steps, what its padding touches is cut off but at the real ends;
+    - transposed: its layer without trimming, then cut;
+    - recurrent: its layer on new positions, from the state that it left.
+    """
+
+    refusal: type[Exception] = ValueError
+
+    def __init__(self, lines: Sequence[Line], output: int, block: dict[str, int], latency: int) -> None:
+        super().__init__()
+        self.lines = tuple(lines)
+        self.output = output
+        self.block = dict(block)
+        self.latency = latency
+        self.readers: dict[int, list[tuple[int, Read]]] = {}
+        for number, line in enumerate(self.lines):
+            for read in line.reads:
+                self.readers.setdefault(read.source, []).append((number, read))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what has come: the next chunk begins a new stream."""
+        self.came = 0
+        self._like = torch.empty(0)
+        self.left = 0  # positions of the output that have been given, the empty ones included
+        self.ended = False
+        self.batch = -1
+        self.next = [0] * len(self.lines)  # units that have been made
+        self.kept: dict[int, Held] = {}
+        self.states: dict[int, Any] = {}
+
+    def held_bytes(self) -> int:
+        """Bytes that are kept now."""
+        tensors = [held.values for held in self.kept.values()]
+        for state in self.states.values():
+            tensors += state if isinstance(state, tuple) else [state]
+        return sum(t.numel() * t.element_size() for t in tensors)
+
+    def forward(self, chunk: Tensor) -> Tensor:
+        """The next blocks of the output.
+
+        Args:
+            chunk: batch first, any whole number of blocks along the axis.
+        """
+        axis, size = self.lines[0].axis, self.block["in"]
+        if self.ended:
+            raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
+        if chunk.dim() <= axis:
+            raise self._refused(
+                f"the chunk has {chunk.dim()} axes", "it needs the batch, the channels and the axis", ""
+            )
+        length = chunk.shape[axis]
+        if length == 0 or length % size:
+            what = "the chunk is empty" if length == 0 else f"the chunk has {length} positions"
+            raise self._refused(what, f"one block is {size}", f"give chunks of a whole number of blocks of {size}")
+        if self.batch not in (-1, chunk.shape[0]):
+            what = f"the chunk has a batch of {chunk.shape[0]}"
+            raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
+        self.batch = chunk.shape[0]
+        self.came += length
+        with torch.no_grad():
+            return self._advance(chunk)
+
+    def flush(self) -> Tensor:
+        """The rest of the output, after the last chunk: the end of the input is known now."""
+        if self.ended or not self.came:
+            what = "the stream has ended" if self.ended else "nothing has come yet"
+            raise self._refused(what, "flush() is for the end of a stream", "call reset() and forward(chunk) first")
+        self.ended = True
+        with torch.no_grad():
+            return self._advance(None)
+
+    def _refused(self, what: str, why: str, fix: str) -> Exception:
+        return self.refusal(f"{what}: {why}{'; ' if fix else ''}{fix}")
+
+    # --- one step ----------------------------------------------------------------------------------------------
+
+    def _length(self, line: Line) -> int:
+        return max(0, self.came * line.rate[0] // line.rate[1] + line.extra)
+
+    def _advance(self, chunk: Tensor | None) -> Tensor:
+        values: list[Held | Tensor | None] = []
+        counts = [0] * len(self.lines)
+        like = chunk if chunk is not None else self._like
+        self._like = like[:, :0] if like.dim() > 1 else like  # the batch, device and dtype, nothing else
+        for number, line in enumerate(self.lines):
+            if not line.axis:
+                values.append(self._still(number, line, like, values) if line.how == "constant" else None)
+                continue
+            if not line.reads:
+                counts[number] = self.came
+                values.append(self._joined(number, line, chunk))
+                continue
+            moving = [r for r in line.reads if self.lines[r.source].axis]
+            stop = self._length(line)
+            if not self.ended:
+                most = min(r.known(counts[r.source]) for r in moving)
+                stop = max(self.next[number], min(most, stop) - line.hold)
+            counts[number] = stop
+            made = None
+            if stop > self.next[number]:
+                made = self._make(number, line, self.next[number], stop, values, counts)
+            values.append(self._joined(number, line, made))
+            self.next[number] = stop
+        return self._give(values, counts)
+
+    def _still(self, number: int, line: Line, like: Tensor, values: list[Any]) -> Tensor:
+        """A map that depends on no position of the input."""
+        xs = [values[r.source] for r in line.reads] or [like]
+        return self._run(line, xs)  # type: ignore[no-any-return]
+
+    def _run(self, line: Line, xs: Sequence[Any]) -> Any:
+        module = self.get_submodule(line.module) if line.module else None
+        learned = self.get_parameter(line.learned) if line.learned else None
+        return line.run(module, learned, *xs)
+
+    def _joined(self, number: int, line: Line, made: Tensor | None) -> Held | None:
+        """What was kept of a map, and its new positions."""
+        held = self.kept.pop(number, None)
+        if held is not None and held.gaps is not None:
+            size = list(held.values.shape)
+            size[line.axis] = max(held.gaps, default=held.start - 1) - held.start + 1
+            full = held.values.new_zeros(size)
+            at = torch.tensor([p - held.start for p in held.gaps], dtype=torch.long, device=full.device)
+            held = Held(held.start, full.index_copy_(line.axis, at, held.values))
+        if made is None:
+            return held or Held(self.next[number] if line.reads else self.came, self._empty(line))
+        if held is None:
+            return Held(self.next[number] if line.reads else self.came - made.shape[line.axis], made)
+        start = self.next[number] if line.reads else self.came - made.shape[line.axis]
+        gap = start - held.start - held.values.shape[line.axis]
+        parts = [held.values, made] if not gap else [held.values, _zeros(made, line.axis, gap), made]
+        return Held(held.start, torch.cat(parts, line.axis))
+
+    def _give(self, values: list[Any], counts: list[int]) -> Tensor:
+        """The positions of the output that are due; then forget what nobody will read."""
+        line = self.lines[self.output]
+        due = self.latency + counts[self.output] if self.ended else self.came // self.block["in"] * self.block["out"]
+        empty = max(0, min(due, self.latency) - self.left)
+        first, last = max(0, self.left - self.latency), max(0, due - self.latency)
+        parts = [self._empty(line, empty)]
+        if last > first:
+            parts.append(self._cut(values[self.output], line.axis, first, last))
+        self.left = max(self.left, due)
+        self._forget(values, counts, last)
+        return parts[-1] if not empty else torch.cat(parts, line.axis)
+
+    def _empty(self, line: Line, count: int = 0) -> Tensor:
+        """A map of so many zeros."""
+        size = [self.batch, *line.shape]
+        size[line.axis] = count
+        return self._like.new_zeros(size)
+
+    def _forget(self, values: list[Any], counts: list[int], given: int) -> None:
+        """Keep of each map the positions that later units read."""
+        if self.ended:
+            self.kept, self.states = {}, {}
+            return
+        for number in range(len(self.lines) - 1, -1, -1):
+            line, held = self.lines[number], values[number]
+            if not line.axis or held is None:
+                continue
+            count = counts[number]
+            lowest = min(given, count) if number == self.output else count
+            for reader, read in self.readers.get(number, ()):
+                lowest = min(lowest, read.lowest(self.next[reader]))
+                after = self.lines[reader].after
+                if after and read.border != "zeros":  # the end will be mirrored, or repeated
+                    lowest = min(lowest, count - 1 - (after if read.border == "reflect" else 0))
+            lowest = max(lowest, 0)
+            if line.again:
+                self.next[number] = min(self.next[number], lowest)
+            elif lowest < count:
+                self.kept[number] = self._sparse(number, held, line.axis, lowest, count)
+
+    def _sparse(self, number: int, held: Held, axis: int, lowest: int, count: int) -> Held:
+        """The positions from `lowest` on; of those only what is read, where windows leave some out."""
+        values = self._cut(held, axis, lowest, count)
+        reads = self.readers.get(number, ())
+        if not any(r.phases or (r.stride > 1 and (r.dilation > 1 or r.kernel < r.stride)) for _, r in reads):
+            return Held(lowest, values.clone())
+        wanted = set(range(max(0, self.left - self.latency), count)) if number == self.output else set()
+        for reader, read in reads:
+            unit = self.next[reader]
+            dense = not read.phases and (read.stride == 1 or (read.dilation == 1 and read.kernel >= read.stride))
+            if dense or (read.border != "zeros" and read.lowest(unit) < 0):  # what stands before the beginning too
+                wanted.update(range(max(read.lowest(unit), lowest), count))
+                unit = count
+            while read.lowest(unit) < count:
+                wanted.update(p for p in read.taps(unit) if lowest <= p < count)
+                unit += 1
+            after = self.lines[reader].after
+            if after and read.border != "zeros":
+                wanted.update(range(max(0, count - 1 - (after if read.border == "reflect" else 0)), count))
+        if len(wanted) == count - lowest:
+            return Held(lowest, values.clone())
+        gaps = tuple(sorted(wanted))
+        at = torch.tensor([p - lowest for p in gaps], dtype=torch.long, device=values.device)
+        return Held(lowest, values.index_select(axis, at), gaps)
+
+    # --- one node ----------------------------------------------------------------------------------------------
+
+    def _make(self, number: int, line: Line, start: int, stop: int, values: list[Any], counts: list[int]) -> Tensor:
+        """Units from `start` to `stop` of a map."""
+        if line.how == "recurrent":
+            xs = [self._fetched(r, start, stop, values, counts, line) for r in line.reads]
+            made, self.states[number] = line.run(self.get_submodule(line.module), self.states.get(number), *xs)
+            return made  # type: ignore[no-any-return]
+        if line.how == "window":
+            xs = []
+            for read in line.reads:
+                low, high = read.between(start, stop)
+                xs.append(self._fetched(read, low, high, values, counts, line))
+            return self._run(line, xs)  # type: ignore[no-any-return]
+        (read,) = line.reads
+        if line.how == "transposed":
+            begin, end, step = start + line.cut, stop + line.cut, len(read.phases)  # among what its layer makes
+            reach = read.dilation * (read.kernel - 1)
+            low = min(-((reach - begin) // step), begin // step)
+            high = max((end - 1) // step + 1, -((reach - end + 1) // step) + 1)
+            made = self._run(line, [self._fetched(read, low, high, values, counts, line)])
+            return made.narrow(line.axis, begin - low * step, stop - start)  # type: ignore[no-any-return]
+        if line.how == "whole":
+            turn = max(0, start - -(-line.cut // read.stride))
+            low, high = turn * read.stride, read.between(start, stop)[1]
+            high = counts[read.source] if self.ended else min(high, counts[read.source])
+            made = self._run(line, [self._fetched(read, low, high, values, counts, line)])
+            return made.narrow(line.axis, start - turn, stop - start)  # type: ignore[no-any-return]
+        period = len(read.phases)  # table
+        begin = start // period
+        earliest = min((t[0] for t in read.phases if t), default=0)
+        latest = max((t[-1] for t in read.phases if t), default=0)
+        turn = max(0, min(begin, begin + earliest // read.stride))
+        low = turn * read.stride
+        high = max(low + 1, ((stop - 1) // period) * read.stride + latest + 1)
+        high = low + -(-(high - low) // read.stride) * read.stride
+        if self.ended:
+            high = min(high, max(counts[read.source], low + 1))
+        made = self._run(line, [self._fetched(read._replace(border="zeros"), low, high, values, counts, line)])
+        return made.narrow(line.axis, start - turn * period, stop - start)  # type: ignore[no-any-return]
+
+    def _fetched(self, read: Read, low: int, high: int, values: list[Any], counts: list[int], line: Line) -> Tensor:
+        """Positions from `low` to `high` of a map; beyond its ends stands what the border says."""
+        axis = self.lines[read.source].axis
+        if not axis:
+            return values[read.source]  # type: ignore[no-any-return]
+        count = counts[read.source]
+        held = values[read.source]
+        if read.border == "zeros" or (low >= 0 and high <= count):
+            inner = self._cut(held, axis, max(low, 0), max(min(high, count), low, 0))
+            before, after = min(max(-low, 0), high - low), min(max(high - max(count, low), 0), high - low)
+            if not before and not after:
+                return inner
+            parts = []
+            for size in (before, after):
+                shape = list(inner.shape)
+                shape[axis] = size
+                parts.append(inner.new_full(shape, line.fill))
+            return torch.cat([parts[0], inner, parts[1]], axis)
+        at = torch.arange(low, high, device=held.values.device)
+        if read.border == "reflect":
+            at = at.abs()
+            at = torch.where(at >= count, 2 * (count - 1) - at, at)
+        else:
+            at = at.clamp(0, count - 1)
+        first = max(0, int(at.min()))
+        return self._cut(held, axis, first, int(at.max()) + 1).index_select(axis, at - first)
+
+    @staticmethod
+    def _cut(held: Held, axis: int, low: int, high: int) -> Tensor:
+        """Positions from `low` to `high`; those that were let go are zeros, and read by nobody."""
+        size = held.values.shape[axis]
+        first, last = (min(max(p - held.start, 0), size) for p in (low, high))
+        inner = held.values.narrow(axis, first, last - first)
+        before = max(0, min(held.start, high) - low)
+        after = high - low - before - (last - first)
+        parts = [_zeros(inner, axis, before), inner, _zeros(inner, axis, after)]
+        return inner if not before and not after else torch.cat(parts, axis)
+
+
+def _zeros(like: Tensor, axis: int, count: int) -> Tensor:
+    shape = list(like.shape)
+    shape[axis] = count
+    return like.new_zeros(shape)
+
+
+def recurrence(module: nn.Module, state: Any, x: Tensor) -> tuple[Tensor, Any]:
+    """A recurrent layer from the state it left; what lies before the positions is one batch."""
+    y, left = module(x.flatten(0, -3), state)
+    return y.unflatten(0, x.shape[:-2]), left
+
+
+Function = Callable[..., Tensor]
+__all__ = ["F", "Function", "Held", "Line", "Read", "Streamed", "recurrence"]

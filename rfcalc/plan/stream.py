@@ -1,0 +1,521 @@
+"""Streams: what a network needs to run along one axis block by block, and give exactly what the whole run gives.
+
+Every node runs as soon as it can: it keeps of its inputs what later units still read, and gives what is known. The
+output comes late by the **latency**: after m blocks of input, m blocks of output have left, the first ``latency`` of
+them empty. The latency is the least that any schedule can have, because a position that is not known yet depends on
+what has not come. What is kept between two blocks is the **state**; it is made least by three rules:
+
+1. what several nodes read of one map is kept once;
+2. where a map is made position by position (a 1×1 convolution, an activation, a sum), it may be made again from the
+   maps before it instead of being kept, where that keeps less (``again``);
+3. a branch that would wait at a join may be made later instead, where that keeps less (``holds``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.window import Table
+from rfcalc.graph.forward import Walked
+from rfcalc.plan.timeline import Blocker, Timeline, kept
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
+
+SCHEMA = "rfcalc/stream/1"
+MANY = 1 << 24  # blocks after which the beginning of a stream plays no part
+MOST_TRIES = 2000  # evaluations of a schedule, for large networks
+
+
+class Cache(NamedTuple):
+    """What a node keeps between two blocks: of which map, how many positions of how many channels (and values at one
+    position), and which, counted back from the end of what has come."""
+
+    node: str
+    of: str
+    positions: int
+    channels: int
+    values: int
+    bytes: int
+
+
+class Delay(NamedTuple):
+    """By how many positions a map waits: for the other branches of a join, before a stride, for a whole block (at the
+    input, and at the output). `values` is what that adds to the state: nothing where they are kept anyway."""
+
+    node: str
+    input: str
+    positions: int
+    values: int
+    bytes: int
+
+
+class Overlap(NamedTuple):
+    """Whether chunks that share so many input positions give what the whole run gives."""
+
+    asked: int
+    needed: int | None
+    enough: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When each map is made, at a moment after many blocks: how many positions are known, which are kept (counted back
+    from there), how many are made again, and by how many a node waits."""
+
+    counts: tuple[int, ...]
+    keeps: tuple[frozenset[int], ...]
+    holds: dict[int, int] = field(default_factory=dict)
+    again: dict[int, int] = field(default_factory=dict)
+    values: int = 0
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """How a network runs along one axis of its input.
+
+    >>> import rfcalc
+    >>> plan = rfcalc.stream("conv3-8 p1 > relu > conv3-8/2 p1", "1x16000", rate=16000)
+    >>> plan.lookahead, plan.lookback, plan.latency, plan.block
+    (2, 2, 1, {'in': 2, 'out': 1})
+
+    Attributes:
+        axis: the spatial axis, from 0; `rate`: input positions a second, or None.
+        block: input and output positions of one block, ``{"in": A, "out": P}``; chunks are multiples of it.
+        lookahead, lookback: how far a unit sees after and before its own place ⌊u·A/P⌋, in input positions; None where
+            there is no end (a recurrence looks back to the beginning).
+        latency: by how many output positions the stream lags behind the whole run.
+        caches, delays: what is kept, for a batch of one.
+        blockers: nodes that make a stream impossible; everything else is None or empty then.
+    """
+
+    name: str
+    axis: int
+    rate: Fraction | None
+    output: str
+    timeline: Timeline
+    block: dict[str, int] | None = None
+    lookback: int | None = None
+    lookahead: int | None = None
+    latency: int | None = None
+    at_start: int = 0  # how much of the latency the beginning alone needs
+    caches: tuple[Cache, ...] = ()
+    delays: tuple[Delay, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    schedule: Schedule | None = None
+    itemsize: int = 4
+    dtype: str = "float32"
+    needed: tuple[int, int] | None = None  # positions before and after what a block replaces
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def possible(self) -> bool:
+        return not self.blockers
+
+    @property
+    def state(self) -> dict[str, int] | None:
+        """Values and bytes that are kept between two blocks, for a batch of one."""
+        if not self.possible:
+            return None
+        values = sum(c.values for c in self.caches) + sum(d.values for d in self.delays)
+        return {"values": values, "bytes": values * self.itemsize}
+
+    def _ms(self, positions: Fraction | int | None) -> float | None:
+        if positions is None or self.rate is None:
+            return None
+        return float(Fraction(positions) * 1000 / self.rate)
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The latency in milliseconds of the input's time."""
+        if self.latency is None or self.block is None:
+            return None
+        return self._ms(Fraction(self.latency * self.block["in"], self.block["out"]))
+
+    @property
+    def lookahead_ms(self) -> float | None:
+        return self._ms(self.lookahead)
+
+    @property
+    def lookback_ms(self) -> float | None:
+        return self._ms(self.lookback)
+
+    def overlap(self, shared: int) -> Overlap:
+        """Whether an overlap of so many input positions is enough for chunks that are run one by one.
+
+        Raises:
+            RfcalcError: a negative number.
+        """
+        if shared < 0:
+            raise RfcalcError(f"an overlap of {shared} is negative", fix="give the positions that two chunks share")
+        if not self.possible:
+            first = self.blockers[0]
+            told = f"No overlap is enough: {first.node} needs the whole axis ({first.why})."
+            return Overlap(shared, None, False, told)
+        if self.needed is None:
+            return Overlap(shared, None, False, "No overlap is enough: a recurrence looks back to the beginning.")
+        before, after = self.needed
+        most = before + after
+        words = f"{before:,} before and {after:,} after"
+        if shared >= most:
+            spare = f", {shared - most:,} more than needed" if shared > most else ""
+            return Overlap(
+                shared, most, True, f"Yes: an overlap of {shared:,} holds the {most:,} positions{spare} ({words})."
+            )
+        told = f"No: chunks must share {most:,} positions ({words}); {shared:,} are {most - shared:,} too few."
+        return Overlap(shared, most, False, told)
+
+    def document(self, overlap: Overlap | None = None) -> Document:
+        """The plan for people."""
+        from rfcalc.plan.stream_document import document
+
+        return document(self, overlap)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as `rfcalc/stream/1`."""
+        rate = None if self.rate is None else int(self.rate) if self.rate.denominator == 1 else float(self.rate)
+        return {
+            "schema": SCHEMA,
+            "network": self.name,
+            "output": self.output,
+            "axis": self.axis,
+            "rate": rate,
+            "possible": self.possible,
+            "block": self.block,
+            "lookback": self.lookback,
+            "lookback_ms": self.lookback_ms,
+            "lookahead": self.lookahead,
+            "lookahead_ms": self.lookahead_ms,
+            "latency": self.latency,
+            "latency_ms": self.latency_ms,
+            "dtype": self.dtype,
+            "state": self.state,
+            "caches": [c._asdict() for c in self.caches],
+            "delays": [d._asdict() for d in self.delays],
+            "blockers": [b._asdict() for b in self.blockers],
+            "assumptions": list(self.assumptions),
+        }
+
+
+def plan(
+    walked: Walked,
+    axis: int = -1,
+    *,
+    rate: Any = None,
+    at: str | None = None,
+    itemsize: int = 4,
+    dtype: str = "float32",
+    name: str = "",
+    assumptions: tuple[str, ...] = (),
+) -> StreamPlan:
+    """How a network runs along one axis.
+
+    Args:
+        walked: the forward walk of the network, in numbers.
+        axis: the spatial axis of the first input, from 0; negative ones count from the end.
+        rate: positions of the input in a second, for milliseconds.
+        at: the node that is the output; the first output if left out.
+        itemsize, dtype: of the values that are kept.
+
+    Raises:
+        RfcalcError: an axis that is not there, a rate that is not positive, sizes that are symbols.
+    """
+    line = Timeline(walked, axis, at)
+    line.check()
+    seconds = read_rate(rate)
+    network = walked.network
+    output = (*network.inputs, *(n.name for n in network.nodes))[line.output]
+    made = StreamPlan(
+        name or network.name or "network",
+        line.axis,
+        seconds,
+        output,
+        line,
+        itemsize=itemsize,
+        dtype=dtype,
+        blockers=tuple(line.blockers),
+        assumptions=(*assumptions, *line.assumptions),
+    )
+    if not line.blockers and not line.moving:
+        why = "the output does not depend on the input's positions one by one"
+        return replace(made, blockers=(Blocker(output, why, "name a node that still has the axis: --at NODE"),))
+    if line.blockers:
+        return made
+    size, out = line.block
+    window = line.windows()[line.output]
+    recurrent = _recurrent(line)
+    if window is None or window.empty:
+        return replace(made, blockers=(Blocker(output, "it depends on nothing that comes in"),))
+    places = [(window.unit(u), u * size // out) for u in range(out)]
+    ends = [(e[0], e[1], place) for e, place in places if e is not None]
+    latency, start = _latency(line)
+    schedule = best(line, latency)
+    caches, delays = _listed(line, schedule, line.counts(MANY * size), itemsize)
+    return replace(
+        made,
+        block={"in": size, "out": out},
+        lookback=None if recurrent else max(place - lo for lo, _, place in ends),
+        lookahead=max(hi - place for _, hi, place in ends),
+        latency=latency,
+        at_start=start,
+        caches=caches,
+        delays=delays,
+        schedule=schedule,
+        needed=None if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends))),
+    )
+
+
+def read_rate(rate: Any) -> Fraction | None:
+    """A rate in positions a second: ``16000``, ``"16kHz"``, ``"44.1k"``.
+
+    Raises:
+        RfcalcError: what is no number, or not positive.
+
+    >>> read_rate("44.1kHz"), read_rate(None)
+    (Fraction(44100, 1), None)
+    """
+    if rate is None:
+        return None
+    text = str(rate).strip()
+    number = text.lower().removesuffix("hz").strip()
+    scale = 1000 if number.endswith("k") else 10**6 if number.endswith("m") else 1
+    try:
+        found = Fraction(number.removesuffix("k").removesuffix("m")) * scale
+    except (ValueError, ZeroDivisionError):
+        found = None
+    if found is None or found <= 0:
+        raise RfcalcError(
+            f"the rate {text} is not a number of positions a second",
+            why="it must be greater than 0",
+            fix="give it like 16000, 44.1kHz or 25",
+        )
+    return found
+
+
+def _recurrent(line: Timeline) -> bool:
+    return any(at.carried for at in line.lines)
+
+
+def _latency(line: Timeline) -> tuple[int, int]:
+    """The least latency of the output in whole blocks, and how much more the beginning needs than the rest.
+
+    Once every node has passed its beginning, the output lags by the same number after every block. Before, it has given
+    nothing, which is most behind just before the first position comes.
+    """
+    size, out = line.block
+
+    def lag(m: int) -> int:
+        return m * out - line.counts(m * size)[line.output]
+
+    steady = max(0, lag(MANY))
+    low, high = 0, MANY
+    while high - low > 1:  # after `low` blocks nothing has come, after `high` something has
+        middle = (low + high) // 2
+        low, high = (middle, high) if line.counts(middle * size)[line.output] == 0 else (low, middle)
+    first = low * out if low and line.counts(low * size)[line.output] == 0 else 0
+    whole = [-(-n // out) * out for n in (steady, max(steady, first))]
+    return whole[1], whole[1] - whole[0]
+
+
+# --- the least state ------------------------------------------------------------------------------------------------
+
+
+class Tries:
+    """Schedules of one timeline after many blocks, and what they keep."""
+
+    def __init__(self, line: Timeline, latency: int) -> None:
+        self.line = line
+        size, out = line.block
+        self.now = MANY * size
+        self.due = MANY * out - latency  # how many positions of the output have left
+        self.left = MOST_TRIES
+        self.readers: dict[int, list[int]] = {}
+        for position, at in enumerate(line.lines):
+            for edge in at.edges:
+                if edge.index is not None:
+                    self.readers.setdefault(edge.source, []).append(position)
+
+    def schedule(self, holds: dict[int, int], again: Iterable[int], counts: tuple[int, ...] | None = None) -> Schedule:
+        """What is kept where these nodes are held back and these maps are made again."""
+        line = self.line
+        counts = tuple(line.counts(self.now, holds)) if counts is None else counts
+        needs: list[set[int]] = [set() for _ in line.lines]
+        needs[line.output].update(range(self.due - counts[line.output], 0))
+        virtual, depths, values = set(again), {}, 0
+        for position in range(len(line.lines) - 1, -1, -1):  # all that read a map stand after it
+            at, start = line.lines[position], counts[position]
+            if position in virtual:
+                depths[position] = -min(needs[position], default=0)
+                start -= depths[position]
+                needs[position] = set()
+            values += len(needs[position]) * at.width + at.carried
+            for edge in at.edges:
+                if edge.index is not None:
+                    here = counts[edge.source]
+                    found = kept(edge.index, start, here, edge.after)
+                    needs[edge.source].update(p - here for p in found)
+        return Schedule(counts, tuple(map(frozenset, needs)), dict(holds), depths, values)
+
+
+def best(line: Timeline, latency: int) -> Schedule:
+    """The schedule that keeps least, among those that hold branches back and make maps again."""
+    tries = Tries(line, latency)
+    found = tries.schedule({}, ())
+    found = _again(tries, found)
+    while tries.left > 0:
+        better = _held(tries, found)
+        if better is None:
+            return found
+        found = better
+    return found
+
+
+def _again(tries: Tries, found: Schedule) -> Schedule:
+    """Make maps again from those before them where that keeps less; from the last map to the first."""
+    line = tries.line
+    for position in range(len(line.lines) - 1, -1, -1):
+        if not line.lines[position].pointwise or not found.keeps[position] or position == line.output:
+            continue
+        chain: list[int] = []
+        at = position
+        choice = None
+        count = len(found.keeps[position])
+        while line.lines[at].pointwise and at != line.output and len(chain) < 12:
+            chain.append(at)
+            sources = {e.source for e in line.lines[at].edges if e.index is not None}
+            more = sum(line.lines[s].width * max(0, count - len(found.keeps[s])) for s in sources)
+            if more < count * line.lines[position].width and tries.left > 0:  # it may keep less
+                tries.left -= 1
+                trial = tries.schedule(found.holds, {*found.again, *chain}, found.counts)
+                if trial.values < (found if choice is None else choice).values:
+                    choice = trial
+            if len(sources) != 1:
+                break
+            (at,) = sources
+        if choice is not None:
+            found = choice
+    return found
+
+
+def _held(tries: Tries, found: Schedule) -> Schedule | None:
+    """Hold one node back as far as the output allows, where that keeps less; the best such node."""
+    line = tries.line
+    late: set[int] = set()
+    if tries.due < found.counts[line.output]:
+        late.add(line.output)
+    for position, at in enumerate(line.lines):
+        moving = [e.source for e in at.edges if e.index is not None]
+        if len(moving) > 1:
+            waits = {s: found.counts[s] - found.counts[position] for s in moving}
+            late.update(s for s, n in waits.items() if 0 < len(found.keeps[s]) <= n)  # nothing else keeps them
+    candidates: set[int] = set()
+    for position in late:
+        step = position
+        while line.lines[step].edges and step not in candidates and len(candidates) < 400:
+            candidates.add(step)
+            moving = [e.source for e in line.lines[step].edges if e.index is not None]
+            if len(moving) != 1 or (len(tries.readers.get(moving[0], ())) > 1):
+                break
+            step = moving[0]
+    choice = None
+    for position in sorted(candidates, reverse=True):
+        if position in found.holds or tries.left <= 0:
+            continue
+        low, high = 0, found.counts[position]
+        limit = 1
+        while limit < high and _allowed(tries, found, position, limit):
+            low, limit = limit, limit * 2
+        high = min(high, limit)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _allowed(tries, found, position, middle) else (low, middle)
+        if not low:
+            continue
+        holds = {**found.holds, position: low}
+        trial = _again(tries, tries.schedule(holds, ()))
+        if trial.values < (found if choice is None else choice).values:
+            choice = trial
+    return choice
+
+
+def _allowed(tries: Tries, found: Schedule, position: int, hold: int) -> bool:
+    tries.left -= 1
+    line, holds = tries.line, {**found.holds, position: hold}
+    size, out = line.block
+    first = (MANY * out - tries.due) // out + 1  # the block with which the first positions are due
+    return (
+        line.counts(tries.now, holds)[line.output] >= tries.due and line.counts(first * size, holds)[line.output] >= out
+    )
+
+
+def _listed(
+    line: Timeline, schedule: Schedule, soonest: list[int], itemsize: int
+) -> tuple[tuple[Cache, ...], tuple[Delay, ...]]:
+    """What is kept, by the node that reads it: what later windows read again is a cache, what no window has read yet a
+    delay (at a join, before a stride, or at the input, which comes in whole blocks).
+
+    `soonest`: how many positions are known where no node waits longer than it must; joins are told by it.
+    """
+    readers: dict[int, list[int]] = {}
+    for position, at in enumerate(line.lines):
+        for edge in at.edges:
+            readers.setdefault(edge.source, []).append(position)
+    caches: list[tuple[int, Cache]] = []
+    waiting: dict[tuple[int, int], int] = {}  # (reader, map) → positions that add to the state
+    for position, at in enumerate(line.lines):
+        if at.carried:
+            caches.append((position, Cache(at.name, at.name, 1, at.carried, at.carried, at.carried * itemsize)))
+        keeps = schedule.keeps[position]
+        if not keeps:
+            continue
+        reader, ready = _claim(line, schedule, position, readers.get(position, ()))
+        again = sum(1 for p in keeps if p < ready)
+        if again:
+            channels, values = int(line.walked.shapes[position].channels), again * at.width
+            name = line.lines[reader].name
+            caches.append((reader, Cache(name, at.name, again, channels, values, values * itemsize)))
+        if len(keeps) > again:
+            waiting[reader, position] = len(keeps) - again
+    delays: list[Delay] = []
+
+    def delay(node: str, source: int, positions: int, kept_here: int) -> None:
+        values = kept_here * line.lines[source].width
+        delays.append(Delay(node, line.lines[source].name, positions, values, values * itemsize))
+
+    for position, at in enumerate(line.lines):
+        moving = list(dict.fromkeys(e.source for e in at.edges if e.index is not None))
+        for source in moving:
+            joins = at.pointwise and len(moving) > 1
+            waits = max(soonest[source] - soonest[position], 0) if joins else 0
+            kept_here = waiting.pop((position, source), 0)
+            if waits or kept_here:
+                delay(at.name, source, waits or kept_here, kept_here)
+    for (_, source), count in waiting.items():  # the output, which leaves in whole blocks
+        delay(line.lines[source].name, source, count, count)
+    return tuple(cache for _, cache in sorted(caches, key=lambda c: c[0])), tuple(delays)
+
+
+def _claim(line: Timeline, schedule: Schedule, source: int, readers: Iterable[int]) -> tuple[int, int]:
+    """The node for which a map is kept (the one that reads most of it), and up to where it has been read, counted back
+    from the end of what is known."""
+    counts, here = schedule.counts, schedule.counts[source]
+    most, reader, ready = 0, source, -here
+    for position in dict.fromkeys(readers):
+        at = line.lines[position]
+        for edge in at.edges:
+            if edge.source != source or edge.index is None:
+                continue
+            start = counts[position] - schedule.again.get(position, 0)
+            count = sum(1 for p in kept(edge.index, start, here, edge.after) if p - here in schedule.keeps[source])
+            if count > most:
+                joins = at.pointwise and sum(1 for e in at.edges if e.index is not None) > 1
+                made = edge.index.taps(counts[position] - 1)
+                last = made[-1] + 1 - here if len(made) and not joins else -here
+                pattern = isinstance(edge.index, Table)  # what a period reads is read again
+                most, reader, ready = count, position, 0 if pattern else min(last, 0)
+    return reader, ready

@@ -1,0 +1,494 @@
+"""A network along one axis: which axis of each map carries it, what a unit reads along it, how long every map is.
+
+A stream is a network of which only one axis matters. `trace` follows that axis through every node by the index
+relations alone; a node through which it cannot be followed step by step is a `Blocker`. Then two counts say everything
+about a stream of which `b` input positions have come (`counts`):
+
+- the *length* of a map: how long it would be if the input ended now, and so how long it will be at least;
+- how many of its positions are *known*: those that read known positions only, whatever comes afterwards.
+
+Zeros, reflection or repetition at the end count as not known before the end. A slice that drops the last two positions
+knows a position only when two more are certain to come, which is what the lengths are for.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cached_property
+from math import lcm
+from typing import Any, NamedTuple, TypeAlias
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import POINTWISE, Layer
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import is_number
+from rfcalc.core.window import START, STEP, All, Listed, PeriodTooLong, Slide, Table, Window
+from rfcalc.graph.forward import Walked, reads_of
+
+Along: TypeAlias = "Slide | Table"
+
+
+class Blocker(NamedTuple):
+    """A node through which no stream can be followed: why, and what would remove it."""
+
+    node: str
+    why: str
+    fix: str = ""
+
+
+class Edge(NamedTuple):
+    """What a unit of a node reads of one of its inputs along the axis; `index` None where that input is constant."""
+
+    source: int
+    index: Along | None  # type: ignore[assignment]  # no tuple method here
+    after: int = 0  # how far the last window reaches beyond the end
+
+
+class Line(NamedTuple):
+    """One map along the axis. `axis` is its index among the map's axes, None for what depends on no position;
+    `rate`: positions for one of the input; `width`: values at one position; `carried`: what a recurrence hands on."""
+
+    name: str
+    layer: Layer | None
+    axis: int | None
+    rate: Fraction = Fraction(1)
+    width: int = 0
+    edges: tuple[Edge, ...] = ()
+    carried: int = 0
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each position is made of the same position of one map or several, and of nothing else."""
+        return bool(self.edges) and not self.carried and all(e.index in (None, STEP) for e in self.edges)
+
+
+REMEDIES = {
+    "recurrent": ("both directions are read", "use one direction"),
+    "groupnorm": (
+        "its statistics are taken over all positions",
+        "normalise over the channels of each position, or with running statistics",
+    ),
+    "instancenorm": ("its statistics are taken over all positions", "use running statistics (track)"),
+    "layernorm": ("its statistics are taken over all positions", "normalise over the channels of each position"),
+    "batchnorm": ("its statistics are those of the batch", "use running statistics (evaluation mode)"),
+    "self_attention": ("every position attends to all others", "limit it to a window, or mask what comes later"),
+    "attention_product": ("every position attends to all others", "limit it to a window, or mask what comes later"),
+    "matmul": ("it multiplies all positions with all others", "limit it to a window, or mask what comes later"),
+    "softmax": ("it is taken over all positions", "take it over the channels, or over a window"),
+    "adaptive_pool": ("it pools the whole axis", "pool with a fixed window"),
+    "mean": ("it is taken over all positions", "use a moving average (avgpool) or a running one"),
+    "reduce": ("it is taken over all positions", "use a pool with a fixed window"),
+    "linear": ("it mixes all positions", "use a convolution along this axis"),
+    "upsample": ("its factor depends on the length", "resize by a whole factor"),
+    "roll": ("it moves the end to the beginning", "pad or crop instead"),
+    "position_table": ("it has a parameter of its own for each position", "use relative positions"),
+}
+
+
+def refused(name: str, layer: Layer, why: str) -> Blocker:
+    """The blocker for a node, in the words for its kind."""
+    told, fix = REMEDIES.get(layer.kind, (why, ""))
+    return Blocker(name, told, fix)
+
+
+class Timeline:
+    """A network along one axis of its first input.
+
+    Args:
+        walked: the forward walk; its sizes are numbers.
+        axis: which spatial axis of the input, from 0; negative ones count from the end.
+
+    Raises:
+        RfcalcError: an axis that is not there, sizes that are symbols.
+    """
+
+    def __init__(self, walked: Walked, axis: int = -1, at: str | None = None) -> None:
+        self.walked = walked
+        network = walked.network
+        x = walked.shapes[0]
+        if not x.rank and len(x.dims) == 1:
+            raise RfcalcError(
+                "the input has no axis to stream along", why=f"it is {x}", fix="give one: --input 1x16000"
+            )
+        if not -x.rank <= axis < x.rank:
+            raise RfcalcError(
+                f"there is no axis {axis} in {x}",
+                why=f"its spatial axes are 0 … {x.rank - 1}" if x.rank > 1 else "its only spatial axis is 0",
+                fix="--axis -1 is the last one",
+            )
+        for shape in walked.shapes:
+            if not all(is_number(n) for n in shape.dims):
+                raise RfcalcError(f"the size of {shape} is a symbol", fix="give numbers: --input 1x16000")
+        self.axis = axis % x.rank
+        self.output = network.position(network.outputs[0] if at is None else at)
+        self.blockers: list[Blocker] = []
+        self.lines: list[Line] = []
+        self._lengths: dict[int, tuple[int, ...]] = {}
+        self.assumptions: list[str] = []
+        self._trace()
+
+    @cached_property
+    def extras(self) -> tuple[int, ...]:
+        """How much longer every map is than its rate times the input's length, for whole blocks."""
+        n = -(-self.length // self.block[0]) * self.block[0] + self.block[0]
+        pairs = zip(self.lines, self.lengths(n), strict=True)
+        return tuple(0 if line.axis is None else int(length - n * line.rate) for line, length in pairs)
+
+    @property
+    def length(self) -> int:
+        """How long the input is that the network was walked with."""
+        return int(self.walked.shapes[0].dims[self.lines[0].axis or 0])
+
+    @property
+    def moving(self) -> bool:
+        """Whether the output still has the axis."""
+        return self.lines[self.output].axis is not None
+
+    # --- following the axis ------------------------------------------------------------------------------------
+
+    def _trace(self) -> None:
+        walked, network = self.walked, self.walked.network
+        needed = self._ancestors()
+        for position, name in enumerate(network.inputs):
+            x = walked.shapes[position]
+            if position == 0:
+                axis = x.axes[self.axis]
+                self.lines.append(Line(name, None, axis, Fraction(1), _width(x, axis)))
+            else:
+                self.lines.append(Line(name, None, None))
+                if position in needed:
+                    told = "a stream has one input, and the network reads this one too"
+                    self.blockers.append(Blocker(name, told, "give it as a constant of the module"))
+        for position, node in enumerate(network.nodes, network.arity):
+            if position in needed:
+                line = self._line(position)
+            else:
+                line = Line(node.name, node.layer, None)
+            self.lines.append(line)
+
+    def _ancestors(self) -> set[int]:
+        network = self.walked.network
+        found = {self.output}
+        for position in range(self.output, network.arity - 1, -1):
+            if position in found:
+                found.update(network.sources[position - network.arity])
+        return found
+
+    def _line(self, position: int) -> Line:
+        network = self.walked.network
+        node = network.nodes[position - network.arity]
+        sources = network.sources[position - network.arity]
+        xs, y = self.walked.inputs_of(position), self.walked.shapes[position]
+        still = Line(node.name, node.layer, None)
+        moving = [i for i, s in enumerate(sources) if self.lines[s].axis is not None]
+        if not moving:
+            return still
+        if node.layer.opaque:
+            self.blockers.append(Blocker(node.name, "this operator was not understood"))
+            return still
+        relation = reads_of(node, xs, y)
+        into: set[int | None] = set()
+        edges: list[Edge] = []
+        carried = 0
+        for i, s in enumerate(sources):
+            axis = self.lines[s].axis
+            if axis is None:
+                edges.append(Edge(s, None))
+                continue
+            for alternative in relation[i]:
+                out, index = (axis, STEP) if alternative == POINTWISE else alternative[axis]
+                if isinstance(index, Listed) and self._carries(node.layer, xs, y, index):
+                    carried, index = int(node.layer.carried(xs, y) or 0), STEP
+                if not isinstance(index, (Slide, Table)) or out is None:
+                    self.blockers.append(refused(node.name, node.layer, _why(index)))
+                    # where the axis goes on, what stands in the way behind this node is told too
+                    return still if out is None else still._replace(axis=out, rate=self.lines[s].rate)
+                if index.border == "circular":
+                    self.blockers.append(
+                        Blocker(node.name, "circular padding joins the end to the beginning", "pad with zeros")
+                    )
+                    return still
+                if isinstance(index, Table) and index.advance == 0:
+                    self.blockers.append(Blocker(node.name, "it re-arranges the axis into another"))
+                    return still
+                into.add(out)
+                if alternative == relation[i][0] or edges[-1] != Edge(s, index):
+                    edges.append(Edge(s, index))
+        if len(into) != 1:
+            self.blockers.append(Blocker(node.name, "the axis comes out on several axes"))
+            return still
+        (out,) = into
+        assert out is not None
+        for i, s in enumerate(sources):
+            if self.lines[s].axis is None and self._placed(relation[i], xs[i], y, out):
+                why = "it takes values that are tied to positions (a table, a mask)"
+                self.blockers.append(Blocker(node.name, why, "use values that are alike at all positions"))
+                return still
+        layer = node.layer
+        axes = [(x, at) for x, s in zip(xs, sources, strict=True) if (at := self.lines[s].axis) is not None]
+        for x, at in axes:
+            layer = layer.ended(x, at)
+        if layer != node.layer:
+            self.assumptions.append(f"{node.name} is {layer.notation()} at any length")
+        rates = {self._rate(e) for e in edges if e.index is not None}
+        if len(rates) != 1:
+            self.blockers.append(Blocker(node.name, "its inputs have different strides", "resample one of them"))
+            return still
+        return Line(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried)
+
+    @staticmethod
+    def _carries(layer: Layer, xs: tuple[Shape, ...], y: Shape, index: Listed) -> bool:
+        return layer.carried(xs, y) is not None and all(
+            units == tuple(range(u + 1)) for u, units in enumerate(index.units)
+        )
+
+    @staticmethod
+    def _placed(alternatives: Any, x: Shape, y: Shape, out: int) -> bool:
+        """Whether a constant has an entry for each position along the axis."""
+        for alternative in alternatives:
+            if alternative == POINTWISE:
+                if x.dims[out] > 1:
+                    return True
+                continue
+            if any(
+                o == out and n > 1 and not isinstance(i, All) for (o, i), n in zip(alternative, x.dims, strict=True)
+            ):
+                return True
+        return False
+
+    def _rate(self, edge: Edge) -> Fraction:
+        index = edge.index
+        assert index is not None
+        return self.lines[edge.source].rate * index.period / index.advance
+
+    # --- counts ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def block(self) -> tuple[int, int]:
+        """Input positions and output positions of one block: after whole blocks every map is at the same phase."""
+        size = 1
+        for line in self.lines:
+            if line.axis is None:
+                continue
+            size = lcm(size, line.rate.denominator)
+            for edge in line.edges:
+                if edge.index is not None:
+                    size = lcm(size, (line.rate / edge.index.period).denominator)
+        return size, int(size * self.lines[self.output].rate)
+
+    def lengths(self, n: int) -> tuple[int, ...]:
+        """How long every map is for an input of n positions (0 for what has no such axis).
+
+        Raises:
+            ShapeError: a layer cannot take what it gets.
+        """
+        found = self._lengths.get(n)
+        if found is None:
+            network, shapes = self.walked.network, list(self.walked.shapes)
+            made = []
+            for position, line in enumerate(self.lines):
+                if line.axis is None:
+                    made.append(0)
+                    continue
+                if position < network.arity:
+                    length = n
+                else:
+                    sources = network.sources[position - network.arity]
+                    xs = tuple([shapes[s] for s in sources])
+                    edge = next(e for e in line.edges if e.index is not None)
+                    index = edge.index
+                    assert index is not None
+                    layer = line.layer
+                    assert layer is not None
+                    layer = layer.stretched(line.axis, made[edge.source] * index.period // index.advance)
+                    try:
+                        length = layer.output(*xs).dims[line.axis]
+                    except RfcalcError as error:
+                        raise error.at(line.name) from None
+                made.append(length)
+                shapes[position] = _with(shapes[position], line.axis, length)
+            found = self._lengths[n] = tuple(made)
+        return found
+
+    def check(self) -> None:
+        """Compare the relations at two other lengths: what depends on the length is a blocker.
+
+        Both lengths are whole blocks, so that rounding cannot differ.
+        """
+        if self.blockers or not self.moving:
+            return
+        size, network = self.block[0], self.walked.network
+        first = -(-self.length // size) * size + size
+        second = first + 2 * size
+        try:
+            short, long = self.lengths(first), self.lengths(second)
+        except RfcalcError as error:
+            why = f"it does not take other lengths: {error.what}"
+            self.blockers.append(Blocker(error.where or network.outputs[0], why))
+            return
+        shapes = [
+            [
+                s if at.axis is None else _with(s, at.axis, n)
+                for s, at, n in zip(self.walked.shapes, self.lines, found, strict=True)
+            ]
+            for found in (short, long)
+        ]
+        for position, line in enumerate(self.lines):
+            if line.layer is None or line.axis is None:
+                continue
+            if long[position] - short[position] != 2 * size * line.rate:
+                self.blockers.append(refused(line.name, line.layer, "its length does not grow with the input's"))
+            elif line.carried:  # it reads all that came before, at any length
+                continue
+            else:
+                sources = network.sources[position - network.arity]
+                told = []
+                for at_length in shapes:
+                    xs = tuple([at_length[s] for s in sources])
+                    relation = line.layer.reads(xs, at_length[position])
+                    params = line.layer.cost(xs, at_length[position]).params
+                    told.append(([self._along(a, s) for a, s in zip(relation, sources, strict=True)], params))
+                if told[0][0] != told[1][0]:
+                    self.blockers.append(refused(line.name, line.layer, "what it reads depends on the length"))
+                elif told[0][1] != told[1][1]:
+                    why = "it has parameters of its own for each position"
+                    self.blockers.append(refused(line.name, line.layer, why))
+        if self.blockers:
+            return
+        for position, line in enumerate(self.lines):
+            self.lines[position] = line._replace(edges=tuple(self._ended(position, e, first) for e in line.edges))
+
+    def _along(self, alternatives: Any, source: int) -> Any:
+        axis = self.lines[source].axis
+        if axis is None:
+            return None
+        return [STEP if a == POINTWISE else a[axis][1] for a in alternatives]
+
+    def _ended(self, position: int, edge: Edge, n: int) -> Edge:
+        """The edge with how far its last window reaches beyond the end of what it reads."""
+        if edge.index is None:
+            return edge
+        lengths = self.lengths(n)
+        period = edge.index.period
+        last = max(
+            (t for u in range(max(0, lengths[position] - period), lengths[position]) for t in edge.index.taps(u)),
+            default=-1,
+        )
+        return edge._replace(after=max(0, last + 1 - lengths[edge.source]))
+
+    def counts(self, n: int, holds: dict[int, int] | None = None) -> list[int]:
+        """How many positions of every map are known when n positions of the input (whole blocks) have come.
+
+        `holds`: positions by which a node waits longer than it must.
+        """
+        found: list[int] = []
+        for position, line in enumerate(self.lines):
+            if line.axis is None:
+                found.append(0)
+            elif not line.edges:
+                found.append(n)
+            else:
+                most = min(known(e.index, found[e.source]) for e in line.edges if e.index is not None)
+                most = min(most, n * line.rate.numerator // line.rate.denominator + self.extras[position])
+                found.append(max(0, most - (holds or {}).get(position, 0)))
+        return found
+
+    # --- what a unit sees --------------------------------------------------------------------------------------
+
+    def windows(self) -> list[Window | None]:
+        """What the units of every map see of the input along the axis, padding counted.
+
+        Raises:
+            RfcalcError: patterns that repeat too late.
+        """
+        found: list[Window | None] = []
+        for line in self.lines:
+            if line.axis is None:
+                found.append(None)
+            elif not line.edges:
+                found.append(START)
+            else:
+                window: Window | None = None
+                for edge in line.edges:
+                    seen = found[edge.source]
+                    if edge.index is None or seen is None:
+                        continue
+                    try:
+                        pulled = seen.pull(edge.index)
+                        window = pulled if window is None else window | pulled
+                    except PeriodTooLong:
+                        raise RfcalcError("the pattern along the axis repeats too late", where=line.name) from None
+                found.append(window)
+        return found
+
+
+def known(index: Along, count: int) -> int:
+    """How many units are known, from unit 0 on, when `count` positions of what they read are.
+
+    >>> known(Slide(2, -1, 3), 8), known(Slide(1, -2, 3, border="reflect"), 2), known(Table(1, [[0], [0]]), 3)
+    (4, 0, 6)
+    """
+    if isinstance(index, Slide):
+        first, last = index.first, index.first + index.dilation * (index.kernel - 1)
+        if index.border == "reflect" and count <= -first:  # unit 0 reads position -first
+            return 0
+        if index.border == "replicate" and count < 1:
+            return 0
+        return int(max(0, (count - 1 - last) // index.stride + 1))
+    if index.border != "zeros" and count < 1:
+        return 0
+    least = []
+    for phase, taps in enumerate(index.phases):
+        if taps:
+            turn = (count - 1 - taps[-1]) // index.advance + 1  # the first one that reads an unknown position
+            least.append(turn * index.period + phase)
+    return max(0, min(least, default=0))
+
+
+def kept(index: Along, start: int, count: int, after: int = 0) -> set[int]:
+    """Which of the first `count` positions units from `start` on still read, at the end of the map too.
+
+    >>> sorted(kept(Slide(2, 0, 3, 2), 8, 20)), sorted(kept(Slide(2, 0, 2, 3), 9, 20))
+    ([16, 18], [18])
+    """
+    found: set[int] = set()
+    if isinstance(index, Slide):
+        s, d, k, first = index.stride, index.dilation, index.kernel, index.first
+        if s == 1 or (d == 1 and k >= s):
+            found.update(range(max(0, s * start + first), count))
+        else:
+            u = start
+            while s * u + first < count:
+                found.update(p for p in index.taps(u) if 0 <= p < count)
+                u += 1
+    else:
+        earliest = min((p[0] for p in index.phases if p), default=0)
+        u = start
+        while u // index.period * index.advance + earliest < count:
+            found.update(p for p in index.taps(u) if 0 <= p < count)
+            u += 1
+    if after and index.border in ("reflect", "replicate"):
+        back = after if index.border == "reflect" else 0
+        found.update(range(max(0, count - 1 - back), count))
+    return found
+
+
+def _width(shape: Shape, axis: int) -> int:
+    width = 1
+    for i, n in enumerate(shape.dims):
+        width *= 1 if i == axis else n
+    return width
+
+
+def _with(shape: Shape, axis: int, length: int) -> Shape:
+    if shape.dims[axis] == length:
+        return shape
+    return Shape(*shape.dims[:axis], length, *shape.dims[axis + 1 :], channel=shape.channel)
+
+
+def _why(index: Any) -> str:
+    if isinstance(index, All):
+        return "it reads all positions at once"
+    if isinstance(index, Listed):
+        return "what it reads is tied to positions of its own"
+    return "what it reads along this axis is not known"

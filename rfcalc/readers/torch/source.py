@@ -1,0 +1,41 @@
+"""What a network was read from: the module itself, and how it is called, so that it can be measured and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+from rfcalc.readers.torch.given import Call
+
+
+class Returned(NamedTuple):
+    """A tensor that the module returns: the node that makes it (None where no input reaches it), and its batch axis."""
+
+    node: str | None
+    batch: int | None = None
+
+
+@dataclass(eq=False)
+class Source:
+    """The module that a network was read from.
+
+    Attributes:
+        module: it may be without weights.
+        call: what it was called with.
+        returned: the tensors that it returns, in order.
+        frozen: parameters that get no gradient, by the node that holds them.
+        unused: parameters that no node uses.
+        training: whether it was read in training mode.
+        make: builds it with weights; None where it has them.
+    """
+
+    module: torch.nn.Module
+    call: Call
+    returned: tuple[Returned, ...] = ()
+    frozen: Mapping[str, int] = field(default_factory=dict)
+    unused: int = 0
+    training: bool = False
+    make: Callable[[], Any] | None = None
