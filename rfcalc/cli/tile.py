@@ -34,7 +34,7 @@ def command(
     ] = None,
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
-    dtype: Dtype = "float32",
+    dtype: Dtype = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,

@@ -136,7 +136,7 @@ def tile(
     memory: Any = None,
     at: str | None = None,
     batch: int = 1,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> TilePlan:
     """An exact plan of tiles: what each reads, writes and crops, so that together they equal the whole.
 
