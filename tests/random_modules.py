@@ -108,6 +108,19 @@ def _in_place(x: Tensor) -> Tensor:
     return y.clamp_(-1, 1)
 
 
+def _written_over(x: Tensor) -> Tensor:
+    y = x.clone()
+    y[:, :, 1:-1] = x[:, :, 2:] * 2
+    return y + x
+
+
+def _written_apart(x: Tensor) -> Tensor:
+    y = x * 3
+    y[..., ::2] *= 0.5
+    y[:, 0] = x[:, -1]
+    return y
+
+
 class Maker:
     """Draws operations that fit a map of so many channels and such a size."""
 
@@ -252,7 +265,7 @@ class Maker:
         return Step(_halves) if self.channels % 2 == 0 else None
 
     def written(self) -> nn.Module:
-        return Step(_in_place)
+        return Step(self.chance.choice((_in_place, _in_place, _written_over, _written_apart)))
 
 
 OPERATIONS: tuple[Callable[[Maker], nn.Module | None], ...] = (

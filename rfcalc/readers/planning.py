@@ -1,4 +1,4 @@
-"""Plans for what a user may name: `rfcalc.sizes`, `rfcalc.grid`, `rfcalc.tile`."""
+"""Plans for what a user may name: `rfcalc.sizes`, `rfcalc.grid`, `rfcalc.tile`, `rfcalc.memory`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from rfcalc.graph.forward import shapes_of_inputs
 from rfcalc.readers.target import DEFAULT_INPUT, analyze, resolve
 
 if TYPE_CHECKING:
+    from rfcalc.plan.fitting import Fit
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.sizes import Sizes
+    from rfcalc.plan.tile import TilePlan
 
 
 def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa: A002
@@ -41,6 +43,71 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     return Sizes(network, shapes, lengths("near", near), target=found.name, assumptions=assumptions)
 
 
+def memory(
+    target: Any,
+    input: Any = None,  # noqa: A002
+    *,
+    batch: int = 1,
+    dtype: str | None = None,
+    infer: bool = False,
+    optimizer: str = "adam",
+    amp: str | None = None,
+    freeze: Sequence[str] = (),
+    device: str = "cpu",
+    budget: Any = None,
+    checkpoint: bool = False,
+    arena: bool = False,
+    patch: bool = False,
+    fold_bn: bool = False,
+    count_input: bool = True,
+    most_work: float | None = None,
+) -> Fit:
+    """The memory of a network: weights, gradients, optimizer state, what backward needs, and the worst moment.
+
+    Args:
+        target, input, batch, dtype: as for `analyze`.
+        infer: only forward, without gradients.
+        optimizer, amp, freeze, device: see `rfcalc.plan.memory.Memory`.
+        budget: bytes that are there (a number, ``"24GB"``, ``"512KiB"``): the largest batch is told.
+        checkpoint, arena, patch, fold_bn, count_input, most_work: see `rfcalc.plan.fitting.Fit`.
+
+    Raises:
+        RfcalcError: what cannot be read; an optimizer, a pattern or a budget that is none.
+
+    >>> import rfcalc
+    >>> found = rfcalc.memory("resnet18", batch=4, optimizer="sgd")
+    >>> found.memory.peak.bytes, found.memory.kept
+    (179396864, 88757760)
+    >>> rfcalc.memory("resnet18", optimizer="sgd", budget="24GB").largest.batch
+    1071
+    """
+    from rfcalc.plan.fitting import Fit
+    from rfcalc.plan.memory import Memory
+
+    report = analyze(target, input, batch=batch, dtype=dtype)
+    one = Memory(report, infer, optimizer.lower(), amp and amp.lower(), tuple(freeze), device.lower())
+    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work)
+
+
+def budget_of(given: Any) -> int | None:
+    """Bytes from a number or a text with a unit.
+
+    Raises:
+        RfcalcError: anything else, or less than a byte.
+
+    >>> budget_of("24GB"), budget_of("512KiB"), budget_of(1000)
+    (24000000000, 524288, 1000)
+    """
+    if given is None:
+        return None
+    from rfcalc.report.metrics.units import read
+
+    found = int(read(given)) if isinstance(given, str) else given
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise RfcalcError(f"{given!r} is no budget", fix='give bytes, such as "24GB", "512KiB" or 320000')
+    return found
+
+
 def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     """Where the units of nodes lie in the image: stride, offset in both pixel conventions, size, reach, alignment.
 
@@ -58,6 +125,45 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     from rfcalc.plan.grid import Grids
 
     return Grids(analyze(target, input), nodes)
+
+
+def tile(
+    target: Any,
+    input: Any = None,  # noqa: A002
+    *,
+    tile: Any = None,
+    tiles: Any = None,
+    memory: Any = None,
+    at: str | None = None,
+    batch: int = 1,
+    dtype: str | None = None,
+) -> TilePlan:
+    """An exact plan of tiles: what each reads, writes and crops, so that together they equal the whole.
+
+    Args:
+        target, input, batch, dtype: as for `analyze`; the input is the whole image.
+        tile: the most positions that a tile reads (what the network is fed), for all axes or for each ("512x256").
+        tiles: how many tiles each axis is cut into ("4x4").
+        memory: what the maps of a tile may take, in bytes or as text ("2GB"); the cheapest plan within it is chosen.
+        at: the node whose map is wanted; the outputs if left out.
+
+    Raises:
+        RfcalcError: a tile larger than the image or too small, a memory that no tile fits into.
+
+    >>> import rfcalc
+    >>> rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tiles="2x2").axes[0].halo
+    (2, 2)
+    """
+    from rfcalc.plan.tile import TilePlan
+
+    report = analyze(target, input, batch=batch, dtype=dtype)
+    rank = max(x.rank for x in report.inputs.values())
+
+    def each(name: str, given: Any) -> tuple[int, ...] | None:
+        found = lengths(name, given)
+        return found * rank if found is not None and len(found) == 1 else found
+
+    return TilePlan(report, at=at, tile=each("tile", tile), tiles=each("tiles", tiles), memory=budget_of(memory))
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

@@ -46,9 +46,9 @@ class Builder:
     def size(self, parameter: str) -> int:
         return prod(self.dims[parameter])
 
-    def input(self, name: str, shape: Shape, dims: tuple[int, ...], batch: int | None) -> Value:
-        """Put an input; positions lie along all of its axes but the channels."""
-        value = Value(len(self.inputs), dims, batch)
+    def input(self, name: str, shape: Shape, dims: tuple[int, ...], batch: int | None, extra: bool = False) -> Value:
+        """Put an input; positions lie along all of its axes but the channels (`extra`: which the tensor has not)."""
+        value = Value(len(self.inputs), dims, batch, extra)
         self.inputs.append(name)
         self.shapes.append(shape)
         self.carriers.append(frozenset(shape.axes))

@@ -57,7 +57,11 @@ def _around(graph: Builder, x: Value, channel: int, pairs: list[tuple[int, int]]
 
 def padded(graph: Builder, x: Value, pairs: Sequence[tuple[int, int]], mode: str) -> Value:
     """A tensor with so much before and after each of its axes."""
-    x = graph.whole(x)
+    if x.extra:  # a signal, of which no axis counts channels
+        at = 0 if x.batch is None else x.batch + 1
+        wide = Value(x.node, (*x.dims[:at], 1, *x.dims[at:]), x.batch)
+        made = padded(graph, wide, [*pairs[:at], (0, 0), *pairs[at:]], mode)
+        return Value(made.node, (*made.dims[:at], *made.dims[at + 1 :]), made.batch, True)
     if x.batch is not None and pairs[x.batch] != (0, 0):
         x = graph.plain(x)
     channel = _tensor_axis(x, graph.shape(x).channel)

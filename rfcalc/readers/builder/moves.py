@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from rfcalc.core.shape import axis_groups
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute, Reshape, Slice
 from rfcalc.layers.take import Take
-from rfcalc.readers.builder.axes import groups
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
 from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
@@ -34,9 +34,14 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
         return Value(x.node, dims, batch)
     if batch is None and x.batch is not None and x.dims[x.batch] != 1:
         raise BatchMixed
-    graph.whole(x)
+    if x.extra:  # an axis of size 1 counts channels again, or there is still none
+        ones = [j for j, n in enumerate(wanted) if n == 1]
+        layer = Reshape(wanted, ones[0]) if ones else Reshape((1, *wanted), 0)
+        return graph.add(layer, (x.node,), dims, batch, extra=not ones, helper=True)
     if (root := _root_of(graph, x.node, wanted)) is not None:
         return Value(root, dims, batch)
+    if (gone := _gone(here.dims, wanted)) and here.channel in gone:
+        return dropped(graph, x, dims, batch, gone)
     patches = holds_patches(graph, x.node)
     if graph.dirty[x.node] or patches or _splits(graph, x.node, wanted):
         chain = behind(graph, x.node)
@@ -49,7 +54,22 @@ def regrouped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None
             if made is not None:
                 return made
     channel = _channel_after(graph, x, wanted)
+    if channel is None:
+        return graph.add(Reshape((1, *wanted), 0), (x.node,), dims, batch, extra=True)
     return graph.add(merging(here.dims, wanted, here.channel, channel), (x.node,), dims, batch)
+
+
+def _gone(before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
+    """The axes of size 1 that a reshape does no more than leave out; none where it does more."""
+    found, left = [], list(after)
+    for i, n in enumerate(before):
+        if left and left[0] == n and (n != 1 or len(before) - i == len(left)):
+            left.pop(0)
+        elif n == 1:
+            found.append(i)
+        else:
+            return []
+    return [] if left else found
 
 
 def _root_of(graph: Builder, node: int, dims: tuple[int, ...]) -> int | None:
@@ -64,15 +84,15 @@ def _splits(graph: Builder, node: int, dims: tuple[int, ...]) -> list[int]:
     """The axes that positions lie along and that a reshape of a node to `dims` takes apart."""
     here = graph.shapes[node].dims
     found: list[int] = []
-    for before, after in groups(here, dims):
+    for before, after in axis_groups(here, dims):
         if sum(1 for j in after if dims[j] != 1) > 1:
             found += [i for i in before if i in graph.carriers[node] and here[i] != 1]
     return found
 
 
-def _channel_after(graph: Builder, x: Value, dims: tuple[int, ...]) -> int:
+def _channel_after(graph: Builder, x: Value, dims: tuple[int, ...]) -> int | None:
     """The channel axis after a reshape: one that no position of the input lies along, else what the channels are merged
-    with.
+    with; None where they were one and nothing of them is left.
 
     Raises:
         NotUnderstood: positions that were merged with the channels would come apart again.
@@ -82,7 +102,7 @@ def _channel_after(graph: Builder, x: Value, dims: tuple[int, ...]) -> int:
     own: list[int] = []
     free: list[int] = []
     mixed: list[int] = []
-    for before, after in groups(here.dims, dims):
+    for before, after in axis_groups(here.dims, dims):
         carries = any(i in carriers for i in before)
         if here.channel in before:
             (mixed if carries else own).extend(after)
@@ -95,7 +115,8 @@ def _channel_after(graph: Builder, x: Value, dims: tuple[int, ...]) -> int:
         return wide[-1]
     if len(dims) == 1:
         return 0
-    return (free or mixed[::-1])[0]
+    found = free or mixed[::-1] or [j for j, n in enumerate(dims) if n == 1]
+    return found[0] if found else None
 
 
 def dropped(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | None, gone: Sequence[int]) -> Value:
@@ -123,10 +144,11 @@ def inserted_axis(graph: Builder, x: Value, dims: tuple[int, ...], batch: int | 
     wanted = inner(dims, batch)
     if wanted == here.dims:
         return Value(x.node, dims, batch)
-    graph.whole(x)
+    core = at - (batch is not None and batch < at)
+    if x.extra:  # the new axis counts channels, of which there were none
+        return graph.add(Reshape(wanted, core), (x.node,), dims, batch, helper=True)
     if (root := _root_of(graph, x.node, wanted)) is not None:
         return Value(root, dims, batch)
-    core = at - (batch is not None and batch < at)
     return graph.add(Reshape(wanted, here.channel + (core <= here.channel)), (x.node,), dims, batch, helper=True)
 
 
@@ -146,11 +168,10 @@ def sliced(graph: Builder, x: Value, axis: int, start: int, stop: int, step: int
     if stop <= start:
         raise NotUnderstood("an empty slice")
     dims = (*x.dims[:axis], -(-(min(stop, n) - start) // step), *x.dims[axis + 1 :])
-    graph.whole(x)
     if dims[axis] == 1:  # nothing is skipped
         stop, step = start + 1, 1
     layer = Slice(graph.axis(x, axis), start or None, None if stop >= n else stop, step)
-    return graph.add(layer, (x.node,), dims, x.batch)
+    return graph.add(layer, (x.node,), dims, x.batch, extra=x.extra)
 
 
 def ends(start: Any, stop: Any, n: int) -> tuple[int, int]:

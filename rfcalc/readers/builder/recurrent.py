@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rfcalc.layers.general import Elementwise
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.joining import chained
-from rfcalc.readers.builder.moves import moved, sliced
+from rfcalc.readers.builder.moves import moved, regrouped, sliced
 from rfcalc.readers.builder.values import Value
 
 
@@ -20,6 +22,17 @@ def states(graph: Builder, x: Value, hidden: int, ways: int) -> list[Value]:
     for node in graph.nodes[before:]:
         node.helper = True
     return found
+
+
+def started(graph: Builder, made: Value, first: Sequence[Value], hidden: int, ways: int) -> Value:
+    """What a recurrent layer makes of first states, (ways, sequences, hidden) each: all positions depend on them."""
+    rows, length = made.dims[0], made.dims[1]
+    wide = []
+    for state in first:
+        apart = moved(graph, state, (1, 0, 2))
+        wide.append(regrouped(graph, apart, (rows, 1, ways * hidden), apart.batch))
+    nodes, batch, extra = graph.aligned((made, *wide), (rows, length, ways * hidden))
+    return graph.add(Elementwise("first_state"), nodes, made.dims, batch, extra=extra, helper=True)
 
 
 def stacked(graph: Builder, states: list[Value], dims: tuple[int, ...]) -> Value:

@@ -13,7 +13,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import prod
 from rfcalc.readers.onnx.model import FLOATING, Node, Tensor
-from rfcalc.readers.onnx.values import MOST_VALUES, Const, checked
+from rfcalc.readers.onnx.values import Const, checked, few
 
 Given = Sequence["Const | None"]
 Fold = Callable[[Node, Given, int], "list[Const]"]
@@ -83,7 +83,7 @@ def taken(x: Const, dims: Sequence[int], places: Callable[[], Iterable[int]], or
     """The constant of these extents whose values stand at `places` in x."""
     dims = checked(tuple(dims))
     values = None
-    if x.values is not None and prod(dims) <= MOST_VALUES:
+    if x.values is not None and few(prod(dims), x.dtype):
         values = tuple(x.values[i] for i in places())
     return Const(dims, x.dtype, values, origin or x.origin)
 
@@ -139,7 +139,7 @@ def _of_shape(node: Node, given: Given, opset: int) -> list[Const]:
     if isinstance(tensor, Const):
         dtype, value = tensor.dtype, tensor.scalar
     size = prod(dims)
-    return [Const(dims, dtype, (value,) * size if size <= MOST_VALUES and value is not None else None)]
+    return [Const(dims, dtype, (value,) * size if few(size, dtype) and value is not None else None)]
 
 
 def _extents(values: Iterable[int]) -> list[int]:
@@ -273,7 +273,7 @@ def _concat(node: Node, given: Given, opset: int) -> list[Const]:
         raise RfcalcError("cannot join values of different numbers of axes")
     dims = checked((*first.dims[:axis], sum(p.dims[axis] for p in parts), *first.dims[axis + 1 :]))
     values = None
-    if all(p.values is not None for p in parts) and prod(dims) <= MOST_VALUES:
+    if all(p.values is not None for p in parts) and few(prod(dims), parts[0].dtype):
         inner = [prod(p.dims[axis:]) for p in parts]
         values = tuple(
             v

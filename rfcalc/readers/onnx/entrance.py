@@ -61,6 +61,7 @@ class Entering(NamedTuple):
     shape: Shape
     dims: tuple[int, ...]
     batch: int | None
+    extra: bool = False  # a signal: its map has an axis for channels that the tensor has not
 
 
 class Bound(NamedTuple):
@@ -106,7 +107,10 @@ def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool =
             raise NetworkError(f"the input {info.name!r} is empty: {'x'.join(map(str, dims))}")
         place = 0 if own is None and not dims else channel if own is None or channel < own else channel - 1
         shape = Shape(*seen, channel=min(place, len(seen) - 1))
-        found[info.name] = Entering(_name(info.name, taken), shape, dims, own)
+        signal = own == 0 and len(dims) == 2 and _is_signal(nodes, info.name)
+        if signal:
+            shape = Shape(1, *seen)
+        found[info.name] = Entering(_name(info.name, taken), shape, dims, own, signal)
     if size != 1:
         notes.append(f"the file has a batch of {size}: figures are for one of its items")
     return Bound(found, compare, tuple(notes))
@@ -130,8 +134,16 @@ def _batch(infos: list[Info], given: dict[str, Shape]) -> tuple[int, str | None]
         if _whole(given.get(info.name), dims):
             continue
         first = dims[0]
+        named = next((str(n) for n in dims[1:] if _is_batch(n)), None) if isinstance(first, int) else None
+        if named is not None:  # positions come first, as recurrent layers want them
+            return 1, named
         return (first, None) if isinstance(first, int) and first > 0 else (1, first if isinstance(first, str) else None)
     return 1, None
+
+
+def _is_batch(extent: int | str | None) -> bool:
+    """Whether a symbol is what people call the batch."""
+    return isinstance(extent, str) and (extent.lower() in ("n", "b", "bs") or "batch" in extent.lower())
 
 
 def _whole(given: Shape | None, dims: tuple[int | str | None, ...]) -> bool:
@@ -154,8 +166,13 @@ def _dims(
     own: int | None = None
     first = dims[0] if dims else None
     may = batch and bool(dims) and (len(dims) > 1 or not isinstance(first, int)) and not _whole(given, dims)
-    if may and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
+    if batch and isinstance(first, int) and symbol is not None and symbol in dims[1:] and not _whole(given, dims):
+        own = dims.index(symbol)  # positions, or layers, come first
+    elif may and (first == size or first is None or (isinstance(first, str) and symbol in (None, first))):
         own = 0
+    elif batch and given is not None and own is None and len(given.dims) == len(dims) - 1:
+        open_ones = [i for i, n in enumerate(dims) if not isinstance(n, int)]
+        own = open_ones[0] if len(open_ones) == 1 else None
     if given is not None:
         wanted = len(dims) - (own is not None)
         if len(given.dims) != wanted:
@@ -195,11 +212,43 @@ def _given(info: Info, given: Shape, size: int, own: int | None, channel: int) -
     return wanted if own is None else (*wanted[:own], size, *wanted[own:])
 
 
+def _is_signal(nodes: list[Node], name: str) -> bool:
+    """Whether an input of batch × samples gets an axis for its channels, and something slides over it then."""
+    names, opened = {name}, set[str]()
+    for node in nodes:
+        if not any(i in names for i in node.inputs[:1] if i) and not (node.op == "Concat" and names & set(node.inputs)):
+            continue
+        if node.op in SLIDES:
+            return node.inputs[0] in opened
+        if node.op not in PASSES and node.op not in ("Unsqueeze", "Slice", "Concat", "Split"):
+            continue
+        names.update(node.outputs)
+        if node.op == "Unsqueeze" or node.inputs[0] in opened:
+            opened.update(node.outputs)
+    return False
+
+
+def _is_state(nodes: list[Node], name: str) -> bool:
+    """Whether an input is the first state of a recurrent layer, or a part of it is: features are its last axis."""
+    names = {name}
+    for node in nodes:
+        if node.op in ("LSTM", "GRU", "RNN") and names & set(node.inputs[5:7]):
+            return True
+        if node.op in ("Slice", "Gather", "Unsqueeze", "Squeeze", "Split", "Identity") and node.inputs[0] in names:
+            names.update(node.outputs)
+    return False
+
+
 def _channel(model: Model, nodes: list[Node], name: str, dims: tuple[int, ...], own: int | None) -> int:
     """Which axis of the file counts channels: what the first operators that care read as channels."""
     usual = min(1 if own == 0 else 0, max(len(dims) - 1, 0))
     if len(dims) < 3:
         return usual
+    if (own is not None and own > 0) or _is_state(nodes, name):
+        return len(dims) - 1
+    ones = [i for i, n in enumerate(dims) if n == 1 and i != own]
+    if dims[usual] != 1 and len(ones) == 1:  # no position is lost where that counts channels
+        usual = ones[0]
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for i in node.inputs[:2]:

@@ -24,7 +24,7 @@ from rfcalc.readers.onnx.constants import (
     taken,
 )
 from rfcalc.readers.onnx.model import Node
-from rfcalc.readers.onnx.values import MOST_VALUES, Const, checked
+from rfcalc.readers.onnx.values import Const, checked, few
 
 
 @fold("Expand")
@@ -51,7 +51,7 @@ def _range(node: Node, given: Given, opset: int) -> list[Const]:
         raise NotFoldedError
     count = max(math.ceil((limit - start) / step), 0)
     dims = checked((count,))
-    values = tuple(start + i * step for i in range(count)) if count <= MOST_VALUES else None
+    values = tuple(start + i * step for i in range(count)) if few(count, need(given[0]).dtype) else None
     return [Const(dims, need(given[0]).dtype, values)]
 
 
@@ -101,7 +101,7 @@ def _pairwise(node: Node, given: Given, opset: int) -> list[Const]:
 def _paired(function: Callable[[Any, Any], Any], a: Const, b: Const, name: str) -> Const:
     dims = checked(broadcast(a.dims, b.dims))
     values = None
-    if a.values is not None and b.values is not None and prod(dims) <= MOST_VALUES:
+    if a.values is not None and b.values is not None and few(prod(dims), a.dtype):
         places = zip(spread(a, dims), spread(b, dims), strict=True)
         try:
             values = tuple(function(a.values[i], b.values[j]) for i, j in places)
@@ -175,7 +175,7 @@ def _where(node: Node, given: Given, opset: int) -> list[Const]:
     c, a, b = (need(g) for g in given[:3])
     dims = checked(broadcast(c.dims, a.dims, b.dims))
     values = None
-    if c.values is not None and a.values is not None and b.values is not None and prod(dims) <= MOST_VALUES:
+    if c.values is not None and a.values is not None and b.values is not None and few(prod(dims), a.dtype):
         places = zip(spread(c, dims), spread(a, dims), spread(b, dims), strict=True)
         values = tuple(a.values[j] if c.values[i] else b.values[k] for i, j, k in places)
     return [Const(dims, a.dtype, values, origins((a, b)))]

@@ -115,7 +115,7 @@ def _walked(model: Model, nodes: list[Node], folder: str, bound: Bound) -> Reade
     reader.compare = bound.compare
     for name, given in bound.inputs.items():
         reader.names.taken.add(given.name)
-        reader.values[name] = reader.graph.input(given.name, given.shape, given.dims, given.batch)
+        reader.values[name] = reader.graph.input(given.name, given.shape, given.dims, given.batch, given.extra)
     try:
         reader.read()
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError, KeyError, ZeroDivisionError):

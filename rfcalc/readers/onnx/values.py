@@ -18,6 +18,8 @@ from rfcalc.readers.onnx.model import DTYPES, FLOATING, Tensor
 from rfcalc.readers.onnx.wire import BYTES, VARINT, Wire
 
 MOST_VALUES = 1 << 12  # of a constant that is kept
+MOST_WHOLE = 1 << 16  # of one of positions, sizes, truths
+WHOLE = frozenset({6, 7, 9, 12, 13})
 FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
 
 
@@ -102,8 +104,13 @@ def checked(dims: tuple[int, ...]) -> tuple[int, ...]:
 
 def constant(tensor: Tensor, wire: Wire, folder: str, made: bool = False) -> Const:
     """A tensor of the file, with its values if they are few and there."""
-    values = _values(tensor, wire, folder) if tensor.size <= MOST_VALUES else None
+    values = _values(tensor, wire, folder) if few(tensor.size, tensor.dtype) else None
     return Const(tensor.dims, tensor.dtype, values, (tensor.name,) if not made else (), made)
+
+
+def few(size: int, dtype: int) -> bool:
+    """Whether a constant's values are few enough to be kept."""
+    return size <= (MOST_WHOLE if dtype in WHOLE else MOST_VALUES)
 
 
 def sample(tensor: Tensor, wire: Wire, folder: str, most: int = 256) -> tuple[Any, ...] | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rfcalc.readers.builder.joining import chained, padded
-from rfcalc.readers.builder.moves import ends, regrouped, sliced, widened
+from rfcalc.readers.builder.moves import ends, regrouped, widened
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.writing import written
 from rfcalc.readers.torch.handling import Call, handles
 from rfcalc.readers.torch.recording import Step
 from rfcalc.readers.torch.tensors import Graph
@@ -65,28 +66,22 @@ def inserted(graph: Graph, base: Value, how: Step, new: Value) -> Value:
     """The base of a view after the view was written to: what is before it, the new part, what is after it.
 
     Raises:
-        NotUnderstood: views that are no slices with step 1.
+        NotUnderstood: views that are no slices.
     """
     args = how.args
     if how.name in ("view", "reshape", "flatten", "unsqueeze", "squeeze"):
         return regrouped(graph, new, base.dims, base.batch)
-    if how.name == "slice" and args["step"] == 1:
+    places: list[range] = [range(n) for n in base.dims]
+    if how.name == "slice":
         axis = args["dim"] % len(base.dims)
         low, high = ends(args["start"], args["end"], base.dims[axis])
+        places[axis] = range(low, high, args["step"])
     elif how.name == "select":
         axis = args["dim"] % len(base.dims)
         low = int(args["index"]) % base.dims[axis]
-        high = low + 1
+        places[axis] = range(low, low + 1)
         one = (*base.dims[:axis], 1, *base.dims[axis + 1 :])
         new = regrouped(graph, new, one, base.batch)
     else:
         raise NotUnderstood(f"it writes through {how.name}")
-    if (low, high) == (0, base.dims[axis]):
-        return new
-    parts = []
-    if low:
-        parts.append(sliced(graph, base, axis, 0, low))
-    parts.append(new)
-    if high < base.dims[axis]:
-        parts.append(sliced(graph, base, axis, high, base.dims[axis]))
-    return chained(graph, parts, axis, base.dims)
+    return written(graph, base, places, new)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.joining import chained, padded
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.writing import written
 from rfcalc.readers.onnx.constants import axes_of, axis_of, bounds, parts_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -125,6 +128,27 @@ def gather_nd(reader: Reader, node: Node) -> None:
     made = picked(reader.graph, x, 0, wanted)
     dims = (*index.dims[:-1], *x.dims[1:])
     reader.give(node, made if dims == made.dims else regrouped(reader.graph, made, dims, batch_after(made, dims)))
+
+
+@rule("ScatterND")
+def scatter_nd(reader: Reader, node: Node) -> None:
+    """Written over at fixed positions, which are a product of positions of the first axes."""
+    x, index = solid(reader, reader.value(node.inputs[0])), reader.const(node, 1)
+    if node.attributes.get("reduction", "none") not in ("none", ""):
+        raise NotUnderstood("it adds to what is there")
+    if index is None or not index.dims or index.values is None:
+        raise NotUnderstood("by positions that are not known")
+    depth = index.dims[-1]
+    rows = [tuple(int(v) for v in index.values[i : i + depth]) for i in range(0, len(index.values), depth)]
+    rows = [tuple(p + n if p < 0 else p for p, n in zip(row, x.dims, strict=False)) for row in rows]
+    each = [list(dict.fromkeys(row[i] for row in rows)) for i in range(depth)]
+    if rows != list(product(*each)):
+        raise NotUnderstood("by positions that are no product")
+    places = [*each, *(range(n) for n in x.dims[depth:])]
+    dims = tuple(len(p) for p in places)
+    new = solid(reader, reader.value(node.inputs[2]))
+    new = new if new.dims == dims else regrouped(reader.graph, new, dims, batch_after(new, dims))
+    reader.give(node, written(reader.graph, x, places, new))
 
 
 @rule("Slice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.recurrent import Recurrent
 from rfcalc.readers.builder.moves import moved, picked, regrouped
-from rfcalc.readers.builder.recurrent import cells, stacked, states
+from rfcalc.readers.builder.recurrent import cells, stacked, started, states
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import need
 from rfcalc.readers.onnx.model import Node
@@ -35,8 +35,7 @@ def recurrent(reader: Reader, node: Node) -> None:
         isinstance(s, Const) and s.values is not None and any(s.values) for s in map(reader.value, node.inputs[5:7])
     ):
         reader.notes["the first states of recurrent layers are numbers of the file, and not counted"] += 1
-    if any(s is not None and not isinstance(s, Const) for s in map(reader.value, node.inputs[5:7])):
-        raise NotUnderstood("its first state depends on the input")
+    first = [s for s in map(reader.value, node.inputs[5:7]) if isinstance(s, Value)]
     last = bool(node.attributes.get("layout", 0))
     if not last:
         x = moved(graph, x, (1, 0, 2))
@@ -49,6 +48,8 @@ def recurrent(reader: Reader, node: Node) -> None:
     made = reader.place(cell, [x], batch=x.batch, dims=(*x.dims[:2], ways * hidden), weight=name)
     for role, const in (("weight", weight), ("weight", state), ("bias", bias)):
         reader.uses(made, role, const)
+    if first:
+        made = started(graph, made, [moved(graph, s, (1, 0, 2)) if last else s for s in first], hidden, ways)
     wanted = [bool(name) and reader.readers[name] > 0 for name in (*node.outputs, "", "", "")[:3]]
     result = backwards(reader, made) if direction == "reverse" else made
     if wanted[0]:

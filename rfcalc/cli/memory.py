@@ -1,0 +1,64 @@
+"""`rfcalc memory`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
+
+
+def command(
+    target: Target,
+    input: Inputs = None,  # noqa: A002
+    batch: Batch = 1,
+    dtype: Dtype = None,
+    optimizer: Annotated[str, typer.Option(help="sgd, sgd-momentum, adam, adamw, rmsprop, adagrad, lion, …")] = "adam",
+    amp: Annotated[str | None, typer.Option(help="Mixed precision: bf16 or fp16.")] = None,
+    freeze: Annotated[
+        list[str] | None, typer.Option(help="Nodes, blocks or stages that are not trained; patterns with * and ?.")
+    ] = None,
+    infer: Annotated[bool, typer.Option("--infer", help="Only run the network, without gradients.")] = False,
+    budget: Annotated[
+        str | None, typer.Option(help="The memory that there is, 24GB, 320KiB: what is the largest batch?")
+    ] = None,
+    checkpoint: Annotated[
+        bool, typer.Option("--checkpoint", help="What to compute again in backward, to stay within the budget.")
+    ] = False,
+    arena: Annotated[bool, typer.Option("--arena", help="With --infer: where each map lies in one buffer.")] = False,
+    patch: Annotated[
+        bool, typer.Option("--patch", help="With --infer: run the first part patch by patch for the least peak.")
+    ] = False,
+    fold_bn: Annotated[
+        bool, typer.Option("--fold-bn", help="With --infer: batch normalisation folded into the layer before it.")
+    ] = False,
+    count_input: Annotated[
+        bool, typer.Option("--count-input/--no-input", help="On a device: whether the input lies in the buffer.")
+    ] = True,
+    most_work: Annotated[
+        float | None, typer.Option(help="What patches may cost: 1.1 is a tenth more multiply-adds than without.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda: how dropout keeps its masks.")] = "cpu",
+    timeline: Annotated[bool, typer.Option("--timeline", help="Every moment of a step.")] = False,
+    format: Format = None,  # noqa: A002
+    output: Output = None,
+    no_notes: NoNotes = False,
+) -> int:
+    """What batch fits, where is the peak, how large must the buffer be? Weights, gradients, optimizer state, what
+    backward needs, and what lives at the worst moment of a step.
+
+    Example: rfcalc memory resnet50 --batch 32 --budget 24GB
+
+    Exit code 1: nothing fits into the budget; the answer is shown all the same.
+    """
+    from rfcalc.readers.planning import memory
+
+    format_of(format, output)
+    found = memory(
+        target, inputs(input), batch=batch, dtype=dtype, infer=infer or arena or patch or fold_bn, optimizer=optimizer,
+        amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
+        fold_bn=fold_bn, count_input=count_input, most_work=most_work,
+    )  # fmt: skip
+    emit(found.document(timeline), format, output, no_notes)
+    return 0 if found.found else 1

@@ -1,0 +1,325 @@
+"""The whole answer to "what fits": the memory of a step, and on demand the largest batch, recomputation, an arena,
+patches; as values and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.plan.arena import Arena, Layout, arena, layout, live
+from rfcalc.plan.checkpoint import Checkpoint, Search
+from rfcalc.plan.memory import TERMS, Largest, Memory
+from rfcalc.plan.patch import Patches, search
+from rfcalc.plan.training import cuts
+from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
+from rfcalc.report.metrics.units import binary, bytes_short, exact, short
+
+MOST_LIVE = 8  # items of the peak that are listed
+WORK = 1.3  # of the whole, that patches may cost where nothing is said
+TOLD = {
+    "weights": "weights and biases",
+    "gradients": "of the parameters that are trained",
+    "optimizer": "state of the optimizer",
+    "kept": "maps, statistics and indices that backward needs, when forward has run",
+    "activations": "other maps and gradients of maps, at the worst moment",
+    "buffers": "running statistics",
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The memory of a network, with what was asked beside it.
+
+    Args:
+        memory: one step, or one run.
+        budget: bytes that are there.
+        checkpoint: whether layers may be computed again in backward to stay within the budget (without a budget: for
+            the least memory).
+        arena: whether maps are placed in one buffer, as a device does.
+        patch: whether the first part may run patch by patch.
+        fold_bn: on a device, whether batch normalisation is folded into the layer before it.
+        count_input: on a device, whether the input lies in the buffer too.
+        most_work: the work that patches may cost, as a multiple of the whole.
+    """
+
+    memory: Memory
+    budget: int | None = None
+    checkpoint: bool = False
+    arena: bool = False
+    patch: bool = False
+    fold_bn: bool = False
+    count_input: bool = True
+    most_work: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.checkpoint and self.memory.infer:
+            raise RfcalcError("recomputation saves memory in training only", fix="leave --infer or --checkpoint out")
+        if (self.arena or self.patch) and not self.memory.infer:
+            raise RfcalcError("an arena and patches are for running a network", fix="add --infer")
+
+    @cached_property
+    def device(self) -> bool:
+        """Whether maps are counted as a device stores them, activations and folded layers in place."""
+        return self.arena or self.patch or self.fold_bn
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout(self.memory.report.walked, fold_bn=self.fold_bn)
+
+    @cached_property
+    def largest(self) -> Largest | None:
+        """The largest batch within the budget."""
+        if self.budget is None or self.device:
+            return None
+        return self.memory.largest_batch(self.budget)
+
+    @cached_property
+    def recomputed(self) -> Checkpoint | None:
+        """The cheapest recomputation within the budget; without a budget, the one with the least memory."""
+        if not self.checkpoint:
+            return None
+        if self.budget is not None:
+            return self._search.plan(self.budget)
+        return min(self.curve, key=lambda plan: plan.peak)
+
+    @cached_property
+    def _search(self) -> Search:
+        return Search(self.memory)
+
+    @cached_property
+    def curve(self) -> tuple[Checkpoint, ...]:
+        """Memory against recomputation: plans from none to the least memory."""
+        return tuple(self._search.curve()) if self.checkpoint else ()
+
+    @cached_property
+    def placed(self) -> Arena | None:
+        """All maps in one buffer."""
+        if not self.arena:
+            return None
+        report = self.memory.report
+        return arena(report.walked, self.layout, report.itemsize, count_input=self.count_input)
+
+    @cached_property
+    def live_bytes(self) -> int:
+        """The largest sum of live maps, as a device stores them."""
+        report = self.memory.report
+        return max(live(report.walked, self.layout, report.itemsize, count_input=self.count_input))
+
+    @cached_property
+    def patches(self) -> Patches | None:
+        """The best division of the first part into patches."""
+        if not self.patch:
+            return None
+        report = self.memory.report
+        work = self.most_work if self.most_work is not None or self.budget is not None else WORK
+        places = cuts(report.walked, self.layout.own)
+        return search(
+            report.walked, self.layout, places, report.itemsize,
+            count_input=self.count_input, most_work=work, budget=self.budget,
+        )  # fmt: skip
+
+    @property
+    def found(self) -> bool:
+        """Whether everything that was asked for has an answer within the budget."""
+        if self.patch:
+            return self.patches is not None
+        if self.checkpoint:
+            return self.recomputed is not None
+        if self.budget is not None:
+            if self.device:
+                return (self.placed.bytes if self.placed else self.live_bytes) <= self.budget
+            return self.largest is not None and self.largest.batch > 0
+        return True
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it (schema rfcalc/memory/1)."""
+        found = self.memory.to_dict()
+        if self.largest is not None:
+            found["largest_batch"] = self.largest._asdict()
+        if self.checkpoint:
+            plan = self.recomputed
+            curve = [{"peak": p.peak, "extra_macs": p.extra_macs} for p in self.curve]
+            found["checkpoint"] = {"found": plan is not None, "curve": curve, **(plan.to_dict() if plan else {})}
+        if self.device:
+            found["device_bytes"] = {
+                "maps": self.live_bytes, "input_counted": self.count_input, "folded": self.fold_bn,
+            }  # fmt: skip
+        if self.placed is not None:
+            found["arena"] = self.placed.to_dict()
+        if self.patch:
+            found["patch"] = {"found": self.patches is not None, **(self.patches.to_dict() if self.patches else {})}
+        return found
+
+    def document(self, timeline: bool = False) -> Document:
+        """What `rfcalc memory` shows."""
+        memory, report = self.memory, self.memory.report
+        how = "running" if memory.infer else f"training with {memory.optimizer}"
+        amp = f", mixed precision in {memory.amp}" if memory.amp else ""
+        title = f"memory of {report.target}, {how}, batch {memory.batch}, {report.dtype}{amp}"
+        sections: list[Section] = [self._terms(), self._peak()]
+        if memory.infer and self.device:
+            sections = [self._on_device()]
+        else:
+            sections.append(self._stages())
+        if timeline:
+            sections.append(self._timeline())
+        sections += self._answers()
+        return Document(title, tuple(sections), notes=tuple(self._notes()), data=self.to_dict)
+
+    def _terms(self) -> Table:
+        memory = self.memory
+        whole = max(1, sum(memory.terms.values()))
+        lines = [Line((Cell(t), _bytes(memory.terms[t], whole), Cell(TOLD[t]))) for t in TERMS if memory.terms[t]]
+        total = (
+            ("peak", f"{exact(memory.peak.bytes)} B = {bytes_short(memory.peak.bytes)} = {binary(memory.peak.bytes)}"),
+        )
+        return Table(
+            (Column("term"), Column("bytes", right=True, unit="bytes"), Column("what", least=20)), tuple(lines), total
+        )
+
+    def _peak(self) -> Table:
+        peak = self.memory.peak
+        when = "at the optimizer's step" if peak.phase == "step" else f"while {peak.node} runs {peak.phase}"
+        shown = peak.live[:MOST_LIVE]
+        lines = [Line((Cell(x.node or "(network)"), Cell(x.term), _bytes(x.bytes, peak.bytes))) for x in shown]
+        rest = sum(x.bytes for x in peak.live[MOST_LIVE:])
+        if rest:
+            lines.append(Line((Cell(f"{len(peak.live) - MOST_LIVE} more"), Cell(""), _bytes(rest, peak.bytes))))
+        return Table(
+            (Column("live", "node", least=16), Column("term"), Column("bytes", right=True, unit="bytes")),
+            tuple(lines),
+            title=f"The peak is {when}. What lives then:",
+        )
+
+    def _stages(self) -> Table:
+        found = self.memory.stages()
+        heads = ("weights", "kept") if not self.memory.infer else ("weights",)
+        columns = (Column("stage", least=12), *(Column(h, right=True, unit="bytes") for h in heads))
+        lines = [
+            Line((Cell(stage), *(_bytes(own[h], 0) for h in heads)))
+            for stage, own in found.items()
+            if any(own[h] for h in heads)
+        ]
+        return Table(columns, tuple(lines), title="By stage:")
+
+    def _timeline(self) -> Table:
+        lines = [
+            Line((Cell(node or "optimizer"), Cell(phase), _bytes(size, self.memory.peak.bytes)))
+            for node, phase, size in self.memory.timeline
+        ]
+        columns = (Column("node", least=16), Column("phase"), Column("bytes", right=True, unit="bytes"))
+        return Table(columns, tuple(lines), title="Moment by moment:")
+
+    def _on_device(self) -> Sentences:
+        maps = f"The largest sum of live maps is {exact(self.live_bytes)} B ({binary(self.live_bytes)})"
+        counted = "the input counted" if self.count_input else "the input not counted"
+        folded = ", batch normalisation folded" if self.fold_bn else ""
+        weights = self.memory.terms["weights"]
+        return Sentences((
+            f"{maps}, {counted}{folded}; element-wise and depthwise layers and additions write over their input.",
+            f"The weights take {exact(weights)} B ({binary(weights)}) beside it.",
+        ))  # fmt: skip
+
+    def _answers(self) -> Iterator[Section]:
+        if self.largest is not None:
+            yield Sentences((self._batch_told(self.largest),))
+        if self.checkpoint:
+            yield from self._recomputed()
+        if self.device and self.budget is not None and not self.patch:
+            needed = self.placed.bytes if self.placed else self.live_bytes
+            fits = "fit into" if needed <= self.budget else "do not fit into"
+            yield Sentences((f"The maps {fits} {bytes_short(self.budget)}.",))
+        if self.placed is not None:
+            yield from self._arena(self.placed)
+        if self.patch:
+            yield Sentences((self._patches_told(),))
+
+    def _batch_told(self, largest: Largest) -> str:
+        size = bytes_short(largest.budget)
+        if not largest.batch:
+            one = min(self.memory.bytes_at(m, 1) for m in self.memory.moments)
+            return f"{size} hold no item at all: the least that one needs is {bytes_short(max(one, 0))} and more."
+        return f"{size} hold a batch of {largest.batch:,}, and no larger one."
+
+    def _recomputed(self) -> Iterator[Section]:
+        plan = self.recomputed
+        if plan is None:
+            least = min(self.curve, key=lambda p: p.peak, default=None)
+            told = f"; the least peak is {bytes_short(least.peak)}" if least else ""
+            yield Sentences((f"No recomputation brings the peak below {bytes_short(self.budget or 0)}{told}.",))
+            return
+        if not plan.runs:
+            yield Sentences((f"Nothing need be computed again: the peak is {bytes_short(plan.peak)}.",))
+            return
+        share = 100 * plan.extra_macs / plan.macs if plan.macs else 0
+        best = "the least extra work" if plan.optimal else "the least extra work that was found"
+        yield Sentences((
+            f"Computed again, these bring the peak to {bytes_short(plan.peak)} for {short(plan.extra_macs)} more "
+            f"multiply-adds a step, {share:.1f} % of forward and backward ({best}).",
+        ))  # fmt: skip
+        if plan.runs:
+            lines = [Line((Cell(r.module or "–"), Cell(r.first), Cell(r.last))) for r in plan.runs]
+            yield Table((Column("module"), Column("from"), Column("to")), tuple(lines), title="Computed again:")
+        if len(self.curve) > 1:
+            lines = [
+                Line((_bytes(p.peak, 0), Cell(short(p.extra_macs), p.extra_macs), Cell(str(len(p.runs)), len(p.runs))))
+                for p in self.curve
+            ]
+            columns = (
+                Column("peak", right=True, unit="bytes"),
+                Column("extra macs", "extra_macs", right=True),
+                Column("runs", right=True),
+            )
+            yield Table(columns, tuple(lines), title="Memory against recomputation:")
+        if plan.runs and all(r.module for r in plan.runs):
+            yield Listing(plan.source(), "python", title="In PyTorch:")
+
+    def _arena(self, placed: Arena) -> Iterator[Section]:
+        if placed.optimal:
+            sure = "no placement needs less"
+        else:
+            sure = (
+                f"no placement needs less than {exact(placed.bound)} B, a gap of {exact(placed.bytes - placed.bound)} B"
+            )
+        yield Sentences((f"One buffer of {exact(placed.bytes)} B ({binary(placed.bytes)}) holds all maps; {sure}.",))
+        lines = [
+            Line((Cell(p.node), Cell(exact(p.offset), p.offset), Cell(exact(p.bytes), p.bytes))) for p in placed.placed
+        ]
+        columns = (
+            Column("map", "node", least=16),
+            Column("offset", right=True, unit="exact"),
+            Column("bytes", right=True, unit="exact"),
+        )
+        yield Table(columns, tuple(lines), title="Where each map lies:")
+
+    def _patches_told(self) -> str:
+        plan = self.patches
+        if plan is None:
+            bound = f" within {bytes_short(self.budget)}" if self.budget is not None else " at a lower peak"
+            return f"No division of the first part into patches runs{bound} for the work that is allowed."
+        grid = " × ".join(map(str, plan.grid))
+        return (
+            f"In patches of a {grid} grid up to {plan.cut}, the peak is {exact(plan.peak_bytes)} B instead of "
+            f"{exact(plan.whole_bytes)} B, for {100 * (plan.ratio - 1):.1f} % more multiply-adds (a patch "
+            f"{exact(plan.patch_bytes)} B, the rest of the network {exact(plan.rest_bytes)} B)."
+        )
+
+    def _notes(self) -> Iterator[str]:
+        layers = {node.layer.assumes for node in self.memory.report.network.nodes}  # told of running a network
+        yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in layers)
+        yield "MB = 10^6 bytes, MiB = 2^20; what an allocator rounds up and libraries take as workspace is not counted"
+        if self.memory.infer:
+            return
+        yield (
+            "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "
+            "the loss and its own maps are not counted"
+        )
+        if self.memory.amp:
+            yield "mixed precision: maps and copies of the weights in 2 bytes, weights, gradients and statistics in 4"
+
+
+def _bytes(value: int, whole: int) -> Cell:
+    return Cell(bytes_short(value), value, 1000 * value // whole if whole else 0)

@@ -1,0 +1,272 @@
+"""What fits, when it lives: weights, gradients, optimizer state, what backward needs, and the worst moment.
+
+The peak is the largest sum over the moments of a step (`rfcalc.plan.training`): weights, buffers and the optimizer's
+state live all the time; what PyTorch's allocator rounds up and what libraries take as workspace is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.core.size import is_number
+from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
+from rfcalc.report.report import DTYPES, Report
+
+# Optimizer → copies of the parameters that its state holds, in the weights' dtype.
+OPTIMIZERS = {
+    "sgd": 0,
+    "sgd-momentum": 1,
+    "adam": 2,
+    "adamw": 2,
+    "amsgrad": 3,
+    "nadam": 2,
+    "radam": 2,
+    "adamax": 2,
+    "adadelta": 2,
+    "adagrad": 1,
+    "rmsprop": 1,
+    "lion": 1,
+}
+AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
+TERMS = ("weights", "gradients", "optimizer", "kept", "activations", "buffers")
+ROUNDING = 512  # bytes that CUDA's caching allocator rounds every block up to
+
+
+class Live(NamedTuple):
+    """Something that lives at a moment: its term, whose it is, its bytes."""
+
+    term: str
+    node: str
+    bytes: int
+
+
+class Peak(NamedTuple):
+    """The worst moment: bytes in all, the node that runs, ``forward``, ``backward`` or ``step``, and what lives."""
+
+    bytes: int
+    node: str
+    phase: str
+    live: tuple[Live, ...]
+
+
+class Largest(NamedTuple):
+    """The largest batch within a budget; 0 where not even one item fits."""
+
+    budget: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The memory of a network while it trains, or while it only runs.
+
+    Args:
+        report: the network at an input, a batch and a dtype.
+        infer: only forward, without gradients.
+        optimizer: one of `OPTIMIZERS`.
+        amp: mixed precision: maps and copies of the weights in this 2-byte type, weights and gradients as they are.
+        freeze: patterns of nodes, stages or blocks whose parameters get no gradient.
+        device: ``cpu`` or ``cuda``.
+        rounded: whether every block is rounded up to 512 bytes, as CUDA's allocator does.
+
+    Raises:
+        UnknownName: an optimizer, a type or a device that is not known.
+        RfcalcError: a pattern that matches nothing; sizes that are symbols.
+    """
+
+    report: Report
+    infer: bool = False
+    optimizer: str = "adam"
+    amp: str | None = None
+    freeze: tuple[str, ...] = ()
+    device: str = "cpu"
+    rounded: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise UnknownName("optimizer", self.optimizer, list(OPTIMIZERS))
+        if self.amp is not None and self.amp not in AMP:
+            raise UnknownName("mixed precision", self.amp, list(AMP))
+        if self.device not in ("cpu", "cuda"):
+            raise UnknownName("device", self.device, ["cpu", "cuda"])
+        if not all(is_number(shape.values) for shape in self.report.walked.shapes):
+            raise RfcalcError("memory needs sizes in numbers", fix="give an input such as 3x224x224")
+        _ = self.frozen
+
+    @property
+    def batch(self) -> int:
+        return int(self.report.batch)
+
+    @property
+    def mode(self) -> str:
+        return "infer" if self.infer else "train"
+
+    @cached_property
+    def frozen(self) -> frozenset[int]:
+        """The positions whose parameters get no gradient."""
+        found: set[int] = set()
+        nodes, arity = self.report.network.nodes, self.report.network.arity
+        for pattern in self.freeze:
+            hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
+            if not any(self.report.walked.costs[p].params for p in hit):
+                blocks = [n.name[:i] for n in nodes for i, sign in enumerate(n.name) if sign == "."]
+                names = [*blocks, *(n.stage for n in nodes if n.stage), *(n.name for n in nodes)]
+                why = "the nodes that it matches have no parameters" if hit else None
+                fix = suggestion(pattern, list(dict.fromkeys(names)))
+                raise RfcalcError(f"--freeze {pattern} freezes nothing", why=why, fix=None if hit else fix)
+            found |= hit
+        return frozenset(found)
+
+    def run(self, recomputed: Sequence[tuple[int, int]] = (), batch: int | None = None) -> Run:
+        """The run whose moments are looked at."""
+        size = self.report.itemsize
+        precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
+        single = (self.batch if batch is None else batch) == 1
+        frozen = None if self.infer else self.frozen
+        return Run(self.report.walked, precision, frozen, single=single, device=self.device, recomputed=recomputed)
+
+    @cached_property
+    def _run(self) -> Run:
+        return self.run()
+
+    @cached_property
+    def trainable(self) -> int:
+        """Parameters that get a gradient."""
+        costs = self.report.walked.costs
+        return 0 if self.infer else sum(int(c.params) for p, c in enumerate(costs) if p not in self.frozen)
+
+    @cached_property
+    def constant(self) -> dict[str, int]:
+        """Bytes of what lives all the time, by term."""
+        size, totals = self.report.itemsize, self.report.totals
+        state = 0 if self.infer else OPTIMIZERS[self.optimizer] * self.trainable * size
+        found = {"weights": int(totals.params) * size, "buffers": int(totals.buffers) * size, "optimizer": state}
+        return found
+
+    @cached_property
+    def moments(self) -> tuple[Moment, ...]:
+        """The moments of a step, in order, without what lives all the time."""
+        return tuple(self._run.moments())
+
+    def bytes_at(self, moment: Moment, batch: int | None = None) -> int:
+        """All bytes at a moment."""
+        return sum(self.constant.values()) + moment.amount.at(self.batch if batch is None else batch)
+
+    @cached_property
+    def timeline(self) -> tuple[tuple[str, str, int], ...]:
+        """(node, phase, bytes) of every moment; training ends with the optimizer's step."""
+        found = [(m.node, m.phase, self.bytes_at(m)) for m in self.moments]
+        if not self.infer:
+            found.append(("", "step", sum(self.constant.values()) + self.trainable * self.report.itemsize))
+        return tuple(found)
+
+    @cached_property
+    def peak(self) -> Peak:
+        """The worst moment and what lives then."""
+        worst = max(range(len(self.timeline)), key=lambda i: self.timeline[i][2])
+        node, phase, total = self.timeline[worst]
+        found: list[tuple[Item, Amount]] = []
+
+        def watch(number: int, account: Account) -> None:
+            if number == worst:
+                found.extend(account.listed())
+
+        if phase == "step":
+            found.append((Item("gradients", ""), Amount(self.trainable * self.report.itemsize)))
+        else:
+            for _ in self._run.moments(watch):
+                pass
+        live = [Live(term, "", size) for term, size in self.constant.items() if size]
+        live += [Live(item.term, item.node, amount.at(self.batch)) for item, amount in found]
+        live.sort(key=lambda x: -x.bytes)
+        return Peak(total, node, phase, tuple(live))
+
+    @cached_property
+    def terms(self) -> dict[str, int]:
+        """Bytes by term: what each comes to in a step. `kept` is all that backward needs, as it is when forward ends;
+        `activations` is what lives beside it at the worst moment."""
+        gradients = self.trainable * self.report.itemsize
+        beside = sum(x.bytes for x in self.peak.live if x.term == "activations")
+        found = {**self.constant, "gradients": gradients, "kept": self.kept, "activations": beside}
+        return {term: found[term] for term in TERMS}
+
+    @cached_property
+    def kept(self) -> int:
+        """Bytes that backward needs, when forward has run."""
+        if self.infer:
+            return 0
+        run, batch = self._run, self.batch
+        maps = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
+        beside = [run.kept_beside(p) for p in range(run.arity, len(run.names)) if run.learns[p]]
+        return sum(run.size(m).at(batch) for m in maps if not run.given(m)) + sum(a.at(batch) for a in beside)
+
+    def largest_batch(self, budget: int) -> Largest:
+        """The largest batch whose peak is within a budget of bytes.
+
+        Every moment is affine in the batch, a + b·n bytes, so that the answer is the least of ⌊(budget − a) / b⌋.
+        """
+        fixed = sum(self.constant.values())
+        several = [*self.run(batch=2).moments()]
+        fits = [(budget - fixed - m.amount.fixed) // m.amount.each for m in several if m.amount.each]
+        enough = all(fixed + m.amount.fixed <= budget for m in several if not m.amount.each)
+        batch = min(fits, default=0) if enough and self._step_fits(budget) else 0
+        if batch < 2:
+            one = all(self.bytes_at(m, 1) <= budget for m in self.run(batch=1).moments()) and self._step_fits(budget)
+            batch = 1 if one else 0
+        return Largest(budget, batch)
+
+    def _step_fits(self, budget: int) -> bool:
+        return sum(self.constant.values()) + self.trainable * self.report.itemsize <= budget
+
+    def stages(self) -> dict[str, dict[str, int]]:
+        """Bytes of weights, gradients and what is kept, by stage (or block, or node, where there are no stages)."""
+        run, batch, size = self._run, self.batch, self.report.itemsize
+        found: dict[str, dict[str, int]] = {}
+        seen: set[int] = set()
+        for p, node in enumerate(self.report.network.nodes, run.arity):
+            key = node.stage or node.name.split(".")[0]
+            mine = found.setdefault(key, {"weights": 0, "gradients": 0, "kept": 0})
+            mine["weights"] += run.params(p) * size
+            mine["gradients"] += run.parameters(p).fixed if not self.infer else 0
+            if run.learns[p]:
+                mine["kept"] += run.kept_beside(p).at(batch)
+            for m in set(run.kept_maps(p)) - seen:
+                seen.add(m)
+                mine["kept"] += 0 if run.given(m) else run.size(m).at(batch)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it (schema rfcalc/memory/1)."""
+        peak = self.peak
+        return {
+            "schema": "rfcalc/memory/1",
+            "network": self.report.target,
+            "input": {name: list(shape.dims) for name, shape in self.report.inputs.items()},
+            "mode": self.mode,
+            "batch": self.batch,
+            "dtype": self.report.dtype,
+            "amp": self.amp,
+            "optimizer": None if self.infer else self.optimizer,
+            "device": self.device,
+            "terms": self.terms,
+            "peak": {
+                "bytes": peak.bytes,
+                "node": peak.node,
+                "phase": peak.phase,
+                "live": [x._asdict() for x in peak.live],
+            },
+            "timeline": [{"node": n, "phase": p, "bytes": b} for n, p, b in self.timeline],
+        }
+
+
+def _matches(pattern: str, name: str, stage: str) -> bool:
+    """Whether a pattern names a node, its stage, or a block that holds it."""
+    return name == pattern or stage == pattern or name.startswith(f"{pattern}.") or fnmatchcase(name, pattern)
+
+
+assert set(AMP.values()) <= set(DTYPES)

@@ -1,0 +1,388 @@
+"""A step of training, moment by moment: which maps, gradients and copies live while forward and backward run.
+
+Amounts are affine in the batch, so that one simulation answers for every batch. The moments follow PyTorch's autograd:
+
+1. Forward, node by node: a map lives until its last reader has run; what backward needs lives until backward used it.
+2. Backward, in the reverse order. While a node runs, the gradient of its output, what it kept, the gradients that it
+   makes for its inputs and for its parameters live together. Afterwards the gradient of its output and what it kept go.
+3. Gradients for one map from several readers are added in memory of their own: then three of them live at once.
+4. What makes its output a view, adds or concatenates, hands gradients through without memory of their own.
+
+Weights, buffers and the optimizer's state live all the time; gradients of parameters from their node's backward on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from rfcalc.graph.autograd import saving
+from rfcalc.graph.forward import Walked
+from rfcalc.graph.memory import overwriting, storages
+
+
+class Amount(NamedTuple):
+    """Bytes: `fixed`, and `each` for every item of the batch."""
+
+    fixed: int = 0
+    each: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> Amount:  # type: ignore[override]
+        return Amount(self.fixed + other[0], self.each + other[1])
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.fixed - other.fixed, self.each - other.each)
+
+    def at(self, batch: int) -> int:
+        """Bytes for this batch."""
+        return self.fixed + self.each * batch
+
+
+NONE = Amount()
+
+
+class Item(NamedTuple):
+    """Something that takes memory: its term of the sum, and the node that it belongs to ("" for the whole network)."""
+
+    term: str
+    node: str
+
+
+class Moment(NamedTuple):
+    """What lives while a node runs forward or backward, in all; the node's position and name."""
+
+    position: int
+    node: str
+    phase: str
+    amount: Amount
+
+
+class Precision(NamedTuple):
+    """Bytes of a value: in maps, in weights, in statistics; and in the copies of weights that mixed precision makes
+    (0: none)."""
+
+    maps: int
+    weights: int
+    statistics: int
+    copies: int = 0
+
+
+class Account:
+    """What lives now, by item; the sum is kept up to date."""
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, int | str], tuple[Item, Amount]] = {}
+        self.total = NONE
+
+    def add(self, key: tuple[str, int | str], item: Item, amount: Amount) -> None:
+        """Something begins to live; nothing happens if it lives already."""
+        if key not in self.items and amount != NONE:
+            self.items[key] = (item, amount)
+            self.total = self.total + amount
+
+    def drop(self, key: tuple[str, int | str]) -> None:
+        """Something ends."""
+        found = self.items.pop(key, None)
+        if found is not None:
+            self.total = self.total - found[1]
+
+    def listed(self) -> list[tuple[Item, Amount]]:
+        """What lives, as it is."""
+        return list(self.items.values())
+
+
+class Run:
+    """A run of a network: which positions have gradients, what each keeps, and the moments of a step.
+
+    Args:
+        walked: the network's forward walk.
+        precision: bytes of a value.
+        frozen: positions whose parameters get no gradient; None: nothing learns, and only forward runs.
+        single: whether the batch is a single item, of which PyTorch keeps some copies that it else spares.
+        device: ``cpu`` or ``cuda``: how dropout keeps its masks.
+        recomputed: runs of positions (first, last) of which only the input is kept, and which run again in backward.
+    """
+
+    def __init__(
+        self,
+        walked: Walked,
+        precision: Precision,
+        frozen: Collection[int] | None = (),
+        *,
+        single: bool = False,
+        device: str = "cpu",
+        recomputed: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self.walked, self.precision, self.single, self.device = walked, precision, single, device
+        self.only_forward = (
+            frozen is None
+        )  # then an input ends with its last reader; in training whoever calls holds it
+        self.network, self.arity = walked.network, walked.network.arity
+        self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
+        self.saved, over = saving(walked)
+        # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
+        over = (
+            frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
+        )
+        self.own = storages(walked, over)
+        self.frozen = frozenset(range(len(walked.shapes)) if frozen is None else frozen)
+        self.recomputed = {last: first for first, last in recomputed}
+        self._first = {p: first for first, last in recomputed for p in range(first, last + 1)}  # of the run it is in
+        self.learns = self._learning()
+        self._held = {self.own[self.network.position(name)] for name in self.network.outputs}  # by whoever calls
+
+    def _learning(self) -> list[bool]:
+        """Whether a position's output has a gradient: it has trainable parameters, or what it reads has one."""
+        found = [False] * self.arity
+        for position, sources in enumerate(self.network.sources, self.arity):
+            own = self.params(position) > 0 and position not in self.frozen
+            found.append(own or any(found[s] for s in sources))
+        return found
+
+    def params(self, position: int) -> int:
+        """Parameters of a position, with those of its weight group counted where the group first appears."""
+        return int(self.walked.costs[position].params)
+
+    def size(self, position: int) -> Amount:
+        """The map of a position."""
+        return Amount(0, int(self.walked.shapes[position].values) * self.precision.maps)
+
+    def parameters(self, position: int) -> Amount:
+        """The gradient of a position's parameters."""
+        return Amount(0 if position in self.frozen else self.params(position) * self.precision.weights)
+
+    def kept_beside(self, position: int) -> Amount:
+        """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
+        said = self.saved[position]
+        if not self.learns[position]:
+            return Amount(0, int(said.extra_bytes))  # made all the same
+        mask = self.precision.maps if self.device == "cpu" else 1
+        statistics = self.precision.statistics
+        each = int(said.extra_values) * self.precision.maps + int(said.extra_bytes) + int(said.masks) * mask
+        if self.single:
+            each += int(said.single_values) * self.precision.maps
+        copied = 0
+        if self.precision.copies and self.walked.costs[position].macs:
+            copied = int(self.walked.costs[position].weights) * self.precision.copies
+        return Amount(int(said.batch_values) * statistics + copied, each)
+
+    def kept_maps(self, position: int) -> list[int]:
+        """The positions whose memory a position keeps for its backward."""
+        if not self.learns[position]:
+            return []
+        said, sources = self.saved[position], self.network.sources[position - self.arity]
+        maps = [self.own[sources[i]] for i in said.inputs if sources]
+        return [*maps, self.own[position]] if said.output else maps
+
+    def given(self, position: int) -> bool:
+        """Whether a map is given with the weights: it takes no memory of its own."""
+        return position >= self.arity and not self.network.sources[position - self.arity]
+
+    def moments(self, watch: Callable[[int, Account], None] | None = None) -> Iterator[Moment]:
+        """The moments of a step, in order.
+
+        Args:
+            watch: is shown each moment's number and what lives then.
+        """
+        account = Account()
+        count = 0
+
+        def moment(position: int, phase: str) -> Moment:
+            nonlocal count
+            if watch is not None:
+                watch(count, account)
+            count += 1
+            return Moment(position, self.names[position], phase, account.total)
+
+        users = self._users()
+        yield from self._forward(account, users, moment)
+        yield from self._backward(account, users, moment)
+
+    def _users(self) -> Counter[int]:
+        """How many backward nodes still need each map."""
+        users: Counter[int] = Counter()
+        for position in range(self.arity, len(self.names)):
+            first = self._first.get(position)
+            if first is None:
+                users.update(set(self.kept_maps(position)))
+            elif position == first and self.learns[position]:  # a run that is recomputed keeps what it reads
+                users.update({self.own[s] for s in self.network.sources[position - self.arity]})
+        return users
+
+    def _forward(self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]) -> Iterator[Moment]:
+        last = list(range(len(self.names)))  # the last position that reads or rewrites each memory
+        for position, sources in enumerate(self.network.sources, self.arity):
+            for s in (position, *sources):
+                last[self.own[s]] = max(last[self.own[s]], position)
+        for memory in self._held:
+            last[memory] = len(self.names)
+        dies: dict[int, list[int]] = {}
+        for memory, when in enumerate(last):
+            if self.own[memory] == memory and (memory >= self.arity or self.only_forward):
+                dies.setdefault(when, []).append(memory)
+        for position in range(self.arity):
+            self._born(account, users, position)
+        for position in range(self.arity, len(self.names)):
+            self._born(account, users, position)
+            beside = ("beside", position)
+            keeps = self.learns[position] and position not in self._first
+            account.add(
+                beside, Item("kept" if keeps else "activations", self.names[position]), self.kept_beside(position)
+            )
+            yield moment(position, "forward")
+            if not keeps:
+                account.drop(beside)
+            for memory in dies.get(position, ()):
+                if not users[memory]:
+                    account.drop(("map", memory))
+
+    def _born(self, account: Account, users: Counter[int], position: int) -> None:
+        memory = self.own[position]
+        if not self.given(memory):
+            term = "kept" if users[memory] else "activations"
+            account.add(("map", memory), Item(term, self.names[memory]), self.size(memory))
+
+    def _backward(
+        self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
+    ) -> Iterator[Moment]:
+        outputs = {self.network.position(name) for name in self.network.outputs}
+        gradients = Gradients(account)
+        for position in outputs:
+            if self.learns[position]:  # whoever calls holds the gradient of the output
+                gradients.hold(gradients.receive(position, gradients.made(self.names[position], self.size(position))))
+        for position in range(len(self.names) - 1, self.arity - 1, -1):
+            mine = gradients.of(position)
+            if mine is None or not self.learns[position]:
+                continue
+            if position in self.recomputed:
+                yield from self._again(self.recomputed[position], position, account, users, moment)
+            node, sources = self.network.nodes[position - self.arity], self.network.sources[position - self.arity]
+            parts = []
+            for s in sources:
+                if self.learns[s]:
+                    new = not node.layer.hands_gradient_on
+                    parts.append((s, gradients.made(self.names[s], self.size(s)) if new else gradients.hold(mine)))
+            account.add(("parameters", position), Item("gradients", self.names[position]), self.parameters(position))
+            yield moment(position, "backward")
+            gradients.free(mine)
+            account.drop(("beside", position))
+            first = self._first.get(position)
+            done = set(self.kept_maps(position)) if first is None else set()
+            if first is not None:
+                for memory in set(self.kept_maps(position)):
+                    users[-1 - memory] -= 1
+                    if not users[-1 - memory]:
+                        account.drop(("again", memory))
+                if position == first:
+                    done = {self.own[s] for s in sources}
+            for memory in done:
+                users[memory] -= 1
+                if not users[memory] and memory >= self.arity and memory not in self._held:
+                    account.drop(("map", memory))
+            for s, part in parts:
+                before = gradients.of(s)
+                if before is None:
+                    gradients.receive(s, part)
+                    continue
+                gradients.receive(s, gradients.made(self.names[s], self.size(s)))
+                yield moment(position, "backward")
+                gradients.free(before)
+                gradients.free(part)
+
+    def _again(
+        self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
+    ) -> Iterator[Moment]:
+        """A run of positions forward once more, up to the last that keeps something; `users` counts readers of the maps
+        made again under the negative of what stands for the maps themselves."""
+        keeping = [p for p in range(first, last + 1) if self.kept_maps(p) or self.kept_beside(p) != NONE]
+        reads = list(range(first, last + 1))  # the last position in the run that reads or rewrites each memory
+        for p in range(first, last + 1):
+            users.update({-1 - m for m in self.kept_maps(p)})
+            for s in (p, *self.network.sources[p - self.arity]):
+                if self.own[s] >= first:
+                    reads[self.own[s] - first] = max(reads[self.own[s] - first], p)
+        dies: dict[int, list[int]] = {}
+        for memory, when in enumerate(reads, first):
+            dies.setdefault(when, []).append(memory)
+        for p in range(first, (keeping or [first])[-1] + 1):
+            only_input = p == keeping[-1] and not self.saved[p].output and self.kept_beside(p) == NONE
+            if not only_input:  # PyTorch stops where the last of what is needed is there
+                memory = self.own[p]
+                term = "kept" if users[-1 - memory] else "activations"
+                account.add(("again", memory), Item(term, f"{self.names[memory]}, again"), self.size(memory))
+                account.add(("beside", p), Item("kept", self.names[p]), self.kept_beside(p))
+                yield moment(p, "backward")
+            for memory in dies.get(p, ()):
+                if not users[-1 - memory]:
+                    account.drop(("again", memory))
+
+
+class Gradients:
+    """The gradients of maps: whose memory each lives in, and how often that memory is in use."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._uses: list[int] = []
+        self._of: dict[int, int] = {}
+
+    def made(self, node: str, amount: Amount) -> int:
+        """New memory for a gradient, in use once."""
+        memory = len(self._uses)
+        self._uses.append(1)
+        self._account.add(("gradient", memory), Item("activations", f"gradient of {node}"), amount)
+        return memory
+
+    def hold(self, memory: int) -> int:
+        """The memory is in use once more."""
+        self._uses[memory] += 1
+        return memory
+
+    def free(self, memory: int) -> None:
+        """The memory is in use once less; it ends with its last use."""
+        self._uses[memory] -= 1
+        if not self._uses[memory]:
+            self._account.drop(("gradient", memory))
+
+    def receive(self, position: int, memory: int) -> int:
+        """The gradient of a position lives in this memory."""
+        self._of[position] = memory
+        return memory
+
+    def of(self, position: int) -> int | None:
+        """The memory of a position's gradient, if it has one yet."""
+        return self._of.get(position)
+
+
+def cuts(walked: Walked, own: Sequence[int]) -> list[int]:
+    """Positions whose map is all that later positions read of what is before them: there a network can be cut.
+
+    Args:
+        own: for each position the position whose memory it lives in.
+    """
+    network, arity, count = walked.network, walked.network.arity, len(walked.shapes)
+
+    def given(position: int) -> bool:
+        return position >= arity and not network.sources[position - arity]
+
+    last = list(range(count))  # the last position that reads each memory
+    for p, sources in enumerate(network.sources, arity):
+        for s in (p, *sources):
+            last[own[s]] = max(last[own[s]], p)
+    for name in network.outputs:
+        last[own[network.position(name)]] = count
+    found = []
+    longest = other = (-1, -1)  # the two memories that are read the longest: (until when, which)
+    for p in range(count - 1):
+        if not given(own[p]):
+            pair = (last[own[p]], own[p])
+            if pair[1] == longest[1]:
+                longest = max(longest, pair)
+            elif pair > longest:
+                longest, other = pair, longest
+            else:
+                other = max(other, pair)
+        until = (other if longest[1] == own[p] else longest)[0]
+        if p >= arity and until <= p and not given(p):
+            found.append(p)
+    return found

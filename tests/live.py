@@ -1,0 +1,74 @@
+"""What really lives while a module runs: the storages that its operators make, counted after every one of them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+torch.set_num_threads(1)
+
+
+class Live(TorchDispatchMode):
+    """The bytes of the distinct storages that are alive, and the largest sum so far."""
+
+    def __init__(self, given: list[Tensor]) -> None:
+        super().__init__()
+        self.held: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+        for tensor in given:
+            self.see(tensor)
+
+    def see(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        known = self.held.get(storage._cdata)
+        if known is None or known[0].expired():
+            self.held[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for value in tree_leaves(made):
+            if isinstance(value, Tensor):
+                self.see(value)
+        self.held = {key: pair for key, pair in self.held.items() if not pair[0].expired()}
+        self.peak = max(self.peak, sum(size for _, size in self.held.values()))
+        return made
+
+
+def counters(module: nn.Module) -> int:
+    """Bytes of what counts batches, which no figure of rfcalc has."""
+    return sum(8 for name, _ in module.named_buffers() if name.endswith("num_batches_tracked"))
+
+
+def training_peak(module: nn.Module, *inputs: Tensor) -> int:
+    """The most bytes that live in a step of training, weights and buffers included, the optimizer's state not."""
+    given = [*module.parameters(), *module.buffers(), *inputs]
+    with Live(given) as live:
+        made = module.train()(*inputs)
+        outputs = list(made) if isinstance(made, (tuple, list)) else [made]
+        torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
+    return live.peak - counters(module)
+
+
+def kept(module: nn.Module, *inputs: Tensor, amp: bool = False) -> int:
+    """The bytes that autograd keeps of a forward pass, parameters and buffers left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    found: dict[int, int] = {}
+    alive: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            found.setdefault(storage.data_ptr(), storage.nbytes())
+            alive.append(tensor)
+        return tensor
+
+    lower: Any = torch.autocast("cpu", dtype=torch.bfloat16) if amp else nullcontext()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), lower:
+        module.train()(*inputs)
+    return sum(found.values())

@@ -1,0 +1,462 @@
+"""Memory of training and running: against what lives in PyTorch, against brute force, and executed in one buffer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from importlib.resources import files
+
+import jsonschema
+import pytest
+import torch
+from live import kept, training_peak
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import rfcalc
+from rfcalc import Conv, Network, Report, RfcalcError, from_torch, to_torch
+from rfcalc.cli import run
+from rfcalc.plan.arena import _bound, _first_fit, _height, _Search, arena, layout, live
+from rfcalc.plan.checkpoint import Search
+from rfcalc.plan.memory import OPTIMIZERS, Memory
+from rfcalc.plan.patch import boxes, patched
+from rfcalc.plan.training import cuts
+from rfcalc.receptive.region_walk import regions
+
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "memory-1.json").read_text(encoding="utf-8"))
+
+
+def step_peak(memory: Memory) -> int:
+    """The predicted peak of forward and backward, without the optimizer."""
+    fixed = memory.constant["weights"] + memory.constant["buffers"]
+    return fixed + max(m.amount.at(memory.batch) for m in memory.moments)
+
+
+def inputs_of(report: Report) -> list[torch.Tensor]:
+    return [torch.randn(report.batch, *shape.dims) for shape in report.inputs.values()]
+
+
+SMALL = [
+    ("resnet18", "3x48x48", 1),
+    ("resnet18", "3x48x48", 4),
+    ("mobilenet-v2", "3x48x48", 2),
+    ("squeezenet1.1", "3x64x64", 2),
+    ("unet-padded", "1x64x64", 2),
+    ("tcn", None, 3),
+]
+LARGE = [
+    ("resnet50", "3x64x64", 2),
+    ("densenet121", "3x64x64", 2),
+    ("googlenet-torchvision", "3x96x96", 2),
+    ("shufflenet-v2", "3x64x64", 2),
+    ("inception-v3", "3x299x299", 2),
+    ("resnext50", "3x64x64", 2),
+    ("deeplabv3-resnet50", "3x65x65", 2),
+    ("xception", "3x96x96", 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "batch"), [*SMALL, *(pytest.param(*case, marks=pytest.mark.exhaustive) for case in LARGE)]
+)
+def test_the_peak_of_a_step_is_what_lives_in_pytorch(name: str, shape: str | None, batch: int) -> None:
+    report = rfcalc.analyze(name, shape, batch=batch)
+    module = to_torch(
+        report.network, dict(zip(report.network.inputs, report.inputs.values(), strict=True)), in_place=True
+    )
+    assert step_peak(Memory(report)) == training_peak(module, *inputs_of(report))
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.relu(x + self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
+
+
+class Net(nn.Module):
+    def __init__(self, blocks: int = 4, width: int = 8) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.blocks = nn.Sequential(*[Block(width) for _ in range(blocks)])
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("frozen", [(), ("stem",), ("stem", "blocks.0"), ("blocks.1", "blocks.2"), ("blocks",)])
+def test_frozen_parts(frozen: tuple[str, ...]) -> None:
+    module = Net()
+    report = Report(from_torch(module, "3x16x16").network, batch=2)
+    memory = Memory(report, freeze=frozen)
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(not any(name.startswith(f"{part}.") for part in frozen))
+    x = torch.randn(2, 3, 16, 16)
+    assert memory.trainable == sum(p.numel() for p in module.parameters() if p.requires_grad)
+    assert memory.kept == kept(module, x)
+    assert step_peak(memory) == training_peak(module, x)
+
+
+def test_mixed_precision_keeps_what_pytorch_keeps() -> None:
+    report = rfcalc.analyze("resnet18", batch=4)
+    memory = Memory(report, amp="bf16")
+    assert memory.kept == 70_967_168
+    module = to_torch(report.network, in_place=True)
+    assert memory.kept == kept(module, *inputs_of(report), amp=True)
+
+
+def random_network(seed: int) -> Network:
+    """Convolutions, normalisation, activations, pools, skips and concatenations, some inside others."""
+    draw = random.Random(seed)
+
+    def chain(width: int, depth: int) -> tuple[str, int]:
+        steps: list[str] = []
+        for _ in range(draw.randint(1, 3)):
+            kind = draw.choice(["conv", "conv", "bn", "relu", "relu6", "sigmoid", "add", "concat", "pool", "gelu"])
+            if kind == "conv":
+                width = draw.choice([2, 4, 6])
+                steps.append(f"conv{draw.choice([1, 3])}-{width}")
+            elif kind == "pool":
+                steps.append(draw.choice(["maxpool3/1 p1", "avgpool3/1 p1"]))
+            elif kind == "add" and depth:
+                inner, _ = chain(width, depth - 1)
+                steps.append(f"(({inner} > conv1-{width}) + identity)")
+            elif kind == "concat" and depth:
+                inner, made = chain(width, depth - 1)
+                steps.append(f"(({inner}) | conv1-2)")
+                width = made + 2
+            elif kind in ("bn", "relu", "relu6", "sigmoid", "gelu"):
+                steps.append(kind)
+        return " > ".join(steps or ["relu"]), width
+
+    return rfcalc.load(f"input: 3x6x6; conv3-4 > {chain(4, 2)[0]} > conv1-2")
+
+
+def check_random(seeds: range) -> None:
+    for seed in seeds:
+        network = random_network(seed)
+        report = Report(network, batch=2)
+        module = to_torch(network, in_place=True)
+        memory = Memory(report)
+        assert memory.kept == report.totals.saved_bytes, network
+        assert step_peak(memory) == training_peak(module, *inputs_of(report)), network
+
+
+def test_random_networks() -> None:
+    check_random(range(60))
+
+
+@pytest.mark.exhaustive
+def test_many_random_networks() -> None:
+    check_random(range(1000, 4000))
+
+
+def test_the_check_sees_a_map_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rfcalc.Concat, "hands_gradient_on", False)
+    with pytest.raises(AssertionError):
+        check_random(range(60))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1.0", "unet", "lenet5", "fpn-resnet18"])
+def test_sums(name: str) -> None:
+    report = rfcalc.analyze(name)
+    memory, running = Memory(report), Memory(report, infer=True)
+    assert memory.peak.bytes == sum(x.bytes for x in memory.peak.live)
+    assert memory.kept == report.totals.saved_bytes
+    live_bytes = 7_921_536 if name == "squeezenet1.0" else report.totals.peak_bytes  # indices of a max-pool
+    assert running.peak.bytes == sum(running.constant.values()) + live_bytes
+    assert sum(s["kept"] for s in memory.stages().values()) <= memory.kept
+    assert memory.terms["optimizer"] == 2 * memory.terms["gradients"] == 8 * report.totals.params
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers_hold_what_pytorch_holds(optimizer: str) -> None:
+    module = nn.Linear(8, 8, bias=False)
+    kinds = {
+        "sgd-momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+        "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
+        "adamw": torch.optim.AdamW,
+        "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True),
+        "nadam": torch.optim.NAdam,
+        "radam": torch.optim.RAdam,
+        "rmsprop": torch.optim.RMSprop,
+    }
+    if optimizer == "lion":  # one average; PyTorch has none
+        return
+    made = kinds.get(optimizer) or getattr(torch.optim, optimizer.capitalize())
+    one = made(module.parameters())
+    module(torch.ones(1, 8)).sum().backward()
+    one.step()
+    state = [t for s in one.state.values() for t in s.values() if isinstance(t, torch.Tensor) and t.dim() > 0]
+    assert sum(t.numel() for t in state) == OPTIMIZERS[optimizer] * 64
+
+
+def test_the_largest_batch_fits_and_the_next_does_not() -> None:
+    for name, budget in (("resnet18", 10**9), ("vgg16", 6 * 10**9), ("tcn", 10**8), ("mobilenet-v2", 3 * 10**8)):
+        network = rfcalc.load(name)
+        batch = Memory(Report(network)).largest_batch(budget).batch
+        assert batch > 0
+        assert Memory(Report(network, batch=batch)).peak.bytes <= budget
+        assert Memory(Report(network, batch=batch + 1)).peak.bytes > budget
+        assert Memory(Report(network)).largest_batch(10**6).batch == 0
+
+
+# recomputation
+
+
+@pytest.mark.parametrize("chosen", [(0,), (1, 2), (0, 1, 2, 3)])
+def test_recomputation_is_simulated_exactly(chosen: tuple[int, ...]) -> None:
+    module, plain = Net(), Net()
+    plain.load_state_dict(module.state_dict())
+    report = Report(from_torch(Net(), "3x16x16").network, batch=2)
+    names = [node.name for node in report.network.nodes]
+    spans = []
+    for i in chosen:
+        inside = [p for p, name in enumerate(names, 1) if name.startswith(f"blocks.{i}.")]
+        spans.append((inside[0], inside[-1]))
+        forward = module.blocks[i].forward
+        module.blocks[i].forward = lambda x, forward=forward: checkpoint(forward, x, use_reentrant=False)
+    memory = Memory(report)
+    fixed = memory.constant["weights"] + memory.constant["buffers"]
+    predicted = fixed + max(m.amount.at(2) for m in memory.run(spans).moments())
+    x = torch.randn(2, 3, 16, 16)
+    assert predicted == training_peak(module, x)
+    plain.train()(x).sum().backward()
+    for parameter in module.parameters():
+        parameter.grad = None
+    module.double()(x.double()).sum().backward()
+    for one, other in zip(module.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(one.grad.float(), other.grad, atol=1e-4)
+
+
+def test_the_emitted_code_wraps_the_module_and_the_peak_is_as_planned() -> None:
+    report = Report(from_torch(Net(6), "3x16x16").network, batch=2)
+    memory = Memory(report, optimizer="sgd")
+    search = Search(memory)
+    plan = search.plan(memory.peak.bytes * 3 // 4)
+    assert plan is not None
+    scope: dict[str, object] = {}
+    exec(plan.source(), scope)
+    module = scope["recompute"](Net(6))  # type: ignore[operator]
+    assert training_peak(module, torch.randn(2, 3, 16, 16)) == plan.peak <= memory.peak.bytes * 3 // 4
+
+
+def test_plans_equal_brute_force() -> None:
+    report = Report(from_torch(Net(4), "3x12x12").network, batch=2)
+    memory = Memory(report, optimizer="sgd")
+    search = Search(memory)
+    modules = sorted(search._modules)
+    every = []
+    for count in range(len(modules) + 1):
+        for chosen in itertools.combinations(modules, count):
+            if any(a[1] >= b[0] for a, b in itertools.pairwise(chosen)):
+                continue
+            peak = max(memory.bytes_at(m) for m in memory.run(chosen).moments())
+            every.append((sum(sum(search.macs[a : b + 1]) for a, b in chosen), peak))
+    peaks = sorted({peak for _, peak in every})
+    assert len(peaks) > 3
+    for budget in [*peaks, *(p - 1 for p in peaks)]:
+        best = min((extra for extra, peak in every if peak <= budget), default=None)
+        plan = search.plan(budget)
+        assert (plan.extra_macs if plan else None) == best
+        assert plan is None or (plan.optimal and plan.peak <= budget)
+
+
+# devices
+
+
+def test_known_peak_of_mobilenet() -> None:
+    report = rfcalc.analyze("mobilenet-v2", dtype="int8")
+    assert max(live(report.walked, layout(report.walked), 1)) == 96 * 112**2 + 96 * 56**2 == 1_505_280
+
+
+def test_arenas_equal_brute_force() -> None:
+    draw = random.Random(7)
+    for _ in range(150):
+        wanted = []
+        for i in range(draw.randint(3, 6)):
+            first = draw.randint(0, 5)
+            wanted.append((draw.randint(1, 9), first, first + draw.randint(0, 4), str(i)))
+        best = min(_height(_first_fit(list(p)), list(p)) for p in itertools.permutations(wanted))
+        search = _Search(wanted, _bound(wanted), _height(_first_fit(wanted), wanted) + 1, 10.0)
+        offsets = search.run()
+        assert offsets is not None
+        assert search.exhausted
+        assert _height(offsets, wanted) == best
+        for (a, at), (b, to) in itertools.combinations(zip(wanted, offsets, strict=True), 2):
+            together = a[1] <= b[2] and b[1] <= a[2]
+            assert not together or at + a[0] <= to or to + b[0] <= at
+
+
+def executed(report: Report, wrong: bool = False) -> None:
+    """The network run with every map in one buffer; what is dead is filled with rubbish after each node.
+
+    Args:
+        wrong: whether every map is put at the bottom of the buffer (a control).
+    """
+    walked = report.walked
+    laid = layout(walked, fold_bn=False)
+    placed = arena(walked, laid, 4, align=4)
+    offsets = {p.node: p for p in placed.placed if "copy of one" not in p.node}
+    if wrong:
+        offsets = {name: p._replace(offset=0) for name, p in offsets.items()}
+    names = [*report.network.inputs, *(node.name for node in report.network.nodes)]
+    module = to_torch(report.network).eval()
+    buffer = torch.full((placed.bytes // 4,), float("nan"))
+    steps: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        x = torch.randn(1, *walked.shapes[0].dims)
+        module.run(x, keep=names, see=lambda name, value: steps.setdefault(name, value.clone()))
+        expected = module(x)
+
+    def region(position: int) -> torch.Tensor:
+        place = offsets[names[laid.own[position]]]
+        count = walked.shapes[position].values
+        return buffer[place.offset // 4 : place.offset // 4 + count]
+
+    region(0)[:] = x.flatten()
+    for position in range(1, len(names)):
+        node = report.network.nodes[position - 1]
+        reads = []
+        for s in report.network.sources[position - 1]:
+            reads.append(region(s).clone().view(1, *walked.shapes[s].dims))
+            original = x if s == 0 else steps[names[s]]
+            assert torch.equal(reads[-1].flatten(), original.flatten()), f"{node.name} reads what is dead"
+        region(position)[:] = steps[node.name].flatten()
+        for s, value in zip(report.network.sources[position - 1], reads, strict=True):
+            if laid.own[s] != laid.own[position]:
+                assert torch.equal(region(s), value.flatten()), f"{node.name} writes over what it reads"
+        alive = torch.zeros(len(buffer), dtype=torch.bool)
+        for p in offsets.values():
+            if p.first <= position and p.last > position:
+                alive[p.offset // 4 : (p.offset + p.bytes) // 4] = True
+        buffer[~alive] = float("nan")
+    assert torch.equal(region(len(names) - 1).view_as(expected), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input: 3x12x12; conv3-8 > relu > conv3-8 > relu > maxpool2 > conv3-4",
+        "input: 3x12x12; conv3-8 > ((conv3-8 > relu > conv3-8) + identity) > relu > conv1-4",
+        "input: 3x12x12; conv3-8 > (conv1-4 | (conv1-2 > conv3-4) | maxpool3/1 p1) > relu > conv3-4 > maxpool2",
+        "input: 3x12x12; a=conv3-6 > maxpool2 > b=conv3-8 > up2 > (identity | @a) > conv3-4",
+    ],
+)
+def test_a_network_runs_in_its_arena(text: str) -> None:
+    report = rfcalc.analyze(text)
+    executed(report)
+    with pytest.raises((AssertionError, RuntimeError)):
+        executed(report, wrong=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input: 2x17x19; conv3-4/2 > conv3-4 > maxpool3/2 p1 > conv5-4",
+        "input: 2x16x16; conv3-4 > ((conv3-4 > conv3-4) + identity) > conv3-4/2 > conv3-2",
+        "input: 2x16x16; conv3-4/2 > convt4-4/2 p1 > conv3-4",
+    ],
+)
+def test_patches_read_what_units_see(text: str) -> None:
+    """The box that a patch needs of every map is the hull of the regions of its units, which come by another road."""
+    report = rfcalc.analyze(text)
+    walked = report.walked
+    cut = len(walked.shapes) - 1
+    shape = walked.shapes[cut]
+    draw = random.Random(3)
+    for _ in range(12):
+        box = [(0, int(shape.dims[0]))]
+        for n in shape.dims[1:]:
+            low = draw.randrange(n)
+            box.append((low, draw.randint(low + 1, n)))
+        found = boxes(walked, cut, tuple(box))
+        for source in range(cut):
+            seen = regions(walked, cut, source)
+            hulls = [seen.unit((y, x)).hull for y in range(*box[1]) for x in range(*box[2])]
+            for axis in (0, 1):
+                ends = [h[axis] for h in hulls if h[axis] is not None]
+                low, high = min(e[0] for e in ends), max(e[1] for e in ends) + 1
+                assert found[source] is not None
+                assert found[source][axis + 1][0] <= low
+                assert found[source][axis + 1][1] >= high
+
+
+def test_patches_of_one_map_cost_nothing_more() -> None:
+    report = rfcalc.analyze("input: 3x16x16; conv1-8 > conv1-8 > maxpool2 > conv1-4", dtype="int8")
+    laid = layout(report.walked)
+    for cut in cuts(report.walked, laid.own):
+        plan = patched(report.walked, laid, cut, (2, 2), 1)
+        assert plan.ratio == 1
+    walked = rfcalc.analyze("input: 3x16x16; conv3-8 > conv3-8").walked
+    plan = patched(walked, layout(walked), 2, (2, 2), 1)
+    assert plan.patched_macs - plan.macs == 8 * 27 * (4 * 81 - 256), "each 8 x 8 patch computes 9 x 9 of the first map"
+
+
+# the command line
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(["memory", *arguments])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["resnet18", "--batch", "4"], 0),
+        (["resnet18", "--budget", "24GB"], 0),
+        (["resnet18", "--budget", "24GB", "--amp", "bf16", "--optimizer", "AdamW", "--freeze", "layer1"], 0),
+        (["resnet18", "--budget", "1MB"], 1),
+        (["resnet18", "--batch", "8", "--checkpoint"], 0),
+        (["resnet18", "--batch", "8", "--checkpoint", "--budget", "100MB"], 1),
+        (["mobilenet-v2", "--infer", "--dtype", "int8", "--arena"], 0),
+        (["mobilenet-v2", "--patch", "--dtype", "int8", "--fold-bn"], 0),
+        (["mobilenet-v2", "--patch", "--dtype", "int8", "--budget", "1KB"], 1),
+        (["conv3-8 > relu", "--timeline"], 0),
+    ],
+)
+def test_json_follows_its_schema(capsys, arguments: list[str], code: int) -> None:
+    found, out, _ = call(capsys, *arguments, "--json")
+    assert found == code
+    document = json.loads(out)
+    jsonschema.validate(document, SCHEMA)
+    peak = document["peak"]
+    assert peak["bytes"] == sum(x["bytes"] for x in peak["live"]) == max(m["bytes"] for m in document["timeline"])
+    for form in ("plain", "markdown", "latex", "html", "csv"):
+        assert call(capsys, *arguments, "--format", form)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["resnet18", "--optimizer", "adm"], ["did you mean adam"]),
+        (["resnet18", "--amp", "int4"], ["int4", "bf16"]),
+        (["resnet18", "--freeze", "layr1"], ["--freeze layr1 freezes nothing", "did you mean"]),
+        (["resnet18", "--freeze", "maxpool"], ["freezes nothing", "have no parameters"]),
+        (["resnet18", "--budget", "many"], ["is not a number"]),
+        (["resnet18", "--budget", "0"], ["is no budget"]),
+        (["resnet18", "--device", "tpu"], ["tpu", "cpu"]),
+        (["resnet18", "--infer", "--checkpoint"], ["in training only"]),
+        (["conv3-C"], ["conv3-C"]),
+    ],
+)
+def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert all(word in err for word in words), err
+
+
+def test_python() -> None:
+    found = rfcalc.memory(Conv(8, 3, padding=1), "3x8x8", batch=2, budget="1MB")
+    assert found.largest is not None
+    assert found.largest.batch > 2
+    with pytest.raises(RfcalcError, match="is no budget"):
+        rfcalc.memory("vgg16", budget=1.5)
