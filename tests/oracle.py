@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+from oracle_channels import Reader, apart, turned
 from oracle_figures import output
 from oracle_rules import Edge, Unit, edges, per, place, space, units
 
@@ -60,6 +61,9 @@ class Oracle:
         self._edges: dict[int, list[Edge]] = {}
         self._boxes: list[dict[Unit, Box | Undefined | None]] = [{} for _ in self.shapes]
         self._points: list[dict[Unit, frozenset[Unit] | Undefined]] = [{} for _ in self.shapes]
+        self._readers: dict[tuple[int, int], Reader | None] = {}
+        self._elements: dict[int, dict[tuple[int, Unit], int]] = {}
+        self._fine_boxes: dict[tuple[int, int, Unit], Box | Undefined | None] = {}
         self.spent = 0
         self.pixels = {unit: 1 << i for i, unit in enumerate(units(self.shapes[source]))}
 
@@ -94,7 +98,53 @@ class Oracle:
     def unknown(self) -> list[bool]:
         """Whether an operator that was not understood stands on the way from the source."""
         nodes = range(max(self.arity, self.source + 1), len(self.shapes))
-        return self._spread([p for p in nodes if self.layer(p).kind == "unknown" and self.reaches[p]])
+        opaque = [p for p in nodes if self.layer(p).kind == "unknown"]
+        return self._spread([p for p in opaque if self.reaches[p] or not self.sources(p)])
+
+    @cached_property
+    def differs(self) -> list[bool]:
+        """Whether the channels of a position may see different pixels: until a layer reads all channels."""
+        found: list[bool] = []
+        for position, shape in enumerate(self.shapes):
+            own = False
+            sources = self.sources(position)
+            if self.reaches[position] and position != self.source and not self.unknown[position]:
+                layer, xs = self.layer(position), tuple(self.shapes[s] for s in sources)
+                own = (layer.kind == "concat" and len(sources) > 1) or layer.kind == "pixel_unshuffle"
+                own |= layer.kind in ("flatten", "reshape", "matmul", "attention_product")
+                own |= layer.kind in ("mean", "reduce") and turned(layer, xs[0])
+                own |= any(found[s] for s in sources)
+                own = own and any(self.reader(position, e) is not None for e in range(len(xs)))
+                del shape
+            found.append(own)
+        return found
+
+    def reader(self, position: int, edge: int) -> Reader | None:
+        """What elements of a position read of one of its inputs; None where every channel reads all channels."""
+        key = (position, edge)
+        if key not in self._readers:
+            xs = tuple(self.shapes[s] for s in self.sources(position))
+            self._readers[key] = apart(self.layer(position), edge, xs, self.shapes[position])
+        return self._readers[key]
+
+    def _fine(self, position: int, masks: list[dict[Unit, int]]) -> dict[tuple[int, Unit], int]:
+        """The pixels of every element, where channels differ."""
+        shape = self.shapes[position]
+        found = {(c, u): 0 for c in range(shape.channels) for u in units(shape)}
+        for number, (edge, s) in enumerate(zip(self.edges(position), self.sources(position), strict=True)):
+            if not self.reaches[s]:
+                continue
+            reader = self.reader(position, number)
+            for element in found:
+                mask = found[element]
+                if reader is None:
+                    for unit in edge.near(element[1]):
+                        mask |= masks[s][unit]
+                else:
+                    for read in reader(element, False) or ():
+                        mask |= self._elements[s][read] if self.differs[s] else masks[s][read[1]]
+                found[element] = mask
+        return found
 
     # --- real pixels -------------------------------------------------------------------------------------------
 
@@ -107,7 +157,11 @@ class Oracle:
                 found.append(dict(self.pixels))
                 continue
             own = dict.fromkeys(units(shape), 0)
-            if self.reaches[position] and not self.unknown[position]:
+            if self.differs[position]:
+                fine = self._elements[position] = self._fine(position, found)
+                for (_, unit), mask in fine.items():
+                    own[unit] |= mask
+            elif self.reaches[position] and not self.unknown[position]:
                 for edge, s in zip(self.edges(position), self.sources(position), strict=True):
                     if not self.reaches[s]:
                         continue
@@ -146,10 +200,36 @@ class Oracle:
             found = tuple((u, u) for u in unit)
         elif self.unknown[position]:
             found = UNDEFINED
+        elif self.differs[position]:
+            found = union([self._fine_box(position, c, unit) for c in range(self.shapes[position].channels)])
         elif self.reaches[position]:
             found = self._box(position, unit)
         memo[unit] = found
         return found
+
+    def _fine_box(self, position: int, channel: int, unit: Unit) -> Box | Undefined | None:
+        """The same of one channel, where channels differ."""
+        if not self.differs[position]:
+            return self.box(position, unit)
+        key = (position, channel, unit)
+        if key not in self._fine_boxes:
+            self.spent += 1
+            self._fine_boxes[key] = UNDEFINED if self.spent > MOST_BOXES else self._boxes_of(position, channel, unit)
+        return self._fine_boxes[key]
+
+    def _boxes_of(self, position: int, channel: int, unit: Unit) -> Box | Undefined | None:
+        parts: list[Box | Undefined | None] = []
+        for number, (edge, s) in enumerate(zip(self.edges(position), self.sources(position), strict=True)):
+            if not self.reaches[s]:
+                continue
+            reader = self.reader(position, number)
+            if reader is None:
+                far = edge.far(unit)
+                parts += [UNDEFINED] if far is None else [self.box(s, v) for v in far]
+                continue
+            read = reader((channel, unit), True)
+            parts += [UNDEFINED] if read is None else [self._fine_box(s, *element) for element in read]
+        return union(parts)
 
     def _box(self, position: int, unit: Unit) -> Box | Undefined | None:
         self.spent += 1
@@ -317,3 +397,16 @@ def bounds(points: Iterable[Sequence[int]]) -> Box | None:
     columns = list(zip(*points, strict=True))
     listed = tuple((min(c), max(c)) for c in columns)
     return listed or None
+
+
+def union(parts: Iterable[Box | Undefined | None]) -> Box | Undefined | None:
+    """The smallest box around boxes; undefined where one of them is."""
+    found: list[Box] = []
+    for part in parts:
+        if isinstance(part, Undefined):
+            return UNDEFINED
+        if part is not None:
+            found.append(part)
+    if not found:
+        return None
+    return tuple((min(a for a, _ in axis), max(b for _, b in axis)) for axis in zip(*found, strict=True))

@@ -5,7 +5,10 @@ The contract of the seam between kinds and everything else. A kind gives
 1. `output(*xs)`: the shape that it makes of its inputs' shapes; raises `ShapeError` with the bare cause.
 2. `reads(xs, y)`: its index relation. For each input, the alternatives (usually one) of what output unit u reads; one
    alternative is `POINTWISE`, or for every axis of that input which output axis decides and by what `Index`.
-   Receptive fields, clipping, holes and phases all come from this one statement.
+   Receptive fields, clipping, holes and phases all come from this one statement. A unit is a position over all channels
+   there; where channels differ in what they see, `apart(xs, y)` is the same relation with the channel axis told as
+   exactly as the others (None: `reads` tells it, and an element-wise layer keeps the channels), and `selective` says
+   that a unit does not read all channels.
 3. `cost(xs, y)`: parameters and operations, computed with formulas, so that they explain themselves.
 4. `saved(xs, y)`: what autograd keeps of it in training mode.
 5. `notation()`: how the papers write it; `spelling` declares its words, `from_word` reads it back.
@@ -55,6 +58,7 @@ class Layer(Expr):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
     opaque: ClassVar[bool] = False  # an operator that was not understood
+    row_major: ClassVar[bool] = False  # the same values in the same order, in other extents
     trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
     spelling: ClassVar[Spelling | None] = None  # the words that it is written with
 
@@ -74,6 +78,15 @@ class Layer(Expr):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (SAME_UNIT,) * len(xs)
 
+    @property
+    def selective(self) -> bool:
+        """Whether units read some channels of the input only, so that it matters which channel sees what."""
+        return False
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        """`reads`, with the channels told apart; None where `reads` does. Asked only where sizes are numbers."""
+        return None
+
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> Iterable[tuple[int, ...]]:
         """The positions (on the axes but the channels) that a unit reads, where `reads` says ``Scattered``."""
         raise NotImplementedError(f"{self.kind} does not say where its scattered units come from")
@@ -87,6 +100,10 @@ class Layer(Expr):
 
     def stretched(self: L, axis: int, length: Size) -> L:
         """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
+        return self
+
+    def ended(self: L, x: Shape, axis: int) -> L:
+        """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
@@ -192,6 +209,11 @@ def layer(kind: str) -> Callable[[type[L]], type[L]]:
 def over_space(x: Shape, indices: tuple[Index, ...]) -> Alternatives:
     """The relation of a channels-first layer that slides over the spatial axes and reads all channels."""
     return (((0, All(x.dims[0])), *enumerate(indices, 1)),)
+
+
+def channelwise(relation: Alternatives, channel: tuple[int | None, Index] = (0, STEP)) -> Alternatives:
+    """A channels-first relation with another statement about the channels; by default each reads its own."""
+    return tuple((channel, *reads[1:]) if reads is not POINTWISE else reads for reads in relation)
 
 
 def whole(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:

@@ -80,6 +80,10 @@ class Registry(Generic[T]):
         self.load()
         return [self._written[key] for key in self._values]
 
+    def registered(self) -> list[T]:
+        """The values that have been registered so far; nothing is loaded."""
+        return list(self._values.values())
+
     def values(self) -> list[T]:
         self.load()
         return list(self._values.values())

@@ -164,3 +164,32 @@ def corrected(given: Shape, wanted: Shape) -> tuple[str, Shape] | None:
 
 def _rebuild(dims: tuple[Size, ...], channel: int) -> Shape:
     return Shape(*dims, channel=channel)
+
+
+def axis_groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
+    """The axes of a row-major reshape that belong together: of the old dims, of the new ones.
+
+    >>> axis_groups((96, 14, 14), (96, 196))
+    [([0], [0]), ([1, 2], [1])]
+    """
+    found: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(before) or j < len(after):
+        a = b = 1
+        left: list[int] = []
+        right: list[int] = []
+        if i < len(before):
+            a, left, i = before[i], [i], i + 1
+        if j < len(after):
+            b, right, j = after[j], [j], j + 1
+        while a != b:
+            if a < b and i < len(before):
+                a, i = a * before[i], i + 1
+                left.append(i - 1)
+            elif a > b and j < len(after):
+                b, j = b * after[j], j + 1
+                right.append(j - 1)
+            else:
+                break
+        found.append((left, right))
+    return found

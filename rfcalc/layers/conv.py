@@ -8,11 +8,12 @@ from typing import Any
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, prod
 from rfcalc.core.sliding import Sliding, axes, keeps, pads
 from rfcalc.core.syntax import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
+from rfcalc.core.window import Index, Listed, Table
 
 WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
@@ -21,6 +22,11 @@ WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected
 BIASES = Formula("biases", "m", "one for each output channel")
 MACS = Formula("macs", "w * prod(o)", "every weight is used once at every output position")
 BIAS_ADDS = Formula("conv_bias_adds", "m * prod(o)", "one addition for each output value")
+
+
+def grouped(c: int, m: int, groups: int) -> Index:
+    """The channels that each of m output channels reads of c input channels in groups."""
+    return Table(c // groups, [range(c // groups)] * (m // groups))
 
 
 @layer("conv")
@@ -110,6 +116,19 @@ class Conv(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    @property
+    def selective(self) -> bool:
+        return self.table is not None or decide(self.groups == 1) is not True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        if not self.selective or (self.table is not None and not all(self.table)):
+            return None
+        if self.table is not None:
+            channel: Index = Listed(self.table)
+        else:
+            channel = grouped(xs[0].channels, y.channels, self.groups)
+        return (channelwise(self.reads(xs, y)[0], (0, channel)),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         kernel = self.geometry.kernel_axes(len(y.dims) - 1)
@@ -224,6 +243,9 @@ class Depthwise(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0], (0, Table(1, [[0]] * (y.channels // xs[0].channels)))),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         m = y.dims[0]

@@ -11,7 +11,7 @@ from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, is_number
 from rfcalc.core.syntax import Spelling, Word, flags
-from rfcalc.core.window import STEP, All, Index, Listed, Unsized
+from rfcalc.core.window import STEP, All, Index, Listed, Slide, Unsized
 
 MACS = Formula("macs", "prod(r) * k", "k multiply-adds for each value of the product")
 
@@ -149,6 +149,16 @@ class Concat(Layer):
             placed = tuple((i, _placed(start, n, y.dims[i])) if i == axis else (i, STEP) for i, n in enumerate(x.dims))
             found.append((placed,))
             start = start + x.dims[axis]
+        return tuple(found)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        axis, start = self._axis(y), 0
+        if axis != y.channel:
+            return None
+        found: list[Alternatives] = []
+        for x in xs:
+            found.append((tuple((i, Slide(1, -start) if i == axis else STEP) for i in range(len(x.dims))),))
+            start += x.dims[axis]
         return tuple(found)
 
     def notation(self, exact: bool = False) -> str:

@@ -9,9 +9,10 @@ from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, divides, prod
+from rfcalc.core.size import Size, decide, divides, prod
 from rfcalc.core.sliding import axes
 from rfcalc.core.syntax import Spelling, Word, flags, number
+from rfcalc.core.window import STEP, Slide, Table
 
 GAMMA = Formula("weights", "prod(c)", "one factor γ for each normalised feature")
 BETA = Formula("biases", "prod(c)", "one offset β for each normalised feature")
@@ -88,6 +89,9 @@ class BatchNorm(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((POINTWISE, *whole(xs[0])) if self.of_batch else (POINTWISE,),)
 
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return ((POINTWISE, *whole(xs[0], xs[0].axes)),) if self.of_batch else None
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
         return _cost((c,), y, self.affine, self.bias, RUNNING(c=c) if self.track else 0, self.gamma)
@@ -152,6 +156,9 @@ class LayerNorm(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (_local_and(xs[0], self.axes(xs[0])),)
 
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return ((POINTWISE, *whole(xs[0], self.axes(xs[0]))),)
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _cost(tuple(y.dims[i] for i in self.axes(y)), y, self.affine, self.bias, gamma=self.gamma)
 
@@ -200,6 +207,19 @@ class GroupNorm(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((POINTWISE, *whole(xs[0])),)
+
+    @property
+    def selective(self) -> bool:
+        return decide(self.groups == 1) is not True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        """A group's channels, over all positions."""
+        (x,) = xs
+        if not self.selective:
+            return None
+        each = x.channels // self.groups
+        own = Table(each, [range(each)] * each)
+        return ((POINTWISE, *((*r[: x.channel], (x.channel, own), *r[x.channel + 1 :]) for r in whole(x))),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _cost((y.channels,), y, self.affine, self.bias, gamma=self.gamma)
@@ -264,6 +284,9 @@ class RMSNorm(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (_local_and(xs[0], (len(xs[0].dims) - 1,)),)
 
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return ((POINTWISE, *whole(xs[0], (len(xs[0].dims) - 1,))),)
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _cost((y.dims[-1],), y, self.affine, bias=False)
 
@@ -291,6 +314,16 @@ class LRN(Layer):
 
     def __post_init__(self) -> None:
         axes("size", self.size)
+
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        """Channel c reads c − ⌊n/2⌋ up to c + ⌊(n − 1)/2⌋."""
+        (x,) = xs
+        near = Slide(1, -(self.size // 2), self.size)
+        return ((tuple((i, near if i == x.channel else STEP) for i in range(len(x.dims))),),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(norm=NORMED(y=y.dims))

@@ -10,6 +10,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
 from rfcalc.core.syntax import Spelling, Word, flags
+from rfcalc.core.window import STEP, Slide
 
 ACTIVATED = Formula("activation", "prod(y)", "one evaluation for each value")
 MASK = Formula("saved", "prod(y)", "what was dropped, value by value")
@@ -158,6 +159,16 @@ class GLU(Layer):
         if not divides(2, x.channels):
             raise ShapeError(f"{x.channels} channels cannot be halved")
         return x.with_spatial(x.channels // 2, x.spatial)
+
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        """Channel c reads c and its gate c + C/2."""
+        (x,) = xs
+        pair = Slide(1, 0, 2, y.channels)
+        return ((tuple((i, pair if i == x.channel else STEP) for i in range(len(x.dims))),),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(activation=ACTIVATED(y=y.dims))

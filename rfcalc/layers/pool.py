@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, layer, over_space, put, spatial_rank, whole
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, holds, is_number, is_size
 from rfcalc.core.sliding import Sliding, axes, choice, keeps, one, pads
@@ -94,6 +94,9 @@ class MaxPool(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
 
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0]),)
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _pool_cost(xs[0], y)
 
@@ -145,6 +148,9 @@ class AvgPool(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
 
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0]),)
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         cost = _pool_cost(xs[0], y)
         if not self.trainable:
@@ -188,6 +194,9 @@ class LpPool(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0]),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _pool_cost(xs[0], y)
@@ -250,6 +259,9 @@ class AdaptivePool(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         pairs = zip(xs[0].dims[1:], y.dims[1:], strict=True)
         return (over_space(xs[0], tuple(adaptive(n, m) for n, m in pairs)),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0]),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))

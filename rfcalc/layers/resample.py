@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import gcd
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number, maximum, minimum, prod
 from rfcalc.core.sliding import BORDERS, axes, borders, check_phases, choice, one, pads
@@ -65,6 +66,9 @@ class Pad(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         (x,) = xs
         return (over_space(x, tuple(self._index(n, *one(self.padding, i)) for i, n in enumerate(x.dims[1:]))),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0]),)
 
     def _index(self, n: Size, a: Size, b: Size) -> Index:
         if self.mode == "circular" and decide(a >= 0) is not decide(b >= 0) and is_number(n):
@@ -149,6 +153,9 @@ class Upsample(Layer):
                 found.append(Unsized("what resizing reads depends on the sizes"))
         return (over_space(xs[0], tuple(found)),)
 
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return (channelwise(self.reads(xs, y)[0]),)
+
     def _index(self, n: int, m: int) -> Index:
         if self.align_corners:
             if m == 1 or n == 1:
@@ -210,6 +217,18 @@ class PixelShuffle(Layer):
         index: Index = Table(1, [[0]] * r) if is_number(r) else Unsized("the phases need a number for the factor")
         return (over_space(xs[0], (index,) * xs[0].rank),)
 
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        r, found = self.factor, []
+        for at, phase in enumerate(product(range(r), repeat=xs[0].rank)):
+            axes: list[tuple[int | None, Index]] = [(0, Slide(r ** xs[0].rank, at))]
+            axes += [(i, Table(1, [[0] if p == own else [] for p in range(r)])) for i, own in enumerate(phase, 1)]
+            found.append(tuple(axes))
+        return (tuple(found),)
+
     def notation(self, exact: bool = False) -> str:
         return f"pixelshuffle{number(self.factor)}"
 
@@ -240,6 +259,14 @@ class PixelUnshuffle(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (over_space(xs[0], (Slide(self.factor, 0, self.factor),) * xs[0].rank),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        r, found = self.factor, []
+        count = r ** xs[0].rank
+        for at, phase in enumerate(product(range(r), repeat=xs[0].rank)):
+            axes: list[tuple[int | None, Index]] = [(0, Table(1, [[0] if p == at else [] for p in range(count)]))]
+            found.append((*axes, *((i, Slide(r, own)) for i, own in enumerate(phase, 1))))
+        return (tuple(found),)
 
     def notation(self, exact: bool = False) -> str:
         return f"pixelunshuffle{number(self.factor)}"

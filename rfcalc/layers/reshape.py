@@ -68,6 +68,7 @@ class Flatten(Layer):
     spelling = Spelling(("flatten",), "flatten axes1", values=("axes",), defaults="all axes")
     memory = VIEW
     folds = True
+    row_major = True
 
     def _range(self, x: Shape) -> tuple[int, int]:
         first, last = axis_of(x, self.start), axis_of(x, self.end)
@@ -125,6 +126,7 @@ class Reshape(Layer):
     )
     memory = VIEW
     folds = True
+    row_major = True
 
     def __post_init__(self) -> None:
         dims = tuple(self.dims) if isinstance(self.dims, (tuple, list)) else (self.dims,)
@@ -149,6 +151,10 @@ class Reshape(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return (reshaped(xs[0], y),)
+
+    @property
+    def selective(self) -> bool:
+        return True  # channels may become positions
 
     def stretched(self, axis: int, length: Size) -> Reshape:
         return Reshape((*self.dims[:axis], length, *self.dims[axis + 1 :]), self.channel)
@@ -374,6 +380,26 @@ class Slice(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
+    def ended(self, x: Shape, axis: int) -> Slice:
+        n = x.dims[axis]
+        if self.axis % len(x.dims) != axis or not is_number(n):
+            return self
+        start, stop = self.start, self.stop
+        if stop is not None and stop > 0 and 2 * stop > n:
+            stop = None if stop >= n else stop - n
+        if start is not None and start < 0 and -2 * start > n:
+            start = max(n + start, 0)
+        return Slice(self.axis, start, stop, self.step)
+
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        axis, start, _ = self._bounds(x)
+        return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+
     def notation(self, exact: bool = False) -> str:
         ends = [("" if v is None else number(v)) for v in (self.start, self.stop)]
         return f"slice axis{self.axis} at{':'.join(ends)}" + (f" step{number(self.step)}" if self.step != 1 else "")
@@ -442,6 +468,15 @@ class Split(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        axis, start, _ = self.place(x)
+        return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+
     def notation(self, exact: bool = False) -> str:
         listed = isinstance(self.parts, tuple)
         parts = sizes(self.parts if listed else (self.parts,)) + ("x" if listed and len(self.parts) == 1 else "")
@@ -471,6 +506,12 @@ class ChannelShuffle(Layer):
         if not divides(self.groups, c):
             raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
         return xs[0]
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        each = x.channels // self.groups
+        mixed = Listed([[c % self.groups * each + c // self.groups] for c in range(x.channels)])
+        return ((tuple((i, mixed if i == x.channel else STEP) for i in range(len(x.dims))),),)
 
     def notation(self, exact: bool = False) -> str:
         return f"shuffle{number(self.groups)}"

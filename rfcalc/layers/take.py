@@ -57,6 +57,18 @@ class Take(Layer):
         index: Index = Slide(step, at[0]) if even else Listed([[p] for p in at])
         return ((tuple((i, index if i == axis else STEP) for i in range(len(x.dims))),),)
 
+    @property
+    def selective(self) -> bool:
+        return True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        (x,) = xs
+        axis = axis_of(x, self.axis)
+        chosen = Listed([[p] for p in self.positions])
+        return (
+            ((tuple((i, chosen if i == axis else STEP) for i in range(len(x.dims))),),) if axis == x.channel else None
+        )
+
     def notation(self, exact: bool = False) -> str:
         return f"take axis{self.axis} at{','.join(_runs(self.positions))}"
 

@@ -8,13 +8,13 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number
 from rfcalc.core.sliding import Sliding, axes, check_phases, one, pads
 from rfcalc.core.syntax import Spelling, Word, flags, number, sizes, spell
 from rfcalc.core.window import Index, Table, Unsized
-from rfcalc.layers.conv import BIAS_ADDS, BIASES
+from rfcalc.layers.conv import BIAS_ADDS, BIASES, grouped
 
 OUT = Formula(
     "output_size",
@@ -127,6 +127,14 @@ class ConvTranspose(Layer):
             phases = [[(o + a - d * t) // s for t in range(k) if (o + a - d * t) % s == 0] for o in range(s)]
             found.append(Table(1, phases))
         return (over_space(xs[0], tuple(found)),)
+
+    @property
+    def selective(self) -> bool:
+        return decide(self.groups == 1) is not True
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        channel = grouped(xs[0].channels, y.channels, self.groups)
+        return (channelwise(self.reads(xs, y)[0], (0, channel)),) if self.selective else None
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         (x,) = xs

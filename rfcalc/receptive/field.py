@@ -61,7 +61,8 @@ class Field(NamedTuple):
     `through`: the nodes that made it global, the first on each path. `joins`: where windows ended. `unsized`: (node,
     why) where the input size is needed. `unknown`: operators that were not understood. `mirrored`: (axis, ends) that
     borders of real pixels (reflected, replicated, circular) may bring in. `bounded`: nodes behind which only an upper
-    bound is known, because some of their units, or of their channels, may see less than the window says.
+    bound is known, because some of their units, or of their channels, may see less than the window says. `blurred`:
+    positions of the source lie side by side in the channels, which the terms do not tell.
     """
 
     terms: tuple[Term, ...]
@@ -71,6 +72,7 @@ class Field(NamedTuple):
     unknown: tuple[str, ...] = ()
     mirrored: tuple[tuple[int, Ends], ...] = ()
     bounded: tuple[str, ...] = ()
+    blurred: bool = False
 
 
 def start(axes: tuple[int, ...]) -> Field:
@@ -342,6 +344,7 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         merged(a.unknown, b.unknown),
         _widest((*a.mirrored, *b.mirrored)) if a.mirrored or b.mirrored else (),
         merged(a.bounded, b.bounded),
+        a.blurred or b.blurred,
     )
 
 
@@ -398,10 +401,11 @@ def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tup
 def of_positions(field: Field, channel: int, extents: tuple[Size, ...], node: str) -> Field:
     """The field of a node's positions over all of its channels: where the channel axis decides, the union over it."""
     if all(type(e) is Wandering or e[0] != channel or constant(e) for t in field.terms for e in t):
-        return field
+        along = any(type(e) is Wandering and channel in e.carriers for t in field.terms for e in t)
+        return field._replace(blurred=True) if along and not field.blurred else field
     terms = [tuple(_over_channels(e, channel, extents) for e in term) for term in field.terms]
     if decide(extents[channel] == 1) is not True:
-        field = field._replace(through=merged(field.through, (node,)))
+        field = field._replace(through=merged(field.through, (node,)), blurred=True)
     return field._replace(terms=_tidy(terms))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer
 from rfcalc.graph.forward import Walked, reads_of
 from rfcalc.receptive.field import Field, join, of_positions, start, through
+from rfcalc.receptive.parts import Apart, gaps
 
 
+@uncollected
 def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     """What every position sees of the source (an input or an earlier node); None where it depends on nothing of it.
 
@@ -18,13 +21,14 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     arity = network.arity
     found: list[Field | None] = [None] * len(shapes)
     found[source] = start(shapes[source].axes)
+    apart = Apart(walked, source, found)
     known: dict[Any, tuple[tuple[Alternatives, ...], Layer]] = {}
     for position in range(max(arity, source + 1), len(shapes)):
         node = network.nodes[position - arity]
         sources = network.sources[position - arity]
         result: Field | None = None
-        if node.layer.opaque:
-            if any(found[s] is not None for s in sources):
+        if node.layer.opaque:  # what reads something unknown may read the source
+            if not sources or any(found[s] is not None for s in sources):
                 result = Field((), unknown=(node.name,))
             found[position] = result
             continue
@@ -40,6 +44,10 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 if result is not None and result is not field:
                     y = shapes[position]
                     result = of_positions(result, y.channel, y.dims, node.name)
+                if node.layer.selective or sources[0] in apart.branched or gaps(result, node.name):
+                    result = apart.joined(position, result)
+                if result is not None and (result.blurred or node.layer.row_major):
+                    result = apart.settled(position, result)
             found[position] = result
             continue
         if not any(found[s] is not None for s in sources):
@@ -61,5 +69,9 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 result = join(result, part, node.name, own, (first, name))
         if result is not None:
             result = of_positions(result, shapes[position].channel, own, node.name)
+            if node.layer.selective or not apart.branched.isdisjoint(sources) or gaps(result, node.name):
+                result = apart.joined(position, result)
+            if result is not None and result.blurred:
+                result = apart.settled(position, result)
         found[position] = result
     return tuple(found)

@@ -96,10 +96,10 @@ class ReceptiveField:
         spans = self.spans
         if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
             return Status.SHIFT_VARIANT
-        if any(s is not None for s in spans):
-            return Status.GLOBAL
         if field.bounded:
             return Status.BOUNDED
+        if any(s is not None for s in spans):
+            return Status.GLOBAL
         if any(w is not None and w.period > 1 for w in self.windows):
             return Status.PERIODIC
         return Status.EXACT

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import is_number, prod
 from rfcalc.core.window import STEP, All, Index, Scattered, Unsized
 from rfcalc.graph.forward import Walked, relation
@@ -33,6 +33,13 @@ Term: TypeAlias = "tuple[Entry, ...]"
 MOST_BITS = 400_000_000
 MOST_TERMS = 400
 MOST_KEPT = 3_000_000
+
+
+class Moved(NamedTuple):
+    """Where on an axis of a reshape's result anything is read: an entry that is there already."""
+
+    carrier: int
+    sets: Sets
 
 
 State: TypeAlias = "tuple[Term, ...] | Points"
@@ -77,9 +84,17 @@ class Regions:
     (((0, 121), (0, 121)), ((6, 217), (6, 217)))
     """
 
-    __slots__ = ("axes", "extents", "source", "state")
+    __slots__ = ("axes", "bounded", "extents", "source", "state")
 
-    def __init__(self, state: State, axes: tuple[int, ...], extents: tuple[int, ...], source: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        state: State,
+        axes: tuple[int, ...],
+        extents: tuple[int, ...],
+        source: tuple[int, ...],
+        bounded: bool = False,
+    ) -> None:
+        self.bounded = bounded  # units see at most this
         self.state = state if isinstance(state, Points) else _positions(state, axes)
         self.axes = axes  # the node's axes but the channels
         self.extents = extents  # their sizes
@@ -213,7 +228,7 @@ def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
     state = engine.run(last)
     shape = walked.shapes[last]
     extents = tuple(shape.dims[i] for i in shape.axes)
-    return Regions(state, shape.axes, extents, engine.extents)
+    return Regions(state, shape.axes, extents, engine.extents, engine.bounded)
 
 
 class _Engine:
@@ -225,6 +240,7 @@ class _Engine:
         shape = walked.shapes[source]
         self.extents = tuple(shape.dims[i] for i in shape.axes)
         self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
+        self.bounded = False  # whether channels were not told apart that see different pixels
         self.bound = cache(self._bound)
         self.spread = cache(_spread)
         self.routes = cache(self._routes)
@@ -236,13 +252,14 @@ class _Engine:
         for position in range(last, network.arity - 1, -1):
             if position in needed and position != self.source:
                 needed.update(network.sources[position - network.arity])
+        told = self.told_apart(needed)
         found: dict[int, State] = {self.source: self.start}
         for position in range(network.arity, last + 1):
             if position not in needed or position == self.source:
                 continue
             node = network.nodes[position - network.arity]
             sources = network.sources[position - network.arity]
-            if not any(found.get(s) for s in sources):
+            if not any(found.get(s) for s in sources) and not (node.layer.opaque and not sources):
                 found[position] = ()
                 continue
             if node.layer.opaque:
@@ -250,32 +267,111 @@ class _Engine:
                     "an operator was not understood", where=node.name, why="nothing is known of what its units read"
                 )
             parts: list[State] = []
-            for s, alternatives in zip(sources, relation(self.walked, position), strict=True):
+            for s, alternatives in zip(sources, self.relation(position, told), strict=True):
                 state = found.get(s, ())
                 if state:
                     parts += self.through(state, alternatives, s, position)
             state = self.union(parts, position)
             axes = self.walked.shapes[position].axes
-            found[position] = state if isinstance(state, Points) else _positions(state, axes)
+            found[position] = state if isinstance(state, Points) or position in told else _positions(state, axes)
         return found.get(last, ())
+
+    def relation(self, position: int, told: set[int]) -> tuple[Alternatives, ...]:
+        """The index relation of a node, with its channels told apart where it matters what each of them sees."""
+        network = self.walked.network
+        if position in told or any(s in told for s in network.sources[position - network.arity]):
+            layer, xs = network.nodes[position - network.arity].layer, self.walked.inputs_of(position)
+            exact = layer.apart(xs, self.walked.shapes[position])
+            if exact is not None:
+                return exact
+        return relation(self.walked, position)
+
+    def told_apart(self, needed: set[int]) -> set[int]:
+        """The positions of which it matters what each channel sees: those before layers that read some channels, back
+        to where all channels are read."""
+        network, walked = self.walked.network, self.walked
+        arity, found = network.arity, set[int]()
+        for position in sorted(needed, reverse=True):
+            if position < arity or position == self.source:
+                continue
+            layer = network.nodes[position - arity].layer
+            if not layer.selective and position not in found:
+                continue
+            xs, y = walked.inputs_of(position), walked.shapes[position]
+            if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
+                continue
+            told = layer.apart(xs, y) or relation(walked, position)
+            for s, x, alternatives in zip(network.sources[position - arity], xs, told, strict=True):
+                if s >= arity and (
+                    layer.row_major or any(r is POINTWISE or not isinstance(r[x.channel][1], All) for r in alternatives)
+                ):
+                    found.add(s)
+        return found
 
     def through(self, state: State, alternatives: Alternatives, source: int, position: int) -> list[State]:
         return [state if reads is POINTWISE else self.apply(state, reads, source, position) for reads in alternatives]
 
     def apply(self, state: State, reads: Reads, source: int, position: int) -> State:
-        if isinstance(state, Points) or any(isinstance(i, Scattered) for _, i in reads):
-            return self.scatter(state, reads, source, position)
         x, y = self.walked.shapes[source].dims, self.walked.shapes[position].dims
+        if isinstance(state, Points):
+            channel = self.walked.shapes[source].channel
+            self.bounded = self.bounded or not (reads[channel][1] is STEP or isinstance(reads[channel][1], All))
+            return self.scatter(state, reads, source, position)
+        network = self.walked.network
+        if network.nodes[position - network.arity].layer.row_major:
+            state = self.regrouped(state, x, y)
+        scattered = {axis for axis, (_, index) in enumerate(reads) if isinstance(index, Scattered)}
+        if scattered and any(entry[0] in scattered for term in state for entry in term):
+            return self.scatter(state, reads, source, position)
         found: list[Term] = []
         for term in state:
+            here = tuple(entry for entry in term if type(entry) is not Moved)
+            moved = tuple((entry.carrier, entry.sets) for entry in term if type(entry) is Moved)
+            if moved:
+                term = here
             carriers = [c for c, _ in term if c is not None]
             split = [c for c in set(carriers) if carriers.count(c) > 1 and reads[c][1] is not STEP and _tied(term, c)]
             if split:
-                found += self.split(term, reads, split[0], x, y)
+                found += [(*one, *moved) for one in self.split(term, reads, split[0], x, y)]
             else:
                 entries = [self.read(entry, reads, x, y) for entry in term]
-                found.append((*entries, *self.presence(carriers, reads, x, y)))
+                found.append((*entries, *self.presence(carriers, reads, x, y), *moved))
         return _tidy(found)
+
+    def regrouped(self, state: tuple[Term, ...], x: tuple[int, ...], y: tuple[int, ...]) -> tuple[Term, ...]:
+        """Through a row-major reshape: on which units of axes that no source axis follows anything is read."""
+        rank = len(self.extents)
+        found: list[Term] = []
+        for term in state:
+            followed = {c for c, _ in term[:rank] if c is not None and x[c] != 1}
+            terms = [term]
+            for before, after in axis_groups(x, y):
+                extra = {c: sets for c, sets in term[rank:] if c in before}
+                if not extra or followed.intersection(before):
+                    continue
+                masks = [
+                    united(1 << u for u, m in enumerate(extra[i]) if m) if i in extra else (1 << x[i]) - 1
+                    for i in before
+                ]
+                if not all(masks):
+                    terms = []
+                    break
+                start, bits = flattened(tuple(masks), tuple(x[i] for i in before))
+                made = boxes(bits << start, tuple(y[j] for j in after)) if after else [()]
+                terms = [
+                    (
+                        *(e for e in one if e[0] not in extra or type(e) is Moved),
+                        *(
+                            Moved(j, tuple(m >> u & 1 for u in range(y[j])))
+                            for j, m in zip(after, box, strict=True)
+                            if m != (1 << y[j]) - 1
+                        ),
+                    )
+                    for one in terms
+                    for box in made
+                ]
+            found += terms
+        return tuple(found)
 
     def presence(self, carriers: list[int], reads: Reads, x: tuple[int, ...], y: tuple[int, ...]) -> Iterator[Entry]:
         """For axes that no entry follows: which units read anything at all, where some do not."""
@@ -345,6 +441,7 @@ class _Engine:
         if isinstance(state, Points):
             return state
         shape = self.walked.shapes[position]
+        self.bounded = self.bounded or any(c == shape.channel for term in state for c, _ in term)
         extents = tuple(shape.dims[i] for i in shape.axes)
         view = Regions(state, shape.axes, extents, self.extents)
 

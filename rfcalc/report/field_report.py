@@ -366,6 +366,9 @@ def _summary(sight: FieldReport) -> Iterator[str]:
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
+        if status == "bounded" and None in field.size:
+            yield f"A unit of {name} sees at most all of {of}: which part, was not followed."
+            return
         most = "at most " if field.bounded or len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rfcalc.core.layer import POINTWISE, SAME_UNIT, Layer
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.window import All, Scattered
 
 
@@ -42,39 +42,10 @@ def dirtied(
     if layer.kind in ("flatten", "reshape"):
         (x,) = xs
         wide = {i for i in carriers[0] if x.dims[i] != 1}
-        for before, after in groups(x.dims, y.dims):
+        for before, after in axis_groups(x.dims, y.dims):
             if y.channel in after and wide.intersection(before):
                 return True
     if not any(dirty):
         return False
     mixes = (layer.kind in ("linear", "recurrent") and xs[0].channel == len(xs[0].dims) - 1) or layer.kind == "unknown"
     return not (mixes or (layer.kind in ("conv", "conv_transpose") and layer.groups == 1))  # type: ignore[attr-defined]
-
-
-def groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
-    """The axes of a row-major reshape that belong together: of the old dims, of the new ones.
-
-    >>> groups((96, 14, 14), (96, 196))
-    [([0], [0]), ([1, 2], [1])]
-    """
-    found: list[tuple[list[int], list[int]]] = []
-    i = j = 0
-    while i < len(before) or j < len(after):
-        a = b = 1
-        left: list[int] = []
-        right: list[int] = []
-        if i < len(before):
-            a, left, i = before[i], [i], i + 1
-        if j < len(after):
-            b, right, j = after[j], [j], j + 1
-        while a != b:
-            if a < b and i < len(before):
-                a, i = a * before[i], i + 1
-                left.append(i - 1)
-            elif a > b and j < len(after):
-                b, j = b * after[j], j + 1
-                right.append(j - 1)
-            else:
-                break
-        found.append((left, right))
-    return found

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from rfcalc.core.shape import axis_groups
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute, Reshape, Slice
 from rfcalc.layers.take import Take
-from rfcalc.readers.builder.axes import groups
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
 from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
@@ -84,7 +84,7 @@ def _splits(graph: Builder, node: int, dims: tuple[int, ...]) -> list[int]:
     """The axes that positions lie along and that a reshape of a node to `dims` takes apart."""
     here = graph.shapes[node].dims
     found: list[int] = []
-    for before, after in groups(here, dims):
+    for before, after in axis_groups(here, dims):
         if sum(1 for j in after if dims[j] != 1) > 1:
             found += [i for i in before if i in graph.carriers[node] and here[i] != 1]
     return found
@@ -102,7 +102,7 @@ def _channel_after(graph: Builder, x: Value, dims: tuple[int, ...]) -> int | Non
     own: list[int] = []
     free: list[int] = []
     mixed: list[int] = []
-    for before, after in groups(here.dims, dims):
+    for before, after in axis_groups(here.dims, dims):
         carries = any(i in carriers for i in before)
         if here.channel in before:
             (mixed if carries else own).extend(after)

@@ -12,8 +12,8 @@ from math import prod
 from typing import NamedTuple
 
 from rfcalc.core.layer import Layer
+from rfcalc.core.shape import axis_groups
 from rfcalc.layers.reshape import Flatten, Permute, Reshape
-from rfcalc.readers.builder.axes import groups
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import Value
 
@@ -221,4 +221,4 @@ def merging(before: tuple[int, ...], after: tuple[int, ...], channel: int, new: 
 
 def kept_together(before: tuple[int, ...], after: tuple[int, ...], channel: int) -> bool:
     """Whether an axis is still one axis after a reshape, perhaps merged with more."""
-    return any(channel in b and sum(1 for i in a if after[i] != 1) <= 1 for b, a in groups(before, after))
+    return any(channel in b and sum(1 for i in a if after[i] != 1) <= 1 for b, a in axis_groups(before, after))

@@ -1,0 +1,328 @@
+"""What a node's channels, and the branches that are stacked along an axis of it, see apart from one another.
+
+A `Field` speaks of positions over all channels. Where maps are joined along the channels, or stacked along an axis that
+no position of the source lies along, a node holds several fields side by side: a *part* is a field and where on the
+node's axes it is present. Reading an axis as a whole joins its parts; choosing from it, or reading it in groups, leaves
+some out. Parts are worked out only where a layer reads some channels and not all, or where an axis of branches is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
+from rfcalc.core.shape import Shape, axis_groups
+from rfcalc.core.size import is_number
+from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.graph.forward import Walked, reads_of
+from rfcalc.receptive.field import Field, Join, Wandering, join, of_positions, through
+from rfcalc.receptive.region_walk import taps
+from rfcalc.receptive.unit_sets import boxes, flattened
+
+Mask = int
+MOST_PARTS = 64
+
+
+class Part(NamedTuple):
+    """A field, and the positions of the node's axes at which it is present (all of those that are not named)."""
+
+    present: tuple[tuple[int, Mask], ...]
+    field: Field
+
+
+def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
+    """Which of so many units read some of the positions in a set."""
+    if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == "zeros":
+        moved: Mask = mask >> index.first if index.first >= 0 else mask << -index.first
+        return moved & ((1 << units) - 1)
+    found = 0
+    for u in range(units):
+        if any(mask >> t & 1 for t in taps(index, u, extent)):
+            found |= 1 << u
+    return found
+
+
+def followed(field: Field) -> set[int]:
+    """The axes of a node that positions of the source lie along."""
+    found: set[int] = set()
+    for term in field.terms:
+        for entry in term:
+            if type(entry) is Wandering:
+                found |= entry.carriers
+            elif entry[0] is not None:
+                found.add(entry[0])  # type: ignore[arg-type]
+    return found
+
+
+class Apart:
+    """The parts of nodes, by position; worked out on demand, back to where all channels see the same."""
+
+    def __init__(self, walked: Walked, source: int, found: Sequence[Field | None]) -> None:
+        self.walked, self.source, self.found = walked, source, found
+        self.memo: dict[int, tuple[Part, ...]] = {}
+        self.branched: set[int] = set()  # positions with parts along another axis than the channels
+
+    def joined(self, position: int, whole: Field | None) -> Field | None:
+        """The field of a node whose inputs have parts; `whole`, which knows nothing of parts, where they make no
+        difference or a branch has to be told from another."""
+        shape = self.walked.shapes[position]
+        if not all(is_number(n) for n in shape.dims):
+            return whole
+        parts = self.of(position, whole)
+        if any(axis != shape.channel for part in parts for axis, _ in part.present):
+            self.branched.add(position)
+            return whole
+        arity = self.walked.network.arity
+        sources = self.walked.network.sources[position - arity]
+        if all(trivial(self.memo.get(s, ())) for s in sources):
+            return whole
+        return self._union(parts, position, whole)
+
+    def settled(self, position: int, field: Field) -> Field:
+        """A node's field where positions lie in the channels: all channels are read now, or some of them, which a field
+        that does not tell them apart can only bound."""
+        walked, arity = self.walked, self.walked.network.arity
+        node, y, xs = walked.network.nodes[position - arity], walked.shapes[position], walked.inputs_of(position)
+        if not all(is_number(n) for s in (*xs, y) for n in s.dims):
+            return field
+        if node.layer.row_major:
+            return _merging(field, self.found[walked.network.sources[position - arity][0]], xs[0], y, node.name)
+        if not self._keeps(position):
+            return field if self._turned(position) else field._replace(blurred=False)
+        if node.layer.selective:
+            for x, relation in zip(xs, node.layer.apart(xs, y) or (), strict=True):
+                if any(reads is not POINTWISE and reads[x.channel][1] is not STEP for reads in relation):
+                    return field._replace(bounded=(*field.bounded, node.name))
+        return field
+
+    def _turned(self, position: int) -> bool:
+        """Whether positions of the source come to lie along a node's channel axis in it."""
+        walked, network = self.walked, self.walked.network
+        node, y = network.nodes[position - network.arity], walked.shapes[position]
+        relation = reads_of(node, walked.inputs_of(position), y)
+        for s, alternatives in zip(network.sources[position - network.arity], relation, strict=True):
+            before = self.found[s]
+            along = set() if before is None else followed(before)
+            for reads in alternatives:
+                if any(
+                    out == y.channel and type(i) is not All and axis in along for axis, (out, i) in enumerate(reads)
+                ):
+                    return True
+        return False
+
+    def _union(self, parts: Iterable[Part], position: int, whole: Field | None) -> Field | None:
+        name = self.walked.network.nodes[position - self.walked.network.arity].name
+        result: Field | None = None
+        for part in parts:
+            result = part.field if result is None else join(result, part.field, name, self.walked.shapes[position].dims)
+        return None if result is None else _told(result, whole)
+
+    def of(self, position: int, whole: Field | None) -> tuple[Part, ...]:
+        """The parts of a node; `whole` is its field as far as positions say it."""
+        stack, needed = [position], set()
+        arity = self.walked.network.arity
+        while stack:
+            p = stack.pop()
+            if p in self.memo or p in needed:
+                continue
+            field = whole if p == position else self.found[p]
+            if field is None or p == self.source or p < arity or (p != position and not self._keeps(p)):
+                self.memo[p] = () if field is None else (Part((), field),)
+                continue
+            needed.add(p)
+            stack += self.walked.network.sources[p - arity]
+        for p in sorted(needed):
+            self.memo[p] = self._made(p, whole if p == position else self.found[p])
+        return self.memo[position]
+
+    def _keeps(self, position: int) -> bool:
+        """Whether channels may differ after a node: it does not read all channels of all of its inputs."""
+        walked, arity = self.walked, self.walked.network.arity
+        node, y = walked.network.nodes[position - arity], walked.shapes[position]
+        xs = walked.inputs_of(position)
+        if node.layer.opaque or not all(is_number(n) for s in (*xs, y) for n in s.dims):
+            return False
+        if node.layer.row_major or type(node.layer).apart is not Layer.apart:
+            return node.layer.row_major or node.layer.apart(xs, y) is not None
+        for x, alternatives in zip(xs, reads_of(node, xs, y), strict=True):
+            if any(reads is POINTWISE or type(reads[x.channel][1]) is not All for reads in alternatives):
+                return True
+        return False
+
+    def _made(self, position: int, whole: Field | None) -> tuple[Part, ...]:
+        walked, network = self.walked, self.walked.network
+        node, y = network.nodes[position - network.arity], walked.shapes[position]
+        sources = network.sources[position - network.arity]
+        layer = node.layer
+        plain = all(trivial(self.memo[s]) for s in sources)
+        xs = walked.inputs_of(position)
+        relation = None if layer.opaque or (plain and layer.selective) else layer.apart(xs, y)
+        if layer.opaque or (plain and relation is None and not _gaps(whole, node.name)):
+            return () if whole is None else (Part((), whole),)
+        relation = relation or reads_of(node, xs, y)
+        found: list[Part] = []
+        for s, x, alternatives in zip(sources, xs, relation, strict=True):
+            for part in self.memo[s]:
+                found += _passed(part, alternatives, x, y, layer, node.name)
+        return tuple(Part(p, _told(f, whole)) for p, f in _merged(found, node.name, y.dims))
+
+
+def _told(field: Field, whole: Field | None) -> Field:
+    """Where parts of different strides meet, the paths that were told where they were joined."""
+    if all(all(name for name, _ in join.paths) for join in field.joins):
+        return field
+    known = {(j.axis, j.why): j for j in (whole.joins if whole is not None else ()) if all(n for n, _ in j.paths)}
+    found: list[Join] = []
+    for made in field.joins:
+        if not all(name for name, _ in made.paths):
+            made = known.get((made.axis, made.why), made._replace(paths=tuple((made.node, s) for _, s in made.paths)))
+        if made not in found:
+            found.append(made)
+    return field._replace(joins=tuple(found))
+
+
+def _merging(field: Field, before: Field | None, x: Shape, y: Shape, node: str) -> Field:
+    """After a row-major reshape: whether it lays positions side by side in the channels, or takes such apart."""
+    along = set() if before is None else {axis for axis in followed(before) if x.dims[axis] != 1}
+    for inside, outside in axis_groups(x.dims, y.dims):
+        if y.channel in outside and along.intersection(inside) and y.channels != 1:
+            field = field._replace(blurred=True)
+        elif field.blurred and x.channel in inside and any(j != y.channel and y.dims[j] != 1 for j in outside):
+            field = field._replace(bounded=(*field.bounded, node))
+    return field
+
+
+def trivial(parts: tuple[Part, ...]) -> bool:
+    """Whether all that a node sees is seen everywhere."""
+    return len(parts) < 2 and not any(part.present for part in parts)
+
+
+def _gaps(field: Field | None, node: str) -> bool:
+    return field is not None and any(j.node == node and j.why == "gaps" for j in field.joins)
+
+
+def gaps(field: Field | None, node: str) -> bool:
+    """Whether a node has made units of an axis that no window follows see nothing."""
+    return field is not None and bool(field.joins) and field.joins[-1].node == node and field.joins[-1].why == "gaps"
+
+
+def _passed(part: Part, alternatives: Alternatives, x: Shape, y: Shape, layer: Layer, node: str) -> list[Part]:
+    """A part of a layer's input, on its output."""
+    found = []
+    for reads in alternatives:
+        if reads is POINTWISE:
+            found.append(part)
+        elif layer.row_major:
+            found += _regrouped(part, reads, x, y, node)
+        else:
+            found += _read(part, reads, x, y, node)
+    return found
+
+
+def _read(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]:
+    masks = dict(part.present)
+    along = followed(part.field)
+    present: dict[int, Mask] = {}
+    plain: list[tuple[int | None, Index]] = list(reads)
+    lost = False
+    for axis, (out, index) in enumerate(reads):
+        if axis in along and axis not in masks:
+            continue
+        full = (1 << x.dims[axis]) - 1
+        mask = masks.get(axis, full)
+        if type(index) is All or out is None:
+            plain[axis] = (out, index)
+        elif index is STEP:
+            if mask != full:
+                present[out] = present.get(out, -1) & mask
+        elif isinstance(index, (Slide, Table, Listed)):
+            if axis in masks or axis == x.channel or not isinstance(index, Slide):
+                units = y.dims[out]
+                seen = chosen(index, mask, x.dims[axis], units)
+                if not seen:
+                    return []
+                plain[axis] = (out, STEP)
+                if seen != (1 << units) - 1:
+                    present[out] = present.get(out, -1) & seen
+        elif isinstance(index, (Scattered, Unsized)) and axis in masks:
+            lost = True
+    field = through(part.field, (tuple(plain),), node, x.dims)
+    return _placed(field, present, lost, y, node)
+
+
+def _placed(field: Field | None, present: dict[int, Mask], lost: bool, y: Shape, node: str) -> list[Part]:
+    if field is None or not all(present.values()):
+        return []
+    field = of_positions(field, y.channel, y.dims, node)
+    if lost:
+        field = field._replace(bounded=(*field.bounded, node))
+    return [Part(tuple(sorted(present.items())), field)]
+
+
+def _regrouped(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]:
+    """Through a row-major reshape: where a part is present, on the axes that its axes are merged into or split into."""
+    masks = dict(part.present)
+    along = {axis for axis in followed(part.field) if x.dims[axis] != 1}
+    found: list[dict[int, Mask]] = [{}]
+    lost = False
+    for before, after in axis_groups(x.dims, y.dims):
+        if not any(axis in masks for axis in before):
+            continue
+        if any(axis in along for axis in before):
+            lost = True
+            continue
+        inside, outside = tuple(x.dims[i] for i in before), tuple(y.dims[j] for j in after)
+        start, bits = flattened(tuple(masks.get(i, (1 << x.dims[i]) - 1) for i in before), inside)
+        split = boxes(bits << start, outside) if outside else [()]
+        found = [
+            {**one, **{j: m for j, m, n in zip(after, box, outside, strict=True) if m != (1 << n) - 1}}
+            for one in found
+            for box in split
+        ]
+        if len(found) > MOST_PARTS:
+            found, lost = [{}], True
+    field = through(part.field, (reads,), node, x.dims)
+    return [made for present in found for made in _placed(field, present, lost, y, node)]
+
+
+def _merged(parts: list[Part], node: str, dims: tuple[int, ...]) -> tuple[Part, ...]:
+    """Fields at one place joined, places of one field joined."""
+    at: dict[tuple[tuple[int, Mask], ...], Field] = {}
+    for present, field in parts:
+        at[present] = field if present not in at else join(at[present], field, node, dims)
+    kept: list[Part] = []
+    for present, field in at.items():
+        part = Part(present, field)
+        again = True
+        while again:
+            again = False
+            for i, other in enumerate(kept):
+                if other.field is part.field or other.field == part.field:
+                    union = _both(dict(other.present), dict(part.present), dims)
+                    if union is not None:
+                        kept.pop(i)
+                        part, again = Part(union, part.field), True
+                        break
+        kept.append(part)
+    if len(kept) > MOST_PARTS:
+        whole = kept[0].field
+        for part in kept[1:]:
+            whole = join(whole, part.field, node, dims)
+        return (Part((), whole._replace(bounded=(*whole.bounded, node))),)
+    return tuple(kept)
+
+
+def _both(a: dict[int, Mask], b: dict[int, Mask], dims: tuple[int, ...]) -> tuple[tuple[int, Mask], ...] | None:
+    """The union of two places, where they differ along one axis or one lies within the other."""
+    axes = sorted({*a, *b})
+    pairs = [(axis, a.get(axis, (1 << dims[axis]) - 1), b.get(axis, (1 << dims[axis]) - 1)) for axis in axes]
+    if all(m | n == m for _, m, n in pairs):
+        return tuple(sorted(a.items()))
+    if all(m | n == n for _, m, n in pairs):
+        return tuple(sorted(b.items()))
+    different = [axis for axis, m, n in pairs if m != n]
+    if len(different) != 1:
+        return None
+    union = [(axis, m | n) for axis, m, n in pairs]
+    return tuple((axis, m) for axis, m in union if m != (1 << dims[axis]) - 1)
