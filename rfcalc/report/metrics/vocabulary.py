@@ -157,6 +157,26 @@ _add(
     short=_axes,
     full=_axes,
 )
+_add(
+    "lookback",
+    "look-back",
+    "look-back: how far a unit sees before its own place ⌊u·A/P⌋, in input positions",
+    _each(lambda f: f.lookback),
+    lambda t: _each(lambda f: f.lookback)(_last(t)),
+    ("look-back",),
+    short=_axes,
+    full=_axes,
+)
+_add(
+    "lookahead",
+    "look-ahead",
+    "look-ahead: how far a unit sees after its own place ⌊u·A/P⌋, in input positions",
+    _each(lambda f: f.lookahead),
+    lambda t: _each(lambda f: f.lookahead)(_last(t)),
+    ("look-ahead",),
+    short=_axes,
+    full=_axes,
+)
 _add("status", "status", "what kind of answer the receptive field is", _each(lambda f: f.status), **_text)
 _add(
     "seen",
