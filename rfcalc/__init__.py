@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from rfcalc.readers.planning import lint as lint
     from rfcalc.readers.planning import memory as memory
     from rfcalc.readers.planning import sizes as sizes
+    from rfcalc.readers.planning import tile as tile
     from rfcalc.readers.streaming import stream as stream
     from rfcalc.readers.target import analyze as analyze
     from rfcalc.readers.target import load as load
@@ -137,6 +138,7 @@ else:
         "grid": "readers.planning",
         "stream": "readers.streaming",
         "symbolic": "derivation.symbolic",
+        "tile": "readers.planning",
         "to_stream": "backend.stream",
         "to_torch": "backend.build",
         "Expr": "core.expr",

@@ -32,6 +32,10 @@ COMMANDS = {
     "list": ("look", "List the networks of the literature that can be named."),
     "stream": ("plan", "Say how a network runs along one axis, block by block: look-ahead, latency, caches, blockers."),
     "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
+    "tile": (
+        "plan",
+        "Plan exact tiles: halo (overlap), reads, writes, crops, extra work, memory; or why there are none.",
+    ),
     "memory": (
         "plan",
         "Say what fits: memory of training or running, the worst moment, the largest batch, how to make it fit.",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.lint import Lint
     from rfcalc.plan.sizes import Sizes
+    from rfcalc.plan.tile import TilePlan
     from rfcalc.report.document import Document
 
 
@@ -186,6 +187,45 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     from rfcalc.plan.grid import Grids
 
     return Grids(analyze(target, input), nodes)
+
+
+def tile(
+    target: Any,
+    input: Any = None,  # noqa: A002
+    *,
+    tile: Any = None,
+    tiles: Any = None,
+    memory: Any = None,
+    at: str | None = None,
+    batch: int = 1,
+    dtype: str | None = None,
+) -> TilePlan:
+    """An exact plan of tiles: what each reads, writes and crops, so that together they equal the whole.
+
+    Args:
+        target, input, batch, dtype: as for `analyze`; the input is the whole image.
+        tile: the most positions that a tile reads (what the network is fed), for all axes or for each ("512x256").
+        tiles: how many tiles each axis is cut into ("4x4").
+        memory: what the maps of a tile may take, in bytes or as text ("2GB"); the cheapest plan within it is chosen.
+        at: the node whose map is wanted; the outputs if left out.
+
+    Raises:
+        RfcalcError: a tile larger than the image or too small, a memory that no tile fits into.
+
+    >>> import rfcalc
+    >>> rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tiles="2x2").axes[0].halo
+    (2, 2)
+    """
+    from rfcalc.plan.tile import TilePlan
+
+    report = analyze(target, input, batch=batch, dtype=dtype)
+    rank = max(x.rank for x in report.inputs.values())
+
+    def each(name: str, given: Any) -> tuple[int, ...] | None:
+        found = lengths(name, given)
+        return found * rank if found is not None and len(found) == 1 else found
+
+    return TilePlan(report, at=at, tile=each("tile", tile), tiles=each("tiles", tiles), memory=budget_of(memory))
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

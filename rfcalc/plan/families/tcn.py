@@ -13,7 +13,7 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
 
 
 LARGER = moving(rf="+", size="+", weight_layers="0")
-MOVES_1 = moving(rf="+", weights="0", params="0", weight_layers="0")
+FASTER = moving(rf="+", weights="0", params="0", weight_layers="0")
 WIDER = moving(rf="0", size="+", weight_layers="0")
 DEEPER = moving(rf="+", size="+", weight_layers="+")
 FAMILY = Family(
@@ -22,7 +22,7 @@ FAMILY = Family(
     (1,),
     (
         Parameter("kernel", "size of every kernel", (2, 3, 5, 7), LARGER),
-        Parameter("base", "factor of the dilations", (2, 3, 4, 5), MOVES_1),
+        Parameter("base", "factor of the dilations", (2, 3, 4, 5), FASTER),
         Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER),
         Parameter("depth", "blocks", tuple(range(1, 21)), DEEPER),
     ),
