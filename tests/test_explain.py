@@ -427,10 +427,12 @@ def test_bad_input_is_one_message_and_exit_code_two(capsys, arguments, words) ->
         assert word in err
 
 
-def test_colour_marks_what_changes() -> None:
+def test_colour_marks_what_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLORTERM", "truecolor")
     colored = write(explained("conv3-8 x2", None, "rf", "3x7x7"), color=True)
     lines = [line for line in colored.split("\n") if "conv1" in line]
-    assert "(\x1b[36m3\x1b[0m − 1) × 1 + 3 = \x1b[1;32m5\x1b[0m" in lines[0]
+    carried, result, end = "\x1b[38;2;0;130;144m", "\x1b[1;38;2;0;137;34m", "\x1b[0m"
+    assert f"({carried}3{end} − 1) × 1 + 3 = {result}5{end}" in lines[0]
     assert re.sub("\x1b\\[[0-9;]*m", "", colored) == write(explained("conv3-8 x2", None, "rf", "3x7x7"))
 
 
