@@ -128,6 +128,7 @@ def _counted(build: Build, outputs: list[Value], found: Imported, live: Any) -> 
 def _channels_last(config: Mapping[str, Any]) -> bool:
     """The data format of the model: that of the first layer that tells it; Keras' default is channels last."""
     waiting = [config]
+    first = None  # whether a normalisation of images works along their first axis
     for _ in range(100_000):
         if not waiting:
             break
@@ -138,9 +139,14 @@ def _channels_last(config: Mapping[str, Any]) -> bool:
                 continue
             if settings.get("data_format") in ("channels_last", "channels_first"):
                 return bool(settings["data_format"] == "channels_last")
+            if first is None and entry.get("class_name") in ("BatchNormalization", "GroupNormalization"):
+                built = entry.get("build_config")
+                shape = built.get("input_shape") if isinstance(built, Mapping) else None
+                wide = isinstance(shape, list) and len(shape) > 3
+                first = settings.get("axis") in (1, [1]) and wide
             if isinstance(settings.get("layers"), list):
                 waiting.append(settings)
-    return True
+    return not first
 
 
 def _inputs(build: Build, data: Mapping[str, Any], given: Any) -> dict[str, Value]:

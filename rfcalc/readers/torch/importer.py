@@ -73,7 +73,7 @@ def from_torch(
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
-        source=Source(module, given, _returned(graph, recording, named), frozen, sum(unused.values()), training),
+        source=Source(module, given, _returned(graph, recording, named), frozen, unused, training),
     )
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
