@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
@@ -308,6 +309,7 @@ def told(read: Imported) -> dict[str, Any]:
     report = Report(read.network)
     last = report.rows[-1]
     field = last.receptive_field
+    spatial = FieldReport(report).shape
     return {
         "complete": read.complete,
         "output_shape": last.output_shape,
@@ -316,7 +318,7 @@ def told(read: Imported) -> dict[str, Any]:
         "macs": report.totals.macs,
         "status": field.status,
         "size": field.size,
-        "stride": field.stride,
+        "stride": field.stride if prod(spatial) > 1 else (),  # neighbours of a single unit say nothing
         "padding": field.padding,
         "regions": _regions(report),
     }

@@ -63,3 +63,26 @@ def test_control_symbols_load_sympy(command: list[str]) -> None:
 def test_control_the_check_sees_an_import() -> None:
     assert loaded("import rfcalc.cli") == {"typer"}
     assert "rich" in loaded("import rfcalc, rich")
+
+
+KINDS = "print(*sorted(m for m in sys.modules if m.startswith('rfcalc.layers.')))"
+
+
+def kinds_for(text: str) -> list[str]:
+    code = f"import sys\nfrom rfcalc.notation import parse\nparse({text!r})\n{KINDS}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [m.removeprefix("rfcalc.layers.") for m in done.stdout.split()]
+
+
+def test_a_word_loads_its_own_kind_and_no_other() -> None:
+    assert kinds_for("conv3-64") == ["conv"]
+    assert kinds_for("MaxPool2") == ["pool"]
+    assert kinds_for("lstm8 > fc10") == ["dense", "recurrent"]
+
+
+def test_the_table_of_words_is_what_the_kinds_declare() -> None:
+    from rfcalc.layers import WORDS
+    from rfcalc.notation.lexicon import words
+
+    declared = {word: kind.__module__ for word, kind in words().items() if kind.__module__.startswith("rfcalc.")}
+    assert declared == {word: f"rfcalc.layers.{module}" for word, module in WORDS.items()}

@@ -42,3 +42,26 @@ def test_time_grows_with_the_edges() -> None:
 def test_a_dense_block_of_a_thousand_layers() -> None:
     report = Report(dense(1000))
     assert report["conv999"].receptive_field.size == (2001, 2001)
+
+
+def test_ten_times_the_layers_take_ten_times_as_long() -> None:
+    """With the collector of cyclic garbage on it would be 22 times."""
+
+    def chain(layers: int) -> Network:
+        return Network(series([Conv(1, 3, padding=1), ReLU()] * (layers // 2)), "1x9x9")
+
+    small, large = chain(10_000), chain(100_000)
+    seconds(small)
+    assert min(seconds(large) for _ in range(2)) < 16 * min(seconds(small) for _ in range(3))
+
+
+def test_the_collector_is_on_after_a_walk_and_after_an_error() -> None:
+    import gc
+
+    import pytest
+
+    rfcalc.analyze("conv3-8", "3x8x8")
+    assert gc.isenabled()
+    with pytest.raises(rfcalc.RfcalcError):
+        rfcalc.analyze("conv9-8 p0", "3x4x4")
+    assert gc.isenabled()

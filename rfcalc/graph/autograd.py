@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.cost import KEEPS_NOTHING, Saved
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
@@ -31,6 +32,7 @@ class Kept(NamedTuple):
         return batch * (self.values * itemsize + self.bytes + self.masks * mask) + fixed * itemsize
 
 
+@uncollected
 def kept(walked: Walked) -> tuple[Kept, ...]:
     """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError
 from rfcalc.core.layer import Alternatives, Layer
@@ -67,6 +68,7 @@ def _checked(name: str, shape: Shape | None, default: Shape) -> None:
     raise NetworkError(f"the input {name!r} cannot be {shape}", why=why, fix=f"did you mean {meant}?")
 
 
+@uncollected
 def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
     """Shapes and costs of every node, from the inputs on.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, maximum
 from rfcalc.graph.forward import Walked
 
 
+@uncollected
 def overwriting(walked: Walked) -> frozenset[int]:
     """The positions that write over their input: activations and dropout, where no later node needs what was there.
 
@@ -38,6 +40,7 @@ def overwriting(walked: Walked) -> frozenset[int]:
     return frozenset(over)
 
 
+@uncollected
 def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, ...]:
     """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
     place.
@@ -56,6 +59,7 @@ def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, 
     return tuple(found)
 
 
+@uncollected
 def new_values(walked: Walked) -> tuple[Size, ...]:
     """Values that each position adds to memory: its output's, 0 for views and what is written in place."""
     own = storages(walked)
@@ -83,6 +87,7 @@ def lifetimes(walked: Walked) -> tuple[int, ...]:
     return tuple(last)
 
 
+@uncollected
 def peak_values(walked: Walked) -> tuple[Size, int]:
     """The largest sum of live maps while running forward, and the position at which it is reached.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.errors import NetworkError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
@@ -89,6 +90,7 @@ class Network:
     _ends: dict[str, int]
     _last: str
 
+    @uncollected
     def __init__(
         self,
         expr: Expr,

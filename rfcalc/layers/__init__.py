@@ -51,6 +51,32 @@ WHERE: dict[str, str] = {
 }
 
 
+WORDS: dict[str, str] = {  # word of the notation → module; a test compares it with the words that the kinds declare
+    word: module
+    for module, words in {
+        "conv": "conv dwconv",
+        "transpose": "convT deconv upconv",
+        "pool": "maxpool pool avgpool meanpool lppool adaptiveavgpool adaptivemaxpool globalavgpool globalmaxpool "
+        "mean ",
+        "dense": "fc linear rbf",
+        "recurrent": "lstm gru rnn",
+        "take": "take",
+        "pointwise": "relu relu6 leaky_relu elu selu celu hardtanh sigmoid tanh gelu gelu_tanh silu mish softplus "
+        "hardsigmoid hardswish swish leakyrelu hswish hsigmoid prelu softmax logsoftmax soft-max glu "
+        "dropout droppath scale identity skip ",
+        "norm": "bn batchnorm ln layernorm gn groupnorm in instancenorm rmsnorm lrn",
+        "merge": "add multiply concat matmul",
+        "reshape": "flatten reshape permute classtoken positions parameter slice split shuffle channelshuffle roll "
+        "windows ",
+        "resample": "pad up upsample resize pixelshuffle pixelunshuffle spacetodepth",
+        "attention": "attention winattention",
+        "general": "elementwise reduce constant attentionproduct sdpa",
+        "unknown": "unknown",
+    }.items()
+    for word in words.split()
+}
+
+
 def load() -> None:
     """Load every kind."""
     for module in dict.fromkeys(WHERE.values()):

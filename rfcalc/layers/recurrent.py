@@ -21,8 +21,10 @@ WEIGHTS = Formula(
     "weights", "d * g * h * (c + h)", "for each direction and gate: from the features, and from the state"
 )
 BIASES = Formula("biases", "2 * d * g * h", "two for each gate and hidden value: beside the features and the state")
+ONE_BIAS = Formula("biases", "d * g * h", "one for each gate and hidden value")
 MACS = Formula("macs", "d * g * h * (c + h) * r", "every weight is used once at each of r positions")
 BIAS_ADDS = Formula("linear_bias_adds", "2 * d * g * h * r", "two additions for each gate and hidden value")
+ONE_ADD = Formula("linear_bias_adds", "d * g * h * r", "one addition for each gate and hidden value")
 ACTIVATION = Formula("activation", "d * h * a * r", "of the gates, and of the new state, at each of r positions")
 KEPT = Formula(
     "saved", "7 * d * h * r", "for each hidden value and direction: the gates, the state and what is made of it"
@@ -51,22 +53,27 @@ class Recurrent(Layer):
         cell: ``lstm``, ``gru`` or ``rnn``.
         hidden: values of the state, in each direction.
         bidirectional: whether a second cell walks backwards.
-        bias: whether the gates have biases.
+        bias: whether the gates have biases; ``"one"``: one vector a gate, as Keras has them.
     """
 
     cell: str
     hidden: Size
     bidirectional: bool = field(default=False, metadata={"word": True})
-    bias: bool = True
+    bias: bool | str = True
 
     weight_layers = 1
     spelling = Spelling(
-        ("lstm", "gru", "rnn"), "lstm256 bidirectional", ("bidirectional", "nobias"), defaults="one direction, biases"
+        ("lstm", "gru", "rnn"),
+        "lstm256 bidirectional",
+        ("bidirectional", "nobias", "onebias"),
+        defaults="one direction, biases",
     )
 
     def __post_init__(self) -> None:
         choice("cell", self.cell, tuple(CELLS))
         axes("hidden", self.hidden)
+        if isinstance(self.bias, str):
+            choice("bias", self.bias, ("one",))
 
     @property
     def stem(self) -> str:
@@ -107,6 +114,8 @@ class Recurrent(Layer):
             macs=MACS(**gates, c=c, r=r),
             activation=ACTIVATION(d=gates["d"], h=self.hidden, a=CELLS[self.cell][1], r=r),
         )
+        if self.bias == "one":
+            return cost + Cost(biases=ONE_BIAS(**gates), linear_bias_adds=ONE_ADD(**gates, r=r))
         return cost + Cost(biases=BIASES(**gates), linear_bias_adds=BIAS_ADDS(**gates, r=r)) if self.bias else cost
 
     def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
@@ -127,8 +136,11 @@ class Recurrent(Layer):
         return Saved(extra_values=extra + COPIED(d=d, c=c, r=r))  # sequences side by side: positions come first
 
     def notation(self, exact: bool = False) -> str:
-        return f"{self.cell}{number(self.hidden)}" + flags(bidirectional=self.bidirectional, nobias=not self.bias)
+        return f"{self.cell}{number(self.hidden)}" + flags(
+            bidirectional=self.bidirectional, nobias=not self.bias, onebias=self.bias == "one"
+        )
 
     @classmethod
     def from_word(cls, word: Word) -> Recurrent:
-        return cls(word.name, word.one_size(), word.flag("bidirectional"), not word.flag("nobias"))
+        one = word.flag("onebias")
+        return cls(word.name, word.one_size(), word.flag("bidirectional"), "one" if one else not word.flag("nobias"))

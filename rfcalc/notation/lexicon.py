@@ -6,9 +6,9 @@ from importlib import import_module
 
 from rfcalc.core.expr import LAYERS
 from rfcalc.core.layer import Layer
+from rfcalc.layers import WORDS
 
 _known: dict[str, type[Layer]] = {}
-_waiting: list[tuple[str, str]] = []
 
 
 def kind_of(word: str) -> tuple[str, type[Layer]] | None:
@@ -21,23 +21,24 @@ def kind_of(word: str) -> tuple[str, type[Layer]] | None:
         found = _find(key)
         if found is not None:
             return key, found
-    return next(((w, k) for w, k in _known.items() if w.lower() == word.lower()), None)
+    declared = next((w for w in (*WORDS, *_known) if w.lower() == word.lower()), None)
+    found = None if declared is None else _find(declared)
+    return None if declared is None or found is None else (declared, found)
 
 
 def words() -> dict[str, type[Layer]]:
     """Every word and its kind."""
-    _find("")
+    for kind in LAYERS.values():
+        _learn(kind)
     return dict(_known)
 
 
 def _find(word: str) -> type[Layer] | None:
-    if not _known:
-        _waiting.extend(reversed(import_module("rfcalc.layers").WHERE.items()))
-    while word not in _known and _waiting:
-        name, module = _waiting.pop()
-        _learn(getattr(import_module(f"rfcalc.layers.{module}"), name))
-    if word not in _known:  # kinds that were registered from outside
-        for kind in LAYERS.values():
+    """The kind of a word: the module that declares it is loaded, and no other."""
+    if word not in _known and word in WORDS:
+        import_module(f"rfcalc.layers.{WORDS[word]}")
+    if word not in _known:
+        for kind in LAYERS.registered():  # those of the module, and kinds that were registered from outside
             _learn(kind)
     return _known.get(word)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer
 from rfcalc.graph.forward import Walked, reads_of
 from rfcalc.receptive.chains import Chain, begun, numbers
@@ -12,6 +13,7 @@ from rfcalc.receptive.parts import Apart, followed, gaps
 from rfcalc.receptive.pieces import Pieces, merged, picked
 
 
+@uncollected
 def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     """What every position sees of the source (an input or an earlier node); None where it depends on nothing of it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rfcalc.backend.twin import At, Twin, call, measuring, text_only, twin
+from rfcalc.core.errors import Unsupported
 
 CLASSES = {"lstm": "nn.LSTM", "gru": "nn.GRU", "rnn": "nn.RNN"}
 
@@ -11,6 +12,8 @@ CLASSES = {"lstm": "nn.LSTM", "gru": "nn.GRU", "rnn": "nn.RNN"}
 def recurrent(at: At) -> Twin:
     """The batch and sequences that lie side by side are one batch for PyTorch."""
     layer = at.layer
+    if layer.bias == "one":
+        raise Unsupported("a recurrent layer with one bias vector a gate cannot be built", why="PyTorch's have two")
     made = call(
         CLASSES[layer.cell],
         at.x.dims[-1],

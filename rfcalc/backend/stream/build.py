@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -11,14 +12,14 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import Graph, compiled
-from rfcalc.backend.stream.runtime import Line, Read, Streamed, recurrence
-from rfcalc.backend.twin import At, Call, Twin, twin_of
+from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang, recurrence
+from rfcalc.backend.twin import At, Call, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.plan.stream import StreamPlan
 from rfcalc.plan.timeline import Edge
@@ -33,6 +34,9 @@ class Stream(Streamed):
 
     refusal = StreamError
     plan: StreamPlan
+    texts: dict[int, str]  # what is run for each line, as source
+    calls: dict[str, Call | Learned]  # what stands at each path
+    ties: dict[str, str]  # paths of modules with the parameters of another
 
     @property
     def state_bytes(self) -> int:
@@ -82,30 +86,37 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
     """
     from rfcalc.plan.stream import plan
 
-    graph, walked, assumptions = _graph(target, input)
-    dtype = next((p.dtype for p in graph.parameters() if p.is_floating_point()), torch.float32)
+    dtype, walked, assumptions, build = _target(target, input, axis)
     size = torch.empty(0, dtype=dtype).element_size()
     found = plan(walked, axis, at=at, itemsize=size, dtype=str(dtype).removeprefix("torch."), assumptions=assumptions)
-    return from_plan(found, graph)
+    if not found.possible:
+        raise blocked(found)
+    return from_plan(found, build())
 
 
-def _graph(target: Any, given: Any) -> tuple[Graph, Walked, tuple[str, ...]]:
-    """The running module of a target, its walk, and what was assumed."""
-    from rfcalc.graph.forward import forward, shapes_of_inputs
-
+def _target(target: Any, given: Any, axis: int) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], Graph]]:
+    """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made."""
     if isinstance(target, Graph):
         shapes: Any = target.shapes if given is None else given
-        return target, forward(target.network, shapes_of_inputs(target.network, shapes)), ()
-    from rfcalc.readers.target import resolve, with_inputs
-
+        graph = target
+        return _dtype(graph), forward(graph.network, shapes_of_inputs(graph.network, shapes)), (), lambda: graph
     if isinstance(target, nn.Module):
-        from rfcalc.backend.stream.own import own_weights
+        from rfcalc.backend.stream.own import own_weights, read_blocks
 
-        return own_weights(target, given)
+        read, walked = read_blocks(target, given, axis)
+        return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
+    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
+
     found = resolve(target, given)
     network: Network = found.network if found.bound else with_inputs(found.network, given)
+    if list(network.inputs.values()) == [None]:
+        network = with_inputs(network, DEFAULT_INPUT)
     walked = forward(network, shapes_of_inputs(network))
-    return to_torch(network).eval(), walked, found.assumptions
+    return torch.get_default_dtype(), walked, found.assumptions, lambda: to_torch(network).eval()
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
 def blocked(plan: StreamPlan) -> ConstraintFailed:
@@ -130,6 +141,10 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
     network = line.walked.network
     lines: list[Line] = []
     held: dict[str, nn.Module | nn.Parameter] = {}
+    texts: dict[int, str] = {}
+    calls: dict[str, Call | Learned] = {}
+    ties: dict[str, str] = {}
+    learned_at = {step.name: step.learned for step in graph.steps if step.learned}
     for position, at in enumerate(line.lines):
         axis = 0 if at.axis is None else at.axis + 1
         if position < network.arity:
@@ -141,17 +156,23 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
             lines.append(Line(at.name, 0, how="unused"))
             continue
         way = way_of(plan, position, graph.eps)
-        name = f"n{position - network.arity}"
         module = learned = ""
         if way.twin.module is not None:
+            path = module = f"net.{graph.paths[node.name]}"
+            while module in calls and calls[module] != way.twin.module:  # the same weights in another geometry
+                module += "_"
+                ties[module] = path
+            calls[module] = way.twin.module
             own = twin_of(At(node.layer, line.walked.inputs_of(position), line.walked.shapes[position], eps=graph.eps))
             whole = graph.get_submodule(graph.paths[node.name])
             same = own.module == way.twin.module
-            held[name] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
-            module = name
+            if module not in held:
+                held[module] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
         elif way.twin.learned is not None:
-            held[name] = _learned(graph, node.name)
-            learned = name
+            learned = f"net.{learned_at[node.name]}"
+            calls[learned] = way.twin.learned
+            held[learned] = graph.get_parameter(learned_at[node.name])
+        texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
         run: Any = recurrence if way.how == "recurrent" else compiled(way.twin.text, max(len(sources), 1))
         edges = at.edges or tuple(Edge(s, None) for s in sources)
@@ -175,12 +196,9 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
             )
         )
     made = Stream(lines, line.output, plan.block, plan.latency)
-    made.plan = plan
-    for name, leaf in held.items():
-        if isinstance(leaf, nn.Parameter):
-            made.register_parameter(name, leaf)
-        else:
-            made.add_module(name, leaf)
+    made.plan, made.texts, made.calls, made.ties = plan, texts, calls, ties
+    for path, leaf in held.items():
+        hang(made, path, leaf)
     return made.eval()
 
 
@@ -217,7 +235,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     network = line.walked.network
     node, at = network.nodes[position - network.arity], line.lines[position]
     sources = network.sources[position - network.arity]
-    layer: Any = node.layer
+    layer: Any = at.layer
     xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
     if at.axis is None:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
@@ -324,10 +342,3 @@ def _with_weights(made: Call, whole: nn.Module, node: str) -> nn.Module:
         for name, buffer in part._buffers.items():
             mine._buffers[name] = buffer
     return module
-
-
-def _learned(graph: Graph, node: str) -> nn.Parameter:
-    for step in graph.steps:
-        if step.name == node and step.learned:
-            return graph.get_parameter(step.learned)
-    raise Unsupported("its values are not kept", where=node)

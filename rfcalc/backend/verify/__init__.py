@@ -12,7 +12,7 @@ import torch
 from rfcalc.backend.build import to_torch
 from rfcalc.backend.graph import Graph
 from rfcalc.backend.verify import saved
-from rfcalc.backend.verify.finding import Finding, Verification
+from rfcalc.backend.verify.finding import UNSEEN, Finding, Verification
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
@@ -122,7 +122,32 @@ def _all(
     def blank() -> Graph:
         return to_torch(network, given, device="meta", in_place=True, dtype=saved.DTYPES[report.dtype])
 
-    from rfcalc.backend.verify import counted
+    from rfcalc.backend.verify import counted, itself
+
+    it = itself.subject(report)
+    if it is not None:
+        rebuilt = sorted(what & {"peak_bytes", "erf"}) + ["as_is"] * as_is
+        notes.append(
+            "measured on the module itself"
+            + (f"; of the network as it was read, built anew: {', '.join(rebuilt)}" if rebuilt else "")
+        )
+        yield from itself.counted(report, it, what, tick)
+        if "receptive_field" in what:
+            yield from itself.receptive(report, it, tick)
+        if "saved_bytes" in what and weights is None:
+            yield from itself.training(report, it, tick)
+            what -= {"saved_bytes"}
+        what -= {"shapes", "params", "macs", "receptive_field"}
+        if report.dtype not in saved.DTYPES:
+            return
+        try:
+            blank()
+        except RfcalcError as error:
+            for name in sorted(what):
+                yield Finding(name, "", "of the network built anew", None, None, UNSEEN, "", str(error.what))
+            return
+    elif network.source is None:
+        notes.append("measured on the network, built in PyTorch of what rfcalc read")
 
     if what & {"shapes", "params", "macs"}:
         graph = to_torch(network, given, device="meta")

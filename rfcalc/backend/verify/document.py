@@ -20,10 +20,12 @@ def document(found: Verification) -> Document:
         f"{found.network}, {inputs}: computed | measured by PyTorch {found.versions['torch']} on {found.device}",
         f"batch {found.batch}, {found.dtype}; macs: multiply-adds, half of flop_counter's FLOPs; sizes in bytes",
     )
+    on = [note for note in found.notes if note.startswith("measured on ")]
+    about += tuple(on)
     counted = {v: sum(f.verdict == v for f in found.findings) for v in MARKS}
     told = ", ".join(f"{n} {v}" for v, n in counted.items() if n)
     verdict = (told, ROLES[EQUAL]) if found.passed else (f"{told}: something disagrees", ROLES[DISAGREES])
-    last: list[Text] = [f"note: {note}" for note in found.notes]
+    last: list[Text] = [f"note: {note}" for note in found.notes if note not in on]
     parts: tuple[Iterable[Text], ...] = (about, _checks(found), [*last, (Span(*verdict),)])
     return Document(
         f"{found.network}: computed and measured",

@@ -9,15 +9,15 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rfcalc.backend.build import to_torch
-from rfcalc.backend.verify.finding import UNSEEN, Finding, compared
+from rfcalc.backend.verify.finding import BOUNDED, EQUAL, UNSEEN, Finding, compared
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.receptive.region import Region
@@ -106,7 +106,9 @@ def on_input(report: Report, name: str, told: str) -> Iterator[Finding]:
     period = [1 if w is None else w.period for w in field.windows]
     walk = regions(report.walked, name)
     units = chosen_units(report[name].shape.spatial, period)
+    seen: dict[Unit, set[Unit]] = {}
     for unit, pixels in zip(units, measured_units(report, name, units), strict=True):
+        seen[unit] = pixels
         region = walk.unit(unit)
         right, found = of_region(region), summary(pixels)
         agree = right == found and set(region.pixels()) == pixels
@@ -115,6 +117,56 @@ def on_input(report: Report, name: str, told: str) -> Iterator[Finding]:
         if not agree and finding.predicted == finding.measured:
             finding = compared("receptive_field", name, figure, f"{right}, others", str(found))
         yield finding
+    yield from claims(report, name, field, seen)
+
+
+def claims(
+    report: Report,
+    name: str,
+    field: Any,
+    seen: Mapping[Unit, set[Unit]],
+    blind: Sequence[str] = (),
+) -> Iterator[Finding]:
+    """What the summary says of a map, beside what its units were measured to see."""
+    whole = report.walked.shapes[0]
+    source = whole.spatial
+    hulls = {unit: summary(pixels).hull for unit, pixels in seen.items()}
+    if field.status == "none":
+        most = max((len(p) for p in seen.values()), default=0)
+        yield compared("receptive_field", name, f"summary: sees nothing, on {whole}", 0, most)
+        return
+    for axis, (size, n) in enumerate(zip(field.size, source, strict=True)):
+        if field.status == "global" and field.windows[axis] is None:
+            spans = [h[axis] for h in hulls.values() if h is not None]
+            widest = max((b - a + 1 for a, b in spans), default=0)
+            finding = compared(
+                "receptive_field", name, f"summary: global along axis {axis}, widest unit on {whole}", n, widest
+            )
+            yield finding._replace(verdict=BOUNDED) if blind and widest < n else finding
+            continue
+        if size is None or field.status not in ("exact", "periodic", "bounded"):
+            continue
+        inside = [h[axis] for unit, h in hulls.items() if h is not None and _whole(field, axis, unit[axis], n)]
+        if not inside:
+            continue
+        widest = max(b - a + 1 for a, b in inside)
+        figure = f"summary: {field.status} {size} along axis {axis}, widest unit inside on {whole}"
+        if field.status == "exact" or widest > size:
+            yield compared("receptive_field", name, figure, int(size), widest)
+        else:
+            verdict = EQUAL if widest == size else BOUNDED
+            yield Finding(
+                "receptive_field", name, figure, int(size), widest, verdict, "no unit sees more" * (verdict == BOUNDED)
+            )
+
+
+def _whole(field: Any, axis: int, place: int, n: Any) -> bool:
+    """Whether the window of a unit lies inside of the input, so that nothing of it is cut off."""
+    stride, padding, size = field.stride[axis], field.padding[axis], field.size[axis]
+    if stride is None or padding is None:
+        return False
+    low = place * stride - padding
+    return bool(low >= 0 and low + size <= n)
 
 
 def receptive(report: Report, tick: Callable[[str], None]) -> Iterator[Finding]:

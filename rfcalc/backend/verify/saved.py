@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -141,6 +141,11 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
     idle = sum(p.numel() * p.element_size() for p in graph.parameters() if p.grad is None)
     note = f"{idle:,} bytes of parameters that no output depends on have none" if idle else ""
     yield compared("saved_bytes", "", "gradients", params * itemsize - idle, gradients, note)
+    yield from optimizers(learned, params * itemsize - idle, tick)
+
+
+def optimizers(learned: Sequence[Tensor], size: int, tick: Callable[[str], None]) -> Iterator[Finding]:
+    """The state of two optimizers after a step; `size` is that of what they learn, in bytes."""
     tick("a step of each optimizer")
     for name, copies, optimizer in (
         ("SGD with momentum", 1, torch.optim.SGD(learned, lr=0.0, momentum=0.9)),
@@ -149,8 +154,8 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
         optimizer.step()
         held = [t for state in optimizer.state.values() for t in dict(state).values() if isinstance(t, Tensor)]
         counters = [t for t in held if t.dim() == 0]
-        size = sum(t.numel() * t.element_size() for t in held if t.dim())
+        held_bytes = sum(t.numel() * t.element_size() for t in held if t.dim())
         more = sum(t.element_size() for t in counters)
         note = f"and {more} bytes of step counters, one for each tensor" if counters else ""
-        yield compared("saved_bytes", "", f"state of {name}", copies * (params * itemsize - idle), size, note)
+        yield compared("saved_bytes", "", f"state of {name}", copies * size, held_bytes, note)
         del optimizer, held

@@ -16,6 +16,7 @@ from rfcalc.readers.imported import Imported, input_shapes
 from rfcalc.readers.keras.archive import parse, read_file
 from rfcalc.readers.keras.build import Build, Value
 from rfcalc.readers.keras.graph import MODELS, Scope, Tensor, entries, input_dims, model, references, subclassed
+from rfcalc.readers.keras.layers import translate
 
 USUAL = 224  # of a free side of an image
 
@@ -92,7 +93,7 @@ def _read(data: Any, given: Any, live: Any) -> Imported:
         or not isinstance(config.get("layers"), list)
     ):
         raise subclassed(data["class_name"])
-    build = Build(_channels_last(config))
+    build = Build(_channels_last(config), translate)
     sources = _inputs(build, data, given)
     scope = Scope(live=live)
     outputs = list(_values(model(build, data, sources, scope)))
@@ -128,6 +129,7 @@ def _counted(build: Build, outputs: list[Value], found: Imported, live: Any) -> 
 def _channels_last(config: Mapping[str, Any]) -> bool:
     """The data format of the model: that of the first layer that tells it; Keras' default is channels last."""
     waiting = [config]
+    first = None  # whether a normalisation of images works along their first axis
     for _ in range(100_000):
         if not waiting:
             break
@@ -138,9 +140,14 @@ def _channels_last(config: Mapping[str, Any]) -> bool:
                 continue
             if settings.get("data_format") in ("channels_last", "channels_first"):
                 return bool(settings["data_format"] == "channels_last")
+            if first is None and entry.get("class_name") in ("BatchNormalization", "GroupNormalization"):
+                built = entry.get("build_config")
+                shape = built.get("input_shape") if isinstance(built, Mapping) else None
+                wide = isinstance(shape, list) and len(shape) > 3
+                first = settings.get("axis") in (1, [1]) and wide
             if isinstance(settings.get("layers"), list):
                 waiting.append(settings)
-    return True
+    return not first
 
 
 def _inputs(build: Build, data: Mapping[str, Any], given: Any) -> dict[str, Value]:

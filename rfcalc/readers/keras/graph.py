@@ -179,7 +179,33 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
         made[key] = list(_flat(found))
         if not made[key]:
             raise malformed(name, "the layer makes nothing")
-    return _filled(references(config.get("output_layers"), scope.path), made)
+    return _filled(_recounted(references(config.get("output_layers"), scope.path), uses, read), made)
+
+
+def _recounted(refs: Any, uses: Mapping[tuple[str, int], Any], read: Mapping[tuple[str, int], int]) -> Any:
+    """A model's outputs with the uses of layers as this model counts them.
+
+    Keras counts a layer's uses in other models too, its making included, where it names outputs (not where layers read
+    one another). Uses that no layer reads are outputs: the last of them is the last that is named.
+    """
+    named: dict[str, int] = {}
+    for t in _tensors(refs):
+        named[t.layer] = max(named.get(t.layer, 0), t.use)
+    shift = {}
+    for name, most in named.items():
+        own = [use for layer, use in uses if layer == name]
+        if own and (name, most) not in uses:
+            free = [use for use in own if (name, use) not in read]
+            shift[name] = most - max(free or own)
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value._replace(use=value.use - shift.get(value.layer, 0))
+        if isinstance(value, Mapping):
+            return {k: moved(v) for k, v in value.items()}
+        return [moved(v) for v in value] if isinstance(value, list) else value
+
+    return moved(refs)
 
 
 def _told_outputs(live: Any, written: Any, where: str) -> dict[tuple[str, int, int], tuple[int | None, ...]]:
@@ -315,8 +341,6 @@ def call(
     known: tuple[tuple[int | None, ...] | None, ...],
 ) -> Any:
     """What one use of one layer makes."""
-    from rfcalc.readers.keras.layers import translate
-
     kind = entry["class_name"]
     live = scope.layer(name)
     owner = f"{scope.path}{name}" if live is None else _identity(build, live, f"{scope.path}{name}")
@@ -328,7 +352,7 @@ def call(
             build.alias(label, outputs)
         return outputs
     built = entry.get("build_config")
-    found = translate(
+    found = build.translate(
         entry,
         Call(
             build, kind, Fields(entry.get("config") or {}, f"{scope.path}{name}"), args, kwargs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ def from_torch(
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
-        source=Source(module, given, _returned(graph, recording, named), frozen, sum(unused.values()), training),
+        source=Source(module, given, _returned(graph, recording, named), frozen, unused, training),
     )
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
@@ -86,7 +87,7 @@ def from_torch(
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
-    return imported(
+    made = imported(
         network,
         notes=notes,
         unknown=graph.report(named),
@@ -95,6 +96,7 @@ def from_torch(
         unused=unused,
         dtype=dtype_of(module, given),
     )
+    return replace(made, origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept})
 
 
 def read(model: torch.nn.Module, inputs: Any = None) -> Imported:

@@ -27,7 +27,7 @@ class Source:
         call: what it was called with.
         returned: the tensors that it returns, in order.
         frozen: parameters that get no gradient, by the node that holds them.
-        unused: parameters that no node uses.
+        unused: parameters that no node uses, by name.
         training: whether it was read in training mode.
         make: builds it with weights; None where it has them.
     """
@@ -36,6 +36,6 @@ class Source:
     call: Call
     returned: tuple[Returned, ...] = ()
     frozen: Mapping[str, int] = field(default_factory=dict)
-    unused: int = 0
+    unused: Mapping[str, int] = field(default_factory=dict)
     training: bool = False
     make: Callable[[], Any] | None = None

@@ -215,6 +215,7 @@ def the_process() -> Iterator[None]:
     logger.disabled = True  # torch's own account of what failed: the error tells it in a line
     try:
         with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            warnings.simplefilter("ignore")  # it is not run as it is meant to be: without gradients, on no values
             yield
     finally:
         logger.disabled = silent

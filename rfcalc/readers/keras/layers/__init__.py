@@ -16,7 +16,7 @@ from rfcalc.readers.keras.graph import Call
 
 Translator = Callable[[Call], Any]
 
-FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "ops")
+FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "recurrent", "ops")
 LAYERS: dict[str, Translator] = {}
 OPERATIONS: dict[str, Translator] = {}  # keras.ops.*, which stand in a model's graph beside its layers
 OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")  # keras.applications' own

@@ -1,0 +1,72 @@
+"""`rfcalc tile`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
+from rfcalc.core.errors import RfcalcError, UnknownName
+
+
+def command(
+    target: Target,
+    node: Annotated[str | None, typer.Argument(help="The node whose map is wanted, as with --at.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(help="The most positions that a tile reads: 256, or 512x256 for each axis.")
+    ] = None,
+    tiles: Annotated[str | None, typer.Option(help="How many tiles each axis is cut into: 4x4.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="What the maps of one tile may take: 2GB. The cheapest plan.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="The node whose map is wanted; the outputs if left out.")] = None,
+    axis: Annotated[int | None, typer.Option(help="Show this spatial axis only, 0 first.")] = None,
+    tool: Annotated[
+        str | None,
+        typer.Option("--as", help="In the words of bioimageio, monai, careamics, real-esrgan, otbtf, nnunet."),
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option("--check-overlap", help="Judge an overlap, both sides together; 1 unless it is exact.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Run this code (model.py:net) in tiles and whole, in whole numbers.")
+    ] = None,
+    input: Inputs = None,  # noqa: A002
+    batch: Batch = 1,
+    dtype: Dtype = None,
+    format: Format = None,  # noqa: A002
+    output: Output = None,
+    no_notes: NoNotes = False,
+) -> int:
+    """The exact halo (overlap) of tiles for images that do not fit into memory; their reads, writes and crops.
+
+    Example: rfcalc tile unet-padded --input 1x4096x4096 --tile 1024
+    """
+    from rfcalc.cli.rf import one_node
+    from rfcalc.plan.tools import TOOLS, judge
+    from rfcalc.readers import planning
+
+    format_of(format, output)
+    if tool is not None and tool.lower() not in TOOLS:
+        raise UnknownName("tool", tool, TOOLS)
+    plan = planning.tile(
+        target, inputs(input), tile=tile, tiles=tiles, memory=memory, at=one_node(node, at), batch=batch, dtype=dtype
+    )
+    if axis is not None and not 0 <= axis < plan.rank:
+        raise RfcalcError(
+            f"there is no axis {axis}", why=f"the input {plan.inputs[0]} has the axes 0 … {plan.rank - 1}"
+        )
+    plan.shown = axis
+    if plan.barriers:
+        emit(plan.document(), format, output, no_notes)
+        return 1
+    size = planning.lengths("--tile", tile)
+    judged = None if overlap is None else judge(plan, overlap, size[0] if size else None)
+    verified = None
+    if run is not None:
+        from rfcalc.backend.tiling import verified_run
+
+        verified = verified_run(plan, run)
+    emit(plan.document(tool=tool and tool.lower(), judged=judged, verified=verified), format, output, no_notes)
+    return 0 if (judged is None or judged.exact) and (verified is None or verified["passed"]) else 1

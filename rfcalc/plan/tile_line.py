@@ -1,0 +1,239 @@
+"""The tiles of one axis: which sizes read alike, the least halo, and each tile fitted by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, lcm
+from typing import NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
+from rfcalc.plan.classes import Number
+from rfcalc.plan.lines import Barrier, Interval, LineView, view
+from rfcalc.plan.solving import Axis, axis_of, with_size
+
+MOST_TRIED = 4096
+
+Range = tuple[int, int]  # half-open
+
+
+class Part(NamedTuple):
+    """A tile along one axis: read, and for each output what it writes and the crop."""
+
+    read: Range
+    write: tuple[Range, ...]
+    crop: tuple[Range, ...]
+
+
+class Line:
+    """The tiles of one axis."""
+
+    def __init__(self, network: Network, inputs: Sequence[Shape], axis: int, params: Sequence[int]) -> None:
+        self.network, self.inputs, self.axis = network, tuple(inputs), axis
+        self.size = int(inputs[0].spatial[axis])
+        self.view: LineView = view(network, inputs, axis)
+        self.outputs = [network.position(name) for name in network.outputs]
+        self._params = params
+        self._views: dict[int, LineView | None] = {self.size: self.view}
+        self._lengths: dict[int, list[int | None] | None] = {}
+
+    @property
+    def barriers(self) -> list[Barrier]:
+        found = list(self.view.barriers)
+        if not found and self.view.wraps is None:
+            edge = "circular padding and another one on the same axis: no tile's border can be both"
+            found.append(Barrier(self.network.nodes[-1].name, "pad", edge))
+        return found
+
+    @cached_property
+    def solved(self) -> Axis:
+        every = range(self.network.arity + len(self.network.nodes))
+        return axis_of(self.network, self.inputs, self.axis, kept=every, params=self._params)
+
+    @property
+    def align(self) -> int:
+        found = self.view.align
+        for p in self.outputs:
+            found = lcm(found, (1 / self.view.densities[p]).numerator)
+        return found
+
+    def steps(self) -> list[int]:
+        """Output positions that one `align` stands for, by output."""
+        return [int(self.view.densities[p] * self.align) for p in self.outputs]
+
+    def window(self) -> tuple[int, int]:
+        """Period and advance of the first output."""
+        stride = 1 / self.view.densities[self.outputs[0]]
+        return stride.denominator, stride.numerator
+
+    def lengths(self, size: int) -> list[int | None] | None:
+        """The length of every map for an input of this size; None if it is not taken."""
+        if size not in self._lengths:
+            self._lengths[size] = self._length(size)
+        return self._lengths[size]
+
+    def _length(self, size: int) -> list[int | None] | None:
+        for c in self.solved.taken:
+            last = c.last
+            if size >= c.first and (last is None or size <= last) and (size - c.rest) % c.modulus == 0:
+                t = (size - c.rest) // c.modulus
+                found: list[int | None] = []
+                for p, carrier in enumerate(self.view.carriers):
+                    value = None if carrier is None else c.shapes[p].dims[carrier]
+                    found.append(value.at(t) if isinstance(value, Number) else value)
+                return found
+        return None
+
+    def alike(self, size: int) -> bool:
+        """Whether the network reads an input of this size as it reads the whole."""
+        if size not in self._views:
+            inputs = [with_size(x, self.axis, size) if x.rank == self.inputs[0].rank else x for x in self.inputs]
+            try:
+                self._views[size] = view(self.network, inputs, self.axis)
+            except RfcalcError:
+                self._views[size] = None
+        return self._views[size] == self.view
+
+    @cached_property
+    def modulus(self) -> int:
+        """Sizes that differ by a multiple of it are taken, or refused, alike (if they are large)."""
+        found = self.align
+        for c in self.solved.found:
+            if c.last is None:
+                found = lcm(found, c.modulus)
+        return found
+
+    # -- the halo ------------------------------------------------------------------------------------------------
+
+    def need(self) -> tuple[int, int]:
+        """How far a tile must read before the place of what it writes, and after: the greatest over all maps."""
+        view_, align = self.view, self.align
+        units = {p: (0, step - 1) for p, step in zip(self.outputs, self.steps(), strict=True)}
+        hulls = view_.demand(units, clipped=False).hulls
+        left = max(ceil(-hull[0] / view_.densities[p]) for p, hull in enumerate(hulls) if hull is not None)
+        ends = []
+        for c in self.solved.taken:
+            if c.last is not None:
+                continue
+            end = None
+            for p, hull in enumerate(hulls):
+                if hull is None:
+                    continue
+                carrier = view_.carriers[p]
+                assert carrier is not None
+                value = c.shapes[p].dims[carrier]
+                density = view_.densities[p]
+                start = value.coefficients[0] if isinstance(value, Number) else value
+                extra = start - density * c.rest  # the map has density·n + extra positions
+                least = ceil((hull[1] + 1 - extra) / density) - align
+                end = least if end is None else max(end, least)
+            if end is not None:
+                ends.append(end)
+        if not ends:  # only some sizes are taken: the input's hull says what is needed
+            source = [hull for p, hull in enumerate(hulls[: self.network.arity]) if hull is not None]
+            ends = [max(hull[1] for hull in source) + 1 - align]
+        return left, min(ends)
+
+    def halo(self, count: int = 64) -> tuple[int, int] | None:
+        """The least aligned halo of a tile that writes `count` aligns, far from the border; None if no size fits."""
+        left, right = self.need()
+        before = ceil(Fraction(left, self.align)) * self.align
+        units = {p: (0, count * step - 1) for p, step in zip(self.outputs, self.steps(), strict=True)}
+        hulls = self.view.demand(units, clipped=False).hulls
+        for after in range(right, right + 2 * self.modulus + 1):
+            size = before + count * self.align + after
+            if size > 0 and self._holds(hulls, -before, size, exactly=None) and self.alike(size):
+                return before, after
+        return None
+
+    def _holds(self, hulls: Sequence[Interval | None], start: int, size: int, exactly: Sequence[bool] | None) -> bool:
+        """Whether a tile from `start` on holds these positions of every map (and ends with it, where it must)."""
+        lengths = self.lengths(size)
+        if lengths is None:
+            return False
+        for p, hull in enumerate(hulls):
+            length = lengths[p]
+            if hull is None or length is None:
+                continue
+            origin = start * self.view.densities[p]
+            if origin.denominator != 1 or origin > hull[0] or origin + length - 1 < hull[1]:
+                return False
+            if exactly is not None and exactly[p] and origin + length != self.view.lengths[p]:
+                return False
+        return True
+
+    # -- the tiles -----------------------------------------------------------------------------------------------
+
+    @property
+    def extent(self) -> int:
+        """Input positions that the outputs stand for, in aligns."""
+        lengths = [(self.view.lengths[p] or 0) / self.view.densities[p] for p in self.outputs]
+        return ceil(max(lengths) / self.align)
+
+    def part(self, first: int, last: int) -> Part:
+        """The tile that writes the aligns first … last − 1."""
+        writes = []
+        units: dict[int, Interval] = {}
+        for p, step in zip(self.outputs, self.steps(), strict=True):
+            length = self.view.lengths[p] or 0
+            write = (min(first * step, length), min(last * step, length) if last < self.extent else length)
+            writes.append(write)
+            if write[0] < write[1]:
+                old = units.get(p)
+                new = (write[0], write[1] - 1)
+                units[p] = new if old is None else (min(old[0], new[0]), max(old[1], new[1]))
+        wraps = self.view.wraps
+        demand = self.view.demand(units, clipped=not wraps)
+        read_ = self._wrapped(demand.hulls, first, last) if wraps else self._fitted(demand.hulls, demand.beyond)
+        lengths = self.lengths(read_[1] - read_[0])
+        assert lengths is not None
+        crops = []
+        for p, (begin, end) in zip(self.outputs, writes, strict=True):
+            origin = int(read_[0] * self.view.densities[p])
+            crops.append((begin - origin, end - origin) if begin < end else (0, 0))
+        return Part(read_, tuple(writes), tuple(crops))
+
+    def _fitted(self, hulls: Sequence[Interval | None], beyond: Sequence[bool]) -> Range:
+        """The least range of the image that holds these positions of every map."""
+        start = self.size
+        for p, hull in enumerate(hulls):
+            if hull is not None:
+                start = min(start, int(hull[0] / self.view.densities[p]) // self.align * self.align)
+        ends = [hull[1] + 1 for p, hull in enumerate(hulls[: self.network.arity]) if hull is not None]
+        least = max(ends, default=1)
+        while start > 0:
+            last = min(self.size, max(least, start + 1) + 2 * self.modulus + MOST_TRIED)
+            for end in range(max(least, start + 1), last + 1):
+                if self._holds(hulls, start, end - start, beyond) and self.alike(end - start):
+                    return start, end
+            if (
+                last < self.size
+                and self._holds(hulls, start, self.size - start, beyond)
+                and self.alike(self.size - start)
+            ):
+                return start, self.size
+            start -= self.align
+        last = min(self.size, least + 2 * self.modulus + MOST_TRIED)
+        for end in range(least, last + 1):
+            if self._holds(hulls, 0, end, beyond) and self.alike(end):
+                return 0, end
+        return 0, self.size
+
+    def _wrapped(self, hulls: Sequence[Interval | None], first: int, last: int) -> Range:
+        """The same on an axis that wraps around, where a tile may read beyond both ends."""
+        even = self.size % self.align == 0 and all(
+            n == self.size * d for n, d in zip(self.view.lengths, self.view.densities, strict=True) if n is not None
+        )
+        if even:
+            start = min(
+                (hull[0] / self.view.densities[p]) // self.align * self.align for p, hull in enumerate(hulls) if hull
+            )
+            least = max(hull[1] + 1 for hull in hulls[: self.network.arity] if hull)
+            for end in range(int(max(least, start + 1)), int(start) + self.size):
+                size = end - int(start)
+                if self._holds(hulls, int(start), size, None) and self.alike(size):
+                    return int(start), end
+        return 0, self.size

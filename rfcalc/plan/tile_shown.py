@@ -1,0 +1,173 @@
+"""A plan of tiles as a document and as JSON: `rfcalc tile`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rfcalc.core.errors import plural
+from rfcalc.plan.tools import TOOLS, Judged, settings
+from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.metrics.units import bytes_short, short
+
+if TYPE_CHECKING:
+    from rfcalc.plan.tile import Tile, TilePlan
+
+SCHEMA = "rfcalc/tile/1"
+MOST_SHOWN = 12
+CAN_BE_DONE = {
+    "groupnorm": "its statistics can be gathered tile by tile in a first pass",
+    "instance_norm": "its statistics can be gathered tile by tile in a first pass",
+    "adaptive_pool": "its sums can be gathered tile by tile in a first pass",
+    "mean": "its sums can be gathered tile by tile in a first pass",
+}
+
+
+def to_dict(plan: TilePlan) -> dict[str, Any]:
+    """The JSON: schema rfcalc/tile/1."""
+    whole, tiled = plan.macs
+    all_bytes, tile_bytes = plan.peak_bytes
+    return {
+        "schema": SCHEMA,
+        "network": {"name": plan.report.network.name, "target": plan.report.target},
+        "input": {name: list(x.dims) for name, x in zip(plan.network.inputs, plan.inputs, strict=True)},
+        "outputs": list(plan.network.outputs),
+        "status": plan.status,
+        "axes": [
+            {
+                "axis": a.axis,
+                "period": a.period,
+                "advance": a.advance,
+                "reach": None if a.reach is None else list(a.reach),
+                "need": list(a.need),
+                "halo": list(a.halo),
+                "align": a.align,
+                "step": a.step,
+            }
+            for a in plan.axes
+        ],
+        "tiles": [_tile(plan, t) for t in plan.tiles],
+        "count": plan.count,
+        "macs": {"whole": whole, "tiled": tiled, "ratio": tiled / whole if whole else None},
+        "peak_bytes": {"whole": all_bytes, "tile": tile_bytes},
+        "barriers": [b._asdict() for b in plan.barriers],
+        "as": {} if plan.barriers else {tool: settings(plan, tool) for tool in TOOLS},
+        "assumptions": list(plan.report.assumptions),
+    }
+
+
+def _tile(plan: TilePlan, tile: Tile) -> dict[str, Any]:
+    read = [list(r) for r in tile.read]
+    several = [name for name, x in zip(plan.network.inputs, plan.inputs, strict=True) if x.rank == plan.rank]
+    write = {name: [list(r) for r in ranges] for name, ranges in tile.write.items()}
+    crop = {name: [list(r) for r in ranges] for name, ranges in tile.crop.items()}
+    single = len(write) == 1
+    return {
+        "read": read if len(several) == 1 else dict.fromkeys(several, read),
+        "write": next(iter(write.values())) if single else write,
+        "crop": next(iter(crop.values())) if single else crop,
+    }
+
+
+def document(
+    plan: TilePlan, tool: str | None = None, judged: Judged | None = None, verified: dict[str, Any] | None = None
+) -> Document:
+    """What `rfcalc tile` shows: the axes, the tiles, what they cost; or what stands in the way."""
+
+    def data() -> dict[str, Any]:
+        found = to_dict(plan)
+        if judged is not None:
+            found["overlap"] = judged._asdict()
+        if verified is not None:
+            found["verified"] = verified
+        return found
+
+    notes = [
+        "need: how far a tile must read before + after the place of what it writes, so that it holds every position of "
+        "every map that is needed; halo: the same, for tiles that begin on multiples of align and have valid sizes",
+        "reach: how far one unit sees from its own place; it is no halo. At the image's border there is no halo.",
+        *plan.report.assumptions,
+    ]
+    title = f"tiles of {plan.report.target}"
+    if plan.barriers:
+        return Document(title, tuple(_barriers(plan)), tuple(plan.report.assumptions), data)
+    sections: list[Any] = [_axes(plan), *_tiles(plan), _costs(plan)]
+    if tool is not None:
+        lines = [f"{key}: {value}" for key, value in settings(plan, tool).items()]
+        sections.append(Sentences(tuple(lines), title=f"For {tool}"))
+    if judged is not None:
+        sections.append(Sentences((judged.text + ".",), title="The overlap that is given"))
+    if verified is not None:
+        sections.append(Sentences(tuple(verified["sentences"]), title="Run in whole numbers"))
+    return Document(title, tuple(sections), tuple(notes), data)
+
+
+def _axes(plan: TilePlan) -> Table:
+    columns = (
+        Column("axis", right=True),
+        Column("reach"),
+        Column("need"),
+        Column("halo"),
+        Column("align", right=True),
+        Column("writes begin on multiples of", "step", right=True),
+        Column("tiles", right=True),
+    )
+    lines = []
+    for a, parts in zip(plan.axes, plan.parts, strict=True):
+        if plan.shown not in (None, a.axis):
+            continue
+        reach = "–" if a.reach is None else f"{a.reach[0]} + {a.reach[1]}"
+        pairs = [reach, f"{a.need[0]} + {a.need[1]}", f"{a.halo[0]} + {a.halo[1]}"]
+        numbers = [a.align, a.step, len(parts)]
+        lines.append(Line((Cell(str(a.axis), a.axis), *map(Cell, pairs), *[Cell(str(n), n) for n in numbers])))
+    image = "x".join(str(line.size) for line in plan.lines)
+    title = f"{plural(plan.count, 'exact tile')} of {plan.report.target}, image {image}"
+    return Table(columns, tuple(lines), title=title)
+
+
+def _tiles(plan: TilePlan) -> list[Table]:
+    if plan.count == 1:
+        return []
+    name = plan.network.outputs[0]
+    columns = (Column("tile", right=True), Column("reads"), Column(f"writes of {name}", "writes"), Column("crop"))
+    lines = []
+    for i in range(min(plan.count, MOST_SHOWN)):
+        tile = plan.tile(i)
+        lines.append(
+            Line((Cell(str(i), i), Cell(_box(tile.read)), Cell(_box(tile.write[name])), Cell(_box(tile.crop[name]))))
+        )
+    left = plan.count - len(lines)
+    totals = (("and", f"{plural(left, 'more tile')} (--format json lists all)"),) if left else ()
+    return [Table(columns, tuple(lines), totals, title="Tiles, half-open ranges on each axis")]
+
+
+def _box(ranges: Any) -> str:
+    return " × ".join(f"[{a}, {b})" for a, b in ranges)
+
+
+def _costs(plan: TilePlan) -> Sentences:
+    whole, tiled = plan.macs
+    all_bytes, tile_bytes = plan.peak_bytes
+    extra = f" ({tiled / whole:.3f} times the whole)" if whole else ""
+    return Sentences(
+        (
+            f"Multiply-adds: {short(tiled)} in tiles, {short(whole)} in one piece{extra}.",
+            f"Peak memory of maps: {bytes_short(tile_bytes)} for the largest tile, {bytes_short(all_bytes)} for the "
+            f"whole image ({plan.report.dtype}; weights not counted).",
+        ),
+        title="Cost",
+    )
+
+
+def _barriers(plan: TilePlan) -> list[Any]:
+    lines = [f"{b.node} ({b.kind}): {b.why}." for b in plan.barriers]
+    done = [f"{b.node}: {CAN_BE_DONE[b.kind]}." for b in plan.barriers if b.kind in CAN_BE_DONE]
+    first = plan.barriers[0].node
+    if first in {node.name for node in plan.network.nodes}:
+        before = plan.network.node(first).inputs
+        ready = [name for name in before if name not in plan.network.inputs]
+        if ready:
+            done.append(f"Up to {ready[0]} the network can be tiled: --at {ready[0]}.")
+    sections = [Sentences(tuple(lines), title=f"{plan.report.target} cannot be computed in exact tiles")]
+    if done:
+        sections.append(Sentences(tuple(done), title="What can be done"))
+    return sections

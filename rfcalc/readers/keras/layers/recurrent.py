@@ -1,0 +1,125 @@
+"""Recurrent layers: LSTM, GRU, SimpleRNN, alone or in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.recurrent import Recurrent
+from rfcalc.layers.reshape import Flatten, Slice
+from rfcalc.layers.take import Take
+from rfcalc.readers.configuration import Fields, malformed
+from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.layers import NotUnderstood, layer
+
+CELLS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
+JOINS = ("concat", "sum", "mul", "ave")
+
+
+@layer(*CELLS)
+def recurrent(call: Call) -> Any:
+    f = call.fields
+    x = _sequence(call)
+    if f.flag("go_backwards", False):
+        x = _backwards(call, x, "input")
+    cell = Recurrent(CELLS[call.kind], f.whole("units"), False, _bias(call.kind, f))
+    made = call.build.add(cell, [x], call.name, (0, 1), owner=call.owner)
+    return _given(call, f, made, [(x.dims[0] - 1, 0, f.whole("units"))])
+
+
+@layer("Bidirectional")
+def both(call: Call) -> Value:
+    """Two cells; their states side by side, added, multiplied or averaged."""
+    told, back = call.fields.get("layer"), call.fields.get("backward_layer")
+    if (
+        not isinstance(told, Mapping)
+        or told.get("class_name") not in CELLS
+        or not isinstance(told.get("config"), Mapping)
+    ):
+        raise NotUnderstood("of a layer that is no LSTM, GRU or SimpleRNN")
+    kind, f = str(told["class_name"]), Fields(told["config"], call.name)
+    if isinstance(back, Mapping):
+        other = back.get("config")
+        if back.get("class_name") != kind or not isinstance(other, Mapping) or other.get("units") != f.get("units"):
+            raise NotUnderstood("its two cells are of different kinds")
+    merge = call.fields.get("merge_mode", "concat")
+    if merge not in JOINS:
+        raise NotUnderstood("its two results stay apart")
+    if f.flag("return_state", False):
+        raise NotUnderstood("its states are results")
+    x, units = _sequence(call), f.whole("units")
+    cell = Recurrent(CELLS[kind], units, True, _bias(kind, f))
+    made = call.build.add(cell, [x], call.name, (0, 1), owner=call.owner)
+    last = x.dims[0] - 1
+    if f.flag("return_sequences", False):
+        return _merged(call, made, units, merge)
+    ends = _at(call, made, last, 0, units, "forward"), _at(call, made, 0, units, 2 * units, "backward")
+    return _joined(call, list(ends), merge)
+
+
+def _sequence(call: Call) -> Value:
+    """The positions × features that a recurrent layer walks along."""
+    if len(call.inputs) > 1:
+        raise NotUnderstood("its first state is an input, or it is masked")
+    x = call.build.plain(call.x)
+    if len(x.order) != 2:
+        raise malformed(call.name, f"it needs positions and features, and gets a map of {len(x.order)} axes")
+    return call.build.arranged(x, (0, 1), 1)
+
+
+def _bias(kind: str, f: Fields) -> bool | str:
+    """Keras keeps one bias vector a gate, and two in a GRU that is reset after the product."""
+    if not f.flag("use_bias", True):
+        return False
+    return True if kind == "GRU" and f.flag("reset_after", True) else "one"
+
+
+def _backwards(call: Call, x: Value, part: str) -> Value:
+    """The positions in the other order."""
+    turned = Take(0, tuple(reversed(range(x.dims[0]))))
+    return call.build.add(turned, [x], f"{call.name}.{part}", (0, 1))
+
+
+def _given(call: Call, f: Fields, made: Value, ends: list[tuple[int, int, int]]) -> Any:
+    """All states or the last one, and the last states once more where they are asked for."""
+    ((at, start, stop),) = ends
+    sequences, states = f.flag("return_sequences", False), f.flag("return_state", False)
+    if sequences and not states:
+        return made
+    last = _at(call, made, at, start, stop, "last")
+    if not states:
+        return last
+    cells = [call.build.add(Elementwise("cell_state"), [last], f"{call.name}.cell")] if call.kind == "LSTM" else []
+    return [made if sequences else last, last, *cells]
+
+
+def _at(call: Call, made: Value, position: int, start: int, stop: int, part: str) -> Value:
+    """One position's states, as a vector."""
+    n, features = made.dims
+    found = made
+    if n > 1:
+        cut = Slice(0, position or None, None if position + 1 == n else position + 1)
+        found = call.build.add(cut, [found], f"{call.name}.{part}", (0, 1))
+    if (start, stop) != (0, features):
+        cut = Slice(1, start or None, None if stop == features else stop)
+        found = call.build.add(cut, [found], f"{call.name}.{part}.slice", (0, 1))
+    return call.build.add(Flatten(), [found], f"{call.name}.{part}.flatten", (0,))
+
+
+def _merged(call: Call, made: Value, units: int, merge: str) -> Value:
+    if merge == "concat":
+        return made
+    halves = [
+        call.build.add(Slice(1, a or None, b), [made], f"{call.name}.{part}", (0, 1))
+        for a, b, part in ((0, units, "forward"), (units, None, "backward"))
+    ]
+    return _joined(call, halves, merge)
+
+
+def _joined(call: Call, halves: list[Value], merge: str) -> Value:
+    from rfcalc.layers.merge import Add, Concat, Multiply
+
+    kinds = {"concat": Concat(), "sum": Add(), "mul": Multiply(), "ave": Elementwise("mean")}
+    return call.build.add(kinds[merge], halves, f"{call.name}.{merge}")

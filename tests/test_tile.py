@@ -1,0 +1,426 @@
+"""Exact tiles: tiled equals whole in exact arithmetic on random graphs, the halo is the least, plans and messages."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import jsonschema
+import pytest
+
+import rfcalc
+from rfcalc import Conv, Network, RfcalcError
+from rfcalc.cli import run as cli
+from rfcalc.plan.tile import TilePlan
+from rfcalc.plan.tile_line import Line, Part
+from rfcalc.plan.tools import TOOLS, judge, settings
+
+torch = pytest.importorskip("torch")
+numpy = pytest.importorskip("numpy")
+
+from tiling import dirty, exact, image, random_network  # noqa: E402
+
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "tile-1.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small convolutions are slower on several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def cut(network: Network, pick: Random) -> TilePlan | None:
+    """A random plan of a random network; None where there is none."""
+    whole = rfcalc.tile(network)
+    if whole.barriers:
+        return None
+    return rfcalc.tile(network, tiles=[min(pick.choice([2, 3, 4]), line.extent) for line in whole.lines])
+
+
+def tiled_equals_whole(seeds: range) -> int:
+    compared = 0
+    for seed in seeds:
+        pick = Random(seed)
+        network = random_network(pick)
+        plan = None if network is None else cut(network, pick)
+        if network is None or plan is None:
+            continue
+        x, run = image(plan.inputs[0], seed), exact(network, seed)
+        whole = run(x)
+        assert torch.equal(plan.run(run, x), whole), (seed, network)
+        compared += 1
+    return compared
+
+
+def test_tiled_equals_whole_on_random_graphs() -> None:
+    assert tiled_equals_whole(range(1200)) > 400
+
+
+@pytest.mark.exhaustive
+def test_tiled_equals_whole_on_many_random_graphs() -> None:
+    assert tiled_equals_whole(range(1200, 14000)) > 4000
+
+
+def spoiled(line: Line, a: int, b: int, part: Part) -> bool | None:
+    """Whether a tile that reads [a, b) computes a position that it writes otherwise than the whole, or lacks it; None
+    if such a tile does not run, or reads otherwise."""
+    if b <= a:
+        return True
+    if line.lengths(b - a) is None or not line.alike(b - a):
+        return None
+    tile = line._views[b - a]
+    wrong = dirty(line.view, tile, a)
+    for p, write in zip(line.outputs, part.write, strict=True):
+        origin = int(a * line.view.densities[p])
+        held = range(origin, origin + tile.lengths[p])
+        if any(u not in held or u in wrong[p] for u in range(*write)):
+            return True
+    return False
+
+
+def least_halo(seeds: range) -> int:
+    """Positions that differ are propagated as sets: none reaches what is written; with less on either side some do."""
+    checked = 0
+    for seed in seeds:
+        pick = Random(seed)
+        network = random_network(pick)
+        if network is None or network.inputs["input"].rank != 1 or (plan := cut(network, pick)) is None:
+            continue
+        line = plan.lines[0]
+        for part in plan.parts[0]:
+            a, b = part.read
+            assert spoiled(line, a, b, part) is False, (seed, network, part)
+            later = [spoiled(line, a + line.align, end, part) for end in range(b, min(line.size, b + 40) + 1)]
+            assert False not in later, (seed, network, part)
+            if b < line.size:  # at the image's end the tile ends where the image does
+                sooner = [spoiled(line, a, end, part) for end in range(max(a + 1, b - 40), b)]
+                assert False not in sooner, (seed, network, part)
+            checked += 1
+    return checked
+
+
+def test_the_halo_is_the_least() -> None:
+    assert least_halo(range(160)) > 60
+
+
+@pytest.mark.exhaustive
+def test_the_halo_is_the_least_on_many_graphs() -> None:
+    assert least_halo(range(160, 3000)) > 1000
+
+
+def axis(*given: Any, **named: Any) -> tuple[Any, ...]:
+    a = rfcalc.tile(*given, **named).axes[0]
+    return a.need, a.halo, a.align
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "need", "halo", "align"),
+    [
+        ("unet-padded", "1x1024x1024", (94, 94), (96, 96), 16),
+        ("unet", "1x1020x1020", (0, 188), (0, 188), 16),
+        ("conv3-4/2 p1 > conv3-4/2 p1", "1x64x64", (3, 0), (4, 0), 4),
+        ("conv3-4 p0 > slice axis1 at1:-1 > conv3-4 p1", "1x64", (1, 5), (1, 5), 1),
+        ("{conv5-4, avgpool2 > conv1-4 > up2} add", "1x64x64", (2, 2), (2, 2), 2),
+        ("slice axis1 at0: step4", "1x64", (0, -3), (0, -3), 4),
+        ("conv3-4 > conv3-4 > conv3-16 > pixelshuffle4", "3x64x64", (3, 3), (3, 3), 1),
+        ("conv3-4/2 SAME > conv3-8/2 SAME", "3x64x64", (0, 3), (0, 4), 4),
+        ("conv3-4 circular > conv5-4 circular", "3x64x64", (3, 3), (3, 3), 1),
+        ("conv7-4 reflect", "3x64x64", (3, 3), (3, 3), 1),
+        ("wavenet", "256x16000", (3069, 0), (3069, 0), 1),
+    ],
+)
+def test_known_halos(text: str, shape: str, need: Any, halo: Any, align: int) -> None:
+    assert axis(text, shape) == (need, halo, align)
+
+
+def test_three_numbers_are_not_mixed() -> None:
+    (a, _) = rfcalc.tile("unet-padded", "1x1024x1024").axes
+    assert (a.reach, a.need, a.halo) == ((107, 107), (94, 94), (96, 96))
+
+
+def test_tiles_cover_the_output_once() -> None:
+    networks = [("unet", "1x1020x700"), ("conv3-4/2 p1 > up2 > conv3-4", "1x75x64"), ("fpn-resnet18", "3x512x384")]
+    for text, shape in networks:
+        plan = rfcalc.tile(text, shape, tiles="3x2")
+        for i, name in enumerate(plan.network.outputs):
+            y = plan.walked.shapes[plan.lines[0].outputs[i]].spatial
+            for k in range(2):
+                writes = sorted({t.write[name][k] for t in plan.tiles})
+                ends = [0, *(b for _, b in writes if b)]
+                assert [a for a, b in writes if a < b] == [e for e in ends if e < y[k]] and ends[-1] == y[k]
+        for t in plan.tiles:
+            for name in t.write:
+                for (a, b), (c, d) in zip(t.write[name], t.crop[name], strict=True):
+                    assert b - a == d - c
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("conv3-4 circular > conv5-4/2 circular > conv3-4 circular", "1x24x32"),
+        ("conv3-4/2 SAME > conv5-4/2 SAME > conv3-2", "1x37x64"),
+        ("conv3-4/2 p1 > maxpool3/2 p1 ceil > conv3-2", "1x45x50"),
+        ("conv3-4 reflect > conv7-4 reflect > convT4-2/2 p1", "1x30x31"),
+        ("conv3-4 > conv3-4 > conv3-16 > pixelshuffle4", "1x20x30"),
+        ("{conv5-4, avgpool2 > conv1-4 > up2 linear} add > conv3-4", "1x44x44"),
+    ],
+)
+def test_borders_and_roundings(text: str, shape: str) -> None:
+    plan = rfcalc.tile(text, shape, tiles="3x2")
+    assert plan.status == "exact" and plan.count == 6
+    run, x = exact(plan.network), image(plan.inputs[0])
+    assert torch.equal(plan.run(run, x), run(x))
+
+
+def test_networks_of_the_literature() -> None:
+    """Small versions of published networks, several outputs among them, run in tiles and whole."""
+    from rfcalc.zoo.unet import build
+
+    for name, shape in [("unet-padded", "1x144x160"), ("unet", "1x236x220")]:
+        plan = rfcalc.tile(build(name, width=2), shape, tiles="2x2")
+        run, x = exact(plan.network), image(plan.inputs[0])
+        assert torch.equal(plan.run(run, x), run(x)), name
+
+
+def test_several_outputs() -> None:
+    a, b = Conv(4, 3, 2, 1).named("a"), Conv(2, 3, 2, 1).named("b")
+    both = Network(Conv(4, 3, padding=1) >> a >> b, "1x48x40", outputs=("a", "b"))
+    plan = rfcalc.tile(both, tiles="3x2")
+    module = rfcalc.to_torch(both).double().eval()
+    for p in module.parameters():
+        p.data = torch.randint(1, 4, p.shape).double()
+    x = image(plan.inputs[0])
+
+    def run(t: Any) -> Any:
+        with torch.no_grad():
+            found = module(t[None])
+        return {name: y[0] for name, y in zip("ab", found.values() if isinstance(found, dict) else found, strict=True)}
+
+    whole, tiled = run(x), plan.run(run, x)
+    assert all(torch.equal(whole[n], tiled[n]) for n in "ab")
+    jsonschema.validate(plan.to_dict(), SCHEMA)
+
+
+def test_numpy_memmap_and_progress(tmp_path: Path) -> None:
+    plan = rfcalc.tile("conv3-1 > maxpool2", "1x40x30", tile=16)
+    network = exact(plan.network)
+
+    def run(t: Any) -> Any:
+        return network(torch.from_numpy(numpy.ascontiguousarray(t))).numpy()
+
+    source = numpy.memmap(tmp_path / "in", "float64", "w+", shape=(1, 40, 30))
+    source[:] = numpy.arange(1200).reshape(1, 40, 30) % 251
+    out = numpy.memmap(tmp_path / "out", "float64", "w+", shape=(1, 20, 15))
+    seen: list[tuple[int, int]] = []
+    assert plan.run(run, source, out=out, progress=lambda done, of: seen.append((done, of))) is out
+    assert (out == run(source)).all() and seen[-1] == (plan.count, plan.count) and len(seen) == plan.count
+    assert (plan.run(run, source) == out).all()  # made like the function's result
+    assert (plan.run(run, source, map=lambda f, jobs: map(f, reversed(jobs))) == out).all()  # in any order
+
+
+def test_at_a_node_and_pruning() -> None:
+    plan = rfcalc.tile("resnet18", "3x256x256", at="layer2.1.add", tiles="2x2")
+    assert plan.status == "exact" and plan.network.outputs == ("layer2.1.add",)
+    assert all(not n.name.startswith("layer3") for n in plan.network.nodes)
+
+
+def test_memory_chooses_the_cheapest() -> None:
+    plan = rfcalc.tile("unet-padded", "1x1024x1024", memory="300MB")
+    whole, tile = plan.peak_bytes
+    assert tile <= 300_000_000 < whole
+    for tiles in ("1x2", "2x2", "2x3", "3x3", "1x4", "4x1"):
+        other = rfcalc.tile("unet-padded", "1x1024x1024", tiles=tiles)
+        assert other.peak_bytes[1] > 300_000_000 or other.macs[1] >= plan.macs[1]
+    assert rfcalc.tile("unet-padded", "1x256x256", memory="2GB").count == 1
+
+
+def test_costs_are_those_of_the_tiles() -> None:
+    plan = rfcalc.tile("conv3-4 > conv3-4", "3x64x64", tiles="2x2")
+    each = [rfcalc.analyze("conv3-4 > conv3-4", (3, *(b - a for a, b in t.read))).totals for t in plan.tiles]
+    assert plan.macs == (rfcalc.analyze("conv3-4 > conv3-4", "3x64x64").totals.macs, sum(t.macs for t in each))
+    assert plan.peak_bytes[1] == max(t.peak_bytes for t in each)
+
+
+@pytest.mark.parametrize(
+    ("text", "node", "word"),
+    [
+        ("conv3-4 > gn2 > conv3-4", "groupnorm1", "reads all 64"),
+        ("conv3-4 > in > conv3-4", "instancenorm1", "reads all 64"),
+        ("conv3-4 > adaptiveavgpool8 > conv3-4", "adaptiveavgpool1", "size of the whole"),
+        ("conv3-4 > positions > conv3-4", "positiontable1", "size"),
+        ("conv3-4 > resize100x100 linear", "upsample1", "size of the whole"),
+        ("conv3-4 > roll by3", "roll1", "tied"),
+        ("{conv3-4, parameter4x64x64} add", "add1", "constant"),
+        ("conv3-4 reflect > conv3-4 circular", "conv2", "circular"),
+        ("conv3-4 > globalavgpool > fc10", "", "reads all"),
+    ],
+)
+def test_barriers(text: str, node: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = rfcalc.tile(text, "3x64x64")
+    assert plan.status == "barrier" and word in plan.barriers[0].why, plan.barriers
+    jsonschema.validate(plan.to_dict(), SCHEMA)
+    assert cli(["tile", text, "--input", "3x64x64"]) == 1
+    assert plan.barriers[0].node in capsys.readouterr().out
+
+
+def test_other_tools() -> None:
+    plan = rfcalc.tile("unet-padded", "1x1024x1024", tile=512)
+    assert settings(plan, "careamics")["tile_overlap"] == [192, 192]
+    assert settings(plan, "real-esrgan")["tile_pad"] == 96
+    assert settings(plan, "bioimageio")["axes"][0]["halo"] == 96
+    assert not settings(plan, "monai")["exact"]
+    for tool in TOOLS:
+        assert settings(plan, tool)
+
+
+def test_overlaps_are_judged() -> None:
+    plan = rfcalc.tile("unet-padded", "1x512x512", tile=384)
+    assert judge(plan, 192, 384).exact
+    bad = judge(plan, 100, 384)
+    assert bad.side == 50 and bad.differing > 0 and "94 are needed" in bad.text
+    small = rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tile=16)
+    assert judge(small, 4, 16).exact and not judge(small, 2, 16).exact
+
+
+def test_judged_values_are_those_that_differ() -> None:
+    """What may differ, counted by dependence, against a run in whole numbers."""
+    network = rfcalc.load("conv5-1 > conv5-1")
+    plan = rfcalc.tile(network, "1x60", tile=24)
+    run, x = exact(plan.network), image(plan.inputs[0])
+    whole, wrong = run(x), set()
+    for start in (0, 20, 36):  # an overlap of 4: 2 on each side
+        made = run(x[..., start : start + 24])
+        first, last = (0 if start == 0 else 2), (24 if start == 36 else 22)
+        for u in range(first, last):
+            same = bool((made[..., u] == whole[..., start + u]).all())
+            wrong = wrong - {start + u} if same else wrong | {start + u}
+    assert judge(plan, 4, 24).differing == len(wrong) > 0
+
+
+def test_bad_input() -> None:
+    for named, word in [
+        ({"tile": 2048}, "larger than the image"),
+        ({"tile": 100}, "too small"),
+        ({"tile": "256x256x256"}, "3 numbers"),
+        ({"tiles": "100x1"}, "cannot be cut"),
+        ({"memory": "1kB"}, "no tile fits"),
+        ({"memory": "much"}, "not a number"),
+        ({"tile": 256, "tiles": "2x2"}, "given together"),
+        ({"at": "conv99"}, "unknown node"),
+    ]:
+        with pytest.raises(RfcalcError, match=word):
+            rfcalc.tile("unet-padded", "1x1024x1024", **named)
+    assert cli(["tile", "unet-padded", "--axis", "9"]) == 2
+    assert cli(["tile", "unet-padded", "--as", "excel"]) == 2
+
+
+def test_arrays_of_the_wrong_shape() -> None:
+    plan = rfcalc.tile("conv3-2", "1x32x32", tiles="2x2")
+    x = numpy.zeros((1, 32, 32))
+    out = numpy.full((2, 32, 32), 7.0)
+
+    def run(t: Any) -> Any:
+        return numpy.concatenate([t, t])
+
+    with pytest.raises(RfcalcError, match="source of input has the shape"):
+        plan.run(run, x[:, :31], out)
+    with pytest.raises(RfcalcError, match="out of conv1 has the shape"):
+        plan.run(run, x, out[:, :31])
+    with pytest.raises(RfcalcError, match="other channels"):
+        plan.run(run, x, numpy.full((3, 32, 32), 7.0))
+    with pytest.raises(RfcalcError, match="the function gives conv1"):
+        plan.run(lambda t: run(t)[:, 1:], x, out)
+    with pytest.raises(RfcalcError, match="2 arrays"):
+        plan.run(lambda t: (t, t), x, out)
+    assert (out == 7).all()  # nothing was written
+
+
+def test_two_inputs_of_different_size() -> None:
+    from rfcalc import Add, Pad, parallel, ref
+
+    network = Network(
+        parallel([ref("a") >> Conv(2, 3, padding=1), ref("b") >> Pad(-2)], Add()), {"a": "2x8x8", "b": "2x12x12"}
+    )
+    with pytest.raises(RfcalcError, match="different sizes"):
+        rfcalc.tile(network)
+
+
+def test_plans_can_be_sent() -> None:
+    plan = rfcalc.tile("conv3-2", "1x32x32", tiles="2x2")
+    assert pickle.loads(pickle.dumps(plan)).tiles[1] == plan.tiles[1]
+
+
+def test_json() -> None:
+    plan = rfcalc.tile("unet-padded", "1x256x256", tiles="2x2")
+    found = plan.to_dict()
+    jsonschema.validate(found, SCHEMA)
+    assert found["count"] == 4 == len(found["tiles"]) and found["tiles"][3]["read"] == [[32, 256], [32, 256]]
+
+
+def test_run_checks_a_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.SiLU(), nn.Conv2d(3, 2, 3, 2, 1))\n"
+        "def other():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 3, 5, padding=2), nn.SiLU(), nn.Conv2d(3, 2, 3, 2, 1))\n"
+    )
+    code = str(tmp_path / "net.py")
+    assert cli(["tile", f"{code}:net", "-i", "1x32x32", "--tiles", "2x2", "--run", f"{code}:net"]) == 0
+    told = capsys.readouterr().out
+    assert "the whole equal" in told and "Stand-ins for silu" in told and "differs, as it must" in told
+    assert cli(["tile", f"{code}:net", "-i", "1x32x32", "--tiles", "2x2", "--run", f"{code}:other"]) == 1
+    assert "differ in" in capsys.readouterr().out
+
+
+DASK = """
+import sys
+import numpy, zarr
+from dask.distributed import Client, LocalCluster
+import rfcalc
+
+
+def network(tile):  # a 3 x 3 sum, then every second position
+    padded = numpy.pad(tile, ((0, 0), (1, 1), (1, 1)))
+    h, w = tile.shape[1:]
+    total = sum(padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3))
+    return total[:, ::2, ::2]
+
+
+def main(folder):
+    plan = rfcalc.tile("conv3-1 > slice axis1 step2 > slice axis2 step2", "1x96x80", tile=32)
+    source = zarr.open_array(f"{folder}/in.zarr", mode="w", shape=(1, 96, 80), chunks=(1, 32, 32), dtype="i8")
+    source[:] = numpy.arange(96 * 80).reshape(1, 96, 80) % 251
+    out = zarr.open_array(f"{folder}/out.zarr", mode="w", shape=(1, 48, 40), chunks=(1, 16, 16), dtype="i8")
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        plan.run(network, source, out, map=lambda work, tiles: client.gather(client.map(work, tiles)))
+    assert (out[:] == network(source[:])).all()
+    print(plan.count, "tiles are equal to the whole")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+"""
+
+
+def test_dask_from_zarr_to_zarr(tmp_path: Path) -> None:
+    pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    pytest.importorskip("zarr")
+    script = tmp_path / "tiles.py"
+    script.write_text(DASK)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "tiles are equal to the whole" in done.stdout

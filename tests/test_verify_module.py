@@ -1,0 +1,218 @@
+"""`verify` measures the user's own module: shapes, multiply-adds, receptive fields, bytes; wrong readings are seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_from_torch import Of
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from vision import models
+
+from rfcalc import analyze, from_torch
+from rfcalc.backend.verify import verify
+from rfcalc.backend.verify.finding import DISAGREES, EQUAL
+from rfcalc.cli import run
+from rfcalc.core.layer import Layer
+from rfcalc.layers.conv import Conv
+from rfcalc.readers.builder.values import Value
+from rfcalc.readers.torch import translate
+
+torch.set_num_threads(1)
+WHAT = ("shapes", "params", "macs", "receptive_field", "saved_bytes")
+
+
+def checked(module: nn.Module, shape: Any, what: tuple[str, ...] = WHAT, **options: Any) -> Any:
+    return verify(analyze(from_torch(module, shape), **options), what=what)
+
+
+def figure(found: Any, name: str) -> tuple[Any, Any]:
+    (finding,) = [f for f in found.findings if f.figure.startswith(name)]
+    return finding.predicted, finding.measured
+
+
+class Strided(nn.Module):
+    """Two levels, a skip, pooling, a gate, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.b = nn.Sequential(nn.Conv2d(8, 8, 3, padding=2, dilation=2), nn.Hardswish())
+        self.pool, self.head = nn.MaxPool2d(3, 2), nn.Conv2d(8, 2, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        y = self.a(x)
+        y = y + self.b(y)
+        return {"map": self.head(self.pool(y)), "sum": y.mean((2, 3))}
+
+
+MODULES: list[tuple[str, Callable[[], nn.Module], Any]] = [
+    ("strided", Strided, "3x33x33"),
+    ("signal", lambda: nn.Sequential(nn.Conv1d(2, 4, 5, 2), nn.GELU(), nn.Conv1d(4, 4, 3, dilation=3)), "2x60"),
+    ("raw", lambda: Of(lambda m, x: m.c(x[:, None]), c=nn.Conv1d(1, 4, 10, 5)), 100),
+    ("transposed", lambda: nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ConvTranspose2d(4, 2, 4, 2)), "3x17x17"),
+    ("volume", lambda: nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU6(), nn.AvgPool3d(2)), "1x8x8x8"),
+    ("tokens", lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), "6x16"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "shape"), MODULES, ids=[name for name, *_ in MODULES])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_module_itself_is_measured(name: str, make: Callable[[], nn.Module], shape: Any, batch: int) -> None:
+    module = make()
+    before = {n: (t, t.clone()) for n, t in module.state_dict(keep_vars=True).items()}
+    found = checked(module, shape, batch=batch)
+    assert found.passed, [f for f in found.findings if f.verdict == DISAGREES]
+    assert found.notes[0].startswith("measured on the module itself")
+    assert {f.what for f in found.findings if f.verdict == EQUAL} >= {"shapes", "params", "macs", "saved_bytes"}
+    assert all(module.state_dict(keep_vars=True)[n] is t and torch.equal(t, old) for n, (t, old) in before.items())
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_real_models() -> None:
+    for name, side in (("resnet18", 64), ("squeezenet1_0", 96), ("mobilenet_v3_small", 64)):
+        found = checked(models().get_model(name), f"3x{side}x{side}")
+        assert found.passed, [f for f in found.findings if f.verdict == DISAGREES]
+        assert sum(f.what == "shapes" for f in found.findings) > 20
+        assert any(f.what == "receptive_field" and f.figure.startswith("unit") for f in found.findings)
+
+
+def test_gradients_and_optimizer_state_of_what_is_trained() -> None:
+    body = nn.Linear(64, 64).requires_grad_(False)
+    found = checked(nn.Sequential(body, nn.ReLU(), nn.Linear(64, 2)), (64,))
+    assert found.passed
+    assert figure(found, "gradients") == (520, 520)
+    assert figure(found, "state of Adam") == (1040, 1040)
+    assert figure(found, "parameters that get a gradient") == (130, 130)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        self.reentrant = reentrant
+        self.a = nn.Conv2d(3, 8, 3, padding=1)
+        self.b = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.GELU(), nn.Conv2d(8, 8, 3, padding=1), nn.GELU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return checkpoint(self.b, self.a(x), use_reentrant=self.reentrant)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointed_blocks_keep_less(reentrant: bool) -> None:
+    found = checked(Checkpointed(reentrant), "3x16x16")
+    assert found.passed
+    predicted, measured = figure(found, "kept for backward")
+    assert (predicted, measured) == (35_840, 4 * (3 + 8) * 256)
+    (finding,) = [f for f in found.findings if f.figure.startswith("kept")]
+    assert "checkpointed" in finding.bound
+
+
+# --- a wrong reading is caught --------------------------------------------------------------------------------------
+
+
+def wrong(change: Callable[[Layer], Layer]) -> Callable[[Any], Any]:
+    """A handler of convolutions that reads another layer than there is."""
+    translate.load()
+    good = translate.HANDLERS["conv2d"]
+
+    def handler(call: Any) -> Any:
+        made = good(call)
+        assert isinstance(made, Value)
+        node = call.graph.nodes[made.node - len(call.graph.inputs)]
+        node.layer = change(node.layer)
+        return made
+
+    return handler
+
+
+def dilated(layer: Layer) -> Layer:
+    assert isinstance(layer, Conv)
+    return Conv(layer.out_channels, 3, padding=2, dilation=2, bias=layer.bias is not False)
+
+
+def larger(layer: Layer) -> Layer:
+    assert isinstance(layer, Conv)
+    return Conv(layer.out_channels, 5, padding=2, bias=layer.bias is not False)
+
+
+def grouped(layer: Layer) -> Layer:
+    assert isinstance(layer, Conv)
+    return Conv(layer.out_channels, 3, padding=1, groups=4)
+
+
+def plain() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "checks"),
+    [(dilated, {"receptive_field"}), (larger, {"receptive_field", "macs", "params"}), (grouped, {"macs", "params"})],
+)
+def test_control_mutants_of_a_handler_disagree(
+    change: Callable[[Layer], Layer], checks: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checked(plain(), "4x16x16").passed
+    monkeypatch.setitem(translate.HANDLERS, "conv2d", wrong(change))
+    found = checked(plain(), "4x16x16", ("shapes", "params", "macs", "receptive_field"))
+    assert {f.what for f in found.findings if f.verdict == DISAGREES} == checks
+
+
+def test_control_a_branch_that_is_lost_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    translate.load()
+    monkeypatch.setitem(translate.HANDLERS, "add", lambda call: call.x)
+    module = Of(lambda m, x: m.a(x) + m.b(x), a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(3, 4, 5, padding=2))
+    found = checked(module, "3x16x16", ("shapes", "macs", "receptive_field"))
+    assert any(f.what == "receptive_field" and f.verdict == DISAGREES for f in found.findings)
+
+
+def test_control_attention_whose_mask_is_lost_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    translate.load()
+    for name in ("masked_fill", "masked_fill_"):
+        monkeypatch.setitem(translate.HANDLERS, name, lambda call: call.x)
+
+    def causal(m: Any, x: Tensor) -> Tensor:
+        q = m.l(x.transpose(1, 2))
+        scores = (q @ q.transpose(1, 2)).masked_fill(torch.ones(16, 16).triu(1).bool(), -torch.inf)
+        return scores.softmax(-1) @ q
+
+    found = checked(Of(causal, l=nn.Linear(8, 8)), "8x16", ("receptive_field",))
+    assert not found.passed
+
+
+def test_control_false_claims_of_a_summary_disagree() -> None:
+    """Regions may be right, and what the summary says of them wrong."""
+    from rfcalc.backend.verify.gradient import claims
+    from rfcalc.receptive.receptive_field import ReceptiveField
+
+    report = analyze(from_torch(plain(), "4x16x16"))
+    field = report.rows[-1].receptive_field
+    seen = {(8, 8): {(y, x) for y in range(6, 11) for x in range(6, 11)}}
+    assert all(f.verdict == EQUAL for f in claims(report, "2", field, seen))
+    less = {(8, 8): {(8, 8)}}
+    assert [f.verdict for f in claims(report, "2", field, less)] == [DISAGREES, DISAGREES]
+    everywhere = analyze(from_torch(nn.AdaptiveAvgPool2d(1), "4x16x16")).rows[-1].receptive_field
+    assert isinstance(everywhere, ReceptiveField)
+    assert everywhere.status == "global"
+    assert all(f.verdict == DISAGREES for f in claims(report, "2", everywhere, seen))
+
+
+def test_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from torch import nn\n"
+        "def net():\n    return nn.Sequential(nn.Linear(64, 64).requires_grad_(False), nn.Linear(64, 2))\n"
+    )
+    assert run(["verify", "net.py:net", "--input", "64"]) == 0
+    said = capsys.readouterr().out
+    assert "measured on the module itself" in said
+    assert "gradients  520" in said
+    assert run(["verify", "conv3-8 > relu", "--input", "3x8x8", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "measured on the network, built in PyTorch of what rfcalc read" in found["notes"]

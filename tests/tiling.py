@@ -1,0 +1,171 @@
+"""Random networks that can be tiled, an exact executor for them, and the second oracle of tiles: dirty positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import torch
+
+from rfcalc import (
+    Add,
+    AvgPool,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Depthwise,
+    Expr,
+    MaxPool,
+    Network,
+    Pad,
+    PixelShuffle,
+    PixelUnshuffle,
+    ReLU,
+    RfcalcError,
+    Shape,
+    Slice,
+    Upsample,
+    parallel,
+    series,
+    to_torch,
+)
+from rfcalc.core.window import STEP
+from rfcalc.graph.forward import forward
+from rfcalc.plan.lines import LineView
+
+REST = 251
+
+
+def exact(network: Network, seed: int = 0) -> Callable[[Any], Any]:
+    """The network in whole numbers: positive integer weights, every map reduced modulo 251; averages are scaled."""
+    module = to_torch(network).double().eval()
+    pick = torch.Generator().manual_seed(seed)
+    for p in module.parameters():
+        p.data = torch.randint(1, 5, p.shape, generator=pick).double()
+
+    def reduced(_: Any, __: Any, y: Any) -> Any:
+        y = torch.remainder(torch.floor(y * 16 + 0.5), REST)
+        assert torch.isfinite(y).all() and float(y.abs().max()) < 2**53
+        return y
+
+    for child in module.modules():
+        if not list(child.children()):
+            child.register_forward_hook(reduced)
+
+    def run(x: Any) -> Any:
+        with torch.no_grad():
+            return module(x[None])[0]
+
+    return run
+
+
+def image(shape: Shape, seed: int = 0) -> Any:
+    pick = torch.Generator().manual_seed(seed + 1)
+    return torch.randint(0, REST, tuple(shape.dims), generator=pick).double()
+
+
+def layer(pick: Random, rank: int, border: str) -> Expr:
+    """A layer whose units read windows."""
+    kind = pick.choice(["conv", "conv", "conv", "depthwise", "max", "avg", "up", "transpose", "cut", "pad", "shuffle"])
+    kernel = pick.choice([1, 2, 3, 3, 5])
+    stride = pick.choice([1, 1, 1, 2, 3])
+    dilation = pick.choice([1, 1, 1, 2])
+    padding: Any = pick.choice([0, kernel // 2, kernel // 2, ((1, 0),), ((0, 2),), "SAME"])
+    if kind == "conv":
+        return Conv(2, kernel, stride, padding, dilation, bias=False, border=border)
+    if kind == "depthwise":
+        return Depthwise(kernel, stride, padding if padding != "SAME" else 1, dilation, bias=False, border=border)
+    if kind in ("max", "avg"):
+        cls = MaxPool if kind == "max" else AvgPool
+        kernel = max(kernel, 2)
+        rounding = "floor" if kind == "avg" and rank == 3 else pick.choice(["floor", "floor", "ceil"])
+        # PyTorch refuses to average volumes that are smaller than the kernel, padded or not
+        around = 0 if kind == "avg" and rank == 3 else pick.choice([0, kernel // 2])
+        return cls(kernel, pick.choice([1, 2, 2, 3]), around, rounding=rounding)
+    if kind == "up":
+        return Upsample(2, mode=pick.choice(["nearest", "linear"]) if rank < 3 else "nearest")
+    if kind == "transpose":
+        k = pick.choice([2, 3, 4])
+        return ConvTranspose(2, k, pick.choice([2, 2, 3]), pick.choice([0, 1]), bias=False)
+    if kind == "cut":
+        return series(
+            [
+                Slice(axis + 1, pick.choice([None, 1, 2]), pick.choice([None, -1]), pick.choice([1, 1, 2]))
+                for axis in range(rank)
+            ]
+        )
+    if kind == "pad":
+        return Pad(((pick.choice([0, 1, -1]), pick.choice([0, 2, -1])),) * rank, border)
+    return PixelShuffle(2) if pick.random() < 0.5 else PixelUnshuffle(2)
+
+
+def random_network(pick: Random) -> Network | None:
+    """A network of 1 to 3 dimensions with branches; None where sizes do not fit."""
+    rank = pick.choice([1, 1, 1, 2, 2, 3])
+    border = pick.choice(["zeros", "zeros", "zeros", "reflect", "replicate"])
+    size = pick.randrange(18, 90) if rank == 1 else pick.randrange(14, 40) if rank == 2 else pick.randrange(10, 18)
+    parts: list[Expr] = []
+    for _ in range(pick.randrange(1, 6 if rank < 3 else 4)):
+        if pick.random() < 0.3:
+            stride = pick.choice([1, 1, 2])
+            branch = series([layer(pick, rank, border) for _ in range(pick.randrange(1, 3))])
+            other: Expr = Conv(2, pick.choice([1, 3]), stride, pick.choice([0, 1]), bias=False)
+            if pick.random() < 0.4:
+                other = series([AvgPool(2), Upsample(2)])
+            parts.append(parallel([branch, other], pick.choice([Add(), Concat()])))
+        else:
+            parts.append(layer(pick, rank, border))
+        if pick.random() < 0.2:
+            parts.append(ReLU())
+    try:
+        network = Network(series(parts), Shape(4, *[size + pick.randrange(3) for _ in range(rank)]))
+        walked = forward(network, [s for s in network.inputs.values() if s])
+        to_torch(network)
+    except RfcalcError:
+        return None
+    if any(x.values > 200_000 for x in walked.shapes):
+        return None
+    return network
+
+
+def dirty(whole: LineView, tile: LineView, start: int) -> list[set[int]]:
+    """For every map the positions of a tile, in places of the whole, that differ from it: they read what the tile does
+    not hold, what only the tile holds, or another dirty position."""
+    found: list[set[int]] = []
+    for p, length in enumerate(tile.lengths):
+        if length is None:
+            found.append(set())
+            continue
+        origin = start * whole.densities[p]
+        assert origin.denominator == 1
+        bad = set()
+        for u in range(length):
+            place = u + int(origin)
+            for edge, there in zip(tile.edges[p], whole.edges[p], strict=True):
+                at = int(start * whole.densities[edge.source])
+                n, m = tile.lengths[edge.source] or 0, whole.lengths[edge.source] or 0
+                mine = (
+                    {reflected(q, n, edge.reads.border) for q in edge.reads.taps(u)} if edge.reads is not STEP else {u}
+                )
+                theirs = (
+                    {reflected(q, m, there.reads.border) for q in there.reads.taps(place)}
+                    if there.reads is not STEP
+                    else {place}
+                )
+                mine = {None if q is None else q + at for q in mine}
+                if mine != theirs or mine & found[edge.source]:
+                    bad.add(place)
+        found.append(bad)
+    return found
+
+
+def reflected(q: int, n: int, border: str) -> int | None:
+    """The real position that stands for q on a map of n; None outside."""
+    if 0 <= q < n:
+        return q
+    if border == "reflect":
+        return -q if q < 0 else 2 * (n - 1) - q
+    if border == "replicate":
+        return 0 if q < 0 else n - 1
+    return q % n if border == "circular" else None
