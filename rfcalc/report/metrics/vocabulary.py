@@ -29,6 +29,7 @@ class Metric(NamedTuple):
 
 
 METRICS: Registry[Metric] = Registry("metric")
+SHARES = {"params_share": "params", "macs_share": "macs", "memory_share": "bytes"}  # parts of the network's total
 
 
 def _axes(values: Any) -> str:
@@ -250,11 +251,7 @@ _add(
     ("depth",),
     adds=True,
 )
-for _name, _of, _title in (
-    ("params_share", "params", "% params"),
-    ("macs_share", "macs", "% macs"),
-    ("memory_share", "bytes", "% memory"),
-):
+for _name, _of, _title in tuple((name, of, f"% {METRICS[of].title}") for name, of in SHARES.items()):
     _add(
         _name,
         _title,
@@ -263,7 +260,6 @@ for _name, _of, _title in (
         lambda t: Fraction(1),
         short=percent,
         full=percent,
-        adds=_of != "bytes",
     )
 _add("nodes", "nodes", "number of nodes", None, len)
 for _name in (
