@@ -283,6 +283,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
             rank = xs[0].rank
             sides = [one(layer.padding, i) for i in range(rank)]
             sides[spatial] = (0, 0)
+            if not any(a or b for a, b in sides):
+                return Way("window", Twin(None, "{0}"))
             return Way("window", twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y, eps=eps)))
         return Way("window", twin_of(At(layer, xs, y, eps=eps)))
     if any(one(getattr(layer, "shift", (0,)), i) for i in range(len(getattr(layer, "shift", (0,))))):
