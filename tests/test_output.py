@@ -12,8 +12,10 @@ from shown import View, render
 
 import rfcalc
 from rfcalc import Conv, GlobalPool, Identity, Linear, MaxPool, Network, ReLU, RfcalcError, Unknown, Upsample
+from rfcalc.cli import run
 from rfcalc.render import FORMATS
 from rfcalc.report import table
+from rfcalc.report.metrics import METRICS
 
 
 def schema(name: str) -> dict:
@@ -175,6 +177,63 @@ def test_unknown_names_suggest(view, form, words) -> None:
     with pytest.raises(RfcalcError) as caught:
         render(rfcalc.analyze("vgg16"), form, view)
     assert all(word in str(caught.value) for word in words)
+
+
+# --- colour -----------------------------------------------------------------------------------------------------------
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of ``rgb(r,g,b)`` (WCAG 2)."""
+    channels = [int(c) / 255 for c in re.findall(r"\d+", color)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: float, b: float) -> float:
+    return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+
+
+def test_colours_are_readable_on_light_and_dark() -> None:
+    from rfcalc.render import terminal
+
+    styles = [*terminal.STYLES.values(), *terminal.MARKS.values(), terminal.HEADING, terminal.SOFT]
+    colors = {c for style in styles for c in re.findall(r"rgb\([\d,]+\)", style)}
+    assert len(colors) > 4
+    assert all(min(contrast(luminance(c), 0), contrast(luminance(c), 1)) >= 4.5 for c in colors)
+    assert not any(re.search("green|red|cyan|yellow|dim|blue", style) for style in styles)
+    ink, paper = re.findall(r"rgb\([\d,]+\)", terminal.BAR)
+    assert contrast(luminance(ink), luminance(paper)) >= 4.5
+    assert contrast(luminance("rgb(0,128,0)"), 0) < 4.5  # the control: plain green on black
+
+
+@pytest.mark.parametrize(
+    ("environment", "colored"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "0"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colour_where_it_is_asked_for(environment, colored, monkeypatch, capsys) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert run(["table", "vgg11"]) == 0
+    assert ("\x1b[" in capsys.readouterr().out) is colored
+    assert run(["table", "vgg111"]) == 2
+    assert ("\x1b[" in capsys.readouterr().err) is colored
+
+
+def test_the_columns_there_are(capsys) -> None:
+    assert run(["columns", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, schema("columns-1.json"))
+    assert [m["name"] for m in found["metrics"]] == [m.name for m in METRICS.values()]
+    for metric in found["metrics"]:
+        if "layers" in metric["of"]:
+            assert run(["table", "conv3-8", "--columns", metric["name"]]) == 0
 
 
 # --- trees, order, shares -----------------------------------------------------------------------------------------

@@ -220,3 +220,23 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert run(["stream", "conv3-8 p1", "--input", "1x16000", "--check-overlap", "8", "-f", "json"]) == 0
     jsonschema.validate(json.loads(capsys.readouterr().out), SCHEMA)
+
+
+def test_metrics_and_constraints() -> None:
+    report = rfcalc.analyze("conv3-8 p1 > conv5-8/2 p2 > convT4-8/2 p1", "1x16000")
+    row = report.outputs[0]
+    plan = rfcalc.stream("conv3-8 p1 > conv5-8/2 p2 > convT4-8/2 p1", "1x16000")
+    assert row.receptive_field.lookahead == (plan.lookahead,)
+    assert row.receptive_field.lookback == (plan.lookback,)
+    rfcalc.require(report, "lookahead <= 20ms@16kHz, lookback@conv1 = 1")
+    with pytest.raises(ConstraintFailed, match="lookahead is 4"):
+        rfcalc.require(report, "lookahead <= 0.2 ms @ 16000")
+    with pytest.raises(RfcalcError, match="no rate"):
+        rfcalc.require(report, "lookahead <= 20ms")
+    with pytest.raises(RfcalcError, match="rate"):
+        rfcalc.require(report, "lookahead <= 20ms@0")
+
+
+def test_a_table_has_them_as_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["table", "conv3-8 p1 > conv3-8 p1", "--input", "1x100", "--columns", "name,lookahead,lookback"]) == 0
+    assert "look-ahead" in capsys.readouterr().out

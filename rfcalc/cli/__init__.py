@@ -30,6 +30,7 @@ COMMANDS = {
     "equivalents": ("look", "List the stacks of smaller kernels that see as much as a layer, by what they cost."),
     "counts": ("look", "Show how counting tools would count a network, and which terms make the difference."),
     "list": ("look", "List the networks of the literature that can be named."),
+    "columns": ("look", "List the figures that can be columns, by name, with what each means."),
     "stream": ("plan", "Say how a network runs along one axis, block by block: look-ahead, latency, caches, blockers."),
     "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
     "tile": (
@@ -41,6 +42,7 @@ COMMANDS = {
         "Say what fits: memory of training or running, the worst moment, the largest batch, how to make it fit.",
     ),
     "grid": ("plan", "Say where the units of maps lie in the image: stride, offset, anchors, levels out of step."),
+    "design": ("plan", "Find networks that hold constraints, or read a design: holes, layers that see nothing new."),
     "check": ("check", "Check what was published about a network."),
     "lock": ("check", "Write a network's figures as claims, so that a change of it is noticed."),
     "verify": ("check", "Run a network in PyTorch, and put what it shows beside every computed figure."),
@@ -155,7 +157,7 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None:
             import_module("rfcalc.cli.sizes").advise(error)
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
@@ -168,8 +170,15 @@ def _run(arguments: list[str]) -> int:
         show = getattr(error, "format_message", None)
         if show is None:
             raise
-        print(f"error: {show()}\n  fix: {example(error)}", file=sys.stderr)
+        print(f"{_error()} {show()}\n  fix: {example(error)}", file=sys.stderr)
         return 2
+
+
+def _error() -> str:
+    """What stands before a message, in colour where the terminal has it."""
+    from rfcalc.cli.common import colored
+
+    return "\x1b[1;38;2;226;41;41merror:\x1b[0m" if colored(sys.stderr.isatty()) else "error:"
 
 
 class _Closed(io.TextIOBase):

@@ -146,13 +146,21 @@ def strict(report: Any, wanted: bool) -> None:
 def terminal() -> tuple[int | None, bool]:
     """The width to draw for (None in a pipe: lines may be as long as they need), and whether colour may be used."""
     interactive = sys.stdout.isatty()
-    color = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    color = colored(interactive)
     if not interactive:
         return None, color
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit() and int(columns) > 0:
         return int(columns), color
     return os.get_terminal_size().columns or 80, color
+
+
+def colored(interactive: bool) -> bool:
+    """Whether colour may be used: on a terminal, or where FORCE_COLOR asks for it; never against NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
+    return forced or (interactive and os.environ.get("TERM") != "dumb")
 
 
 def unicode() -> bool:

@@ -9,7 +9,7 @@ import typer
 
 from rfcalc.cli.common import TARGET, inputs, write
 from rfcalc.cli.complete import FORMS, exports, networks
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName
 
 
 def command(
@@ -23,6 +23,10 @@ def command(
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="With --to torch: a module that takes its input in chunks.")
+    ] = False,
+    axis: Annotated[int, typer.Option(help="With --stream: the spatial axis, from 0; -1 is the last.")] = -1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
@@ -30,6 +34,10 @@ def command(
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
+    if stream and to != "torch":
+        raise RfcalcError(
+            f"--stream does not go with --to {to}", fix="a stream is written as PyTorch source: --to torch"
+        )
     given = inputs(input)
     found = resolve(target, given)
     network = found.network if found.bound else with_inputs(found.network, given)
@@ -45,6 +53,12 @@ def command(
         if list(network.inputs.values()) == [None]:  # a module's weights are made for an input
             network = with_inputs(network, DEFAULT_INPUT)
             notes.insert(0, f"Assumed: the input is {DEFAULT_INPUT}; none was given.")
+        if stream:
+            from rfcalc.backend.stream import to_stream
+            from rfcalc.backend.stream.source import to_source as streamed
+
+            write(streamed(to_stream(network, axis=axis), notes), output)
+            return
         write(to_source(network, notes=notes), output)
         return
     from rfcalc import spec

@@ -75,6 +75,11 @@ class Registry(Generic[T]):
             raise UnknownName(self.noun, name, [*self.names(), *(self._written[a] for a in self._aliases)])
         return value
 
+    def aliases(self, name: str) -> list[str]:
+        """The other names of a value, as they were registered."""
+        key = fold(name)
+        return [self._written[alias] for alias, of in self._aliases.items() if of == key]
+
     def names(self) -> list[str]:
         """The names, as they were registered."""
         self.load()

@@ -7,17 +7,22 @@ without more code.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.formula import Formula
 from rfcalc.core.size import Size, walking_with
 from rfcalc.derivation import maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
-from rfcalc.report.metrics.vocabulary import METRICS, Metric, metric
+from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
+
+if TYPE_CHECKING:
+    from rfcalc.formulas.result import Symbolic
 
 DIRECTIONS = ("backward", "forward", "both")
 SEEN = ("receptive_field", "stride", "padding", "center", "seen", "status")
@@ -97,7 +102,7 @@ def explain(
 
 
 def derive(
-    report: Report,
+    report: Report | Symbolic,
     node: str | None,
     name: str,
     *,
@@ -108,7 +113,7 @@ def derive(
     """How a figure comes about.
 
     Args:
-        report: the network, analysed.
+        report: the network, analysed; its formulas where it has a repetition of unknown count.
         node: a node (a stage or block means its last), or an input; None for the whole network.
         name: a metric of the vocabulary, or an alias.
         direction: of receptive fields: ``backward`` as in the lesson, ``forward`` with jumps, ``both`` and why.
@@ -125,6 +130,10 @@ def derive(
     """
     if direction not in DIRECTIONS:
         raise UnknownName("direction", direction, list(DIRECTIONS))
+    if not isinstance(report, Report):
+        from rfcalc.derivation.repeated import explained
+
+        return explained(report, node, name)
     with nullcontext() if report.algebra is None else walking_with(report.algebra):
         return _derived(report, node, name, direction, source, unit)
 
@@ -176,6 +185,8 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
         lines = [Line(kind, text=f"{count}") for kind, count in listed]
         whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
         return (Section("nodes by kind", (*lines, Line(equations=(whole,)))),)
+    if name in SHARES:
+        return (Section("", (Line(text="the whole network: all of it"),)),)
     if chosen.adds and chosen.row is not None:
         return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
     return (Section("", (Line(text=chosen.meaning),)),)
@@ -191,7 +202,25 @@ def _counted(row: Row) -> Line:
 
 def _plainly(row: Row, chosen: Metric) -> Line:
     assert chosen.row is not None
-    return Line(row.name, row.notation, text=f"{chosen.full(chosen.row(row))}")
+    value = chosen.row(row)
+    if chosen.name in ("trainable", "frozen"):
+        other = "frozen" if chosen.name == "trainable" else "trainable"
+        rule = Formula(chosen.name, f"params - {other}", "what the source says")
+        given = {"params": row.params, other: row.params - value}
+        return Line(row.name, row.notation, (Equation(chosen.name, rule, given, value),))
+    return Line(row.name, row.notation, text=f"{chosen.full(value)}")
+
+
+def _share(row: Row, name: str, value: Any) -> Line:
+    """A part of the network's total."""
+    of = METRICS[SHARES[name]]
+    assert of.row is not None
+    assert of.whole is not None
+    if value is None:
+        return Line(row.name, row.notation, text="the network has none")
+    rule = Formula(name, "x / total", f"{of.title} of the node, of the whole network's")
+    given = {"x": Fraction(int(of.row(row))), "total": int(of.whole(row.report))}
+    return Line(row.name, row.notation, (Equation("share", rule, given, value),))
 
 
 def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
@@ -211,6 +240,10 @@ def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Secti
         return value, node_sections(report, position)
     if name in COSTS or name in row.ops:
         return value, totals.node_sections(row, chosen)
+    if name in SHARES:
+        return value, (Section("", (_share(row, name, value),)),)
+    if name in ("trainable", "frozen"):
+        return value, (Section("", (_plainly(row, chosen),)),)
     if name == "weight_layers":
         return value, (Section("", (_counted(row) if value else Line(row.name, row.notation, text="has no weights"),)),)
     return value, (Section("", (Line(row.name, row.notation, text=_text(row, name, chosen)),)),)

@@ -22,6 +22,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Walked
 from rfcalc.plan.timeline import Blocker, Timeline, kept
+from rfcalc.report.metrics import units
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
@@ -227,7 +228,7 @@ def plan(
     """
     line = Timeline(walked, axis, at)
     line.check()
-    seconds = read_rate(rate)
+    seconds = None if rate is None else units.rate(rate)
     network = walked.network
     output = (*network.inputs, *(n.name for n in network.nodes))[line.output]
     made = StreamPlan(
@@ -268,33 +269,6 @@ def plan(
         schedule=schedule,
         needed=None if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends))),
     )
-
-
-def read_rate(rate: Any) -> Fraction | None:
-    """A rate in positions a second: ``16000``, ``"16kHz"``, ``"44.1k"``.
-
-    Raises:
-        RfcalcError: what is no number, or not positive.
-
-    >>> read_rate("44.1kHz"), read_rate(None)
-    (Fraction(44100, 1), None)
-    """
-    if rate is None:
-        return None
-    text = str(rate).strip()
-    number = text.lower().removesuffix("hz").strip()
-    scale = 1000 if number.endswith("k") else 10**6 if number.endswith("m") else 1
-    try:
-        found = Fraction(number.removesuffix("k").removesuffix("m")) * scale
-    except (ValueError, ZeroDivisionError):
-        found = None
-    if found is None or found <= 0:
-        raise RfcalcError(
-            f"the rate {text} is not a number of positions a second",
-            why="it must be greater than 0",
-            fix="give it like 16000, 44.1kHz or 25",
-        )
-    return found
 
 
 def _recurrent(line: Timeline) -> bool:

@@ -211,6 +211,28 @@ class ReceptiveField:
         return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
 
     @property
+    def lookback(self) -> tuple[Figure | None, ...]:
+        """How far a unit sees before its own place ⌊u·A/P⌋, the most over all phases; None where there is no end."""
+        return tuple(self._beyond(axis, True) for axis in range(self._source.rank))
+
+    @property
+    def lookahead(self) -> tuple[Figure | None, ...]:
+        """How far a unit sees after its own place ⌊u·A/P⌋, the most over all phases; None where there is no end."""
+        return tuple(self._beyond(axis, False) for axis in range(self._source.rank))
+
+    def _beyond(self, axis: int, before: bool) -> Figure | None:
+        window = self.windows[axis]
+        if window is None or self.spans[axis] is not None:
+            return None
+        most: Figure | None = None
+        for u, ends in enumerate(window.ends):
+            if ends is not None:
+                place = window.advance * u // window.period if u else 0
+                far = place - ends[0] if before else ends[1] - place
+                most = far if most is None else maximum(most, far)
+        return most
+
+    @property
     def through(self) -> tuple[str, ...]:
         """The nodes that made it global: the first on each path."""
         return self._field.through if self._field else ()

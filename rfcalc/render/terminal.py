@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.text import Text as RichText
@@ -23,24 +24,27 @@ from rfcalc.report.document import (
     Table,
     Text,
     pieces,
+    words,
 )
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
 
-BAR = "on rgb(38,70,110)"
 PAGE = 80  # where nothing else says how wide
+# Colours that reach a contrast of 4.5 : 1 on white and on black alike; a background brings its own foreground.
+HEADING, SOFT, BAR = "bold rgb(0,130,144)", "rgb(117,117,117)", "rgb(255,255,255) on rgb(38,70,110)"
 STYLES = {
     "": "",
-    "good": "green",
-    "bad": "bold red",
-    "known": "yellow",
-    "unseen": "cyan",
+    "good": "rgb(0,137,34)",
+    "bad": "bold rgb(226,41,41)",
+    "known": "rgb(160,107,0)",
+    "unseen": "rgb(0,130,144)",
     "strong": "bold",
-    "soft": "dim",
-    "carried": "cyan",
-    "result": "bold green",
+    "soft": SOFT,
+    "carried": "rgb(0,130,144)",
+    "result": "bold rgb(0,137,34)",
 }
+MARKS = {"█": "rgb(40,120,200)", "▒": "rgb(40,120,200)", "░": "rgb(160,107,0)", "·": SOFT}  # of a picture
 
 
 def render(document: Document, look: Look) -> str:
@@ -54,7 +58,7 @@ def render(document: Document, look: Look) -> str:
         file=out,
         width=look.width or max(natural, PAGE),
         force_terminal=look.color,
-        color_system="truecolor" if look.color else None,
+        color_system=_colors() if look.color else None,
         highlight=False,
         emoji=False,
         markup=False,
@@ -76,8 +80,13 @@ def render(document: Document, look: Look) -> str:
     if notes:
         console.print()
     for note in notes:
-        console.print(spell(note, "dim"), soft_wrap=not (natural or look.width))
+        console.print(spell(note, SOFT), soft_wrap=not (natural or look.width))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
+
+
+def _colors() -> Literal["truecolor", "256"]:
+    """How many colours the terminal has: all of them where it says so."""
+    return "truecolor" if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else "256"
 
 
 def spell(text: Text, style: str = "") -> RichText:
@@ -100,7 +109,11 @@ def _section(console: Console, section: Section, widths: list[int], wraps: bool)
     elif isinstance(section, Grid):
         from rfcalc.render.raster import raster
 
-        console.file.write("\n".join(raster(section)) + "\n")
+        for row in raster(section):
+            drawn = RichText(row)
+            for mark, style in MARKS.items():
+                drawn.highlight_words([mark], style)
+            _print(console, drawn)
     else:
         console.file.write(printable_lines(section.text) + "\n")
 
@@ -127,12 +140,12 @@ def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> No
         before = line.kind
         if line.spans:
             _print(console, RichText(""))
-            console.print(spell(line.cells[0].text, "bold cyan"))
+            console.print(spell(line.cells[0].text, HEADING))
             continue
-        cells = (_cell(cell, w, c, line) for cell, w, c in zip(line.cells, widths, table.columns, strict=True))
-        row = _joined(cells)
-        row.style = "bold cyan" if line.heading else STYLES[line.role]
-        _print(console, row)
+        for cells in _rows(console, line, widths, table.columns):
+            row = _joined(cells)
+            row.style = HEADING if line.heading else STYLES[line.role]
+            _print(console, row)
     if table.totals:
         console.print()
     label = max((len(name) for name, _ in table.totals), default=0) + 2
@@ -140,6 +153,24 @@ def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> No
         parts = spell(figure).wrap(console, max(console.width - label, 20)) if wraps else [spell(figure)]
         for i, part in enumerate(parts):
             _print(console, RichText(" " * label if i else printable(name).ljust(label), "bold") + part)
+
+
+def _rows(console: Console, line: Line, widths: list[int], columns: tuple[Column, ...]) -> Iterator[list[RichText]]:
+    """The cells of a line; several rows where a column wraps its texts."""
+    wrapped = {
+        i: [*spell(line.cells[i].text, STYLES[line.cells[i].role]).wrap(console, width)]
+        for i, (width, column) in enumerate(zip(widths, columns, strict=True))
+        if column.wraps and len(words(line.cells[i].text)) > width
+    }
+    for number in range(max(map(len, wrapped.values()), default=1)):
+        cells = []
+        for i, (cell, width, column) in enumerate(zip(line.cells, widths, columns, strict=True)):
+            if i in wrapped:
+                part = wrapped[i][number] if number < len(wrapped[i]) else RichText("")
+                cells.append(_placed(part, width, column.right))
+            else:
+                cells.append(_cell(cell if number == 0 else Cell(), width, column, line))
+        yield cells
 
 
 def _print(console: Console, *lines: RichText) -> None:
@@ -151,8 +182,11 @@ def _joined(cells: Iterable[RichText]) -> RichText:
     return RichText(" " * GAP).join(cells)
 
 
-def _placed(text: RichText, width: int, right: bool) -> RichText:
-    """The text in exactly so many columns of the terminal."""
+def _placed(text: RichText, width: int, right: bool, middle: bool = False) -> RichText:
+    """The text in exactly so many columns of the terminal; `middle`: names are cut there, as their ends differ."""
+    if middle and text.cell_len > width >= 8:
+        kept = (width - 1) * 2 // 3
+        text = text[: width - 1 - kept] + RichText("…") + text[len(text) - kept :]
     text.truncate(width, overflow="ellipsis")
     text.align("right" if right else "left", width)
     return text
@@ -183,7 +217,7 @@ def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
 
 def _cell(cell: Cell, width: int, column: Column, line: Line) -> RichText:
     """The cell's text, over a bar as long as its share of the whole."""
-    text = _placed(spell(cell.text, STYLES[cell.role]), width, column.right)
+    text = _placed(spell(cell.text, STYLES[cell.role]), width, column.right, column.name == "name")
     filled = cell.share * width // 1000
     if filled and not line.heading:
         text.stylize(BAR, 0, filled)

@@ -67,7 +67,8 @@ class Column(NamedTuple):
     `unit`: ``"count"`` or ``"bytes"`` where cells hold figures that LaTeX may print in one decimal unit for the whole
     column; ``"exact"`` where it prints them digit by digit. `least`: the width to which a narrow terminal may cut the
     column's texts; None: they are not cut. `most`: the width at which columns of letters cut them anyway. `spare`: of
-    the columns that a narrow terminal leaves out, those with the greatest number go first, then the last ones.
+    the columns that a narrow terminal leaves out, those with the greatest number go first, then the last ones. `wraps`:
+    a narrow terminal breaks its texts into several lines instead of cutting them.
     """
 
     title: str
@@ -77,6 +78,7 @@ class Column(NamedTuple):
     least: int | None = None
     spare: int = 0
     most: int | None = None
+    wraps: bool = False
 
 
 class Cell(NamedTuple):

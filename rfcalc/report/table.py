@@ -13,7 +13,7 @@ from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.folding import Shown, folded, shown_rows
 from rfcalc.report.metrics.units import binary, exact, short
-from rfcalc.report.metrics.vocabulary import Metric, metric, part, size_text
+from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
@@ -26,6 +26,7 @@ STYLES = {
     "summary": "the summary that PyTorch and Keras users know",
 }
 _LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
+_MOST = {"name": 60, "notation": 60, "inputs": 40}  # beyond this, columns of letters cut them
 _SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
 
 
@@ -94,7 +95,8 @@ def column(found: Metric) -> Column:
     """A metric as the column of a table."""
     unit: Any = "exact" if found.adds or found.name in ("bytes", "values") else ""
     unit = {"bytes": "bytes", "saved_bytes": "bytes", "macs": "count", "flops": "count"}.get(found.name, unit)
-    return Column(found.title, found.name, found.right, unit, _LEAST.get(found.name), _SPARE.get(found.name, 0))
+    name = found.name
+    return Column(found.title, name, found.right, unit, _LEAST.get(name), _SPARE.get(name, 0), _MOST.get(name))
 
 
 def table(report: Report, view: View) -> Table:
@@ -178,8 +180,12 @@ def cell(shown: Shown, column: Metric, report: Report) -> Cell:
     if column.name == "receptive_field":
         idle = any(row.position in report.unproductive for row in shown.rows)
         return Cell(size_text(shown.end) + ("*" if idle else ""))
-    if column.name in ("bytes", "values"):
-        return figure(column, column.row(shown.end) * shown.times, report)
+    if column.name in ("bytes", "values", "memory_share"):
+        value = column.row(shown.end)
+        return figure(column, None if value is None else value * shown.times, report)
+    if column.name in SHARES:
+        value = sum((column.row(r) or 0 for r in shown.rows), Fraction(0))
+        return figure(column, value * shown.times, report)
     if not column.adds:
         return figure(column, column.row(shown.end), report)
     return figure(column, sum(column.row(r) for r in shown.rows) * shown.times, report)
@@ -237,12 +243,16 @@ def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Me
 
 def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:
     """The sum of a column over rows, where it adds up; memory without views and what is written in place."""
-    if column.name in ("bytes", "memory_share"):
+    of = METRICS[SHARES.get(column.name, column.name)]
+    if of.name == "bytes":
         value = sum(row.new_values for row in rows) * report.itemsize
-        return figure(column, value if column.name == "bytes" else part(value, report.totals.bytes), report)
-    if column.adds and column.row is not None:
-        return figure(column, sum(column.row(row) for row in rows), report)
-    return Cell("")
+    elif of.adds and of.row is not None:
+        value = sum(of.row(row) for row in rows)
+    else:
+        return Cell("")
+    if column.name in SHARES and of.whole is not None:
+        value = part(value, of.whole(report))
+    return figure(column, value, report)
 
 
 def totals(report: Report) -> tuple[tuple[str, str], ...]:

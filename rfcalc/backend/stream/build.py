@@ -12,8 +12,8 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import Graph, compiled
-from rfcalc.backend.stream.runtime import Line, Read, Streamed, recurrence
-from rfcalc.backend.twin import At, Call, Twin, twin_of
+from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang, recurrence
+from rfcalc.backend.twin import At, Call, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
@@ -34,6 +34,9 @@ class Stream(Streamed):
 
     refusal = StreamError
     plan: StreamPlan
+    texts: dict[int, str]  # what is run for each line, as source
+    calls: dict[str, Call | Learned]  # what stands at each path
+    ties: dict[str, str]  # paths of modules with the parameters of another
 
     @property
     def state_bytes(self) -> int:
@@ -138,6 +141,10 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
     network = line.walked.network
     lines: list[Line] = []
     held: dict[str, nn.Module | nn.Parameter] = {}
+    texts: dict[int, str] = {}
+    calls: dict[str, Call | Learned] = {}
+    ties: dict[str, str] = {}
+    learned_at = {step.name: step.learned for step in graph.steps if step.learned}
     for position, at in enumerate(line.lines):
         axis = 0 if at.axis is None else at.axis + 1
         if position < network.arity:
@@ -149,17 +156,23 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
             lines.append(Line(at.name, 0, how="unused"))
             continue
         way = way_of(plan, position, graph.eps)
-        name = f"n{position - network.arity}"
         module = learned = ""
         if way.twin.module is not None:
+            path = module = f"net.{graph.paths[node.name]}"
+            while module in calls and calls[module] != way.twin.module:  # the same weights in another geometry
+                module += "_"
+                ties[module] = path
+            calls[module] = way.twin.module
             own = twin_of(At(node.layer, line.walked.inputs_of(position), line.walked.shapes[position], eps=graph.eps))
             whole = graph.get_submodule(graph.paths[node.name])
             same = own.module == way.twin.module
-            held[name] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
-            module = name
+            if module not in held:
+                held[module] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
         elif way.twin.learned is not None:
-            held[name] = _learned(graph, node.name)
-            learned = name
+            learned = f"net.{learned_at[node.name]}"
+            calls[learned] = way.twin.learned
+            held[learned] = graph.get_parameter(learned_at[node.name])
+        texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
         run: Any = recurrence if way.how == "recurrent" else compiled(way.twin.text, max(len(sources), 1))
         edges = at.edges or tuple(Edge(s, None) for s in sources)
@@ -183,12 +196,9 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
             )
         )
     made = Stream(lines, line.output, plan.block, plan.latency)
-    made.plan = plan
-    for name, leaf in held.items():
-        if isinstance(leaf, nn.Parameter):
-            made.register_parameter(name, leaf)
-        else:
-            made.add_module(name, leaf)
+    made.plan, made.texts, made.calls, made.ties = plan, texts, calls, ties
+    for path, leaf in held.items():
+        hang(made, path, leaf)
     return made.eval()
 
 
@@ -332,10 +342,3 @@ def _with_weights(made: Call, whole: nn.Module, node: str) -> nn.Module:
         for name, buffer in part._buffers.items():
             mine._buffers[name] = buffer
     return module
-
-
-def _learned(graph: Graph, node: str) -> nn.Parameter:
-    for step in graph.steps:
-        if step.name == node and step.learned:
-            return graph.get_parameter(step.learned)
-    raise Unsupported("its values are not kept", where=node)

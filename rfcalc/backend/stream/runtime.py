@@ -5,12 +5,11 @@ It stands by itself on PyTorch: written streams carry this source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 
 class Read(NamedTuple):
@@ -393,5 +392,14 @@ def recurrence(module: nn.Module, state: Any, x: Tensor) -> tuple[Tensor, Any]:
     return y.unflatten(0, x.shape[:-2]), left
 
 
-Function = Callable[..., Tensor]
-__all__ = ["F", "Function", "Held", "Line", "Read", "Streamed", "recurrence"]
+def hang(root: nn.Module, path: str, leaf: nn.Module | nn.Parameter) -> None:
+    """Put a module or a parameter at a dotted path."""
+    *folders, name = path.split(".")
+    for folder in folders:
+        if folder not in root._modules:
+            root.add_module(folder, nn.Module())
+        root = root.get_submodule(folder)
+    if isinstance(leaf, nn.Parameter):
+        root.register_parameter(name, leaf)
+    else:
+        root.add_module(name, leaf)

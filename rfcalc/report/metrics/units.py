@@ -81,15 +81,48 @@ def exact(value: Any) -> str:
     return f"{int(value):,}" if is_number(value) else str(value)
 
 
+def rate(text: object) -> Fraction:
+    """Positions a second: ``16000``, ``16kHz``, ``44.1k``.
+
+    Raises:
+        RfcalcError: what is no number, or not positive.
+
+    >>> rate("44.1kHz"), rate(25)
+    (Fraction(44100, 1), Fraction(25, 1))
+    """
+    number = str(text).strip().lower().removesuffix("hz").strip()
+    scale = {"k": 10**3, "m": 10**6}.get(number[-1:], 1)
+    try:
+        found = Fraction(number.rstrip("km")) * scale
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(0)
+    if found <= 0:
+        raise RfcalcError(
+            f"the rate {text} is not a number of positions a second",
+            why="it must be greater than 0",
+            fix="give it like 16000, 44.1kHz or 25",
+        )
+    return found
+
+
+SECONDS = {"us": Fraction(1, 10**6), "µs": Fraction(1, 10**6), "ms": Fraction(1, 1000), "s": Fraction(1)}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)(?:\s*@\s*(\S+))?$")
+
+
 def read(text: str) -> Fraction:
-    """A number as printed: ``200k``, ``1.5GMac``, ``58MiB``, ``1,728``.
+    """A number as printed: ``200k``, ``1.5GMac``, ``58MiB``, ``1,728``; a time at a rate, in positions: ``20ms@16kHz``.
 
     Raises:
         RfcalcError: for anything else.
 
-    >>> read("200k"), read("58MiB"), read("1,728")
-    (Fraction(200000, 1), Fraction(60817408, 1), Fraction(1728, 1))
+    >>> read("200k"), read("58MiB"), read("1,728"), read("20ms@16kHz")
+    (Fraction(200000, 1), Fraction(60817408, 1), Fraction(1728, 1), Fraction(320, 1))
     """
+    time = _TIME.match(text.strip())
+    if time is not None:
+        if time[3] is None:
+            raise RfcalcError(f"{text!r} has no rate", fix=f"say how many positions a second has: {text.strip()}@16kHz")
+        return Fraction(time[1]) * SECONDS[time[2]] * rate(time[3])
     match = _NUMBER.match(text.strip())
     letter = match[2].lower() if match else "?"
     # A lone b is bytes (512B), not a billion, unless it stands where a scale must: 1.5B

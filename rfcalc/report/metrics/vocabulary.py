@@ -29,6 +29,7 @@ class Metric(NamedTuple):
 
 
 METRICS: Registry[Metric] = Registry("metric")
+SHARES = {"params_share": "params", "macs_share": "macs", "memory_share": "bytes"}  # parts of the network's total
 
 
 def _axes(values: Any) -> str:
@@ -156,6 +157,26 @@ _add(
     short=_axes,
     full=_axes,
 )
+_add(
+    "lookback",
+    "look-back",
+    "look-back: how far a unit sees before its own place ⌊u·A/P⌋, in input positions",
+    _each(lambda f: f.lookback),
+    lambda t: _each(lambda f: f.lookback)(_last(t)),
+    ("look-back",),
+    short=_axes,
+    full=_axes,
+)
+_add(
+    "lookahead",
+    "look-ahead",
+    "look-ahead: how far a unit sees after its own place ⌊u·A/P⌋, in input positions",
+    _each(lambda f: f.lookahead),
+    lambda t: _each(lambda f: f.lookahead)(_last(t)),
+    ("look-ahead",),
+    short=_axes,
+    full=_axes,
+)
 _add("status", "status", "what kind of answer the receptive field is", _each(lambda f: f.status), **_text)
 _add(
     "seen",
@@ -230,11 +251,7 @@ _add(
     ("depth",),
     adds=True,
 )
-for _name, _of, _title in (
-    ("params_share", "params", "% params"),
-    ("macs_share", "macs", "% macs"),
-    ("memory_share", "bytes", "% memory"),
-):
+for _name, _of, _title in tuple((name, of, f"% {METRICS[of].title}") for name, of in SHARES.items()):
     _add(
         _name,
         _title,
@@ -243,7 +260,6 @@ for _name, _of, _title in (
         lambda t: Fraction(1),
         short=percent,
         full=percent,
-        adds=_of != "bytes",
     )
 _add("nodes", "nodes", "number of nodes", None, len)
 for _name in (

@@ -1,0 +1,36 @@
+"""`rfcalc columns`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rfcalc.cli.common import Format, Output, emit, format_of
+from rfcalc.report.document import Cell, Column, Document, Line, Table
+
+
+def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
+    """Example: rfcalc columns"""
+    from rfcalc.report.metrics.vocabulary import METRICS
+
+    format_of(format, output)
+    known: list[dict[str, Any]] = [
+        {
+            "name": metric.name,
+            "aliases": METRICS.aliases(metric.name),
+            "of": "layers" if metric.whole is None else "network" if metric.row is None else "layers and network",
+            "meaning": metric.meaning,
+        }
+        for metric in METRICS.values()
+    ]
+    lines = tuple(
+        Line((Cell(m["name"]), Cell(", ".join(m["aliases"])), Cell(m["of"]), Cell(m["meaning"]))) for m in known
+    )
+    columns = (
+        Column("metric", "name"),
+        Column("aliases", least=12, wraps=True),
+        Column("of", spare=1),
+        Column("meaning", least=24, wraps=True),
+    )
+    notes = ("for --columns, --sort, explain, compare --what, check and grade; dash and underscore are the same",)
+    data = {"schema": "rfcalc/columns/1", "metrics": known}
+    emit(Document("figures by name", (Table(columns, lines),), notes, data), format, output)
