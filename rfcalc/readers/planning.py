@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import shapes_of_inputs
-from rfcalc.readers.target import DEFAULT_INPUT, analyze, resolve
+from rfcalc.graph.network import Network
+from rfcalc.readers.target import DEFAULT_INPUT, Target, analyze, resolve
 
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found
@@ -44,7 +45,22 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
     shapes = shapes_of_inputs(network, input)
-    return Sizes(network, shapes, lengths("near", near), target=found.name, assumptions=assumptions)
+    following = None
+    if found.bound and reads_again(target):
+        from rfcalc.readers.again import followed
+
+        following, told = followed(target, found)
+        assumptions = (*assumptions, *told)
+    near_ = lengths("near", near)
+    return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
+
+
+def reads_again(target: Any) -> bool:
+    """Whether a target is code, or a model of a framework, which may be read at any size."""
+    if isinstance(target, str):
+        text = target.strip()
+        return ".py:" in text or text.startswith("py:")
+    return not isinstance(target, (Network, Target))
 
 
 def memory(
@@ -218,6 +234,19 @@ def tile(
     """
     from rfcalc.plan.tile import TilePlan
 
+    given = target
+    following = None
+    told: tuple[str, ...] = ()
+    if reads_again(target):
+        found = target = resolve(target, input)
+        if found.bound:
+            from rfcalc.readers.again import followed
+
+            try:
+                following, told = followed(given, found)
+            except RfcalcError as error:
+                told = (f"sizes inside of the code cannot be followed ({error.why}): check the plan with --run",)
+            target = found._replace(assumptions=(*found.assumptions, *told))
     report = analyze(target, input, batch=batch, dtype=dtype)
     rank = max(x.rank for x in report.inputs.values())
 
@@ -225,7 +254,8 @@ def tile(
         found = lengths(name, given)
         return found * rank if found is not None and len(found) == 1 else found
 
-    return TilePlan(report, at=at, tile=each("tile", tile), tiles=each("tiles", tiles), memory=budget_of(memory))
+    cut = each("tile", tile), each("tiles", tiles)
+    return TilePlan(report, at=at, tile=cut[0], tiles=cut[1], memory=budget_of(memory), following=following)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:
