@@ -59,6 +59,7 @@ class BatchNorm(Layer):
     32
     """
 
+    takes_mean_away = True
     affine: bool = True
     track: bool = True
     training: bool = False
@@ -240,6 +241,7 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
 
+    takes_mean_away = True
     affine: bool = False
     track: bool = False
 
