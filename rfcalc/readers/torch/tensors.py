@@ -47,6 +47,7 @@ class Graph(Builder):
     env: dict[int, Any] = field(default_factory=dict)
     bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
+    origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
 
     def entry(self, tensor: Any) -> Any:
@@ -86,12 +87,28 @@ class Graph(Builder):
             stack += list(entry.sources.values())
         return list(found)
 
+    def multiplied(self, tensor: Any) -> bool:
+        """Whether products are in what a static tensor is computed from."""
+        stack, seen = [self.entry(tensor)], set()
+        while stack:
+            entry = stack.pop()
+            if not isinstance(entry, Static) or id(entry) in seen:
+                continue
+            seen.add(id(entry))
+            if entry.step is not None and entry.step.name in PRODUCTS:
+                return True
+            stack += list(entry.sources.values())
+        return False
+
     def solid(self, static: Static) -> Value:
         """The node of a static tensor: a parameter, a constant, or the steps that make it."""
         key = static.parameter or id(static)
         found = self.made.get(key)
         if found is not None:
-            return found
+            wanted = inner(found.dims, found.batch)
+            if self.shapes[found.node].dims == wanted:
+                return found
+            return Value(self.laid(found, wanted, 0), found.dims, found.batch)  # laid out as its first reader wanted
         self.keep.append(static)
         if static.parameter:
             value = self._parameter(static)
@@ -99,6 +116,7 @@ class Graph(Builder):
             value = self._computed(static)
         else:
             value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
+            self.origins[value.node] = static.step
         self.made[key] = value
         return value
 
@@ -107,6 +125,7 @@ class Graph(Builder):
         dims = inner(static.dims, None)
         layer: Layer = Constant(dims) if name in self.counted else Parameter(dims)
         value = self.add(layer, (), static.dims, None, label=name)
+        self.origins[value.node] = None
         self.counted.setdefault(name, value.node)
         return value
 
@@ -127,7 +146,7 @@ class Graph(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before = dict(self.env)
+        before, start = dict(self.env), len(self.shapes)
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
@@ -140,9 +159,13 @@ class Graph(Builder):
         finally:
             self.env = before
         if isinstance(found, Value):
+            for position in range(start, len(self.shapes)):
+                self.origins.setdefault(position, step)
             return found
         sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
-        return self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
+        value = self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
+        self.origins[value.node] = step
+        return value
 
     def _deepest(self, entry: Any) -> None:
         """Make the nodes of a long chain of static steps without recursing through all of it."""
