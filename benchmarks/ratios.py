@@ -81,10 +81,29 @@ def exercises(count: int) -> float:
     return (process_time() - start) / made
 
 
+SYMBOLIC = {  # a command with symbols, and how many times the import of sympy it may take
+    ("symbolic", "vgg16"): 2.5,
+    ("symbolic", "densenet201"): 6.0,
+    ("symbolic", "vgg16-dense", "--columns", "name"): 2.5,  # the peak is the largest of many terms
+    ("symbolic", "resnet152", "--columns", "name"): 6.0,
+    ("compare", "conv3-C x3", "conv7-C"): 2.5,
+}
+
+
+def symbolic() -> list[tuple[str, float, float]]:
+    """Commands with symbols against the import of sympy, as whole processes."""
+
+    def against(command: list[str]) -> float:
+        return paired(lambda: child(command), lambda: child(SYMPY), 7)
+
+    return [
+        (f"rfcalc {' '.join(told)} / import sympy", against([RFCALC, *told]), most) for told, most in SYMBOLIC.items()
+    ]
+
+
 def main() -> int:
     smallest = [sys.executable, str(HERE / "smallest.py"), "vgg16"]
     table = [RFCALC, "table", "vgg16"]
-    sympy = [sys.executable, "-c", "import sympy"]
     exercise = [RFCALC, "exercise", "--count", "1"]
     drawing = imports("import typer, rich.table")
     walks(500)
@@ -99,22 +118,8 @@ def main() -> int:
             paired(lambda: child(table, True), lambda: child(smallest, True)),
             1.3,
         ),
-        (
-            "rfcalc compare of two small stacks / import sympy",
-            paired(lambda: child([RFCALC, "compare", "conv3-C x3", "conv7-C"]), lambda: child(SYMPY)),
-            2.0,
-        ),
         ("import rfcalc / import typer", paired(imports("import rfcalc"), imports("import typer")), 1.0),
-        (
-            "rfcalc symbolic vgg16 / import sympy, processes",
-            paired(lambda: child([RFCALC, "symbolic", "vgg16"]), lambda: child(sympy), 7),
-            3.0,
-        ),
-        (
-            "rfcalc symbolic resnet50 / import sympy, processes",
-            paired(lambda: child([RFCALC, "symbolic", "resnet50"]), lambda: child(sympy), 7),
-            6.0,
-        ),
+        *symbolic(),
         (
             "both walks over 500 nodes / import typer, rich.table",
             median(walks(500) for _ in range(9)) / median(drawing() for _ in range(9)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 
 import jsonschema
@@ -12,6 +13,7 @@ from shown import View, render
 import rfcalc
 from rfcalc import Conv, GlobalPool, Identity, Linear, MaxPool, Network, ReLU, RfcalcError, Unknown, Upsample
 from rfcalc.render import FORMATS
+from rfcalc.report import table
 
 
 def schema(name: str) -> dict:
@@ -112,7 +114,7 @@ def test_all_shows_every_node_and_fold_shows_counts() -> None:
     assert "drop6" in every
     folded = render(rfcalc.analyze("vgg16"), "rich", View(fold=True))
     assert "conv3_2–3" in folded
-    assert "conv3-256 relu ×2" in folded
+    assert re.search(r"conv3_2–3 +×2  conv3-256 relu +256x56x56 +40 +4 +1,180,160 +6.42 MB +3.70G", folded)
     long = Network((Conv(8, 3, padding=1) >> ReLU() >> MaxPool(3, 1, padding=1)) * 40, "8x9x9")
     assert "×40" in render(rfcalc.analyze(long), "rich")
     assert "×40" not in render(rfcalc.analyze(long), "rich", View(fold=False))
@@ -173,3 +175,56 @@ def test_unknown_names_suggest(view, form, words) -> None:
     with pytest.raises(RfcalcError) as caught:
         render(rfcalc.analyze("vgg16"), form, view)
     assert all(word in str(caught.value) for word in words)
+
+
+# --- trees, order, shares -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 9])
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "googlenet", "unet", "densenet121"])
+def test_every_level_of_a_tree_sums_to_the_totals(name: str, depth: int) -> None:
+    report = rfcalc.analyze(name)
+    for fold in (None, False):
+        view = table.View(("name", "params", "macs", "params_share"), depth=depth, fold=fold)
+        found = table.table(report, view)
+        column = [c.name or c.title for c in found.columns].index("params")
+        tops = [line for line in found.lines if not str(line.cells[0].text).startswith(" ")]
+        assert sum(line.cells[column].value or 0 for line in tops) == report.totals.params
+        assert sum(line.cells[column + 1].value or 0 for line in tops) == report.totals.macs
+        assert sum(line.cells[column + 2].value or 0 for line in tops) == pytest.approx(1)
+        if depth == 9:  # everything is there: the innermost rows sum to the totals too
+            leaves = [line for line in found.lines if not line.role]
+            assert sum(line.cells[column].value or 0 for line in leaves) == report.totals.params
+
+
+def test_a_stages_subtotal_is_the_stages_whatever_is_shown() -> None:
+    found = table.table(rfcalc.analyze("vgg16"), table.View(("name", "params"), at="fc6"))
+    assert [line.cells[1].text for line in found.lines] == ["123,642,856", "102,764,544"]
+
+
+def test_rows_by_a_metric() -> None:
+    report = rfcalc.analyze("vgg16")
+
+    def names(**view: object) -> list[object]:
+        return [line.cells[0].text for line in table.table(report, table.View(("name",), **view)).lines]
+
+    assert names(top=3) == ["fc6", "fc7", "fc8"]
+    assert names(sort="-params")[-1] == "fc6"
+    assert names(sort="memory", top=2) == ["conv1_1", "conv1_2"]
+    assert names(sort="name")[:2] == ["conv1_1", "conv1_2"]
+    assert names(sort="macs", depth=1)[:2] == ["block 3", "block 4"]
+    for view in ({"depth": 0}, {"top": 0}, {"sort": "peak"}):
+        with pytest.raises(RfcalcError):
+            names(**view)
+    with pytest.raises(RfcalcError, match="did you mean"):
+        names(sort="parms")
+
+
+def test_copies_in_one_line_are_summed() -> None:
+    report = rfcalc.analyze("resnet152")
+    for fold in (True, False):
+        found = table.table(report, table.View(("name", "params", "macs"), fold=fold))
+        at = [c.name or c.title for c in found.columns].index("params")
+        lines = [line for line in found.lines if not line.heading]
+        assert sum(line.cells[at].value or 0 for line in lines) == report.totals.params
+    assert len(table.table(report, table.View()).lines) <= 80

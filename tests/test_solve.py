@@ -16,6 +16,7 @@ from rfcalc.cli import run
 from rfcalc.derivation.symbolic import cheaper
 from rfcalc.formulas import export, table
 from rfcalc.formulas.solve import settled, solve
+from rfcalc.render import Look, render
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "symbolic-1.json").read_text(encoding="utf-8"))
 
@@ -157,7 +158,7 @@ def test_formats(text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         assert run(["symbolic", text, "--format", form, "--output", str(path)]) == 0
         assert path.read_text(encoding="utf-8").strip() == out.strip()
     walker = pytest.importorskip("pylatexenc.latexwalker")
-    tex = table.latex(symbolic(text))
+    tex = render(table.document(symbolic(text), "latex"), "latex")
     _, _, length = walker.LatexWalker(tex, tolerant_parsing=False).get_latex_nodes()
     assert length == len(tex)
 
@@ -195,7 +196,9 @@ def test_python_source_is_the_integer_walk(name: str) -> None:
 
 def test_a_narrow_terminal_leaves_columns_out() -> None:
     found = symbolic("vgg16")
-    wide, narrow = table.draw(found, "unicode"), table.draw(found, "unicode", 60)
-    assert max(map(len, narrow.split("\n")[7:30])) <= 60
-    assert "columns that did not fit: values, stride" in narrow
-    assert "columns that did not fit" not in wide
+    document = table.document(found)
+    wide, narrow = render(document, "terminal"), render(document, "terminal", Look(60))
+    assert max(map(len, narrow.split("\n"))) <= 60
+    assert "not shown in 60 columns:" in narrow
+    assert "values" in narrow.split("not shown in 60 columns:")[1]
+    assert "not shown in" not in wide

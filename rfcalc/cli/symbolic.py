@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfcalc.cli.common import CODE, MODELS, terminal, unicode, write
-from rfcalc.cli.complete import dtypes, networks
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.cli.common import CODE, MODELS, Dtype, NoNotes, Output, emit, format_of, write
+from rfcalc.cli.complete import networks
+from rfcalc.core.errors import RfcalcError
 
 if TYPE_CHECKING:
     from rfcalc.formulas.result import Symbolic
 
-FORMATS = ("unicode", "plain", "latex", "markdown", "python", "json")
+SOURCE = "python"  # a format that formulas have beside those of documents
 
 
 def command(
@@ -34,7 +34,7 @@ def command(
     ] = None,
     assume: Annotated[str, typer.Option(help="What is known of symbols: 'K odd, H divisible by 32, C >= 16'.")] = "",
     general: Annotated[bool, typer.Option("--general", help="Keep floors; assume nothing about divisibility.")] = False,
-    dtype: Annotated[str, typer.Option(help="Of values: float32, float16, …", autocompletion=dtypes)] = "float32",
+    dtype: Dtype = None,
     set: Annotated[  # noqa: A002
         str, typer.Option("--set", help="Numbers (or other symbols) to put in: 'C=64, W=H'.")
     ] = "",
@@ -54,43 +54,39 @@ def command(
     at: Annotated[str | None, typer.Option(help="Only this node.")] = None,
     all: Annotated[bool, typer.Option("--all", help="Activations, normalisation and dropout as rows.")] = False,  # noqa: A002
     format: Annotated[  # noqa: A002
-        str, typer.Option("--format", "-f", help="unicode, plain, latex, markdown, python, json.")
-    ] = "unicode",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+        str | None,
+        typer.Option("--format", "-f", help="terminal, plain, markdown, latex, html, csv, json; python (source)."),
+    ] = None,
+    output: Output = None,
+    no_notes: NoNotes = False,
 ) -> None:
     """Example: rfcalc symbolic vgg16 --symbols H,W"""
     from rfcalc.derivation.symbolic import symbolic
-    from rfcalc.formulas import export, table
+    from rfcalc.formulas.table import document
 
-    if format not in FORMATS:
-        raise UnknownName("format", format, FORMATS)
+    form = SOURCE if format is None and output and output.suffix == ".py" else format_of(format, output, (SOURCE,))
     if solve is not None and cheaper_than is not None:
         raise RfcalcError("--solve and --cheaper-than are two questions", fix="ask one at a time")
     given = _numbers(set)
-    found = symbolic(target, _inputs(input), symbols, assume, general=general, dtype=dtype)
+    found = symbolic(target, _inputs(input), symbols, assume, general=general, dtype=dtype or "float32")
     if solve is not None or cheaper_than is not None:
-        _answer(found, target, solve, cheaper_than, by, given, unknown, format, output, symbols, _inputs(input), assume)
+        _answer(found, target, solve, cheaper_than, by, given, unknown, form, output, symbols, _inputs(input), assume)
         return
     if unknown is not None:
         raise RfcalcError("--for needs --solve", fix='--solve "rf >= 224" --for N')
     if given:
         found = found.with_numbers({n: _bound(v, found) for n, v in given.items()})
-    if format in ("python", "json"):
-        write((export.python if format == "python" else export.json)(found), output)
+    if form == SOURCE:
+        from rfcalc.formulas.export import python
+
+        write(python(found), output)
         return
     chosen = None
     if columns is not None:
         chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
         if not chosen:
             raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
-    if format == "unicode" and output is None and not unicode():
-        format = "plain"  # noqa: A001
-    view = {"columns": chosen, "every": all, "at": at}
-    if format in ("latex", "markdown"):
-        write((table.latex if format == "latex" else table.markdown)(found, **view), output)
-        return
-    width = terminal()[0] if output is None else None
-    write(table.draw(found, format, width, **view), output)
+    emit(lambda shown, _: document(found, shown, chosen, all, at), form, output, no_notes)
 
 
 def _inputs(given: list[str] | None) -> dict[str, str] | str | None:
@@ -152,7 +148,7 @@ def _answer(
     by: str,
     given: dict[str, Any],
     unknown: str | None,
-    format: str,  # noqa: A002
+    form: str,
     output: Path | None,
     symbols: str | None,
     input: Any,  # noqa: A002
@@ -160,11 +156,10 @@ def _answer(
 ) -> None:
     """Print the solution; a bound that no value keeps is a check that said no (exit code 1)."""
     from rfcalc.derivation.symbolic import cheaper
-    from rfcalc.formulas import export
     from rfcalc.formulas import solve as solving
 
-    if format == "python":
-        raise RfcalcError("a solution is no Python source", fix="use unicode, plain, latex, markdown or json")
+    if form == SOURCE:
+        raise RfcalcError("a solution is no Python source", fix="use terminal, plain, latex, markdown or json")
     values = {n: _bound(v, found) for n, v in given.items() if n in found.symbols or cheaper_than is None}
     if cheaper_than is not None:
         given = {n: values.get(n, v) for n, v in given.items()}
@@ -173,13 +168,4 @@ def _answer(
         solution = solving.solve(found.with_numbers(values) if values else found, solve or "", unknown)
     if not solution.ranges:
         raise solving.refuse(solution)
-    if format == "json":
-        write(export.json(found, solving.data(solution)), output)
-        return
-    if format == "unicode" and output is None and not unicode():
-        format = "plain"  # noqa: A001
-    lines = solving.told(solution, "latex" if format == "markdown" else format)
-    kept = [f"assumed: {text}" for text in found.assumptions if "=" in text or "≥" in text or "divisible" in text]
-    if format == "markdown":
-        lines = [f"- {line.strip()}" for line in lines]
-    write("\n".join([*lines, *kept]), output)
+    emit(lambda shown, _: solving.document(found, solution, shown), form, output)

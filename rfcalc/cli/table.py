@@ -31,6 +31,14 @@ def command(
     fold: Annotated[
         bool | None, typer.Option("--fold/--no-fold", help="Repeated layers as one row (by itself in long tables).")
     ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", "-d", help="A tree of stages and blocks with subtotals, so many levels.")
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="By this metric, largest first; -params: smallest first.", autocompletion=columns_of),
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="Only so many rows, by --sort or params.")] = None,
     format: Format = None,  # noqa: A002
     style: Annotated[
         str, typer.Option(help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=styles)
@@ -54,5 +62,5 @@ def command(
         from rfcalc.claims.counting import metric_of
 
         chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts))
-    emit(document(report, View(chosen, all, fold, at), style), format, output, no_notes)
+    emit(document(report, View(chosen, all, fold, at, depth, sort, top), style), format, output, no_notes)
     check(report, strict)

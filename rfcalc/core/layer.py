@@ -102,6 +102,10 @@ class Layer(Expr):
         """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
         return self
 
+    def ended(self: L, x: Shape, axis: int) -> L:
+        """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
+        return self
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
 

@@ -7,14 +7,18 @@ from dataclasses import fields
 from inspect import signature
 from typing import Any
 
-from rfcalc.core.errors import NotationError
+from rfcalc.core.errors import NotationError, RfcalcError
 from rfcalc.core.expr import Expr, Repeat
-from rfcalc.core.index import Var
+from rfcalc.core.index import Expression, Var, bind
+from rfcalc.core.integers import read as read_size
 from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
 from rfcalc.formulas.account import lasting, parts
+from rfcalc.formulas.plan import AXES
 from rfcalc.formulas.source import Source
+from rfcalc.formulas.symbols import spelled
 from rfcalc.graph.network import Network
-from rfcalc.readers.target import numbers, resolve
+from rfcalc.readers.target import Target, numbers, resolve
 
 OPTIONS = {"N": "classes", "α": "width"}
 FAMILIES = {"mobilenet": "mobilenet-v1"}
@@ -48,9 +52,105 @@ def source_of(target: Any, given: Any = None) -> Source:
             return _written(text)
     if isinstance(target, Expr) and lasting(target):
         return Source("network", lambda values: target, {"input": None})
-    found = resolve(target, numbers(given))
+    return _read(target, given)
+
+
+def _read(target: Any, given: Any) -> Source:
+    """A network that is read: from code at the sizes of its input, at several of them where these are to be symbols."""
+    from rfcalc.derivation.fitting import fit
+
+    shapes = _shapes(given)
+    named = any(isinstance(d, Expression) for dims in shapes.values() for d in dims)
+    found, base, channels = _first(target, shapes) if named else (resolve(target, numbers(given)), {}, {})
     network = found.network
-    return Source(found.name, lambda values: network, dict(network.inputs), assumptions=found.assumptions)
+    inputs = dict(network.inputs)
+    if found.bound and not shapes:
+        shapes, base = _letters(inputs)
+    if not (found.bound and base):
+        return Source(found.name, lambda values: network, inputs, assumptions=found.assumptions)
+
+    def read(sizes: Mapping[str, int]) -> Expr:
+        return resolve(target, _put(shapes, {**channels, **sizes})).network.expr
+
+    fitted = fit(read, base, network.expr)
+    about: dict[str, Any] = {n: getattr(network, n) for n in ("outputs", "name", "title", "citation")}
+    follows = fitted.modulus > 1 or fitted.expr is not network.expr
+
+    def made(values: Mapping[str, Any]) -> Network:
+        inside = {name: values.get(name, size) for name, size in base.items()}
+        return Network(fitted.expr.bind(inside), network.inputs, **about) if follows else network
+
+    told = "; ".join(", ".join(f"{n} = {s}" for n, s in sizes.items()) for sizes in fitted.read)
+    more = (f"the code was read at {told}: its inner sizes are taken to follow the same formulas elsewhere",)
+    assumptions = tuple(a for a in found.assumptions if not a.startswith("the input is")) + (more if follows else ())
+    return Source(
+        found.name, made, inputs, assumptions=assumptions, sizes=base if follows else {}, modulus=fitted.modulus
+    )
+
+
+TRIED = (224, 64, 256, 32, 512, 1024, 16000)  # sizes at which code is read first, where the user gives names
+
+
+def _first(target: Any, shapes: Mapping[str, tuple[Any, ...]]) -> tuple[Target, dict[str, int], dict[str, int]]:
+    """A first reading of a target whose input has names in it; what was put in for its positions, and for channels.
+
+    Raises:
+        RfcalcError: it reads at none of the sizes that are tried.
+    """
+    channels = {n for dims in shapes.values() if len(dims) > 1 for n in names_in(dims[0])}
+    names = dict.fromkeys(n for dims in shapes.values() for d in dims for n in names_in(d) if n not in channels)
+    trouble: RfcalcError | None = None
+    for size in TRIED:
+        for count in (3, 1) if channels else (3,):
+            base, beside = dict.fromkeys(names, size), dict.fromkeys(channels, count)
+            try:
+                return resolve(target, _put(shapes, {**beside, **base})), base, beside
+            except RfcalcError as error:
+                trouble = trouble or error
+    assert trouble is not None
+    raise trouble
+
+
+def names_in(value: Any) -> frozenset[str]:
+    """The names in a size."""
+    return value.free_symbols if isinstance(value, Expression) else frozenset()
+
+
+def _shapes(given: Any) -> dict[str, tuple[Any, ...]]:
+    """Shapes by the input's name, numbers and names; the empty name where there is one input."""
+    named = given if isinstance(given, Mapping) else {} if given is None else {"": given}
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, shape in named.items():
+        if not isinstance(shape, str):
+            found[name] = tuple(Shape.of(shape).dims)
+            continue
+        try:
+            parts = shape.replace("×", "x").replace(",", "x").split("x")
+            found[name] = tuple(read_size(spelled(p.strip())) for p in parts)
+        except RfcalcError:
+            return {}  # told where the symbols are chosen, or by the reader
+    return found
+
+
+def _put(shapes: Mapping[str, tuple[Any, ...]], sizes: Mapping[str, int]) -> Any:
+    """The shapes with numbers put in for names."""
+    put = {name: Shape(*bind(dims, dict(sizes))) for name, dims in shapes.items()}
+    return put[""] if list(put) == [""] else put
+
+
+def _letters(inputs: Mapping[str, Shape | None]) -> tuple[dict[str, tuple[Any, ...]], dict[str, int]]:
+    """The shapes that a network was read with, letters for the sizes of its positions; and these sizes."""
+    base: dict[str, int] = {}
+    shapes: dict[str, tuple[Any, ...]] = {}
+    for name, shape in inputs.items():
+        if shape is None or len(AXES.get(shape.rank, ())) != shape.rank:
+            return {}, {}
+        dims = list(shape.dims)
+        for letter, i in zip(AXES[shape.rank], shape.axes, strict=True):
+            if base.setdefault(letter, dims[i]) == dims[i]:
+                dims[i] = Var(letter)
+        shapes[name] = tuple(dims)
+    return ({"": next(iter(shapes.values()))} if len(shapes) == 1 else shapes), base
 
 
 def _written(text: str) -> Source:

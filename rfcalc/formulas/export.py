@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from fractions import Fraction
 from typing import Any
 
@@ -85,9 +84,9 @@ def _value(value: Any) -> str:
     return "None" if value is None else show(value, "python")
 
 
-def data(found: Symbolic) -> dict[str, Any]:
-    """The formulas as JSON has them: whole numbers as numbers, formulas as Python expressions in text."""
-    return {
+def data(found: Symbolic, solution: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The formulas (and a solution) as JSON has them: numbers, and formulas as Python expressions in text."""
+    told = {
         "schema": SCHEMA,
         "target": found.target,
         "dtype": found.dtype,
@@ -107,6 +106,7 @@ def data(found: Symbolic) -> dict[str, Any]:
         "layers": [_layer(line) for line in found],
         "totals": {k: plain(v) for k, v in found.totals.items()},
     }
+    return told if solution is None else {**told, "solution": solution}
 
 
 def _layer(line: SymbolicRow) -> dict[str, Any]:
@@ -131,9 +131,3 @@ def plain(value: Any, form: str = "python") -> Any:
         if isinstance(value, sympy.Basic):
             return show(value, form)
     return str(value) if isinstance(value, Fraction) else value
-
-
-def json(found: Symbolic, solution: dict[str, Any] | None = None) -> str:
-    """The JSON text; with a solution, if one was asked for."""
-    told = data(found) if solution is None else {**data(found), "solution": solution}
-    return _json.dumps(told, ensure_ascii=False, indent=2)

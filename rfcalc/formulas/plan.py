@@ -83,6 +83,10 @@ class Plan:
 
     def _add(self, name: str, told: str, size: bool = False, least: Any = 1) -> None:
         self.symbols[name] = Declared(name, 1, 0, least)
+        if name in self.source.sizes:
+            size_read, modulus = self.source.sizes[name], self.source.modulus
+            self.symbols[name] = Declared(name, modulus, size_read % modulus, least)
+            self.usual[name] = size_read
         self.told[name] = told
         if size:
             self.sizes.append(name)
@@ -141,7 +145,8 @@ class Plan:
 
     def network(self, declared: Mapping[str, Declared]) -> Network | Expr:
         values = self.values(declared)
-        inside = {n: v for n, v in values.items() if n in self.source.names or n in self.source.options}
+        source = self.source
+        inside = {n: v for n, v in values.items() if n in source.names or n in source.options or n in source.sizes}
         key = tuple(inside.items())
         found = self._networks.get(key)
         if found is None:

@@ -221,7 +221,8 @@ class Symbolic:
         return f"<formulas of {self.target} in {', '.join(self.declared) or 'no symbols'}: {len(self)} rows>"
 
     def __str__(self) -> str:
-        return str(import_module("rfcalc.formulas.table").draw(self, "unicode"))
+        document = import_module("rfcalc.formulas.table").document(self)
+        return str(import_module("rfcalc.render").render(document, "terminal"))
 
     def with_numbers(self, values: Mapping[str, Any]) -> Symbolic:
         """The same with numbers (or other formulas) put in for some symbols.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import sympy
@@ -22,6 +23,7 @@ from rfcalc.formulas.result import FIGURES, Symbolic
 from rfcalc.formulas.symbols import Declared, Number, SymbolError, spelled, whole
 from rfcalc.formulas.walking import edge, rises
 from rfcalc.formulas.writing import show
+from rfcalc.report.document import Document, Sentences, Span, Text
 from rfcalc.report.metrics.units import read
 from rfcalc.report.metrics.vocabulary import metric
 
@@ -298,6 +300,31 @@ def _class(symbol: Declared) -> str:
     if symbol.modulus == 1:
         return ""
     return f", where {symbol.name} is declared {symbol.declared()}"
+
+
+def document(found: Symbolic, solution: Solution, form: str = "terminal") -> Document:
+    """A solution as a document, with what was assumed."""
+    lines = told(solution, "plain" if form == "plain" else "unicode")
+    said: list[Text] = [*lines]
+    if form in ("latex", "markdown"):
+        said = [(Span(line, latex=_typeset(math)),) for line, math in zip(lines, told(solution, "latex"), strict=True)]
+    kept = [f"assumed: {text}" for text in found.assumptions if "=" in text or "≥" in text or "divisible" in text]
+    title = f"{solution.name} of {solution.node or found.target}"
+    sections = (Sentences(tuple(said)), *([Sentences(tuple(kept), listed=False)] if kept else []))
+    return Document(title, sections, data=partial(export, found, data(solution)))
+
+
+def export(found: Symbolic, solution: dict[str, Any]) -> dict[str, Any]:
+    """The formulas with the solution, as JSON has them."""
+    from rfcalc.formulas.export import data as formulas
+
+    return formulas(found, solution)
+
+
+def _typeset(line: str) -> str:
+    """A line with formulas between dollar signs as one formula, its words as text."""
+    parts = line.split("$")
+    return "".join(part if i % 2 else rf"\text{{{part}}}".replace("_", r"\_") for i, part in enumerate(parts) if part)
 
 
 def cheaper(one: Symbolic, other: Symbolic, by: str, unknown: str | None = None) -> Solution:

@@ -11,7 +11,11 @@ from rfcalc.graph.network import Network
 
 
 class Source(NamedTuple):
-    """A network in the making: `make(values)` puts formulas in for its names."""
+    """A network in the making: `make(values)` puts formulas in for its names.
+
+    `sizes` are those of its input that stand inside of it too, by name, as they were read; its formulas hold for sizes
+    that differ from these by multiples of `modulus`.
+    """
 
     target: str
     make: Callable[[Mapping[str, Any]], Network | Expr]
@@ -22,3 +26,5 @@ class Source(NamedTuple):
     assumptions: tuple[str, ...] = ()
     about: dict[str, Any] = {}  # noqa: RUF012 (never changed)
     roles: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    sizes: dict[str, int] = {}  # noqa: RUF012 (never changed)
+    modulus: int = 1

@@ -380,6 +380,17 @@ class Slice(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
 
+    def ended(self, x: Shape, axis: int) -> Slice:
+        n = x.dims[axis]
+        if self.axis % len(x.dims) != axis or not is_number(n):
+            return self
+        start, stop = self.start, self.stop
+        if stop is not None and stop > 0 and 2 * stop > n:
+            stop = None if stop >= n else stop - n
+        if start is not None and start < 0 and -2 * start > n:
+            start = max(n + start, 0)
+        return Slice(self.axis, start, stop, self.step)
+
     @property
     def selective(self) -> bool:
         return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "rfcalc/stream/1"
 MANY = 1 << 24  # blocks after which the beginning of a stream plays no part
-MOST_TRIES = 4000  # evaluations of a schedule, for large networks
+MOST_TRIES = 2000  # evaluations of a schedule, for large networks
 
 
 class Cache(NamedTuple):
@@ -239,7 +239,7 @@ def plan(
         itemsize=itemsize,
         dtype=dtype,
         blockers=tuple(line.blockers),
-        assumptions=assumptions,
+        assumptions=(*assumptions, *line.assumptions),
     )
     if not line.blockers and not line.moving:
         why = "the output does not depend on the input's positions one by one"
@@ -384,16 +384,19 @@ def _again(tries: Tries, found: Schedule) -> Schedule:
         chain: list[int] = []
         at = position
         choice = None
+        count = len(found.keeps[position])
         while line.lines[at].pointwise and at != line.output and len(chain) < 12:
             chain.append(at)
-            tries.left -= 1
-            trial = tries.schedule(found.holds, {*found.again, *chain}, found.counts)
-            if trial.values < (found if choice is None else choice).values:
-                choice = trial
-            sources = [e.source for e in line.lines[at].edges if e.index is not None]
+            sources = {e.source for e in line.lines[at].edges if e.index is not None}
+            more = sum(line.lines[s].width * max(0, count - len(found.keeps[s])) for s in sources)
+            if more < count * line.lines[position].width and tries.left > 0:  # it may keep less
+                tries.left -= 1
+                trial = tries.schedule(found.holds, {*found.again, *chain}, found.counts)
+                if trial.values < (found if choice is None else choice).values:
+                    choice = trial
             if len(sources) != 1:
                 break
-            at = sources[0]
+            (at,) = sources
         if choice is not None:
             found = choice
     return found
@@ -408,7 +411,8 @@ def _held(tries: Tries, found: Schedule) -> Schedule | None:
     for position, at in enumerate(line.lines):
         moving = [e.source for e in at.edges if e.index is not None]
         if len(moving) > 1:
-            late.update(s for s in moving if found.counts[s] > found.counts[position] + found.again.get(position, 0))
+            waits = {s: found.counts[s] - found.counts[position] for s in moving}
+            late.update(s for s, n in waits.items() if 0 < len(found.keeps[s]) <= n)  # nothing else keeps them
     candidates: set[int] = set()
     for position in late:
         step = position
@@ -457,6 +461,10 @@ def _listed(
 
     `soonest`: how many positions are known where no node waits longer than it must; joins are told by it.
     """
+    readers: dict[int, list[int]] = {}
+    for position, at in enumerate(line.lines):
+        for edge in at.edges:
+            readers.setdefault(edge.source, []).append(position)
     caches: list[tuple[int, Cache]] = []
     waiting: dict[tuple[int, int], int] = {}  # (reader, map) → positions that add to the state
     for position, at in enumerate(line.lines):
@@ -465,7 +473,7 @@ def _listed(
         keeps = schedule.keeps[position]
         if not keeps:
             continue
-        reader, ready = _claim(line, schedule, position)
+        reader, ready = _claim(line, schedule, position, readers.get(position, ()))
         again = sum(1 for p in keeps if p < ready)
         if again:
             channels, values = int(line.walked.shapes[position].channels), again * at.width
@@ -492,12 +500,13 @@ def _listed(
     return tuple(cache for _, cache in sorted(caches, key=lambda c: c[0])), tuple(delays)
 
 
-def _claim(line: Timeline, schedule: Schedule, source: int) -> tuple[int, int]:
+def _claim(line: Timeline, schedule: Schedule, source: int, readers: Iterable[int]) -> tuple[int, int]:
     """The node for which a map is kept (the one that reads most of it), and up to where it has been read, counted back
     from the end of what is known."""
     counts, here = schedule.counts, schedule.counts[source]
     most, reader, ready = 0, source, -here
-    for position, at in enumerate(line.lines):
+    for position in dict.fromkeys(readers):
+        at = line.lines[position]
         for edge in at.edges:
             if edge.source != source or edge.index is None:
                 continue

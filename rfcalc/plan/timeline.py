@@ -124,6 +124,7 @@ class Timeline:
         self.blockers: list[Blocker] = []
         self.lines: list[Line] = []
         self._lengths: dict[int, tuple[int, ...]] = {}
+        self.assumptions: list[str] = []
         self._trace()
 
     @cached_property
@@ -223,11 +224,17 @@ class Timeline:
                 why = "it takes values that are tied to positions (a table, a mask)"
                 self.blockers.append(Blocker(node.name, why, "use values that are alike at all positions"))
                 return still
+        layer = node.layer
+        axes = [(x, at) for x, s in zip(xs, sources, strict=True) if (at := self.lines[s].axis) is not None]
+        for x, at in axes:
+            layer = layer.ended(x, at)
+        if layer != node.layer:
+            self.assumptions.append(f"{node.name} is {layer.notation()} at any length")
         rates = {self._rate(e) for e in edges if e.index is not None}
         if len(rates) != 1:
             self.blockers.append(Blocker(node.name, "its inputs have different strides", "resample one of them"))
             return still
-        return Line(node.name, node.layer, out, rates.pop(), _width(y, out), tuple(edges), carried)
+        return Line(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried)
 
     @staticmethod
     def _carries(layer: Layer, xs: tuple[Shape, ...], y: Shape, index: Listed) -> bool:
@@ -291,9 +298,13 @@ class Timeline:
                     edge = next(e for e in line.edges if e.index is not None)
                     index = edge.index
                     assert index is not None
-                    layer = network.nodes[position - network.arity].layer
+                    layer = line.layer
+                    assert layer is not None
                     layer = layer.stretched(line.axis, made[edge.source] * index.period // index.advance)
-                    length = layer.output(*xs).dims[line.axis]
+                    try:
+                        length = layer.output(*xs).dims[line.axis]
+                    except RfcalcError as error:
+                        raise error.at(line.name) from None
                 made.append(length)
                 shapes[position] = _with(shapes[position], line.axis, length)
             found = self._lengths[n] = tuple(made)
@@ -312,8 +323,8 @@ class Timeline:
         try:
             short, long = self.lengths(first), self.lengths(second)
         except RfcalcError as error:
-            node = (error.where or "").partition(" ")[0]
-            self.blockers.append(Blocker(node or network.outputs[0], f"it is made for one length: {error.what}"))
+            why = f"it does not take other lengths: {error.what}"
+            self.blockers.append(Blocker(error.where or network.outputs[0], why))
             return
         shapes = [
             [
@@ -378,7 +389,7 @@ class Timeline:
                 found.append(n)
             else:
                 most = min(known(e.index, found[e.source]) for e in line.edges if e.index is not None)
-                most = min(most, int(n * line.rate) + self.extras[position])
+                most = min(most, n * line.rate.numerator // line.rate.denominator + self.extras[position])
                 found.append(max(0, most - (holds or {}).get(position, 0)))
         return found
 

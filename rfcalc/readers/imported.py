@@ -50,6 +50,7 @@ class Imported:
         shapes: the source's shape of every node, by node name, without the batch.
         params: how many parameters the source holds; None if it cannot tell.
         unused: parameters of the source that no node uses, by name.
+        origins: what each node was made of in the source, by node name, where the reader tells it.
         dtype: what the source computes in.
     """
 
@@ -59,6 +60,7 @@ class Imported:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     dtype: str = "float32"
 
     def __repr__(self) -> str:
@@ -98,7 +100,7 @@ def imported(
             same_shape(node.name, shapes[node.name], walked.shapes[position], node.layer.notation(exact=True))
     found = sum(cost.params for cost in walked.costs)
     told = [*notes, *compared(params, int(found), unused, bool(unknown))]
-    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype)
+    return Imported(network, tuple(told), tuple(unknown), shapes, params, unused, dtype=dtype)
 
 
 def same_shape(node: str, source: tuple[int, ...], here: Shape, layer: str = "") -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import ShapeError, UnknownName
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import Walked
 from rfcalc.readers.target import analyze
 from rfcalc.report.report import DTYPES
 
@@ -40,9 +43,13 @@ def stream(
     """
     from rfcalc.plan.stream import plan
 
-    report = analyze(target, input, dtype=dtype)
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))
+    report = analyze(target, input, dtype=dtype)
+    more = whole_blocks(report.walked, axis)
+    if more is not None:  # code may decide by its length: it is read at whole blocks
+        with suppress(ShapeError):
+            report = analyze(target, more, dtype=dtype)
     return plan(
         report.walked,
         axis,
@@ -53,3 +60,21 @@ def stream(
         name=report.target,
         assumptions=tuple(report.assumptions),
     )
+
+
+def whole_blocks(walked: Walked, axis: int = -1) -> Any:
+    """The inputs' shapes with the next length along the axis that is a whole number of blocks; None where it is one."""
+    from rfcalc.plan.timeline import Timeline
+
+    line = Timeline(walked, axis)
+    if line.blockers or not line.moving:
+        return None
+    size, at = line.block[0], line.lines[0].axis
+    assert at is not None
+    if not line.length % size:
+        return None
+    shapes = dict(zip(walked.network.inputs, walked.shapes, strict=False))
+    name, shape = next(iter(shapes.items()))
+    length = -(-line.length // size) * size
+    shapes[name] = Shape(*shape.dims[:at], length, *shape.dims[at + 1 :], channel=shape.channel)
+    return shapes[name] if len(walked.network.inputs) == 1 else {n: shapes[n] for n in walked.network.inputs}

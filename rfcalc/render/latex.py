@@ -18,6 +18,7 @@ from rfcalc.report.document import (
     Picture,
     Section,
     Sentences,
+    Span,
     Steps,
     Table,
     Text,
@@ -118,7 +119,8 @@ def render(document: Document, look: Look) -> str:
     parts += [line for section in document.sections for line in _section(section, document)]
     text = "\n".join(parts)
     packages = ["booktabs"] * ("\\toprule" in text) + ["siunitx"] * ("\\sisetup" in text)
-    packages += ["longtable"] * ("{longtable}" in text) + ["amsmath"] * ("{equation*}" in text or "\\text{" in text)
+    packages += ["longtable"] * ("{longtable}" in text)
+    packages += ["amsmath"] * any(sign in text for sign in ("{equation*}", "{align*}", "\\text{"))
     needs = "% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)
     return "\n".join([*([needs] if packages else []), text, *map(comment, document.notes)])
 
@@ -181,7 +183,17 @@ def _table(table: Table, caption: str) -> Iterator[str]:
         yield from (r"\toprule", heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}")
     if numbers:
         yield r"\endgroup"
-    yield from (comment((f"{name}: ", *((f,) if isinstance(f, str) else f))) for name, f in table.totals)
+    if any(isinstance(p, Span) and p.latex for _, figure in table.totals for p in figure):
+        told = " \\\\\n".join(rf"\text{{{escape(name)}}} &= {_formula(figure)}" for name, figure in table.totals)
+        yield from (r"\begin{align*}", told, r"\end{align*}")
+    else:
+        yield from (comment((f"{name}: ", *((f,) if isinstance(f, str) else f))) for name, f in table.totals)
+
+
+def _formula(text: Text) -> str:
+    """A text in math mode."""
+    parts = (text,) if isinstance(text, str) else text
+    return "".join(p.latex if isinstance(p, Span) and p.latex else rf"\text{{{spell((p,))}}}" for p in parts)
 
 
 def _measured(column: Column, cells: list[Cell]) -> _Column:

@@ -7,7 +7,19 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rfcalc.core.printable import printable, printable_lines
-from rfcalc.report.document import Document, Grid, Listing, Picture, Section, Sentences, Steps, Table, Text, pieces
+from rfcalc.report.document import (
+    Document,
+    Grid,
+    Listing,
+    Picture,
+    Section,
+    Sentences,
+    Span,
+    Steps,
+    Table,
+    Text,
+    pieces,
+)
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -27,9 +39,21 @@ def escape(text: str) -> str:
 
 
 def spell(text: Text) -> str:
-    """A text, its results in bold."""
+    """A text: results in bold, formulas between dollar signs."""
+    return "".join(
+        f"${_math(part.latex)}$" if isinstance(part, Span) and part.latex and not part.parts else _pieces((part,))
+        for part in ((text,) if isinstance(text, str) else text)
+    )
+
+
+def _pieces(text: Text) -> str:
     bold = ("result", "strong")
     return "".join(f"**{escape(part)}**" if role in bold else escape(part) for part, role in pieces(text))
+
+
+def _math(formula: str) -> str:
+    """A formula that ends neither itself nor a table's cell."""
+    return printable(formula).replace("$", r"\$").replace("|", r"\vert ")
 
 
 def _line(text: Text) -> str:

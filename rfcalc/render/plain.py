@@ -30,8 +30,8 @@ ASCII = str.maketrans(
         "½": "1/2",
         "Σ": "sum ",
         "∏": "prod ",
-        "γ": "gamma",
-        "β": "beta",
+        "±": "+-",
+        "′": "'",
         "⌊": "floor(",
         "⌋": ")",
         "⌈": "ceil(",
@@ -39,6 +39,15 @@ ASCII = str.maketrans(
         "¹": "[1]",
         "²": "^2",
         "³": "^3",
+        "ⁿ": "^n",
+        "ⁱ": "^i",
+        "α": "alpha",
+        "β": "beta",
+        "γ": "gamma",
+        "ρ": "rho",
+        "σ": "sigma",
+        **{sign: f"^{n}" for n, sign in enumerate("⁴⁵⁶⁷⁸⁹", 4)},
+        **{sign: str(n) for n, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")},
     }
 )
 

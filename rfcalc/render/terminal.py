@@ -89,7 +89,7 @@ def _section(console: Console, section: Section, widths: list[int], wraps: bool)
     if section.title and not isinstance(section, (Picture, Steps)):
         console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
-        _table(console, section, widths)
+        _table(console, section, widths, wraps)
     elif isinstance(section, Sentences):
         for line in section.lines:
             _sentence(console, spell(line), wraps)
@@ -116,7 +116,7 @@ def _sentence(console: Console, text: RichText, wraps: bool) -> None:
         console.print(RichText(" " * (indent + 2 * bool(i))) + part, soft_wrap=True)
 
 
-def _table(console: Console, table: Table, widths: list[int]) -> None:
+def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> None:
     rule = RichText("─" * (sum(widths) + GAP * (len(widths) - 1)))
     titles = (_placed(spell(c.title, "bold"), w, c.right) for c, w in zip(table.columns, widths, strict=True))
     _print(console, _joined(titles), rule)
@@ -137,7 +137,9 @@ def _table(console: Console, table: Table, widths: list[int]) -> None:
         console.print()
     label = max((len(name) for name, _ in table.totals), default=0) + 2
     for name, figure in table.totals:
-        console.print(RichText.assemble((printable(name).ljust(label), "bold"), spell(figure)))
+        parts = spell(figure).wrap(console, max(console.width - label, 20)) if wraps else [spell(figure)]
+        for i, part in enumerate(parts):
+            _print(console, RichText(" " * label if i else printable(name).ljust(label), "bold") + part)
 
 
 def _print(console: Console, *lines: RichText) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import is_number
-from rfcalc.report.document import Cell, Column, Document, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
+from rfcalc.report.folding import Shown, folded, shown_rows
 from rfcalc.report.metrics.units import binary, exact, short
-from rfcalc.report.metrics.vocabulary import Metric, metric, size_text
+from rfcalc.report.metrics.vocabulary import Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")
-BARS = ("params", "weights", "bytes", "macs", "values", "saved_bytes")
+BARS = ("params", "weights", "bytes", "macs", "values", "saved_bytes", "params_share", "macs_share", "memory_share")
 FOLD_FROM = 60  # rows from which repeated ones are folded unless asked otherwise
 STYLES = {
     "table": "rows and columns, in any format",
@@ -32,12 +34,17 @@ class View(NamedTuple):
 
     `columns`: metric names, in order; None for the usual ones. `every`: activations, normalisation and dropout get rows
     of their own. `fold`: repeated rows are shown once with their count; None where it helps. `at`: only this node.
+    `depth`: a tree of stages and blocks with subtotals, so many levels of it. `sort`: by this metric, the largest first
+    (the smallest, with ``-`` before it); `top`: so many rows.
     """
 
     columns: tuple[str, ...] | None = None
     every: bool = False
     fold: bool | None = None
     at: str | None = None
+    depth: int | None = None
+    sort: str | None = None
+    top: int | None = None
 
 
 def document(report: Report, view: View = View(), style: str = "table") -> Document:  # noqa: B008 (immutable)
@@ -49,18 +56,32 @@ def document(report: Report, view: View = View(), style: str = "table") -> Docum
     if style not in STYLES:
         raise UnknownName("style", style, list(STYLES))
     network = report.network
+    about: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    section: Section
     if style != "table":
-        sections = (import_module(f"rfcalc.report.{style}").listing(report, view),)
+        section = import_module(f"rfcalc.report.{style}").listing(report, view)
     else:
-        sections = (table(report, view),)
+        section = table(report, view)
+        about = tuple(_about(section, report, view))
+        told = notes(report)
     return Document(
         network.name or report.target,
-        sections,
-        notes(report) if style == "table" else (),
+        (*([Sentences(about, listed=False)] if about else []), section),
+        told,
         data=report.to_dict,
         records=partial(_records, report, view),
         about=(network.title, network.citation),
     )
+
+
+def _about(found: Table, report: Report, view: View) -> Iterator[str]:
+    """What has to be said of the choice of rows."""
+    if any(c.name == "copies" for c in found.columns):
+        yield "×n: n equal copies in one line, their params, memory and macs summed, output and rf of the last"
+    if view.top is not None and view.depth is None:
+        by = metric((view.sort or "params").removeprefix("-")).title
+        yield f"{len(found.lines)} of {len(shown_rows(list(report), view.every))} rows, by {by}"
 
 
 def _records(report: Report, view: View) -> Any:
@@ -76,39 +97,6 @@ def column(found: Metric) -> Column:
     return Column(found.title, found.name, found.right, unit, _LEAST.get(found.name), _SPARE.get(found.name, 0))
 
 
-class Shown(NamedTuple):
-    """Rows shown as one: the weight layer with what follows it, or copies of a repetition."""
-
-    rows: tuple[Row, ...]
-    times: int = 1
-    last: Row | None = None
-
-    @property
-    def head(self) -> Row:
-        return self.rows[0]
-
-    @property
-    def name(self) -> str:
-        if self.last is None or self.times == 1:
-            return self.head.name
-        return _span(self.head.name, self.last.name)
-
-    @property
-    def end(self) -> Row:
-        """The row that the shown output belongs to."""
-        return (self.last or self.head) if self.times > 1 else self.head
-
-
-def _span(first: str, last: str) -> str:
-    """conv3_2 … conv3_3 as conv3_2–3.
-
-    >>> _span("conv3_2", "conv3_3"), _span("relu9", "relu12")
-    ('conv3_2–3', 'relu9–12')
-    """
-    stem = len(first.rstrip("0123456789"))
-    return f"{first}–{last[stem:]}" if first[:stem] == last[:stem] and last[stem:].isdigit() else f"{first} … {last}"
-
-
 def table(report: Report, view: View) -> Table:
     """The report's rows as a table.
 
@@ -117,21 +105,50 @@ def table(report: Report, view: View) -> Table:
     """
     columns = tuple(metric(name) for name in view.columns or USUAL)
     rows = [report[view.at]] if view.at else list(report)
-    shown = _shown(rows, view)
-    fold = len(shown) > FOLD_FROM if view.fold is None else view.fold
-    if fold:
-        shown = _fold(shown, columns)
-    lines: list[Line] = []
-    stage = ""
+    shown = shown_rows(rows, view.every)
+    if view.depth is not None or view.sort is not None or view.top is not None:
+        found = import_module("rfcalc.report.tree").lines(report, shown, columns, view)
+    else:
+        found = _lines(report, shown, columns, view)
+    return Table(*_counted(columns, found), totals(report), caption=_caption(report))
+
+
+def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View) -> Iterator[tuple[Line, int]]:
+    """The lines in the network's order, each with how many copies it stands for; a heading opens each stage."""
+    if len(shown) > FOLD_FROM if view.fold is None else view.fold:
+        shown = folded(shown)
     if not view.at:
-        lines += [_input_line(name, shape, report, columns) for name, shape in report.inputs.items()]
+        for name, shape in report.inputs.items():
+            yield _input_line(name, shape, report, columns), 1
+    stages: dict[str, list[Row]] = {}
+    for row in report:
+        stages.setdefault(row.stage, []).append(row)
+    order = {stage: i for i, stage in enumerate(stages)}
+    stage = ""
     for group in shown:
         if group.head.stage != stage:
             stage = group.head.stage
             if stage:
-                lines.append(_heading(stage, [s for s in shown if s.head.stage == stage], report, columns))
-        lines.append(Line(tuple(_cell(group, column, report) for column in columns)))
-    return Table(tuple(map(column, columns)), tuple(lines), totals(report), caption=_caption(report))
+                copies = [*stages][order[stage] : order[group.end.stage] + 1]
+                yield heading(group.stage, [r for s in copies for r in stages[s]], report, columns), 1
+        yield Line(tuple(cell(group, column, report) for column in columns)), group.times
+
+
+def _counted(
+    columns: tuple[Metric, ...], found: Iterable[tuple[Line, int]]
+) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
+    """Columns and lines; one more column for the copies that a line stands for, where there are any."""
+    lines = [*found]
+    heads = [*map(column, columns)]
+    if all(times == 1 for _, times in lines):
+        return tuple(heads), tuple(line for line, _ in lines)
+    heads.insert(1, Column("", "copies", right=True))
+    counts = (Cell(f"×{times}", times) if times > 1 else Cell() for _, times in lines)
+    told = (
+        line._replace(cells=(line.cells[0], count, *line.cells[1:]))
+        for (line, _), count in zip(lines, counts, strict=True)
+    )
+    return tuple(heads), tuple(told)
 
 
 def _caption(report: Report) -> str:
@@ -140,148 +157,38 @@ def _caption(report: Report) -> str:
     return f"{name}; input {inputs}; {exact(report.totals.params)} parameters"
 
 
-def _shown(rows: Sequence[Row], view: View) -> list[Shown]:
-    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown."""
-    found: list[list[Row]] = []
-    for row in rows:
-        layer = row.node.layer
-        follows = bool(found) and row.inputs == (found[-1][-1].name,) and row.stage == found[-1][0].stage
-        if layer.folds and follows and not view.every and row.shape == found[-1][0].shape:
-            found[-1].append(row)
-        else:
-            found.append([row])
-    return [Shown(tuple(group)) for group in found]
-
-
-def _fold(shown: list[Shown], columns: Sequence[Metric]) -> list[Shown]:
-    """Equal neighbours as one line, and equal copies of a repetition as the first one's lines with their count."""
-    found: list[Shown] = []
-    i = 0
-    while i < len(shown):
-        length, times = _repetition(shown, i)
-        last = shown[i + length * (times - 1) : i + length * times]
-        for k in range(length):
-            first = shown[i + k]
-            found.append(Shown(first.rows, times, last[k].head) if times > 1 else first)
-        i += length * times
-    return found
-
-
-def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
-    """How many lines from i repeat, and how often: one line, or the lines of one copy."""
-    first = shown[i]
-    times = 1
-    while i + times < len(shown) and _alike(first, shown[i + times]) and _follows(shown, i + times):
-        times += 1
-    if times > 1:
-        return 1, times
-    here = first.head.node.repeat
-    if here is None:
-        return _numbered(shown, i)
-    length = _copy_length(shown, i)
-    times = 1
-    while True:
-        start = i + length * times
-        if start + length > len(shown) or shown[start].head.node.repeat != (here[0], here[1] + times):
-            break
-        if not all(_alike(shown[i + k], shown[start + k]) for k in range(length)):
-            break
-        if _copy_length(shown, start) != length:
-            break
-        times += 1
-    return (length, times) if times > 1 else (1, 1)
-
-
-def _numbered(shown: list[Shown], i: int) -> tuple[int, int]:
-    """The same, told by names with a number: the lines of layer3.1, layer3.2, … are copies if they are alike."""
-    name = shown[i].head.name
-    parts = name.split(".")
-    for depth, part in enumerate(parts[:-1]):
-        if not part.isdigit():
-            continue
-        before = ".".join(parts[:depth]) + "." if depth else ""
-
-        def run(number: int, start: int, before: str = before) -> list[str]:
-            """The names of the lines of one copy, from `start` on, without their beginning."""
-            scope, found = f"{before}{number}.", []
-            while start < len(shown) and shown[start].head.name.startswith(scope):
-                found.append(shown[start].head.name[len(scope) :])
-                start += 1
-            return found
-
-        first, own = int(part), f"{before}{part}."
-        if i and shown[i - 1].head.name.startswith(own):
-            continue
-        names = run(first, i)
-        times = 1
-        while run(first + times, i + len(names) * times) == names and all(
-            _alike(shown[i + k], shown[i + len(names) * times + k]) for k in range(len(names))
-        ):
-            times += 1
-        if times > 1:
-            return len(names), times
-    return 1, 1
-
-
-def _follows(shown: list[Shown], i: int) -> bool:
-    """Whether a line reads what the line before it gives, and nothing else."""
-    return shown[i].head.inputs == (shown[i - 1].rows[-1].name,)
-
-
-def _copy_length(shown: list[Shown], i: int) -> int:
-    here = shown[i].head.node.repeat
-    end = i
-    while end < len(shown) and shown[end].head.node.repeat == here:
-        end += 1
-    return end - i
-
-
-def _alike(a: Shown, b: Shown) -> bool:
-    return (
-        len(a.rows) == len(b.rows)
-        and a.head.stage == b.head.stage
-        and all(
-            p.notation == q.notation
-            and p.shape == q.shape
-            and p.cost == q.cost
-            and p.node.layer == q.node.layer
-            and len(p.inputs) == len(q.inputs)
-            for p, q in zip(a.rows, b.rows, strict=True)
-        )
-    )
-
-
 def _text(column: Metric, value: Any) -> str:
     if value is None:
         return ""
     if column.name in FULL_DIGITS:
         return exact(value) if value != 0 else "–"
-    if column.right and is_number(value) and value == 0:
+    if column.right and (is_number(value) or isinstance(value, Fraction)) and value == 0:
         return "–"
     return column.short(value)
 
 
-def _cell(shown: Shown, column: Metric, report: Report) -> Cell:
+def cell(shown: Shown, column: Metric, report: Report) -> Cell:
+    """A cell of a row; figures that add up are those of all copies that it stands for."""
     if column.row is None:
         return Cell("")
     if column.name == "name":
         return Cell(shown.name)
     if column.name == "notation":
-        return Cell(" ".join(_words(shown)) + (f" ×{shown.times}" if shown.times > 1 else ""))
+        return Cell(" ".join(_words(shown)))
     if column.name == "receptive_field":
         idle = any(row.position in report.unproductive for row in shown.rows)
         return Cell(size_text(shown.end) + ("*" if idle else ""))
+    if column.name in ("bytes", "values"):
+        return figure(column, column.row(shown.end) * shown.times, report)
     if not column.adds:
-        value = column.row(shown.end)
-        return _figure(column, value, report)
-    value = sum(column.row(r) for r in shown.rows)
-    return _figure(column, value, report, value * shown.times)
+        return figure(column, column.row(shown.end), report)
+    return figure(column, sum(column.row(r) for r in shown.rows) * shown.times, report)
 
 
-def _figure(column: Metric, value: Any, report: Report, whole: Any = None) -> Cell:
-    """A figure's cell; the bar is for `whole` where that is more than the figure shown."""
-    share = _share(column, value if whole is None else whole, report)
-    return Cell(_text(column, value), int(value) if is_number(value) else None, share)
+def figure(column: Metric, value: Any, report: Report) -> Cell:
+    """A figure's cell, with the bar for its share of the whole."""
+    exactly = int(value) if is_number(value) else float(value) if isinstance(value, Fraction) else None
+    return Cell(_text(column, value), exactly, _share(column, value, report))
 
 
 def _words(shown: Shown) -> Iterator[str]:
@@ -292,7 +199,7 @@ def _words(shown: Shown) -> Iterator[str]:
 
 def _share(column: Metric, value: Any, report: Report) -> int:
     """The share of the whole, in thousandths, for figures that have one."""
-    if column.name not in BARS or column.whole is None or not is_number(value):
+    if column.name not in BARS or column.whole is None or not (is_number(value) or isinstance(value, Fraction)):
         return 0
     whole = column.whole(report)
     return int(value * 1000 // whole) if is_number(whole) and whole else 0
@@ -305,6 +212,7 @@ def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]
         "output_shape": shape.dims,
         "values": values,
         "bytes": values * report.itemsize,
+        "memory_share": part(values * report.itemsize, report.totals.bytes),
     }
     position = list(report.inputs).index(name)
     if any(c.name == "seen" for c in columns):
@@ -317,24 +225,24 @@ def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]
         if value is None or column.name == "name":
             cells.append(Cell(value or ""))
         else:
-            cells.append(_figure(column, value, report))
+            cells.append(figure(column, value, report))
     return Line(tuple(cells))
 
 
-def _heading(stage: str, shown: Sequence[Shown], report: Report, columns: Sequence[Metric]) -> Line:
-    """The line that opens a stage: its name, and its sums of what adds up."""
-    cells = []
-    for i, column in enumerate(columns):
-        if i == 0:
-            cells.append(Cell(stage))
-        elif column.adds and column.row is not None:
-            cells.append(_figure(column, sum(column.row(r) * s.times for s in shown for r in s.rows), report))
-        elif column.name == "bytes":
-            value = sum(r.new_values * s.times for s in shown for r in s.rows) * report.itemsize
-            cells.append(_figure(column, value, report))
-        else:
-            cells.append(Cell(""))
+def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Metric]) -> Line:
+    """The line that opens a group: its name, and its sums of what adds up, whatever of it is shown."""
+    cells = (Cell(name) if i == 0 else subtotal(column, rows, report) for i, column in enumerate(columns))
     return Line(tuple(cells), "group")
+
+
+def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:
+    """The sum of a column over rows, where it adds up; memory without views and what is written in place."""
+    if column.name in ("bytes", "memory_share"):
+        value = sum(row.new_values for row in rows) * report.itemsize
+        return figure(column, value if column.name == "bytes" else part(value, report.totals.bytes), report)
+    if column.adds and column.row is not None:
+        return figure(column, sum(column.row(row) for row in rows), report)
+    return Cell("")
 
 
 def totals(report: Report) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.plan.stream import StreamPlan
 from rfcalc.plan.timeline import Edge
@@ -82,30 +83,37 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
     """
     from rfcalc.plan.stream import plan
 
-    graph, walked, assumptions = _graph(target, input)
-    dtype = next((p.dtype for p in graph.parameters() if p.is_floating_point()), torch.float32)
+    dtype, walked, assumptions, build = _target(target, input, axis)
     size = torch.empty(0, dtype=dtype).element_size()
     found = plan(walked, axis, at=at, itemsize=size, dtype=str(dtype).removeprefix("torch."), assumptions=assumptions)
-    return from_plan(found, graph)
+    if not found.possible:
+        raise blocked(found)
+    return from_plan(found, build())
 
 
-def _graph(target: Any, given: Any) -> tuple[Graph, Walked, tuple[str, ...]]:
-    """The running module of a target, its walk, and what was assumed."""
-    from rfcalc.graph.forward import forward, shapes_of_inputs
-
+def _target(target: Any, given: Any, axis: int) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], Graph]]:
+    """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made."""
     if isinstance(target, Graph):
         shapes: Any = target.shapes if given is None else given
-        return target, forward(target.network, shapes_of_inputs(target.network, shapes)), ()
-    from rfcalc.readers.target import resolve, with_inputs
-
+        graph = target
+        return _dtype(graph), forward(graph.network, shapes_of_inputs(graph.network, shapes)), (), lambda: graph
     if isinstance(target, nn.Module):
-        from rfcalc.backend.stream.own import own_weights
+        from rfcalc.backend.stream.own import own_weights, read_blocks
 
-        return own_weights(target, given)
+        read, walked = read_blocks(target, given, axis)
+        return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
+    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
+
     found = resolve(target, given)
     network: Network = found.network if found.bound else with_inputs(found.network, given)
+    if list(network.inputs.values()) == [None]:
+        network = with_inputs(network, DEFAULT_INPUT)
     walked = forward(network, shapes_of_inputs(network))
-    return to_torch(network).eval(), walked, found.assumptions
+    return torch.get_default_dtype(), walked, found.assumptions, lambda: to_torch(network).eval()
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
 def blocked(plan: StreamPlan) -> ConstraintFailed:
@@ -217,7 +225,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     network = line.walked.network
     node, at = network.nodes[position - network.arity], line.lines[position]
     sources = network.sources[position - network.arity]
-    layer: Any = node.layer
+    layer: Any = at.layer
     xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
     if at.axis is None:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,81 +13,110 @@ from rfcalc.backend.build import to_torch
 from rfcalc.backend.graph import Graph
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.readers.imported import Imported
+
+# attributes of PyTorch's modules that are arguments of the operators: ours, theirs
+NUMBERS = {
+    "eps": "eps",
+    "negative_slope": "negative_slope",
+    "alpha": "alpha",
+    "beta": "beta",
+    "threshold": "threshold",
+    "min_val": "min_val",
+    "max_val": "max_val",
+    "approximate": "approximate",
+}
 
 
-def own_weights(module: nn.Module, given: Any) -> tuple[Graph, Walked, tuple[str, ...]]:
-    """A module as a network that runs with the module's own parameters; its walk; what was assumed.
+def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported, Walked]:
+    """A module read with a length of whole blocks, and its walk."""
+    from rfcalc.readers.streaming import whole_blocks
+    from rfcalc.readers.torch.importer import from_torch
 
-    Parameters are found by the module's path that names each node. The two are run beside each other once, on small
-    random numbers, so that a wrong weight cannot go unseen.
+    read = from_torch(module, given)
+    walked = forward(read.network, shapes_of_inputs(read.network))
+    more = whole_blocks(walked, axis)
+    if more is not None:  # code may decide by its length: it is read at whole blocks
+        read = from_torch(module, more)
+        walked = forward(read.network, shapes_of_inputs(read.network))
+    return read, walked
+
+
+def own_weights(module: nn.Module, read: Imported) -> Graph:
+    """What was read of a module as a network that runs with the module's own parameters.
+
+    Parameters are those that the module's operators were called with when it was read. The two are run beside each
+    other once, on small random numbers, so that a wrong weight cannot go unseen.
 
     Raises:
         Unsupported: parameters that cannot be found, an operator without a counterpart, or different values.
     """
-    from rfcalc.readers.torch.importer import from_torch
-
-    read = from_torch(module, given)
-    network = read.network
-    graph = to_torch(network, names="own").eval()
-    held = dict(module.named_modules())
-    parameters = dict(module.named_parameters())
+    graph = to_torch(read.network, names="own").eval()
     with torch.no_grad():
-        for node in network.nodes:
-            path = graph.paths.get(node.name)
-            if path is None:
-                _learned(graph, node.name, parameters)
-                continue
-            mine = graph.get_submodule(path)
-            theirs = held.get(node.name) or held.get(node.name.rpartition("_")[0])
-            wanted = [*mine.named_parameters(), *mine.named_buffers()]
-            if theirs is None:
-                if any(True for name, _ in wanted if not name.endswith("num_batches_tracked")):
-                    raise Unsupported("the weights of this node were not found in the module", where=node.name)
-                continue
-            _attributes(mine, theirs)
-            for name, tensor in wanted:
-                _take(mine, name, tensor, theirs, node.name)
-    graph = graph.to(next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32))
+        for node in read.network.nodes:
+            _node(graph, node.name, read, dict(module.named_parameters()))
     _compare(module, graph)
-    return graph, forward(network, shapes_of_inputs(network)), read.assumptions
+    return graph
 
 
-def _take(mine: nn.Module, name: str, tensor: torch.Tensor, theirs: nn.Module, node: str) -> None:
-    """Give a module the parameter (or buffer) of this name of another: the same tensor, not a copy."""
-    inner, _, last = name.rpartition(".")
-    try:
-        found = getattr(theirs.get_submodule(inner), last)
-    except AttributeError:
-        if last == "num_batches_tracked":
-            return
-        raise Unsupported(f"the module has no {name} for this node", where=node) from None
-    if not isinstance(found, torch.Tensor) or found.shape != tensor.shape:
-        shape = tuple(getattr(found, "shape", ()))
-        raise Unsupported(f"its {name} is {shape} in the module, and {tuple(tensor.shape)} as it was read", where=node)
-    holder = mine.get_submodule(inner)
-    if last in holder._buffers:
-        holder._buffers[last] = found
-    else:  # a weight that is computed (weight normalisation) is taken as it is now
-        kept = found if isinstance(found, nn.Parameter) else nn.Parameter(found.detach(), requires_grad=False)
-        holder._parameters[last] = kept
+def _node(graph: Graph, name: str, read: Imported, parameters: Mapping[str, nn.Parameter]) -> None:
+    """Give one node of the network what its operator was called with."""
+    path = graph.paths.get(name)
+    if path is None:
+        _learned(graph, name, parameters)
+        return
+    mine, step = graph.get_submodule(path), read.origins.get(name)
+    wanted = [n for n, _ in (*mine.named_parameters(), *mine.named_buffers()) if not n.endswith("num_batches_tracked")]
+    if step is None:
+        if wanted:
+            raise Unsupported("the weights of this node were not found in the module", where=name)
+        return
+    for ours, theirs in NUMBERS.items():
+        if hasattr(mine, ours) and isinstance(step.args.get(theirs), (int, float, str)):
+            setattr(mine, ours, step.args[theirs])
+    for wish in wanted:
+        found = _argument(step, wish, name)
+        tensor = dict((*mine.named_parameters(), *mine.named_buffers()))[wish]
+        if found is None or found.is_meta:
+            raise Unsupported(f"the {wish} of this node was not found in the module", where=name)
+        if found.shape != tensor.shape:
+            if found.numel() != tensor.numel():
+                told = f"{tuple(found.shape)} in the module, {tuple(tensor.shape)} as it was read"
+                raise Unsupported(f"the {wish} of this node does not fit", where=name, why=told)
+            found = found.reshape(tensor.shape)
+        inner, _, last = wish.rpartition(".")
+        holder = mine.get_submodule(inner)
+        if last in holder._buffers:
+            holder._buffers[last] = found
+        else:  # a weight that is computed (weight normalisation) is taken as it is now
+            kept = found if isinstance(found, nn.Parameter) else nn.Parameter(found.detach(), requires_grad=False)
+            holder._parameters[last] = kept
 
 
-def _attributes(mine: nn.Module, theirs: nn.Module) -> None:
-    """Numbers that are no parameters: what is added to variances, slopes."""
-    for name in ("eps", "negative_slope", "alpha", "beta", "threshold", "approximate", "lambd"):
-        if hasattr(mine, name) and isinstance(getattr(theirs, name, None), (int, float, str)):
-            setattr(mine, name, getattr(theirs, name))
+def _argument(step: Any, wish: str, node: str) -> torch.Tensor | None:
+    """The tensor that an operator was called with under a name of PyTorch's modules."""
+    params = step.args.get("params")
+    if params is not None:  # of a recurrent layer: weights from the input and the state, then biases, for each layer
+        match = re.fullmatch(r"(weight|bias)_(ih|hh)_l0", wish)
+        if match is None:
+            return None
+        each = 4 if step.args["has_biases"] else 2
+        layer = int(number[1]) if (number := re.search(r"\.?\bl(\d+)$", node)) else 0
+        place = {"weight_ih": 0, "weight_hh": 1, "bias_ih": 2, "bias_hh": 3}[f"{match[1]}_{match[2]}"]
+        return params[layer * each + place]  # type: ignore[no-any-return]
+    found = step.args.get(wish)
+    return found if isinstance(found, torch.Tensor) else None
 
 
-def _learned(graph: Graph, node: str, parameters: dict[str, nn.Parameter]) -> None:
+def _learned(graph: Graph, name: str, parameters: Mapping[str, nn.Parameter]) -> None:
     """A tensor that is learned by itself: it is called as its parameter is."""
-    step = next((s for s in graph.steps if s.name == node), None)
+    step = next((s for s in graph.steps if s.name == name), None)
     if step is None or not step.learned:
         return
-    found = parameters.get(node)
+    found = parameters.get(name)
     mine = graph.get_parameter(step.learned)
     if found is None or found.numel() != mine.numel():
-        raise Unsupported("this parameter was not found in the module", where=node)
+        raise Unsupported("this parameter was not found in the module", where=name)
     owner, _, last = step.learned.rpartition(".")
     kept = found if found.shape == mine.shape else nn.Parameter(found.detach().reshape(mine.shape), requires_grad=False)
     graph.get_submodule(owner)._parameters[last] = kept
@@ -97,16 +128,15 @@ def _compare(module: nn.Module, graph: Graph) -> None:
     Raises:
         Unsupported: they differ.
     """
-    kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     made = torch.Generator().manual_seed(0)
-    xs = [torch.randn(1, *s.dims, generator=made).to(device, kind) for s in graph.shapes.values()]
+    xs = [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in graph.shapes.values()]
     modes = {m: m.training for m in module.modules()}
     try:
         for m in modes:
             m.training = False
         with torch.no_grad():
-            first, second = module(*xs), graph(*xs)
+            theirs, ours = next(_tensors(module(*xs))), next(_tensors(graph(*xs)))
     except RfcalcError:
         raise
     except Exception as error:
@@ -114,10 +144,9 @@ def _compare(module: nn.Module, graph: Graph) -> None:
     finally:
         for m, mode in modes.items():
             m.training = mode
-    a, b = (next(_tensors(v)) for v in (first, second))
-    if a.numel() != b.numel() or not torch.allclose(
-        a.reshape(-1), b.reshape(-1), rtol=1e-3, atol=1e-4 * float(a.abs().max() + 1)
-    ):
+    a, b = theirs.reshape(-1).double(), ours.reshape(-1).double()
+    near = 1e-9 if first.dtype == torch.float64 else 1e-3
+    if a.numel() != b.numel() or not torch.allclose(a, b, rtol=near, atol=near * max(float(a.abs().max()), 1e-3)):
         raise Unsupported(
             "the network that was read gives other values than the module",
             why="a constant, a function or a weight of it is not what it was read as",
@@ -125,7 +154,7 @@ def _compare(module: nn.Module, graph: Graph) -> None:
         )
 
 
-def _tensors(value: Any) -> Any:
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, dict):

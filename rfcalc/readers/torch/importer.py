@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -86,7 +87,7 @@ def from_torch(
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
-    return imported(
+    made = imported(
         network,
         notes=notes,
         unknown=graph.report(named),
@@ -95,6 +96,7 @@ def from_torch(
         unused=unused,
         dtype=dtype_of(module, given),
     )
+    return replace(made, origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept})
 
 
 def read(model: torch.nn.Module, inputs: Any = None) -> Imported:

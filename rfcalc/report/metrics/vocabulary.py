@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.registry import Registry
+from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.metrics.units import bytes_short, exact, short
 from rfcalc.report.report import Report, Row
@@ -67,6 +69,23 @@ def _size_text(field: ReceptiveField) -> str:
         "shift_variant": "varies",
         "bounded": "≤ all",
     }.get(status) or _axes(field.size)
+
+
+def part(value: Any, whole: Any) -> Any:
+    """A share of a whole as a fraction; None where there is none."""
+    return Fraction(int(value), int(whole)) if is_number(value) and is_number(whole) and whole else None
+
+
+def percent(share: Any) -> str:
+    """A share in percent with one decimal.
+
+    >>> percent(Fraction(1, 3)), percent(Fraction(1)), percent(Fraction(1, 10000))
+    ('33.3 %', '100.0 %', '< 0.1 %')
+    """
+    if share is None:
+        return "–"
+    tenths = (share.numerator * 2000 + share.denominator) // (2 * share.denominator)
+    return f"{tenths // 10}.{tenths % 10} %" if tenths or not share else "< 0.1 %"
 
 
 def _add(name: str, title: str, meaning: str, row: Any, whole: Any = None, aliases: Any = (), **how: Any) -> None:
@@ -211,6 +230,21 @@ _add(
     ("depth",),
     adds=True,
 )
+for _name, _of, _title in (
+    ("params_share", "params", "% params"),
+    ("macs_share", "macs", "% macs"),
+    ("memory_share", "bytes", "% memory"),
+):
+    _add(
+        _name,
+        _title,
+        f"part of the network's {METRICS[_of].title}",
+        (lambda n: lambda r: part(getattr(r, n), getattr(r.report.totals, n)))(_of),
+        lambda t: Fraction(1),
+        short=percent,
+        full=percent,
+        adds=_of != "bytes",
+    )
 _add("nodes", "nodes", "number of nodes", None, len)
 for _name in (
     "conv_bias_adds",

@@ -1,0 +1,96 @@
+"""Streams of public networks: equal to the module's own whole run, with the module's own weights."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import stream_networks as nets
+import torch
+from torch import nn
+
+import rfcalc
+from rfcalc.core.errors import ConstraintFailed, Unsupported
+
+CASES = {
+    "tcn": (nets.tcn, "1x400", -1, 0),
+    "wavenet": (nets.WaveNet, "1x400", -1, 0),
+    "wavenet-valid": (lambda: nets.WaveNet(padded=False), "1x400", -1, 63),
+    "hifigan": (nets.HifiGan, "20x40", -1, 896),
+    "demucs": (nets.Demucs, "1x1280", -1, 128),
+    "crn": (nets.Crn, "1x60x64", 0, 0),
+    "gru": (nets.Gru, "1x200", -1, 2),
+    "amplifier": (nets.Amplifier, "1x200", -1, 0),
+    "tds": (nets.Tds, "1x160x5", 0, 3),
+    "separator": (nets.Separator, "1x800", -1, 8),
+    "unet": (nets.UNet, "1x400", -1, None),
+}
+
+
+def streamed(module: nn.Module, shape: str, axis: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, object]:
+    stream = rfcalc.to_stream(module, shape, axis)
+    dims = [int(n) for n in shape.split("x")]
+    at = list(range(1, len(dims)))[axis]
+    size = stream.block["in"]
+    dims[at] = max(dims[at] // size, 24) * size
+    made, r = torch.Generator().manual_seed(seed), Random(seed)
+    x = torch.randn(2, *dims, generator=made, dtype=torch.float64)
+    parts, begin, held = [], 0, 0
+    while begin < dims[at]:
+        count = min(r.choice([1, 2, 5, 30]) * size, dims[at] - begin)
+        parts.append(stream(x.narrow(at + 1, begin, count)))
+        begin += count
+    held = stream.held_bytes()
+    out = stream.lines[stream.output].axis
+    got = torch.cat([*parts, stream.flush()], out)
+    assert held == 2 * stream.state_bytes
+    with torch.no_grad():
+        whole = module(x)
+    return got.narrow(out, stream.latency, got.shape[out] - stream.latency), whole, stream
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equal_to_the_modules_own_run(name: str) -> None:
+    build, shape, axis, latency = CASES[name]
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    module = build().double().eval()
+    got, whole, stream = streamed(module, shape, axis)
+    assert got.shape == whole.shape
+    assert torch.allclose(got, whole, rtol=1e-11, atol=1e-12)
+    assert latency is None or stream.latency == latency
+
+
+def test_blockers_of_public_networks() -> None:
+    told = {
+        "lstm.l0": (lambda: nets.Demucs(bidirectional=True), "1x1280"),
+        "norm": (lambda: nets.Separator("global"), "1x800"),
+    }
+    for node, (build, shape) in told.items():
+        with pytest.raises(ConstraintFailed, match=node):
+            rfcalc.to_stream(build(), shape)
+
+
+def test_the_modules_own_parameters_are_used() -> None:
+    module = nn.Sequential(nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Conv1d(4, 1, 3))
+    stream = rfcalc.to_stream(module, "1x100")
+    assert {id(p) for p in stream.parameters()} == {id(p) for p in module.parameters()}
+    assert stream.state_bytes == 4 * (2 + 2 * 4)
+    assert rfcalc.to_stream(module.double(), "1x100").state_bytes == 8 * (2 + 2 * 4)
+
+
+class Shifted(nn.Module):
+    """Adds a constant that is no parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x) + torch.tensor([[[1.0], [2.0]]], dtype=x.dtype)
+
+
+def test_what_cannot_be_rebuilt_is_refused() -> None:
+    """Never other values: a network that was read with a part that is not known is told."""
+    with pytest.raises(Unsupported, match="constant"):
+        rfcalc.to_stream(Shifted(), "1x100")
