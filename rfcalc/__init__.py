@@ -92,7 +92,9 @@ if TYPE_CHECKING:
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
+    from rfcalc.readers.planning import design as design
     from rfcalc.readers.planning import grid as grid
+    from rfcalc.readers.planning import lint as lint
     from rfcalc.readers.planning import memory as memory
     from rfcalc.readers.planning import sizes as sizes
     from rfcalc.readers.planning import tile as tile
@@ -121,6 +123,8 @@ else:
         "from_text": "readers.text",
         "from_torch": "readers.torch.importer",
         "load": "readers.target",
+        "design": "readers.planning",
+        "lint": "readers.planning",
         "memory": "readers.planning",
         "networks": "zoo",
         "parallel": "core.expr",

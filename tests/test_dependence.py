@@ -11,6 +11,8 @@ from pixels import Module, check
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+import rfcalc
+
 Conv1, Conv2 = nn.Conv1d, nn.Conv2d
 
 
@@ -80,3 +82,148 @@ def test_channels_of_a_concat(name: str) -> None:
     module, right = CHANNELS[name]
     found = check(module, "2x9x9")
     assert (found.status, found.size) == ("exact", (right, right))
+
+
+def spread(m: Any, x: Tensor) -> Tensor:
+    h = torch.zeros(1, 2, 2 * x.shape[2], 2 * x.shape[3], dtype=x.dtype)
+    h[:, :, 0::2, 0::2] = m.a(x)
+    return m.b(h) + F.interpolate(m.skip(x), scale_factor=2)  # type: ignore[no-any-return]
+
+
+def inside(m: Any, x: Tensor) -> Tensor:
+    y = x.clone()
+    y[:, :, 1:-1, ::2] += m.b(x)[:, :, 1:-1, ::2]
+    return y
+
+
+def halved(m: Any, x: Tensor) -> Tensor:
+    y = m.a(x)
+    y[:, :, ::2].mul_(0.5)
+    return m.b(y) + m.skip(x)  # type: ignore[no-any-return]
+
+
+def turned(m: Any, x: Tensor) -> Tensor:
+    y = m.skip(x)
+    y.transpose(2, 3)[:, :, ::2].add_(m.b(x).transpose(2, 3)[:, :, ::2])
+    return y  # type: ignore[no-any-return]
+
+
+def square(k: int, c: int = 2) -> Conv2:
+    return Conv2(2, c, k, padding=k // 2)
+
+
+WRITTEN = {
+    "every second": (Module(spread, a=square(5), b=square(3), skip=square(1)), "2x8x8", "periodic", (6, 6)),
+    "inside": (Module(inside, b=square(5)), "2x8x8", "bounded", (5, 5)),
+    "in place": (Module(halved, a=square(5), b=square(3), skip=square(1)), "2x8x8", "exact", (7, 7)),
+    "transposed": (Module(turned, b=square(3), skip=square(1)), "2x8x8", "periodic", (3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_writing_into_a_part(name: str) -> None:
+    module, shape, status, right = WRITTEN[name]
+    found = check(module, shape)
+    assert (found.status, found.size) == (status, right)
+
+
+def unshuffled(order: tuple[int, ...]) -> Module:
+    def run(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x).view(1, 2, 4, 2, 4, 2).permute(*order).reshape(1, 8, 4, 4)
+        return m.b(y)  # type: ignore[no-any-return]
+
+    return Module(run, a=square(3), b=Conv2(8, 2, 3, padding=1))
+
+
+DETOURS = {
+    "patches, channels first": (unshuffled((0, 1, 3, 5, 2, 4)), "2x8x8", (8, 8), (2, 2)),
+    "patches, places first": (unshuffled((0, 3, 5, 1, 2, 4)), "2x8x8", (8, 8), (2, 2)),
+    "tokens": (
+        Module(lambda m, x: m.a(x).reshape(1, 2, 64).relu().reshape(1, 2, 8, 8), a=square(3)),
+        "2x8x8",
+        (3, 3),
+        (1, 1),
+    ),
+    "tokens last": (
+        Module(
+            lambda m, x: m.b(m.a(x).flatten(2).transpose(1, 2).transpose(1, 2).view(1, 2, 8, 8)),
+            a=square(3),
+            b=square(3),
+        ),
+        "2x8x8",
+        (5, 5),
+        (1, 1),
+    ),
+    "zeros before": (
+        Module(lambda m, x: m.a(torch.cat([x.new_zeros(1, 4, 2), x], -1)), a=Conv1(4, 4, 3)),
+        "4x12",
+        (3,),
+        (1,),
+    ),
+    "the first again": (
+        Module(lambda m, x: m.a(torch.cat([x[:, :, :1], x[:, :, :1], x], -1)), a=Conv1(4, 4, 3)),
+        "4x12",
+        (3,),
+        (1,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DETOURS)
+def test_detours(name: str) -> None:
+    module, shape, right, stride = DETOURS[name]
+    found = check(module, shape)
+    assert (found.status, found.size, found.stride) == ("exact", right, stride)
+
+
+class Weighted(nn.Module):
+    """A module with parameters of its own, from a function."""
+
+    def __init__(self, run: Callable[[Any, Tensor], Tensor], **held: Tensor | nn.Module) -> None:
+        super().__init__()
+        self.run = run
+        for name, value in held.items():
+            setattr(self, name, value if isinstance(value, nn.Module) else nn.Parameter(value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self, x)
+
+
+def both(w: Tensor, x: Tensor) -> Tensor:
+    a, b = w.chunk(2)
+    return F.linear(x, a) + F.linear(x + 1, b)
+
+
+LAYOUTS = {
+    "scalar": (Weighted(lambda m, x: m.w * m.a(x) + (1 - m.w) * x, w=torch.rand(()), a=Conv1(4, 4, 3, padding=1)), 3),
+    "snake": (Weighted(lambda m, x: x + 1 / (m.p + 1e-9) * torch.sin(m.p * x) ** 2, p=torch.rand(1, 4, 1)), 1),
+    "exp": (Weighted(lambda m, x: m.p * x + m.p.exp() * x, p=torch.rand(1, 4, 1)), 1),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_parameter_in_several_layouts(name: str) -> None:
+    module, right = LAYOUTS[name]
+    report = rfcalc.analyze(rfcalc.from_torch(module, "4x12"))
+    field = report.outputs[0].receptive_field
+    assert (field.status, field.size) == ("exact", (right,))
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+
+
+class Crossed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.m = nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, q: Tensor, k: Tensor) -> Tensor:
+        return self.m(q, k, k)[0]  # type: ignore[no-any-return]
+
+
+def test_parts_of_parameters_and_products_of_them_are_weights() -> None:
+    crossed = rfcalc.analyze(rfcalc.from_torch(Crossed(), {"q": "10x16", "k": "10x16"}))
+    assert crossed.totals.macs == 13_440
+    halves = Weighted(lambda m, x: both(m.w, x), w=torch.rand(16, 8))
+    assert rfcalc.analyze(rfcalc.from_torch(halves, "10x8")).totals.macs == 2 * 10 * 8 * 8
+    held = {"w": torch.rand(64, 64), "b": torch.rand(64, 4), "a": torch.rand(4, 64)}
+    merged = Weighted(lambda m, x: F.linear(x, m.w + m.b @ m.a), **held)
+    assert rfcalc.analyze(rfcalc.from_torch(merged, "1x64")).totals.macs == 20_480

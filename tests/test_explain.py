@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import sympy
 from explained import check
 from graphs import Case, graphs
 from hypothesis import HealthCheck, given, seed, settings
@@ -461,9 +462,41 @@ def test_only_symbols_load_sympy_and_only_colour_loads_rich() -> None:
     assert "sympy" in loaded("conv3-C", "weights")
 
 
-def test_totals_of_symbols_are_the_numbers_with_numbers_put_in() -> None:
-    import sympy
+def test_floors_of_symbols_are_in_brackets() -> None:
+    assert "⌊(H − 2) / 2⌋ + 1" in write(explained("conv3-C > maxpool2", None, "output"))
+    assert "⌊(H − 1)/S⌋ + 1" in write(explained("conv3-C/S", None, "output"))
+    assert "⌊(H − 1)/(S + 1)⌋ + 1" in write(explained("conv3-C/(S+1)", None, "output"))
+    assert (
+        write(explained("conv3-C/S", None, "output")).split("\n")[0].endswith("C×(⌊(H − 1)/S⌋ + 1)×(⌊(W − 1)/S⌋ + 1)")
+    )
 
+
+@pytest.mark.parametrize(
+    ("text", "node", "metric", "answer"),
+    [
+        ("conv3-C nobias xN", None, "weights", "9NC²"),
+        ("conv3-C xN > conv1-10", None, "params", "9NC² + NC + 10C + 10"),
+        ("(conv3-C nobias x2 > maxpool2) xN", None, "macs", "24C²HW(4^N − 1)/4^N"),
+        ("conv3-C xN", None, "rf", "(2N + 1) × (2N + 1)"),
+        ("conv3-C nobias xN", "conv1[i]", "weights", "9C²"),
+    ],
+)
+def test_repetitions_of_unknown_count(text: str, node: str | None, metric: str, answer: str) -> None:
+    found = explained(text, node, metric)
+    assert write(found).split("\n")[0].endswith(f": {answer}")
+    formulas = rfcalc.symbolic(text)
+    if node is None and metric != "rf":
+        assert found.value == formulas.totals[found.metric]
+    for e in found.equations:
+        assert sympy.expand(e.formula(**e.operands) - e.value) == 0
+
+
+def test_what_has_no_closed_form_is_said() -> None:
+    with pytest.raises(rfcalc.RfcalcError, match="macs has no closed form"):
+        explained("conv3-C/S xN", None, "macs")
+
+
+def test_totals_of_symbols_are_the_numbers_with_numbers_put_in() -> None:
     symbolic = analyzed("conv3-C > relu > maxpool2 > conv5-M/2", None)
     numbers = {"C": 16, "M": 24, "H": 64, "W": 48}
     numeric = rfcalc.analyze("conv3-16 > relu > maxpool2 > conv5-24/2", (16, 64, 48))

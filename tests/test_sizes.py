@@ -69,7 +69,7 @@ def test_sizes_of_the_zoo(name: str) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.networks())
 def test_every_size_of_the_zoo(name: str) -> None:
     network = rfcalc.load(name)
     if None in network.inputs.values():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 
 import pytest
@@ -182,3 +185,30 @@ def test_symbols_refuse_what_they_were_declared_not_to_be() -> None:
     for wrong in (4, -1):
         with pytest.raises(SymbolError, match="odd"):
             odd.behind(wrong)
+
+
+def test_divisions_in_python_are_exact_behind_powers() -> None:
+    c, n = sympy.symbols("C N", integer=True, positive=True)
+    for formula in (c * (4 - 3 / 4**n) * 4**5, 56 * c * (4**n - 1) / (3 * 4**n) * 3 * 4**5, c - c / 2**n * 32):
+        for count in (1, 2, 5):
+            told = eval(show(formula, "python"), {"C": 7, "N": count})
+            assert told == formula.subs({c: 7, n: count}), show(formula, "python")
+
+
+def test_texts_depend_on_no_order_of_calls_and_no_hash_seed() -> None:
+    first = "import rfcalc; rfcalc.symbolic('{}').totals.macs; print(rfcalc.symbolic('{}'))"
+    texts = set()
+    for seed, code in (
+        ("1", first.format("resnet18", "vgg16")),
+        ("2", "import rfcalc; print(rfcalc.symbolic('vgg16'))"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
+            encoding="utf-8",
+        )
+        texts.add(done.stdout)
+    assert len(texts) == 1

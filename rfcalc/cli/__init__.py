@@ -42,6 +42,7 @@ COMMANDS = {
         "Say what fits: memory of training or running, the worst moment, the largest batch, how to make it fit.",
     ),
     "grid": ("plan", "Say where the units of maps lie in the image: stride, offset, anchors, levels out of step."),
+    "design": ("plan", "Find networks that hold constraints, or read a design: holes, layers that see nothing new."),
     "check": ("check", "Check what was published about a network."),
     "lock": ("check", "Write a network's figures as claims, so that a change of it is noticed."),
     "verify": ("check", "Run a network in PyTorch, and put what it shows beside every computed figure."),

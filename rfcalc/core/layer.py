@@ -55,6 +55,7 @@ class Layer(Expr):
     lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
     hands_gradient_on: ClassVar[bool] = False  # its inputs' gradients are its output's, or parts of it: no new memory
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
+    takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
@@ -102,6 +103,10 @@ class Layer(Expr):
 
     def stretched(self: L, axis: int, length: Size) -> L:
         """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
+        return self
+
+    def sized(self: L, y: Shape) -> L:
+        """The same layer in the form that says the sizes of its output in numbers, where it has one."""
         return self
 
     def ended(self: L, x: Shape, axis: int) -> L:

@@ -70,6 +70,11 @@ def _shown(chosen: Metric, value: Any) -> str:
         if is_number(value) and value >= 1000:
             return f"{full} bytes = {bytes_short(value)} = {binary(value)}"
         return f"{full} bytes"
+    if isinstance(value, tuple) and any(hasattr(v, "subs") for v in value):
+        from rfcalc.derivation.algebra import UNICODE, number
+
+        texts = [number(v, UNICODE) for v in value]
+        return "×".join(f"({t})" if getattr(v, "is_Add", False) else t for t, v in zip(texts, value, strict=True))
     if not is_number(value) and hasattr(value, "free_symbols"):
         from rfcalc.derivation.algebra import UNICODE, symbol
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.formula import Formula
@@ -20,6 +20,9 @@ from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
+
+if TYPE_CHECKING:
+    from rfcalc.formulas.result import Symbolic
 
 DIRECTIONS = ("backward", "forward", "both")
 SEEN = ("receptive_field", "stride", "padding", "center", "seen", "status")
@@ -99,7 +102,7 @@ def explain(
 
 
 def derive(
-    report: Report,
+    report: Report | Symbolic,
     node: str | None,
     name: str,
     *,
@@ -110,7 +113,7 @@ def derive(
     """How a figure comes about.
 
     Args:
-        report: the network, analysed.
+        report: the network, analysed; its formulas where it has a repetition of unknown count.
         node: a node (a stage or block means its last), or an input; None for the whole network.
         name: a metric of the vocabulary, or an alias.
         direction: of receptive fields: ``backward`` as in the lesson, ``forward`` with jumps, ``both`` and why.
@@ -127,6 +130,10 @@ def derive(
     """
     if direction not in DIRECTIONS:
         raise UnknownName("direction", direction, list(DIRECTIONS))
+    if not isinstance(report, Report):
+        from rfcalc.derivation.repeated import explained
+
+        return explained(report, node, name)
     with nullcontext() if report.algebra is None else walking_with(report.algebra):
         return _derived(report, node, name, direction, source, unit)
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import NotationError, RfcalcError
 from rfcalc.core.size import walking_with
+from rfcalc.formulas.account import lasting
 from rfcalc.readers.target import analyze
 from rfcalc.report.report import Report
 
+if TYPE_CHECKING:
+    from rfcalc.formulas.result import Symbolic
 
-def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str | None = None) -> Report:  # noqa: A002
+
+def analyzed(
+    target: Any,
+    input: Any = None,  # noqa: A002
+    *,
+    batch: Any = 1,
+    dtype: str | None = None,
+) -> Report | Symbolic:
     """The report on a target; where its notation has symbols for sizes, in these symbols.
+
+    Of notation with a repetition whose count is a symbol, its formulas (a report has a definite number of nodes).
 
     Without an input, symbolic notation reads C×H×W with the first convolution's own symbol for C, if it is one name:
     the block then keeps its channels, which is what is usually compared.
@@ -19,8 +31,8 @@ def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str | Non
     Raises:
         RfcalcError: what cannot be read or does not fit.
 
-    >>> str(analyzed("conv3-C nobias x3").totals.weights)
-    '27*C**2'
+    >>> analyzed("conv3-C nobias x3").totals.weights, analyzed("conv3-C nobias xN").totals.weights
+    (27*C**2, 9*C**2*N)
     """
     try:
         return analyze(target, input, batch=batch, dtype=dtype)
@@ -28,7 +40,13 @@ def analyzed(target: Any, input: Any = None, *, batch: Any = 1, dtype: str | Non
         reading = _symbolic(target)
         if reading is None:
             raise error from None
-    return _report(reading, target, input, batch, dtype or "float32")
+    if not lasting(reading.expr):
+        return _report(reading, target, input, batch, dtype or "float32")
+    if batch != 1:
+        raise RfcalcError("a repetition of unknown count is explained for one item", fix="leave out --batch")
+    from rfcalc.derivation.symbolic import symbolic
+
+    return symbolic(target, input, dtype=dtype or "float32")
 
 
 def _symbolic(target: Any) -> Any:

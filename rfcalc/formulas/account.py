@@ -29,7 +29,10 @@ class Span(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A node as it will be shown; `span` from the chain's input, or the status and why there is none."""
+    """A node as it will be shown, or a whole repetition and how many `copies` it has.
+
+    `span` is from the chain's input; where there is none, `field` has the status and why.
+    """
 
     name: str
     kind: str
@@ -42,6 +45,7 @@ class Row(NamedTuple):
     values: Any
     new: Any
     folds: bool = False
+    copies: Any = None
 
 
 class Account(NamedTuple):

@@ -95,7 +95,7 @@ def _repeated(
         once = {**once, **first.once}
     copies = f"{count:,}" if isinstance(count, int) else written(count)
     whole = Row(
-        f"all {copies}", "repeat", f"({_notation(expr)}) ×{copies}", stage, ends, span, {}, cost, new, new
+        f"all {copies}", "repeat", f"({_notation(expr)}) ×{copies}", stage, ends, span, {}, cost, new, new, False, count
     )  # fmt: skip
     return Account(
         ends,

@@ -94,8 +94,8 @@ class SymbolicRow:
     """One node (or a whole repetition of unknown count): its figures as formulas.
 
     `figures` are attributes, too: `weights`, `params`, `macs`, `values`, …; `ops` the operations that are no
-    multiply-adds. `field` has the receptive field from the first input: `status`, and `size`, `stride`, `padding`,
-    `center` with an entry an axis.
+    multiply-adds; `copies` the number of copies, of a repetition. `field` has the receptive field from the first input:
+    `status`, and `size`, `stride`, `padding`, `center` with an entry an axis.
     """
 
     def __init__(
@@ -108,12 +108,14 @@ class SymbolicRow:
         field: Mapping[str, Any],
         figures: Figures,
         folds: bool = False,
+        copies: Any = None,
     ) -> None:
         self.name, self.kind, self.notation, self.stage = name, kind, notation, stage
         self.output_shape = output_shape
         self.field = dict(field)
         self.figures = figures
         self.folds = folds
+        self.copies = copies
 
     def __getattr__(self, name: str) -> Any:
         if name in ("figures", "field") or name.startswith("_"):
@@ -144,6 +146,7 @@ class SymbolicRow:
             {k: put(v) for k, v in self.field.items()},
             Figures(self.figures, lambda name: put(self.figures[name])),
             self.folds,
+            put(self.copies),
         )
 
 
@@ -384,6 +387,7 @@ def _counted(row: ChainRow, batch: Any, itemsize: int, algebra: SympyAlgebra) ->
         _told(field, algebra),
         Figures(figures, lambda name: algebra.shown(figures[name])),
         row.folds,
+        algebra.shown(row.copies),
     )
 
 

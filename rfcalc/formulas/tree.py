@@ -52,8 +52,12 @@ class Sum(NamedTuple):
     terms: tuple[Any, ...]
 
 
-def tree(value: Any) -> Any:
+def tree(value: Any, over: bool = False) -> Any:
     """The tree of a formula or number.
+
+    Args:
+        value: the formula.
+        over: whether all of a sum stands over one divisor, so that a division that rounds down is exact.
 
     >>> tree(sympy.Symbol("H") + 1)
     Sum(terms=(Name(name='H'), Num(value=1)))
@@ -61,7 +65,10 @@ def tree(value: Any) -> Any:
     value = sympy.sympify(value)
     if value.is_Number:
         return Num(value)
-    return _tree({_monomial(t): c for t, c in terms_of(sympy.expand(value, power_base=False)).items()})
+    terms = {_monomial(t): c for t, c in terms_of(sympy.expand(value, power_base=False)).items()}
+    if over and len(terms) > 1 and any(e < 0 for m in terms for _, e in m):
+        return _written(*factored(terms), True)
+    return _tree(terms)
 
 
 def _monomial(term: Any) -> Monomial:

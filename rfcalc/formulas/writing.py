@@ -44,7 +44,7 @@ def show(value: Any, form: str = "unicode") -> str:
 
 @lru_cache(maxsize=4096)
 def _written(value: Any, form: str) -> str:
-    return _Writer(form).write(tree(value), ADD)
+    return _Writer(form).write(tree(value, form == "python"), ADD)
 
 
 class _Writer:

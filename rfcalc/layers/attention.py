@@ -13,7 +13,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, divides, holds, is_number, prod
 from rfcalc.core.sliding import axes, one
 from rfcalc.core.syntax import Spelling, Word, flags, number, sizes
-from rfcalc.core.window import STEP, Index, Listed, Table, Unsized
+from rfcalc.core.window import STEP, All, Index, Listed, Table, Unsized
 
 WEIGHTS = Formula("weights", "3 * c * c + c * c", "query, key and value projections, and the output projection")
 WEIGHTS_TABLE = Formula(
@@ -176,6 +176,12 @@ class WindowAttention(Layer):
             else:
                 found[i] = (i, Table(w, [range(s - w, s) if u < s else range(s, s + w) for u in range(w)]))
         return ((tuple(found),),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        """All channels go into the projections."""
+        (x,) = xs
+        whole = (x.channel, All(x.channels))
+        return (tuple((*r[: x.channel], whole, *r[x.channel + 1 :]) for r in self.reads(xs, y)[0]),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels

@@ -48,10 +48,8 @@ _NOTHING = [
     "le",
     "gt",
     "ge",
-    "not",
-    "and",
-    "or",
-    "xor",
+    *("logical_not", "logical_and", "logical_or", "logical_xor"),
+    *("bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor"),
 ]
 _OUTPUT = ["exp", "expm1", "sqrt", "rsqrt", "reciprocal"]
 

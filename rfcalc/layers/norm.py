@@ -60,6 +60,7 @@ class BatchNorm(Layer):
     32
     """
 
+    takes_mean_away = True
     _: KW_ONLY
     affine: bool = True
     track: bool = True
@@ -246,6 +247,7 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
 
+    takes_mean_away = True
     _: KW_ONLY
     affine: bool = False
     track: bool = False

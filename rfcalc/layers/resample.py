@@ -156,6 +156,9 @@ class Upsample(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
 
+    def sized(self, y: Shape) -> Upsample:
+        return Upsample(None, y.spatial, self.mode, self.align_corners)
+
     def _index(self, n: int, m: int) -> Index:
         if self.align_corners:
             if m == 1 or n == 1:

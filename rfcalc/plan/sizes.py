@@ -12,6 +12,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward, relation
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
+from rfcalc.plan.following import Following
 from rfcalc.plan.formulas import Line, written
 from rfcalc.plan.nearest import Near, nearest, told
 from rfcalc.plan.solving import (
@@ -79,6 +80,7 @@ class Sizes:
         near: sizes of the spatial axes, to which the nearest valid ones are looked for.
         target: how the user named the network.
         seconds: when to give up.
+        following: rules of the sizes that code has frozen into layers.
 
     Raises:
         RfcalcError: there are no axes to vary, or a rule does not say what it does with an unknown size.
@@ -93,8 +95,11 @@ class Sizes:
         target: str = "",
         assumptions: Sequence[str] = (),
         seconds: float | None = None,
+        following: Following | None = None,
     ) -> None:
-        self.network = network
+        self.read = following is not None
+        self.following = following or Following(network, {})
+        self.network = self.following.network
         self.target = target or network.name or "network"
         self.assumptions = tuple(assumptions)
         self.seconds = seconds
@@ -110,7 +115,7 @@ class Sizes:
             )
         self.asked_near = None if near is None else tuple(near)
         self.inputs = self._base(tuple(inputs))
-        self._walked = forward(network, self.inputs)
+        self._walked = forward(self.following.at(self.inputs), self.inputs)
         self.params = tuple(cost.params for cost in self._walked.costs)
         found = [self._axis(axis) for axis in range(rank)]
         self.axes: tuple[Axis, ...] = tuple(found)
@@ -118,7 +123,8 @@ class Sizes:
     def _axis(self, axis: int) -> Axis:
         kept = range(self.network.arity + len(self.network.nodes))
         try:
-            return axis_of(self.network, self.inputs, axis, kept=kept, seconds=self.seconds, params=self.params)
+            more: dict[str, Any] = {"params": self.params, "following": self.following}
+            return axis_of(self.network, self.inputs, axis, kept=kept, seconds=self.seconds, **more)
         except Undecided as error:
             raise RfcalcError("the sizes cannot be told for all n", why=str(error)) from None
 
@@ -126,15 +132,18 @@ class Sizes:
         """Shapes that run, so that one axis can be varied while the others stay: those given, the network's own, or
         equal sides that do."""
         for tried in (inputs, tuple(d or x for d, x in zip(self.network.inputs.values(), inputs, strict=True))):
-            if _runs(self.network, tried):
+            if _runs(self.following, tried):
                 return tried
         rank = inputs[0].rank
         varied = [(i, axis) for i, x in enumerate(inputs) if x.rank == rank for axis in range(rank)]
         side = max(inputs[0].spatial)
-        found = congruence(tuple(classes(self.network, inputs, varied, seconds=self.seconds)))
+        every = range(self.network.arity + len(self.network.nodes))
+        found = congruence(
+            tuple(classes(self.network, inputs, varied, every, seconds=self.seconds, following=self.following))
+        )
         size = found.up(side) or found.down(side)
         if size is None:
-            _refuse(self.network, inputs)
+            _refuse(self.following, inputs)
         for source, axis in varied:
             inputs = (*inputs[:source], with_size(inputs[source], axis, size), *inputs[source + 1 :])
         return inputs
@@ -166,7 +175,7 @@ class Sizes:
         found: list[tuple[bool, Refused]] = []
         for position, refusing in by_node.items():
             least = min(c.first for c in refusing)
-            name, what, why = _why(self.network, self.concrete(axis, least), position, self.params)
+            name, what, why = _why(self.following, self.concrete(axis, least), position, self.params)
             endless = any(c.last is None for c in refusing)
             told = f"{what} ({why})" if why else what
             found.append((not endless, Refused(least, name, told, _classes_told(refusing), why or what)))
@@ -286,7 +295,7 @@ class Sizes:
             lengths = self._walked.shapes[before].spatial
             terms = []
             for axis in range(len(self.axes)):
-                solved = axis_of(self.network, self.inputs, axis, kept=[before], params=self.params)
+                solved = self.axes[axis]
                 terms.append(self._every(solved, before, axis) or f"length {axis}")
             product = 1
             for n in lengths:
@@ -397,28 +406,29 @@ def _one(values: dict[str, str | None]) -> Any:
     return next(iter(values.values())) if len(values) == 1 else values
 
 
-def _runs(network: Network, inputs: Sequence[Shape]) -> bool:
+def _runs(following: Following, inputs: Sequence[Shape]) -> bool:
     try:
-        forward(network, inputs)
+        forward(following.at(inputs), inputs)
     except RfcalcError:
         return False
     return True
 
 
-def _refuse(network: Network, inputs: Sequence[Shape]) -> None:
+def _refuse(following: Following, inputs: Sequence[Shape]) -> None:
     """Raise what the walk says of these inputs."""
-    forward(network, inputs)
+    forward(following.at(inputs), inputs)
     raise LimitError("no size of equal sides runs")
 
 
-def _why(network: Network, inputs: Sequence[Shape], position: int, params: Sequence[int]) -> tuple[str, str, str]:
+def _why(following: Following, inputs: Sequence[Shape], position: int, params: Sequence[int]) -> tuple[str, str, str]:
     """The node that refuses these inputs, and why, with the numbers put in."""
+    network = following.network
     name = network.nodes[position - network.arity].name
     shapes = list(inputs)
-    weights = Weights(network, params)
+    weights = Weights(network, params, following)
     try:
-        for p, sources in enumerate(network.sources[: position - network.arity + 1], network.arity):
-            shapes.append(weights.output(p, tuple([shapes[s] for s in sources])))
+        for p in range(network.arity, position + 1):
+            shapes.append(weights.output(p, shapes))
     except RfcalcError as error:
         return name, error.what, (error.why or "").split("\n")[0]
     return name, "it is refused", ""

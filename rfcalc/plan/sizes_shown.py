@@ -49,7 +49,8 @@ def document(found: Sizes) -> Document:
         trained = [f"{'every size' if t.size is None else f'n = {t.size}'}: {t.why}" for t in found.training]
         sections.append(Sentences(tuple(trained), title="In training only"))
     at = ", ".join(map(str, found.inputs))
-    notes = [f"Each axis alone, the other axes as in {at}. Proven for every n ≥ 1."]
+    proven = "For every n ≥ 1, of the layers as they were read" if found.read else "Proven for every n ≥ 1"
+    notes = [f"Each axis alone, the other axes as in {at}. {proven}."]
     if found.inputs != found.asked:
         notes.append(f"The input {', '.join(map(str, found.asked))} does not run.")
     return Document(f"valid sizes of {found.target}", tuple(sections), (*notes, *found.assumptions), found.to_dict)

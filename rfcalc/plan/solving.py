@@ -17,6 +17,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
+from rfcalc.plan.following import Following
 from rfcalc.plan.formulas import Congruence, Line, smallest
 
 MOST_CLASSES = 200_000
@@ -68,6 +69,7 @@ def classes(
     kept: Collection[int] = (),
     seconds: float | None = None,
     params: Sequence[int] | None = None,
+    following: Following | None = None,
 ) -> Iterator[Class]:
     """Every size n ≥ 1, in classes.
 
@@ -77,6 +79,7 @@ def classes(
         varied: the (input, spatial axis) that have size n.
         kept: positions whose shapes are wanted.
         seconds: when to give up.
+        following: rules of layers that say sizes in numbers; then all positions must be kept.
 
     Raises:
         LimitError: there are too many classes, or it takes too long.
@@ -89,7 +92,7 @@ def classes(
         given = shapes[source]
         assert given is not None
         shapes[source] = with_size(given, axis, n)
-    weights = Weights(network, params)
+    weights = Weights(network, params, following)
     needed = _needed(network, kept)
     end = arity + len(network.nodes)
     states = [_State(arity, shapes, 1, 0, n.range)]
@@ -104,7 +107,7 @@ def classes(
         try:
             while position < end:
                 sources = network.sources[position - arity]
-                shapes.append(weights.output(position, tuple([shapes[s] for s in sources])))  # type: ignore[misc]
+                shapes.append(weights.output(position, shapes))
                 position += 1
                 for s in sources:
                     if needed[s] < position:
@@ -124,19 +127,23 @@ class Weights:
     """The rule of each node's output, and that its parameters stay what they are: a fully connected layer behind a
     flattened map, or a table of positions, fits one size."""
 
-    def __init__(self, network: Network, params: Sequence[int] | None) -> None:
+    def __init__(self, network: Network, params: Sequence[int] | None, following: Following | None = None) -> None:
         self.network = network
+        self.following = following
         self.params = params
         self._same: dict[int, bool] = {}  # by layer: whether its parameters are the same for every size
 
-    def output(self, position: int, xs: tuple[Shape, ...]) -> Shape:
+    def output(self, position: int, shapes: Sequence[Shape | None]) -> Shape:
         """The output of the node at a position.
 
         Raises:
             ShapeError: it cannot take its inputs, or would need other parameters.
         """
         layer = self.network.nodes[position - self.network.arity].layer
-        y = layer.output(*xs)
+        if self.following is not None:
+            layer = self.following.layer(position, shapes)
+        xs: tuple[Any, ...] = tuple([shapes[s] for s in self.network.sources[position - self.network.arity]])
+        y: Shape = layer.output(*xs)
         if self.params is None or not self.params[position] or self._independent(layer, xs, y):
             return y
         needed = layer.cost(xs, y).params
@@ -147,7 +154,7 @@ class Weights:
 
     def _independent(self, layer: Layer, xs: tuple[Shape, ...], y: Shape) -> bool:
         """Whether the number of parameters is the same, whatever the sizes that vary."""
-        known = self._same.get(id(layer))
+        known = self._same.get(id(layer)) if self.following is None or not self.following.rules else None
         if known is None:
             if not any(isinstance(d, Number) for x in (*xs, y) for d in x.dims):
                 return False  # nothing varies here: it says nothing of other sizes

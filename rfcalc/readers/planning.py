@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import shapes_of_inputs
-from rfcalc.readers.target import DEFAULT_INPUT, analyze, resolve
+from rfcalc.graph.network import Network
+from rfcalc.readers.target import DEFAULT_INPUT, Target, analyze, resolve
 
 if TYPE_CHECKING:
+    from rfcalc.plan.design import Found
     from rfcalc.plan.fitting import Fit
     from rfcalc.plan.grid import Grids
+    from rfcalc.plan.lint import Lint
     from rfcalc.plan.sizes import Sizes
     from rfcalc.plan.tile import TilePlan
+    from rfcalc.report.document import Document
 
 
 def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa: A002
@@ -40,7 +45,22 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
         input = DEFAULT_INPUT  # noqa: A001
         assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
     shapes = shapes_of_inputs(network, input)
-    return Sizes(network, shapes, lengths("near", near), target=found.name, assumptions=assumptions)
+    following = None
+    if found.bound and reads_again(target):
+        from rfcalc.readers.again import followed
+
+        following, told = followed(target, found)
+        assumptions = (*assumptions, *told)
+    near_ = lengths("near", near)
+    return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
+
+
+def reads_again(target: Any) -> bool:
+    """Whether a target is code, or a model of a framework, which may be read at any size."""
+    if isinstance(target, str):
+        text = target.strip()
+        return ".py:" in text or text.startswith("py:")
+    return not isinstance(target, (Network, Target))
 
 
 def memory(
@@ -87,6 +107,64 @@ def memory(
     report = analyze(target, input, batch=batch, dtype=dtype)
     one = Memory(report, infer, optimizer.lower(), amp and amp.lower(), tuple(freeze), device.lower())
     return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work)
+
+
+def design(
+    constraints: str,
+    family: Sequence[str] | str = (),
+    input: Any = None,  # noqa: A002
+    *,
+    minimize: Sequence[str] | None = None,
+) -> Found:
+    """Networks of declared families that hold constraints, and of which none is better in everything that is minimised.
+
+    Args:
+        constraints: in the constraint language: ``"rf >= 224, params < 1M, none(pool), dense(rf)"``.
+        family: names of families (`rfcalc design --families`); all that fit the input if left out.
+        input: the input; each family's own if left out.
+        minimize: metrics; parameters, multiply-adds, peak memory and layers if left out.
+
+    Raises:
+        RfcalcError: a constraint that cannot be read or is out of reach; a family or metric that there is not.
+
+    >>> import rfcalc
+    >>> rfcalc.design("rf >= 21", "stack", "3x64x64", minimize=["params"]).designs[0].notation
+    'conv3-8 relu x10'
+    """
+    from rfcalc.plan import design as plan
+
+    names = (family,) if isinstance(family, str) else tuple(family)
+    shape = None if input is None else Shape.of(input)
+    return plan.design(constraints, names, shape, tuple(minimize) if minimize else plan.OBJECTIVES)
+
+
+def lint(target: Any, input: Any = None, *, rules: Sequence[str] | None = None) -> Lint:  # noqa: A002
+    """What is odd about a network's design, with figures and a remedy.
+
+    >>> import rfcalc
+    >>> [f.rule for f in rfcalc.lint("conv3-16 > bn > conv4-16 p1", "3x32x32").findings]
+    ['unseen', 'bias', 'even']
+    """
+    from rfcalc.plan.lint import lint as read
+
+    return read(analyze(target, input), rules)
+
+
+def families_listed() -> Document:
+    """The families that `design` searches, with their numbers."""
+    from rfcalc.plan.families import FAMILIES
+    from rfcalc.report.document import Cell, Column, Document, Line, Table
+
+    lines = []
+    for family in FAMILIES.values():
+        lines.append(Line((Cell(family.name), Cell(family.told), Cell(f"{family.size:,}", family.size)), "group"))
+        for p in family.parameters:
+            values = ", ".join(map(str, p.values)) if len(p.values) < 9 else f"{p.values[0]} … {p.values[-1]}"
+            lines.append(
+                Line((Cell(f"  {p.name}"), Cell(f"{p.told}: {values}"), Cell(str(len(p.values)), len(p.values))))
+            )
+    columns = (Column("family"), Column("numbers", least=30), Column("networks", right=True))
+    return Document("families of networks", (Table(columns, tuple(lines)),))
 
 
 def budget_of(given: Any) -> int | None:

@@ -72,7 +72,8 @@ class Apart:
         parts = self.of(position, whole)
         if any(axis != shape.channel for part in parts for axis, _ in part.present):
             self.branched.add(position)
-            return whole
+            name = self.walked.network.nodes[position - self.walked.network.arity].name
+            return whole if whole is None or gaps(whole, name) else whole._replace(bounded=(*whole.bounded, name))
         arity = self.walked.network.arity
         sources = self.walked.network.sources[position - arity]
         if all(trivial(self.memo.get(s, ())) for s in sources):
@@ -91,7 +92,8 @@ class Apart:
         if not self._keeps(position):
             return field if self._turned(position) else field._replace(blurred=False)
         if node.layer.selective:
-            for x, relation in zip(xs, node.layer.apart(xs, y) or (), strict=True):
+            told = node.layer.apart(xs, y) or reads_of(node, xs, y)
+            for x, relation in zip(xs, told, strict=True):
                 if any(reads is not POINTWISE and reads[x.channel][1] is not STEP for reads in relation):
                     return field._replace(bounded=(*field.bounded, node.name))
         return field
@@ -143,9 +145,9 @@ class Apart:
         xs = walked.inputs_of(position)
         if node.layer.opaque or not all(is_number(n) for s in (*xs, y) for n in s.dims):
             return False
-        if node.layer.row_major or type(node.layer).apart is not Layer.apart:
-            return node.layer.row_major or node.layer.apart(xs, y) is not None
-        for x, alternatives in zip(xs, reads_of(node, xs, y), strict=True):
+        if node.layer.row_major:
+            return True
+        for x, alternatives in zip(xs, node.layer.apart(xs, y) or reads_of(node, xs, y), strict=True):
             if any(reads is POINTWISE or type(reads[x.channel][1]) is not All for reads in alternatives):
                 return True
         return False

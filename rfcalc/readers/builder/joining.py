@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rfcalc.layers.general import Constant
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.resample import Pad
+from rfcalc.layers.reshape import Slice
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
@@ -26,6 +27,37 @@ def chained(graph: Builder, values: Sequence[Value], axis: int, dims: tuple[int,
     nodes = [graph.laid(v, inner(v.dims, batch), channel) for v in values]
     core = axis - (batch is not None and batch < axis)
     return graph.add(Concat(None if core == channel else core), nodes, dims, batch)
+
+
+def bordered(graph: Builder, values: Sequence[Value], axis: int) -> tuple[Value, tuple[int, int], str] | None:
+    """A tensor between parts that stand for padding, along an axis of positions: the tensor, how much is before and
+    after it, and the mode: fixed values (as zeros), or its own first and last position again."""
+    moving = [i for i, v in enumerate(values) if graph.carriers[v.node]]
+    lead = max(moving, key=lambda i: values[i].dims[axis], default=None)
+    if lead is None:
+        return None
+    x = values[lead]
+    if x.extra or axis == x.batch or graph.axis(x, axis) not in graph.carriers[x.node]:
+        return None
+    sides = {_border(graph, v, x, axis, i < lead) for i, v in enumerate(values) if i != lead}
+    if len(sides) != 1 or (mode := sides.pop()) is None:
+        return None
+    before = sum(v.dims[axis] for v in values[:lead])
+    return x, (before, sum(v.dims[axis] for v in values[lead + 1 :])), mode
+
+
+def _border(graph: Builder, v: Value, x: Value, axis: int, before: bool) -> str | None:
+    """How a part beside a tensor pads it; None where it does not."""
+    made = graph.nodes[v.node - len(graph.inputs)] if v.node >= len(graph.inputs) else None
+    if made is None:
+        return None
+    if isinstance(made.layer, Constant) and not made.inputs:
+        return "zeros"
+    layer, at = made.layer, 0 if before else x.dims[axis] - 1
+    if not isinstance(layer, Slice) or made.inputs != (x.node,) or v.dims[axis] != 1 or v.batch != x.batch:
+        return None
+    first = (layer.start or 0) % x.dims[axis]
+    return "replicate" if layer.axis == graph.axis(x, axis) and first == at else None
 
 
 def _tensor_axis(x: Value, core: int) -> int:

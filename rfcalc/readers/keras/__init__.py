@@ -16,6 +16,7 @@ from rfcalc.readers.imported import Imported, input_shapes
 from rfcalc.readers.keras.archive import parse, read_file
 from rfcalc.readers.keras.build import Build, Value
 from rfcalc.readers.keras.graph import MODELS, Scope, Tensor, entries, input_dims, model, references, subclassed
+from rfcalc.readers.keras.layers import translate
 
 USUAL = 224  # of a free side of an image
 
@@ -92,7 +93,7 @@ def _read(data: Any, given: Any, live: Any) -> Imported:
         or not isinstance(config.get("layers"), list)
     ):
         raise subclassed(data["class_name"])
-    build = Build(_channels_last(config))
+    build = Build(_channels_last(config), translate)
     sources = _inputs(build, data, given)
     scope = Scope(live=live)
     outputs = list(_values(model(build, data, sources, scope)))

@@ -7,8 +7,8 @@ in, once for each map and order. A flattened map remembers the order that it was
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import MOST_NODES, Expr, Named, Parallel, Ref, Series, Shared
@@ -60,8 +60,9 @@ class _Entry(NamedTuple):
 class Build:
     """The network that is being built. `last` says whether the model's channels are Keras' last axis."""
 
-    def __init__(self, last: bool) -> None:
+    def __init__(self, last: bool, translate: Callable[..., Any]) -> None:
         self.last = last
+        self.translate = translate  # what one use of one layer makes
         self.inputs: dict[str, Shape] = {}
         self.notes: dict[str, None] = {}
         self.unknown: list[UnknownOperator] = []

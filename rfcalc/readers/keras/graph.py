@@ -341,8 +341,6 @@ def call(
     known: tuple[tuple[int | None, ...] | None, ...],
 ) -> Any:
     """What one use of one layer makes."""
-    from rfcalc.readers.keras.layers import translate
-
     kind = entry["class_name"]
     live = scope.layer(name)
     owner = f"{scope.path}{name}" if live is None else _identity(build, live, f"{scope.path}{name}")
@@ -354,7 +352,7 @@ def call(
             build.alias(label, outputs)
         return outputs
     built = entry.get("build_config")
-    found = translate(
+    found = build.translate(
         entry,
         Call(
             build, kind, Fields(entry.get("config") or {}, f"{scope.path}{name}"), args, kwargs,

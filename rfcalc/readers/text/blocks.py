@@ -18,7 +18,7 @@ from rfcalc.layers.reshape import Flatten, Permute
 from rfcalc.readers.text.chain import Chain
 from rfcalc.readers.text.modules import MODULES
 from rfcalc.readers.text.order import place
-from rfcalc.readers.text.printed import Tree
+from rfcalc.readers.text.trees import Tree
 
 IN_ORDER = (
     "Sequential", "ConvNormActivation", "Conv2dNormActivation", "Conv3dNormActivation", "ConvBNReLU",

@@ -92,10 +92,15 @@ def convolution(call: Call) -> Value:
 @handles("linear")
 def linear(call: Call) -> Value:
     graph = call.graph
-    if not graph.is_static(call["weight"]) or not graph.leaves(call["weight"]):
-        made = product(graph, call.x, transposed(graph, call.value("weight")), call.dims)
-        return made if call["bias"] is None else plus(graph, made, call.value("bias"))
-    return dense(graph, call.x, call["weight"], call["bias"], call.dims)
+    held = graph.is_static(call["weight"]) and graph.leaves(call["weight"]) and not graph.multiplied(call["weight"])
+    if held and (call["bias"] is None or graph.is_static(call["bias"])):
+        before = len(graph.shapes)
+        try:
+            return dense(graph, call.x, call["weight"], call["bias"], call.dims)
+        except NotUnderstood:  # parts of parameters, or parameters of other layers: a product with what they make
+            graph.back_to(before)
+    made = product(graph, call.x, transposed(graph, call.value("weight")), call.dims)
+    return made if call["bias"] is None else plus(graph, made, call.value("bias"))
 
 
 def dense(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:

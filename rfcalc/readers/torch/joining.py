@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rfcalc.readers.builder.joining import chained, padded
-from rfcalc.readers.builder.moves import ends, regrouped, widened
+from rfcalc.readers.builder.joining import bordered, chained, padded
+from rfcalc.readers.builder.moves import ends, moved, regrouped, widened
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.writing import written
 from rfcalc.readers.torch.handling import Call, handles
@@ -17,7 +17,13 @@ def cat(call: Call) -> Value:
     dims = call.dims
     axis = call.step.args.get("dim", 0) % len(dims)
     values = [call.graph.get(t) for t in tensors]
-    return values[0] if len(values) == 1 else chained(call.graph, values, axis, dims)
+    if len(values) == 1:
+        return values[0]
+    around = bordered(call.graph, values, axis)
+    if around is not None:
+        lead, pair, mode = around
+        return padded(call.graph, lead, [pair if i == axis else (0, 0) for i in range(len(dims))], mode)
+    return chained(call.graph, values, axis, dims)
 
 
 @handles("stack")
@@ -71,6 +77,9 @@ def inserted(graph: Graph, base: Value, how: Step, new: Value) -> Value:
     args = how.args
     if how.name in ("view", "reshape", "flatten", "unsqueeze", "squeeze"):
         return regrouped(graph, new, base.dims, base.batch)
+    if how.name in ("transpose", "permute", "t", "mT", "swapaxes", "swapdims"):
+        order = _order(how, len(base.dims))
+        return moved(graph, new, tuple(order.index(i) for i in range(len(order))))
     places: list[range] = [range(n) for n in base.dims]
     if how.name == "slice":
         axis = args["dim"] % len(base.dims)
@@ -85,3 +94,13 @@ def inserted(graph: Graph, base: Value, how: Step, new: Value) -> Value:
     else:
         raise NotUnderstood(f"it writes through {how.name}")
     return written(graph, base, places, new)
+
+
+def _order(how: Step, rank: int) -> list[int]:
+    """Which axis of its input each axis of a permutation's result is."""
+    if how.name == "permute":
+        return [int(d) % rank for d in how.args["dims"]]
+    order = list(range(rank))
+    pair = [int(v) for k, v in how.args.items() if k in ("dim0", "dim1", "axis0", "axis1")] or [-1, -2]
+    order[pair[0]], order[pair[1]] = order[pair[1]], order[pair[0]]
+    return order

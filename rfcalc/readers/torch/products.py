@@ -22,7 +22,12 @@ def matmul(call: Call) -> Value:
     first = call["self"]
     if graph.is_static(other) and not graph.is_static(first) and len(other.shape) == 2:
         found = graph.leaves(other)
-        if len(found) == 1 and graph.size(found[0]) == prod(other.shape) and graph.uses[found[0]] == 1:
+        if (
+            len(found) == 1
+            and not graph.multiplied(other)
+            and graph.size(found[0]) == prod(other.shape)
+            and graph.uses[found[0]] == 1
+        ):
             return dense(graph, call.x, other, None, call.dims)
     return product(graph, call.x, graph.get(other), call.dims)
 

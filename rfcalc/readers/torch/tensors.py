@@ -86,12 +86,28 @@ class Graph(Builder):
             stack += list(entry.sources.values())
         return list(found)
 
+    def multiplied(self, tensor: Any) -> bool:
+        """Whether products are in what a static tensor is computed from."""
+        stack, seen = [self.entry(tensor)], set()
+        while stack:
+            entry = stack.pop()
+            if not isinstance(entry, Static) or id(entry) in seen:
+                continue
+            seen.add(id(entry))
+            if entry.step is not None and entry.step.name in PRODUCTS:
+                return True
+            stack += list(entry.sources.values())
+        return False
+
     def solid(self, static: Static) -> Value:
         """The node of a static tensor: a parameter, a constant, or the steps that make it."""
         key = static.parameter or id(static)
         found = self.made.get(key)
         if found is not None:
-            return found
+            wanted = inner(found.dims, found.batch)
+            if self.shapes[found.node].dims == wanted:
+                return found
+            return Value(self.laid(found, wanted, 0), found.dims, found.batch)  # laid out as its first reader wanted
         self.keep.append(static)
         if static.parameter:
             value = self._parameter(static)

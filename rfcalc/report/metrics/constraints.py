@@ -4,6 +4,7 @@
 
     constraints = constraint { ("," | "and") constraint }
     constraint  = metric ["@" node] relation value | count
+                | "dense" "(" "rf" ["@" node] ")"           no holes in what the unit in the middle sees
     count       = "count" "(" pattern ")" relation number | ("none" | "some") "(" pattern ")"
     pattern     = kind { parameter relation value }         kind may be "pool", or "*" for any
     relation    = "<" | "<=" | "=" | "==" | ">=" | ">" | "!="
@@ -37,13 +38,16 @@ RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
 _RELATION = r"(<=|>=|!=|==|<|>|=)"
 _FIGURE = re.compile(rf"\s*([A-Za-z_][\w-]*)\s*(?:@\s*([^\s<>=!]+))?\s*{_RELATION}\s*(.+?)\s*$")
 _COUNT = re.compile(rf"\s*(count|none|some)\s*\(([^()]*)\)\s*(?:{_RELATION}\s*(\S+))?\s*$")
+_DENSE = re.compile(r"\s*dense\s*\(\s*(?:rf|receptive[-_]field)\s*(?:@\s*([^\s()]+))?\s*\)\s*$")
+OUTPUT = "output"  # stands for the network's output
 _TERM = re.compile(rf"([A-Za-z_]\w*)\s*{_RELATION}\s*([\w.x]+)")
 
 
 class Constraint(NamedTuple):
     """One constraint as written, and its parts.
 
-    `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist.
+    `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist, `wanted` is the
+    bound.
     """
 
     text: str
@@ -52,13 +56,18 @@ class Constraint(NamedTuple):
     relation: str = ""
     value: Callable[[Report], Any] | None = None
     node: str | None = None
+    wanted: Any = None  # the bound: a fraction, or one an axis
 
     def __str__(self) -> str:
         return self.text
 
 
-def parse(text: str) -> list[Constraint]:
+def parse(text: str, output: bool = False) -> list[Constraint]:
     """The constraints in a text.
+
+    Args:
+        text: constraints with commas or ``and`` between them.
+        output: whether a figure of a node may stand without one, and is then the network's output's.
 
     Raises:
         RfcalcError: what cannot be read, and what was expected.
@@ -72,6 +81,9 @@ def parse(text: str) -> list[Constraint]:
         if count:
             found.append(_counted(part, *count.groups()))
             continue
+        if _DENSE.match(part):
+            found.append(_dense(part, _DENSE.match(part)[1]))  # type: ignore[index]
+            continue
         figure = _FIGURE.match(part)
         if not figure:
             raise RfcalcError(
@@ -79,7 +91,8 @@ def parse(text: str) -> list[Constraint]:
                 why="a constraint is metric [@node] relation value, or count(…), none(…), some(…)",
                 fix='write it like "rf@pool5 >= 200", "params < 140M" or "count(conv stride=2) = 3"',
             )
-        found.append(_figure(part, *figure.groups()))
+        name, node, relation, value = figure.groups()
+        found.append(_figure(part, name, node, relation, value, output))
     if not found:
         raise RfcalcError("there is no constraint", fix='write one like "params < 140M"')
     return found
@@ -97,14 +110,15 @@ def _split(text: str) -> list[str]:
     return [p.strip() for p in parts if p.strip()]
 
 
-def _figure(text: str, name: str, node: str | None, relation: str, value: str) -> Constraint:
+def _figure(text: str, name: str, node: str | None, relation: str, value: str, output: bool) -> Constraint:
     asked = metric(name)
     wanted = _value(value)
     compare = RELATIONS[relation]
 
     def value_of(report: Report) -> Any:
-        if node is not None:
-            row = report[node]
+        place = OUTPUT if node is None and output and asked.whole is None else node
+        if place is not None:
+            row = _row(report, place)
             if asked.row is None:
                 raise RfcalcError(f"{asked.name} belongs to the whole network, not to {node}")
             return asked.row(row)
@@ -116,7 +130,30 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str) -
         have = value_of(report)
         return _holds(have, compare, wanted), f"{asked.name} is {asked.full(have)}"
 
-    return Constraint(text, check, name if node is None else f"{name}@{node}", relation, value_of, node)
+    return Constraint(text, check, name if node is None else f"{name}@{node}", relation, value_of, node, wanted)
+
+
+def _row(report: Report, node: str) -> Row:
+    """The row of a node; ``output`` is the network's, where no node has that name."""
+    if node == OUTPUT and not any(n.name == OUTPUT or n.stage == OUTPUT for n in report.network.nodes):
+        return report.outputs[-1]
+    return report[node]
+
+
+def _dense(text: str, node: str | None) -> Constraint:
+    """``dense(rf)``: the unit in the middle sees every pixel between the first and last that it sees."""
+
+    def holes(report: Report) -> int:
+        from rfcalc.report.field_report import FieldReport
+
+        found = FieldReport(report, _row(report, node or OUTPUT).name)
+        return max(found.unit(found.centre_unit).gaps, default=0)
+
+    def check(report: Report) -> tuple[bool, str]:
+        most = holes(report)
+        return not most, f"holes of up to {most} pixels" if most else "there is no hole"
+
+    return Constraint(text, check, "dense(rf)", "", holes, None)
 
 
 def _value(text: str) -> Any:

@@ -12,6 +12,7 @@ from rfcalc.layers.reshape import PositionTable
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import regrouped
 from rfcalc.readers.builder.values import Value, inner
+from rfcalc.readers.builder.vocabulary import ONNX_SEVERAL
 from rfcalc.readers.onnx.constants import axis_of, broadcast
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
@@ -23,31 +24,9 @@ LAYERS: dict[str, Layer] = {
     "Add": Add(),
     "Sum": Add(),
     "Mul": Multiply(),
-    **{
-        op: Elementwise(name)
-        for op, name in {
-            "Sub": "sub",
-            "Div": "div",
-            "Pow": "pow",
-            "Mod": "mod",
-            "Max": "maximum",
-            "Min": "minimum",
-            "Mean": "mean",
-            "And": "and",
-            "Or": "or",
-            "Xor": "xor",
-            "Equal": "eq",
-            "Less": "lt",
-            "LessOrEqual": "le",
-            "Greater": "gt",
-            "GreaterOrEqual": "ge",
-            "Where": "where",
-            "BitwiseAnd": "and",
-            "BitwiseOr": "or",
-            "BitwiseXor": "xor",
-            "BitShift": "shift",
-        }.items()
-    },
+    **{op: Elementwise(name) for op, name in ONNX_SEVERAL.items()},
+    "Mean": Elementwise("mean"),
+    "BitShift": Elementwise("shift"),
 }
 # With a single number: an addition, a multiplication, or the function itself.
 BIASED = ("linear", "conv", "conv_transpose", "scale")

@@ -13,6 +13,7 @@ from rfcalc.layers.pointwise import Activation, Dropout, PReLU, Softmax
 from rfcalc.readers.builder.maps import alone, channels_at
 from rfcalc.readers.builder.moves import regrouped
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.vocabulary import ONNX
 from rfcalc.readers.onnx.constants import axis_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
@@ -41,37 +42,6 @@ ACTIVATIONS = {
     "rfcalc::HardSigmoid": "hardsigmoid",
     "rfcalc::Mish": "mish",
 }
-FUNCTIONS = {
-    "Abs": "abs",
-    "Acos": "acos",
-    "Acosh": "acosh",
-    "Asin": "asin",
-    "Asinh": "asinh",
-    "Atan": "atan",
-    "Atanh": "atanh",
-    "Ceil": "ceil",
-    "Cos": "cos",
-    "Cosh": "cosh",
-    "Erf": "erf",
-    "Exp": "exp",
-    "Floor": "floor",
-    "IsInf": "isinf",
-    "IsNaN": "isnan",
-    "Log": "log",
-    "Neg": "neg",
-    "Not": "not",
-    "Reciprocal": "reciprocal",
-    "Round": "round",
-    "Shrink": "shrink",
-    "Sign": "sign",
-    "Sin": "sin",
-    "Sinh": "sinh",
-    "Softsign": "softsign",
-    "Sqrt": "sqrt",
-    "Tan": "tan",
-    "ThresholdedRelu": "thresholded_relu",
-    "BitwiseNot": "not",
-}
 
 
 def same(reader: Reader, node: Node, layer: Layer, x: Value | None = None) -> Value:
@@ -89,9 +59,9 @@ def activation(reader: Reader, node: Node) -> None:
     same(reader, node, Activation(name))
 
 
-@rule(*FUNCTIONS)
+@rule(*ONNX)
 def function(reader: Reader, node: Node) -> None:
-    same(reader, node, Elementwise(FUNCTIONS[node.op]))
+    same(reader, node, Elementwise(ONNX[node.op]))
 
 
 @rule("Clip")

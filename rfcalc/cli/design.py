@@ -1,0 +1,61 @@
+"""`rfcalc design`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rfcalc.cli.common import Format, Inputs, NoNotes, Output, emit, format_of, inputs
+from rfcalc.core.errors import RfcalcError
+
+
+def command(
+    constraints: Annotated[
+        str | None, typer.Argument(help="What is wanted: 'rf >= 224, params < 1M, none(pool), dense(rf)'.")
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option("--family", help="What is searched: stack, dilated, tcn, unet, … (--families).")
+    ] = None,
+    lint: Annotated[
+        str | None, typer.Option("--lint", help="Read a given network instead: what is odd about it, and what helps.")
+    ] = None,
+    rules: Annotated[
+        str | None, typer.Option("--rules", help="With --lint: only these rules, with commas; any finding is exit 1.")
+    ] = None,
+    families: Annotated[bool, typer.Option("--families", help="List the families with their numbers.")] = False,
+    input: Inputs = None,  # noqa: A002
+    minimize: Annotated[
+        str | None, typer.Option("--minimize", help="What is to be small: params,macs,peak_bytes,weight_layers.")
+    ] = None,
+    format: Format = None,  # noqa: A002
+    output: Output = None,
+    no_notes: NoNotes = False,
+) -> int:
+    """How many layers for this receptive field, which dilations, how deep a U-Net? Searches families of networks
+    exactly, and lists the designs of which none is better in everything.
+
+    Example: rfcalc design "rf >= 31, params < 100k, dense(rf)" --family dilated --input 1x16000
+
+    Exit code 1: nothing fits (the nearest bounds are shown), or a chosen rule of --lint finds something.
+    """
+    from rfcalc.core.shape import Shape
+    from rfcalc.readers import planning
+
+    format_of(format, output)
+    if families:
+        emit(planning.families_listed(), format, output, no_notes)
+        return 0
+    given = inputs(input)
+    if lint is not None:
+        found = planning.lint(lint, given, rules=tuple(r.strip() for r in rules.split(",")) if rules else None)
+        emit(found.document(), format, output, no_notes)
+        return 1 if rules and found.findings else 0
+    if constraints is None:
+        raise RfcalcError("what is wanted?", fix='name it: rfcalc design "rf >= 224, params < 1M"')
+    if given is not None and not isinstance(given, Shape):
+        raise RfcalcError("designs have one input, without a name", fix="write --input 3x224x224")
+    objectives = [m.strip() for m in minimize.split(",") if m.strip()] if minimize else None
+    answer = planning.design(constraints, family or (), given, minimize=objectives)
+    emit(answer.document(), format, output, no_notes)
+    return 0 if answer.designs else 1

@@ -1,0 +1,29 @@
+"""Dilated stacks, dilations 1, b, b², …: F = 1 + (k − 1)·(bⁿ − 1)/(b − 1); without holes where b ≤ k."""
+
+from __future__ import annotations
+
+from rfcalc.plan.families import Family, Parameter, moving
+
+
+def build(kernel: int, base: int, width: int, depth: int) -> str:
+    """The notation of a stack whose dilations grow by a factor."""
+    return f"conv{kernel}-{width} d({base}**i) relu x{depth}:i"
+
+
+LARGER = moving(rf="+", weight_layers="0", weights="+", params="+")
+FASTER = moving(rf="+", weights="0", params="0", weight_layers="0")
+WIDER = moving(rf="0", size="+", weight_layers="0")
+DEEPER = moving(rf="+", weights="+", params="+", weight_layers="+")
+FAMILY = Family(
+    "dilated",
+    "k × k convolutions of stride 1 with dilations 1, b, b², …, a ReLU after each",
+    (1, 2, 3),
+    (
+        Parameter("kernel", "size of every kernel", (2, 3, 5, 7), LARGER),
+        Parameter("base", "factor of the dilations", (2, 3, 4, 5), FASTER),
+        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER),
+        Parameter("depth", "layers", tuple(range(1, 25)), DEEPER),
+    ),
+    build,
+    "3x224x224",
+)

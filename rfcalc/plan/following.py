@@ -1,0 +1,272 @@
+"""Sizes inside of code, followed: what a reading freezes into layers, as rules over the maps before them.
+
+Code that is read at one size has that size in its resizing, its views, its padding. So it is read at several sizes, and
+what differs between the readings is told from the lengths of earlier maps: a length (and a constant), a multiple or a
+product of lengths, half of a difference, what is missing to a multiple. Readings of further sizes must confirm all of
+it; what follows no rule is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network, Node
+from rfcalc.layers.resample import Pad
+
+MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
+
+Path = tuple[Any, ...]
+Rule = Callable[[Sequence[Shape]], Any]
+
+
+class Unfollowed(Exception):
+    """What follows no rule: the node, and why."""
+
+    def __init__(self, node: str, why: str) -> None:
+        super().__init__(f"{node}: {why}")
+        self.node, self.why = node, why
+
+
+class Reading(NamedTuple):
+    """A network as it was read at some input shapes, and the shapes of all of its positions."""
+
+    network: Network
+    shapes: tuple[Shape, ...]
+
+
+class Following:
+    """A network whose layers follow the sizes of the maps before them."""
+
+    def __init__(self, network: Network, rules: dict[int, list[tuple[Path, Rule]]]) -> None:
+        self.network = network
+        self.rules = rules
+
+    def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
+        """The layer of a position behind maps of these shapes."""
+        layer = self.network.nodes[position - self.network.arity].layer
+        rules = self.rules.get(position)
+        if not rules:
+            return layer
+        given = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}  # type: ignore[arg-type]
+        for (name, *path), rule in rules:
+            given[name] = _put(given[name], tuple(path), rule(shapes))  # type: ignore[arg-type]
+        return type(layer)(**given)
+
+    def at(self, inputs: Sequence[Shape]) -> Network:
+        """The network for inputs of these shapes.
+
+        Raises:
+            ShapeError: they do not run.
+        """
+        if not self.rules:
+            return self.network
+        network, arity = self.network, self.network.arity
+        shapes = list(inputs)
+        listed = []
+        for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+            try:
+                layer = self.layer(position, shapes)
+                shapes.append(layer.output(*[shapes[s] for s in sources]))
+            except RfcalcError as error:
+                raise error.at(node.name) from None
+            listed.append((node.name, layer, node.inputs))
+        named = dict(zip(network.inputs, inputs, strict=True))
+        return Network.from_nodes(listed, named, outputs=network.outputs, name=network.name)
+
+
+def follow(readings: Sequence[Reading]) -> Following:
+    """The rules that all readings agree with.
+
+    Raises:
+        Unfollowed: something differs that follows no rule.
+    """
+    longest = max(readings, key=lambda r: len(r.network.nodes))
+    readings = [_aligned(r, longest.network) for r in readings]
+    network, arity = longest.network, longest.network.arity
+    rules: dict[int, list[tuple[Path, Rule]]] = {}
+    nodes = list(network.nodes)
+    for position, node in enumerate(network.nodes, arity):
+        layers = [r.network.nodes[position - arity].layer for r in readings]
+        if all(layer == layers[0] for layer in layers):
+            continue
+        if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
+            layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
+        if len({type(layer) for layer in layers}) > 1:
+            raise Unfollowed(node.name, "the code does something else at other sizes")
+        values = [dict(_numbers(layer)) for layer in layers]
+        if len({tuple(v) for v in values}) > 1:
+            raise Unfollowed(node.name, "the code does something else at other sizes")
+        nodes[position - arity] = node._replace(layer=layers[0])
+        found = rules[position] = []
+        for path in values[0]:
+            told = [v[path] for v in values]
+            if len(set(told)) > 1:
+                found.append((path, _rule(node, position, path, told, readings)))
+    if rules:
+        listed = [(n.name, n.layer, n.inputs) for n in nodes]
+        network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
+    return Following(network, rules)
+
+
+def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading]) -> Rule:
+    """The simplest rule over earlier maps that gives these numbers; maps that are nearer come first."""
+    network = readings[0].network
+    own = network.sources[position - network.arity]
+    order = [*own, *(p for p in range(position - 1, -1, -1) if p not in own)]
+    lengths = {
+        (p, i): dims
+        for p in order
+        for i in range(len(readings[0].shapes[p].dims))
+        if len(set(dims := [int(r.shapes[p].dims[i]) for r in readings])) > 1
+    }
+    candidates: list[tuple[int, Rule]] = []
+    for (p, i), dims in lengths.items():
+        for rank, rule in _alone(told, dims):
+            candidates.append((rank, partial(_of_one, rule, p, i)))
+    if candidates:
+        return min(candidates, key=lambda c: c[0])[1]
+    for p in own:  # a view: a product of neighbouring axes
+        count = len(readings[0].shapes[p].dims)
+        for a in range(count):
+            for b in range(a + 2, count + 1):
+                if all(v == _product(r.shapes[p], a, b) for v, r in zip(told, readings, strict=True)):
+                    return partial(_of_axes, p, a, b)
+    for q in own:  # padding: what one map is longer than another, or half of it
+        for (p, i), dims in lengths.items():
+            mine = lengths.get((q, i))
+            missing = [n - m for n, m in zip(dims, mine or dims, strict=True)]
+            if len(set(missing)) > 1:
+                for share in (_lower_half, _upper_half, _all):
+                    if all(v == share(d) for v, d in zip(told, missing, strict=True)):
+                        return partial(_of_two, share, p, q, i)
+    numbers = ", ".join(map(str, told))
+    raise Unfollowed(node.name, f"{path[0]} is {numbers} in {len(told)} readings, which follows no earlier map")
+
+
+def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Callable[[Any], Any]]]:
+    """Rules of one length that give these numbers; the simplest has the smallest rank."""
+    pairs = list(zip(told, dims, strict=True))
+    add = told[0] - dims[0]
+    if all(v == n + add for v, n in pairs):
+        yield (0 if add == 0 else 4), lambda n: n + add
+    for k in (2, 3, 4, 8):
+        if all(v == n * k for v, n in pairs):
+            yield 1, partial(_times, k)
+        if all(v == n // k for v, n in pairs):
+            yield 2, partial(_part, k)
+    for m in MULTIPLES:
+        if len(set(told)) > 2 and all(v == -n % m for v, n in pairs):
+            yield 3, partial(_up_to, m)
+
+
+def _times(k: int, n: Any) -> Any:
+    return n * k
+
+
+def _part(k: int, n: Any) -> Any:
+    return n // k
+
+
+def _up_to(m: int, n: Any) -> Any:
+    return -n % m
+
+
+def _lower_half(d: Any) -> Any:
+    return d // 2
+
+
+def _upper_half(d: Any) -> Any:
+    return d - d // 2
+
+
+def _all(d: Any) -> Any:
+    return d
+
+
+def _of_one(rule: Callable[[Any], Any], p: int, i: int, shapes: Sequence[Shape]) -> Any:
+    return rule(shapes[p].dims[i])
+
+
+def _of_two(share: Callable[[Any], Any], p: int, q: int, i: int, shapes: Sequence[Shape]) -> Any:
+    return share(shapes[p].dims[i] - shapes[q].dims[i])
+
+
+def _of_axes(p: int, a: int, b: int, shapes: Sequence[Shape]) -> Any:
+    return _product(shapes[p], a, b)
+
+
+def _product(shape: Shape, a: int, b: int) -> Any:
+    result: Any = 1
+    for n in shape.dims[a:b]:
+        result = result * n
+    return result
+
+
+def _numbers(layer: Layer) -> Iterator[tuple[Path, Any]]:
+    """The whole numbers among a layer's parameters, each with its place; other values as they are."""
+    for f in fields(layer):  # type: ignore[arg-type]
+        if f.init:
+            yield from _inside((f.name,), getattr(layer, f.name))
+
+
+def _inside(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, tuple):
+        if not value:
+            yield path, value
+        for i, part in enumerate(value):
+            yield from _inside((*path, i), part)
+    else:
+        yield path, value
+
+
+def _put(value: Any, path: Path, new: Any) -> Any:
+    if not path:
+        return new
+    i = path[0]
+    return (*value[:i], _put(value[i], path[1:], new), *value[i + 1 :])
+
+
+def _aligned(reading: Reading, model: Network) -> Reading:
+    """A reading with the nodes of the longest one: padding that came to nothing at its size stands there as such.
+
+    Raises:
+        Unfollowed: it differs in more than that.
+    """
+    network, arity = reading.network, model.arity
+    if _plan(network) == _plan(model):
+        return reading
+    stands: dict[int, int] = {p: p for p in range(arity)}  # position in the model → in the reading
+    nodes: list[tuple[str, Layer, tuple[str, ...]]] = []
+    shapes = list(reading.shapes[:arity])
+    at = arity
+    names = [*model.inputs, *(n.name for n in model.nodes)]
+    for position, (node, sources) in enumerate(zip(model.nodes, model.sources, strict=True), arity):
+        mine = tuple(stands[s] for s in sources)
+        own = at - arity
+        same = own < len(network.nodes) and network.nodes[own].layer.kind == node.layer.kind
+        if same and network.sources[own] == mine:
+            nodes.append((node.name, network.nodes[own].layer, tuple(names[s] for s in sources)))
+            shapes.append(reading.shapes[at])
+            stands[position] = at
+            at += 1
+        elif isinstance(node.layer, Pad):
+            nothing = Pad(((0, 0),) * len(node.layer.padding), node.layer.mode)
+            nodes.append((node.name, nothing, tuple(names[s] for s in sources)))
+            shapes.append(shapes[sources[0]])
+            stands[position] = mine[0]
+        else:
+            raise Unfollowed(node.name, "the code does something else at other sizes")
+    if at - arity != len(network.nodes):
+        raise Unfollowed(network.nodes[at - arity].name, "the code does something else at other sizes")
+    made = Network.from_nodes(nodes, network.inputs, outputs=model.outputs, name=model.name)
+    return Reading(made, tuple(shapes))
+
+
+def _plan(network: Network) -> list[Any]:
+    return [(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)]

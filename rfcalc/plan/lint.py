@@ -1,0 +1,259 @@
+"""What is odd about a design, with the figures that show it and a remedy that was computed.
+
+A rule looks at a report and gives findings. Adding a rule is adding a function to `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError, UnknownName, plural
+from rfcalc.core.size import is_number
+from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.field_report import FieldReport, misaligned
+from rfcalc.report.report import Report
+
+
+class Finding(NamedTuple):
+    """Something odd: the rule, the node, what was found (with figures), and what helps."""
+
+    rule: str
+    node: str
+    what: str
+    remedy: str
+
+
+Rule = Callable[[Report], Iterator[tuple[str, str, str]]]
+
+
+def unproductive(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Layers that read a map whose units see the whole image already (Richter et al. 2021)."""
+    found = sorted(report.unproductive)
+    if not found:
+        return
+    nodes, arity = report.network.nodes, report.network.arity
+    names = [nodes[p - arity].name for p in found]
+    image = _by(next(iter(report.inputs.values())).spatial)
+    seen = report[nodes[found[0] - arity].inputs[0]].receptive_field.size
+    yield (
+        names[0],
+        f"{plural(len(names), 'layer')} from here on only combine what is seen: {_by(seen)} of {image} pixels",
+        f"leave them out, or give images of more than {_by(seen)} pixels",
+    )
+
+
+def gridding(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Holes in what a unit sees: dilations without a factor in between."""
+    for row in report.outputs:
+        found = FieldReport(report, row.name)
+        if not found.sized or not row.shape.rank:
+            continue
+        gap = found.gridding
+        if gap is not None:
+            node, holes = gap
+            yield (
+                node,
+                f"units of {row.name} see with holes of up to {plural(max(holes), 'pixel')} from here on",
+                _denser(report, node),
+            )
+
+
+def _denser(report: Report, node: str) -> str:
+    """The largest dilation of a layer without holes: neighbouring taps are at most a field of its input apart."""
+    row = report[node]
+    source = row.inputs[0]
+    if source in report.inputs:
+        return "a dilation of 1 leaves none"
+    field = report[source].receptive_field
+    pairs = [(s, j) for s, j in zip(field.size, field.stride, strict=True) if s is not None and j]
+    most = min((int(s // j) for s, j in pairs), default=1)
+    return (
+        f"{node} reads units of {_by(field.size)} pixels, {_by(field.stride)} apart: a dilation of {most} leaves none"
+    )
+
+
+def joins(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Maps that meet although their units do not lie over the same pixels."""
+    found = list(misaligned(report))
+    if found:
+        _, name, _ = found[0]
+        most = max(max(offset) for *_, offset in found)
+        where = (
+            f"{plural(len(found), 'join')} from here on read maps that are"
+            if len(found) > 1
+            else "it reads maps that are"
+        )
+        remedy = "odd kernels with symmetric padding, or the same padding in both branches, put them in step"
+        yield (
+            name,
+            f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}",
+            remedy,
+        )
+
+
+def unseen(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Pixels that reach no output: floors cut them off."""
+    for row in report.outputs:
+        found = FieldReport(report, row.name)
+        if not found.sized or not row.shape.rank:
+            continue
+        lost = found.unseen
+        if lost:
+            total = 1
+            for n in next(iter(report.inputs.values())).spatial:
+                total *= int(n)
+            yield (
+                row.name,
+                f"{plural(lost, 'pixel')} of {total:,} reach no unit of it",
+                "rfcalc sizes NETWORK --near SIZE gives the sizes at which all are seen, or pad the input",
+            )
+
+
+def needless_bias(report: Report) -> Iterator[tuple[str, str, str]]:
+    """A bias before a normalisation that takes the mean away again."""
+    network, arity = report.network, report.network.arity
+    readers: dict[int, list[int]] = {}
+    for position, sources in enumerate(network.sources, arity):
+        for s in sources:
+            readers.setdefault(s, []).append(position)
+    for position, node in enumerate(network.nodes, arity):
+        if not report[node.name].cost.biases or not node.layer.weight_layers:
+            continue
+        after = readers.get(position, [])
+        if after and all(network.nodes[p - arity].layer.takes_mean_away for p in after):
+            biases = int(report[node.name].cost.biases)
+            norm = network.nodes[after[0] - arity].name
+            told = f"{plural(biases, 'bias', 'biases')} before {norm}, which takes the mean away"
+            yield node.name, told, f"without them (nobias) there are {biases:,} parameters fewer"
+
+
+def odd_channels(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Channels that no group divides well: a prime number, or not a multiple of 8 above 16."""
+    for row in report:
+        if not row.node.layer.weight_layers or row is report.outputs[-1] or row.name in report.network.outputs:
+            continue
+        n = row.shape.channels
+        if is_number(n) and n > 16 and n % 8:
+            more = -(-int(n) // 8) * 8
+            yield row.name, f"{n} channels are no multiple of 8", f"{more} channels are the next that are"
+
+
+def reach(report: Report) -> Iterator[tuple[str, str, str]]:
+    """A receptive field far below the image, so that no unit sees what lies apart, or far above it."""
+    for row in report.outputs:
+        field = row.receptive_field
+        image = [n for n in next(iter(report.inputs.values())).spatial if is_number(n)]
+        size = [s for s in field.size if s is not None]
+        if not size or len(size) != len(image) or field.status in ("global", "unknown", "none"):
+            continue
+        small = [(s, n) for s, n in zip(size, image, strict=True) if 4 * s < n]
+        large = [(s, n) for s, n in zip(size, image, strict=True) if s > 4 * n]
+        if small:
+            s, n = small[0]
+            yield row.name, f"its units see {s} of {n} pixels", f'rfcalc design "rf >= {n}" lists what sees all of them'
+        if large:
+            s, n = large[0]
+            yield (
+                row.name,
+                f"its units could see {s} pixels, the image has {n}",
+                f"layers beyond a field of {n} see nothing new",
+            )
+
+
+def even_kernels(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Kernels of even size at stride 1: the map moves by half a pixel."""
+    for row in report:
+        kernel, stride = getattr(row.node.layer, "kernel", None), getattr(row.node.layer, "stride", None)
+        if not isinstance(kernel, tuple) or not isinstance(stride, tuple) or not row.node.layer.weight_layers:
+            continue
+        sides = [
+            k for k, s in zip(kernel, stride * len(kernel), strict=False) if is_number(k) and s == 1 and k % 2 == 0
+        ]
+        if sides:
+            k = int(sides[0])
+            yield (
+                row.name,
+                f"a kernel of {k} at stride 1 moves the map by half a pixel of its own grid",
+                f"kernels of {k - 1} or {k + 1} have a centre",
+            )
+
+
+RULES: dict[str, Rule] = {
+    "unproductive": unproductive,
+    "gridding": gridding,
+    "joins": joins,
+    "unseen": unseen,
+    "bias": needless_bias,
+    "channels": odd_channels,
+    "reach": reach,
+    "even": even_kernels,
+}
+
+
+@dataclass(frozen=True)
+class Lint:
+    """What the rules found in a network."""
+
+    report: Report
+    rules: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it (schema rfcalc/lint/1)."""
+        return {
+            "schema": "rfcalc/lint/1",
+            "network": self.report.target,
+            "input": {name: list(shape.dims) for name, shape in self.report.inputs.items()},
+            "rules": list(self.rules),
+            "findings": [f._asdict() for f in self.findings],
+        }
+
+    def document(self) -> Document:
+        """What `rfcalc design --lint` shows."""
+        told = ", ".join(self.rules)
+        if not self.findings:
+            return Document(
+                "design of " + self.report.target,
+                (Sentences((f"Nothing odd was found ({told}).",)),),
+                data=self.to_dict,
+            )
+        columns = (
+            Column("rule"),
+            Column("node", least=10),
+            Column("found", "what", least=30),
+            Column("remedy", least=30),
+        )
+        lines = tuple(Line(tuple(Cell(t) for t in finding)) for finding in self.findings)
+        return Document(
+            "design of " + self.report.target, (Table(columns, lines),), notes=(f"rules: {told}",), data=self.to_dict
+        )
+
+
+def lint(report: Report, rules: Sequence[str] | None = None) -> Lint:
+    """Read a design.
+
+    Args:
+        report: the network at its input, with sizes in numbers.
+        rules: names of `RULES`; all if left out.
+
+    Raises:
+        UnknownName: a rule that there is not.
+        RfcalcError: sizes that are symbols.
+    """
+    chosen = tuple(rules) if rules else tuple(RULES)
+    for name in chosen:
+        if name not in RULES:
+            raise UnknownName("rule", name, list(RULES))
+    if not all(is_number(n) for shape in report.inputs.values() for n in shape.dims):
+        raise RfcalcError("rules need sizes in numbers", fix="give an input such as 3x224x224")
+    found = [Finding(name, *one) for name in chosen for one in RULES[name](report)]
+    return Lint(report, chosen, tuple(found))
+
+
+def _by(values: Any) -> str:
+    if not isinstance(values, (tuple, list)):
+        return str(values)
+    shown = [str(v) for v in values]
+    return shown[0] if len(set(shown)) == 1 else " x ".join(shown)

@@ -1,0 +1,117 @@
+"""Code that is read again at other sizes: what it freezes into layers becomes rules, which further readings confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import forward
+from rfcalc.plan.following import Following, Reading, Unfollowed, follow
+from rfcalc.plan.solving import Weights, with_size
+from rfcalc.readers.target import Target, resolve
+
+# By how much the spatial axes are longer in further readings: with multiples of what networks divide by, and without.
+EVEN = ((32, 64, 96), (64, 128, 192))
+ODD = ((1, 3, 2), (6, 13, 9))
+LAST = ((11, 2, 5), (39, 74, 49))  # these must only confirm
+
+
+def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
+    """The network of code at any size, and what is to be told about it.
+
+    Raises:
+        RfcalcError: what the code does at other sizes follows no rule; the message names the node.
+    """
+    network = first.network
+    base = [s for s in network.inputs.values() if s is not None]
+    known = Reading(network, forward(network, base).shapes)
+    readings: list[Reading] = [known]
+    refused: list[tuple[list[Shape], RfcalcError]] = []
+    for deltas in (*EVEN, *ODD):
+        if deltas is EVEN[1] and len(readings) > 1:
+            continue
+        inputs = _longer(base, deltas)
+        read = _read(target, network, inputs)
+        if isinstance(read, Reading):
+            readings.append(read)
+        else:
+            refused.append((inputs, read))
+    try:
+        found = follow(readings)
+    except Unfollowed as unfollowed:
+        raise _untold(unfollowed.why, unfollowed.node) from None
+    params = [c.params for c in forward(found.at(base), base).costs]
+    confirmed = [*refused]
+    for deltas in LAST:
+        inputs = _longer(base, deltas)
+        read = _read(target, network, inputs)
+        if isinstance(read, Reading):
+            _agrees(found, read, inputs, params)
+        else:
+            confirmed.append((inputs, read))
+    for one in readings:
+        _agrees(found, one, list(one.shapes[: network.arity]), params)
+    for inputs, error in confirmed:
+        if not isinstance(_predicted(found, inputs, params), RfcalcError):
+            size = ", ".join(map(str, inputs))
+            raise _untold(f"the layers take {size}, and the code does not: {_brief(error)}")
+    at = ["x".join(map(str, x.dims)) for x in base]
+    count = len(readings) + len(refused) + len(LAST)
+    told = f"the code was read at {', '.join(at)} and {count - 1} further sizes, which agree"
+    return found, (told,)
+
+
+def _longer(base: Sequence[Shape], deltas: Sequence[int]) -> list[Shape]:
+    found = []
+    for x in base:
+        for axis in range(x.rank):
+            x = with_size(x, axis, x.spatial[axis] + deltas[axis % len(deltas)])
+        found.append(x)
+    return found
+
+
+def _read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading | RfcalcError:
+    """The reading at some sizes, or why there is none."""
+    given = dict(zip(network.inputs, inputs, strict=True)) if len(inputs) > 1 else inputs[0]
+    try:
+        read = resolve(target, given).network
+        return Reading(read, forward(read, list(inputs)).shapes)
+    except RfcalcError as error:
+        return error
+
+
+def _predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int]) -> list[Shape] | RfcalcError:
+    shapes = list(inputs)
+    weights = Weights(found.network, params, found)
+    try:
+        for position in range(found.network.arity, found.network.arity + len(found.network.nodes)):
+            shapes.append(weights.output(position, shapes))
+    except RfcalcError as error:
+        return error
+    return shapes
+
+
+def _agrees(found: Following, read: Reading, inputs: Sequence[Shape], params: Sequence[int]) -> None:
+    """Refuse rules that predict other outputs than a reading has."""
+    shapes = _predicted(found, inputs, params)
+    size = ", ".join(map(str, inputs))
+    if isinstance(shapes, RfcalcError):
+        raise _untold(f"the code takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where)
+    for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
+        if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
+            raise _untold(f"the code gives another output at {size} than its layers as they were read", name)
+
+
+def _untold(why: str, where: str | None = None) -> RfcalcError:
+    return RfcalcError(
+        "the valid sizes cannot be told from the code",
+        where=where,
+        why=why,
+        fix="read it at the size in question with --input; write sizes in the code as expressions of the input's",
+    )
+
+
+def _brief(error: RfcalcError) -> str:
+    return (error.why or error.what).split("\n")[0]

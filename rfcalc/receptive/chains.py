@@ -1,0 +1,135 @@
+"""Chains of reshapes and permutations in the walk of fields, as what they amount to together.
+
+Taken one by one, a reshape that splits an axis leaves it to several axes together where a unit comes from. A chain
+knows which factors of which axes of its beginning end where; as soon as the factors of an axis lie along one axis again
+(or in the channels, over which a unit is the union), the relation to the beginning is exact.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer
+from rfcalc.core.shape import Shape
+from rfcalc.core.size import is_number
+from rfcalc.core.window import STEP, All, Index, Table
+
+MOST_PHASES = 1 << 12
+
+
+class Factor:
+    """A factor of an axis, larger than 1, told apart by identity."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+Axes = tuple[tuple[Factor, ...], ...]  # an axis is the row-major product of its factors
+
+
+class Chain(NamedTuple):
+    """The position that a chain begins at, and the factors of its axes and of the axes at the chain's end."""
+
+    root: int
+    before: Axes
+    after: Axes
+
+    def then(self, layer: Layer, alternatives: Alternatives, x: Shape, y: Shape) -> Chain | None:
+        """With one more layer at its end; None where that is no view, or no factors say it (12 = 4·3 to 6·2)."""
+        if len(alternatives) != 1:
+            return None
+        (reads,) = alternatives
+        if reads is POINTWISE:
+            return self if x.dims == y.dims else None
+        if layer.row_major:
+            return self.regrouped(y.dims)
+        outs = [out for out, _ in reads]
+        if any(index is not STEP for _, index in reads) or sorted(o for o in outs if o is not None) != list(
+            range(len(y.dims))
+        ):
+            return None
+        return self._replace(after=tuple(self.after[outs.index(j)] for j in range(len(y.dims))))
+
+    def regrouped(self, dims: tuple[int, ...]) -> Chain | None:
+        """With a row-major reshape to `dims` at its end."""
+        before = self.before
+        left = [f for axis in self.after for f in axis][::-1]
+        after: list[tuple[Factor, ...]] = []
+        for n in dims:
+            axis: list[Factor] = []
+            while n > 1:
+                if not left:
+                    return None
+                f = left.pop()
+                if n % f.size:
+                    if f.size % n:
+                        return None
+                    outer, rest = Factor(n), Factor(f.size // n)
+                    before = tuple(tuple(g for h in a for g in ((outer, rest) if h is f else (h,))) for a in before)
+                    left.append(rest)
+                    f = outer
+                axis.append(f)
+                n //= f.size
+            after.append(tuple(axis))
+        return None if left else Chain(self.root, before, tuple(after))
+
+    def relation(self, x: Shape, y: Shape, along: set[int]) -> Alternatives | None:
+        """What the end reads of the beginning, axis by axis; None where several axes decide together.
+
+        Args:
+            along: the axes of the beginning that positions of the source lie along.
+        """
+        where = {id(f): j for j, axis in enumerate(self.after) for f in axis}
+        found: list[tuple[int | None, Index]] = []
+        for i, axis in enumerate(self.before):
+            outs = {where[id(f)] for f in axis} - {y.channel}
+            if i not in along or i == x.channel or not axis or not outs:
+                found.append((None, All(x.dims[i])))
+            elif len(outs) > 1:
+                return None
+            else:
+                (j,) = outs
+                table = self._table(i, j)
+                if table is None:
+                    return None
+                found.append((j, table))
+        return (tuple(found),)
+
+    def _table(self, i: int, j: int) -> Index | None:
+        """What units of axis j of the end read of axis i of the beginning."""
+        weights, below = {}, 1
+        for f in reversed(self.before[i]):
+            weights[id(f)] = below
+            below *= f.size
+        axis = self.after[j]
+        own = {id(f) for f in axis}
+        if axis == self.before[i]:
+            return STEP
+        leads = id(axis[0]) in weights  # the outermost factor goes on for ever
+        inner = axis[1:] if leads else axis
+        apart = [range(0, f.size * weights[id(f)], weights[id(f)]) for f in self.before[i] if id(f) not in own]
+        period = prod(f.size for f in inner)
+        if period * prod(map(len, apart)) > MOST_PHASES:
+            return None
+        union = [sum(steps) for steps in product(*apart)]
+        phases = []
+        for u in range(period):
+            at = 0
+            for f in reversed(inner):
+                u, digit = divmod(u, f.size)
+                at += digit * weights.get(id(f), 0)
+            phases.append([at + more for more in union])
+        return Table(weights[id(axis[0])] if leads else 0, phases)
+
+
+def begun(position: int, x: Shape) -> Chain:
+    axes = tuple((Factor(n),) if n > 1 else () for n in x.dims)
+    return Chain(position, axes, axes)
+
+
+def numbers(*shapes: Shape) -> bool:
+    return all(is_number(n) for shape in shapes for n in shape.dims)

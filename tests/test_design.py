@@ -1,0 +1,277 @@
+"""From constraints to networks: against brute force, known answers, and rules that read a design."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+
+import rfcalc
+from rfcalc.cli import run
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.plan.design import OBJECTIVES, Search, design
+from rfcalc.plan.families import FAMILIES, Family, Parameter
+from rfcalc.report.metrics import metric
+from rfcalc.report.metrics.constraints import check, parse
+
+
+def smaller(family: Family, draw: random.Random, most: int = 3) -> Family:
+    """The family with a few values of each number."""
+    parameters = []
+    for p in family.parameters:
+        values = sorted(draw.sample(p.values[:8], min(most, len(p.values[:8]))))
+        parameters.append(Parameter(p.name, p.told, tuple(values), p.moves))
+    return Family(family.name, family.told, family.ranks, tuple(parameters), family.build, family.input)
+
+
+def shape_of(family: Family) -> Shape:
+    return {1: Shape(1, 64), 2: Shape(1, 32, 32), 3: Shape(1, 8, 16, 16)}[
+        family.ranks[0] if 2 not in family.ranks else 2
+    ]
+
+
+def every(search: Search) -> list[tuple[tuple[int, ...], Any]]:
+    return [(p, search.report(p)) for p in itertools.product(*[range(high + 1) for _, high in search.whole])]
+
+
+@pytest.mark.parametrize("name", FAMILIES.names())
+def test_figures_move_as_a_family_says(name: str) -> None:
+    """The claim on which parts of a search are left out; every pair of neighbours in a box is compared."""
+    draw = random.Random(3)
+    family = smaller(FAMILIES[name], draw)
+    search = Search(family, shape_of(family), [], OBJECTIVES, 10**6)
+    reports = dict(every(search))
+    for i, parameter in enumerate(family.parameters):
+        for point, report in reports.items():
+            further = (*point[:i], point[i] + 1, *point[i + 1 :])
+            other = reports.get(further)
+            if report is None or other is None:
+                continue
+            for figure, sign in parameter.moves.items():
+                asked = metric(figure)
+                read = asked.whole or (lambda r, asked=asked: asked.row(r.outputs[-1]))
+                a, b = read(report), read(other)
+                pairs = list(zip(a, b, strict=True)) if isinstance(a, tuple) else [(a, b)]
+                for x, y in pairs:
+                    assert (y >= x) if sign == "+" else (y <= x) if sign == "-" else x == y, (figure, point, further)
+
+
+def brute(search: Search, constraints: str) -> list[tuple[int, ...]]:
+    """The objectives of all networks of which none is better in all, without leaving anything out."""
+    parsed = parse(constraints, output=True)
+    fits = []
+    for _, report in every(search):
+        if report is not None and all(ok for _, ok, _ in check(report, parsed)):
+            fits.append(tuple(metric(n).whole(report) for n in search.objectives))  # type: ignore[misc]
+    return sorted({a for a in fits if not any(b != a and all(x <= y for x, y in zip(b, a, strict=True)) for b in fits)})
+
+
+CONSTRAINTS = [
+    "rf >= {rf}",
+    "rf >= {rf}, params < {params}",
+    "rf <= {rf}, params >= {params}",
+    "rf >= {rf}, macs < {macs}, none(pool)",
+    "rf >= {rf}, dense(rf)",
+    "weight_layers <= 4",
+    "params > {params}, count(conv) > 2",
+]
+
+
+def check_searches(seeds: range) -> None:
+    for seed in seeds:
+        draw = random.Random(seed)
+        family = smaller(FAMILIES[draw.choice(FAMILIES.names())], draw)
+        text = draw.choice(CONSTRAINTS).format(
+            rf=draw.randint(2, 60), params=draw.choice([200, 2_000, 20_000]), macs=draw.choice([10**5, 10**6, 10**7])
+        )
+        objectives = draw.choice([OBJECTIVES, ("params",), ("macs", "weight_layers"), ("params", "peak_bytes")])
+        search = Search(family, shape_of(family), parse(text, output=True), objectives, 10**6)
+        search.run()
+        expected = brute(search, text)
+        assert sorted({tuple(d.figures[n] for n in objectives) for d in search.found}) == expected, (seed, text)
+        for found in search.found:
+            rfcalc.require(found.notation, text.replace("rf ", "rf@output "), input=shape_of(family))
+
+
+def test_searches_equal_brute_force() -> None:
+    check_searches(range(40))
+
+
+@pytest.mark.exhaustive
+def test_many_searches_equal_brute_force() -> None:
+    check_searches(range(1_000, 1_500))
+
+
+def test_the_check_sees_a_wrong_claim() -> None:
+    """A family that says a figure falls where it rises loses designs."""
+    stack = FAMILIES["stack"]
+    wrong = tuple(Parameter(p.name, p.told, p.values[:4], {"receptive_field": "-"}) for p in stack.parameters)
+    family = Family("wrong", "", stack.ranks, wrong, stack.build, stack.input)
+    search = Search(family, Shape(1, 32, 32), parse("rf >= 9", output=True), ("params",), 10**6)
+    search.run()
+    assert [tuple(d.figures.values())[:1] for d in search.found] != brute(search, "rf >= 9")
+
+
+def depth(text: str, family: str, given: str, **fixed: int) -> int:
+    """The least layers or blocks of a family with some numbers fixed."""
+    found = FAMILIES[family]
+    parameters = tuple(
+        Parameter(p.name, p.told, (fixed[p.name],), p.moves) if p.name in fixed else p for p in found.parameters
+    )
+    one = Family(found.name, found.told, found.ranks, parameters, found.build, found.input)
+    search = Search(one, Shape.parse(given), parse(text, output=True), ("weight_layers",), 10**6)
+    search.run()
+    (best,) = search.found
+    at = next(p for p, r in search._known.items() if r is not None and search.notation(p) == best.notation)
+    names = [p.name for p in one.parameters]
+    return one.parameters[names.index("depth")].values[at[names.index("depth")]]
+
+
+@pytest.mark.parametrize(
+    ("rf", "family", "given", "fixed", "expected"),
+    [
+        (21, "stack", "3x32x32", {"kernel": 3, "width": 8}, 10),
+        (224, "stack", "3x32x32", {"kernel": 3, "width": 8}, 112),
+        (16_000, "dilated", "1x64", {"kernel": 2, "base": 2, "width": 8}, 14),
+        (16_000, "dilated", "1x64", {"kernel": 3, "base": 2, "width": 8}, 13),
+        (16_000, "tcn", "1x64", {"kernel": 3, "base": 2, "width": 8}, 12),
+        (125, "tcn", "1x64", {"kernel": 3, "base": 5, "width": 8}, 3),
+        (70, "patchgan", "3x128x128", {"width": 16}, 3),
+        (142, "patchgan", "3x128x128", {"width": 16}, 4),
+    ],
+)
+def test_known_answers(rf: int, family: str, given: str, fixed: dict[str, int], expected: int) -> None:
+    assert depth(f"rf >= {rf}", family, given, **fixed) == expected
+
+
+def test_relaxing_a_constraint_never_loses_a_design() -> None:
+    for tight, loose in (
+        ("rf >= 40, params < 5k", "rf >= 30, params < 50k"),
+        ("weight_layers <= 3", "weight_layers <= 5"),
+    ):
+        few, many = (design(t, ["stack", "dilated"], Shape(1, 32, 32)) for t in (tight, loose))
+        for d in few.designs:
+            assert any(all(e.figures[n] <= d.figures[n] for n in OBJECTIVES) for e in many.designs)
+
+
+def test_where_nothing_fits_the_nearest_bounds_hold() -> None:
+    found = rfcalc.design("rf >= 1000, params < 10k", "stack", "3x32x32")
+    assert not found.designs
+    assert [t.constraint for t in found.tightest] == ["rf >= 1000", "params < 10k"]
+    near = {t.constraint: t.bound for t in found.tightest}
+    rf = near["rf >= 1000"][0]
+    assert rfcalc.design(f"rf >= {rf}, params < 10k", "stack", "3x32x32").designs
+    assert not rfcalc.design(f"rf >= {rf + 1}, params < 10k", "stack", "3x32x32").designs
+    params = near["params < 10k"]
+    assert rfcalc.design(f"rf >= 500, params <= {params}", "stack", "3x32x32") is not None
+
+
+def test_holes() -> None:
+    assert check(rfcalc.analyze("conv3-8 d2", "1x9x9"), "dense(rf)")[0][1] is False
+    assert check(rfcalc.analyze("conv3-8 > conv3-8 d2", "1x19x19"), "dense(rf)")[0][1] is True
+    assert check(rfcalc.analyze("conv3-8 > conv3-8 d4", "1x29x29"), "dense(rf@conv1)")[0][1] is True
+
+
+# rules
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "rule", "words"),
+    [
+        (
+            "conv3-16 > bn > relu > conv1-8",
+            "3x16x16",
+            "bias",
+            ["conv1", "16 biases before batchnorm1", "16 parameters"],
+        ),
+        ("conv3-16 > conv3-16 d4 p4", "3x32x32", "gridding", ["conv2", "holes", "a dilation of 3 leaves none"]),
+        ("conv5-16 x8 > conv1-8", "3x9x9", "unproductive", ["from here on", "more than"]),
+        ("conv4-16 p1 > conv1-8", "3x16x16", "even", ["kernel of 4", "3 or 5"]),
+        ("conv3-16 p0 > maxpool2", "3x16x15", "unseen", ["16 pixels of 240"]),
+        ("conv3-18 > conv1-8", "3x16x16", "channels", ["18 channels", "24"]),
+        ("conv3-16", "3x64x64", "reach", ["3 of 64"]),
+        ("(conv3-8 p0:2 | conv3-8 p1) > conv1-8", "3x16x16", "joins", ["out of step by up to 1 pixel"]),
+    ],
+)
+def test_rules_find_what_is_odd(text: str, given: str, rule: str, words: list[str]) -> None:
+    found = [f for f in rfcalc.lint(text, given).findings if f.rule == rule]
+    assert found
+    told = " ".join(map(str, found))
+    assert all(word in told for word in words), told
+
+
+@pytest.mark.parametrize("rule", ["unproductive", "gridding", "joins", "unseen", "bias", "channels", "reach", "even"])
+def test_rules_are_silent_on_a_plain_design(rule: str) -> None:
+    plain = "conv3-16 nobias > bn > relu > conv3-16/2 nobias > bn > relu > conv3-32/2"
+    assert not rfcalc.lint(plain, "3x15x15", rules=[rule]).findings
+
+
+def test_the_remedy_of_gridding_is_computed() -> None:
+    for first, second in ((3, 9), (5, 7), (3, 4)):
+        (found,) = rfcalc.lint(f"conv{first}-8 > conv3-8 d{second}", "1x64x64", rules=["gridding"]).findings
+        best = int(found.remedy.split("dilation of ")[1].split()[0])
+        assert not rfcalc.lint(f"conv{first}-8 > conv3-8 d{best}", "1x64x64", rules=["gridding"]).findings
+        assert rfcalc.lint(f"conv{first}-8 > conv3-8 d{best + 1}", "1x64x64", rules=["gridding"]).findings
+
+
+# the command line
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(["design", *arguments])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "schema"),
+    [
+        (["rf >= 21", "--family", "stack", "--input", "3x32x32"], 0, "design-1"),
+        (["rf >= 21, params < 10", "--family", "stack", "--input", "3x32x32"], 1, "design-1"),
+        (["rf >= 31, dense(rf)", "--family", "tcn", "--minimize", "weight_layers", "--input", "1x64"], 0, "design-1"),
+        (["--lint", "conv3-16 > bn", "--input", "3x16x16"], 0, "lint-1"),
+        (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "bias"], 1, "lint-1"),
+        (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "even,unseen"], 0, "lint-1"),
+    ],
+)
+def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema: str) -> None:
+    found, out, _ = call(capsys, *arguments, "--json")
+    assert found == code
+    text = (files("rfcalc.report") / "schemas" / f"{schema}.json").read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(out), json.loads(text))
+    for form in ("plain", "markdown", "latex", "html", "csv"):
+        assert call(capsys, *arguments, "--format", form)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["what is wanted", "rfcalc design"]),
+        (["rf >= 10,000,000,000"], ["out of reach", "10,000,000"]),
+        (["rf >= =3"], ["is not a number"]),
+        (["rff >= 3"], ["did you mean rf"]),
+        (["rf >= 21", "--family", "unett"], ["did you mean unet"]),
+        (["rf >= 21", "--family", "tcn", "--input", "3x32x32"], ["tcn", ["1", "spatial", "axes"][0]]),
+        (["rf >= 21", "--minimize", "parms"], ["did you mean params"]),
+        (["--lint", "vgg16", "--rules", "bais"], ["did you mean bias"]),
+        (["--lint", "vgg61"], ["did you mean vgg"]),
+    ],
+)
+def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert all(word in err for word in words), err
+
+
+def test_families_are_listed(capsys) -> None:
+    code, out, _ = call(capsys, "--families")
+    assert code == 0
+    assert all(name in out for name in FAMILIES)
+    with pytest.raises(RfcalcError):
+        rfcalc.design("rf >= 3", "stack", "4")

@@ -1,0 +1,147 @@
+"""Valid sizes of PyTorch modules: code is read at several sizes, and every size is run on tensors without data."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+import rfcalc
+from rfcalc import RfcalcError
+
+torch = pytest.importorskip("torch")
+from vision import models as vision_models  # noqa: E402
+
+nn, F = torch.nn, torch.nn.functional
+
+
+class Base(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.c = nn.Conv2d(8, 4, 3, padding=1)
+
+
+class ToSize(Base):
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        z = F.interpolate(self.b(y), size=y.shape[-2:])
+        return self.c(torch.cat([y, z], 1))
+
+
+class ByFactor(Base):
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return self.c(torch.cat([y, F.interpolate(self.b(y), scale_factor=2)], 1))
+
+
+class Padded(Base):
+    """The difference of two maps is padded, half on each side."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        z = F.interpolate(self.b(y), scale_factor=2)
+        h, w = y.shape[-2] - z.shape[-2], y.shape[-1] - z.shape[-1]
+        return self.c(torch.cat([y, F.pad(z, [w // 2, w - w // 2, h // 2, h - h // 2])], 1))
+
+
+class Views(Base):
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        b, c, h, w = y.shape
+        return self.b(y.flatten(2).transpose(1, 2).transpose(1, 2).reshape(b, c, h, w))
+
+
+class ToMultiples(Base):
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        if h % 16 or w % 16:
+            x = F.pad(x, [0, -w % 16, 0, -h % 16])
+        return self.b(self.a(x))
+
+
+class Back(Base):
+    """As segmentation heads do: the output has the input's size."""
+
+    def forward(self, x: Any) -> Any:
+        return F.interpolate(self.b(self.a(x)), size=x.shape[-2:], mode="bilinear")
+
+
+class Fixed(Base):
+    def forward(self, x: Any) -> Any:
+        assert x.shape[-1] == 64, "the size is 64"
+        return self.a(x)
+
+
+class Odd(Base):
+    """What no rule of the maps gives."""
+
+    def forward(self, x: Any) -> Any:
+        return F.interpolate(self.a(x), size=(x.shape[-1] * 7 // 5, 9))
+
+
+class Flat(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.l = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(4 * 16 * 16, 10)
+
+    def forward(self, x: Any) -> Any:
+        return self.l(self.a(x).flatten(1))
+
+
+def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> None:
+    found = rfcalc.sizes(module, shape)
+    run = copy.deepcopy(module).to("meta").eval()
+    for axis, solved in enumerate(found.axes):
+        formula = found.output(axis)[found.network.outputs[0]]
+        for n in sizes:
+            dims = list(shape)
+            dims[axis + 1] = n
+            try:
+                with torch.no_grad():
+                    y = run(torch.empty(1, *dims, device="meta"))
+            except (RuntimeError, ValueError):
+                y = None
+            assert (n in solved.valid) == (y is not None), (type(module).__name__, axis, n)
+            if y is not None and formula is not None and y.dim() == 4:
+                assert eval(formula, {}, {"n": n}) == y.shape[axis + 2], (type(module).__name__, axis, n, formula)
+
+
+@pytest.mark.parametrize("kind", [ToSize, ByFactor, Padded, Views, ToMultiples, Back])
+def test_code_at_every_size(kind: Any) -> None:
+    against_torch(kind(), (3, 64, 48), range(1, 100))
+
+
+def test_weights_fit_one_size() -> None:
+    against_torch(Flat(), (3, 32, 32), range(1, 80))
+
+
+def test_what_cannot_be_told_is_said() -> None:
+    with pytest.raises(RfcalcError, match="cannot be told") as told:
+        rfcalc.sizes(Fixed(), (3, 64, 64))
+    assert "the size is 64" in str(told.value)
+    with pytest.raises(RfcalcError, match="cannot be told") as told:
+        rfcalc.sizes(Odd(), (3, 64, 64))
+    assert "follows no earlier map" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "segmentation.fcn_resnet50", pytest.param("densenet121", marks=pytest.mark.exhaustive)]
+)
+def test_torchvision(name: str) -> None:
+    models: Any = vision_models()
+    for part in name.split(".")[:-1]:
+        models = getattr(models, part)
+    given = {"weights_backbone": None} if "." in name else {}
+    module = getattr(models, name.split(".")[-1])(weights=None, **given)
+    found = rfcalc.sizes(module, (3, 64, 96))
+    run = module.to("meta").eval()
+    for n in (1, 5, 17, 31, 32, 33, 61, 64, 90, 127):
+        try:
+            with torch.no_grad():
+                run(torch.empty(1, 3, n, 96, device="meta"))
+            taken = True
+        except (RuntimeError, ValueError):
+            taken = False
+        assert (n in found.axes[0].valid) == taken, (name, n)
