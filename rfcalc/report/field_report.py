@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import LimitError, RfcalcError
+from rfcalc.core.errors import LimitError, RfcalcError, noun, plural
 from rfcalc.core.size import Size, is_number
 from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive.field import Field
@@ -391,8 +391,8 @@ def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:
         sizes[phase.size] = sizes.get(phase.size, 0) + phase.units
     if len(sizes) == 1:
         size, units = next(iter(sizes.items()))
-        return f"Axis {axis}: {len(phases)} phases of the same size {size}, in different places ({units} units)."
-    told = ", ".join(f"{size} ({units} units)" for size, units in sorted(sizes.items(), reverse=True))
+        return f"Axis {axis}: {plural(len(phases), 'phase')} of the same size {size}, in different places ({units} {noun(units, 'unit')})."
+    told = ", ".join(f"{size} ({units} {noun(units, 'unit')})" for size, units in sorted(sizes.items(), reverse=True))
     return f"Axis {axis}: the size depends on the position with period {len(phases)}: {told}."
 
 
@@ -428,9 +428,9 @@ def _real_sentences(sight: FieldReport) -> Iterator[str]:
         )
     empty = sizes.get(tuple(0 for _ in sight.source_shape), 0)
     if empty:
-        yield f"{empty} of {total} units see no pixel at all."
+        yield f"{empty} of {total} {noun(total, 'unit')} {'sees' if empty == 1 else 'see'} no pixel at all."
     if sight.unseen:
-        yield f"{sight.unseen} pixels of the input reach no unit of {sight.name}."
+        yield f"{sight.unseen} {noun(sight.unseen, 'pixel')} of the input {'reaches' if sight.unseen == 1 else 'reach'} no unit of {sight.name}."
     if sight.gridding:
         node, gaps = sight.gridding
         count, hull = sight.unit(sight.centre_unit).density
