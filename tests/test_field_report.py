@@ -201,3 +201,13 @@ def test_bad_questions(capsys, arguments, words) -> None:
     assert run(["rf", "vgg16", *arguments]) == 2
     err = capsys.readouterr().err
     assert all(word in err for word in words), err
+
+
+def test_sizes_are_those_of_units_that_there_are() -> None:
+    """U-Net on 188 pixels has 4 units an axis, and the phases that see 204 are not among them."""
+    found = rfcalc.receptive_field("unet", input="1x188x188")
+    assert found.sentences[0].startswith("A unit of output sees 188 x 188 pixels")
+    assert set(found.sizes) == {(188, 188)}
+    assert "204" not in str(rfcalc.analyze("unet", "1x188x188"))
+    whole = rfcalc.receptive_field("unet")
+    assert whole.sentences[0].startswith("A unit of output sees at most 204 x 204 pixels")

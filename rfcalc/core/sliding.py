@@ -160,7 +160,8 @@ class Sliding:
                 )
         if not isinstance(self.padding, str) and len(self.padding) > 1 and len(self.padding) != rank:
             raise ShapeError(
-                f"the padding has {plural(len(self.padding), 'axis', 'axes')}, the map has {rank} spatial", fix=f"give one, or {rank}"
+                f"the padding has {plural(len(self.padding), 'axis', 'axes')}, the map has {rank} spatial",
+                fix=f"give one, or {rank}",
             )
         return self.kernel if len(self.kernel) == rank else self.kernel * rank
 
@@ -291,6 +292,10 @@ def borders(mode: str, n: Size, a: Size, b: Size) -> None:
     """
     for p in (a, b):
         if mode == "reflect" and not holds(p < n, "{} < {}", p, n):
-            raise ShapeError(f"cannot reflect {plural(p, 'position')} of a map of {n}", why="reflection needs padding < size")
+            raise ShapeError(
+                f"cannot reflect {plural(p, 'position')} of a map of {n}", why="reflection needs padding < size"
+            )
         if mode == "circular" and not holds(p <= n, "{} ≤ {}", p, n):
-            raise ShapeError(f"cannot wrap {plural(p, 'position')} of a map of {n}", why="circular padding needs padding ≤ size")
+            raise ShapeError(
+                f"cannot wrap {plural(p, 'position')} of a map of {n}", why="circular padding needs padding ≤ size"
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import IN_PLACE, VIEW
@@ -88,16 +88,21 @@ def lifetimes(walked: Walked) -> tuple[int, ...]:
 
 
 @uncollected
-def peak_values(walked: Walked) -> tuple[Size, int]:
+def peak_values(walked: Walked, items: Sequence[Size] = ()) -> tuple[Size, int]:
     """The largest sum of live maps while running forward, and the position at which it is reached.
 
     A map lives from the node that makes it until the last node that reads it has run; outputs live to the end. While a
     node runs, its inputs and its output live. Inputs count, weights do not; views and in-place results take no new
     memory.
+
+    Args:
+        items: how often each position's map is there; once if left out.
     """
     network, own = walked.network, storages(walked)
     arity = network.arity
     sizes = new_values(walked)
+    if items:
+        sizes = tuple(size and size * n for size, n in zip(sizes, items, strict=True))
     last = lifetimes(walked)
     end = len(walked.shapes)
     dies: dict[int, list[int]] = {}

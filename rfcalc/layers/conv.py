@@ -93,7 +93,8 @@ class Conv(Layer):
         put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
         if not divides(groups, out):
             raise LayerError(
-                f"{out} output {noun(out, 'channel')} cannot be split into {plural(groups, 'group')}", fix="make one divide the other"
+                f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}",
+                fix="make one divide the other",
             )
         if self.fixed and self.bias:
             raise LayerError("a fixed kernel has no bias", fix="add bias=False")
@@ -101,7 +102,7 @@ class Conv(Layer):
             rows = tuple(tuple(sorted(set(row))) for row in self.table)
             if len(rows) != out or groups != 1:
                 raise LayerError(
-                    f"the connection table has {plural(len(rows), 'row')} for {out} output {noun(out, 'map')} in {plural(groups, 'group')}",
+                    f"the connection table has {plural(len(rows), 'row')} for {plural(out, 'output map')} in {plural(groups, 'group')}",
                     fix="give one row for each output map, and groups=1",
                 )
             put(self, table=rows)
@@ -111,7 +112,10 @@ class Conv(Layer):
         spatial_rank(x, self)
         c, g = x.dims[0], self.groups
         if g != 1 and not divides(g, c):
-            raise ShapeError(f"{c} input {noun(c, 'channel')} cannot be split into {plural(g, 'group')}", why=f"{c} mod {g} = {c % g}")
+            raise ShapeError(
+                f"{c} input {noun(c, 'channel')} cannot be split into {plural(g, 'group')}",
+                why=f"{c} mod {g} = {c % g}",
+            )
         if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
             raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")
         return Shape(self.out_channels, *self.geometry.lengths(x.dims[1:]))

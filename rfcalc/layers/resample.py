@@ -136,7 +136,9 @@ class Upsample(Layer):
         rank = spatial_rank(x, self)
         given = self.factor or self.size
         if len(given) not in (1, rank):
-            raise ShapeError(f"the {'factor' if self.factor else 'size'} has {plural(len(given), 'axis', 'axes')}, the map {rank}")
+            raise ShapeError(
+                f"the {'factor' if self.factor else 'size'} has {plural(len(given), 'axis', 'axes')}, the map {rank}"
+            )
         if self.factor is not None:
             return Shape(x.dims[0], *(SCALED(n=n, f=one(self.factor, i)) for i, n in enumerate(x.dims[1:])))
         return Shape(x.dims[0], *(one(self.size, i) for i in range(rank)))

@@ -123,11 +123,17 @@ class Row:
 
     @property
     def output_shape(self) -> tuple[Figure, ...]:
-        return self.shape.dims
+        scale = self.report.scales.get(self.name)
+        return self.shape.dims if scale is None or scale.shape is None else scale.shape
+
+    @property
+    def items(self) -> Figure:
+        """How often its map is there: once an item of the batch, or once whatever the batch."""
+        return self.report.items[self.position] if self.report.items else self.report.batch
 
     @property
     def values(self) -> Figure:
-        return self.shape.values * self.report.batch
+        return self.shape.values * self.items
 
     @property
     def bytes(self) -> Figure:
@@ -136,12 +142,12 @@ class Row:
     @property
     def new_values(self) -> Figure:
         """What this node adds to the total of values: 0 for views and in-place results."""
-        return self.report.new_values[self.position] * self.report.batch
+        return self.report.new_values[self.position] * self.items
 
     @property
     def saved_bytes(self) -> Figure:
         """What this position adds to what autograd keeps."""
-        return self.report.kept[self.position].total(self.report.itemsize, self.report.batch)
+        return self.report.kept[self.position].total(self.report.itemsize, self.items)
 
     @property
     def weights(self) -> Figure:
@@ -171,7 +177,7 @@ class Row:
 
     @property
     def macs(self) -> Figure:
-        return self.cost.macs * self.report.batch
+        return self.op("macs")
 
     @property
     def flops(self) -> Figure:
@@ -184,7 +190,10 @@ class Row:
     def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
         count: Figure = getattr(self.cost, name)
-        return count and count * self.report.batch
+        if not count:
+            return count
+        scale = self.report.scales.get(self.name)
+        return count * (self.report.batch if scale is None else scale.macs if name == "macs" else scale.values)
 
     @property
     def shared_with(self) -> str | None:
@@ -275,7 +284,7 @@ class Totals:
 
     @property
     def macs(self) -> Figure:
-        return self._cost.macs * self.report.batch
+        return self.op("macs")
 
     @property
     def flops(self) -> Figure:
@@ -287,11 +296,15 @@ class Totals:
 
     def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
+        if self.report.scales:
+            return sum(row.op(name) for row in self.report)
         count: Figure = getattr(self._cost, name)
         return count and count * self.report.batch
 
     @cached_property
     def values(self) -> Figure:
+        if self.report.items:
+            return sum(n and n * k for n, k in zip(self.report.new_values, self.report.items, strict=True))
         return sum(self.report.new_values) * self.report.batch
 
     @property
@@ -300,12 +313,15 @@ class Totals:
 
     @property
     def peak_bytes(self) -> Figure:
+        if self.report.items:
+            return peak_values(self.report.walked, self.report.items)[0] * self.report.itemsize
         return self.report.peak[0] * self.report.batch * self.report.itemsize
 
     @cached_property
     def saved_bytes(self) -> Figure:
         itemsize, batch = self.report.itemsize, self.report.batch
-        return sum(k.total(itemsize, batch) for k in self.report.kept)
+        items = self.report.items or [batch] * len(self.report.kept)
+        return sum(k.total(itemsize, n) for k, n in zip(self.report.kept, items, strict=True))
 
     @cached_property
     def weight_layers(self) -> int:
@@ -446,6 +462,20 @@ class Report:
     @cached_property
     def _receptive(self) -> dict[int, dict[str, ReceptiveField]]:
         return {}
+
+    @cached_property
+    def scales(self) -> Mapping[str, Any]:
+        """Nodes whose figures for the batch are not those of one item times the batch, as their source says."""
+        source = self.network.source
+        return {} if source is None or decide(self.batch == 1) is True else source.scales(self.batch)
+
+    @cached_property
+    def items(self) -> tuple[Size, ...]:
+        """How often each position's map is there; empty where all are there once an item."""
+        if not self.scales:
+            return ()
+        nodes = [self.scales[n.name].values if n.name in self.scales else self.batch for n in self.network.nodes]
+        return (*[self.batch] * self.network.arity, *nodes)
 
     @cached_property
     def frozen(self) -> Mapping[str, int]:

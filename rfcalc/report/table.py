@@ -259,7 +259,11 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
     """The totals as (label, figure), the exact digits first; lower bounds where an operator was not understood."""
     t = report.totals
     least = "" if report.complete else "at least "
-    bias = f" = {exact(t.weights)} {noun(t.weights, 'weight')} + {exact(t.biases)} {noun(t.biases, 'bias', 'biases')}" if t.biases != 0 else ""
+    bias = (
+        f" = {exact(t.weights)} {noun(t.weights, 'weight')} + {exact(t.biases)} {noun(t.biases, 'bias', 'biases')}"
+        if t.biases != 0
+        else ""
+    )
     found = [
         ("params", f"{least}{exact(t.params)}{bias}"),
         ("macs", f"{least}{exact(t.macs)} multiply-adds = {short(t.flops)} FLOPs"),
@@ -314,7 +318,7 @@ def notes(report: Report) -> tuple[str, ...]:
         image = "x".join(str(n) for n in report.walked.shapes[0].spatial)
         named = idle[0].name if len(idle) == 1 else f"{idle[0].name} … {idle[-1].name}"
         count = "1 weight layer reads" if len(idle) == 1 else f"{len(idle)} weight layers read"
-        found.append(f"rf *: {count} {noun(count, 'map')} whose units see more than the whole {image} already ({named})")
+        found.append(f"rf *: {count} maps whose units see more than the whole {image} already ({named})")
     found += [f"assumed: {a}" for a in report.assumptions]
     return tuple(found)
 

@@ -59,6 +59,20 @@ class Call(NamedTuple):
 
         return tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}
 
+    def of_batch(self, count: int) -> Call:
+        """The same with another batch."""
+
+        def put(value: Any) -> Any:
+            if isinstance(value, Leaf):
+                return value._replace(shape=(count, *value.shape[1:]))
+            if isinstance(value, dict):
+                return {k: put(v) for k, v in value.items()}
+            if type(value) in (list, tuple):
+                return type(value)(put(v) for v in value)
+            return value
+
+        return Call(tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}, self.notes)
+
     @property
     def told(self) -> str:
         """The inputs in words."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
+from rfcalc.readers.torch.batching import sizes
 from rfcalc.readers.torch.given import Call, calls
 from rfcalc.readers.torch.recording import Recording, Step, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
@@ -73,7 +74,16 @@ def from_torch(
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
         outputs=tuple(dict.fromkeys(named[p] for p in outputs)),
         name=name or type(getattr(module, "_orig_mod", module)).__name__,
-        source=Source(module, given, _returned(graph, recording, named), frozen, unused, training),
+        source=Source(
+            module,
+            given,
+            returned=_returned(graph, recording, named),
+            frozen=frozen,
+            unused=unused,
+            training=training,
+            sizes=sizes(recording),
+            steps=_steps(graph, recording, kept, named),
+        ),
     )
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
@@ -132,6 +142,19 @@ def _returned(graph: Graph, recording: Recording, named: Mapping[int, str]) -> t
         made = isinstance(entry, Value) and entry.node >= len(graph.inputs)
         found.append(Returned(named[entry.node], entry.batch) if made else Returned(None))
     return tuple(found)
+
+
+def _steps(graph: Graph, recording: Recording, kept: Sequence[int], named: Mapping[int, str]) -> dict[str, int]:
+    """The step that made each node, by its number; -1 for what is given with the weights."""
+    numbers = {id(step): i for i, step in enumerate(recording.steps)}
+    found = {}
+    for position in kept:
+        made = graph.nodes[position - len(graph.inputs)].step
+        if position in graph.origins:
+            step = graph.origins[position]
+            made = -1 if step is None else numbers.get(id(step), -1)
+        found[named[position]] = made
+    return found
 
 
 def _frozen(module: torch.nn.Module, graph: Graph, named: Mapping[int, str]) -> dict[str, int]:

@@ -29,6 +29,8 @@ class Source:
         frozen: parameters that get no gradient, by the node that holds them.
         unused: parameters that no node uses, by name.
         training: whether it was read in training mode.
+        sizes: of the steps of one run: `batching.Size`.
+        steps: the step of a run that made a node, by its number; -1 for what is given with the weights.
         make: builds it with weights; None where it has them.
     """
 
@@ -38,4 +40,12 @@ class Source:
     frozen: Mapping[str, int] = field(default_factory=dict)
     unused: Mapping[str, int] = field(default_factory=dict)
     training: bool = False
+    sizes: tuple[Any, ...] = ()
+    steps: Mapping[str, int] = field(default_factory=dict)
     make: Callable[[], Any] | None = None
+
+    def scales(self, batch: Any) -> Mapping[str, Any]:
+        """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""
+        from rfcalc.readers.torch.batching import scales
+
+        return scales(self.module, self.call, self.training, self.sizes, self.steps, batch)

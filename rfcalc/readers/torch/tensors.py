@@ -47,6 +47,7 @@ class Graph(Builder):
     env: dict[int, Any] = field(default_factory=dict)
     bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
+    origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
 
     def entry(self, tensor: Any) -> Any:
@@ -115,6 +116,7 @@ class Graph(Builder):
             value = self._computed(static)
         else:
             value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
+            self.origins[value.node] = static.step
         self.made[key] = value
         return value
 
@@ -123,6 +125,7 @@ class Graph(Builder):
         dims = inner(static.dims, None)
         layer: Layer = Constant(dims) if name in self.counted else Parameter(dims)
         value = self.add(layer, (), static.dims, None, label=name)
+        self.origins[value.node] = None
         self.counted.setdefault(name, value.node)
         return value
 
@@ -143,7 +146,7 @@ class Graph(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before = dict(self.env)
+        before, start = dict(self.env), len(self.shapes)
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
@@ -156,9 +159,13 @@ class Graph(Builder):
         finally:
             self.env = before
         if isinstance(found, Value):
+            for position in range(start, len(self.shapes)):
+                self.origins.setdefault(position, step)
             return found
         sources = [self.solid(s).node for s in static.sources.values() if self._matters(s)]
-        return self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
+        value = self.add(Constant(inner(static.dims, None)), sources, static.dims, None, stem=step.name)
+        self.origins[value.node] = step
+        return value
 
     def _deepest(self, entry: Any) -> None:
         """Make the nodes of a long chain of static steps without recursing through all of it."""
