@@ -51,7 +51,15 @@ class ShapeError(RfcalcError):
 
 
 class NetworkError(RfcalcError):
-    """A network is not well formed: a cycle, an unknown reference, a duplicate name, nothing in it."""
+    """A network is not well formed: a cycle, an unknown reference, a duplicate name, nothing in it.
+
+    Args:
+        label: the name that stands twice or names nothing, so that a reader of text can point at it.
+    """
+
+    def __init__(self, what: str, *, label: str | None = None, **told: str | None) -> None:
+        super().__init__(what, **told)
+        self.label = label
 
 
 class LimitError(RfcalcError):
@@ -63,7 +71,9 @@ class LayerError(RfcalcError):
 
 
 class NotationError(RfcalcError):
-    """A network's text cannot be read."""
+    """A network's text cannot be read; `no_layer`: a word in it is the name of no layer."""
+
+    no_layer = False
 
 
 class UnknownName(RfcalcError):

@@ -101,8 +101,9 @@ class Conv(Layer):
         if self.table is not None:
             rows = tuple(tuple(sorted(set(row))) for row in self.table)
             if len(rows) != out or groups != 1:
+                have = plural(len(rows), "row")
                 raise LayerError(
-                    f"the connection table has {plural(len(rows), 'row')} for {plural(out, 'output map')} in {plural(groups, 'group')}",
+                    f"the connection table has {have} for {plural(out, 'output map')} in {plural(groups, 'group')}",
                     fix="give one row for each output map, and groups=1",
                 )
             put(self, table=rows)
