@@ -111,7 +111,7 @@ class StreamPlan:
     schedule: Schedule | None = None
     itemsize: int = 4
     dtype: str = "float32"
-    needed: tuple[int, int] | None = None  # positions before and after what a block replaces
+    needed: tuple[int, int] | None = None  # positions before and after a block's own
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -127,9 +127,7 @@ class StreamPlan:
         return {"values": values, "bytes": values * self.itemsize}
 
     def _ms(self, positions: Fraction | int | None) -> float | None:
-        if positions is None or self.rate is None:
-            return None
-        return float(Fraction(positions) * 1000 / self.rate)
+        return None if positions is None or self.rate is None else float(Fraction(positions) * 1000 / self.rate)
 
     @property
     def latency_ms(self) -> float | None:
@@ -217,7 +215,7 @@ def plan(
     """How a network runs along one axis.
 
     Args:
-        walked: the forward walk of the network, in numbers.
+        walked: the network's forward walk, in numbers.
         axis: the spatial axis of the first input, from 0; negative ones count from the end.
         rate: positions of the input in a second, for milliseconds.
         at: the node that is the output; the first output if left out.
