@@ -153,8 +153,7 @@ class StreamPlan:
         if shared < 0:
             raise RfcalcError(f"an overlap of {shared} is negative", fix="give the positions that two chunks share")
         if not self.possible:
-            first = self.blockers[0]
-            told = f"No overlap is enough: {first.node} needs the whole axis ({first.why})."
+            told = f"No overlap is enough: {self.blockers[0].node} needs the whole axis ({self.blockers[0].why})."
             return Overlap(shared, None, False, told)
         if self.needed is None:
             return Overlap(shared, None, False, "No overlap is enough: a recurrence looks back to the beginning.")
