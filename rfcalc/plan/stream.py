@@ -240,7 +240,7 @@ def plan(
         itemsize=itemsize,
         dtype=dtype,
         blockers=tuple(line.blockers),
-        assumptions=(*assumptions, *line.assumptions),
+        assumptions=(*assumptions, *line.assumptions, *_chosen(walked, at)),
     )
     if not line.blockers and not line.moving:
         why = "the output does not depend on the input's positions one by one"
@@ -269,6 +269,14 @@ def plan(
         schedule=schedule,
         needed=None if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends))),
     )
+
+
+def _chosen(walked: Walked, at: str | None) -> tuple[str, ...]:
+    """Which of several outputs is streamed."""
+    outputs = walked.network.outputs
+    if at is not None or len(outputs) == 1:
+        return ()
+    return (f"of the outputs {', '.join(outputs)} it is {outputs[0]} that is streamed (--at names another)",)
 
 
 def _recurrent(line: Timeline) -> bool:
