@@ -193,7 +193,7 @@ def test_networks_of_the_literature() -> None:
 
 
 def test_several_outputs() -> None:
-    a, b = Conv(4, 3, 2, 1).named("a"), Conv(2, 3, 2, 1).named("b")
+    a, b = Conv(4, 3, stride=2, padding=1).named("a"), Conv(2, 3, stride=2, padding=1).named("b")
     both = Network(Conv(4, 3, padding=1) >> a >> b, "1x48x40", outputs=("a", "b"))
     plan = rfcalc.tile(both, tiles="3x2")
     module = rfcalc.to_torch(both).double().eval()
@@ -381,6 +381,39 @@ def test_run_checks_a_module(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "the whole equal" in told and "Stand-ins for silu" in told and "differs, as it must" in told
     assert cli(["tile", f"{code}:net", "-i", "1x32x32", "--tiles", "2x2", "--run", f"{code}:other"]) == 1
     assert "differ in" in capsys.readouterr().out
+
+
+class ToMultiples(torch.nn.Module):
+    """Code that pads to multiples of 16 in a branch: tiles of other sizes are padded where the whole is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        if h % 16 or w % 16:
+            x = torch.nn.functional.pad(x, [0, -w % 16, 0, -h % 16])
+        return self.b(self.a(x))
+
+
+class Resized(ToMultiples):
+    """A size that stands in the code as the size of another map."""
+
+    def forward(self, x: Any) -> Any:
+        y = torch.nn.functional.avg_pool2d(self.a(x), 2, 2, ceil_mode=True)
+        return x + torch.nn.functional.interpolate(self.b(y), size=x.shape[-2:])
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(ToMultiples, (1, 96, 80)), (Resized, (1, 64, 96))])
+def test_code_that_freezes_sizes(kind: Any, shape: Any) -> None:
+    from rfcalc.backend.tiling import verified
+
+    module = kind()
+    plan = rfcalc.tile(module, shape, tiles="2x3")
+    assert plan.status == "exact", plan.barriers
+    found = verified(plan, module)
+    assert found["passed"] and found["differing"] == 0, found
 
 
 DASK = """

@@ -21,6 +21,7 @@ MOST_VALUES = 1 << 28
 SMOOTH = ["silu", "gelu", "sigmoid", "tanh", "softplus", "elu", "selu", "celu", "mish", "hardswish", "hardsigmoid"]
 SMOOTH += ["logsigmoid", "softsign", "exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "erf", "hardtanh"]
 SMOOTH += ["relu6", "leaky_relu", "rrelu", "prelu", "pow", "square"]
+MEANS = ("avg_pool", "interpolate", "upsample", "mean", "div", "grid_sample")  # their values may be fractions
 OVER = ("softmax", "log_softmax")  # along an axis: the value and the sum along it
 
 
@@ -121,7 +122,7 @@ def exact(module: Any, inputs: tuple[str, ...]) -> tuple[Callable[[Any], Any], s
                     axis = kwargs.get("dim", args[1] if len(args) > 1 else 1)
                     return torch.remainder(args[0] + args[0].sum(axis, keepdim=True), REST)
             result = function(*args, **kwargs)
-            return _reduced(torch, result)
+            return _reduced(torch, result, 16 if any(word in name for word in MEANS) else 1)
 
     def run(source: Any) -> Any:
         given = [source[n][None] for n in inputs] if isinstance(source, dict) else [source[None]]
@@ -134,15 +135,15 @@ def exact(module: Any, inputs: tuple[str, ...]) -> tuple[Callable[[Any], Any], s
     return run, used
 
 
-def _reduced(torch: Any, result: Any) -> Any:
-    """Floats as whole numbers below 251; a fraction (of a mean) keeps four binary digits."""
+def _reduced(torch: Any, result: Any, scale: int) -> Any:
+    """Floats as whole numbers below 251, which data that is only moved keeps; of a mean, with four binary digits."""
     if isinstance(result, torch.Tensor) and result.dtype == torch.float64:
-        reduced = torch.remainder(torch.floor(result * 16 + 0.5), REST)
+        reduced = torch.remainder(torch.floor(result * scale + 0.5), REST)
         if not bool(torch.isfinite(reduced).all()):
             raise RfcalcError("a value is not finite", why="the check runs in whole numbers", fix="report it")
         return reduced
     if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
-        return type(result)(_reduced(torch, r) for r in result)
+        return type(result)(_reduced(torch, r, scale) for r in result)
     return result
 
 

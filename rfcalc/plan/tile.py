@@ -25,6 +25,7 @@ from rfcalc.graph.forward import Walked, forward
 from rfcalc.graph.memory import peak_values
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Undecided
+from rfcalc.plan.following import Following
 from rfcalc.plan.grid import reach
 from rfcalc.plan.lines import Barrier
 from rfcalc.plan.solving import with_size
@@ -87,6 +88,7 @@ class TilePlan:
         tile: the largest number of positions that a tile may read, for all axes or for each.
         tiles: how many tiles each axis is cut into.
         memory: bytes that the maps of one tile may take (without weights): the cheapest plan within it is chosen.
+        following: rules of the sizes that code has frozen into layers, for the outputs.
 
     Raises:
         RfcalcError: a tile that is larger than the image, or too small; a memory that no tile fits into.
@@ -100,17 +102,25 @@ class TilePlan:
         tile: Sequence[int] | None = None,
         tiles: Sequence[int] | None = None,
         memory: int | None = None,
+        following: Following | None = None,
     ) -> None:
         given = [name for name, v in (("tile", tile), ("tiles", tiles), ("memory", memory)) if v is not None]
         if len(given) > 1:
             raise RfcalcError(f"{' and '.join(given)} are given together", fix="give one of them")
+        if following is not None and at is None:
+            inputs = tuple(report.inputs.values())
+            about: dict[str, Any] = {"target": report.target, "assumptions": report.assumptions}
+            report = Report(following.at(inputs), batch=report.batch, dtype=report.dtype, **about)
+            self.network, self.following = report.network, following
+        else:
+            self.network = pruned(report.walked, report.network.outputs if at is None else (at,))
+            self.following = Following(self.network, {})
         self.report = report
-        self.network = pruned(report.walked, report.network.outputs if at is None else (at,))
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
         self.rank = _rank(self.network, self.inputs)
         self.walked = forward(self.network, self.inputs)
         params = [cost.params for cost in self.walked.costs]
-        self.lines = tuple(Line(self.network, self.inputs, axis, params) for axis in range(self.rank))
+        self.lines = tuple(Line(self.following, self.inputs, axis, params) for axis in range(self.rank))
         self.barriers: tuple[Barrier, ...] = self._barriers()
         self.parts: tuple[tuple[Part, ...], ...] = ()
         self.shown: int | None = None  # an axis, where only one is to be told
@@ -285,7 +295,8 @@ class TilePlan:
         if sizes not in known:
             if len(known) > 256:
                 known.clear()
-            known[sizes] = forward(self.network, self.shape_of([(0, n) for n in sizes]))
+            inputs = self.shape_of([(0, n) for n in sizes])
+            known[sizes] = forward(self.following.at(inputs), inputs)
         return known[sizes]
 
     def _bytes(self, parts: Sequence[Sequence[Part]]) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, lcm
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
-from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number
+from rfcalc.plan.following import Following
 from rfcalc.plan.lines import Barrier, Interval, LineView, view
 from rfcalc.plan.solving import Axis, axis_of, with_size
 
@@ -31,8 +31,9 @@ class Part(NamedTuple):
 class Line:
     """The tiles of one axis."""
 
-    def __init__(self, network: Network, inputs: Sequence[Shape], axis: int, params: Sequence[int]) -> None:
-        self.network, self.inputs, self.axis = network, tuple(inputs), axis
+    def __init__(self, following: Following, inputs: Sequence[Shape], axis: int, params: Sequence[int]) -> None:
+        self.following, self.inputs, self.axis = following, tuple(inputs), axis
+        self.network = network = following.at(inputs)
         self.size = int(inputs[0].spatial[axis])
         self.view: LineView = view(network, inputs, axis)
         self.outputs = [network.position(name) for name in network.outputs]
@@ -51,7 +52,8 @@ class Line:
     @cached_property
     def solved(self) -> Axis:
         every = range(self.network.arity + len(self.network.nodes))
-        return axis_of(self.network, self.inputs, self.axis, kept=every, params=self._params)
+        more: dict[str, Any] = {"params": self._params, "following": self.following}
+        return axis_of(self.following.network, self.inputs, self.axis, kept=every, **more)
 
     @property
     def align(self) -> int:
@@ -92,7 +94,7 @@ class Line:
         if size not in self._views:
             inputs = [with_size(x, self.axis, size) if x.rank == self.inputs[0].rank else x for x in self.inputs]
             try:
-                self._views[size] = view(self.network, inputs, self.axis)
+                self._views[size] = view(self.following.at(inputs), inputs, self.axis)
             except RfcalcError:
                 self._views[size] = None
         return self._views[size] == self.view

@@ -234,6 +234,19 @@ def tile(
     """
     from rfcalc.plan.tile import TilePlan
 
+    given = target
+    following = None
+    told: tuple[str, ...] = ()
+    if reads_again(target):
+        found = target = resolve(target, input)
+        if found.bound:
+            from rfcalc.readers.again import followed
+
+            try:
+                following, told = followed(given, found)
+            except RfcalcError as error:
+                told = (f"sizes inside of the code cannot be followed ({error.why}): check the plan with --run",)
+            target = found._replace(assumptions=(*found.assumptions, *told))
     report = analyze(target, input, batch=batch, dtype=dtype)
     rank = max(x.rank for x in report.inputs.values())
 
@@ -241,7 +254,8 @@ def tile(
         found = lengths(name, given)
         return found * rank if found is not None and len(found) == 1 else found
 
-    return TilePlan(report, at=at, tile=each("tile", tile), tiles=each("tiles", tiles), memory=budget_of(memory))
+    cut = each("tile", tile), each("tiles", tiles)
+    return TilePlan(report, at=at, tile=cut[0], tiles=cut[1], memory=budget_of(memory), following=following)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:
