@@ -148,7 +148,7 @@ def network(seed: int, depth: int = 3) -> Network:
         parts.append(window(r, channels, 1, keeps=False))
     if r.random() < 0.3:
         parts.append(up(r, channels, r.choice([2, 3])))
-    return Network(series(parts), f"{r.choice([1, 2])}x720")
+    return Network(series(parts), f"{r.choice([1, 2])}x6912")  # whole blocks of whatever strides come together
 
 
 def whole_numbers(module: nn.Module, seed: int = 0, least: int = -3) -> nn.Module:
