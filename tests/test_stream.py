@@ -173,6 +173,9 @@ def test_chunks_that_are_refused() -> None:
     with pytest.raises(RfcalcError, match="nothing has come"):
         made.flush()
     made(torch.zeros(1, 1, 4))
+    for x in (torch.zeros(1, 2, 4), torch.zeros(1, 4), torch.zeros(1, 1, 4, 1)):
+        with pytest.raises(RfcalcError, match="takes N×1×…"):
+            made(x)
     with pytest.raises(RfcalcError, match="batch"):
         made(torch.zeros(2, 1, 4))
     made.flush()

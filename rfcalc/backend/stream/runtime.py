@@ -152,10 +152,13 @@ class Streamed(nn.Module):
         axis, size = self.lines[0].axis, self.block["in"]
         if self.ended:
             raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
-        if chunk.dim() <= axis:
-            raise self._refused(
-                f"the chunk has {chunk.dim()} axes", "it needs the batch, the channels and the axis", ""
-            )
+        wanted = self.lines[0].shape
+        given = tuple(chunk.shape[1:])
+        fits = len(given) == len(wanted)
+        if not fits or any(a != b for i, (a, b) in enumerate(zip(given, wanted, strict=True)) if i + 1 != axis):
+            told = "×".join("…" if i + 1 == axis else str(n) for i, n in enumerate(wanted))
+            what = f"the chunk is {'×'.join(map(str, chunk.shape))}"
+            raise self._refused(what, f"the stream takes N×{told}", "give the batch first, then the channels")
         length = chunk.shape[axis]
         if length == 0 or length % size:
             what = "the chunk is empty" if length == 0 else f"the chunk has {length} positions"
