@@ -193,7 +193,7 @@ def test_networks_of_the_literature() -> None:
 
 
 def test_several_outputs() -> None:
-    a, b = Conv(4, 3, 2, 1).named("a"), Conv(2, 3, 2, 1).named("b")
+    a, b = Conv(4, 3, stride=2, padding=1).named("a"), Conv(2, 3, stride=2, padding=1).named("b")
     both = Network(Conv(4, 3, padding=1) >> a >> b, "1x48x40", outputs=("a", "b"))
     plan = rfcalc.tile(both, tiles="3x2")
     module = rfcalc.to_torch(both).double().eval()

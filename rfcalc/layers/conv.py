@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import Cost, Saved
@@ -57,8 +57,9 @@ class Conv(Layer):
 
     out_channels: Size
     kernel: Any
+    _: KW_ONLY
     stride: Any = (1,)
-    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    padding: Any = ((0, 0),)
     dilation: Any = (1,)
     groups: Size = 1
     bias: bool = True
@@ -67,6 +68,7 @@ class Conv(Layer):
     fixed: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
+    input_channels_at = 0
     weight_layers = 1
     complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
@@ -172,14 +174,14 @@ class Conv(Layer):
         return cls(
             word.need_channels(),
             geometry.kernel,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            word.number("g", 1),
-            not word.flag("nobias"),
-            geometry.border,
-            _table(word),
-            word.flag("fixed"),
+            stride=geometry.stride,
+            padding=geometry.padding,
+            dilation=geometry.dilation,
+            groups=word.number("g", 1),
+            bias=not word.flag("nobias"),
+            border=geometry.border,
+            table=_table(word),
+            fixed=word.flag("fixed"),
         )
 
 
@@ -207,14 +209,16 @@ class Depthwise(Layer):
     """
 
     kernel: Any
+    _: KW_ONLY
     stride: Any = (1,)
-    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    padding: Any = ((0, 0),)
     dilation: Any = (1,)
     multiplier: Size = 1
     bias: bool = True
     border: str = "zeros"
     geometry: Sliding = field(init=False, compare=False)
 
+    input_channels_at = 0
     weight_layers = 1
     complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
@@ -226,7 +230,9 @@ class Depthwise(Layer):
     )
 
     def __post_init__(self) -> None:
-        like = Conv(1, self.kernel, self.stride, self.padding, self.dilation, border=self.border)
+        like = Conv(
+            1, self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation, border=self.border
+        )
         axes("multiplier", self.multiplier)
         put(
             self,
@@ -267,10 +273,10 @@ class Depthwise(Layer):
         geometry = word.geometry(pad="keep")
         return cls(
             geometry.kernel,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            word.number("m", 1),
-            not word.flag("nobias"),
-            geometry.border,
+            stride=geometry.stride,
+            padding=geometry.padding,
+            dilation=geometry.dilation,
+            multiplier=word.number("m", 1),
+            bias=not word.flag("nobias"),
+            border=geometry.border,
         )

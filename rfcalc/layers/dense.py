@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY
 
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
 from rfcalc.core.errors import ShapeError
@@ -48,9 +48,11 @@ class Linear(Layer):
     """
 
     out_features: Size
-    bias: bool = field(default=True, metadata={"word": True})
+    _: KW_ONLY
+    bias: bool = True
     in_features: Size | None = None
 
+    input_channels_at = 0
     weight_layers = 1
     spelling = Spelling(
         ("fc", "linear"), "fc4096", ("nobias",), ("from",), "any number of features before (from25088 checks it)"
@@ -85,7 +87,9 @@ class Linear(Layer):
     @classmethod
     def from_word(cls, word: Word) -> Linear:
         out = word.channels
-        return cls(word.one_size() if out is None else out, not word.flag("nobias"), word.number("from", None))
+        return cls(
+            word.one_size() if out is None else out, bias=not word.flag("nobias"), in_features=word.number("from", None)
+        )
 
 
 @layer("rbf")
@@ -101,6 +105,7 @@ class RBF(Layer):
     """
 
     out_features: Size
+    _: KW_ONLY
     trainable: bool = False
 
     weight_layers = 1
@@ -129,4 +134,4 @@ class RBF(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> RBF:
-        return cls(word.one_size(), word.flag("trainable"))
+        return cls(word.one_size(), trainable=word.flag("trainable"))

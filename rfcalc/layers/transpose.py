@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
@@ -46,14 +46,16 @@ class ConvTranspose(Layer):
 
     out_channels: Size
     kernel: Any
+    _: KW_ONLY
     stride: Any = (1,)
-    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    padding: Any = ((0, 0),)
     output_padding: Any = (0,)
-    dilation: Any = (1,)
     groups: Size = 1
     bias: bool = True
+    dilation: Any = (1,)
     geometry: Sliding = field(init=False, compare=False)
 
+    input_channels_at = 0
     weight_layers = 1
     spelling = Spelling(
         ("convT", "deconv", "upconv"),
@@ -163,10 +165,10 @@ class ConvTranspose(Layer):
         return cls(
             word.need_channels(),
             geometry.kernel,
-            geometry.stride,
-            geometry.padding,
-            word.numbers("op", (0,)),
-            geometry.dilation,
-            word.number("g", 1),
-            not word.flag("nobias"),
+            stride=geometry.stride,
+            padding=geometry.padding,
+            output_padding=word.numbers("op", (0,)),
+            dilation=geometry.dilation,
+            groups=word.number("g", 1),
+            bias=not word.flag("nobias"),
         )

@@ -82,7 +82,11 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
             return Target(target.network, target.network.name or "network", target.assumptions, dtype=target.dtype)
         reader = _framework(target)
         if reader is not None:
-            read = import_module(reader).read(target, input)
+            try:
+                read = import_module(reader).read(target, input)
+            except RfcalcError as error:
+                error.read = (target, input)
+                raise
             return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
         try:
             shown = repr(target)[:200]
