@@ -219,7 +219,7 @@ def test_every_kind_has_a_public_name() -> None:
         (lambda: Conv(64, 3, padding="same", stride=2), ["stride 1", "stride is 2"]),
         (lambda: Conv(10, 3, groups=3), ["10 output channels", "3 groups"]),
         (lambda: Conv(8, (3, 3), stride=(1, 1, 1)), ["different numbers of axes"]),
-        (lambda: Conv(2, 3, table=[(0,)]), ["connection table", "1 rows for 2"]),
+        (lambda: Conv(2, 3, table=[(0,)]), ["connection table", "1 row for 2"]),
         (lambda: MaxPool(2, padding=2), ["padding 2", "wide"]),
         (lambda: MaxPool(2, rounding="up"), ["'up'", "floor, ceil, ceil-onnx"]),
         (lambda: ConvTranspose(8, 3, stride=2, output_padding=2), ["output_padding 2"]),

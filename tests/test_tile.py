@@ -322,6 +322,7 @@ def test_bad_input() -> None:
             rfcalc.tile("unet-padded", "1x1024x1024", **named)
     assert cli(["tile", "unet-padded", "--axis", "9"]) == 2
     assert cli(["tile", "unet-padded", "--as", "excel"]) == 2
+    assert cli(["tile", "conv3-4", "--input", "1x32x32", "--check-overlap", "-4"]) == 2
 
 
 def test_arrays_of_the_wrong_shape() -> None:

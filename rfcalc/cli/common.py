@@ -141,13 +141,13 @@ def strict(report: Any, wanted: bool) -> None:
     """
     if not wanted or report.complete:
         return
-    from rfcalc.core.errors import ConstraintFailed
+    from rfcalc.core.errors import ConstraintFailed, plural
 
     unknown = [node for node in report.network.nodes if node.layer.opaque]
     told = [f"{node.name}: {node.layer.operator}" for node in unknown[:20]]
     more = [f"… and {len(unknown) - 20} more"] if len(unknown) > 20 else []
     raise ConstraintFailed(
-        f"{len(unknown)} operators were not understood",
+        f"{plural(len(unknown), 'operator')} {'was' if len(unknown) == 1 else 'were'} not understood",
         where=report.target,
         why="\n".join(told + more),
         fix="report them to rfcalc's issue tracker; without --strict totals are lower bounds",

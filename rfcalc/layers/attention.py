@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer, put, whole
 from rfcalc.core.shape import Shape
@@ -151,7 +151,7 @@ class WindowAttention(Layer):
         """(axis, size, window, shift, padded size) of each spatial axis."""
         rank = x.rank
         if rank == 0 or len(self.window) not in (1, rank) or len(self.shift) not in (1, rank):
-            raise ShapeError(f"the window has {len(self.window)} axes, the map {x} {rank} spatial")
+            raise ShapeError(f"the window has {plural(len(self.window), 'axis', 'axes')}, the map {x} {rank} spatial")
         found = []
         for k, i in enumerate(x.axes):
             n, w, s = x.dims[i], one(self.window, k), one(self.shift, k)

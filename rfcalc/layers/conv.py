@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
@@ -93,15 +93,17 @@ class Conv(Layer):
         put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
         if not divides(groups, out):
             raise LayerError(
-                f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
+                f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}",
+                fix="make one divide the other",
             )
         if self.fixed and self.bias:
             raise LayerError("a fixed kernel has no bias", fix="add bias=False")
         if self.table is not None:
             rows = tuple(tuple(sorted(set(row))) for row in self.table)
             if len(rows) != out or groups != 1:
+                have = plural(len(rows), "row")
                 raise LayerError(
-                    f"the connection table has {len(rows)} rows for {out} output maps in {groups} groups",
+                    f"the connection table has {have} for {plural(out, 'output map')} in {plural(groups, 'group')}",
                     fix="give one row for each output map, and groups=1",
                 )
             put(self, table=rows)
@@ -111,7 +113,10 @@ class Conv(Layer):
         spatial_rank(x, self)
         c, g = x.dims[0], self.groups
         if g != 1 and not divides(g, c):
-            raise ShapeError(f"{c} input channels cannot be split into {g} groups", why=f"{c} mod {g} = {c % g}")
+            raise ShapeError(
+                f"{c} input {noun(c, 'channel')} cannot be split into {plural(g, 'group')}",
+                why=f"{c} mod {g} = {c % g}",
+            )
         if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
             raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")
         return Shape(self.out_channels, *self.geometry.lengths(x.dims[1:]))

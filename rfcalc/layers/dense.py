@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
-from rfcalc.core.errors import ShapeError
+from rfcalc.core.errors import ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
@@ -27,7 +27,7 @@ def _features(x: Shape, out: Size, expected: Size | None) -> Shape:
     if expected is not None and not agree(last, expected, "{} = {}, the features that are expected"):
         raise ShapeError(
             f"expects {expected} features, its input {x} has {last} on the last axis",
-            why=f"{x} = {x.values} values" if len(x.dims) > 1 else None,
+            why=f"{x} = {plural(x.values, 'value')}" if len(x.dims) > 1 else None,
             fix="flatten the map first, use the input size it was made for, or pool adaptively before it",
         )
     return Shape(*x.dims[:-1], out, channel=x.channel)

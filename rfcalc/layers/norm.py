@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY
 from typing import ClassVar
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
@@ -151,7 +151,7 @@ class LayerNorm(Layer):
             return (x.channel,)
         count = len(x.dims) if self.over == "all" else self.over
         if count > len(x.dims):  # type: ignore[operator]
-            raise ShapeError(f"cannot normalise over {count} axes of {x}")
+            raise ShapeError(f"cannot normalise over {plural(count, 'axis', 'axes')} of {x}")
         return tuple(range(len(x.dims)))[-count:]  # type: ignore[operator]
 
     def output(self, *xs: Shape) -> Shape:
@@ -209,7 +209,7 @@ class GroupNorm(Layer):
     def output(self, *xs: Shape) -> Shape:
         c = xs[0].channels
         if not divides(self.groups, c):
-            raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
+            raise ShapeError(f"{plural(c, 'channel')} cannot be split into {plural(self.groups, 'group')}")
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 
 from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
 from rfcalc.core.shape import Shape
@@ -161,7 +161,7 @@ class GLU(Layer):
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         if not divides(2, x.channels):
-            raise ShapeError(f"{x.channels} channels cannot be halved")
+            raise ShapeError(f"{plural(x.channels, 'channel')} cannot be halved")
         return x.with_spatial(x.channels // 2, x.spatial)
 
     @property

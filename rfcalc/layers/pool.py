@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
@@ -259,7 +259,7 @@ class AdaptivePool(Layer):
     def _targets(self, x: Shape) -> tuple[Size, ...]:
         rank = spatial_rank(x, self)
         if len(self.size) not in (1, rank):
-            raise ShapeError(f"the size has {len(self.size)} axes, the map {rank}")
+            raise ShapeError(f"the size has {plural(len(self.size), 'axis', 'axes')}, the map {rank}")
         sizes = self.size if len(self.size) == rank else self.size * rank
         return tuple(n if m is None else m for n, m in zip(x.dims[1:], sizes, strict=True))
 

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
@@ -84,7 +84,7 @@ class ConvTranspose(Layer):
                     why=f"it must be smaller than stride {one(stride, i)} or dilation",
                 )
         if not divides(groups, out):
-            raise LayerError(f"{out} output channels cannot be split into {groups} groups")
+            raise LayerError(f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}")
         geometry = Sliding(kernel, stride, padding, dilation)
         geometry.check()
         put(
@@ -102,7 +102,9 @@ class ConvTranspose(Layer):
         g = self.geometry
         g.kernel_axes(spatial_rank(x, self))
         if not divides(self.groups, x.dims[0]):
-            raise ShapeError(f"{x.dims[0]} input channels cannot be split into {self.groups} groups")
+            raise ShapeError(
+                f"{x.dims[0]} input {noun(x.dims[0], 'channel')} cannot be split into {plural(self.groups, 'group')}"
+            )
         lengths = []
         for i, n in enumerate(x.dims[1:]):
             a, b = g.around(n, i)

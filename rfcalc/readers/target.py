@@ -121,7 +121,7 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         if _MODULE.match(text):
             why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
             raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
-        if _word_like(text) and "is not a layer" in error.what:
+        if _word_like(text) and error.no_layer:
             hint = suggestion(text, zoo.networks())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None

@@ -442,7 +442,7 @@ def _real_sentences(sight: FieldReport) -> Iterator[str]:
         )
     empty = sizes.get(tuple(0 for _ in sight.source_shape), 0)
     if empty:
-        yield f"{empty} of {total} units see no pixel at all."
+        yield f"{empty} of {plural(total, 'unit')} {'sees' if empty == 1 else 'see'} no pixel at all."
     if sight.unseen:
         few = "pixel of the input reaches" if sight.unseen == 1 else "pixels of the input reach"
         yield f"{sight.unseen} {few} no unit of {sight.name}."
