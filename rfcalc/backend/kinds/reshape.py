@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rfcalc.backend.twin import At, Learned, Twin, call, text_only, twin
+from rfcalc.backend.kinds.merge import coupled
+from rfcalc.backend.twin import At, Learned, Twin, call, measuring, text_only, twin
 from rfcalc.core.sliding import one
 
 
@@ -15,9 +16,20 @@ def flatten(at: At) -> Twin:
     return Twin(call("nn.Flatten", start, end))
 
 
+@measuring("flatten")
+def flatten_coupled(at: At) -> Twin:
+    rank = len(at.x.dims)
+    return text_only(coupled(at, f"{{0}}.flatten({at.layer.start % rank + 1}, {at.layer.end % rank + 1})"))
+
+
 @twin("reshape")
 def reshape(at: At) -> Twin:
     return text_only(f"{{0}}.reshape({{0}}.shape[0], {', '.join(map(str, at.layer.dims))})")
+
+
+@measuring("reshape")
+def reshape_coupled(at: At) -> Twin:
+    return text_only(coupled(at, reshape(at).text))
 
 
 @twin("permute")
