@@ -32,7 +32,7 @@ def unet(depth: int, width: int = 4) -> Network:
     for level in range(1, depth + 1):
         net = net >> MaxPool(2) >> double(level, f"down{level}")
     for level in reversed(range(depth)):
-        up = ConvTranspose(width * 2 ** min(level, 5), 2, 2).named(f"up{level}")
+        up = ConvTranspose(width * 2 ** min(level, 5), 2, stride=2).named(f"up{level}")
         net = net >> up >> parallel([ref(f"down{level}"), ref(f"up{level}")], Concat()) >> double(level, f"out{level}")
     return Network(net, "1x256x256x256")
 

@@ -65,7 +65,7 @@ def walks(nodes: int) -> float:
         body = Conv(64, 3, padding=1, bias=False) >> BatchNorm() >> ReLU() >> Conv(64, 3, padding=1) >> BatchNorm()
         return (Identity() + body) >> ReLU()
 
-    network = Network(series([Conv(64, 7, 2, padding=3), *(unit() for _ in range(nodes // 8))]), "3x224x224")
+    network = Network(series([Conv(64, 7, stride=2, padding=3), *(unit() for _ in range(nodes // 8))]), "3x224x224")
     start = process_time()
     report = Report(network)
     done = len(report.fields[0]) + report.totals.params

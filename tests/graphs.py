@@ -191,7 +191,7 @@ class Growing:
             return None
         x = self.shapes[at]
         k = pick.int(1, min(3, *space(x)))
-        a = self.put(MaxPool(k, 2) if pick.chance(40) else Conv(x.dims[0], k, pick.one((2, 2, 3))), at)
+        a = self.put(MaxPool(k, 2) if pick.chance(40) else Conv(x.dims[0], k, stride=pick.one((2, 2, 3))), at)
         if a is None:
             return None
         m = space(self.shapes[a])
@@ -220,12 +220,14 @@ class Growing:
         at = self.some(lambda s: s.channel == 0 and s.rank and min(space(s)) >= 2)
         if at is None:
             return None
-        a = self.put(MaxPool(2) if pick.chance(50) else Conv(2, 3, 2, padding=1), at)
+        a = self.put(MaxPool(2) if pick.chance(50) else Conv(2, 3, stride=2, padding=1), at)
         if a is None:
             return None
-        up: Layer = Upsample(2, None, pick.one(("nearest", "linear"))) if pick.chance(40) else ConvTranspose(2, 2, 2)
+        up: Layer = (
+            Upsample(2, None, pick.one(("nearest", "linear"))) if pick.chance(40) else ConvTranspose(2, 2, stride=2)
+        )
         if pick.chance(25):
-            up = ConvTranspose(2, pick.int(1, 3), pick.int(2, 3), padding=0)
+            up = ConvTranspose(2, pick.int(1, 3), stride=pick.int(2, 3), padding=0)
         b = self.put(up, a)
         if b is None:
             return None
@@ -265,7 +267,7 @@ class Growing:
             return p and self.put(MatMul(), *((at, p) if pick.chance(70) else (p, at)))
         b = self.some(lambda s: s.dims[:-2] == x.dims[:-2] and s.dims[-1] == x.dims[-1] and len(s.dims) == len(x.dims))
         if not b or pick.chance(50):
-            return b and self.put(MatMul(True), at, b)
+            return b and self.put(MatMul(transpose=True), at, b)
         mask = self.put(Constant((*(1 for _ in x.dims[:-1]), self.shapes[b].dims[-2]))) if pick.chance(40) else None
         return self.put(AttentionProduct(), at, b, b, *([mask] if mask else ()))
 

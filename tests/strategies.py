@@ -165,9 +165,18 @@ def conv(pick: Pick, x: Shape) -> Layer | None:
     if pick.chance(8):
         out = pick.int(1, 4)
         table = tuple(tuple(i for i in range(c) if pick.chance(60)) for _ in range(out))
-        return Conv(out, w.kernel, w.stride, padding=w.padding, dilation=w.dilation, bias=bias, table=table)
+        return Conv(out, w.kernel, stride=w.stride, padding=w.padding, dilation=w.dilation, bias=bias, table=table)
     groups = pick.divisor(c) if pick.chance(25) else 1
-    return Conv(groups * pick.int(1, 3), w.kernel, w.stride, w.padding, w.dilation, groups, bias, border)
+    return Conv(
+        groups * pick.int(1, 3),
+        w.kernel,
+        stride=w.stride,
+        padding=w.padding,
+        dilation=w.dilation,
+        groups=groups,
+        bias=bias,
+        border=border,
+    )
 
 
 def depthwise(pick: Pick, x: Shape) -> Layer | None:
@@ -175,7 +184,15 @@ def depthwise(pick: Pick, x: Shape) -> Layer | None:
         return None
     w = windowed(pick, x)
     border = "zeros" if pick.chance(85) else pick.one(("reflect", "replicate", "circular"))
-    return Depthwise(w.kernel, w.stride, w.padding, w.dilation, pick.one((1, 1, 2)), pick.chance(50), border)
+    return Depthwise(
+        w.kernel,
+        stride=w.stride,
+        padding=w.padding,
+        dilation=w.dilation,
+        multiplier=pick.one((1, 1, 2)),
+        bias=pick.chance(50),
+        border=border,
+    )
 
 
 def conv_transpose(pick: Pick, x: Shape) -> Layer | None:
@@ -189,7 +206,16 @@ def conv_transpose(pick: Pick, x: Shape) -> Layer | None:
         axes.append((k, s, (pick.int(0, min(room, 2)), pick.int(0, min(room, 2))), e, d))
     kernel, stride, padding, extra, dilation = (tuple(column) for column in zip(*axes, strict=True))
     groups = pick.divisor(x.dims[0]) if pick.chance(20) else 1
-    return ConvTranspose(groups * pick.int(1, 2), kernel, stride, padding, extra, dilation, groups, pick.chance(50))
+    return ConvTranspose(
+        groups * pick.int(1, 2),
+        kernel,
+        stride=stride,
+        padding=padding,
+        output_padding=extra,
+        dilation=dilation,
+        groups=groups,
+        bias=pick.chance(50),
+    )
 
 
 def _pool(kind: str) -> Callable[[Pick, Shape], Layer | None]:
@@ -204,7 +230,9 @@ def _pool(kind: str) -> Callable[[Pick, Shape], Layer | None]:
         if kind == "lppool":
             return LpPool(pick.int(1, 3), w.kernel, stride, rounding=rounding)
         padding = w.padding if w.dilation == 1 or isinstance(w.padding, str) else 0
-        return AvgPool(w.kernel, stride, padding, rounding, pick.chance(70), pick.chance(20))
+        return AvgPool(
+            w.kernel, stride, padding, rounding=rounding, count_padding=pick.chance(70), trainable=pick.chance(20)
+        )
 
     return make
 
@@ -218,18 +246,18 @@ def adaptive_pool(pick: Pick, x: Shape) -> Layer | None:
 
 def mean(pick: Pick, x: Shape) -> Layer | None:
     if pick.chance(50):
-        return Mean(None, pick.chance(70)) if x.rank else None
-    return Mean(tuple(i for i in range(len(x.dims)) if pick.chance(40)) or (len(x.dims) - 1,), pick.chance(60))
+        return Mean(None, keep=pick.chance(70)) if x.rank else None
+    return Mean(tuple(i for i in range(len(x.dims)) if pick.chance(40)) or (len(x.dims) - 1,), keep=pick.chance(60))
 
 
 def reduce(pick: Pick, x: Shape) -> Layer | None:
     like = mean(pick, x)
-    return like and Reduce(pick.one(("sum", "amax", "var")), like.axes, like.keep)  # type: ignore[attr-defined]
+    return like and Reduce(pick.one(("sum", "amax", "var")), like.axes, keep=like.keep)  # type: ignore[attr-defined]
 
 
 def layernorm(pick: Pick, x: Shape) -> Layer:
     over = pick.one(("channels", "all", *range(1, len(x.dims) + 1)))
-    return LayerNorm(over, pick.chance(70), pick.chance(70), pick.chance(80))
+    return LayerNorm(over, affine=pick.chance(70), bias=pick.chance(70), gamma=pick.chance(80))
 
 
 def flatten(pick: Pick, x: Shape) -> Layer:
@@ -335,8 +363,10 @@ def window_attention(pick: Pick, x: Shape) -> Layer | None:
         return None
     windows = tuple(pick.int(1, 4) for _ in range(x.rank if pick.chance(50) else 1))
     shifts = tuple(pick.int(0, w - 1) if pick.chance(60) else 0 for w in windows)
-    flags = (pick.chance(75), *(pick.chance(60) for _ in range(3)))
-    return WindowAttention(pick.divisor(x.channels), windows, shifts, *flags)
+    masked, relative, bias, out_bias = (pick.chance(75), *(pick.chance(60) for _ in range(3)))
+    return WindowAttention(
+        pick.divisor(x.channels), windows, shifts, masked=masked, relative=relative, bias=bias, out_bias=out_bias
+    )
 
 
 def take(pick: Pick, x: Shape) -> Layer:
@@ -356,7 +386,9 @@ def roll(pick: Pick, x: Shape) -> Layer | None:
 def recurrent(pick: Pick, x: Shape) -> Layer | None:
     if len(x.dims) < 2:
         return None
-    return Recurrent(pick.one(("lstm", "gru", "rnn")), pick.int(1, 4), pick.chance(50), pick.chance(60))
+    return Recurrent(
+        pick.one(("lstm", "gru", "rnn")), pick.int(1, 4), bidirectional=pick.chance(50), bias=pick.chance(60)
+    )
 
 
 def unknown(pick: Pick, x: Shape) -> Layer:
@@ -376,24 +408,32 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "elementwise": lambda pick, x: pick.one(
         (Elementwise("square"), Elementwise("clamp", (-0.25, 4)), Elementwise("times", -0.25))
     ),
-    "linear": lambda pick, x: Linear(pick.int(1, 6), pick.chance(60), x.dims[-1] if pick.chance(20) else None),
+    "linear": lambda pick, x: Linear(
+        pick.int(1, 6), bias=pick.chance(60), in_features=x.dims[-1] if pick.chance(20) else None
+    ),
     "recurrent": recurrent,
-    "rbf": lambda pick, x: RBF(pick.int(1, 5), pick.chance(40)),
+    "rbf": lambda pick, x: RBF(pick.int(1, 5), trainable=pick.chance(40)),
     "activation": lambda pick, x: Activation(pick.one(("relu", "gelu", "swish", "tanh", "hardswish"))),
-    "prelu": lambda pick, x: PReLU(pick.chance(60)),
-    "softmax": lambda pick, x: Softmax(None if pick.chance(40) else pick.int(0, len(x.dims) - 1), pick.chance(30)),
+    "prelu": lambda pick, x: PReLU(per_channel=pick.chance(60)),
+    "softmax": lambda pick, x: Softmax(None if pick.chance(40) else pick.int(0, len(x.dims) - 1), log=pick.chance(30)),
     "glu": lambda pick, x: GLU() if x.channels % 2 == 0 else None,
     "dropout": lambda pick, x: Dropout(pick.one((0.5, 0.2))),
     "stochastic_depth": lambda pick, x: StochasticDepth(pick.one((0.5, 0.1))),
-    "scale": lambda pick, x: Scale(pick.chance(40)),
+    "scale": lambda pick, x: Scale(bias=pick.chance(40)),
     "identity": lambda pick, x: Identity(),
     "batchnorm": lambda pick, x: BatchNorm(
-        pick.chance(70), pick.chance(70), pick.chance(15), pick.chance(80), pick.chance(80)
+        affine=pick.chance(70),
+        track=pick.chance(70),
+        training=pick.chance(15),
+        gamma=pick.chance(80),
+        bias=pick.chance(80),
     ),
     "layernorm": layernorm,
-    "groupnorm": lambda pick, x: GroupNorm(pick.divisor(x.channels), pick.chance(60), pick.chance(80), pick.chance(80)),
-    "instancenorm": lambda pick, x: InstanceNorm(pick.chance(50), pick.chance(50)) if _map(x) else None,
-    "rmsnorm": lambda pick, x: RMSNorm(pick.chance(60)),
+    "groupnorm": lambda pick, x: GroupNorm(
+        pick.divisor(x.channels), affine=pick.chance(60), gamma=pick.chance(80), bias=pick.chance(80)
+    ),
+    "instancenorm": lambda pick, x: InstanceNorm(affine=pick.chance(50), track=pick.chance(50)) if _map(x) else None,
+    "rmsnorm": lambda pick, x: RMSNorm(affine=pick.chance(60)),
     "lrn": lambda pick, x: LRN(pick.int(1, 5)),
     "flatten": flatten,
     "reshape": reshape,
@@ -410,7 +450,9 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "upsample": upsample,
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
-    "self_attention": lambda pick, x: SelfAttention(pick.divisor(x.channels), pick.chance(60), pick.chance(60)),
+    "self_attention": lambda pick, x: SelfAttention(
+        pick.divisor(x.channels), bias=pick.chance(60), out_bias=pick.chance(60)
+    ),
     "window_attention": window_attention,
     "unknown": unknown,
 }

@@ -234,3 +234,16 @@ class UNet(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="linear")
             x = F.leaky_relu(conv(torch.cat([x, skips.pop()], 1)))
         return x
+
+
+class Snake(nn.Module):
+    """The periodic activation of BigVGAN and DAC, between two convolutions: a learned factor is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv1d(1, 8, 7, padding=3), nn.Conv1d(8, 1, 1)
+        self.alpha = nn.Parameter(torch.rand(1, 8, 1) + 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.last(x + (self.alpha + 1e-9).reciprocal() * torch.sin(self.alpha * x).pow(2))

@@ -50,7 +50,21 @@ def window(r: Random, channels: int, stride: int = 1, keeps: bool = True) -> Exp
     else:
         pads = (r.randint(0, reach), r.randint(0, reach))
     groups = r.choice([g for g in (1, 1, 2) if channels % g == 0])
-    return series([Conv(channels, k, stride, (pads,), d, groups, r.random() < 0.7, border=border), SMALL])
+    return series(
+        [
+            Conv(
+                channels,
+                k,
+                stride=stride,
+                padding=(pads,),
+                dilation=d,
+                groups=groups,
+                bias=r.random() < 0.7,
+                border=border,
+            ),
+            SMALL,
+        ]
+    )
 
 
 def up(r: Random, channels: int, factor: int) -> Expr:
@@ -64,7 +78,9 @@ def up(r: Random, channels: int, factor: int) -> Expr:
         return series([Upsample(2, mode="linear"), Elementwise("times", 4.0), SMALL])
     k = factor + r.randint(0, 2 * factor)
     a = r.randint(0, k - factor)
-    return series([ConvTranspose(channels, k, factor, ((a, k - factor - a),), bias=r.random() < 0.7), SMALL])
+    return series(
+        [ConvTranspose(channels, k, stride=factor, padding=((a, k - factor - a),), bias=r.random() < 0.7), SMALL]
+    )
 
 
 def down(r: Random, channels: int, factor: int) -> Expr:
@@ -92,7 +108,11 @@ def branch(r: Random, channels: int, depth: int) -> Expr:
     if which == 5:  # a chomp: more is padded than needed, and cut off
         k = r.choice([2, 3, 4])
         return series(
-            [Conv(channels, k, 1, ((k - 1, k - 1),)), SMALL, Slice(1, *r.choice([(None, -(k - 1)), (k - 1, None)]))]
+            [
+                Conv(channels, k, stride=1, padding=((k - 1, k - 1),)),
+                SMALL,
+                Slice(1, *r.choice([(None, -(k - 1)), (k - 1, None)])),
+            ]
         )
     if which == 6:
         wide = r.choice([1, 6, 12])
@@ -128,7 +148,7 @@ def network(seed: int, depth: int = 3) -> Network:
         parts.append(window(r, channels, 1, keeps=False))
     if r.random() < 0.3:
         parts.append(up(r, channels, r.choice([2, 3])))
-    return Network(series(parts), f"{r.choice([1, 2])}x720")
+    return Network(series(parts), f"{r.choice([1, 2])}x6912")  # whole blocks of whatever strides come together
 
 
 def whole_numbers(module: nn.Module, seed: int = 0, least: int = -3) -> nn.Module:

@@ -157,7 +157,7 @@ def test_networks_of_the_literature(network: Network, shape: str, largest: int) 
 
 
 def test_control_a_wrong_stand_in_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(Conv(1, 3, padding=1) >> ConvTranspose(1, 2, 2) >> MaxPool(3, 2), "1x9")
+    network = Network(Conv(1, 3, padding=1) >> ConvTranspose(1, 2, stride=2) >> MaxPool(3, 2), "1x9")
     assert compare(network, list(network.outputs))["units"] == 8
     monkeypatch.setitem(MEASURES._values, "maxpool", lambda at: Twin(None, "{0}[:, :, 1:-1:2]"))
     with pytest.raises(AssertionError):

@@ -147,24 +147,27 @@ def test_batches_and_dtypes(batch: int, dtype: str) -> None:
 
 BRANCHED = {
     "ends from two branches": Network(
-        parallel([Conv(8, 3, padding=((2, 0),)), Conv(8, 3, padding=((0, 2),))], Concat()) >> Conv(8, 3, 2), "3x32x32"
+        parallel([Conv(8, 3, padding=((2, 0),)), Conv(8, 3, padding=((0, 2),))], Concat()) >> Conv(8, 3, stride=2),
+        "3x32x32",
     ),
-    "phases": Network(Conv(8, 3) >> ConvTranspose(8, 3, 2) >> Conv(8, 3) >> Upsample(3) >> MaxPool(2), "3x16x16"),
-    "gaps": Network(Conv(8, 3) >> ConvTranspose(8, 1, 2) >> Conv(8, 3), "3x16x16"),
-    "dilations": Network(Conv(8, 3, dilation=2) >> Conv(8, 3, 2, dilation=4, padding=4), "3x32x32"),
-    "unequal axes": Network(Conv(8, (3, 5), (1, 2)) >> MaxPool((2, 3)), "3x32x64"),
-    "three axes": Network(Conv(8, 3, 2, padding=1) >> Conv(8, 3), "1x9x17x33"),
-    "a signal": Network(Conv(8, 9, 4) >> Conv(8, 3, dilation=2), "1x400"),
+    "phases": Network(
+        Conv(8, 3) >> ConvTranspose(8, 3, stride=2) >> Conv(8, 3) >> Upsample(3) >> MaxPool(2), "3x16x16"
+    ),
+    "gaps": Network(Conv(8, 3) >> ConvTranspose(8, 1, stride=2) >> Conv(8, 3), "3x16x16"),
+    "dilations": Network(Conv(8, 3, dilation=2) >> Conv(8, 3, stride=2, dilation=4, padding=4), "3x32x32"),
+    "unequal axes": Network(Conv(8, (3, 5), stride=(1, 2)) >> MaxPool((2, 3)), "3x32x64"),
+    "three axes": Network(Conv(8, 3, stride=2, padding=1) >> Conv(8, 3), "1x9x17x33"),
+    "a signal": Network(Conv(8, 9, stride=4) >> Conv(8, 3, dilation=2), "1x400"),
     "skip over a pool": Network(
         Conv(8, 3, padding=1).named("a") >> MaxPool(2) >> Conv(8, 3, padding=1) >> Upsample(2) >> _add("a"), "3x16x16"
     )
     if (_add := lambda name: parallel([ReLU(), ref(name)], Add()))
     else None,
     "different strides": Network(
-        parallel([Conv(8, 3, 2, padding=1), Conv(8, 3) >> Upsample(size=16)], Add()) >> Conv(8, 3), "3x32x32"
+        parallel([Conv(8, 3, stride=2, padding=1), Conv(8, 3) >> Upsample(size=16)], Add()) >> Conv(8, 3), "3x32x32"
     ),
     "two inputs": Network(
-        parallel([ref("left") >> Conv(4, 3), ref("right") >> Conv(4, 3)], Concat()) >> Conv(4, 3, 2),
+        parallel([ref("left") >> Conv(4, 3), ref("right") >> Conv(4, 3)], Concat()) >> Conv(4, 3, stride=2),
         {"left": "3x16x16", "right": "1x16x16"},
     ),
     "shared": Network(Conv(4, 3, padding=1).shared("w") >> ReLU() >> Conv(4, 3, padding=1).shared("w"), "4x16x16"),

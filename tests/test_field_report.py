@@ -61,7 +61,7 @@ def test_towards_an_earlier_node() -> None:
 
 def test_phases_have_sizes_units_and_reaches() -> None:
     # kernel 3, stride 2: even outputs read one position, odd ones two (or the other way round, by padding)
-    sight = sees(Conv(1, 3) >> ConvTranspose(1, 3, 2), "1x9")
+    sight = sees(Conv(1, 3) >> ConvTranspose(1, 3, stride=2), "1x9")
     (phases,) = sight.phases
     assert phases is not None
     assert [(p.size, p.units) for p in phases] == [(4, 8), (3, 7)]
@@ -71,7 +71,7 @@ def test_phases_have_sizes_units_and_reaches() -> None:
 
 def test_the_papers_unet_has_phases_and_an_alignment() -> None:
     down = (Conv(4, 3) >> ReLU()) * 2
-    inner = MaxPool(2) >> Conv(8, 3) * 2 >> ConvTranspose(4, 2, 2).named("up")
+    inner = MaxPool(2) >> Conv(8, 3) * 2 >> ConvTranspose(4, 2, stride=2).named("up")
     sight = sees(down.named("skip") >> inner >> parallel([ref("skip") >> Pad(-4), ref("up")], Add()), "1x44x44")
     assert sight.field.status == "periodic"
     assert sight.alignments[0][0] == "add1"
@@ -99,13 +99,13 @@ def test_nothing_unknown_and_missing_sizes() -> None:
     import sympy
 
     n = sympy.Symbol("n", positive=True, integer=True)
-    sight = receptive_field(Network(Conv(1, 3, 2, padding="SAME")), input=(1, n))
+    sight = receptive_field(Network(Conv(1, 3, stride=2, padding="SAME")), input=(1, n))
     assert "depends on the input size" in said(sight)
 
 
 def test_units_without_pixels_and_pixels_without_units() -> None:
-    assert "3 of 7 units see no pixel at all" in said(sees(ConvTranspose(1, 1, 2), "1x4"))
-    assert "4 pixels of the input reach no unit" in said(sees(Conv(1, 1, 2), "1x9"))
+    assert "3 of 7 units see no pixel at all" in said(sees(ConvTranspose(1, 1, stride=2), "1x4"))
+    assert "4 pixels of the input reach no unit" in said(sees(Conv(1, 1, stride=2), "1x9"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_effective_field_of_a_chain_has_the_known_variance(layers) -> None:
     expr: rfcalc.Expr = Identity()
     variance, jump = 0.0, 1
     for kernel, stride, dilation in layers:
-        expr = expr >> Conv(1, kernel, stride, dilation=dilation)
+        expr = expr >> Conv(1, kernel, stride=stride, dilation=dilation)
         variance += jump**2 * dilation**2 * (kernel**2 - 1) / 12
         jump *= stride
     (spread,) = sees(expr, "1x300").influence()
@@ -146,7 +146,7 @@ def test_published_receptive_fields() -> None:
     block = repeat(Conv(8, 2, dilation=2**i), 10, i)
     assert sees(block, "8x1100").field.size == (1024,)
     assert sees(block * 3, "8x3100").field.size == (3070,)
-    patch = Conv(64, 4, 2, padding=1) >> Conv(128, 4, 2, padding=1) >> Conv(256, 4, 2, padding=1)
+    patch = Conv(64, 4, stride=2, padding=1) >> Conv(128, 4, stride=2, padding=1) >> Conv(256, 4, stride=2, padding=1)
     assert sees(patch >> Conv(512, 4, padding=1) >> Conv(1, 4, padding=1), "3x256x256").field.size == (70, 70)
 
 
@@ -201,3 +201,13 @@ def test_bad_questions(capsys, arguments, words) -> None:
     assert run(["rf", "vgg16", *arguments]) == 2
     err = capsys.readouterr().err
     assert all(word in err for word in words), err
+
+
+def test_sizes_are_those_of_units_that_there_are() -> None:
+    """U-Net on 188 pixels has 4 units an axis, and the phases that see 204 are not among them."""
+    found = rfcalc.receptive_field("unet", input="1x188x188")
+    assert found.sentences[0].startswith("A unit of output sees 188 x 188 pixels")
+    assert set(found.sizes) == {(188, 188)}
+    assert "204" not in str(rfcalc.analyze("unet", "1x188x188"))
+    whole = rfcalc.receptive_field("unet")
+    assert whole.sentences[0].startswith("A unit of output sees at most 204 x 204 pixels")

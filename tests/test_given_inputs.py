@@ -79,6 +79,12 @@ def test_numbers_are_axes_where_all_are() -> None:
     assert shape(from_torch(nn.Linear(6, 4), {"input": "6"})) == (4,)
 
 
+@pytest.mark.parametrize("given", [-3, 0, 0.5, "0", "-3", "٣", "int64:", {"input": -3}])
+def test_what_is_no_shape_is_refused(given: Any) -> None:
+    with pytest.raises(RfcalcError, match="is not a shape"):
+        from_torch(nn.ReLU(), given)
+
+
 def test_an_axis_beside_a_map_where_it_is_no_value() -> None:
     class Told(nn.Module):
         def __init__(self) -> None:

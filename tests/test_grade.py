@@ -452,3 +452,13 @@ def test_what_is_asked_for() -> None:
     assert [r.status for r in grade.rows if r.line] == ["right", "right"]
     assert not any(name.startswith("3a.") for name in grade.missing)
     assert "3b.1x1" in grade.missing
+
+
+@pytest.mark.parametrize("figure", ["rf", "stride", "output", "params", "weights", "biases", "macs", "values", "bytes"])
+@pytest.mark.parametrize("network", ["conv3-8 relu", "conv3-8 bn relu dropout > maxpool2 > conv3-8/2 relu"])
+def test_a_wrong_number_in_a_row_with_folded_layers_is_marked(network: str, figure: str) -> None:
+    key = Key(rfcalc.analyze(network, "3x32x32"))
+    for value in ("4", "7", "8x16x16", "1x1", "100", "64x32x32"):
+        grade = key.mark(f"layer,{figure}\nconv1,{value}\n")
+        assert grade.cells
+        assert next(row for row in grade.rows if row.node == "conv1").status in ("right", "wrong", "consistent")

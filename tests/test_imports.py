@@ -86,3 +86,23 @@ def test_the_table_of_words_is_what_the_kinds_declare() -> None:
 
     declared = {word: kind.__module__ for word, kind in words().items() if kind.__module__.startswith("rfcalc.")}
     assert declared == {word: f"rfcalc.layers.{module}" for word, module in WORDS.items()}
+
+
+def modules(arguments: list[str]) -> list[str]:
+    """Which modules of rfcalc a command loads."""
+    code = (
+        "import sys\nfrom rfcalc.cli import run\n"
+        f"assert run({arguments!r}) == 0\n"
+        "print(*(m for m in sys.modules if m.partition('.')[0] == 'rfcalc'), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stderr.split()
+
+
+def test_a_table_loads_few_modules() -> None:
+    assert len(modules(["table", "vgg16"])) <= 50
+
+
+def test_control_what_is_not_usual_loads_more() -> None:
+    usual, more = set(modules(["table", "vgg16"])), set(modules(["table", "vgg16", "--columns", "name,saved_bytes"]))
+    assert more - usual >= {"rfcalc.cli.forgiving", "rfcalc.graph.autograd"}

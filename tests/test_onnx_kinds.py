@@ -91,6 +91,28 @@ def test_an_undecided_branch_reads_every_input() -> None:
     assert Report(read.network).rows[-1].receptive_field.status == "unknown"
 
 
+def test_a_loop_of_known_length() -> None:
+    """Three turns of a 3 x 3 convolution with one kernel, and what every turn gives, stacked."""
+    body = graph(
+        [node("Identity", "go", "again"), node("Conv", "v w", "u", pads=[1] * 4), node("ReduceMean", "u", "m")],
+        [value("i", [], 7), value("go", [], 9), value("v", None)],
+        [value("again", [], 9), value("u", None), value("m", None)],
+    )
+    loop = node("Loop", "n k x", "y s", body=Branch(body))
+    tensors = [
+        tensor("w", [3, 3, 3, 3], [float(i) for i in range(81)]),
+        whole("n", [3], []),
+        tensor("k", [], [True], 9),
+    ]
+    read = from_onnx(chain(loop, given=(1, 3, 9, 9), tensors=tensors))
+    report = Report(read.network)
+    assert read.complete
+    assert (report.totals.params, report.totals.macs) == (81, 3 * 81 * 81)
+    assert report.rows[-1].receptive_field.size == (7, 7)
+    endless = node("Loop", "x k x", "y s", body=Branch(body))
+    assert not from_onnx(chain(endless, given=(1, 3, 9, 9), tensors=tensors)).complete
+
+
 def test_stale_declarations_are_notes() -> None:
     nodes = [node("Conv", "x w", "c"), node("Relu", "c", "y")]
     infos = [value("c", [1, 1, 9, 9])]

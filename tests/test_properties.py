@@ -104,8 +104,10 @@ def test_ten_times_more_random_graphs(distribution: Distribution, part: int) -> 
 
 def test_borders_that_bring_in_what_no_window_reaches() -> None:
     """Every window of the last map lies in gaps of the transposed convolution; the border before it sees pixels."""
-    gaps = ConvTranspose(2, 2, 2, padding=((2, 0),), dilation=2, bias=False) >> Pad(((1, 0), (3, 3)), "replicate")
-    network = Network(gaps >> Conv(1, 1, (2, 1), padding="SAME", bias=False, border="reflect"), "1x2x2")
+    gaps = ConvTranspose(2, 2, stride=2, padding=((2, 0),), dilation=2, bias=False) >> Pad(
+        ((1, 0), (3, 3)), "replicate"
+    )
+    network = Network(gaps >> Conv(1, 1, stride=(2, 1), padding="SAME", bias=False, border="reflect"), "1x2x2")
     check(network, Counter())
     field = Report(network).rows[-1].receptive_field
     assert field.status == "shift_variant"
@@ -136,7 +138,7 @@ def test_global_paths_leave_the_local_windows_as_they_are() -> None:
     @settings(PLAIN, max_examples=300)
     @given(case=graphs(flavours=("local", "decoder", "windows"), two_inputs=0), which=st.integers(0, 3))
     def agrees(case: Case, which: int) -> None:
-        over_space = (GroupNorm(1), LayerNorm("all"), BatchNorm(training=True), GroupNorm(1, False))[which]
+        over_space = (GroupNorm(1), LayerNorm("all"), BatchNorm(training=True), GroupNorm(1, affine=False))[which]
         quiet = ("activation", "batchnorm", "scale", "dropout", "identity", "lrn", "position_table")
         changed = {name for name, layer, _ in case.listed if layer.kind in quiet}
         shape = case.network.inputs["input"]
@@ -209,7 +211,7 @@ def test_the_oracle_does_not_merge_axes() -> None:
 
 def test_the_oracle_clips_at_every_map() -> None:
     """n = 10, conv k3 s2, then conv k3 p1: the last unit really sees pixels 4–8."""
-    oracle = Oracle(Network(Conv(1, 3, 2) >> Conv(1, 3, padding=1), "1x10"))
+    oracle = Oracle(Network(Conv(1, 3, stride=2) >> Conv(1, 3, padding=1), "1x10"))
     assert oracle.clipped(2)[(3,)] == {(4,), (5,), (6,), (7,), (8,)}
     assert oracle.box(2, (3,)) == ((4, 10),)
 

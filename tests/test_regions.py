@@ -138,13 +138,13 @@ def test_one_of_vgg16s_pool5_units_sees_all_of_its_field() -> None:
 @pytest.mark.parametrize(("border", "pixel"), [("replicate", 2), ("reflect", 0), ("circular", 1)])
 def test_a_window_in_a_border_of_real_pixels_on_one_axis_only(border: str, pixel: int) -> None:
     """Positions 0 and 4 of both axes: the second lies on the map of six, in the border of the map of three."""
-    layer = Conv(1, 1, 4, padding=((0, 2),), border=border)
+    layer = Conv(1, 1, stride=4, padding=((0, 2),), border=border)
     assert list(of(layer, "1x6x3", (1, 1)).pixels()) == [(4, pixel)]
     assert Report(Network(layer, "1x6x3"))["conv1"].receptive_field.hull == ((0, 4), (0, 2))
 
 
 def test_clipping_happens_at_every_map() -> None:
-    assert of(Conv(1, 3, 2) >> Conv(1, 3, padding=1), "1x10", (3,)).hull == ((4, 8),)
+    assert of(Conv(1, 3, stride=2) >> Conv(1, 3, padding=1), "1x10", (3,)).hull == ((4, 8),)
 
 
 def test_padding_that_is_not_zero_brings_real_pixels() -> None:
@@ -193,7 +193,7 @@ def test_positions_that_are_rearranged() -> None:
     cut = WindowPartition(2) >> Conv(1, (1, 2))
     assert list(of(cut, "1x4x4", (1, 1)).pixels()) == [(0, 3), (1, 2)]
     assert list(of(Reshape((1, 2, 6)) >> Slice(1, 0, 1), "1x12", (0, 5)).pixels()) == [(5,)]
-    tokens = Conv(2, 2, 2) >> Flatten(1) >> Permute((1, 0)) >> ClassToken()
+    tokens = Conv(2, 2, stride=2) >> Flatten(1) >> Permute((1, 0)) >> ClassToken()
     assert of(tokens, "1x4x4", (0,)).empty
     assert of(tokens, "1x4x4", (2,)).hull == ((0, 1), (2, 3))
     assert of(tokens >> SelfAttention(1), "1x4x4", (0,)).count == 16
@@ -204,7 +204,7 @@ def test_unequal_windows_of_adaptive_pooling() -> None:
 
 
 def test_what_one_pixel_reaches() -> None:
-    found = regions(Report(Network(Conv(1, 3, 2), "1x3x9")).walked, "conv1")
+    found = regions(Report(Network(Conv(1, 3, stride=2), "1x3x9")).walked, "conv1")
     assert found.reached_by((0, 4)) == ((0, 1), (0, 2))
     assert found.all.count == 27
 

@@ -65,3 +65,12 @@ def test_the_collector_is_on_after_a_walk_and_after_an_error() -> None:
     with pytest.raises(rfcalc.RfcalcError):
         rfcalc.analyze("conv9-8 p0", "3x4x4")
     assert gc.isenabled()
+
+
+def test_a_wide_distribution_spreads_as_a_narrow_one() -> None:
+    from math import comb
+
+    spread = rfcalc.receptive_field("conv2-4 p0 x200", input="4x400x400").influence((90, 90))[0]
+    assert spread is not None
+    assert all(abs(share - comb(200, p - 90) / 2**200) < 1e-12 for p, share in spread.shares.items())
+    assert abs(spread.sigma - 50**0.5) < 1e-9

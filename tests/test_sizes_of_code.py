@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rfcalc
 from rfcalc import RfcalcError
+from rfcalc.cli import run
 
 torch = pytest.importorskip("torch")
 from vision import models as vision_models  # noqa: E402
@@ -145,3 +147,19 @@ def test_torchvision(name: str) -> None:
         except (RuntimeError, ValueError):
             taken = False
         assert (n in found.axes[0].valid) == taken, (name, n)
+
+
+def test_a_size_that_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.a, self.b = torch.nn.Conv2d(3, 4, 2, 2), torch.nn.ConvTranspose2d(4, 3, 2, 2)\n"
+        "    def forward(self, x):\n"
+        "        return x + self.b(self.a(x))\n"
+    )
+    assert run(["table", f"{tmp_path / 'net.py'}:Net", "--input", "3x33x40"]) == 2
+    assert "it runs on 3x34x40" in capsys.readouterr().err
+    assert run(["table", "unet-padded", "--input", "1x350x525"]) == 2
+    assert "multiples of 16; nearest 352x528 or 336x512" in capsys.readouterr().err

@@ -173,6 +173,9 @@ def test_chunks_that_are_refused() -> None:
     with pytest.raises(RfcalcError, match="nothing has come"):
         made.flush()
     made(torch.zeros(1, 1, 4))
+    for x in (torch.zeros(1, 2, 4), torch.zeros(1, 4), torch.zeros(1, 1, 4, 1)):
+        with pytest.raises(RfcalcError, match="takes N×1×…"):
+            made(x)
     with pytest.raises(RfcalcError, match="batch"):
         made(torch.zeros(2, 1, 4))
     made.flush()
@@ -240,3 +243,14 @@ def test_metrics_and_constraints() -> None:
 def test_a_table_has_them_as_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["table", "conv3-8 p1 > conv3-8 p1", "--input", "1x100", "--columns", "name,lookahead,lookback"]) == 0
     assert "look-ahead" in capsys.readouterr().out
+
+
+def test_small_inputs_and_several_outputs() -> None:
+    made = rfcalc.to_stream("conv3-8 p1 > maxpool3/2 p1", "1x1")
+    assert made(torch.zeros(1, 1, 2)).shape == (1, 8, 1)
+    net = rfcalc.Network(
+        rfcalc.Conv(2, 3, padding=1) >> rfcalc.Conv(2, 5, padding=2), "1x50", outputs=("conv1", "conv2")
+    )
+    plan = rfcalc.stream(net)
+    assert plan.output == "conv1" and "conv1 that is streamed" in " ".join(plan.assumptions)
+    assert rfcalc.stream(net, at="conv2").latency == 3

@@ -23,6 +23,7 @@ CASES = {
     "amplifier": (nets.Amplifier, "1x200", -1, 0),
     "tds": (nets.Tds, "1x160x5", 0, 3),
     "separator": (nets.Separator, "1x800", -1, 8),
+    "snake": (nets.Snake, "1x200", -1, 3),
     "unet": (nets.UNet, "1x400", -1, None),
 }
 

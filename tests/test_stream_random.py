@@ -8,7 +8,8 @@ import pytest
 import torch
 from streams import network, whole_numbers
 
-from rfcalc import to_torch
+import rfcalc
+from rfcalc import Conv, Network, ReLU, series, to_torch
 from rfcalc.backend.stream import to_stream
 from rfcalc.core.errors import RfcalcError
 
@@ -69,3 +70,80 @@ def test_equal_to_the_whole_run(group: int) -> None:
 def test_equal_to_the_whole_run_of_thousands(group: int) -> None:
     for seed in range(1000 + group * 200, 1000 + group * 200 + 200):
         exact(seed)
+
+
+def changed_by_the_future(seed: int) -> bool:
+    """Whether what would leave with one block less of latency still changes with what comes later."""
+    net = network(seed)
+    whole = whole_numbers(to_torch(net), seed)
+    stream = to_stream(whole)
+    size, out, late = stream.block["in"], stream.block["out"], stream.latency
+    if late < out:
+        return True  # there is no block less
+    first, made = late // out, torch.Generator().manual_seed(seed)
+    blocks = first + max(40, 200 // size)
+    shape = (1, net.inputs["input"].dims[0], blocks * size)
+    for m in range(first, first + 12):
+        units = slice(m * out - late, m * out - late + out)
+        for _ in range(3):
+            x = torch.randint(-5, 6, shape, generator=made).double()
+            other = torch.randint(-5, 6, shape, generator=made).double()
+            other[..., : m * size] = x[..., : m * size]
+            with torch.no_grad():
+                runs = [whole(v)[..., units] for v in (x, other)]
+            if not torch.equal(*runs):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_one_block_less_fails(group: int) -> None:
+    torch.set_num_threads(1)
+    for seed in range(group * 15, group * 15 + 15):
+        assert changed_by_the_future(seed), seed
+
+
+def least(widths: list[list[int]], windows: list[tuple[int, int, int]]) -> int:
+    """The least state of a chain by trying every map that each window's input can be kept as.
+
+    Args:
+        widths: for each window the channels of the maps before it that are made position by position, its input last.
+        windows: kernel, stride, dilation of each, without padding.
+    """
+    moment = 10_000  # blocks of the product of the strides
+    count = moment
+    for _, stride, _ in windows:
+        count *= stride
+    total = 0
+    for maps, (k, s, d) in zip(widths, windows, strict=True):
+        made = max(0, (count - 1 - d * (k - 1)) // s + 1)
+        later = {s * u + d * t for u in range(made, made + k * d + 2) for t in range(k)}
+        total += min(width * sum(1 for p in later if p < count) for width in maps)
+        count = made
+    return total
+
+
+def test_no_smaller_state_is_possible_for_chains() -> None:
+    r = Random(0)
+    for _ in range(150):
+        parts: list[object] = []
+        widths, windows = [], []
+        maps = [r.choice([1, 2, 8])]
+        channels = maps[0]
+        for _ in range(r.randint(1, 4)):
+            for _ in range(r.randint(0, 3)):
+                if r.random() < 0.4:
+                    parts.append(ReLU())
+                else:
+                    parts.append(Conv(channels := r.choice([1, 2, 4, 16]), 1))
+                    maps.append(channels)
+            s = r.choice([1, 1, 2, 3])
+            k, d = r.randint(max(2, s), 5), 1 if s > 1 else r.choice([1, 2, 3])
+            parts.append(Conv(channels := r.choice([1, 4, 16]), k, stride=s, dilation=d))
+            widths.append(maps)
+            windows.append((k, s, d))
+            maps = [channels]
+        net = Network(series(parts), f"{widths[0][0]}x4000")
+        plan = rfcalc.stream(net)
+        late = sum(d.values for d in plan.delays if d.node == d.input)  # an output that waits for its block
+        assert plan.state["values"] - late == least(widths, windows), net

@@ -51,7 +51,9 @@ def test_what_is_taken_for_granted_is_told() -> None:
 
 
 def test_what_needs_the_input_size_says_so() -> None:
-    field = rfcalc.analyze(Network(Conv(8, 3, 2, padding="SAME") >> Conv(8, 3)), (3, H, W)).rows[-1].receptive_field
+    field = (
+        rfcalc.analyze(Network(Conv(8, 3, stride=2, padding="SAME") >> Conv(8, 3)), (3, H, W)).rows[-1].receptive_field
+    )
     assert field.status == "needs_input_size"
     assert field.needs[0][0] == "conv1"
     assert rfcalc.analyze(Network(Conv(8, 3, padding="SAME")), (3, H, W)).rows[-1].receptive_field.status == "exact"
@@ -61,7 +63,12 @@ def test_what_needs_the_input_size_says_so() -> None:
 
 def test_mixed_kinds_agree_with_numbers() -> None:
     network = Network(
-        Conv(N, 5, 2, padding=2) >> ReLU() >> Depthwise(3, padding=1) >> Upsample(2) >> AvgPool(3, 2) >> Linear(7)
+        Conv(N, 5, stride=2, padding=2)
+        >> ReLU()
+        >> Depthwise(3, padding=1)
+        >> Upsample(2)
+        >> AvgPool(3, 2)
+        >> Linear(7)
     )
     symbolic, numeric = rfcalc.analyze(network, (3, H, W)), rfcalc.analyze(network_with(16), (3, 31, 40))
     for row, exact in zip(symbolic, numeric, strict=True):
@@ -72,7 +79,7 @@ def test_mixed_kinds_agree_with_numbers() -> None:
 
 def network_with(channels: int) -> Network:
     return Network(
-        Conv(channels, 5, 2, padding=2)
+        Conv(channels, 5, stride=2, padding=2)
         >> ReLU()
         >> Depthwise(3, padding=1)
         >> Upsample(2)

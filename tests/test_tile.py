@@ -193,7 +193,7 @@ def test_networks_of_the_literature() -> None:
 
 
 def test_several_outputs() -> None:
-    a, b = Conv(4, 3, 2, 1).named("a"), Conv(2, 3, 2, 1).named("b")
+    a, b = Conv(4, 3, stride=2, padding=1).named("a"), Conv(2, 3, stride=2, padding=1).named("b")
     both = Network(Conv(4, 3, padding=1) >> a >> b, "1x48x40", outputs=("a", "b"))
     plan = rfcalc.tile(both, tiles="3x2")
     module = rfcalc.to_torch(both).double().eval()
@@ -322,6 +322,7 @@ def test_bad_input() -> None:
             rfcalc.tile("unet-padded", "1x1024x1024", **named)
     assert cli(["tile", "unet-padded", "--axis", "9"]) == 2
     assert cli(["tile", "unet-padded", "--as", "excel"]) == 2
+    assert cli(["tile", "conv3-4", "--input", "1x32x32", "--check-overlap", "-4"]) == 2
 
 
 def test_arrays_of_the_wrong_shape() -> None:

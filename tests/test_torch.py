@@ -224,7 +224,7 @@ def test_control_a_kind_without_a_twin_is_named() -> None:
 
 def test_gradients_show_what_a_unit_sees() -> None:
     """The same by autograd: the gradient of one unit is positive exactly on its region."""
-    network = Network(Conv(4, 3, 2, dilation=2) >> ReLU() >> MaxPool(2) >> Softmax(), "3x15x15")
+    network = Network(Conv(4, 3, stride=2, dilation=2) >> ReLU() >> MaxPool(2) >> Softmax(), "3x15x15")
     x = torch.ones(1, 3, 15, 15, dtype=torch.float64, requires_grad=True)
     y = to_torch(network, measuring=True)(x)
     y[0, :, 1, 0].sum().backward()
@@ -366,7 +366,7 @@ def test_maps_that_do_not_lie_in_order_and_maps_of_one_position() -> None:
 
 def test_other_input_sizes() -> None:
     """What depends on the size is found while running: TensorFlow's SAME, ceil mode, adaptive pools."""
-    expr = Conv(3, 3, 2, padding="SAME") >> MaxPool(3, 2, "SAME") >> AvgPool(2, rounding="ceil-onnx")
+    expr = Conv(3, 3, stride=2, padding="SAME") >> MaxPool(3, 2, "SAME") >> AvgPool(2, rounding="ceil-onnx")
     graph = to_torch(Network(expr, "1x16x16"))
     for sizes in ((7, 7), (8, 9), (15, 22)):
         expected = rfcalc.analyze(expr, Shape(1, *sizes))["avgpool1"].shape

@@ -57,9 +57,9 @@ def test_pooling_by_hand(how: str) -> None:
         rounding, counted = rng.choice(("floor", "ceil", "ceil-onnx")), rng.random() < 0.5
         try:
             if how == "max":
-                layer = MaxPool(kernel, stride, sides, dilation, rounding)
+                layer = MaxPool(kernel, stride, sides, dilation=dilation, rounding=rounding)
             else:
-                layer = AvgPool(kernel, stride, sides, rounding, counted, how == "sum")
+                layer = AvgPool(kernel, stride, sides, rounding=rounding, count_padding=counted, trainable=how == "sum")
             shape = layer.output(Shape(*x.shape[1:]))
         except RfcalcError:
             continue
@@ -74,7 +74,7 @@ def test_pooling_by_hand(how: str) -> None:
 def test_tensorflows_same() -> None:
     """By the rule written out: the output is ⌈n/s⌉, the smaller half of the padding comes before."""
     for n, k, s, d in product(range(1, 9), (1, 2, 3), (1, 2, 3), (1, 2)):
-        graph = to_torch(Network(Conv(1, k, s, "SAME", d, bias=False), Shape(1, 5)))
+        graph = to_torch(Network(Conv(1, k, stride=s, padding="SAME", dilation=d, bias=False), Shape(1, 5)))
         x = torch.rand(1, 1, n)
         total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
         padded = F.pad(x, (total // 2, total - total // 2))

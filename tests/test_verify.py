@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
     pytest.mark.filterwarnings("ignore:var.*degrees of freedom is <= 0"),  # statistics of a map of one value
 ]
-SMALL = Network(Conv(4, 3, padding=1) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, 2), "2x12x12")
+SMALL = Network(Conv(4, 3, padding=1) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, stride=2), "2x12x12")
 SAMPLE = [  # of every family; the exhaustive tier has all
     *("vgg16", "lenet5", "alexnet", "googlenet", "resnet50", "densenet121", "mobilenet-v2", "shufflenet-v2"),
     *("xception", "swin-t", "vit-b-16", "efficientnet-b0", "convnext-t", "inception-v3", "unet", "wavenet-block"),
@@ -50,7 +50,9 @@ def test_everything_of_a_small_network() -> None:
 @pytest.mark.parametrize("what", ["shapes", "params", "macs", "saved_bytes"])
 def test_control_a_wrong_figure_disagrees(what: str) -> None:
     """The module of another network beside this one's report."""
-    other = Network(Conv(4, 5, padding=2, bias=False) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 4, 4), "2x12x12")
+    other = Network(
+        Conv(4, 5, padding=2, bias=False) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 4, stride=4), "2x12x12"
+    )
     report, graph = Report(SMALL), to_torch(other)
     if what in ("shapes", "macs"):
         found = list(counted.shapes_and_macs(report, to_torch(other, device="meta"), frozenset((what,)), quiet))
@@ -65,7 +67,7 @@ def test_control_a_wrong_figure_disagrees(what: str) -> None:
 def test_control_a_wrong_region_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     report = Report(SMALL)
     assert all(f.verdict == EQUAL for f in gradient.receptive(report, quiet))
-    wider = Report(Network(Conv(4, 5, padding=2) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, 2), "2x12x12"))
+    wider = Report(Network(Conv(4, 5, padding=2) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, stride=2), "2x12x12"))
     monkeypatch.setattr(
         gradient, "regions", lambda walked, name: rfcalc.receptive.region_walk.regions(wider.walked, name)
     )

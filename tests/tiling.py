@@ -73,9 +73,16 @@ def layer(pick: Random, rank: int, border: str) -> Expr:
     dilation = pick.choice([1, 1, 1, 2])
     padding: Any = pick.choice([0, kernel // 2, kernel // 2, ((1, 0),), ((0, 2),), "SAME"])
     if kind == "conv":
-        return Conv(2, kernel, stride, padding, dilation, bias=False, border=border)
+        return Conv(2, kernel, stride=stride, padding=padding, dilation=dilation, bias=False, border=border)
     if kind == "depthwise":
-        return Depthwise(kernel, stride, padding if padding != "SAME" else 1, dilation, bias=False, border=border)
+        return Depthwise(
+            kernel,
+            stride=stride,
+            padding=padding if padding != "SAME" else 1,
+            dilation=dilation,
+            bias=False,
+            border=border,
+        )
     if kind in ("max", "avg"):
         cls = MaxPool if kind == "max" else AvgPool
         kernel = max(kernel, 2)
@@ -87,7 +94,7 @@ def layer(pick: Random, rank: int, border: str) -> Expr:
         return Upsample(2, mode=pick.choice(["nearest", "linear"]) if rank < 3 else "nearest")
     if kind == "transpose":
         k = pick.choice([2, 3, 4])
-        return ConvTranspose(2, k, pick.choice([2, 2, 3]), pick.choice([0, 1]), bias=False)
+        return ConvTranspose(2, k, stride=pick.choice([2, 2, 3]), padding=pick.choice([0, 1]), bias=False)
     if kind == "cut":
         return series(
             [
@@ -110,7 +117,7 @@ def random_network(pick: Random) -> Network | None:
         if pick.random() < 0.3:
             stride = pick.choice([1, 1, 2])
             branch = series([layer(pick, rank, border) for _ in range(pick.randrange(1, 3))])
-            other: Expr = Conv(2, pick.choice([1, 3]), stride, pick.choice([0, 1]), bias=False)
+            other: Expr = Conv(2, pick.choice([1, 3]), stride=stride, padding=pick.choice([0, 1]), bias=False)
             if pick.random() < 0.4:
                 other = series([AvgPool(2), Upsample(2)])
             parts.append(parallel([branch, other], pick.choice([Add(), Concat()])))

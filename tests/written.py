@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from hypothesis import strategies as st
 
 import rfcalc
@@ -31,7 +33,7 @@ TEXT = st.text(max_size=8)
 PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "Conv": (SIZE, AXES, AXES, PADS, AXES, st.just(1), YES, BORDER),
     "Depthwise": (AXES, AXES, PADS, AXES, SIZE, YES, BORDER),
-    "ConvTranspose": (SIZE, AXES, AXES, PAIR, st.integers(0, 2), AXES, st.just(1), YES),
+    "ConvTranspose": (SIZE, AXES, AXES, PAIR, st.integers(0, 2), st.just(1), YES, AXES),
     "MaxPool": (AXES, st.one_of(st.none(), AXES), PADS, AXES, ROUNDING),
     "AvgPool": (AXES, st.one_of(st.none(), AXES), PADS, ROUNDING, YES, YES),
     "LpPool": (SMALL, AXES, st.one_of(st.none(), AXES), ROUNDING),
@@ -112,10 +114,18 @@ def layers(draw: st.DrawFn, kind: str | None = None) -> rfcalc.Expr:
         try:
             if name == "Conv" and draw(st.integers(0, 9)) == 0:
                 table = draw(TABLES)
-                return rfcalc.Conv(len(table), *given_[1:6], bias=given_[6], border=given_[7], table=table)
+                return rfcalc.Conv(
+                    len(table),
+                    given_[1],
+                    **dict(zip(("stride", "padding", "dilation", "groups"), given_[2:6], strict=True)),
+                    bias=given_[6],
+                    border=given_[7],
+                    table=table,
+                )
             if name == "Upsample" and draw(YES):
                 given_[:2] = reversed(given_[:2])
-            return getattr(rfcalc, name)(*given_)
+            kind = getattr(rfcalc, name)
+            return kind(**dict(zip([f.name for f in fields(kind) if f.init], given_, strict=False)))
         except (RfcalcError, TypeError):
             continue
 
@@ -128,7 +138,7 @@ LABELS = st.one_of(
 )
 MERGES = st.one_of(
     st.sampled_from([rfcalc.Concat(), rfcalc.Add(), rfcalc.Multiply()]),
-    st.sampled_from([rfcalc.Concat(1), rfcalc.MatMul(), rfcalc.MatMul(True), rfcalc.Unknown((3, 4), "x y")]),
+    st.sampled_from([rfcalc.Concat(1), rfcalc.MatMul(), rfcalc.MatMul(transpose=True), rfcalc.Unknown((3, 4), "x y")]),
 )
 COUNTS = st.one_of(st.integers(1, 4), st.just(Var("i") + 1))
 

@@ -121,17 +121,17 @@ FIGURES = {
         ["input, 9", "conv3 / 2, 4", "maxpool2, 2"],
     ),
     "padding.svg": (
-        Network(Conv(1, 3, padding=1) >> Conv(1, 3, 2, padding=1), "1x8"),
+        Network(Conv(1, 3, padding=1) >> Conv(1, 3, stride=2, padding=1), "1x8"),
         0,
         ["input, 8", "conv3, 8", "conv3 / 2, 4"],
     ),
     "clipping.svg": (
-        Network(Conv(1, 3, 2) >> Conv(1, 3, padding=1), "1x10"),
+        Network(Conv(1, 3, stride=2) >> Conv(1, 3, padding=1), "1x10"),
         3,
         ["input, 10", "conv3 / 2, 4", "conv3 p1, 4"],
     ),
     "phases.svg": (
-        Network(Conv(1, 3, 2, padding=1) >> ConvTranspose(1, 2, 2) >> Conv(1, 2), "1x8"),
+        Network(Conv(1, 3, stride=2, padding=1) >> ConvTranspose(1, 2, stride=2) >> Conv(1, 2), "1x8"),
         1,
         ["input, 8", "conv3 / 2, 4", "transposed 2 / 2, 8", "conv2, 7"],
     ),

@@ -22,7 +22,7 @@ def chain(*, relu: bool = False, pool: bool = False, norm: bool = False, times: 
     """Three 3 × 3 convolutions (or many), one of them with stride 2 unless a pool has it."""
 
     def conv(stride: int = 1) -> Expr:
-        made: Expr = Conv(2, 3, stride, padding=1)
+        made: Expr = Conv(2, 3, stride=stride, padding=1)
         made = made >> BatchNorm() if norm else made
         return made >> ReLU() if relu else made
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -63,8 +64,6 @@ class Commands(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        from rfcalc.cli.forgiving import ForgivingCommand
-
         panel, told = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False)
         function = import_module(f"rfcalc.cli.{cmd_name}").command
@@ -74,6 +73,17 @@ class Commands(typer.core.TyperGroup):
         for parameter in found.params:
             parameter.help = _literal(getattr(parameter, "help", None) or "")  # type: ignore[attr-defined]
         return found
+
+
+class ForgivingCommand(typer.core.TyperCommand):
+    """A command that reads its arguments as people type them; one word that is no option stands for itself."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if len(args) != 1 or args[0].startswith("-"):
+            from rfcalc.cli.forgiving import Understood
+
+            args = Understood(self).meant([*args])  # `list` is a command here
+        return [*super().parse_args(ctx, args)]
 
 
 def _literal(text: str) -> str:
@@ -144,19 +154,23 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from rfcalc.cli.forgiving import eaten_by_the_shell, example, whole_line
     from rfcalc.core.errors import ConstraintFailed, RfcalcError
 
     try:
-        code = typer.main.get_command(app).main(
-            whole_line(arguments, [*COMMANDS]), prog_name="rfcalc", standalone_mode=False
-        )
-        told = eaten_by_the_shell()
-        if told:
-            print(told, file=sys.stderr)
+        if arguments and arguments[0] not in COMMANDS:
+            from rfcalc.cli.forgiving import whole_line
+
+            arguments = whole_line(arguments, [*COMMANDS])
+        code = typer.main.get_command(app).main(arguments, prog_name="rfcalc", standalone_mode=False)
+        if _into_a_file():
+            from rfcalc.cli.forgiving import eaten_by_the_shell
+
+            told = eaten_by_the_shell()
+            if told:
+                print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
-        if error.walk is not None:
+        if error.walk is not None or error.read is not None:
             import_module("rfcalc.cli.sizes").advise(error)
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
@@ -171,8 +185,18 @@ def _run(arguments: list[str]) -> int:
         show = getattr(error, "format_message", None)
         if show is None:
             raise
+        from rfcalc.cli.forgiving import example
+
         print(f"{_error()} {show()}\n  fix: {example(error)}", file=sys.stderr)
         return 2
+
+
+def _into_a_file() -> bool:
+    """Whether standard output is a regular file."""
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _error() -> str:

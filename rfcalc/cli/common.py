@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfcalc.cli.complete import dtypes, forms, networks
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 
@@ -51,19 +51,30 @@ def inputs(given: list[str] | None) -> Any:
     return named[""] if list(named) == [""] else named
 
 
+def completion(name: str) -> Callable[[str], list[str]]:
+    """What the shell offers for a word, by the name of a function of `rfcalc.cli.complete`, loaded when it is asked."""
+
+    def offered(incomplete: str) -> list[str]:
+        found: list[str] = getattr(import_module("rfcalc.cli.complete"), name)(incomplete)
+        return found
+
+    return offered
+
+
 # What a command takes for a network: the same words everywhere.
 MODELS = "a spec file, or a model of yours: model.onnx, model.keras, or code"
 CODE = "model.py:build and py:package.module:Net(depth=4) run that code; nothing else does."
 TARGET = f"A network (rfcalc list), notation, {MODELS}. {CODE}"
 STRICT = "Exit with 1 if an operator was not understood."
 
-Target = Annotated[str, typer.Argument(help=TARGET, autocompletion=networks)]
+Target = Annotated[str, typer.Argument(help=TARGET, autocompletion=completion("networks"))]
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
 ]
 Batch = Annotated[int, typer.Option(help="Items in a batch.")]
 Dtype = Annotated[
-    str | None, typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=dtypes)
+    str | None,
+    typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=completion("dtypes")),
 ]
 At = Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")]
 Strict = Annotated[bool, typer.Option("--strict", help=STRICT)]
@@ -73,7 +84,7 @@ Format = Annotated[
         "--format",
         "-f",
         help="terminal, plain, markdown, latex, html, csv, json; left out: what --output ends in, else terminal.",
-        autocompletion=forms,
+        autocompletion=completion("forms"),
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
@@ -130,13 +141,13 @@ def strict(report: Any, wanted: bool) -> None:
     """
     if not wanted or report.complete:
         return
-    from rfcalc.core.errors import ConstraintFailed
+    from rfcalc.core.errors import ConstraintFailed, plural
 
     unknown = [node for node in report.network.nodes if node.layer.opaque]
     told = [f"{node.name}: {node.layer.operator}" for node in unknown[:20]]
     more = [f"… and {len(unknown) - 20} more"] if len(unknown) > 20 else []
     raise ConstraintFailed(
-        f"{len(unknown)} operators were not understood",
+        f"{plural(len(unknown), 'operator')} {'was' if len(unknown) == 1 else 'were'} not understood",
         where=report.target,
         why="\n".join(told + more),
         fix="report them to rfcalc's issue tracker; without --strict totals are lower bounds",

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, Batch, Dtype, Format, Output, emit, format_of, inputs
-from rfcalc.cli.complete import families, networks
+from rfcalc.cli.common import CODE, Batch, Dtype, Format, Output, completion, emit, format_of, inputs
 from rfcalc.core.errors import RfcalcError
 
 
@@ -17,12 +16,14 @@ def command(
         typer.Argument(
             help="Two networks or more: names (rfcalc list), notation, with symbols too: 'conv3-C x3', spec files,"
             f" or models of yours: model.onnx, model.keras, or code. {CODE}",
-            autocompletion=networks,
+            autocompletion=completion("networks"),
         ),
     ] = None,
     family: Annotated[
         str | None,
-        typer.Option(help="The pairings that a paper draws its conclusions from: vgg.", autocompletion=families),
+        typer.Option(
+            help="The pairings that a paper draws its conclusions from: vgg.", autocompletion=completion("families")
+        ),
     ] = None,
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="One for all: 3x224x224, or with symbols CxHxW.")

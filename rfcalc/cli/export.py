@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import TARGET, inputs, write
-from rfcalc.cli.complete import FORMS, exports, networks
+from rfcalc.cli.common import TARGET, completion, inputs, write
+from rfcalc.cli.complete import FORMS
 from rfcalc.core.errors import RfcalcError, UnknownName
 
 
 def command(
     target: Annotated[
         str,
-        typer.Argument(help=TARGET, autocompletion=networks),
+        typer.Argument(help=TARGET, autocompletion=completion("networks")),
     ],
     to: Annotated[
-        str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=exports)
+        str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=completion("exports"))
     ] = "notation",
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import typer.core
-
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 
 # What people type for a command elsewhere → what does it here.
@@ -106,13 +104,17 @@ def _are_layers(text: str) -> bool:
     return True
 
 
-class ForgivingCommand(typer.core.TyperCommand):
-    """A command that understands `--json` for `--format json`, a node after the network, and layers without quotes."""
+class Understood:
+    """The arguments of a command, with `--json` for `--format json`, a node after the network, layers without quotes.
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return list(super().parse_args(ctx, self._meant(list(args))))
+    Args:
+        command: a click command; its name and parameters say what it takes.
+    """
 
-    def _meant(self, args: list[str]) -> list[str]:
+    def __init__(self, command: Any) -> None:
+        self.name, self.params = command.name, command.params
+
+    def meant(self, args: list[str]) -> list[str]:
         known = {}  # option → whether a value follows it
         for parameter in self.params:
             if parameter.param_type_name == "option":

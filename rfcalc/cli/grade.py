@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, emit, format_of, inputs
-from rfcalc.cli.complete import networks
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, completion, emit, format_of, inputs
 from rfcalc.core.errors import RfcalcError
 
 
@@ -24,7 +23,9 @@ def command(
     ],
     network: Annotated[
         str | None,
-        typer.Option("--network", "-n", help="Tables: the network that they are about.", autocompletion=networks),
+        typer.Option(
+            "--network", "-n", help="Tables: the network that they are about.", autocompletion=completion("networks")
+        ),
     ] = None,
     require: Annotated[
         str | None,

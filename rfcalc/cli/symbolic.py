@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfcalc.cli.common import CODE, MODELS, Dtype, NoNotes, Output, emit, format_of, write
-from rfcalc.cli.complete import networks
+from rfcalc.cli.common import CODE, MODELS, Dtype, NoNotes, Output, completion, emit, format_of, write
 from rfcalc.core.errors import RfcalcError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def command(
         str,
         typer.Argument(
             help=f"A network (rfcalc list), notation in which names stand for numbers: 'convK-C xN', {MODELS}. {CODE}",
-            autocompletion=networks,
+            autocompletion=completion("networks"),
         ),
     ],
     symbols: Annotated[

@@ -6,9 +6,21 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Strict, Target, emit, format_of, inputs
+from rfcalc.cli.common import (
+    Batch,
+    Dtype,
+    Format,
+    Inputs,
+    NoNotes,
+    Output,
+    Strict,
+    Target,
+    completion,
+    emit,
+    format_of,
+    inputs,
+)
 from rfcalc.cli.common import strict as check
-from rfcalc.cli.complete import columns_of, styles
 from rfcalc.core.errors import RfcalcError
 
 
@@ -20,7 +32,10 @@ def command(
     columns: Annotated[
         str | None,
         typer.Option(
-            "--columns", "-c", help="Metrics by name, in order: name,rf,stride,params.", autocompletion=columns_of
+            "--columns",
+            "-c",
+            help="Metrics by name, in order: name,rf,stride,params.",
+            autocompletion=completion("columns_of"),
         ),
     ] = None,
     counts: Annotated[
@@ -36,12 +51,17 @@ def command(
     ] = None,
     sort: Annotated[
         str | None,
-        typer.Option(help="By this metric, largest first; -params: smallest first.", autocompletion=columns_of),
+        typer.Option(
+            help="By this metric, largest first; -params: smallest first.", autocompletion=completion("columns_of")
+        ),
     ] = None,
     top: Annotated[int | None, typer.Option(help="Only so many rows, by --sort or params.")] = None,
     format: Format = None,  # noqa: A002
     style: Annotated[
-        str, typer.Option(help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=styles)
+        str,
+        typer.Option(
+            help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=completion("styles")
+        ),
     ] = "table",
     output: Output = None,
     no_notes: NoNotes = False,

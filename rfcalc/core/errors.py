@@ -27,6 +27,7 @@ class RfcalcError(Exception):
         self.why = why
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
+        self.read: Any = None  # (model, input) where a model did not run: what to look for sizes that do with
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""
@@ -51,7 +52,15 @@ class ShapeError(RfcalcError):
 
 
 class NetworkError(RfcalcError):
-    """A network is not well formed: a cycle, an unknown reference, a duplicate name, nothing in it."""
+    """A network is not well formed: a cycle, an unknown reference, a duplicate name, nothing in it.
+
+    Args:
+        label: the name that stands twice or names nothing, so that a reader of text can point at it.
+    """
+
+    def __init__(self, what: str, *, label: str | None = None, **told: str | None) -> None:
+        super().__init__(what, **told)
+        self.label = label
 
 
 class LimitError(RfcalcError):
@@ -63,7 +72,9 @@ class LayerError(RfcalcError):
 
 
 class NotationError(RfcalcError):
-    """A network's text cannot be read."""
+    """A network's text cannot be read; `no_layer`: a word in it is the name of no layer."""
+
+    no_layer = False
 
 
 class UnknownName(RfcalcError):
@@ -107,13 +118,22 @@ class ConstraintFailed(RfcalcError):
     """A required bound does not hold (exit code 1): every failed constraint with its figure."""
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """A number and its noun, which is in the plural unless the number is 1.
+def plural(count: Any, one: str, many: str = "") -> str:
+    """A number (or a symbol) and its noun, which is in the plural unless the number is 1.
 
     >>> plural(1, "weight"), plural(2, "weight"), plural(0, "axis", "axes")
     ('1 weight', '2 weights', '0 axes')
     """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {noun(count, one, many)}" if isinstance(count, int) else f"{count} {noun(count, one, many)}"
+
+
+def noun(count: Any, one: str, many: str = "") -> str:
+    """The noun that goes with a number, or with a symbol, which stands for many.
+
+    >>> noun(1, "pixel"), noun(0, "axis", "axes")
+    ('pixel', 'axes')
+    """
+    return one if isinstance(count, int) and count == 1 else many or one + "s"
 
 
 def suggestion(name: str, known: Sequence[str], most: int = 12) -> str:

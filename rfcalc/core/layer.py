@@ -21,14 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
-from rfcalc.core.errors import RfcalcError, ShapeError
+from rfcalc.core.errors import LayerError, RfcalcError, ShapeError
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide
+from rfcalc.core.size import Size, decide, is_size
 from rfcalc.core.window import STEP, All, Index
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Layer(Expr):
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
     opaque: ClassVar[bool] = False  # an operator that was not understood
     row_major: ClassVar[bool] = False  # the same values in the same order, in other extents
+    input_channels_at: ClassVar[int | None] = None  # where PyTorch's call names the channels of the input
     trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
     spelling: ClassVar[Spelling | None] = None  # the words that it is written with
 
@@ -149,7 +151,7 @@ class Layer(Expr):
                 continue
             value = getattr(self, f.name)
             like = f.metadata.get("like")
-            if f.metadata.get("word"):
+            if f.kw_only or f.metadata.get("word"):
                 positional = False
             usual = value in (f.default, (f.default,)) and type(value) in (type(f.default), tuple)
             if usual or (like and value == getattr(self, like)):
@@ -191,6 +193,40 @@ def _checked(check: Callable[[Any], None]) -> Callable[[Any], None]:
     return checked
 
 
+def _named_after(most: int, init: Callable[..., None]) -> Callable[..., None]:
+    """`init`, which refuses more than `most` positional arguments with a message that holds the right call."""
+
+    @wraps(init)
+    def made(self: Any, *given: Any, **named: Any) -> None:
+        if len(given) > most:
+            raise _misordered(type(self), given, named, most)
+        init(self, *given, **named)
+
+    return made
+
+
+def _misordered(kind: type[Layer], given: tuple[Any, ...], named: dict[str, Any], most: int) -> LayerError:
+    """The error for parameters that must be named. PyTorch's order, with the input's channels in it, is recognised."""
+    names = [f.name for f in fields(kind) if f.init]  # type: ignore[arg-type]
+
+    def call(values: tuple[Any, ...]) -> str:
+        shown = [repr(v) if i < most else f"{names[i]}={v!r}" for i, v in enumerate(values[: len(names)])]
+        return f"{kind.__name__}({', '.join([*shown, *(f'{n}={v!r}' for n, v in named.items())])})"
+
+    first = "the first parameter" if most == 1 else f"the first {most} parameters"
+    what = f"only {first} may stand without a name" if most else "every parameter has its name"
+    told = f"what follows must be named: {', '.join(names[most:])}"
+    meant = call(given)
+    at = kind.input_channels_at
+    if at is None or len(given) <= at or not is_size(given[at]) or isinstance(given[at], bool):
+        return LayerError(what, where=kind.__name__, why=told, fix=f"write {meant}")
+    why = f"{told}\nPyTorch's order names the channels of the input; here they come from the input itself"
+    bare = isinstance(fields(kind)[most].default, bool)  # type: ignore[arg-type]  # no number, then
+    right = call((*given[:at], *given[at + 1 :]))
+    other = f"; or, if {given[at]} is no number of input channels, {meant}" if not bare else ""
+    return LayerError(what, where=kind.__name__, why=why, fix=f"write {right}{other}")
+
+
 @dataclass_transform(frozen_default=True)
 def layer(kind: str) -> Callable[[type[L]], type[L]]:
     """Make a class a layer kind: slotted, registered under `kind`; `Layer` makes it immutable, comparable, hashable.
@@ -205,6 +241,9 @@ def layer(kind: str) -> Callable[[type[L]], type[L]]:
         check = made.__dict__.get("__post_init__")
         if check is not None:
             made.__post_init__ = _checked(check)  # type: ignore[attr-defined]
+        free = [f.kw_only for f in fields(made) if f.init]  # type: ignore[arg-type]
+        if True in free:
+            made.__init__ = _named_after(free.index(True), made.__init__)  # type: ignore[method-assign]
         LAYERS.add(kind, made)
         return made
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from rfcalc.core.cost import KEEPS_INPUT, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size, more
@@ -155,12 +155,13 @@ class Sliding:
         for name, value in (("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
             if len(value) > 1 and len(value) != rank:
                 raise ShapeError(
-                    f"the {name} has {len(value)} axes, the map has {rank} spatial",
+                    f"the {name} has {plural(len(value), 'axis', 'axes')}, the map has {rank} spatial",
                     fix=f"give one number, or {rank}" if rank else "a flat vector has no spatial axes",
                 )
         if not isinstance(self.padding, str) and len(self.padding) > 1 and len(self.padding) != rank:
             raise ShapeError(
-                f"the padding has {len(self.padding)} axes, the map has {rank} spatial", fix=f"give one, or {rank}"
+                f"the padding has {plural(len(self.padding), 'axis', 'axes')}, the map has {rank} spatial",
+                fix=f"give one, or {rank}",
             )
         return self.kernel if len(self.kernel) == rank else self.kernel * rank
 
@@ -291,6 +292,10 @@ def borders(mode: str, n: Size, a: Size, b: Size) -> None:
     """
     for p in (a, b):
         if mode == "reflect" and not holds(p < n, "{} < {}", p, n):
-            raise ShapeError(f"cannot reflect {p} positions of a map of {n}", why="reflection needs padding < size")
+            raise ShapeError(
+                f"cannot reflect {plural(p, 'position')} of a map of {n}", why="reflection needs padding < size"
+            )
         if mode == "circular" and not holds(p <= n, "{} ≤ {}", p, n):
-            raise ShapeError(f"cannot wrap {p} positions of a map of {n}", why="circular padding needs padding ≤ size")
+            raise ShapeError(
+                f"cannot wrap {plural(p, 'position')} of a map of {n}", why="circular padding needs padding ≤ size"
+            )

@@ -12,7 +12,6 @@ import re
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import NotationError
-from rfcalc.core.integers import read
 from rfcalc.core.size import Size, is_number, source
 from rfcalc.core.sliding import Sliding
 
@@ -71,6 +70,13 @@ def number(value: Any) -> str:
 def sizes(values: tuple[Any, ...]) -> str:
     """``3`` for one number, ``1x7`` for several."""
     return "x".join(map(number, values))
+
+
+def _expression(text: str) -> Any:
+    """A whole-number expression, ``2**i``; what reads it is loaded when the first one is met."""
+    from rfcalc.core.integers import read
+
+    return read(text)
 
 
 def flags(**on: Any) -> str:
@@ -271,12 +277,12 @@ class Word:
         if text.startswith("("):
             if not text.endswith(")"):
                 raise NotationError(f"{whole!r} is not a number", fix="write expressions in parentheses: d(2**i)")
-            return read(text[1:-1])
+            return _expression(text[1:-1])
         digits = text[1:] if text.startswith("-") else text
         named = _SYMBOL.match(text) or (bare and text.isidentifier())
         if not (digits.isascii() and digits.isdigit()) and not named:
             raise NotationError(f"{text or whole!r} is not a number", fix="write digits, or an expression: d(2**i)")
-        return read(text)
+        return int(text) if digits is text and len(text) <= 15 and not named else _expression(text)
 
     def end(self, text: str, name: str) -> Any:
         """One number inside an option's value."""

@@ -24,8 +24,8 @@ class Drawing:
     >>> drawing = rfcalc.draw("vgg16")
     >>> drawing
     Drawing('vgg16', 'stages')
-    >>> drawing.svg()[:4]
-    '<svg'
+    >>> drawing.svg().splitlines()[0]
+    '<?xml version="1.0" encoding="UTF-8"?>'
     """
 
     report: Report

@@ -75,7 +75,7 @@ def parts(report: Report) -> Parts:
     >>> import rfcalc
     >>> found = parts(rfcalc.analyze("conv3-8 > conv3-8 x3 > maxpool2"))
     >>> [(part.name, part.times) for part in found.parts]
-    [('input', 1), ('conv1–4', 4), ('maxpool1', 1)]
+    [('input', 1), ('conv1', 1), ('conv2–4', 3), ('maxpool1', 1)]
     """
     shown = shown_rows(list(report), every=False)
     merged = folded(shown)

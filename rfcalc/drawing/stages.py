@@ -31,7 +31,7 @@ def picture(report: Report) -> Picture:
     >>> import rfcalc
     >>> found = picture(rfcalc.analyze("conv3-8 > conv3-8 x3 > maxpool2"))
     >>> len(found.boxes), found.title
-    (3, 'conv3-8 > conv3-8 x3 > maxpool2')
+    (4, 'conv3-8 > conv3-8 x3 > maxpool2')
     """
     found = parts(report)
     cells = [tuple(cut(text, most) for text, most in zip(_cells(p), LONGEST, strict=True)) for p in found.parts]

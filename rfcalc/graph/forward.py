@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.collector import uncollected
 from rfcalc.core.cost import NOTHING, TERMS, Cost
-from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError
+from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError, plural
 from rfcalc.core.layer import Alternatives, Layer
 from rfcalc.core.shape import Shape, corrected
 from rfcalc.core.size import agree, settler
@@ -41,7 +41,7 @@ def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
     if not isinstance(given, Mapping):
         if len(network.inputs) > 1:
             raise NetworkError(
-                f"the network has {len(network.inputs)} inputs",
+                f"the network has {plural(len(network.inputs), 'input')}",
                 fix="name them: " + " ".join(f"{n}=3x224x224" for n in network.inputs),
             )
         given = {next(iter(network.inputs)): given}
@@ -130,7 +130,7 @@ def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cos
         raise ShapeError(
             f"cannot share the weights of {first[0].name}",
             where=f"{node.name} ({node.layer.notation()})",
-            why=f"{first[1].params} parameters there, {cost.params} here",
+            why=f"{plural(first[1].params, 'parameter')} there, {cost.params} here",
             fix="share layers of the same kind, sizes and input channels only",
         )
     return Cost(0, 0, 0, *(getattr(cost, name) for name in Cost.__slots__[3:]))

@@ -303,6 +303,7 @@ class _Compiler:
                 f"the name {full!r} stands for two nodes",
                 why=f"{self._described(self.positions[full])} and {layer!r}",
                 fix="give one of them another name",
+                label=full,
             )
         group = where.group
         if group:
@@ -365,7 +366,7 @@ class _Compiler:
     def _block(self, expr: Block, at: int | None, where: _Place, name: str) -> int | None:
         label = f"{where.scope}{expr.label}{where.copy}"
         if label in self.ends:
-            raise NetworkError(f"the block {label!r} stands twice", fix="give one of them another name")
+            raise NetworkError(f"the block {label!r} stands twice", fix="give one of them another name", label=label)
         end = self.place(expr.body, at, where._replace(scope=f"{label}.", copy="", numbered=True), name)
         if end is not None:
             self.ends[label] = end
@@ -402,6 +403,7 @@ class _Compiler:
         raise NetworkError(
             f"ref({expr.target!r}) names nothing that stands before it",
             fix=suggestion(expr.target, [*self.positions, *self.ends]) or None,
+            label=expr.target,
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer, put, whole
 from rfcalc.core.shape import Shape
@@ -57,9 +58,11 @@ class SelfAttention(Layer):
     """
 
     heads: Size
+    _: KW_ONLY
     bias: bool = True
     out_bias: bool = True
 
+    input_channels_at = 0
     spelling = Spelling(
         ("attention",), "attention12 nobias", ("nobias", "nooutbias"), defaults="biases in all four projections"
     )
@@ -97,7 +100,7 @@ class SelfAttention(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> SelfAttention:
-        return cls(word.one_size(), not word.flag("nobias"), not word.flag("nooutbias"))
+        return cls(word.one_size(), bias=not word.flag("nobias"), out_bias=not word.flag("nooutbias"))
 
 
 @layer("window_attention")
@@ -121,6 +124,7 @@ class WindowAttention(Layer):
     heads: Size
     window: Any
     shift: Any = (0,)
+    _: KW_ONLY
     masked: bool = True
     relative: bool = True
     bias: bool = True
@@ -147,7 +151,7 @@ class WindowAttention(Layer):
         """(axis, size, window, shift, padded size) of each spatial axis."""
         rank = x.rank
         if rank == 0 or len(self.window) not in (1, rank) or len(self.shift) not in (1, rank):
-            raise ShapeError(f"the window has {len(self.window)} axes, the map {x} {rank} spatial")
+            raise ShapeError(f"the window has {plural(len(self.window), 'axis', 'axes')}, the map {x} {rank} spatial")
         found = []
         for k, i in enumerate(x.axes):
             n, w, s = x.dims[i], one(self.window, k), one(self.shift, k)
@@ -213,5 +217,6 @@ class WindowAttention(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> WindowAttention:
-        off = [not word.flag(f) for f in ("unmasked", "norelative", "nobias", "nooutbias")]
-        return cls(word.one_size(), word.numbers("win", (7,)), word.numbers("shift", (0,)), *off)
+        off = {"masked": "unmasked", "relative": "norelative", "bias": "nobias", "out_bias": "nooutbias"}
+        on = {name: not word.flag(flag) for name, flag in off.items()}
+        return cls(word.one_size(), word.numbers("win", (7,)), word.numbers("shift", (0,)), **on)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
@@ -57,8 +57,9 @@ class Conv(Layer):
 
     out_channels: Size
     kernel: Any
+    _: KW_ONLY
     stride: Any = (1,)
-    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    padding: Any = ((0, 0),)
     dilation: Any = (1,)
     groups: Size = 1
     bias: bool = True
@@ -67,6 +68,7 @@ class Conv(Layer):
     fixed: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
+    input_channels_at = 0
     weight_layers = 1
     complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
@@ -91,15 +93,17 @@ class Conv(Layer):
         put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
         if not divides(groups, out):
             raise LayerError(
-                f"{out} output channels cannot be split into {groups} groups", fix="make one divide the other"
+                f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}",
+                fix="make one divide the other",
             )
         if self.fixed and self.bias:
             raise LayerError("a fixed kernel has no bias", fix="add bias=False")
         if self.table is not None:
             rows = tuple(tuple(sorted(set(row))) for row in self.table)
             if len(rows) != out or groups != 1:
+                have = plural(len(rows), "row")
                 raise LayerError(
-                    f"the connection table has {len(rows)} rows for {out} output maps in {groups} groups",
+                    f"the connection table has {have} for {plural(out, 'output map')} in {plural(groups, 'group')}",
                     fix="give one row for each output map, and groups=1",
                 )
             put(self, table=rows)
@@ -109,7 +113,10 @@ class Conv(Layer):
         spatial_rank(x, self)
         c, g = x.dims[0], self.groups
         if g != 1 and not divides(g, c):
-            raise ShapeError(f"{c} input channels cannot be split into {g} groups", why=f"{c} mod {g} = {c % g}")
+            raise ShapeError(
+                f"{c} input {noun(c, 'channel')} cannot be split into {plural(g, 'group')}",
+                why=f"{c} mod {g} = {c % g}",
+            )
         if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
             raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")
         return Shape(self.out_channels, *self.geometry.lengths(x.dims[1:]))
@@ -172,14 +179,14 @@ class Conv(Layer):
         return cls(
             word.need_channels(),
             geometry.kernel,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            word.number("g", 1),
-            not word.flag("nobias"),
-            geometry.border,
-            _table(word),
-            word.flag("fixed"),
+            stride=geometry.stride,
+            padding=geometry.padding,
+            dilation=geometry.dilation,
+            groups=word.number("g", 1),
+            bias=not word.flag("nobias"),
+            border=geometry.border,
+            table=_table(word),
+            fixed=word.flag("fixed"),
         )
 
 
@@ -207,14 +214,16 @@ class Depthwise(Layer):
     """
 
     kernel: Any
+    _: KW_ONLY
     stride: Any = (1,)
-    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    padding: Any = ((0, 0),)
     dilation: Any = (1,)
     multiplier: Size = 1
     bias: bool = True
     border: str = "zeros"
     geometry: Sliding = field(init=False, compare=False)
 
+    input_channels_at = 0
     weight_layers = 1
     complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
@@ -226,7 +235,9 @@ class Depthwise(Layer):
     )
 
     def __post_init__(self) -> None:
-        like = Conv(1, self.kernel, self.stride, self.padding, self.dilation, border=self.border)
+        like = Conv(
+            1, self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation, border=self.border
+        )
         axes("multiplier", self.multiplier)
         put(
             self,
@@ -267,10 +278,10 @@ class Depthwise(Layer):
         geometry = word.geometry(pad="keep")
         return cls(
             geometry.kernel,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            word.number("m", 1),
-            not word.flag("nobias"),
-            geometry.border,
+            stride=geometry.stride,
+            padding=geometry.padding,
+            dilation=geometry.dilation,
+            multiplier=word.number("m", 1),
+            bias=not word.flag("nobias"),
+            border=geometry.border,
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY
 
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
-from rfcalc.core.errors import ShapeError
+from rfcalc.core.errors import ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
@@ -27,7 +27,7 @@ def _features(x: Shape, out: Size, expected: Size | None) -> Shape:
     if expected is not None and not agree(last, expected, "{} = {}, the features that are expected"):
         raise ShapeError(
             f"expects {expected} features, its input {x} has {last} on the last axis",
-            why=f"{x} = {x.values} values" if len(x.dims) > 1 else None,
+            why=f"{x} = {plural(x.values, 'value')}" if len(x.dims) > 1 else None,
             fix="flatten the map first, use the input size it was made for, or pool adaptively before it",
         )
     return Shape(*x.dims[:-1], out, channel=x.channel)
@@ -48,9 +48,11 @@ class Linear(Layer):
     """
 
     out_features: Size
-    bias: bool = field(default=True, metadata={"word": True})
+    _: KW_ONLY
+    bias: bool = True
     in_features: Size | None = None
 
+    input_channels_at = 0
     weight_layers = 1
     spelling = Spelling(
         ("fc", "linear"), "fc4096", ("nobias",), ("from",), "any number of features before (from25088 checks it)"
@@ -85,7 +87,9 @@ class Linear(Layer):
     @classmethod
     def from_word(cls, word: Word) -> Linear:
         out = word.channels
-        return cls(word.one_size() if out is None else out, not word.flag("nobias"), word.number("from", None))
+        return cls(
+            word.one_size() if out is None else out, bias=not word.flag("nobias"), in_features=word.number("from", None)
+        )
 
 
 @layer("rbf")
@@ -101,6 +105,7 @@ class RBF(Layer):
     """
 
     out_features: Size
+    _: KW_ONLY
     trainable: bool = False
 
     weight_layers = 1
@@ -129,4 +134,4 @@ class RBF(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> RBF:
-        return cls(word.one_size(), word.flag("trainable"))
+        return cls(word.one_size(), trainable=word.flag("trainable"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -154,6 +154,7 @@ class Reduce(Layer):
 
     op: str
     axes: Any = None
+    _: KW_ONLY
     keep: bool = False
     shape: Mean = field(init=False, compare=False)
 
@@ -163,7 +164,7 @@ class Reduce(Layer):
 
     def __post_init__(self) -> None:
         choice("op", self.op, REDUCTIONS)
-        mean = Mean(self.axes, self.keep)
+        mean = Mean(self.axes, keep=self.keep)
         put(self, axes=mean.axes, shape=mean)
 
     def output(self, *xs: Shape) -> Shape:
@@ -188,7 +189,7 @@ class Reduce(Layer):
         told = word.value("op")
         if told is None:
             raise LayerError("nothing says which operation", fix="write reduce op:sum")
-        return cls(told.removeprefix(":"), word.numbers("axes", ()) or None, word.flag("keep"))
+        return cls(told.removeprefix(":"), word.numbers("axes", ()) or None, keep=word.flag("keep"))
 
 
 @layer("constant")

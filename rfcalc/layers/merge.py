@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import ClassVar
 
 from rfcalc.core.cost import KEEPS_NOTHING, Cost, Saved
@@ -183,6 +184,7 @@ class MatMul(Layer):
     Each row of the result reads its row of A and all of B's rows.
     """
 
+    _: KW_ONLY
     transpose: bool = False
 
     spelling = Spelling(("matmul",), "{fc64, fc64} matmul transpose", ("transpose",), defaults="the second as k×m")
@@ -220,4 +222,4 @@ class MatMul(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> MatMul:
-        return cls(word.flag("transpose"))
+        return cls(transpose=word.flag("transpose"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import ClassVar
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
@@ -60,12 +61,14 @@ class BatchNorm(Layer):
     """
 
     takes_mean_away = True
+    _: KW_ONLY
     affine: bool = True
     track: bool = True
     training: bool = False
     gamma: bool = True
     bias: bool = True
 
+    input_channels_at = 0
     spelling = Spelling(
         ("bn", "batchnorm"),
         "bn noaffine",
@@ -111,8 +114,8 @@ class BatchNorm(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> BatchNorm:
-        without = [not word.flag(f) for f in ("nogamma", "nobias")]
-        return cls(not word.flag("noaffine"), not word.flag("notrack"), word.flag("training"), *without)
+        off = {name: not word.flag(f"no{name}") for name in ("affine", "track", "gamma", "bias")}
+        return cls(**off, training=word.flag("training"))
 
 
 @layer("layernorm")
@@ -124,6 +127,7 @@ class LayerNorm(Layer):
     """
 
     over: int | str = 1
+    _: KW_ONLY
     affine: bool = True
     bias: bool = True
     gamma: bool = True
@@ -147,7 +151,7 @@ class LayerNorm(Layer):
             return (x.channel,)
         count = len(x.dims) if self.over == "all" else self.over
         if count > len(x.dims):  # type: ignore[operator]
-            raise ShapeError(f"cannot normalise over {count} axes of {x}")
+            raise ShapeError(f"cannot normalise over {plural(count, 'axis', 'axes')} of {x}")
         return tuple(range(len(x.dims)))[-count:]  # type: ignore[operator]
 
     def output(self, *xs: Shape) -> Shape:
@@ -174,7 +178,7 @@ class LayerNorm(Layer):
     @classmethod
     def from_word(cls, word: Word) -> LayerNorm:
         over = word.choice(("channels", "all"), "") or word.one_size(1)
-        return cls(over, *[not word.flag(f) for f in ("noaffine", "nobias", "nogamma")])
+        return cls(over, **{name: not word.flag(f"no{name}") for name in ("affine", "bias", "gamma")})
 
 
 def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
@@ -189,10 +193,12 @@ class GroupNorm(Layer):
     """Group normalisation over space and the channels of each group (Wu & He 2018)."""
 
     groups: Size
+    _: KW_ONLY
     affine: bool = True
     gamma: bool = True
     bias: bool = True
 
+    input_channels_at = 1
     spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine", "nogamma", "nobias"), defaults="γ and β")
     folds: ClassVar[bool] = True
 
@@ -203,7 +209,7 @@ class GroupNorm(Layer):
     def output(self, *xs: Shape) -> Shape:
         c = xs[0].channels
         if not divides(self.groups, c):
-            raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
+            raise ShapeError(f"{plural(c, 'channel')} cannot be split into {plural(self.groups, 'group')}")
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -234,7 +240,7 @@ class GroupNorm(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> GroupNorm:
-        return cls(word.one_size(), *[not word.flag(f) for f in ("noaffine", "nogamma", "nobias")])
+        return cls(word.one_size(), **{name: not word.flag(f"no{name}") for name in ("affine", "gamma", "bias")})
 
 
 @layer("instancenorm")
@@ -242,9 +248,11 @@ class InstanceNorm(Layer):
     """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
 
     takes_mean_away = True
+    _: KW_ONLY
     affine: bool = False
     track: bool = False
 
+    input_channels_at = 0
     spelling = Spelling(
         ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
     )
@@ -271,15 +279,17 @@ class InstanceNorm(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> InstanceNorm:
-        return cls(word.flag("affine"), word.flag("track"))
+        return cls(affine=word.flag("affine"), track=word.flag("track"))
 
 
 @layer("rmsnorm")
 class RMSNorm(Layer):
     """Root-mean-square normalisation over the last axis; a gain, no offset (Zhang & Sennrich 2019)."""
 
+    _: KW_ONLY
     affine: bool = True
 
+    input_channels_at = 0
     spelling = Spelling(("rmsnorm",), "rmsnorm", ("noaffine",), defaults="a gain")
     folds: ClassVar[bool] = True
 
@@ -302,7 +312,7 @@ class RMSNorm(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> RMSNorm:
-        return cls(not word.flag("noaffine"))
+        return cls(affine=not word.flag("noaffine"))
 
 
 @layer("lrn")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
+
 from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
 from rfcalc.core.shape import Shape
@@ -90,6 +92,7 @@ def ReLU() -> Activation:  # noqa: N802 (reads like the other kinds)
 class PReLU(Layer):
     """max(x, 0) + a·min(x, 0) with a learned slope for each channel, or one in all (He 2015)."""
 
+    _: KW_ONLY
     per_channel: bool = True
 
     spelling = Spelling(("prelu",), "prelu single", ("single",), defaults="a slope for each channel")
@@ -106,7 +109,7 @@ class PReLU(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> PReLU:
-        return cls(not word.flag("single"))
+        return cls(per_channel=not word.flag("single"))
 
 
 @layer("softmax")
@@ -114,6 +117,7 @@ class Softmax(Layer):
     """Softmax over the channels, or another axis (by its index in the map); `log` for its logarithm."""
 
     axis: int | None = None
+    _: KW_ONLY
     log: bool = False
 
     spelling = Spelling(
@@ -145,7 +149,7 @@ class Softmax(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> Softmax:
-        return cls(word.number("axis", None), word.name == "logsoftmax")
+        return cls(word.number("axis", None), log=word.name == "logsoftmax")
 
 
 @layer("glu")
@@ -157,7 +161,7 @@ class GLU(Layer):
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         if not divides(2, x.channels):
-            raise ShapeError(f"{x.channels} channels cannot be halved")
+            raise ShapeError(f"{plural(x.channels, 'channel')} cannot be halved")
         return x.with_spatial(x.channels // 2, x.spatial)
 
     @property
@@ -255,6 +259,7 @@ class StochasticDepth(Layer):
 class Scale(Layer):
     """A learned factor for each channel (layer scale), with a learned offset if `bias`."""
 
+    _: KW_ONLY
     bias: bool = False
 
     spelling = Spelling(("scale",), "scale bias", ("bias",), defaults="a factor for each channel, no offset")
@@ -271,7 +276,7 @@ class Scale(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> Scale:
-        return cls(word.flag("bias"))
+        return cls(bias=word.flag("bias"))
 
 
 @layer("identity")

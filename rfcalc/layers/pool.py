@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
@@ -78,6 +78,7 @@ class MaxPool(Layer):
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
+    _: KW_ONLY
     dilation: Any = (1,)
     rounding: str = "floor"
     geometry: Sliding = field(init=False, compare=False)
@@ -109,7 +110,7 @@ class MaxPool(Layer):
     @classmethod
     def from_word(cls, word: Word) -> MaxPool:
         g = word.geometry(pad="zero", stride="kernel")
-        return cls(g.kernel, g.stride, g.padding, g.dilation, g.rounding)
+        return cls(g.kernel, g.stride, g.padding, dilation=g.dilation, rounding=g.rounding)
 
 
 @layer("avgpool")
@@ -125,6 +126,7 @@ class AvgPool(Layer):
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
+    _: KW_ONLY
     rounding: str = "floor"
     count_padding: bool = True
     trainable: bool = False
@@ -169,7 +171,14 @@ class AvgPool(Layer):
     @classmethod
     def from_word(cls, word: Word) -> AvgPool:
         g = word.geometry(pad="zero", stride="kernel")
-        return cls(g.kernel, g.stride, g.padding, g.rounding, not word.flag("nopadcount"), word.flag("trainable"))
+        return cls(
+            g.kernel,
+            g.stride,
+            g.padding,
+            rounding=g.rounding,
+            count_padding=not word.flag("nopadcount"),
+            trainable=word.flag("trainable"),
+        )
 
 
 @layer("lppool")
@@ -179,7 +188,8 @@ class LpPool(Layer):
     power: Size
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
-    rounding: str = field(default="floor", metadata={"word": True})
+    _: KW_ONLY
+    rounding: str = "floor"
     geometry: Sliding = field(init=False, compare=False)
 
     spelling = Spelling(("lppool",), "lppool3/2 power2", ROUNDINGS, ("/", "power"), POOL_DEFAULTS + "; power 2")
@@ -211,7 +221,7 @@ class LpPool(Layer):
     @classmethod
     def from_word(cls, word: Word) -> LpPool:
         g = word.geometry(pad="zero", stride="kernel")
-        return cls(word.number("power", 2), g.kernel, g.stride, g.rounding)
+        return cls(word.number("power", 2), g.kernel, g.stride, rounding=g.rounding)
 
 
 @layer("adaptive_pool")
@@ -249,7 +259,7 @@ class AdaptivePool(Layer):
     def _targets(self, x: Shape) -> tuple[Size, ...]:
         rank = spatial_rank(x, self)
         if len(self.size) not in (1, rank):
-            raise ShapeError(f"the size has {len(self.size)} axes, the map {rank}")
+            raise ShapeError(f"the size has {plural(len(self.size), 'axis', 'axes')}, the map {rank}")
         sizes = self.size if len(self.size) == rank else self.size * rank
         return tuple(n if m is None else m for n, m in zip(x.dims[1:], sizes, strict=True))
 
@@ -313,6 +323,7 @@ class Mean(Layer):
     """
 
     axes: tuple[int, ...] | None = None
+    _: KW_ONLY
     keep: bool = False
 
     spelling = Spelling(("mean",), "mean axes1x2 keep", ("keep",), ("axes",), "all spatial axes, which are removed")
@@ -359,4 +370,4 @@ class Mean(Layer):
     @classmethod
     def from_word(cls, word: Word) -> Mean:
         axes = word.numbers("axes", ()) or word.size
-        return cls(axes, word.flag("keep"))
+        return cls(axes, keep=word.flag("keep"))

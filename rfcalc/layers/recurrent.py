@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY
 
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import ShapeError
@@ -58,7 +58,8 @@ class Recurrent(Layer):
 
     cell: str
     hidden: Size
-    bidirectional: bool = field(default=False, metadata={"word": True})
+    _: KW_ONLY
+    bidirectional: bool = False
     bias: bool | str = True
 
     weight_layers = 1
@@ -143,4 +144,9 @@ class Recurrent(Layer):
     @classmethod
     def from_word(cls, word: Word) -> Recurrent:
         one = word.flag("onebias")
-        return cls(word.name, word.one_size(), word.flag("bidirectional"), "one" if one else not word.flag("nobias"))
+        return cls(
+            word.name,
+            word.one_size(),
+            bidirectional=word.flag("bidirectional"),
+            bias="one" if one else not word.flag("nobias"),
+        )

@@ -7,7 +7,7 @@ from math import gcd
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
@@ -48,7 +48,7 @@ class Pad(Layer):
         (x,) = xs
         rank = spatial_rank(x, self)
         if len(self.padding) not in (1, rank):
-            raise ShapeError(f"the padding has {len(self.padding)} axes, the map {rank}")
+            raise ShapeError(f"the padding has {plural(len(self.padding), 'axis', 'axes')}, the map {rank}")
         lengths = []
         for i, n in enumerate(x.dims[1:]):
             a, b = one(self.padding, i)
@@ -136,7 +136,9 @@ class Upsample(Layer):
         rank = spatial_rank(x, self)
         given = self.factor or self.size
         if len(given) not in (1, rank):
-            raise ShapeError(f"the {'factor' if self.factor else 'size'} has {len(given)} axes, the map {rank}")
+            raise ShapeError(
+                f"the {'factor' if self.factor else 'size'} has {plural(len(given), 'axis', 'axes')}, the map {rank}"
+            )
         if self.factor is not None:
             return Shape(x.dims[0], *(SCALED(n=n, f=one(self.factor, i)) for i, n in enumerate(x.dims[1:])))
         return Shape(x.dims[0], *(one(self.size, i) for i in range(rank)))
@@ -212,7 +214,7 @@ class PixelShuffle(Layer):
         (x,) = xs
         group = prod([self.factor] * spatial_rank(x, self))
         if not divides(group, x.dims[0]):
-            raise ShapeError(f"{x.dims[0]} channels cannot be spread over {group} positions each")
+            raise ShapeError(f"{plural(x.dims[0], 'channel')} cannot be spread over {plural(group, 'position')} each")
         return Shape(x.dims[0] // group, *(n * self.factor for n in x.dims[1:]))
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rfcalc.core.cost import Cost
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, put, spatial_rank
 from rfcalc.core.shape import Shape
@@ -144,7 +144,7 @@ class Reshape(Layer):
         dims = tuple(x.values // known if decide(d == -1) else d for d in self.dims)
         if not agree(prod(dims), x.values):
             raise ShapeError(
-                f"{x} has {x.values} values, {'x'.join(map(str, self.dims))} has {prod(dims)}",
+                f"{x} has {plural(x.values, 'value')}, {'x'.join(map(str, self.dims))} has {prod(dims)}",
                 fix="the number of values must stay the same",
             )
         return Shape(*dims, channel=self.channel)
@@ -242,7 +242,7 @@ class Permute(Layer):
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         if len(self.order) != len(x.dims):
-            raise ShapeError(f"the order has {len(self.order)} axes, the map {x} has {len(x.dims)}")
+            raise ShapeError(f"the order has {plural(len(self.order), 'axis', 'axes')}, the map {x} has {len(x.dims)}")
         return Shape(*(x.dims[i] for i in self.order), channel=self.order.index(x.channel))
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -504,7 +504,7 @@ class ChannelShuffle(Layer):
     def output(self, *xs: Shape) -> Shape:
         c = xs[0].channels
         if not divides(self.groups, c):
-            raise ShapeError(f"{c} channels cannot be split into {self.groups} groups")
+            raise ShapeError(f"{plural(c, 'channel')} cannot be split into {plural(self.groups, 'group')}")
         return xs[0]
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
@@ -538,7 +538,7 @@ class Roll(Layer):
     def output(self, *xs: Shape) -> Shape:
         rank = xs[0].rank
         if rank == 0 or len(self.shift) not in (1, rank):
-            raise ShapeError(f"the shift has {len(self.shift)} axes, the map {xs[0]} {rank} spatial")
+            raise ShapeError(f"the shift has {plural(len(self.shift), 'axis', 'axes')}, the map {xs[0]} {rank} spatial")
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -582,7 +582,7 @@ class WindowPartition(Layer):
         """(window, number of windows) on each axis."""
         rank = spatial_rank(x, self)
         if len(self.window) not in (1, rank):
-            raise ShapeError(f"the window has {len(self.window)} axes, the map {rank}")
+            raise ShapeError(f"the window has {plural(len(self.window), 'axis', 'axes')}, the map {rank}")
         found = []
         for i, n in enumerate(x.dims[1:]):
             w = one(self.window, i)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from typing import Any
 
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
 from rfcalc.core.shape import Shape
@@ -46,14 +46,16 @@ class ConvTranspose(Layer):
 
     out_channels: Size
     kernel: Any
+    _: KW_ONLY
     stride: Any = (1,)
-    padding: Any = field(default=((0, 0),), metadata={"word": True})
+    padding: Any = ((0, 0),)
     output_padding: Any = (0,)
-    dilation: Any = (1,)
     groups: Size = 1
     bias: bool = True
+    dilation: Any = (1,)
     geometry: Sliding = field(init=False, compare=False)
 
+    input_channels_at = 0
     weight_layers = 1
     spelling = Spelling(
         ("convT", "deconv", "upconv"),
@@ -82,7 +84,7 @@ class ConvTranspose(Layer):
                     why=f"it must be smaller than stride {one(stride, i)} or dilation",
                 )
         if not divides(groups, out):
-            raise LayerError(f"{out} output channels cannot be split into {groups} groups")
+            raise LayerError(f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}")
         geometry = Sliding(kernel, stride, padding, dilation)
         geometry.check()
         put(
@@ -100,7 +102,9 @@ class ConvTranspose(Layer):
         g = self.geometry
         g.kernel_axes(spatial_rank(x, self))
         if not divides(self.groups, x.dims[0]):
-            raise ShapeError(f"{x.dims[0]} input channels cannot be split into {self.groups} groups")
+            raise ShapeError(
+                f"{x.dims[0]} input {noun(x.dims[0], 'channel')} cannot be split into {plural(self.groups, 'group')}"
+            )
         lengths = []
         for i, n in enumerate(x.dims[1:]):
             a, b = g.around(n, i)
@@ -163,10 +167,10 @@ class ConvTranspose(Layer):
         return cls(
             word.need_channels(),
             geometry.kernel,
-            geometry.stride,
-            geometry.padding,
-            word.numbers("op", (0,)),
-            geometry.dilation,
-            word.number("g", 1),
-            not word.flag("nobias"),
+            stride=geometry.stride,
+            padding=geometry.padding,
+            output_padding=word.numbers("op", (0,)),
+            dilation=geometry.dilation,
+            groups=word.number("g", 1),
+            bias=not word.flag("nobias"),
         )

@@ -152,7 +152,9 @@ class Reader:
             options = [*(f"{'s' if v == '/' else v}…" for v in before.spelling.values), *before.spelling.flags]
             if options:
                 what += f", nor an option of {before.spelling.words[0]} ({', '.join(options)})"
-        return self._fault(token, what, fix)
+        fault = self._fault(token, what, fix)
+        fault.no_layer = True
+        return fault
 
 
 def _split(text: str) -> tuple[str, type[Layer], str, str, str] | None:

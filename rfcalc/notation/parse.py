@@ -32,7 +32,7 @@ from collections.abc import Callable, Mapping
 from json import loads
 from typing import NamedTuple
 
-from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.errors import NetworkError, NotationError, RfcalcError
 from rfcalc.core.expr import (
     DEEPEST,
     MOST_NODES,
@@ -93,9 +93,9 @@ class Reading(NamedTuple):
             )
         except ZeroDivisionError:
             raise NotationError("an expression divides by zero in one of the copies") from None
-        except RfcalcError as error:
+        except NetworkError as error:
             for label, start, end in reversed(self.labels):
-                if repr(label) in error.what:
+                if label == error.label:
                     raise fault(self.text, start, end, error.what, error.fix, error.why) from None
             raise
 

@@ -111,7 +111,7 @@ class StreamPlan:
     schedule: Schedule | None = None
     itemsize: int = 4
     dtype: str = "float32"
-    needed: tuple[int, int] | None = None  # positions before and after what a block replaces
+    needed: tuple[int, int] | None = None  # positions before and after a block's own
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -127,9 +127,7 @@ class StreamPlan:
         return {"values": values, "bytes": values * self.itemsize}
 
     def _ms(self, positions: Fraction | int | None) -> float | None:
-        if positions is None or self.rate is None:
-            return None
-        return float(Fraction(positions) * 1000 / self.rate)
+        return None if positions is None or self.rate is None else float(Fraction(positions) * 1000 / self.rate)
 
     @property
     def latency_ms(self) -> float | None:
@@ -155,8 +153,7 @@ class StreamPlan:
         if shared < 0:
             raise RfcalcError(f"an overlap of {shared} is negative", fix="give the positions that two chunks share")
         if not self.possible:
-            first = self.blockers[0]
-            told = f"No overlap is enough: {first.node} needs the whole axis ({first.why})."
+            told = f"No overlap is enough: {self.blockers[0].node} needs the whole axis ({self.blockers[0].why})."
             return Overlap(shared, None, False, told)
         if self.needed is None:
             return Overlap(shared, None, False, "No overlap is enough: a recurrence looks back to the beginning.")
@@ -217,7 +214,7 @@ def plan(
     """How a network runs along one axis.
 
     Args:
-        walked: the forward walk of the network, in numbers.
+        walked: the network's forward walk, in numbers.
         axis: the spatial axis of the first input, from 0; negative ones count from the end.
         rate: positions of the input in a second, for milliseconds.
         at: the node that is the output; the first output if left out.
@@ -240,7 +237,7 @@ def plan(
         itemsize=itemsize,
         dtype=dtype,
         blockers=tuple(line.blockers),
-        assumptions=(*assumptions, *line.assumptions),
+        assumptions=(*assumptions, *line.assumptions, *_chosen(walked, at)),
     )
     if not line.blockers and not line.moving:
         why = "the output does not depend on the input's positions one by one"
@@ -269,6 +266,14 @@ def plan(
         schedule=schedule,
         needed=None if recurrent else (max(0, *(-e[0] for e in ends)), max(0, *(e[1] - (size - 1) for e in ends))),
     )
+
+
+def _chosen(walked: Walked, at: str | None) -> tuple[str, ...]:
+    """Which of several outputs is streamed."""
+    outputs = walked.network.outputs
+    if at is not None or len(outputs) == 1:
+        return ()
+    return (f"of the outputs {', '.join(outputs)} it is {outputs[0]} that is streamed (--at names another)",)
 
 
 def _recurrent(line: Timeline) -> bool:

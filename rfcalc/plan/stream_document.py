@@ -33,8 +33,12 @@ def document(plan: StreamPlan, overlap: Overlap | None = None) -> Document:
         f"bytes: {plan.dtype}, for a batch of one",
         *(f"assumed: {a}" for a in plan.assumptions),
     ]
-    title = f"{plan.name}: {'a stream' if plan.possible else 'no stream'} along axis {plan.axis}"
-    return Document(title, tuple(sections), tuple(notes), data)
+    return Document(_title(plan), tuple(sections), tuple(notes), data)
+
+
+def _title(plan: StreamPlan) -> str:
+    start = "A stream" if plan.possible else "No stream"
+    return f"{start} of {plan.name} along axis {plan.axis}"
 
 
 def count(n: int, one: str, many: str = "") -> str:
@@ -69,7 +73,8 @@ def _figures(plan: StreamPlan) -> Table:
         block = Fraction(size * 1000) / plan.rate
         rows[2] = ("block", f"{size:,} in, {out:,} out ({float(block):.4g} ms)", rows[2][2])
     lines = [Line(tuple(map(Cell, row))) for row in rows]
-    return Table((Column("figure"), Column("value"), Column("meaning", least=20, spare=1)), tuple(lines))
+    columns = (Column("figure"), Column("value"), Column("meaning", least=20, spare=1))
+    return Table(columns, tuple(lines), title=_title(plan))
 
 
 def _caches(plan: StreamPlan) -> Table:
@@ -143,4 +148,4 @@ def _ends(plan: StreamPlan) -> list[Text]:
 def _blockers(plan: StreamPlan) -> Table:
     columns = (Column("blocked by", "node"), Column("why", least=24), Column("what would remove it", "fix", least=24))
     lines = [Line((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
-    return Table(columns, tuple(lines))
+    return Table(columns, tuple(lines), title=_title(plan))

@@ -108,6 +108,8 @@ def judge(plan: TilePlan, overlap: int, size: int | None = None) -> Judged:
         RfcalcError: there are no tiles; the overlap is not smaller than the tile.
     """
     settings(plan, "careamics")
+    if overlap < 0:
+        raise RfcalcError(f"an overlap of {overlap} is no overlap", fix="give both sides together, 0 or more")
     side = overlap // 2
     clean, whole = [], []
     for line, parts in zip(plan.lines, plan.parts, strict=True):

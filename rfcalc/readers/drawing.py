@@ -23,7 +23,7 @@ def draw(target: Any, input: Any = None, *, style: str = "stages", batch: int = 
 
     >>> import rfcalc
     >>> len(rfcalc.draw("resnet18").picture.boxes)
-    31
+    30
     """
     from rfcalc.drawing.drawing import Drawing
 

@@ -82,7 +82,11 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
             return Target(target.network, target.network.name or "network", target.assumptions, dtype=target.dtype)
         reader = _framework(target)
         if reader is not None:
-            read = import_module(reader).read(target, input)
+            try:
+                read = import_module(reader).read(target, input)
+            except RfcalcError as error:
+                error.read = (target, input)
+                raise
             return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
         try:
             shown = repr(target)[:200]
@@ -117,7 +121,7 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
         if _MODULE.match(text):
             why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
             raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
-        if _word_like(text) and "is not a layer" in error.what:
+        if _word_like(text) and error.no_layer:
             hint = suggestion(text, zoo.networks())
             fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
             raise UnknownName("network", text, [], fix=fix) from None

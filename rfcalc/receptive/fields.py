@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer
@@ -10,7 +10,9 @@ from rfcalc.graph.forward import Walked, reads_of
 from rfcalc.receptive.chains import Chain, begun, numbers
 from rfcalc.receptive.field import Field, join, of_positions, start, through
 from rfcalc.receptive.parts import Apart, followed, gaps
-from rfcalc.receptive.pieces import Pieces, merged, picked
+
+if TYPE_CHECKING:
+    from rfcalc.receptive.pieces import Pieces
 
 
 @uncollected
@@ -129,6 +131,8 @@ def _pieced(
     plain: Field | None,
 ) -> Field | None:
     """The field of positions that were joined and picked from; `plain` where units have no common rule."""
+    from rfcalc.receptive.pieces import merged, picked
+
     network, shapes = walked.network, walked.shapes
     node, sources = network.nodes[position - network.arity], network.sources[position - network.arity]
     y = shapes[position]

@@ -17,8 +17,6 @@ from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.graph.forward import Walked, reads_of
 from rfcalc.receptive.field import Field, Join, Wandering, join, of_positions, through
-from rfcalc.receptive.region_walk import taps
-from rfcalc.receptive.unit_sets import boxes, flattened
 
 Mask = int
 MOST_PARTS = 64
@@ -36,6 +34,8 @@ def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == "zeros":
         moved: Mask = mask >> index.first if index.first >= 0 else mask << -index.first
         return moved & ((1 << units) - 1)
+    from rfcalc.receptive.region_walk import taps
+
     found = 0
     for u in range(units):
         if any(mask >> t & 1 for t in taps(index, u, extent)):
@@ -264,6 +264,8 @@ def _placed(field: Field | None, present: dict[int, Mask], lost: bool, y: Shape,
 
 def _regrouped(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]:
     """Through a row-major reshape: where a part is present, on the axes that its axes are merged into or split into."""
+    from rfcalc.receptive.unit_sets import boxes, flattened
+
     masks = dict(part.present)
     along = {axis for axis in followed(part.field) if x.dims[axis] != 1}
     found: list[dict[int, Mask]] = [{}]

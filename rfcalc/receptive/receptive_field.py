@@ -37,7 +37,7 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if value is None or isinstance(value, (bool, int, str, float)):
         return value
-    return int(value) if is_number(value) else str(value)
+    return int(value) if is_number(value) or getattr(value, "denominator", 0) == 1 else str(value)
 
 
 class Status(StrEnum):
@@ -171,6 +171,23 @@ class ReceptiveField:
     @property
     def size(self) -> tuple[Figure | None, ...]:
         return tuple(None if w is None else w.size for w in self.windows)
+
+    @property
+    def sizes_of_units(self) -> tuple[tuple[Figure, ...], ...]:
+        """The sizes that units have on each axis: a map with fewer units than phases has its first phases only."""
+        found: list[tuple[Figure, ...]] = []
+        for axis, window in enumerate(self.windows):
+            sizes = () if window is None else tuple(window.sizes)
+            carrier = self.carrier(axis)
+            extent = self.extents[carrier] if carrier is not None else None
+            found.append(sizes[: int(extent)] if is_number(extent) and extent else sizes)
+        return tuple(found)
+
+    @property
+    def largest(self) -> tuple[Figure | None, ...]:
+        """The largest size that a unit has, an entry an axis: `size`, but for maps with fewer units than phases."""
+        sizes = zip(self.size, self.sizes_of_units, strict=True)
+        return tuple(size if size is None or not is_number(size) or not own else max(own) for size, own in sizes)
 
     @property
     def stride(self) -> tuple[int | Fraction | None, ...]:

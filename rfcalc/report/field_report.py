@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import LimitError, RfcalcError
+from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.size import Size, is_number
 from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive.field import Field
@@ -334,13 +334,23 @@ def _apart(strides: Sequence[Any], what: str) -> str:
 
 
 def _sentences(sight: FieldReport) -> Iterator[str]:
-    yield from sight.summary
+    yield from _summary(sight, _unreached(sight))
     status = sight.field.status
     if status not in ("none", "unknown", "needs_input_size") and sight.sized and sight.shape:
         yield from _real_sentences(sight)
 
 
-def _summary(sight: FieldReport) -> Iterator[str]:
+def _unreached(sight: FieldReport) -> bool:
+    """Whether some pixel reaches no unit, as far as that can be counted."""
+    if sight.field.status != "global" or not (sight.sized and sight.shape):
+        return False
+    try:
+        return sight.unseen > 0
+    except RfcalcError:
+        return False
+
+
+def _summary(sight: FieldReport, unreached: bool = False) -> Iterator[str]:
     field = sight.field
     name, source = sight.name, sight.source_name
     of = "the input" if source == "input" else source
@@ -357,22 +367,24 @@ def _summary(sight: FieldReport) -> Iterator[str]:
         yield f"What {name} sees depends on the input size ({told}): give --input."
         return
     if status == "global":
-        whole = "all" if field.sees_whole_input() else "the same fixed region"
+        whole = "all" if field.sees_whole_input() and not unreached else "the same region"
         yield f"Every unit of {name} sees {whole} of {of}, through {', '.join(field.through[:3])}" + (
             f" and {len(field.through) - 3} more." if len(field.through) > 3 else "."
         )
         if None not in field.size:
-            yield f"Without that path a unit sees {_by(field.size)} {what}, {_apart(field.stride, what)} apart."
+            apart = "" if None in field.stride else f", {_apart(field.stride, what)} apart"
+            yield f"Without that path a unit sees {_by(field.size)} {what}{apart}."
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
         if status == "bounded" and None in field.size:
             yield f"A unit of {name} sees at most all of {of}: which part, was not followed."
             return
-        most = "at most " if field.bounded or len({s for w in field.windows if w for s in w.sizes}) > 1 else ""
+        sizes = field.sizes_of_units
+        most = "at most " if field.bounded or any(len(set(s)) > 1 for s in sizes) else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
-        yield f"A unit of {name} sees {most}{_by(field.size)} {what} of {of}, padding counted{stride}."
+        yield f"A unit of {name} sees {most}{_by(field.largest)} {what} of {of}, padding counted{stride}."
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
@@ -391,8 +403,10 @@ def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:
         sizes[phase.size] = sizes.get(phase.size, 0) + phase.units
     if len(sizes) == 1:
         size, units = next(iter(sizes.items()))
+        if len(phases) == 1:
+            return f"Axis {axis}: the only unit sees {size}."
         return f"Axis {axis}: {len(phases)} phases of the same size {size}, in different places ({units} units)."
-    told = ", ".join(f"{size} ({units} units)" for size, units in sorted(sizes.items(), reverse=True))
+    told = ", ".join(f"{size} ({plural(units, 'unit')})" for size, units in sorted(sizes.items(), reverse=True))
     return f"Axis {axis}: the size depends on the position with period {len(phases)}: {told}."
 
 
@@ -428,16 +442,18 @@ def _real_sentences(sight: FieldReport) -> Iterator[str]:
         )
     empty = sizes.get(tuple(0 for _ in sight.source_shape), 0)
     if empty:
-        yield f"{empty} of {total} units see no pixel at all."
+        yield f"{empty} of {plural(total, 'unit')} {'sees' if empty == 1 else 'see'} no pixel at all."
     if sight.unseen:
-        yield f"{sight.unseen} pixels of the input reach no unit of {sight.name}."
+        few = "pixel of the input reaches" if sight.unseen == 1 else "pixels of the input reach"
+        yield f"{sight.unseen} {few} no unit of {sight.name}."
     if sight.gridding:
         node, gaps = sight.gridding
         count, hull = sight.unit(sight.centre_unit).density
-        yield (
-            f"Holes: the middle unit depends on {count} of the {hull} pixels in its hull, with gaps of up to "
-            f"{max(gaps)} since {node} (gridding)."
-        )
+        told = f"the middle unit depends on {count} of the {hull} pixels in its hull"
+        if max(gaps, default=0):
+            yield f"Holes: {told}, with gaps of up to {max(gaps)} since {node} (gridding)."
+        else:
+            yield f"No box: {told} since {node}, which lays paths of different shapes over each other."
     yield from _alignment_sentences(sight.alignments)
 
 

@@ -21,16 +21,15 @@ from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
-from rfcalc.graph.autograd import Kept, kept
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.memory import new_values, overwriting, peak_values, storages
 from rfcalc.graph.network import Network, Node
-from rfcalc.receptive.backward import backward
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
 from rfcalc.receptive.receptive_field import ReceptiveField, plain
 
 if TYPE_CHECKING:
+    from rfcalc.graph.autograd import Kept
     from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/report/1"
@@ -430,6 +429,8 @@ class Report:
 
     @cached_property
     def kept(self) -> tuple[Kept, ...]:
+        from rfcalc.graph.autograd import kept
+
         return kept(self.walked)
 
     @cached_property
@@ -548,6 +549,8 @@ class Report:
 
     @cached_property
     def _backward(self) -> tuple[dict[int, Window] | None, ...]:
+        from rfcalc.receptive.backward import backward
+
         return backward(self.walked, self.last_spatial)
 
     def seen(self, position: int) -> tuple[Size | None, ...]:

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.folding import Shown, folded, shown_rows
@@ -82,7 +82,7 @@ def _about(found: Table, report: Report, view: View) -> Iterator[str]:
         yield "×n: n equal copies in one line, their params, memory and macs summed, output and rf of the last"
     if view.top is not None and view.depth is None:
         by = metric((view.sort or "params").removeprefix("-")).title
-        yield f"{len(found.lines)} of {len(shown_rows(list(report), view.every))} rows, by {by}"
+        yield f"{len(found.lines)} of {plural(len(shown_rows(list(report), view.every)), 'row')}, by {by}"
 
 
 def _records(report: Report, view: View) -> Any:
@@ -156,7 +156,7 @@ def _counted(
 def _caption(report: Report) -> str:
     name = report.network.title or report.target
     inputs = ", ".join(map(str, report.inputs.values()))
-    return f"{name}; input {inputs}; {exact(report.totals.params)} parameters"
+    return f"{name}; input {inputs}; {exact(report.totals.params)} {noun(report.totals.params, 'parameter')}"
 
 
 def _text(column: Metric, value: Any) -> str:
@@ -259,7 +259,11 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
     """The totals as (label, figure), the exact digits first; lower bounds where an operator was not understood."""
     t = report.totals
     least = "" if report.complete else "at least "
-    bias = f" = {exact(t.weights)} weights + {exact(t.biases)} biases" if t.biases != 0 else ""
+    bias = (
+        f" = {exact(t.weights)} {noun(t.weights, 'weight')} + {exact(t.biases)} {noun(t.biases, 'bias', 'biases')}"
+        if t.biases != 0
+        else ""
+    )
     found = [
         ("params", f"{least}{exact(t.params)}{bias}"),
         ("macs", f"{least}{exact(t.macs)} multiply-adds = {short(t.flops)} FLOPs"),
@@ -271,7 +275,7 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
     if t.buffers != 0:
         found.insert(1, ("buffers", f"{least}{exact(t.buffers)} running statistics, not trained"))
     count = t.weight_layers
-    found.append(("layers", f"{count} with weights, {len(report)} nodes"))
+    found.append(("layers", f"{count} with weights, {len(report)} {noun(len(report), 'node')}"))
     return tuple(found)
 
 

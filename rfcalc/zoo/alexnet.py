@@ -75,7 +75,7 @@ def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True
     parts: list[Expr] = []
     for i, (width, kernel, groups) in enumerate(zip(reading.widths, KERNELS, reading.groups, strict=True), 1):
         conv = (
-            Conv(width, kernel, 4, padding=reading.padding)
+            Conv(width, kernel, stride=4, padding=reading.padding)
             if i == 1
             else Conv(width, kernel, padding=kernel // 2, groups=groups)
         )

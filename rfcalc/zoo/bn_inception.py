@@ -49,7 +49,7 @@ def _module(label: str, caffe: bool) -> Expr:
     stride = 2 if one is None else 1
 
     def layer(name: str, out: int, kernel: int, stride: int = 1) -> Expr:
-        return unit(name, Conv(out, kernel, stride, padding=kernel // 2, bias=caffe))
+        return unit(name, Conv(out, kernel, stride=stride, padding=kernel // 2, bias=caffe))
 
     branches = [] if one is None else [layer("1x1", one, 1)]
     branches += [
@@ -78,10 +78,10 @@ def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True
     caffe = name.endswith("-caffe")
     first: list[Expr]
     if caffe:
-        first = [unit("conv1", Conv(64, 7, 2, padding=3))]
+        first = [unit("conv1", Conv(64, 7, stride=2, padding=3))]
     else:
         multiplier = min(64 // channels, 8)
-        depthwise = Depthwise(7, 2, padding=3, multiplier=multiplier, bias=False)
+        depthwise = Depthwise(7, stride=2, padding=3, multiplier=multiplier, bias=False)
         first = [depthwise.named("conv1_depthwise"), unit("conv1", Conv(64, 1, bias=False))]
     second = [unit("conv2_reduce", Conv(64, 1, bias=caffe)), unit("conv2", Conv(192, 3, padding=1, bias=caffe))]
     parts: list[Expr] = [

@@ -69,9 +69,9 @@ def build(size: str = "t", *, classes: int = 1000, channels: int = 3, top: bool 
     for i, times in enumerate(counts, 1):
         c = width * 2 ** (i - 1)
         if i == 1:
-            down = Conv(c, 4, 4).named("stem_conv") >> NORM.named("stem_norm")
+            down = Conv(c, 4, stride=4).named("stem_conv") >> NORM.named("stem_norm")
         else:
-            down = NORM.named(f"downsample{i}_norm") >> Conv(c, 2, 2).named(f"downsample{i}_conv")
+            down = NORM.named(f"downsample{i}_norm") >> Conv(c, 2, stride=2).named(f"downsample{i}_conv")
         blocks = Repeat(block(c), times).block(f"stage{i}")
         parts.append((down >> blocks).stage(f"stage {i}"))
     if top:

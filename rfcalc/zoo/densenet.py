@@ -90,7 +90,7 @@ def build(
     """
     k, width, counts = IMAGENET[depth]
     k = growth or k
-    stem = unit("conv0", Conv(width, 7, 2, padding=3, bias=False)) >> MaxPool(3, 2, padding=1).named("pool0")
+    stem = unit("conv0", Conv(width, 7, stride=2, padding=3, bias=False)) >> MaxPool(3, 2, padding=1).named("pool0")
     parts = [stem.stage("stem"), *_body(counts, k, width, True, True), *_head(classes, top)]
     name, title = f"densenet{depth}", f"DenseNet-{depth} (k = {k})"
     torch = Naming(name, TORCH)

@@ -54,7 +54,7 @@ def block(t: int, kernel: int, stride: int, c_in: int, out: int) -> Expr:
     """An MBConv block."""
     wide = c_in * t
     steps: list[Expr] = [] if t == 1 else [unit("expand", Conv(wide, 1, bias=False), act=SILU)]
-    steps.append(unit("depthwise", Depthwise(kernel, stride, padding=kernel // 2, bias=False), act=SILU))
+    steps.append(unit("depthwise", Depthwise(kernel, stride=stride, padding=kernel // 2, bias=False), act=SILU))
     gate = [
         GlobalPool().named("se_pool"),
         Conv(c_in // 4, 1).named("se_fc1"),
@@ -80,7 +80,7 @@ def build(scale: str = "b0", *, classes: int = 1000, channels: int = 3, top: boo
     """
     width, depth, side = SCALES[scale]
     c_in = divisible(32 * width / 10)
-    parts: list[Expr] = [unit("conv1", Conv(c_in, 3, 2, padding=1, bias=False), act=SILU).stage("stage 1")]
+    parts: list[Expr] = [unit("conv1", Conv(c_in, 3, stride=2, padding=1, bias=False), act=SILU).stage("stage 1")]
     for i, (t, kernel, stride, c, n) in enumerate(STAGES, 2):
         out = divisible(c * width / 10)
         blocks = []

@@ -69,7 +69,7 @@ TORCH = (
 
 
 def _layer(name: str, out: int, kernel: int, torchvision: bool, stride: int = 1) -> Expr:
-    conv = Conv(out, kernel, stride, padding=kernel // 2, bias=not torchvision)
+    conv = Conv(out, kernel, stride=stride, padding=kernel // 2, bias=not torchvision)
     return unit(name, conv, norm=NORM if torchvision else None)
 
 

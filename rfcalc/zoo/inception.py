@@ -102,7 +102,7 @@ def conv(name: str, out: int, kernel: int | tuple[int, int], stride: int = 1, pa
     """A convolution, its normalisation and ReLU; padded to keep its size unless the stride is 2."""
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     pad = tuple(k // 2 for k in sides) if padding and stride == 1 else 0
-    return unit(name, Conv(out, kernel, stride, padding=pad, bias=False))
+    return unit(name, Conv(out, kernel, stride=stride, padding=pad, bias=False))
 
 
 def _chain(branch: Branch, stride: int = 1) -> Expr:

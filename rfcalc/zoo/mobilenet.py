@@ -56,7 +56,7 @@ def v1(
         top: whether pooling and classifier are there.
         name: what it is called.
     """
-    parts: list[Expr] = [unit("conv1", Conv(_scaled(32, width), 3, 2, padding="SAME", bias=False))]
+    parts: list[Expr] = [unit("conv1", Conv(_scaled(32, width), 3, stride=2, padding="SAME", bias=False))]
     number = 2
     for out, stride, times in SEPARABLE:
         for _ in range(times):
@@ -78,7 +78,7 @@ def _scaled(channels: int, width: Size) -> Size:
 
 def separable(number: int, out: Size, stride: int) -> Expr:
     """A depthwise 3×3 and a pointwise 1×1, each with normalisation and ReLU (Figure 3)."""
-    depthwise = unit(f"conv{number}_dw", Depthwise(3, stride, padding="SAME", bias=False))
+    depthwise = unit(f"conv{number}_dw", Depthwise(3, stride=stride, padding="SAME", bias=False))
     return depthwise >> unit(f"conv{number}_pw", Conv(out, 1, bias=False))
 
 
@@ -113,7 +113,7 @@ def inverted(expansion: int, c_in: int, out: int, stride: int) -> Expr:
     steps: list[Expr] = []
     if expansion != 1:
         steps.append(unit("expand", Conv(c_in * expansion, 1, bias=False), act=RELU6))
-    steps.append(unit("depthwise", Depthwise(3, stride, padding=1, bias=False), act=RELU6))
+    steps.append(unit("depthwise", Depthwise(3, stride=stride, padding=1, bias=False), act=RELU6))
     branch = series([*steps, unit("project", Conv(out, 1, bias=False), act=None)])
     return residual(branch, shortcut(), act=None) if stride == 1 and c_in == out else branch
 
@@ -123,7 +123,7 @@ def v2(
 ) -> Network:
     """MobileNet v2 at any input size; arguments as for `v1`."""
     c_in = divisible(32 * width)
-    parts: list[Expr] = [unit("conv1", Conv(c_in, 3, 2, padding=1, bias=False), act=RELU6).stage("stem")]
+    parts: list[Expr] = [unit("conv1", Conv(c_in, 3, stride=2, padding=1, bias=False), act=RELU6).stage("stem")]
     number = 1
     for stage, (t, c, n, s) in enumerate(INVERTED, 1):
         out = divisible(c * width)

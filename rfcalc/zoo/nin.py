@@ -72,7 +72,7 @@ def build(name: str, *, classes: int | None = None, channels: int = 3, top: bool
         for j, width in enumerate(block.widths):
             out = (classes or usual) if width is None else width
             if j == 0:
-                layer, label = Conv(out, block.kernel, block.stride, padding=block.padding), f"conv{i}"
+                layer, label = Conv(out, block.kernel, stride=block.stride, padding=block.padding), f"conv{i}"
             else:
                 cccp += 1
                 layer, label = Conv(out, 1), f"cccp{cccp}"

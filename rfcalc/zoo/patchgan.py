@@ -36,7 +36,7 @@ def build(patch: int, *, channels: int = 6, width: int = 64) -> Network:
     widths = PATCHES[patch]
     parts: list[Expr] = []
     for i, out in enumerate(widths, 1):
-        conv = Conv(out * width // 64, 4, 1 if i == len(widths) else 2, padding=1, bias=i == 1)
+        conv = Conv(out * width // 64, 4, stride=1 if i == len(widths) else 2, padding=1, bias=i == 1)
         parts.append(unit(f"conv{i}", conv, norm=None if i == 1 else NORM, act=leaky))
     parts.append(Conv(1, 4, padding=1).named(f"conv{len(widths) + 1}"))
     name, title = f"patchgan-{patch}", f"PatchGAN {patch}×{patch}"

@@ -57,8 +57,8 @@ class Style(NamedTuple):
 def conv(out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> Conv:
     """A convolution without bias that keeps the size at stride 1."""
     return Conv(
-        out, kernel, stride, padding=dilation * (kernel // 2), dilation=dilation if kernel > 1 else 1, groups=groups,
-        bias=False,
+        out, kernel, stride=stride, padding=dilation * (kernel // 2), dilation=dilation if kernel > 1 else 1,
+        groups=groups, bias=False,
     )  # fmt: skip
 
 

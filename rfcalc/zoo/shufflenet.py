@@ -40,7 +40,7 @@ def _branch(out: int, stride: int) -> Expr:
     return series(
         [
             unit("conv1", Conv(out, 1, bias=False)),
-            unit("conv2_dw", Depthwise(3, stride, padding=1, bias=False), act=None),
+            unit("conv2_dw", Depthwise(3, stride=stride, padding=1, bias=False), act=None),
             unit("conv3", Conv(out, 1, bias=False)),
         ]
     )
@@ -52,7 +52,7 @@ def block(out: int, stride: int) -> Expr:
     if stride == 1:
         branches = [Split(2, 0).named("left"), Split(2, 1).named("right") >> _branch(half, 1)]
     else:
-        left = unit("left_dw", Depthwise(3, 2, padding=1, bias=False), act=None) >> unit(
+        left = unit("left_dw", Depthwise(3, stride=2, padding=1, bias=False), act=None) >> unit(
             "left", Conv(half, 1, bias=False)
         )
         branches = [shortcut() >> left, _branch(half, 2)]
@@ -69,7 +69,7 @@ def build(width: str, *, classes: int = 1000, channels: int = 3, top: bool = Tru
         top: whether pooling and classifier are there.
     """
     first, *stages, last = WIDTHS[width]
-    stem = unit("conv1", Conv(first, 3, 2, padding=1, bias=False)) >> MaxPool(3, 2, padding=1).named("maxpool")
+    stem = unit("conv1", Conv(first, 3, stride=2, padding=1, bias=False)) >> MaxPool(3, 2, padding=1).named("maxpool")
     parts: list[Expr] = [stem.stage("stem")]
     for i, (out, times) in enumerate(zip(stages, REPEATS, strict=True), 2):
         blocks = [block(out, 2 if n == 0 else 1).block(f"stage{i}.{n}") for n in range(times)]

@@ -47,7 +47,7 @@ def build(version: str, *, classes: int = 1000, channels: int = 3, top: bool = T
         top: whether conv10 and the global average are there.
     """
     width, kernel, pools = VERSIONS[version]
-    layers: list[tuple[str, Expr]] = [("conv1", unit("conv1", Conv(width, kernel, 2), norm=None))]
+    layers: list[tuple[str, Expr]] = [("conv1", unit("conv1", Conv(width, kernel, stride=2), norm=None))]
     layers += [(f"fire{i}", fire(*widths).block(f"fire{i}")) for i, widths in enumerate(FIRES, 2)]
     parts: list[Expr] = []
     for label, made in layers:

@@ -82,7 +82,11 @@ def build(
         top: whether pooling and classifier are there.
     """
     label, width, counts, heads = SIZES[size]
-    embed = [Conv(width, 4, 4).named("patch_embed"), Permute((1, 2, 0)).named("to_last"), NORM.named("patch_norm")]
+    embed = [
+        Conv(width, 4, stride=4).named("patch_embed"),
+        Permute((1, 2, 0)).named("to_last"),
+        NORM.named("patch_norm"),
+    ]
     parts: list[Expr] = [series(embed).stage("embedding")]
     for i, (times, h) in enumerate(zip(counts, heads, strict=True), 1):
         c = width * 2 ** (i - 1)

@@ -73,7 +73,7 @@ def build(
         if not padded:
             passed = passed >> Pad((-crop,) * rank).named(f"crop{level}")
         items = [
-            ConvTranspose(up, (2,) * rank, 2).named(f"upconv{level}"),
+            ConvTranspose(up, (2,) * rank, stride=2).named(f"upconv{level}"),
             parallel([passed, shortcut()], Concat()).named(f"concat{level}"),
             convs(f"upper{level}", (wide, wide)),
         ]

@@ -54,16 +54,18 @@ def _naming(name: str, variant: str) -> Naming | None:
 
 def _block(number: int, kernels: str, channels: int, norm: bool) -> Expr:
     """One block: its convolutions, named conv1_1, conv1_2, …, and the pool that ends it."""
-    from rfcalc.layers.norm import LRN, BatchNorm
-
     after: dict[str, list[Layer]] = {"3": [ReLU()], "1": [ReLU()], "L": []}
     if norm:
+        from rfcalc.layers.norm import BatchNorm
+
         after = {key: [BatchNorm(), *layers] for key, layers in after.items()}
     items: list[Expr] = []
     runs = [(k, len(list(run))) for k, run in _runs(kernels)]
     done = 0
     for kernel, times in runs:
         if kernel == "L":
+            from rfcalc.layers.norm import LRN
+
             items.append(LRN(5).named(f"lrn{number}"))
             continue
         conv = Conv(channels, 3, padding=1) if kernel == "3" else Conv(channels, 1)

@@ -59,7 +59,7 @@ def build(size: str, patch: int, *, classes: int = 1000, channels: int = 3, top:
     """
     label, layers, width, mlp, heads = SIZES[size]
     embed = [
-        Conv(width, patch, patch).named("conv_proj"),
+        Conv(width, patch, stride=patch).named("conv_proj"),
         Flatten(1).named("patches"),
         Permute((1, 0)).named("tokens"),
         ClassToken().named("class_token"),

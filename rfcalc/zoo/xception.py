@@ -33,7 +33,7 @@ def _down(widths: tuple[int, ...], first_relu: bool) -> Expr:
             steps.append(RELU.named(f"relu{i}"))
         steps.append(separable(f"sepconv{i}", out))
     steps.append(MaxPool(3, 2, padding=1).named("pool"))
-    passed = unit("shortcut", Conv(widths[-1], 1, 2, bias=False), act=None)
+    passed = unit("shortcut", Conv(widths[-1], 1, stride=2, bias=False), act=None)
     return residual(series(steps), passed, act=None)
 
 
@@ -52,7 +52,7 @@ def build(*, classes: int = 1000, channels: int = 3, top: bool = True) -> Networ
         channels: channels of the input image.
         top: whether pooling and classifier are there.
     """
-    entry: list[Expr] = [unit("conv1", Conv(32, 3, 2, bias=False)), unit("conv2", Conv(64, 3, bias=False))]
+    entry: list[Expr] = [unit("conv1", Conv(32, 3, stride=2, bias=False)), unit("conv2", Conv(64, 3, bias=False))]
     entry += [_down((out, out), i > 2).block(f"block{i}") for i, out in enumerate(ENTRY, 2)]
     first = len(ENTRY) + 2
     middle = [_middle().block(f"block{i}") for i in range(first, first + MIDDLE)]

@@ -38,7 +38,10 @@ def build(*, classes: int = 1000, channels: int = 3, top: bool = True) -> Networ
     """
     parts: list[Expr] = []
     for i, (width, kernel, stride, padding, pool, norm) in enumerate(LAYERS, 1):
-        items: list[Expr] = [Conv(width, kernel, stride, padding=padding).named(f"conv{i}"), ReLU().named(f"relu{i}")]
+        items: list[Expr] = [
+            Conv(width, kernel, stride=stride, padding=padding).named(f"conv{i}"),
+            ReLU().named(f"relu{i}"),
+        ]
         if pool is not None:
             items.append(MaxPool(3, 2, padding=pool).named(f"pool{i}"))
         if norm:

@@ -266,7 +266,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         assert geometry.padding is not None
         a = geometry.around(xs[0].dims[axis], spatial)[0]
         piece = _without(layer, xs[0], axis, zero_extra=True)
-        return Way("transposed", twin_of(At(piece, xs, piece.output(*xs), eps=eps)), a)
+        return Way("transposed", twin_of(At(piece, xs, y, eps=eps)), a)
     if isinstance(index, Slide):
         if geometry is not None:
             partial = getattr(layer, "count_padding", True) is False
@@ -275,7 +275,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
                 return Way("whole", twin_of(At(layer, xs, y, eps=eps)), -index.first)
             piece = _without(layer, xs[0], axis)
             fill = float("-inf") if layer.kind == "maxpool" else 0.0
-            return Way("window", twin_of(At(piece, xs, piece.output(*xs), eps=eps)), fill=fill)
+            return Way("window", twin_of(At(piece, xs, y, eps=eps)), fill=fill)
         cut = _cropped(layer, axis, len(y.dims), index.stride)
         if cut is not None:
             return Way("window", cut)
@@ -283,6 +283,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
             rank = xs[0].rank
             sides = [one(layer.padding, i) for i in range(rank)]
             sides[spatial] = (0, 0)
+            if not any(a or b for a, b in sides):
+                return Way("window", Twin(None, "{0}"))
             return Way("window", twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y, eps=eps)))
         return Way("window", twin_of(At(layer, xs, y, eps=eps)))
     if any(one(getattr(layer, "shift", (0,)), i) for i in range(len(getattr(layer, "shift", (0,))))):

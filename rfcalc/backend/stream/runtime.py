@@ -118,6 +118,11 @@ class Streamed(nn.Module):
         for number, line in enumerate(self.lines):
             for read in line.reads:
                 self.readers.setdefault(read.source, []).append((number, read))
+        self.last: dict[int, list[int]] = {}  # node → maps of which it is the last reader
+        for number, readers in self.readers.items():
+            plain = self.lines[number].axis and not self.lines[number].again and number != output
+            if plain and not any(self.lines[reader].again for reader, _ in readers):
+                self.last.setdefault(max(reader for reader, _ in readers), []).append(number)
         self.reset()
 
     def reset(self) -> None:
@@ -147,10 +152,13 @@ class Streamed(nn.Module):
         axis, size = self.lines[0].axis, self.block["in"]
         if self.ended:
             raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
-        if chunk.dim() <= axis:
-            raise self._refused(
-                f"the chunk has {chunk.dim()} axes", "it needs the batch, the channels and the axis", ""
-            )
+        wanted = self.lines[0].shape
+        given = tuple(chunk.shape[1:])
+        fits = len(given) == len(wanted)
+        if not fits or any(a != b for i, (a, b) in enumerate(zip(given, wanted, strict=True)) if i + 1 != axis):
+            told = "×".join("…" if i + 1 == axis else str(n) for i, n in enumerate(wanted))
+            what = f"the chunk is {'×'.join(map(str, chunk.shape))}"
+            raise self._refused(what, f"the stream takes N×{told}", "give the batch first, then the channels")
         length = chunk.shape[axis]
         if length == 0 or length % size:
             what = "the chunk is empty" if length == 0 else f"the chunk has {length} positions"
@@ -181,7 +189,7 @@ class Streamed(nn.Module):
         return max(0, self.came * line.rate[0] // line.rate[1] + line.extra)
 
     def _advance(self, chunk: Tensor | None) -> Tensor:
-        values: list[Held | Tensor | None] = []
+        values: list[Any] = []  # a Held for each map; a tensor for what depends on no position
         counts = [0] * len(self.lines)
         like = chunk if chunk is not None else self._like
         self._like = like[:, :0] if like.dim() > 1 else like  # the batch, device and dtype, nothing else
@@ -204,6 +212,10 @@ class Streamed(nn.Module):
                 made = self._make(number, line, self.next[number], stop, values, counts)
             values.append(self._joined(number, line, made))
             self.next[number] = stop
+            for done in self.last.get(number, ()):  # nobody reads them any more in this step
+                if not self.ended:
+                    self._keep(done, values[done], counts[done], 0)
+                values[done] = None
         return self._give(values, counts)
 
     def _still(self, number: int, line: Line, like: Tensor, values: list[Any]) -> Tensor:
@@ -254,26 +266,28 @@ class Streamed(nn.Module):
         return self._like.new_zeros(size)
 
     def _forget(self, values: list[Any], counts: list[int], given: int) -> None:
-        """Keep of each map the positions that later units read."""
+        """Keep of each map the positions that later units read; of some that was done when their last reader ran."""
         if self.ended:
             self.kept, self.states = {}, {}
             return
         for number in range(len(self.lines) - 1, -1, -1):
-            line, held = self.lines[number], values[number]
-            if not line.axis or held is None:
-                continue
-            count = counts[number]
-            lowest = min(given, count) if number == self.output else count
-            for reader, read in self.readers.get(number, ()):
-                lowest = min(lowest, read.lowest(self.next[reader]))
-                after = self.lines[reader].after
-                if after and read.border != "zeros":  # the end will be mirrored, or repeated
-                    lowest = min(lowest, count - 1 - (after if read.border == "reflect" else 0))
-            lowest = max(lowest, 0)
-            if line.again:
-                self.next[number] = min(self.next[number], lowest)
-            elif lowest < count:
-                self.kept[number] = self._sparse(number, held, line.axis, lowest, count)
+            if values[number] is not None and self.lines[number].axis:
+                self._keep(number, values[number], counts[number], given)
+
+    def _keep(self, number: int, held: Held, count: int, given: int) -> None:
+        """Keep of one map the positions that later units read."""
+        line = self.lines[number]
+        lowest = min(given, count) if number == self.output else count
+        for reader, read in self.readers.get(number, ()):
+            lowest = min(lowest, read.lowest(self.next[reader]))
+            after = self.lines[reader].after
+            if after and read.border != "zeros":  # the end will be mirrored, or repeated
+                lowest = min(lowest, count - 1 - (after if read.border == "reflect" else 0))
+        lowest = max(lowest, 0)
+        if line.again:
+            self.next[number] = min(self.next[number], lowest)
+        elif lowest < count:
+            self.kept[number] = self._sparse(number, held, line.axis, lowest, count)
 
     def _sparse(self, number: int, held: Held, axis: int, lowest: int, count: int) -> Held:
         """The positions from `lowest` on; of those only what is read, where windows leave some out."""

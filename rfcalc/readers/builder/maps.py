@@ -73,4 +73,9 @@ def channels_at(graph: Builder, x: Value, axis: int = 1) -> Value:
 
 def alone(graph: Builder, x: Value, layer: Layer) -> Value:
     """A layer on each value of one tensor."""
-    return graph.add(layer, (x.node,), x.dims, x.batch, extra=x.extra)
+    node, shape = x.node, graph.shapes[x.node]
+    if not x.extra and shape.dims != x.inner and len(shape.dims) < len(x.inner):
+        node = graph.laid(
+            x, x.inner, len(x.inner) - len(shape.dims) + shape.channel
+        )  # a table that was laid out thinner
+    return graph.add(layer, (node,), x.dims, x.batch, extra=x.extra)

@@ -28,7 +28,7 @@ def reduced(graph: Builder, x: Value, axes: Sequence[int], op: str, keep: bool, 
     batch = x.batch if keep or x.batch is None else x.batch - sum(1 for a in gone if a < x.batch)
 
     def layer(keep: bool) -> Layer:
-        return Mean(at, keep) if op == "mean" else Reduce(op, at, keep)
+        return Mean(at, keep=keep) if op == "mean" else Reduce(op, at, keep=keep)
 
     if keep or here.channel not in at or len(at) == len(here.dims):
         return graph.add(layer(keep), (x.node,), dims, batch)

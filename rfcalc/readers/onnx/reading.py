@@ -35,6 +35,7 @@ Rule = Callable[["Reader", Node], None]
 
 RULES: dict[str, Rule] = {}
 DEEPEST = 20
+MOST_INLINED = 50_000  # operators of branches and loops
 MASK = -100.0  # what is added to forbid attention is 0 or at most this
 _WHERE = (
     "sliding",
@@ -102,6 +103,7 @@ class Reader:
         self.uniform: dict[str, bool] = {}
         self.masks: dict[str, bool] = {}
         self.depth = 0
+        self.inlined = 0
         self.names = Names(nodes, (), model.graph.tensors)
         self.node = Node("", (), ())
 
@@ -251,16 +253,27 @@ class Reader:
         own = function_of(self.node)
         return f"{scope}.{own}" if scope else own
 
-    def inline(self, node: Node, chosen: Subgraph) -> None:
-        """Read a branch in place of the node that holds it; its names are kept apart from the graph's.
+    def inline(self, node: Node, chosen: Subgraph, given: Sequence[str] = (), turn: str = "") -> list[str]:
+        """Read a branch or a loop's body in place of the node that holds it; the names of its outputs.
+
+        Its names are kept apart from the graph's.
+
+        Args:
+            given: the values that its inputs stand for.
+            turn: which turn of a loop it is.
 
         Raises:
-            LimitError: branches in branches, deeper than 20.
+            LimitError: branches in branches, deeper than 20; loops in loops of too many operators.
         """
         if self.depth >= DEEPEST:
             raise LimitError("branches are nested too deeply", why=f"the limit is {DEEPEST}")
         graph = read_graph(self.model.wire, chosen.span)
-        inside, renamed = isolated(graph, f"{node.outputs[0] if node.outputs else node.name}/", chosen.names)
+        self.inlined += len(graph.nodes)
+        if self.inlined > MOST_INLINED:
+            raise LimitError("branches and loops have too many operators", why=f"the limit is {MOST_INLINED:,}")
+        around = {**chosen.names, **{i.name: name for i, name in zip(graph.inputs, given, strict=False)}}
+        prefix = f"{node.outputs[0] if node.outputs else node.name}/{turn}"
+        inside, renamed = isolated(graph, prefix, around)
         self.model.graph.tensors.update(inside.tensors)
         self.infos.update(inside.infos)
         self.readers.update(name for n in inside.nodes for name in n.inputs)
@@ -271,10 +284,7 @@ class Reader:
             self._one(inner)
         self.depth -= 1
         self._at(node)
-        for i, name in enumerate(renamed):
-            found = self.value(name)
-            if found is not None:
-                self.give(node, found, i)
+        return renamed
 
     # The walk
 

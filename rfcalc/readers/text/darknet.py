@@ -178,8 +178,8 @@ def _conv(reader: _Reader, s: Section) -> None:
     if len(x.dims) != 3:
         raise RfcalcError("a convolution needs a map, and gets a flat vector", where=s.where)
     made = Conv(
-        s.whole("filters", 1), size, steps[0] if steps[0] == steps[1] else steps, padding=padding, dilation=dilation,
-        groups=groups, bias=not normed,
+        s.whole("filters", 1), size, stride=steps[0] if steps[0] == steps[1] else steps,
+        padding=padding, dilation=dilation, groups=groups, bias=not normed,
     )  # fmt: skip
     reader.chain.add(made, name)
     if normed:

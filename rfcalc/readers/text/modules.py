@@ -74,7 +74,7 @@ def _conv(f: Fields, rank: int) -> Made:
     else:
         padding = _size(f, "padding", rank, 0)
     made = Conv(
-        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), _size(f, "stride", rank, 1), padding=padding,
+        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1), padding=padding,
         dilation=_size(f, "dilation", rank, 1), groups=f.whole("groups", 1), bias=f.flag("bias", True),
         border=_border(f),
     )  # fmt: skip
@@ -87,15 +87,15 @@ def _same(f: Fields, rank: int) -> Made:
     assert isinstance(made, Conv)
     return Made(
         Conv(
-            made.out_channels, made.kernel, made.stride, padding="SAME", dilation=made.dilation, groups=made.groups,
-            bias=made.bias,
+            made.out_channels, made.kernel, stride=made.stride, padding="SAME", dilation=made.dilation,
+            groups=made.groups, bias=made.bias,
         ), reads, rank_,
     )  # fmt: skip
 
 
 def _transpose(f: Fields, rank: int) -> Made:
     made = ConvTranspose(
-        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), _size(f, "stride", rank, 1),
+        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1),
         padding=_size(f, "padding", rank, 0), output_padding=_size(f, "output_padding", rank, 0),
         dilation=_size(f, "dilation", rank, 1), groups=f.whole("groups", 1), bias=f.flag("bias", True),
     )  # fmt: skip
@@ -142,26 +142,28 @@ def _adaptive(op: str) -> Callable[[Fields, int], Made]:
 
 
 def _batchnorm(f: Fields, rank: int) -> Made:
-    made = BatchNorm(f.flag("affine", True), f.flag("track_running_stats", True), bias=f.flag("bias", True))
+    made = BatchNorm(
+        affine=f.flag("affine", True), track=f.flag("track_running_stats", True), bias=f.flag("bias", True)
+    )
     return Made(made, f.whole("num_features"))
 
 
 def _instancenorm(f: Fields, rank: int) -> Made:
     if not f.flag("bias", True) and f.flag("affine", False):
         raise RfcalcError("instance normalisation with γ alone is not understood", where=f.where)
-    made = InstanceNorm(f.flag("affine", False), f.flag("track_running_stats", False))
+    made = InstanceNorm(affine=f.flag("affine", False), track=f.flag("track_running_stats", False))
     return Made(made, f.whole("num_features"), rank)
 
 
 def _groupnorm(f: Fields, rank: int) -> Made:
-    made = GroupNorm(f.whole("num_groups"), f.flag("affine", True), bias=f.flag("bias", True))
+    made = GroupNorm(f.whole("num_groups"), affine=f.flag("affine", True), bias=f.flag("bias", True))
     return Made(made, f.whole("num_channels"))
 
 
 def _layernorm(f: Fields, rank: int) -> Made:
     shape = f.get("normalized_shape")
     count = len(shape) if isinstance(shape, (list, tuple)) else 1
-    return Made(LayerNorm(count, f.flag("elementwise_affine", True), f.flag("bias", True)))
+    return Made(LayerNorm(count, affine=f.flag("elementwise_affine", True), bias=f.flag("bias", True)))
 
 
 def _linear(f: Fields, rank: int) -> Made:
@@ -226,7 +228,7 @@ def _softmax(f: Fields, rank: int, log: bool = False) -> Made:
     axis = 1 if axis is None else whole(axis, f.where)
     if axis == 0:
         raise RfcalcError("a softmax over the batch is not understood", where=f.where)
-    return Made(Softmax(None if axis == 1 else axis if axis < 0 else axis - 1, log))
+    return Made(Softmax(None if axis == 1 else axis if axis < 0 else axis - 1, log=log))
 
 
 def _made(layer: Layer) -> Callable[[Fields, int], Made]:
@@ -235,7 +237,7 @@ def _made(layer: Layer) -> Callable[[Fields, int], Made]:
 
 def _prelu(f: Fields, rank: int) -> Made:
     slopes = f.whole("num_parameters", 1)
-    return Made(PReLU(slopes != 1), slopes if slopes != 1 else None)
+    return Made(PReLU(per_channel=slopes != 1), slopes if slopes != 1 else None)
 
 
 def _lrn(f: Fields, rank: int) -> Made:
@@ -246,7 +248,7 @@ def _rmsnorm(f: Fields, rank: int) -> Made:
     shape = f.get("normalized_shape")
     if isinstance(shape, (list, tuple)) and len(shape) != 1:
         raise RfcalcError("root mean squares over several axes are not understood", where=f.where)
-    return Made(RMSNorm(f.flag("elementwise_affine", True)))
+    return Made(RMSNorm(affine=f.flag("elementwise_affine", True)))
 
 
 def _dropout(f: Fields, rank: int) -> Made:
@@ -288,7 +290,9 @@ MODULES: dict[str, _Known] = {
     "LayerNorm": _Known(("normalized_shape", "eps", "elementwise_affine", "bias"), _layernorm),
     "LayerNorm2d": _Known(
         ("normalized_shape", "eps", "elementwise_affine", "bias"),
-        lambda f, rank: Made(LayerNorm("channels", f.flag("elementwise_affine", True), f.flag("bias", True))),
+        lambda f, rank: Made(
+            LayerNorm("channels", affine=f.flag("elementwise_affine", True), bias=f.flag("bias", True))
+        ),
     ),
     "RMSNorm": _Known(("normalized_shape", "eps", "elementwise_affine"), _rmsnorm),
     "LocalResponseNorm": _Known(("size", "alpha", "beta", "k"), _lrn),

@@ -181,7 +181,7 @@ class _Maker(NamedTuple):
     def conv(self, name: str, out: int, kernel: int, stride: int, groups: int, norm: str, act: bool = True) -> None:
         """A convolution without bias, with timm's symmetric padding; batch normalisation, an activation."""
         padding = (stride - 1 + kernel - 1) // 2
-        made = Conv(out, kernel, stride, padding=padding, groups=groups, bias=False)
+        made = Conv(out, kernel, stride=stride, padding=padding, groups=groups, bias=False)
         self.chain.add(made, f"{self.name}.{name}")
         self.chain.add(BatchNorm(), f"{self.name}.{norm}")
         if act:

@@ -63,7 +63,7 @@ def convolution(call: Call) -> Value:
         layer: Any = ConvTranspose(
             kernel[1] * call["groups"],
             tidy(sizes),
-            tidy(stride),
+            stride=tidy(stride),
             padding=tidy(sized(padding, rank, leading, 0)),
             output_padding=tidy(extra),
             dilation=tidy(dilation),
@@ -75,7 +75,16 @@ def convolution(call: Call) -> Value:
             padding = "valid" if padding == "valid" else "same"
         else:
             padding = tidy(sized(padding, rank, leading, 0))
-        layer = Conv(kernel[0], tidy(sizes), tidy(stride), padding, tidy(dilation), call["groups"], bias, fixed=fixed)
+        layer = Conv(
+            kernel[0],
+            tidy(sizes),
+            stride=tidy(stride),
+            padding=padding,
+            dilation=tidy(dilation),
+            groups=call["groups"],
+            bias=bias,
+            fixed=fixed,
+        )
     made = graph.add(layer, (x.node,), dims, x.batch)
     return back(graph, graph.own(made, key), leading)
 
@@ -101,6 +110,6 @@ def dense(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...])
     if x.batch == len(x.dims) - 1:
         x = graph.plain(x)
     graph.whole(x)
-    layer = Linear(dims[-1], bias is not None and not apart)
+    layer = Linear(dims[-1], bias=bias is not None and not apart)
     made = graph.own(graph.add(layer, (x.node,), dims, x.batch), key)
     return plus(graph, made, graph.get(bias)) if apart else made

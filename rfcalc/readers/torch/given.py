@@ -290,6 +290,8 @@ def _entry(name: str, value: Any, kind: torch.dtype, several: bool, mixed: bool,
     if isinstance(value, (int, float)):
         if plain:
             return _Choice(((value, f"{name} is the number {value}"),))
+        if not several:
+            return Leaf(name, (1, *_dims(str(value))), kind)
         return _of_number(name, value, kind, mixed)
     return Leaf(name, (1, *_dims(value)), kind)
 

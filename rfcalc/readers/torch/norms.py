@@ -46,12 +46,12 @@ def batch_norm(call: Call) -> Value:
     x = channels_at(graph, call.x)
     track = call["running_mean"] is not None
     if weight is None and bias is None:
-        return graph.add(BatchNorm(False, track, training), (x.node,), x.dims, x.batch)
+        return graph.add(BatchNorm(affine=False, track=track, training=training), (x.node,), x.dims, x.batch)
     key = _factors(graph, weight, bias)
     if key:
-        made = BatchNorm(True, track, training, weight is not None, bias is not None)
+        made = BatchNorm(affine=True, track=track, training=training, gamma=weight is not None, bias=bias is not None)
         return graph.own(graph.add(made, (x.node,), x.dims, x.batch), key)
-    bare = graph.add(BatchNorm(False, track, training), (x.node,), x.dims, x.batch)
+    bare = graph.add(BatchNorm(affine=False, track=track, training=training), (x.node,), x.dims, x.batch)
     return _apart(graph, bare, weight, bias, 1)
 
 
@@ -65,9 +65,9 @@ def layer_norm(call: Call) -> Value:
         x = graph.plain(x)
     key = _factors(graph, weight, bias)
     if key:
-        own = LayerNorm(over, True, bias is not None, weight is not None)
+        own = LayerNorm(over, affine=True, bias=bias is not None, gamma=weight is not None)
         return graph.own(graph.add(own, (x.node,), x.dims, x.batch), key)
-    made = graph.add(LayerNorm(over, False, False), (x.node,), x.dims, x.batch)
+    made = graph.add(LayerNorm(over, affine=False, bias=False), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, bias, len(x.dims) - over)
 
 
@@ -82,8 +82,8 @@ def rms_norm(call: Call) -> Value:
         x = graph.plain(x)
     key = None if weight is None else _factors(graph, weight)
     if key:
-        return graph.own(graph.add(RMSNorm(True), (x.node,), x.dims, x.batch), key)
-    made = graph.add(RMSNorm(False), (x.node,), x.dims, x.batch)
+        return graph.own(graph.add(RMSNorm(affine=True), (x.node,), x.dims, x.batch), key)
+    made = graph.add(RMSNorm(affine=False), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, None, len(x.dims) - 1)
 
 
@@ -99,9 +99,9 @@ def group_norm(call: Call) -> Value:
         x = Value(graph.laid(x, x.dims[1:], 0), x.dims, 0)
     key = _factors(graph, weight, bias)
     if key:
-        own = GroupNorm(call["num_groups"], True, weight is not None, bias is not None)
+        own = GroupNorm(call["num_groups"], affine=True, gamma=weight is not None, bias=bias is not None)
         return graph.own(graph.add(own, (x.node,), x.dims, x.batch), key)
-    made = graph.add(GroupNorm(call["num_groups"], False), (x.node,), x.dims, x.batch)
+    made = graph.add(GroupNorm(call["num_groups"], affine=False), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, bias, 1)
 
 
@@ -115,6 +115,6 @@ def instance_norm(call: Call) -> Value:
     track = call["running_mean"] is not None and not call["use_input_stats"]
     key = None if weight is None or bias is None else _factors(graph, weight, bias)
     if key:
-        return graph.own(graph.add(InstanceNorm(True, track), (x.node,), x.dims, x.batch), key)
-    made = graph.add(InstanceNorm(False, track), (x.node,), x.dims, x.batch)
+        return graph.own(graph.add(InstanceNorm(affine=True, track=track), (x.node,), x.dims, x.batch), key)
+    made = graph.add(InstanceNorm(affine=False, track=track), (x.node,), x.dims, x.batch)
     return _apart(graph, made, weight, bias, 1)

@@ -62,14 +62,14 @@ def prelu(call: Call) -> Value:
         at = graph.axis(x, 1)
         x = Value(graph.laid(x, x.inner, at), x.dims, x.batch)
     key = graph.shares(names)
-    return graph.own(alone(graph, x, PReLU(size > 1)), key)
+    return graph.own(alone(graph, x, PReLU(per_channel=size > 1)), key)
 
 
 @handles("softmax", "log_softmax", "_softmax", "_log_softmax")
 def softmax(call: Call) -> Value:
     graph, x = call.graph, call.x
     at = graph.axis(x, call["dim"])
-    return alone(graph, x, Softmax(None if at == graph.shape(x).channel else at, "log" in call.step.name))
+    return alone(graph, x, Softmax(None if at == graph.shape(x).channel else at, log="log" in call.step.name))
 
 
 @handles("glu")

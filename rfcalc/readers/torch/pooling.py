@@ -41,7 +41,7 @@ def max_pool(call: Call) -> list[Value | None]:
     def make(leading: bool) -> Layer:
         kernel, stride, padding = _window(call, rank, leading)
         dilation = tidy(sized(call["dilation"], rank, leading))
-        return MaxPool(kernel, stride, padding, dilation, "ceil" if call["ceil_mode"] else "floor")
+        return MaxPool(kernel, stride, padding, dilation=dilation, rounding="ceil" if call["ceil_mode"] else "floor")
 
     made = _placed(call, rank, make)
     return [made, None] if "indices" in call.step.name else [made]
@@ -54,7 +54,11 @@ def avg_pool(call: Call) -> Value:
     def make(leading: bool) -> Layer:
         kernel, stride, padding = _window(call, rank, leading)
         return AvgPool(
-            kernel, stride, padding, "ceil" if call["ceil_mode"] else "floor", bool(call["count_include_pad"])
+            kernel,
+            stride,
+            padding,
+            rounding="ceil" if call["ceil_mode"] else "floor",
+            count_padding=bool(call["count_include_pad"]),
         )
 
     return _placed(call, rank, make)

@@ -36,7 +36,9 @@ def recurrent(call: Call) -> Sequence[Value]:
     last_ones: list[Value] = []
     for number in range(layers):
         held = args["params"][number * each * ways : (number + 1) * each * ways]
-        cell = Recurrent(call.step.name.partition("_")[0], hidden, ways == 2, bool(args["has_biases"]))
+        cell = Recurrent(
+            call.step.name.partition("_")[0], hidden, bidirectional=ways == 2, bias=bool(args["has_biases"])
+        )
         dims = (*x.dims[:2], hidden * ways)
         x = graph.own(graph.add(cell, (x.node,), dims, x.batch), weights(graph, *held))
         last_ones += states(graph, x, hidden, ways)

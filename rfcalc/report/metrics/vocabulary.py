@@ -62,7 +62,8 @@ def _size_text(field: ReceptiveField) -> str:
         whole = "all" if field.sees_whole_input() else "fixed"
         return whole if local == "–" else f"{whole} ({local})"
     if status in ("periodic", "bounded") and None not in field.size:
-        return f"≤{_axes(field.size)}"
+        alike = field.largest != field.size and all(len(set(sizes)) == 1 for sizes in field.sizes_of_units)
+        return f"{'' if alike and status == 'periodic' else '≤'}{_axes(field.largest)}"
     return {
         "none": "none",
         "unknown": "unknown",

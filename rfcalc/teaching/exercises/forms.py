@@ -54,7 +54,7 @@ def shown(subject: Subject) -> tuple[Block, ...]:
 def conventions(subject: Subject, *figures: str) -> str:
     """The sentence that every item carries."""
     report = subject.report
-    return convention(figures or (subject.figure,), subject.batch, subject.dtype, report.itemsize)
+    return convention(figures or (subject.figure,), subject.batch, subject.dtype, report.itemsize, subject.whole)
 
 
 def question(subject: Subject) -> str:

@@ -134,12 +134,13 @@ def say(layer: Layer, rank: int = 2) -> str:
     return layer.notation() if saying is None else saying(layer, rank)
 
 
-def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | None = None) -> Grid:
+def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | None = None, given: str = "") -> Grid:
     """The network as a table: the input, then a row for each node; what it reads, where that is not the row before.
 
     Args:
         columns: (header, cells) with a cell for the input and for each node.
         upto: the last position shown.
+        given: how the input is told, where its size is what is asked for.
     """
     network = report.network
     arity = network.arity
@@ -150,7 +151,8 @@ def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | N
     rows: list[tuple[Any, ...]] = []
     for position in range(shown):
         if position < arity:
-            row: list[Any] = [list(network.inputs)[position], f"input {dims(report.walked.shapes[position].dims)}"]
+            told = given or dims(report.walked.shapes[position].dims)
+            row: list[Any] = [list(network.inputs)[position], f"input {told}"]
             row += [] if chain else ["–"]
         else:
             node = network.nodes[position - arity]
@@ -221,20 +223,31 @@ CONVENTIONS = {
     "params": "Parameters are weights and biases (every convolution and fully connected layer has a bias unless it is "
     "said to be without); running statistics are not trained and not counted.",
     "buffers": "Buffers are running means and variances of batch normalisation, two for each channel.",
-    "macs": "Multiply-adds of convolutions and fully connected layers are counted, for one image; the additions of "
+    "macs": "Multiply-adds of convolutions and fully connected layers are counted, {images}; the additions of "
     "biases, activations and pooling are not.",
-    "flops": "One multiply-add is 2 FLOPs; multiply-adds of convolutions and fully connected layers are counted, for "
-    "one image; additions of biases, activations and pooling are not.",
-    "values": "Outputs are counted in values; flattening and activations in place take no memory of their own.",
-    "bytes": "Values are {dtype} ({itemsize} bytes each){batch}; flattening and activations in place take no memory "
-    "of their own; weights are not counted.",
-    "peak_bytes": "Values are {dtype} ({itemsize} bytes each){batch}; a map lives until its last reader has run, while "
+    "flops": "One multiply-add is 2 FLOPs; multiply-adds of convolutions and fully connected layers are counted, "
+    "{images}; additions of biases, activations and pooling are not.",
+    "values": "Outputs are counted in values{batch}; {input}flattening and activations in place take no memory of "
+    "their own.",
+    "bytes": "Values are {dtype} ({itemsize} bytes each){batch}; {input}flattening and activations in place take no "
+    "memory of their own; weights are not counted.",
+    "peak_bytes": "Values are {dtype} ({itemsize} bytes each){batch}; the input counts too; a map lives until its last "
+    "reader has run, while "
     "a layer runs its input and output are both in memory; activations are in place; weights are not counted.",
 }
 
 
-def convention(figures: tuple[str, ...], batch: int = 1, dtype: str = "float32", itemsize: int = 4) -> str:
-    """What the figures count, in one sentence or two."""
+def convention(
+    figures: tuple[str, ...], batch: int = 1, dtype: str = "float32", itemsize: int = 4, whole: bool = False
+) -> str:
+    """What the figures count, in one sentence or two; whatever a key is computed with stands in it.
+
+    Args:
+        whole: whether the figure is a sum over the network, in which the input counts too.
+    """
     told = "" if batch == 1 else f", for a batch of {batch}"
+    images = "for one image" if batch == 1 else f"for a batch of {batch} images"
+    given = "the input counts too; " if whole else ""
     said = [CONVENTIONS[f] for f in figures]
-    return " ".join(dict.fromkeys(s.format(dtype=dtype, itemsize=itemsize, batch=told) for s in said))
+    values = {"dtype": dtype, "itemsize": itemsize, "batch": told, "images": images, "input": given}
+    return " ".join(dict.fromkeys(s.format(**values) for s in said))

@@ -10,7 +10,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.case import Case
 from rfcalc.teaching.grading.answers import Answer
-from rfcalc.teaching.grading.columns import PARTS
+from rfcalc.teaching.grading.columns import ADDED, PARTS
 from rfcalc.teaching.grading.following import Step, figure_of
 from rfcalc.teaching.misconceptions import Misconception, ordered, touching
 
@@ -31,7 +31,7 @@ def makers(answer: Answer, figure: str, step: Step, others: Sequence[Step] = ())
     cases = list(dict.fromkeys(id(c) for c in (step.case, step.own, step.clean)))
     by_id = {id(c): c for c in (step.case, step.own, step.clean)}
     for case in (by_id[i] for i in cases):
-        more = sum(figure_of(o.case, figure) or 0 for o in others) if others else 0
+        more = sum(figure_of(o.case, figure) or 0 for o in others) if figure in ADDED else 0
         for one in touching(asked):
             for value in _wrong(one, case, asked):
                 if figure in PARTS:

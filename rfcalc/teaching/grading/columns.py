@@ -37,6 +37,7 @@ _UNITS = {
     "mflops": 10**6,
 }  # fmt: skip
 PARTS = ("channels", "height", "width")  # of the output shape, each in a column of its own
+ADDED = ("weights", "biases", "params", "buffers", "macs", "flops")  # of a row, with the layers that are folded into it
 MARKED = ("output_shape", *PARTS, "receptive_field", "stride", "weights", "biases", "params", "buffers", "macs",
           "flops", "values", "bytes")  # fmt: skip
 

@@ -16,14 +16,13 @@ from rfcalc.teaching.exercises.words import dims, number
 from rfcalc.teaching.grading.aligning import TOTAL, Names, Place
 from rfcalc.teaching.grading.answers import AXES, Answer, read, writes_last
 from rfcalc.teaching.grading.blame import makers, order, ranked
-from rfcalc.teaching.grading.columns import PARTS, Column, columns
+from rfcalc.teaching.grading.columns import ADDED, PARTS, Column, columns
 from rfcalc.teaching.grading.following import Step, figure_of, follow
 from rfcalc.teaching.grading.reading import Line, grid
 from rfcalc.teaching.misconceptions import Misconception
 
 RIGHT, CONSISTENT, WRONG, BLANK, UNREADABLE, MISSING = (
     "right", "consistent", "wrong", "blank", "unreadable", "missing")  # fmt: skip
-ADDED = ("weights", "biases", "params", "buffers", "macs", "flops")
 
 
 class Cell(NamedTuple):

@@ -183,7 +183,8 @@ operations_once = misconception(
     "M3",
     "weights-used-once",
     "operations counted at one position only",
-    "Every weight is used again at each output position: multiply by height × width of the output.",
+    "Every weight is used again wherever the kernel is placed: at each position of the output, or of the input for a "
+    "transposed convolution.",
 )
 
 
@@ -196,7 +197,8 @@ at_input_positions = misconception(
     "N13",
     "positions-of-the-input",
     "positions of the input instead of the output",
-    "A convolution is evaluated once for each output position; padding and stride decide how many there are.",
+    "A convolution is evaluated once for each output position, a transposed one once for each input position; padding "
+    "and stride decide how many there are.",
 )
 
 

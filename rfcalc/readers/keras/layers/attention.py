@@ -42,7 +42,7 @@ def multi_head(call: Call) -> Value:
     if f.get("output_shape") is not None:
         (out,) = f.sizes("output_shape", 1)
     if q.node == k.node == v.node and heads * width == features and deep == width and out == features:
-        return call.build.add(SelfAttention(heads, bias, bias), [q], call.name, owner=call.owner)
+        return call.build.add(SelfAttention(heads, bias=bias, out_bias=bias), [q], call.name, owner=call.owner)
 
     def project(x: Value, units: int, part: str) -> Value:
         made = Linear(units * heads, bias=bias)

@@ -131,7 +131,7 @@ def of_function(function: str, value: Value, axis: int = -1) -> Layer:
 def softmax(value: Value, axis: Any, log: bool = False) -> Softmax:
     """Softmax over one of Keras' axes (without the batch: −1 is the last)."""
     mine = position(value, axis)
-    return Softmax(None if mine == value.shape.channel else mine, log)
+    return Softmax(None if mine == value.shape.channel else mine, log=log)
 
 
 def position(value: Value, axis: Any, where: str = "axis") -> int:

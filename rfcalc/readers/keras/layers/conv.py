@@ -32,7 +32,7 @@ def convolution(call: Call) -> Value:
     kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
     groups, bias = f.whole("groups", 1), f.flag("use_bias", True)
-    made = Conv(f.whole("filters"), kernel, stride, padding=pad, dilation=dilation, groups=groups, bias=bias)
+    made = Conv(f.whole("filters"), kernel, stride=stride, padding=pad, dilation=dilation, groups=groups, bias=bias)
     return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
 
 
@@ -43,7 +43,7 @@ def depthwise(call: Call) -> Value:
     kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
     multiplier, bias = f.whole("depth_multiplier", 1), f.flag("use_bias", True)
-    made = Depthwise(kernel, stride, padding=pad, dilation=dilation, multiplier=multiplier, bias=bias)
+    made = Depthwise(kernel, stride=stride, padding=pad, dilation=dilation, multiplier=multiplier, bias=bias)
     return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
 
 
@@ -55,7 +55,7 @@ def separable(call: Call) -> Value:
     kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
     first = Depthwise(
-        kernel, stride, padding=pad, dilation=dilation, multiplier=f.whole("depth_multiplier", 1), bias=False
+        kernel, stride=stride, padding=pad, dilation=dilation, multiplier=f.whole("depth_multiplier", 1), bias=False
     )
     inner = call.build.add(first, [x], f"{call.name}.depthwise", owner=f"{call.owner}.depthwise")
     second = Conv(f.whole("filters"), 1, bias=f.flag("use_bias", True))
@@ -83,7 +83,7 @@ def transposed(call: Call) -> Value:
     made = ConvTranspose(
         f.whole("filters"),
         short(kernel),
-        short(stride),
+        stride=short(stride),
         padding=tuple((a, max(b, 0)) for a, b in sides) if any(a != b for a, b in sides) else short(sides_of(sides)),
         output_padding=short(tuple(max(-b, 0) for _, b in sides)),
         dilation=short(dilation),

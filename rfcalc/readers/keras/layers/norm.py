@@ -40,7 +40,7 @@ def over_layer(call: Call) -> Value:
     if f.flag("rms_scaling", False):
         if mine != [len(x.order) - 1]:
             raise NotUnderstood("root mean squares over another axis than the last")
-        return call.build.add(RMSNorm(gamma), [call.build.plain(x)], call.name, owner=call.owner)
+        return call.build.add(RMSNorm(affine=gamma), [call.build.plain(x)], call.name, owner=call.owner)
     if mine == [x.channel]:
         over: int | str = "channels"
     elif len(mine) == len(x.order):

@@ -124,7 +124,7 @@ def reduced(call: Call) -> Value:
     gone = sorted({keras_axis(x, a, call.name) for a in listed})
     keep = f.flag("keepdims", False)
     axes = tuple(sorted(x.order.index(k) for k in gone))
-    made: Layer = Mean(axes, keep) if call.kind == "Mean" else Reduce(REDUCTIONS[call.kind], axes, keep)
+    made: Layer = Mean(axes, keep=keep) if call.kind == "Mean" else Reduce(REDUCTIONS[call.kind], axes, keep=keep)
     if keep:
         return call.build.add(made, [x], call.name)
     left = [k for k in x.order if k not in gone]

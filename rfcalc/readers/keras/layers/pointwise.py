@@ -59,7 +59,7 @@ def prelu(call: Call) -> Value:
     if axes == {k for k in range(rank) if k != x.channel}:
         return call.build.add(PReLU(), [x], call.name, owner=call.owner)
     if axes == set(range(rank)):
-        return call.build.add(PReLU(False), [x], call.name, owner=call.owner)
+        return call.build.add(PReLU(per_channel=False), [x], call.name, owner=call.owner)
     dims = tuple(1 if x.order[i] in axes else n for i, n in enumerate(x.shape.dims))
     slopes = call.build.add(
         Parameter(dims, x.shape.channel), [], f"{call.name}.alpha", order=x.order, owner=f"{call.owner}.alpha"

@@ -24,7 +24,7 @@ def recurrent(call: Call) -> Any:
     x = _sequence(call)
     if f.flag("go_backwards", False):
         x = _backwards(call, x, "input")
-    cell = Recurrent(CELLS[call.kind], f.whole("units"), False, _bias(call.kind, f))
+    cell = Recurrent(CELLS[call.kind], f.whole("units"), bidirectional=False, bias=_bias(call.kind, f))
     made = call.build.add(cell, [x], call.name, (0, 1), owner=call.owner)
     return _given(call, f, made, [(x.dims[0] - 1, 0, f.whole("units"))])
 
@@ -50,7 +50,7 @@ def both(call: Call) -> Value:
     if f.flag("return_state", False):
         raise NotUnderstood("its states are results")
     x, units = _sequence(call), f.whole("units")
-    cell = Recurrent(CELLS[kind], units, True, _bias(kind, f))
+    cell = Recurrent(CELLS[kind], units, bidirectional=True, bias=_bias(kind, f))
     made = call.build.add(cell, [x], call.name, (0, 1), owner=call.owner)
     last = x.dims[0] - 1
     if f.flag("return_sequences", False):

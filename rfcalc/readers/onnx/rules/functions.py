@@ -102,7 +102,9 @@ def prelu(reader: Reader, node: Node) -> None:
     if slope.size not in (1, channel):
         raise NotUnderstood(f"it has {slope.size} slopes for {channel} channels")
     name = slope.origin[0] if len(slope.origin) == 1 else ""
-    made = reader.place(PReLU(slope.size != 1 or channel == 1), [x], batch=x.batch, dims=x.dims, weight=name)
+    made = reader.place(
+        PReLU(per_channel=slope.size != 1 or channel == 1), [x], batch=x.batch, dims=x.dims, weight=name
+    )
     reader.uses(made, "weight", slope)
     reader.give(node, made)
 
@@ -127,7 +129,7 @@ def softmax(reader: Reader, node: Node) -> None:
         x = graph.plain(x)
     flat = regrouped(graph, x, (*x.dims[:axis], prod(x.dims[axis:])), x.batch)
     at = graph.axis(flat, axis)
-    made = alone(graph, flat, Softmax(None if at == graph.shape(flat).channel else at, log))
+    made = alone(graph, flat, Softmax(None if at == graph.shape(flat).channel else at, log=log))
     reader.give(node, regrouped(graph, made, x.dims, x.batch))
 
 
@@ -135,7 +137,7 @@ def _softmax(reader: Reader, node: Node, x: Value, axis: int) -> None:
     if x.batch == axis:
         x = reader.graph.plain(x)
     at = reader.graph.axis(x, axis)
-    same(reader, node, Softmax(None if at == reader.shape(x).channel else at, node.op == "LogSoftmax"), x)
+    same(reader, node, Softmax(None if at == reader.shape(x).channel else at, log=node.op == "LogSoftmax"), x)
 
 
 @rule("Dropout")

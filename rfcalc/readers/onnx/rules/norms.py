@@ -55,7 +55,7 @@ def batch_norm(reader: Reader, node: Node) -> None:
     if len(node.outputs) > 1 and any(reader.readers[name] for name in node.outputs[1:]):
         raise NotUnderstood("its statistics are used")
     plain = trivial(scale, offset)
-    layer = BatchNorm(not plain, True, bool(node.attributes.get("training_mode", 0)))
+    layer = BatchNorm(affine=not plain, track=True, training=bool(node.attributes.get("training_mode", 0)))
     affine = () if plain else (("weight", scale), ("bias", offset))
     normal(reader, node, layer, x, *affine, ("buffer", mean), ("buffer", variance))
 
@@ -68,7 +68,7 @@ def instance_norm(reader: Reader, node: Node) -> None:
     per_channel(offset, reader.shape(x).channels, "the offset")
     plain = trivial(scale, offset)
     affine = () if plain else (("weight", scale), ("bias", offset))
-    normal(reader, node, InstanceNorm(not plain), x, *affine)
+    normal(reader, node, InstanceNorm(affine=not plain), x, *affine)
 
 
 @rule(
@@ -106,9 +106,11 @@ def normal_layer(
     if rms:
         if over != 1 or offset is not None:
             raise NotUnderstood("it normalises over several axes, or has an offset")
-        layer: Layer = RMSNorm(scale is not None)
+        layer: Layer = RMSNorm(affine=scale is not None)
     else:
-        layer = LayerNorm(over, scale is not None and not plain, offset is not None or scale is None or plain)
+        layer = LayerNorm(
+            over, affine=scale is not None and not plain, bias=offset is not None or scale is None or plain
+        )
     affine = () if plain else (("weight", scale), ("bias", offset))
     normal(reader, node, layer, x, *affine)
 
@@ -122,7 +124,7 @@ def group_norm(reader: Reader, node: Node) -> None:
     if not plain and scale is not None and scale.size != reader.shape(x).channels:
         raise NotUnderstood("it has one scale for each group (opset 18), which no layer kind has")
     affine = () if plain else (("weight", scale), ("bias", offset))
-    normal(reader, node, GroupNorm(groups, not plain), x, *affine)
+    normal(reader, node, GroupNorm(groups, affine=not plain), x, *affine)
 
 
 @rule("LRN")

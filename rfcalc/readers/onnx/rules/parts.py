@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.joining import chained, padded
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -102,19 +104,25 @@ def length(reader: Reader, node: Node) -> None:
 
 @rule("ConcatFromSequence")
 def concat_from_sequence(reader: Reader, node: Node) -> None:
-    graph, values = reader.graph, list(items(reader, node))
-    rank = len(values[0].dims)
+    values = list(items(reader, node))
     stacks = bool(node.attributes.get("new_axis", 0))
-    axis = axis_of(int(node.attributes.get("axis", 0)), rank + stacks)
-    if stacks:
-        wide = (*values[0].dims[:axis], 1, *values[0].dims[axis:])
-        values = [
-            inserted_axis(graph, v, wide, None if v.batch is None else v.batch + (axis <= v.batch), axis)
-            for v in values
-        ]
+    axis = axis_of(int(node.attributes.get("axis", 0)), len(values[0].dims) + stacks)
+    reader.give(node, stacked(reader.graph, values, axis) if stacks else _joined(reader.graph, values, axis))
+
+
+def stacked(graph: Builder, values: Sequence[Value], axis: int) -> Value:
+    """Values one after another along a new axis."""
+    wide = (*values[0].dims[:axis], 1, *values[0].dims[axis:])
+    found = [
+        inserted_axis(graph, v, wide, None if v.batch is None else v.batch + (axis <= v.batch), axis) for v in values
+    ]
+    return _joined(graph, found, axis)
+
+
+def _joined(graph: Builder, values: Sequence[Value], axis: int) -> Value:
     first = values[0].dims
     dims = (*first[:axis], sum(v.dims[axis] for v in values), *first[axis + 1 :])
-    reader.give(node, values[0] if len(values) == 1 else chained(graph, values, axis, dims))
+    return values[0] if len(values) == 1 else chained(graph, values, axis, dims)
 
 
 @rule("GatherND")
@@ -134,6 +142,9 @@ def gather_nd(reader: Reader, node: Node) -> None:
 def scatter_nd(reader: Reader, node: Node) -> None:
     """Written over at fixed positions, which are a product of positions of the first axes."""
     x, index = solid(reader, reader.value(node.inputs[0])), reader.const(node, 1)
+    if index is not None and index.size == 0:  # nothing is written
+        reader.give(node, x)
+        return
     if node.attributes.get("reduction", "none") not in ("none", ""):
         raise NotUnderstood("it adds to what is there")
     if index is None or not index.dims or index.values is None:
@@ -159,7 +170,8 @@ def slices(reader: Reader, node: Node) -> None:
         stop = None if step < 0 and end < -n else end
         wanted = range(n)[start:stop:step]
         if not wanted:
-            raise NotUnderstood(f"nothing is left of an axis of {n}")
+            reader.give(node, Const((*x.dims[:axis], 0, *x.dims[axis + 1 :]), 1, ()))  # nothing of the input is in it
+            return
         x = picked(reader.graph, x, axis, list(wanted))
     reader.give(node, x)
 

@@ -26,7 +26,7 @@ def linear(reader: Reader, x: Value, out: int, weight: Const, bias: Const | None
     graph.whole(x)
     if not x.inner:
         raise NotUnderstood("its input is a single value")
-    made = reader.place(Linear(out, bias is not None), [x], batch=x.batch, dims=(*x.dims[:-1], out), weight=name)
+    made = reader.place(Linear(out, bias=bias is not None), [x], batch=x.batch, dims=(*x.dims[:-1], out), weight=name)
     reader.uses(made, "weight", weight)
     reader.uses(made, "bias", bias)
     return made

@@ -43,7 +43,7 @@ def recurrent(reader: Reader, node: Node) -> None:
         x = graph.plain(x)
     if direction == "reverse":
         x = backwards(reader, x)
-    cell = Recurrent(node.op.lower(), hidden, ways == 2, bias is not None)
+    cell = Recurrent(node.op.lower(), hidden, bidirectional=ways == 2, bias=bias is not None)
     name = weight.origin[0] if len(weight.origin) == 1 else ""
     made = reader.place(cell, [x], batch=x.batch, dims=(*x.dims[:2], ways * hidden), weight=name)
     for role, const in (("weight", weight), ("weight", state), ("bias", bias)):

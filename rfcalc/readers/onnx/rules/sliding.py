@@ -101,11 +101,11 @@ def convolved(reader: Reader, node: Node, weight: Const | None, bias: Const | No
     layer = Conv(
         weight.dims[0],
         spread(kernel, leading),
-        spread(stride, leading),
-        around(pads, leading, rank),
-        spread(dilation, leading),
-        groups,
-        bias is not None,
+        stride=spread(stride, leading),
+        padding=around(pads, leading, rank),
+        dilation=spread(dilation, leading),
+        groups=groups,
+        bias=bias is not None,
     )
     return _weighted(reader, node, layer, x, leading, weight, bias)
 
@@ -165,12 +165,12 @@ def conv_transpose(reader: Reader, node: Node) -> None:
     layer = ConvTranspose(
         weight.dims[1] * groups,
         spread(kernel, leading),
-        spread(stride, leading),
-        around(pads, leading, rank),
-        spread(extra, leading, 0),
-        spread(dilation, leading),
-        groups,
-        bias is not None,
+        stride=spread(stride, leading),
+        padding=around(pads, leading, rank),
+        output_padding=spread(extra, leading, 0),
+        dilation=spread(dilation, leading),
+        groups=groups,
+        bias=bias is not None,
     )
     reader.give(node, _weighted(reader, node, layer, x, leading, weight, bias))
 
@@ -229,11 +229,13 @@ def pool(reader: Reader, node: Node) -> None:
 
     def layer(rounding: str) -> Layer:
         if node.op == "MaxPool":
-            return MaxPool(wide[0], wide[1], around(pads, leading, rank), spread(dilation, leading), rounding)
+            return MaxPool(
+                wide[0], wide[1], around(pads, leading, rank), dilation=spread(dilation, leading), rounding=rounding
+            )
         if node.op == "LpPool":
-            return LpPool(int(node.attributes.get("p", 2)), wide[0], wide[1], rounding)
+            return LpPool(int(node.attributes.get("p", 2)), wide[0], wide[1], rounding=rounding)
         counted = bool(node.attributes.get("count_include_pad", 0)) or pads == ((0, 0),)
-        return AvgPool(wide[0], wide[1], around(pads, leading, rank), rounding, counted)
+        return AvgPool(wide[0], wide[1], around(pads, leading, rank), rounding=rounding, count_padding=counted)
 
     made = layer("floor")
     if ceil:

@@ -72,7 +72,7 @@ def _question(draw: Draw, found: Witness) -> Question:
         "A statement",
         (Text(f"True or false? {found.statement}"),),
         (Blank("answer", "choice", "true or false", "true" if true else "false", options, "", "", found.a.ask),),
-        convention((found.a.figure,), found.a.batch, found.a.dtype, found.a.report.itemsize),
+        convention((found.a.figure,), found.a.batch, found.a.dtype, found.a.report.itemsize, found.a.whole),
         (f"The statement is {'true' if true else 'false'}. {found.because}", *shown, *targets),
         ("witness",),
     )

@@ -309,7 +309,7 @@ def least_input(draw: Draw, level: int) -> Question:
         draw,
         "The smallest image that works",
         f"What is the smallest side of a square image for which {told_as} still gives at least one output position?",
-        listing(report),
+        listing(report, given=f"{channels} x n x n"),
         key=key,
         second=smallest(by_counting),
         wrongs=[

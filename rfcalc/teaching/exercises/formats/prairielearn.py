@@ -47,8 +47,8 @@ size="12" remove-spaces="true" ignore-case="true"></pl-string-input>{{/shape}}</
 </pl-question-panel>
 {{#params.integer}}<pl-integer-input answers-name="answer" label="answer" suffix="{{params.unit}}"></pl-integer-input>\
 {{/params.integer}}
-{{#params.decimal}}<pl-number-input answers-name="answer" label="answer" suffix="{{params.unit}}" comparison="decdig" \
-digits="{{params.digits}}"></pl-number-input>{{/params.decimal}}
+{{#params.decimal}}<pl-number-input answers-name="answer" label="answer" suffix="{{params.unit}}" comparison="relabs" \
+rtol="0" atol="{{params.tolerance}}"></pl-number-input>{{/params.decimal}}
 {{#params.choice}}<pl-multiple-choice answers-name="answer" fixed-order="true">
 {{#options}}<pl-answer correct="{{correct}}" feedback="{{feedback}}">{{{text}}}</pl-answer>
 {{/options}}</pl-multiple-choice>{{/params.choice}}
@@ -116,7 +116,7 @@ def variant(data: dict[str, Any], pattern: str, difficulty: int) -> Item:
         params["choice"] = {"options": options}
     else:
         params[single.kind] = True
-        params["digits"] = max(len(single.tolerance.partition(".")[2]) - 1, 0)
+        params["tolerance"] = single.tolerance or "0"
         answers["answer"] = int(single.key) if single.kind == "integer" else float(single.key)
     return item
 
