@@ -241,10 +241,8 @@ def _windows(sight: FieldReport, steps: Steps) -> Section:
     for hop in steps.way.first[::-1]:
         if passes(hop):
             continue
-        shape = report.walked.shapes[hop.position]
-        window = ReceptiveField(sight.fields[hop.position], report.walked.shapes[sight.origin], shape).windows[
-            steps.axis
-        ]
+        shape = report.shapes[hop.position]
+        window = ReceptiveField(sight.fields[hop.position], report.shapes[sight.origin], shape).windows[steps.axis]
         if window is None:
             continue
         units = [f"unit {u} {'nothing' if e is None else f'{e[0]} … {e[1]}'}" for u, e in enumerate(window.ends[:4])]
@@ -305,8 +303,8 @@ def _whole_map(sight: FieldReport, hop: Hop, axis: int, span: tuple[Any, Any]) -
     name, notation = labelled(report, hop.position)
     before = labelled(report, hop.source)[0]
     n = hop.rule.extent
-    shape = report.walked.shapes[hop.source]
-    field = ReceptiveField(sight.fields[hop.source], report.walked.shapes[sight.origin], shape)
+    shape = report.shapes[hop.source]
+    field = ReceptiveField(sight.fields[hop.source], report.shapes[sight.origin], shape)
     window = field.windows[axis]
     text = f"reads all {n} positions of {before}; together they see {span[0]} … {span[1]}"
     if window is None or window.period > 1 or window.ends[0] is None:
