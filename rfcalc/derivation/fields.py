@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import decide
 from rfcalc.core.window import All, Slide, Window
 from rfcalc.derivation.answer import finish
@@ -224,7 +224,7 @@ def _phases(sight: FieldReport, window: Window, unit: Any) -> Section:
     lines = []
     for phase, (size, ends) in enumerate(zip(window.sizes, window.ends, strict=True)):
         if phase >= 8:
-            lines.append(Line(text=f"… and {window.period - 8} phases more"))
+            lines.append(Line(text=f"… and {plural(window.period - 8, 'phase')} more"))
             break
         told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {_positions(size)}"
         lines.append(Line(text=f"unit {phase} {told}" + (" (derived here)" if phase == unit else "")))
