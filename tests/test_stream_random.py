@@ -139,7 +139,7 @@ def test_no_smaller_state_is_possible_for_chains() -> None:
                     maps.append(channels)
             s = r.choice([1, 1, 2, 3])
             k, d = r.randint(max(2, s), 5), 1 if s > 1 else r.choice([1, 2, 3])
-            parts.append(Conv(channels := r.choice([1, 4, 16]), k, s, dilation=d))
+            parts.append(Conv(channels := r.choice([1, 4, 16]), k, stride=s, dilation=d))
             widths.append(maps)
             windows.append((k, s, d))
             maps = [channels]

@@ -117,7 +117,7 @@ def notes_on(
             f"{_some(_names(reader.folded, named))}: its parameters are those weights and biases"
         )
     notes += _made_up(reader, named)
-    for node, count in reader.lost.items():
+    for node, count in ((n, c) for n, c in reader.lost.items() if n in named):
         notes.append(f"{count} operators after {named[node]} are left out, because no shape of what they read is known")
     if reader.stale:
         more = f", and {len(reader.stale) - 1} more" if len(reader.stale) > 1 else ""

@@ -142,6 +142,9 @@ def gather_nd(reader: Reader, node: Node) -> None:
 def scatter_nd(reader: Reader, node: Node) -> None:
     """Written over at fixed positions, which are a product of positions of the first axes."""
     x, index = solid(reader, reader.value(node.inputs[0])), reader.const(node, 1)
+    if index is not None and index.size == 0:  # nothing is written
+        reader.give(node, x)
+        return
     if node.attributes.get("reduction", "none") not in ("none", ""):
         raise NotUnderstood("it adds to what is there")
     if index is None or not index.dims or index.values is None:
@@ -167,7 +170,8 @@ def slices(reader: Reader, node: Node) -> None:
         stop = None if step < 0 and end < -n else end
         wanted = range(n)[start:stop:step]
         if not wanted:
-            raise NotUnderstood(f"nothing is left of an axis of {n}")
+            reader.give(node, Const((*x.dims[:axis], 0, *x.dims[axis + 1 :]), 1, ()))  # nothing of the input is in it
+            return
         x = picked(reader.graph, x, axis, list(wanted))
     reader.give(node, x)
 
