@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.take import Take as Take
     from rfcalc.layers.transpose import ConvTranspose as ConvTranspose
     from rfcalc.layers.unknown import Unknown as Unknown
+    from rfcalc.readers.drawing import draw as draw
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx
     from rfcalc.readers.planning import design as design
@@ -124,6 +125,7 @@ else:
         "from_torch": "readers.torch.importer",
         "load": "readers.target",
         "design": "readers.planning",
+        "draw": "readers.drawing",
         "lint": "readers.planning",
         "memory": "readers.planning",
         "networks": "zoo",

@@ -43,7 +43,7 @@ Comparisons = Counter[str]
 
 
 def check_shapes(report: Report, oracle: Oracle) -> None:
-    for position, (mine, theirs) in enumerate(zip(oracle.shapes, report.walked.shapes, strict=True)):
+    for position, (mine, theirs) in enumerate(zip(oracle.shapes, report.shapes, strict=True)):
         assert mine == theirs, (report.network.nodes[position - oracle.arity], mine, theirs)
 
 

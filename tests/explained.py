@@ -92,7 +92,7 @@ def _values(report: Report, found: Explanation, node: str | None) -> None:
         for name in line.nodes or (line.node,):
             for e in line.equations:
                 if name and e.subject in ("values", "bytes") and e.formula.metric not in ("times", "batch", "total"):
-                    shape = report.walked.shapes[report.network.position(name)]
+                    shape = report.shapes[report.network.position(name)]
                     size = 1 if e.subject == "values" else report.itemsize
                     assert e.value == shape.values * report.batch * size, (found.result, line)
                     named[name] = e.value
@@ -119,7 +119,7 @@ def _saved(report: Report, found: Explanation, node: str | None) -> None:
 def _peak(report: Report, found: Explanation, node: str | None) -> None:
     assert found.equations[-1].value == report.totals.peak_bytes
     assert found.equations[-2].value == report.peak[0] * report.batch
-    live = [report.walked.shapes[report.network.position(line.node)].values for line in _lines(found) if line.node]
+    live = [report.shapes[report.network.position(line.node)].values for line in _lines(found) if line.node]
     assert sum(live) == report.peak[0]
 
 
@@ -136,7 +136,7 @@ def _field(report: Report, found: Explanation, node: str | None) -> None:
     if sight is None:
         return
     back = backward(report.walked, sight.position)
-    shape = report.walked.shapes[sight.origin]
+    shape = report.shapes[sight.origin]
     for section in found.sections:
         axes = _axes(section.heading, len(sight.source_shape))
         for axis in axes:
@@ -176,7 +176,7 @@ def _counted_back(report: Report, back: Any, node: str, axis: int, source: Any, 
         windows = back[s]
         if windows is None:
             return
-        at = report.walked.shapes[s].axes
+        at = report.shapes[s].axes
         turned = any(node.layer.kind in ("permute", "matmul", "reshape", "flatten") for node in report.network.nodes)
         sizes += [windows[a].size for i, a in enumerate(at) if a in windows and (i == axis or turned)]
     assert value in sizes or any(n > value for n in sizes), (node, value, sizes)
@@ -187,7 +187,7 @@ def _counted_on(
 ) -> None:
     """r, S, P or c of a node, as the forward walk has it."""
     position = report.network.position(node)
-    field = ReceptiveField(sight.fields[position], report.walked.shapes[sight.origin], report.walked.shapes[position])
+    field = ReceptiveField(sight.fields[position], report.shapes[sight.origin], report.shapes[position])
     window = field.windows[axis]
     assert window is not None
     ends = window.unit(0)

@@ -61,7 +61,7 @@ def check(module: nn.Module, shape: str) -> ReceptiveField:
     dims = rfcalc.Shape.of(shape).dims
     report = rfcalc.analyze(rfcalc.from_torch(module, dims))
     position = report.network.position(report.network.outputs[0])
-    y, x = report.walked.shapes[position], report.walked.shapes[0]
+    y, x = report.shapes[position], report.shapes[0]
     field = ReceptiveField(report.fields[0][position], x, y)
     measured = pixels(module, dims, y.channel)
     told_all = None

@@ -89,7 +89,7 @@ def injections(key: Key, draw: Random) -> tuple[int, Misconception, str, object]
     """A row, a misconception and a figure for which it makes a difference there."""
     report = key.report
     made = fill(report, {})
-    positions = list(range(report.network.arity, len(report.walked.shapes)))
+    positions = list(range(report.network.arity, len(report.shapes)))
     position = draw.choice(positions)
     case = made[position - report.network.arity].case
     one = draw.choice(ordered())

@@ -131,7 +131,7 @@ def check_sight(name: str) -> None:
 
 def _batch(report: Report) -> tuple[int, ...]:
     """The input's shape with a batch of one, as Keras has it."""
-    channels, *extents = report.walked.shapes[0].dims
+    channels, *extents = report.shapes[0].dims
     return (1, *extents, channels)
 
 

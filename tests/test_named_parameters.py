@@ -40,3 +40,19 @@ def test_control_what_is_named_is_taken_and_printed_alike(right: str) -> None:
     assert repr(eval(right, {name: getattr(rfcalc, name) for name in PARAMETERS})) == right.replace(
         ", 1)", ", padding=1)"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("Conv(out_channels=64, kernel_size=3)", "did you mean kernel?"),
+        ("Conv(in_channels=3, out_channels=64, kernel=3)", "the channels come from the input"),
+        ("BatchNorm(num_features=64)", "the channels come from the input"),
+        ("Conv(64)", "'kernel' is missing"),
+        ("MaxPool(3, strid=2)", "did you mean stride?"),
+    ],
+)
+def test_names_that_do_not_exist_and_what_is_missing(typed: str, told: str) -> None:
+    with pytest.raises(LayerError) as refused:
+        eval(typed, {name: getattr(rfcalc, name) for name in PARAMETERS})
+    assert told in str(refused.value)

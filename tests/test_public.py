@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,18 @@ def test_public_objects_show_themselves_on_one_line() -> None:
         assert "\n" not in shown, shown
         assert "object at 0x" not in shown, shown
         assert len(shown) < 240, shown
+
+
+def test_nobody_outside_reaches_into_the_walk_of_a_report() -> None:
+    """Reports answer for shapes, costs and inputs; only what is made of walks takes a walk, as a whole."""
+    inside = ("graph", "receptive", "report")
+    reach = re.compile(r"\breport\.walked\.\w+")
+    root = Path(rfcalc.__file__).parent
+    found = [
+        f"{path.relative_to(root)}: {match[0]}"
+        for path in root.rglob("*.py")
+        if path.relative_to(root).parts[0] not in inside
+        for match in reach.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, found
+    assert reach.search("shape = report.walked.shapes[0]")  # the control

@@ -25,6 +25,7 @@ COMMANDS = {
         "look",
         "Say what a node sees: receptive field, real pixels of a unit, phases, holes, joins, as a picture.",
     ),
+    "draw": ("look", "Draw a network as a picture: SVG or HTML, light or dark; repetitions once, skips at the side."),
     "symbolic": ("look", "Show a network's figures as formulas: in H, W, C, or in any symbol of the notation."),
     "explain": ("look", "Derive a figure step by step, as on a blackboard: rfcalc explain vgg16 pool5 rf."),
     "compare": ("look", "Compare networks: exact ratios of every figure, what differs layer by layer, by how much."),

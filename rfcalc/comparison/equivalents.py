@@ -236,7 +236,7 @@ class _Brick:
         report = self.report = subject.report
         self.subject = subject
         heads = [s.head.node.layer for s in steps(report) if s.head.node.layer.weight_layers]
-        out, into = report.outputs[0].shape, report.walked.shapes[0]
+        out, into = report.outputs[0].shape, report.shapes[0]
         if not heads or out.rank != into.rank:
             raise RfcalcError(f"{subject.name} has no layer with weights to build stacks of", fix="name one: conv7-C")
         layer = heads[0]
@@ -268,7 +268,7 @@ class _Brick:
         Raises:
             RfcalcError: symbols leave open which is more.
         """
-        c = self.report.walked.shapes[0].channels
+        c = self.report.shapes[0].channels
         m = self.report.outputs[0].shape.channels
         if same(c, m):
             return (1, 1)
@@ -374,4 +374,4 @@ def document(found: Equivalents) -> Document:
 
 
 def _channels(subject: Subject) -> tuple[Size, Size]:
-    return subject.report.walked.shapes[0].channels, subject.report.outputs[0].shape.channels
+    return subject.report.shapes[0].channels, subject.report.outputs[0].shape.channels

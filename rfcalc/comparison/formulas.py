@@ -40,7 +40,7 @@ def walked(build: Callable[[Mapping[str, Size]], list[Report]], names: Iterable[
     found = walk(
         lambda declared: build({name: d.value for name, d in declared.items()}),
         symbols,
-        lambda reports: (d for r in reports for shape in r.walked.shapes for d in shape.dims),
+        lambda reports: (d for r in reports for shape in r.shapes for d in shape.dims),
         lambda reports: [r.kept for r in reports],
         {},
         sizes,

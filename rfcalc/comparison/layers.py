@@ -194,7 +194,7 @@ def joined_alike(first: Report, other: Report) -> bool:
 
 def _came(a: Row, b: Row) -> Iterator[Difference]:
     """What differs of two equal layers because of what goes in."""
-    xs, ys = (row.report.walked.inputs_of(row.position) for row in (a, b))
+    xs, ys = (row.input_shapes for row in (a, b))
     if len(xs) != len(ys):
         yield Difference("inputs", str(len(xs)), str(len(ys)))
         return

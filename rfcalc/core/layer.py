@@ -20,12 +20,12 @@ they also walk symbols. The walks never ask for a kind by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
-from rfcalc.core.errors import LayerError, RfcalcError, ShapeError
+from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
@@ -200,9 +200,33 @@ def _named_after(most: int, init: Callable[..., None]) -> Callable[..., None]:
     def made(self: Any, *given: Any, **named: Any) -> None:
         if len(given) > most:
             raise _misordered(type(self), given, named, most)
-        init(self, *given, **named)
+        try:
+            init(self, *given, **named)
+        except TypeError:
+            _check_names(type(self), len(given), named)
+            raise
 
     return made
+
+
+FROM_THE_INPUT = ("in_channels", "in_features", "num_features", "num_channels", "embed_dim", "input_size")
+
+
+def _check_names(kind: type[Layer], given: int, named: dict[str, Any]) -> None:
+    """Refuse names that a kind has no parameter for, and parameters that are missing."""
+    taken = [f for f in fields(kind) if f.init]  # type: ignore[arg-type]
+    names = [f.name for f in taken]
+    for name in named:
+        if name in names:
+            continue
+        if name in FROM_THE_INPUT:
+            fix = "leave it out: the channels come from the input"
+        else:
+            fix = suggestion(name, names)
+        raise LayerError(f"there is no parameter {name!r}", where=kind.__name__, fix=fix or "it takes none")
+    for f in taken[given:]:
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in named:
+            raise LayerError(f"the parameter {f.name!r} is missing", where=kind.__name__, fix=f"give {f.name}=…")
 
 
 def _misordered(kind: type[Layer], given: tuple[Any, ...], named: dict[str, Any], most: int) -> LayerError:

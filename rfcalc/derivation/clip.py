@@ -42,7 +42,7 @@ def unit_sections(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Section, .
         return (Section(f"the real pixels of {name}", (Line(text="none: all of its interval is padding"),)),)
     sets = _sets(sight, unit)
     found: list[Section] = []
-    source = sight.report.walked.shapes[sight.origin]
+    source = sight.report.shapes[sight.origin]
     for axis, ((low, high), at) in enumerate(zip(region.hull, source.axes, strict=True)):
         heading = f"the real pixels of {name}, axis {axis}"
         way = None if sets is None else _way(sight, sets, at, low, high)
@@ -244,7 +244,7 @@ def _cut(sight: FieldReport, hop: Hop, which: str) -> Equation | None:
     operands: dict[str, Any] = {"s": index.stride, "u": hop.unit, "a": -index.first}
     if which == "first":
         return Equation(which, FIRST, operands, FIRST(**operands), ("u",))
-    shape = sight.report.walked.shapes[hop.source]
+    shape = sight.report.shapes[hop.source]
     spatial = [n for i, n in enumerate(shape.dims) if i != shape.channel]
     operands |= {"k": index.kernel, "n": spatial[0] if len(set(spatial)) == 1 else _extent(hop, spatial)}
     rule = LAST_PLAIN

@@ -251,7 +251,7 @@ def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Secti
 
 def _of_input(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
     """What an input has: a shape, values, bytes, what is kept of it."""
-    shape = report.walked.shapes[position]
+    shape = report.shapes[position]
     name = maps._name(report, position)
     if chosen.name == "output_shape":
         return shape.dims, (Section("", (Line(name, text=f"the input, {shape}, as it was given"),)),)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import decide
 from rfcalc.core.window import All, Slide, Window
 from rfcalc.derivation.answer import finish
@@ -224,7 +224,7 @@ def _phases(sight: FieldReport, window: Window, unit: Any) -> Section:
     lines = []
     for phase, (size, ends) in enumerate(zip(window.sizes, window.ends, strict=True)):
         if phase >= 8:
-            lines.append(Line(text=f"… and {window.period - 8} phases more"))
+            lines.append(Line(text=f"… and {plural(window.period - 8, 'phase')} more"))
             break
         told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {_positions(size)}"
         lines.append(Line(text=f"unit {phase} {told}" + (" (derived here)" if phase == unit else "")))
@@ -241,10 +241,8 @@ def _windows(sight: FieldReport, steps: Steps) -> Section:
     for hop in steps.way.first[::-1]:
         if passes(hop):
             continue
-        shape = report.walked.shapes[hop.position]
-        window = ReceptiveField(sight.fields[hop.position], report.walked.shapes[sight.origin], shape).windows[
-            steps.axis
-        ]
+        shape = report.shapes[hop.position]
+        window = ReceptiveField(sight.fields[hop.position], report.shapes[sight.origin], shape).windows[steps.axis]
         if window is None:
             continue
         units = [f"unit {u} {'nothing' if e is None else f'{e[0]} … {e[1]}'}" for u, e in enumerate(window.ends[:4])]
@@ -305,8 +303,8 @@ def _whole_map(sight: FieldReport, hop: Hop, axis: int, span: tuple[Any, Any]) -
     name, notation = labelled(report, hop.position)
     before = labelled(report, hop.source)[0]
     n = hop.rule.extent
-    shape = report.walked.shapes[hop.source]
-    field = ReceptiveField(sight.fields[hop.source], report.walked.shapes[sight.origin], shape)
+    shape = report.shapes[hop.source]
+    field = ReceptiveField(sight.fields[hop.source], report.shapes[sight.origin], shape)
     window = field.windows[axis]
     text = f"reads all {n} positions of {before}; together they see {span[0]} … {span[1]}"
     if window is None or window.period > 1 or window.ends[0] is None:

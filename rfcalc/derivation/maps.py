@@ -41,13 +41,13 @@ def shape_sections(report: Report, position: int) -> tuple[Section, ...]:
     chain = [position]
     while chain[-1] >= arity and report.network.sources[chain[-1] - arity]:
         chain.append(report.network.sources[chain[-1] - arity][0])
-    shapes = report.walked.shapes
+    shapes = report.shapes
     lines, skipped = [_input_line(report, chain[-1])] if chain[-1] < arity else [], 0
     for p in reversed(chain):
         if p < arity:
             continue
         row = Row(report, p)
-        xs = report.walked.inputs_of(p)
+        xs = report.input_shapes(p)
         if p != position and xs and shapes[p].spatial == xs[0].spatial:
             skipped += 1
             continue
@@ -59,12 +59,12 @@ def shape_sections(report: Report, position: int) -> tuple[Section, ...]:
 
 def _input_line(report: Report, position: int) -> Line:
     name = list(report.inputs)[position]
-    return Line(name, text=f"the input, {report.walked.shapes[position]}")
+    return Line(name, text=f"the input, {report.shapes[position]}")
 
 
 def values_sections(report: Report, position: int, metric: str) -> tuple[Section, ...]:
     """Output elements of one position, and their bytes."""
-    shape = report.walked.shapes[position]
+    shape = report.shapes[position]
     found = [values_equation(shape, report)]
     if metric == "bytes":
         found.append(bytes_equation(found[0].value, report))
@@ -86,7 +86,7 @@ def total_values_sections(report: Report, metric: str) -> tuple[Section, ...]:
     """The input and every output that takes memory of its own."""
     fixed = []
     for p, name in enumerate(report.inputs):
-        fixed.append(Line(name, text="the input", equations=(values_equation(report.walked.shapes[p], report),)))
+        fixed.append(Line(name, text="the input", equations=(values_equation(report.shapes[p], report),)))
     found = []
     left: list[str] = []
     for row in report:
@@ -148,7 +148,7 @@ def _why(report: Report, position: int, at: int, last: int) -> str:
         return "an input"
     if position == at:
         return "being written"
-    if last >= len(report.walked.shapes):
+    if last >= len(report.shapes):
         return "an output of the network"
     reader = _name(report, last)
     return f"read by {reader} now" if last == at else f"{reader} will read it"

@@ -34,21 +34,21 @@ def equation(step: Step, carried: tuple[str, ...] = ()) -> Equation:
 def shape_steps(row: Row) -> tuple[Shape, list[Step]]:
     """The node's output shape, and the formulas on the way to it."""
     with recording() as heard:
-        made = row.node.layer.output(*row.report.walked.inputs_of(row.position))
+        made = row.node.layer.output(*row.input_shapes)
     return made, heard
 
 
 def cost_steps(row: Row) -> tuple[Cost, list[Step]]:
     """The node's cost for one item (as if its weights were its own), and the formulas on the way to it."""
     with recording() as heard:
-        made = row.node.layer.cost(row.report.walked.inputs_of(row.position), row.shape)
+        made = row.node.layer.cost(row.input_shapes, row.shape)
     return made, heard
 
 
 def saved_steps(row: Row) -> tuple[Saved, list[Step]]:
     """What autograd keeps of the node, and the formulas on the way to it."""
     with recording() as heard:
-        made = row.node.layer.saved(row.report.walked.inputs_of(row.position), row.shape)
+        made = row.node.layer.saved(row.input_shapes, row.shape)
     return made, heard
 
 
@@ -125,7 +125,7 @@ def shape_line(row: Row, report: Report) -> Line:
     steps = [s for s in distinct(heard) if s.formula.metric == "output_size"]
     used = [s for s in distinct(heard) if s.formula.metric != "output_size"]
     told = []
-    xs = report.walked.inputs_of(row.position)
+    xs = report.input_shapes(row.position)
     if xs and made == xs[0] and not steps:
         told.append(f"keeps the shape {made}" if len(xs) == 1 else f"the shape of its inputs, {made}")
     elif not steps:

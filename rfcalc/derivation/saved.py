@@ -50,7 +50,7 @@ def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Itera
     if position in kept:
         by = list(dict.fromkeys(kept[position]))
         told = ", ".join(by[:3]) + (f" and {len(by) - 3} more" if len(by) > 3 else "")
-        operands = {"d": report.walked.shapes[position].dims, "size": size}
+        operands = {"d": report.shapes[position].dims, "size": size}
         yield _times((Equation(SUBJECT, MAP, operands, MAP(**operands)),), batch), f"its map, kept by {told}"
     if position < report.network.arity:
         return
@@ -105,7 +105,7 @@ def total_sections(report: Report) -> tuple[Section, ...]:
     """Everything that is kept, alike lines together, and the sum."""
     kept = keepers(report)
     groups: dict[Any, list[Line]] = {}
-    for position in range(len(report.walked.shapes)):
+    for position in range(len(report.shapes)):
         for line in position_lines(report, position, kept):
             what = line.text.partition(",")[0]
             key = (line.notation, what, tuple(str((e.formula.expression, dict(e.operands))) for e in line.equations))

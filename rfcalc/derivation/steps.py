@@ -78,7 +78,7 @@ def joined(sight: FieldReport, hop: Hop, axis: int, what: str = "") -> str:
         return ""
     told = []
     for s in sources:
-        field = ReceptiveField(sight.fields[s], report.walked.shapes[sight.origin], report.walked.shapes[s])
+        field = ReceptiveField(sight.fields[s], report.shapes[sight.origin], report.shapes[s])
         window = field.windows[axis] if field.windows else None
         if window is None:
             continue

@@ -54,7 +54,7 @@ def node_sections(row: Row, metric: Metric) -> tuple[Section, ...]:
 
 
 def _shapes(row: Row) -> Iterable[Any]:
-    return row.report.walked.inputs_of(row.position)
+    return row.input_shapes
 
 
 def total_sections(report: Report, metric: Metric, value: Any) -> tuple[Section, ...]:

@@ -101,8 +101,8 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     except NetworkError as error:
         raise Unclosed(error.what, why="it stands beside a repetition of unknown count", fix=error.fix) from None
     report = Report(network, Shape(*dims))
-    last = len(report.walked.shapes) - 1
-    shape = report.walked.shapes[network.position(network.outputs[0])]
+    last = len(report.shapes) - 1
+    shape = report.shapes[network.position(network.outputs[0])]
     if shape.channel != 0:
         raise Unclosed("a repetition of unknown count needs maps with the channels first")
     own = storages(report.walked, over=())
@@ -116,7 +116,7 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     if saving(report.walked, stays=False)[0] != said:
         gone["saved_bytes"] = "whether activations can write over what comes before a repetition is not followed"
     for position in range(1, last + 1):
-        node, each = network.nodes[position - 1], report.walked.costs[position]
+        node, each = network.nodes[position - 1], report.costs[position]
         maps.update(own[network.sources[position - 1][i]] for i in said[position].inputs)
         if said[position].output:
             maps.add(own[position])
@@ -145,7 +145,7 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
 
 
 def _row(report: Report, position: int, stage: str) -> Row:
-    node, shape = report.network.nodes[position - 1], report.walked.shapes[position]
+    node, shape = report.network.nodes[position - 1], report.shapes[position]
     layer = node.layer
     return Row(
         node.name,
@@ -155,7 +155,7 @@ def _row(report: Report, position: int, stage: str) -> Row:
         tuple(shape.dims),
         _span(report.fields[0][position]),
         of_field(report.receptive_field(position)),
-        report.walked.costs[position],
+        report.costs[position],
         shape.values,
         report.new_values[position],
         layer.folds,

@@ -98,7 +98,7 @@ def _sizes(made: Any) -> Iterable[Any]:
     """The sizes that are to be without floors."""
     found = made[0]
     if isinstance(found, Report):
-        return (d for shape in found.walked.shapes for d in shape.dims)
+        return (d for shape in found.shapes for d in shape.dims)
     return (d for row in found.rows for d in row.dims)
 
 

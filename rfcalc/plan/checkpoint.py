@@ -107,7 +107,7 @@ class Search:
         self.run, self.batch = run, memory.batch
         self.fixed = sum(memory.constant.values())
         self.cuts = cuts(memory.report.walked, run.own)
-        self.macs = [int(c.macs) * self.batch for c in memory.report.walked.costs]
+        self.macs = [int(c.macs) * self.batch for c in memory.report.costs]
         held = sum(run.size(p).at(self.batch) for p in range(run.arity))
         maps = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
         own = [0] * len(run.names)

@@ -123,7 +123,7 @@ class Grids:
         position = network.position(name)
         found = self.report.receptive_field(position)
         field: ReceptiveField = found if isinstance(found, ReceptiveField) else next(iter(found.values()))
-        shape = self.report.walked.shapes[position]
+        shape = self.report.shapes[position]
         grids: list[Grid | None] = []
         for axis, window in enumerate(field.windows):
             carrier = field.carrier(axis)
@@ -139,7 +139,7 @@ class Grids:
     def steps(self) -> tuple[Step, ...]:
         """Each level against the next coarser one, axis by axis."""
         found = []
-        rank = self.report.walked.shapes[0].rank
+        rank = self.report.shapes[0].rank
         for axis in range(rank):
             placed = [(level.name, g) for level in self.levels if (g := level.grids[axis]) is not None]
             placed.sort(key=lambda item: item[1].stride)

@@ -94,7 +94,7 @@ class Memory:
             raise UnknownName("mixed precision", self.amp, list(AMP))
         if self.device not in ("cpu", "cuda"):
             raise UnknownName("device", self.device, ["cpu", "cuda"])
-        if not all(is_number(shape.values) for shape in self.report.walked.shapes):
+        if not all(is_number(shape.values) for shape in self.report.shapes):
             raise RfcalcError("memory needs sizes in numbers", fix="give an input such as 3x224x224")
         _ = self.frozen
 
@@ -113,7 +113,7 @@ class Memory:
         nodes, arity = self.report.network.nodes, self.report.network.arity
         for pattern in self.freeze:
             hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
-            if not any(self.report.walked.costs[p].params for p in hit):
+            if not any(self.report.costs[p].params for p in hit):
                 blocks = [n.name[:i] for n in nodes for i, sign in enumerate(n.name) if sign == "."]
                 names = [*blocks, *(n.stage for n in nodes if n.stage), *(n.name for n in nodes)]
                 why = "the nodes that it matches have no parameters" if hit else None
@@ -137,7 +137,7 @@ class Memory:
     @cached_property
     def trainable(self) -> int:
         """Parameters that get a gradient."""
-        costs = self.report.walked.costs
+        costs = self.report.costs
         return 0 if self.infer else sum(int(c.params) for p, c in enumerate(costs) if p not in self.frozen)
 
     @cached_property

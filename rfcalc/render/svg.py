@@ -8,6 +8,24 @@ from math import prod
 from rfcalc.core.printable import printable
 from rfcalc.report.document import Grid, Picture
 
+# The role of a box → its colour, light and dark; texts on it have a contrast of 4.5 : 1 at least. Families are
+# also told apart by their words, so that nothing hangs on the colour alone.
+FILLS = {
+    "conv": ("#d6e6f5", "#1f3b57"),
+    "transpose": ("#cdeff2", "#12464c"),
+    "resample": ("#cdeff2", "#12464c"),
+    "pool": ("#fbe3c0", "#573c12"),
+    "dense": ("#e6dcf0", "#43305a"),
+    "recurrent": ("#f3f0b8", "#4a4715"),
+    "attention": ("#f7d9e6", "#572b40"),
+    "merge": ("#d5efe2", "#17463a"),
+    "input": ("#ffffff", "#16181c"),
+    "unknown": ("#ffd9d2", "#5c1f17"),
+    "other": ("#ececec", "#33363b"),
+}
+INK = ("#1a1a1a", "#e8e8e8")
+PAPER = ("#ffffff", "#16181c")
+SOFT = ("#555555", "#b0b0b0")
 MOST = 4000  # rectangles of a grid that are drawn one by one
 
 
@@ -45,34 +63,63 @@ def grid(found: Grid) -> str:
 _thin = ' stroke-width="1" vector-effect="non-scaling-stroke"'
 
 
+def alone(found: Picture) -> str:
+    """A picture as a file of its own, on paper of its own, light or dark as the reader's system is."""
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_svg(found, True)}\n'
+
+
 def picture(found: Picture) -> str:
-    """A picture: areas, lines, boxes, texts, in this order."""
+    """A picture that stands in a page, in the colours of its text."""
+    return _svg(found, False)
+
+
+def _svg(found: Picture, paper: bool) -> str:
+    """Areas, lines, boxes, texts, in this order."""
     parts = [f"<title>{escape(found.title)}</title>"] if found.title else []
     parts += [f"<desc>{escape(found.description)}</desc>"] if found.description else []
+    parts.append(f"<style>{_dark(paper)}</style>")
+    if paper:
+        parts.append(f'<rect class="paper" width="100%" height="100%" fill="{PAPER[0]}"/>')
     if any(line.arrow for line in found.lines):
         parts.append(
             '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
             'orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" fill="currentColor"/></marker></defs>'
         )
     for area in found.areas:
-        parts.append(
-            f'<polygon points="{_points(area.points)}"{_role(area.role, "area")}>{_title(area.title)}</polygon>'
-        )
+        how = f' fill="none" stroke="currentColor" stroke-dasharray="4 3"{_role(area.role, "area")}'
+        parts.append(f'<polygon points="{_points(area.points)}"{how}>{_title(area.title)}</polygon>')
     for line in found.lines:
         end = ' marker-end="url(#arrow)"' if line.arrow else ""
-        how = f' fill="none" stroke="currentColor"{end}{_role(line.role, "line")}'
+        joins = f' data-joins="{line.joins[0]} {line.joins[1]}"' if line.joins else ""
+        how = f' fill="none" stroke="currentColor"{end}{_role(line.role, "line")}{joins}'
         parts.append(f'<polyline points="{_points(line.points)}"{how}>{_title(line.title)}</polyline>')
     for box in found.boxes:
         place = f'x="{_number(box.x)}" y="{_number(box.y)}"'
         size = f'width="{_number(box.width)}" height="{_number(box.height)}"'
-        how = f'fill="none" stroke="currentColor"{_role(box.role, "box")}'
-        parts.append(f"<rect {place} {size} {how}>{_title(box.title)}</rect>")
+        role = box.role if box.role in FILLS else "other"
+        how = f'rx="3" fill="{FILLS[role][0]}" stroke="currentColor"{_role(role, "box")}'
+        nodes = f' data-nodes="{"&#10;".join(map(escape, box.nodes))}"' if box.nodes else ""
+        parts.append(f"<rect {place} {size} {how}{nodes}>{_title(box.title)}</rect>")
         if box.label:
             parts.append(_text(box.x + box.width / 2, box.y + box.height / 2, box.label, "middle", box.role, True))
     parts += [_text(t.x, t.y, t.text, t.anchor, t.role, False) for t in found.texts]
     box_ = f'viewBox="0 0 {_number(found.width)} {_number(found.height)}"'
     size = f'width="{_number(found.width)}" height="{_number(found.height)}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box_} role="img">{"".join(parts)}</svg>'
+    color = f' color="{INK[0]}"' if paper else ""
+    font = f'class="picture{" alone" if paper else ""}" font-family="{FONT}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box_} role="img" {font}{color}>{"".join(parts)}</svg>'
+
+
+FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+
+def _dark(paper: bool) -> str:
+    """The colours for readers whose system is dark."""
+    boxes = "".join(f".picture .box.{role}{{fill:{dark}}}" for role, (_, dark) in FILLS.items())
+    alone = f".alone{{color:{INK[1]}}}.alone .paper{{fill:{PAPER[1]}}}" if paper else ""
+    weights = ".picture .strong{font-weight:bold}"
+    soft = f".picture .soft{{fill:{SOFT[0]}}}", f".picture .soft{{fill:{SOFT[1]}}}"
+    return f"{weights}{soft[0]}@media (prefers-color-scheme:dark){{{alone}{soft[1]}{boxes}}}"
 
 
 def _points(points: tuple[tuple[float, float], ...]) -> str:

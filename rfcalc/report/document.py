@@ -189,7 +189,10 @@ class Grid:
 
 
 class Box(NamedTuple):
-    """A rectangle with a label in it; `title`: what a pointer on it says; `role`: a class, coloured by the format."""
+    """A rectangle with a label in it; `title`: what a pointer on it says; `role`: a class, coloured by the format.
+
+    `nodes`: the nodes of a network that it stands for.
+    """
 
     x: float
     y: float
@@ -198,15 +201,17 @@ class Box(NamedTuple):
     role: str = ""
     label: str = ""
     title: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 class Stroke(NamedTuple):
-    """A line through points; `arrow`: at its end."""
+    """A line through points; `arrow`: at its end; `joins`: the numbers of the boxes that it leads from and to."""
 
     points: tuple[tuple[float, float], ...]
     role: str = ""
     arrow: bool = False
     title: str = ""
+    joins: tuple[int, int] | None = None
 
 
 class Label(NamedTuple):

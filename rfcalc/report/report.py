@@ -122,6 +122,11 @@ class Row:
         return self.report.walked.shapes[self.position]
 
     @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """The shapes that it reads."""
+        return self.report.walked.inputs_of(self.position)
+
+    @property
     def output_shape(self) -> tuple[Figure, ...]:
         scale = self.report.scales.get(self.name)
         return self.shape.dims if scale is None or scale.shape is None else scale.shape
@@ -409,6 +414,25 @@ class Report:
         network = along(self.walked, via, without)
         assumed = (*told, *self._assumed)
         return Report(network, batch=self.batch, dtype=self.dtype, target=self.target, assumptions=assumed)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes of all positions: the inputs first, then the nodes in order.
+
+        >>> import rfcalc
+        >>> rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32").shapes
+        (Shape(3, 32, 32), Shape(64, 32, 32), Shape(64, 16, 16))
+        """
+        return self.walked.shapes
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """Parameters and operations of all positions, in the same order, for one item of the batch."""
+        return self.walked.costs
+
+    def input_shapes(self, position: int) -> tuple[Shape, ...]:
+        """The shapes that the node at a position reads."""
+        return self.walked.inputs_of(position)
 
     @property
     def inputs(self) -> dict[str, Shape]:

@@ -92,7 +92,7 @@ def verify(
             why=str(error),
             fix="take a larger --batch, or an --input of which more is left there",
         ) from None
-    inputs_told = {name: str(s) for name, s in zip(report.inputs, report.walked.shapes, strict=False)}
+    inputs_told = {name: str(s) for name, s in zip(report.inputs, report.shapes, strict=False)}
     return Verification(
         report.network.name or report.target or "",
         inputs_told,
@@ -117,7 +117,7 @@ def _all(
     notes: list[str],
 ) -> Iterator[Finding]:
     network = report.network
-    given = dict(zip(report.inputs, report.walked.shapes, strict=False))
+    given = dict(zip(report.inputs, report.shapes, strict=False))
 
     def blank() -> Graph:
         return to_torch(network, given, device="meta", in_place=True, dtype=saved.DTYPES[report.dtype])

@@ -101,7 +101,7 @@ def _gradient(
     training: bool,
     device: str,
 ) -> set[Unit]:
-    shapes = report.walked.shapes
+    shapes = report.shapes
     graph = to_torch(network, dict(zip(report.inputs, shapes, strict=False)))
     _copy(weights, graph)
     graph = graph.to(device=device, dtype=dtype).train(training)

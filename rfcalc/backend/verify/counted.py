@@ -23,7 +23,7 @@ BLIND = {
 
 def blank(report: Report, device: str = "meta", dtype: torch.dtype = torch.float32) -> list[Tensor]:
     """Inputs of the report's shapes without values."""
-    shapes = report.walked.shapes[: report.network.arity]
+    shapes = report.shapes[: report.network.arity]
     return [torch.empty(report.batch, *s.dims, device=device, dtype=dtype) for s in shapes]
 
 

@@ -35,7 +35,7 @@ class Mass(NamedTuple):
 
 def masses(report: Report, device: str, draws: int, tick: Callable[[str], None]) -> Iterator[Mass]:
     """The middle unit of each chosen node."""
-    network, shapes = report.network, report.walked.shapes
+    network, shapes = report.network, report.shapes
     for name in chosen_nodes(report):
         unit = tuple(n // 2 for n in report[name].shape.spatial)
         closed = effective(report.walked, network.position(name), unit)

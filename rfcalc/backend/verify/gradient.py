@@ -65,7 +65,7 @@ def chosen_units(spatial: Sequence[int], period: Sequence[int]) -> list[Unit]:
 
 def measured_units(report: Report, name: str, units: Sequence[Unit]) -> Iterator[set[Unit]]:
     """The pixels of the first input that each unit has a derivative by."""
-    network, shapes = report.network, report.walked.shapes
+    network, shapes = report.network, report.shapes
     inputs = [torch.ones(1, *s.dims, dtype=torch.float64) for s in shapes[: network.arity]]
     inputs[0].requires_grad_()
     shape = shapes[network.position(name)]
@@ -128,7 +128,7 @@ def claims(
     blind: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """What the summary says of a map, beside what its units were measured to see."""
-    whole = report.walked.shapes[0]
+    whole = report.shapes[0]
     source = whole.spatial
     hulls = {unit: summary(pixels).hull for unit, pixels in seen.items()}
     if field.status == "none":
@@ -180,15 +180,15 @@ def receptive(report: Report, tick: Callable[[str], None]) -> Iterator[Finding]:
             why = f"the answer is {field.status}"
             yield Finding("receptive_field", name, "units", None, None, UNSEEN, "", why)
             continue
-        shape = report.walked.shapes[0]
+        shape = report.shapes[0]
         sides = [
             (i, int(s), n) for i, (s, n) in enumerate(zip(field.size, shape.spatial, strict=True)) if s is not None
         ]
         fits = report.totals.values <= MOST_VALUES * report.batch
         square = report if fits else smaller(report, {axis: size for axis, size, _ in sides})
         if square is not None:
-            tick(f"gradients of {name} on {square.walked.shapes[0]}")
-            yield from on_input(square, name, f"{square.walked.shapes[0]}")
+            tick(f"gradients of {name} on {square.shapes[0]}")
+            yield from on_input(square, name, f"{square.shapes[0]}")
         for axis, size, n in sides:
             if field.status != "global" and (size > n or square is None):
                 yield from on_thin(report, name, axis, size, tick)
@@ -196,7 +196,7 @@ def receptive(report: Report, tick: Callable[[str], None]) -> Iterator[Finding]:
 
 def smaller(report: Report, sizes: dict[int, int]) -> Report | None:
     """The network on an input of all axes that just holds the receptive field, or None where none fits."""
-    shape = report.walked.shapes[0]
+    shape = report.shapes[0]
     if report.network.arity > 1 or len(sizes) < shape.rank:
         return None
     for grid in (32, 16, 4):
@@ -214,7 +214,7 @@ def smaller(report: Report, sizes: dict[int, int]) -> Report | None:
 
 def on_thin(report: Report, name: str, axis: int, size: int, tick: Callable[[str], None]) -> Iterator[Finding]:
     """Chosen units on an input that is long enough along one axis."""
-    network, shape = report.network, report.walked.shapes[0]
+    network, shape = report.network, report.shapes[0]
     if network.arity > 1:
         why = "several inputs: thin ones are not tried"
         yield Finding("receptive_field", name, f"axis {axis}, {size} wide", None, None, UNSEEN, "", why)
@@ -231,8 +231,8 @@ def on_thin(report: Report, name: str, axis: int, size: int, tick: Callable[[str
             continue
         if made[name].shape.values == 0:
             continue
-        tick(f"gradients of {name} on {made.walked.shapes[0]}")
-        yield from on_input(made, name, f"{made.walked.shapes[0]}")
+        tick(f"gradients of {name} on {made.shapes[0]}")
+        yield from on_input(made, name, f"{made.shapes[0]}")
         return
     yield Finding(
         "receptive_field",

@@ -326,7 +326,7 @@ def receptive(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
 def _units(
     report: Report, name: str, field: Any, value: Tensor, x: Tensor, blind: Sequence[str], told: str
 ) -> Iterator[Finding]:
-    shape, source = report[name].shape, report.walked.shapes[0]
+    shape, source = report[name].shape, report.shapes[0]
     period = [1 if w is None else w.period for w in field.windows]
     units = gradient.chosen_units(shape.spatial, period)
     walk = regions(report.walked, name)

@@ -20,7 +20,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 def examples(report: Report, device: str, seed: int = 0) -> list[Tensor]:
     """Random inputs of the report's shapes."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = report.walked.shapes[: report.network.arity]
+    shapes = report.shapes[: report.network.arity]
     made = [torch.randn(report.batch, *s.dims, generator=generator) for s in shapes]
     return [x.to(device=device, dtype=DTYPES[report.dtype]) for x in made]
 

@@ -109,12 +109,12 @@ def placed(
 ) -> Case:
     """The case of a layer behind these positions, whose shapes and fields may be somebody's own."""
     before = tuple(shapes[s] for s in sources), tuple(seen[s] for s in sources)
-    return Case(layer, *before, report.walked.shapes[0].spatial, report.batch, report.itemsize)
+    return Case(layer, *before, report.shapes[0].spatial, report.batch, report.itemsize)
 
 
 def cases(report: Report) -> tuple[Case, ...]:
     """The case of every node of a network, with the right numbers before it, in order."""
-    network, shapes = report.network, report.walked.shapes
+    network, shapes = report.network, report.shapes
     seen: list[Seen | None] = [first_seen(shape) if i == 0 else None for i, shape in enumerate(shapes[: network.arity])]
     found = []
     for node, sources in zip(network.nodes, network.sources, strict=True):

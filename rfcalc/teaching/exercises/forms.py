@@ -40,7 +40,7 @@ def shown(subject: Subject) -> tuple[Block, ...]:
     report = subject.report
     if subject.single and subject.listed:
         layer = report.network.nodes[0].layer
-        shape = report.walked.shapes[0]
+        shape = report.shapes[0]
         which = "map" if shape.rank > 1 else "signal" if shape.rank else "vector of"
         unit = f"{which} {dims(shape.dims)}"
         order = {2: " (channels x height x width)", 1: " (channels x length)"}.get(shape.rank, " values")

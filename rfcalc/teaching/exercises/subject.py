@@ -123,7 +123,7 @@ def value(report: Report, figure: str, position: int | None) -> Any:
     """
     if position is None:
         return getattr(report.totals, figure)
-    shape = report.walked.shapes[position]
+    shape = report.shapes[position]
     if figure in ("output_shape", "side"):
         return shape.dims if figure == "output_shape" else _side(shape.dims)
     if figure in ("receptive_field", "stride"):
@@ -136,7 +136,7 @@ def value(report: Report, figure: str, position: int | None) -> Any:
         return _square(found)
     if figure in ("values", "bytes"):
         return shape.values * report.batch * (report.itemsize if figure == "bytes" else 1)
-    cost = report.walked.costs[position]
+    cost = report.costs[position]
     if figure in ("macs", "flops"):
         return cost.macs * report.batch * (2 if figure == "flops" else 1)
     return getattr(cost, figure)

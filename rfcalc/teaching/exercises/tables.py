@@ -41,7 +41,7 @@ def _columns(subject: Subject) -> tuple[str, ...]:
 def _rows(subject: Subject) -> range:
     """The positions that the table shows: up to the place, or all."""
     arity = subject.report.network.arity
-    last = subject.position or len(subject.report.walked.shapes) - 1
+    last = subject.position or len(subject.report.shapes) - 1
     rows = range(arity, last + 1)
     if not 2 <= len(rows) <= MOST_ROWS:
         raise Unfit
@@ -90,7 +90,7 @@ def _shapes(blanks: list[Blank]) -> bool:
 
 
 def _input(subject: Subject, column: str) -> str:
-    shape = subject.report.walked.shapes[0]
+    shape = subject.report.shapes[0]
     if column == "output_shape":
         return written("", shape.dims)
     if column in ("values", "bytes"):
@@ -202,7 +202,7 @@ def _spoiled(subject: Subject, column: str, rows: list[int], draw: Draw) -> tupl
 def value_tuple(report: Any, column: str, position: int) -> Any:
     """The right figure, an entry an axis."""
     if column == "output_shape":
-        return report.walked.shapes[position].dims
+        return report.shapes[position].dims
     field = report.receptive_field(position)
     return field.size if column == "receptive_field" else field.stride
 

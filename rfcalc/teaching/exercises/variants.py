@@ -191,7 +191,7 @@ def _hidden(subject: Subject, change: Change) -> tuple[Block, ...]:
         raise Unfit
     if change.parameter == "padding" and not hasattr(layer, "groups"):
         raise Unfit
-    rank = subject.report.walked.shapes[0].rank
+    rank = subject.report.shapes[0].rank
     values = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}  # type: ignore[arg-type]
     values[change.parameter] = marker
     if change.parameter == "groups":

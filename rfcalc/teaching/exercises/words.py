@@ -144,14 +144,14 @@ def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | N
     """
     network = report.network
     arity = network.arity
-    rank = report.walked.shapes[0].rank
-    shown = len(report.walked.shapes) if upto is None else upto + 1
+    rank = report.shapes[0].rank
+    shown = len(report.shapes) if upto is None else upto + 1
     chain = all(s == (p - 1,) for p, s in enumerate(network.sources, arity))
     header = ["layer", "what it is", *([] if chain else ["reads"]), *[c[0] for c in columns]]
     rows: list[tuple[Any, ...]] = []
     for position in range(shown):
         if position < arity:
-            told = given or dims(report.walked.shapes[position].dims)
+            told = given or dims(report.shapes[position].dims)
             row: list[Any] = [list(network.inputs)[position], f"input {told}"]
             row += [] if chain else ["–"]
         else:

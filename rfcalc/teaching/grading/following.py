@@ -57,7 +57,7 @@ def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any
     seen: list[Seen | None] = []
     dirty: list[bool] = []
     for position in range(network.arity):
-        shape = report.walked.shapes[position]
+        shape = report.shapes[position]
         mine = _map(shape, given.get(position, {}), lambda f, p=position: truth(p, f))
         shapes.append(mine)
         seen.append(first_seen(mine) if position == 0 else None)

@@ -111,7 +111,7 @@ class Key:
     def truth(self, position: int, figure: str) -> Any:
         """The right figure of a position; None where it is no one number, and is not marked."""
         report = self.report
-        shape = report.walked.shapes[position]
+        shape = report.shapes[position]
         if figure == "output_shape":
             return shape.dims
         if figure in PARTS:
@@ -174,7 +174,7 @@ class Key:
         return Grade(tuple(rows), cols, tuple(notes), strict, carried, len(counted))
 
     def _answers(self, taken: dict[int, tuple[Line, Place]], cols: Sequence[Column]) -> dict[int, dict[str, Answer]]:
-        shapes = self.report.walked.shapes
+        shapes = self.report.shapes
         output = next((c for c in cols if c.figure == "output_shape"), None)
         texts: list[tuple[str, Shape]] = []
         if output is not None:

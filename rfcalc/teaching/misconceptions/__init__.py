@@ -229,7 +229,7 @@ def fill(report: Report, mistakes: Mapping[int, Misconception] | Misconception) 
     """
     network = report.network
     made = mistakes if isinstance(mistakes, Mapping) else None
-    shapes: list[Shape] = list(report.walked.shapes[: network.arity])
+    shapes: list[Shape] = list(report.shapes[: network.arity])
     seen: list[Seen | None] = [first_seen(shape) if i == 0 else None for i, shape in enumerate(shapes)]
     found = []
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):

@@ -37,7 +37,7 @@ largest_map = misconception(
 
 @largest_map.totals("peak_bytes")
 def _(report: Report) -> Any:
-    return max(s.values for s in report.walked.shapes) * report.batch * report.itemsize
+    return max(s.values for s in report.shapes) * report.batch * report.itemsize
 
 
 input_forgotten = misconception(

@@ -153,7 +153,7 @@ def interval(draw: Draw, level: int) -> Question:
     report, second = report_of(target, shape), second_of(target, shape)
     position = report.network.position(at or report.network.outputs[0])
     node = report.network.nodes[position - report.network.arity].name
-    units = report.walked.shapes[position].spatial[0]
+    units = report.shapes[position].spatial[0]
     if units < 3:
         raise Unfit
     from rfcalc.report.field_report import FieldReport
@@ -170,7 +170,7 @@ def interval(draw: Draw, level: int) -> Question:
         ends = window.unit(unit)
         first, last = agree(ends, second.hull(node, 0, unit), f"interval of unit {unit}")
         seen = second.pixels(node, 0, unit)
-        hull = sight.unit((unit,) * report.walked.shapes[position].rank).hull
+        hull = sight.unit((unit,) * report.shapes[position].rank).hull
         if hull is None:
             raise Unfit
         real = agree(hull[0], (seen[0], seen[-1]), f"pixels of unit {unit}")

@@ -23,7 +23,7 @@ def sides_of(target: str, n: int, channels: int = 3) -> tuple[int, ...]:
     Raises:
         ShapeError: it does not take such an image.
     """
-    return Report(network_of(target), f"{channels}x{n}x{n}").walked.shapes[-1].spatial
+    return Report(network_of(target), f"{channels}x{n}x{n}").shapes[-1].spatial
 
 
 def counted(target: str, n: int, channels: int = 3) -> tuple[int, ...]:
@@ -304,7 +304,7 @@ def least_input(draw: Draw, level: int) -> Question:
 
     key = smallest(by_rules)
     report = Report(network_of(target), f"{channels}x{key}x{key}")
-    sizes = [report.walked.shapes[p].spatial[0] for p in range(len(report.walked.shapes))]
+    sizes = [report.shapes[p].spatial[0] for p in range(len(report.shapes))]
     return numeric(
         draw,
         "The smallest image that works",

@@ -1,0 +1,62 @@
+"""A drawing: a picture of a report in a style, in any format that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+
+from rfcalc.core.errors import UnknownName
+from rfcalc.report.document import Document, Picture
+from rfcalc.report.report import Report
+from rfcalc.report.table import notes
+
+STYLES = {  # style → what it shows; the file that draws it has its name, and a function `picture`
+    "stages": "a ladder: a row a layer, its figures in columns, skips at the side",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture of a network; a notebook shows it.
+
+    >>> import rfcalc
+    >>> drawing = rfcalc.draw("vgg16")
+    >>> drawing
+    Drawing('vgg16', 'stages')
+    >>> drawing.svg().splitlines()[0]
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    """
+
+    report: Report
+    style: str = "stages"
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            raise UnknownName("style", self.style, list(STYLES))
+
+    def __repr__(self) -> str:
+        return f"Drawing({self.report.network.name or self.report.target!r}, {self.style!r})"
+
+    @cached_property
+    def picture(self) -> Picture:
+        """Boxes, lines and texts in their places.
+
+        Raises:
+            RfcalcError: more boxes than a picture can show.
+        """
+        found: Picture = import_module(f"rfcalc.drawing.{self.style}").picture(self.report)
+        return found
+
+    def svg(self) -> str:
+        """The picture as a file that needs nothing else, light or dark as the reader's system is."""
+        from rfcalc.render.svg import alone
+
+        return alone(self.picture)
+
+    def document(self) -> Document:
+        """The picture as a document, for every other format; its figures are the report's."""
+        return Document(self.picture.title, (self.picture,), notes(self.report), data=self.report.to_dict)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()

@@ -1,0 +1,131 @@
+"""Reads a drawn SVG back, and says what is wrong with it: overlaps, lines through boxes, figures, edges."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from rfcalc.drawing.letters import SIZE, width
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+class Rect(NamedTuple):
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: Rect) -> bool:
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+    def holds(self, other: Rect) -> bool:
+        return (
+            self.left <= other.left
+            and self.top <= other.top
+            and other.right <= self.right
+            and other.bottom <= self.bottom
+        )
+
+
+class Drawn(NamedTuple):
+    frame: Rect
+    boxes: list[tuple[Rect, list[str]]]
+    lines: list[tuple[list[tuple[float, float]], tuple[int, int]]]
+    texts: list[tuple[Rect, str]]
+    title: str
+    description: str
+
+
+def parsed(text: str) -> Drawn:
+    root = ElementTree.fromstring(text.encode())
+    _, _, wide, high = map(float, root.attrib["viewBox"].split())
+    boxes = []
+    for e in root.iter(f"{SVG}rect"):
+        if e.get("class") != "paper":
+            x, y, w, h = (float(e.attrib[k]) for k in ("x", "y", "width", "height"))
+            boxes.append((Rect(x, y, x + w, y + h), e.get("data-nodes", "").split("\n")))
+    lines = []
+    for e in root.iter(f"{SVG}polyline"):
+        points = [tuple(map(float, p.split(","))) for p in e.attrib["points"].split()]
+        joined = e.attrib["data-joins"].split()
+        lines.append((points, (int(joined[0]), int(joined[1]))))
+    texts = [_text(e) for e in root.iter(f"{SVG}text")]
+    title, description = root.findtext(f"{SVG}title") or "", root.findtext(f"{SVG}desc") or ""
+    return Drawn(Rect(0, 0, wide, high), boxes, lines, texts, title, description)  # type: ignore[arg-type]
+
+
+def _text(e: Any) -> tuple[Rect, str]:
+    x, y, told = float(e.attrib["x"]), float(e.attrib["y"]), e.text or ""
+    size = width(told) * (1.1 if "strong" in e.attrib["class"] else 1)
+    left = x - {"start": 0, "middle": size / 2, "end": size}[e.attrib["text-anchor"]]
+    base = y + (SIZE * 0.35 if e.get("dominant-baseline") else 0)
+    return Rect(left, base - 0.8 * SIZE, left + size, base + 0.25 * SIZE), told
+
+
+def through(a: tuple[float, float], b: tuple[float, float], rect: Rect) -> bool:
+    """Whether a segment goes through the inside of a rectangle (Liang and Barsky's clipping)."""
+    low, high = 0.0, 1.0
+    for start, end, least, most in ((a[0], b[0], rect.left, rect.right), (a[1], b[1], rect.top, rect.bottom)):
+        step = end - start
+        if abs(step) < 1e-9:
+            if not least < start < most:
+                return False
+            continue
+        one, two = sorted(((least - start) / step, (most - start) / step))
+        low, high = max(low, one), min(high, two)
+    return high - low > 1e-9
+
+
+def geometry(drawn: Drawn) -> list[str]:
+    """What overlaps, crosses or leaves the frame."""
+    found = []
+    places = [rect for rect, _ in drawn.boxes]
+    found += [f"{r} leaves the frame" for r in [*places, *(t for t, _ in drawn.texts)] if not drawn.frame.holds(r)]
+    for points, _ in drawn.lines:
+        found += [f"a line leaves the frame at {p}" for p in points if not drawn.frame.holds(Rect(*p, *p))]
+    for kind, rects in (("boxes", places), ("texts", [t for t, _ in drawn.texts])):
+        order = sorted(rects, key=lambda r: r.top)
+        for i, one in enumerate(order):
+            for other in order[i + 1 :]:
+                if other.top >= one.bottom:
+                    break
+                if one.meets(other):
+                    found.append(f"two {kind} overlap: {one}, {other}")
+    for text, told in drawn.texts:
+        for box in places:
+            if text.meets(box) and not box.holds(text):
+                found.append(f"{told!r} leaves its box")
+    for points, joins in drawn.lines:
+        for a, b in pairwise(points):
+            upper, lower = min(a[1], b[1]), max(a[1], b[1])
+            for i, box in enumerate(places):
+                if box.top < lower + 1e-9 and upper - 1e-9 < box.bottom and i not in joins and through(a, b, box):
+                    found.append(f"a line from box {joins[0]} to {joins[1]} runs through box {i}")
+        for end, box in ((points[0], places[joins[0]]), (points[-1], places[joins[1]])):
+            if not (box.left <= end[0] <= box.right and box.top <= end[1] <= box.bottom):
+                found.append(f"a line ends beside its box: {joins}")
+    return found
+
+
+def figures(drawn: Drawn, told: dict[str, Any]) -> list[str]:
+    """What the picture says otherwise than the report's JSON: nodes, links, output shapes, parameters."""
+    found = []
+    layers = {layer["name"]: layer for layer in told["layers"]}
+    names = [name for _, nodes in drawn.boxes for name in nodes]
+    if sorted(names) != sorted([*told["inputs"], *layers]):
+        return ["the nodes of the boxes are not those of the report"]
+    where = {name: i for i, (_, nodes) in enumerate(drawn.boxes) for name in nodes}
+    read = {(where[r], where[name]) for name, layer in layers.items() for r in layer["inputs"]}
+    if {(a, b) for a, b in read if a < b} != {joins for _, joins in drawn.lines}:
+        found.append("the lines are not the links of the report")
+    for box, nodes in drawn.boxes:
+        texts = [text for rect, text in drawn.texts if rect.meets(box)]
+        shape = told["inputs"].get(nodes[-1]) or layers[nodes[-1]]["output_shape"]
+        wanted = ["x".join(map(str, shape))]
+        wanted += [f"{n:,}" for n in (sum(layers[x]["params"] for x in nodes if x in layers),) if n]
+        found += [f"{nodes[-1]}: {w} is not in {texts}" for w in wanted if w not in texts]
+    return found

@@ -1,0 +1,135 @@
+"""Pictures of networks: read back, and compared with the report and with geometry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pictures import figures, geometry, parsed
+
+import rfcalc
+from rfcalc import RfcalcError
+from rfcalc.cli import run
+from rfcalc.drawing.drawing import STYLES
+from rfcalc.drawing.letters import width
+from rfcalc.render.svg import FILLS, INK, PAPER, SOFT
+
+ODD = (
+    "conv3-8",
+    "conv3-8 x40 > maxpool2 > fc10",
+    "(conv1-4 | conv3-4 | series()) > (conv3-11 + series())",
+    "(conv3-4 + (conv5-4 > (conv1-4 + series()))) > maxpool2",
+    "conv3-3 x2 > (conv3-3 + conv3-3 + conv3-3 + series())",
+    "(conv3-3 + series()) x12 > (conv3-8 + conv1-8) x2 > globalavgpool flatten fc3",
+)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_whole_zoo_is_drawn_right(style: str) -> None:
+    wrong = {}
+    for name in rfcalc.networks():
+        drawing = rfcalc.draw(name, style=style)
+        drawn = parsed(drawing.svg())
+        found = geometry(drawn) + figures(drawn, drawing.report.to_dict())
+        if found or drawn.title != name or not drawn.description:
+            wrong[name] = found[:3]
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("text", ODD)
+def test_notations_are_drawn_right(text: str, style: str) -> None:
+    drawing = rfcalc.draw(text, "3x32x32", style=style)
+    drawn = parsed(drawing.svg())
+    assert geometry(drawn) + figures(drawn, drawing.report.to_dict()) == []
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_control_a_wrong_picture_is_noticed(style: str) -> None:
+    drawing = rfcalc.draw("googlenet", style=style)
+    drawn = parsed(drawing.svg())
+    told = drawing.report.to_dict()
+    box, nodes = drawn.boxes[5]
+    moved = drawn._replace(boxes=[*drawn.boxes[:5], (box._replace(bottom=box.bottom + 30), nodes), *drawn.boxes[6:]])
+    assert any("boxes overlap" in w or "runs through" in w for w in geometry(moved))
+    assert geometry(drawn._replace(frame=drawn.frame._replace(right=100)))
+    (_, joins), *others = drawn.lines[3:]
+    across = drawn._replace(lines=[([(box.left, box.top - 50), (box.right, box.bottom + 50)], joins), *others])
+    assert any("runs through" in w for w in geometry(across))
+    assert figures(drawn._replace(lines=others), told)
+    assert figures(drawn._replace(boxes=[*drawn.boxes[:-1], (drawn.boxes[-1][0], ["conv1"])]), told)
+    texts = [(rect, text.replace("12,352", "12,353")) for rect, text in drawn.texts]
+    assert texts == drawn.texts or figures(drawn._replace(texts=texts), told)
+
+
+def test_texts_are_at_most_as_wide_as_estimated() -> None:
+    fonts = pytest.importorskip("matplotlib.font_manager")
+    from matplotlib.ft2font import FT2Font
+
+    font = FT2Font(fonts.findfont("DejaVu Sans"))
+    font.set_size(12, 72)
+    for text in ("layer1.{0–35}.conv1", "conv3-64/2 nobias bn relu", "138,357,544", "64x112x112", "≤435 ×36 WMwm@"):
+        font.set_text(text)
+        assert font.get_width_height()[0] / 64 <= width(text)
+
+
+def luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_enough_light_and_dark() -> None:
+    for i in (0, 1):
+        assert min(contrast(INK[i], fill[i]) for fill in FILLS.values()) >= 4.5
+        assert contrast(SOFT[i], PAPER[i]) >= 4.5 and contrast(INK[i], PAPER[i]) >= 4.5
+    assert contrast("#777777", "#ffffff") < 4.5  # a control: the usual grey is not enough
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "md", "tex", "txt", "json"])
+def test_every_format_is_written(ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"net.{ending}"
+    assert run(["draw", "vgg16", "-o", str(file)]) == 0
+    text = file.read_text(encoding="utf-8")
+    assert "138357544" in text.replace(",", "")
+    assert ("<svg" in text) == (ending in ("svg", "html"))
+
+
+def test_a_picture_without_a_file_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["draw", "resnet18"]) == 0
+    out = capsys.readouterr().out
+    assert "layer2.0.add" in out and "← layer2.0.conv2, layer2.0.downsample.0" in out
+    assert run(["draw", "resnet18", "-f", "svg"]) == 0
+    assert capsys.readouterr().out.startswith("<?xml")
+
+
+def test_a_notebook_shows_the_picture() -> None:
+    assert parsed(rfcalc.draw("vgg16")._repr_svg_()).title == "vgg16"
+
+
+def test_names_that_xml_reads_as_its_own_are_escaped() -> None:
+    network = rfcalc.Network.from_nodes([('<a & "b">', rfcalc.Conv(4, 3), ["input"])], "3x8x8")
+    assert parsed(rfcalc.draw(network).svg()).boxes[1][1] == ['<a & "b">']
+
+
+@pytest.mark.parametrize("arguments", [["--style", "ladder"], ["-f", "pdf"], ["-o", "/nowhere/f.svg"]])
+def test_what_is_wrong_is_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["draw", "vgg16", *arguments]) == 2
+    assert "fix:" in capsys.readouterr().err
+
+
+def test_too_many_boxes_are_refused_with_a_way_out() -> None:
+    layers = [(f"c{i}", rfcalc.Conv(4 + i % 2, 1), ["input" if i == 0 else f"c{i - 1}"]) for i in range(4000)]
+    with pytest.raises(RfcalcError, match="table TARGET --depth 1"):
+        rfcalc.draw(rfcalc.Network.from_nodes(layers, "3x8x8")).svg()
+
+
+def test_the_picture_in_the_docs_is_fresh() -> None:
+    """To write it again: rfcalc draw resnet18 -o docs/figures/resnet18-stages.svg."""
+    file = Path(__file__).parent.parent / "docs" / "figures" / "resnet18-stages.svg"
+    assert file.read_text(encoding="utf-8").rstrip() == rfcalc.draw("resnet18").svg().rstrip()
