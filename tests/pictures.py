@@ -38,6 +38,7 @@ class Drawn(NamedTuple):
     texts: list[tuple[Rect, str]]
     title: str
     description: str
+    frames: list[Rect]
 
 
 def parsed(text: str) -> Drawn:
@@ -54,8 +55,12 @@ def parsed(text: str) -> Drawn:
         joined = e.attrib["data-joins"].split()
         lines.append((points, (int(joined[0]), int(joined[1]))))
     texts = [_text(e) for e in root.iter(f"{SVG}text")]
+    frames = []
+    for e in root.iter(f"{SVG}polygon"):
+        x, y = zip(*(map(float, p.split(",")) for p in e.attrib["points"].split()), strict=True)
+        frames.append(Rect(min(x), min(y), max(x), max(y)))
     title, description = root.findtext(f"{SVG}title") or "", root.findtext(f"{SVG}desc") or ""
-    return Drawn(Rect(0, 0, wide, high), boxes, lines, texts, title, description)  # type: ignore[arg-type]
+    return Drawn(Rect(0, 0, wide, high), boxes, lines, texts, title, description, frames)  # type: ignore[arg-type]
 
 
 def _text(e: Any) -> tuple[Rect, str]:
@@ -96,9 +101,10 @@ def geometry(drawn: Drawn) -> list[str]:
                 if one.meets(other):
                     found.append(f"two {kind} overlap: {one}, {other}")
     for text, told in drawn.texts:
-        for box in places:
+        for box in [*places, *drawn.frames]:
             if text.meets(box) and not box.holds(text):
                 found.append(f"{told!r} leaves its box")
+    found += [f"a box is cut by {f}" for f in drawn.frames for r in places if f.meets(r) and not f.holds(r)]
     for points, joins in drawn.lines:
         for a, b in pairwise(points):
             upper, lower = min(a[1], b[1]), max(a[1], b[1])
@@ -123,9 +129,11 @@ def figures(drawn: Drawn, told: dict[str, Any]) -> list[str]:
     if {(a, b) for a, b in read if a < b} != {joins for _, joins in drawn.lines}:
         found.append("the lines are not the links of the report")
     for box, nodes in drawn.boxes:
-        texts = [text for rect, text in drawn.texts if rect.meets(box)]
+        texts = [text for rect, text in drawn.texts if rect.meets(box._replace(bottom=box.bottom + 16))]
         shape = told["inputs"].get(nodes[-1]) or layers[nodes[-1]]["output_shape"]
-        wanted = ["x".join(map(str, shape))]
-        wanted += [f"{n:,}" for n in (sum(layers[x]["params"] for x in nodes if x in layers),) if n]
-        found += [f"{nodes[-1]}: {w} is not in {texts}" for w in wanted if w not in texts]
+        if "x".join(map(str, shape)) not in texts:
+            found.append(f"{nodes[-1]}: {shape} is not in {texts}")
+        params = sum(layers[name]["params"] for name in nodes if name in layers)
+        if params and not any(t == f"{params:,}" or f" {t}".endswith(f" {params:,} params") for t in texts):
+            found.append(f"{nodes[-1]}: {params:,} is not in {texts}")
     return found

@@ -15,7 +15,11 @@ def command(
     batch: Batch = 1,
     dtype: Dtype = None,
     style: Annotated[
-        str, typer.Option(help="stages: a ladder, a row a layer, its figures in columns, skips at the side.")
+        str,
+        typer.Option(
+            help="stages: a ladder, a row a layer; graph: what reads what, from the inputs down.",
+            autocompletion=lambda incomplete: [s for s in ("stages", "graph") if s.startswith(incomplete)],
+        ),
     ] = "stages",
     format: Annotated[  # noqa: A002
         str | None,

@@ -13,6 +13,7 @@ from rfcalc.report.table import notes
 
 STYLES = {  # style → what it shows; the file that draws it has its name, and a function `picture`
     "stages": "a ladder: a row a layer, its figures in columns, skips at the side",
+    "graph": "what reads what, from the inputs down, the output shape under each box",
 }
 
 
