@@ -21,6 +21,7 @@ FILLS = {
     "merge": ("#d5efe2", "#17463a"),
     "input": ("#ffffff", "#16181c"),
     "unknown": ("#ffd9d2", "#5c1f17"),
+    "unseen": ("#ffd9d2", "#5c1f17"),
     "other": ("#ececec", "#33363b"),
 }
 INK = ("#1a1a1a", "#e8e8e8")
