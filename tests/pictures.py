@@ -52,7 +52,9 @@ def parsed(text: str) -> Drawn:
     lines = []
     for e in root.iter(f"{SVG}polyline"):
         points = [tuple(map(float, p.split(","))) for p in e.attrib["points"].split()]
-        joined = e.attrib["data-joins"].split()
+        joined = e.get("data-joins", "").split()
+        if not joined:
+            continue
         lines.append((points, (int(joined[0]), int(joined[1]))))
     texts = [_text(e) for e in root.iter(f"{SVG}text")]
     frames = []

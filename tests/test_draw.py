@@ -10,7 +10,7 @@ from pictures import figures, geometry, parsed
 import rfcalc
 from rfcalc import RfcalcError
 from rfcalc.cli import run
-from rfcalc.drawing.drawing import STYLES
+from rfcalc.drawing.drawing import CHARTS, STYLES
 from rfcalc.drawing.letters import width
 from rfcalc.render.svg import FILLS, INK, PAPER, SOFT
 
@@ -130,8 +130,44 @@ def test_too_many_boxes_are_refused_with_a_way_out() -> None:
         rfcalc.draw(rfcalc.Network.from_nodes(layers, "3x8x8")).svg()
 
 
-@pytest.mark.parametrize(("name", "style"), [("resnet18", "stages"), ("googlenet", "graph")])
+@pytest.mark.parametrize(("name", "style"), [("resnet18", "stages"), ("googlenet", "graph"), ("resnet50", "cost")])
 def test_the_pictures_in_the_docs_are_fresh(name: str, style: str) -> None:
     """To write them again: rfcalc draw resnet18 --style stages -o docs/figures/resnet18-stages.svg."""
     file = Path(__file__).parent.parent / "docs" / "figures" / f"{name}-{style}.svg"
     assert file.read_text(encoding="utf-8").rstrip() == rfcalc.draw(name, style=style).svg().rstrip()
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_charts_of_the_zoo_overlap_nothing(chart: str) -> None:
+    wrong = {}
+    for name in rfcalc.networks():
+        found = geometry(parsed(rfcalc.draw(name, style=chart).svg()))
+        if found:
+            wrong[name] = found[:2]
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "unet", "wavenet"])
+def test_bars_are_as_long_as_their_figures(name: str) -> None:
+    drawing = rfcalc.draw(name, style="growth")
+    drawn = parsed(drawing.svg())
+    layers = {layer["name"]: layer for layer in drawing.report.to_dict()["layers"]}
+    told = [t.partition(" ")[0].lstrip("≤").rstrip("*") for r, t in drawn.texts]
+    fields = [layer["receptive_field"]["size"] for layer in layers.values()]
+    sizes = {max(size) for size in fields if None not in size}
+    bars = []
+    for rect, _ in drawn.boxes:
+        beside = [t for (r, _), t in zip(drawn.texts, told, strict=True) if r.top < rect.bottom and rect.top < r.bottom]
+        bars.append((rect.right - rect.left, int(beside[-1])))
+    assert len(bars) > 5 and {size for _, size in bars} <= sizes
+    long, most = max(bars)
+    assert all(abs(width - size * long / most) <= 0.5 for width, size in bars)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "swin-t", "unet"])
+def test_what_stages_cost_adds_up(name: str) -> None:
+    drawing = rfcalc.draw(name, style="cost")
+    titles = [box.title.split(": ")[1].split(" ", 1) for box in drawing.picture.boxes]
+    total = drawing.report.totals
+    for what, whole in (("parameters", total.params), ("memory in bytes", total.bytes), ("multiply-adds", total.macs)):
+        assert sum(int(n.replace(",", "")) for n, t in titles if t == what) == whole

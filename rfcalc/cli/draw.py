@@ -21,6 +21,13 @@ def command(
             autocompletion=lambda incomplete: [s for s in ("stages", "graph") if s.startswith(incomplete)],
         ),
     ] = "stages",
+    chart: Annotated[
+        str | None,
+        typer.Option(
+            help="A chart instead: growth (receptive field over depth), cost (params, memory, macs by stage).",
+            autocompletion=lambda incomplete: [c for c in ("growth", "cost") if c.startswith(incomplete)],
+        ),
+    ] = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
@@ -41,7 +48,7 @@ def command(
     if format is None and output is not None and output.suffix.lower() == ".svg":
         format = "svg"  # noqa: A001
     form = format_of(format, output, ("svg",))
-    drawing = draw(target, inputs(input), style=style, batch=batch, dtype=dtype)
+    drawing = draw(target, inputs(input), style=chart or style, batch=batch, dtype=dtype)
     if form == "svg":
         write(drawing.svg(), output)
     else:

@@ -16,10 +16,15 @@ STYLES = {  # style → what it shows; the file that draws it has its name, and 
     "graph": "what reads what, from the inputs down, the output shape under each box",
 }
 
+CHARTS = {  # the same for charts
+    "growth": "the receptive field over depth, the image's size as a line, layers that see nothing new",
+    "cost": "parameters, memory and multiply-adds by stage",
+}
+
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture of a network; a notebook shows it.
+    """A picture of a network, in a style of `STYLES` or as a chart of `CHARTS`; a notebook shows it.
 
     >>> import rfcalc
     >>> drawing = rfcalc.draw("vgg16")
@@ -33,8 +38,8 @@ class Drawing:
     style: str = "stages"
 
     def __post_init__(self) -> None:
-        if self.style not in STYLES:
-            raise UnknownName("style", self.style, list(STYLES))
+        if self.style not in STYLES and self.style not in CHARTS:
+            raise UnknownName("style", self.style, [*STYLES, *CHARTS])
 
     def __repr__(self) -> str:
         return f"Drawing({self.report.network.name or self.report.target!r}, {self.style!r})"

@@ -15,7 +15,7 @@ def draw(target: Any, input: Any = None, *, style: str = "stages", batch: int = 
 
     Args:
         target, input, batch, dtype: as for `analyze`.
-        style: the layout, by its name in `rfcalc.drawing.drawing.STYLES`.
+        style: the layout or chart, by its name: stages, graph, growth, cost.
 
     Raises:
         UnknownName: no such style.

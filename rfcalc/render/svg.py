@@ -21,6 +21,7 @@ FILLS = {
     "merge": ("#d5efe2", "#17463a"),
     "input": ("#ffffff", "#16181c"),
     "unknown": ("#ffd9d2", "#5c1f17"),
+    "unseen": ("#ffd9d2", "#5c1f17"),
     "other": ("#ececec", "#33363b"),
 }
 INK = ("#1a1a1a", "#e8e8e8")
@@ -77,7 +78,7 @@ def _svg(found: Picture, paper: bool) -> str:
     """Areas, lines, boxes, texts, in this order."""
     parts = [f"<title>{escape(found.title)}</title>"] if found.title else []
     parts += [f"<desc>{escape(found.description)}</desc>"] if found.description else []
-    parts.append(f"<style>{_dark(paper)}</style>")
+    parts.append(f"<style>{_dark(paper, {box.role for box in found.boxes})}</style>")
     if paper:
         parts.append(f'<rect class="paper" width="100%" height="100%" fill="{PAPER[0]}"/>')
     if any(line.arrow for line in found.lines):
@@ -113,9 +114,11 @@ def _svg(found: Picture, paper: bool) -> str:
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 
-def _dark(paper: bool) -> str:
-    """The colours for readers whose system is dark."""
-    boxes = "".join(f".picture .box.{role}{{fill:{dark}}}" for role, (_, dark) in FILLS.items())
+def _dark(paper: bool, used: set[str]) -> str:
+    """The colours for readers whose system is dark, of the roles that are used."""
+    boxes = "".join(
+        f".picture .box.{role}{{fill:{dark}}}" for role, (_, dark) in FILLS.items() if role in used or role == "other"
+    )
     alone = f".alone{{color:{INK[1]}}}.alone .paper{{fill:{PAPER[1]}}}" if paper else ""
     weights = ".picture .strong{font-weight:bold}"
     soft = f".picture .soft{{fill:{SOFT[0]}}}", f".picture .soft{{fill:{SOFT[1]}}}"
