@@ -50,7 +50,7 @@ def figures(read: Imported) -> tuple[int, int]:
 def test_a_small_network() -> None:
     read = from_onnx(SMALL)
     assert repr(read.network) == (
-        "Network(Conv(8, 3, 2, padding=1).named('stem.conv') >> Activation('relu').named('stem.act'), "
+        "Network(Conv(8, 3, stride=2, padding=1).named('stem.conv') >> Activation('relu').named('stem.act'), "
         "{'x': '3x32x32'}, name='model')"
     )
     assert figures(read) == (8 * 27 + 8, 8 * 27 * 256)
