@@ -41,7 +41,7 @@ class Network:
     >>> from rfcalc import Conv, MaxPool, Network
     >>> toy = Network(Conv(1, 3, stride=2) >> MaxPool(2), "1x9x9")
     >>> toy
-    Network(Conv(1, 3, 2) >> MaxPool(2), '1x9x9')
+    Network(Conv(1, 3, stride=2) >> MaxPool(2), '1x9x9')
     >>> [node.name for node in toy.nodes]
     ['conv1', 'maxpool1']
 

@@ -76,7 +76,7 @@ def loads(text: str, form: str = "toml", source: str = "spec") -> Loaded:
         source: what messages call it.
 
     >>> loads('input = "1x9x9"\\nlayers = "conv3-1/2 p0 > maxpool2"').network
-    Network(Conv(1, 3, 2) >> MaxPool(2), '1x9x9')
+    Network(Conv(1, 3, stride=2) >> MaxPool(2), '1x9x9')
     """
     text = text.replace("\r\n", "\n")
     try:

@@ -40,7 +40,7 @@ def from_torch(
     >>> from torch import nn
     >>> read = from_torch(nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.MaxPool2d(2)), "3x32x32")
     >>> read.network.node("0").layer, analyze(read).rows[-1].receptive_field.size
-    (Conv(8, 3, 2), (5, 5))
+    (Conv(8, 3, stride=2), (5, 5))
 
     Args:
         module: any `torch.nn.Module`, on any device (``meta`` too).
