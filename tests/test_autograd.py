@@ -76,7 +76,8 @@ def compare(
         walk = regions(walked, name)
         for unit, pixels in measured.items():
             region = walk.unit(unit)
-            assert set(region.pixels()) == pixels, (name, unit, network)
+            seen = set(region.pixels())
+            assert seen >= pixels if walk.bounded else seen == pixels, (name, unit, network)
             found["units"] += 1
             found["units with holes"] += len(pixels) < region.density[1]
             found["units that see no product of sets"] += len(pixels) < prod(m.bit_count() for m in region.shadow)

@@ -16,7 +16,7 @@ import pytest
 import rfcalc
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
-from rfcalc.teaching.exercises.case import right
+from rfcalc.teaching.case import right
 from rfcalc.teaching.exercises.words import dims, number
 from rfcalc.teaching.grading.cells import numbers, sizes
 from rfcalc.teaching.grading.marking import ADDED, Key

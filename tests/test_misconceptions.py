@@ -11,7 +11,7 @@ import pytest
 import rfcalc
 from rfcalc import Shape
 from rfcalc.core.errors import UnknownName
-from rfcalc.teaching.exercises.case import FIGURES, Case, Seen, cases, right
+from rfcalc.teaching.case import FIGURES, Case, Seen, cases, right
 from rfcalc.teaching.misconceptions import MISCONCEPTIONS, fill, likely, ordered, wrong, wrong_totals
 
 HALF = Fraction(15, 2)

@@ -84,7 +84,8 @@ def kept(network: Network, folder: Path, keeps: str = ROWS) -> None:
     assert [f for f, r in zip(mine, rows, strict=True) if r.params] == [
         f for f, r in zip(theirs, after, strict=True) if r.params
     ]
-    assert set(mine) <= set(theirs)
+    moving = {f for f, row in zip(mine, rows, strict=True) if not row.view}  # views that come to nothing leave no rows
+    assert moving <= set(theirs)
     assert [figures(row) for row in before.outputs] == [figures(row) for row in after.outputs]
 
 
@@ -234,7 +235,7 @@ ONNX: dict[str, tuple[str, str]] = {  # as exported with normalisation as it is,
     "regnet_y_400mf": (ROWS, ROWS),
     "efficientnet_b0": (ROWS, ROWS),
     "vgg": (ROWS, ROWS),
-    "vit": (ROWS, ROWS),
+    "vit": (ROWS, LAYERS),  # an axis of 1 that the file puts in leaves no row
     "convnext": (ROWS, ROWS),
     "swin": ("a constant cannot be built", "a constant cannot be built"),
     "maxvit": ("a constant cannot be built", LAYERS),

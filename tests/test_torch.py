@@ -426,7 +426,7 @@ def test_without_torch_the_message_installs_it() -> None:
         "import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
         "import rfcalc\n"
-        "try: rfcalc.to_torch\n"
+        "try: rfcalc.to_torch('conv3-8')\n"
         "except rfcalc.RfcalcError as e: print(e)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import Unsupported
@@ -104,9 +105,7 @@ Maker: TypeAlias = Callable[[At], Twin]
 
 
 def _load() -> None:
-    from rfcalc.backend.kinds import load
-
-    load()
+    import_module("rfcalc.backend.kinds").load()
 
 
 TWINS: Registry[Maker] = Registry("PyTorch twin", _load)

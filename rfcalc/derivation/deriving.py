@@ -89,7 +89,7 @@ def explain(
 
     >>> import rfcalc
     >>> print(rfcalc.explain("conv3-8 > conv3-8", "params", input="3x8x8").result)
-    The parameters of conv3-8 > conv3-8 are 808.
+    params of conv3-8 > conv3-8: 808
     """
     if not 1 <= len(what) <= 2:
         raise RfcalcError(

@@ -205,7 +205,7 @@ def search(
     for cut in cuts:
         rank = walked.shapes[cut].rank
         least = max(rest[cut + 1 :], default=0)
-        enough = budget if budget is not None else best[1].peak_bytes - 1 if best else least
+        enough = budget if budget is not None else best[1].peak_bytes if best else least
         if not rank or least > enough:
             continue  # no grid makes the rest smaller
         for side in range(2, largest_grid + 1):

@@ -109,7 +109,13 @@ def window(at: At) -> Twin:
     layer = at.layer
     if getattr(layer, "table", None) is not None:
         layer = type(layer)(
-            1, layer.kernel, layer.stride, layer.padding, layer.dilation, bias=False, border=layer.border
+            1,
+            layer.kernel,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            bias=False,
+            border=layer.border,
         )
     made = _conv(at._replace(layer=layer), 1, 1, 1)
     return Twin(_without_bias(made.module), collapsed(at, made.text))

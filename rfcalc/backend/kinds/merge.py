@@ -28,11 +28,6 @@ def concat(at: At) -> Twin:
     return text_only(f"torch.cat([{', '.join(f'{{{i}}}' for i in range(len(at.xs)))}], dim={axis + 1})")
 
 
-@measuring("concat")
-def concat_coupled(at: At) -> Twin:
-    return text_only(coupled(at, concat(at).text))
-
-
 @twin("matmul")
 def matmul(at: At) -> Twin:
     return text_only("{0} @ {1}.transpose(-2, -1)" if at.layer.transpose else "{0} @ {1}")

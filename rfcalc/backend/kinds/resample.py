@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rfcalc.backend.kinds.conv import each, padded
-from rfcalc.backend.kinds.merge import coupled
 from rfcalc.backend.twin import At, Twin, call, measuring, same_everywhere, spatial, text_only, twin
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -63,8 +62,3 @@ def pixel_unshuffle(at: At) -> Twin:
     if at.x.rank == 2:
         return Twin(call("nn.PixelUnshuffle", at.layer.factor))
     return text_only(f"pixel_unshuffle({{0}}, {at.layer.factor})")
-
-
-@measuring("pixel_unshuffle")
-def unshuffle_coupled(at: At) -> Twin:
-    return text_only(coupled(at, f"pixel_unshuffle({{0}}, {at.layer.factor})"))

@@ -5,7 +5,6 @@ Each takes a subject and a stream of choices and makes a question, or raises `Un
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from rfcalc.teaching.exercises.derive import derivation
@@ -128,24 +127,6 @@ def summary(subject: Subject, draw: Draw) -> Question:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-Form = Callable[[Subject, Draw], Question]
-
-
-def forms() -> dict[str, Form]:
-    """The forms by name."""
-    from rfcalc.teaching.exercises.tables import error, table
-    from rfcalc.teaching.exercises.variants import compare, setting
-
-    return {
-        "one-layer": one_layer,
-        "table": table,
-        "setting": setting,
-        "compare": compare,
-        "error": error,
-        "summary": summary,
-    }
 
 
 def plain_value(found: Any) -> str:

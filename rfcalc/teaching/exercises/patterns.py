@@ -12,10 +12,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import UnknownName
 from rfcalc.teaching.exercises.draw import Draw
-from rfcalc.teaching.exercises.forms import forms
+from rfcalc.teaching.exercises.forms import one_layer, summary
 from rfcalc.teaching.exercises.item import FAMILIES, FORMS, Block, Grid, Option, Question, Text
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.subject import Subject, Unfit, choice_blank, number_blank
+from rfcalc.teaching.exercises.tables import error, table
+from rfcalc.teaching.exercises.variants import compare, setting
 from rfcalc.teaching.exercises.words import convention
 from rfcalc.teaching.misconceptions import MISCONCEPTIONS
 
@@ -29,6 +31,15 @@ FILES: dict[str, tuple[str, ...]] = {
     "operations": ("operations",),
     "design": ("design",),
     "concepts": ("concepts", "concepts_more"),
+}
+
+FORMS_OF_SUBJECTS = {  # the forms that any subject can take, by name
+    "one-layer": one_layer,
+    "table": table,
+    "setting": setting,
+    "compare": compare,
+    "error": error,
+    "summary": summary,
 }
 
 
@@ -103,7 +114,7 @@ def subject(
         for form, levels in forms_of.items():
 
             def make(draw: Draw, level: int, form: str = form) -> Question:
-                return forms()[form](draw_subject(draw, level), draw)
+                return FORMS_OF_SUBJECTS[form](draw_subject(draw, level), draw)
 
             _add(Pattern(f"{family}.{name}.{form}", family, form, tuple(levels), make))
         return draw_subject

@@ -12,7 +12,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
-from rfcalc.teaching.exercises.case import Case, cases, right
+from rfcalc.teaching.case import Case, cases, right
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Ask, Blank, Option
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.teaching.exercises.case import cases
+from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.forms import conventions
 from rfcalc.teaching.exercises.item import Blank, Question, Slot, Text

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.teaching.exercises.case import Case
+from rfcalc.teaching.case import Case
 from rfcalc.teaching.grading.answers import Answer
 from rfcalc.teaching.grading.columns import ADDED, PARTS
 from rfcalc.teaching.grading.following import Step, figure_of

@@ -22,7 +22,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.registry import Registry
 from rfcalc.core.shape import Shape
 from rfcalc.report.report import Report
-from rfcalc.teaching.exercises.case import FIGURES, Case, Seen, cases, first_seen, placed, right
+from rfcalc.teaching.case import FIGURES, Case, Seen, cases, first_seen, placed, right
 
 Rule: TypeAlias = Callable[[Case], Any]
 WholeRule: TypeAlias = Callable[[Report], Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.size import prod
-from rfcalc.teaching.exercises.case import Case
+from rfcalc.teaching.case import Case
 from rfcalc.teaching.misconceptions import misconception
 from rfcalc.teaching.misconceptions.fields import off_by_one_layer
 from rfcalc.teaching.misconceptions.sizes import flat_without_channels as channels_forgotten

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rfcalc.teaching.exercises.case import Axis, Case
+from rfcalc.teaching.case import Axis, Case
 from rfcalc.teaching.misconceptions import misconception
 from rfcalc.teaching.misconceptions.sizes import dilation_from_zero, kernel_not_widened, stride_ignored
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.teaching.exercises.case import Axis, Case, right
+from rfcalc.teaching.case import Axis, Case, right
 from rfcalc.teaching.misconceptions import misconception
 
 
