@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_names_that_xml_reads_as_its_own_are_escaped() -> None:
     assert parsed(rfcalc.draw(network).svg()).boxes[1][1] == ['<a & "b">']
 
 
-@pytest.mark.parametrize("arguments", [["--style", "ladder"], ["-f", "pdf"], ["-o", "/nowhere/f.svg"]])
+@pytest.mark.parametrize("arguments", [["--style", "ladder"], ["-f", "gif"], ["-f", "pdf"], ["-o", "/nowhere/f.svg"]])
 def test_what_is_wrong_is_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["draw", "vgg16", *arguments]) == 2
     assert "fix:" in capsys.readouterr().err
@@ -171,3 +172,17 @@ def test_what_stages_cost_adds_up(name: str) -> None:
     total = drawing.report.totals
     for what, whole in (("parameters", total.params), ("memory in bytes", total.bytes), ("multiply-adds", total.macs)):
         assert sum(int(n.replace(",", "")) for n, t in titles if t == what) == whole
+
+
+@pytest.mark.parametrize(("ending", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_other_files_are_made_by_cairosvg_or_not_at_all(
+    ending: str, begins: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / f"net.{ending}"
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "cairosvg", None)
+        assert run(["draw", "vgg16", "-o", str(file)]) == 2
+        assert "pip install 'rfcalc[pictures]'" in capsys.readouterr().err and not file.exists()
+    pytest.importorskip("cairosvg")
+    assert run(["draw", "vgg16", "-o", str(file)]) == 0
+    assert file.read_bytes().startswith(begins)

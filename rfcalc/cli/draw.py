@@ -33,7 +33,7 @@ def command(
         typer.Option(
             "--format",
             "-f",
-            help="svg, html, terminal, plain, markdown, latex, json; left out: what --output ends in, else terminal.",
+            help="svg, html, png, pdf, or as text: terminal, json, …; left out: what --output ends in, else terminal.",
         ),
     ] = None,
     output: Output = None,
@@ -43,13 +43,24 @@ def command(
 
     Example: rfcalc draw resnet50 -o resnet50.svg
     """
+    from rfcalc.core.errors import RfcalcError
+    from rfcalc.drawing.drawing import CONVERTED
     from rfcalc.readers.drawing import draw
 
-    if format is None and output is not None and output.suffix.lower() == ".svg":
-        format = "svg"  # noqa: A001
-    form = format_of(format, output, ("svg",))
+    ending = output.suffix.lower()[1:] if output is not None else ""
+    if format is None and ending in ("svg", *CONVERTED):
+        format = ending  # noqa: A001
+    form = format_of(format, output, ("svg", *CONVERTED))
     drawing = draw(target, inputs(input), style=chart or style, batch=batch, dtype=dtype)
     if form == "svg":
         write(drawing.svg(), output)
+    elif form in CONVERTED:
+        if output is None:
+            raise RfcalcError(f"a {form} is no text", fix=f"name a file: -o picture.{form}")
+        from rfcalc.core.atomic import draft
+
+        made = drawing.converted(form)
+        with draft(output) as file:
+            file.write_bytes(made)
     else:
         emit(drawing.document(), form, output, no_notes)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import MissingExtra, UnknownName
 from rfcalc.report.document import Document, Picture
+from rfcalc.report.records import records
 from rfcalc.report.report import Report
 from rfcalc.report.table import notes
 
@@ -20,6 +21,7 @@ CHARTS = {  # the same for charts
     "growth": "the receptive field over depth, the image's size as a line, layers that see nothing new",
     "cost": "parameters, memory and multiply-adds by stage",
 }
+CONVERTED = ("png", "pdf")  # formats into which cairosvg turns an SVG
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,31 @@ class Drawing:
 
         return alone(self.picture)
 
+    def converted(self, form: str) -> bytes:
+        """The light picture as a ``"png"`` (two pixels a unit) or a ``"pdf"``.
+
+        Raises:
+            MissingExtra: cairosvg is not installed.
+            UnknownName: no such format.
+        """
+        if form not in CONVERTED:
+            raise UnknownName("format", form, list(CONVERTED))
+        try:
+            convert = getattr(import_module("cairosvg"), f"svg2{form}")
+        except (ImportError, OSError):  # OSError: the library cairo is missing
+            raise MissingExtra("cairosvg", "pictures") from None
+        made: bytes = convert(bytestring=self.svg().encode(), scale=2 if form == "png" else 1)
+        return made
+
     def document(self) -> Document:
         """The picture as a document, for every other format; its figures are the report's."""
-        return Document(self.picture.title, (self.picture,), notes(self.report), data=self.report.to_dict)
+        return Document(
+            self.picture.title,
+            (self.picture,),
+            notes(self.report),
+            data=self.report.to_dict,
+            records=partial(records, self.report),
+        )
 
     def _repr_svg_(self) -> str:
         return self.svg()
