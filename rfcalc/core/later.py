@@ -32,9 +32,12 @@ class Later:
         return self._load()(*args, **options)
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("__doc__", "__wrapped__", "__signature__", "__defaults__", "__kwdefaults__", "__annotations__"):
-            function = object.__getattribute__(self, "_load")()
-            return function if name == "__wrapped__" else getattr(function, name)
+        if name == "__signature__":
+            from inspect import signature
+
+            return signature(object.__getattribute__(self, "_load")())
+        if name in ("__doc__", "__defaults__", "__kwdefaults__", "__annotations__"):
+            return getattr(object.__getattribute__(self, "_load")(), name)
         return object.__getattribute__(self, name)
 
     def __repr__(self) -> str:
