@@ -186,6 +186,11 @@ BAD = {
     "no note": ('what = "params"\nprinted = "1"\nexpect = "mismatch"', "does not say why", "note"),
     "K": ('what = "params"\nprinted = "1"\nconventions = { K = 1 }', "K = 1", "1024"),
     "digits": ('what = "params"\nprinted = "138M"\ndigits = 4', "has 3 digits", ""),
+    "digits that stand": ('what = "params"\nprinted = "149M"\ndigits = 1', "which all say something", "trailing zeros"),
+    "bytes of parameters": ('what = "params"\nprinted = "138 MB"', "no figure in that unit", 'what = "bytes"'),
+    "FLOPs of multiply-adds": ('what = "macs"\nprinted = "15.5 GFLOPs"', "no figure in that unit", "operations"),
+    "multiply-adds of FLOPs": ('what = "flops"\nprinted = "15.5 GMACs"', "no figure in that unit", 'what = "macs"'),
+    "parameters of maps": ('what = "peak_bytes"\nprinted = "138M params"', "no figure in that unit", ""),
 }
 
 

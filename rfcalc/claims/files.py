@@ -185,6 +185,9 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
 
         parse_rule(rule)
     shape = entry.get("input", data.get("input"))
+    for bound in (printed, least, most):
+        if bound is not None and what:
+            _same_quantity(bound, language.parse(what), operations == "flops")
     operations_setting = language.Setting(network, shape, bool(conventions.get("biases", True)), operations == "flops")
     parsed = language.parse(what) if what else None
     for target in (network, *(f.network for f in (language.figures(parsed) if parsed else ()))):
@@ -196,6 +199,35 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
         file, line, name, network, shape, what, parsed, printed, least, most, rule, expect, place, note,
         operations_setting,
     )  # fmt: skip
+
+
+QUANTITIES = {  # what a metric counts, in the words of a printed unit
+    **dict.fromkeys(("bytes", "peak_bytes", "saved_bytes"), "bytes"),
+    **dict.fromkeys(("params", "weights", "biases", "buffers", "trainable", "frozen"), "params"),
+    "macs": "macs",
+    "flops": "flops",
+}
+
+
+def _same_quantity(printed: Printed, expression: language.Expression, as_flops: bool) -> None:
+    """Refuse a printed unit that counts something else than the metric.
+
+    Raises:
+        RfcalcError: ``138 MB`` of parameters, ``15.5 GFLOPs`` of multiply-adds.
+    """
+    from rfcalc.report.metrics import metric
+
+    names = {metric(f.metric).name for f in language.figures(expression)}
+    counted = {QUANTITIES.get(name, "") for name in names}
+    if as_flops:
+        counted = {"flops" if quantity == "macs" else quantity for quantity in counted}
+    if printed.quantity and "" not in counted and len(counted) == 1 and printed.quantity not in counted:
+        other = next((m for m, q in QUANTITIES.items() if q == printed.quantity), printed.quantity)
+        fix = f'write what = "{other}"' + (
+            ', or conventions = { operations = "flops" } where FLOPs are two for each multiply-add'
+            if printed.quantity == "flops" else ""
+        )  # fmt: skip
+        raise RfcalcError(f"prints {printed.text}, and {', '.join(sorted(names))} is no figure in that unit", fix=fix)
 
 
 def shipped(name: str | None = None) -> list[Claim]:

@@ -21,6 +21,13 @@ _POWERS = {"K": 1, "M": 2, "G": 3, "B": 3, "T": 4}
 _WORDS = {"thousand": "K", "million": "M", "billion": "G", "trillion": "T"}
 _UNITS = ("", "b", "byte", "bytes", "mac", "macs", "flop", "flops", "ops", "params", "parameters")
 
+_QUANTITIES = {
+    "bytes": ("b", "byte", "bytes"),
+    "macs": ("mac", "macs"),
+    "flops": ("flop", "flops"),
+    "params": ("params", "parameters"),
+}
+
 NEAREST, TRUNCATED = "nearest", "truncated"
 
 
@@ -28,7 +35,8 @@ NEAREST, TRUNCATED = "nearest", "truncated"
 class Printed:
     """A printed value: its text, its number without the scale, the scale, and the place of its last known digit.
 
-    `step` is what one more in the last known digit is worth; `scale` belongs to the letter (K = 1000 or 1024).
+    `quantity` is what its unit counts. `step` is what one more in the last known digit is worth; `scale` belongs to the
+    letter (K = 1000 or 1024).
     """
 
     text: str
@@ -37,6 +45,7 @@ class Printed:
     place: Fraction
     k: int = 1000
     rounding: str = NEAREST
+    quantity: str = ""  # what its unit counts
 
     @property
     def scale(self) -> Fraction:
@@ -111,8 +120,26 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
         shown = len((whole + decimals).lstrip("0")) or 1
         if not 1 <= digits <= shown:
             raise RfcalcError(f"{text!r} has {shown} digits, and {digits} are to count", fix="count those that stand")
+        dropped = (whole + decimals)[len(whole + decimals) - (shown - digits) :] if digits < shown else ""
+        if dropped.strip("0"):
+            fix = "digits says which trailing zeros are not known; count the others"
+            raise RfcalcError(f"{text!r} is printed with {shown} digits, which all say something", fix=fix)
         place *= 10 ** (shown - digits)
-    return Printed(text, Fraction(plain), letter, place, k, rounding)
+    return Printed(text, Fraction(plain), letter, place, k, rounding, _quantity(unit, rest))
+
+
+def _quantity(unit: str, rest: str) -> str:
+    """What a unit counts: ``bytes``, ``macs``, ``flops`` or ``params``; "" where it says nothing.
+
+    >>> _quantity("MB", ""), _quantity("GFLOPs", ""), _quantity("M", "params"), _quantity("M", "")
+    ('bytes', 'flops', 'params', '')
+    """
+    word = (re.sub(r"^[KkMGBT]i?(?=.)", "", unit) if unit.lower() not in _UNITS else unit).lower()
+    for text in (rest, word):
+        for name, words in _QUANTITIES.items():
+            if text in words:
+                return name
+    return ""
 
 
 def _letter(unit: str) -> str | None:
