@@ -45,14 +45,15 @@ def test_a_dense_block_of_a_thousand_layers() -> None:
 
 
 def test_ten_times_the_layers_take_ten_times_as_long() -> None:
-    """With the collector of cyclic garbage on it would be 22 times."""
+    """With the collector of cyclic garbage on it would be 22 times. Each try measures both, side by side; what else runs
+    on the machine can only slow it down."""
 
     def chain(layers: int) -> Network:
         return Network(series([Conv(1, 3, padding=1), ReLU()] * (layers // 2)), "1x9x9")
 
     small, large = chain(10_000), chain(100_000)
     seconds(small)
-    assert min(seconds(large) for _ in range(2)) < 16 * min(seconds(small) for _ in range(3))
+    assert any(seconds(large) < 16 * min(seconds(small) for _ in range(3)) for _ in range(6))
 
 
 def test_the_collector_is_on_after_a_walk_and_after_an_error() -> None:
