@@ -45,8 +45,8 @@ def test_a_dense_block_of_a_thousand_layers() -> None:
 
 
 def test_ten_times_the_layers_take_ten_times_as_long() -> None:
-    """With the collector of cyclic garbage on it would be 22 times. Each try measures both, side by side: what else runs
-    on the machine only slows a try down."""
+    """With the collector of cyclic garbage on it would be 22 times. Each try measures both, side by side: what else
+    runs on the machine only slows a try down."""
 
     def chain(layers: int) -> Network:
         return Network(series([Conv(1, 3, padding=1), ReLU()] * (layers // 2)), "1x9x9")
