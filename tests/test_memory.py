@@ -204,7 +204,11 @@ def test_the_largest_batch_fits_and_the_next_does_not() -> None:
         assert batch > 0
         assert Memory(Report(network, batch=batch)).peak.bytes <= budget
         assert Memory(Report(network, batch=batch + 1)).peak.bytes > budget
-        assert Memory(Report(network)).largest_batch(10**6).batch == 0
+        one = Memory(Report(network))
+        assert one.largest_batch(10**6).batch == 0
+        assert one.single_peak == one.peak.bytes
+        assert one.largest_batch(one.single_peak).batch == 1
+        assert one.largest_batch(one.single_peak - 1).batch == 0
 
 
 # recomputation

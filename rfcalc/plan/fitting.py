@@ -240,8 +240,7 @@ class Fit:
     def _batch_told(self, largest: Largest) -> str:
         size = bytes_short(largest.budget)
         if not largest.batch:
-            one = min(self.memory.bytes_at(m, 1) for m in self.memory.moments)
-            return f"{size} hold no item at all: the least that one needs is {bytes_short(max(one, 0))} and more."
+            return f"{size} hold no item at all: a single one needs {bytes_short(self.memory.single_peak)}."
         return f"{size} hold a batch of {largest.batch:,}, and no larger one."
 
     def _recomputed(self) -> Iterator[Section]:
@@ -312,6 +311,8 @@ class Fit:
         yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in layers)
         yield "MB = 10^6 bytes, MiB = 2^20; what an allocator rounds up and libraries take as workspace is not counted"
         if self.memory.infer:
+            if not self.device:
+                yield "max pooling makes int64 indices even without gradients: they count here, not in `rfcalc table`"
             return
         yield (
             "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "

@@ -34,7 +34,6 @@ OPTIMIZERS = {
 }
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 TERMS = ("weights", "gradients", "optimizer", "kept", "activations", "buffers")
-ROUNDING = 512  # bytes that CUDA's caching allocator rounds every block up to
 
 
 class Live(NamedTuple):
@@ -72,7 +71,6 @@ class Memory:
         amp: mixed precision: maps and copies of the weights in this 2-byte type, weights and gradients as they are.
         freeze: patterns of nodes, stages or blocks whose parameters get no gradient.
         device: ``cpu`` or ``cuda``.
-        rounded: whether every block is rounded up to 512 bytes, as CUDA's allocator does.
 
     Raises:
         UnknownName: an optimizer, a type or a device that is not known.
@@ -85,7 +83,6 @@ class Memory:
     amp: str | None = None
     freeze: tuple[str, ...] = ()
     device: str = "cpu"
-    rounded: bool = False
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -219,6 +216,14 @@ class Memory:
             one = all(self.bytes_at(m, 1) <= budget for m in self.run(batch=1).moments()) and self._step_fits(budget)
             batch = 1 if one else 0
         return Largest(budget, batch)
+
+    @property
+    def single_peak(self) -> int:
+        """The peak with a single item: the least memory that there has to be."""
+        fixed = sum(self.constant.values())
+        return max(self.timeline[-1][2] if not self.infer else 0, *(
+            fixed + m.amount.at(1) for m in self.run(batch=1).moments()
+        ))  # fmt: skip
 
     def _step_fits(self, budget: int) -> bool:
         return sum(self.constant.values()) + self.trainable * self.report.itemsize <= budget
