@@ -31,7 +31,7 @@ def test_the_whole_zoo_is_drawn_right(style: str) -> None:
     for name in rfcalc.networks():
         drawing = rfcalc.draw(name, style=style)
         drawn = parsed(drawing.svg())
-        found = geometry(drawn) + figures(drawn, drawing.report.to_dict())
+        found = geometry(drawn) + figures(drawn, drawing.report.to_dict(), style)
         if found or drawn.title != name or not drawn.description:
             wrong[name] = found[:3]
     assert wrong == {}
@@ -42,7 +42,7 @@ def test_the_whole_zoo_is_drawn_right(style: str) -> None:
 def test_notations_are_drawn_right(text: str, style: str) -> None:
     drawing = rfcalc.draw(text, "3x32x32", style=style)
     drawn = parsed(drawing.svg())
-    assert geometry(drawn) + figures(drawn, drawing.report.to_dict()) == []
+    assert geometry(drawn) + figures(drawn, drawing.report.to_dict(), style) == []
 
 
 @pytest.mark.parametrize("style", STYLES)
