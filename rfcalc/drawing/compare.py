@@ -90,20 +90,20 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         )
     bubbles.sort(key=lambda b: -b.radius)
     areas = [Area(_circle(b), "bubble", b.told) for b in bubbles]
-    frame = (EDGE, top, left + WIDE + 130, bottom)
+    frame = (left + 2, top, left + WIDE + 24, bottom)
     for label, leader in _labels(bubbles, frame):
         texts.append(label)
         if leader:
             lines.append(Stroke(leader, "leader"))
     text = "\n".join([*(b.told for b in sorted(bubbles, key=lambda b: names.index(b.name))), "", *about])
     told = f"{title}: {len(bubbles)} bubbles by {heads[0]}, {heads[1]} and {heads[2]}."
-    legend = [*_legend(largest, heads[2], left + WIDE + 40, bottom)]
+    legend = [*_legend(largest, heads[2], left + WIDE + 70, bottom)]
     texts += [label for label in legend if isinstance(label, Label)]
     areas += [area for area in legend if isinstance(area, Area)]
     ends = [width(t.text) * 1.1 + t.x for t in texts if t.anchor == "start"]
     boxes: tuple[Box, ...] = ()
     return Picture(
-        max(wide, left + WIDE + 130, *ends) + EDGE,
+        max(wide, left + WIDE + 150, *ends) + EDGE,
         bottom + 50,
         tuple(areas),
         tuple(lines),

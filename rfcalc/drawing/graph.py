@@ -100,7 +100,7 @@ def _texts(part: Part, found: Parts) -> list[str]:
     told = [
         f"{head} {text}" if head == "rf" else f"{text} {head}"
         for head, text in zip(found.heads, part.figures, strict=True)
-        if text
+        if text and text != "–"
     ]
     lines = [cut(part.name, 30) + part.copies, cut(part.notation, 32) if part.nodes != (part.notation,) else ""]
     lines += [", ".join(told[i : i + 2]) for i in range(0, len(told), 2)]

@@ -9,7 +9,7 @@ FILLS = {
     "transpose": ("#cdeff2", "#12464c"),
     "resample": ("#cdeff2", "#12464c"),
     "pool": ("#fbe3c0", "#573c12"),
-    "dense": ("#e6dcf0", "#43305a"),
+    "dense": ("#cdb4e6", "#5a3d80"),
     "recurrent": ("#f3f0b8", "#4a4715"),
     "attention": ("#f7d9e6", "#572b40"),
     "merge": ("#d5efe2", "#17463a"),
@@ -21,13 +21,13 @@ FILLS = {
     "halo": ("#fbe3c0", "#573c12"),
     "write": ("#8cc4ef", "#1d5a7c"),
     "bubble": ("#bcd9f2", "#27527a"),
-    # what fills memory: lighter and darker colours of Okabe and Ito's set, which the colour-blind can tell apart
-    "weights": ("#c9c9c9", "#4a4a4a"),
-    "buffers": ("#f0e442", "#5c5700"),
-    "optimizer": ("#cc79a7", "#7a3f60"),
-    "gradients": ("#e69f00", "#7a5200"),
-    "kept": ("#56b4e9", "#1d5a7c"),
-    "activations": ("#d9763c", "#7f3800"),
+    # what fills memory: chosen so that the colour-blind can tell any two apart
+    "weights": ("#cecece", "#505050"),
+    "buffers": ("#efe027", "#423703"),
+    "optimizer": ("#ed399f", "#bd088b"),
+    "gradients": ("#a97e2c", "#7c4f08"),
+    "kept": ("#51c9f6", "#0b2837"),
+    "activations": ("#fbaf75", "#381a11"),
     "other": ("#ececec", "#33363b"),
 }
 INK = ("#1a1a1a", "#e8e8e8")

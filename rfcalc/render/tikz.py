@@ -21,8 +21,8 @@ _LINES = {
     "grid": "draw=black!22",
     "leader": "draw=black!60",
     "peak": "draw=rfmark, dashed",
-    "contour": "draw=rfcontour, line width=1.2pt",
-    "contour-outer": "draw=rfcontour, line width=0.9pt, dashed",
+    "contour": "draw=rfcontour, thick",
+    "contour-outer": "draw=rfcontour, dashed",
 }
 
 
@@ -41,7 +41,7 @@ def picture(found: Picture, escape: Callable[[str], str], width: float | None = 
     for name, light in colors.items():
         yield rf"\definecolor{{rf{name}}}{{HTML}}{{{light[1:].upper()}}}"
     font = rf"\fontsize{{{size:.3g}}}{{{size * 1.2:.3g}}}\sffamily\selectfont"
-    units = f"x={scale:.4g}bp, y=-{scale:.4g}bp, line width=0.5pt, rfink"
+    units = f"x={scale:.4g}bp, y=-{scale:.4g}bp, line width={0.7 * scale:.3g}pt, rfink"
     yield rf"\begin{{tikzpicture}}[{units}, every node/.style={{inner sep=0pt, font={font}}}]"
     yield rf"\useasboundingbox (0,0) rectangle ({_number(found.width)},{_number(found.height)});"
     if found.image is not None:
