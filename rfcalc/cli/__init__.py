@@ -18,8 +18,8 @@ from typing import Any
 import typer
 import typer.core
 
-# Command → the panel of the help that shows it, and its help. The file that holds it has its name (`list` is Python's own
-# name, which a file that is loaded would hide in this package: its file is `list_`).
+# Command → the panel of the help that shows it, and its help. The file that holds it has its name (`list` is a name of
+# Python, which a file that is loaded would hide in this package: its file is `list_`).
 COMMANDS = {
     "table": ("look", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": (
