@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from rfcalc.core.collector import uncollected
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, maximum
+from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Walked
 
 
