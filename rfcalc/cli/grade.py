@@ -89,7 +89,7 @@ def command(
         def one(name: str) -> Found:
             return key.mark(text_of(Path(name)), name)
 
-    folder = len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
+    folder = bool(given.strip()) and len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
     if folder:
         paths = files(Path(given), endings)
         tick = _bar(len(paths))
