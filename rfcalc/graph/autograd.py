@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rfcalc.core.collector import uncollected
 from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
+from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Walked
 from rfcalc.graph.memory import storages
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from math import gcd
 
-from rfcalc.core.collector import uncollected
 from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, is_number, maximum
+from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Walked
 
 

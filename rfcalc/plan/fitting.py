@@ -15,7 +15,7 @@ from rfcalc.plan.memory import TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
 from rfcalc.plan.training import cuts
 from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
-from rfcalc.report.metrics.units import binary, bytes_short, exact, short
+from rfcalc.report.units import binary, bytes_short, exact, short
 
 MOST_LIVE = 8  # items of the peak that are listed
 WORK = 1.3  # of the whole, that patches may cost where nothing is said
