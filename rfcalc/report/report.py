@@ -68,8 +68,8 @@ CONVENTIONS = {
     "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
     "over all channels",
     "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
-    "peak_bytes": "largest sum of live maps while running forward, with the int64 indices that max pooling makes; weights "
-    "not counted",
+    "peak_bytes": "largest sum of live maps while running forward, with the int64 indices that max pooling makes; "
+    "weights not counted",
     "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
     "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
 }

@@ -48,8 +48,9 @@ class Indices(TorchDispatchMode):
 
 
 def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
-    """Bytes of the distinct maps that are alive at once, at most, on meta tensors with activations in place; indices of max pooling
-    live while it runs.
+    """Bytes of the distinct maps that are alive at once, at most, on meta tensors with activations in place.
+
+    Indices of max pooling live while it runs.
 
     Returns:
         the bytes of the storages; the bytes if each value lived in the memory that the conventions say (activations
