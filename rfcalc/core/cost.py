@@ -72,10 +72,10 @@ class Saved(NamedTuple):
 
     `inputs`: which of its input maps (by position) are kept; `output`: whether its output map is; a map kept by two
     nodes is one tensor. `either`: the output where the node can write over its input, else the input. For each item of
-    the batch: `extra_values` of the network's dtype (copies, statistics), `indices` (where maxima were: int64 whatever the
-    dtype, made without gradients too), `masks` of dropout (a value each on a CPU, a byte each on a GPU). `batch_values` do
-    not grow with the batch (batch statistics); `single_values` are kept in a batch of one only (where a copy is
-    spared).
+    the batch: `extra_values` of the network's dtype (copies, statistics), `indices` (where maxima were: int64 whatever
+    the dtype, made without gradients too), `masks` of dropout (a value each on a CPU, a byte each on a GPU).
+    `batch_values` do not grow with the batch (batch statistics); `single_values` are kept in a batch of one only
+    (where a copy is spared).
     """
 
     inputs: tuple[int, ...] = ()
