@@ -29,11 +29,11 @@ class Living(NamedTuple):
     home: str
 
 
-class Indices(TorchDispatchMode):
+class Indices(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The bytes of what operators return beside a result: the int64 places of maxima. `taken` hands them out once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
