@@ -69,7 +69,7 @@ def command(
         )
     one: Callable[[str], Found]
     if require is not None:
-        from rfcalc.report.metrics.constraints import parse
+        from rfcalc.report.constraints import parse
         from rfcalc.teaching.grading.designs import ENDINGS, judge
 
         constraints, shape = parse(require), inputs(input)

@@ -166,7 +166,7 @@ def budget_of(given: Any) -> int | None:
     """
     if given is None:
         return None
-    from rfcalc.report.metrics.units import read
+    from rfcalc.report.units import read
 
     found = int(read(given)) if isinstance(given, str) else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:

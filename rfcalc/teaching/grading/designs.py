@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.readers.target import Target, named, with_inputs
-from rfcalc.report.metrics.constraints import Constraint, check
+from rfcalc.report.constraints import Constraint, check
 from rfcalc.report.report import Report
 
 ENDINGS = (".toml", ".json", ".txt")  # of the files in a folder of designs
@@ -69,7 +69,7 @@ def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtyp
     Raises:
         RfcalcError: the design cannot be read, or its maps do not fit.
 
-    >>> from rfcalc.report.metrics.constraints import parse
+    >>> from rfcalc.report.constraints import parse
     >>> judged = judge("conv3-8/2 > conv3-8", parse("rf > 8, params < 1k, some(pool)"), "3x32x32")
     >>> [(b.holds, b.nearest) for b in judged.bounds]
     [(False, 'rf > 6'), (True, ''), (False, 'none(pool)')]
