@@ -19,6 +19,7 @@ from rfcalc.core.window import (
     START,
     STEP,
     All,
+    Border,
     Ends,
     Listed,
     PeriodTooLong,
@@ -194,7 +195,7 @@ class _Step:
     def see(self, axis: int, carrier: int, window: Window, out: int | None, index: object) -> Entry:
         kind = type(index)
         if kind is Slide or kind is Table:
-            if index.border != "zeros":  # type: ignore[attr-defined]
+            if index.border != Border.ZEROS:  # type: ignore[attr-defined]
                 self.mirrored.append((axis, window.over(self.extents[carrier])))
             if kind is Slide and window.period > 1 and not index.counted:  # type: ignore[attr-defined]
                 self.unsized.append((self.node, "phases need numbers for kernel, stride, padding and dilation"))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from rfcalc.core.layer import Alternatives
-from rfcalc.core.window import STEP, Index, Listed, Slide, Table
+from rfcalc.core.window import STEP, Border, Index, Listed, Slide, Table
 from rfcalc.receptive.field import Field, Wandering, followed, join, through
 
 LONGEST = 16  # periods that are looked for
@@ -74,7 +74,13 @@ def picked(
 def _map(index: Index, n: int) -> Map | None:
     if isinstance(index, Listed):
         return tuple(u[0] if u else None for u in index.units) if all(len(u) < 2 for u in index.units) else None
-    if type(index) is Slide and index.counted and index.kernel == 1 and index.first >= 0 and index.border == "zeros":
+    if (
+        type(index) is Slide
+        and index.counted
+        and index.kernel == 1
+        and index.first >= 0
+        and index.border == Border.ZEROS
+    ):
         return tuple(index.first + index.stride * u for u in range(n))
     return None
 
