@@ -388,7 +388,7 @@ def test_a_design_passes_or_fails_with_the_nearest_bound(tmp_path: Path, capsys:
 
 
 def test_the_nearest_bounds_hold_and_are_the_nearest() -> None:
-    from rfcalc.report.metrics.constraints import parse
+    from rfcalc.report.constraints import parse
     from rfcalc.teaching.grading.designs import judge
 
     design = "conv3x5-8/2 > conv3-8"

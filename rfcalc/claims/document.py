@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rfcalc.claims.judging import Result
-from rfcalc.core.errors import plural
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import plural, printable
 from rfcalc.report.document import Cell, Column, Document, Line, Role, Sentences, Table
 
 SCHEMA = "rfcalc/check/1"

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_t
 from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
-from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, is_size
 from rfcalc.core.window import STEP, All, Index
@@ -156,6 +155,8 @@ class Layer(Expr):
         return hash(self._key())
 
     def bind(self: L, values: dict[str, int]) -> L:
+        from rfcalc.core.index import bind, is_open
+
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
         if not any(is_open(v) for v in given.values()):
             return self

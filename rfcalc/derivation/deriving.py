@@ -18,7 +18,7 @@ from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
-from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric
+from rfcalc.report.metrics import METRICS, SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.rules import figure, line, subject
-from rfcalc.report.metrics.vocabulary import Metric
+from rfcalc.report.metrics import Metric
 from rfcalc.report.report import Report, Row
 
 PARAMS = Formula("params", "weights + biases", "what training changes")

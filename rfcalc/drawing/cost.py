@@ -8,7 +8,7 @@ from rfcalc.core.size import is_number
 from rfcalc.drawing.bars import Bar, Panel, chart
 from rfcalc.drawing.parts import parts
 from rfcalc.drawing.stages import heading
-from rfcalc.report.metrics.units import bytes_short, exact, short
+from rfcalc.report.units import bytes_short, exact, short
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Picture

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.layers import WHERE
 from rfcalc.report.document import words
-from rfcalc.report.folding import Shown, folded, shown_rows
-from rfcalc.report.metrics.units import exact
-from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.folding import folded
+from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
-from rfcalc.report.table import cell
+from rfcalc.report.table import Shown, cell, shown_rows
+from rfcalc.report.units import exact
 
 MOST = 3000  # boxes of one picture
 

@@ -9,8 +9,8 @@ from math import ceil
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.parts import Part, Parts, parts
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
-from rfcalc.report.metrics.units import exact, short
 from rfcalc.report.report import Report
+from rfcalc.report.units import exact, short
 
 EDGE = 16  # around everything
 ROW = 24  # a box

@@ -186,7 +186,7 @@ class Reduce(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         given, made, indices = REDUCTIONS[self.op]
-        return Saved(inputs=(0,) if given else (), output=made, extra_bytes=8 * y.values if indices else 0)
+        return Saved(inputs=(0,) if given else (), output=made, indices=y.values if indices else 0)
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.axes is None else f" axes{sizes(self.axes)}"

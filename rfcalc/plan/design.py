@@ -18,9 +18,9 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.plan.families import FAMILIES, Family
+from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
 from rfcalc.report.metrics import metric
-from rfcalc.report.metrics.constraints import Constraint, parse
 from rfcalc.report.report import Report
 
 OBJECTIVES = ("params", "macs", "peak_bytes", "weight_layers")

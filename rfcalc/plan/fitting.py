@@ -15,7 +15,7 @@ from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
 from rfcalc.plan.training import cuts
 from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
-from rfcalc.report.metrics.units import binary, bytes_short, exact, short
+from rfcalc.report.units import binary, bytes_short, exact, short
 
 MOST_LIVE = 8  # items of the peak that are listed
 WORK = 1.3  # of the whole, that patches may cost where nothing is said
@@ -327,8 +327,6 @@ class Fit:
         yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in layers)
         yield "MB = 10^6 bytes, MiB = 2^20; what an allocator rounds up and libraries take as workspace is not counted"
         if self.memory.infer:
-            if not self.device:
-                yield "max pooling makes int64 indices even without gradients: they count here, not in `rfcalc table`"
             return
         yield (
             "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "

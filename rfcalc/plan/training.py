@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Walked
@@ -173,10 +174,10 @@ class Run:
         """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
         if not self.learns[position]:
-            return Amount(0, int(said.extra_bytes))  # made all the same
+            return Amount(0, INDEX * int(said.indices))  # made all the same
         mask = self.precision.maps if self.device == "cpu" else 1
         statistics = self.precision.statistics
-        each = int(said.extra_values) * self.precision.maps + int(said.extra_bytes) + int(said.masks) * mask
+        each = int(said.extra_values) * self.precision.maps + INDEX * int(said.indices) + int(said.masks) * mask
         if self.single:
             each += int(said.single_values) * self.precision.maps
         copied = 0

@@ -414,3 +414,20 @@ def _over_channels(entry: Entry, channel: int, extents: tuple[Size, ...]) -> Ent
         return entry
     ends = over(entry, extents)
     return (None, Window(1 if decide(extents[channel] == 1) else 0, (ends,)))
+
+
+def followed(field: Field) -> set[int]:
+    """The axes of a node that positions of the source lie along."""
+    found: set[int] = set()
+    for term in field.terms:
+        for entry in term:
+            if type(entry) is Wandering:
+                found |= entry.carriers
+            elif entry[0] is not None:
+                found.add(entry[0])  # type: ignore[arg-type]
+    return found
+
+
+def gaps(field: Field | None, node: str) -> bool:
+    """Whether a node has made units of an axis that no window follows see nothing."""
+    return field is not None and bool(field.joins) and field.joins[-1].node == node and field.joins[-1].why == "gaps"

@@ -12,8 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from rfcalc.core.layer import Alternatives
 from rfcalc.core.window import STEP, Index, Listed, Slide, Table
-from rfcalc.receptive.field import Field, Wandering, join, through
-from rfcalc.receptive.parts import followed
+from rfcalc.receptive.field import Field, Wandering, followed, join, through
 
 LONGEST = 16  # periods that are looked for
 MOST_PIECES = 64

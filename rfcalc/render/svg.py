@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape as _escape
 from math import prod
 
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import printable
 from rfcalc.report.document import Grid, Picture
 
 # The role of a box → its colour, light and dark; texts on it have a contrast of 4.5 : 1 at least. Families are

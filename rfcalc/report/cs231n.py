@@ -12,9 +12,9 @@ from rfcalc.core.formula import Step, recording
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
 from rfcalc.report.document import Listing
-from rfcalc.report.metrics.units import binary, exact
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View, megabytes
+from rfcalc.report.units import binary, exact
 
 
 class Printed(NamedTuple):

@@ -22,7 +22,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
-from rfcalc.graph.memory import new_values, overwriting, peak_values, storages
+from rfcalc.graph.memory import new_values, overwriting, peak, storages
 from rfcalc.graph.network import Network, Node
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
@@ -69,7 +69,8 @@ CONVENTIONS = {
     "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
     "over all channels",
     "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
-    "peak_bytes": "largest sum of live maps while running forward; weights not counted",
+    "peak_bytes": "largest sum of live maps while running forward, with the int64 indices that max pooling makes; "
+    "weights not counted",
     "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
     "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
 }
@@ -361,8 +362,8 @@ class Totals:
     @property
     def peak_bytes(self) -> Figure:
         if self.report.items:
-            return peak_values(self.report.walked, self.report.items)[0] * self.report.itemsize
-        return self.report.peak[0] * self.report.batch * self.report.itemsize
+            return peak(self.report.walked, self.report.itemsize, self.report.items)[0]
+        return self.report.peak[0] * self.report.batch
 
     @cached_property
     def saved_bytes(self) -> Figure:
@@ -509,7 +510,8 @@ class Report:
 
     @cached_property
     def peak(self) -> tuple[Size, int]:
-        return peak_values(self.walked)
+        """The bytes of what lives at the peak, for one item of the batch, and the position that runs then."""
+        return peak(self.walked, self.itemsize)
 
     @cached_property
     def fields(self) -> tuple[tuple[Field | None, ...], ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.backend.graph import Graph
 from rfcalc.backend.verify.counted import blank
@@ -28,8 +29,28 @@ class Living(NamedTuple):
     home: str
 
 
+class Indices(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The bytes of what operators return beside a result: the int64 places of maxima. `taken` hands them out once."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if isinstance(made, (tuple, list)):
+            self.bytes += sum(t.nbytes for t in made if isinstance(t, Tensor) and t.dtype == torch.int64)
+        return made
+
+    def taken(self) -> int:
+        found, self.bytes = self.bytes, 0
+        return found
+
+
 def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
     """Bytes of the distinct maps that are alive at once, at most, on meta tensors with activations in place.
+
+    Indices of max pooling live while it runs.
 
     Returns:
         the bytes of the storages; the bytes if each value lived in the memory that the conventions say (activations
@@ -44,8 +65,11 @@ def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
     most = should = sum(sizes.values())
     apart: list[str] = []
 
+    indices = Indices()
+
     def see(name: str, value: Tensor) -> None:
         nonlocal most, should
+        beside = indices.taken()
         row, storage = report[name], _storage(value)
         if storage not in learned:
             source = where.get(row.inputs[0]) if row.inputs else None
@@ -65,11 +89,11 @@ def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
             if tensor is not None:
                 held[at.storage] = tensor.untyped_storage().nbytes()
                 homes.add(at.home)
-        most = max(most, sum(held.values()))
-        should = max(should, sum(sizes[home] for home in homes))
+        most = max(most, beside + sum(held.values()))
+        should = max(should, beside + sum(sizes[home] for home in homes))
         living[:] = [at for at in living if at.ref() is not None]
 
-    with torch.no_grad():
+    with torch.no_grad(), indices:
         graph._run(inputs, frozenset(graph._outputs), see)
     return most, should, apart
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.metrics.units import read
+from rfcalc.report.units import read
 from rfcalc.teaching.exercises.formats._text import LETTERS, plain
 from rfcalc.teaching.exercises.item import Blank, Option
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.metrics.units import bytes_short, exact, short
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import bytes_short, exact, short
 
 
 class Metric(NamedTuple):
