@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
@@ -705,7 +705,7 @@ class Report:
         return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
-        return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+        return f"<report on {self.target}: {plural(len(self), 'node')}, {self.totals.params:,} params>"
 
 
 def _complex(walked: Walked) -> Walked:
