@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
@@ -35,5 +36,5 @@ def line(row: Row, name: str) -> Line:
     if not is_number(value) or not is_number(row.macs):
         return Line(row.name, row.notation, text=str(value))
     ratio = Fraction(int(value), int(row.macs))
-    given = {"macs": row.macs, "r": int(ratio) if ratio.denominator == 1 else ratio}
+    given: dict[str, Any] = {"macs": row.macs, "r": int(ratio) if ratio.denominator == 1 else ratio}
     return Line(row.name, row.notation, (Equation(name, AGAIN if name[0] == "i" else WEIGHTS, given, value),))

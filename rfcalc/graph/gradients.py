@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from rfcalc.core.collector import uncollected
 from rfcalc.core.size import Size
+from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Walked
 
 

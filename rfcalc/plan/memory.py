@@ -239,8 +239,11 @@ class Memory:
     @property
     def step_macs(self) -> Work:
         """The multiply-adds of the whole step."""
-        sums = [sum(w[i] for w in self.work) for i in (1, 2, 3)]
-        return Work("", *sums)
+        work = self.work
+        return Work(
+            "", sum(w.forward for w in work), sum(w.input_gradients for w in work),
+            sum(w.weight_gradients for w in work),
+        )  # fmt: skip
 
     def largest_batch(self, budget: int) -> Largest:
         """The largest batch whose peak is within a budget of bytes.
