@@ -20,6 +20,7 @@ NAMES = ("input_gradient_macs", "weight_gradient_macs", "backward_macs", "traini
 def line(row: Row, name: str) -> Line:
     """The figure of one node, as an equation or a reason."""
     value = getattr(row, name)
+    given: dict[str, Any]
     if not row.macs:
         return Line(row.name, row.notation, text="has no multiply-adds")
     if not value:
@@ -36,5 +37,5 @@ def line(row: Row, name: str) -> Line:
     if not is_number(value) or not is_number(row.macs):
         return Line(row.name, row.notation, text=str(value))
     ratio = Fraction(int(value), int(row.macs))
-    given: dict[str, Any] = {"macs": row.macs, "r": int(ratio) if ratio.denominator == 1 else ratio}
+    given = {"macs": row.macs, "r": int(ratio) if ratio.denominator == 1 else ratio}
     return Line(row.name, row.notation, (Equation(name, AGAIN if name[0] == "i" else WEIGHTS, given, value),))
