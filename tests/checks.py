@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from oracle import Box, Oracle, Undefined
-from oracle_figures import cost, peak_values, total_values
+from oracle_figures import cost, peak_bytes, total_values
 from oracle_rules import Unit, units
 
 import rfcalc
@@ -65,7 +65,7 @@ def check_costs(report: Report, oracle: Oracle) -> None:
 
 def check_memory(report: Report, oracle: Oracle) -> None:
     assert report.totals.values == total_values(report.network, oracle.shapes)
-    assert report.totals.peak_bytes == 4 * peak_values(report.network, oracle.shapes)
+    assert report.totals.peak_bytes == peak_bytes(report.network, oracle.shapes)
 
 
 def check_source(network: Network) -> None:

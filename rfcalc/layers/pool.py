@@ -20,7 +20,7 @@ POOL_OUTPUTS = Formula("pool_outputs", "prod(y)", "every value that comes out")
 ADAPTIVE_INPUTS = Formula("adaptive_pool_inputs", "prod(x)", "every value that goes in")
 COEFFICIENTS = Formula("weights", "c", "one trainable coefficient for each map (LeCun 1998)")
 OFFSETS = Formula("biases", "c", "one trainable bias for each map (LeCun 1998)")
-INDICES = Formula("saved", "8 * prod(y)", "where each maximum was, in 8 bytes (int64)")
+INDICES = Formula("saved", "prod(y)", "where each maximum was")
 SUMS = Formula("saved", "prod(y)", "the window's sums, which the coefficients multiply")
 POWERS = Formula(
     "saved",
@@ -97,7 +97,7 @@ class MaxPool(Layer):
         return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return keeps(self.geometry, xs[0])._replace(extra_bytes=INDICES(y=y.dims))
+        return keeps(self.geometry, xs[0])._replace(indices=INDICES(y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
         return spell("maxpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
@@ -265,7 +265,7 @@ class AdaptivePool(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.op == "max":
-            return Saved(inputs=(0,), extra_bytes=INDICES(y=y.dims))
+            return Saved(inputs=(0,), indices=INDICES(y=y.dims))
         # PyTorch computes the average over everything as a mean, which keeps nothing
         return KEEPS_NOTHING if all(decide(m == 1) for m in y.dims[1:]) else KEEPS_INPUT
 

@@ -162,7 +162,7 @@ def again(subject: Subject, figure: str | None = None, node: str | None = None) 
         if asked in ("values", "bytes"):
             return second.values * subject.batch * (size if asked == "bytes" else 1)
         if asked == "peak_bytes":
-            return second.peak * subject.batch * size
+            return second.peak(size) * subject.batch
         name = "macs" if asked == "flops" else asked
         parts = ("weights", "biases") if name == "params" else (name,)
         total = sum(getattr(c, part) for c in second.counts.values() for part in parts)
