@@ -12,8 +12,8 @@ from rfcalc.drawing.axes import EDGE, powers, title_lines
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
-from rfcalc.report.metrics.units import short
-from rfcalc.report.metrics.vocabulary import Metric, metric
+from rfcalc.report.metrics import Metric, metric
+from rfcalc.report.units import short
 
 if TYPE_CHECKING:
     from rfcalc.report.report import Report

@@ -9,7 +9,7 @@ from rfcalc.drawing.bars import Bar, Panel, chart
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import parts
 from rfcalc.drawing.stages import heading
-from rfcalc.report.metrics.units import bytes_short, exact, short
+from rfcalc.report.units import bytes_short, exact, short
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Picture

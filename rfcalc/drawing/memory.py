@@ -12,7 +12,7 @@ from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.stages import heading_of
 from rfcalc.plan.memory import Memory
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
-from rfcalc.report.metrics.units import bytes_short
+from rfcalc.report.units import bytes_short
 
 if TYPE_CHECKING:
     from rfcalc.plan.training import Account

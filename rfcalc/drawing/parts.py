@@ -17,12 +17,12 @@ from rfcalc.drawing.options import NONE, Options
 from rfcalc.layers import WHERE
 from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.document import words
-from rfcalc.report.folding import Shown, folded, shown_rows, span
-from rfcalc.report.metrics.units import exact
-from rfcalc.report.metrics.vocabulary import Metric, metric, size_text
+from rfcalc.report.folding import folded
+from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import cell, subtotal
+from rfcalc.report.table import Shown, cell, shown_rows, span, subtotal
 from rfcalc.report.tree import paths
+from rfcalc.report.units import exact
 
 MOST = 3000  # boxes of one picture
 METRICS = ("receptive_field", "params", "macs")

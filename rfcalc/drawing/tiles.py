@@ -11,7 +11,7 @@ from rfcalc.drawing.letters import width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.plan.tile import TilePlan
 from rfcalc.report.document import Area, Label, Picture, Stroke
-from rfcalc.report.metrics.units import bytes_short, short
+from rfcalc.report.units import bytes_short, short
 
 if TYPE_CHECKING:
     from rfcalc.report.report import Report

@@ -8,8 +8,7 @@ from html import escape as _escape
 from math import prod
 from typing import NamedTuple
 
-from rfcalc.core.errors import RfcalcError
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import RfcalcError, printable
 from rfcalc.render.palette import CONTOUR, FILLS, INK, MARK, PAPER, SOFT
 from rfcalc.report.document import Grid, Image, Picture
 

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Line
-from rfcalc.report.folding import Shown, span
-from rfcalc.report.metrics.vocabulary import Metric, metric, size_text
+from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import View, cell, figure, subtotal
+from rfcalc.report.table import Shown, View, cell, figure, span, subtotal
 
 INDENT = "  "
 ENDS = ("output_shape", "stride", "padding", "center", "status", "seen")  # a group has those of its last row
