@@ -13,7 +13,6 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from rfcalc.core.errors import NotationError, RfcalcError, suggestion
 from rfcalc.core.expr import LAYERS, Expr, Parallel, Ref, repeat, series
 from rfcalc.core.integers import LARGEST as WHOLE
 from rfcalc.core.integers import read
-from rfcalc.core.layer import Layer
+from rfcalc.core.layer import Layer, parameters
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.notation.define import Definition
@@ -326,7 +325,7 @@ class _Reader:
         kind = LAYERS.get(name)
         if kind is None:
             raise self.wrong((*path, "kind"), f"unknown layer kind {name!r}", suggestion(name, LAYERS.names()))
-        names = tuple(f.name for f in fields(kind) if f.init)  # type: ignore[arg-type]
+        names = tuple(f.name for f in parameters(kind))
         self._known(table, ("kind", *names, *AROUND), path)
         given = {}
         for key in names:
