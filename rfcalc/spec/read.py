@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path as FilePath
@@ -30,6 +29,7 @@ from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.parse import Reading, parse
 from rfcalc.notation.write import write
 from rfcalc.spec.locate import Path, field, line_of
+from rfcalc.spec.toml import tables
 
 SCHEMA = "rfcalc/spec/1"
 LARGEST = 20_000_000  # bytes of a file
@@ -79,7 +79,7 @@ def loads(text: str, form: str = "toml", source: str = "spec") -> Loaded:
     """
     text = text.replace("\r\n", "\n")
     try:
-        data = tomllib.loads(text) if form == "toml" else json.loads(text, object_pairs_hook=_once, parse_constant=_no)
+        data = tables(text, source) if form == "toml" else json.loads(text, object_pairs_hook=_once, parse_constant=_no)
     except RecursionError:
         raise RfcalcError("the values are nested too deeply", where=source) from None
     except ValueError as error:
