@@ -6,7 +6,7 @@ cause (`what`, `why`, `fix`); the walk adds `where` once; the command line print
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rfcalc.core.printable import printable_lines
@@ -27,7 +27,7 @@ class RfcalcError(Exception):
         self.why = why
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
-        self.read: Any = None  # (model, input) where a model did not run: what to look for sizes that do with
+        self.advice: Callable[[], str | None] | None = None  # a better fix that takes a while: asked where it is told
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""

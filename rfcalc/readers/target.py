@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Expr
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, by_name
 from rfcalc.core.size import Size
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
@@ -82,11 +82,7 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
             return Target(target.network, target.network.name or "network", target.assumptions, dtype=target.dtype)
         reader = _framework(target)
         if reader is not None:
-            try:
-                read = import_module(reader).read(target, input)
-            except RfcalcError as error:
-                error.read = (target, input)
-                raise
+            read = import_module(reader).read(target, input)
             return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
         try:
             shown = repr(target)[:200]
@@ -255,8 +251,7 @@ def with_inputs(network: Network, given: Any) -> Network:
     if given is None:
         return network
     shapes = dict(network.inputs)
-    named = given if isinstance(given, dict) else {next(iter(shapes)): given}
-    for name, shape in named.items():
+    for name, shape in by_name(given, tuple(shapes)).items():
         if name not in shapes:
             raise UnknownName("input", name, list(shapes))
         shapes[name] = Shape.of(shape)
@@ -273,6 +268,8 @@ def numbers(given: Any) -> Any:
     try:
         if isinstance(given, dict):
             return {name: Shape.of(shape) for name, shape in given.items()}
+        if isinstance(given, list):
+            return [Shape.of(shape) for shape in given]
         return None if given is None else Shape.of(given)
     except RfcalcError:
         return None

@@ -13,7 +13,7 @@ from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.folding import Shown, folded, shown_rows
 from rfcalc.report.metrics.units import binary, exact, short
-from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric, part, size_text
+from rfcalc.report.metrics.vocabulary import SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
@@ -243,16 +243,7 @@ def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Me
 
 def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:
     """The sum of a column over rows, where it adds up; memory without views and what is written in place."""
-    of = METRICS[SHARES.get(column.name, column.name)]
-    if of.name == "bytes":
-        value = sum(row.new_values for row in rows) * report.itemsize
-    elif of.adds and of.row is not None:
-        value = sum(of.row(row) for row in rows)
-    else:
-        return Cell("")
-    if column.name in SHARES and of.whole is not None:
-        value = part(value, of.whole(report))
-    return figure(column, value, report)
+    return figure(column, column.over(rows), report) if column.together else Cell("")
 
 
 def totals(report: Report) -> tuple[tuple[str, str], ...]:
