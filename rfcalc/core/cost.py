@@ -88,6 +88,15 @@ class Saved(NamedTuple):
     single_values: Size = 0
 
 
+class Passing(NamedTuple):
+    """What PyTorch makes for a moment while a node runs backward, for each item of the batch: values of the network's
+    dtype, and bytes that do not follow it (masks of a byte each)."""
+
+    values: Size = 0
+    bytes: Size = 0
+
+
+NOTHING_PASSING = Passing()
 KEEPS_NOTHING = Saved()
 KEEPS_INPUT = Saved(inputs=(0,))
 KEEPS_OUTPUT = Saved(output=True)

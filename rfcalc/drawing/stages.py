@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from math import ceil
 
+from rfcalc.core.errors import plural
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.parts import Part, Parts, parts
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
@@ -114,7 +115,8 @@ def described(report: Report, found: Parts) -> str:
     """The picture in words, for who cannot see it."""
     title, about = heading(report, found)
     skips = sum(b > a + 1 for a, b in found.links)
-    told = [f"{len(found.parts)} boxes for {len(report)} nodes, from the input at the top to the output at the bottom"]
+    boxes = f"{plural(len(found.parts), 'box', 'boxes')} for {plural(len(report), 'node')}"
+    told = [f"{boxes}, from the input at the top to the output at the bottom"]
     told += [f"{skips} links skip boxes"] if skips > 1 else ["1 link skips boxes"] if skips else []
     told += [f"{len(found.repetitions)} repetitions are drawn once"] if len(found.repetitions) > 1 else []
     told += ["1 repetition is drawn once"] if len(found.repetitions) == 1 else []

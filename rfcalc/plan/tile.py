@@ -213,7 +213,7 @@ class TilePlan:
         units = line.extent
         if count > units:
             raise RfcalcError(
-                f"axis {line.axis} cannot be cut into {count} tiles",
+                f"axis {line.axis} cannot be cut into {plural(count, 'tile')}",
                 why=f"tiles begin on multiples of {line.align}, and the output stands for {units} of them",
                 fix=f"give at most {units}",
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from math import prod
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.region import Region, runs
 from rfcalc.report.document import Document, Grid, Runs, Section, Sentences
@@ -117,4 +117,4 @@ def _reached(field: FieldReport, pixel: tuple[int, ...]) -> str:
     ends = [(min(u[i] for u in units), max(u[i] for u in units)) for i in range(len(units[0]))]
     where = ", ".join(f"{a} … {b}" for a, b in ends)
     total = prod(int(n) for n in field.shape)
-    return f"{of} reaches {len(units)} of {total} units of {field.name}" + (f": {where}" if where else "")
+    return f"{of} reaches {len(units)} of {plural(total, 'unit')} of {field.name}" + (f": {where}" if where else "")

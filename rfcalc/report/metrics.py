@@ -198,6 +198,18 @@ for _name, _title, _meaning in (
     ("frozen", "frozen", "parameters that get no gradient: params − trainable"),
     ("macs", "macs", "multiply-adds of convolutions, linear layers and attention products"),
     ("flops", "flops", "2 × macs"),
+    (
+        "input_gradient_macs",
+        "input gradient",
+        "multiply-adds of backward for the gradients of maps; none below the first layer that is trained",
+    ),
+    (
+        "weight_gradient_macs",
+        "weight gradient",
+        "multiply-adds of backward for the gradients of weights; none for frozen ones",
+    ),
+    ("backward_macs", "backward", "input_gradient_macs + weight_gradient_macs"),
+    ("training_flops", "training flops", "a step of training: 2 × (macs + backward_macs)"),
 ):
     _add(
         _name,

@@ -14,6 +14,7 @@ from rfcalc.backend.graph import Graph
 from rfcalc.backend.verify.counted import blank
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.backend.verify.saved import DTYPES, examples, refusal, refused
+from rfcalc.core.errors import plural
 from rfcalc.report.report import Report
 
 ROUNDING = 512  # CUDA's allocator rounds every block up to this
@@ -116,7 +117,7 @@ def peak(report: Report, build: Callable[[], Graph], device: str, tick: Callable
             measured,
             BOUNDED,
             "equal, were every map in the memory that the conventions say",
-            f"PyTorch has no in-place form of {len(apart)} nodes, makes larger maps there, or gives a view: "
+            f"PyTorch has no in-place form of {plural(len(apart), 'node')}, makes larger maps there, or gives a view: "
             f"{', '.join(apart[:3])}{' …' if len(apart) > 3 else ''}",
         )
     else:
