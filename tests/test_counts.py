@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import rfcalc
-from rfcalc.backend.counters import modules
+from rfcalc.backend.counters import modules, tallies
 from rfcalc.claims.counting import CONVENTIONS, convention, count, count_row, counts, terms
 from rfcalc.cli import run
 from rfcalc.core.errors import UnknownName
@@ -86,7 +86,7 @@ def test_a_module_counts_as_the_tools_print(name: str) -> None:
     """Six tools on 35 modules, measured with the tools themselves (counting_modules.py)."""
     torch.set_num_threads(1)
     shape = "x".join(map(str, counting_modules.MODULES[name][1]))
-    found = counts(rfcalc.analyze(rfcalc.from_torch(counting_modules.made(name), shape)))
+    found = counts(rfcalc.analyze(rfcalc.from_torch(counting_modules.made(name), shape)), tallies)
     printed = OF_MODULES["modules"][name]
     assert {tool: found[tool].total for tool in printed} == printed
 
@@ -110,14 +110,14 @@ def test_the_comparison_of_modules_can_fail() -> None:
     for tool, table in rules.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(table, "ConvTranspose2d", modules.nothing)
-            assert counts(report)[tool].total != OF_MODULES["modules"]["u-net of the docs"][tool]
-    assert counts(report)["thop"].total == 111_869_952
+            assert counts(report, tallies)[tool].total != OF_MODULES["modules"]["u-net of the docs"][tool]
+    assert counts(report, tallies)["thop"].total == 111_869_952
 
 
 def test_what_runs_leaves_functions_and_module_as_they_were() -> None:
     module = counting_modules.made("attention, functions")
     before = (torch.matmul, torch.Tensor.mul, torch.nn.functional.softmax, dict(module.state_dict()))
-    assert counts(rfcalc.analyze(rfcalc.from_torch(module, "9x16")))["ptflops"].total
+    assert counts(rfcalc.analyze(rfcalc.from_torch(module, "9x16")), tallies)["ptflops"].total
     assert (torch.matmul, torch.Tensor.mul, torch.nn.functional.softmax) == before[:3]
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
     assert all(torch.equal(a, b) for a, b in zip(module.state_dict().values(), before[3].values(), strict=True))
@@ -165,7 +165,7 @@ def test_the_conventions_say_what_is_hooked_in_the_module_that_is_built(network:
     small = rfcalc.analyze(network, {"unet": "1x188x188", "densenet121": "3x64x64"}.get(network, "3x20x20"))
     shape = str(next(iter(small.inputs.values())))
     built = rfcalc.to_torch(small.network, shape)
-    of_module = counts(rfcalc.analyze(rfcalc.from_torch(built, shape)))
+    of_module = counts(rfcalc.analyze(rfcalc.from_torch(built, shape)), tallies)
     for tool, mine in counts(small).items():
         if mine.total is not None and tool in ("torch", "fvcore", "thop", "torchinfo"):
             assert mine.total == of_module[tool].total, tool
@@ -195,3 +195,11 @@ def test_column_of_a_table(capsys) -> None:
     (row,) = [line for line in out.splitlines() if line.startswith("avgpool")]
     assert row.split()[-2:] == ["-", "50.2K"]
     assert run(["table", "vgg16", "--counts", "nothing"]) == 2
+
+
+def test_column_of_a_module(capsys) -> None:
+    unet = "docs/examples/unet.py:UNet(depth=2, width=16)"
+    assert run(["table", unet, "--input", "1x64x64", "--counts", "ptflops", "--format", "plain"]) == 0
+    out = capsys.readouterr().out
+    (row,) = [line for line in out.splitlines() if line.startswith("up.0 ")]
+    assert row.split()[-1] == "2.13M"  # its biases too; the pools, which are functions, in no row

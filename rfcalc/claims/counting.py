@@ -317,6 +317,10 @@ def unknown(report: Report, how: Convention) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+# What each tool hooks in the module of a report: its `amounts` by path and what was hooked, its `terms()`, its `why`.
+Hooked = Callable[[Report], Mapping[str, Any] | None]
+
+
 class Counted(NamedTuple):
     """What a tool prints for a network: the sums by term, and why it is not known (then there are none)."""
 
@@ -330,10 +334,14 @@ class Counted(NamedTuple):
         return None if self.why else sum(self.terms.values())
 
 
-def counts(report: Report) -> dict[str, Counted]:
-    """What every tool prints for a network: for a module by what the tool hooks in it, else by the conventions."""
+def counts(report: Report, hooked: Hooked | None = None) -> dict[str, Counted]:
+    """What every tool prints for a network: for a module by what the tool hooks in it, else by the conventions.
+
+    Args:
+        hooked: what runs a module and tells what each tool hooks: `rfcalc.backend.counters.tallies`.
+    """
     found = {}
-    tallies = _of_module(report)
+    tallies = hooked(report) if hooked is not None else None
     for tool, how in CONVENTIONS.items():
         if tallies is not None:
             seen = tallies[tool]
@@ -349,14 +357,6 @@ def counts(report: Report) -> dict[str, Counted]:
         by_node = {row.name: count_row(row, how) for row in report}
         found[tool] = Counted(how, {} if kinds else terms(report, how), {} if kinds else by_node, why)
     return found
-
-
-def _of_module(report: Report) -> Any:
-    if report.network.source is None:
-        return None
-    from rfcalc.backend.counters import tallies
-
-    return tallies(report)
 
 
 def convention(tool: str) -> Convention:
@@ -392,13 +392,13 @@ def count(report: Report, how: Convention) -> int:
     return sum(terms(report, how).values())
 
 
-def metric_of(tool: str) -> str:
+def metric_of(tool: str, hooked: Hooked) -> str:
     """Make a tool's count a metric, so that a table can have it as a column; its name."""
     how = convention(tool)
 
     def counted(report: Report) -> Counted:
         if report not in known:
-            known[report] = counts(report)[how.tool]
+            known[report] = counts(report, hooked)[how.tool]
         return known[report]
 
     known: WeakKeyDictionary[Report, Counted] = WeakKeyDictionary()
@@ -417,9 +417,9 @@ def metric_of(tool: str) -> str:
     return how.tool
 
 
-def document(report: Report) -> Document:
+def document(report: Report, hooked: Hooked | None = None) -> Document:
     """The tools side by side: each term with its factor, and the sum."""
-    found = counts(report)
+    found = counts(report, hooked)
     names = [n for n in TERMS if any(n in c.terms for c in found.values())]
     names += [n for n in dict.fromkeys(n for c in found.values() for n in c.terms) if n not in TERMS]
     lines = []
@@ -438,7 +438,7 @@ def document(report: Report) -> Document:
     heads = (Column(f"{tool} {c.how.figure}", tool, right=True) for tool, c in found.items())
     title = f"what counting tools print for {report.target}"
     said = [f"{tool} is not known: {c.why}" for tool, c in found.items() if c.why]
-    if report.network.source is not None:
+    if hooked is not None and report.network.source is not None:
         said.insert(0, "counted on the module itself: at the classes, functions and operators that each tool hooks")
     sections: list[Section] = [Table((Column("term"), *heads), tuple(lines))]
     if said:
