@@ -202,4 +202,6 @@ def test_column_of_a_module(capsys) -> None:
     assert run(["table", unet, "--input", "1x64x64", "--counts", "ptflops", "--format", "plain"]) == 0
     out = capsys.readouterr().out
     (row,) = [line for line in out.splitlines() if line.startswith("up.0 ")]
+    assert run(["table", "googlenet", "--counts", "ptflops"]) == 2
+    assert "how lrn is written decides" in capsys.readouterr().err
     assert row.split()[-1] == "2.13M"  # its biases too; the pools, which are functions, in no row

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import prod
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.metrics import METRICS, Metric
@@ -399,6 +399,9 @@ def metric_of(tool: str, hooked: Hooked) -> str:
     def counted(report: Report) -> Counted:
         if report not in known:
             known[report] = counts(report, hooked)[how.tool]
+        if known[report].why:
+            what = f"what {how.tool} prints for {report.target} is not known"
+            raise RfcalcError(what, why=known[report].why, fix="rfcalc counts shows the tools of which it is known")
         return known[report]
 
     known: WeakKeyDictionary[Report, Counted] = WeakKeyDictionary()
@@ -409,7 +412,7 @@ def metric_of(tool: str, hooked: Hooked) -> str:
                 how.tool,
                 f"{how.tool} {how.figure}",
                 f"{how.figure} as {how.tool} {how.version} counts them",
-                lambda row: counted(row.report).by_node.get(row.name),
+                lambda row: counted(row.report).by_node.get(row.name, 0),
                 lambda report: counted(report).total,
                 adds=True,
             ),
