@@ -108,8 +108,8 @@ if TYPE_CHECKING:
     from rfcalc.readers.torch.importer import from_torch as from_torch
     from rfcalc.receptive.receptive_field import ReceptiveField as ReceptiveField
     from rfcalc.receptive.receptive_field import Status as Status
+    from rfcalc.report.constraints import require as require
     from rfcalc.report.field_report import FieldReport as FieldReport
-    from rfcalc.report.metrics import require as require
     from rfcalc.report.report import Report as Report
     from rfcalc.teaching.exercises.bank import exercises as exercises
     from rfcalc.zoo import networks as networks
@@ -135,7 +135,7 @@ else:
         "receptive_field": "readers.target",
         "ref": "core.expr",
         "repeat": "core.expr",
-        "require": "report.metrics",
+        "require": "report.constraints",
         "series": "core.expr",
         "side": "core.expr",
         "sizes": "readers.planning",

@@ -11,7 +11,7 @@ from rfcalc.graph.autograd import kept
 from rfcalc.receptive.backward import backward
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 from rfcalc.report.report import Report
 
 AXES = ("both axes alike", "all axes alike")
@@ -118,9 +118,10 @@ def _saved(report: Report, found: Explanation, node: str | None) -> None:
 
 def _peak(report: Report, found: Explanation, node: str | None) -> None:
     assert found.equations[-1].value == report.totals.peak_bytes
-    assert found.equations[-2].value == report.peak[0] * report.batch
     live = [report.shapes[report.network.position(line.node)].values for line in _lines(found) if line.node]
-    assert sum(live) == report.peak[0]
+    beside = found.equations[-1].operands.get("indices", 0)
+    assert found.equations[-2].value == sum(live) * report.batch
+    assert report.itemsize * sum(live) * report.batch + 8 * beside == found.equations[-1].value
 
 
 def _field(report: Report, found: Explanation, node: str | None) -> None:

@@ -36,7 +36,7 @@ from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.render import FORMATS, Look, render
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 from rfcalc.report.report import Report
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))

@@ -17,8 +17,8 @@ import rfcalc
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.case import right
+from rfcalc.teaching.cells import numbers, sizes
 from rfcalc.teaching.exercises.words import dims, number
-from rfcalc.teaching.grading.cells import numbers, sizes
 from rfcalc.teaching.grading.marking import ADDED, Key
 from rfcalc.teaching.grading.reading import LARGEST, decoded, grid
 from rfcalc.teaching.misconceptions import MISCONCEPTIONS, Misconception, fill, ordered
@@ -388,7 +388,7 @@ def test_a_design_passes_or_fails_with_the_nearest_bound(tmp_path: Path, capsys:
 
 
 def test_the_nearest_bounds_hold_and_are_the_nearest() -> None:
-    from rfcalc.report.metrics.constraints import parse
+    from rfcalc.report.constraints import parse
     from rfcalc.teaching.grading.designs import judge
 
     design = "conv3x5-8/2 > conv3-8"

@@ -18,6 +18,7 @@ from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.core.sliding import choice
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.naming import paths
 from rfcalc.graph.network import Network
 
 
@@ -82,7 +83,7 @@ def to_torch(
     shapes = shapes_of_inputs(network, inputs)
     walked = forward(network, shapes)
     if network.torch is not None:
-        names = network.torch.of(network) if names is None else names
+        names = paths(network.torch, [node.name for node in network.nodes]) if names is None else names
         eps = network.torch.eps if eps is None else eps
     if isinstance(names, str):
         choice("names", names, ("own",))

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rfcalc.claims.judging import Result
-from rfcalc.core.errors import plural
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import plural, printable
 from rfcalc.report.document import Cell, Column, Document, Line, Role, Sentences, Table
 
 SCHEMA = "rfcalc/check/1"
@@ -43,7 +42,11 @@ def summary(results: Sequence[Result]) -> str:
     red = sum(not r.passed for r in results)
     errata = sum(r.passed and r.claim.expect == "mismatch" for r in results)
     fit = len(results) - red - errata
-    parts = [f"{len(results)} claims: {fit} match", f"{errata} known errata", f"{red} red"]
+    parts = [
+        f"{plural(len(results), 'claim')}: {fit} match",
+        plural(errata, "known erratum", "known errata"),
+        f"{red} red",
+    ]
     return ", ".join(parts)
 
 

@@ -181,7 +181,7 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
             "claims nothing that can be checked", fix="give what and printed, what and min or max, or rule"
         )
     if rule:
-        from rfcalc.report.metrics import parse as parse_rule
+        from rfcalc.report.constraints import parse as parse_rule
 
         parse_rule(rule)
     shape = entry.get("input", data.get("input"))

@@ -105,7 +105,7 @@ def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained:
 
 def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
     if claim.rule:
-        from rfcalc.report.metrics import check as check_rule
+        from rfcalc.report.constraints import check as check_rule
 
         outcomes = check_rule(reports(claim.network, claim.input), claim.rule)
         failed = [told for _, held, told in outcomes if not held]

@@ -27,7 +27,9 @@ def command(
     ] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", help="Code that the claims may name and that you trust: model.py:Net, py:package:Net."),
+        typer.Option(
+            "--run", help="Code that the claims may name and that you trust: model.py:Net, py:package.module:Net."
+        ),
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,

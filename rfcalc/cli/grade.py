@@ -69,7 +69,7 @@ def command(
         )
     one: Callable[[str], Found]
     if require is not None:
-        from rfcalc.report.metrics.constraints import parse
+        from rfcalc.report.constraints import parse
         from rfcalc.teaching.grading.designs import ENDINGS, judge
 
         constraints, shape = parse(require), inputs(input)
@@ -89,7 +89,7 @@ def command(
         def one(name: str) -> Found:
             return key.mark(text_of(Path(name)), name)
 
-    folder = len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
+    folder = bool(given.strip()) and len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
     if folder:
         paths = files(Path(given), endings)
         tick = _bar(len(paths))

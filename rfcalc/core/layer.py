@@ -10,7 +10,7 @@ The contract of the seam between kinds and everything else. A kind gives
    exactly as the others (None: `reads` tells it, and an element-wise layer keeps the channels), and `selective` says
    that a unit does not read all channels.
 3. `cost(xs, y)`: parameters and operations, computed with formulas, so that they explain themselves.
-4. `saved(xs, y)`: what autograd keeps of it in training mode.
+4. `saved(xs, y)`: what autograd keeps of it in training mode; `gradient_macs`: what backward takes for its inputs.
 5. `notation()`: how the papers write it; `spelling` declares its words, `from_word` reads it back.
 
 and the constants `memory`, `weight_layers`, `arity`. Rules use `+ - * //` and the functions of `size` only, so that
@@ -24,10 +24,9 @@ from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
-from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
-from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, is_size
 from rfcalc.core.window import STEP, All, Index
@@ -121,6 +120,24 @@ class Layer(Expr):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
 
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        """Whether its backward reads input i, which it keeps: not where only what has no gradient would be told by it.
+
+        Args:
+            has: which inputs have a gradient.
+            trained: whether its weights are trained.
+        """
+        return True
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """What PyTorch makes for a moment while its backward runs, beside the gradients that it hands on."""
+        return NOTHING_PASSING
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        """The multiply-adds of the gradients of its inputs, where forward takes `macs`: as many for each input that
+        has one. Those of its weights' gradient are `macs` again."""
+        return macs * sum(has)
+
     def notation(self, exact: bool = False) -> str:
         """How the papers write it; `exact` adds what they leave out, so that it reads back as an equal layer."""
         return self.kind
@@ -143,6 +160,8 @@ class Layer(Expr):
         return hash(self._key())
 
     def bind(self: L, values: dict[str, int]) -> L:
+        from rfcalc.core.index import bind, is_open
+
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
         if not any(is_open(v) for v in given.values()):
             return self

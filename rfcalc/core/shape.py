@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.size import Size, is_size, prod
+from rfcalc.core.size import Size, is_number, is_size, prod
 
 LARGEST = 10**12  # positions along one axis
 
@@ -124,6 +124,11 @@ class Shape:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (self.dims, self.channel))
+
+
+def numbers(*shapes: Shape) -> bool:
+    """Whether all extents are plain numbers, none of them a symbol."""
+    return all(is_number(n) for shape in shapes for n in shape.dims)
 
 
 def corrected(given: Shape, wanted: Shape) -> tuple[str, Shape] | None:

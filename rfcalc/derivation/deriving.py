@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import Size, walking_with
-from rfcalc.derivation import maps, totals
+from rfcalc.derivation import backward, maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
-from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric
+from rfcalc.report.metrics import METRICS, SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
 
 if TYPE_CHECKING:
@@ -203,6 +203,8 @@ def _counted(row: Row) -> Line:
 def _plainly(row: Row, chosen: Metric) -> Line:
     assert chosen.row is not None
     value = chosen.row(row)
+    if chosen.name in backward.NAMES:
+        return backward.line(row, chosen.name)
     if chosen.name in ("trainable", "frozen"):
         other = "frozen" if chosen.name == "trainable" else "trainable"
         rule = Formula(chosen.name, f"params - {other}", "what the source says")
@@ -242,7 +244,7 @@ def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Secti
         return value, totals.node_sections(row, chosen)
     if name in SHARES:
         return value, (Section("", (_share(row, name, value),)),)
-    if name in ("trainable", "frozen"):
+    if name in ("trainable", "frozen", *backward.NAMES):
         return value, (Section("", (_plainly(row, chosen),)),)
     if name == "weight_layers":
         return value, (Section("", (_counted(row) if value else Line(row.name, row.notation, text="has no weights"),)),)

@@ -16,7 +16,7 @@ from rfcalc.derivation.paths import Hop, Way, way
 from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.metrics.vocabulary import Metric
+from rfcalc.report.metrics import Metric
 from rfcalc.report.report import Report
 
 AGREE = (

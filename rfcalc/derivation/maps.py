@@ -12,7 +12,7 @@ from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.rules import BATCH, line, shape_line
 from rfcalc.derivation.totals import summed
-from rfcalc.graph.memory import lifetimes
+from rfcalc.graph.memory import indices, lifetimes
 from rfcalc.report.report import Report, Row
 
 VALUES = Formula("values", "prod(d)", "every channel at every position")
@@ -20,6 +20,9 @@ VALUES_BATCH = Formula("values", "prod(d) * b", "every channel at every position
 BYTES = Formula("bytes", "values * size", "each value takes the dtype's size")
 LIVE = Formula("total", "sum(x)", "what lives at once")
 PEAK = Formula("peak_bytes", "values * size", "each value takes the dtype's size")
+PEAK_INDICES = Formula(
+    "peak_bytes", "values * size + indices * 8", "max pooling also writes where each maximum was, in 8 bytes (int64)"
+)
 
 
 def values_equation(shape: Shape, report: Report) -> Equation:
@@ -130,11 +133,15 @@ def peak_sections(report: Report) -> tuple[Section, ...]:
         notation = "" if p < arity else Row(report, p).notation
         lines.append(Line(_name(report, p), notation, (made,), why))
         amounts.append(shape.values)
-    found = [Equation("values", LIVE, {"x": tuple(amounts)}, most, ("x",))]
+    values, beside = sum(amounts), indices(walked).get(at, 0)
+    found = [Equation("values", LIVE, {"x": tuple(amounts)}, values, ("x",))]
     if not (is_number(report.batch) and report.batch == 1):
-        found.append(Equation("values", BATCH, {"x": most, "b": report.batch}, most * report.batch, ("x",)))
-    operands = {"values": most * report.batch, "size": report.itemsize}
-    found.append(Equation("peak bytes", PEAK, operands, most * report.batch * report.itemsize, ("values",)))
+        found.append(Equation("values", BATCH, {"x": values, "b": report.batch}, values * report.batch, ("x",)))
+    operands = {"values": values * report.batch, "size": report.itemsize}
+    if beside:
+        operands["indices"] = beside * report.batch
+    rule = PEAK_INDICES if beside else PEAK
+    found.append(Equation("peak bytes", rule, operands, most * report.batch, ("values",)))
     where = "before the first layer" if at < arity else f"while {name} runs"
     note = "a map lives from the node that makes it until the last node that reads it has run; weights are not counted"
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rfcalc.core.cost import INDEX
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Line, Section
@@ -18,7 +19,7 @@ from rfcalc.report.report import Report, Row
 SUBJECT = "saved bytes"
 MAP = Formula("saved_bytes", "prod(d) * size", "a map that the backward pass reads, of the dtype's size")
 COPIES = Formula("saved_bytes", "v * size", "further values (copies, statistics), of the dtype's size")
-PLAIN = Formula("saved_bytes", "x", "bytes that do not follow the dtype")
+INDICES = Formula("saved_bytes", "v * size", "an index takes 8 bytes (int64), whatever the dtype")
 FIXED = Formula("saved_bytes", "v * size", "statistics of the batch: they do not grow with it")
 SUM = Formula("total", "sum(x)", "all of it")
 
@@ -58,7 +59,7 @@ def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Itera
     alone = is_number(batch) and batch == 1
     extra = (
         (said.extra_values, COPIES, batch, "further values"),
-        (said.extra_bytes, PLAIN, batch, "indices"),
+        (said.indices, INDICES, batch, "indices"),
         (said.masks, COPIES, batch, "the mask of what was dropped"),
         (said.batch_values, FIXED, 1, "statistics over the batch"),
         (said.single_values if alone else 0, FIXED, 1, "kept in a batch of one"),
@@ -67,10 +68,7 @@ def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Itera
         if is_number(amount) and amount == 0:
             continue
         before = tuple(equation(s) for s in steps if s.formula.metric == "saved" and s.value == amount)[-1:]
-        if rule is PLAIN and before:  # the formula gives bytes already
-            yield _times((before[0]._replace(subject=SUBJECT),), times), what
-            continue
-        operands = {"x": amount} if rule is PLAIN else {"v": amount, "size": size}
+        operands = {"v": amount, "size": INDEX if rule is INDICES else size}
         made = Equation(SUBJECT, rule, operands, rule(**operands), ("v",) if before else ())
         yield _times((*before, made), times), what
 

@@ -24,8 +24,8 @@ from rfcalc.formulas.symbols import Declared, Number, SymbolError, spelled, whol
 from rfcalc.formulas.walking import edge, rises
 from rfcalc.formulas.writing import show
 from rfcalc.report.document import Document, Sentences, Span, Text
-from rfcalc.report.metrics.units import read
-from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.metrics import metric
+from rfcalc.report.units import read
 
 FAR = 1 << 200
 _ASKED = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:@\s*(\S+?))?\s*(<=|>=|==|≤|≥|<|>|=)\s*(.+?)\s*$")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rfcalc.core.collector import uncollected
-from rfcalc.core.cost import KEEPS_NOTHING, Saved
+from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
+from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Walked
 from rfcalc.graph.memory import storages
 
@@ -15,12 +15,12 @@ from rfcalc.graph.memory import storages
 class Kept(NamedTuple):
     """What autograd keeps for the backward pass in training mode, split by how it grows.
 
-    Bytes for a batch: values·item size·batch + bytes·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
+    Bytes for a batch: values·item size·batch + indices·8·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
     batch_values·item size + single_values·item size where the batch is one.
     """
 
     values: Size = 0
-    bytes: Size = 0
+    indices: Size = 0
     masks: Size = 0
     batch_values: Size = 0
     single_values: Size = 0
@@ -29,7 +29,7 @@ class Kept(NamedTuple):
         """Bytes in all."""
         mask = itemsize if device == "cpu" else 1
         fixed = self.batch_values + (self.single_values if decide(batch == 1) else 0)
-        return batch * (self.values * itemsize + self.bytes + self.masks * mask) + fixed * itemsize
+        return batch * (self.values * itemsize + self.indices * INDEX + self.masks * mask) + fixed * itemsize
 
 
 @uncollected
@@ -50,7 +50,7 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
     return tuple(
         Kept(
             (shape.values if p in maps and (p < arity or network.sources[p - arity]) else 0) + e.extra_values,
-            e.extra_bytes,
+            e.indices,
             e.masks,
             e.batch_values,
             e.single_values,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import gcd
 
-from rfcalc.core.collector import uncollected
+from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import IN_PLACE, VIEW
-from rfcalc.core.size import Size, maximum
+from rfcalc.core.size import Size, is_number, maximum
+from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Walked
 
 
@@ -70,6 +72,17 @@ def new_values(walked: Walked) -> tuple[Size, ...]:
     )
 
 
+def indices(walked: Walked) -> dict[int, Size]:
+    """The indices that a position makes beside its map, for one item: where maxima were. They go when it has run."""
+    arity = walked.network.arity
+    found = {}
+    for position, node in enumerate(walked.network.nodes, arity):
+        count = node.layer.saved(walked.inputs_of(position), walked.shapes[position]).indices
+        if not (is_number(count) and count == 0):
+            found[position] = count
+    return found
+
+
 def lifetimes(walked: Walked) -> tuple[int, ...]:
     """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
 
@@ -88,21 +101,25 @@ def lifetimes(walked: Walked) -> tuple[int, ...]:
 
 
 @uncollected
-def peak_values(walked: Walked, items: Sequence[Size] = ()) -> tuple[Size, int]:
-    """The largest sum of live maps while running forward, and the position at which it is reached.
+def peak(walked: Walked, itemsize: int, items: Sequence[Size] = ()) -> tuple[Size, int]:
+    """The bytes of the largest sum of live maps while running forward, and the position at which it is reached.
 
     A map lives from the node that makes it until the last node that reads it has run; outputs live to the end. While a
-    node runs, its inputs and its output live. Inputs count, weights do not; views and in-place results take no new
-    memory.
+    node runs, its inputs and its output live, and the int64 indices that PyTorch's max pooling makes with or without
+    gradients. Inputs count, weights do not; views and in-place results take no new memory.
 
     Args:
+        itemsize: bytes of a value.
         items: how often each position's map is there; once if left out.
     """
     network, own = walked.network, storages(walked)
     arity = network.arity
-    sizes = new_values(walked)
+    sizes, beside = new_values(walked), indices(walked)
+    unit = gcd(itemsize, INDEX) if beside else itemsize  # sums of symbols stay short in units that divide all
     if items:
         sizes = tuple(size and size * n for size, n in zip(sizes, items, strict=True))
+        beside = {p: count * items[p] for p, count in beside.items()}
+    sizes = tuple(size and size * (itemsize // unit) for size in sizes)
     last = lifetimes(walked)
     end = len(walked.shapes)
     dies: dict[int, list[int]] = {}
@@ -113,9 +130,9 @@ def peak_values(walked: Walked, items: Sequence[Size] = ()) -> tuple[Size, int]:
     most, at = live, 0
     for position in range(arity, end):
         live = live + sizes[position]
-        larger = maximum(most, live)
+        larger = maximum(most, live + beside[position] * (INDEX // unit) if position in beside else live)
         if larger is not most:
             most, at = larger, position
         for storage in dies.get(position, ()):
             live = live - sizes[storage]
-    return most, at
+    return most * unit, at

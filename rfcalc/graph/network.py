@@ -8,16 +8,31 @@ nodes and edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from rfcalc.core.collector import uncollected
 from rfcalc.core.errors import NetworkError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
+from rfcalc.graph import uncollected
 
-if TYPE_CHECKING:
-    from rfcalc.core.naming import Naming
+
+class Naming(NamedTuple):
+    """A second name for every node, by rules: the first pattern that is the whole of a node's name gives its path.
+
+    In a path, ``\\1`` or ``\\g<name>`` stand for a group of the pattern. A part ``#`` is a count from 0 of what comes
+    under the same parent; ``#name`` gives all nodes with the same group one number, ``layer#name+1`` counts from 1 and
+    puts a word before it. A node that no rule fits keeps its name. `rfcalc.graph.naming` follows the rules.
+
+    Args:
+        model: the model that is called so, in ``torchvision.models``; with its arguments where it needs them.
+        rules: (pattern, path) pairs.
+        eps: what its normalisation adds to the variance, where that is not PyTorch's default.
+    """
+
+    model: str
+    rules: tuple[tuple[str, str], ...] = ()
+    eps: float | None = None
 
 
 class Node(NamedTuple):

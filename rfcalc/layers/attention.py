@@ -45,6 +45,13 @@ def _check(x: Shape, heads: Size) -> None:
         raise ShapeError(f"{x.channels} features cannot be split into {heads} heads")
 
 
+def _gradient_macs(n: Size, c: Size, macs: Size, has: bool) -> Size:
+    """Each product of attention gives two; the output projection's input has a gradient anyway, that of the three
+    others where the layer's input has one. The last take a quarter each of the 4·n·c² of the projections."""
+    products = macs - 4 * n * c * c
+    return 2 * products + n * c * c * (4 if has else 1)
+
+
 @layer("self_attention")
 class SelfAttention(Layer):
     """Multi-head self-attention over all positions of a tokens × features map (or any layout), with its projections.
@@ -89,6 +96,9 @@ class SelfAttention(Layer):
             linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
             activation=SOFTMAX(n=n, m=n, h=self.heads),
         )
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        return _gradient_macs(y.values // y.channels, y.channels, macs, has[0])
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # the heads of the result are put together in place
@@ -197,6 +207,9 @@ class WindowAttention(Layer):
             linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
             activation=SOFTMAX(n=n, m=m, h=self.heads),
         )
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        return _gradient_macs(prod(padded for *_, padded in self._axes(y)), y.channels, macs, has[0])
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         geometry = self._axes(y)

@@ -7,12 +7,12 @@ from dataclasses import KW_ONLY, field
 from math import isfinite
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, put
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import agree, decide, prod
+from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
 from rfcalc.core.syntax import Spelling, Word, flags, sizes
 from rfcalc.core.window import STEP, All, Index
@@ -52,6 +52,8 @@ _NOTHING = [
     *("bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor"),
 ]
 _OUTPUT = ["exp", "expm1", "sqrt", "rsqrt", "reciprocal"]
+# Maps, and masks of a byte a value, that live for a moment in backward where the last input has a gradient.
+_PASSING = {"div": (2, 0), "maximum": (1, 2), "minimum": (1, 2), "pow": (1, 0), "square": (1, 0), "sqrt": (1, 0)}
 
 
 @layer("elementwise")
@@ -102,6 +104,12 @@ class Elementwise(Layer):
         if self.function in _NOTHING:
             return KEEPS_NOTHING
         return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """Steps of the derivative, and gradients of what was stretched at full size, before they are summed."""
+        full = sum(gets and x.values != y.values for x, gets in zip(xs, has, strict=True))
+        maps, masks = _PASSING.get(self.function, (0, 0)) if has[-1] else (0, 0)
+        return Passing(y.values * (maps + full), y.values * masks)
 
     def notation(self, exact: bool = False) -> str:
         numbers = ":".join(repr(n).removesuffix(".0").replace("+", "") for n in self.by)  # 1e16: + joins in notation
@@ -184,7 +192,7 @@ class Reduce(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         given, made, indices = REDUCTIONS[self.op]
-        return Saved(inputs=(0,) if given else (), output=made, extra_bytes=8 * y.values if indices else 0)
+        return Saved(inputs=(0,) if given else (), output=made, indices=y.values if indices else 0)
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.axes is None else f" axes{sizes(self.axes)}"
@@ -289,6 +297,13 @@ class AttentionProduct(Layer):
         q, k, v = xs[:3]
         heads, n, m = q.dims[:-2], q.dims[-2], k.dims[-2]
         return Cost(macs=MACS(l=heads, n=n, m=m, d=q.dims[-1], e=v.dims[-1]), activation=SOFTMAX(l=heads, n=n, m=m))
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        """Queries and keys: the products of queries and keys again; values, and the weights that these need: the other
+        products again."""
+        d, e = xs[0].dims[-1], xs[2].dims[-1]
+        first = macs * d // (d + e)
+        return first * (has[0] + has[1]) + (macs - first) * (has[2] + (has[0] or has[1] or any(has[3:])))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         q, k, v = xs[:3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import ClassVar
 
-from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.cost import Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
@@ -280,6 +280,10 @@ class InstanceNorm(Layer):
         # PyTorch repeats factors and running statistics for each item and normalises a batch of one
         return Saved(inputs=(0,), extra_values=COPIES(t=2 + int(self.affine) + 2 * int(self.track), c=y.channels))
 
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The gradients of the repeated offsets."""
+        return Passing(y.channels if self.affine else 0)
+
     def notation(self, exact: bool = False) -> str:
         return "in" + flags(affine=self.affine, track=self.track)
 
@@ -348,6 +352,10 @@ class LRN(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0,), extra_values=SQUARES(p=y.values // y.channels, c=y.channels, s=self.size))
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """PyTorch composes it: the gradients of the quotient's two sides live beside that of the power."""
+        return Passing(2 * y.values)
 
     def notation(self, exact: bool = False) -> str:
         return "lrn" + ("" if self.size == 5 else number(self.size))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 
-from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
+from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
@@ -103,6 +103,10 @@ class PReLU(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The slopes' gradient at every position, before it is summed; PyTorch makes that of the input anyway."""
+        return Passing(y.values if has[0] else 2 * y.values)
 
     def notation(self, exact: bool = False) -> str:
         return "prelu" + flags(single=not self.per_channel)
@@ -270,6 +274,13 @@ class Scale(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
+
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        return trained
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The factors' gradient at every position, before it is summed."""
+        return Passing(y.values if trained else 0)
 
     def notation(self, exact: bool = False) -> str:
         return "scale" + flags(bias=self.bias)

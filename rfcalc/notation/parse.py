@@ -30,7 +30,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from json import loads
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import NetworkError, NotationError, RfcalcError
 from rfcalc.core.expr import (
@@ -47,7 +47,7 @@ from rfcalc.core.expr import (
     Side,
     Stage,
 )
-from rfcalc.core.index import Expression
+from rfcalc.core.index import Expression, Var
 from rfcalc.core.integers import bound, read
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import Size, is_number
@@ -74,6 +74,24 @@ class Reading(NamedTuple):
     text: str = ""
     labels: tuple[tuple[str, int, int], ...] = ()
     symbolic: tuple[Expression, ...] = ()  # sizes with names that no repetition explains
+
+    @property
+    def channel(self) -> str:
+        """What the channels of the input are called where none is given: the first layer's own name for its channels,
+        so that the layer keeps them; C where it has none.
+
+        >>> parse("conv3-K", symbols=True).channel, parse("conv1-64 > conv3-64 > conv1-C", symbols=True).channel
+        ('K', 'C')
+        """
+        waiting: list[Any] = [self.expr]
+        while waiting:
+            one = waiting.pop()
+            out = getattr(one, "out_channels", getattr(one, "out_features", None))
+            if out is not None:
+                return out.name if isinstance(out, Var) else "C"
+            parts = getattr(one, "items", None) or getattr(one, "branches", None) or (getattr(one, "body", None),)
+            waiting += [p for p in reversed(parts) if p is not None]
+        return "C"
 
     def network(self) -> Network:
         """The network that the text describes.

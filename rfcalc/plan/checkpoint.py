@@ -230,7 +230,7 @@ class Search:
         peak = max([self.memory.bytes_at(m) for m in moments] + [self.memory.timeline[-1][2]])
         if peak > budget:
             return None
-        names, total = self.run.names, 3 * sum(self.macs)
+        names, total = self.run.names, self.memory.step_macs.flops // 2
         told = tuple(Recomputed(names[a], names[b], self._modules.get((a, b), "")) for a, b in runs)
         return Checkpoint(budget, told, peak, total, extra, optimal)
 

@@ -14,13 +14,13 @@ from fractions import Fraction
 from inspect import signature
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.plan.families import FAMILIES, Family
+from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
 from rfcalc.report.metrics import metric
-from rfcalc.report.metrics.constraints import Constraint, parse
 from rfcalc.report.report import Report
 
 OBJECTIVES = ("params", "macs", "peak_bytes", "weight_layers")
@@ -123,7 +123,7 @@ class Found:
         total = sum(f.size for f in self.families)
         sure = "the answer is exact there" if self.optimal else "the search was stopped: there may be better ones"
         families = "; ".join(f"{f.name} ({f.told}, for {i})" for f, i in zip(self.families, self.inputs, strict=True))
-        notes = (f"searched: {families}", f"{self.searched:,} of {total:,} networks were walked; {sure}")
+        notes = (f"searched: {families}", f"{self.searched:,} of {plural(total, 'network')} were walked; {sure}")
         return Document(f"designs for {asked}", tuple(sections), notes=notes, data=self.to_dict)
 
 

@@ -11,14 +11,15 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.plan.arena import Arena, Layout, arena, layout, live
 from rfcalc.plan.checkpoint import Checkpoint, Search
-from rfcalc.plan.memory import TERMS, Largest, Memory
+from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
 from rfcalc.plan.training import cuts
 from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
-from rfcalc.report.metrics.units import binary, bytes_short, exact, short
+from rfcalc.report.units import binary, bytes_short, exact, short
 
 MOST_LIVE = 8  # items of the peak that are listed
 WORK = 1.3  # of the whole, that patches may cost where nothing is said
+WORK_TITLES = {"forward": "forward", "input_gradients": "maps' grad.", "weight_gradients": "weights' grad."}
 TOLD = {
     "weights": "weights and biases",
     "gradients": "of the parameters that are trained",
@@ -163,7 +164,7 @@ class Fit:
         if memory.infer and self.device:
             sections = [self._on_device()]
         else:
-            sections.append(self._stages())
+            sections += [self._stages(), Sentences((self._work_told(),))]
         if timeline:
             sections.append(self._timeline())
         sections += self._answers()
@@ -197,13 +198,28 @@ class Fit:
     def _stages(self) -> Table:
         found = self.memory.stages()
         heads = ("weights", "kept") if not self.memory.infer else ("weights",)
-        columns = (Column("stage", least=12), *(Column(h, right=True, unit="bytes") for h in heads))
+        work = STAGE[3:] if not self.memory.infer else STAGE[3:4]
+        columns = (
+            Column("stage", least=12),
+            *(Column(h, right=True, unit="bytes") for h in heads),
+            *(Column(WORK_TITLES[h], h, right=True, unit="count") for h in work),
+        )
         lines = [
-            Line((Cell(stage), *(_bytes(own[h], 0) for h in heads)))
+            Line((Cell(stage), *(_bytes(own[h], 0) for h in heads), *(Cell(short(own[h]), own[h]) for h in work)))
             for stage, own in found.items()
-            if any(own[h] for h in heads)
+            if any(own[h] for h in (*heads, *work))
         ]
-        return Table(columns, tuple(lines), title="By stage:")
+        return Table(columns, tuple(lines), title="By stage, with the multiply-adds of a step:")
+
+    def _work_told(self) -> str:
+        work = self.memory.step_macs
+        if self.memory.infer:
+            return f"Running takes {short(work.flops)} FLOPs."
+        return (
+            f"A step takes {short(work.flops)} FLOPs: twice the {short(work.forward)} multiply-adds of forward, "
+            f"{short(work.input_gradients)} for gradients of maps and {short(work.weight_gradients)} for those of "
+            "weights."
+        )
 
     def _timeline(self) -> Table:
         lines = [
@@ -311,8 +327,6 @@ class Fit:
         yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in layers)
         yield "MB = 10^6 bytes, MiB = 2^20; what an allocator rounds up and libraries take as workspace is not counted"
         if self.memory.infer:
-            if not self.device:
-                yield "max pooling makes int64 indices even without gradients: they count here, not in `rfcalc table`"
             return
         yield (
             "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "

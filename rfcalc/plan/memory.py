@@ -6,7 +6,7 @@ state live all the time; what PyTorch's allocator rounds up and what libraries t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
+from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
 from rfcalc.report.report import DTYPES, Report
 
@@ -33,6 +34,7 @@ OPTIMIZERS = {
     "lion": 1,
 }
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
+STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
 TERMS = ("weights", "gradients", "optimizer", "kept", "activations", "buffers")
 
 
@@ -53,6 +55,21 @@ class Peak(NamedTuple):
     live: tuple[Live, ...]
 
 
+class Work(NamedTuple):
+    """Multiply-adds of a node ("" for the whole network) in a step: forward, for the gradients of its inputs, for that
+    of its weights."""
+
+    node: str
+    forward: int
+    input_gradients: int
+    weight_gradients: int
+
+    @property
+    def flops(self) -> int:
+        """Twice the multiply-adds."""
+        return 2 * (self.forward + self.input_gradients + self.weight_gradients)
+
+
 class Largest(NamedTuple):
     """The largest batch within a budget; 0 where not even one item fits."""
 
@@ -69,7 +86,8 @@ class Memory:
         infer: only forward, without gradients.
         optimizer: one of `OPTIMIZERS`.
         amp: mixed precision: maps and copies of the weights in this 2-byte type, weights and gradients as they are.
-        freeze: patterns of nodes, stages or blocks whose parameters get no gradient.
+        freeze: patterns of nodes, stages or blocks whose parameters get no gradient, beside those that the source of
+            the network freezes (PyTorch's ``requires_grad``).
         device: ``cpu`` or ``cuda``.
 
     Raises:
@@ -104,10 +122,12 @@ class Memory:
         return "infer" if self.infer else "train"
 
     @cached_property
-    def frozen(self) -> frozenset[int]:
-        """The positions whose parameters get no gradient."""
-        found: set[int] = set()
+    def frozen(self) -> Mapping[int, int]:
+        """How many parameters of a position get no gradient: those that the network's source freezes
+        (``requires_grad``), and all of what a pattern names."""
         nodes, arity = self.report.network.nodes, self.report.network.arity
+        still = self.report.frozen
+        found = {p: still[node.name] for p, node in enumerate(nodes, arity) if node.name in still}
         for pattern in self.freeze:
             hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
             if not any(self.report.costs[p].params for p in hit):
@@ -116,8 +136,8 @@ class Memory:
                 why = "the nodes that it matches have no parameters" if hit else None
                 fix = suggestion(pattern, list(dict.fromkeys(names)))
                 raise RfcalcError(f"--freeze {pattern} freezes nothing", why=why, fix=None if hit else fix)
-            found |= hit
-        return frozenset(found)
+            found |= {p: int(self.report.costs[p].params) for p in hit if self.report.costs[p].params}
+        return found
 
     def run(self, recomputed: Sequence[tuple[int, int]] = (), batch: int | None = None) -> Run:
         """The run whose moments are looked at."""
@@ -135,7 +155,7 @@ class Memory:
     def trainable(self) -> int:
         """Parameters that get a gradient."""
         costs = self.report.costs
-        return 0 if self.infer else sum(int(c.params) for p, c in enumerate(costs) if p not in self.frozen)
+        return 0 if self.infer else sum(int(c.params) for c in costs) - sum(self.frozen.values())
 
     @cached_property
     def constant(self) -> dict[str, int]:
@@ -202,6 +222,29 @@ class Memory:
         beside = [run.kept_beside(p) for p in range(run.arity, len(run.names)) if run.learns[p]]
         return sum(run.size(m).at(batch) for m in maps if not run.given(m)) + sum(a.at(batch) for a in beside)
 
+    @cached_property
+    def work(self) -> tuple[Work, ...]:
+        """The multiply-adds of a step, by node, for those that have any; of a run without gradients, forward only."""
+        report = self.report
+        backward = None if self.infer else gradients(report.walked, self.frozen)
+        found = []
+        for row in report:
+            forward, one = int(row.macs), report.costs[row.position].macs
+            if forward:
+                mine = backward[row.position] if backward is not None else NO_GRADIENT
+                # figures of a batch that are not those of one item times the batch stay so in backward
+                found.append(Work(row.name, forward, forward * mine.inputs // one, forward * mine.weights // one))
+        return tuple(found)
+
+    @property
+    def step_macs(self) -> Work:
+        """The multiply-adds of the whole step."""
+        work = self.work
+        return Work(
+            "", sum(w.forward for w in work), sum(w.input_gradients for w in work),
+            sum(w.weight_gradients for w in work),
+        )  # fmt: skip
+
     def largest_batch(self, budget: int) -> Largest:
         """The largest batch whose peak is within a budget of bytes.
 
@@ -229,13 +272,17 @@ class Memory:
         return sum(self.constant.values()) + self.trainable * self.report.itemsize <= budget
 
     def stages(self) -> dict[str, dict[str, int]]:
-        """Bytes of weights, gradients and what is kept, by stage (or block, or node, where there are no stages)."""
+        """Bytes of weights, gradients and what is kept, and multiply-adds of forward, of the gradients of maps and of
+        weights, by stage (or block, or node, where there are no stages)."""
         run, batch, size = self._run, self.batch, self.report.itemsize
         found: dict[str, dict[str, int]] = {}
         seen: set[int] = set()
+        work = {w.node: w[1:] for w in self.work}
         for p, node in enumerate(self.report.network.nodes, run.arity):
             key = node.stage or node.name.split(".")[0]
-            mine = found.setdefault(key, {"weights": 0, "gradients": 0, "kept": 0})
+            mine = found.setdefault(key, dict.fromkeys(STAGE, 0))
+            for name, macs in zip(STAGE[3:], work.get(node.name, (0, 0, 0)), strict=True):
+                mine[name] += macs
             mine["weights"] += run.params(p) * size
             mine["gradients"] += run.parameters(p).fixed if not self.infer else 0
             if run.learns[p]:
@@ -265,8 +312,21 @@ class Memory:
                 "phase": peak.phase,
                 "live": [x._asdict() for x in peak.live],
             },
+            "work": {
+                **_told(self.step_macs),
+                "flops": self.step_macs.flops,
+                "layers": [{"node": w.node, **_told(w)} for w in self.work],
+            },
             "timeline": [{"node": n, "phase": p, "bytes": b} for n, p, b in self.timeline],
         }
+
+
+def _told(work: Work) -> dict[str, int]:
+    return {
+        "forward_macs": work.forward,
+        "input_gradient_macs": work.input_gradients,
+        "weight_gradient_macs": work.weight_gradients,
+    }
 
 
 def _matches(pattern: str, name: str, stage: str) -> bool:

@@ -22,7 +22,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Walked
 from rfcalc.plan.timeline import Blocker, Timeline, kept
-from rfcalc.report.metrics import units
+from rfcalc.report import units
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document

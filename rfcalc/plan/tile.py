@@ -22,7 +22,7 @@ from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import Window
 from rfcalc.graph.forward import Walked, forward
-from rfcalc.graph.memory import peak_values
+from rfcalc.graph.memory import peak
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following
@@ -217,7 +217,7 @@ class TilePlan:
         units = line.extent
         if count > units:
             raise RfcalcError(
-                f"axis {line.axis} cannot be cut into {count} tiles",
+                f"axis {line.axis} cannot be cut into {plural(count, 'tile')}",
                 why=f"tiles begin on multiples of {line.align}, and the output stands for {units} of them",
                 fix=f"give at most {units}",
             )
@@ -305,7 +305,7 @@ class TilePlan:
 
     def _bytes(self, parts: Sequence[Sequence[Part]]) -> int:
         sizes = tuple(max(p.read[1] - p.read[0] for p in line) for line in parts)
-        return int(peak_values(self._forward(sizes))[0]) * self.report.itemsize * int(self.report.batch)
+        return int(peak(self._forward(sizes), self.report.itemsize)[0]) * int(self.report.batch)
 
     def _macs(self, parts: Sequence[Sequence[Part]]) -> int:
         total = 0
@@ -329,7 +329,7 @@ class TilePlan:
     @cached_property
     def peak_bytes(self) -> tuple[int, int]:
         """The largest sum of live maps of the whole, and of the largest tile; weights not counted."""
-        whole = int(peak_values(self.walked)[0]) * self.report.itemsize * int(self.report.batch)
+        whole = int(peak(self.walked, self.report.itemsize)[0]) * int(self.report.batch)
         return whole, self._bytes(self.parts) if self.parts else whole
 
     # -- the answer ------------------------------------------------------------------------------------------------

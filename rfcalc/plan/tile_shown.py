@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.errors import plural
 from rfcalc.plan.tools import TOOLS, Judged, settings
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
-from rfcalc.report.metrics.units import bytes_short, short
+from rfcalc.report.units import bytes_short, short
 
 if TYPE_CHECKING:
     from rfcalc.plan.passes import PassPlan

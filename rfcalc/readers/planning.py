@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import shapes_of_inputs
-from rfcalc.graph.network import Network
-from rfcalc.readers.target import DEFAULT_INPUT, Target, analyze, resolve
+from rfcalc.readers.target import analyze, named
 
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found
@@ -38,30 +37,19 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     """
     from rfcalc.plan.sizes import Sizes
 
-    found = resolve(target, input)
-    network, assumptions = found.network, found.assumptions
-    if found.bound:
-        input = None  # noqa: A001
-    elif input is None and list(network.inputs.values()) == [None]:
-        input = DEFAULT_INPUT  # noqa: A001
-        assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
-    shapes = shapes_of_inputs(network, input)
+    asked = named(target)
+    found = asked.read(input)
+    network = found.network
+    given, assumptions = found.at(input)
+    shapes = shapes_of_inputs(network, given)
     following = None
-    if found.bound and reads_again(target):
+    if found.bound and asked.again:
         from rfcalc.readers.again import followed
 
         following, told = followed(target, found)
         assumptions = (*assumptions, *told)
     near_ = lengths("near", near)
     return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
-
-
-def reads_again(target: Any) -> bool:
-    """Whether a target is code, or a model of a framework, which may be read at any size."""
-    if isinstance(target, str):
-        text = target.strip()
-        return ".py:" in text or text.startswith("py:")
-    return not isinstance(target, (Network, Target))
 
 
 def memory(
@@ -179,7 +167,7 @@ def budget_of(given: Any) -> int | None:
     """
     if given is None:
         return None
-    from rfcalc.report.metrics.units import read
+    from rfcalc.report.units import read
 
     found = int(read(given)) if isinstance(given, str) else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
@@ -268,11 +256,11 @@ def tile(
     """
     from rfcalc.plan.tile import TilePlan
 
-    given = target
+    given, asked = target, named(target)
     following = None
     told: tuple[str, ...] = ()
-    if reads_again(target):
-        found = target = resolve(target, input)
+    if asked.again:
+        found = target = asked.read(input)
         if found.bound:
             from rfcalc.readers.again import followed
 

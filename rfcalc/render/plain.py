@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import Document, Grid, Picture, Section, Sentences, Span, Steps, Table, Text
 
 if TYPE_CHECKING:

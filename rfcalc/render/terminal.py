@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 from rich.text import Text as RichText
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
     GAP,
     Cell,

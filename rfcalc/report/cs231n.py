@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rfcalc.core.errors import noun
 from rfcalc.core.formula import Step, recording
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
 from rfcalc.report.document import Listing
-from rfcalc.report.metrics.units import binary, exact
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View, megabytes
+from rfcalc.report.units import binary, exact
 
 
 class Printed(NamedTuple):
@@ -147,7 +148,8 @@ def _totals(report: Report) -> list[str]:
     least = "" if report.complete else "at least "
     many = "image" if report.batch == 1 else f"batch of {report.batch}"
     kept = megabytes(totals.saved_bytes)
-    parts = f"{exact(totals.weights)} weights + {exact(totals.biases)} biases"
+    biases = f"{exact(totals.biases)} {noun(totals.biases, 'bias', 'biases')}"
+    parts = f"{exact(totals.weights)} {noun(totals.weights, 'weight')} + {biases}"
     values = f"{least}{exact(totals.values)} * {report.itemsize} bytes"
     found = [
         f"TOTAL memory: {values} = {megabytes(totals.bytes)} = {binary(totals.bytes)} / {many}"

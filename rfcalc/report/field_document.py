@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from math import prod
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.region import Region, runs
 from rfcalc.report.document import Document, Grid, Runs, Section, Sentences
@@ -55,11 +55,11 @@ def document(
 
 def _unit(field: FieldReport, unit: tuple[int, ...]) -> Section:
     """One unit: its interval and real pixels in words, over a picture of them where the source has axes."""
-    told = _told(field, unit)
+    words = told(field, unit)
     extents = field.source_shape
     if not extents or not all(is_number(n) for n in extents):
-        return Sentences((told,), listed=False)
-    return grid(field, unit, told)
+        return Sentences((words,), listed=False)
+    return grid(field, unit, words)
 
 
 def grid(field: FieldReport, unit: tuple[int, ...], title: str = "") -> Grid:
@@ -94,7 +94,8 @@ def _slice(region: Region, rank: int) -> list[tuple[int, ...]]:
     return [b[-2:] for b in inside]
 
 
-def _told(field: FieldReport, unit: tuple[int, ...]) -> str:
+def told(field: FieldReport, unit: tuple[int, ...]) -> str:
+    """What a unit sees in words: its interval with padding, and its real pixels."""
     region = field.unit(unit)
     of = f"unit {','.join(map(str, unit))}" if unit else "the unit"
     interval = field.interval(unit)
@@ -117,4 +118,4 @@ def _reached(field: FieldReport, pixel: tuple[int, ...]) -> str:
     ends = [(min(u[i] for u in units), max(u[i] for u in units)) for i in range(len(units[0]))]
     where = ", ".join(f"{a} … {b}" for a, b in ends)
     total = prod(int(n) for n in field.shape)
-    return f"{of} reaches {len(units)} of {total} units of {field.name}" + (f": {where}" if where else "")
+    return f"{of} reaches {len(units)} of {plural(total, 'unit')} of {field.name}" + (f": {where}" if where else "")

@@ -405,7 +405,9 @@ def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:
         size, units = next(iter(sizes.items()))
         if len(phases) == 1:
             return f"Axis {axis}: the only unit sees {size}."
-        return f"Axis {axis}: {len(phases)} phases of the same size {size}, in different places ({units} units)."
+        return (
+            f"Axis {axis}: {len(phases)} phases of the same size {size}, in different places ({plural(units, 'unit')})."
+        )
     told = ", ".join(f"{size} ({plural(units, 'unit')})" for size, units in sorted(sizes.items(), reverse=True))
     return f"Axis {axis}: the size depends on the position with period {len(phases)}: {told}."
 

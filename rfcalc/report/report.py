@@ -16,13 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
-from rfcalc.graph.memory import new_values, overwriting, peak_values, storages
+from rfcalc.graph.memory import new_values, overwriting, peak, storages
 from rfcalc.graph.network import Network, Node
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
@@ -30,6 +30,7 @@ from rfcalc.receptive.receptive_field import ReceptiveField, plain
 
 if TYPE_CHECKING:
     from rfcalc.graph.autograd import Kept
+    from rfcalc.graph.gradients import Gradient
     from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/report/1"
@@ -68,7 +69,8 @@ CONVENTIONS = {
     "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
     "over all channels",
     "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
-    "peak_bytes": "largest sum of live maps while running forward; weights not counted",
+    "peak_bytes": "largest sum of live maps while running forward, with the int64 indices that max pooling makes; "
+    "weights not counted",
     "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
     "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
 }
@@ -189,12 +191,34 @@ class Row:
         return 2 * self.macs
 
     @property
+    def input_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradients of its inputs."""
+        return self._scaled(self.report.gradients[self.position].inputs, "macs")
+
+    @property
+    def weight_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradient of its weights."""
+        return self._scaled(self.report.gradients[self.position].weights, "macs")
+
+    @property
+    def backward_macs(self) -> Figure:
+        return self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
+    def training_flops(self) -> Figure:
+        """2 × (forward + backward) multiply-adds."""
+        return 2 * (self.macs + self.backward_macs)
+
+    @property
     def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
 
     def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
-        count: Figure = getattr(self.cost, name)
+        return self._scaled(getattr(self.cost, name), name)
+
+    def _scaled(self, count: Figure, name: str) -> Figure:
+        """Operations of one sort for the batch, from those for one item."""
         if not count:
             return count
         scale = self.report.scales.get(self.name)
@@ -295,6 +319,25 @@ class Totals:
     def flops(self) -> Figure:
         return 2 * self.macs
 
+    @cached_property
+    def input_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradients of maps."""
+        return sum(row.input_gradient_macs for row in self.report)
+
+    @cached_property
+    def weight_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradients of weights."""
+        return sum(row.weight_gradient_macs for row in self.report)
+
+    @property
+    def backward_macs(self) -> Figure:
+        return self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
+    def training_flops(self) -> Figure:
+        """2 × (forward + backward) multiply-adds."""
+        return 2 * (self.macs + self.backward_macs)
+
     @property
     def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
@@ -319,8 +362,8 @@ class Totals:
     @property
     def peak_bytes(self) -> Figure:
         if self.report.items:
-            return peak_values(self.report.walked, self.report.items)[0] * self.report.itemsize
-        return self.report.peak[0] * self.report.batch * self.report.itemsize
+            return peak(self.report.walked, self.report.itemsize, self.report.items)[0]
+        return self.report.peak[0] * self.report.batch
 
     @cached_property
     def saved_bytes(self) -> Figure:
@@ -458,8 +501,17 @@ class Report:
         return kept(self.walked)
 
     @cached_property
+    def gradients(self) -> tuple[Gradient, ...]:
+        """Multiply-adds of backward, by position, for one item of the batch."""
+        from rfcalc.graph.gradients import gradients
+
+        nodes = enumerate(self.network.nodes, self.network.arity)
+        return gradients(self.walked, {p: self.frozen[n.name] for p, n in nodes if n.name in self.frozen})
+
+    @cached_property
     def peak(self) -> tuple[Size, int]:
-        return peak_values(self.walked)
+        """The bytes of what lives at the peak, for one item of the batch, and the position that runs then."""
+        return peak(self.walked, self.itemsize)
 
     @cached_property
     def fields(self) -> tuple[tuple[Field | None, ...], ...]:
@@ -653,7 +705,7 @@ class Report:
         return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
-        return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+        return f"<report on {self.target}: {plural(len(self), 'node')}, {self.totals.params:,} params>"
 
 
 def _complex(walked: Walked) -> Walked:

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
-from rfcalc.report.folding import Shown, folded, shown_rows
-from rfcalc.report.metrics.units import binary, exact, short
-from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric, part, size_text
+from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import binary, exact, short
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")
@@ -28,6 +27,66 @@ STYLES = {
 _LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
 _MOST = {"name": 60, "notation": 60, "inputs": 40}  # beyond this, columns of letters cut them
 _SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
+
+
+class Shown(NamedTuple):
+    """Rows shown as one: the weight layer with what follows it, or copies of a repetition."""
+
+    rows: tuple[Row, ...]
+    times: int = 1
+    last: Row | None = None
+
+    @property
+    def head(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def name(self) -> str:
+        if self.last is None or self.times == 1:
+            return self.head.name
+        return span(self.head.name, self.last.name)
+
+    @property
+    def stage(self) -> str:
+        """The stage, or those of all copies."""
+        return span(self.head.stage, self.end.stage)
+
+    @property
+    def end(self) -> Row:
+        """The row that the shown output belongs to."""
+        return (self.last or self.head) if self.times > 1 else self.head
+
+
+def span(first: str, last: str) -> str:
+    """The names of the first and the last copy as one; what differs is one number where it can be.
+
+    >>> span("conv3_2", "conv3_3"), span("relu9", "relu12"), span("layer3.1.conv1", "layer3.35.conv1")
+    ('conv3_2–3', 'relu9–12', 'layer3.{1–35}.conv1')
+    """
+    if first == last:
+        return first
+    stem = len(first.rstrip("0123456789"))
+    if first[:stem] == last[:stem] and last[stem:].isdigit() and stem < len(first):
+        return f"{first}–{last[stem:]}"
+    one, other = first.split("."), last.split(".")
+    apart = [i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
+    if len(one) == len(other) and len(apart) == 1 and one[apart[0]].isdigit() and other[apart[0]].isdigit():
+        i = apart[0]
+        return ".".join([*one[:i], f"{{{one[i]}–{other[i]}}}", *one[i + 1 :]])
+    return f"{first} … {last}"
+
+
+def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
+    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown."""
+    found: list[list[Row]] = []
+    for row in rows:
+        layer = row.node.layer
+        follows = bool(found) and row.inputs == (found[-1][-1].name,) and row.stage == found[-1][0].stage
+        if layer.folds and follows and not every and row.shape == found[-1][0].shape:
+            found[-1].append(row)
+        else:
+            found.append([row])
+    return [Shown(tuple(group)) for group in found]
 
 
 class View(NamedTuple):
@@ -118,7 +177,7 @@ def table(report: Report, view: View) -> Table:
 def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View) -> Iterator[tuple[Line, int]]:
     """The lines in the network's order, each with how many copies it stands for; a heading opens each stage."""
     if len(shown) > FOLD_FROM if view.fold is None else view.fold:
-        shown = folded(shown)
+        shown = import_module("rfcalc.report.folding").folded(shown)
     if not view.at:
         for name, shape in report.inputs.items():
             yield _input_line(name, shape, report, columns), 1

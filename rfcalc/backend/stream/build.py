@@ -20,7 +20,6 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
-from rfcalc.graph.network import Network
 from rfcalc.plan.stream import StreamPlan
 from rfcalc.plan.timeline import Edge
 
@@ -105,14 +104,13 @@ def _target(target: Any, given: Any, axis: int) -> tuple[torch.dtype, Walked, tu
 
         read, walked = read_blocks(target, given, axis)
         return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
-    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
+    from rfcalc.readers.target import resolve, with_inputs
 
     found = resolve(target, given)
-    network: Network = found.network if found.bound else with_inputs(found.network, given)
-    if list(network.inputs.values()) == [None]:
-        network = with_inputs(network, DEFAULT_INPUT)
+    shapes, assumptions = found.at(given)
+    network = with_inputs(found.network, shapes)
     walked = forward(network, shapes_of_inputs(network))
-    return torch.get_default_dtype(), walked, found.assumptions, lambda: to_torch(network).eval()
+    return torch.get_default_dtype(), walked, assumptions, lambda: to_torch(network).eval()
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -146,6 +146,8 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
 
 def optimizers(learned: Sequence[Tensor], size: int, tick: Callable[[str], None]) -> Iterator[Finding]:
     """The state of two optimizers after a step; `size` is that of what they learn, in bytes."""
+    if not learned:  # nothing to learn, and no optimizer takes that
+        return
     tick("a step of each optimizer")
     for name, copies, optimizer in (
         ("SGD with momentum", 1, torch.optim.SGD(learned, lr=0.0, momentum=0.9)),

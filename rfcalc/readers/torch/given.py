@@ -241,10 +241,6 @@ def _listed(value: Any) -> Any:
     return inner
 
 
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, Mapping) or _is_sequence(value)
-
-
 def _all(value: Any) -> Iterator[Any]:
     """What stands for tensors in what was given."""
     if isinstance(value, Mapping):

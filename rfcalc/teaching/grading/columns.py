@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 
 # What people write over a column, besides the names of the metrics.
 ALIASES = {

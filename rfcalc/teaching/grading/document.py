@@ -8,7 +8,7 @@ from typing import Any
 
 from rfcalc.report.document import Cell as Shown
 from rfcalc.report.document import Column, Document, Line, Records, Role, Section, Sentences, Table
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 from rfcalc.teaching.exercises.words import count
 from rfcalc.teaching.grading.batch import Result
 from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, RIGHT, WRONG, Cell, Grade, Marked

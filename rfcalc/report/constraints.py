@@ -22,9 +22,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
-from rfcalc.report.metrics.units import read
-from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import read
 
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.metrics.units import bytes_short, exact, short
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import bytes_short, exact, short
 
 
 class Metric(NamedTuple):
@@ -198,6 +198,18 @@ for _name, _title, _meaning in (
     ("frozen", "frozen", "parameters that get no gradient: params − trainable"),
     ("macs", "macs", "multiply-adds of convolutions, linear layers and attention products"),
     ("flops", "flops", "2 × macs"),
+    (
+        "input_gradient_macs",
+        "input gradient",
+        "multiply-adds of backward for the gradients of maps; none below the first layer that is trained",
+    ),
+    (
+        "weight_gradient_macs",
+        "weight gradient",
+        "multiply-adds of backward for the gradients of weights; none for frozen ones",
+    ),
+    ("backward_macs", "backward", "input_gradient_macs + weight_gradient_macs"),
+    ("training_flops", "training flops", "a step of training: 2 × (macs + backward_macs)"),
 ):
     _add(
         _name,
