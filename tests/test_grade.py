@@ -17,8 +17,8 @@ import rfcalc
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.case import right
+from rfcalc.teaching.cells import numbers, sizes
 from rfcalc.teaching.exercises.words import dims, number
-from rfcalc.teaching.grading.cells import numbers, sizes
 from rfcalc.teaching.grading.marking import ADDED, Key
 from rfcalc.teaching.grading.reading import LARGEST, decoded, grid
 from rfcalc.teaching.misconceptions import MISCONCEPTIONS, Misconception, fill, ordered

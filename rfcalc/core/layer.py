@@ -113,6 +113,11 @@ class Layer(Expr):
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self
 
+    def gathers(self, x: Shape) -> str:
+        """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
+        changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
+        return ""
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
 

@@ -12,7 +12,19 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName
 from rfcalc.teaching.exercises.draw import Draw, seed_from, seed_of, text_of
-from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Grid, Item, Question, Slot, from_dict
+from rfcalc.teaching.exercises.item import (
+    FAMILIES,
+    FORMS,
+    LEVELS,
+    VERSION,
+    Code,
+    Grid,
+    Item,
+    Question,
+    Slot,
+    Text,
+    from_dict,
+)
 from rfcalc.teaching.exercises.patterns import Pattern, pattern_of, patterns
 from rfcalc.teaching.exercises.subject import Unfit
 
@@ -132,10 +144,33 @@ def _for_level(pattern: Pattern, seed: int, level: int) -> int:
 def _question(pattern: Pattern, draw: Draw, level: int) -> Question | None:
     for _ in range(TRIES):
         try:
-            return pattern.make(draw, level)
+            question = pattern.make(draw, level)
         except (Unfit, ShapeError):  # numbers that do not suit, or a map that ends too early
             continue
+        if pattern.form in ("error", "statement") or not _told(question):
+            return question
     return None
+
+
+def _told(question: Question) -> bool:
+    """Whether the answer stands in the text: a number of three digits or more, or the only option that is there."""
+    texts = [b.text if isinstance(b, Text) else b.code if isinstance(b, Code) else _cells(b) for b in question.body]
+    text = " ".join(texts).replace("`", "")
+
+    def stands(answer: str) -> bool:
+        return re.search(rf"(?<![\w.×]){re.escape(answer.replace('`', ''))}(?![\w.×])", text) is not None
+
+    for blank in question.blanks:
+        if blank.kind != "choice":
+            if len(question.blanks) == 1 and len(blank.key) > 2 and stands(blank.key):
+                return True
+        elif [o.right for o in blank.options if stands(o.text)] == [True]:
+            return True
+    return False
+
+
+def _cells(grid: Grid) -> str:
+    return " ".join(cell for row in (grid.header, *grid.rows) for cell in row if isinstance(cell, str))
 
 
 def _labelled(pattern: Pattern, seed: int, level: int, question: Question) -> Item:

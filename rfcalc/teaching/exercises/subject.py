@@ -12,7 +12,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
-from rfcalc.teaching.case import Case, cases, right
+from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Ask, Blank, Option
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
@@ -320,15 +320,3 @@ def choice_blank(
 def figure_name(figure: str) -> str:
     """What a figure is called in a sentence."""
     return SHORT[figure]
-
-
-def case_at(subject: Subject) -> Case:
-    """The case of the place."""
-    assert subject.position is not None
-    return cases(subject.report)[subject.position - subject.report.network.arity]
-
-
-def figure_of_case(case: Case, figure: str) -> Any:
-    """A figure of a case, one number for a square."""
-    found = right(case, figure)
-    return _square(found) if figure in ("receptive_field", "stride") and found is not None else found

@@ -12,15 +12,19 @@ from typing import Any
 from rfcalc.teaching.exercises.draw import seed_of
 from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats import _html as html
-from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text, spellings
 
 SERVER = '''"""Variants of {name}, made by rfcalc: `pip install rfcalc` in the course's image."""
 
-from rfcalc.teaching.exercises.formats.prairielearn import variant
+from rfcalc.teaching.exercises.formats.prairielearn import spelled, variant
 
 
 def generate(data):
     variant(data, {pattern!r}, {difficulty})
+
+
+def parse(data):
+    spelled(data)
 '''
 QUESTION = """<pl-question-panel>
 {{#params.blocks}}
@@ -119,6 +123,16 @@ def variant(data: dict[str, Any], pattern: str, difficulty: int) -> Item:
         params["tolerance"] = single.tolerance or "0"
         answers["answer"] = int(single.key) if single.kind == "integer" else float(single.key)
     return item
+
+
+def spelled(data: dict[str, Any]) -> None:
+    """Give what was typed for a shape the key's spelling, where it is one of its usual ones: ``(16, 32)`` is 16x32."""
+    for name, key in data["correct_answers"].items():
+        typed = data["submitted_answers"].get(name)
+        if isinstance(key, str) and isinstance(typed, str):
+            known = {one.replace(" ", "") for one in spellings(key)}
+            if "".join(typed.lower().split()) in known:
+                data["submitted_answers"][name] = key
 
 
 def _block(item: Item, block: Text | Code | Grid) -> dict[str, Any]:
