@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from importlib.util import find_spec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ version = release = rfcalc.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/**", "figures/*.py", "playground/**", "site/**"]
-myst_enable_extensions = ["dollarmath"] if find_spec("sphinx.ext.mathjax") is None else []
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 nitpicky = False
 
 html_theme = "furo"
 html_title = "rfcalc"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_js_files = ["filter.js"]
 html_css_files = ["site.css"]
@@ -53,8 +53,30 @@ def _codes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
     lines[:] = [re.sub(r"(?<![\\`])\*(?=\w)", r"\\*", line) if ">>>" not in line else line for line in lines]
 
 
+def _playground(app: Any, name: str, text: list[str]) -> None:
+    """The page of the playground, where what it needs is at hand."""
+    if name == "playground":
+        text[0] = text[0].replace("%playground%", f"```{{raw}} html\n{_bundle().html()}\n```")
+
+
+def _bundled(app: Any, error: Any) -> None:
+    if error is None and app.builder.format == "html":
+        _bundle().bundle(Path(app.outdir) / "_static" / "playground")
+
+
+def _bundle() -> Any:
+    found = spec_from_file_location("bundle", HERE / "playground" / "bundle.py")
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
 def setup(app: Any) -> None:
     """Sphinx's hook."""
+    app.connect("source-read", _playground)
+    app.connect("build-finished", _bundled)
     app.connect("source-read", _links)
     app.connect("autodoc-process-docstring", _codes)
     app.connect("source-read", _api)
