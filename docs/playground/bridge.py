@@ -173,13 +173,15 @@ def command(request: dict[str, Any]) -> dict[str, Any]:
 
     words = shlex.split(request["line"])
     words = words[1:] if words[:1] == ["rfcalc"] else words
-    out = io.StringIO()
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="utf-8")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
             code = run(words)
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else 1
-    return {"text": out.getvalue(), "code": code}
+    out.flush()
+    return {"text": raw.getvalue().decode("utf-8"), "code": code}
 
 
 def ask(text: str) -> str:
