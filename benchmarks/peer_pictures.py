@@ -1,6 +1,5 @@
 """Draws the networks of docs/beside-others.md with torchview and visualkeras; run by hand.
 
-
 pip install --no-deps --target peers torchview visualkeras graphviz aggdraw    # and Graphviz's `dot`
 KERAS_BACKEND=torch PYTHONPATH=peers:tests:. python benchmarks/peer_pictures.py FOLDER
 """
