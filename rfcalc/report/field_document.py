@@ -55,11 +55,11 @@ def document(
 
 def _unit(field: FieldReport, unit: tuple[int, ...]) -> Section:
     """One unit: its interval and real pixels in words, over a picture of them where the source has axes."""
-    told = _told(field, unit)
+    words = told(field, unit)
     extents = field.source_shape
     if not extents or not all(is_number(n) for n in extents):
-        return Sentences((told,), listed=False)
-    return grid(field, unit, told)
+        return Sentences((words,), listed=False)
+    return grid(field, unit, words)
 
 
 def grid(field: FieldReport, unit: tuple[int, ...], title: str = "") -> Grid:
@@ -94,7 +94,8 @@ def _slice(region: Region, rank: int) -> list[tuple[int, ...]]:
     return [b[-2:] for b in inside]
 
 
-def _told(field: FieldReport, unit: tuple[int, ...]) -> str:
+def told(field: FieldReport, unit: tuple[int, ...]) -> str:
+    """What a unit sees in words: its interval with padding, and its real pixels."""
     region = field.unit(unit)
     of = f"unit {','.join(map(str, unit))}" if unit else "the unit"
     interval = field.interval(unit)
