@@ -15,10 +15,10 @@ from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises import bank
 from rfcalc.teaching.exercises.formats import FORMATS, Paper, render
-from rfcalc.teaching.exercises.given import table_of
 from rfcalc.teaching.exercises.item import Grid
-from rfcalc.teaching.exercises.sheets import sheet
 from rfcalc.teaching.grading.marking import Key
+from rfcalc.teaching.own_tables import table_of
+from rfcalc.teaching.sheets import sheet
 
 NETWORKS = {  # networks of one path, as the reader of texts knows them
     "conv5-8 bn relu > maxpool2 > conv3-16 p0 relu > flatten > fc10": "3x32x32",

@@ -77,12 +77,12 @@ def command(
         seed, student = str(request.get("seed", "0")), str(request.get("student") or "")
         paper = Paper(f"Exercises, seed {seed}", seed, student, request)
     elif sheet is not None:
-        from rfcalc.teaching.exercises.sheets import sheet as of_sheet
+        from rfcalc.teaching.sheets import sheet as of_sheet
 
         title, seed, items = of_sheet(load(sheet), str(sheet), student or "")
         paper = Paper(title, seed, student or "", {"sheet": sheet.name, "seed": seed, "student": student})
     elif network is not None:
-        from rfcalc.teaching.exercises.given import table_of
+        from rfcalc.teaching.own_tables import table_of
 
         items = [table_of(network, inputs(input), blank=blank, rows=rows)]
         paper = Paper(items[0].title, items[0].seed, student or "", {"network": network, "blank": blank, "rows": rows})

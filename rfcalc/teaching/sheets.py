@@ -31,8 +31,8 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.readers.target import named
 from rfcalc.teaching.exercises.bank import exercises, fixed, item
-from rfcalc.teaching.exercises.given import table_of
 from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.own_tables import table_of
 
 HEAD = ("title", "seed", "items")
 DRAWN = ("family", "form", "difficulty", "count")
