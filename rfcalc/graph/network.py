@@ -8,9 +8,10 @@ nodes and edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import NetworkError, UnknownName, suggestion
+from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
@@ -255,6 +256,15 @@ class Network:
 
     def __hash__(self) -> int:
         return hash((self.name, self.outputs, len(self.nodes)))
+
+    def _repr_svg_(self) -> str | None:
+        """Its picture, for notebooks; None where no input is known, or where there is too much to draw."""
+        if any(shape is None for shape in self.inputs.values()):
+            return None
+        try:
+            return str(import_module("rfcalc.readers.drawing").draw(self).svg())
+        except RfcalcError:
+            return None
 
     def __repr__(self) -> str:
         told = [repr(self.expr)]
