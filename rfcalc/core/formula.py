@@ -1,6 +1,6 @@
 """A rule as data: its expression, the names in it, where it comes from. The number and its explanation share it.
 
-Calling a formula with its operands computes the number. While `recording()` is on, each call is also kept (`Evaluated`),
+Calling a formula with its operands computes the number. While `recording()` is on, each call is kept (`Evaluated`),
 so that an explanation is the computation itself, seen: a layer kind is explained because it computes with formulas.
 Imports only `size`.
 """
