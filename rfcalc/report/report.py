@@ -394,8 +394,8 @@ class Totals:
 class Report:
     """The result of analysing one network for given inputs, batch and dtype.
 
-    Rows iterate in order, and are found by node name (or stage, meaning its last node). `shapes` and `costs` (parameters
-    and operations, for one item of the batch) are by position: the inputs first, then the nodes in order.
+    Rows iterate in order, and are found by node name (or stage, meaning its last node). `shapes` and `costs`
+    (parameters and operations, for one item of the batch) are by position: the inputs first, then the nodes in order.
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32")
