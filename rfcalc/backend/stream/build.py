@@ -11,7 +11,8 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import Graph, compiled
-from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang, recurrence
+from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang
+from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, Call, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
