@@ -2,9 +2,9 @@
 
 In this order: truncated instead of rounded; biases counted or not; FLOPs = 2 × macs or the other way; MiB for MB;
 K = 1024 or 1000; a named variant of the network; an input size of the paper (the file's `inputs`); auxiliary heads. A
-change that does not touch what the claim says is not tried. The first that fits is told, singles before pairs. Two changes
-at once fit by chance easily: they are an explanation only where they make a neighbouring figure true as well, that is
-another figure of the same file and network which is none as it stands.
+change that does not touch what the claim says is not tried. The first that fits is told, singles before pairs. Two
+changes at once fit a figure of few digits by chance: they are an explanation only where six digits agree, or where they
+make a neighbouring figure true as well: another one of the same file and network that is not true as it stands.
 """
 
 from __future__ import annotations
@@ -126,9 +126,14 @@ def explain(claim: Claim, lookup: Callable[[str, str | None], Report]) -> Explan
             if held is None:
                 continue
             tried += 1
-            if held and (size == 1 or _neighbour(claim, [c.label for c in chosen], lookup)):
+            if held and (size == 1 or _exact(claim.printed) or _neighbour(claim, [c.label for c in chosen], lookup)):
                 return Explanation(tuple(c.label for c in chosen), tried)
     return Explanation((), tried)
+
+
+def _exact(printed: Printed) -> bool:
+    """Whether so many digits are printed that chance does not meet them."""
+    return len(str(printed.number.numerator).rstrip("0")) >= 6
 
 
 def _neighbour(claim: Claim, labels: list[str], lookup: Callable[[str, str | None], Report]) -> bool:

@@ -23,8 +23,8 @@ SHIPPED = Path(__file__).parent / "shipped"
 CONVENTIONS = ("K", "biases", "operations")
 OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim")
 OF_CLAIM = (
-    "name", "where", "source", "network", "input", "what", "printed", "derived", "gives", "digits", "rounding", "min", "max", "rule", "expect",
-    "note", "conventions",
+    "name", "where", "source", "network", "input", "what", "printed", "derived", "gives", "digits", "rounding", "min",
+    "max", "rule", "expect", "note", "conventions",
 )  # fmt: skip
 
 
