@@ -145,7 +145,7 @@ class Memory:
         precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
         single = (self.batch if batch is None else batch) == 1
         frozen = None if self.infer else self.frozen
-        return Run(self.report.walked, precision, frozen, single=single, device=self.device, recomputed=recomputed)
+        return Run(self.report, precision, frozen, single=single, device=self.device, recomputed=recomputed)
 
     @cached_property
     def _run(self) -> Run:
@@ -226,7 +226,7 @@ class Memory:
     def work(self) -> tuple[Work, ...]:
         """The multiply-adds of a step, by node, for those that have any; of a run without gradients, forward only."""
         report = self.report
-        backward = None if self.infer else gradients(report.walked, self.frozen)
+        backward = None if self.infer else gradients(report, self.frozen)
         found = []
         for row in report:
             forward, one = int(row.macs), report.costs[row.position].macs
