@@ -131,11 +131,7 @@ def _ordered(parts: list[Part], sort: str | None) -> list[Part]:
 
 def _key(by: Metric, part: Part) -> Any:
     assert by.row is not None
-    if by.name in ("bytes", "values"):
-        return sum(row.new_values for row in part.rows)
-    if by.adds:
-        return sum(by.row(row) for row in part.rows)
-    value = by.row(part.rows[-1] if by.right else part.rows[0])
+    value = by.over(part.rows) if by.right else by.row(part.rows[0])
     if isinstance(value, (tuple, list)):
         numbers = [n for n in value if is_number(n)]
         return max(numbers) if numbers else None
