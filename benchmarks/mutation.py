@@ -2,13 +2,13 @@
 
     python benchmarks/mutation.py core --count 200 --seed 0 --log /tmp/core.json
 
-A mutant has one operator, comparison, condition or whole number turned round (`+` for `-`, `<` for `<=`, `and` for `or`,
-a negated condition, a number one larger). Text, annotations, messages of errors and docstrings are left alone. It lives in
-a copy of the repository; the tests run in a child process that has everything foreign loaded. A mutant that the first tests
-do not notice meets the slower ones. `EQUIVALENT` lists survivors that change nothing, each with the reason.
+A mutant has one operator, comparison, condition or whole number turned round (`+` for `-`, `<` for `<=`, `and` for
+`or`, a negated condition, a number one larger). Text, annotations, messages of errors and docstrings are left alone. It
+lives in a copy of the repository; the tests run in a child process that has everything foreign loaded. A mutant that
+the quick tests do not notice meets the slower ones.
 
-Why not mutmut or cosmic-ray: both start an interpreter for each mutant, which costs 5 s with PyTorch, twenty times the tests
-that notice most mutants.
+Why not mutmut or cosmic-ray: both start an interpreter for each mutant, which costs seconds with PyTorch, more than the
+tests that notice most mutants.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def drawn(part: Part, count: int, seed: int) -> list[Mutant]:
 
 
 def noticed(copy: Path, tests: tuple[str, ...], seconds: int) -> tuple[bool, str]:
-    """Whether tests fail in a copy, in a child that is stopped after so long (which they notice too); the first that did."""
+    """Whether tests fail in a copy, in a child that is stopped after so long, which counts as noticed; which did."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -219,10 +219,9 @@ def main() -> None:
             path.write_text(original, encoding="utf-8")
             log.append({"mutant": m.name, "caught": caught, "by": first})
             killed = sum(bool(entry["caught"]) for entry in log)
-            print(
-                f"{i + 1}/{len(chosen)} {killed} caught, {time.time() - started:.0f} s  {m.name}  {first if caught else 'SURVIVES'}",
-                flush=True,
-            )
+            seconds = time.time() - started
+            told = first if caught else "SURVIVES"
+            print(f"{i + 1}/{len(chosen)} {killed} caught, {seconds:.0f} s  {m.name}  {told}", flush=True)
             if given.log:
                 given.log.write_text(json.dumps(log, indent=1))
 

@@ -21,12 +21,26 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is loaded from elsewhere
 class _Absent(ModuleType):
     """Stands for torchaudio, whose compiled operators go with one build of PyTorch: packages import it for features."""
 
+    __version__ = "2.11.0"
+
     def __getattr__(self, name: str) -> Any:
         return type(name, (nn.Module,), {})
 
 
-for absent in ("", ".transforms", ".functional", ".functional.functional", ".models", ".compliance", ".io"):
-    sys.modules.setdefault(f"torchaudio{absent}", _Absent(f"torchaudio{absent}"))
+def without_torchaudio(make: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """The same, with what stands for torchaudio while it is imported."""
+    parts = ("", ".transforms", ".functional", ".functional.functional", ".models", ".compliance", ".io", ".backend")
+
+    def made() -> nn.Module:
+        absent = {name: _Absent(name) for part in parts if (name := f"torchaudio{part}") not in sys.modules}
+        sys.modules.update(absent)
+        try:
+            return make()
+        finally:
+            for name in absent:
+                del sys.modules[name]
+
+    return made
 
 
 class Model(NamedTuple):
@@ -128,8 +142,8 @@ def nnunet(name: str, dims: int, **more: Any) -> Callable[[], nn.Module]:
     )
 
 
+SMALL_PACKAGES = ("pytorch-tcn", "snac", "dynamic-network-architectures", "efficientnet-pytorch", "vit-pytorch")
 MODELS: list[Model] = [
-    # five small packages
     *(Model("pytorch-tcn", f"TCN {kind}", of("pytorch_tcn:TCN", 4, **TCN, **more), (4, 100)) for kind, more in {
         "causal": {},
         "not causal": {"causal": False},
@@ -139,11 +153,11 @@ MODELS: list[Model] = [
     }.items()),
     Model("snac", "SNAC encoder", part(of("snac:SNAC"), lambda m, x: m.encoder(x)), (1, 14112)),
     Model("snac", "SNAC decoder", part(of("snac:SNAC", noise=False, attn_window_size=None), lambda m, x: m.decoder(x)), (1024, 8)),
-    Model("vocos", "backbone", of("vocos.models:VocosBackbone", 16, 32, 64, 3), (16, 50)),
-    Model("vocos", "ResNet backbone", of("vocos.models:VocosResNetBackbone", 16, 32, 2), (16, 50)),
-    Model("encodec", "SEANet encoder", of("encodec.modules:SEANetEncoder", n_filters=8, ratios=[4, 2]), (1, 1600)),
-    Model("encodec", "SEANet decoder", of("encodec.modules:SEANetDecoder", n_filters=8, ratios=[4, 2]), (128, 40)),
-    Model("encodec", "SEANet encoder, causal", of("encodec.modules:SEANetEncoder", n_filters=8, ratios=[4, 2], causal=True), (1, 1600)),
+    Model("vocos", "backbone", without_torchaudio(of("vocos.models:VocosBackbone", 16, 32, 64, 3)), (16, 50)),
+    Model("vocos", "ResNet backbone", without_torchaudio(of("vocos.models:VocosResNetBackbone", 16, 32, 2)), (16, 50)),
+    Model("encodec", "SEANet encoder", without_torchaudio(of("encodec.modules:SEANetEncoder", n_filters=8, ratios=[4, 2])), (1, 1600)),
+    Model("encodec", "SEANet decoder", without_torchaudio(of("encodec.modules:SEANetDecoder", n_filters=8, ratios=[4, 2])), (128, 40)),
+    Model("encodec", "SEANet encoder, causal", without_torchaudio(of("encodec.modules:SEANetEncoder", n_filters=8, ratios=[4, 2], causal=True)), (1, 1600)),
     Model("dynamic-network-architectures", "PlainConvUNet 2D", nnunet("PlainConvUNet", 2), (1, 64, 64)),
     Model("dynamic-network-architectures", "PlainConvUNet 3D", nnunet("PlainConvUNet", 3), (1, 32, 32, 32)),
     Model("dynamic-network-architectures", "ResidualEncoderUNet 2D", nnunet("ResidualEncoderUNet", 2), (1, 64, 64)),
@@ -220,19 +234,12 @@ MODELS: list[Model] = [
         ("AutoencoderKL decoder", part(of("diffusers:AutoencoderKL", **VAE, **VAE_BLOCKS), lambda m, x: m.decoder(x)), (4, 16, 16)),
         ("AutoencoderTiny", of("diffusers:AutoencoderTiny", encoder_block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8)), (3, 32, 32)),
         ("VQModel", part(of("diffusers:VQModel", **VAE, **VAE_BLOCKS), lambda m, x: m.decoder(m.encoder(x))), (3, 32, 32)),
-        ("UNet1DModel", part(of("diffusers:UNet1DModel", sample_size=64, in_channels=2, out_channels=2, extra_in_channels=32, block_out_channels=(16, 16, 32)), lambda m, x: m(x, 1).sample), (2, 64)),
         ("AutoencoderDC", part(of("diffusers:AutoencoderDC", latent_channels=4, encoder_block_out_channels=(8, 16), decoder_block_out_channels=(8, 16), encoder_block_types="ResBlock", decoder_block_types="ResBlock", encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1), encoder_qkv_multiscales=((), ()), decoder_qkv_multiscales=((), ())), lambda m, x: m.encoder(x)), (3, 32, 32)),
         ("Kandinsky MOVQ encoder", part(of("diffusers:VQModel", **VAE, **VAE_BLOCKS), lambda m, x: m.encoder(x)), (3, 32, 32)),
     ]),
     *(Model("ultralytics", name, yolo(name), (3, 64, 64)) for name in ("yolov3-tiny", "yolov5n", "yolov6n", "yolov8n", "yolov8n-seg", "yolov8n-pose", "yolov8n-cls", "yolov9t", "yolov10n", "yolo11n", "yolo12n")),
     *(Model("kornia", name, make, shape) for name, make, shape in [
-        ("HardNet", of("kornia.feature:HardNet"), (1, 32, 32)),
-        ("SOSNet", of("kornia.feature:SOSNet"), (1, 32, 32)),
-        ("TFeat", of("kornia.feature:TFeat"), (1, 32, 32)),
         ("DISK", part(of("kornia.feature:DISK"), lambda m, x: m.unet(x)), (3, 64, 64)),
-        ("KeyNet", of("kornia.feature:KeyNet"), (1, 64, 64)),
-        ("DexiNed", part(of("kornia.filters:DexiNed", pretrained=False), lambda m, x: m(x)[-1] if isinstance(m(x), (list, tuple)) else m(x)), (3, 64, 64)),
-        ("TinyViT", of("kornia.contrib.models.tiny_vit:TinyViT", img_size=64, embed_dims=[16, 32, 32, 32], num_heads=[1, 2, 2, 2], window_sizes=[4, 4, 2, 2]), (3, 64, 64)),
     ]),
     *(Model("pytorchvideo", name, make, shape) for name, make, shape in [
         ("X3D", of("pytorchvideo.models.x3d:create_x3d", input_clip_length=4, input_crop_size=64), (3, 4, 64, 64)),
@@ -254,17 +261,8 @@ MODELS: list[Model] = [
         ("MobileViT", of("vit_pytorch.mobile_vit:MobileViT", image_size=(64, 64), dims=[16, 24, 32], channels=[8, 8, 16, 16, 24, 24, 32, 32, 32, 32, 64], num_classes=5), (3, 64, 64)),
         ("MaxViT", of("vit_pytorch.max_vit:MaxViT", num_classes=5, dim_conv_stem=16, dim=16, dim_head=8, depth=(1, 1), window_size=4), (3, 64, 64)),
     ]),
-    Model("x-transformers", "ViTransformerWrapper", (lambda: import_module("x_transformers").ViTransformerWrapper(image_size=64, patch_size=16, num_classes=5, attn_layers=import_module("x_transformers").Encoder(dim=32, depth=2, heads=2))), (3, 64, 64)),
     *(Model("open-clip-torch", name, make, shape) for name, make, shape in [
         ("ModifiedResNet", of("open_clip.modified_resnet:ModifiedResNet", (1, 1, 1, 1), 16, 2, 64, 8), (3, 64, 64)),
         ("VisionTransformer", of("open_clip.transformer:VisionTransformer", 64, 16, 32, 2, 2, 4.0, output_dim=16), (3, 64, 64)),
-    ]),
-    *(Model("torchxrayvision", name, make, shape) for name, make, shape in [
-        ("DenseNet", part(of("torchxrayvision.models:DenseNet", weights=None), lambda m, x: m.features2(x)), (1, 64, 64)),
-        ("ResNetAE", part(of("torchxrayvision.autoencoders:ResNetAE101"), lambda m, x: m.encode(x)), (1, 64, 64)),
-    ]),
-    *(Model("speechbrain", name, make, shape) for name, make, shape in [
-        ("Conv-TasNet mask net", of("speechbrain.lobes.models.conv_tasnet:MaskNet", N=16, B=8, H=16, P=3, X=2, R=2, C=2, norm_type="BN"), (16, 50)),
-        ("HiFi-GAN generator", of("speechbrain.lobes.models.HifiGAN:HifiganGenerator", 16, 1, "1", [[1, 3], [1, 3]], [3, 5], [4, 4], 16, [2, 2]), (16, 20)),
     ]),
 ]  # fmt: skip
