@@ -18,7 +18,7 @@ import rfcalc
 from rfcalc.core.cost import Cost
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
-from rfcalc.receptive.field import Field, Wandering
+from rfcalc.receptive.field import Aligned, Field, Unaligned
 from rfcalc.receptive.fields import fields as walk_fields
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.report import Report
@@ -81,7 +81,7 @@ def predicted(field: Field, shape: Shape, unit: Unit) -> Box | None:
     """The joint hull that the walk's terms give for a unit: the union of products, over all channels."""
     low: list[int] = []
     high: list[int] = []
-    by_channel = any(type(e) is not Wandering and e[0] == shape.channel for term in field.terms for e in term)
+    by_channel = any(isinstance(e, Aligned) and e.carrier == shape.channel for term in field.terms for e in term)
     for c in range(shape.channels if by_channel else 1):
         index = (*unit[: shape.channel], c, *unit[shape.channel :])
         for term in field.terms:
@@ -96,7 +96,7 @@ def predicted(field: Field, shape: Shape, unit: Unit) -> Box | None:
 
 
 def entry_at(entry: Any, index: Unit) -> tuple[int, int] | None:
-    if isinstance(entry, Wandering):
+    if isinstance(entry, Unaligned):
         return entry.ends
     carrier, window = entry
     ends: tuple[int, int] | None = window.unit(0 if carrier is None else index[carrier])

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.comparison.align import align
 from rfcalc.core.size import Size, same
+from rfcalc.core.sliding import keeping_size
 from rfcalc.core.syntax import pairs, sizes
 from rfcalc.report.report import Report, Row
 
@@ -151,7 +152,7 @@ def _parameters(a: Row, b: Row) -> Iterator[Difference]:
 def _keeps(layer: Any) -> bool:
     """Whether a layer's padding is the one that keeps the size at stride 1, so that it follows from the kernel."""
     geometry = getattr(layer, "geometry", None)
-    return geometry is not None and geometry.padding == geometry.keeps_size()
+    return geometry is not None and geometry.padding == keeping_size(geometry.kernel, geometry.dilation)
 
 
 def _value(value: Any) -> str:

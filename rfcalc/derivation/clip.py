@@ -12,7 +12,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Reads
-from rfcalc.core.window import STEP, All, Scattered, Slide, Unsized
+from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.paths import Hop, Way
 from rfcalc.derivation.steps import SIZE, Steps, passes
@@ -239,7 +239,7 @@ def _line(sight: FieldReport, steps: Steps, hop: Hop, ends: tuple[tuple[str, Hop
 def _cut(sight: FieldReport, hop: Hop, which: str) -> Equation | None:
     """An end of what a sliding window reads, cut to the map; None for other rules."""
     index = hop.rule
-    if type(index) is not Slide or index.border != "zeros":
+    if type(index) is not Slide or index.border != Border.ZEROS:
         return None
     operands: dict[str, Any] = {"s": index.stride, "u": hop.unit, "a": -index.first}
     if which == "first":

@@ -16,14 +16,13 @@ from rfcalc.core.expr import LAYERS, Block, Expr, Named, Parallel, Repeat, Serie
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import maximum, minimum, same
-from rfcalc.core.window import Window
 from rfcalc.formulas.account import Account, Row, Span, lasting, of_field, start, then
 from rfcalc.formulas.repetition import repeated
 from rfcalc.formulas.sums import Unclosed
 from rfcalc.graph.autograd import Kept, saving
 from rfcalc.graph.memory import storages
 from rfcalc.graph.network import Network
-from rfcalc.receptive.field import Field
+from rfcalc.receptive.field import Aligned, Field
 from rfcalc.report.report import Report
 
 
@@ -168,8 +167,10 @@ def _span(field: Field | None) -> Span | None:
         return None
     found = []
     for axis, entry in enumerate(field.terms[0], 1):
-        carrier, window = entry
-        if carrier != axis or not isinstance(window, Window) or window.period != 1 or window.ends[0] is None:
+        if not isinstance(entry, Aligned) or entry.carrier != axis:
+            return None
+        window = entry.window
+        if window.period != 1 or window.ends[0] is None:
             return None
         first, last = window.ends[0]
         if same(window.advance, 0):

@@ -11,7 +11,7 @@ from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank, whole
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, holds, is_number, is_size
-from rfcalc.core.sliding import Sliding, axes, choice, keeps, one, pads
+from rfcalc.core.sliding import Rounding, Sliding, axes, choice, keeps, one
 from rfcalc.core.syntax import PADDINGS, ROUNDINGS, Spelling, Word, flags, number, sizes, spell
 from rfcalc.core.window import STEP, All, Index, Table, Unsized
 
@@ -33,15 +33,11 @@ POOL_DEFAULTS = "kernel 2; stride = kernel; no padding; rounded down"
 
 
 def _geometry(kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str) -> Sliding:
-    kernel = axes("kernel", kernel)
-    padding = pads(padding)
-    geometry = Sliding(
-        kernel, kernel if stride is None else axes("stride", stride), padding, axes("dilation", dilation), rounding
-    )
-    geometry.check()
+    geometry = Sliding.of(kernel, stride, padding, dilation, rounding)
+    padding = geometry.padding
     if not isinstance(padding, str):
-        for i in range(max(len(padding), len(kernel))):
-            width = one(geometry.dilation, i) * (one(kernel, i) - 1) + 1
+        for i in range(max(len(padding), len(geometry.kernel))):
+            width = one(geometry.dilation, i) * (one(geometry.kernel, i) - 1) + 1
             for p in one(padding, i):
                 if not holds(p < width, "padding smaller than the kernel"):
                     raise LayerError(
@@ -80,14 +76,13 @@ class MaxPool(Layer):
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
     dilation: Any = (1,)
-    rounding: str = "floor"
+    rounding: str = Rounding.FLOOR
     geometry: Sliding = field(init=False, compare=False)
 
     spelling = Spelling(("maxpool", "pool"), "maxpool3/2 p1", (*PADDINGS, *ROUNDINGS), ("/", "p", "d"), POOL_DEFAULTS)
 
     def __post_init__(self) -> None:
-        g = _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding)
-        put(self, kernel=g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, geometry=g)
+        _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     def output(self, *xs: Shape) -> Shape:
         return _pooled(self.geometry, xs[0], self)
@@ -109,8 +104,7 @@ class MaxPool(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> MaxPool:
-        g = word.geometry(pad="zero", stride="kernel")
-        return cls(g.kernel, g.stride, g.padding, dilation=g.dilation, rounding=g.rounding)
+        return cls(word.geometry(pad="zero", stride="kernel"))
 
 
 @layer("avgpool")
@@ -127,7 +121,7 @@ class AvgPool(Layer):
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
-    rounding: str = "floor"
+    rounding: str = Rounding.FLOOR
     count_padding: bool = True
     trainable: bool = False
     geometry: Sliding = field(init=False, compare=False)
@@ -141,8 +135,7 @@ class AvgPool(Layer):
     )
 
     def __post_init__(self) -> None:
-        g = _geometry(self.kernel, self.stride, self.padding, 1, self.rounding)
-        put(self, kernel=g.kernel, stride=g.stride, padding=g.padding, geometry=g)
+        _geometry(self.kernel, self.stride, self.padding, (1,), self.rounding).held_by(self)
 
     def output(self, *xs: Shape) -> Shape:
         return _pooled(self.geometry, xs[0], self)
@@ -170,12 +163,8 @@ class AvgPool(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> AvgPool:
-        g = word.geometry(pad="zero", stride="kernel")
         return cls(
-            g.kernel,
-            g.stride,
-            g.padding,
-            rounding=g.rounding,
+            word.geometry(pad="zero", stride="kernel"),
             count_padding=not word.flag("nopadcount"),
             trainable=word.flag("trainable"),
         )
@@ -189,15 +178,14 @@ class LpPool(Layer):
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     _: KW_ONLY
-    rounding: str = "floor"
+    rounding: str = Rounding.FLOOR
     geometry: Sliding = field(init=False, compare=False)
 
     spelling = Spelling(("lppool",), "lppool3/2 power2", ROUNDINGS, ("/", "power"), POOL_DEFAULTS + "; power 2")
 
     def __post_init__(self) -> None:
         axes("power", self.power)
-        g = _geometry(self.kernel, self.stride, 0, 1, self.rounding)
-        put(self, kernel=g.kernel, stride=g.stride, geometry=g)
+        _geometry(self.kernel, self.stride, ((0, 0),), (1,), self.rounding).held_by(self)
 
     def output(self, *xs: Shape) -> Shape:
         return _pooled(self.geometry, xs[0], self)
@@ -220,8 +208,7 @@ class LpPool(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> LpPool:
-        g = word.geometry(pad="zero", stride="kernel")
-        return cls(word.number("power", 2), g.kernel, g.stride, rounding=g.rounding)
+        return cls(word.number("power", 2), word.geometry(pad="zero", stride="kernel"))
 
 
 @layer("adaptive_pool")

@@ -16,7 +16,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.core.layer import POINTWISE
-from rfcalc.core.window import STEP, All, Slide, Table
+from rfcalc.core.window import STEP, All, Border, Slide, Table
 from rfcalc.graph.forward import Walked, relation
 from rfcalc.plan.arena import Layout, live
 
@@ -98,7 +98,7 @@ def _read(mine: Box, reads: Any, dims: tuple[Any, ...], node: str) -> Box:
             found.append((0, int(n)))
         elif index is STEP:
             found.append(mine[out])
-        elif isinstance(index, (Slide, Table)) and index.border == "zeros" and out is not None:
+        elif isinstance(index, (Slide, Table)) and index.border == Border.ZEROS and out is not None:
             low, high = mine[out]
             ends = [_ends(index, u) for u in _extremes(index, low, high)]
             seen = [e for e in ends if e is not None]

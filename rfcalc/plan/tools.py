@@ -14,7 +14,7 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.window import STEP
+from rfcalc.core.window import STEP, Border
 
 if TYPE_CHECKING:
     from rfcalc.plan.tile import TilePlan
@@ -186,8 +186,8 @@ def _same(index: Any, unit: int, own: int, lengths: tuple[int, int], origin: int
 
 def _stands(q: int, n: int, border: str) -> int | None:
     """The position of a map of n that stands for q; None where nothing does."""
-    if 0 <= q < n or border == "zeros":
+    if 0 <= q < n or border == Border.ZEROS:
         return q if 0 <= q < n else None
-    if border == "reflect":
+    if border == Border.REFLECT:
         return -q if q < 0 else 2 * (n - 1) - q
-    return (0 if q < 0 else n - 1) if border == "replicate" else q % n
+    return (0 if q < 0 else n - 1) if border == Border.REPLICATE else q % n

@@ -43,10 +43,9 @@ def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
     seen: dict[int, Window] = {}
     alike: dict[tuple[Window, object], Window] = {}  # axes are often read alike
     for axis, (out, index) in enumerate(reads):
-        kind = type(index)
-        if kind is All:
+        if isinstance(index, All):
             if out is None or out in mine:
-                seen[axis] = Window(0, ((0, index.extent - 1),))  # type: ignore[union-attr]
+                seen[axis] = Window(0, ((0, index.extent - 1),))
             continue
         if out is None or out not in mine:
             continue
@@ -54,13 +53,13 @@ def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
         if index is STEP:
             seen[axis] = window
             continue
-        if kind is not Slide and kind is not Table:
+        if not isinstance(index, (Slide, Table)):
             return None
         known = alike.get((window, index))
         if known is not None:
             seen[axis] = known
             continue
-        layer = START.pull(index)  # type: ignore[arg-type]
+        layer = START.pull(index)
         if window.period == 1 and layer.period == 1:
             first, last = window.ends[0] or (0, 0)
             found = layer.pull(Slide(window.advance, first, 2, last - first))

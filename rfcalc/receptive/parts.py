@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups, numbers
-from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.graph.forward import Walked, reads_of, tells_channels_apart
 from rfcalc.receptive.field import Field, Join, followed, gaps, join, of_positions, through
 
@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     """Which of so many units read some of the positions in a set."""
-    if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == "zeros":
+    if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == Border.ZEROS:
         moved: Mask = mask >> index.first if index.first >= 0 else mask << -index.first
         return moved & ((1 << units) - 1)
     from rfcalc.receptive.region_walk import taps

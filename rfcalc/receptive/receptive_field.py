@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, decide, is_number, maximum, minimum
 from rfcalc.core.window import Ends, Window, hull
-from rfcalc.receptive.field import Field, Wandering, constant, over
+from rfcalc.receptive.field import Aligned, Field, Unaligned
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -94,7 +94,7 @@ class ReceptiveField:
         if field.unsized:
             return Status.NEEDS_INPUT_SIZE
         spans = self.spans
-        if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
+        if any(isinstance(e, Unaligned) and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
             return Status.SHIFT_VARIANT
         if field.bounded:
             return Status.BOUNDED
@@ -116,11 +116,11 @@ class ReceptiveField:
             window: Window | None = None
             for term in field.terms:
                 entry = term[axis]
-                if type(entry) is Wandering:
+                if isinstance(entry, Unaligned):
                     window = None
                     break
-                if isinstance(entry[1], Window) and not constant(entry):
-                    window = entry[1] if window is None else window | entry[1]
+                if not entry.constant:
+                    window = entry.window if window is None else window | entry.window
             found.append(window)
         return tuple(found)
 
@@ -128,8 +128,8 @@ class ReceptiveField:
         """Which axis of the node decides on an axis of the input, if one does."""
         for term in self._field.terms if self._field else ():
             entry = term[axis]
-            if not isinstance(entry, Wandering) and not constant(entry):
-                return entry[0]
+            if isinstance(entry, Aligned) and not entry.constant:
+                return entry.carrier
         return None
 
     @cached_property
@@ -142,8 +142,8 @@ class ReceptiveField:
         found: list[Ends] = [None] * rank
         for term in field.terms:
             for axis, entry in enumerate(term):
-                if isinstance(entry[1], Window) and constant(entry):
-                    found[axis] = hull((found[axis], *entry[1].ends))
+                if isinstance(entry, Aligned) and entry.constant:
+                    found[axis] = hull((found[axis], *entry.window.ends))
         return tuple(found)
 
     @property
@@ -159,7 +159,7 @@ class ReceptiveField:
         found: list[Ends] = [None] * self._source.rank
         brought = dict(field.mirrored)  # by borders of real pixels, also to units whose window lies beside the map
         for term in field.terms:
-            ends = [hull((over(entry, self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
+            ends = [hull((entry.over(self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
             if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
                 found = [hull(pair) for pair in zip(found, ends, strict=True)]
         cut = [
@@ -203,7 +203,7 @@ class ReceptiveField:
             return set()
         found: set[int] = set()
         for term in field.terms:
-            carriers = [None if type(e) is Wandering else e[0] for e in term]
+            carriers = [e.carrier if isinstance(e, Aligned) else None for e in term]
             found |= {axis for axis, c in enumerate(carriers) if c is None or carriers.count(c) > 1}
         return found
 

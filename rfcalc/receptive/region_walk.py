@@ -21,7 +21,7 @@ from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import is_number, prod
-from rfcalc.core.window import STEP, All, Index, Scattered, Unsized
+from rfcalc.core.window import STEP, All, Border, Index, Scattered, Unsized
 from rfcalc.graph.forward import Walked, relation
 from rfcalc.receptive.region import Mask, Region, ends
 from rfcalc.receptive.unit_sets import Part, Points, boxes, flattened, joint, place, united
@@ -53,11 +53,11 @@ def resolve(position: int, extent: int, border: str) -> int | None:
     """
     if 0 <= position < extent:
         return position
-    if border == "zeros":
+    if border == Border.ZEROS:
         return None
-    if border == "replicate":
+    if border == Border.REPLICATE:
         return 0 if position < 0 else extent - 1
-    if border == "circular":
+    if border == Border.CIRCULAR:
         return position % extent
     period = 2 * (extent - 1)
     position %= period

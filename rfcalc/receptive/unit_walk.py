@@ -20,7 +20,7 @@ from typing import TypeAlias
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
-from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.graph.forward import Walked, relation
 from rfcalc.receptive.region import Mask, Region, runs
 from rfcalc.receptive.region_walk import resolve
@@ -207,7 +207,7 @@ class UnitWalk:
         self.left = self.left or read[0][0] < 0
         self.right = self.right or read[-1][1] >= extent
         kept = [(max(a, 0), min(b, extent - 1)) for a, b in read if b >= 0 and a < extent]
-        if border != "zeros":
+        if border != Border.ZEROS:
             outside = [t for a, b in read for t in (*range(a, min(b, -1) + 1), *range(max(a, extent), b + 1))]
             brought = {resolve(t, extent, border) for t in outside}
             kept += [(t, t) for t in brought if t is not None]
