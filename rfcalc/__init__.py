@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
+    from rfcalc.backend.passes import in_passes as in_passes
     from rfcalc.backend.stream import to_stream as to_stream
     from rfcalc.claims.checking import check as check
     from rfcalc.comparison.comparison import compare as compare
@@ -124,6 +125,7 @@ else:
         "from_onnx": "readers.onnx.loading",
         "from_text": "readers.text",
         "from_torch": "readers.torch.importer",
+        "in_passes": "backend.passes",
         "load": "readers.target",
         "design": "readers.planning",
         "variants": "comparison.likes",
@@ -158,6 +160,7 @@ else:
     }
     NEEDS = {
         "from_torch": "torch",
+        "in_passes": "torch",
         "symbolic": "sympy",
         "to_stream": "torch",
         "to_torch": "torch",

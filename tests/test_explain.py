@@ -519,3 +519,27 @@ def test_an_unknown_operator_is_said_aloud() -> None:
 def test_the_library_refuses_too() -> None:
     with pytest.raises(RfcalcError, match="goes with receptive fields"):
         derive(rfcalc.analyze("lenet5"), None, "params", unit=(0, 0))
+
+
+@pytest.mark.parametrize(
+    "metric", ["macs", "params", "weights", "trainable", "bytes", "values", "saved_bytes", "flops"]
+)
+@pytest.mark.parametrize(("network", "group"), [("vgg16", "classifier"), ("vgg16", "block 2"), ("resnet18", "layer2")])
+def test_a_stage_or_a_block_has_the_sum_of_its_nodes(network: str, group: str, metric: str) -> None:
+    report = rfcalc.analyze(network)
+    inside = [row for row in report if row.stage == group or row.name.startswith(f"{group}.")]
+    assert len(inside) > 1
+    wanted = sum(row.new_values * 4 if metric == "bytes" else row.new_values for row in inside)
+    if metric not in ("bytes", "values"):
+        wanted = sum(getattr(row, metric) for row in inside)
+    explained = rfcalc.explain(report, group, metric)
+    assert explained.value == wanted == explained.sections[-1].lines[-1].equations[-1].value
+    if " " not in group:
+        rfcalc.require(report, f"{metric}@{group} = {wanted}")
+
+
+def test_what_does_not_add_up_is_that_of_the_last_node() -> None:
+    report = rfcalc.analyze("resnet18")
+    assert rfcalc.explain(report, "layer2", "rf").value == report["layer2.1.relu_out"].receptive_field.size
+    share = rfcalc.explain(report, "layer2", "macs_share").value
+    assert share == Fraction(411_041_792, 1_814_073_344)

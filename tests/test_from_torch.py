@@ -728,7 +728,7 @@ class Counting(nn.Module):
     [
         (Deciding(), (3, 8, 8), ["depends on the values", "Deciding", "bool", "x.sum() > 0", "parts"]),
         (Counting(), (3, 8, 8), ["depends on the values", "Counting"]),
-        (nn.Sequential(conv(3, 4), conv(5, 4)), (3, 8, 8), ["does not run", "Sequential at 1", "channels", "--input"]),
+        (nn.Sequential(conv(3, 4), conv(5, 4)), (3, 8, 8), ["takes 5 channels", "Sequential at 1", "mend 1"]),
         (Of(lambda m, x: None), (3, 8, 8), ["returns no tensor", "NoneType"]),
         (Of(lambda m, x: torch.ones(3)), (3, 8, 8), ["depends on its input"]),
         (conv(3, 4), "3x8xa", ["'3x8xa' is not a shape"]),

@@ -29,6 +29,23 @@ def test_made_pages_are_fresh(pages: dict[Path, str], name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages[DOCS / name], "run `python docs/make.py`"
 
 
+def test_the_gallery_is_what_its_commands_draw(tmp_path: Path) -> None:
+    sys.path.insert(0, str(DOCS / "figures"))
+    try:
+        gallery = import_module("gallery")
+    finally:
+        sys.path.remove(str(DOCS / "figures"))
+        sys.modules.pop("gallery", None)
+    assert (DOCS / "gallery.md").read_text(encoding="utf-8") == gallery.page()
+    for entry in gallery.entries():
+        file = tmp_path / f"{entry.name}.svg"
+        gallery.draw(entry, file)
+        fresh = file.read_text(encoding="utf-8")
+        assert (DOCS / "figures" / file.name).read_text(encoding="utf-8") == fresh, (
+            "run `python docs/figures/gallery.py`"
+        )
+
+
 def test_every_network_has_a_row_with_what_confirms_it() -> None:
     rows = [line for line in (DOCS / "networks.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == zoo.networks()

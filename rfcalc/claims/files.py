@@ -14,6 +14,7 @@ from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.claims.printed import read as read_printed
 from rfcalc.core.errors import RfcalcError, suggestion
 from rfcalc.core.registry import fold
+from rfcalc.spec.toml import tables
 
 SCHEMA = "rfcalc/claims/1"
 ENDING = ".rfclaims.toml"
@@ -106,7 +107,7 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8") if text is None else text
-        data = tomllib.loads(text)
+        data = tables(text, str(path))
     except OSError as error:
         raise ClaimError(f"cannot read it: {error.strerror}", where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

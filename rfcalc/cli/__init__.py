@@ -173,7 +173,7 @@ def _run(arguments: list[str]) -> int:
                 print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
-        if error.walk is not None or error.read is not None:
+        if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2

@@ -8,7 +8,6 @@ What each costs is not the partition's business: every stack that is shown is bu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -241,8 +240,8 @@ class _Brick:
         if not heads or out.rank != into.rank:
             raise RfcalcError(f"{subject.name} has no layer with weights to build stacks of", fix="name one: conv7-C")
         layer = heads[0]
-        names = {f.name for f in fields(layer)}  # type: ignore[arg-type]
-        single = len(heads) == 1 and {"kernel", "padding", "dilation"} <= names and not getattr(layer, "table", None)
+        slides = {"kernel", "padding", "dilation"} <= {*layer.given} and not getattr(layer, "table", None)
+        single = len(heads) == 1 and slides
         if not single:
             from rfcalc.layers.conv import Conv
 
@@ -255,7 +254,7 @@ class _Brick:
                 why="it could be split over the layers in many ways",
                 fix="write it without p, or with p0",
             )
-        again = replace(layer, kernel=(1,), padding=((0, 0),), dilation=(1,)).output(out)  # type: ignore[type-var]
+        again = layer.changed(kernel=(1,), padding=((0, 0),), dilation=(1,)).output(out)
         if not same(again.channels, out.channels):
             raise RfcalcError(
                 f"{subject.name} multiplies its channels, and a stack of such layers would do so again",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 from rfcalc.comparison.align import align
@@ -142,7 +141,7 @@ def _parameters(a: Row, b: Row) -> Iterator[Difference]:
     one, two = a.node.layer, b.node.layer
     if one == two:
         return
-    differing = [f.name for f in fields(one) if f.compare and getattr(one, f.name) != getattr(two, f.name)]  # type: ignore[arg-type]
+    differing = [name for name in one.compared if getattr(one, name) != getattr(two, name)]
     for name in differing:
         if name == "padding" and len(differing) > 1 and (_keeps(one) and _keeps(two)):
             continue

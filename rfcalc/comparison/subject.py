@@ -103,7 +103,7 @@ def read(
 
     Args:
         targets: names of networks, notation, `Network` values, …
-        given: the input of all: ``"3x224x224"``, ``"CxHxW"``, a shape, or shapes by name.
+        given: the input of all: ``"3x224x224"``, ``"CxHxW"``, a shape, or shapes by name or in order.
         numbers: numbers for symbols by name.
         own_inputs: each at its own default input, even where these differ.
         batch, dtype: as for `rfcalc.analyze`.
@@ -112,7 +112,7 @@ def read(
         RfcalcError: inputs that clash or do not fit, a symbol that stands nowhere.
     """
     found = [_resolve(target, plain(given)) for target in targets]
-    shapes = {n: _dims(s) for n, s in given.items()} if isinstance(given, Mapping) else _dims(given)
+    shapes = _dims_of(given)
     common = None if own_inputs or given is not None else _common(found)
     sizes = dict.fromkeys(n for s in _listed(shapes if given is not None else common) for n in _names(s))
     symbols = dict.fromkeys([*(n for f in found for n in f.names), *sizes])
@@ -198,6 +198,13 @@ def letters(count: int, symbols: Sequence[str] = ()) -> list[str]:
     return found if count <= 26 and not set(found) & set(symbols) else [f"#{i + 1}" for i in range(count)]
 
 
+def _dims_of(given: Any) -> Any:
+    """The inputs as numbers and names: by name, in their order, or the only one."""
+    if isinstance(given, Mapping):
+        return {n: _dims(s) for n, s in given.items()}
+    return [_dims(s) for s in given] if type(given) is list else _dims(given)
+
+
 def _dims(given: Any) -> Dims | Shape | None:
     """An input as numbers and names; a shape where it is one already.
 
@@ -226,6 +233,8 @@ def _listed(shapes: Any) -> list[Any]:
     """The sizes of an input, or of several by name."""
     if isinstance(shapes, dict):
         return [d for s in shapes.values() for d in _listed(s)]
+    if type(shapes) is list:
+        return [d for s in shapes for d in _listed(s)]
     return [] if shapes is None else list(shapes.dims if isinstance(shapes, Shape) else shapes)
 
 
@@ -233,6 +242,8 @@ def _put(shapes: Any, values: Values) -> Any:
     """An input with values put in for its names."""
     if isinstance(shapes, dict):
         return {name: _put(s, values) for name, s in shapes.items()}
+    if type(shapes) is list:
+        return [_put(s, values) for s in shapes]
     return shapes if shapes is None or isinstance(shapes, Shape) else Shape(*bind(shapes, dict(values)))
 
 

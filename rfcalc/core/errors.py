@@ -8,7 +8,7 @@ or leaves its line. Imports nothing from the project.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 # C0 and C1 controls, DEL, line and paragraph separators, and the signs that turn the direction of writing
@@ -31,7 +31,7 @@ class RfcalcError(Exception):
         self.why = why
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
-        self.read: Any = None  # (model, input) where a model did not run: what to look for sizes that do with
+        self.advice: Callable[[], str | None] | None = None  # a better fix that takes a while: asked where it is told
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
@@ -90,20 +91,29 @@ def total_values_sections(report: Report, metric: str) -> tuple[Section, ...]:
     fixed = []
     for p, name in enumerate(report.inputs):
         fixed.append(Line(name, text="the input", equations=(values_equation(report.shapes[p], report),)))
+    values = report.totals.values
+    return live_sections(report, report, metric, values * report.itemsize if metric == "bytes" else values, fixed)
+
+
+def live_sections(
+    report: Report, rows: Iterable[Row], metric: str, value: Any, fixed: Iterable[Line] = ()
+) -> tuple[Section, ...]:
+    """Every output that takes memory of its own, after what is `fixed`, and the sum of all."""
     found = []
     left: list[str] = []
-    for row in report:
+    for row in rows:
         amount = row.new_values
         if is_number(amount) and amount == 0:
             left.append(row.name)
             continue
         found.append((row, amount, line(row, values_equation(row.shape, report))))
-    sections = summed(report, "values", found, report.totals.values, tuple(fixed))
+    values = value if metric == "values" else value // report.itemsize
+    sections = summed(report, "values", found, values, tuple(fixed))
     if left:
         said = f"views and what is written in place add nothing: {_few(left)}"
         sections = (sections[0], sections[1]._replace(notes=(said, *sections[1].notes)))
     if metric == "bytes":
-        last = Line(equations=(bytes_equation(report.totals.values, report),))
+        last = Line(equations=(bytes_equation(values, report),))
         sections = (sections[0], sections[1]._replace(lines=(*sections[1].lines, last)))
     return sections
 

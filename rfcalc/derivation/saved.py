@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rfcalc.core.cost import INDEX
@@ -99,11 +99,11 @@ def _sum(amounts: list[Any]) -> tuple[Line, ...]:
     return (Line(equations=(Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",)),)),)
 
 
-def total_sections(report: Report) -> tuple[Section, ...]:
-    """Everything that is kept, alike lines together, and the sum."""
+def total_sections(report: Report, positions: Iterable[int] | None = None) -> tuple[Section, ...]:
+    """Everything that is kept (on account of these positions), alike lines together, and the sum."""
     kept = keepers(report)
     groups: dict[Any, list[Line]] = {}
-    for position in range(len(report.shapes)):
+    for position in range(len(report.shapes)) if positions is None else positions:
         for line in position_lines(report, position, kept):
             what = line.text.partition(",")[0]
             key = (line.notation, what, tuple(str((e.formula.expression, dict(e.operands))) for e in line.equations))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from rfcalc.core.formula import Formula
@@ -92,6 +92,3 @@ def summed(
         notes.append("an operator was not understood: the total is a lower bound")
     kept = notes if silent else notes[1:]
     return (Section("node by node", tuple(lines)), Section("in all", (Line(equations=(whole,)),), tuple(kept)))
-
-
-Deriver = Callable[[Report, Metric], "tuple[Section, ...]"]

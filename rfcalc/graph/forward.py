@@ -6,13 +6,13 @@ an error; the node's context is added here, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError, plural
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer
-from rfcalc.core.shape import Shape, corrected, numbers
+from rfcalc.core.shape import Shape, by_name, corrected, numbers
 from rfcalc.core.size import agree, settler
 from rfcalc.core.window import All
 from rfcalc.graph import uncollected
@@ -44,15 +44,7 @@ def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
     Raises:
         NetworkError: an input without a shape, or a name that is no input.
     """
-    if given is None:
-        given = {}
-    if not isinstance(given, Mapping):
-        if len(network.inputs) > 1:
-            raise NetworkError(
-                f"the network has {plural(len(network.inputs), 'input')}",
-                fix="name them: " + " ".join(f"{n}=3x224x224" for n in network.inputs),
-            )
-        given = {next(iter(network.inputs)): given}
+    given = by_name(given, tuple(network.inputs))
     for name in given:
         if name not in network.inputs:
             raise NetworkError(f"there is no input {name!r}", why=f"the inputs are {', '.join(network.inputs)}")

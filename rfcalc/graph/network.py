@@ -8,9 +8,10 @@ nodes and edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import NetworkError, UnknownName, suggestion
+from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
@@ -203,8 +204,41 @@ class Network:
         if found is None:
             found = self._ends.get(name)
         if found is None:
-            raise UnknownName("node", name, [*self.positions, *self._ends])
+            inside = self.inside(name)
+            if not inside:
+                raise UnknownName("node", name, [*self.positions, *self._ends, *self.blocks])
+            found = inside[-1]
         return found
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """What nodes' names begin with, dot by dot: ``layer1`` and ``layer1.0`` of ``layer1.0.conv1``."""
+        found: dict[str, None] = {}
+        for node in self.nodes:
+            at = node.name.find(".")
+            while at > 0:
+                found[node.name[:at]] = None
+                at = node.name.find(".", at + 1)
+        return tuple(found)
+
+    def inside(self, name: str) -> tuple[int, ...]:
+        """The positions of all nodes of a stage or block: ``layer1`` holds ``layer1.0.conv1``.
+
+        Empty where the name is a node's or an input's, or nothing is called so.
+
+        >>> from rfcalc import zoo
+        >>> network = zoo.network("resnet18")
+        >>> len(network.inside("layer1")), len(network.inside("conv2_x")), network.inside("conv1")
+        (14, 14, ())
+        """
+        if name in self.positions:
+            return ()
+        within = f"{name}."
+        return tuple(
+            position
+            for position, node in enumerate(self.nodes, self.arity)
+            if node.stage == name or node.name.startswith(within) or node.stage.startswith(within)
+        )
 
     def node(self, name: str) -> Node:
         """The node of this name.
@@ -232,6 +266,15 @@ class Network:
 
     def __hash__(self) -> int:
         return hash((self.name, self.outputs, len(self.nodes)))
+
+    def _repr_svg_(self) -> str | None:
+        """Its picture, for notebooks; None where no input is known, or where there is too much to draw."""
+        if any(shape is None for shape in self.inputs.values()):
+            return None
+        try:
+            return str(import_module("rfcalc.readers.drawing").draw(self).svg())
+        except RfcalcError:
+            return None
 
     def __repr__(self) -> str:
         told = [repr(self.expr)]

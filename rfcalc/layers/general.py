@@ -150,6 +150,9 @@ REDUCTIONS: dict[str, tuple[bool, bool, bool]] = {
 }
 
 
+GATHERED = ("sum", "amax", "amin", "var", "std", "norm")  # from sums, sums of squares and extremes of pieces
+
+
 @layer("reduce")
 class Reduce(Layer):
     """Like `Mean`, with another operation: sum, max, min, amax, var, std, norm, prod, argmax, … over axes.
@@ -180,6 +183,9 @@ class Reduce(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return self.shape.reads(xs, y)
+
+    def gathers(self, x: Shape) -> str:
+        return self.shape.gathers(x) if self.op in GATHERED else ""
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=REDUCED(x=xs[0].dims))

@@ -215,6 +215,9 @@ class GroupNorm(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((POINTWISE, *whole(xs[0])),)
 
+    def gathers(self, x: Shape) -> str:
+        return "map"
+
     @property
     def selective(self) -> bool:
         return decide(self.groups == 1) is not True
@@ -265,6 +268,9 @@ class InstanceNorm(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((POINTWISE,) if self.track else (POINTWISE, *whole(xs[0], xs[0].axes)),)
+
+    def gathers(self, x: Shape) -> str:
+        return "" if self.track else "map"
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels

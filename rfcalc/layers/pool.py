@@ -260,6 +260,9 @@ class AdaptivePool(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
 
+    def gathers(self, x: Shape) -> str:
+        return "value" if all(size == 1 for size in self.size) else ""
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))
 
@@ -346,6 +349,9 @@ class Mean(Layer):
             return (whole(x, gone),)
         stay = iter(range(len(x.dims)))
         return ((tuple((None, All(n)) if i in gone else (next(stay), STEP) for i, n in enumerate(x.dims)),),)
+
+    def gathers(self, x: Shape) -> str:
+        return "value" if set(self._axes(x)) >= set(x.axes) else ""
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))

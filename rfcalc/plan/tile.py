@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 MOST_TILES = 4_000_000
 
 
+class TooSmall(RfcalcError):
+    """A tile that is smaller than its halo and one align."""
+
+
 class TileAxis(NamedTuple):
     """One axis of a plan.
 
@@ -235,7 +239,7 @@ class TilePlan:
                     if max(p.read[1] - p.read[0] for p in parts) <= size:
                         return parts
         before, after = self.axes[line.axis].halo
-        raise RfcalcError(
+        raise TooSmall(
             f"a tile of {size} is too small on axis {line.axis}",
             why=f"it reads {before} before and {after} after what it writes, and writes multiples of {line.align}",
             fix=f"give at least {before + after + line.align}",

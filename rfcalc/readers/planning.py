@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rfcalc.plan.fitting import Fit
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.lint import Lint
+    from rfcalc.plan.passes import PassPlan
     from rfcalc.plan.sizes import Sizes
     from rfcalc.plan.tile import TilePlan
     from rfcalc.report.document import Document
@@ -221,6 +222,36 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     return Grids(analyze(target, input), nodes)
 
 
+@overload
+def tile(
+    target: Any,
+    input: Any = ...,
+    *,
+    tile: Any = ...,
+    tiles: Any = ...,
+    memory: Any = ...,
+    at: str | None = ...,
+    batch: int = ...,
+    dtype: str | None = ...,
+    passes: Literal[True],
+) -> PassPlan: ...
+
+
+@overload
+def tile(
+    target: Any,
+    input: Any = ...,
+    *,
+    tile: Any = ...,
+    tiles: Any = ...,
+    memory: Any = ...,
+    at: str | None = ...,
+    batch: int = ...,
+    dtype: str | None = ...,
+    passes: Literal[False] = ...,
+) -> TilePlan: ...
+
+
 def tile(
     target: Any,
     input: Any = None,  # noqa: A002
@@ -231,7 +262,8 @@ def tile(
     at: str | None = None,
     batch: int = 1,
     dtype: str | None = None,
-) -> TilePlan:
+    passes: bool = False,
+) -> TilePlan | PassPlan:
     """An exact plan of tiles: what each reads, writes and crops, so that together they equal the whole.
 
     Args:
@@ -240,6 +272,8 @@ def tile(
         tiles: how many tiles each axis is cut into ("4x4").
         memory: what the maps of a tile may take, in bytes or as text ("2GB"); the cheapest plan within it is chosen.
         at: the node whose map is wanted; the outputs if left out.
+        passes: gather the statistics of normalisations and global pools in passes over the tiles, and use them in the
+            last one: a `PassPlan` (`rfcalc.in_passes` runs it) instead of a `TilePlan`.
 
     Raises:
         RfcalcError: a tile larger than the image or too small, a memory that no tile fits into.
@@ -271,7 +305,12 @@ def tile(
         return found * rank if found is not None and len(found) == 1 else found
 
     cut = each("tile", tile), each("tiles", tiles)
-    return TilePlan(report, at=at, tile=cut[0], tiles=cut[1], memory=budget_of(memory), following=following)
+    about: dict[str, Any] = {"tile": cut[0], "tiles": cut[1], "memory": budget_of(memory), "following": following}
+    if passes:
+        from rfcalc.plan.passes import PassPlan
+
+        return PassPlan(report, at=at, **about)
+    return TilePlan(report, at=at, **about)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

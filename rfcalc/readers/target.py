@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Expr
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, by_name
 from rfcalc.core.size import Size
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
@@ -181,11 +181,7 @@ def _object_named(target: Any, kind: type) -> Named:
 
 def _model(target: Any, reader: str, given: Any) -> Target:
     """A framework's model, read with an input."""
-    try:
-        read = import_module(reader).read(target, given)
-    except RfcalcError as error:
-        error.read = (target, given)
-        raise
+    read = import_module(reader).read(target, given)
     return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
 
 
@@ -352,8 +348,7 @@ def with_inputs(network: Network, given: Any) -> Network:
     if given is None:
         return network
     shapes = dict(network.inputs)
-    named = given if isinstance(given, dict) else {next(iter(shapes)): given}
-    for name, shape in named.items():
+    for name, shape in by_name(given, tuple(shapes)).items():
         if name not in shapes:
             raise UnknownName("input", name, list(shapes))
         shapes[name] = Shape.of(shape)
@@ -370,6 +365,8 @@ def numbers(given: Any) -> Any:
     try:
         if isinstance(given, dict):
             return {name: Shape.of(shape) for name, shape in given.items()}
+        if isinstance(given, list):
+            return [Shape.of(shape) for shape in given]
         return None if given is None else Shape.of(given)
     except RfcalcError:
         return None

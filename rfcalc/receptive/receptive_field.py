@@ -73,8 +73,8 @@ class ReceptiveField:
     """What the units of one node see of one input.
 
     Per axis of the input: `size`, `stride` (effective), `padding` (effective, left), `center` (of unit 0, pixel 0
-    being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
-    stride-scaled place). None where an axis has no local path left, or its windows no common stride.
+    being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of a unit's own
+    place, the most over all phases). None where an axis has no local path left, or its windows no common stride.
 
     `status` is a `Status`; where it is ``shift_variant``, see `joins`; where it is ``global``, see `through`.
     """
@@ -224,8 +224,14 @@ class ReceptiveField:
 
     @property
     def reach(self) -> tuple[tuple[Figure, Figure] | None, ...]:
-        """How far unit 0 sees before and after pixel 0."""
-        return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
+        """How far a unit sees before and after its own place ⌊u·A/P⌋, the most over all phases of its local window.
+
+        >>> import rfcalc
+        >>> rfcalc.analyze("maxpool2 > up2", "1x8")["upsample1"].receptive_field.reach  # unit 1 looks back only
+        ((1, 1),)
+        """
+        ends = [(self._local(axis, True), self._local(axis, False)) for axis in range(self._source.rank)]
+        return tuple(None if back is None or ahead is None else (back, ahead) for back, ahead in ends)
 
     @property
     def lookback(self) -> tuple[Figure | None, ...]:
@@ -238,8 +244,12 @@ class ReceptiveField:
         return tuple(self._beyond(axis, False) for axis in range(self._source.rank))
 
     def _beyond(self, axis: int, before: bool) -> Figure | None:
+        return None if self.spans[axis] is not None else self._local(axis, before)
+
+    def _local(self, axis: int, before: bool) -> Figure | None:
+        """How far the local window reaches to one side of a unit's own place."""
         window = self.windows[axis]
-        if window is None or self.spans[axis] is not None:
+        if window is None:
             return None
         most: Figure | None = None
         for u, ends in enumerate(window.ends):

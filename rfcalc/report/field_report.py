@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LimitError, RfcalcError, plural
@@ -66,6 +67,11 @@ class FieldReport:
     @property
     def name(self) -> str:
         return self._name(self.position)
+
+    def _repr_html_(self) -> str:
+        """Its sentences and the middle unit's region, for notebooks."""
+        document = import_module("rfcalc.report.field_document").document(self)
+        return str(import_module("rfcalc.render").fragment(document))
 
     def __repr__(self) -> str:
         return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"

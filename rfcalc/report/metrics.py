@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -26,6 +26,40 @@ class Metric(NamedTuple):
     full: Callable[[Any], str] = exact
     right: bool = True
     adds: bool = False  # whether the figures of folded rows are summed
+
+    @property
+    def together(self) -> bool:
+        """Whether nodes have the figure together, as a sum."""
+        return self.adds or self.name in ("bytes", "values") or self.name in SHARES
+
+    def over(self, rows: Sequence[Row]) -> Any:
+        """The figure of several rows together: the sum of what adds up, memory without views and what is written in
+        place; else that of the last row."""
+        of = METRICS[SHARES.get(self.name, self.name)]
+        assert of.row is not None
+        report = rows[-1].report
+        value: Any
+        if of.name in ("bytes", "values"):
+            value = sum(row.new_values for row in rows) * (report.itemsize if of.name == "bytes" else 1)
+        elif of.adds:
+            value = sum(of.row(row) for row in rows)
+        else:
+            return of.row(rows[-1])
+        return part(value, of.whole(report)) if of is not self and of.whole is not None else value
+
+    def at(self, report: Report, name: str) -> Any:
+        """The figure of a node; of a stage or block, that of all its nodes together.
+
+        Raises:
+            UnknownName: nothing is called so.
+
+        >>> from rfcalc import analyze
+        >>> METRICS["params"].at(analyze("vgg16"), "classifier")
+        123642856
+        """
+        assert self.row is not None
+        inside = report.inside(name)
+        return self.over(inside) if inside else self.row(report[name])
 
 
 METRICS: Registry[Metric] = Registry("metric")

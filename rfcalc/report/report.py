@@ -653,6 +653,10 @@ class Report:
             raise UnknownName("node", name, [n.name for n in self.network.nodes])
         return Row(self, position)
 
+    def inside(self, name: str) -> list[Row]:
+        """The rows of all nodes of a stage or block; empty where the name is a node's, or nothing is called so."""
+        return [Row(self, position) for position in self.network.inside(name)]
+
     @property
     def rows(self) -> list[Row]:
         return list(self)

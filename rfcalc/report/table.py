@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
-from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part, size_text
+from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import binary, exact, short
 
@@ -302,16 +302,7 @@ def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Me
 
 def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:
     """The sum of a column over rows, where it adds up; memory without views and what is written in place."""
-    of = METRICS[SHARES.get(column.name, column.name)]
-    if of.name == "bytes":
-        value = sum(row.new_values for row in rows) * report.itemsize
-    elif of.adds and of.row is not None:
-        value = sum(of.row(row) for row in rows)
-    else:
-        return Cell("")
-    if column.name in SHARES and of.whole is not None:
-        value = part(value, of.whole(report))
-    return figure(column, value, report)
+    return figure(column, column.over(rows), report) if column.together else Cell("")
 
 
 def totals(report: Report) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import torch
@@ -311,7 +310,7 @@ def _without(layer: Any, x: Shape, axis: int, zero_extra: bool = False) -> Any:
     rank = x.rank
     sides = [g.around(n, i) for i, n in enumerate(x.dims[1:])]
     sides[axis - 1] = (0, 0)
-    given = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}
+    given = layer.given
     if "padding" in given:
         given["padding"] = tuple(sides)
     if zero_extra:

@@ -140,8 +140,7 @@ def along(values: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
 def with_geometry(layer: Layer, **changed: Any) -> Layer:
     """A layer with other numbers of its window; what is alike on all axes stands once."""
     once = {n: v[:1] if isinstance(v, tuple) and len(set(v)) == 1 else v for n, v in changed.items()}
-    made: Layer = replace(layer, **once)  # type: ignore[type-var]
-    return made
+    return layer.changed(**once)
 
 
 def _load() -> None:
