@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import noun
-from rfcalc.core.formula import Step, recording
+from rfcalc.core.formula import Evaluated, recording
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
 from rfcalc.report.document import Listing
@@ -110,7 +110,7 @@ def _weights(report: Report, row: Row) -> str:
     return f"{text} = {exact(row.weights)}" if text else exact(row.weights)
 
 
-def _arithmetic(step: Step, flattened: tuple[Any, ...]) -> str:
+def _arithmetic(step: Evaluated, flattened: tuple[Any, ...]) -> str:
     """The formula's products, written out as the lecture does."""
     given = dict(step.operands)
     kernel = given.pop("k", None)

@@ -17,8 +17,8 @@ from rfcalc.teaching.grading.aligning import TOTAL, Names, Place
 from rfcalc.teaching.grading.answers import AXES, Answer, read, writes_last
 from rfcalc.teaching.grading.blame import makers, order, ranked
 from rfcalc.teaching.grading.columns import ADDED, PARTS, Column, columns
-from rfcalc.teaching.grading.following import Step, figure_of, follow
-from rfcalc.teaching.grading.reading import Line, grid
+from rfcalc.teaching.grading.following import Followed, figure_of, follow
+from rfcalc.teaching.grading.reading import TableRow, grid
 from rfcalc.teaching.misconceptions import Misconception
 
 RIGHT, CONSISTENT, REPEATED, WRONG, BLANK, UNREADABLE, MISSING = (
@@ -156,7 +156,7 @@ class Key:
         places, in_order = self.names.align(found.lines, name.at if name else None, where)
         if in_order:
             notes.append("the rows name no layers of the network; they were taken in order")
-        taken: dict[int, tuple[Line, Place]] = {}
+        taken: dict[int, tuple[TableRow, Place]] = {}
         for line, place in zip(found.lines, places, strict=True):
             told = line.cells[name.at] if name and name.at < len(line.cells) else ""
             if place is None:
@@ -188,7 +188,9 @@ class Key:
         carried = strict + sum(c.status in FORGIVEN for c in counted)
         return Grade(tuple(rows), cols, tuple(notes), strict, carried, len(counted))
 
-    def _answers(self, taken: dict[int, tuple[Line, Place]], cols: Sequence[Column]) -> dict[int, dict[str, Answer]]:
+    def _answers(
+        self, taken: dict[int, tuple[TableRow, Place]], cols: Sequence[Column]
+    ) -> dict[int, dict[str, Answer]]:
         shapes = self.report.shapes
         output = next((c for c in cols if c.figure == "output_shape"), None)
         texts: list[tuple[str, Shape]] = []
@@ -221,7 +223,7 @@ class Key:
         return [] if value is None else [value]
 
     def _cells(
-        self, place: Place, mine: dict[str, Answer], steps: dict[int, Step], given: dict[int, dict[str, Answer]]
+        self, place: Place, mine: dict[str, Answer], steps: dict[int, Followed], given: dict[int, dict[str, Answer]]
     ) -> list[Cell]:
         found = []
         for figure, answer in mine.items():
@@ -253,7 +255,7 @@ class Key:
         place: Place,
         figure: str,
         mine: dict[str, Answer],
-        steps: dict[int, Step],
+        steps: dict[int, Followed],
         given: dict[int, dict[str, Answer]],
     ) -> list[Any]:
         """What follows from the student's own numbers: the rows before this one, and the other cells of this one."""
@@ -335,7 +337,7 @@ def _once(rows: list[Marked]) -> list[Marked]:
     return found
 
 
-def _cell(line: Line, column: Column) -> str:
+def _cell(line: TableRow, column: Column) -> str:
     return line.cells[column.at] if column.at < len(line.cells) else ""
 
 
