@@ -8,7 +8,7 @@ result runs and keeps the output is seen by walking it. Adding a move is adding 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib import import_module
