@@ -35,7 +35,7 @@ def step_peak(memory: Memory) -> int:
     return fixed + max(m.amount.at(memory.batch) for m in memory.moments)
 
 
-def inputs_of(report: Report) -> list[torch.Tensor]:
+def input_shapes(report: Report) -> list[torch.Tensor]:
     return [torch.randn(report.batch, *shape.dims) for shape in report.inputs.values()]
 
 
@@ -67,7 +67,7 @@ def test_the_peak_of_a_step_is_what_lives_in_pytorch(name: str, shape: str | Non
     module = to_torch(
         report.network, dict(zip(report.network.inputs, report.inputs.values(), strict=True)), in_place=True
     )
-    assert step_peak(Memory(report)) == training_peak(module, *inputs_of(report))
+    assert step_peak(Memory(report)) == training_peak(module, *input_shapes(report))
 
 
 class Block(nn.Module):
@@ -187,7 +187,7 @@ def test_mixed_precision_keeps_what_pytorch_keeps() -> None:
     memory = Memory(report, amp="bf16")
     assert memory.kept == 70_967_168
     module = to_torch(report.network, in_place=True)
-    assert memory.kept == kept(module, *inputs_of(report), amp=True)
+    assert memory.kept == kept(module, *input_shapes(report), amp=True)
 
 
 def random_network(seed: int) -> Network:
@@ -224,7 +224,7 @@ def check_random(seeds: range) -> None:
         module = to_torch(network, in_place=True)
         memory = Memory(report)
         assert memory.kept == report.totals.saved_bytes, network
-        assert step_peak(memory) == training_peak(module, *inputs_of(report)), network
+        assert step_peak(memory) == training_peak(module, *input_shapes(report)), network
 
 
 def test_random_networks() -> None:
@@ -405,7 +405,7 @@ def test_plans_equal_brute_force() -> None:
 
 def test_known_peak_of_mobilenet() -> None:
     report = rfcalc.analyze("mobilenet-v2", dtype="int8")
-    assert max(live(report.walked, layout(report.walked), 1)) == 96 * 112**2 + 96 * 56**2 == 1_505_280
+    assert max(live(report, layout(report), 1)) == 96 * 112**2 + 96 * 56**2 == 1_505_280
 
 
 def test_arenas_equal_brute_force() -> None:
@@ -432,7 +432,7 @@ def executed(report: Report, wrong: bool = False) -> None:
     Args:
         wrong: whether every map is put at the bottom of the buffer (a control).
     """
-    walked = report.walked
+    walked = report
     laid = layout(walked, fold_bn=False)
     placed = arena(walked, laid, 4, align=4)
     offsets = {p.node: p for p in placed.placed if "copy of one" not in p.node}
@@ -499,7 +499,7 @@ def test_a_network_runs_in_its_arena(text: str) -> None:
 def test_patches_read_what_units_see(text: str) -> None:
     """The box that a patch needs of every map is the hull of the regions of its units, which come by another road."""
     report = rfcalc.analyze(text)
-    walked = report.walked
+    walked = report
     cut = len(walked.shapes) - 1
     shape = walked.shapes[cut]
     draw = random.Random(3)
@@ -522,11 +522,11 @@ def test_patches_read_what_units_see(text: str) -> None:
 
 def test_patches_of_one_map_cost_nothing_more() -> None:
     report = rfcalc.analyze("input: 3x16x16; conv1-8 > conv1-8 > maxpool2 > conv1-4", dtype="int8")
-    laid = layout(report.walked)
-    for cut in cuts(report.walked, laid.own):
-        plan = patched(report.walked, laid, cut, (2, 2), 1)
+    laid = layout(report)
+    for cut in cuts(report, laid.own):
+        plan = patched(report, laid, cut, (2, 2), 1)
         assert plan.ratio == 1
-    walked = rfcalc.analyze("input: 3x16x16; conv3-8 > conv3-8").walked
+    walked = rfcalc.analyze("input: 3x16x16; conv3-8 > conv3-8")
     plan = patched(walked, layout(walked), 2, (2, 2), 1)
     assert plan.patched_macs - plan.macs == 8 * 27 * (4 * 81 - 256), "each 8 x 8 patch computes 9 x 9 of the first map"
 

@@ -79,7 +79,7 @@ class Fit:
 
     @cached_property
     def layout(self) -> Layout:
-        return layout(self.memory.report.walked, fold_bn=self.fold_bn)
+        return layout(self.memory.report, fold_bn=self.fold_bn)
 
     @cached_property
     def largest(self) -> Largest | None:
@@ -119,13 +119,13 @@ class Fit:
         if not self.arena:
             return None
         report = self.memory.report
-        return arena(report.walked, self.layout, report.itemsize, count_input=self.count_input)
+        return arena(report, self.layout, report.itemsize, count_input=self.count_input)
 
     @cached_property
     def live_bytes(self) -> int:
         """The largest sum of live maps, as a device stores them."""
         report = self.memory.report
-        return max(live(report.walked, self.layout, report.itemsize, count_input=self.count_input))
+        return max(live(report, self.layout, report.itemsize, count_input=self.count_input))
 
     @cached_property
     def patches(self) -> Patches | None:
@@ -134,9 +134,9 @@ class Fit:
             return None
         report = self.memory.report
         work = self.most_work if self.most_work is not None or self.budget is not None else WORK
-        places = cuts(report.walked, self.layout.own)
+        places = cuts(report, self.layout.own)
         return search(
-            report.walked, self.layout, places, report.itemsize,
+            report, self.layout, places, report.itemsize,
             count_input=self.count_input, most_work=work, budget=self.budget,
         )  # fmt: skip
 

@@ -148,7 +148,7 @@ class Memory:
         precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
         batch = self.batch if batch is None else batch
         return Run(
-            self.report.walked, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,
+            self.report, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,
             recomputed=recomputed, block=self.block, batch=batch,
         )  # fmt: skip
 
@@ -251,7 +251,7 @@ class Memory:
     def work(self) -> tuple[Work, ...]:
         """The multiply-adds of a step, by node, for those that have any; of a run without gradients, forward only."""
         report = self.report
-        backward = None if self.infer else gradients(report.walked, self.frozen)
+        backward = None if self.infer else gradients(report, self.frozen)
         found = []
         for row in report:
             forward, one = int(row.macs), report.costs[row.position].macs

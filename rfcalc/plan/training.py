@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
 from rfcalc.graph.memory import overwriting, storages
 
@@ -111,7 +111,7 @@ class Run:
 
     def __init__(
         self,
-        walked: Walked,
+        walked: Shaped,
         precision: Precision,
         frozen: Mapping[int, int] | None = None,
         *,
@@ -207,7 +207,7 @@ class Run:
     def temporary(self, position: int) -> Amount:
         """What lives beside gradients for a moment while a node runs backward."""
         walked, layer = self.walked, self.network.nodes[position - self.arity].layer
-        xs, y = walked.inputs_of(position), walked.shapes[position]
+        xs, y = walked.input_shapes(position), walked.shapes[position]
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
         made = layer.temporary(xs, y, has, self._trained[position])
         return self.rounded(Amount(0, int(made.values) * self.precision.maps), Amount(0, int(made.bytes)))
@@ -423,7 +423,7 @@ class Gradients:
         return self._of.get(position)
 
 
-def cuts(walked: Walked, own: Sequence[int]) -> list[int]:
+def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
     """Positions whose map is all that later positions read of what is before them: there a network can be cut.
 
     Args:

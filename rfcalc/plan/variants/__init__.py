@@ -128,7 +128,7 @@ def windowed(report: Report, position: int) -> bool:
     x = report.shapes[report.network.sources[position - report.network.arity][0]]
     if not x.rank or not all(hasattr(node.layer, name) for name in ("kernel", "stride", "padding")):
         return False
-    (alternatives,) = relation(report.walked, position)
+    (alternatives,) = relation(report, position)
     return all(isinstance(reads[a][1], Slide) for reads in alternatives for a in x.axes if reads != POINTWISE)
 
 

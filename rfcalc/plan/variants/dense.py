@@ -91,7 +91,7 @@ def _change(most: int, draft: Draft) -> None:
 def _pointwise(report: Report, position: int) -> bool:
     """Whether it works on every position by itself."""
     for s, alternatives in zip(
-        report.network.sources[position - report.network.arity], relation(report.walked, position), strict=True
+        report.network.sources[position - report.network.arity], relation(report, position), strict=True
     ):
         x = report.shapes[s]
         for reads in alternatives:
@@ -103,7 +103,7 @@ def _pointwise(report: Report, position: int) -> bool:
 def _whole(report: Report, position: int) -> bool:
     """Whether it reads all positions alike."""
     for s, alternatives in zip(
-        report.network.sources[position - report.network.arity], relation(report.walked, position), strict=True
+        report.network.sources[position - report.network.arity], relation(report, position), strict=True
     ):
         x = report.shapes[s]
         for reads in alternatives:
