@@ -299,7 +299,7 @@ def test_rounded_blocks(seed: int) -> None:
     report = Report(network, shapes, batch=3)
     module = to_torch(network, None if seed else report.inputs, in_place=True)
     memory = Memory(report, block=512)
-    assert step_peak(memory) == training_peak(module, *inputs_of(report), block=512)
+    assert step_peak(memory) == training_peak(module, *input_shapes(report), block=512)
     assert step_peak(memory) > step_peak(Memory(report))
     for budget in (memory.peak_bytes, memory.peak_bytes - 1, 3 * memory.peak_bytes):
         batch = memory.largest_batch(budget).batch
