@@ -120,5 +120,11 @@ def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
     computed = claim.printed.like(value)
     if claim.printed.holds(value):
         return Result(claim, value, computed, Verdict.MATCH)
+    if claim.gives is not None:
+        made = claim.gives.evaluate(claim.setting, reports)
+        if not claim.printed.holds(made):
+            told = f"what it gives is {claim.printed.like(made)}, not {claim.printed.text}"
+            raise RfcalcError(told, fix="correct the expression of gives, or leave it out")
+        return Result(claim, value, computed, Verdict.MISMATCH, Explanation((claim.note.rstrip("."),), 1, True))
     found = explain(claim, reports) if explained else None
     return Result(claim, value, computed, Verdict.MISMATCH, found)

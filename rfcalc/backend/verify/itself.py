@@ -335,7 +335,7 @@ def _units(
     shape, source = report[name].shape, report.shapes[0]
     period = [1 if w is None else w.period for w in field.windows]
     units = gradient.chosen_units(shape.spatial, period)
-    walk = regions(report.walked, name)
+    walk = regions(report, name)
     seen: dict[gradient.Unit, set[gradient.Unit]] = {}
     for unit, pixels in zip(units, _derivatives(value, x, shape, source, units), strict=True):
         seen[unit] = pixels
