@@ -44,10 +44,10 @@ python_use_unqualified_type_names = True
 
 def _links(app: Any, name: str, text: list[str]) -> None:
     """Links to files of the repository that are no pages lead to the repository."""
-    text[0] = re.sub(r"\]\(\.\./(?!docs/)([^)#]+)\)", rf"]({SOURCE}\1)", text[0])
-    text[0] = re.sub(
-        r"\]\((?:\.\./)?((?:examples|figures)/[^)#]+(?<!\.svg)(?<!\.png))\)", rf"]({SOURCE}docs/\1)", text[0]
-    )
+    if "/" in name:  # pages in a folder link to pages only
+        return
+    text[0] = re.sub(r"\]\(\.\./([^)#]+)\)", rf"]({SOURCE}\1)", text[0])
+    text[0] = re.sub(r"\]\(((?:examples|figures)/[^)#]+(?<!\.svg)(?<!\.png))\)", rf"]({SOURCE}docs/\1)", text[0])
 
 
 def _codes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

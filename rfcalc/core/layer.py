@@ -217,7 +217,7 @@ def parameters(kind: type[Layer]) -> tuple[Field[Any], ...]:
     return tuple(f for f in fields(kind) if f.init)  # type: ignore[arg-type]  # `layer` makes it a dataclass
 
 
-def put(layer: Layer, **values: Any) -> None:
+def store(layer: Layer, **values: Any) -> None:
     """Store normalised parameters while a layer is being made; afterwards it does not change."""
     for name, value in values.items():
         object.__setattr__(layer, name, value)
@@ -327,7 +327,7 @@ def channelwise(relation: Alternatives, channel: tuple[int | None, Index] = (0, 
     return tuple((channel, *reads[1:]) if reads is not POINTWISE else reads for reads in relation)
 
 
-def whole(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
+def whole_axes(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
     """The relation of a layer that keeps the axes: a unit reads all of the given (default: all), its own of others."""
     chosen = range(len(x.dims)) if axes is None else axes
     return (tuple((i, STEP) if i not in chosen or decide(n == 1) else (i, All(n)) for i, n in enumerate(x.dims)),)

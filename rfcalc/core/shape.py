@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError, ShapeError, plural
 from rfcalc.core.size import Size, is_number, is_size, prod
 
 LARGEST = 10**12  # positions along one axis
@@ -33,10 +33,10 @@ class Shape:
     values: Size
 
     def __init__(self, *dims: Size, channel: int = 0) -> None:
-        put = object.__setattr__
-        put(self, "dims", dims)
-        put(self, "channel", channel)
-        put(self, "values", prod(dims))
+        store = object.__setattr__
+        store(self, "dims", dims)
+        store(self, "channel", channel)
+        store(self, "values", prod(dims))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a shape does not change: {name}")
@@ -125,6 +125,17 @@ class Shape:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (self.dims, self.channel))
+
+
+def axis_of(x: Shape, axis: int) -> int:
+    """The axis of a map, counted from 0; negative ones count from the end.
+
+    Raises:
+        ShapeError: there is none.
+    """
+    if not hasattr(axis, "__index__") or not -len(x.dims) <= axis < len(x.dims):
+        raise ShapeError(f"there is no axis {axis} in {x}", why=f"its axes are 0 … {len(x.dims) - 1}")
+    return axis % len(x.dims)
 
 
 def numbers(*shapes: Shape) -> bool:
