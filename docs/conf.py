@@ -61,6 +61,14 @@ def _playground(app: Any, name: str, text: list[str]) -> None:
         text[0] = text[0].replace("%playground%", f"```{{raw}} html\n{_bundle().html()}\n```")
 
 
+def _rest(app: Any, name: str, text: list[str]) -> None:
+    """Pages that the index does not name have their place in it too."""
+    if name == "index":
+        named = set(text[0].split())
+        rest = sorted(page.stem for page in HERE.glob("*.md") if page.stem not in {*named, "index"})
+        text[0] = text[0].replace("%rest%", "\n".join(rest))
+
+
 def _bundled(app: Any, error: Any) -> None:
     if error is None and app.builder.format == "html":
         _bundle().bundle(Path(app.outdir) / "_static" / "playground")
@@ -78,6 +86,7 @@ def _bundle() -> Any:
 def setup(app: Any) -> None:
     """Sphinx's hook."""
     app.connect("source-read", _playground)
+    app.connect("source-read", _rest)
     app.connect("build-finished", _bundled)
     app.connect("source-read", _links)
     app.connect("autodoc-process-docstring", _codes)
