@@ -8,9 +8,11 @@ nodes and edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import NetworkError, UnknownName, suggestion
+from rfcalc.core.displayed import displayed
+from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
@@ -255,6 +257,12 @@ class Network:
 
     def __hash__(self) -> int:
         return hash((self.name, self.outputs, len(self.nodes)))
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return displayed(import_module("rfcalc.readers.target").analyze(self))
+        except RfcalcError:  # its input is open, or a layer does not fit: what it is made of is told instead
+            return None
 
     def __repr__(self) -> str:
         told = [repr(self.expr)]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.size import Size, is_number
 from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
@@ -20,6 +22,9 @@ from rfcalc.receptive.region import Region, runs
 from rfcalc.receptive.region_walk import Regions, regions
 from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.report import Report
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/rf/1"
 MOST_JOINS = 6  # told in sentences
@@ -66,6 +71,13 @@ class FieldReport:
     @property
     def name(self) -> str:
         return self._name(self.position)
+
+    _repr_html_ = displayed
+
+    def document(self) -> Document:
+        """What the node sees, as a document that every format renders."""
+        made: Document = import_module("rfcalc.report.field_document").document(self)
+        return made
 
     def __repr__(self) -> str:
         return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"

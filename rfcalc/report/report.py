@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
@@ -670,6 +671,8 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
+    _repr_html_ = displayed
+
     def document(self) -> Document:
         """The table of the report as a document, which every format renders."""
         made: Document = import_module("rfcalc.report.table").document(self)
@@ -704,9 +707,6 @@ class Report:
 
     def __str__(self) -> str:
         return str(import_module("rfcalc.render").render(self.document()))
-
-    def _repr_html_(self) -> str:
-        return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {plural(len(self), 'node')}, {self.totals.params:,} params>"
