@@ -210,3 +210,12 @@ def test_other_files_are_made_by_cairosvg_or_not_at_all(
     pytest.importorskip("cairosvg")
     assert run(["draw", "vgg16", "-o", str(file)]) == 0
     assert file.read_bytes().startswith(begins)
+
+
+def test_networks_and_fields_show_themselves_in_notebooks() -> None:
+    network = rfcalc.Network(rfcalc.Conv(8, 3) >> rfcalc.MaxPool(2))
+    assert network._repr_svg_() is None  # no input is known
+    svg = rfcalc.Network(rfcalc.Conv(8, 3) >> rfcalc.MaxPool(2), "3x32x32")._repr_svg_()
+    assert svg is not None and len(parsed(svg).boxes) == 3
+    shown = rfcalc.receptive_field("vgg16", at="pool4")._repr_html_()
+    assert "<svg" in shown and "100 x 100" in shown

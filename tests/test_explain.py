@@ -27,7 +27,7 @@ from rfcalc.core.cost import KEEPS_NOTHING, Cost
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import LAYERS
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Layer, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, axes, pads
 from rfcalc.derivation import Explanation, derive
@@ -306,7 +306,7 @@ def blur() -> Iterator[type[Layer]]:
         stride: Any = 2
 
         def __post_init__(self) -> None:
-            put(self, kernel=axes("kernel", self.kernel), stride=axes("stride", self.stride))
+            store(self, kernel=axes("kernel", self.kernel), stride=axes("stride", self.stride))
 
         def geometry(self) -> Sliding:
             return Sliding(self.kernel, self.stride, pads(self.kernel[0] // 2))

@@ -33,10 +33,10 @@ class Shape:
     values: Size
 
     def __init__(self, *dims: Size, channel: int = 0) -> None:
-        put = object.__setattr__
-        put(self, "dims", dims)
-        put(self, "channel", channel)
-        put(self, "values", prod(dims))
+        store = object.__setattr__
+        store(self, "dims", dims)
+        store(self, "channel", channel)
+        store(self, "values", prod(dims))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a shape does not change: {name}")

@@ -159,13 +159,13 @@ class Sliding:
         rounding: str = Rounding.FLOOR,
         border: str = Border.ZEROS,
     ) -> None:
-        put = object.__setattr__
-        put(self, "kernel", axes("kernel", kernel))
-        put(self, "stride", axes("stride", stride))
-        put(self, "dilation", axes("dilation", dilation))
-        put(self, "padding", pads(padding))
-        put(self, "rounding", Rounding(choice("rounding", rounding, Rounding)))
-        put(self, "border", Border(choice("border", border, Border)))
+        store = object.__setattr__
+        store(self, "kernel", axes("kernel", kernel))
+        store(self, "stride", axes("stride", stride))
+        store(self, "dilation", axes("dilation", dilation))
+        store(self, "padding", pads(padding))
+        store(self, "rounding", Rounding(choice("rounding", rounding, Rounding)))
+        store(self, "border", Border(choice("border", border, Border)))
         self._check()
 
     @classmethod
@@ -187,12 +187,12 @@ class Sliding:
         Raises:
             LayerError: it says something that the layer has no parameter for.
         """
-        put = object.__setattr__
-        put(layer, "geometry", self)
+        store = object.__setattr__
+        store(layer, "geometry", self)
         for name, usual in _USUAL.items():
             value = getattr(self, name)
             if hasattr(layer, name):
-                put(layer, name, value)
+                store(layer, name, value)
             elif value != usual:
                 raise LayerError(f"there is no parameter {name!r}, and the geometry says {name} {value}")
 

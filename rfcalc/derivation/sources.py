@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -187,9 +186,8 @@ def _roles(expr: Expr) -> dict[str, str]:
     while waiting:
         one, bound = waiting.pop()
         if isinstance(one, Layer):
-            for f in fields(one):  # type: ignore[arg-type]
-                if f.init:
-                    note(getattr(one, f.name), WORDS.get(f.name, f.name.replace("_", " ")), bound)
+            for name, value in one.given.items():
+                note(value, WORDS.get(name, name.replace("_", " ")), bound)
         elif isinstance(one, Repeat):
             note(one.times, WORDS["times"], bound)
             waiting.append((one.body, bound | {one.index} if one.index else bound))

@@ -165,8 +165,17 @@ class Network:
         return (_again, (self.expr, dict(self.inputs), self.outputs, *about))
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
+    def from_nodes(
+        cls,
+        nodes: Iterable[tuple[str, Layer, Sequence[str]]],
+        inputs: Any = None,
+        groups: Mapping[str, str] | None = None,
+        **about: Any,
+    ) -> Network:
         """A network from (name, layer, input names), in any order.
+
+        Args:
+            groups: the weight groups of nodes that share weights, by name.
 
         Raises:
             NetworkError: a cycle, an unknown input, a name twice.
@@ -175,13 +184,14 @@ class Network:
         known = set(inputs) if isinstance(inputs, Mapping) else {"input"}
         items: list[Expr] = []
         before = None if len(known) > 1 else next(iter(known))
+        shared = groups or {}
         for name, layer, reads in _ordered(listed, known):
+            node: Expr = layer
             if len(reads) != 1 and layer.arity[1] != 0:
-                items.append(Named(Parallel(tuple(Ref(r) for r in reads), layer), name))
-            else:
-                if reads and reads[0] != before:
-                    items.append(Ref(reads[0]))
-                items.append(Named(layer, name))
+                node = Parallel(tuple(Ref(r) for r in reads), layer)
+            elif reads and reads[0] != before:
+                items.append(Ref(reads[0]))
+            items.append(Shared(Named(node, name), shared[name]) if name in shared else Named(node, name))
             before = name
         return cls(Series(tuple(items)), inputs, **about)
 
@@ -259,9 +269,21 @@ class Network:
         return hash((self.name, self.outputs, len(self.nodes)))
 
     def _repr_html_(self) -> str | None:
+        """Its picture, for notebooks, on paper of its own; its table where its input is open."""
+        known = all(shape is not None for shape in self.inputs.values())
+        home, name = ("drawing", "draw") if known else ("target", "analyze")
         try:
-            return displayed(import_module("rfcalc.readers.target").analyze(self))
-        except RfcalcError:  # its input is open, or a layer does not fit: what it is made of is told instead
+            return displayed(getattr(import_module(f"rfcalc.readers.{home}"), name)(self))
+        except RfcalcError:
+            return None
+
+    def _repr_svg_(self) -> str | None:
+        """Its picture, for notebooks; None where no input is known, or where there is too much to draw."""
+        if any(shape is None for shape in self.inputs.values()):
+            return None
+        try:
+            return str(import_module("rfcalc.readers.drawing").draw(self).svg())
+        except RfcalcError:
             return None
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, layer, put, whole
+from rfcalc.core.layer import Alternatives, Layer, layer, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, divides, holds, is_number, prod
 from rfcalc.core.sliding import axes, one
@@ -83,7 +83,7 @@ class SelfAttention(Layer):
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole(xs[0]),)
+        return (whole_axes(xs[0]),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
@@ -155,7 +155,7 @@ class WindowAttention(Layer):
         for i, s in enumerate(shift):
             if not holds(s < one(window, i), "shift < window"):
                 raise LayerError(f"shift {s} is not smaller than the window {one(window, i)}")
-        put(self, window=window, shift=shift)
+        store(self, window=window, shift=shift)
 
     def _axes(self, x: Shape) -> list[tuple[int, Size, Size, Size, Size]]:
         """(axis, size, window, shift, padded size) of each spatial axis."""

@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, prod
 from rfcalc.core.sliding import Rounding, Sliding, axes, keeps
@@ -99,7 +99,7 @@ class Conv(Layer):
                     f"the connection table has {have} for {plural(out, 'output map')} in {plural(groups, 'group')}",
                     fix="give one row for each output map, and groups=1",
                 )
-            put(self, table=rows)
+            store(self, table=rows)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, put
+from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
@@ -88,7 +88,7 @@ class Elementwise(Layer):
         given = self.by if isinstance(self.by, (tuple, list)) else (self.by,)
         if len(given) > 2 or not all(isinstance(n, (int, float)) and isfinite(n) for n in given):
             raise LayerError(f"by {self.by!r} is not a number, or two", fix='write one: Elementwise("times", 0.125)')
-        put(self, by=tuple(map(float, given)))
+        store(self, by=tuple(map(float, given)))
 
     @property
     def stem(self) -> str:
@@ -176,7 +176,7 @@ class Reduce(Layer):
     def __post_init__(self) -> None:
         choice("op", self.op, REDUCTIONS)
         mean = Mean(self.axes, keep=self.keep)
-        put(self, axes=mean.axes, shape=mean)
+        store(self, axes=mean.axes, shape=mean)
 
     def output(self, *xs: Shape) -> Shape:
         return self.shape.output(*xs)
@@ -222,7 +222,7 @@ class Constant(Layer):
     memory = VIEW
 
     def __post_init__(self) -> None:
-        put(self, dims=Shape.of(self.dims).dims)
+        store(self, dims=Shape.of(self.dims).dims)
         channel_of(self.dims, self.channel)
 
     def output(self, *xs: Shape) -> Shape:

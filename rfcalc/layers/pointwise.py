@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY
 from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
+from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
@@ -140,7 +140,7 @@ class Softmax(Layer):
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole(xs[0], (self._axis(xs[0]),)),)
+        return (whole_axes(xs[0], (self._axis(xs[0]),)),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(activation=ACTIVATED(y=y.dims))

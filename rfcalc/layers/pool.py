@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank, whole
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, holds, is_number, is_size
 from rfcalc.core.sliding import Rounding, Sliding, axes, choice, keeps, one
@@ -241,7 +241,7 @@ class AdaptivePool(Layer):
         for s in size:
             if s is not None and not (is_size(s) and holds(s >= 1)):
                 raise LayerError(f"size {s!r} is not a whole number ≥ 1")
-        put(self, size=size)
+        store(self, size=size)
 
     def _targets(self, x: Shape) -> tuple[Size, ...]:
         rank = spatial_rank(x, self)
@@ -323,7 +323,7 @@ class Mean(Layer):
             chosen = (self.axes,) if isinstance(self.axes, int) else tuple(self.axes)
             if not chosen or not all(hasattr(a, "__index__") for a in chosen):
                 raise LayerError(f"axes {self.axes!r} are not axis numbers")
-            put(self, axes=tuple(sorted(chosen)))
+            store(self, axes=tuple(sorted(chosen)))
 
     def _axes(self, x: Shape) -> tuple[int, ...]:
         if self.axes is None:
@@ -346,7 +346,7 @@ class Mean(Layer):
         (x,) = xs
         gone = self._axes(x)
         if self.keep:
-            return (whole(x, gone),)
+            return (whole_axes(x, gone),)
         stay = iter(range(len(x.dims)))
         return ((tuple((None, All(n)) if i in gone else (next(stay), STEP) for i, n in enumerate(x.dims)),),)
 

@@ -9,7 +9,7 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number, maximum, minimum, prod
 from rfcalc.core.sliding import axes, borders, check_phases, choice, one, pads
@@ -42,7 +42,7 @@ class Pad(Layer):
         given = pads(self.padding, least=None)
         if isinstance(given, str):
             raise LayerError(f"a Pad layer needs numbers, not {given!r}")
-        put(self, padding=given, mode=mode)
+        store(self, padding=given, mode=mode)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -124,7 +124,7 @@ class Upsample(Layer):
             raise LayerError("give either a factor or a size")
         if self.align_corners and mode.startswith("nearest"):
             raise LayerError("align_corners goes with linear and cubic only")
-        put(
+        store(
             self,
             mode=mode,
             factor=None if self.factor is None else axes("factor", self.factor),

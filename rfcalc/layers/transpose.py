@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number
 from rfcalc.core.sliding import Sliding, axes, check_phases, one
@@ -84,7 +84,7 @@ class ConvTranspose(Layer):
         if not divides(groups, out):
             raise LayerError(f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}")
         geometry.held_by(self)
-        put(self, output_padding=extra)
+        store(self, output_padding=extra)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -72,7 +72,7 @@ class PassPlan:
             inputs = tuple(report.inputs.values())
             self.network, rules = following.at(inputs), following.rules
         else:
-            self.network = pruned(report.walked, report.network.outputs if at is None else (at,))
+            self.network = pruned(report, report.network.outputs if at is None else (at,))
             rules = {}
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
         self._rules = rules
@@ -222,7 +222,7 @@ class PassPlan:
     @property
     def macs(self) -> tuple[int, int]:
         """Multiply-adds of the whole, and of all tiles of all passes."""
-        whole = sum(int(c.macs) for c in self.report.walked.costs) * int(self.report.batch)
+        whole = sum(int(c.macs) for c in self.report.costs) * int(self.report.batch)
         return whole, sum(plan.macs[1] for plan in self.plans)
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.window import START, STEP, All, Slide, Table, Window
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 
 
-def backward(walked: Walked, at: int) -> tuple[dict[int, Window] | None, ...]:
+def backward(walked: Shaped, at: int) -> tuple[dict[int, Window] | None, ...]:
     """What one unit of position `at` reads of every earlier map: F(i) = (F(i+1) − 1) × stride + k, from there back.
 
     For each position a window by axis of its map, in units of `at`; an empty dict where that position does not feed it;

@@ -22,7 +22,7 @@ from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import is_number, prod
 from rfcalc.core.window import STEP, All, Border, Index, Scattered, Unsized
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import Mask, Region, ends
 from rfcalc.receptive.unit_sets import Part, Points, boxes, flattened, joint, place, united
 
@@ -79,7 +79,7 @@ class Regions:
 
     >>> import rfcalc
     >>> from rfcalc.receptive.region_walk import regions
-    >>> pool5 = regions(rfcalc.analyze("vgg16").walked, "pool5")
+    >>> pool5 = regions(rfcalc.analyze("vgg16"), "pool5")
     >>> pool5.unit((0, 0)).hull, pool5.unit((3, 3)).hull
     (((0, 121), (0, 121)), ((6, 217), (6, 217)))
     """
@@ -208,7 +208,7 @@ class Regions:
         return tuple(sorted(found))
 
 
-def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
+def regions(walked: Shaped, at: str | int, source: str | int = 0) -> Regions:
     """What the units of a node see of an input or an earlier node, in real pixels.
 
     Args:
@@ -234,7 +234,7 @@ def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
 class _Engine:
     """Propagates sets from the source to one node, through its ancestors only."""
 
-    def __init__(self, walked: Walked, source: int) -> None:
+    def __init__(self, walked: Shaped, source: int) -> None:
         self.walked = walked
         self.source = source
         shape = walked.shapes[source]
@@ -280,7 +280,7 @@ class _Engine:
         """The index relation of a node, with its channels told apart where it matters what each of them sees."""
         network = self.walked.network
         if position in told or any(s in told for s in network.sources[position - network.arity]):
-            layer, xs = network.nodes[position - network.arity].layer, self.walked.inputs_of(position)
+            layer, xs = network.nodes[position - network.arity].layer, self.walked.input_shapes(position)
             exact = layer.apart(xs, self.walked.shapes[position])
             if exact is not None:
                 return exact
@@ -297,7 +297,7 @@ class _Engine:
             layer = network.nodes[position - arity].layer
             if not layer.selective and position not in found:
                 continue
-            xs, y = walked.inputs_of(position), walked.shapes[position]
+            xs, y = walked.input_shapes(position), walked.shapes[position]
             if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
                 continue
             told = layer.apart(xs, y) or relation(walked, position)
@@ -460,7 +460,7 @@ class _Engine:
         if any(isinstance(i, Scattered) for _, i in reads):
             network = self.walked.network
             layer = network.nodes[position - network.arity].layer
-            return before.gathered(axes, extents, self.routes(layer, self.walked.inputs_of(position), y))
+            return before.gathered(axes, extents, self.routes(layer, self.walked.input_shapes(position), y))
         whole = [reads[axis][0] not in axes or isinstance(reads[axis][1], All) for axis in before.axes]
         before = before.collapsed(whole)  # what every unit reads as a whole, once
         follows = tuple((axes.index(reads[axis][0]), reads[axis][1], x.dims[axis]) for axis in before.axes)

@@ -148,9 +148,9 @@ def _section(section: Section, document: Document) -> Iterator[str]:
         else:
             yield from (rf"{{\small\raggedright {spell(t)}\par}}" for t in section.lines)
     else:
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        text = "\n".join(raster(section, True)) if isinstance(section, Grid) else printable_lines(section.text)
+        text = "\n".join(scaled(section, True)) if isinstance(section, Grid) else printable_lines(section.text)
         yield from (r"\begin{verbatim}", text.replace(r"\end{verbatim}", r"\end {verbatim}"), r"\end{verbatim}")
 
 

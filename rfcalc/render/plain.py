@@ -82,9 +82,9 @@ def _section(section: Section) -> Iterator[str]:
     elif isinstance(section, Sentences):
         yield from map(spell, section.lines)
     elif isinstance(section, Grid):
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        yield from raster(section, ascii_only=True)
+        yield from scaled(section, ascii_only=True)
     else:
         yield printable_lines(section.text)
 

@@ -107,9 +107,9 @@ def _section(console: Console, section: Section, widths: list[int], wraps: bool)
 
         _print(console, *map(spell, lines(section, console.width if wraps else None)))
     elif isinstance(section, Grid):
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        for row in raster(section):
+        for row in scaled(section):
             drawn = RichText(row)
             for mark, style in MARKS.items():
                 drawn.highlight_words([mark], style)

@@ -14,7 +14,11 @@ from rfcalc.report.field_report import FieldReport, effective_sentences
 
 
 def document(
-    field: FieldReport, unit: Sequence[int] | None = None, pixel: Sequence[int] | None = None, effective: bool = False
+    field: FieldReport,
+    unit: Sequence[int] | None = None,
+    pixel: Sequence[int] | None = None,
+    effective: bool = False,
+    picture: bool = True,
 ) -> Document:
     """The answer as a document (JSON: schema rfcalc/rf/1).
 
@@ -23,6 +27,7 @@ def document(
         unit: the unit whose real pixels are shown; the middle one if left out.
         pixel: an input pixel; which units it can reach is told.
         effective: the effective receptive field in closed form too.
+        picture: whether the region is drawn.
 
     Raises:
         RfcalcError: a unit or pixel that cannot be shown.
@@ -35,7 +40,7 @@ def document(
     if known and field.sized and (field.shape or field.field.status == "global"):
         chosen = tuple(unit) if unit is not None else field.centre_unit
         try:
-            sections.append(_unit(field, chosen))
+            sections.append(_unit(field, chosen, picture))
         except RfcalcError:
             if unit is not None:
                 raise
@@ -53,11 +58,11 @@ def document(
     )
 
 
-def _unit(field: FieldReport, unit: tuple[int, ...]) -> Section:
+def _unit(field: FieldReport, unit: tuple[int, ...], picture: bool) -> Section:
     """One unit: its interval and real pixels in words, over a picture of them where the source has axes."""
     words = told(field, unit)
     extents = field.source_shape
-    if not extents or not all(is_number(n) for n in extents):
+    if not picture or not extents or not all(is_number(n) for n in extents):
         return Sentences((words,), listed=False)
     return grid(field, unit, words)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +11,8 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import Graph, compiled
-from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang, recurrence
+from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang
+from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, Call, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
@@ -161,7 +161,9 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
                 module += "_"
                 ties[module] = path
             calls[module] = way.twin.module
-            own = twin_of(At(node.layer, line.walked.inputs_of(position), line.walked.shapes[position], eps=graph.eps))
+            own = twin_of(
+                At(node.layer, line.walked.input_shapes(position), line.walked.shapes[position], eps=graph.eps)
+            )
             whole = graph.get_submodule(graph.paths[node.name])
             same = own.module == way.twin.module
             if module not in held:
@@ -234,7 +236,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     node, at = network.nodes[position - network.arity], line.lines[position]
     sources = network.sources[position - network.arity]
     layer: Any = at.layer
-    xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
+    xs, y = line.walked.input_shapes(position), line.walked.shapes[position]
     if at.axis is None:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
     if len(at.edges) != len(sources):
@@ -311,7 +313,7 @@ def _without(layer: Any, x: Shape, axis: int, zero_extra: bool = False) -> Any:
     rank = x.rank
     sides = [g.around(n, i) for i, n in enumerate(x.dims[1:])]
     sides[axis - 1] = (0, 0)
-    given = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}
+    given = layer.given
     if "padding" in given:
         given["padding"] = tuple(sides)
     if zero_extra:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.report.report import Report
-from rfcalc.teaching.grading.reading import Line
+from rfcalc.teaching.grading.reading import TableRow
 
 TOTAL = -1
 _TOTALS = frozenset({"total", "totals", "sum", "all", "network", "overall"})
@@ -90,7 +90,7 @@ class Names:
             found.append(place)
         return found
 
-    def align(self, lines: Sequence[Line], index: int | None, where: str) -> tuple[list[Place | None], bool]:
+    def align(self, lines: Sequence[TableRow], index: int | None, where: str) -> tuple[list[Place | None], bool]:
         """The place of every row, by its name; in order, where names say nothing. Whether it was the order.
 
         Raises:

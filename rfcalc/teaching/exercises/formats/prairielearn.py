@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from json import dumps
 from typing import Any
 
+from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.draw import seed_of
 from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats import _html as html
@@ -66,6 +67,12 @@ def render(items: Sequence[Item], paper: Paper) -> dict[str, str]:
     """The files by their path: three for each pattern that the items have."""
     files: dict[str, str] = {}
     for item in items:
+        if item.pattern.endswith(".own-network.table"):
+            raise RfcalcError(
+                "PrairieLearn's questions make variants of a pattern, and this is a table of one network",
+                where=item.title,
+                fix="choose another format: --format moodle, qti, gift, nbgrader …",
+            )
         folder = f"questions/{item.pattern}-{item.difficulty}"
         if f"{folder}/info.json" in files:
             continue
