@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
@@ -273,7 +272,8 @@ class Network:
         known = all(shape is not None for shape in self.inputs.values())
         home, name = ("drawing", "draw") if known else ("target", "analyze")
         try:
-            return displayed(getattr(import_module(f"rfcalc.readers.{home}"), name)(self))
+            made = getattr(import_module(f"rfcalc.readers.{home}"), name)(self)
+            return str(import_module("rfcalc.render").fragment(made.document()))
         except RfcalcError:
             return None
 

@@ -16,7 +16,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
-from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
@@ -663,7 +662,8 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
-    _repr_html_ = displayed
+    def _repr_html_(self) -> str:
+        return str(import_module("rfcalc.render").fragment(self.document()))
 
     def document(self) -> Document:
         """The table of the report as a document, which every format renders."""
