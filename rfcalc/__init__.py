@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rfcalc.backend.stream import to_stream as to_stream
     from rfcalc.claims.checking import check as check
     from rfcalc.comparison.comparison import compare as compare
+    from rfcalc.comparison.likes import variants as variants
     from rfcalc.core.errors import RfcalcError as RfcalcError
     from rfcalc.core.expr import Expr as Expr
     from rfcalc.core.expr import parallel as parallel
@@ -127,6 +128,7 @@ else:
         "in_passes": "backend.passes",
         "load": "readers.target",
         "design": "readers.planning",
+        "variants": "comparison.likes",
         "draw": "readers.drawing",
         "lint": "readers.planning",
         "memory": "readers.planning",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -290,6 +291,54 @@ def test_the_largest_batch_fits_and_the_next_does_not() -> None:
         assert one.largest_batch(one.single_peak - 1).batch == 0
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_rounded_blocks(seed: int) -> None:
+    """Every tensor as PyTorch's allocator rounds it, against the storages of the module, rounded one by one."""
+    network = random_network(seed) if seed else rfcalc.load("resnet18")
+    shapes = None if seed else "3x40x40"
+    report = Report(network, shapes, batch=3)
+    module = to_torch(network, None if seed else report.inputs, in_place=True)
+    memory = Memory(report, block=512)
+    assert step_peak(memory) == training_peak(module, *input_shapes(report), block=512)
+    assert step_peak(memory) > step_peak(Memory(report))
+    for budget in (memory.peak_bytes, memory.peak_bytes - 1, 3 * memory.peak_bytes):
+        batch = memory.largest_batch(budget).batch
+        peaks = [Memory(Report(network, shapes, batch=b), block=512).peak_bytes for b in (batch, batch + 1) if b]
+        assert [p <= budget for p in peaks] == ([True, False] if batch else [False])
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("conv3-4 > conv3-4/2 > relu > conv3-4", "3x8x8"),
+        ("conv3-4 p0 > maxpool2 > (conv3-4 > convt2-4/2 p0) > conv1-2", "3x12x12"),
+        ("conv3-4 > (identity | (maxpool2 > maxpool2 > conv3-4 > up4)) > conv1-2", "1x8x16"),
+        ("conv5-4/2 > conv3-4", "2x40"),
+        ("conv3-4 > maxpool2 > flatten > fc10", "1x8x8"),
+    ],
+)
+@pytest.mark.parametrize("infer", [False, True])
+def test_the_largest_input_is_that_of_brute_force(text: str, base: str, infer: bool) -> None:
+    network, given = rfcalc.load(text), rfcalc.Shape.parse(base)
+    step = given.spatial if len(set(given.spatial)) > 1 else (1,) * given.rank
+    step = tuple(n // math.gcd(*step) for n in step)
+    params = Report(network, given).totals.params
+    peaks = {}
+    for k in range(1, 60):
+        shape = rfcalc.Shape(given.channels, *(n * k for n in step))
+        try:
+            report = Report(network, shape)
+        except RfcalcError:
+            continue
+        if report.totals.params == params:
+            peaks[shape.dims] = Memory(report, infer).peak_bytes
+    assert peaks
+    for budget in sorted({*peaks.values(), *(p - 1 for p in peaks.values())})[:-1]:
+        found = rfcalc.memory(text, base, infer=infer, budget=budget, largest="input").largest_input
+        best = max((dims for dims, peak in peaks.items() if peak <= budget), default=None, key=lambda d: d[-1])
+        assert (found.shapes and found.shapes["input"].dims) == best
+
+
 # recomputation
 
 
@@ -498,6 +547,9 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["resnet18", "--budget", "24GB"], 0),
         (["resnet18", "--budget", "24GB", "--amp", "bf16", "--optimizer", "AdamW", "--freeze", "layer1"], 0),
         (["resnet18", "--budget", "1MB"], 1),
+        (["resnet18", "--budget", "1GB", "--round-blocks"], 0),
+        (["resnet18", "--budget", "1GB", "--largest", "input"], 0),
+        (["resnet18", "--budget", "1MB", "--largest", "input"], 1),
         (["resnet18", "--batch", "8", "--checkpoint"], 0),
         (["resnet18", "--batch", "8", "--checkpoint", "--budget", "100MB"], 1),
         (["mobilenet-v2", "--infer", "--dtype", "int8", "--arena"], 0),
@@ -528,6 +580,10 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int) -> Non
         (["resnet18", "--budget", "0"], ["is no budget"]),
         (["resnet18", "--device", "tpu"], ["tpu", "cpu"]),
         (["resnet18", "--infer", "--checkpoint"], ["in training only"]),
+        (["resnet18", "--largest", "input"], ["which memory", "--budget 24GB"]),
+        (["resnet18", "--largest", "image", "--budget", "1GB"], ["image", "batch", "input"]),
+        (["fc10", "--input", "5", "--largest", "input", "--budget", "1GB"], ["no axis", "--largest batch"]),
+        (["resnet18", "--arena", "--largest", "input", "--budget", "1GB"], ["leave --arena"]),
         (["conv3-C"], ["conv3-C"]),
     ],
 )

@@ -164,8 +164,17 @@ class Network:
         return (_again, (self.expr, dict(self.inputs), self.outputs, *about))
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
+    def from_nodes(
+        cls,
+        nodes: Iterable[tuple[str, Layer, Sequence[str]]],
+        inputs: Any = None,
+        groups: Mapping[str, str] | None = None,
+        **about: Any,
+    ) -> Network:
         """A network from (name, layer, input names), in any order.
+
+        Args:
+            groups: the weight groups of nodes that share weights, by name.
 
         Raises:
             NetworkError: a cycle, an unknown input, a name twice.
@@ -174,13 +183,14 @@ class Network:
         known = set(inputs) if isinstance(inputs, Mapping) else {"input"}
         items: list[Expr] = []
         before = None if len(known) > 1 else next(iter(known))
+        shared = groups or {}
         for name, layer, reads in _ordered(listed, known):
+            node: Expr = layer
             if len(reads) != 1 and layer.arity[1] != 0:
-                items.append(Named(Parallel(tuple(Ref(r) for r in reads), layer), name))
-            else:
-                if reads and reads[0] != before:
-                    items.append(Ref(reads[0]))
-                items.append(Named(layer, name))
+                node = Parallel(tuple(Ref(r) for r in reads), layer)
+            elif reads and reads[0] != before:
+                items.append(Ref(reads[0]))
+            items.append(Shared(Named(node, name), shared[name]) if name in shared else Named(node, name))
             before = name
         return cls(Series(tuple(items)), inputs, **about)
 
