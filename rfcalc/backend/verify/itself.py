@@ -69,7 +69,7 @@ def subject(report: Report) -> Subject | None:
         return None
     module = source.module if source.make is None else source.make()
     try:
-        module = deepcopy(module)
+        module = deepcopy(module, _computed(module))
     except Exception as error:
         raise RfcalcError(
             "the module cannot be copied, so it is not measured",
@@ -84,6 +84,12 @@ def subject(report: Report) -> Subject | None:
             if b is not None and b.is_meta:
                 owner._buffers[name] = torch.ones(b.shape, dtype=b.dtype)
     return Subject(module.train(source.training), source)
+
+
+def _computed(module: nn.Module) -> dict[int, Any]:
+    """Tensors that modules computed from parameters and keep, as `weight_norm` does: copy.deepcopy refuses them."""
+    kept = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and t.grad_fn is not None]
+    return {id(t): t.detach().clone() for t in kept}
 
 
 # --- shapes, parameters, multiply-adds ----------------------------------------------------------------------------
