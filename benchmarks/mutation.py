@@ -41,7 +41,7 @@ class Part(NamedTuple):
 PARTS = {
     "core": Part(
         ("rfcalc/core/*.py",),
-        ("rfcalc/core", "kinds", "vgg", "field_report", "network", "symbols"),
+        ("rfcalc/core", "core_edges", "kinds", "vgg", "field_report", "network", "symbols"),
         ("closed_forms", "notation", "window", "out_again", "solve"),
     ),
     "torch": Part(
