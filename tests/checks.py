@@ -250,7 +250,7 @@ def check(network: Network, found: Comparisons, source: int = 0) -> Oracle:
             guarded(report.fields[start][position], other, position, found)
     if oracle.arity <= source < len(oracle.shapes):
         other = Oracle(network, source)
-        for position, field in enumerate(walk_fields(report.walked, source)):
+        for position, field in enumerate(walk_fields(report, source)):
             if position >= source:
                 guarded(field, other, position, found)
     return oracle

@@ -102,7 +102,7 @@ def _values(report: Report, found: Explanation, node: str | None) -> None:
 
 
 def _saved(report: Report, found: Explanation, node: str | None) -> None:
-    amounts = kept(report.walked)
+    amounts = kept(report)
     names = [*report.inputs, *(row.name for row in report)]
     told: dict[str, int] = {}
     for line in _lines(found):
@@ -136,7 +136,7 @@ def _field(report: Report, found: Explanation, node: str | None) -> None:
         sight = FieldReport(report, found.node, found.source)
     if sight is None:
         return
-    back = backward(report.walked, sight.position)
+    back = backward(report, sight.position)
     shape = report.shapes[sight.origin]
     for section in found.sections:
         axes = _axes(section.heading, len(sight.source_shape))

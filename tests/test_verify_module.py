@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,64 @@ def test_on_the_command_line(
     assert run(["verify", "conv3-8 > relu", "--input", "3x8x8", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert "measured on the network, built in PyTorch of what rfcalc read" in found["notes"]
+
+
+def test_recurrent_layers_are_counted_as_pytorch_decomposes_them() -> None:
+    """oneDNN runs an LSTM in one kernel, of which PyTorch's counter sees nothing."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(8, 6, 2, batch_first=True)
+            self.gru = nn.GRU(6, 4, batch_first=True, bidirectional=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.gru(self.lstm(x)[0])[0]
+            return y
+
+    found = verify(analyze(from_torch(Net(), "11x8")), what=("shapes", "params", "macs"), device="cpu")
+    assert found.passed
+    assert [f.measured for f in found.of("macs")] == [11 * (4 * 6 * 14 + 4 * 6 * 12 + 2 * 3 * 4 * (6 + 4))]
+
+
+def test_windows_in_the_batch_of_a_module_have_their_shape() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.conv = nn.Linear(3, 5), nn.Conv2d(5, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            n, c, h, w = x.shape
+            x = x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(-1, 4, c)
+            return self.conv(self.tokens(x).transpose(1, 2).unflatten(2, (2, 2)))
+
+    found = verify(analyze(from_torch(Net(), "3x8x8")), what=("shapes",), device="cpu")
+    assert found.passed
+    assert len(found.of("shapes")) == 3
+
+
+def test_modules_that_keep_what_they_compute_are_copied() -> None:
+    """`weight_norm` keeps the weight that it computes, which copy.deepcopy refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = nn.Sequential(nn.utils.weight_norm(nn.Conv1d(2, 3, 3)), nn.ReLU())
+    found = verify(analyze(from_torch(module, "2x9")), device="cpu")
+    assert found.passed
+    assert not [f for f in found.findings if f.verdict not in (EQUAL, "within bound")]
+
+
+def test_a_call_that_no_input_reaches_has_no_node() -> None:
+    """One activation, called on the input, on a parameter, and on the input again."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act, self.table = nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Parameter(torch.zeros(7))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.act(self.conv(x))
+            return self.act(y + 1) * self.act(self.table).sum()
+
+    found = verify(analyze(from_torch(Net(), "3x8x8")), what=("shapes",), device="cpu")
+    assert found.passed
+    assert "conv" in {f.node for f in found.of("shapes")}

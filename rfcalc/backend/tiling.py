@@ -122,7 +122,7 @@ def verified_passes(plan: PassPlan, module: Any) -> dict[str, Any]:
 
     if not isinstance(module, torch.nn.Module):
         raise RfcalcError(f"{type(module).__name__} is no torch module", fix="name one: --run model.py:Net")
-    if any(int(s.values) > MOST_VALUES for s in plan.report.walked.shapes):
+    if any(int(s.values) > MOST_VALUES for s in plan.report.shapes):
         raise RfcalcError("the image is too large to be run whole", fix="verify with a smaller --input")
     pick = torch.Generator().manual_seed(0)
     sources = {

@@ -42,10 +42,12 @@ def summary(results: Sequence[Result]) -> str:
     red = sum(not r.passed for r in results)
     errata = sum(r.passed and r.claim.expect == "mismatch" for r in results)
     fit = len(results) - red - errata
+    derived = sum(r.claim.derived for r in results)
     parts = [
         f"{plural(len(results), 'claim')}: {fit} match",
         plural(errata, "known erratum", "known errata"),
         f"{red} red",
+        *([f"{derived} of them derived (printed by no source)"] if derived else []),
     ]
     return ", ".join(parts)
 
@@ -60,6 +62,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "name": claim.name,
         "what": claim.what or claim.rule,
         "printed": claim.told,
+        "kind": "derived" if claim.derived else "printed",
         "value": None if value is None else int(value) if value.denominator == 1 else float(value),
         "computed": result.computed,
         "verdict": str(result.verdict),

@@ -124,7 +124,7 @@ def _few(names: list[str], most: int = 6) -> str:
 
 def peak_sections(report: Report) -> tuple[Section, ...]:
     """Which maps live where the sum of live maps is largest, and why."""
-    walked = report.walked
+    walked = report
     most, at = report.peak
     if not is_number(most):
         raise RfcalcError("which maps live at the peak depends on the sizes", fix="give numbers, or --input in numbers")

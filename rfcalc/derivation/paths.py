@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import POINTWISE
 from rfcalc.core.size import decide, is_number
 from rfcalc.core.window import STEP, All, Listed, Slide, Table, Window
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.field import Aligned, Field
 
 MOST_UNITS = 1 << 12
@@ -56,7 +56,7 @@ class _Place(NamedTuple):
 
 
 def way(
-    walked: Walked,
+    walked: Shaped,
     fields: tuple[Field | None, ...],
     at: int,
     source: int,
@@ -117,7 +117,7 @@ def _entries(field: Field, axis: int, local: bool | None = True) -> list[Aligned
 class _Finder:
     """Follows ends back; one instance a source axis."""
 
-    def __init__(self, walked: Walked, fields: tuple[Field | None, ...], source: int, axis: int) -> None:
+    def __init__(self, walked: Shaped, fields: tuple[Field | None, ...], source: int, axis: int) -> None:
         self.walked, self.fields, self.source, self.axis = walked, fields, source, axis
 
     def follow(self, low: _Place, high: _Place, ends: tuple[Any, Any]) -> Way | None:

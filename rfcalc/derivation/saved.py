@@ -26,7 +26,7 @@ SUM = Formula("total", "sum(x)", "all of it")
 
 def keepers(report: Report) -> dict[int, list[str]]:
     """For each position whose map is kept, who keeps it and as what."""
-    walked = report.walked
+    walked = report
     own = storages(walked, over=())
     kept, _ = saving(walked)
     found: dict[int, list[str]] = {}
@@ -87,7 +87,7 @@ def node_sections(report: Report, position: int) -> tuple[Section, ...]:
     lines = position_lines(report, position, kept)
     name, notation = labelled(report, position)
     if not lines:
-        own = storages(report.walked, over=())[position]
+        own = storages(report, over=())[position]
         told = f"counted with {labelled(report, own)[0]}, whose map it is" if own != position and own in kept else ""
         return (Section("", (Line(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
     return (Section("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)

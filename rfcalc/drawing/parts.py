@@ -269,7 +269,7 @@ def _highlighted(report: Report, made: Sequence[Part], node: str) -> tuple[list[
         UnknownName: no such node.
         RfcalcError: an operator on the way was not understood; sizes that are symbols.
     """
-    network, walked = report.network, report.walked
+    network, walked = report.network, report
     at = network.position(node)
     unit = tuple(int(n) // 2 for n in walked.shapes[at].spatial)
     found = []

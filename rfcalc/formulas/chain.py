@@ -104,15 +104,15 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     shape = report.shapes[network.position(network.outputs[0])]
     if shape.channel != 0:
         raise Unclosed("a repetition of unknown count needs maps with the channels first")
-    own = storages(report.walked, over=())
-    said, _ = saving(report.walked)
+    own = storages(report, over=())
+    said, _ = saving(report)
     maps: set[int] = set()
     once: dict[str, tuple[Cost, Any]] = {}
     layers = 0
     cost = NOTHING
     rows = []
     gone = {} if len(network.outputs) == 1 else {"peak_bytes": "several outputs"}
-    if saving(report.walked, stays=False)[0] != said:
+    if saving(report, stays=False)[0] != said:
         gone["saved_bytes"] = "whether activations can write over what comes before a repetition is not followed"
     for position in range(1, last + 1):
         node, each = network.nodes[position - 1], report.costs[position]

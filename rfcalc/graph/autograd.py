@@ -8,7 +8,7 @@ from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
 from rfcalc.graph import uncollected
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 from rfcalc.graph.memory import storages
 
 
@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
 
 @uncollected
-def kept(walked: Walked) -> tuple[Kept, ...]:
+def kept(walked: Shaped) -> tuple[Kept, ...]:
     """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
 
     What is given with the weights (learned tables, constants) adds nothing.
@@ -59,7 +59,7 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
     )
 
 
-def saving(walked: Walked, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
+def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
     """What autograd keeps of each position; the positions that may write over their input.
 
     These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
@@ -79,7 +79,7 @@ def saving(walked: Walked, stays: bool = True) -> tuple[tuple[Saved, ...], froze
     said: list[Saved] = [KEEPS_NOTHING] * arity
     over: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
-        kept = node.layer.saved(walked.inputs_of(position), walked.shapes[position])
+        kept = node.layer.saved(walked.input_shapes(position), walked.shapes[position])
         free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
         if node.layer.memory == IN_PLACE and free:
             over.add(position)

@@ -7,7 +7,8 @@ an error; the node's context is added here, once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError, plural
@@ -19,6 +20,20 @@ from rfcalc.graph import uncollected
 from rfcalc.graph.network import Network, Node
 
 
+class Shaped(Protocol):
+    """A network with the shapes and costs of all positions (inputs first, then nodes): what the forward walk gives, or
+    a report. The other walks start from it."""
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def shapes(self) -> tuple[Shape, ...]: ...
+    @property
+    def costs(self) -> tuple[Cost, ...]: ...
+    def input_shapes(self, position: int) -> tuple[Shape, ...]: ...
+    def at(self, position: int) -> tuple[Node, tuple[int, ...], tuple[Shape, ...], Shape]: ...
+
+
 class Walked(NamedTuple):
     """The forward walk's result, by position (inputs first, then nodes)."""
 
@@ -26,7 +41,7 @@ class Walked(NamedTuple):
     shapes: tuple[Shape, ...]
     costs: tuple[Cost, ...]  # without the weights that another node of the group already holds
 
-    def inputs_of(self, position: int) -> tuple[Shape, ...]:
+    def input_shapes(self, position: int) -> tuple[Shape, ...]:
         """The shapes that a node reads."""
         return tuple([self.shapes[s] for s in self.network.sources[position - self.network.arity]])
 
@@ -36,6 +51,12 @@ class Walked(NamedTuple):
         sources = network.sources[position - network.arity]
         node = network.nodes[position - network.arity]
         return node, sources, tuple([self.shapes[s] for s in sources]), self.shapes[position]
+
+    def in_complex_numbers(self) -> Walked:
+        """The same with costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+        runs = [1] * self.network.arity + [node.layer.complex_runs for node in self.network.nodes]
+        costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(self.costs, runs, strict=True)]
+        return self._replace(costs=tuple(costs))
 
 
 def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
@@ -136,7 +157,7 @@ def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cos
     return Cost(0, 0, 0, *(getattr(cost, name) for name in Cost.__slots__[3:]))
 
 
-def relation(walked: Walked, position: int) -> tuple[Alternatives, ...]:
+def relation(walked: Shaped, position: int) -> tuple[Alternatives, ...]:
     """The index relation of the node at a position, one for each of its inputs."""
     node, _, xs, y = walked.at(position)
     return reads_of(node, xs, y)
@@ -150,7 +171,7 @@ def reads_of(node: Node, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives,
         raise _placed(error, node, xs) from None
 
 
-def tells_channels_apart(walked: Walked, position: int) -> bool:
+def tells_channels_apart(walked: Shaped, position: int) -> bool:
     """Whether channels may differ after a node: it does not read all channels of all of its inputs."""
     node, _, xs, y = walked.at(position)
     if node.layer.opaque or not numbers(*xs, y):
@@ -161,3 +182,16 @@ def tells_channels_apart(walked: Walked, position: int) -> bool:
         if any(reads is POINTWISE or type(reads[x.channel][1]) is not All for reads in alternatives):
             return True
     return False
+
+
+def owners(walked: Shaped) -> dict[int, str]:
+    """Positions that use the weights of an earlier node, and that node's name."""
+    first: dict[str, int] = {}
+    found: dict[int, str] = {}
+    nodes, arity = walked.network.nodes, walked.network.arity
+    for position, node in enumerate(nodes, arity):
+        if node.group:
+            owner = first.setdefault(node.group, position)
+            if owner != position and walked.costs[owner].params != 0:
+                found[position] = nodes[owner - arity].name
+    return found

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rfcalc.core.size import Size
 from rfcalc.graph import uncollected
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 
 
 class Learning(NamedTuple):
@@ -36,7 +36,7 @@ class Gradient(NamedTuple):
 NO_GRADIENT = Gradient()
 
 
-def holders(walked: Walked) -> tuple[int, ...]:
+def holders(walked: Shaped) -> tuple[int, ...]:
     """For each position the position that holds the parameters it uses: itself, or the first of its weight group."""
     network, arity = walked.network, walked.network.arity
     first: dict[str, int] = {}
@@ -48,7 +48,7 @@ def holders(walked: Walked) -> tuple[int, ...]:
 
 
 @uncollected
-def learning(walked: Walked, frozen: Mapping[int, int]) -> Learning:
+def learning(walked: Shaped, frozen: Mapping[int, int]) -> Learning:
     """What has gradients.
 
     Args:
@@ -75,7 +75,7 @@ def learning(walked: Walked, frozen: Mapping[int, int]) -> Learning:
 
 
 @uncollected
-def gradients(walked: Walked, frozen: Mapping[int, int]) -> tuple[Gradient, ...]:
+def gradients(walked: Shaped, frozen: Mapping[int, int]) -> tuple[Gradient, ...]:
     """The multiply-adds of backward, by position.
 
     Args:
@@ -88,6 +88,6 @@ def gradients(walked: Walked, frozen: Mapping[int, int]) -> tuple[Gradient, ...]
         macs = walked.costs[position].macs
         if macs != 0 and told.maps[position] and told.reached[position]:
             has = tuple([told.maps[s] for s in network.sources[position - arity]])
-            inputs = node.layer.gradient_macs(walked.inputs_of(position), walked.shapes[position], macs, has)
+            inputs = node.layer.gradient_macs(walked.input_shapes(position), walked.shapes[position], macs, has)
             found[position] = Gradient(inputs, macs if told.weights[position] else 0)
     return tuple(found)

@@ -9,11 +9,11 @@ from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, is_number, maximum
 from rfcalc.graph import uncollected
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 
 
 @uncollected
-def overwriting(walked: Walked) -> frozenset[int]:
+def overwriting(walked: Shaped) -> frozenset[int]:
     """The positions that write over their input: activations and dropout, where no later node needs what was there.
 
     An output of the network is needed to the end, and what is given with the weights; an input may be written over.
@@ -43,7 +43,7 @@ def overwriting(walked: Walked) -> frozenset[int]:
 
 
 @uncollected
-def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, ...]:
+def storages(walked: Shaped, over: Collection[int] | None = None) -> tuple[int, ...]:
     """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
     place.
 
@@ -62,7 +62,7 @@ def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, 
 
 
 @uncollected
-def new_values(walked: Walked) -> tuple[Size, ...]:
+def new_values(walked: Shaped) -> tuple[Size, ...]:
     """Values that each position adds to memory: its output's, 0 for views and what is written in place."""
     own = storages(walked)
     arity = walked.network.arity
@@ -72,18 +72,18 @@ def new_values(walked: Walked) -> tuple[Size, ...]:
     )
 
 
-def indices(walked: Walked) -> dict[int, Size]:
+def indices(walked: Shaped) -> dict[int, Size]:
     """The indices that a position makes beside its map, for one item: where maxima were. They go when it has run."""
     arity = walked.network.arity
     found = {}
     for position, node in enumerate(walked.network.nodes, arity):
-        count = node.layer.saved(walked.inputs_of(position), walked.shapes[position]).indices
+        count = node.layer.saved(walked.input_shapes(position), walked.shapes[position]).indices
         if not (is_number(count) and count == 0):
             found[position] = count
     return found
 
 
-def lifetimes(walked: Walked) -> tuple[int, ...]:
+def lifetimes(walked: Shaped) -> tuple[int, ...]:
     """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
 
     Beyond the last position for outputs. Positions that live in another's memory (views, in place) say nothing of their
@@ -101,7 +101,7 @@ def lifetimes(walked: Walked) -> tuple[int, ...]:
 
 
 @uncollected
-def peak(walked: Walked, itemsize: int, items: Sequence[Size] = ()) -> tuple[Size, int]:
+def peak(walked: Shaped, itemsize: int, items: Sequence[Size] = ()) -> tuple[Size, int]:
     """The bytes of the largest sum of live maps while running forward, and the position at which it is reached.
 
     A map lives from the node that makes it until the last node that reads it has run; outputs live to the end. While a

@@ -164,23 +164,35 @@ class Network:
         return (_again, (self.expr, dict(self.inputs), self.outputs, *about))
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
+    def from_nodes(
+        cls,
+        nodes: Iterable[tuple[str, Layer, Sequence[str]]],
+        inputs: Any = None,
+        groups: Mapping[str, str] | None = None,
+        **about: Any,
+    ) -> Network:
         """A network from (name, layer, input names), in any order.
+
+        Args:
+            groups: the weight groups of nodes that share weights, by name.
 
         Raises:
             NetworkError: a cycle, an unknown input, a name twice.
         """
+        from rfcalc.graph.ordering import ordered
+
         listed = list(nodes)
         known = set(inputs) if isinstance(inputs, Mapping) else {"input"}
         items: list[Expr] = []
         before = None if len(known) > 1 else next(iter(known))
-        for name, layer, reads in _ordered(listed, known):
+        shared = groups or {}
+        for name, layer, reads in ordered(listed, known):
+            node: Expr = layer
             if len(reads) != 1 and layer.arity[1] != 0:
-                items.append(Named(Parallel(tuple(Ref(r) for r in reads), layer), name))
-            else:
-                if reads and reads[0] != before:
-                    items.append(Ref(reads[0]))
-                items.append(Named(layer, name))
+                node = Parallel(tuple(Ref(r) for r in reads), layer)
+            elif reads and reads[0] != before:
+                items.append(Ref(reads[0]))
+            items.append(Shared(Named(node, name), shared[name]) if name in shared else Named(node, name))
             before = name
         return cls(Series(tuple(items)), inputs, **about)
 
@@ -463,50 +475,3 @@ class _Compiler:
             fix=suggestion(expr.target, [*self.positions, *self.ends]) or None,
             label=expr.target,
         )
-
-
-def _ordered(
-    listed: list[tuple[str, Layer, Sequence[str]]], known: set[str]
-) -> Iterable[tuple[str, Layer, Sequence[str]]]:
-    """The nodes so that each stands after what it reads, without recursion; linear in the edges."""
-    by_name: dict[str, tuple[str, Layer, Sequence[str]]] = {}
-    for entry in listed:
-        if entry[0] in by_name or entry[0] in known:
-            raise NetworkError(f"the name {entry[0]!r} stands for two nodes")
-        by_name[entry[0]] = entry
-    waiting: dict[str, int] = {}
-    readers: dict[str, list[str]] = {}
-    for name, _, reads in listed:
-        waiting[name] = 0
-        for r in reads:
-            if r in by_name:
-                waiting[name] += 1
-                readers.setdefault(r, []).append(name)
-            elif r not in known:
-                raise NetworkError(f"{name} reads {r!r}, which does not exist", fix=suggestion(r, [*known, *by_name]))
-    ready = [name for name, _, _ in reversed(listed) if not waiting[name]]
-    done = 0
-    while ready:
-        name = ready.pop()
-        done += 1
-        yield by_name[name]
-        for reader in reversed(readers.get(name, ())):
-            waiting[reader] -= 1
-            if not waiting[reader]:
-                ready.append(reader)
-    if done < len(listed):
-        raise NetworkError(
-            "the network has a cycle", why=" → ".join(_cycle(by_name, waiting)), fix="cut one of its edges"
-        )
-
-
-def _cycle(by_name: dict[str, tuple[str, Layer, Sequence[str]]], waiting: dict[str, int]) -> list[str]:
-    """One cycle among the nodes that never became ready, in the direction of the data."""
-    name = next(n for n, count in waiting.items() if count)
-    seen: dict[str, None] = {}
-    while name not in seen:
-        seen[name] = None
-        name = next(r for r in by_name[name][2] if waiting.get(r))
-    path = list(seen)
-    path = [*path[path.index(name) :], name]
-    return path[::-1]

@@ -106,7 +106,7 @@ class Search:
         run = memory.run()
         self.run, self.batch = run, memory.batch
         self.fixed = sum(memory.constant.values())
-        self.cuts = cuts(memory.report.walked, run.own)
+        self.cuts = cuts(memory.report, run.own)
         self.macs = [int(c.macs) * self.batch for c in memory.report.costs]
         held = sum(run.size(p).at(self.batch) for p in range(run.arity))
         maps = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}

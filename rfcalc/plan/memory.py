@@ -7,16 +7,17 @@ state live all the time; what PyTorch's allocator rounds up and what libraries t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
-from rfcalc.report.report import DTYPES, Report
+from rfcalc.report.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.
 OPTIMIZERS = {
@@ -33,6 +34,7 @@ OPTIMIZERS = {
     "rmsprop": 1,
     "lion": 1,
 }
+BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
 TERMS = ("weights", "gradients", "optimizer", "kept", "activations", "buffers")
@@ -89,6 +91,7 @@ class Memory:
         freeze: patterns of nodes, stages or blocks whose parameters get no gradient, beside those that the source of
             the network freezes (PyTorch's ``requires_grad``).
         device: ``cpu`` or ``cuda``.
+        block: what the allocator rounds every tensor up to, in bytes: 512 for PyTorch's on a GPU; 1: not counted.
 
     Raises:
         UnknownName: an optimizer, a type or a device that is not known.
@@ -101,6 +104,7 @@ class Memory:
     amp: str | None = None
     freeze: tuple[str, ...] = ()
     device: str = "cpu"
+    block: int = 1
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -143,9 +147,11 @@ class Memory:
         """The run whose moments are looked at."""
         size = self.report.itemsize
         precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
-        single = (self.batch if batch is None else batch) == 1
-        frozen = None if self.infer else self.frozen
-        return Run(self.report.walked, precision, frozen, single=single, device=self.device, recomputed=recomputed)
+        batch = self.batch if batch is None else batch
+        return Run(
+            self.report, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,
+            recomputed=recomputed, block=self.block, batch=batch,
+        )  # fmt: skip
 
     @cached_property
     def _run(self) -> Run:
@@ -158,12 +164,27 @@ class Memory:
         return 0 if self.infer else sum(int(c.params) for c in costs) - sum(self.frozen.values())
 
     @cached_property
+    def gradient_bytes(self) -> int:
+        """Bytes of the gradients of all parameters."""
+        run = self._run
+        return sum(run.parameters(p).fixed for p in range(run.arity, len(run.names)))
+
+    @cached_property
     def constant(self) -> dict[str, int]:
         """Bytes of what lives all the time, by term."""
-        size, totals = self.report.itemsize, self.report.totals
-        state = 0 if self.infer else OPTIMIZERS[self.optimizer] * self.trainable * size
-        found = {"weights": int(totals.params) * size, "buffers": int(totals.buffers) * size, "optimizer": state}
-        return found
+        size, run = self.report.itemsize, self._run
+        costs = self.report.costs
+
+        def bytes_of(*names: str) -> int:
+            tensors = [Amount(int(getattr(c, n)) * size) for c in costs for n in names]
+            return run.rounded(*tensors).fixed
+
+        state = 0 if self.infer else OPTIMIZERS[self.optimizer] * self.gradient_bytes
+        return {
+            "weights": bytes_of("weights", "biases"),
+            "buffers": 2 * sum(run.rounded(Amount(int(c.buffers) * size // 2)).fixed for c in costs),  # mean, variance
+            "optimizer": state,
+        }
 
     @cached_property
     def moments(self) -> tuple[Moment, ...]:
@@ -179,7 +200,7 @@ class Memory:
         """(node, phase, bytes) of every moment; training ends with the optimizer's step."""
         found = [(m.node, m.phase, self.bytes_at(m)) for m in self.moments]
         if not self.infer:
-            found.append(("", "step", sum(self.constant.values()) + self.trainable * self.report.itemsize))
+            found.append(("", "step", sum(self.constant.values()) + self.gradient_bytes))
         return tuple(found)
 
     @cached_property
@@ -194,7 +215,7 @@ class Memory:
                 found.extend(account.listed())
 
         if phase == "step":
-            found.append((Item("gradients", ""), Amount(self.trainable * self.report.itemsize)))
+            found.append((Item("gradients", ""), Amount(self.gradient_bytes)))
         else:
             for _ in self._run.moments(watch):
                 pass
@@ -204,10 +225,15 @@ class Memory:
         return Peak(total, node, phase, tuple(live))
 
     @cached_property
+    def peak_bytes(self) -> int:
+        """Bytes at the worst moment."""
+        return max(size for *_, size in self.timeline)
+
+    @cached_property
     def terms(self) -> dict[str, int]:
         """Bytes by term: what each comes to in a step. `kept` is all that backward needs, as it is when forward ends;
         `activations` is what lives beside it at the worst moment."""
-        gradients = self.trainable * self.report.itemsize
+        gradients = self.gradient_bytes
         beside = sum(x.bytes for x in self.peak.live if x.term == "activations")
         found = {**self.constant, "gradients": gradients, "kept": self.kept, "activations": beside}
         return {term: found[term] for term in TERMS}
@@ -226,7 +252,7 @@ class Memory:
     def work(self) -> tuple[Work, ...]:
         """The multiply-adds of a step, by node, for those that have any; of a run without gradients, forward only."""
         report = self.report
-        backward = None if self.infer else gradients(report.walked, self.frozen)
+        backward = None if self.infer else gradients(report, self.frozen)
         found = []
         for row in report:
             forward, one = int(row.macs), report.costs[row.position].macs
@@ -251,6 +277,8 @@ class Memory:
         Every moment is affine in the batch, a + b·n bytes, so that the answer is the least of ⌊(budget − a) / b⌋.
         """
         fixed = sum(self.constant.values())
+        if self.block != 1:
+            return Largest(budget, self._largest_rounded(budget))
         several = [*self.run(batch=2).moments()]
         fits = [(budget - fixed - m.amount.fixed) // m.amount.each for m in several if m.amount.each]
         enough = all(fixed + m.amount.fixed <= budget for m in several if not m.amount.each)
@@ -260,16 +288,27 @@ class Memory:
             batch = 1 if one else 0
         return Largest(budget, batch)
 
+    def _largest_rounded(self, budget: int) -> int:
+        """The same where tensors are rounded up: never more than without, found by halving."""
+        low, high = 0, replace(self, block=1).largest_batch(budget).batch + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._peak_at(middle) <= budget else (low, middle)
+        return low
+
+    def _peak_at(self, batch: int) -> int:
+        """The peak with another batch."""
+        fixed = sum(self.constant.values())
+        step = 0 if self.infer else fixed + self.gradient_bytes
+        return max(step, *(fixed + m.amount.at(batch) for m in self.run(batch=batch).moments()))
+
     @property
     def single_peak(self) -> int:
         """The peak with a single item: the least memory that there has to be."""
-        fixed = sum(self.constant.values())
-        return max(self.timeline[-1][2] if not self.infer else 0, *(
-            fixed + m.amount.at(1) for m in self.run(batch=1).moments()
-        ))  # fmt: skip
+        return self._peak_at(1)
 
     def _step_fits(self, budget: int) -> bool:
-        return sum(self.constant.values()) + self.trainable * self.report.itemsize <= budget
+        return sum(self.constant.values()) + self.gradient_bytes <= budget
 
     def stages(self) -> dict[str, dict[str, int]]:
         """Bytes of weights, gradients and what is kept, and multiply-adds of forward, of the gradients of maps and of
@@ -305,6 +344,7 @@ class Memory:
             "amp": self.amp,
             "optimizer": None if self.infer else self.optimizer,
             "device": self.device,
+            "block": self.block,
             "terms": self.terms,
             "peak": {
                 "bytes": peak.bytes,

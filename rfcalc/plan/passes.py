@@ -21,9 +21,9 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
+from rfcalc.layers.learned import Parameter
 from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pointwise import Identity
-from rfcalc.layers.reshape import Parameter
 from rfcalc.plan.following import Following
 from rfcalc.plan.lines import Barrier, view
 from rfcalc.plan.run import OneTile, check_arrays, jobs_of, run, sources_of
@@ -71,7 +71,7 @@ class PassPlan:
             inputs = tuple(report.inputs.values())
             self.network, rules = following.at(inputs), following.rules
         else:
-            self.network = pruned(report.walked, report.network.outputs if at is None else (at,))
+            self.network = pruned(report, report.network.outputs if at is None else (at,))
             rules = {}
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
         self._rules = rules
@@ -221,7 +221,7 @@ class PassPlan:
     @property
     def macs(self) -> tuple[int, int]:
         """Multiply-adds of the whole, and of all tiles of all passes."""
-        whole = sum(int(c.macs) for c in self.report.walked.costs) * int(self.report.batch)
+        whole = sum(int(c.macs) for c in self.report.costs) * int(self.report.batch)
         return whole, sum(plan.macs[1] for plan in self.plans)
 
     @property

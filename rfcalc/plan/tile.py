@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import Window
-from rfcalc.graph.forward import Walked, forward
+from rfcalc.graph.forward import Shaped, Walked, forward
 from rfcalc.graph.memory import peak
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Undecided
@@ -117,7 +117,7 @@ class TilePlan:
             report = Report(following.at(inputs), batch=report.batch, dtype=report.dtype, **about)
             self.network, self.following = report.network, following
         else:
-            self.network = pruned(report.walked, report.network.outputs if at is None else (at,))
+            self.network = pruned(report, report.network.outputs if at is None else (at,))
             self.following = Following(self.network, {})
         self.report = report
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
@@ -412,7 +412,7 @@ class _Options:
         return self._known[count]  # type: ignore[no-any-return]
 
 
-def pruned(walked: Walked, outputs: Sequence[str]) -> Network:
+def pruned(walked: Shaped, outputs: Sequence[str]) -> Network:
     """The part of a network that some nodes need, with them as its outputs.
 
     Raises:

@@ -23,7 +23,7 @@ from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
-from rfcalc.graph.forward import Walked, reads_of
+from rfcalc.graph.forward import Shaped, reads_of
 
 Along: TypeAlias = "Slide | Table"
 
@@ -111,7 +111,7 @@ class Timeline:
         RfcalcError: an axis that is not there, sizes that are symbols.
     """
 
-    def __init__(self, walked: Walked, axis: int = -1, at: str | None = None) -> None:
+    def __init__(self, walked: Shaped, axis: int = -1, at: str | None = None) -> None:
         self.walked = walked
         network = walked.network
         x = walked.shapes[0]
@@ -187,7 +187,7 @@ class Timeline:
         network = self.walked.network
         node = network.nodes[position - network.arity]
         sources = network.sources[position - network.arity]
-        xs, y = self.walked.inputs_of(position), self.walked.shapes[position]
+        xs, y = self.walked.input_shapes(position), self.walked.shapes[position]
         still = Line(node.name, node.layer, None)
         moving = [i for i, s in enumerate(sources) if self.lines[s].axis is not None]
         if not moving:

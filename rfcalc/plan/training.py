@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
 from rfcalc.graph.memory import overwriting, storages
 
@@ -105,18 +105,23 @@ class Run:
         single: whether the batch is a single item, of which PyTorch keeps some copies that it else spares.
         device: ``cpu`` or ``cuda``: how dropout keeps its masks.
         recomputed: runs of positions (first, last) of which only the input is kept, and which run again in backward.
+        block: what an allocator rounds every tensor up to, in bytes.
+        batch: the batch for which it is rounded; amounts are those of this batch then.
     """
 
     def __init__(
         self,
-        walked: Walked,
+        walked: Shaped,
         precision: Precision,
         frozen: Mapping[int, int] | None = None,
         *,
         single: bool = False,
         device: str = "cpu",
         recomputed: Sequence[tuple[int, int]] = (),
+        block: int = 1,
+        batch: int = 1,
     ) -> None:
+        self.block, self.batch = block, batch
         self.walked, self.precision, self.single, self.device = walked, precision, single, device
         self.only_forward = (
             frozen is None
@@ -157,41 +162,55 @@ class Run:
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
-        return Amount(0, int(self.walked.shapes[position].values) * self.precision.maps)
+        return self.rounded(Amount(0, int(self.walked.shapes[position].values) * self.precision.maps))
+
+    def rounded(self, *tensors: Amount) -> Amount:
+        """The sum of tensors, each as an allocator rounds it."""
+        if self.block == 1:
+            return sum(tensors, NONE)
+        return Amount(sum(-(-t.at(self.batch) // self.block) * self.block for t in tensors))
 
     def gradient(self, position: int) -> Amount:
         """The gradient of a position's map; that of a learned map is summed over the batch."""
-        size = self.size(position)
-        return Amount(size.each) if self.given(position) else size
+        if self.given(position):
+            return self.rounded(Amount(int(self.walked.shapes[position].values) * self.precision.maps))
+        return self.size(position)
 
     def parameters(self, position: int) -> Amount:
         """The gradient of a position's parameters."""
         if self.frozen is None:
             return NONE
-        return Amount((self.params(position) - self.frozen.get(position, 0)) * self.precision.weights)
+        frozen, cost = self.frozen.get(position, 0), self.walked.costs[position]
+        # of a part that is frozen, the source says how many parameters it has: the weights, if these are enough
+        weights, biases = int(cost.weights), int(cost.biases)
+        weights, biases = (0, biases - frozen + weights) if frozen >= weights else (weights - frozen, biases)
+        return self.rounded(Amount(weights * self.precision.weights), Amount(biases * self.precision.weights))
 
     def kept_beside(self, position: int) -> Amount:
         """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
         if not self.learns[position]:
-            return Amount(0, INDEX * int(said.indices))  # made all the same
+            return self.rounded(Amount(0, INDEX * int(said.indices)))  # made all the same
         mask = self.precision.maps if self.device == "cpu" else 1
-        statistics = self.precision.statistics
-        each = int(said.extra_values) * self.precision.maps + INDEX * int(said.indices) + int(said.masks) * mask
-        if self.single:
-            each += int(said.single_values) * self.precision.maps
+        maps = self.precision.maps
+        single = int(said.single_values) * maps if self.single else 0
         copied = 0
         if self.precision.copies and self.walked.costs[position].macs:
             copied = int(self.walked.costs[position].weights) * self.precision.copies
-        return Amount(int(said.batch_values) * statistics + copied, each)
+        statistics = int(said.batch_values) * self.precision.statistics  # mean and deviation
+        return self.rounded(
+            *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
+            *(Amount(0, n) for n in (int(said.extra_values) * maps, INDEX * int(said.indices), single)),
+            Amount(0, int(said.masks) * mask),
+        )
 
     def temporary(self, position: int) -> Amount:
         """What lives beside gradients for a moment while a node runs backward."""
         walked, layer = self.walked, self.network.nodes[position - self.arity].layer
-        xs, y = walked.inputs_of(position), walked.shapes[position]
+        xs, y = walked.input_shapes(position), walked.shapes[position]
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
         made = layer.temporary(xs, y, has, self._trained[position])
-        return Amount(0, int(made.values) * self.precision.maps + int(made.bytes))
+        return self.rounded(Amount(0, int(made.values) * self.precision.maps), Amount(0, int(made.bytes)))
 
     def kept_maps(self, position: int) -> list[int]:
         """The positions whose memory a position keeps for its backward."""
@@ -404,7 +423,7 @@ class Gradients:
         return self._of.get(position)
 
 
-def cuts(walked: Walked, own: Sequence[int]) -> list[int]:
+def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
     """Positions whose map is all that later positions read of what is before them: there a network can be cut.
 
     Args:

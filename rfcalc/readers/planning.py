@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import shapes_of_inputs
+from rfcalc.graph.network import Network
 from rfcalc.readers.target import analyze, named
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def memory(
     fold_bn: bool = False,
     count_input: bool = True,
     most_work: float | None = None,
+    largest: str = "batch",
+    round_blocks: bool = False,
 ) -> Fit:
     """The memory of a network: weights, gradients, optimizer state, what backward needs, and the worst moment.
 
@@ -79,6 +82,8 @@ def memory(
         optimizer, amp, freeze, device: see `rfcalc.plan.memory.Memory`.
         budget: bytes that are there (a number, ``"24GB"``, ``"512KiB"``): the largest batch is told.
         checkpoint, arena, patch, fold_bn, count_input, most_work: see `rfcalc.plan.fitting.Fit`.
+        largest: what is looked for within the budget: ``"batch"`` or ``"input"`` (its axes in proportion).
+        round_blocks: whether every tensor counts as PyTorch's allocator rounds it on a GPU, to 512 bytes.
 
     Raises:
         RfcalcError: what cannot be read; an optimizer, a pattern or a budget that is none.
@@ -91,11 +96,34 @@ def memory(
     1069
     """
     from rfcalc.plan.fitting import Fit
-    from rfcalc.plan.memory import Memory
+    from rfcalc.plan.memory import BLOCK, Memory
 
+    if largest not in ("batch", "input"):
+        raise UnknownName("largest", largest, ["batch", "input"])
     report = analyze(target, input, batch=batch, dtype=dtype)
-    one = Memory(report, infer, optimizer.lower(), amp and amp.lower(), tuple(freeze), device.lower())
-    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work)
+    one = Memory(
+        report,
+        infer,
+        optimizer.lower(),
+        amp and amp.lower(),
+        tuple(freeze),
+        device.lower(),
+        BLOCK if round_blocks else 1,
+    )
+    at = _at_other_sizes(target, input, report.network) if largest == "input" else None
+    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at)
+
+
+def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequence[Shape]], Network]:  # noqa: A002
+    """The network for inputs of other shapes: code is read again, and what sizes it holds are followed."""
+    asked = named(target)
+    if asked.again:
+        found = asked.read(input)
+        if found.bound:
+            from rfcalc.readers.again import followed
+
+            return followed(target, found)[0].at
+    return lambda shapes: network
 
 
 def design(

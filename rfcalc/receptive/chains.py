@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import STEP, All, Index, Table
-from rfcalc.graph.forward import Walked, reads_of
+from rfcalc.graph.forward import Shaped, reads_of
 
 MOST_PHASES = 1 << 12
 
@@ -126,7 +126,7 @@ class Chain(NamedTuple):
         return Table(weights[id(axis[0])] if leads else 0, phases)
 
 
-def begun(walked: Walked, position: int) -> Chain | None:
+def begun(walked: Shaped, position: int) -> Chain | None:
     """The chain that the reshape at a position begins; None where no factors say it."""
     node, (root,), (x,), y = walked.at(position)
     axes = tuple((Factor(n),) if n > 1 else () for n in x.dims)

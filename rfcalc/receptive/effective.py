@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Alternatives
 from rfcalc.core.window import STEP, All, Slide, Table
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 
 ASSUMPTIONS = (
     "weights are uniform and positive, max pooling is taken as uniform, activations as linear",
@@ -72,7 +72,7 @@ def _ceil(value: float) -> int:
     return -int(-value // 1)
 
 
-def effective(walked: Walked, at: int, unit: tuple[int, ...], source: int = 0) -> tuple[Spread | None, ...]:
+def effective(walked: Shaped, at: int, unit: tuple[int, ...], source: int = 0) -> tuple[Spread | None, ...]:
     """The effective receptive field of one unit, for each axis of the source; None where no gradient arrives.
 
     Raises:

@@ -9,7 +9,7 @@ from rfcalc.core.layer import POINTWISE, SAME_UNIT, Alternatives, Layer
 from rfcalc.core.shape import Shape, axis_groups, numbers
 from rfcalc.core.window import STEP, All
 from rfcalc.graph import uncollected
-from rfcalc.graph.forward import Walked, reads_of, tells_channels_apart
+from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
 from rfcalc.receptive.field import Field, followed, gaps, join, of_positions, start, through
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @uncollected
-def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
+def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
     """What every position sees of the source (an input or an earlier node); None where it depends on nothing of it.
 
     Maps to the source accumulate forward, in constant time for each edge and axis.
@@ -97,7 +97,7 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
 
 
 def _chained(
-    walked: Walked,
+    walked: Shaped,
     position: int,
     alternatives: Alternatives,
     found: list[Field | None],
@@ -144,7 +144,7 @@ def _is_view(layer: Layer, alternatives: Alternatives) -> bool:
 
 
 def _pieced(
-    walked: Walked,
+    walked: Shaped,
     position: int,
     relation: tuple[Alternatives, ...],
     found: list[Field | None],
@@ -168,14 +168,14 @@ def _pieced(
     return merged(made, found, y.dims, extents, node.name) or plain
 
 
-def _apart(walked: Walked, source: int, found: Sequence[Field | None]) -> Apart:
+def _apart(walked: Shaped, source: int, found: Sequence[Field | None]) -> Apart:
     """What tells channels and branches apart: loaded where a layer reads some of them and not all."""
     from rfcalc.receptive.parts import Apart
 
     return Apart(walked, source, found)
 
 
-def _settled(walked: Walked, position: int, found: Sequence[Field | None], field: Field) -> Field:
+def _settled(walked: Shaped, position: int, found: Sequence[Field | None], field: Field) -> Field:
     """A node's field where positions lie in the channels: all channels are read now, or some of them, which a field
     that does not tell them apart can only bound."""
     node, sources, xs, y = walked.at(position)
@@ -193,7 +193,7 @@ def _settled(walked: Walked, position: int, found: Sequence[Field | None], field
     return field
 
 
-def _turned(walked: Walked, position: int, found: Sequence[Field | None]) -> bool:
+def _turned(walked: Shaped, position: int, found: Sequence[Field | None]) -> bool:
     """Whether positions of the source come to lie along a node's channel axis in it."""
     node, sources, xs, y = walked.at(position)
     for s, alternatives in zip(sources, reads_of(node, xs, y), strict=True):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups, numbers
 from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
-from rfcalc.graph.forward import Walked, reads_of, tells_channels_apart
+from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
 from rfcalc.receptive.field import Field, Join, followed, gaps, join, of_positions, through
 
 Mask = int
@@ -33,7 +33,7 @@ def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == Border.ZEROS:
         moved: Mask = mask >> index.first if index.first >= 0 else mask << -index.first
         return moved & ((1 << units) - 1)
-    from rfcalc.receptive.region_walk import taps
+    from rfcalc.core.window import taps
 
     found = 0
     for u in range(units):
@@ -45,7 +45,7 @@ def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
 class Apart:
     """The parts of nodes, by position; worked out on demand, back to where all channels see the same."""
 
-    def __init__(self, walked: Walked, source: int, found: Sequence[Field | None]) -> None:
+    def __init__(self, walked: Shaped, source: int, found: Sequence[Field | None]) -> None:
         self.walked, self.source, self.found = walked, source, found
         self.memo: dict[int, tuple[Part, ...]] = {}
 

@@ -20,10 +20,9 @@ from typing import TypeAlias
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
-from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized, resolve
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import Mask, Region, runs
-from rfcalc.receptive.region_walk import resolve
 from rfcalc.receptive.unit_sets import boxes as boxes_of
 from rfcalc.receptive.unit_sets import place
 
@@ -72,7 +71,7 @@ class UnitWalk:
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-8 > maxpool2", input="1x10000000")
-    >>> UnitWalk(report.walked, 2, (17,)).region
+    >>> UnitWalk(report, 2, (17,)).region
     Region(4 pixels in 4 at ((33, 36),))
 
     Args:
@@ -85,7 +84,7 @@ class UnitWalk:
         LimitError: what it sees is in too many separate parts.
     """
 
-    def __init__(self, walked: Walked, at: int, unit: Sequence[int], source: int = 0) -> None:
+    def __init__(self, walked: Shaped, at: int, unit: Sequence[int], source: int = 0) -> None:
         self.walked = walked
         self.left = self.right = self.placed = False
         shapes = walked.shapes
@@ -200,7 +199,7 @@ class UnitWalk:
         taps = (t for a, b in units for u in range(a, b + 1) for t in index.taps(u))
         return self._inside(union((t, t) for t in set(taps)), index.border, extent)
 
-    def _inside(self, read: Runs, border: str, extent: int) -> Runs:
+    def _inside(self, read: Runs, border: Border, extent: int) -> Runs:
         """The positions that lie on the map, and those that a border brings in for the others."""
         if not read or (read[0][0] >= 0 and read[-1][1] < extent):
             return read
@@ -218,7 +217,7 @@ class UnitWalk:
         self.placed = True
         network = self.walked.network
         layer = network.nodes[position - network.arity].layer
-        xs, x, y = self.walked.inputs_of(position), self.walked.shapes[source], self.walked.shapes[position]
+        xs, x, y = self.walked.input_shapes(position), self.walked.shapes[source], self.walked.shapes[position]
         extents = tuple(x.dims[i] for i in x.axes)
         flat = 0
         for unit in product(*([u for a, b in box[axis] for u in range(a, b + 1)] for axis in y.axes)):

@@ -101,7 +101,7 @@ def _weights(report: Report, row: Row) -> str:
         return f"those of {row.shared_with}"
     if not row.weights:
         return "0"
-    shapes = report.walked.shapes
+    shapes = report.shapes
     sources = report.network.sources[row.position - report.network.arity]
     with recording() as steps:
         row.node.layer.cost(tuple(shapes[s] for s in sources), row.shape)
@@ -132,7 +132,7 @@ def _arithmetic(step: Evaluated, flattened: tuple[Any, ...]) -> str:
 def _flattened(report: Report, sources: tuple[int, ...]) -> tuple[Any, ...]:
     """The map (channels last) that a vector was flattened from, if it was."""
     arity = report.network.arity
-    shapes = report.walked.shapes
+    shapes = report.shapes
     while len(sources) == 1 and sources[0] >= arity and shapes[sources[0]].rank == 0:
         position = sources[0]
         if report.new_values[position]:

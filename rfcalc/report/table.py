@@ -365,7 +365,7 @@ def notes(report: Report) -> tuple[str, ...]:
         found.append("rf 'varies': " + _joins(report))
     idle = [row for row in report if row.position in report.unproductive]
     if idle:
-        image = "x".join(str(n) for n in report.walked.shapes[0].spatial)
+        image = "x".join(str(n) for n in report.shapes[0].spatial)
         named = idle[0].name if len(idle) == 1 else f"{idle[0].name} … {idle[-1].name}"
         count = "1 weight layer reads" if len(idle) == 1 else f"{len(idle)} weight layers read"
         found.append(f"rf *: {count} maps whose units see more than the whole {image} already ({named})")

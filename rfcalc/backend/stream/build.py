@@ -161,7 +161,9 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
                 module += "_"
                 ties[module] = path
             calls[module] = way.twin.module
-            own = twin_of(At(node.layer, line.walked.inputs_of(position), line.walked.shapes[position], eps=graph.eps))
+            own = twin_of(
+                At(node.layer, line.walked.input_shapes(position), line.walked.shapes[position], eps=graph.eps)
+            )
             whole = graph.get_submodule(graph.paths[node.name])
             same = own.module == way.twin.module
             if module not in held:
@@ -234,7 +236,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     node, at = network.nodes[position - network.arity], line.lines[position]
     sources = network.sources[position - network.arity]
     layer: Any = at.layer
-    xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
+    xs, y = line.walked.input_shapes(position), line.walked.shapes[position]
     if at.axis is None:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
     if len(at.edges) != len(sources):

@@ -89,7 +89,7 @@ def kept_by_map(report: Report, graph: Graph, inputs: list[Tensor]) -> dict[int,
 def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
     """Where what is kept differs from what was predicted: whether only around nodes where PyTorch keeps more than one
     layer needs (it has none, or a library's workspace is kept too); in words."""
-    walked, network = report.walked, report.network
+    walked, network = report, report.network
     arity = network.arity
     measured = kept_by_map(report, graph, examples(report, device))
     own = storages(walked, saving(walked)[1])
