@@ -358,13 +358,13 @@ def _again(tries: Tries, found: Schedule) -> Schedule:
     """Make maps again from those before them where that keeps less; from the last map to the first."""
     line = tries.line
     for position in range(len(line.lines) - 1, -1, -1):
-        if not line.lines[position].pointwise or not found.keeps[position] or position == line.output:
+        if not line.lines[position].again or not found.keeps[position] or position == line.output:
             continue
         chain: list[int] = []
         at = position
         choice = None
         count = len(found.keeps[position])
-        while line.lines[at].pointwise and at != line.output and len(chain) < 12:
+        while line.lines[at].again and at != line.output and len(chain) < 12:
             chain.append(at)
             sources = {e.source for e in line.lines[at].edges if e.index is not None}
             more = sum(line.lines[s].width * max(0, count - len(found.keeps[s])) for s in sources)
