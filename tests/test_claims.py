@@ -213,7 +213,12 @@ def test_bad_files_name_file_line_and_claim(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("what?", "is not TOML"), ("a = 1", "is not known"), ('schema = "x"', "is not a claims file"), (HEAD, "has no claims")],
+    [
+        ("what?", "is not TOML"),
+        ("a = 1", "is not known"),
+        ('schema = "x"', "is not a claims file"),
+        (HEAD, "has no claims"),
+    ],
 )
 def test_bad_files(text: str, what: str) -> None:
     with pytest.raises(ClaimError, match=what):
