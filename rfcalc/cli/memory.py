@@ -44,7 +44,9 @@ def command(
     round_blocks: Annotated[
         bool, typer.Option("--round-blocks", help="Count every tensor as PyTorch's allocator rounds it: to 512 bytes.")
     ] = False,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Every moment of a step; in HTML as a picture too.")] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Every moment of a step; in HTML as a picture too.")
+    ] = False,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,
