@@ -261,6 +261,36 @@ def test_the_remedy_of_gridding_is_computed() -> None:
         assert rfcalc.lint(f"conv{first}-8 > conv3-8 d{best + 1}", "1x64x64", rules=["gridding"]).findings
 
 
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [("conv3-16 p0 > maxpool2", "3x16x15"), ("conv3-8/2 p0 > conv3-8/2 p0", "3x33x40"), ("conv5-4/3 p0", "2x51")],
+)
+def test_the_remedy_of_unseen_pixels_is_computed(text: str, given: str) -> None:
+    (found,) = rfcalc.lint(text, given, rules=["unseen"]).findings
+    sizes = found.remedy.split("of ")[1].split(" pixels")[0].split(" or ")
+    assert sizes
+    rank = rfcalc.Shape.parse(given).rank
+    for one in sizes:
+        sides = one.split(" x ") if " x " in one else [one] * rank
+        assert not rfcalc.lint(text, "x".join([given.split("x")[0], *sides]), rules=["unseen"]).findings
+
+
+def test_no_size_sees_all_where_windows_leave_gaps() -> None:
+    (found,) = rfcalc.lint("conv3-16/4 p0", "3x64", rules=["unseen"]).findings
+    assert "leave gaps" in found.remedy
+
+
+def test_the_remedies_of_joins_and_reach_are_computed() -> None:
+    (found,) = rfcalc.lint("(conv3-8 p0:2 | conv3-8 p1) > conv1-8", "3x16x16", rules=["joins"]).findings
+    assert "conv1 with padding 1:1" in found.remedy
+    assert not rfcalc.lint("(conv3-8 p1:1 | conv3-8 p1) > conv1-8", "3x16x16", rules=["joins"]).findings
+    (found,) = rfcalc.lint("conv3-16/2", "3x64x64", rules=["reach"]).findings
+    assert "16 more 3 × 3 layers at its stride of 2 see all of them, or 5 with dilations" in found.remedy
+    assert rfcalc.analyze("conv3-16/2 > conv3-16 x16", "3x64x64").outputs[0].receptive_field.size[0] >= 64
+    assert rfcalc.analyze("conv3-16/2 > conv3-16 x15", "3x64x64").outputs[0].receptive_field.size[0] < 64
+    assert rfcalc.analyze("conv3-16/2 > conv3-16 d(2**i) x5:i", "3x64x64").outputs[0].receptive_field.size[0] >= 64
+
+
 # the command line
 
 
