@@ -54,6 +54,7 @@ class Claim:
     derived: bool = False  # no source prints the figure: it was computed, to hold it
     gives: language.Expression | None = None  # what makes the printed figure; `note` says why
     own_source: str = ""
+    counted: str = ""  # by which convention a figure of others' files was found true
 
     def __repr__(self) -> str:
         return f"Claim({self.network}: {self.name}, {self.told})"

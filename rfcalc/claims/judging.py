@@ -44,7 +44,7 @@ class Result:
         """The verdict in words."""
         if self.verdict is Verdict.MATCH:
             cut = self.claim.printed is not None and self.claim.printed.rounding != "nearest"
-            match = "match, truncated" if cut else "match"
+            match = "match, truncated" if cut else f"match: {self.claim.counted}" if self.claim.counted else "match"
             return match if self.passed else f"{match}, and a mismatch was expected: the erratum is none (any more)"
         known = "known erratum" if self.passed else "mismatch"
         return f"{known}: {self.explanation}" if self.explanation is not None else known

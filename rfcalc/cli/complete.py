@@ -51,7 +51,7 @@ def styles(incomplete: str) -> list[str]:
 
 def dtypes(incomplete: str) -> list[str]:
     """Types of values."""
-    from rfcalc.report.report import DTYPES
+    from rfcalc.core.dtypes import DTYPES
 
     return _beginning(incomplete, DTYPES)
 

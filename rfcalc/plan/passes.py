@@ -21,9 +21,9 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
+from rfcalc.layers.learned import Parameter
 from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pointwise import Identity
-from rfcalc.layers.reshape import Parameter
 from rfcalc.plan.following import Following
 from rfcalc.plan.lines import Barrier, view
 from rfcalc.plan.run import OneTile, check_arrays, jobs_of, run, sources_of

@@ -18,7 +18,8 @@ from rfcalc.receptive.fields import fields
 from rfcalc.receptive.long_signal import LongSignal
 from rfcalc.receptive.receptive_field import ReceptiveField, fraction, plain
 from rfcalc.receptive.region import Region, runs
-from rfcalc.receptive.region_walk import Regions, regions
+from rfcalc.receptive.region_walk import regions
+from rfcalc.receptive.regions import Regions
 from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.report import Report
 
