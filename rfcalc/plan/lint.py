@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
@@ -307,6 +308,8 @@ class Lint:
             "rules": list(self.rules),
             "findings": [f._asdict() for f in self.findings],
         }
+
+    _repr_html_ = displayed
 
     def document(self) -> Document:
         """What `rfcalc design --lint` shows."""
