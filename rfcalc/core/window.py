@@ -147,7 +147,7 @@ class Listed:
     border: Border = "zeros"
 
     def __init__(self, units: Iterable[Iterable[int]]) -> None:
-        self.units = tuple(tuple(sorted(set(u))) for u in units)
+        self.units: tuple[Sequence[int], ...] = tuple([_in_order(u) for u in units])
 
     def taps(self, unit: int) -> Sequence[int]:
         return self.units[unit] if 0 <= unit < len(self.units) else ()
@@ -160,6 +160,15 @@ class Listed:
 
     def __repr__(self) -> str:
         return f"Listed({[list(u) for u in self.units]})"
+
+
+def _in_order(units: Iterable[int]) -> Sequence[int]:
+    """Positions in order, each once: a run of them as a range, which takes no room."""
+    if type(units) is range and units.step == 1:
+        return units
+    found = tuple(sorted(set(units)))
+    whole = len(found) > 2 and found[-1] - found[0] + 1 == len(found)
+    return range(found[0], found[-1] + 1) if whole else found
 
 
 class Unsized:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
+from typing import Any
 
 from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole
+from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, put, whole
+from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
@@ -114,16 +116,31 @@ class PReLU(Layer):
 
 @layer("softmax")
 class Softmax(Layer):
-    """Softmax over the channels, or another axis (by its index in the map); `log` for its logarithm."""
+    """Softmax over the channels, or another axis (by its index in the map); `log` for its logarithm.
+
+    Args:
+        axis: an axis of the map; None: the channels.
+        log: whether it is the logarithm.
+        mask: which keys (positions of the last axis, over which it must go) each query (of the axis before it) sees:
+            ``"causal"`` (query i sees keys 0 … i) or a list of positions for each query. The others come out as 0.
+    """
 
     axis: int | None = None
     _: KW_ONLY
     log: bool = False
+    mask: Any = None
 
     spelling = Spelling(
-        ("softmax", "logsoftmax", "soft-max"), "softmax axis-1", values=("axis",), defaults="over the channels"
+        ("softmax", "logsoftmax", "soft-max"),
+        "softmax axis-1 causal",
+        ("causal",),
+        ("axis", "keys"),
+        "over the channels, no mask",
     )
     folds = True
+
+    def __post_init__(self) -> None:
+        put(self, mask=mask_of(self.mask))
 
     def _axis(self, x: Shape) -> int:
         axis = x.channel if self.axis is None else self.axis
@@ -132,11 +149,31 @@ class Softmax(Layer):
         return axis % len(x.dims)
 
     def output(self, *xs: Shape) -> Shape:
-        self._axis(xs[0])
-        return xs[0]
+        (x,) = xs
+        axis = self._axis(x)
+        if self.mask is not None:
+            if axis != len(x.dims) - 1 or len(x.dims) < 2 or x.channel == axis - 1:
+                raise ShapeError(f"a masked softmax goes over the last axis (keys), queries before it, and gets {x}")
+            checked(self.mask, x.dims[-2], x.dims[-1])
+        return x
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole(xs[0], (self._axis(xs[0]),)),)
+        (x,) = xs
+        axis = self._axis(x)
+        if self.mask is not None and axis != x.channel:
+            return self._masked(x, axis)
+        return (whole(x, (axis,)),)
+
+    @property
+    def selective(self) -> bool:
+        return self.mask is not None
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return None if self.mask is None else self._masked(xs[0], self._axis(xs[0]))
+
+    def _masked(self, x: Shape, axis: int) -> tuple[Alternatives, ...]:
+        index = keyed(self.mask, x.dims[-2], x.dims[-1])
+        return (((*[(i, STEP) for i in range(axis)], (axis - 1, index)),),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(activation=ACTIVATED(y=y.dims))
@@ -145,11 +182,12 @@ class Softmax(Layer):
         return KEEPS_OUTPUT
 
     def notation(self, exact: bool = False) -> str:
-        return ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
+        text = ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
+        return text + written(self.mask, exact)
 
     @classmethod
     def from_word(cls, word: Word) -> Softmax:
-        return cls(word.number("axis", None), log=word.name == "logsoftmax")
+        return cls(word.number("axis", None), log=word.name == "logsoftmax", mask=from_word(word))
 
 
 @layer("glu")

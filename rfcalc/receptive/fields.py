@@ -10,6 +10,7 @@ from rfcalc.graph.forward import Walked, reads_of
 from rfcalc.receptive.chains import Chain, begun, numbers
 from rfcalc.receptive.field import Field, join, of_positions, start, through
 from rfcalc.receptive.parts import Apart, followed, gaps
+from rfcalc.receptive.told import Told
 
 if TYPE_CHECKING:
     from rfcalc.receptive.pieces import Pieces
@@ -26,6 +27,7 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     found: list[Field | None] = [None] * len(shapes)
     found[source] = start(shapes[source].axes)
     apart = Apart(walked, source, found)
+    told = Told(walked, found, apart)
     chains: dict[int, Chain] = {}
     pieces: dict[int, Pieces] = {}
     known: dict[Any, tuple[tuple[Alternatives, ...], Layer]] = {}
@@ -51,6 +53,7 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                     result = _chained(walked, position, cached[0][0], found, chains, result)
                 if sources[0] in pieces:
                     result = _pieced(walked, position, cached[0], found, pieces, result)
+                plain = result
                 if result is not None and result is not field:
                     y = shapes[position]
                     result = of_positions(result, y.channel, y.dims, node.name)
@@ -58,6 +61,8 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                     result = apart.joined(position, result)
                 if result is not None and (result.blurred or node.layer.row_major):
                     result = apart.settled(position, result)
+                if plain is not result or sources[0] in told.known:
+                    result = told.after(position, plain) or result
             found[position] = result
             continue
         if not any(found[s] is not None for s in sources):
@@ -80,12 +85,15 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 result = join(result, part, node.name, own, (first, name))
         if result is not None and result.joins and result.joins[-1].node == node.name:
             result = _pieced(walked, position, relation, found, pieces, result)
+        plain = result
         if result is not None:
             result = of_positions(result, shapes[position].channel, own, node.name)
             if node.layer.selective or not apart.branched.isdisjoint(sources) or gaps(result, node.name):
                 result = apart.joined(position, result)
             if result is not None and result.blurred:
                 result = apart.settled(position, result)
+        if plain is not result or not told.known.keys().isdisjoint(sources):
+            result = told.after(position, plain) or result
         found[position] = result
     return tuple(found)
 

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 
+LISTED = {  # sorts of joins at which units have positions of their own
+    "before": "a unit sees everything up to its own position, and nothing after it",
+    "after": "a unit sees everything from its own position on, and nothing before it",
+    "listed": "each unit sees positions of its own, fixed one by one",
+}
+
+
 def fraction(numerator: Size, denominator: int) -> Any:
     """A whole number where it is one, else a Fraction (or the symbol's own quotient)."""
     if denominator == 1:
@@ -69,12 +76,25 @@ class Status(StrEnum):
         return repr(self.value)
 
 
+def _beyond(window: Window, before: bool) -> Figure | None:
+    """How far the units of a window see to one side of their places, the most over all phases; None: without end."""
+    most: Figure | None = None
+    for u, ends in enumerate(window.ends):
+        if ends is not None:
+            place = window.advance * u // window.period if u else 0
+            far = place - ends[0] if before else ends[1] - place
+            if isinstance(far, float):
+                return None
+            most = far if most is None else maximum(most, far)
+    return most
+
+
 class ReceptiveField:
     """What the units of one node see of one input.
 
     Per axis of the input: `size`, `stride` (effective), `padding` (effective, left), `center` (of unit 0, pixel 0
-    being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of unit 0's
-    stride-scaled place). None where an axis has no local path left, or its windows no common stride.
+    being centred at 0), `phases` (sizes where they depend on the position), `reach` (how far a unit sees to the left
+    and to the right of its own place ⌊u·A/P⌋, the most over all units). None where an axis has no local path left, or its windows no common stride.
 
     `status` is a `Status`; where it is ``shift_variant``, see `joins`; where it is ``global``, see `through`.
     """
@@ -223,31 +243,47 @@ class ReceptiveField:
         return tuple(None if w is None else w.sizes for w in self.windows)
 
     @property
-    def reach(self) -> tuple[tuple[Figure, Figure] | None, ...]:
-        """How far unit 0 sees before and after pixel 0."""
-        return tuple(None if w is None or (e := w.unit(0)) is None else (-e[0], e[1]) for w in self.windows)
+    def reach(self) -> tuple[tuple[Figure | None, Figure | None] | None, ...]:
+        """How far a unit sees before and after its own place ⌊u·A/P⌋, the most over all phases; None where there is no
+        end (causal attention and a recurrence see all that is before), or no local path.
+
+        >>> import rfcalc
+        >>> rfcalc.analyze(rfcalc.Recurrent("lstm", 8), input=rfcalc.Shape(16, 8, channel=1)).rows[-1].receptive_field.reach
+        ((None, 0),)
+        """
+        found: list[tuple[Figure | None, Figure | None] | None] = []
+        for axis in range(self._source.rank):
+            window = self.windows[axis] or self._within(axis)
+            found.append(None if window is None else (_beyond(window, True), _beyond(window, False)))
+        return tuple(found)
+
+    def _within(self, axis: int) -> Window | None:
+        """The window that no unit of an axis without a common window sees beyond."""
+        field, found = self._field, set[Window | None]()
+        for term in field.terms if field and not field.unknown and not field.unsized else ():
+            entry = term[axis]
+            if type(entry) is Wandering:
+                found.add(entry.within)
+            elif constant(entry):
+                return None
+        return found.pop() if len(found) == 1 else None
 
     @property
     def lookback(self) -> tuple[Figure | None, ...]:
         """How far a unit sees before its own place ⌊u·A/P⌋, the most over all phases; None where there is no end."""
-        return tuple(self._beyond(axis, True) for axis in range(self._source.rank))
+        return self._far(0)
 
     @property
     def lookahead(self) -> tuple[Figure | None, ...]:
-        """How far a unit sees after its own place ⌊u·A/P⌋, the most over all phases; None where there is no end."""
-        return tuple(self._beyond(axis, False) for axis in range(self._source.rank))
+        """How far a unit sees after its own place ⌊u·A/P⌋, the most over all phases; None where there is no end.
 
-    def _beyond(self, axis: int, before: bool) -> Figure | None:
-        window = self.windows[axis]
-        if window is None or self.spans[axis] is not None:
-            return None
-        most: Figure | None = None
-        for u, ends in enumerate(window.ends):
-            if ends is not None:
-                place = window.advance * u // window.period if u else 0
-                far = place - ends[0] if before else ends[1] - place
-                most = far if most is None else maximum(most, far)
-        return most
+        Of causal attention it is 0: what it gives does not wait for anything.
+        """
+        return self._far(1)
+
+    def _far(self, side: int) -> tuple[Figure | None, ...]:
+        pairs = zip(self.reach, self.spans, strict=True)
+        return tuple(None if reach is None or span is not None else reach[side] for reach, span in pairs)
 
     @property
     def through(self) -> tuple[str, ...]:

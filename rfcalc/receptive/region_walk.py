@@ -252,7 +252,7 @@ class _Engine:
         for position in range(last, network.arity - 1, -1):
             if position in needed and position != self.source:
                 needed.update(network.sources[position - network.arity])
-        told = self.told_apart(needed)
+        told = told_apart(self.walked, needed, self.source)
         found: dict[int, State] = {self.source: self.start}
         for position in range(network.arity, last + 1):
             if position not in needed or position == self.source:
@@ -267,7 +267,7 @@ class _Engine:
                     "an operator was not understood", where=node.name, why="nothing is known of what its units read"
                 )
             parts: list[State] = []
-            for s, alternatives in zip(sources, self.relation(position, told), strict=True):
+            for s, alternatives in zip(sources, exact(self.walked, position, told), strict=True):
                 state = found.get(s, ())
                 if state:
                     parts += self.through(state, alternatives, s, position)
@@ -275,38 +275,6 @@ class _Engine:
             axes = self.walked.shapes[position].axes
             found[position] = state if isinstance(state, Points) or position in told else _positions(state, axes)
         return found.get(last, ())
-
-    def relation(self, position: int, told: set[int]) -> tuple[Alternatives, ...]:
-        """The index relation of a node, with its channels told apart where it matters what each of them sees."""
-        network = self.walked.network
-        if position in told or any(s in told for s in network.sources[position - network.arity]):
-            layer, xs = network.nodes[position - network.arity].layer, self.walked.inputs_of(position)
-            exact = layer.apart(xs, self.walked.shapes[position])
-            if exact is not None:
-                return exact
-        return relation(self.walked, position)
-
-    def told_apart(self, needed: set[int]) -> set[int]:
-        """The positions of which it matters what each channel sees: those before layers that read some channels, back
-        to where all channels are read."""
-        network, walked = self.walked.network, self.walked
-        arity, found = network.arity, set[int]()
-        for position in sorted(needed, reverse=True):
-            if position < arity or position == self.source:
-                continue
-            layer = network.nodes[position - arity].layer
-            if not layer.selective and position not in found:
-                continue
-            xs, y = walked.inputs_of(position), walked.shapes[position]
-            if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
-                continue
-            told = layer.apart(xs, y) or relation(walked, position)
-            for s, x, alternatives in zip(network.sources[position - arity], xs, told, strict=True):
-                if s >= arity and (
-                    layer.row_major or any(r is POINTWISE or not isinstance(r[x.channel][1], All) for r in alternatives)
-                ):
-                    found.add(s)
-        return found
 
     def through(self, state: State, alternatives: Alternatives, source: int, position: int) -> list[State]:
         return [state if reads is POINTWISE else self.apply(state, reads, source, position) for reads in alternatives]
@@ -490,6 +458,44 @@ class _Engine:
         units = product(*map(range, extents))
         for unit in units:
             yield tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read)))
+
+
+def told_apart(walked: Walked, needed: Iterable[int], source: int) -> set[int]:
+    """The positions of which it matters what each channel sees: those before layers that read some channels, back to
+    where all channels are read.
+
+    Args:
+        needed: the positions that are looked at.
+    """
+    network = walked.network
+    arity, found = network.arity, set[int]()
+    for position in sorted(needed, reverse=True):
+        if position < arity or position == source:
+            continue
+        layer = network.nodes[position - arity].layer
+        if not layer.selective and position not in found:
+            continue
+        xs, y = walked.inputs_of(position), walked.shapes[position]
+        if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
+            continue
+        told = layer.apart(xs, y) or relation(walked, position)
+        for s, x, alternatives in zip(network.sources[position - arity], xs, told, strict=True):
+            if s >= arity and (
+                layer.row_major or any(r is POINTWISE or not isinstance(r[x.channel][1], All) for r in alternatives)
+            ):
+                found.add(s)
+    return found
+
+
+def exact(walked: Walked, position: int, told: set[int]) -> tuple[Alternatives, ...]:
+    """The index relation of a node, with its channels told apart where it matters what each of them sees."""
+    network = walked.network
+    if position in told or any(s in told for s in network.sources[position - network.arity]):
+        layer, xs = network.nodes[position - network.arity].layer, walked.inputs_of(position)
+        apart = layer.apart(xs, walked.shapes[position])
+        if apart is not None:
+            return apart
+    return relation(walked, position)
 
 
 def _positions(state: tuple[Term, ...], axes: tuple[int, ...]) -> tuple[Term, ...]:

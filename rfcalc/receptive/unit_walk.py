@@ -3,7 +3,8 @@
 The companion of `region_walk`, which finds the pixels of all units at once by walking forward. On every map the unit
 reads a union of boxes; a box is a set of positions for each axis, and a set is a tuple of runs (first, last), in order
 and apart from one another. A layer replaces a box by what it reads of its input: on each axis the union over the
-positions of the output axis that decides. Where several axes of the input follow one axis of the output, each position
+positions of the output axis that decides. A box of a node whose channels may differ (`told_apart`) has a set of channels
+too. Where several axes of the input follow one axis of the output, each position
 of that axis is a box of its own.
 
 The walk also notes at which end of a map something was cut off or mirrored (`left`, `right`), and whether a layer
@@ -21,9 +22,9 @@ from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Walked
 from rfcalc.receptive.region import Mask, Region, runs
-from rfcalc.receptive.region_walk import resolve
+from rfcalc.receptive.region_walk import exact, resolve, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
 from rfcalc.receptive.unit_sets import place
 
@@ -112,6 +113,7 @@ class UnitWalk:
         walked, network = self.walked, self.walked.network
         self._source = walked.shapes[source]
         behind = self._fed(at, source)
+        self._told = told_apart(walked, behind, source)
         found: dict[int, list[Box]] = {at: [first]}
         for position in range(at, max(network.arity, source + 1) - 1, -1):
             mine = found.pop(position, None)
@@ -123,7 +125,7 @@ class UnitWalk:
                     "an operator was not understood", where=node.name, why="nothing is known of what its units read"
                 )
             sources = network.sources[position - network.arity]
-            for s, alternatives in zip(sources, relation(walked, position), strict=True):
+            for s, alternatives in zip(sources, exact(walked, position, self._told), strict=True):
                 if s not in behind and s != source:
                     continue
                 for reads in alternatives:
@@ -161,13 +163,15 @@ class UnitWalk:
 
     def _back(self, box: Box, reads: Reads, source: int, position: int) -> list[Box]:
         """What a layer reads of its input for the units of a box."""
-        if reads is POINTWISE:
-            return [box]
         x, y = self.walked.shapes[source], self.walked.shapes[position]
+        if reads is POINTWISE and (source in self._told) == (y.channel in box):
+            return [box]
+        if reads is POINTWISE:
+            reads = tuple([(i, STEP) for i in range(len(x.dims))])
         if any(isinstance(index, Scattered) for _, index in reads):
             return self._scattered(box, source, position)
         self.placed = self.placed or any(isinstance(reads[axis][1], (All, Listed)) for axis in x.axes)
-        whole = box | {y.channel: ((0, y.channels - 1),)}  # a unit is a position over all channels, on every map
+        whole = {y.channel: ((0, y.channels - 1),)} | box  # a unit is a position over all channels
         outs = [out for axis, (out, _) in enumerate(reads) if out is not None]
         shared = [out for out in dict.fromkeys(outs) if outs.count(out) > 1 and _count(whole[out]) > 1]
         apart = [[((u, u),) for a, b in whole[out] for u in range(a, b + 1)] for out in shared]
@@ -179,7 +183,8 @@ class UnitWalk:
                 for axis, (out, index) in enumerate(reads)
             }
             if all(seen.values()):
-                found.append({axis: seen[axis] for axis in x.axes})
+                kept = range(len(x.dims)) if source in self._told else x.axes
+                found.append({axis: seen[axis] for axis in kept})
         return found
 
     def _read(self, units: Runs | None, index: Index, extent: int) -> Runs:
@@ -225,7 +230,8 @@ class UnitWalk:
             for p in layer.source(unit, xs, y):
                 flat |= 1 << place(p, extents)
         masks = boxes_of(flat, extents) if flat else []
-        return [{axis: tuple(runs(mask)) for axis, mask in zip(x.axes, found, strict=True)} for found in masks]
+        boxes = [{axis: tuple(runs(mask)) for axis, mask in zip(x.axes, found, strict=True)} for found in masks]
+        return [{**b, x.channel: ((0, x.channels - 1),)} for b in boxes] if source in self._told else boxes
 
 
 def _count(positions: Runs) -> int:
