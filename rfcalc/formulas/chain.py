@@ -168,7 +168,7 @@ def _span(field: Field | None) -> Span | None:
         return None
     found = []
     for axis, entry in enumerate(field.terms[0], 1):
-        carrier, window = entry
+        carrier, window = entry[0], entry[1]
         if carrier != axis or not isinstance(window, Window) or window.period != 1 or window.ends[0] is None:
             return None
         first, last = window.ends[0]

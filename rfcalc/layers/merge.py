@@ -218,7 +218,7 @@ class MatMul(Layer):
         return Shape(*a.dims[:-1], outer, channel=a.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        a, b = xs
+        a, _ = xs
         return self._reads(xs, None if a.channel == len(a.dims) - 1 else self._columns(xs))
 
     @property

@@ -54,8 +54,8 @@ MOST_TERMS = 32
 class Join(NamedTuple):
     """Why an axis has no window: ``strides`` (two paths of different strides meet), ``layout`` (two paths lay it out
     along different axes), ``rearranged`` (positions are), ``before`` and ``after`` (units see all positions up to, or
-    from, their own), ``listed`` (each unit has a list of its own), ``gaps`` (units that see nothing are not told by one axis),
-    ``period`` (the common period is too long)."""
+    from, their own), ``listed`` (each unit has a list of its own), ``gaps`` (units that see nothing are not told by one
+    axis), ``period`` (the common period is too long)."""
 
     node: str
     axis: int
@@ -100,7 +100,7 @@ def over(entry: Entry, extents: tuple[Size, ...]) -> Ends:
     """The hull over all units of a node of these extents."""
     if type(entry) is Wandering:
         return entry.ends
-    carrier, window = entry
+    carrier, window = entry[0], entry[1]
     return window.unit(0) if carrier is None else window.over(extents[carrier])  # type: ignore[union-attr, index]
 
 
@@ -133,7 +133,7 @@ def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> 
             if type(entry) is Wandering:
                 entries.append(step.wander(axis, entry, reads))
                 continue
-            carrier, window = entry
+            carrier, window = entry[0], entry[1]
             if carrier is None:
                 entries.append(entry)
                 continue
@@ -296,7 +296,7 @@ def banded(index: Listed, extent: Size) -> tuple[Window | None, str]:
     why = "rearranged"
     if several:
         why = "before" if (low, high) == (-inf, 0) else "after" if (low, high) == (0, inf) else "listed"
-    return Window(1, ((low, high),)), why  # type: ignore[arg-type]
+    return Window(1, ((low, high),)), why
 
 
 def _pulled(window: Window, by: Slide | Table | Window) -> Window | None:
@@ -320,7 +320,7 @@ def _pulled(window: Window, by: Slide | Table | Window) -> Window | None:
 def _at(window: Window, unit: int, moved: float, end: int) -> Size:
     """An end of what the unit so far from another one sees; infinite where it is infinitely far."""
     if moved in (inf, -inf):
-        return moved  # type: ignore[return-value]
+        return moved
     found = window.unit(unit + moved)
     assert found is not None
     return found[end]

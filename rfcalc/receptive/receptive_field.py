@@ -94,7 +94,8 @@ class ReceptiveField:
 
     Per axis of the input: `size`, `stride` (effective), `padding` (effective, left), `center` (of unit 0, pixel 0
     being centred at 0), `phases` (sizes where they depend on the position), `reach` (how far a unit sees to the left
-    and to the right of its own place ⌊u·A/P⌋, the most over all units). None where an axis has no local path left, or its windows no common stride.
+    and to the right of its own place ⌊u·A/P⌋, the most over all units). None where an axis has no local path left, or
+    its windows no common stride.
 
     `status` is a `Status`; where it is ``shift_variant``, see `joins`; where it is ``global``, see `through`.
     """
@@ -247,8 +248,8 @@ class ReceptiveField:
         """How far a unit sees before and after its own place ⌊u·A/P⌋, the most over all phases; None where there is no
         end (causal attention and a recurrence see all that is before), or no local path.
 
-        >>> import rfcalc
-        >>> rfcalc.analyze(rfcalc.Recurrent("lstm", 8), input=rfcalc.Shape(16, 8, channel=1)).rows[-1].receptive_field.reach
+        >>> from rfcalc import Recurrent, Shape, analyze
+        >>> analyze(Recurrent("lstm", 8), Shape(16, 8, channel=1))["lstm1"].receptive_field.reach
         ((None, 0),)
         """
         found: list[tuple[Figure | None, Figure | None] | None] = []

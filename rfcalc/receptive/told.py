@@ -62,6 +62,4 @@ def _wanders(field: Field, channel: int) -> bool:
 
 def _lies_along(field: Field, channel: int) -> bool:
     """Whether windows of the field move along the channel axis."""
-    return any(
-        type(e) is not Wandering and e[0] == channel and not constant(e) for term in field.terms for e in term
-    )
+    return any(type(e) is not Wandering and e[0] == channel and not constant(e) for term in field.terms for e in term)

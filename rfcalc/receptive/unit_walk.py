@@ -3,9 +3,9 @@
 The companion of `region_walk`, which finds the pixels of all units at once by walking forward. On every map the unit
 reads a union of boxes; a box is a set of positions for each axis, and a set is a tuple of runs (first, last), in order
 and apart from one another. A layer replaces a box by what it reads of its input: on each axis the union over the
-positions of the output axis that decides. A box of a node whose channels may differ (`told_apart`) has a set of channels
-too. Where several axes of the input follow one axis of the output, each position
-of that axis is a box of its own.
+positions of the output axis that decides. A box of a node whose channels may differ (`told_apart`) has a set of
+channels too. Where several axes of the input follow one axis of the output, each position of that axis is a box of its
+own.
 
 The walk also notes at which end of a map something was cut off or mirrored (`left`, `right`), and whether a layer
 depends on where in the map a unit lies (`placed`). Units at which none of this happens see the same as their neighbours

@@ -93,6 +93,7 @@ def from_torch(
             f"{sum(strange.values()):,} values of parameters that the module does not register (of modules in a plain"
             " list, or made in forward) are used and, as by PyTorch, not counted"
         )
+    notes += graph.notes
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
