@@ -105,6 +105,8 @@ def main() -> int:
     smallest = [sys.executable, str(HERE / "smallest.py"), "vgg16"]
     table = [RFCALC, "table", "vgg16"]
     exercise = [RFCALC, "exercise", "--count", "1"]
+    memory = [RFCALC, "memory", "resnet152", "--batch", "32", "--budget", "24GB"]
+    deep = [RFCALC, "table", "resnet152"]
     drawing = imports("import typer, rich.table")
     walks(500)
     figures = [
@@ -129,6 +131,11 @@ def main() -> int:
             "rfcalc exercise --count 1 / rfcalc table vgg16",
             paired(lambda: child(exercise), lambda: child(table)),
             1.5,
+        ),
+        (
+            "rfcalc memory resnet152 --batch 32 --budget 24GB / its table",
+            paired(lambda: child(memory), lambda: child(deep)),
+            2.0,
         ),
         (
             "10,000 exercises / 600 times rfcalc table vgg16",

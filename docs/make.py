@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import escape
 from pathlib import Path
 
 from rfcalc import zoo
@@ -30,8 +32,9 @@ ABOUT_ERRATA = """# Published numbers that do not add up
 
 Numbers in print that the layers contradict, each with what rfcalc computes and what would make it true: it tries a
 closed list of changes (truncation, biases, FLOPs for multiply-adds, MiB, K = 1024, variants of the network, the paper's
-other input sizes, auxiliary heads), one or two at once, and says "unexplained" where none fits. They are claims that
-expect a mismatch (`rfcalc check --all`), and turn red should they ever match.
+other input sizes, auxiliary heads) and says "unexplained" where none fits. They are claims that expect a mismatch
+(`rfcalc check --all`), and turn red should they ever match. [The same as a table that can be searched, with a link to
+every row](published-numbers-table.html).
 
 This page is made by `python docs/make.py`.
 """
@@ -39,6 +42,12 @@ This page is made by `python docs/make.py`.
 ABOUT_CLAIMS = """## Published numbers that do
 
 The same check, for what does follow from the layers. Digits decide: "138M" means at least 137.5M and below 138.5M.
+"""
+
+ABOUT_DERIVED = """## Derived figures
+
+Printed by no source: counted in PyTorch on a network that was written independently, or by hand, and held here so that
+a change is noticed.
 """
 
 FIRST = ("24M", "93MB", "358M")
@@ -106,26 +115,128 @@ def networks_page(results: list[Result]) -> str:
 
 
 def numbers_page(results: list[Result]) -> str:
-    errata = [r for r in results if r.claim.expect == "mismatch"]
-    errata.sort(key=lambda r: next((i for i, text in enumerate(FIRST) if r.claim.told == text), len(FIRST)))
-    lines = [ABOUT_ERRATA, "| network | claim | printed | computed | source | why |", "|---|---|---|---|---|---|"]
+    errata = known_errata(results)
+    lines = [
+        ABOUT_ERRATA,
+        told_counts(results),
+        "",
+        "| network | claim | printed | computed | source | why |",
+        "|---|---|---|---|---|---|",
+    ]
     for r in errata:
-        told = str(r.explanation)
-        lines.append(row((*figures(r), f"{r.claim.note} {told[:1].upper()}{told[1:]}.")))
-    lines += ["", ABOUT_CLAIMS, "| network | claim | printed | computed | source |", "|---|---|---|---|---|"]
-    for r in results:
-        if r.claim.expect == "match":
-            cut = ", truncated" if r.claim.printed is not None and r.claim.printed.rounding == "truncated" else ""
-            network, name, told, computed, source = figures(r)
-            lines.append(row((network, name, told + cut, computed, source)))
+        lines.append(row((*figures(r), why(r))))
+    for about, derived in ((ABOUT_CLAIMS, False), (ABOUT_DERIVED, True)):
+        kind = "derived" if derived else "printed"
+        lines += ["", about, f"| network | claim | {kind} | computed | source |", "|---|---|---|---|---|"]
+        for r in results:
+            if r.claim.expect == "match" and r.claim.derived is derived:
+                cut = ", truncated" if r.claim.printed is not None and r.claim.printed.rounding == "truncated" else ""
+                network, name, told, computed, source = figures(r)
+                lines.append(row((network, name, told + cut, computed, source)))
     return "\n".join([*lines, ""])
+
+
+def known_errata(results: list[Result]) -> list[Result]:
+    errata = [r for r in results if r.claim.expect == "mismatch"]
+    return sorted(errata, key=lambda r: next((i for i, t in enumerate(FIRST) if r.claim.told == t), len(FIRST)))
+
+
+def why(result: Result) -> str:
+    """The note of an erratum, and what would make it true."""
+    found = result.explanation
+    if found is None or found.told:
+        return result.claim.note
+    told = str(found)
+    return f"{result.claim.note} {told[:1].upper()}{told[1:]}."
+
+
+def told_counts(results: list[Result]) -> str:
+    derived = sum(r.claim.derived for r in results)
+    errata = len(known_errata(results))
+    return f"{len(results) - derived} printed figures, of which {errata} do not follow, and {derived} derived ones."
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Published numbers, checked</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem;
+  background: #fff; color: #1b1b1b }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ccc; vertical-align: top }}
+td:nth-child(4), td:nth-child(5) {{ font-variant-numeric: tabular-nums; white-space: nowrap }}
+input, select {{ font: inherit; padding: .3rem .5rem; margin: 0 .5rem 1rem 0 }}
+a.row {{ text-decoration: none; color: #0a58ca }}
+tr:target {{ background: #fff3c4 }}
+tr.erratum td:nth-child(6) {{ color: #a02020 }}
+@media (prefers-color-scheme: dark) {{
+  body {{ background: #16181c; color: #e8e8e8 }} th, td {{ border-color: #444 }} a.row {{ color: #8ab4f8 }}
+  tr:target {{ background: #4a3d00 }} tr.erratum td:nth-child(6) {{ color: #ff9a8f }}
+}}
+</style></head><body>
+<h1>Published numbers, checked</h1>
+<p>{counts} Type to filter; the sign before a row is its link. Made by <code>python docs/make.py</code>.</p>
+<form><input id="text" type="search" placeholder="filter: resnet params" aria-label="filter" size="40">
+<select id="kind" aria-label="kind"><option value="">all</option><option>erratum</option><option>printed</option>
+<option>derived</option></select> <output id="shown"></output></form>
+<table><thead><tr><th></th><th>network</th><th>claim</th><th>printed</th><th>computed</th><th>kind</th><th>source</th>
+<th>why</th></tr></thead><tbody>
+{rows}
+</tbody></table>
+<script>
+const text = document.getElementById("text"), kind = document.getElementById("kind");
+const rows = [...document.querySelectorAll("tbody tr")];
+function filter() {{
+  const words = text.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  let count = 0;
+  for (const row of rows) {{
+    const told = row.textContent.toLowerCase();
+    row.hidden = !(words.every(w => told.includes(w)) && (!kind.value || row.classList.contains(kind.value)));
+    count += !row.hidden;
+  }}
+  document.getElementById("shown").textContent = count + " of " + rows.length;
+  const asked = new URLSearchParams();
+  if (text.value) asked.set("q", text.value);
+  if (kind.value) asked.set("kind", kind.value);
+  history.replaceState(null, "", (asked.size ? "?" + asked : location.pathname) + location.hash);
+}}
+const asked = new URLSearchParams(location.search);
+text.value = asked.get("q") || "";
+kind.value = asked.get("kind") || "";
+text.oninput = kind.oninput = filter;
+document.querySelector("form").onsubmit = event => event.preventDefault();
+filter();
+</script></body></html>
+"""
+
+
+def html_page(results: list[Result]) -> str:
+    """All claims as one table that can be filtered, errata first; every row has an address of its own."""
+    rows, seen = [], set()
+    ordered = [*known_errata(results), *(r for r in results if r.claim.expect == "match")]
+    for r in ordered:
+        kind = "erratum" if r.claim.expect == "mismatch" else "derived" if r.claim.derived else "printed"
+        name = re.sub(r"[^a-z0-9]+", "-", f"{r.claim.network} {r.claim.name}".lower()).strip("-")
+        anchor, number = name, 2
+        while anchor in seen:
+            anchor, number = f"{name}-{number}", number + 1
+        seen.add(anchor)
+        cells = (r.claim.network, r.claim.name, r.claim.told, r.computed, kind, r.claim.source)
+        told = why(r) if kind == "erratum" else r.claim.note
+        body = "".join(f"<td>{escape(cell)}</td>" for cell in (*cells, told))
+        rows.append(f'<tr id="{anchor}" class="{kind}"><td><a class="row" href="#{anchor}">#</a></td>{body}</tr>')
+    return PAGE.format(counts=told_counts(results), rows="\n".join(rows))
 
 
 def pages() -> dict[Path, str]:
     """What the generated pages should hold."""
     results = judge(shipped(), Reports())
     assert all(networks(r.claim) for r in results)
-    return {HERE / "networks.md": networks_page(results), HERE / "published-numbers.md": numbers_page(results)}
+    return {
+        HERE / "networks.md": networks_page(results),
+        HERE / "published-numbers.md": numbers_page(results),
+        HERE / "published-numbers-table.html": html_page(results),
+    }
 
 
 if __name__ == "__main__":

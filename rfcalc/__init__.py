@@ -20,9 +20,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
+    from rfcalc.backend.passes import in_passes as in_passes
     from rfcalc.backend.stream import to_stream as to_stream
     from rfcalc.claims.checking import check as check
     from rfcalc.comparison.comparison import compare as compare
+    from rfcalc.comparison.likes import variants as variants
     from rfcalc.core.errors import RfcalcError as RfcalcError
     from rfcalc.core.expr import Expr as Expr
     from rfcalc.core.expr import parallel as parallel
@@ -107,8 +109,8 @@ if TYPE_CHECKING:
     from rfcalc.readers.torch.importer import from_torch as from_torch
     from rfcalc.receptive.receptive_field import ReceptiveField as ReceptiveField
     from rfcalc.receptive.receptive_field import Status as Status
+    from rfcalc.report.constraints import require as require
     from rfcalc.report.field_report import FieldReport as FieldReport
-    from rfcalc.report.metrics import require as require
     from rfcalc.report.report import Report as Report
     from rfcalc.teaching.exercises.bank import exercises as exercises
     from rfcalc.zoo import networks as networks
@@ -123,8 +125,10 @@ else:
         "from_onnx": "readers.onnx.loading",
         "from_text": "readers.text",
         "from_torch": "readers.torch.importer",
+        "in_passes": "backend.passes",
         "load": "readers.target",
         "design": "readers.planning",
+        "variants": "comparison.likes",
         "draw": "readers.drawing",
         "lint": "readers.planning",
         "memory": "readers.planning",
@@ -133,7 +137,7 @@ else:
         "receptive_field": "readers.target",
         "ref": "core.expr",
         "repeat": "core.expr",
-        "require": "report.metrics",
+        "require": "report.constraints",
         "series": "core.expr",
         "side": "core.expr",
         "sizes": "readers.planning",
@@ -156,6 +160,7 @@ else:
     }
     NEEDS = {
         "from_torch": "torch",
+        "in_passes": "torch",
         "symbolic": "sympy",
         "to_stream": "torch",
         "to_torch": "torch",

@@ -11,14 +11,14 @@ from fractions import Fraction
 from typing import Any
 
 from oracle import Box, Oracle, Undefined
-from oracle_figures import cost, peak_values, total_values
+from oracle_figures import cost, peak_bytes, total_values
 from oracle_rules import Unit, units
 
 import rfcalc
 from rfcalc.core.cost import Cost
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
-from rfcalc.receptive.field import Field, Wandering
+from rfcalc.receptive.field import Aligned, Field, Unaligned
 from rfcalc.receptive.fields import fields as walk_fields
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.report import Report
@@ -65,7 +65,7 @@ def check_costs(report: Report, oracle: Oracle) -> None:
 
 def check_memory(report: Report, oracle: Oracle) -> None:
     assert report.totals.values == total_values(report.network, oracle.shapes)
-    assert report.totals.peak_bytes == 4 * peak_values(report.network, oracle.shapes)
+    assert report.totals.peak_bytes == peak_bytes(report.network, oracle.shapes)
 
 
 def check_source(network: Network) -> None:
@@ -81,7 +81,7 @@ def predicted(field: Field, shape: Shape, unit: Unit) -> Box | None:
     """The joint hull that the walk's terms give for a unit: the union of products, over all channels."""
     low: list[int] = []
     high: list[int] = []
-    by_channel = any(type(e) is not Wandering and e[0] == shape.channel for term in field.terms for e in term)
+    by_channel = any(isinstance(e, Aligned) and e.carrier == shape.channel for term in field.terms for e in term)
     for c in range(shape.channels if by_channel else 1):
         index = (*unit[: shape.channel], c, *unit[shape.channel :])
         for term in field.terms:
@@ -96,7 +96,7 @@ def predicted(field: Field, shape: Shape, unit: Unit) -> Box | None:
 
 
 def entry_at(entry: Any, index: Unit) -> tuple[int, int] | None:
-    if isinstance(entry, Wandering):
+    if isinstance(entry, Unaligned):
         return entry.ends
     carrier, window = entry
     ends: tuple[int, int] | None = window.unit(0 if carrier is None else index[carrier])
@@ -202,7 +202,7 @@ def check_within(field: Field, oracle: Oracle, position: int, found: Comparisons
     axes = oracle.shapes[position].axes
     for term in field.terms if len(field.terms) == 1 else ():
         for axis, entry in enumerate(term):
-            if not isinstance(entry, Wandering) or entry.within is None:
+            if not isinstance(entry, Unaligned) or entry.within is None:
                 continue
             found["bounds of units without a common window"] += 1
             (carrier,) = entry.carriers
@@ -267,7 +267,7 @@ def check(network: Network, found: Comparisons, source: int = 0) -> Oracle:
             guarded(report.fields[start][position], other, position, found)
     if oracle.arity <= source < len(oracle.shapes):
         other = Oracle(network, source)
-        for position, field in enumerate(walk_fields(report.walked, source)):
+        for position, field in enumerate(walk_fields(report, source)):
             if position >= source:
                 guarded(field, other, position, found)
     return oracle

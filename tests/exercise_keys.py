@@ -108,12 +108,12 @@ class Keys:
                 if n.layer.kind not in ("flatten", "identity", "activation", "dropout")
             )
         if figure == "peak":
-            return self.peak()
+            return self.peak(4)
         factor = 2 if figure == "flops" else 1
         name = "macs" if figure == "flops" else figure
         return factor * sum(self.cost(n.name)[name] for n in self.network.nodes)
 
-    def peak(self) -> int:
+    def peak(self, itemsize: int) -> int:
         """Run it, free every map after its last reader, and note the most that is held."""
         home: dict[str, str] = {self.source: self.source}
         for node in self.network.nodes:
@@ -125,10 +125,11 @@ class Keys:
                 uses[name] += 1
         for name in self.network.outputs:
             uses[home[self.network.nodes[self.network.position(name) - 1].name]] += 10**9
-        held, most = {self.source}, prod(self.shapes[self.source])
+        held, most = {self.source}, itemsize * prod(self.shapes[self.source])
         for node in self.network.nodes:
             held.add(home[node.name])
-            most = max(most, sum(prod(self.shapes[name]) for name in held))
+            beside = 8 * prod(self.shapes[node.name]) if "max" in node.layer.kind else 0
+            most = max(most, itemsize * sum(prod(self.shapes[name]) for name in held) + beside)
             for name in {home[s] for s in node.inputs}:
                 uses[name] -= 1
                 # a map that is written in place is read on under another name
@@ -206,7 +207,7 @@ class Keys:
         if not at:
             if figure in ("bytes", "values"):
                 return self.total("values") * batch * (itemsize if figure == "bytes" else 1)
-            return self.peak() * batch * itemsize if figure == "peak_bytes" else self.total(figure)
+            return self.peak(itemsize) * batch if figure == "peak_bytes" else self.total(figure)
         dims = self.shapes[at]
         if figure == "output_shape":
             return "x".join(map(str, dims))

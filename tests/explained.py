@@ -11,7 +11,7 @@ from rfcalc.graph.autograd import kept
 from rfcalc.receptive.backward import backward
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 from rfcalc.report.report import Report
 
 AXES = ("both axes alike", "all axes alike")
@@ -102,7 +102,7 @@ def _values(report: Report, found: Explanation, node: str | None) -> None:
 
 
 def _saved(report: Report, found: Explanation, node: str | None) -> None:
-    amounts = kept(report.walked)
+    amounts = kept(report)
     names = [*report.inputs, *(row.name for row in report)]
     told: dict[str, int] = {}
     for line in _lines(found):
@@ -118,9 +118,10 @@ def _saved(report: Report, found: Explanation, node: str | None) -> None:
 
 def _peak(report: Report, found: Explanation, node: str | None) -> None:
     assert found.equations[-1].value == report.totals.peak_bytes
-    assert found.equations[-2].value == report.peak[0] * report.batch
     live = [report.shapes[report.network.position(line.node)].values for line in _lines(found) if line.node]
-    assert sum(live) == report.peak[0]
+    beside = found.equations[-1].operands.get("indices", 0)
+    assert found.equations[-2].value == sum(live) * report.batch
+    assert report.itemsize * sum(live) * report.batch + 8 * beside == found.equations[-1].value
 
 
 def _field(report: Report, found: Explanation, node: str | None) -> None:
@@ -135,7 +136,7 @@ def _field(report: Report, found: Explanation, node: str | None) -> None:
         sight = FieldReport(report, found.node, found.source)
     if sight is None:
         return
-    back = backward(report.walked, sight.position)
+    back = backward(report, sight.position)
     shape = report.shapes[sight.origin]
     for section in found.sections:
         axes = _axes(section.heading, len(sight.source_shape))

@@ -17,8 +17,9 @@ torch.set_num_threads(1)
 class Live(TorchDispatchMode):
     """The bytes of the distinct storages that are alive, and the largest sum so far."""
 
-    def __init__(self, given: list[Tensor]) -> None:
+    def __init__(self, given: list[Tensor], block: int = 1) -> None:
         super().__init__()
+        self.block = block  # what an allocator rounds every storage up to
         self.held: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = 0
         for tensor in given:
@@ -28,7 +29,7 @@ class Live(TorchDispatchMode):
         storage = tensor.untyped_storage()
         known = self.held.get(storage._cdata)
         if known is None or known[0].expired():
-            self.held[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+            self.held[storage._cdata] = (StorageWeakRef(storage), -(-storage.nbytes() // self.block) * self.block)
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = function(*args, **(kwargs or {}))
@@ -40,19 +41,19 @@ class Live(TorchDispatchMode):
         return made
 
 
-def counters(module: nn.Module) -> int:
+def counters(module: nn.Module, block: int = 1) -> int:
     """Bytes of what counts batches, which no figure of rfcalc has."""
-    return sum(8 for name, _ in module.named_buffers() if name.endswith("num_batches_tracked"))
+    return sum(max(8, block) for name, _ in module.named_buffers() if name.endswith("num_batches_tracked"))
 
 
-def training_peak(module: nn.Module, *inputs: Tensor) -> int:
+def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1) -> int:
     """The most bytes that live in a step of training, weights and buffers included, the optimizer's state not."""
     given = [*module.parameters(), *module.buffers(), *inputs]
-    with Live(given) as live:
+    with Live(given, block) as live:
         made = module.train()(*inputs)
         outputs = list(made) if isinstance(made, (tuple, list)) else [made]
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
-    return live.peak - counters(module)
+    return live.peak - counters(module, block)
 
 
 def kept(module: nn.Module, *inputs: Tensor, amp: bool = False) -> int:

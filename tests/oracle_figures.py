@@ -320,21 +320,23 @@ def total_values(network: Network, shapes: list[Shape]) -> int:
     return sum(own_values(network, shapes))
 
 
-def peak_values(network: Network, shapes: list[Shape]) -> int:
-    """The most elements alive at any step: a map is alive if it exists and somebody reads it or a view of it later on.
+def peak_bytes(network: Network, shapes: list[Shape], itemsize: int = 4) -> int:
+    """The most bytes alive at any step: a map is alive if it exists and somebody reads it or a view of it later on.
 
     Step t runs node t; its inputs and its output are alive. Inputs of the network exist from the start, its outputs
-    are kept to the end.
+    are kept to the end. What looks for maxima holds an int64 for each while it runs.
     """
     arity = len(network.inputs)
     root = roots(network)
     held = {root[network.position(name)] for name in network.outputs}
     sizes = own_values(network, shapes)
-    most = sum(sizes[:arity])
+    most = itemsize * sum(sizes[:arity])
     for step in range(arity, len(shapes)):
+        layer = network.nodes[step - arity].layer
+        looks = layer.kind == "maxpool" or (layer.kind in ("adaptive_pool", "reduce") and layer.op in ("max", "min"))
         needed = set(held) | {step} | {root[step]}
         for later in range(step, len(shapes)):
             needed |= {root[s] for s in network.sources[later - arity]} | {root[later]}
         alive = sum(sizes[p] for p in range(step + 1) if p in needed)
-        most = max(most, alive)
+        most = max(most, itemsize * alive + 8 * looks * shapes[step].values)
     return most

@@ -11,6 +11,9 @@ from rfcalc.drawing.letters import SIZE, width
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+EXACT = 1e-6  # coordinates have two decimals; sums of them are floating point
+
+
 class Rect(NamedTuple):
     left: float
     top: float
@@ -18,16 +21,16 @@ class Rect(NamedTuple):
     bottom: float
 
     def meets(self, other: Rect) -> bool:
-        return (
-            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
-        )
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return across > EXACT and down > EXACT
 
     def holds(self, other: Rect) -> bool:
         return (
-            self.left <= other.left
-            and self.top <= other.top
-            and other.right <= self.right
-            and other.bottom <= self.bottom
+            self.left - EXACT <= other.left
+            and self.top - EXACT <= other.top
+            and other.right <= self.right + EXACT
+            and other.bottom <= self.bottom + EXACT
         )
 
 
@@ -48,7 +51,8 @@ def parsed(text: str) -> Drawn:
     for e in root.iter(f"{SVG}rect"):
         if e.get("class") != "paper":
             x, y, w, h = (float(e.attrib[k]) for k in ("x", "y", "width", "height"))
-            boxes.append((Rect(x, y, x + w, y + h), e.get("data-nodes", "").split("\n")))
+            right, up = map(float, e.get("data-deep", "0 0").split())
+            boxes.append((Rect(x, y - up, x + w + right, y + h), e.get("data-nodes", "").split("\n")))
     lines = []
     for e in root.iter(f"{SVG}polyline"):
         points = [tuple(map(float, p.split(","))) for p in e.attrib["points"].split()]
@@ -69,6 +73,9 @@ def _text(e: Any) -> tuple[Rect, str]:
     x, y, told = float(e.attrib["x"]), float(e.attrib["y"]), e.text or ""
     size = width(told) * (1.1 if "strong" in e.attrib["class"] else 1)
     left = x - {"start": 0, "middle": size / 2, "end": size}[e.attrib["text-anchor"]]
+    if turn := e.get("transform"):
+        assert turn == f"rotate(-90 {e.attrib['x']} {e.attrib['y']})" and e.attrib["text-anchor"] == "end"
+        return Rect(x - 0.8 * SIZE, y, x + 0.25 * SIZE, y + size), told
     base = y + (SIZE * 0.35 if e.get("dominant-baseline") else 0)
     return Rect(left, base - 0.8 * SIZE, left + size, base + 0.25 * SIZE), told
 
@@ -114,14 +121,28 @@ def geometry(drawn: Drawn) -> list[str]:
                 if box.top < lower + 1e-9 and upper - 1e-9 < box.bottom and i not in joins and through(a, b, box):
                     found.append(f"a line from box {joins[0]} to {joins[1]} runs through box {i}")
         for end, box in ((points[0], places[joins[0]]), (points[-1], places[joins[1]])):
-            if not (box.left <= end[0] <= box.right and box.top <= end[1] <= box.bottom):
+            if not box.holds(Rect(*end, *end)):
                 found.append(f"a line ends beside its box: {joins}")
     return found
 
 
-def figures(drawn: Drawn, told: dict[str, Any]) -> list[str]:
+HIGH = 170.0  # more than the tallest map: texts stand below the tallest of a row
+
+
+def _column(box: Rect) -> Rect:
+    """A body and its column: what is thin has texts beside its middle."""
+    return Rect(
+        min(box.left, (box.left + box.right) / 2 - 14),
+        box.top,
+        max(box.right, (box.left + box.right) / 2 + 14),
+        box.bottom,
+    )
+
+
+def figures(drawn: Drawn, told: dict[str, Any], style: str = "stages") -> list[str]:
     """What the picture says otherwise than the report's JSON: nodes, links, output shapes, parameters."""
     found = []
+    shown = {"params"} if style in ("stages", "graph") else set()
     layers = {layer["name"]: layer for layer in told["layers"]}
     names = [name for _, nodes in drawn.boxes for name in nodes]
     if sorted(names) != sorted([*told["inputs"], *layers]):
@@ -131,11 +152,16 @@ def figures(drawn: Drawn, told: dict[str, Any]) -> list[str]:
     if {(a, b) for a, b in read if a < b} != {joins for _, joins in drawn.lines}:
         found.append("the lines are not the links of the report")
     for box, nodes in drawn.boxes:
-        texts = [text for rect, text in drawn.texts if rect.meets(box._replace(bottom=box.bottom + 16))]
+        below = 16 if style != "unet" and style != "blocks" else HIGH
+        texts = [text for rect, text in drawn.texts if rect.meets(_column(box)._replace(bottom=box.bottom + below))]
         shape = told["inputs"].get(nodes[-1]) or layers[nodes[-1]]["output_shape"]
         if "x".join(map(str, shape)) not in texts:
             found.append(f"{nodes[-1]}: {shape} is not in {texts}")
         params = sum(layers[name]["params"] for name in nodes if name in layers)
-        if params and not any(t == f"{params:,}" or f" {t}".endswith(f" {params:,} params") for t in texts):
+        if (
+            "params" in shown
+            and params
+            and not any(t == f"{params:,}" or f" {t}".endswith(f" {params:,} params") for t in texts)
+        ):
             found.append(f"{nodes[-1]}: {params:,} is not in {texts}")
     return found

@@ -67,7 +67,7 @@ def check(module: nn.Module, shape: str) -> ReceptiveField:
     told_all = None
     if field.status not in ("unknown", "needs_input_size"):
         try:
-            told_all = regions(report.walked, position)
+            told_all = regions(report, position)
         except LimitError:
             told_all = None
     for unit, seen in measured.items():

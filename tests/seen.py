@@ -227,7 +227,7 @@ def fields(module: nn.Module, shape: Any) -> Compared:
         if not measured:
             continue
         try:
-            told_of = regions(report.walked, name)
+            told_of = regions(report, name)
         except LimitError:
             continue
         compared += 1

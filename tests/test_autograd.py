@@ -69,7 +69,7 @@ def compare(
     network: Network, names: Sequence[str], chosen: Sequence[Unit] | None = None, shape: str | None = None
 ) -> Counter[str]:
     """These units (or every unit) of these nodes: the walk's exact region and the gradient's."""
-    walked = rfcalc.analyze(network, shape).walked
+    walked = rfcalc.analyze(network, shape)
     found: Counter[str] = Counter()
     places = {name: chosen or units(walked.shapes[network.position(name)]) for name in names}
     for name, measured in gradients(walked, places).items():
@@ -126,7 +126,7 @@ def test_every_unit_of_very_many_graphs(part: int) -> None:
 def test_two_axes_that_do_not_factor() -> None:
     cross = Network(parallel([Conv(1, (1, 3), padding="same"), Conv(1, (3, 1), padding="same")], Add()), "1x7x7")
     (name,) = cross.outputs
-    assert len(gradients(rfcalc.analyze(cross).walked, {name: [(3, 3)]})[name][(3, 3)]) == 5
+    assert len(gradients(rfcalc.analyze(cross), {name: [(3, 3)]})[name][(3, 3)]) == 5
     assert compare(cross, [name])["units that see no product of sets"] == 49
 
 
@@ -153,7 +153,7 @@ def test_networks_of_the_literature(network: Network, shape: str, largest: int) 
     n = out.spatial[0]
     diagonal = [(i,) * out.rank for i in sorted({0, *range(n // 2 - 8, n // 2 + 8), n - 1}) if 0 <= i < n]
     assert compare(network, network.outputs[:1], diagonal, shape)["units"] == len(diagonal)
-    walk = regions(report.walked, network.outputs[0])
+    walk = regions(report, network.outputs[0])
     assert max(walk.unit(u).size[0] for u in diagonal) == largest
 
 

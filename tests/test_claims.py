@@ -68,7 +68,10 @@ def test_the_schema_can_refuse() -> None:
     [
         ("vgg16", "total memory in values", "unexplained"),
         ("vgg16", "total memory in bytes", "unexplained"),
-        ("inception-module-reduced", "operations with reductions", "unexplained"),
+        ("inception-module-reduced", "operations with reductions", "counted twice"),
+        ("googlenet", "params of conv1", "separable"),
+        ("googlenet", "params of 4a", "unexplained"),
+        ("alexnet", "neurons of the first layer, Figure 2", "55·48·96"),
         ("googlenet", "params of 3b", "biases"),
         ("inception-v3", "multiply-adds", "truncation"),
     ],
@@ -251,6 +254,40 @@ def test_explaining_pairs_and_inputs() -> None:
     truth = rfcalc.analyze("vgg16-dense", "3x256x256").totals.macs
     (result,) = made(f'network = "vgg16-dense"\nwhat = "macs"\nprinted = "{2 * truth}"', head)
     assert result.explanation.changes == ("FLOPs = 2 × macs", "input 3x256x256")
+
+
+def test_two_changes_explain_only_with_a_neighbour_or_with_many_digits() -> None:
+    """2.1M at K = 1024 with no biases is a chance hit, unless a neighbour is made true by the same two changes."""
+    params, weights = (
+        getattr(rfcalc.analyze("conv3-64 > conv3-64 x3", "3x8x8").totals, n) for n in ("params", "weights")
+    )
+    text = f"{weights / 1024:.1f}K"
+    assert abs(params / 1024 - weights / 1024) > 0.1 and abs(weights / 1000 - weights / 1024) > 0.1
+    alone = f'network = "conv3-64 > conv3-64 x3"\ninput = "3x8x8"\nwhat = "params"\nprinted = "{text}"'
+    (result,) = made(alone)
+    assert result.explanation.changes == ()
+    one = rfcalc.analyze("conv3-64 > conv3-64 x3", "3x8x8")["conv2"].weights
+    neighbour = alone.replace('"params"', '"params@conv2"').replace(text, f"{one / 1024:.1f}K")
+    first, second = made(f"{alone}\n[[claim]]\n{neighbour}")
+    assert set(first.explanation.changes) == set(second.explanation.changes) == {"no biases", "K = 1024"}
+
+
+def test_printed_and_derived_are_two_kinds() -> None:
+    head = 'network = "vgg16"\nwhat = "params"\n'
+    (found,) = made(f'{head}derived = "138,357,544"')
+    assert found.passed and found.claim.derived and found.claim.source.startswith("derived")
+    with pytest.raises(RfcalcError, match="printed and derived"):
+        made(f'{head}derived = "138M"\nprinted = "138M"')
+
+
+def test_what_gives_a_wrong_figure_is_checked() -> None:
+    head = 'network = "alexnet"\nwhat = "values@conv1"\nprinted = "253,440"\nexpect = "mismatch"\nnote = "48 maps"\n'
+    (found,) = made(f'{head}gives = "55*48*96"')
+    assert found.passed and str(found.explanation) == "48 maps"
+    with pytest.raises(RfcalcError, match="what it gives is 253,4"):
+        made(f'{head}gives = "55*48*96 + 1"')
+    with pytest.raises(RfcalcError, match="should not explain"):
+        made('network = "alexnet"\nwhat = "params"\nprinted = "60.97M"\ngives = "params"')
 
 
 def test_auxiliary_heads_explain() -> None:

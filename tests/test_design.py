@@ -17,8 +17,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, Search, design
 from rfcalc.plan.families import FAMILIES, Family, Parameter
+from rfcalc.report.constraints import check, parse
 from rfcalc.report.metrics import metric
-from rfcalc.report.metrics.constraints import check, parse
 
 
 def smaller(family: Family, draw: random.Random, most: int = 3) -> Family:

@@ -10,8 +10,8 @@ import pytest
 import rfcalc
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
-from rfcalc.comparison.partitions import Part, cheapest, count, parts
 from rfcalc.formulas.symbols import Declared
+from rfcalc.plan.partitions import Part, cheapest, count, parts
 
 C = Declared("C").symbol
 

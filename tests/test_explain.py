@@ -27,7 +27,7 @@ from rfcalc.core.cost import KEEPS_NOTHING, Cost
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import LAYERS
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Layer, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Layer, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, axes, pads
 from rfcalc.derivation import Explanation, derive
@@ -36,7 +36,7 @@ from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.render import FORMATS, Look, render
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 from rfcalc.report.report import Report
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
@@ -306,7 +306,7 @@ def blur() -> Iterator[type[Layer]]:
         stride: Any = 2
 
         def __post_init__(self) -> None:
-            put(self, kernel=axes("kernel", self.kernel), stride=axes("stride", self.stride))
+            store(self, kernel=axes("kernel", self.kernel), stride=axes("stride", self.stride))
 
         def geometry(self) -> Sliding:
             return Sliding(self.kernel, self.stride, pads(self.kernel[0] // 2))
@@ -519,3 +519,27 @@ def test_an_unknown_operator_is_said_aloud() -> None:
 def test_the_library_refuses_too() -> None:
     with pytest.raises(RfcalcError, match="goes with receptive fields"):
         derive(rfcalc.analyze("lenet5"), None, "params", unit=(0, 0))
+
+
+@pytest.mark.parametrize(
+    "metric", ["macs", "params", "weights", "trainable", "bytes", "values", "saved_bytes", "flops"]
+)
+@pytest.mark.parametrize(("network", "group"), [("vgg16", "classifier"), ("vgg16", "block 2"), ("resnet18", "layer2")])
+def test_a_stage_or_a_block_has_the_sum_of_its_nodes(network: str, group: str, metric: str) -> None:
+    report = rfcalc.analyze(network)
+    inside = [row for row in report if row.stage == group or row.name.startswith(f"{group}.")]
+    assert len(inside) > 1
+    wanted = sum(row.new_values * 4 if metric == "bytes" else row.new_values for row in inside)
+    if metric not in ("bytes", "values"):
+        wanted = sum(getattr(row, metric) for row in inside)
+    explained = rfcalc.explain(report, group, metric)
+    assert explained.value == wanted == explained.sections[-1].lines[-1].equations[-1].value
+    if " " not in group:
+        rfcalc.require(report, f"{metric}@{group} = {wanted}")
+
+
+def test_what_does_not_add_up_is_that_of_the_last_node() -> None:
+    report = rfcalc.analyze("resnet18")
+    assert rfcalc.explain(report, "layer2", "rf").value == report["layer2.1.relu_out"].receptive_field.size
+    share = rfcalc.explain(report, "layer2", "macs_share").value
+    assert share == Fraction(411_041_792, 1_814_073_344)

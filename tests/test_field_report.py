@@ -33,7 +33,7 @@ from rfcalc import (
     repeat,
 )
 from rfcalc.cli import run
-from rfcalc.render.raster import raster
+from rfcalc.render.raster import raster, scaled
 from rfcalc.report.field_document import grid
 from rfcalc.report.field_report import FieldReport
 
@@ -211,3 +211,26 @@ def test_sizes_are_those_of_units_that_there_are() -> None:
     assert "204" not in str(rfcalc.analyze("unet", "1x188x188"))
     whole = rfcalc.receptive_field("unet")
     assert whole.sentences[0].startswith("A unit of output sees at most 204 x 204 pixels")
+
+
+def test_pictures_in_letters_name_their_positions() -> None:
+    field = rfcalc.receptive_field("vgg16", at="pool4")
+    head, *rows = scaled(grid(field, (2, 5)))
+    assert head.split() == ["0", "38", "137", "223"] and rows[-1].endswith("a sign: 8 x 4 positions")
+    plain = list(raster(grid(field, (2, 5))))
+    gutter = len(rows[1]) - len(plain[1])
+    assert [row[gutter:] for row in rows[:-1]] == plain[:-1]  # the same drawing, beside its positions
+    first = [line.index("▒") if "▒" in line else None for line in plain[1:-1]]
+    assert head.index("38") - gutter == first[0] and head.index("137") + 2 - gutter == plain[1].rindex("▒")
+    sides = {row[:gutter].strip(): i for i, row in enumerate(rows) if row[:gutter].strip().isdigit()}
+    assert list(sides) == ["0", "89", "223"]
+    covered = [i for i, line in enumerate(plain) if "▒" in line or "█" in line][:-1]
+    assert sides["0"] == covered[0] and sides["89"] == covered[-1]
+
+
+def test_rf_without_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rf", "vgg16", "pool4", "--no-picture"]) == 0
+    out = capsys.readouterr().out
+    assert "real pixels" in out and "█" not in out
+    assert run(["rf", "vgg16", "pool4", "--no-picture", "-f", "html"]) == 0
+    assert "<svg" not in capsys.readouterr().out

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from itertools import pairwise
 from pathlib import Path
 
@@ -311,3 +312,41 @@ def test_a_plain_table_loads_no_other_format() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip().split("\n")[-1] == "['rfcalc.render.plain']"
+
+
+# --- one registry of formats -----------------------------------------------------------------------------------------
+
+SHOWN = {  # a command → arguments that make it say something
+    "table": ["vgg16"],
+    "list": [],
+    "rf": ["vgg16", "pool5"],
+    "symbolic": ["conv3-C xN"],
+    "compare": ["conv3-C x3", "conv7-C"],
+    "equivalents": ["conv7-C"],
+    "explain": ["vgg16", "pool5", "rf"],
+    "counts": ["vgg16"],
+    "check": ["alexnet"],
+    "sizes": ["vgg16"],
+    "tile": ["conv3-4 x2"],
+    "grid": ["vgg16"],
+    "stream": ["conv5-4", "--input", "1x64"],
+    "memory": ["vgg16"],
+    "design": ["rf >= 9, params < 2k"],
+    "grade": ["conv3-4", "--require", "params < 1G"],
+    "columns": [],
+    "verify": ["conv3-4 > relu", "--input", "1x8x8"],
+}
+
+
+def test_a_new_format_works_in_every_command(monkeypatch, capsys) -> None:
+    """A format is one file and one line: no command knows formats by name."""
+    new = types.ModuleType("rfcalc.render.counting")
+    new.render = lambda document, look: f"counted {len(document.sections)} of {document.title}"
+    monkeypatch.setitem(sys.modules, "rfcalc.render.counting", new)
+    monkeypatch.setitem(FORMATS, "counting", "how many sections there are")
+    others = {"lock", "export", "exercise", "quiz", "draw"}  # claims, sources, courses, a conversation, pictures
+    assert set(SHOWN) | others == set(COMMANDS)
+    for name, arguments in SHOWN.items():
+        code = run([name, *arguments, "--format", "counting"])
+        told = capsys.readouterr()
+        assert (code, told.out.startswith("counted ")) == (0, True), (name, told)

@@ -150,7 +150,7 @@ def test_alexnets_sizes_lie_in_the_class_of_227() -> None:
 
 def test_mobilenets_laws() -> None:
     """Howard et al.: cost and parameters fall roughly with α², cost with ρ²."""
-    found = symbolic("mobilenet")
+    found = symbolic("mobilenet-v1")
     assert show(found.totals["macs"]) == "539,492,352α²ρ² + 28,224,000αρ² + 1,024,000α"
     assert show(found.totals["weights"]) == "3,139,584α² + 1,080,448α"
     for width in (1, 0.75, 0.5, 0.25):

@@ -17,8 +17,8 @@ import rfcalc
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.case import right
+from rfcalc.teaching.cells import numbers, sizes
 from rfcalc.teaching.exercises.words import dims, number
-from rfcalc.teaching.grading.cells import numbers, sizes
 from rfcalc.teaching.grading.marking import ADDED, Key
 from rfcalc.teaching.grading.reading import LARGEST, decoded, grid
 from rfcalc.teaching.misconceptions import MISCONCEPTIONS, Misconception, fill, ordered
@@ -388,7 +388,7 @@ def test_a_design_passes_or_fails_with_the_nearest_bound(tmp_path: Path, capsys:
 
 
 def test_the_nearest_bounds_hold_and_are_the_nearest() -> None:
-    from rfcalc.report.metrics.constraints import parse
+    from rfcalc.report.constraints import parse
     from rfcalc.teaching.grading.designs import judge
 
     design = "conv3x5-8/2 > conv3-8"
@@ -462,3 +462,64 @@ def test_a_wrong_number_in_a_row_with_folded_layers_is_marked(network: str, figu
         grade = key.mark(f"layer,{figure}\nconv1,{value}\n")
         assert grade.cells
         assert next(row for row in grade.rows if row.node == "conv1").status in ("right", "wrong", "consistent")
+
+
+# --- heads in other languages, shapes and units as frameworks print them, the class as a whole ------------------------
+
+SHORT = "conv5-8 p0 > maxpool2 > conv3-8 p0"
+SPOKEN = {
+    "de": "Schicht;Ausgabegröße;Rezeptives Feld;Schrittweite;Anzahl Parameter",
+    "fr": "couche;taille de sortie;champ réceptif;pas;paramètres",
+    "es": "capa;tamaño de salida;campo receptivo;paso;parámetros",
+    "it": "strato;dimensione;campo recettivo;passo;parametri",
+    "pt": "camada;saída;campo receptivo;passo;parâmetros",
+    "ru": "слой;размер выхода;рецептивное поле;шаг;параметры",
+    "zh": "层;输出尺寸;感受野;步长;参数量",
+    "ja": "レイヤー;出力サイズ;受容野;ストライド;パラメータ数",
+    "ko": "레이어;출력 크기;수용 영역;스트라이드;파라미터",
+}
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_heads_in_other_languages(language: str) -> None:
+    key = Key(rfcalc.analyze(SHORT, "3x32x32"))
+    rows = "conv1;28x28x8;5 px;1;608\nmaxpool1;torch.Size([1, 8, 14, 14]);6 pixels;2;0\nconv2;(8, 12, 12);10px;2;584"
+    grade = key.mark(f"{SPOKEN[language]}\n{rows}")
+    assert grade.strict == grade.cells == 12, [c for r in grade.rows for c in r.cells if c.status != "right"]
+
+
+def test_a_map_of_columns_says_which_is_which() -> None:
+    table = "What;See;R\nconv1;5;99\nmaxpool1;6;99\nconv2;10;99\n"
+    report = rfcalc.analyze(SHORT, "3x32x32")
+    grade = Key(report, heads={"name": "What", "receptive_field": "see"}).mark(table)
+    assert (grade.strict, grade.cells, [c.figure for c in grade.columns]) == (3, 3, ["receptive_field"])
+    with pytest.raises(RfcalcError, match="no column has the head 'Sight'"):
+        Key(report, heads={"receptive_field": "Sight"}).mark(table)
+
+
+def test_the_same_mistake_costs_once_or_each_time() -> None:
+    report = rfcalc.analyze("conv3-8 > conv3-8 > conv3-8", "3x32x32")
+    table = "layer,params\nconv1,216\nconv2,576\nconv3,576\n"  # the biases are forgotten three times
+    each, once = Key(report).mark(table), Key(report, once=True).mark(table)
+    assert (each.strict, each.carried, once.strict, once.carried) == (0, 0, 0, 2)
+    assert [r.status for r in once.rows] == ["wrong", "repeated", "repeated"]
+
+
+def test_a_class_is_reported_by_mistake_and_by_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, rf in {"ada": (5, 6, 10), "bob": (5, 7, 11), "cleo": (5, 7, 11), "dan": (4, 5, 9)}.items():
+        lines = "\n".join(f"{n},{r}" for n, r in zip(("conv1", "maxpool1", "conv2"), rf, strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"layer,rf\n{lines}\n")
+    (tmp_path / "eve.csv").write_bytes(b"PK\x03\x04")
+    assert run(["grade", str(tmp_path), "--network", SHORT, "--input", "3x32x32", "--format", "json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    schema = json.loads((files("rfcalc.report") / "schemas" / "grade-1.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found, schema)
+    first = found["class"]["mistakes"][0]
+    assert (first["name"], first["students"], first["rows"]) == (
+        "own-stride-in-growth",
+        ["bob.csv", "cleo.csv"],
+        {"maxpool1": 2},
+    )
+    rows = {r["row"]: r for r in found["class"]["rows"]}
+    assert [rows[n]["right"] for n in ("conv1", "maxpool1", "conv2")] == [3, 1, 1]
+    assert rows["maxpool1"]["commonest"].startswith("a layer's own stride")

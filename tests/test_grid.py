@@ -111,7 +111,7 @@ def test_paths_through_and_around() -> None:
 
 
 def test_paths_that_are_not_there() -> None:
-    walked = rfcalc.analyze("vgg16").walked
+    walked = rfcalc.analyze("vgg16")
     with pytest.raises(RfcalcError, match="unknown node"):
         along(walked, via="conv9")
     with pytest.raises(RfcalcError, match="is an input"):

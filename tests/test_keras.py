@@ -121,7 +121,7 @@ def check_sight(name: str) -> None:
     for row, y in zip(chosen, maps, strict=True):
         assert tuple(y[0].movedim(-1, row.shape.channel).shape) == row.shape.dims
         mixed = (y[0] * torch.rand(y.shape[-1], dtype=y.dtype, generator=chance)).sum(-1)
-        told = regions(report.walked, row.name)
+        told = regions(report, row.name)
         for unit in ((0, 0), tuple(n // 2 for n in row.shape.spatial)):
             (gradient,) = torch.autograd.grad(mixed[unit], x, retain_graph=True)
             assert torch.isfinite(gradient).all()

@@ -32,7 +32,7 @@ def test_counting_by_phases_equals_listing_all_units() -> None:
     for _ in range(250):
         text, samples = chain(draw), draw.randint(60, 300)
         try:
-            walked = rfcalc.analyze(text, f"1x{samples}").walked
+            walked = rfcalc.analyze(text, f"1x{samples}")
         except rfcalc.RfcalcError:
             continue
         last = len(walked.shapes) - 1
@@ -50,7 +50,7 @@ def test_counting_by_phases_equals_listing_all_units() -> None:
 
 
 def test_control_a_wrong_period_is_seen() -> None:
-    walked = rfcalc.analyze("conv3-4 > convT3-4/2", "1x100").walked
+    walked = rfcalc.analyze("conv3-4 > convT3-4/2", "1x100")
     counted = LongSignal(walked, 2)
     assert counted.period == 2
     counted.phases = counted.phases[:1] * 2
@@ -72,10 +72,10 @@ def test_one_unit_is_the_same_by_both_walks(name: str, shape: str) -> None:
     except rfcalc.RfcalcError as error:
         pytest.skip(str(error))
     for row in draw.sample(report.rows, min(10, len(report))):
-        every = regions(report.walked, row.name)
+        every = regions(report, row.name)
         for _ in range(3):
             unit = tuple(draw.randrange(int(n)) for n in row.shape.spatial)
-            one = UnitWalk(report.walked, row.position, unit).region
+            one = UnitWalk(report, row.position, unit).region
             assert set(one.pixels()) == set(every.unit(unit).pixels()), (row.name, unit)
 
 

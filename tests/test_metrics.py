@@ -8,8 +8,9 @@ import pytest
 
 import rfcalc
 from rfcalc.core.errors import ConstraintFailed
-from rfcalc.report.metrics import METRICS, check, metric, parse
-from rfcalc.report.metrics.units import binary, bytes_short, read, short
+from rfcalc.report.constraints import check, parse
+from rfcalc.report.metrics import METRICS, metric
+from rfcalc.report.units import binary, bytes_short, read, short
 
 
 @pytest.mark.parametrize(

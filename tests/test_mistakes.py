@@ -275,3 +275,157 @@ def test_a_misspelt_file_is_suggested(capsys, tmp_path: Path) -> None:
         code, _, err = call(capsys, "table", str(tmp_path / typed))
         assert code == 2
         assert f"did you mean {meant}" in err
+
+
+MODULES = """
+import torch
+from torch import nn
+
+
+class Read(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.first = layer
+
+    def forward(self, x):
+        return self.first(x)
+
+
+class Image(nn.Module):
+    def __init__(self, size=0):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.head = nn.Linear(8 * size * size if size else 8, 10)
+        self.size = size
+
+    def forward(self, x):
+        y = self.conv((x - 0.5) / 0.25)
+        return self.head(y.flatten(1) if self.size else y.mean((2, 3)))
+
+
+class Flat(Read):
+    def forward(self, x):
+        return self.first(x.flatten(1))
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(1, 8, 3)
+
+    def forward(self, image, depth):
+        return self.a(image) + self.b(depth)
+
+
+class Listed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.steps = [nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)]
+
+    def forward(self, x):
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def gray(): return Read(nn.Conv2d(1, 8, 3))
+def grouped(): return Read(nn.Conv2d(6, 6, 3, groups=3))
+def signal(): return Read(nn.Conv1d(2, 8, 3))
+def volume(): return Read(nn.Conv3d(1, 8, 3))
+def up(): return Read(nn.ConvTranspose2d(4, 8, 2, 2))
+def flat(): return Flat(nn.Linear(784, 10))
+def table(): return Read(nn.Linear(64, 10))
+def ids(): return Read(nn.Embedding(100, 16))
+def broken(): return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(16, 8, 3))
+"""
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("modules") / "model.py"
+    path.write_text(MODULES, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "why", "meant"),
+    [
+        ("Image", "224x224x3", "channels first", "3x224x224"),
+        ("Image", "1x3x64x64", "without the batch", "3x64x64"),
+        ("Image", "1x64x64x3", "channels first, without the batch", "3x64x64"),
+        ("Image", "96", "one number", "3x96x96"),
+        ("Image", "3x96", "3 numbers", "3x96x96"),
+        ("Image", "96x64", "3 numbers", "3x96x64"),
+        ("Image", "1x64x64", "3 channels (2-D)", "3x64x64"),
+        ("gray", "28x28", "3 numbers", "1x28x28"),
+        ("gray", "28", "one number", "1x28x28"),
+        ("gray", "3x28x28", "1 channel (2-D)", "1x28x28"),
+        ("gray", "", "no input was given", "1x224x224"),
+        ("grouped", "3x32x32", "6 channels", "6x32x32"),
+        ("up", "", "4 channels", "4x224x224"),
+        ("signal", "", "2 channels (1-D)", "2x16000"),
+        ("signal", "100", "one number", "2x100"),
+        ("signal", "100x2", "channels first", "2x100"),
+        ("volume", "", "1 channel (3-D)", "1x16x112x112"),
+        ("volume", "1x32x32", "4 numbers", "1x32x32x32"),
+        ("flat", "", "784 features", "1x28x28 or --input 784"),
+        ("flat", "3x30x30", "784 features", "1x28x28 or 784"),
+        ("table", "", "64 features", "--input 64"),
+        ("table", "32", "64 features", "did you mean 64?"),
+        ("ids", "", "integers", "--input int64:16"),
+        ("Image(32)", "", "8192", "it runs on 3x32x32"),
+        ("Image(32)", "3x64x64", "8192", "it runs on 3x32x32"),
+        ("broken", "", "takes 16 channels and gets 8", "the fault is in the module: mend 1"),
+        ("broken", "3x32x32", "takes 16 channels and gets 8", "the fault is in the module: mend 1"),
+        ("Two", "3x8x8", "2 inputs", "--input image=… --input depth=…"),
+    ],
+)
+def test_shapes_of_modules_as_people_type_them(
+    capsys, modules: str, name: str, typed: str, why: str, meant: str
+) -> None:
+    code, out, err = call(capsys, "table", f"{modules}:{name}", *(["--input", typed] if typed else []))
+    assert (code, out) == (2, "")
+    assert why in err
+    assert meant in err.partition("fix: ")[2], err
+    assert f"--input {typed or '3x224x224'}\n" not in err.partition("fix: ")[2], "the fix is never what just failed"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_shapes_of_onnx_files_as_people_type_them(capsys, modules: str, tmp_path: Path) -> None:
+    import importlib.util
+
+    import torch
+
+    spec = importlib.util.spec_from_file_location("typed", modules)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    file = str(tmp_path / "image.onnx")
+    torch.onnx.export(found.Image().eval(), (torch.zeros(1, 3, 32, 32),), file, dynamo=False, input_names=["x"])
+    for typed, why, meant in (
+        ("64x48x3", "channels first", "3x64x48"),
+        ("1x3x64x64", "without the batch", "3x64x64"),
+        ("64", "one number", "3x64x64"),
+        ("64x64", "3 numbers", "3x64x64"),
+        ("1x64x64", "3 channels (2-D)", "3x64x64"),
+    ):
+        code, out, err = call(capsys, "table", file, "--input", typed)
+        assert (code, out) == (2, "")
+        assert why in err
+        assert f"did you mean {meant}?" in err
+    assert call(capsys, "table", file, "--input", "3x64x64")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["table", "rf", "sizes", "memory", "counts", "explain"])
+def test_several_inputs_are_taken_in_their_order(capsys, modules: str, command: str) -> None:
+    more = ["params"] if command == "explain" else []
+    network = f"{modules}:Two"
+    by_order = call(capsys, command, network, *more, "-i", "3x8x8", "-i", "1x8x8")
+    by_name = call(capsys, command, network, *more, "-i", "image=3x8x8", "-i", "depth=1x8x8")
+    assert by_order == by_name
+    assert by_order[0] == 0
+    assert call(capsys, command, network, *more, "-i", "image=3x8x8", "-i", "1x8x8")[0] == 2
+
+
+def test_layers_in_a_plain_list_are_told(capsys, modules: str) -> None:
+    out = call(capsys, "table", f"{modules}:Listed", "--input", "3x8x8", "--format", "plain")[1]
+    assert "the layers in steps are not registered: use nn.ModuleList" in out

@@ -94,7 +94,7 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         transpose, "OUT", Formula("output_size", "(n - 1) * s - a - b + d * (k - 1) + e + 2", "")
     ),
     "peak memory without what the node reads": lambda patch: patch.setattr(
-        report, "peak_values", lambda walked: (max(s.values for s in walked.shapes), 0)
+        report, "peak", lambda walked, itemsize: (itemsize * max(s.values for s in walked.shapes), 0)
     ),
 }
 

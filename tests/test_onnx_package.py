@@ -59,7 +59,7 @@ def differing(read: Path | bytes, path: Path) -> list[str]:
         y = maps[row.name][0]
         assert tuple(y.shape) == row.shape.dims
         mixed = (y * torch.rand(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))).sum(0)
-        told = regions(report.walked, row.name)
+        told = regions(report, row.name)
         height, width = row.shape.spatial
         for unit in ((0, 0), (height // 2, width // 2), (height - 1, width - 1)):
             (gradient,) = torch.autograd.grad(mixed[unit], x, retain_graph=True)

@@ -149,15 +149,18 @@ def test_public_objects_show_themselves_on_one_line() -> None:
 
 
 def test_nobody_outside_reaches_into_the_walk_of_a_report() -> None:
-    """Reports answer for shapes, costs and inputs; only what is made of walks takes a walk, as a whole."""
-    inside = ("graph", "receptive", "report")
-    reach = re.compile(r"\breport\.walked\.\w+")
+    """A report answers for shapes, costs, inputs and nodes, and is what the other walks start from: nothing but its own
+    file knows the walk that it holds."""
+    reach = re.compile(r"\b(report|analyze\([^()]*\)|Report\([^()]*\))\._?walked\b")
+    own = Path("report", "report.py")
     root = Path(rfcalc.__file__).parent
     found = [
         f"{path.relative_to(root)}: {match[0]}"
         for path in root.rglob("*.py")
-        if path.relative_to(root).parts[0] not in inside
+        if path.relative_to(root) != own
         for match in reach.finditer(path.read_text(encoding="utf-8"))
     ]
     assert not found, found
-    assert reach.search("shape = report.walked.shapes[0]")  # the control
+    for control in ("report.walked", "self.report._walked", 'analyze("vgg16").walked', "Report(network).walked"):
+        assert reach.search(control)
+    assert not hasattr(rfcalc.analyze("conv3-8", "3x8x8"), "walked")

@@ -45,7 +45,7 @@ def compare(case: Case) -> None:
     """All units of all nodes, and what one pixel reaches."""
     network = case.network
     report = Report(network)
-    walked = report.walked
+    walked = report
     for source in range(network.arity):
         oracle = Oracle(network, source)
         for position in range(network.arity, len(walked.shapes)):
@@ -125,11 +125,11 @@ def test_every_unit_of_very_many_networks(part: int) -> None:
 
 def of(expr: rfcalc.Expr, shape: object, unit: tuple[int, ...] = (), at: str | None = None) -> Region:
     network = Network(expr, shape)
-    return regions(Report(network).walked, at or network.outputs[0]).unit(unit)
+    return regions(Report(network), at or network.outputs[0]).unit(unit)
 
 
 def test_one_of_vgg16s_pool5_units_sees_all_of_its_field() -> None:
-    pool5 = regions(rfcalc.analyze("vgg16").walked, "pool5")
+    pool5 = regions(rfcalc.analyze("vgg16"), "pool5")
     assert [pool5.unit((i, 3)).size for i in range(7)] == [(n, 212) for n in (122, 154, 186, 212, 186, 154, 122)]
     assert sum(pool5.unit(u).size == (212, 212) for u in pool5.units()) == 1
     assert pool5.unit((0, 6)).hull == ((0, 121), (102, 223))
@@ -168,15 +168,15 @@ def test_holes_of_dilation() -> None:
 
 def test_units_that_see_nothing() -> None:
     gaps = Network(ConvTranspose(1, 1, stride=2), "1x4")
-    found = regions(Report(gaps).walked, "conv_transpose1")
+    found = regions(Report(gaps), "conv_transpose1")
     assert [found.unit((u,)).count for u in range(7)] == [1, 0, 1, 0, 1, 0, 1]
     padded = Network(Conv(1, 1, padding=1), "1x4")
-    assert regions(Report(padded).walked, "conv1").unit((0,)).empty
+    assert regions(Report(padded), "conv1").unit((0,)).empty
 
 
 def test_different_strides_meet_exactly() -> None:
     join = (MaxPool(2) >> Pad(((0, 4),))) + Identity()
-    found = regions(Report(Network(join, "1x8")).walked, "add1")
+    found = regions(Report(Network(join, "1x8")), "add1")
     assert [list(found.unit((u,)).pixels()) for u in (0, 3, 7)] == [[(0,), (1,)], [(3,), (6,), (7,)], [(7,)]]
 
 
@@ -204,7 +204,7 @@ def test_unequal_windows_of_adaptive_pooling() -> None:
 
 
 def test_what_one_pixel_reaches() -> None:
-    found = regions(Report(Network(Conv(1, 3, stride=2), "1x3x9")).walked, "conv1")
+    found = regions(Report(Network(Conv(1, 3, stride=2), "1x3x9")), "conv1")
     assert found.reached_by((0, 4)) == ((0, 1), (0, 2))
     assert found.all.count == 27
 
@@ -215,7 +215,7 @@ def test_what_one_pixel_reaches() -> None:
         (lambda: of(Conv(1, 3), "1x9", (7,)), ["no unit 7", "the units are 7"]),
         (lambda: of(Conv(1, 3), "1x9x9", (1,)), ["no unit 1"]),
         (lambda: of(Unknown((1, 9)) >> ReLU(), "1x9", (0,)), ["unknown1", "not understood"]),
-        (lambda: regions(Report(Network(Conv(1, 3), "1x9")).walked, "conv1").reached_by((9,)), ["no pixel 9"]),
+        (lambda: regions(Report(Network(Conv(1, 3), "1x9")), "conv1").reached_by((9,)), ["no pixel 9"]),
     ],
 )
 def test_what_cannot_be_told(made, words) -> None:

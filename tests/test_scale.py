@@ -75,3 +75,44 @@ def test_a_wide_distribution_spreads_as_a_narrow_one() -> None:
     assert spread is not None
     assert all(abs(share - comb(200, p - 90) / 2**200) < 1e-12 for p, share in spread.shares.items())
     assert abs(spread.sigma - 50**0.5) < 1e-9
+
+
+def test_layers_that_are_put_off_spread_as_one_by_one() -> None:
+    """Kernels 2, 3 and 5 with dilations, through joins: against the convolution of the shares, one layer at a time."""
+    text = "conv3-4 p0 x40 > conv2-4 p0 d3 x30 > (conv3-4 p0 x2 | conv5-4 p0) > conv5-4 p0 d2 x20 > conv3-4 p0 x40"
+    line = {0: 1.0}
+    kernels = [(3, 1)] * 40 + [(5, 2)] * 20
+    both = [[(3, 1)] * 2, [(5, 1)]]
+    for kernel, dilation in kernels:
+        line = _spread_by(line, kernel, dilation)
+    ways = []
+    for branch in both:
+        way = line
+        for kernel, dilation in branch:
+            way = _spread_by(way, kernel, dilation)
+        ways.append(way)
+    line = {p: (ways[0].get(p, 0.0) + ways[1].get(p, 0.0)) / 2 for p in sorted({*ways[0], *ways[1]})}
+    for kernel, dilation in [(2, 3)] * 30 + [(3, 1)] * 40:
+        line = _spread_by(line, kernel, dilation)
+    spread = rfcalc.receptive_field(text, input="4x600x600").influence((0, 0))[0]
+    assert spread is not None
+    assert all(abs(share - line[p]) < 1e-12 for p, share in spread.shares.items())
+    assert abs(sum(spread.shares.values()) - 1) < 1e-9
+
+
+def _spread_by(line: dict[int, float], kernel: int, dilation: int) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for p, m in line.items():
+        for t in range(kernel):
+            found[p + dilation * t] = found.get(p + dilation * t, 0.0) + m / kernel
+    return found
+
+
+def test_the_whole_description_of_a_long_chain_is_linear() -> None:
+    def seconds(count: int) -> float:
+        begun = process_time()
+        rfcalc.receptive_field(f"conv3-8 x{count}", input="3x32x32").to_dict()
+        return process_time() - begun
+
+    seconds(200)
+    assert any(seconds(8_000) < 16 * min(seconds(800) for _ in range(3)) for _ in range(4))

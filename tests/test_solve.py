@@ -106,7 +106,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "words"),
     [
         (["vgg16", "--symbols", "Q"], ["Q is nothing of this network", "H (height", "B (items"]),
-        (["mobilenet", "--symbols", "rho,H"], ["clash"]),
+        (["mobilenet-v1", "--symbols", "rho,H"], ["clash"]),
         (["conv3-H"], ["H stands in the text", "height"]),
         (["conv3-C xB", "--symbols", "B"], ["B stands in the text"]),
         (["resnet50", "--symbols", "alpha"], ["α is nothing"]),
@@ -140,7 +140,7 @@ def test_bad_input_is_told(arguments: list[str], words: list[str], capsys: pytes
         assert word in said.err
 
 
-@pytest.mark.parametrize("text", ["convK-C relu x2 > maxpool2", "conv3-C/2 xN", "mobilenet", "conv3-C/S xN"])
+@pytest.mark.parametrize("text", ["convK-C relu x2 > maxpool2", "conv3-C/2 xN", "mobilenet-v1", "conv3-C/S xN"])
 def test_formats(text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for form in ("unicode", "plain", "latex", "markdown", "python", "json"):
         assert run(["symbolic", text, "--format", form]) == 0
@@ -173,14 +173,14 @@ def test_json_of_a_solution(capsys: pytest.CaptureFixture[str]) -> None:
         jsonschema.validate(told, SCHEMA)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "alexnet", "mobilenet", "unet-padded"])
+@pytest.mark.parametrize("name", ["vgg16", "alexnet", "mobilenet-v1", "unet-padded"])
 def test_python_source_is_the_integer_walk(name: str) -> None:
     from fractions import Fraction
 
     found = symbolic(name)
     space: dict[str, object] = {}
     exec(export.python(found), space)
-    report = rfcalc.analyze("mobilenet-v1" if name == "mobilenet" else name)
+    report = rfcalc.analyze(name)
     shape = next(iter(report.inputs.values()))
     usual = {"H": shape.dims[1], "W": shape.dims[2], "C": shape.dims[0], "B": 1, "α": Fraction(1), "ρ": Fraction(1)}
     usual["N"] = report.rows[-1].output_shape[0]

@@ -282,3 +282,35 @@ def test_export_and_back(form: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == path.read_text()
     assert run(["export", "vgg16", "--to", "tomll"]) == 2
     assert run(["export", "vgg16", "--input", "left=3x8x8"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + ".".join(["a"] * 50_000) + "]\nx = 1",
+        'input = "1x9x9"\n' + ".".join(["'a b'"] * 20_000) + " = 1",
+        "with = {" + ".".join(["a"] * 20_000) + " = 1}",
+    ],
+    ids=["table", "field", "inline"],
+)
+def test_names_of_thousands_of_parts_are_refused_at_once(text: str, tmp_path: Path) -> None:
+    from time import perf_counter
+
+    from rfcalc.claims.files import read as claims_of
+
+    begun = perf_counter()
+    with pytest.raises(RfcalcError, match=r"line \d: the name of a table or field is nested too deeply"):
+        spec.loads(text)
+    (tmp_path / "deep.rfclaims.toml").write_text(text)
+    with pytest.raises(RfcalcError, match="nested too deeply"):
+        claims_of(tmp_path / "deep.rfclaims.toml")
+    assert perf_counter() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "text", ["a.b.c = 1", 's = "' + "a." * 5000 + '"', "# " + "a." * 5000, "x = [" + "1.0, " * 500 + "]"]
+)
+def test_control_other_dots_are_no_deep_names(text: str) -> None:
+    from rfcalc.spec.toml import tables
+
+    assert tables(text, "spec") == tomllib.loads(text)

@@ -68,9 +68,7 @@ def test_control_a_wrong_region_disagrees(monkeypatch: pytest.MonkeyPatch) -> No
     report = Report(SMALL)
     assert all(f.verdict == EQUAL for f in gradient.receptive(report, quiet))
     wider = Report(Network(Conv(4, 5, padding=2) >> ReLU() >> MaxPool(2) >> ConvTranspose(3, 2, stride=2), "2x12x12"))
-    monkeypatch.setattr(
-        gradient, "regions", lambda walked, name: rfcalc.receptive.region_walk.regions(wider.walked, name)
-    )
+    monkeypatch.setattr(gradient, "regions", lambda walked, name: rfcalc.receptive.region_walk.regions(wider, name))
     assert any(f.verdict == DISAGREES for f in gradient.receptive(report, quiet))
 
 

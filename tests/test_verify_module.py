@@ -214,3 +214,37 @@ def test_on_the_command_line(
     assert run(["verify", "conv3-8 > relu", "--input", "3x8x8", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert "measured on the network, built in PyTorch of what rfcalc read" in found["notes"]
+
+
+def test_recurrent_layers_are_counted_as_pytorch_decomposes_them() -> None:
+    """oneDNN runs an LSTM in one kernel, of which PyTorch's counter sees nothing."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(8, 6, 2, batch_first=True)
+            self.gru = nn.GRU(6, 4, batch_first=True, bidirectional=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.gru(self.lstm(x)[0])[0]
+            return y
+
+    found = verify(analyze(from_torch(Net(), "11x8")), what=("shapes", "params", "macs"), device="cpu")
+    assert found.passed
+    assert [f.measured for f in found.of("macs")] == [11 * (4 * 6 * 14 + 4 * 6 * 12 + 2 * 3 * 4 * (6 + 4))]
+
+
+def test_windows_in_the_batch_of_a_module_have_their_shape() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.conv = nn.Linear(3, 5), nn.Conv2d(5, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            n, c, h, w = x.shape
+            x = x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(-1, 4, c)
+            return self.conv(self.tokens(x).transpose(1, 2).unflatten(2, (2, 2)))
+
+    found = verify(analyze(from_torch(Net(), "3x8x8")), what=("shapes",), device="cpu")
+    assert found.passed
+    assert len(found.of("shapes")) == 3

@@ -25,10 +25,10 @@ def cell(x: float, y: float, text: str, fill: str, dashed: bool = False) -> str:
 def figure(network: Network, unit: int, titles: list[str]) -> str:
     """One unit of the last map of a 1-D chain, and what it reads of every map before it."""
     report = Report(network)
-    last = len(report.walked.shapes) - 1
-    windows = backward(report.walked, last)
+    last = len(report.shapes) - 1
+    windows = backward(report, last)
     rows, width = [], 0.0
-    extents = [shape.dims[1] for shape in report.walked.shapes]
+    extents = [shape.dims[1] for shape in report.shapes]
     reads = [windows[p][1].unit(unit) for p in range(len(extents))]
     left = -min(0, *(r[0] for r in reads))
     strides, starts = [1.0], [0.0]
@@ -39,7 +39,7 @@ def figure(network: Network, unit: int, titles: list[str]) -> str:
     for p, n in enumerate(extents):
         y = 34 + p * GAP
         low, high = reads[p]
-        real = {u for (u,) in regions(report.walked, last, p).unit((unit,)).pixels()} if p < last else {unit}
+        real = {u for (u,) in regions(report, last, p).unit((unit,)).pixels()} if p < last else {unit}
         row = [f'<text x="0" y="{y + CELL / 2 + 5}" class="title">{titles[p]}</text>']
         for u in range(min(low, 0), max(high + 1, n)):
             inside = 0 <= u < n

@@ -17,7 +17,8 @@ from rfcalc.backend.twin import At, Call, Learned, Twin, concrete, twin_of
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.core.sliding import choice
 from rfcalc.graph.autograd import saving
-from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.forward import Shaped, forward, shapes_of_inputs
+from rfcalc.graph.naming import paths
 from rfcalc.graph.network import Network
 
 
@@ -82,7 +83,7 @@ def to_torch(
     shapes = shapes_of_inputs(network, inputs)
     walked = forward(network, shapes)
     if network.torch is not None:
-        names = network.torch.of(network) if names is None else names
+        names = paths(network.torch, [node.name for node in network.nodes]) if names is None else names
         eps = network.torch.eps if eps is None else eps
     if isinstance(names, str):
         choice("names", names, ("own",))
@@ -140,7 +141,7 @@ def _seeded(seed: int | None) -> Iterator[None]:
 
 
 def place(
-    walked: Walked,
+    walked: Shaped,
     measuring: bool = False,
     in_place: bool = False,
     dropout: float | None = None,
@@ -155,7 +156,7 @@ def place(
     groups: dict[str, tuple[Twin, str]] = {}
     found = []
     for position, node in enumerate(network.nodes, network.arity):
-        at = At(node.layer, walked.inputs_of(position), walked.shapes[position], position in over, dropout, eps)
+        at = At(node.layer, walked.input_shapes(position), walked.shapes[position], position in over, dropout, eps)
         try:
             made = twin_of(at, measuring)
         except RfcalcError as error:
@@ -223,7 +224,7 @@ nn.Module.__init__(_PROBE)
 _PROBE.__dict__.update(dict.fromkeys(("network", "steps", "paths", "shapes", "eps", "_outputs")))
 
 
-def _steps(walked: Walked, placed: tuple[Placed, ...]) -> tuple[Step, ...]:
+def _steps(walked: Shaped, placed: tuple[Placed, ...]) -> tuple[Step, ...]:
     network, arity = walked.network, walked.network.arity
     last = list(range(len(walked.shapes)))
     for position, sources in enumerate(network.sources, arity):
@@ -272,7 +273,7 @@ def learn(learned: Learned) -> nn.Parameter:
     return nn.Parameter(torch.full(learned.shape, learned.mean))
 
 
-def _assemble(graph: Graph, walked: Walked, placed: tuple[Placed, ...]) -> None:
+def _assemble(graph: Graph, walked: Shaped, placed: tuple[Placed, ...]) -> None:
     """Make all modules and hang them into the tree; containers that are chains become Sequential."""
     leaves: dict[str, nn.Module | nn.Parameter] = {}
     network = walked.network

@@ -17,6 +17,7 @@ from rfcalc.backend.classes import Classes
 from rfcalc.backend.emit import access, camel, identifier, indented, sequential
 from rfcalc.backend.needs import header
 from rfcalc.graph.forward import forward, shapes_of_inputs
+from rfcalc.graph.naming import paths
 from rfcalc.graph.network import Network
 
 
@@ -52,7 +53,8 @@ def to_source(network: Network, inputs: Any = None, *, eps: float | None = None,
     walked = forward(network, shapes)
     names = None
     if network.torch is not None:
-        names, eps = network.torch.of(network), network.torch.eps if eps is None else eps
+        names = paths(network.torch, [node.name for node in network.nodes])
+        eps = network.torch.eps if eps is None else eps
     writer = _Writer(network, place(walked, eps=eps, names=names))
     name = camel(network.name) or "Net"
     classes = Classes(name)

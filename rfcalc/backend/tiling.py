@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.errors import RfcalcError, plural, require_installed
 
 if TYPE_CHECKING:
+    from rfcalc.plan.passes import PassPlan
     from rfcalc.plan.tile import Tile, TilePlan
 
 REST = 251
@@ -21,11 +22,22 @@ MOST_VALUES = 1 << 28
 SMOOTH = ["silu", "gelu", "sigmoid", "tanh", "softplus", "elu", "selu", "celu", "mish", "hardswish", "hardsigmoid"]
 SMOOTH += ["logsigmoid", "softsign", "exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "erf", "hardtanh"]
 SMOOTH += ["relu6", "leaky_relu", "rrelu", "prelu", "pow", "square"]
-MEANS = ("avg_pool", "interpolate", "upsample", "mean", "div", "grid_sample")  # their values may be fractions
+MEANS = (
+    "avg_pool",
+    "interpolate",
+    "upsample",
+    "mean",
+    "div",
+    "grid_sample",
+    "group_norm",
+    "instance_norm",
+    "std",
+    "var",
+)  # their values may be fractions
 OVER = ("softmax", "log_softmax")  # along an axis: the value and the sum along it
 
 
-def verified_run(plan: TilePlan, target: str) -> dict[str, Any]:
+def verified_run(plan: TilePlan | PassPlan, target: str) -> dict[str, Any]:
     """Run code that the command line names in tiles and whole.
 
     Raises:
@@ -38,7 +50,10 @@ def verified_run(plan: TilePlan, target: str) -> dict[str, Any]:
     if not sign and not target.startswith("py:"):
         raise RfcalcError(f"--run {target!r} names no code", fix="write --run model.py:Net")
     holder, reference = from_module(target) if target.startswith("py:") else from_script(f"{path}.py", name)
-    return verified(plan, made(holder, reference, target, light=False))
+    module = made(holder, reference, target, light=False)
+    from rfcalc.plan.passes import PassPlan
+
+    return verified_passes(plan, module) if isinstance(plan, PassPlan) else verified(plan, module)
 
 
 def verified(plan: TilePlan, module: Any) -> dict[str, Any]:
@@ -89,8 +104,90 @@ def verified(plan: TilePlan, module: Any) -> dict[str, Any]:
     }
 
 
+def verified_passes(plan: PassPlan, module: Any) -> dict[str, Any]:
+    """Whether a module in passes over tiles equals its whole output: in whole numbers by ``==`` (against one tile,
+    whose statistics are those of the whole), and with its own weights in float64, against its own run.
+
+    Returns:
+        As `verified`; `error` is the largest difference in float64, as a share of the largest value.
+
+    Raises:
+        RfcalcError: as `verified`.
+    """
+    from copy import deepcopy
+
+    import torch
+
+    from rfcalc.backend.passes import in_passes
+
+    if not isinstance(module, torch.nn.Module):
+        raise RfcalcError(f"{type(module).__name__} is no torch module", fix="name one: --run model.py:Net")
+    if any(int(s.values) > MOST_VALUES for s in plan.report.shapes):
+        raise RfcalcError("the image is too large to be run whole", fix="verify with a smaller --input")
+    pick = torch.Generator().manual_seed(0)
+    sources = {
+        name: torch.randint(0, REST, (1, *map(int, x.dims)), generator=pick).double()
+        for name, x in zip(plan.network.inputs, plan.inputs, strict=True)
+    }
+    source: Any = sources if len(sources) > 1 else next(iter(sources.values()))
+
+    def listed(found: Any) -> list[Any]:
+        return list(found.values()) if isinstance(found, dict) else [found]
+
+    ready, used = exact_module(module)
+    function = in_passes(ready)
+    whole = listed(plan.whole().run(function, source))
+    tiled = listed(plan.run(function, source))
+    differing = sum(int((a != b).sum()) for a, b in zip(whole, tiled, strict=True))
+    values = sum(int(a.numel()) for a in whole)
+    less: dict[str, bool | None] = {}
+    if plan.last is not None:
+        knowing = function.knowing(plan, plan.gather(function, source))
+        less = _less(plan.last, knowing, source, dict(zip(plan.network.outputs, whole, strict=True)))
+    own = deepcopy(module).double().eval()
+    with torch.no_grad():
+        real = own(*sources.values())
+    real = list(real.values()) if isinstance(real, dict) else list(real) if isinstance(real, (tuple, list)) else [real]
+    mine = listed(plan.run(in_passes(own), source))
+    error = max(float((a - b).abs().max() / a.abs().max().clamp_min(1e-300)) for a, b in zip(real, mine, strict=True))
+    told = "equal" if differing == 0 else f"differ in {differing:,} of"
+    ran = f"{plural(plan.count, 'tile')} in {plural(len(plan.plans), 'pass', 'passes')}"
+    sentences = [f"{ran} and the whole {told} {values:,} values."]
+    sentences += [
+        f"One align less {side}: {'differs, as it must' if bad else 'no value differs'}." for side, bad in less.items()
+    ]
+    sentences.append(f"With its own weights in float64 the largest difference is {error:.1e} of the largest value.")
+    sentences += [f"Stand-ins for {', '.join(sorted(used))}."] if used else []
+    return {
+        "passed": differing == 0 and False not in less.values() and error < 1e-9,
+        "values": values,
+        "differing": differing,
+        "less": less,
+        "error": error,
+        "stand_ins": sorted(used),
+        "sentences": sentences,
+    }
+
+
 def exact(module: Any, inputs: tuple[str, ...]) -> tuple[Callable[[Any], Any], set[str]]:
     """A copy of a module that computes in whole numbers, and the functions that have stand-ins (after it has run)."""
+    import torch
+
+    ready, used = exact_module(module)
+
+    def run(source: Any) -> Any:
+        given = [source[n][None] for n in inputs] if isinstance(source, dict) else [source[None]]
+        with torch.no_grad():
+            result = ready(*given)
+        if isinstance(result, dict):
+            return {name: y[0] for name, y in result.items()}
+        return tuple(y[0] for y in result) if isinstance(result, (tuple, list)) else result[0]
+
+    return run, used
+
+
+def exact_module(module: Any) -> tuple[Any, set[str]]:
+    """The same as a module."""
     from copy import deepcopy
 
     import torch
@@ -124,15 +221,16 @@ def exact(module: Any, inputs: tuple[str, ...]) -> tuple[Callable[[Any], Any], s
             result = function(*args, **kwargs)
             return _reduced(torch, result, 16 if any(word in name for word in MEANS) else 1)
 
-    def run(source: Any) -> Any:
-        given = [source[n][None] for n in inputs] if isinstance(source, dict) else [source[None]]
-        with torch.no_grad(), Whole():
-            result = module(*given)
-        if isinstance(result, dict):
-            return {name: y[0] for name, y in result.items()}
-        return tuple(y[0] for y in result) if isinstance(result, (tuple, list)) else result[0]
+    class Exact(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
 
-    return run, used
+        def forward(self, *given: Any) -> Any:
+            with Whole():
+                return self.module(*given)
+
+    return Exact().eval(), used
 
 
 def _reduced(torch: Any, result: Any, scale: int) -> Any:

@@ -65,7 +65,7 @@ def dense_network(network: Network, inputs: Any = None) -> Network:
             kernel = (1,) * x.rank
         stands[node.name] = node.name
         kept.append((node.name, layer, reads))
-    about = {"name": network.name, "title": network.title, "citation": network.citation}
+    about: dict[str, Any] = {"name": network.name, "title": network.title, "citation": network.citation}
     outputs = tuple(stands[o] for o in network.outputs)
     return Network.from_nodes(kept, dict(zip(network.inputs, shapes, strict=False)), outputs=outputs, **about)
 

@@ -17,7 +17,7 @@ def check(*what: str | Path | Claim, run: Sequence[str] = (), explained: bool = 
     Args:
         what: networks (the claims that come with rfcalc about them), claims files (``*.rfclaims.toml``) or folders with
             them, or claims that have been read; every claim that comes with rfcalc if left out.
-        run: code that the claims may name, and that you trust: ``model.py:Net``, ``py:package:Net``.
+        run: code that the claims may name, and that you trust: ``model.py:Net``, ``py:package.module:Net``.
         explained: whether it is told what would explain a mismatch.
 
     Raises:

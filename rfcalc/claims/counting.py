@@ -10,19 +10,22 @@ dimensions. On the rest they differ:
 - **attention**: all of it (torch, ptflops, onnx-tool), all but the products of queries, keys and values (fvcore,
   calflops), nothing at all (thop, torchinfo, torchscan).
 
-A tool that hooks modules does not see a function call: torchvision's MobileNet-v2 pools by one, which thop and
-torchscan leave out and ptflops counts once instead of twice; networks here do not tell the two apart.
+How a module is written decides what a tool sees of it: one hooks classes, another replaces functions, a third reads
+operators. For a module of the user's own each tool's rules are therefore applied to what it hooks
+(`rfcalc.backend.counters`). The conventions here are for networks without a module, as if torchvision had written them;
+`unknown` names the kinds of layers for which they do not say what a tool prints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import prod
-from rfcalc.report.document import Cell, Column, Document, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.metrics import METRICS, Metric
 from rfcalc.report.report import Report, Row
 
@@ -79,6 +82,14 @@ def _linear_rows(row: Row) -> int:
     return int(row.macs + row.ops["linear_bias_adds"] - row.params) if row.kind == "linear" else 0
 
 
+def _transposed(row: Row) -> int:
+    """A transposed convolution counted at the positions of its output: what that is beyond its multiply-adds."""
+    if row.kind != "conv_transpose":
+        return 0
+    x = row.report.input_shapes(row.position)[0]
+    return int(row.macs * prod(row.shape.spatial) // prod(x.spatial) - row.macs)
+
+
 def _sums(row: Row) -> int:
     if row.kind == "position_table":
         return int(row.values)
@@ -103,10 +114,15 @@ TERMS: dict[str, Callable[[Row], int]] = {
     "batch norm": _ops("norm", "batchnorm"),
     "layer norm": _ops("norm", "layernorm"),
     "layer norm groups": _groups,
-    "norm params": lambda row: row.params if row.kind in ("batchnorm", "layernorm") else 0,
+    "group norm": _ops("norm", "groupnorm"),
+    "norm params": lambda row: row.params if row.kind in ("batchnorm", "layernorm", "groupnorm") else 0,
     "relu": _activated("relu"),
     "relu6": _activated("relu6"),
     "gelu": _activated("gelu"),
+    "silu, leaky relu": _activated("silu", "leaky_relu"),
+    "transposed outputs": _transposed,
+    "average-pool inputs": _ops("pool_inputs", "avgpool"),
+    "average-pool outputs": lambda row: row.values if row.kind == "avgpool" else 0,
     "max-pool inputs": _ops("pool_inputs", "maxpool"),
     "max-pool outputs × (k − 1)": lambda row: _pools(row, -1),
     "max-pool outputs × window": _window,
@@ -134,13 +150,29 @@ CONVENTIONS = {
             "fvcore",
             "flops",
             "0.1.5",
-            {"macs": 1, "attention products": -1, "batch norm": 2, "layer norm": 5, "adaptive inputs": 1},
+            {
+                "macs": 1,
+                "attention products": -1,
+                "batch norm": 2,
+                "layer norm": 5,
+                "adaptive inputs": 1,
+                "group norm": 5,
+            },
         ),
         Convention(
             "thop",
             "macs",
             "0.1.1",
-            {"macs": 1, "attention": -1, "batch norm": 4, "layer norm": 4, "adaptive inputs": 1, "adaptive outputs": 1},
+            {
+                "macs": 1,
+                "attention": -1,
+                "batch norm": 4,
+                "layer norm": 4,
+                "adaptive inputs": 1,
+                "adaptive outputs": 1,
+                "average-pool outputs": 1,
+                "transposed outputs": 1,
+            },
         ),
         Convention(
             "torchinfo",
@@ -154,6 +186,7 @@ CONVENTIONS = {
                 "attention biases": -1,
                 "linear rows": -1,
                 "norm params": 1,
+                "transposed outputs": 1,
             },
         ),
         Convention(
@@ -170,6 +203,9 @@ CONVENTIONS = {
                 "gelu": 1,
                 "max-pool inputs": 1,
                 "adaptive inputs": 1,
+                "silu, leaky relu": 1,
+                "group norm": 5,
+                "average-pool inputs": 1,
             },
         ),
         Convention(
@@ -189,6 +225,9 @@ CONVENTIONS = {
                 "gelu": 2,
                 "max-pool inputs": 2,
                 "adaptive inputs": 2,
+                "silu, leaky relu": 1,
+                "group norm": 2,
+                "average-pool inputs": 2,
             },
         ),
         Convention(
@@ -230,6 +269,96 @@ CONVENTIONS = {
 }
 
 
+# Kinds of layers (and activations) that the conventions were compared on: with all tools, with some.
+COMPARED = frozenset(
+    [
+        *("conv", "depthwise", "linear", "batchnorm", "layernorm", "maxpool", "adaptive_pool", "self_attention"),
+        *("position_table", "class_token", "add", "concat", "identity", "flatten", "reshape", "permute", "slice"),
+        *("split", "dropout", "stochastic_depth", "relu", "relu6", "gelu"),
+    ]
+)
+_PLAIN = ("multiply", "scale", "lrn", "channel_shuffle", "pad", "sigmoid", "tanh", "silu", "leaky_relu", "avgpool")
+ALSO = {
+    "torch": (*_PLAIN, "groupnorm", "instancenorm", "conv_transpose", "upsample", "window_attention"),
+    "fvcore": (*_PLAIN, "groupnorm", "conv_transpose"),
+    "thop": (*_PLAIN, "groupnorm", "conv_transpose"),
+    "torchinfo": (*(kind for kind in _PLAIN if kind != "scale"), "groupnorm", "conv_transpose", "upsample"),
+    "ptflops": (
+        "channel_shuffle",
+        "pad",
+        "sigmoid",
+        "tanh",
+        "silu",
+        "leaky_relu",
+        "avgpool",
+        "groupnorm",
+        "conv_transpose",
+    ),
+    "calflops": ("channel_shuffle", "pad", "sigmoid", "tanh", "silu", "leaky_relu", "avgpool", "groupnorm"),
+}
+NORMS = ("batchnorm", "layernorm", "groupnorm")
+
+
+def unknown(report: Report, how: Convention) -> tuple[str, ...]:
+    """The kinds of layers of a network for which a tool's convention does not say what it counts.
+
+    >>> import rfcalc
+    >>> unknown(rfcalc.analyze("conv3-8 > upsample2"), CONVENTIONS["thop"])
+    ('upsample',)
+    """
+    known = COMPARED.union(ALSO.get(how.tool, ()))
+    found = []
+    for row in report:
+        kind = getattr(row.node.layer, "function", row.kind) if row.kind == "activation" else row.kind
+        if row.kind in NORMS and not row.params and how.tool != "torch":
+            found.append(f"{kind} without a scale")
+        elif kind not in known or (kind == "avgpool" and row.params):
+            found.append(kind)
+    return tuple(dict.fromkeys(found))
+
+
+# What each tool hooks in the module of a report: its `amounts` by path and what was hooked, its `terms()`, its `why`.
+Hooked = Callable[[Report], Mapping[str, Any] | None]
+
+
+class Counted(NamedTuple):
+    """What a tool prints for a network: the sums by term, and why it is not known (then there are none)."""
+
+    how: Convention
+    terms: dict[str, int]
+    by_node: dict[str, int]
+    why: str = ""
+
+    @property
+    def total(self) -> int | None:
+        return None if self.why else sum(self.terms.values())
+
+
+def counts(report: Report, hooked: Hooked | None = None) -> dict[str, Counted]:
+    """What every tool prints for a network: for a module by what the tool hooks in it, else by the conventions.
+
+    Args:
+        hooked: what runs a module and tells what each tool hooks: `rfcalc.backend.counters.tallies`.
+    """
+    found = {}
+    tallies = hooked(report) if hooked is not None else None
+    for tool, how in CONVENTIONS.items():
+        if tallies is not None:
+            seen = tallies[tool]
+            by_node: dict[str, int] = {}
+            for (path, _), amount in seen.amounts.items():
+                by_node[path] = by_node.get(path, 0) + amount
+            found[tool] = Counted(how, seen.terms(), by_node, seen.why)
+            continue
+        kinds = unknown(report, how)
+        why = (
+            f"how {', '.join(kinds)} {'is' if len(kinds) == 1 else 'are'} written decides what it sees" if kinds else ""
+        )
+        by_node = {row.name: count_row(row, how) for row in report}
+        found[tool] = Counted(how, {} if kinds else terms(report, how), {} if kinds else by_node, why)
+    return found
+
+
 def convention(tool: str) -> Convention:
     """The convention of a tool.
 
@@ -263,9 +392,19 @@ def count(report: Report, how: Convention) -> int:
     return sum(terms(report, how).values())
 
 
-def metric_of(tool: str) -> str:
+def metric_of(tool: str, hooked: Hooked) -> str:
     """Make a tool's count a metric, so that a table can have it as a column; its name."""
     how = convention(tool)
+
+    def counted(report: Report) -> Counted:
+        if report not in known:
+            known[report] = counts(report, hooked)[how.tool]
+        if known[report].why:
+            what = f"what {how.tool} prints for {report.target} is not known"
+            raise RfcalcError(what, why=known[report].why, fix="rfcalc counts shows the tools of which it is known")
+        return known[report]
+
+    known: WeakKeyDictionary[Report, Counted] = WeakKeyDictionary()
     if how.tool not in METRICS:
         METRICS.add(
             how.tool,
@@ -273,32 +412,44 @@ def metric_of(tool: str) -> str:
                 how.tool,
                 f"{how.tool} {how.figure}",
                 f"{how.figure} as {how.tool} {how.version} counts them",
-                lambda row: count_row(row, how),
-                lambda report: count(report, how),
+                lambda row: counted(row.report).by_node.get(row.name, 0),
+                lambda report: counted(report).total,
                 adds=True,
             ),
         )
     return how.tool
 
 
-def document(report: Report) -> Document:
+def document(report: Report, hooked: Hooked | None = None) -> Document:
     """The tools side by side: each term with its factor, and the sum."""
-    columns = {tool: terms(report, how) for tool, how in CONVENTIONS.items()}
+    found = counts(report, hooked)
+    names = [n for n in TERMS if any(n in c.terms for c in found.values())]
+    names += [n for n in dict.fromkeys(n for c in found.values() for n in c.terms) if n not in TERMS]
     lines = []
-    for name in (n for n in TERMS if any(n in c for c in columns.values())):
+    for name in names:
         cells = [Cell(name)]
-        for tool, how in CONVENTIONS.items():
-            value = columns[tool].get(name)
-            cells.append(Cell("" if value is None else f"{how.terms[name]:+d} × {value // how.terms[name]:,}", value))
+        for c in found.values():
+            value = c.terms.get(name)
+            if value is None:
+                cells.append(Cell(""))
+                continue
+            factor = c.how.terms.get(name) if name in TERMS else None
+            cells.append(Cell(f"{value:,}" if factor is None else f"{factor:+d} × {value // factor:,}", value))
         lines.append(Line(tuple(cells)))
-    sums = [sum(c.values()) for c in columns.values()]
-    lines.append(Line((Cell("total"), *(Cell(f"{n:,}", n) for n in sums)), "total"))
-    heads = (Column(f"{tool} {how.figure}", tool, right=True) for tool, how in CONVENTIONS.items())
+    sums = [c.total for c in found.values()]
+    lines.append(Line((Cell("total"), *(Cell("not known" if n is None else f"{n:,}", n) for n in sums)), "total"))
+    heads = (Column(f"{tool} {c.how.figure}", tool, right=True) for tool, c in found.items())
     title = f"what counting tools print for {report.target}"
-    return Document(title, (Table((Column("term"), *heads), tuple(lines)),), data=partial(to_dict, report))
+    said = [f"{tool} is not known: {c.why}" for tool, c in found.items() if c.why]
+    if hooked is not None and report.network.source is not None:
+        said.insert(0, "counted on the module itself: at the classes, functions and operators that each tool hooks")
+    sections: list[Section] = [Table((Column("term"), *heads), tuple(lines))]
+    if said:
+        sections.append(Sentences(tuple(said)))
+    return Document(title, tuple(sections), data=partial(to_dict, report, found))
 
 
-def to_dict(report: Report) -> dict[str, object]:
+def to_dict(report: Report, found: Mapping[str, Counted]) -> dict[str, object]:
     """The counts as JSON has them."""
     return {
         "schema": SCHEMA,
@@ -307,11 +458,15 @@ def to_dict(report: Report) -> dict[str, object]:
         "tools": [
             {
                 "tool": tool,
-                "version": how.version,
-                "figure": how.figure,
-                "count": count(report, how),
-                "terms": [{"term": n, "factor": how.terms[n], "value": v} for n, v in terms(report, how).items()],
+                "version": c.how.version,
+                "figure": c.how.figure,
+                "count": c.total,
+                "why": c.why or None,
+                "terms": [
+                    {"term": n, "factor": c.how.terms.get(n, 1) if n in TERMS else 1, "value": v}
+                    for n, v in c.terms.items()
+                ],
             }
-            for tool, how in CONVENTIONS.items()
+            for tool, c in found.items()
         ],
     }

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rfcalc.claims.judging import Result
-from rfcalc.core.errors import plural
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import plural, printable
 from rfcalc.report.document import Cell, Column, Document, Line, Role, Sentences, Table
 
 SCHEMA = "rfcalc/check/1"
@@ -43,7 +42,13 @@ def summary(results: Sequence[Result]) -> str:
     red = sum(not r.passed for r in results)
     errata = sum(r.passed and r.claim.expect == "mismatch" for r in results)
     fit = len(results) - red - errata
-    parts = [f"{len(results)} claims: {fit} match", f"{errata} known errata", f"{red} red"]
+    derived = sum(r.claim.derived for r in results)
+    parts = [
+        f"{plural(len(results), 'claim')}: {fit} match",
+        plural(errata, "known erratum", "known errata"),
+        f"{red} red",
+        *([f"{derived} of them derived (printed by no source)"] if derived else []),
+    ]
     return ", ".join(parts)
 
 
@@ -57,6 +62,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "name": claim.name,
         "what": claim.what or claim.rule,
         "printed": claim.told,
+        "kind": "derived" if claim.derived else "printed",
         "value": None if value is None else int(value) if value.denominator == 1 else float(value),
         "computed": result.computed,
         "verdict": str(result.verdict),

@@ -87,7 +87,7 @@ class Figure:
         if self.node is not None:
             if asked.row is None:
                 raise RfcalcError(f"{asked.name} belongs to the whole network, not to {self.node}")
-            return factor * self._one(asked.row(report[self.node]), self.node)
+            return factor * self._one(asked.at(report, self.node), self.node)
         if asked.whole is None:
             raise RfcalcError(f"{asked.name} belongs to a node", fix=f"name one: {asked.name}@{report.outputs[0].name}")
         return factor * self._one(asked.whole(report), report.target)

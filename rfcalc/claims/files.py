@@ -14,6 +14,7 @@ from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.claims.printed import read as read_printed
 from rfcalc.core.errors import RfcalcError, suggestion
 from rfcalc.core.registry import fold
+from rfcalc.spec.toml import tables
 
 SCHEMA = "rfcalc/claims/1"
 ENDING = ".rfclaims.toml"
@@ -22,8 +23,8 @@ SHIPPED = Path(__file__).parent / "shipped"
 CONVENTIONS = ("K", "biases", "operations")
 OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim")
 OF_CLAIM = (
-    "name", "where", "network", "input", "what", "printed", "digits", "rounding", "min", "max", "rule", "expect",
-    "note", "conventions",
+    "name", "where", "source", "network", "input", "what", "printed", "derived", "gives", "digits", "rounding", "min",
+    "max", "rule", "expect", "note", "conventions",
 )  # fmt: skip
 
 
@@ -50,6 +51,10 @@ class Claim:
     place: str
     note: str
     setting: language.Setting
+    derived: bool = False  # no source prints the figure: it was computed, to hold it
+    gives: language.Expression | None = None  # what makes the printed figure; `note` says why
+    own_source: str = ""
+    counted: str = ""  # by which convention a figure of others' files was found true
 
     def __repr__(self) -> str:
         return f"Claim({self.network}: {self.name}, {self.told})"
@@ -57,7 +62,8 @@ class Claim:
     @property
     def source(self) -> str:
         """Where it was printed."""
-        return ", ".join(part for part in (self.file.source, self.place) if part)
+        told = ", ".join(part for part in (self.own_source or self.file.source, self.place) if part)
+        return f"derived: {told}" if self.derived else told
 
     @property
     def where(self) -> str:
@@ -106,7 +112,7 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8") if text is None else text
-        data = tomllib.loads(text)
+        data = tables(text, str(path))
     except OSError as error:
         raise ClaimError(f"cannot read it: {error.strerror}", where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -175,13 +181,19 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
 
     what, rule = str(entry.get("what", "")), str(entry.get("rule", ""))
     printed, least, most = value("printed"), value("min"), value("max")
+    derived = value("derived")
+    if printed is not None and derived is not None:
+        raise RfcalcError("is printed and derived", fix="a figure that a source prints is printed")
+    printed = derived if printed is None else printed
+    if "gives" in entry and (printed is None or expect != "mismatch"):
+        raise RfcalcError("gives what it should not explain", fix="gives explains a printed figure that does not fit")
     kinds = [bool(rule), printed is not None, least is not None or most is not None]
     if sum(kinds) != 1 or bool(what) == bool(rule):
         raise RfcalcError(
-            "claims nothing that can be checked", fix="give what and printed, what and min or max, or rule"
+            "claims nothing that can be checked", fix="give what and printed (or derived), what and min or max, or rule"
         )
     if rule:
-        from rfcalc.report.metrics import parse as parse_rule
+        from rfcalc.report.constraints import parse as parse_rule
 
         parse_rule(rule)
     shape = entry.get("input", data.get("input"))
@@ -197,7 +209,8 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     place, note = str(entry.get("where", "")), str(entry.get("note", ""))
     return Claim(
         file, line, name, network, shape, what, parsed, printed, least, most, rule, expect, place, note,
-        operations_setting,
+        operations_setting, derived is not None, language.parse(str(entry["gives"])) if "gives" in entry else None,
+        str(entry.get("source", "")),
     )  # fmt: skip
 
 

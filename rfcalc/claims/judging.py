@@ -44,7 +44,7 @@ class Result:
         """The verdict in words."""
         if self.verdict is Verdict.MATCH:
             cut = self.claim.printed is not None and self.claim.printed.rounding != "nearest"
-            match = "match, truncated" if cut else "match"
+            match = "match, truncated" if cut else f"match: {self.claim.counted}" if self.claim.counted else "match"
             return match if self.passed else f"{match}, and a mismatch was expected: the erratum is none (any more)"
         known = "known erratum" if self.passed else "mismatch"
         return f"{known}: {self.explanation}" if self.explanation is not None else known
@@ -105,7 +105,7 @@ def judge(claims: Iterable[Claim], reports: Reports | None = None, *, explained:
 
 def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
     if claim.rule:
-        from rfcalc.report.metrics import check as check_rule
+        from rfcalc.report.constraints import check as check_rule
 
         outcomes = check_rule(reports(claim.network, claim.input), claim.rule)
         failed = [told for _, held, told in outcomes if not held]
@@ -120,5 +120,11 @@ def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
     computed = claim.printed.like(value)
     if claim.printed.holds(value):
         return Result(claim, value, computed, Verdict.MATCH)
+    if claim.gives is not None:
+        made = claim.gives.evaluate(claim.setting, reports)
+        if not claim.printed.holds(made):
+            told = f"what it gives is {claim.printed.like(made)}, not {claim.printed.text}"
+            raise RfcalcError(told, fix="correct the expression of gives, or leave it out")
+        return Result(claim, value, computed, Verdict.MISMATCH, Explanation((claim.note.rstrip("."),), 1, True))
     found = explain(claim, reports) if explained else None
     return Result(claim, value, computed, Verdict.MISMATCH, found)

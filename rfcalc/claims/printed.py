@@ -75,7 +75,7 @@ class Printed:
 
     def like(self, value: Fraction) -> str:
         """A computed value, written as the printed one, with two digits more."""
-        if not self.letter and self.place == 1 and value.denominator == 1:
+        if not self.letter and self.place >= 1 and value.denominator == 1:
             return f"{int(value):,}"
         places = 2
         while self.place * 10**places < 100 and places < 8:

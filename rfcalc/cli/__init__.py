@@ -18,7 +18,8 @@ from typing import Any
 import typer
 import typer.core
 
-# Command → the panel of the help that shows it, and its help; the file that holds it has its name.
+# Command → the panel of the help that shows it, and its help. The file that holds it has its name (`list` is a name of
+# Python, which a file that is loaded would hide in this package: its file is `list_`).
 COMMANDS = {
     "table": ("look", "Show a network layer by layer: shapes, receptive fields, parameters, memory, multiply-adds."),
     "rf": (
@@ -54,19 +55,21 @@ COMMANDS = {
     "grade": ("teach", "Mark students' tables from their own numbers, and designs against bounds."),
 }
 
+_FILES = {"list": "list_"}
+
 
 class Commands(typer.core.TyperGroup):
     """The group of commands; each is imported when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*COMMANDS]
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
         panel, told = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False)
-        function = import_module(f"rfcalc.cli.{cmd_name}").command
+        function = import_module(f"rfcalc.cli.{_FILES.get(cmd_name, cmd_name)}").command
         text = f"{told}\n\n{function.__doc__ or ''}"
         app.command(name=cmd_name, help=_literal(text), cls=ForgivingCommand, rich_help_panel=panel)(function)
         found = typer.main.get_command(app)
@@ -82,8 +85,8 @@ class ForgivingCommand(typer.core.TyperCommand):
         if len(args) != 1 or args[0].startswith("-"):
             from rfcalc.cli.forgiving import Understood
 
-            args = Understood(self).meant([*args])  # `list` is a command here
-        return [*super().parse_args(ctx, args)]
+            args = Understood(self).meant(list(args))
+        return list(super().parse_args(ctx, args))
 
 
 def _literal(text: str) -> str:
@@ -160,7 +163,7 @@ def _run(arguments: list[str]) -> int:
         if arguments and arguments[0] not in COMMANDS:
             from rfcalc.cli.forgiving import whole_line
 
-            arguments = whole_line(arguments, [*COMMANDS])
+            arguments = whole_line(arguments, list(COMMANDS))
         code = typer.main.get_command(app).main(arguments, prog_name="rfcalc", standalone_mode=False)
         if _into_a_file():
             from rfcalc.cli.forgiving import eaten_by_the_shell
@@ -170,7 +173,7 @@ def _run(arguments: list[str]) -> int:
                 print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
-        if error.walk is not None or error.read is not None:
+        if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2

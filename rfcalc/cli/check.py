@@ -17,8 +17,9 @@ def command(
         list[str] | None,
         typer.Argument(
             help="Networks (rfcalc list), claims files of your own (*.rfclaims.toml) about any network, spec file,"
-            " model.onnx, model.keras, or a folder with claims files: rfcalc lock writes them. No code is run but what"
-            " --run names."
+            " model.onnx, model.keras, or a folder with claims files: rfcalc lock writes them; or files of others: an"
+            " OpenMMLab metafile.yml, a model card (README.md), a CSV with model, params, FLOPs. No code is run but"
+            " what --run names."
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every claim that comes with rfcalc.")] = False,
@@ -27,7 +28,16 @@ def command(
     ] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", help="Code that the claims may name and that you trust: model.py:Net, py:package:Net."),
+        typer.Option(
+            "--run", help="Code that the claims may name and that you trust: model.py:Net, py:package.module:Net."
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            help="Files of others: what network a name in them is: NAME=TARGET; TARGET alone for a file of one model.",
+        ),
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
@@ -47,17 +57,32 @@ def command(
     """
     from rfcalc.claims.checking import chosen, files_of
     from rfcalc.claims.document import CI, document
+    from rfcalc.claims.foreign import claims_of, is_foreign, judged
     from rfcalc.claims.judging import Reports, judge
 
     form = format_of(format, output, CI)
-    paths = [*(claims or []), *(path for name in names or [] for path in files_of(name))]
-    networks = [n for n in names or [] if not files_of(n)]
-    if every and (paths or networks):
+    others = [n for n in names or [] if is_foreign(n)]
+    names = [n for n in names or [] if n not in others]
+    paths = [*(claims or []), *(path for name in names for path in files_of(name))]
+    networks = [n for n in names if not files_of(n)]
+    if target and not others:
+        raise RfcalcError("--target says what networks the names in a file of others are", fix="name the file too")
+    if every and (paths or networks or others):
         raise RfcalcError("--all goes without names and files")
-    if not (every or paths or networks):
+    if not (every or paths or networks or others):
         raise RfcalcError("what is to be checked?", fix="name a network or a claims file, or give --all")
-    found, broken = chosen(paths, networks, run or [])
+    found, broken = chosen(paths, networks, run or []) if every or paths or networks else ([], [])
     reports, results = Reports(run or []), []
+    lost: list[str] = []
+    for name in others:
+        try:
+            foreign = claims_of(name, dict(_target(t) for t in target or []), run or [])
+            found_there, stopped = judged(foreign, reports)
+            results += found_there
+            broken += stopped
+            lost += foreign.unknown
+        except RfcalcError as error:
+            broken.append(error)
     for claim in found:
         try:
             results += judge([claim], reports)
@@ -67,6 +92,14 @@ def command(
         write(CI[form](results), output)
     elif results:
         emit(document(results), form, output)
+    if lost:
+        shown = ", ".join(lost[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
+        print(f"not judged, no network of rfcalc list: {shown} (--target NAME=TARGET names one)", file=sys.stderr)
     for complaint in broken:
         print(f"error: {complaint}", file=sys.stderr)
     return 2 if broken else 0 if all(result.passed for result in results) else 1
+
+
+def _target(text: str) -> tuple[str, str]:
+    name, sign, target = text.partition("=")
+    return (name.strip(), target.strip()) if sign else ("", text.strip())

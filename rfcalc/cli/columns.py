@@ -10,7 +10,7 @@ from rfcalc.report.document import Cell, Column, Document, Line, Table
 
 def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
     """Example: rfcalc columns"""
-    from rfcalc.report.metrics.vocabulary import METRICS
+    from rfcalc.report.metrics import METRICS
 
     format_of(format, output)
     known: list[dict[str, Any]] = [

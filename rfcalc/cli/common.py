@@ -43,7 +43,9 @@ def inputs(given: list[str] | None) -> Any:
             told = " ".join(f"--input {part.strip()}" for part in parts)
             raise RfcalcError(f"--input {text} holds several shapes", fix=f"give --input once for each: {told}")
         if not sign and len(given) > 1:
-            raise RfcalcError(f"--input {text} has no name", fix="with several inputs write --input name=3x224x224")
+            if any("=" in other for other in given):
+                raise RfcalcError(f"--input {text} has no name", fix="name every input: --input name=3x224x224")
+            return list(given)  # in their order
         if name in named:
             raise RfcalcError(f"--input names {name!r} twice")
         value = name and ("x" not in shape.lower() or ":" in shape)  # name=7, name=int64:16: the reader knows
@@ -69,7 +71,8 @@ STRICT = "Exit with 1 if an operator was not understood."
 
 Target = Annotated[str, typer.Argument(help=TARGET, autocompletion=completion("networks"))]
 Inputs = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
+    list[str] | None,
+    typer.Option("--input", "-i", help="Input shape, 3x224x224; several in order, or name=3x224x224."),
 ]
 Batch = Annotated[int, typer.Option(help="Items in a batch.")]
 Dtype = Annotated[

@@ -28,7 +28,7 @@ def networks(incomplete: str) -> list[str]:
 
 def columns_of(incomplete: str) -> list[str]:
     """Metrics; after a comma the next one."""
-    from rfcalc.report.metrics.vocabulary import METRICS
+    from rfcalc.report.metrics import METRICS
 
     before, sign, last = incomplete.rpartition(",")
     typed = [name.replace("-", "_") for name in METRICS.names()]

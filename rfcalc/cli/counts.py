@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from rfcalc.cli.common import Format, Inputs, Output, Target, emit, format_of, inputs
+
+if TYPE_CHECKING:
+    from rfcalc.report.report import Report
+
+
+def hooked(report: Report) -> Mapping[str, Any] | None:
+    """What each tool hooks in the module that a network was read from; None where there is none."""
+    if report.network.source is None:
+        return None
+    from rfcalc.backend.counters import tallies
+
+    return tallies(report)
 
 
 def command(
@@ -16,4 +31,4 @@ def command(
     from rfcalc.readers.target import analyze
 
     format_of(format, output)
-    emit(document(analyze(target, inputs(input))), format, output)
+    emit(document(analyze(target, inputs(input)), hooked), format, output)

@@ -20,6 +20,12 @@ def command(
     lint: Annotated[
         str | None, typer.Option("--lint", help="Read a given network instead: what is odd about it, and what helps.")
     ] = None,
+    like: Annotated[
+        str | None, typer.Option("--like", help="Variants of a given network, which keep its output.")
+    ] = None,
+    moves: Annotated[
+        str | None, typer.Option("--moves", help="With --like: what is changed: stacks,strides,dense,width.")
+    ] = None,
     rules: Annotated[
         str | None, typer.Option("--rules", help="With --lint: only these rules, with commas; any finding is exit 1.")
     ] = None,
@@ -37,6 +43,8 @@ def command(
 
     Example: rfcalc design "rf >= 31, params < 100k, dense(rf)" --family dilated --input 1x16000
 
+    rfcalc design --like resnet18 "params < 8M" changes a given network: large kernels, strides, dilations, channels.
+
     Exit code 1: nothing fits (the nearest bounds are shown), or a chosen rule of --lint finds something.
     """
     from rfcalc.core.shape import Shape
@@ -51,11 +59,18 @@ def command(
         found = planning.lint(lint, given, rules=tuple(r.strip() for r in rules.split(",")) if rules else None)
         emit(found.document(), format, output, no_notes)
         return 1 if rules and found.findings else 0
+    objectives = [m.strip() for m in minimize.split(",") if m.strip()] if minimize else None
+    if like is not None:
+        from rfcalc.comparison import likes
+
+        chosen = [m.strip() for m in moves.split(",") if m.strip()] if moves else ()
+        variants = likes.variants(like, constraints or "", given, moves=chosen, minimize=objectives)
+        emit(likes.document(variants), format, output, no_notes)
+        return 0 if variants.designs else 1
     if constraints is None:
         raise RfcalcError("what is wanted?", fix='name it: rfcalc design "rf >= 224, params < 1M"')
     if given is not None and not isinstance(given, Shape):
         raise RfcalcError("designs have one input, without a name", fix="write --input 3x224x224")
-    objectives = [m.strip() for m in minimize.split(",") if m.strip()] if minimize else None
     answer = planning.design(constraints, family or (), given, minimize=objectives)
     emit(answer.document(), format, output, no_notes)
     return 0 if answer.designs else 1

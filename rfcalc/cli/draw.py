@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from rfcalc.cli.common import Batch, Dtype, Inputs, NoNotes, Output, Target, emit, format_of, inputs, write
+from rfcalc.cli.common import TARGET, Batch, Dtype, Inputs, NoNotes, Output, completion, emit, format_of, inputs, write
+
+STYLES = ("stages", "graph", "blocks", "unet")
+CHARTS = ("growth", "cost", "compare", "memory", "tiles", "field")
+PICTURES = ("svg", "tikz", "png", "pdf")
 
 
 def command(
-    target: Target,
+    targets: Annotated[
+        list[str], typer.Argument(help=f"{TARGET} Several for --chart compare.", autocompletion=completion("networks"))
+    ],
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
     dtype: Dtype = None,
     style: Annotated[
         str,
         typer.Option(
-            help="stages: a ladder, a row a layer; graph: what reads what, from the inputs down.",
-            autocompletion=lambda incomplete: [s for s in ("stages", "graph") if s.startswith(incomplete)],
+            help="stages: a ladder, a row a layer; graph: what reads what; blocks: maps to scale, as papers draw VGG;"
+            " unet: the same, a row for each resolution.",
+            autocompletion=lambda incomplete: [s for s in STYLES if s.startswith(incomplete)],
         ),
     ] = "stages",
     chart: Annotated[
         str | None,
         typer.Option(
-            help="A chart instead: growth (receptive field over depth), cost (params, memory, macs by stage).",
-            autocompletion=lambda incomplete: [c for c in ("growth", "cost") if c.startswith(incomplete)],
+            help="A chart instead: growth (receptive field over depth), cost (by stage), compare (bubbles),"
+            " memory (what lives when), tiles (read, write, halo), field (what a unit sees).",
+            autocompletion=lambda incomplete: [c for c in CHARTS if c.startswith(incomplete)],
         ),
     ] = None,
+    depth: Annotated[int | None, typer.Option(help="Blocks as one box from this level of names on; 1: stages.")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Figures of a box, by name: params,macs,stride (rfcalc columns); for compare: across, upwards, area.",
+            autocompletion=completion("columns_of"),
+        ),
+    ] = None,
+    highlight: Annotated[
+        str | None, typer.Option(help="A node: what its middle unit sees is marked on every map.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="For field and tiles: the node.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="For field: an input or an earlier node; the input if left out.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="For field: one unit by position, Y,X; the middle one.")] = None,
+    image: Annotated[Path | None, typer.Option(help="For field: a PNG or JPEG under the region.")] = None,
+    tile: Annotated[str | None, typer.Option(help="For tiles: the most positions that a tile reads: 256.")] = None,
+    tiles: Annotated[str | None, typer.Option(help="For tiles: how many tiles each axis is cut into: 4x4.")] = None,
+    infer: Annotated[
+        bool, typer.Option("--infer", help="For memory: only run the network, without gradients.")
+    ] = False,
+    theme: Annotated[
+        str,
+        typer.Option(
+            help="light, dark, or auto: as the reader's system is.",
+            autocompletion=lambda incomplete: [t for t in ("auto", "light", "dark") if t.startswith(incomplete)],
+        ),
+    ] = "auto",
+    font: Annotated[str, typer.Option(help="The font of the texts: 'Times New Roman'.")] = "",
+    width: Annotated[str, typer.Option(help="On paper, with its unit: 84mm, 3.5in.")] = "",
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
             "--format",
             "-f",
-            help="svg, html, png, pdf, or as text: terminal, json, …; left out: what --output ends in, else terminal.",
+            help="svg, tikz, html, png, pdf, or text: terminal, json, …; if left out, as --output ends.",
         ),
     ] = None,
     output: Output = None,
@@ -43,23 +83,34 @@ def command(
 
     Example: rfcalc draw resnet50 -o resnet50.svg
     """
+    from rfcalc.cli.rf import position
     from rfcalc.core.errors import RfcalcError
     from rfcalc.drawing.drawing import CONVERTED
     from rfcalc.readers.drawing import draw
 
     ending = output.suffix.lower()[1:] if output is not None else ""
-    if format is None and ending in ("svg", *CONVERTED):
+    if format is None and ending in PICTURES:
         format = ending  # noqa: A001
-    form = format_of(format, output, ("svg", *CONVERTED))
-    drawing = draw(target, inputs(input), style=chart or style, batch=batch, dtype=dtype)
+    form = format_of(format, output, PICTURES)
+    if len(targets) > 1 and chart != "compare":
+        raise RfcalcError(f"{len(targets)} networks are named", fix="name one, or add --chart compare")
+    chosen: dict[str, Any] = {
+        "depth": depth, "metrics": tuple(m.strip() for m in (metrics or "").split(",") if m.strip()),
+        "highlight": highlight, "at": at, "source": source, "unit": position("--unit", unit), "image": image,
+        "tile": tile, "tiles": tiles, "infer": infer, "others": targets[1:],
+    }  # fmt: skip
+    given = {name: value for name, value in chosen.items() if value not in (None, False, (), [])}
+    drawing = draw(targets[0], inputs(input), style=chart or style, batch=batch, dtype=dtype, **given)
     if form == "svg":
-        write(drawing.svg(), output)
+        write(drawing.svg(theme, font, width), output)
+    elif form == "tikz":
+        write(drawing.tikz(width), output)
     elif form in CONVERTED:
         if output is None:
             raise RfcalcError(f"a {form} is no text", fix=f"name a file: -o picture.{form}")
         from rfcalc.core.atomic import draft
 
-        made = drawing.converted(form)
+        made = drawing.converted(form, theme, font, width)
         with draft(output) as file:
             file.write_bytes(made)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import write
+from rfcalc.cli.common import CODE, MODELS, Inputs, inputs, write
 from rfcalc.core.errors import RfcalcError
 
 
@@ -29,6 +29,22 @@ def command(
     seed: Annotated[str, typer.Option(help="The same seed gives the same paper.")] = "0",
     student: Annotated[str | None, typer.Option(help="A paper of one's own for each student.")] = None,
     identity: Annotated[str | None, typer.Option("--id", help="The one exercise with this id, again.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Only this pattern: output-size.window-on-square.one-layer.")
+    ] = None,
+    numbers: Annotated[
+        str, typer.Option(help="With --pattern: numbers of your own: 'kernel=3, stride=2, input=3x32x32'.")
+    ] = "",
+    network: Annotated[
+        str | None,
+        typer.Option(help=f"A table of your own network, to be filled in: a name, notation, {MODELS}. {CODE}"),
+    ] = None,
+    blank: Annotated[str, typer.Option(help="With --network: the columns that are asked for.")] = "output,rf,params",
+    rows: Annotated[
+        str | None, typer.Option(help="With --network: only these rows: conv1,pool1; all if left out.")
+    ] = None,
+    input: Inputs = None,  # noqa: A002
+    sheet: Annotated[Path | None, typer.Option(help="The exercises of a lesson, as a file says (TOML).")] = None,
     bank: Annotated[Path | None, typer.Option(help="The exercises of this JSON bank, in another format.")] = None,
     format: Annotated[  # noqa: A002
         str,
@@ -52,10 +68,30 @@ def command(
     if format in FILES and output is None:
         what = "a folder" if FILES[format] == "/" else f"a {FILES[format]} file"
         raise RfcalcError(f"the format {format} makes {what}", fix="say where: --output NAME")
+    if numbers and pattern is None:
+        raise RfcalcError("--numbers are those of a pattern", fix="name it: --pattern output-size.volume.one-layer")
+    if sum(given is not None for given in (bank, sheet, network, pattern, identity)) > 1:
+        raise RfcalcError("--bank, --sheet, --network, --pattern and --id are five ways to ask", fix="choose one")
     if bank is not None:
         items, request = read(load(bank), str(bank))
         seed, student = str(request.get("seed", "0")), str(request.get("student") or "")
         paper = Paper(f"Exercises, seed {seed}", seed, student, request)
+    elif sheet is not None:
+        from rfcalc.teaching.sheets import sheet as of_sheet
+
+        title, seed, items = of_sheet(load(sheet), str(sheet), student or "")
+        paper = Paper(title, seed, student or "", {"sheet": sheet.name, "seed": seed, "student": student})
+    elif network is not None:
+        from rfcalc.teaching.own_tables import table_of
+
+        items = [table_of(network, inputs(input), blank=blank, rows=rows)]
+        paper = Paper(items[0].title, items[0].seed, student or "", {"network": network, "blank": blank, "rows": rows})
+    elif pattern is not None:
+        from rfcalc.teaching.exercises.bank import fixed
+
+        items = [fixed(pattern, f"{seed}/{student or ''}/{i}", numbers, difficulty) for i in range(count)]
+        request = {"pattern": pattern, "numbers": numbers, "count": count, "seed": seed, "student": student}
+        paper = Paper(f"Exercises, seed {seed}", seed, student or "", request)
     elif identity is not None:
         items = [item(identity)]
         paper = Paper("Exercise", items[0].seed, request={"id": identity})

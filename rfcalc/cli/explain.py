@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, format_of
 from rfcalc.core.errors import RfcalcError
 
 
@@ -30,6 +30,7 @@ def command(
     no_notes: NoNotes = False,
 ) -> None:
     """Example: rfcalc explain vgg16 pool5 receptive-field --direction both"""
+    from rfcalc.cli.compare import one_input
     from rfcalc.cli.rf import position
     from rfcalc.derivation import derive
     from rfcalc.derivation.blackboard import document
@@ -40,7 +41,7 @@ def command(
         raise RfcalcError(
             f"{' '.join(what)!r} is more than a node and a metric", fix="write: rfcalc explain vgg16 pool5 params"
         )
-    report = analyzed(target, inputs(input), batch=batch, dtype=dtype)
+    report = analyzed(target, one_input(input), batch=batch, dtype=dtype)
     node = what[0] if len(what) == 2 else None
     found = derive(report, node, what[-1], direction=direction, source=source, unit=position("--unit", unit))
     emit(document(found), format, output, no_notes)

@@ -30,7 +30,7 @@ def command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
-    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
+    from rfcalc.readers.target import resolve, with_inputs
 
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
@@ -49,10 +49,9 @@ def command(
     if to == "torch":
         from rfcalc.backend import to_source
 
-        notes = [f"Assumed: {assumption}." for assumption in found.assumptions]
-        if list(network.inputs.values()) == [None]:  # a module's weights are made for an input
-            network = with_inputs(network, DEFAULT_INPUT)
-            notes.insert(0, f"Assumed: the input is {DEFAULT_INPUT}; none was given.")
+        shapes, assumptions = found.at(given)
+        notes = [f"Assumed: {assumption}." for assumption in assumptions]
+        network = with_inputs(found.network, shapes)  # a module's weights are made for an input
         if stream:
             from rfcalc.backend.stream import to_stream
             from rfcalc.backend.stream.source import to_source as streamed

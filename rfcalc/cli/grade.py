@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, completion, emit, format_of, inputs
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownName
 
 
 def command(
@@ -43,9 +43,15 @@ def command(
     columns: Annotated[
         str | None,
         typer.Option(
-            "--columns", "-c", help="Figures that are asked for: rf,stride,params. Those handed in if left out."
+            "--columns",
+            "-c",
+            help="Figures that are asked for: rf,stride,params; with the head of a column: 'rf=Sichtfeld'."
+            " Those handed in if left out.",
         ),
     ] = None,
+    repeats: Annotated[
+        str, typer.Option(help="The same mistake again costs: each (a mark each time) or once.")
+    ] = "each",
     enough: Annotated[
         int,
         typer.Option("--pass", min=0, max=100, help="Per cent of the marks, errors carried forward, for exit code 0."),
@@ -69,7 +75,7 @@ def command(
         )
     one: Callable[[str], Found]
     if require is not None:
-        from rfcalc.report.metrics.constraints import parse
+        from rfcalc.report.constraints import parse
         from rfcalc.teaching.grading.designs import ENDINGS, judge
 
         constraints, shape = parse(require), inputs(input)
@@ -83,13 +89,17 @@ def command(
         from rfcalc.teaching.grading.marking import Key
         from rfcalc.teaching.grading.reading import text_of
 
-        key = Key(analyze(network, inputs(input), batch=batch, dtype=dtype), rows, asked(columns or ""))
+        if repeats not in ("each", "once"):
+            raise UnknownName("way to count repeats", repeats, ("each", "once"))
+        figures, heads = asked(columns or "")
+        report = analyze(network, inputs(input), batch=batch, dtype=dtype)
+        key = Key(report, rows, figures if set(figures) - set(heads) else (), heads, repeats == "once")
         endings = TABLES
 
         def one(name: str) -> Found:
             return key.mark(text_of(Path(name)), name)
 
-    folder = len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
+    folder = bool(given.strip()) and len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
     if folder:
         paths = files(Path(given), endings)
         tick = _bar(len(paths))

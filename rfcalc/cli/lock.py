@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Format, Target, emit, inputs
+from rfcalc.cli.common import Format, Inputs, Target, emit, inputs
 from rfcalc.core.errors import RfcalcError
 
 
 def command(
     target: Target,
-    input: Annotated[str | None, typer.Option("--input", "-i", help="Input shape, 3x224x224.")] = None,  # noqa: A002
+    input: Inputs = None,  # noqa: A002
     format: Format = None,  # noqa: A002
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file (*.rfclaims.toml).")] = None,
 ) -> None:
@@ -29,9 +29,9 @@ def command(
     from rfcalc.readers.target import analyze
     from rfcalc.report.document import Document, Listing
 
-    if input is not None and "=" in input:
-        raise RfcalcError("only networks of one input can be locked")
-    report = analyze(target, inputs(None if input is None else [input]))
+    report = analyze(target, inputs(input))
+    if len(report.network.inputs) > 1:
+        raise RfcalcError("only networks of one input can be locked", why="a claims file says one input shape")
     own = list(report.network.inputs.values())
     shape = str(next(iter(report.inputs.values()))) if input is not None or None in own else None
     written = lock(report, report.target, shape)

@@ -23,6 +23,7 @@ def command(
     budget: Annotated[
         str | None, typer.Option(help="The memory that there is, 24GB, 320KiB: what is the largest batch?")
     ] = None,
+    largest: Annotated[str, typer.Option(help="With --budget: the largest batch, or the largest input.")] = "batch",
     checkpoint: Annotated[
         bool, typer.Option("--checkpoint", help="What to compute again in backward, to stay within the budget.")
     ] = False,
@@ -40,6 +41,9 @@ def command(
         float | None, typer.Option(help="What patches may cost: 1.1 is a tenth more multiply-adds than without.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda: how dropout keeps its masks.")] = "cpu",
+    round_blocks: Annotated[
+        bool, typer.Option("--round-blocks", help="Count every tensor as PyTorch's allocator rounds it: to 512 bytes.")
+    ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Every moment of a step.")] = False,
     format: Format = None,  # noqa: A002
     output: Output = None,
@@ -58,7 +62,8 @@ def command(
     found = memory(
         target, inputs(input), batch=batch, dtype=dtype, infer=infer or arena or patch or fold_bn, optimizer=optimizer,
         amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
-        fold_bn=fold_bn, count_input=count_input, most_work=most_work,
+        fold_bn=fold_bn, count_input=count_input, most_work=most_work, largest=largest.lower(),
+        round_blocks=round_blocks,
     )  # fmt: skip
     emit(found.document(timeline), format, output, no_notes)
     return 0 if found.found else 1

@@ -26,6 +26,7 @@ def command(
     effective: Annotated[
         bool, typer.Option("--effective", help="The effective receptive field in closed form too.")
     ] = False,
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Without the picture of the region.")] = False,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,
@@ -38,7 +39,7 @@ def command(
     format_of(format, output)
     found = receptive_field(target, one_node(node, at), source=source, input=inputs(input), via=via, without=without)
     chosen, reached = position("--unit", unit), position("--pixel", pixel)
-    emit(document(found, chosen, reached, effective), format, output, no_notes)
+    emit(document(found, chosen, reached, effective, not no_picture), format, output, no_notes)
     check(found.report, strict)
 
 

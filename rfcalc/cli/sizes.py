@@ -9,7 +9,6 @@ import typer
 
 from rfcalc.cli.common import Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.shape import Shape
 
 SECONDS = 1.0  # to look for valid sizes where an error is told
 
@@ -38,8 +37,9 @@ def command(
 def advise(error: RfcalcError) -> None:
     """Add the valid sizes, and the nearest ones, to what is told of a size that a network does not take."""
     with suppress(Exception):  # the error itself is what must be told
-        sizes = _of_walk(error) if error.walk is not None else _of_reading(error)
-        if sizes:
+        if error.advice is not None:
+            error.fix = error.advice() or error.fix
+        elif sizes := _of_walk(error):
             error.fix = sizes if error.fix is None else f"{sizes}\n{error.fix}"
 
 
@@ -53,27 +53,3 @@ def _of_walk(error: RfcalcError) -> str | None:
     near = ["x".join(map(str, n.valid)) for n in found.near if n.valid != tuple(asked)]
     rules = dict.fromkeys(told(axis.valid) for axis in found.axes)
     return f"valid sizes: {'; '.join(rules)}; nearest {' or '.join(near)} (rfcalc sizes shows all)" if near else None
-
-
-def _of_reading(error: RfcalcError) -> str | None:
-    """A size close to the one that was given, at which the model runs."""
-    from time import monotonic
-
-    from rfcalc.readers.target import resolve
-
-    model, given = error.read
-    shape = Shape.of(given)
-    begun = monotonic()
-    tried = {shape.dims}
-    for multiple in (2, 4, 8, 16, 32, 64, 128):
-        dims = (shape.dims[0], *(-(-n // multiple) * multiple for n in shape.dims[1:]))
-        if dims in tried:
-            continue
-        tried.add(dims)
-        if monotonic() - begun > 2 * SECONDS:
-            return None
-        with suppress(RfcalcError):
-            resolve(model, Shape(*dims))
-            size = "x".join(map(str, dims))
-            return f"it runs on {size} (rfcalc sizes TARGET --input {size} tells all valid sizes)"
-    return None

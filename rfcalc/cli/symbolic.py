@@ -130,13 +130,13 @@ def _numbers(text: str) -> dict[str, Any]:
 
 def _bound(value: Any, found: Symbolic) -> Any:
     """A value with the network's symbols put in for its names."""
-    from rfcalc.formulas.symbols import SymbolError, whole
+    from rfcalc.formulas.symbols import SymbolError, plain_number
 
     names: frozenset[str] = getattr(value, "free_symbols", frozenset())
     for name in names:
         if name not in found.symbols:
             raise SymbolError(f"{name} is not among the symbols", why=f"they are {', '.join(found.symbols)}")
-    return value.bind({n: found.symbols[n] for n in names}) if names else whole(value)
+    return value.bind({n: found.symbols[n] for n in names}) if names else plain_number(value)
 
 
 def _answer(

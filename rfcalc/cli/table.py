@@ -80,7 +80,8 @@ def command(
             raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
     if counts is not None:
         from rfcalc.claims.counting import metric_of
+        from rfcalc.cli.counts import hooked
 
-        chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts))
+        chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts, hooked))
     emit(document(report, View(chosen, all, fold, at, depth, sort, top), style), format, output, no_notes)
     check(report, strict)

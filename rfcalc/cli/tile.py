@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,9 @@ def command(
     overlap: Annotated[
         int | None, typer.Option("--check-overlap", help="Judge an overlap, both sides together; 1 unless it is exact.")
     ] = None,
+    passes: Annotated[
+        bool, typer.Option("--passes", help="Gather statistics (normalisation, squeeze-excite) in passes of their own.")
+    ] = False,
     run: Annotated[
         str | None, typer.Option("--run", help="Run this code (model.py:net) in tiles and whole, in whole numbers.")
     ] = None,
@@ -44,15 +47,29 @@ def command(
     Example: rfcalc tile unet-padded --input 1x4096x4096 --tile 1024
     """
     from rfcalc.cli.rf import one_node
+    from rfcalc.plan.tile import TooSmall
     from rfcalc.plan.tools import TOOLS, judge
     from rfcalc.readers import planning
 
     format_of(format, output)
     if tool is not None and tool.lower() not in TOOLS:
         raise UnknownName("tool", tool, TOOLS)
-    plan = planning.tile(
-        target, inputs(input), tile=tile, tiles=tiles, memory=memory, at=one_node(node, at), batch=batch, dtype=dtype
-    )
+    given: dict[str, Any] = {"at": one_node(node, at), "batch": batch, "dtype": dtype}
+    cut: dict[str, Any] = {"tile": tile, "tiles": tiles, "memory": memory}
+    if passes:
+        if overlap is not None or tool is not None:
+            raise RfcalcError("passes have no other tool's settings", fix="leave out --check-overlap and --as")
+        in_turn = planning.tile(target, inputs(input), passes=True, **cut, **given)
+        checked = None if run is None or in_turn.barriers else _verified(in_turn, run)
+        emit(in_turn.document(verified=checked), format, output, no_notes)
+        return 1 if in_turn.barriers or (checked is not None and not checked["passed"]) else 0
+    told: tuple[str, ...] = ()
+    try:
+        plan = planning.tile(target, inputs(input), **cut, **given)
+    except TooSmall as error:
+        if overlap is None:
+            raise
+        plan, told = planning.tile(target, inputs(input), **given), (f"No exact tile is so small: {error.what}.",)
     if axis is not None and not 0 <= axis < plan.rank:
         raise RfcalcError(
             f"there is no axis {axis}", why=f"the input {plan.inputs[0]} has the axes 0 … {plan.rank - 1}"
@@ -62,11 +79,13 @@ def command(
         emit(plan.document(), format, output, no_notes)
         return 1
     size = planning.lengths("--tile", tile)
-    judged = None if overlap is None else judge(plan, overlap, size[0] if size else None)
-    verified = None
-    if run is not None:
-        from rfcalc.backend.tiling import verified_run
-
-        verified = verified_run(plan, run)
+    judged = None if overlap is None else judge(plan, overlap, size[0] if size else None, told)
+    verified = None if run is None else _verified(plan, run)
     emit(plan.document(tool=tool and tool.lower(), judged=judged, verified=verified), format, output, no_notes)
     return 0 if (judged is None or judged.exact) and (verified is None or verified["passed"]) else 1
+
+
+def _verified(plan: Any, run: str) -> dict[str, Any]:
+    from rfcalc.backend.tiling import verified_run
+
+    return verified_run(plan, run)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import Dtype, Format, Inputs, Output, Target, emit, format_of, inputs
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import printable
 
 
 def command(

@@ -8,13 +8,11 @@ What each costs is not the partition's business: every stack that is shown is bu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.comparison.figures import size
 from rfcalc.comparison.layers import steps
-from rfcalc.comparison.partitions import Part, Stack, cheapest, count
 from rfcalc.comparison.ratio import change, ratio, ratio_text
 from rfcalc.comparison.subject import Subject, read
 from rfcalc.comparison.tables import arranged
@@ -23,6 +21,8 @@ from rfcalc.core.expr import Series
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import Size, is_number, same
 from rfcalc.graph.network import Network
+from rfcalc.plan.partitions import Part, Stack, cheapest, count
+from rfcalc.plan.variants.stacks import kernel_of, layer_of
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report.document import Cell, Column, Document, Line, Table
 from rfcalc.report.report import Report
@@ -122,7 +122,7 @@ class Equivalents(NamedTuple):
         totals = e.report.totals
         return {
             "stack": e.notation,
-            "layers": [{"kernel": list(_kernel(p, len(self.field))), "dilation": p.d} for p in e.parts],
+            "layers": [{"kernel": list(kernel_of(p, len(self.field))), "dilation": p.d} for p in e.parts],
             "depth": len(e.parts),
             **{name: plain(getattr(totals, name)) for name in ("weights", "biases", "params", "macs")},
             "ratio": None if quotient is None else str(quotient),
@@ -240,8 +240,8 @@ class _Brick:
         if not heads or out.rank != into.rank:
             raise RfcalcError(f"{subject.name} has no layer with weights to build stacks of", fix="name one: conv7-C")
         layer = heads[0]
-        names = {f.name for f in fields(layer)}  # type: ignore[arg-type]
-        single = len(heads) == 1 and {"kernel", "padding", "dilation"} <= names and not getattr(layer, "table", None)
+        slides = {"kernel", "padding", "dilation"} <= {*layer.given} and not getattr(layer, "table", None)
+        single = len(heads) == 1 and slides
         if not single:
             from rfcalc.layers.conv import Conv
 
@@ -254,7 +254,7 @@ class _Brick:
                 why="it could be split over the layers in many ways",
                 fix="write it without p, or with p0",
             )
-        again = replace(layer, kernel=(1,), padding=((0, 0),), dilation=(1,)).output(out)  # type: ignore[type-var]
+        again = layer.changed(kernel=(1,), padding=((0, 0),), dilation=(1,)).output(out)
         if not same(again.channels, out.channels):
             raise RfcalcError(
                 f"{subject.name} multiplies its channels, and a stack of such layers would do so again",
@@ -295,21 +295,12 @@ class _Brick:
         return Equivalent(tuple(parts), _folded(words), report, seen, sorted(words) == own)
 
     def _layer(self, part: Part, rank: int) -> Layer:
-        kernel = (part.kernel,) if part.axis is None else _kernel(part, rank)
-        pads = tuple((part.d * (k - 1) // 2,) * 2 for k in kernel) if self.keeps else ((0, 0),)
-        made: Layer = replace(self.layer, kernel=kernel, padding=pads, dilation=(part.d,))  # type: ignore[type-var]
-        return made
+        return layer_of(self.layer, part, rank, self.keeps)
 
 
 def _order(part: Part, rank: int) -> tuple[int, int, int]:
     """Largest first, squares before lines."""
     return (-part.area(rank), -part.reach, -1 if part.axis is None else part.axis)
-
-
-def _kernel(part: Part, rank: int) -> tuple[int, ...]:
-    if part.axis is None:
-        return (part.kernel,) * rank
-    return tuple(part.kernel if i == part.axis else 1 for i in range(rank))
 
 
 def _seen(parts: Sequence[Part]) -> int:

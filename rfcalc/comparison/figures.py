@@ -9,10 +9,10 @@ from rfcalc.comparison.ratio import change, difference, ratio
 from rfcalc.comparison.subject import Subject, walking
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import Size, is_number, same
-from rfcalc.report.metrics.units import exact
-from rfcalc.report.metrics.vocabulary import METRICS, Metric, size_text
+from rfcalc.report.metrics import METRICS, Metric, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import megabytes
+from rfcalc.report.units import exact
 
 USUAL = ("receptive_field", "stride", "output_shape", "weights", "macs", "bytes", "weight_layers", "non_linearities")
 WITH_BIASES = ("biases", "params")

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 from rfcalc.comparison.align import align
 from rfcalc.core.size import Size, same
+from rfcalc.core.sliding import keeping_size
 from rfcalc.core.syntax import pairs, sizes
 from rfcalc.report.report import Report, Row
 
@@ -24,7 +24,7 @@ SAME, INPUT, CHANGED, REPLACED, FIRST, OTHER = "same", "input", "changed", "repl
 _NAME = re.compile(r"-\(([^\W\d]\w*)\)")  # a symbol as channels needs its parentheses only where it is read back
 
 
-class Step(NamedTuple):
+class WeightLayer(NamedTuple):
     """A layer with what is folded into it."""
 
     rows: tuple[Row, ...]
@@ -65,8 +65,8 @@ class Difference(NamedTuple):
 class Match(NamedTuple):
     """Two steps that correspond, or one without a counterpart."""
 
-    first: Step | None
-    other: Step | None
+    first: WeightLayer | None
+    other: WeightLayer | None
     status: str
     differences: tuple[Difference, ...]
 
@@ -86,7 +86,7 @@ class Match(NamedTuple):
         return tuple(None if s is None else s.total(name) for s in (self.first, self.other))  # type: ignore[return-value]
 
 
-def steps(report: Report, every: bool = False) -> list[Step]:
+def steps(report: Report, every: bool = False) -> list[WeightLayer]:
     """The network's steps; with `every`, each node is one."""
     found: list[list[Row]] = []
     for row in report:
@@ -95,7 +95,7 @@ def steps(report: Report, every: bool = False) -> list[Step]:
             found[-1].append(row)
         else:
             found.append([row])
-    return [Step(tuple(rows)) for rows in found]
+    return [WeightLayer(tuple(rows)) for rows in found]
 
 
 def matches(first: Report, other: Report, every: bool = False) -> list[Match]:
@@ -107,7 +107,7 @@ def matches(first: Report, other: Report, every: bool = False) -> list[Match]:
     return found
 
 
-def _keys(step: Step) -> tuple[Any, ...]:
+def _keys(step: WeightLayer) -> tuple[Any, ...]:
     words, head = step.words, step.head
     kind, channels = head.kind, str(head.shape.channels)
     number = step.name.removeprefix(head.node.layer.stem)
@@ -123,7 +123,7 @@ def _stem(row: Row) -> str:
     return row.notation.split()[0].split("-")[0].split("/")[0]
 
 
-def _match(first: Step | None, other: Step | None) -> Match:
+def _match(first: WeightLayer | None, other: WeightLayer | None) -> Match:
     if first is None or other is None:
         return Match(first, other, OTHER if first is None else FIRST, ())
     a, b = first.head, other.head
@@ -141,7 +141,7 @@ def _parameters(a: Row, b: Row) -> Iterator[Difference]:
     one, two = a.node.layer, b.node.layer
     if one == two:
         return
-    differing = [f.name for f in fields(one) if f.compare and getattr(one, f.name) != getattr(two, f.name)]  # type: ignore[arg-type]
+    differing = [name for name in one.compared if getattr(one, name) != getattr(two, name)]
     for name in differing:
         if name == "padding" and len(differing) > 1 and (_keeps(one) and _keeps(two)):
             continue
@@ -151,7 +151,7 @@ def _parameters(a: Row, b: Row) -> Iterator[Difference]:
 def _keeps(layer: Any) -> bool:
     """Whether a layer's padding is the one that keeps the size at stride 1, so that it follows from the kernel."""
     geometry = getattr(layer, "geometry", None)
-    return geometry is not None and geometry.padding == geometry.keeps_size()
+    return geometry is not None and geometry.padding == keeping_size(geometry.kernel, geometry.dilation)
 
 
 def _value(value: Any) -> str:
@@ -168,7 +168,7 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _followers(first: Step, other: Step) -> Iterator[Difference]:
+def _followers(first: WeightLayer, other: WeightLayer) -> Iterator[Difference]:
     """What follows the layers, activations and normalisation, where it differs."""
     a = Counter(row.notation for row in first.rows[1:])
     b = Counter(row.notation for row in other.rows[1:])

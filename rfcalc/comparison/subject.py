@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import NetworkError, NotationError, RfcalcError, UnknownName
-from rfcalc.core.expr import Expr
 from rfcalc.core.index import Expression, Var, bind
 from rfcalc.core.integers import read as read_size
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Algebra, Size, walking_with
 from rfcalc.graph.network import Network
-from rfcalc.readers.target import DEFAULT_INPUT, resolve
+from rfcalc.notation.parse import Reading
+from rfcalc.readers.target import DEFAULT_INPUT, named
 from rfcalc.readers.target import numbers as plain
 from rfcalc.report.report import Report
 
@@ -103,7 +103,7 @@ def read(
 
     Args:
         targets: names of networks, notation, `Network` values, …
-        given: the input of all: ``"3x224x224"``, ``"CxHxW"``, a shape, or shapes by name.
+        given: the input of all: ``"3x224x224"``, ``"CxHxW"``, a shape, or shapes by name or in order.
         numbers: numbers for symbols by name.
         own_inputs: each at its own default input, even where these differ.
         batch, dtype: as for `rfcalc.analyze`.
@@ -112,7 +112,7 @@ def read(
         RfcalcError: inputs that clash or do not fit, a symbol that stands nowhere.
     """
     found = [_resolve(target, plain(given)) for target in targets]
-    shapes = {n: _dims(s) for n, s in given.items()} if isinstance(given, Mapping) else _dims(given)
+    shapes = _dims_of(given)
     common = None if own_inputs or given is not None else _common(found)
     sizes = dict.fromkeys(n for s in _listed(shapes if given is not None else common) for n in _names(s))
     symbols = dict.fromkeys([*(n for f in found for n in f.names), *sizes])
@@ -150,29 +150,19 @@ def read(
 
 def _resolve(target: Any, given: Any = None) -> _Read:
     """A target, with symbols where notation has names in it; a model may need the input to be read at all."""
-    try:
-        found = resolve(target, given)
-    except NotationError:
-        symbolic = _symbolic(target.strip()) if isinstance(target, str) else None
-        if symbolic is None:
-            raise
-        return symbolic
+    asked = named(target)
+    if asked.open:
+        assert asked.reading is not None
+        return _symbolic(asked.name, asked.reading)
+    found = asked.read(given)
     network = found.network
     written = None in network.inputs.values()
     return _Read(found.name, lambda values: network, dict(network.inputs), written, found.assumptions)
 
 
-def _symbolic(text: str) -> _Read | None:
-    """Notation with names for sizes; None if it has none, or cannot be read either."""
-    from rfcalc.notation import parse
-
-    try:
-        reading = parse(text, symbols=True)
-    except RfcalcError:
-        return None
+def _symbolic(name: str, reading: Reading) -> _Read:
+    """Notation with names for sizes."""
     names = dict.fromkeys(n for value in reading.symbolic for n in _names(value))
-    if not names:
-        return None
     head = reading.header
     about = {"outputs": head.outputs, "name": head.name, "title": head.title, "citation": head.citation}
     inputs = dict(head.inputs) or {"input": None}
@@ -181,22 +171,8 @@ def _symbolic(text: str) -> _Read | None:
         put = {n: v for n, v in values.items() if n in names}
         return Network(reading.expr.bind(put), inputs, **about)  # type: ignore[arg-type]
 
-    channel = _channel(reading.expr)
     written = None in inputs.values()
-    return _Read(head.name or text, make, inputs, written, reading.assumptions, tuple(names), channel)
-
-
-def _channel(expr: Expr) -> str:
-    """The symbol that the first layer has for its output channels; the input's channels are the same."""
-    waiting: list[Any] = [expr]
-    while waiting:
-        one = waiting.pop()
-        out = getattr(one, "out_channels", None)
-        if out is not None:
-            return out.name if isinstance(out, Var) else ""
-        parts = getattr(one, "items", None) or getattr(one, "branches", None) or (getattr(one, "body", None),)
-        waiting += [p for p in reversed(parts) if p is not None]
-    return ""
+    return _Read(name, make, inputs, written, reading.assumptions, tuple(names), reading.channel)
 
 
 def _names(value: Any) -> list[str]:
@@ -220,6 +196,13 @@ def letters(count: int, symbols: Sequence[str] = ()) -> list[str]:
     """
     found = [chr(ord("A") + i) for i in range(min(count, 26))]
     return found if count <= 26 and not set(found) & set(symbols) else [f"#{i + 1}" for i in range(count)]
+
+
+def _dims_of(given: Any) -> Any:
+    """The inputs as numbers and names: by name, in their order, or the only one."""
+    if isinstance(given, Mapping):
+        return {n: _dims(s) for n, s in given.items()}
+    return [_dims(s) for s in given] if type(given) is list else _dims(given)
 
 
 def _dims(given: Any) -> Dims | Shape | None:
@@ -250,6 +233,8 @@ def _listed(shapes: Any) -> list[Any]:
     """The sizes of an input, or of several by name."""
     if isinstance(shapes, dict):
         return [d for s in shapes.values() for d in _listed(s)]
+    if type(shapes) is list:
+        return [d for s in shapes for d in _listed(s)]
     return [] if shapes is None else list(shapes.dims if isinstance(shapes, Shape) else shapes)
 
 
@@ -257,6 +242,8 @@ def _put(shapes: Any, values: Values) -> Any:
     """An input with values put in for its names."""
     if isinstance(shapes, dict):
         return {name: _put(s, values) for name, s in shapes.items()}
+    if type(shapes) is list:
+        return [_put(s, values) for s in shapes]
     return shapes if shapes is None or isinstance(shapes, Shape) else Shape(*bind(shapes, dict(values)))
 
 
@@ -279,7 +266,7 @@ def _common(found: Sequence[_Read]) -> Dims | Shape:
         shape = next(iter(brought[0][1].values()))
         assert shape is not None
         return shape
-    channels = list(dict.fromkeys(f.channel or "C" for f in found if f.names))
+    channels = list(dict.fromkeys(f.channel for f in found if f.names))
     if len(channels) > 1:
         raise RfcalcError(
             f"the networks disagree on the channels of the input: {' or '.join(channels)}?",

@@ -12,7 +12,7 @@ from rfcalc.comparison.ratio import change_text, ratio_text
 from rfcalc.comparison.spelling import OPEN
 from rfcalc.core.size import Size, is_number, same
 from rfcalc.report.document import Cell, Column, Document, Line, Records, Sentences, Table, Text
-from rfcalc.report.metrics.units import short
+from rfcalc.report.units import short
 
 if TYPE_CHECKING:
     from rfcalc.comparison.comparison import Comparison

@@ -64,27 +64,39 @@ def total(costs: Iterable[Cost]) -> Cost:
     return Cost(*(sum(getattr(c, n) for c in kept) for n in TERMS)) if kept else NOTHING
 
 
+INDEX = 8  # bytes of an index: int64
+
+
 class Saved(NamedTuple):
     """What PyTorch's autograd keeps of a node for the backward pass, in training mode, beyond its weights.
 
     `inputs`: which of its input maps (by position) are kept; `output`: whether its output map is; a map kept by two
     nodes is one tensor. `either`: the output where the node can write over its input, else the input. For each item of
-    the batch: `extra_values` of the network's dtype (copies, statistics), `extra_bytes` that do not follow the dtype
-    (int64 indices of max pooling), `masks` of dropout (a value each on a CPU, a byte each on a GPU). `batch_values` do
-    not grow with the batch (batch statistics); `single_values` are kept in a batch of one only (where a copy is
-    spared).
+    the batch: `extra_values` of the network's dtype (copies, statistics), `indices` (where maxima were: int64 whatever
+    the dtype, made without gradients too), `masks` of dropout (a value each on a CPU, a byte each on a GPU).
+    `batch_values` do not grow with the batch (batch statistics); `single_values` are kept in a batch of one only
+    (where a copy is spared).
     """
 
     inputs: tuple[int, ...] = ()
     output: bool = False
     either: bool = False
     extra_values: Size = 0
-    extra_bytes: Size = 0
+    indices: Size = 0
     masks: Size = 0
     batch_values: Size = 0
     single_values: Size = 0
 
 
+class Passing(NamedTuple):
+    """What PyTorch makes for a moment while a node runs backward, for each item of the batch: values of the network's
+    dtype, and bytes that do not follow it (masks of a byte each)."""
+
+    values: Size = 0
+    bytes: Size = 0
+
+
+NOTHING_PASSING = Passing()
 KEEPS_NOTHING = Saved()
 KEEPS_INPUT = Saved(inputs=(0,))
 KEEPS_OUTPUT = Saved(output=True)

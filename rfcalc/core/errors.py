@@ -1,15 +1,19 @@
 """Errors that a person can act on: where, what, why, how to fix it.
 
-Imports `printable` only, so that no control character of a name from a file reaches a terminal. Rules raise the bare
-cause (`what`, `why`, `fix`); the walk adds `where` once; the command line prints the message and exits with 2.
+Rules raise the bare cause (`what`, `why`, `fix`); the walk adds `where` once; the command line prints the message and
+exits with 2. Names from files are made safe to print (`printable`): no control character of theirs reaches a terminal
+or leaves its line. Imports nothing from the project.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rfcalc.core.printable import printable_lines
+# C0 and C1 controls, DEL, line and paragraph separators, and the signs that turn the direction of writing
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 class RfcalcError(Exception):
@@ -27,7 +31,7 @@ class RfcalcError(Exception):
         self.why = why
         self.fix = fix
         self.walk: Any = None  # (network, input shapes) where a walk was refused: what to look for valid sizes with
-        self.read: Any = None  # (model, input) where a model did not run: what to look for sizes that do with
+        self.advice: Callable[[], str | None] | None = None  # a better fix that takes a while: asked where it is told
 
     def at(self, where: str, why: str | None = None) -> RfcalcError:
         """Add the place (and what is known there), unless a place nearer to the cause has been named; return self."""
@@ -152,3 +156,26 @@ def suggestion(name: str, known: Sequence[str], most: int = 12) -> str:
         return ""
     more = f" … and {len(known) - most} more" if len(known) > most else ""
     return f"there is {', '.join(known[:most])}{more}"
+
+
+def printable(text: str) -> str:
+    """The text on one line, control characters spelled as Python does.
+
+    >>> printable("conv1\\n\\x1b[31m"), printable("größe ×2")
+    ('conv1\\\\n\\\\x1b[31m', 'größe ×2')
+    """
+    return text if text.isprintable() else _CONTROLS.sub(_spelled, text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for several lines: line ends and tabs stay.
+
+    >>> printable_lines("a\\n\\tb\\x1b[2J")
+    'a\\n\\tb\\\\x1b[2J'
+    """
+    return _CONTROLS.sub(lambda m: m[0] if m[0] in "\n\t" else _spelled(m), text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    sign = found[0]
+    return _SHORT.get(sign) or (f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}")

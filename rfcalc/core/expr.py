@@ -17,7 +17,8 @@
 Python binds ``>>`` tighter than ``|`` and ``+``, ``*`` tighter than both, so ``stem >> a | b >> tail`` is
 ``(stem >> a) | (b >> tail)``, and ``stem >> a + b`` is ``stem >> (a + b)``: write the parentheses.
 
-Every expression prints as source that rebuilds it. Imports `errors`, `registry`, `size`, `index`.
+Every expression prints as source that rebuilds it. Imports `errors`, `registry`, `size`, and `index` when numbers are
+put in for one.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import LimitError, NetworkError
-from rfcalc.core.index import Var, bind
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import Size, decide, is_number, is_size
 
 if TYPE_CHECKING:
+    from rfcalc.core.index import Var
     from rfcalc.core.layer import Layer
 
 MOST_NODES = 1_000_000
@@ -228,6 +229,8 @@ class Repeat(Expr):
             yield self.body if self.index is None else self.body.bind({self.index: i})
 
     def bind(self, values: dict[str, int]) -> Repeat:
+        from rfcalc.core.index import bind
+
         inner = {k: v for k, v in values.items() if k != self.index}
         return Repeat(self.body.bind(inner), bind(self.times, values), self.index)
 
@@ -344,7 +347,7 @@ def repeat(body: Expr, times: Size, index: str | Var | None = None) -> Repeat:
     >>> [n.layer.dilation for n in Network(repeat(Conv(8, 2, dilation=2**i), 3, i)).nodes]
     [(1,), (2,), (4,)]
     """
-    return Repeat(body, times, index.name if isinstance(index, Var) else index)
+    return Repeat(body, times, index if index is None or isinstance(index, str) else index.name)
 
 
 def ref(name: str) -> Ref:

@@ -1,6 +1,6 @@
 """A rule as data: its expression, the names in it, where it comes from. The number and its explanation share it.
 
-Calling a formula with its operands computes the number. While `recording()` is on, each call is also kept as a `Step`,
+Calling a formula with its operands computes the number. While `recording()` is on, each call is kept (`Evaluated`),
 so that an explanation is the computation itself, seen: a layer kind is explained because it computes with formulas.
 Imports only `size`.
 """
@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from rfcalc.core.size import Size, ceildiv, maximum, minimum, prod
 
 _FUNCTIONS: dict[str, Any] = {"prod": prod, "sum": sum, "ceildiv": ceildiv, "min": minimum, "max": maximum}
-_steps: ContextVar[list[Step] | None] = ContextVar("steps", default=None)
+_steps: ContextVar[list[Evaluated] | None] = ContextVar("steps", default=None)
 
 
-class Step(NamedTuple):
+class Evaluated(NamedTuple):
     """One evaluated rule: the formula, what was put in, what came out."""
 
     formula: Formula
@@ -63,7 +63,7 @@ class Formula:
         value = evaluate(**operands)
         heard = _steps.get()
         if heard is not None:
-            heard.append(Step(self, operands, value))
+            heard.append(Evaluated(self, operands, value))
         return value
 
     def filled(self, **operands: Size) -> str:
@@ -84,9 +84,9 @@ class Formula:
 
 
 @contextmanager
-def recording() -> Iterator[list[Step]]:
+def recording() -> Iterator[list[Evaluated]]:
     """Keep every formula that is evaluated while the block runs, in order."""
-    heard: list[Step] = []
+    heard: list[Evaluated] = []
     token = _steps.set(heard)
     try:
         yield heard

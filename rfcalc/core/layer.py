@@ -10,7 +10,7 @@ The contract of the seam between kinds and everything else. A kind gives
    exactly as the others (None: `reads` tells it, and an element-wise layer keeps the channels), and `selective` says
    that a unit does not read all channels.
 3. `cost(xs, y)`: parameters and operations, computed with formulas, so that they explain themselves.
-4. `saved(xs, y)`: what autograd keeps of it in training mode.
+4. `saved(xs, y)`: what autograd keeps of it in training mode; `gradient_macs`: what backward takes for its inputs.
 5. `notation()`: how the papers write it; `spelling` declares its words, `from_word` reads it back.
 
 and the constants `memory`, `weight_layers`, `arity`. Rules use `+ - * //` and the functions of `size` only, so that
@@ -20,14 +20,13 @@ they also walk symbols. The walks never ask for a kind by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
-from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, Cost, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
-from rfcalc.core.index import bind, is_open
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, is_size
 from rfcalc.core.window import STEP, All, Index
@@ -63,6 +62,7 @@ class Layer(Expr):
     row_major: ClassVar[bool] = False  # the same values in the same order, in other extents
     input_channels_at: ClassVar[int | None] = None  # where PyTorch's call names the channels of the input
     trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
+    compared: ClassVar[tuple[str, ...]] = ()  # the parameters in which equal layers agree
     spelling: ClassVar[Spelling | None] = None  # the words that it is written with
 
     @property
@@ -113,8 +113,31 @@ class Layer(Expr):
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self
 
+    def gathers(self, x: Shape) -> str:
+        """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
+        changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
+        return ""
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_NOTHING
+
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        """Whether its backward reads input i, which it keeps: not where only what has no gradient would be told by it.
+
+        Args:
+            has: which inputs have a gradient.
+            trained: whether its weights are trained.
+        """
+        return True
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """What PyTorch makes for a moment while its backward runs, beside the gradients that it hands on."""
+        return NOTHING_PASSING
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        """The multiply-adds of the gradients of its inputs, where forward takes `macs`: as many for each input that
+        has one. Those of its weights' gradient are `macs` again."""
+        return macs * sum(has)
 
     def notation(self, exact: bool = False) -> str:
         """How the papers write it; `exact` adds what they leave out, so that it reads back as an equal layer."""
@@ -129,7 +152,7 @@ class Layer(Expr):
         raise AttributeError(f"{type(self).__name__} does not change: {name}")
 
     def _key(self) -> tuple[Any, ...]:
-        return (self.kind, *[getattr(self, f.name) for f in fields(self) if f.compare])  # type: ignore[arg-type]
+        return (self.kind, *[getattr(self, name) for name in self.compared])
 
     def __eq__(self, other: object) -> bool:
         return self is other or (type(self) is type(other) and self._key() == other._key())
@@ -137,8 +160,24 @@ class Layer(Expr):
     def __hash__(self) -> int:
         return hash(self._key())
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The parameters that it is made with, by name.
+
+        >>> from rfcalc import MaxPool
+        >>> MaxPool(3, 2).given
+        {'kernel': (3,), 'stride': (2,), 'padding': ((0, 0),), 'dilation': (1,), 'rounding': 'floor'}
+        """
+        return {f.name: getattr(self, f.name) for f in parameters(type(self))}
+
+    def changed(self: L, **values: Any) -> L:
+        """The same layer with other values for these parameters."""
+        return type(self)(**{**self.given, **values})
+
     def bind(self: L, values: dict[str, int]) -> L:
-        given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
+        from rfcalc.core.index import bind, is_open
+
+        given = self.given
         if not any(is_open(v) for v in given.values()):
             return self
         return type(self)(**{n: bind(v, values) for n, v in given.items()})
@@ -146,9 +185,7 @@ class Layer(Expr):
     def __repr__(self) -> str:
         told = []
         positional = True
-        for f in fields(self):  # type: ignore[arg-type]
-            if not f.init:
-                continue
+        for f in parameters(type(self)):
             value = getattr(self, f.name)
             like = f.metadata.get("like")
             if f.kw_only or f.metadata.get("word"):
@@ -175,7 +212,12 @@ def _source(value: Any) -> str:
     return repr(value)
 
 
-def put(layer: Layer, **values: Any) -> None:
+def parameters(kind: type[Layer]) -> tuple[Field[Any], ...]:
+    """What a layer of a kind is made with, in order; not what is worked out from it."""
+    return tuple(f for f in fields(kind) if f.init)  # type: ignore[arg-type]  # `layer` makes it a dataclass
+
+
+def store(layer: Layer, **values: Any) -> None:
     """Store normalised parameters while a layer is being made; afterwards it does not change."""
     for name, value in values.items():
         object.__setattr__(layer, name, value)
@@ -214,7 +256,7 @@ FROM_THE_INPUT = ("in_channels", "in_features", "num_features", "num_channels", 
 
 def _check_names(kind: type[Layer], given: int, named: dict[str, Any]) -> None:
     """Refuse names that a kind has no parameter for, and parameters that are missing."""
-    taken = [f for f in fields(kind) if f.init]  # type: ignore[arg-type]
+    taken = parameters(kind)
     names = [f.name for f in taken]
     for name in named:
         if name in names:
@@ -231,7 +273,7 @@ def _check_names(kind: type[Layer], given: int, named: dict[str, Any]) -> None:
 
 def _misordered(kind: type[Layer], given: tuple[Any, ...], named: dict[str, Any], most: int) -> LayerError:
     """The error for parameters that must be named. PyTorch's order, with the input's channels in it, is recognised."""
-    names = [f.name for f in fields(kind) if f.init]  # type: ignore[arg-type]
+    names = [f.name for f in parameters(kind)]
 
     def call(values: tuple[Any, ...]) -> str:
         shown = [repr(v) if i < most else f"{names[i]}={v!r}" for i, v in enumerate(values[: len(names)])]
@@ -245,7 +287,7 @@ def _misordered(kind: type[Layer], given: tuple[Any, ...], named: dict[str, Any]
     if at is None or len(given) <= at or not is_size(given[at]) or isinstance(given[at], bool):
         return LayerError(what, where=kind.__name__, why=told, fix=f"write {meant}")
     why = f"{told}\nPyTorch's order names the channels of the input; here they come from the input itself"
-    bare = isinstance(fields(kind)[most].default, bool)  # type: ignore[arg-type]  # no number, then
+    bare = isinstance(parameters(kind)[most].default, bool)  # no number, then
     right = call((*given[:at], *given[at + 1 :]))
     other = f"; or, if {given[at]} is no number of input channels, {meant}" if not bare else ""
     return LayerError(what, where=kind.__name__, why=why, fix=f"write {right}{other}")
@@ -262,10 +304,11 @@ def layer(kind: str) -> Callable[[type[L]], type[L]]:
     def wrap(cls: type[L]) -> type[L]:
         made = dataclass(slots=True, repr=False, eq=False)(cls)
         made.kind = kind
+        made.compared = tuple(f.name for f in parameters(made) if f.compare)
         check = made.__dict__.get("__post_init__")
         if check is not None:
             made.__post_init__ = _checked(check)  # type: ignore[attr-defined]
-        free = [f.kw_only for f in fields(made) if f.init]  # type: ignore[arg-type]
+        free = [f.kw_only for f in parameters(made)]
         if True in free:
             made.__init__ = _named_after(free.index(True), made.__init__)  # type: ignore[method-assign]
         LAYERS.add(kind, made)
@@ -284,7 +327,7 @@ def channelwise(relation: Alternatives, channel: tuple[int | None, Index] = (0, 
     return tuple((channel, *reads[1:]) if reads is not POINTWISE else reads for reads in relation)
 
 
-def whole(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
+def whole_axes(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
     """The relation of a layer that keeps the axes: a unit reads all of the given (default: all), its own of others."""
     chosen = range(len(x.dims)) if axes is None else axes
     return (tuple((i, STEP) if i not in chosen or decide(n == 1) else (i, All(n)) for i, n in enumerate(x.dims)),)

@@ -5,10 +5,11 @@ Imports `size` and `errors` only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.core.size import Size, is_size, prod
+from rfcalc.core.size import Size, is_number, is_size, prod
 
 LARGEST = 10**12  # positions along one axis
 
@@ -32,10 +33,10 @@ class Shape:
     values: Size
 
     def __init__(self, *dims: Size, channel: int = 0) -> None:
-        put = object.__setattr__
-        put(self, "dims", dims)
-        put(self, "channel", channel)
-        put(self, "values", prod(dims))
+        store = object.__setattr__
+        store(self, "dims", dims)
+        store(self, "channel", channel)
+        store(self, "values", prod(dims))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a shape does not change: {name}")
@@ -126,6 +127,11 @@ class Shape:
         return (_rebuild, (self.dims, self.channel))
 
 
+def numbers(*shapes: Shape) -> bool:
+    """Whether all extents are plain numbers, none of them a symbol."""
+    return all(is_number(n) for shape in shapes for n in shape.dims)
+
+
 def corrected(given: Shape, wanted: Shape) -> tuple[str, Shape] | None:
     """What is wrong with a shape that was typed, and the shape that was meant; None if nothing shows.
 
@@ -160,6 +166,49 @@ def corrected(given: Shape, wanted: Shape) -> tuple[str, Shape] | None:
     if len(dims) < count:
         return numbers, Shape(*dims, *dims[-1:] * (count - len(dims)))
     return numbers, wanted
+
+
+def by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What was given for inputs, by their names: a mapping, a list in their order, or one shape for the only one.
+
+    Raises:
+        RfcalcError: more or fewer shapes than inputs; the fix names them.
+
+    >>> by_name(["3x8x8", "1x8x8"], ["image", "depth"]), by_name((3, 8, 8), ["image"])
+    ({'image': '3x8x8', 'depth': '1x8x8'}, {'image': (3, 8, 8)})
+    """
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return dict(given)
+    several = isinstance(given, (list, tuple)) and any(isinstance(v, (str, Shape, tuple, list)) for v in given)
+    shapes = list(given) if several else [given]
+    if len(shapes) != len(names):
+        many, told = plural(len(names), "input"), plural(len(shapes), "shape")
+        raise RfcalcError(
+            f"the network has {many}, and {told} {'is' if len(shapes) == 1 else 'are'} given",
+            fix="give one" if len(names) == 1 else "name them: " + " ".join(f"{n}=3x224x224" for n in names),
+        )
+    return dict(zip(names, shapes, strict=True))
+
+
+USUAL = {1: (16000,), 2: (224, 224), 3: (16, 112, 112)}  # what stands for sizes by the number of axes, in examples
+
+
+def mistaken(given: Shape, channels: int, axes: int) -> tuple[str, Shape] | None:
+    """Why a shape is none that a convolution takes, and the one that is meant; None if its rank and channels fit.
+
+    >>> mistaken(Shape(64, 48, 3), 3, 2), mistaken(Shape(1, 64, 64), 3, 2), mistaken(Shape(3, 8, 8), 3, 2)
+    (('shapes are channels first', Shape(3, 64, 48)), ('', Shape(3, 64, 64)), None)
+    """
+    wanted = Shape(channels, *USUAL[axes])
+    same = len(given.dims) == len(wanted.dims)
+    if same and given.channels == channels:
+        return None
+    found = corrected(given, wanted)
+    if found is not None and found[1] != given and found[1].channels == channels:
+        return found
+    return "", Shape(channels, *given.spatial) if same else wanted
 
 
 def _rebuild(dims: tuple[Size, ...], channel: int) -> Shape:

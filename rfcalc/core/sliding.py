@@ -1,6 +1,7 @@
 """A sliding window over N axes as one geometry value: its output length and its pull-back, stated once.
 
-Convolution, pooling and their kin hold a `Sliding`; none of them repeats its arithmetic.
+The notation, readers and users make a `Sliding`; convolution, pooling and their kin hold it; the walks read it. None of
+them repeats its arithmetic.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size, more
-from rfcalc.core.window import Slide, Unsized
+from rfcalc.core.window import Border, Choice, Slide, Unsized
 
 Padding: TypeAlias = "str | tuple[tuple[Size, Size], ...]"
 
-ROUNDINGS = ("floor", "ceil", "ceil-onnx")
-BORDERS = ("zeros", "reflect", "replicate", "circular")
+
+class Rounding(Choice):
+    """How the number of windows is made whole: `CEIL` as in PyTorch (a last window that would start in the right
+    padding is dropped), `CEIL_ONNX` as ONNX did before opset 19's correction (it is kept)."""
+
+    FLOOR = "floor"
+    CEIL = "ceil"
+    CEIL_ONNX = "ceil-onnx"
+
 
 OUT = Formula(
     "output_size",
@@ -112,25 +120,84 @@ def choice(name: str, value: str, allowed: Iterable[str]) -> str:
     return value
 
 
+def keeping_size(kernel: tuple[Size, ...], dilation: tuple[Size, ...]) -> Padding:
+    """The padding that keeps the size at stride 1: d(k − 1) in all, the smaller half before.
+
+    >>> keeping_size((3, 4), (1,))
+    ((1, 1), (1, 2))
+    """
+    totals = [one(dilation, i) * (one(kernel, i) - 1) for i in range(max(len(kernel), len(dilation)))]
+    return tuple((t // 2, t - t // 2) for t in totals)
+
+
 @dataclass(frozen=True, slots=True)
 class Sliding:
     """Kernel, stride, padding, dilation, rounding and border of a sliding window, one entry an axis (or one for all).
 
-    Rounding: ``floor``; ``ceil`` as in PyTorch (a last window that would start in the right padding is dropped);
-    ``ceil-onnx`` (it is kept, as ONNX did before opset 19's correction).
+    Numbers become tuples, and padding becomes pairs (before, after), when it is made.
+
+    >>> Sliding(3, 2, 1).stride, Sliding(3, 2, 1).padding
+    ((2,), ((1, 1),))
+
+    Raises:
+        LayerError: a geometry that no layer can have.
     """
 
     kernel: tuple[Size, ...]
     stride: tuple[Size, ...] = (1,)
     padding: Padding = ((0, 0),)
     dilation: tuple[Size, ...] = (1,)
-    rounding: str = "floor"
-    border: str = "zeros"
+    rounding: Rounding = Rounding.FLOOR
+    border: Border = Border.ZEROS
 
-    def check(self) -> None:
+    def __init__(
+        self,
+        kernel: Any,
+        stride: Any = (1,),
+        padding: Any = ((0, 0),),
+        dilation: Any = (1,),
+        rounding: str = Rounding.FLOOR,
+        border: str = Border.ZEROS,
+    ) -> None:
+        store = object.__setattr__
+        store(self, "kernel", axes("kernel", kernel))
+        store(self, "stride", axes("stride", stride))
+        store(self, "dilation", axes("dilation", dilation))
+        store(self, "padding", pads(padding))
+        store(self, "rounding", Rounding(choice("rounding", rounding, Rounding)))
+        store(self, "border", Border(choice("border", border, Border)))
+        self._check()
+
+    @classmethod
+    def of(cls, kernel: Any, stride: Any, *given: Any) -> Sliding:
+        """The geometry of a layer with these parameters; `kernel` may be the geometry itself.
+
+        Raises:
+            LayerError: the geometry is given, and parameters beside it that are its own business.
+        """
+        if not isinstance(kernel, Sliding):
+            return cls(kernel, kernel if stride is None else stride, *given)
+        if stride not in (None, (1,)) or given != _NOTHING_SAID[: len(given)]:
+            raise LayerError(f"the geometry {kernel} says stride, padding and dilation", fix="give none beside it")
+        return kernel
+
+    def held_by(self, layer: Any) -> None:
+        """Store this geometry in a layer that is being made, and what it says in the layer's own parameters.
+
+        Raises:
+            LayerError: it says something that the layer has no parameter for.
+        """
+        store = object.__setattr__
+        store(layer, "geometry", self)
+        for name, usual in _USUAL.items():
+            value = getattr(self, name)
+            if hasattr(layer, name):
+                store(layer, name, value)
+            elif value != usual:
+                raise LayerError(f"there is no parameter {name!r}, and the geometry says {name} {value}")
+
+    def _check(self) -> None:
         """Refuse a geometry that no layer can have."""
-        choice("rounding", self.rounding, ROUNDINGS)
-        choice("border", self.border, BORDERS)
         ranks = {len(v) for v in (self.kernel, self.stride, self.dilation, self.padding) if len(v) > 1}
         if isinstance(self.padding, str):
             ranks = {len(v) for v in (self.kernel, self.stride, self.dilation) if len(v) > 1}
@@ -180,23 +247,23 @@ class Sliding:
         Raises:
             ShapeError: the window does not fit into the padded map.
 
-        >>> Sliding((11,), (4,)).length(227, 0), Sliding((11,), (4,)).length(224, 0)
+        >>> Sliding(11, 4).length(227, 0), Sliding(11, 4).length(224, 0)
         (55, 54)
         """
         k, s, d = one(self.kernel, i), one(self.stride, i), one(self.dilation, i)
         a, b = self.around(n, i)
-        if self.border != "zeros":
+        if self.border != Border.ZEROS:
             borders(self.border, n, a, b)
         if self.padding == "SAME":
             return OUT_SAME(n=n, s=s)
-        if self.rounding == "floor":
+        if self.rounding == Rounding.FLOOR:
             if not holds(more(n + a + b, d * (k - 1)), "{} ≥ {}", n, d * (k - 1) + 1 - a - b):
                 raise _misfit(OUT, n, a, b, d, k, s)
             if decide(d == 1) is True and decide(a == b) is True:
                 return OUT_EQUAL(n=n, k=k, p=a, s=s)  # the same, as it is usually written
             return OUT(n=n, a=a, b=b, d=d, k=k, s=s)
         last = ceildiv(n + a + b - d * (k - 1) - 1, s)  # the number of the last window
-        dropped = self.rounding == "ceil" and decide(last * s >= n + a)
+        dropped = self.rounding == Rounding.CEIL and decide(last * s >= n + a)
         length = (OUT_DROPPED if dropped else OUT_CEIL)(n=n, a=a, b=b, d=d, k=k, s=s)
         if not holds(more(length, 0), "{} ≥ 1", length):
             raise _misfit(OUT_CEIL, n, a, b, d, k, s)
@@ -215,7 +282,7 @@ class Sliding:
         else:
             a, b = self.around(n, i)
         slide = Slide(one(self.stride, i), -a, one(self.kernel, i), one(self.dilation, i))
-        if self.border == "zeros" or (decide(a == 0) is True and decide(b == 0) is True):
+        if self.border == Border.ZEROS or (decide(a == 0) is True and decide(b == 0) is True):
             return slide
         if is_number(n) and decide(a == 0) is True and slide.taps(self.length(n, i) - 1)[-1] < n:
             return slide  # no window reaches the padding
@@ -230,7 +297,7 @@ class Sliding:
 
     def slides(self, spatial: tuple[Size, ...]) -> tuple[Slide | Unsized, ...]:
         """What a unit reads, on all axes."""
-        if self._alike(spatial if self.border != "zeros" else spatial[:1]):  # zeros: whatever the extents
+        if self._alike(spatial if self.border != Border.ZEROS else spatial[:1]):  # zeros: whatever the extents
             return (self.slide(spatial[0], 0),) * len(spatial)
         return tuple(self.slide(n, i) for i, n in enumerate(spatial))
 
@@ -239,11 +306,16 @@ class Sliding:
         given = (self.kernel, self.stride, self.padding, self.dilation)
         return all(len(v) == 1 for v in given) and all(n is spatial[0] for n in spatial)
 
-    def keeps_size(self) -> Padding:
-        """The padding that keeps the size at stride 1: d(k − 1) in all, the smaller half before."""
-        sizes = max(len(self.kernel), len(self.dilation))
-        totals = [one(self.dilation, i) * (one(self.kernel, i) - 1) for i in range(sizes)]
-        return tuple((t // 2, t - t // 2) for t in totals)
+
+_USUAL: dict[str, Any] = {
+    "kernel": None,
+    "stride": (1,),
+    "padding": ((0, 0),),
+    "dilation": (1,),
+    "rounding": Rounding.FLOOR,
+    "border": Border.ZEROS,
+}
+_NOTHING_SAID = tuple(_USUAL.values())[2:]
 
 
 def _misfit(rule: Formula, n: Size, a: Size, b: Size, d: Size, k: Size, s: Size) -> ShapeError:
@@ -260,14 +332,14 @@ def keeps(geometry: Sliding, x: Shape) -> Saved:
     """What PyTorch keeps of a sliding layer's input: the input itself, or the padded copy that it makes first where
     its kernels cannot pad by themselves (unequal sides; borders other than zeros, which also keep what they copy)."""
     sides = [geometry.around(n, i) for i, n in enumerate(x.dims[1:])]
-    zeros = geometry.border == "zeros"
+    zeros = geometry.border == Border.ZEROS
     if zeros and all(agree(a, b, "equal padding on both sides: {} = {}") for a, b in sides):
         return KEEPS_INPUT
     if zeros and geometry.padding == "same":  # only the odd position is added, the rest is the kernel's own padding
         lengths = [n + b - a for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
     else:
         lengths = [n + a + b for n, (a, b) in zip(x.dims[1:], sides, strict=True)]
-    copied = geometry.border in ("reflect", "replicate")
+    copied = geometry.border in (Border.REFLECT, Border.REPLICATE)
     return Saved(inputs=(0,) if copied else (), extra_values=PADDED(c=x.dims[0], n=tuple(lengths)))
 
 
@@ -284,18 +356,18 @@ def check_phases(count: int) -> None:
         raise ShapeError(f"{count:,} phases are too many to tell apart", why=f"the limit is {MOST_PHASES:,}")
 
 
-def borders(mode: str, n: Size, a: Size, b: Size) -> None:
+def borders(mode: Border, n: Size, a: Size, b: Size) -> None:
     """Refuse padding that its border rule cannot fill.
 
     Raises:
         ShapeError: reflection needs less than the map's size, circular padding at most that.
     """
     for p in (a, b):
-        if mode == "reflect" and not holds(p < n, "{} < {}", p, n):
+        if mode == Border.REFLECT and not holds(p < n, "{} < {}", p, n):
             raise ShapeError(
                 f"cannot reflect {plural(p, 'position')} of a map of {n}", why="reflection needs padding < size"
             )
-        if mode == "circular" and not holds(p <= n, "{} ≤ {}", p, n):
+        if mode == Border.CIRCULAR and not holds(p <= n, "{} ≤ {}", p, n):
             raise ShapeError(
                 f"cannot wrap {plural(p, 'position')} of a map of {n}", why="circular padding needs padding ≤ size"
             )

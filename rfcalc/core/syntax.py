@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import NotationError
 from rfcalc.core.size import Size, is_number, source
-from rfcalc.core.sliding import Sliding
+from rfcalc.core.sliding import Rounding, Sliding, keeping_size
+from rfcalc.core.window import Border
 
 PADDINGS = ("same", "SAME", "valid")
-ROUNDINGS = ("ceil", "ceil-onnx")
-BORDERS = ("reflect", "replicate", "circular")
+ROUNDINGS = (Rounding.CEIL, Rounding.CEIL_ONNX)
+BORDERS = (Border.REFLECT, Border.REPLICATE, Border.CIRCULAR)
 MOST = 1000  # numbers in one word
 _VALUE = re.compile(r"[-0-9(?:\"]")
 SYMBOL = r"[A-ZΑ-Ωα-ω][0-9]?"  # a name that needs no parentheses where a number could stand
@@ -109,14 +110,14 @@ def spell(
         text += f"-{number(channels)}"
     if geometry.stride != stride:
         text += f"/{sizes(geometry.stride)}"
-    usual = geometry.keeps_size() if pad == "keep" else ((0, 0),)
+    usual = keeping_size(geometry.kernel, geometry.dilation) if pad == "keep" else ((0, 0),)
     if geometry.padding != usual and (exact or not _alike(geometry.padding, usual)):
         text += f" {padding(geometry.padding)}"
     if geometry.dilation != (1,) and (exact or any(d != 1 for d in geometry.dilation)):
         text += f" d{sizes(geometry.dilation)}"
-    if geometry.rounding != "floor":
+    if geometry.rounding != Rounding.FLOOR:
         text += f" {geometry.rounding}"
-    if geometry.border != "zeros":
+    if geometry.border != Border.ZEROS:
         text += f" {geometry.border}"
     return text
 
@@ -313,16 +314,16 @@ class Word:
         steps = self.numbers("/", kernel if stride == "kernel" else (1,))
         dilation = self.numbers("d", (1,))
         said = self.pads()
-        rounding = self.choice(ROUNDINGS, "floor")
-        border = self.choice(BORDERS, "zeros")
+        rounding = self.choice(ROUNDINGS, Rounding.FLOOR)
+        border = self.choice(BORDERS, Border.ZEROS)
         if "/" not in self.options:
             self.defaults.append("stride = kernel" if stride == "kernel" else "stride 1")
         if said is None:
             self.defaults.append("padding that keeps the size at stride 1" if pad == "keep" else "no padding")
             if None in kernel or None in dilation or 1 < len(kernel) != len(dilation) > 1:
                 raise NotationError(f"kernel and dilation of {self.text!r} do not fit", fix="write a number an axis")
-            said = Sliding(kernel, dilation=dilation).keeps_size() if pad == "keep" else ((0, 0),)
-        return Sliding(kernel, steps, ((0, 0),) if said == "valid" else said, dilation, rounding, border)
+            said = keeping_size(kernel, dilation) if pad == "keep" else ((0, 0),)
+        return Sliding(kernel, steps, said, dilation, rounding, border)
 
     def unused(self) -> str | None:
         """What was written that the kind did not ask for: ``size``, ``channels`` or an option; None if nothing."""

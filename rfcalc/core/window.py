@@ -23,6 +23,7 @@ interval: None. For chains of `Slide` everything stays affine and also works on 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from itertools import pairwise
 from math import gcd
 from typing import TypeAlias
@@ -30,9 +31,24 @@ from typing import TypeAlias
 from rfcalc.core.size import Size, decide, is_number, maximum, minimum
 
 Ends: TypeAlias = "tuple[Size, Size] | None"
-Border: TypeAlias = str  # "zeros", "reflect", "replicate", "circular": what an index outside the map stands for
 
 LONGEST_PERIOD = 1 << 16
+
+
+class Choice(StrEnum):
+    """One of a few words; as text, in files and in source it is the word."""
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+class Border(Choice):
+    """What a position outside of a map stands for."""
+
+    ZEROS = "zeros"
+    REFLECT = "reflect"
+    REPLICATE = "replicate"
+    CIRCULAR = "circular"
 
 
 class PeriodTooLong(ArithmeticError):
@@ -50,7 +66,7 @@ class Slide:
     period = 1
 
     def __init__(
-        self, stride: Size = 1, first: Size = 0, kernel: Size = 1, dilation: Size = 1, border: Border = "zeros"
+        self, stride: Size = 1, first: Size = 0, kernel: Size = 1, dilation: Size = 1, border: Border = Border.ZEROS
     ) -> None:
         self.stride, self.first, self.kernel, self.dilation, self.border = stride, first, kernel, dilation, border
 
@@ -92,7 +108,7 @@ class Table:
 
     __slots__ = ("advance", "border", "period", "phases")
 
-    def __init__(self, advance: int, phases: Iterable[Iterable[int]], border: Border = "zeros") -> None:
+    def __init__(self, advance: int, phases: Iterable[Iterable[int]], border: Border = Border.ZEROS) -> None:
         self.advance = advance
         self.phases = tuple(tuple(sorted(set(p))) for p in phases)
         self.period = len(self.phases)
@@ -121,7 +137,7 @@ class All:
     """Every unit reads the whole axis of `extent` positions (global pooling, attention, a flattened map)."""
 
     __slots__ = ("extent",)
-    border: Border = "zeros"
+    border = Border.ZEROS
 
     def __init__(self, extent: Size) -> None:
         self.extent = extent
@@ -144,7 +160,7 @@ class Listed:
     """
 
     __slots__ = ("units",)
-    border: Border = "zeros"
+    border = Border.ZEROS
 
     def __init__(self, units: Iterable[Iterable[int]]) -> None:
         self.units: tuple[Sequence[int], ...] = tuple([_in_order(u) for u in units])

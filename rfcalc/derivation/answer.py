@@ -6,7 +6,7 @@ from typing import Any
 
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Explanation, Section
-from rfcalc.report.metrics.vocabulary import Metric
+from rfcalc.report.metrics import Metric
 from rfcalc.report.report import CONVENTIONS, Report
 
 SAID = {  # which conventions a metric rests on
@@ -61,7 +61,7 @@ def finish(
 
 def _shown(chosen: Metric, value: Any) -> str:
     """A figure for the answer: bytes in full and in a unit, the others in full."""
-    from rfcalc.report.metrics.units import binary, bytes_short
+    from rfcalc.report.units import binary, bytes_short
 
     if value is None or value == "":
         return "none"

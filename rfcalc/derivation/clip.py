@@ -12,11 +12,11 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Reads
-from rfcalc.core.window import STEP, All, Scattered, Slide, Unsized
+from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.paths import Hop, Way
 from rfcalc.derivation.steps import SIZE, Steps, passes
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import bits
 from rfcalc.receptive.region_walk import taps
 from rfcalc.report.field_report import FieldReport
@@ -59,7 +59,7 @@ def unit_sections(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Section, .
 
 def _sets(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Masks | None, ...] | None:
     """What the unit depends on of every map between, axis by axis; None where axes cannot be told apart."""
-    walked = sight.report.walked
+    walked = sight.report
     arity = sight.report.network.arity
     found: list[Masks | None] = [None] * len(walked.shapes)
     shape = walked.shapes[sight.position]
@@ -80,7 +80,7 @@ def _sets(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Masks | None, ...]
     return tuple(found)
 
 
-def _pulled(mine: Masks, reads: Reads, walked: Walked, source: int) -> Masks | None:
+def _pulled(mine: Masks, reads: Reads, walked: Shaped, source: int) -> Masks | None:
     """What these units read of a map, axis by axis."""
     shape = walked.shapes[source]
     if reads is POINTWISE:
@@ -144,7 +144,7 @@ class _Reach:
 
     def __init__(self, sight: FieldReport, sets: tuple[Masks | None, ...]) -> None:
         self.sight, self.sets = sight, sets
-        self.walked = sight.report.walked
+        self.walked = sight.report
         self.arity = sight.report.network.arity
 
     def reach(self, axis: int, pixel: int) -> Found:
@@ -239,7 +239,7 @@ def _line(sight: FieldReport, steps: Steps, hop: Hop, ends: tuple[tuple[str, Hop
 def _cut(sight: FieldReport, hop: Hop, which: str) -> Equation | None:
     """An end of what a sliding window reads, cut to the map; None for other rules."""
     index = hop.rule
-    if type(index) is not Slide or index.border != "zeros":
+    if type(index) is not Slide or index.border != Border.ZEROS:
         return None
     operands: dict[str, Any] = {"s": index.stride, "u": hop.unit, "a": -index.first}
     if which == "first":

@@ -6,19 +6,21 @@ without more code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import Size, walking_with
-from rfcalc.derivation import maps, totals
+from rfcalc.derivation import backward, maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Line, Section
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
-from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric
+from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part
 from rfcalc.report.report import Report, Row
 
 if TYPE_CHECKING:
@@ -155,6 +157,10 @@ def _derived(
         value = chosen.whole(report)
         sections = _whole(report, chosen, value)
         return finish(report, chosen, "", value, sections)
+    inside = report.inside(node or "") if chosen.together else []
+    if inside:
+        value = chosen.over(inside)
+        return finish(report, chosen, node or "", value, _together(report, chosen, inside, value))
     value, sections = _at(report, chosen, position)
     return finish(report, chosen, maps._name(report, position), value, sections)
 
@@ -192,6 +198,24 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
     return (Section("", (Line(text=chosen.meaning),)),)
 
 
+def _together(report: Report, chosen: Metric, rows: Sequence[Row], value: Any) -> tuple[Section, ...]:
+    """The sum over the nodes of a stage or block."""
+    of = METRICS[SHARES.get(chosen.name, chosen.name)]
+    total = value if of is chosen else of.over(rows)
+    if of.name in ("values", "bytes"):
+        sections = maps.live_sections(report, rows, of.name, total)
+    elif of.name in COSTS or of.name in report.totals.ops:
+        sections = totals.summed(report, of.name, [(r, *totals.node_line(r, of.name)) for r in rows], total)
+    elif of.name == "saved_bytes":
+        from rfcalc.derivation.saved import total_sections
+
+        sections = total_sections(report, [row.position for row in rows])
+    else:
+        line = _counted if of.name == "weight_layers" else partial(_plainly, chosen=of)
+        sections = totals.summed(report, of.name, [(r, of.row(r), line(r)) for r in rows if of.row], total)
+    return sections if of is chosen else (*sections, Section("", (_share("", "", report, chosen.name, total),)))
+
+
 def _counted(row: Row) -> Line:
     owner = row.shared_with
     count = row.node.layer.weight_layers
@@ -203,6 +227,8 @@ def _counted(row: Row) -> Line:
 def _plainly(row: Row, chosen: Metric) -> Line:
     assert chosen.row is not None
     value = chosen.row(row)
+    if chosen.name in backward.NAMES:
+        return backward.line(row, chosen.name)
     if chosen.name in ("trainable", "frozen"):
         other = "frozen" if chosen.name == "trainable" else "trainable"
         rule = Formula(chosen.name, f"params - {other}", "what the source says")
@@ -211,16 +237,17 @@ def _plainly(row: Row, chosen: Metric) -> Line:
     return Line(row.name, row.notation, text=f"{chosen.full(value)}")
 
 
-def _share(row: Row, name: str, value: Any) -> Line:
+def _share(node: str, notation: str, report: Report, name: str, amount: Any) -> Line:
     """A part of the network's total."""
     of = METRICS[SHARES[name]]
-    assert of.row is not None
     assert of.whole is not None
+    whole = of.whole(report)
+    value = part(amount, whole)
     if value is None:
-        return Line(row.name, row.notation, text="the network has none")
-    rule = Formula(name, "x / total", f"{of.title} of the node, of the whole network's")
-    given = {"x": Fraction(int(of.row(row))), "total": int(of.whole(row.report))}
-    return Line(row.name, row.notation, (Equation("share", rule, given, value),))
+        return Line(node, notation, text="the network has none")
+    rule = Formula(name, "x / total", f"{of.title}, of the whole network's")
+    given = {"x": Fraction(int(amount)), "total": int(whole)}
+    return Line(node, notation, (Equation("share", rule, given, value),))
 
 
 def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
@@ -241,8 +268,10 @@ def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Secti
     if name in COSTS or name in row.ops:
         return value, totals.node_sections(row, chosen)
     if name in SHARES:
-        return value, (Section("", (_share(row, name, value),)),)
-    if name in ("trainable", "frozen"):
+        of = METRICS[SHARES[name]]
+        amount = of.row(row) if of.row else 0
+        return value, (Section("", (_share(row.name, row.notation, report, name, amount),)),)
+    if name in ("trainable", "frozen", *backward.NAMES):
         return value, (Section("", (_plainly(row, chosen),)),)
     if name == "weight_layers":
         return value, (Section("", (_counted(row) if value else Line(row.name, row.notation, text="has no weights"),)),)

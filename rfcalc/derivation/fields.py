@@ -16,7 +16,7 @@ from rfcalc.derivation.paths import Hop, Way, way
 from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.metrics.vocabulary import Metric
+from rfcalc.report.metrics import Metric
 from rfcalc.report.report import Report
 
 AGREE = (
@@ -132,7 +132,7 @@ def _axis(sight: FieldReport, metric: str, direction: str, axis: int) -> list[Se
             found.append(_varies(sight, axis))
         return found
     unit = _unit(window) if metric in ("receptive_field", "seen") else 0
-    path = way(sight.report.walked, sight.fields, sight.position, sight.origin, axis, unit)
+    path = way(sight.report, sight.fields, sight.position, sight.origin, axis, unit)
     if path is None:
         return [*found, Section("the path", (Line(text=f"the hull of all paths has {window.size} positions"),))]
     steps = Steps(sight, path, axis)
@@ -281,7 +281,7 @@ def _global(sight: FieldReport, axis: int) -> Section:
     span = sight.field.spans[axis]
     assert span is not None
     report = sight.report
-    path: Way | None = way(report.walked, sight.fields, sight.position, sight.origin, axis, 0, local=False)
+    path: Way | None = way(report, sight.fields, sight.position, sight.origin, axis, 0, local=False)
     lines = []
     for hop in path.first if path is not None else ():
         if type(hop.rule) is All and not passes(hop):
@@ -329,7 +329,7 @@ def _varies(sight: FieldReport, axis: int) -> Section:
             if path["stride"] is None:
                 continue
             position = sight.report.network.position(path["node"])
-            found = way(sight.report.walked, sight.fields, position, sight.origin, axis, 0)
+            found = way(sight.report, sight.fields, position, sight.origin, axis, 0)
             if found is not None:
                 lines += Steps(sight, found, axis).jumps()
     return Section("no common size", tuple(lines) or (Line(text="what a unit sees depends on its position"),))

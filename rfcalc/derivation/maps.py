@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
@@ -12,7 +13,7 @@ from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.rules import BATCH, line, shape_line
 from rfcalc.derivation.totals import summed
-from rfcalc.graph.memory import lifetimes
+from rfcalc.graph.memory import indices, lifetimes
 from rfcalc.report.report import Report, Row
 
 VALUES = Formula("values", "prod(d)", "every channel at every position")
@@ -20,6 +21,9 @@ VALUES_BATCH = Formula("values", "prod(d) * b", "every channel at every position
 BYTES = Formula("bytes", "values * size", "each value takes the dtype's size")
 LIVE = Formula("total", "sum(x)", "what lives at once")
 PEAK = Formula("peak_bytes", "values * size", "each value takes the dtype's size")
+PEAK_INDICES = Formula(
+    "peak_bytes", "values * size + indices * 8", "max pooling also writes where each maximum was, in 8 bytes (int64)"
+)
 
 
 def values_equation(shape: Shape, report: Report) -> Equation:
@@ -87,20 +91,29 @@ def total_values_sections(report: Report, metric: str) -> tuple[Section, ...]:
     fixed = []
     for p, name in enumerate(report.inputs):
         fixed.append(Line(name, text="the input", equations=(values_equation(report.shapes[p], report),)))
+    values = report.totals.values
+    return live_sections(report, report, metric, values * report.itemsize if metric == "bytes" else values, fixed)
+
+
+def live_sections(
+    report: Report, rows: Iterable[Row], metric: str, value: Any, fixed: Iterable[Line] = ()
+) -> tuple[Section, ...]:
+    """Every output that takes memory of its own, after what is `fixed`, and the sum of all."""
     found = []
     left: list[str] = []
-    for row in report:
+    for row in rows:
         amount = row.new_values
         if is_number(amount) and amount == 0:
             left.append(row.name)
             continue
         found.append((row, amount, line(row, values_equation(row.shape, report))))
-    sections = summed(report, "values", found, report.totals.values, tuple(fixed))
+    values = value if metric == "values" else value // report.itemsize
+    sections = summed(report, "values", found, values, tuple(fixed))
     if left:
         said = f"views and what is written in place add nothing: {_few(left)}"
         sections = (sections[0], sections[1]._replace(notes=(said, *sections[1].notes)))
     if metric == "bytes":
-        last = Line(equations=(bytes_equation(report.totals.values, report),))
+        last = Line(equations=(bytes_equation(values, report),))
         sections = (sections[0], sections[1]._replace(lines=(*sections[1].lines, last)))
     return sections
 
@@ -111,7 +124,7 @@ def _few(names: list[str], most: int = 6) -> str:
 
 def peak_sections(report: Report) -> tuple[Section, ...]:
     """Which maps live where the sum of live maps is largest, and why."""
-    walked = report.walked
+    walked = report
     most, at = report.peak
     if not is_number(most):
         raise RfcalcError("which maps live at the peak depends on the sizes", fix="give numbers, or --input in numbers")
@@ -130,11 +143,15 @@ def peak_sections(report: Report) -> tuple[Section, ...]:
         notation = "" if p < arity else Row(report, p).notation
         lines.append(Line(_name(report, p), notation, (made,), why))
         amounts.append(shape.values)
-    found = [Equation("values", LIVE, {"x": tuple(amounts)}, most, ("x",))]
+    values, beside = sum(amounts), indices(walked).get(at, 0)
+    found = [Equation("values", LIVE, {"x": tuple(amounts)}, values, ("x",))]
     if not (is_number(report.batch) and report.batch == 1):
-        found.append(Equation("values", BATCH, {"x": most, "b": report.batch}, most * report.batch, ("x",)))
-    operands = {"values": most * report.batch, "size": report.itemsize}
-    found.append(Equation("peak bytes", PEAK, operands, most * report.batch * report.itemsize, ("values",)))
+        found.append(Equation("values", BATCH, {"x": values, "b": report.batch}, values * report.batch, ("x",)))
+    operands = {"values": values * report.batch, "size": report.itemsize}
+    if beside:
+        operands["indices"] = beside * report.batch
+    rule = PEAK_INDICES if beside else PEAK
+    found.append(Equation("peak bytes", rule, operands, most * report.batch, ("values",)))
     where = "before the first layer" if at < arity else f"while {name} runs"
     note = "a map lives from the node that makes it until the last node that reads it has run; weights are not counted"
     return (

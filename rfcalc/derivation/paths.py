@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import POINTWISE
 from rfcalc.core.size import decide, is_number
 from rfcalc.core.window import STEP, All, Listed, Slide, Table, Window
-from rfcalc.graph.forward import Walked, relation
-from rfcalc.receptive.field import Field, Wandering, constant
+from rfcalc.graph.forward import Shaped, relation
+from rfcalc.receptive.field import Aligned, Field
 
 MOST_UNITS = 1 << 12
 
@@ -56,7 +56,7 @@ class _Place(NamedTuple):
 
 
 def way(
-    walked: Walked,
+    walked: Shaped,
     fields: tuple[Field | None, ...],
     at: int,
     source: int,
@@ -108,16 +108,16 @@ def same(a: Any, b: Any) -> bool:
     return decide(a == b) is True
 
 
-def _entries(field: Field, axis: int, local: bool | None = True) -> list[Any]:
+def _entries(field: Field, axis: int, local: bool | None = True) -> list[Aligned]:
     """The windows of an axis: local ones, or those of global paths too."""
-    found = [t[axis] for t in field.terms if type(t[axis]) is not Wandering]
-    return [e for e in found if local is None or constant(e) != local]
+    found = [e for t in field.terms if isinstance(e := t[axis], Aligned)]
+    return [e for e in found if local is None or e.constant != local]
 
 
 class _Finder:
     """Follows ends back; one instance a source axis."""
 
-    def __init__(self, walked: Walked, fields: tuple[Field | None, ...], source: int, axis: int) -> None:
+    def __init__(self, walked: Shaped, fields: tuple[Field | None, ...], source: int, axis: int) -> None:
         self.walked, self.fields, self.source, self.axis = walked, fields, source, axis
 
     def follow(self, low: _Place, high: _Place, ends: tuple[Any, Any]) -> Way | None:
@@ -174,7 +174,7 @@ class _Finder:
 
     def read(self, place: _Place, reads: Any, carrier: int | None, window: Window, end: Any, which: int) -> Any:
         """The index of a relation and the position among what the unit reads that has this end; None if none has."""
-        if constant((carrier, window)) and not constant((place.axis, place.window)):
+        if Aligned(carrier, window).constant and not Aligned(place.axis, place.window).constant:
             return None  # a local path does not come from a global one
         if reads is POINTWISE or carrier is None:
             if carrier != place.axis and carrier is not None:

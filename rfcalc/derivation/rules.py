@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, Saved
-from rfcalc.core.formula import Formula, Step, recording
+from rfcalc.core.formula import Evaluated, Formula, recording
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import decide, is_number
@@ -26,42 +26,42 @@ def subject(metric: str) -> str:
     return SUBJECTS.get(metric, metric.replace("_", " "))
 
 
-def equation(step: Step, carried: tuple[str, ...] = ()) -> Equation:
+def equation(step: Evaluated, carried: tuple[str, ...] = ()) -> Equation:
     """A step that a rule took, as an equation."""
     return Equation(subject(step.formula.metric), step.formula, dict(step.operands), step.value, carried)
 
 
-def shape_steps(row: Row) -> tuple[Shape, list[Step]]:
+def shape_steps(row: Row) -> tuple[Shape, list[Evaluated]]:
     """The node's output shape, and the formulas on the way to it."""
     with recording() as heard:
         made = row.node.layer.output(*row.input_shapes)
     return made, heard
 
 
-def cost_steps(row: Row) -> tuple[Cost, list[Step]]:
+def cost_steps(row: Row) -> tuple[Cost, list[Evaluated]]:
     """The node's cost for one item (as if its weights were its own), and the formulas on the way to it."""
     with recording() as heard:
         made = row.node.layer.cost(row.input_shapes, row.shape)
     return made, heard
 
 
-def saved_steps(row: Row) -> tuple[Saved, list[Step]]:
+def saved_steps(row: Row) -> tuple[Saved, list[Evaluated]]:
     """What autograd keeps of the node, and the formulas on the way to it."""
     with recording() as heard:
         made = row.node.layer.saved(row.input_shapes, row.shape)
     return made, heard
 
 
-def distinct(steps: Iterable[Step]) -> list[Step]:
+def distinct(steps: Iterable[Evaluated]) -> list[Evaluated]:
     """The steps, each once."""
-    found: list[Step] = []
+    found: list[Evaluated] = []
     for step in steps:
         if step not in found:
             found.append(step)
     return found
 
 
-def of_metric(steps: Sequence[Step], metric: str, value: Any) -> list[Step]:
+def of_metric(steps: Sequence[Evaluated], metric: str, value: Any) -> list[Evaluated]:
     """The steps whose last one gives the value of a metric; before it those that give what it uses.
 
     An operand is an earlier result if it has its metric's name (``w`` for weights) and its value: a convolution's
@@ -99,11 +99,11 @@ def figure(row: Row, metric: str) -> tuple[Any, tuple[Equation, ...], str]:
     return value, tuple(equations), text
 
 
-def _carried(step: Step, before: Sequence[Step]) -> tuple[str, ...]:
+def _carried(step: Evaluated, before: Sequence[Evaluated]) -> tuple[str, ...]:
     return tuple(n for n, v in step.operands.items() if any(_is_result(n, v, s) for s in before))
 
 
-def _is_result(name: str, value: Any, step: Step) -> bool:
+def _is_result(name: str, value: Any, step: Evaluated) -> bool:
     metric = step.formula.metric
     return name in (metric, {"weights": "w"}.get(metric)) and decide(value == step.value) is True
 

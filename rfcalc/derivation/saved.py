@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from rfcalc.core.cost import INDEX
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Line, Section
@@ -18,14 +19,14 @@ from rfcalc.report.report import Report, Row
 SUBJECT = "saved bytes"
 MAP = Formula("saved_bytes", "prod(d) * size", "a map that the backward pass reads, of the dtype's size")
 COPIES = Formula("saved_bytes", "v * size", "further values (copies, statistics), of the dtype's size")
-PLAIN = Formula("saved_bytes", "x", "bytes that do not follow the dtype")
+INDICES = Formula("saved_bytes", "v * size", "an index takes 8 bytes (int64), whatever the dtype")
 FIXED = Formula("saved_bytes", "v * size", "statistics of the batch: they do not grow with it")
 SUM = Formula("total", "sum(x)", "all of it")
 
 
 def keepers(report: Report) -> dict[int, list[str]]:
     """For each position whose map is kept, who keeps it and as what."""
-    walked = report.walked
+    walked = report
     own = storages(walked, over=())
     kept, _ = saving(walked)
     found: dict[int, list[str]] = {}
@@ -58,7 +59,7 @@ def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Itera
     alone = is_number(batch) and batch == 1
     extra = (
         (said.extra_values, COPIES, batch, "further values"),
-        (said.extra_bytes, PLAIN, batch, "indices"),
+        (said.indices, INDICES, batch, "indices"),
         (said.masks, COPIES, batch, "the mask of what was dropped"),
         (said.batch_values, FIXED, 1, "statistics over the batch"),
         (said.single_values if alone else 0, FIXED, 1, "kept in a batch of one"),
@@ -67,10 +68,7 @@ def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Itera
         if is_number(amount) and amount == 0:
             continue
         before = tuple(equation(s) for s in steps if s.formula.metric == "saved" and s.value == amount)[-1:]
-        if rule is PLAIN and before:  # the formula gives bytes already
-            yield _times((before[0]._replace(subject=SUBJECT),), times), what
-            continue
-        operands = {"x": amount} if rule is PLAIN else {"v": amount, "size": size}
+        operands = {"v": amount, "size": INDEX if rule is INDICES else size}
         made = Equation(SUBJECT, rule, operands, rule(**operands), ("v",) if before else ())
         yield _times((*before, made), times), what
 
@@ -89,7 +87,7 @@ def node_sections(report: Report, position: int) -> tuple[Section, ...]:
     lines = position_lines(report, position, kept)
     name, notation = labelled(report, position)
     if not lines:
-        own = storages(report.walked, over=())[position]
+        own = storages(report, over=())[position]
         told = f"counted with {labelled(report, own)[0]}, whose map it is" if own != position and own in kept else ""
         return (Section("", (Line(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
     return (Section("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)
@@ -101,11 +99,11 @@ def _sum(amounts: list[Any]) -> tuple[Line, ...]:
     return (Line(equations=(Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",)),)),)
 
 
-def total_sections(report: Report) -> tuple[Section, ...]:
-    """Everything that is kept, alike lines together, and the sum."""
+def total_sections(report: Report, positions: Iterable[int] | None = None) -> tuple[Section, ...]:
+    """Everything that is kept (on account of these positions), alike lines together, and the sum."""
     kept = keepers(report)
     groups: dict[Any, list[Line]] = {}
-    for position in range(len(report.shapes)):
+    for position in range(len(report.shapes)) if positions is None else positions:
         for line in position_lines(report, position, kept):
             what = line.text.partition(",")[0]
             key = (line.notation, what, tuple(str((e.formula.expression, dict(e.operands))) for e in line.equations))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import Expr, Repeat
 from rfcalc.core.index import Expression, Var, bind
 from rfcalc.core.integers import read as read_size
@@ -18,10 +17,13 @@ from rfcalc.formulas.plan import AXES
 from rfcalc.formulas.source import Source
 from rfcalc.formulas.symbols import spelled
 from rfcalc.graph.network import Network
-from rfcalc.readers.target import Target, numbers, resolve
+from rfcalc.notation.parse import Reading
+from rfcalc.readers.target import Named, Target, named, numbers
+
+if TYPE_CHECKING:
+    from rfcalc.zoo import Entry
 
 OPTIONS = {"N": "classes", "α": "width"}
-FAMILIES = {"mobilenet": "mobilenet-v1"}
 WIDTHS = ("mobilenet-v1",)  # networks whose channels follow a width multiplier
 WORDS = {
     "out_channels": "output channels",
@@ -33,35 +35,36 @@ WORDS = {
 
 def source_of(target: Any, given: Any = None) -> Source:
     """The network that a target names, with its names open; a model may need the input to be read at all."""
-    from rfcalc import zoo
-
-    if isinstance(target, str):
-        text = target.strip()
-        entry = zoo.find(FAMILIES.get(text.lower(), text)) if text and not set(text) & set(' \n>|+()[]"') else None
-        if entry is not None:
-            network = entry.build()
-            options = tuple(signature(entry.build).parameters)
-            wide = entry.name.startswith(WIDTHS)
-            known = {n: o for n, o in OPTIONS.items() if o in options and (n != "α" or wide)}
-
-            def made(values: Mapping[str, Any]) -> Network:
-                return entry.build(**{known[n]: v for n, v in values.items() if n in known}) if values else network
-
-            return Source(entry.name, made, dict(network.inputs), (), (*known, "ρ") if "α" in known else tuple(known))
-        if text and "." not in text and not text.startswith("py:"):
-            return _written(text)
     if isinstance(target, Expr) and lasting(target):
         return Source("network", lambda values: target, {"input": None})
-    return _read(target, given)
+    found = named(target)
+    if found.entry is not None:
+        return _entry(found.entry)
+    if found.reading is not None:
+        return _written(found.name, found.reading)
+    return _read(found, given)
 
 
-def _read(target: Any, given: Any) -> Source:
+def _entry(entry: Entry) -> Source:
+    """A network of the literature, with what its builder can vary."""
+    network = entry.build()
+    options = tuple(signature(entry.build).parameters)
+    wide = entry.name.startswith(WIDTHS)
+    known = {n: o for n, o in OPTIONS.items() if o in options and (n != "α" or wide)}
+
+    def made(values: Mapping[str, Any]) -> Network:
+        return entry.build(**{known[n]: v for n, v in values.items() if n in known}) if values else network
+
+    return Source(entry.name, made, dict(network.inputs), (), (*known, "ρ") if "α" in known else tuple(known))
+
+
+def _read(target: Named, given: Any) -> Source:
     """A network that is read: from code at the sizes of its input, at several of them where these are to be symbols."""
     from rfcalc.derivation.fitting import fit
 
     shapes = _shapes(given)
     named = any(isinstance(d, Expression) for dims in shapes.values() for d in dims)
-    found, base, channels = _first(target, shapes) if named else (resolve(target, numbers(given)), {}, {})
+    found, base, channels = _first(target, shapes) if named else (target.read(numbers(given)), {}, {})
     network = found.network
     inputs = dict(network.inputs)
     if found.bound and not shapes:
@@ -70,7 +73,7 @@ def _read(target: Any, given: Any) -> Source:
         return Source(found.name, lambda values: network, inputs, assumptions=found.assumptions)
 
     def read(sizes: Mapping[str, int]) -> Expr:
-        return resolve(target, _put(shapes, {**channels, **sizes})).network.expr
+        return target.read(_put(shapes, {**channels, **sizes})).network.expr
 
     fitted = fit(read, base, network.expr)
     about: dict[str, Any] = {n: getattr(network, n) for n in ("outputs", "name", "title", "citation")}
@@ -91,7 +94,7 @@ def _read(target: Any, given: Any) -> Source:
 TRIED = (224, 64, 256, 32, 512, 1024, 16000)  # sizes at which code is read first, where the user gives names
 
 
-def _first(target: Any, shapes: Mapping[str, tuple[Any, ...]]) -> tuple[Target, dict[str, int], dict[str, int]]:
+def _first(target: Named, shapes: Mapping[str, tuple[Any, ...]]) -> tuple[Target, dict[str, int], dict[str, int]]:
     """A first reading of a target whose input has names in it; what was put in for its positions, and for channels.
 
     Raises:
@@ -104,7 +107,7 @@ def _first(target: Any, shapes: Mapping[str, tuple[Any, ...]]) -> tuple[Target, 
         for count in (3, 1) if channels else (3,):
             base, beside = dict.fromkeys(names, size), dict.fromkeys(channels, count)
             try:
-                return resolve(target, _put(shapes, {**beside, **base})), base, beside
+                return target.read(_put(shapes, {**beside, **base})), base, beside
             except RfcalcError as error:
                 trouble = trouble or error
     assert trouble is not None
@@ -153,16 +156,8 @@ def _letters(inputs: Mapping[str, Shape | None]) -> tuple[dict[str, tuple[Any, .
     return ({"": next(iter(shapes.values()))} if len(shapes) == 1 else shapes), base
 
 
-def _written(text: str) -> Source:
+def _written(name: str, reading: Reading) -> Source:
     """Notation with names in it."""
-    from rfcalc.notation import parse
-
-    try:
-        reading = parse(text, symbols=True)
-    except NotationError as error:
-        if not set(text) & set(' \n>|+()[]"'):
-            resolve(text)  # says what a single word may have meant
-        raise error.at("notation") from None
     roles = _roles(reading.expr)
     names = tuple(sorted(roles))
     head = reading.header
@@ -172,8 +167,7 @@ def _written(text: str) -> Source:
 
     about = {"outputs": head.outputs, "name": head.name, "title": head.title, "citation": head.citation}
     inputs = dict(head.inputs) or {"input": None}
-    channel = _channel(reading.expr)
-    return Source(head.name or text, made, inputs, names, (), channel, reading.assumptions, about, roles)
+    return Source(name, made, inputs, names, (), reading.channel, reading.assumptions, about, roles)
 
 
 def _roles(expr: Expr) -> dict[str, str]:
@@ -192,24 +186,11 @@ def _roles(expr: Expr) -> dict[str, str]:
     while waiting:
         one, bound = waiting.pop()
         if isinstance(one, Layer):
-            for f in fields(one):  # type: ignore[arg-type]
-                if f.init:
-                    note(getattr(one, f.name), WORDS.get(f.name, f.name.replace("_", " ")), bound)
+            for name, value in one.given.items():
+                note(value, WORDS.get(name, name.replace("_", " ")), bound)
         elif isinstance(one, Repeat):
             note(one.times, WORDS["times"], bound)
             waiting.append((one.body, bound | {one.index} if one.index else bound))
         else:
             waiting += [(part, bound) for part in reversed(parts(one))]
     return {name: " and ".join(sorted(roles)) for name, roles in found.items()}
-
-
-def _channel(expr: Expr) -> str:
-    """The name of the first layer's output channels, where they are a plain name: the input's channels, too."""
-    waiting: list[Any] = [expr]
-    while waiting:
-        one = waiting.pop()
-        out = getattr(one, "out_channels", None)
-        if out is not None:
-            return out.name if isinstance(out, Var) else "C"
-        waiting += reversed(parts(one))
-    return "C"

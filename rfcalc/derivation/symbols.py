@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import walking_with
-from rfcalc.formulas.account import lasting
-from rfcalc.readers.target import analyze
+from rfcalc.readers.target import analyze, named
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ def analyzed(
 
     Of notation with a repetition whose count is a symbol, its formulas (a report has a definite number of nodes).
 
-    Without an input, symbolic notation reads C×H×W with the first convolution's own symbol for C, if it is one name:
-    the block then keeps its channels, which is what is usually compared.
+    Without an input, symbolic notation reads C×H×W with the first layer's own symbol for C, if it is one name: the
+    block then keeps its channels, which is what is usually compared.
 
     Raises:
         RfcalcError: what cannot be read or does not fit.
@@ -34,54 +33,31 @@ def analyzed(
     >>> analyzed("conv3-C nobias x3").totals.weights, analyzed("conv3-C nobias xN").totals.weights
     (27*C**2, 9*C**2*N)
     """
-    try:
+    asked = named(target)
+    if not asked.open:
         return analyze(target, input, batch=batch, dtype=dtype)
-    except NotationError as error:
-        reading = _symbolic(target)
-        if reading is None:
-            raise error from None
-    if not lasting(reading.expr):
-        return _report(reading, target, input, batch, dtype or "float32")
-    if batch != 1:
-        raise RfcalcError("a repetition of unknown count is explained for one item", fix="leave out --batch")
-    from rfcalc.derivation.symbolic import symbolic
-
-    return symbolic(target, input, dtype=dtype or "float32")
-
-
-def _symbolic(target: Any) -> Any:
-    """The target read as notation with symbols; None where it has none."""
-    from rfcalc.notation import parse
-
-    try:
-        reading = parse(target, symbols=True) if isinstance(target, str) else None
-    except RfcalcError:
-        return None
-    return reading if reading is not None and reading.symbolic else None
-
-
-def _report(reading: Any, target: str, given: Any, batch: Any, dtype: str) -> Report:
+    from rfcalc.derivation.sources import source_of
     from rfcalc.formulas.algebra import SympyAlgebra
-    from rfcalc.formulas.symbols import Declared
+    from rfcalc.formulas.formulas import formulas
 
-    names = sorted({str(n) for value in reading.symbolic for n in value.free_symbols})
-    symbols = {name: Declared(name).symbol for name in names}
-    network = reading._replace(expr=reading.expr.bind(symbols)).network()
-    assumed = list(reading.assumptions)
-    if given is None and list(network.inputs.values()) == [None]:
-        channels = _channels(network, symbols)
-        given = (channels, Declared("H").symbol, Declared("W").symbol)
-        assumed.insert(0, f"the input is {channels}×H×W: none was given")
+    source = source_of(target, input)
+    found = formulas(source, input, general=True, dtype=dtype or "float32")
+    report = found.report
+    if report is None:
+        if batch != 1:
+            raise RfcalcError("a repetition of unknown count is explained for one item", fix="leave out --batch")
+        return found
+    names = sorted(source.names)
     are = "is a whole number" if len(names) == 1 else "are whole numbers"
-    assumed.append(f"{', '.join(names)} {are} ≥ 1")
+    assumed = [*found.assumptions, f"{', '.join(names)} {are} ≥ 1"]
+    if input is None and list(source.inputs.values()) == [None]:
+        assumed.insert(0, f"the input is {'×'.join(map(str, *found.inputs.values()))}: none was given")
     with walking_with(SympyAlgebra()):
-        return Report(network, given, batch=batch, dtype=dtype, target=target, assumptions=assumed)
-
-
-def _channels(network: Any, symbols: dict[str, Any]) -> Any:
-    """The symbol of the first layer's channels, which the input then has too; 3 where it has none."""
-    for node in network.nodes:
-        channels = getattr(node.layer, "out_channels", getattr(node.layer, "out_features", None))
-        if channels is not None:
-            return channels if channels in symbols.values() else 3
-    return next(iter(symbols.values()))
+        return Report(
+            report.network,
+            report.inputs,
+            batch=batch,
+            dtype=report.dtype,
+            target=asked.name,
+            assumptions=[*dict.fromkeys(assumed)],
+        )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.rules import figure, line, subject
-from rfcalc.report.metrics.vocabulary import Metric
+from rfcalc.report.metrics import Metric
 from rfcalc.report.report import Report, Row
 
 PARAMS = Formula("params", "weights + biases", "what training changes")
@@ -92,6 +92,3 @@ def summed(
         notes.append("an operator was not understood: the total is a lower bound")
     kept = notes if silent else notes[1:]
     return (Section("node by node", tuple(lines)), Section("in all", (Line(equations=(whole,)),), tuple(kept)))
-
-
-Deriver = Callable[[Report, Metric], "tuple[Section, ...]"]

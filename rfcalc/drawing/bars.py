@@ -16,12 +16,14 @@ LONG = 300  # the longest bar
 
 
 class Bar(NamedTuple):
-    """A figure: its value (None where there is none to draw), its text, the role of its bar, a sentence."""
+    """A figure: its value (None where there is none to draw), its text, the role of its bar, a sentence; `least`: where
+    the value is the largest of several, the smallest, from which on the bar is a band."""
 
     value: int | None
     text: str
     role: str = ""
     told: str = ""
+    least: int | None = None
 
 
 class Panel(NamedTuple):
@@ -58,7 +60,11 @@ def chart(names: Sequence[str], panels: Sequence[Panel], title: str, about: Sequ
         for i, bar in enumerate(panel.bars):
             long = round(LONG * bar.value / most, 2) if bar.value else 0.0
             if bar.value:
-                boxes.append(Box(x, top + ROW * i, max(long, 0.5), BAR, bar.role, "", bar.told))
+                low = long if bar.least is None else round(LONG * bar.least / most, 2)
+                if low or bar.least is None:
+                    boxes.append(Box(x, top + ROW * i, max(low, 0.5), BAR, bar.role, "", bar.told))
+                if low < long:
+                    boxes.append(Box(x + low, top + ROW * i, round(long - low, 2), BAR, "band", "", bar.told))
             if bar.text:
                 start = x + long + 5
                 if at is not None and start - 3 < at < start + width(bar.text) + 3:

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.size import is_number
 from rfcalc.drawing.bars import Bar, Panel, chart
+from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import parts
 from rfcalc.drawing.stages import heading
-from rfcalc.report.metrics.units import bytes_short, exact, short
+from rfcalc.report.units import bytes_short, exact, short
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Picture
     from rfcalc.report.report import Report
 
 
-def picture(report: Report) -> Picture:
+def picture(report: Report, options: Options = NONE) -> Picture:
     """What each stage costs; each layer, where there are no stages. Memory is that of outputs, as in the table.
 
     Raises:
@@ -26,18 +27,17 @@ def picture(report: Report) -> Picture:
     >>> [text.text for text in found.texts if text.text.startswith("123,642")]
     ['123,642,856']
     """
-    found = parts(report)
+    found = parts(report, options)
     sums: dict[str, list[Any]] = {
         name: [0, shape.values * report.batch * report.itemsize, 0] for name, shape in report.inputs.items()
     }
-    staged = len({row.stage for row in report}) > 1
+    staged = options.depth is None and len({row.stage for row in report}) > 1
     for part in found.parts:
-        copies = f" ×{part.times}" if part.times > 1 else ""
         for name in part.nodes:
             if name in report.inputs:
                 continue
             row = report[name]
-            own = sums.setdefault((row.stage or "–") if staged else part.name + copies, [0, 0, 0])
+            own = sums.setdefault((row.stage or "–") if staged else part.name + part.copies, [0, 0, 0])
             figures = row.params, row.new_values * report.itemsize, row.macs
             own[:] = [a + b for a, b in zip(own, figures, strict=True)]
     names = [*sums]

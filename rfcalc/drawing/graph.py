@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rfcalc.drawing.layers import Layout, layout
 from rfcalc.drawing.letters import HEIGHT, cut, width
+from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import Part, Parts, parts
 from rfcalc.drawing.stages import described, heading, letters
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from rfcalc.report.report import Report
 
 EDGE = 20  # around everything
-BOX = 54  # the height of a box: three lines
+LINE = 15  # of text in a box
 OUT = 18  # under a box: its output shape beside the link
 TURN = 22  # where links go to the side
-ROW = BOX + OUT + TURN
+METRICS = ("receptive_field", "params")
 
 
-def picture(report: Report) -> Picture:
+def picture(report: Report, options: Options = NONE) -> Picture:
     """The graph of a report.
 
     Raises:
@@ -34,8 +35,10 @@ def picture(report: Report) -> Picture:
     >>> [(box.y, line.joins) for box, line in zip(found.boxes, found.lines)]
     [(66, (0, 1)), (160, (1, 2)), (254, (1, 3)), (348, (2, 3))]
     """
-    found = parts(report)
-    rows = [_texts(part) for part in found.parts]
+    found = parts(report, options, METRICS)
+    rows = [_texts(part, found) for part in found.parts]
+    tall = 9 + LINE * max(3, *map(len, rows))
+    step = tall + OUT + TURN
     widths = [
         float(ceil(max(70, 2 * width(part.output) + 20, *(width(text) * 1.1 + 20 for text in texts))))
         for part, texts in zip(found.parts, rows, strict=True)
@@ -52,33 +55,33 @@ def picture(report: Report) -> Picture:
         for slot in row:
             if slot.box is None:
                 continue
-            part, y = found.parts[slot.box], top + slot.row * ROW
+            part, y = found.parts[slot.box], top + slot.row * step
             x = left + slot.x
             boxes[slot.box] = Box(
-                round(x - slot.width / 2, 2), y, slot.width, BOX, part.family, "", part.told, part.nodes
+                round(x - slot.width / 2, 2), y, slot.width, tall, part.family, "", part.told, part.nodes
             )
-            first = y + BOX / 2 + 4 - 7.5 * (len(rows[slot.box]) - 1)
+            first = y + tall / 2 + 4 - 7.5 * (len(rows[slot.box]) - 1)
             texts += [
                 Label(x, first + 15 * i, t, "" if i else "strong", "middle") for i, t in enumerate(rows[slot.box])
             ]
-            texts.append(Label(x + 5, y + BOX + 13, part.output, "soft"))
+            texts.append(Label(x + 5, y + tall + 13, part.output, "soft"))
     lines = []
     for (a, b), slots in places.paths.items():
         points = []
         for upper, lower in pairwise(slots):
-            y = top + upper.row * ROW
-            points += [(left + upper.x, y + BOX), (left + upper.x, y + BOX + OUT), (left + lower.x, y + ROW)]
+            y = top + upper.row * step
+            points += [(left + upper.x, y + tall), (left + upper.x, y + tall + OUT), (left + lower.x, y + step)]
         told = f"{found.parts[a].name} → {found.parts[b].name}: {found.parts[a].output}"
         lines.append(Stroke(tuple(points), "link", True, told, (a, b)))
     areas = []
     for (x0, x1, y0, y1), told in frames:
-        ends = left + x0 - 6, left + x1 + 6, top + y0 * ROW - 6, top + y1 * ROW + BOX + OUT
+        ends = left + x0 - 6, left + x1 + 6, top + y0 * step - 6, top + y1 * step + tall + OUT
         areas.append(
             Area(((ends[0], ends[2]), (ends[1], ends[2]), (ends[1], ends[3]), (ends[0], ends[3])), "frame", told)
         )
     right = max(left + slot.x + slot.width / 2 for row in places.rows for slot in row)
     wide = max(right + 8, *(EDGE + width(text) * 1.1 for text in (title, *about)))
-    high = top + len(places.rows) * ROW - TURN
+    high = top + len(places.rows) * step - TURN
     return Picture(
         wide + EDGE,
         high + EDGE,
@@ -92,13 +95,17 @@ def picture(report: Report) -> Picture:
     )
 
 
-def _texts(part: Part) -> list[str]:
+def _texts(part: Part, found: Parts) -> list[str]:
     """The lines in a box: its name and copies, its notation, its figures."""
-    copies = f" ×{part.times}" if part.times > 1 else ""
-    figures = [f"rf {part.rf}"] if part.rf else []
-    figures += [f"{part.params} params"] if part.params else []
-    lines = [cut(part.name, 30) + copies, cut(part.notation, 32) if part.nodes != (part.notation,) else ""]
-    return [line for line in (*lines, ", ".join(figures)) if line]
+    told = [
+        f"{head} {text}" if head == "rf" else f"{text} {head}"
+        for head, text in zip(found.heads, part.figures, strict=True)
+        if text and text != "–"
+    ]
+    lines = [cut(part.name, 30) + part.copies, cut(part.notation, 32) if part.nodes != (part.notation,) else ""]
+    lines += [", ".join(told[i : i + 2]) for i in range(0, len(told), 2)]
+    lines += ["seen " + "x".join(str(b - a + 1) for a, b in part.seen)] if part.seen else []
+    return [line for line in lines if line]
 
 
 def _frames(found: Parts, places: Layout) -> Iterator[tuple[tuple[float, float, int, int], str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rfcalc.core.size import is_number
 from rfcalc.drawing.bars import Bar, Panel, chart
+from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import parts
 from rfcalc.drawing.stages import heading
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rfcalc.report.report import Report
 
 
-def picture(report: Report) -> Picture:
+def picture(report: Report, options: Options = NONE) -> Picture:
     """The growth of the receptive field: the larger side where the axes differ, of the first input.
 
     Raises:
@@ -25,18 +26,23 @@ def picture(report: Report) -> Picture:
     >>> [box.width for box in found.boxes]
     [56.25, 75.0, 150.0]
     """
-    found = parts(report)
+    found = parts(report, options)
     bars, names = [], []
     for part in found.parts:
         if not part.rf:
             continue
-        row = report[part.nodes[-1]]
-        sizes = [n for n in row.receptive_field.size if n is not None and is_number(n)]
-        bounded = row.receptive_field.status in ("exact", "periodic", "bounded")
+        field = report[part.nodes[-1]].receptive_field
+        sizes = [n for n in field.size if n is not None and is_number(n)]
+        bounded = field.status in ("exact", "periodic", "bounded")
         value = max(sizes) if sizes and bounded else None
+        phases = [p for p, n in zip(field.phases or (), field.size, strict=False) if p is not None and n == value]
+        least = min(map(min, phases)) if phases and value is not None else None
+        if least == value:
+            least = None
+        text = part.rf if least is None else f"{least}–{part.rf.lstrip('≤')}"
         role = "unseen" if part.rf.endswith("*") else part.family
-        bars.append(Bar(value, part.rf, role, f"{part.name}: receptive field {part.rf}"))
-        names.append(f"{part.name} ×{part.times}" if part.times > 1 else part.name)
+        bars.append(Bar(value, text, role, f"{part.name}: receptive field {text}", least))
+        names.append(part.name + part.copies)
     spatial = [n for n in next(iter(report.inputs.values())).spatial if is_number(n)]
     mark = (int(max(spatial)), f"the input: {'x'.join(map(str, spatial))}") if spatial else None
     title, about = heading(report, found)
@@ -46,5 +52,6 @@ def picture(report: Report) -> Picture:
         if any(bar.role == "unseen" for bar in bars)
         else ()
     )
+    banded = ("a–b: units see a to b positions, by their phase",) if any(b.least is not None for b in bars) else ()
     told = f"{title}: the receptive field over depth, {len(bars)} bars from the first layer to the last."
-    return chart(names, [Panel("receptive field", tuple(bars), mark)], title, (*about, *idle), told)
+    return chart(names, [Panel("receptive field", tuple(bars), mark)], title, (*about, *banded, *idle), told)

@@ -3,29 +3,38 @@
 1. Every input and every node belongs to exactly one box.
 2. Copies of a repetition are drawn once: the boxes of the first copy stand for those of all copies.
 3. Links go forward only. What one copy hands to the next is said by the repetition, not drawn.
+4. At a depth, a block is one box, and equal blocks of which each reads the one before it are one box.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.drawing.options import NONE, Options
 from rfcalc.layers import WHERE
+from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.document import words
-from rfcalc.report.folding import Shown, folded, shown_rows
-from rfcalc.report.metrics.units import exact
-from rfcalc.report.metrics.vocabulary import metric
-from rfcalc.report.report import Report
-from rfcalc.report.table import cell
+from rfcalc.report.folding import folded
+from rfcalc.report.metrics import Metric, metric, size_text
+from rfcalc.report.report import Report, Row
+from rfcalc.report.table import Shown, cell, shown_rows, span, subtotal
+from rfcalc.report.tree import paths
+from rfcalc.report.units import exact
 
 MOST = 3000  # boxes of one picture
+METRICS = ("receptive_field", "params", "macs")
+Hull = tuple[tuple[int, int], ...]
 
 
 class Part(NamedTuple):
     """One box: the nodes that it stands for, the texts of its figures, the family of its layer.
 
-    `params` and `macs` are those of all `times` copies, as in the table; `output` and `rf` are the last copy's.
+    `params` and `macs` are those of all `times` copies, as in the table; `output` and `rf` are the last copy's, and
+    `seen` is what the highlighted node's middle unit reads of that map, where a node is highlighted: first and last
+    position of each axis. `figures` are those of the metrics chosen.
     """
 
     nodes: tuple[str, ...]
@@ -38,6 +47,13 @@ class Part(NamedTuple):
     family: str
     stage: str
     times: int = 1
+    figures: tuple[str, ...] = ()
+    seen: Hull | None = None
+
+    @property
+    def copies(self) -> str:
+        """The copies that it stands for, behind its name."""
+        return f" ×{self.times}" if self.times > 1 else ""
 
     @property
     def told(self) -> str:
@@ -47,6 +63,7 @@ class Part(NamedTuple):
         figures += [f"receptive field {self.rf}"] if self.rf else []
         figures += [f"{self.params} parameters"] if self.params else []
         figures += [f"{self.macs} multiply-adds"] if self.macs else []
+        figures += [f"seen: {', '.join(f'{a} … {b}' for a, b in self.seen)}"] if self.seen else []
         return f"{self.name}: {self.notation}{copies}; {', '.join(figures)}"
 
 
@@ -59,43 +76,76 @@ class Repetition(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The boxes in the network's order, the links between them by their numbers, the repetitions."""
+    """The boxes in the network's order, the links between them by their numbers, the repetitions; the titles of the
+    parts' figures; what is told of the choice."""
 
     parts: tuple[Part, ...]
     links: tuple[tuple[int, int], ...]
     repetitions: tuple[Repetition, ...]
+    heads: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
 
-def parts(report: Report) -> Parts:
+def parts(report: Report, options: Options = NONE, metrics: Sequence[str] = METRICS) -> Parts:
     """The boxes of a picture of this report.
 
+    Args:
+        metrics: the figures of a box, where the options name none.
+
     Raises:
-        RfcalcError: more boxes than a picture can show.
+        RfcalcError: more boxes than a picture can show; a depth below 1; a figure of the whole network only.
+        UnknownName: a metric or a node to highlight that there is not.
 
     >>> import rfcalc
     >>> found = parts(rfcalc.analyze("conv3-8 > conv3-8 x3 > maxpool2"))
     >>> [(part.name, part.times) for part in found.parts]
     [('input', 1), ('conv1', 1), ('conv2–4', 3), ('maxpool1', 1)]
     """
+    chosen = [_chosen(name) for name in options.metrics or metrics]
     shown = shown_rows(list(report), every=False)
-    merged = folded(shown)
-    if len(merged) > MOST:
+    repetitions: list[Repetition] = []
+    if options.depth is None:
+        merged = folded(shown)
+        _few(len(merged), report)
+        made = _inputs(report, len(chosen))
+        for first, members, repetition in _groups(shown, merged, len(made)):
+            made.append(_part(report, first, members, chosen))
+            if repetition is not None:
+                repetitions.append(repetition)
+    else:
+        made = [*_inputs(report, len(chosen)), *_blocks(report, shown, options.depth, chosen)]
+        _few(len(made), report)
+        repetitions = [Repetition(i, i + 1, part.times) for i, part in enumerate(made) if part.times > 1]
+    about: tuple[str, ...] = ()
+    if options.highlight is not None:
+        made, about = _highlighted(report, made, options.highlight)
+    return Parts(tuple(made), tuple(_links(report, made)), tuple(repetitions), tuple(m.title for m in chosen), about)
+
+
+def _few(count: int, report: Report) -> None:
+    if count > MOST:
         raise RfcalcError(
-            f"a picture of {len(merged):,} boxes cannot be read",
+            f"a picture of {count:,} boxes cannot be read",
             where=report.target,
             why=f"at most {MOST:,} are drawn",
-            fix="draw a part of the network, or show it as text: rfcalc table TARGET --depth 1",
+            fix="draw its blocks (--depth 1), or show it as text: rfcalc table TARGET --depth 1",
         )
-    made = [
-        Part((name,), name, "input", "x".join(map(str, shape.dims)), "", "", "", "input", "")
+
+
+def _chosen(name: str) -> Metric:
+    found = metric(name)
+    if found.row is None:
+        raise RfcalcError(
+            f"{found.name} is a figure of the whole network", fix="choose figures of layers: rfcalc columns"
+        )
+    return found
+
+
+def _inputs(report: Report, figures: int) -> list[Part]:
+    return [
+        Part((name,), name, "input", "x".join(map(str, shape.dims)), "", "", "", "input", "", 1, ("",) * figures)
         for name, shape in report.inputs.items()
     ]
-    repetitions = []
-    for first, members, repetition in _groups(shown, merged, len(made)):
-        made.append(_part(report, first, members))
-        if repetition is not None:
-            repetitions.append(repetition)
-    return Parts(tuple(made), tuple(_links(report, made)), tuple(repetitions))
 
 
 def _groups(
@@ -118,24 +168,125 @@ def _groups(
         i, start = i + length, start + length * one.times
 
 
-def _part(report: Report, one: Shown, members: list[Shown]) -> Part:
-    def text(name: str) -> str:
-        return words(cell(one, metric(name), report).text)
-
-    def count(name: str) -> str:
-        found = metric(name)
+def _part(report: Report, one: Shown, members: list[Shown], chosen: Sequence[Metric]) -> Part:
+    def text(found: Metric) -> str:
         assert found.row is not None
+        if not found.adds:
+            return words(cell(one, found, report).text)
         value = sum(found.row(row) for row in one.rows) * one.times
         return exact(value) if value != 0 else ""
 
     nodes = tuple(row.name for copy in members for row in copy.rows)
-    layer = one.head.node.layer
-    family = "unknown" if layer.opaque else WHERE.get(type(layer).__name__, "")
-    figures = (text("output_shape"), text("receptive_field"), count("params"), count("macs"))
-    return Part(nodes, one.name, text("notation"), *figures, family, one.stage, one.times)
+    output, rf, params, macs = (text(metric(name)) for name in ("output_shape", *METRICS))
+    own = tuple(map(text, chosen))
+    notation, family = text(metric("notation")), _family(one.head)
+    return Part(nodes, one.name, notation, output, rf, params, macs, family, one.stage, one.times, own)
 
 
-def _links(report: Report, made: list[Part]) -> Iterator[tuple[int, int]]:
+def _family(row: Row) -> str:
+    return "unknown" if row.node.layer.opaque else WHERE.get(type(row.node.layer).__name__, "")
+
+
+def _blocks(report: Report, shown: Sequence[Shown], depth: int, chosen: Sequence[Metric]) -> Iterator[Part]:
+    """The blocks of a level as parts, equal ones that follow one another as one; rows that stand in none as they are.
+
+    Raises:
+        RfcalcError: a depth below 1.
+    """
+    if depth < 1:
+        raise RfcalcError(f"--depth {depth} shows nothing", fix="give 1 or more: --depth 1")
+    keyed = [
+        (path[:depth] if len(path) >= depth else i, one)
+        for i, (path, one) in enumerate(zip(paths(shown), shown, strict=True))
+    ]
+    groups = [(key, [row for _, one in run for row in one.rows]) for key, run in groupby(keyed, lambda pair: pair[0])]
+    i = 0
+    while i < len(groups):
+        key = groups[i][0]
+        times = 1
+        while i + times < len(groups) and _copies(groups[i + times - 1], groups[i + times]):
+            times += 1
+        copies = groups[i : i + times]
+        if isinstance(key, int):
+            yield _part(report, keyed[key][1], [keyed[key][1]], chosen)
+        else:
+            last = copies[-1][0]
+            name = span(".".join(key), ".".join(last)) if isinstance(last, tuple) else ".".join(key)
+            yield _block(report, name, [run for _, run in copies], chosen)
+        i += times
+
+
+_Group = tuple["int | tuple[str, ...]", list[Row]]
+
+
+def _copies(one: _Group, other: _Group) -> bool:
+    """Whether two blocks are equal, and the second reads the first."""
+    if isinstance(one[0], int) or isinstance(other[0], int) or one[0][:-1] != other[0][:-1]:
+        return False
+    alike = [[(row.notation, row.shape.dims, row.cost) for row in rows] for _, rows in (one, other)]
+    names = {row.name for row in one[1]}
+    return alike[0] == alike[1] and any(name in names for row in other[1] for name in row.inputs)
+
+
+def _block(report: Report, name: str, copies: Sequence[list[Row]], chosen: Sequence[Metric]) -> Part:
+    rows = [row for copy in copies for row in copy]
+
+    def text(found: Metric) -> str:
+        assert found.row is not None
+        if found.name == "receptive_field":
+            return size_text(rows[-1])
+        if found.adds:
+            value = sum(found.row(row) for row in rows)
+            return exact(value) if value != 0 else ""
+        if found.name in ("output_shape", "stride", "padding", "center", "status", "seen"):
+            return words(cell(Shown((rows[-1],)), found, report).text)
+        return words(subtotal(found, rows, report).text)
+
+    heaviest = max(copies[0], key=lambda row: int(row.macs) if isinstance(row.macs, int) else 0)
+    idle = "*" if all(row.position in report.unproductive for row in rows) else ""
+    output, rf, params, macs = (text(metric(name)) for name in ("output_shape", *METRICS))
+    told = plural(len(copies[0]), "node")
+    nodes = tuple(row.name for row in rows)
+    return Part(
+        nodes,
+        name,
+        told,
+        output,
+        rf + idle,
+        params,
+        macs,
+        _family(heaviest),
+        rows[0].stage,
+        len(copies),
+        tuple(map(text, chosen)),
+    )
+
+
+def _highlighted(report: Report, made: Sequence[Part], node: str) -> tuple[list[Part], tuple[str, ...]]:
+    """What the middle unit of a node reads of every map.
+
+    Raises:
+        UnknownName: no such node.
+        RfcalcError: an operator on the way was not understood; sizes that are symbols.
+    """
+    network, walked = report.network, report
+    at = network.position(node)
+    unit = tuple(int(n) // 2 for n in walked.shapes[at].spatial)
+    found = []
+    for part in made:
+        position = network.position(part.nodes[-1])
+        hull: Hull | None = None
+        if position < at:
+            hull = UnitWalk(walked, at, unit, position).region.hull or None
+        elif position == at:
+            hull = tuple((u, u) for u in unit) or None
+        found.append(part._replace(seen=hull))
+    where = f" ({','.join(map(str, unit))})" if unit else ""
+    name = [*network.inputs, *(n.name for n in network.nodes)][at]
+    return found, (f"marked: what the middle unit{where} of {name} sees of each map",)
+
+
+def _links(report: Report, made: Sequence[Part]) -> Iterator[tuple[int, int]]:
     """Which boxes read which, each pair once, in order of the reader."""
     box = {name: i for i, part in enumerate(made) for name in part.nodes}
     found: dict[tuple[int, int], None] = {}

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from math import ceil
 
+from rfcalc.core.errors import plural
 from rfcalc.drawing.letters import HEIGHT, cut, width
+from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import Part, Parts, parts
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
-from rfcalc.report.metrics.units import exact, short
 from rfcalc.report.report import Report
+from rfcalc.report.units import exact, short
 
 EDGE = 16  # around everything
 ROW = 24  # a box
@@ -18,11 +20,12 @@ GAP = 10  # between two boxes
 HEADING = 24  # over the boxes of a stage
 COLUMN = 18  # between two columns
 LANE = 8  # between two lines at the side
-HEADS = ("layer", "notation", "output", "rf", "params", "macs")
-LONGEST = (34, 44, 24, 16, 20, 20)  # letters of a cell
+HEADS = ("layer", "notation", "output")
+LONGEST = (34, 44, 24)  # letters of a cell
+FIGURE = 20  # letters of a figure
 
 
-def picture(report: Report) -> Picture:
+def picture(report: Report, options: Options = NONE) -> Picture:
     """The ladder of a report.
 
     Raises:
@@ -33,9 +36,11 @@ def picture(report: Report) -> Picture:
     >>> len(found.boxes), found.title
     (4, 'conv3-8 > conv3-8 x3 > maxpool2')
     """
-    found = parts(report)
-    cells = [tuple(cut(text, most) for text, most in zip(_cells(p), LONGEST, strict=True)) for p in found.parts]
-    columns = [ceil(max(map(width, column))) for column in zip(HEADS, *cells, strict=True)]
+    found = parts(report, options)
+    heads = _heads(found)
+    longest = (*LONGEST, *(FIGURE for _ in heads[len(LONGEST) :]))
+    cells = [tuple(cut(text, most) for text, most in zip(_cells(p, found), longest, strict=True)) for p in found.parts]
+    columns = [ceil(max(map(width, column))) for column in zip(heads, *cells, strict=True)]
     gutter = 8 + max((ceil(width(f"×{r.times}")) + 10 for r in found.repetitions), default=0)
     left = EDGE + gutter
     starts, x = [], left + 10
@@ -54,7 +59,7 @@ def picture(report: Report) -> Picture:
     shift = EDGE + 18 * (1 + len(about)) + 12
     texts += [
         _at(x, size, shift + HEIGHT, head, i, "soft")
-        for i, (x, size, head) in enumerate(zip(starts, columns, HEADS, strict=True))
+        for i, (x, size, head) in enumerate(zip(starts, columns, heads, strict=True))
     ]
     shift += 22
     texts += [Label(left + 22, shift + y, name, "strong") for y, name in headings]
@@ -89,8 +94,13 @@ def picture(report: Report) -> Picture:
     )
 
 
-def _cells(part: Part) -> tuple[str, ...]:
-    return part.name, part.notation, part.output, part.rf, part.params, part.macs
+def _heads(found: Parts) -> tuple[str, ...]:
+    return (*HEADS, *found.heads, *(("seen",) if found.about else ()))
+
+
+def _cells(part: Part, found: Parts) -> tuple[str, ...]:
+    seen = ("x".join(str(b - a + 1) for a, b in part.seen) if part.seen else "",) if found.about else ()
+    return (part.name, part.notation, part.output, *part.figures, *seen)
 
 
 def _at(x: float, size: float, y: float, text: str, column: int, role: str = "") -> Label:
@@ -98,23 +108,30 @@ def _at(x: float, size: float, y: float, text: str, column: int, role: str = "")
     return Label(x + size, y, text, role, "end") if column > 1 else Label(x, y, text, role)
 
 
-def heading(report: Report, found: Parts) -> tuple[str, tuple[str, ...]]:
-    """The title over a picture, and the lines under it."""
+def heading_of(report: Report) -> tuple[str, tuple[str, ...]]:
+    """The title over a picture, and the lines under it: the network's own title, its input, what it comes to."""
     least = "" if report.complete else "at least "
     inputs = ", ".join(f"{shape}" for shape in report.inputs.values())
     t = report.totals
     figures = f"{least}{exact(t.params)} parameters, {least}{short(t.macs)} multiply-adds"
     title = cut(report.network.name or report.target, 60)
     named = (cut(report.network.title, 90),) if report.network.title else ()
+    return title, (*named, f"input {inputs}: {figures}")
+
+
+def heading(report: Report, found: Parts) -> tuple[str, tuple[str, ...]]:
+    """The same with what is told of the boxes."""
+    title, about = heading_of(report)
     copies = ("×n: n copies, one after another; params and macs of all, output and rf of the last",)
-    return title, (*named, f"input {inputs}: {figures}", *(copies if found.repetitions else ()))
+    return title, (*about, *found.about, *(copies if found.repetitions else ()))
 
 
 def described(report: Report, found: Parts) -> str:
     """The picture in words, for who cannot see it."""
     title, about = heading(report, found)
     skips = sum(b > a + 1 for a, b in found.links)
-    told = [f"{len(found.parts)} boxes for {len(report)} nodes, from the input at the top to the output at the bottom"]
+    boxes = f"{plural(len(found.parts), 'box', 'boxes')} for {plural(len(report), 'node')}"
+    told = [f"{boxes}, from the input at the top to the output at the bottom"]
     told += [f"{skips} links skip boxes"] if skips > 1 else ["1 link skips boxes"] if skips else []
     told += [f"{len(found.repetitions)} repetitions are drawn once"] if len(found.repetitions) > 1 else []
     told += ["1 repetition is drawn once"] if len(found.repetitions) == 1 else []
@@ -177,7 +194,7 @@ def _lines(found: Parts, tops: Sequence[float], lanes: dict[int, int], left: flo
 
 def letters(found: Parts) -> Iterator[str]:
     """The ladder in letters, for formats without pictures: what a row reads is said where it is not the row above."""
-    heads = ("", "layer", "notation", "output", "rf", "params")
+    heads = ("", *_heads(found))
     reads: dict[int, list[int]] = {}
     for a, b in found.links:
         reads.setdefault(b, []).append(a)
@@ -193,17 +210,11 @@ def letters(found: Parts) -> Iterator[str]:
         )
         rows.append(
             (
-                f"×{part.times}" if part.times > 1 else "",
-                cut(part.name, 34),
-                cut(part.notation, 34),
-                part.output,
-                part.rf,
-                part.params,
+                part.copies.strip(),
+                *(cut(text, 34) for text in _cells(part, found)),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, note in zip(rows, notes, strict=True):
-        cells = (
-            t.rjust(w) if i in (0, 3, 4, 5) else t.ljust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True))
-        )
+        cells = (t.ljust(w) if i in (1, 2) else t.rjust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True)))
         yield f"{'  '.join(cells)}  {note}".rstrip()

@@ -16,14 +16,13 @@ from rfcalc.core.expr import LAYERS, Block, Expr, Named, Parallel, Repeat, Serie
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import maximum, minimum, same
-from rfcalc.core.window import Window
 from rfcalc.formulas.account import Account, Row, Span, lasting, of_field, start, then
 from rfcalc.formulas.repetition import repeated
 from rfcalc.formulas.sums import Unclosed
 from rfcalc.graph.autograd import Kept, saving
 from rfcalc.graph.memory import storages
 from rfcalc.graph.network import Network
-from rfcalc.receptive.field import Field
+from rfcalc.receptive.field import Aligned, Field
 from rfcalc.report.report import Report
 
 
@@ -105,15 +104,15 @@ def _fixed(expr: Expr, dims: tuple[Any, ...], stage: str) -> Account:
     shape = report.shapes[network.position(network.outputs[0])]
     if shape.channel != 0:
         raise Unclosed("a repetition of unknown count needs maps with the channels first")
-    own = storages(report.walked, over=())
-    said, _ = saving(report.walked)
+    own = storages(report, over=())
+    said, _ = saving(report)
     maps: set[int] = set()
     once: dict[str, tuple[Cost, Any]] = {}
     layers = 0
     cost = NOTHING
     rows = []
     gone = {} if len(network.outputs) == 1 else {"peak_bytes": "several outputs"}
-    if saving(report.walked, stays=False)[0] != said:
+    if saving(report, stays=False)[0] != said:
         gone["saved_bytes"] = "whether activations can write over what comes before a repetition is not followed"
     for position in range(1, last + 1):
         node, each = network.nodes[position - 1], report.costs[position]
@@ -168,8 +167,10 @@ def _span(field: Field | None) -> Span | None:
         return None
     found = []
     for axis, entry in enumerate(field.terms[0], 1):
-        carrier, window = entry[0], entry[1]
-        if carrier != axis or not isinstance(window, Window) or window.period != 1 or window.ends[0] is None:
+        if not isinstance(entry, Aligned) or entry.carrier != axis:
+            return None
+        window = entry.window
+        if window.period != 1 or window.ends[0] is None:
             return None
         first, last = window.ends[0]
         if same(window.advance, 0):

@@ -62,13 +62,13 @@ def _repeated(
 
     def at(value: Any) -> Any:
         """A figure of copy i."""
-        return put(value, run)
+        return substituted(value, run)
 
     def every(value: Any) -> Any:
         """A figure summed over the copies from `since` on."""
         formula = at(value)
         try:
-            return total(formula, index, count) - (put(formula, {index: 0}) if since else 0)
+            return total(formula, index, count) - (substituted(formula, {index: 0}) if since else 0)
         except Unclosed as error:
             return Missing(error.what)
 
@@ -80,15 +80,17 @@ def _repeated(
     rows = tuple(_moved(r, at, earlier if span is not None else None, index) for r in one.rows)
     if first is not None:
         rows = (*(r._replace(name=f"{r.name}[0]") for r in first.rows), *rows)
-    ends = tuple(put(moved(at(d), index, -1), {index: count}) for d in one.dims)
+    ends = tuple(substituted(moved(at(d), index, -1), {index: count}) for d in one.dims)
     cost = Cost(*(every(getattr(one.cost, n)) for n in TERMS))
     kept = [every(k) for k in one.kept]
-    once = {g: (Cost(*(put(at(getattr(c, n)), {index: since}) for n in TERMS)), k) for g, (c, k) in one.once.items()}
+    once = {
+        g: (Cost(*(substituted(at(getattr(c, n)), {index: since}) for n in TERMS)), k) for g, (c, k) in one.once.items()
+    }
     new = every(one.new)
     layers = one.layers * (count - since)
     if one.keeps_input and not one.keeps_output:  # the maps between the copies
         between = prod(at(s.value) for s in own)
-        kept[0] = kept[0] + every(between) - (0 if since else put(between, {index: 0}))
+        kept[0] = kept[0] + every(between) - (0 if since else substituted(between, {index: 0}))
     if first is not None:
         cost, new, layers = cost + first.cost, new + first.new, layers + first.layers
         kept = [a + b for a, b in zip(kept, first.kept, strict=True)]
@@ -148,7 +150,7 @@ def _tell(heard: Any, courses: list[Course], run: dict[Any, Any], index: Any, co
     last = {index: count - 1}
     for text, open_ in zip(heard, heard.comparisons, strict=True):
         if isinstance(open_, tuple):
-            a, b = (put(v, run) for v in open_)
+            a, b = (substituted(v, run) for v in open_)
             if a == b or isinstance(a, Missing) or isinstance(b, Missing):
                 continue
             if not has(a - b, index):
@@ -159,7 +161,7 @@ def _tell(heard: Any, courses: list[Course], run: dict[Any, Any], index: Any, co
                 raise Unclosed(f"the copies do not fit: {written(a)} = {written(b)} in every copy")
         elif hasattr(open_, "gts"):
             difference, strict = sides(open_)
-            real = put(put(difference, run), last)
+            real = substituted(substituted(difference, run), last)
             if isinstance(real, sympy.Basic):
                 constant, rest = real.as_coeff_Add()
                 size.holds(real > 0 if strict else real >= 0, "{} ≥ {}", rest, -constant + (1 if strict else 0))
@@ -170,7 +172,7 @@ def _tell(heard: Any, courses: list[Course], run: dict[Any, Any], index: Any, co
     return gone
 
 
-def put(value: Any, values: dict[Any, Any]) -> Any:
+def substituted(value: Any, values: dict[Any, Any]) -> Any:
     """A size with others put in for symbols; what has no closed form takes everything with it."""
     if not isinstance(value, sympy.Basic):
         return value
@@ -186,9 +188,9 @@ def _stacked(span: Span | None, at: Any, index: Any, count: Any) -> Span | None:
     before = _before(span, at, index)
     if span is None or before is None:
         return None
-    stride = tuple(put(s, {index: count}) for s in before.stride)
-    size_ = tuple(put(s, {index: count}) for s in before.size)
-    first = tuple(None if f is None else put(f, {index: count}) for f in before.first)
+    stride = tuple(substituted(s, {index: count}) for s in before.stride)
+    size_ = tuple(substituted(s, {index: count}) for s in before.size)
+    first = tuple(None if f is None else substituted(f, {index: count}) for f in before.first)
     return Span(stride, first, size_)
 
 

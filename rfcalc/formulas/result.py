@@ -13,7 +13,7 @@ from typing import Any
 import sympy
 
 from rfcalc.core.cost import OPERATIONS, Cost
-from rfcalc.core.errors import UnknownName
+from rfcalc.core.errors import UnknownName, plural
 from rfcalc.core.size import prod, walking_with
 from rfcalc.formulas.account import FIELD, Account, of_field
 from rfcalc.formulas.account import Row as ChainRow
@@ -221,7 +221,7 @@ class Symbolic:
         return found
 
     def __repr__(self) -> str:
-        return f"<formulas of {self.target} in {', '.join(self.declared) or 'no symbols'}: {len(self)} rows>"
+        return f"<formulas of {self.target} in {', '.join(self.declared) or 'no symbols'}: {plural(len(self), 'row')}>"
 
     def __str__(self) -> str:
         document = import_module("rfcalc.formulas.table").document(self)

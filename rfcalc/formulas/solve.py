@@ -20,12 +20,12 @@ from rfcalc.formulas.export import plain
 from rfcalc.formulas.forms import Missing
 from rfcalc.formulas.forms import plain as number
 from rfcalc.formulas.result import FIGURES, Symbolic
-from rfcalc.formulas.symbols import Declared, Number, SymbolError, spelled, whole
+from rfcalc.formulas.symbols import Declared, Number, SymbolError, plain_number, spelled
 from rfcalc.formulas.walking import edge, rises
 from rfcalc.formulas.writing import show
 from rfcalc.report.document import Document, Sentences, Span, Text
-from rfcalc.report.metrics.units import read
-from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.metrics import metric
+from rfcalc.report.units import read
 
 FAR = 1 << 200
 _ASKED = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:@\s*(\S+?))?\s*(<=|>=|==|≤|≥|<|>|=)\s*(.+?)\s*$")
@@ -94,7 +94,7 @@ def solve(found: Symbolic, asked: str, unknown: str | None = None) -> Solution:
     relation = _SIGNS.get(relation, relation)
     name = metric(name).name
     value = figure(found, name, node, relation)
-    return settled(name, node or "", value, relation, whole(read(text)), unknown, found)
+    return settled(name, node or "", value, relation, plain_number(read(text)), unknown, found)
 
 
 def figure(found: Symbolic, name: str, node: str | None = None, relation: str = "≥") -> Any:
@@ -181,7 +181,7 @@ def settled(
 
 
 def _value(symbol: Declared, t: int) -> Number:
-    return whole(symbol.modulus * t + symbol.residue)  # type: ignore[no-any-return]
+    return plain_number(symbol.modulus * t + symbol.residue)  # type: ignore[no-any-return]
 
 
 def _core(difference: Any, found: Symbolic) -> Any:

@@ -91,7 +91,7 @@ class Declared:
     @property
     def lowest(self) -> Number:
         """The least value."""
-        return whole(self.modulus * self.start + self.residue)  # type: ignore[no-any-return]
+        return plain_number(self.modulus * self.start + self.residue)  # type: ignore[no-any-return]
 
     @cached_property
     def value(self) -> sympy.Expr:
@@ -104,7 +104,7 @@ class Declared:
         Raises:
             SymbolError: a number that the symbol was declared not to be.
         """
-        t = whole((value - self.residue) * Fraction(1) / self.modulus)
+        t = plain_number((value - self.residue) * Fraction(1) / self.modulus)
         if isinstance(t, Fraction) or (isinstance(t, int) and t < self.start):
             raise SymbolError(f"{self.name} = {value} does not fit", why=f"{self.name} is declared {self.declared()}")
         return t
@@ -124,7 +124,7 @@ def _signs(least: Number) -> dict[str, bool]:
     return {"positive": True} if least >= 1 else {"nonnegative": True} if least >= 0 else {}
 
 
-def whole(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """A fraction that is a whole number as an int."""
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
@@ -187,7 +187,7 @@ def refined(symbol: Declared, modulus: int, usual: Number | None = None) -> Decl
     own, residue = symbol.modulus, symbol.residue
     behind = Fraction(0) if usual is None else (usual - residue) * Fraction(1) / own
     rest = int(behind) % modulus if behind.denominator == 1 else 0
-    return Declared(symbol.name, whole(own * modulus), whole(residue + own * rest), symbol.least)
+    return Declared(symbol.name, plain_number(own * modulus), plain_number(residue + own * rest), symbol.least)
 
 
 def raised(symbol: Declared, least: Number) -> Declared:

@@ -10,7 +10,7 @@ from rfcalc.core.errors import UnknownName
 from rfcalc.formulas.result import FIGURES, Symbolic, SymbolicRow
 from rfcalc.formulas.writing import show
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Span, Table
-from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.metrics import metric
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "macs", "values")
 SPARE = {"values": 4, "stride": 3, "notation": 2, "macs": 1}  # columns that a narrow terminal loses first

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rfcalc.core.collector import uncollected
-from rfcalc.core.cost import KEEPS_NOTHING, Saved
+from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
 from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
-from rfcalc.graph.forward import Walked
+from rfcalc.graph import uncollected
+from rfcalc.graph.forward import Shaped
 from rfcalc.graph.memory import storages
 
 
 class Kept(NamedTuple):
     """What autograd keeps for the backward pass in training mode, split by how it grows.
 
-    Bytes for a batch: values·item size·batch + bytes·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
+    Bytes for a batch: values·item size·batch + indices·8·batch + masks·(item size on a CPU, 1 on a GPU)·batch +
     batch_values·item size + single_values·item size where the batch is one.
     """
 
     values: Size = 0
-    bytes: Size = 0
+    indices: Size = 0
     masks: Size = 0
     batch_values: Size = 0
     single_values: Size = 0
@@ -29,11 +29,11 @@ class Kept(NamedTuple):
         """Bytes in all."""
         mask = itemsize if device == "cpu" else 1
         fixed = self.batch_values + (self.single_values if decide(batch == 1) else 0)
-        return batch * (self.values * itemsize + self.bytes + self.masks * mask) + fixed * itemsize
+        return batch * (self.values * itemsize + self.indices * INDEX + self.masks * mask) + fixed * itemsize
 
 
 @uncollected
-def kept(walked: Walked) -> tuple[Kept, ...]:
+def kept(walked: Shaped) -> tuple[Kept, ...]:
     """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
 
     What is given with the weights (learned tables, constants) adds nothing.
@@ -50,7 +50,7 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
     return tuple(
         Kept(
             (shape.values if p in maps and (p < arity or network.sources[p - arity]) else 0) + e.extra_values,
-            e.extra_bytes,
+            e.indices,
             e.masks,
             e.batch_values,
             e.single_values,
@@ -59,7 +59,7 @@ def kept(walked: Walked) -> tuple[Kept, ...]:
     )
 
 
-def saving(walked: Walked, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
+def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
     """What autograd keeps of each position; the positions that may write over their input.
 
     These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
@@ -79,7 +79,7 @@ def saving(walked: Walked, stays: bool = True) -> tuple[tuple[Saved, ...], froze
     said: list[Saved] = [KEEPS_NOTHING] * arity
     over: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
-        kept = node.layer.saved(walked.inputs_of(position), walked.shapes[position])
+        kept = node.layer.saved(walked.input_shapes(position), walked.shapes[position])
         free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
         if node.layer.memory == IN_PLACE and free:
             over.add(position)

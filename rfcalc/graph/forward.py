@@ -6,16 +6,31 @@ an error; the node's context is added here, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
-from rfcalc.core.collector import uncollected
 from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError, plural
-from rfcalc.core.layer import Alternatives, Layer
-from rfcalc.core.shape import Shape, corrected
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer
+from rfcalc.core.shape import Shape, by_name, corrected, numbers
 from rfcalc.core.size import agree, settler
+from rfcalc.core.window import All
+from rfcalc.graph import uncollected
 from rfcalc.graph.network import Network, Node
+
+
+class Shaped(Protocol):
+    """A network with the shapes and costs of all positions (inputs first, then nodes): what the forward walk gives, or
+    a report. The other walks start from it."""
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def shapes(self) -> tuple[Shape, ...]: ...
+    @property
+    def costs(self) -> tuple[Cost, ...]: ...
+    def input_shapes(self, position: int) -> tuple[Shape, ...]: ...
+    def at(self, position: int) -> tuple[Node, tuple[int, ...], tuple[Shape, ...], Shape]: ...
 
 
 class Walked(NamedTuple):
@@ -25,9 +40,16 @@ class Walked(NamedTuple):
     shapes: tuple[Shape, ...]
     costs: tuple[Cost, ...]  # without the weights that another node of the group already holds
 
-    def inputs_of(self, position: int) -> tuple[Shape, ...]:
+    def input_shapes(self, position: int) -> tuple[Shape, ...]:
         """The shapes that a node reads."""
         return tuple([self.shapes[s] for s in self.network.sources[position - self.network.arity]])
+
+    def at(self, position: int) -> tuple[Node, tuple[int, ...], tuple[Shape, ...], Shape]:
+        """The node at a position, the positions that it reads, their shapes, and its own."""
+        network = self.network
+        sources = network.sources[position - network.arity]
+        node = network.nodes[position - network.arity]
+        return node, sources, tuple([self.shapes[s] for s in sources]), self.shapes[position]
 
 
 def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
@@ -36,15 +58,7 @@ def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
     Raises:
         NetworkError: an input without a shape, or a name that is no input.
     """
-    if given is None:
-        given = {}
-    if not isinstance(given, Mapping):
-        if len(network.inputs) > 1:
-            raise NetworkError(
-                f"the network has {plural(len(network.inputs), 'input')}",
-                fix="name them: " + " ".join(f"{n}=3x224x224" for n in network.inputs),
-            )
-        given = {next(iter(network.inputs)): given}
+    given = by_name(given, tuple(network.inputs))
     for name in given:
         if name not in network.inputs:
             raise NetworkError(f"there is no input {name!r}", why=f"the inputs are {', '.join(network.inputs)}")
@@ -136,11 +150,10 @@ def _shared(groups: dict[str, tuple[Node, Cost]], node: Node, cost: Cost) -> Cos
     return Cost(0, 0, 0, *(getattr(cost, name) for name in Cost.__slots__[3:]))
 
 
-def relation(walked: Walked, position: int) -> tuple[Alternatives, ...]:
+def relation(walked: Shaped, position: int) -> tuple[Alternatives, ...]:
     """The index relation of the node at a position, one for each of its inputs."""
-    network = walked.network
-    node = network.nodes[position - network.arity]
-    return reads_of(node, walked.inputs_of(position), walked.shapes[position])
+    node, _, xs, y = walked.at(position)
+    return reads_of(node, xs, y)
 
 
 def reads_of(node: Node, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -149,3 +162,16 @@ def reads_of(node: Node, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives,
         return node.layer.reads(xs, y)
     except RfcalcError as error:
         raise _placed(error, node, xs) from None
+
+
+def tells_channels_apart(walked: Shaped, position: int) -> bool:
+    """Whether channels may differ after a node: it does not read all channels of all of its inputs."""
+    node, _, xs, y = walked.at(position)
+    if node.layer.opaque or not numbers(*xs, y):
+        return False
+    if node.layer.row_major:
+        return True
+    for x, alternatives in zip(xs, node.layer.apart(xs, y) or reads_of(node, xs, y), strict=True):
+        if any(reads is POINTWISE or type(reads[x.channel][1]) is not All for reads in alternatives):
+            return True
+    return False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import gcd
 
-from rfcalc.core.collector import uncollected
+from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import IN_PLACE, VIEW
-from rfcalc.core.size import Size, maximum
-from rfcalc.graph.forward import Walked
+from rfcalc.core.size import Size, is_number, maximum
+from rfcalc.graph import uncollected
+from rfcalc.graph.forward import Shaped
 
 
 @uncollected
-def overwriting(walked: Walked) -> frozenset[int]:
+def overwriting(walked: Shaped) -> frozenset[int]:
     """The positions that write over their input: activations and dropout, where no later node needs what was there.
 
     An output of the network is needed to the end, and what is given with the weights; an input may be written over.
@@ -41,7 +43,7 @@ def overwriting(walked: Walked) -> frozenset[int]:
 
 
 @uncollected
-def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, ...]:
+def storages(walked: Shaped, over: Collection[int] | None = None) -> tuple[int, ...]:
     """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
     place.
 
@@ -60,7 +62,7 @@ def storages(walked: Walked, over: Collection[int] | None = None) -> tuple[int, 
 
 
 @uncollected
-def new_values(walked: Walked) -> tuple[Size, ...]:
+def new_values(walked: Shaped) -> tuple[Size, ...]:
     """Values that each position adds to memory: its output's, 0 for views and what is written in place."""
     own = storages(walked)
     arity = walked.network.arity
@@ -70,7 +72,18 @@ def new_values(walked: Walked) -> tuple[Size, ...]:
     )
 
 
-def lifetimes(walked: Walked) -> tuple[int, ...]:
+def indices(walked: Shaped) -> dict[int, Size]:
+    """The indices that a position makes beside its map, for one item: where maxima were. They go when it has run."""
+    arity = walked.network.arity
+    found = {}
+    for position, node in enumerate(walked.network.nodes, arity):
+        count = node.layer.saved(walked.input_shapes(position), walked.shapes[position]).indices
+        if not (is_number(count) and count == 0):
+            found[position] = count
+    return found
+
+
+def lifetimes(walked: Shaped) -> tuple[int, ...]:
     """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
 
     Beyond the last position for outputs. Positions that live in another's memory (views, in place) say nothing of their
@@ -88,21 +101,25 @@ def lifetimes(walked: Walked) -> tuple[int, ...]:
 
 
 @uncollected
-def peak_values(walked: Walked, items: Sequence[Size] = ()) -> tuple[Size, int]:
-    """The largest sum of live maps while running forward, and the position at which it is reached.
+def peak(walked: Shaped, itemsize: int, items: Sequence[Size] = ()) -> tuple[Size, int]:
+    """The bytes of the largest sum of live maps while running forward, and the position at which it is reached.
 
     A map lives from the node that makes it until the last node that reads it has run; outputs live to the end. While a
-    node runs, its inputs and its output live. Inputs count, weights do not; views and in-place results take no new
-    memory.
+    node runs, its inputs and its output live, and the int64 indices that PyTorch's max pooling makes with or without
+    gradients. Inputs count, weights do not; views and in-place results take no new memory.
 
     Args:
+        itemsize: bytes of a value.
         items: how often each position's map is there; once if left out.
     """
     network, own = walked.network, storages(walked)
     arity = network.arity
-    sizes = new_values(walked)
+    sizes, beside = new_values(walked), indices(walked)
+    unit = gcd(itemsize, INDEX) if beside else itemsize  # sums of symbols stay short in units that divide all
     if items:
         sizes = tuple(size and size * n for size, n in zip(sizes, items, strict=True))
+        beside = {p: count * items[p] for p, count in beside.items()}
+    sizes = tuple(size and size * (itemsize // unit) for size in sizes)
     last = lifetimes(walked)
     end = len(walked.shapes)
     dies: dict[int, list[int]] = {}
@@ -113,9 +130,9 @@ def peak_values(walked: Walked, items: Sequence[Size] = ()) -> tuple[Size, int]:
     most, at = live, 0
     for position in range(arity, end):
         live = live + sizes[position]
-        larger = maximum(most, live)
+        larger = maximum(most, live + beside[position] * (INDEX // unit) if position in beside else live)
         if larger is not most:
             most, at = larger, position
         for storage in dies.get(position, ()):
             live = live - sizes[storage]
-    return most, at
+    return most * unit, at

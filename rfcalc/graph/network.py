@@ -8,16 +8,32 @@ nodes and edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
-from rfcalc.core.collector import uncollected
-from rfcalc.core.errors import NetworkError, UnknownName, suggestion
+from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
+from rfcalc.graph import uncollected
 
-if TYPE_CHECKING:
-    from rfcalc.core.naming import Naming
+
+class Naming(NamedTuple):
+    """A second name for every node, by rules: the first pattern that is the whole of a node's name gives its path.
+
+    In a path, ``\\1`` or ``\\g<name>`` stand for a group of the pattern. A part ``#`` is a count from 0 of what comes
+    under the same parent; ``#name`` gives all nodes with the same group one number, ``layer#name+1`` counts from 1 and
+    puts a word before it. A node that no rule fits keeps its name. `rfcalc.graph.naming` follows the rules.
+
+    Args:
+        model: the model that is called so, in ``torchvision.models``; with its arguments where it needs them.
+        rules: (pattern, path) pairs.
+        eps: what its normalisation adds to the variance, where that is not PyTorch's default.
+    """
+
+    model: str
+    rules: tuple[tuple[str, str], ...] = ()
+    eps: float | None = None
 
 
 class Node(NamedTuple):
@@ -148,8 +164,17 @@ class Network:
         return (_again, (self.expr, dict(self.inputs), self.outputs, *about))
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[tuple[str, Layer, Sequence[str]]], inputs: Any = None, **about: Any) -> Network:
+    def from_nodes(
+        cls,
+        nodes: Iterable[tuple[str, Layer, Sequence[str]]],
+        inputs: Any = None,
+        groups: Mapping[str, str] | None = None,
+        **about: Any,
+    ) -> Network:
         """A network from (name, layer, input names), in any order.
+
+        Args:
+            groups: the weight groups of nodes that share weights, by name.
 
         Raises:
             NetworkError: a cycle, an unknown input, a name twice.
@@ -158,13 +183,14 @@ class Network:
         known = set(inputs) if isinstance(inputs, Mapping) else {"input"}
         items: list[Expr] = []
         before = None if len(known) > 1 else next(iter(known))
+        shared = groups or {}
         for name, layer, reads in _ordered(listed, known):
+            node: Expr = layer
             if len(reads) != 1 and layer.arity[1] != 0:
-                items.append(Named(Parallel(tuple(Ref(r) for r in reads), layer), name))
-            else:
-                if reads and reads[0] != before:
-                    items.append(Ref(reads[0]))
-                items.append(Named(layer, name))
+                node = Parallel(tuple(Ref(r) for r in reads), layer)
+            elif reads and reads[0] != before:
+                items.append(Ref(reads[0]))
+            items.append(Shared(Named(node, name), shared[name]) if name in shared else Named(node, name))
             before = name
         return cls(Series(tuple(items)), inputs, **about)
 
@@ -178,8 +204,41 @@ class Network:
         if found is None:
             found = self._ends.get(name)
         if found is None:
-            raise UnknownName("node", name, [*self.positions, *self._ends])
+            inside = self.inside(name)
+            if not inside:
+                raise UnknownName("node", name, [*self.positions, *self._ends, *self.blocks])
+            found = inside[-1]
         return found
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """What nodes' names begin with, dot by dot: ``layer1`` and ``layer1.0`` of ``layer1.0.conv1``."""
+        found: dict[str, None] = {}
+        for node in self.nodes:
+            at = node.name.find(".")
+            while at > 0:
+                found[node.name[:at]] = None
+                at = node.name.find(".", at + 1)
+        return tuple(found)
+
+    def inside(self, name: str) -> tuple[int, ...]:
+        """The positions of all nodes of a stage or block: ``layer1`` holds ``layer1.0.conv1``.
+
+        Empty where the name is a node's or an input's, or nothing is called so.
+
+        >>> from rfcalc import zoo
+        >>> network = zoo.network("resnet18")
+        >>> len(network.inside("layer1")), len(network.inside("conv2_x")), network.inside("conv1")
+        (14, 14, ())
+        """
+        if name in self.positions:
+            return ()
+        within = f"{name}."
+        return tuple(
+            position
+            for position, node in enumerate(self.nodes, self.arity)
+            if node.stage == name or node.name.startswith(within) or node.stage.startswith(within)
+        )
 
     def node(self, name: str) -> Node:
         """The node of this name.
@@ -207,6 +266,15 @@ class Network:
 
     def __hash__(self) -> int:
         return hash((self.name, self.outputs, len(self.nodes)))
+
+    def _repr_svg_(self) -> str | None:
+        """Its picture, for notebooks; None where no input is known, or where there is too much to draw."""
+        if any(shape is None for shape in self.inputs.values()):
+            return None
+        try:
+            return str(import_module("rfcalc.readers.drawing").draw(self).svg())
+        except RfcalcError:
+            return None
 
     def __repr__(self) -> str:
         told = [repr(self.expr)]

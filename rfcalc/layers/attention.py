@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, layer, put, whole
+from rfcalc.core.layer import Alternatives, Layer, layer, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, divides, holds, is_number, prod
 from rfcalc.core.sliding import axes, one
@@ -45,6 +45,13 @@ def _check(x: Shape, heads: Size) -> None:
         raise ShapeError(f"{x.channels} features cannot be split into {heads} heads")
 
 
+def _gradient_macs(n: Size, c: Size, macs: Size, has: bool) -> Size:
+    """Each product of attention gives two; the output projection's input has a gradient anyway, that of the three
+    others where the layer's input has one. The last take a quarter each of the 4·n·c² of the projections."""
+    products = macs - 4 * n * c * c
+    return 2 * products + n * c * c * (4 if has else 1)
+
+
 @layer("self_attention")
 class SelfAttention(Layer):
     """Multi-head self-attention over all positions of a tokens × features map (or any layout), with its projections.
@@ -76,7 +83,7 @@ class SelfAttention(Layer):
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole(xs[0]),)
+        return (whole_axes(xs[0]),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
@@ -89,6 +96,9 @@ class SelfAttention(Layer):
             linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
             activation=SOFTMAX(n=n, m=n, h=self.heads),
         )
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        return _gradient_macs(y.values // y.channels, y.channels, macs, has[0])
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # the heads of the result are put together in place
@@ -145,7 +155,7 @@ class WindowAttention(Layer):
         for i, s in enumerate(shift):
             if not holds(s < one(window, i), "shift < window"):
                 raise LayerError(f"shift {s} is not smaller than the window {one(window, i)}")
-        put(self, window=window, shift=shift)
+        store(self, window=window, shift=shift)
 
     def _axes(self, x: Shape) -> list[tuple[int, Size, Size, Size, Size]]:
         """(axis, size, window, shift, padded size) of each spatial axis."""
@@ -197,6 +207,9 @@ class WindowAttention(Layer):
             linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
             activation=SOFTMAX(n=n, m=m, h=self.heads),
         )
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        return _gradient_macs(prod(padded for *_, padded in self._axes(y)), y.channels, macs, has[0])
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         geometry = self._axes(y)

@@ -8,12 +8,12 @@ from typing import Any
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, Reads, channelwise, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, Reads, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, divides, is_number, prod
-from rfcalc.core.sliding import Sliding, axes, keeps, pads
+from rfcalc.core.sliding import Rounding, Sliding, axes, keeps
 from rfcalc.core.syntax import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
-from rfcalc.core.window import Index, Listed, Slide, Table, Unsized
+from rfcalc.core.window import Border, Index, Listed, Slide, Table, Unsized
 
 WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
@@ -67,7 +67,7 @@ class Conv(Layer):
 
     Args:
         out_channels: C_out.
-        kernel, stride, dilation: one number for all axes, or one for each.
+        kernel, stride, dilation: one number for all axes, or one for each; a `Sliding` as the kernel says them all.
         padding: a number, one for each axis, pairs (before, after), ``"valid"``, ``"same"`` (PyTorch, stride 1) or
             ``"SAME"`` (TensorFlow: depends on the input size).
         groups: channels are split into this many groups.
@@ -90,7 +90,7 @@ class Conv(Layer):
     dilation: Any = (1,)
     groups: Size = 1
     bias: bool = True
-    border: str = "zeros"
+    border: str = Border.ZEROS
     table: tuple[tuple[int, ...], ...] | None = None
     fixed: bool = False
     taps: str | None = None
@@ -110,15 +110,8 @@ class Conv(Layer):
     def __post_init__(self) -> None:
         (out,) = axes("out_channels", self.out_channels)
         (groups,) = axes("groups", self.groups)
-        kernel, stride, dilation = (
-            axes("kernel", self.kernel),
-            axes("stride", self.stride),
-            axes("dilation", self.dilation),
-        )
-        padding = pads(self.padding)
-        geometry = Sliding(kernel, stride, padding, dilation, border=self.border)
-        geometry.check()
-        put(self, kernel=kernel, stride=stride, dilation=dilation, padding=padding, geometry=geometry)
+        given = (self.padding, self.dilation, Rounding.FLOOR, self.border)
+        Sliding.of(self.kernel, self.stride, *given).held_by(self)
         if not divides(groups, out):
             raise LayerError(
                 f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}",
@@ -134,9 +127,9 @@ class Conv(Layer):
                     f"the connection table has {have} for {plural(out, 'output map')} in {plural(groups, 'group')}",
                     fix="give one row for each output map, and groups=1",
                 )
-            put(self, table=rows)
+            store(self, table=rows)
         if self.taps is not None:
-            self._check_taps(kernel)
+            self._check_taps(self.geometry.kernel)
 
     def _check_taps(self, kernel: tuple[Size, ...]) -> None:
         taps = self.taps
@@ -147,7 +140,7 @@ class Conv(Layer):
         if is_number(whole) and len(taps) != whole and not fits:
             raise LayerError(f"{len(taps)} taps are told, the kernel has {whole}")
         if "0" not in taps:
-            put(self, taps=None)
+            store(self, taps=None)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -231,16 +224,11 @@ class Conv(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> Conv:
-        geometry = word.geometry(pad="keep")
         return cls(
             word.need_channels(),
-            geometry.kernel,
-            stride=geometry.stride,
-            padding=geometry.padding,
-            dilation=geometry.dilation,
+            word.geometry(pad="keep"),
             groups=word.number("g", 1),
             bias=not word.flag("nobias"),
-            border=geometry.border,
             table=_table(word),
             fixed=word.flag("fixed"),
             taps=word.value("taps"),
@@ -277,7 +265,7 @@ class Depthwise(Layer):
     dilation: Any = (1,)
     multiplier: Size = 1
     bias: bool = True
-    border: str = "zeros"
+    border: str = Border.ZEROS
     geometry: Sliding = field(init=False, compare=False)
 
     input_channels_at = 0
@@ -292,18 +280,9 @@ class Depthwise(Layer):
     )
 
     def __post_init__(self) -> None:
-        like = Conv(
-            1, self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation, border=self.border
-        )
+        given = (self.padding, self.dilation, Rounding.FLOOR, self.border)
+        Sliding.of(self.kernel, self.stride, *given).held_by(self)
         axes("multiplier", self.multiplier)
-        put(
-            self,
-            kernel=like.kernel,
-            stride=like.stride,
-            padding=like.padding,
-            dilation=like.dilation,
-            geometry=like.geometry,
-        )
 
     def output(self, *xs: Shape) -> Shape:
         spatial_rank(xs[0], self)
@@ -333,12 +312,4 @@ class Depthwise(Layer):
     @classmethod
     def from_word(cls, word: Word) -> Depthwise:
         geometry = word.geometry(pad="keep")
-        return cls(
-            geometry.kernel,
-            stride=geometry.stride,
-            padding=geometry.padding,
-            dilation=geometry.dilation,
-            multiplier=word.number("m", 1),
-            bias=not word.flag("nobias"),
-            border=geometry.border,
-        )
+        return cls(geometry, multiplier=word.number("m", 1), bias=not word.flag("nobias"))

@@ -80,6 +80,9 @@ class Linear(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        return trained
+
     def notation(self, exact: bool = False) -> str:
         checked = f" from{number(self.in_features)}" if exact and self.in_features is not None else ""
         return f"fc{number(self.out_features)}{checked}" + flags(nobias=not self.bias)

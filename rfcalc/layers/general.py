@@ -7,13 +7,13 @@ from dataclasses import KW_ONLY, field
 from math import isfinite
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, put
+from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, store
 from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import agree, decide, prod
+from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
 from rfcalc.core.syntax import Spelling, Word, flags, sizes
 from rfcalc.core.window import STEP, All, Index
@@ -53,6 +53,8 @@ _NOTHING = [
     *("bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor"),
 ]
 _OUTPUT = ["exp", "expm1", "sqrt", "rsqrt", "reciprocal"]
+# Maps, and masks of a byte a value, that live for a moment in backward where the last input has a gradient.
+_PASSING = {"div": (2, 0), "maximum": (1, 2), "minimum": (1, 2), "pow": (1, 0), "square": (1, 0), "sqrt": (1, 0)}
 
 
 @layer("elementwise")
@@ -87,7 +89,7 @@ class Elementwise(Layer):
         given = self.by if isinstance(self.by, (tuple, list)) else (self.by,)
         if len(given) > 2 or not all(isinstance(n, (int, float)) and isfinite(n) for n in given):
             raise LayerError(f"by {self.by!r} is not a number, or two", fix='write one: Elementwise("times", 0.125)')
-        put(self, by=tuple(map(float, given)))
+        store(self, by=tuple(map(float, given)))
 
     @property
     def stem(self) -> str:
@@ -103,6 +105,12 @@ class Elementwise(Layer):
         if self.function in _NOTHING:
             return KEEPS_NOTHING
         return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """Steps of the derivative, and gradients of what was stretched at full size, before they are summed."""
+        full = sum(gets and x.values != y.values for x, gets in zip(xs, has, strict=True))
+        maps, masks = _PASSING.get(self.function, (0, 0)) if has[-1] else (0, 0)
+        return Passing(y.values * (maps + full), y.values * masks)
 
     def notation(self, exact: bool = False) -> str:
         numbers = ":".join(repr(n).removesuffix(".0").replace("+", "") for n in self.by)  # 1e16: + joins in notation
@@ -143,6 +151,9 @@ REDUCTIONS: dict[str, tuple[bool, bool, bool]] = {
 }
 
 
+GATHERED = ("sum", "amax", "amin", "var", "std", "norm")  # from sums, sums of squares and extremes of pieces
+
+
 @layer("reduce")
 class Reduce(Layer):
     """Like `Mean`, with another operation: sum, max, min, amax, var, std, norm, prod, argmax, … over axes.
@@ -166,7 +177,7 @@ class Reduce(Layer):
     def __post_init__(self) -> None:
         choice("op", self.op, REDUCTIONS)
         mean = Mean(self.axes, keep=self.keep)
-        put(self, axes=mean.axes, shape=mean)
+        store(self, axes=mean.axes, shape=mean)
 
     def output(self, *xs: Shape) -> Shape:
         return self.shape.output(*xs)
@@ -174,12 +185,15 @@ class Reduce(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return self.shape.reads(xs, y)
 
+    def gathers(self, x: Shape) -> str:
+        return self.shape.gathers(x) if self.op in GATHERED else ""
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=REDUCED(x=xs[0].dims))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         given, made, indices = REDUCTIONS[self.op]
-        return Saved(inputs=(0,) if given else (), output=made, extra_bytes=8 * y.values if indices else 0)
+        return Saved(inputs=(0,) if given else (), output=made, indices=y.values if indices else 0)
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.axes is None else f" axes{sizes(self.axes)}"
@@ -209,7 +223,7 @@ class Constant(Layer):
     memory = VIEW
 
     def __post_init__(self) -> None:
-        put(self, dims=Shape.of(self.dims).dims)
+        store(self, dims=Shape.of(self.dims).dims)
         channel_of(self.dims, self.channel)
 
     def output(self, *xs: Shape) -> Shape:
@@ -265,7 +279,7 @@ class AttentionProduct(Layer):
     arity: ClassVar[tuple[int, int | None]] = (3, 4)
 
     def __post_init__(self) -> None:
-        put(self, mask=mask_of(self.mask))
+        store(self, mask=mask_of(self.mask))
 
     def output(self, *xs: Shape) -> Shape:
         q, k, v = xs[:3]
@@ -305,6 +319,13 @@ class AttentionProduct(Layer):
         q, k, v = xs[:3]
         heads, n, m = q.dims[:-2], q.dims[-2], k.dims[-2]
         return Cost(macs=MACS(l=heads, n=n, m=m, d=q.dims[-1], e=v.dims[-1]), activation=SOFTMAX(l=heads, n=n, m=m))
+
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        """Queries and keys: the products of queries and keys again; values, and the weights that these need: the other
+        products again."""
+        d, e = xs[0].dims[-1], xs[2].dims[-1]
+        first = macs * d // (d + e)
+        return first * (has[0] + has[1]) + (macs - first) * (has[2] + (has[0] or has[1] or any(has[3:])))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         q, k, v = xs[:3]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, put
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, store
 from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, is_number
@@ -97,6 +97,13 @@ class Multiply(Layer):
             return KEEPS_NOTHING
         between = sum(broadcast("multiply", xs[:i]).values for i in range(2, len(xs)))  # a·b of a·b·c
         return Saved(inputs=tuple(range(len(xs))), extra_values=between)
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The gradient of what was stretched is made at full size, and then summed."""
+        return Passing(y.values * sum(gets and x.values != y.values for x, gets in zip(xs, has, strict=True)))
+
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        return any(has[:i]) or any(has[i + 1 :])
 
     def notation(self, exact: bool = False) -> str:
         return "multiply"
@@ -203,7 +210,7 @@ class MatMul(Layer):
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
 
     def __post_init__(self) -> None:
-        put(self, mask=mask_of(self.mask))
+        store(self, mask=mask_of(self.mask))
 
     def output(self, *xs: Shape) -> Shape:
         a, b = xs
@@ -255,6 +262,9 @@ class MatMul(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0, 1))
+
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        return any(has[:i]) or any(has[i + 1 :])
 
     def notation(self, exact: bool = False) -> str:
         return "matmul" + flags(transpose=self.transpose) + written(self.mask, exact)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import ClassVar
 
-from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.cost import Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, put, spatial_rank, whole
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, spatial_rank, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, prod
 from rfcalc.core.sliding import axes
@@ -44,7 +44,7 @@ def _cost(
 def _factors(layer: Layer, affine: bool, gamma: bool, bias: bool) -> None:
     """One way to write each: without γ and β it is not affine, and what is not affine has nothing to leave out."""
     if not affine or not (gamma or bias):
-        put(layer, affine=False, gamma=True, bias=True)
+        store(layer, affine=False, gamma=True, bias=True)
 
 
 @layer("batchnorm")
@@ -91,10 +91,10 @@ class BatchNorm(Layer):
         return "" if self.of_batch else "batch normalisation uses its running statistics (evaluation mode)"
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return ((POINTWISE, *whole(xs[0])) if self.of_batch else (POINTWISE,),)
+        return ((POINTWISE, *whole_axes(xs[0])) if self.of_batch else (POINTWISE,),)
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return ((POINTWISE, *whole(xs[0], xs[0].axes)),) if self.of_batch else None
+        return ((POINTWISE, *whole_axes(xs[0], xs[0].axes)),) if self.of_batch else None
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
@@ -162,7 +162,7 @@ class LayerNorm(Layer):
         return (_local_and(xs[0], self.axes(xs[0])),)
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return ((POINTWISE, *whole(xs[0], self.axes(xs[0]))),)
+        return ((POINTWISE, *whole_axes(xs[0], self.axes(xs[0]))),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _cost(tuple(y.dims[i] for i in self.axes(y)), y, self.affine, self.bias, gamma=self.gamma)
@@ -185,7 +185,7 @@ def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
     """The unit's own position, and for the statistics all positions of the axes that are normalised together."""
     if together == (x.channel,):
         return (POINTWISE,)
-    return (POINTWISE, *whole(x, together))
+    return (POINTWISE, *whole_axes(x, together))
 
 
 @layer("groupnorm")
@@ -213,7 +213,10 @@ class GroupNorm(Layer):
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return ((POINTWISE, *whole(xs[0])),)
+        return ((POINTWISE, *whole_axes(xs[0])),)
+
+    def gathers(self, x: Shape) -> str:
+        return "map"
 
     @property
     def selective(self) -> bool:
@@ -226,7 +229,7 @@ class GroupNorm(Layer):
             return None
         each = x.channels // self.groups
         own = Table(each, [range(each)] * each)
-        return ((POINTWISE, *((*r[: x.channel], (x.channel, own), *r[x.channel + 1 :]) for r in whole(x))),)
+        return ((POINTWISE, *((*r[: x.channel], (x.channel, own), *r[x.channel + 1 :]) for r in whole_axes(x))),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _cost((y.channels,), y, self.affine, self.bias, gamma=self.gamma)
@@ -264,7 +267,10 @@ class InstanceNorm(Layer):
         return xs[0]
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return ((POINTWISE,) if self.track else (POINTWISE, *whole(xs[0], xs[0].axes)),)
+        return ((POINTWISE,) if self.track else (POINTWISE, *whole_axes(xs[0], xs[0].axes)),)
+
+    def gathers(self, x: Shape) -> str:
+        return "" if self.track else "map"
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         c = y.channels
@@ -273,6 +279,10 @@ class InstanceNorm(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # PyTorch repeats factors and running statistics for each item and normalises a batch of one
         return Saved(inputs=(0,), extra_values=COPIES(t=2 + int(self.affine) + 2 * int(self.track), c=y.channels))
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The gradients of the repeated offsets."""
+        return Passing(y.channels if self.affine else 0)
 
     def notation(self, exact: bool = False) -> str:
         return "in" + flags(affine=self.affine, track=self.track)
@@ -297,7 +307,7 @@ class RMSNorm(Layer):
         return (_local_and(xs[0], (len(xs[0].dims) - 1,)),)
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return ((POINTWISE, *whole(xs[0], (len(xs[0].dims) - 1,))),)
+        return ((POINTWISE, *whole_axes(xs[0], (len(xs[0].dims) - 1,))),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return _cost((y.dims[-1],), y, self.affine, bias=False)
@@ -342,6 +352,10 @@ class LRN(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0,), extra_values=SQUARES(p=y.values // y.channels, c=y.channels, s=self.size))
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """PyTorch composes it: the gradients of the quotient's two sides live beside that of the power."""
+        return Passing(2 * y.values)
 
     def notation(self, exact: bool = False) -> str:
         return "lrn" + ("" if self.size == 5 else number(self.size))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Any
 
-from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Saved
+from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, put, whole
+from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, store, whole_axes
 from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
@@ -106,6 +106,10 @@ class PReLU(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
 
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The slopes' gradient at every position, before it is summed; PyTorch makes that of the input anyway."""
+        return Passing(y.values if has[0] else 2 * y.values)
+
     def notation(self, exact: bool = False) -> str:
         return "prelu" + flags(single=not self.per_channel)
 
@@ -140,7 +144,7 @@ class Softmax(Layer):
     folds = True
 
     def __post_init__(self) -> None:
-        put(self, mask=mask_of(self.mask))
+        store(self, mask=mask_of(self.mask))
 
     def _axis(self, x: Shape) -> int:
         axis = x.channel if self.axis is None else self.axis
@@ -162,7 +166,7 @@ class Softmax(Layer):
         axis = self._axis(x)
         if self.mask is not None and axis != x.channel:
             return self._masked(x, axis)
-        return (whole(x, (axis,)),)
+        return (whole_axes(x, (axis,)),)
 
     @property
     def selective(self) -> bool:
@@ -308,6 +312,13 @@ class Scale(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT
+
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        return trained
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """The factors' gradient at every position, before it is summed."""
+        return Passing(y.values if trained else 0)
 
     def notation(self, exact: bool = False) -> str:
         return "scale" + flags(bias=self.bias)

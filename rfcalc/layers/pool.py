@@ -8,10 +8,10 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank, whole
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, holds, is_number, is_size
-from rfcalc.core.sliding import Sliding, axes, choice, keeps, one, pads
+from rfcalc.core.sliding import Rounding, Sliding, axes, choice, keeps, one
 from rfcalc.core.syntax import PADDINGS, ROUNDINGS, Spelling, Word, flags, number, sizes, spell
 from rfcalc.core.window import STEP, All, Index, Table, Unsized
 
@@ -20,7 +20,7 @@ POOL_OUTPUTS = Formula("pool_outputs", "prod(y)", "every value that comes out")
 ADAPTIVE_INPUTS = Formula("adaptive_pool_inputs", "prod(x)", "every value that goes in")
 COEFFICIENTS = Formula("weights", "c", "one trainable coefficient for each map (LeCun 1998)")
 OFFSETS = Formula("biases", "c", "one trainable bias for each map (LeCun 1998)")
-INDICES = Formula("saved", "8 * prod(y)", "where each maximum was, in 8 bytes (int64)")
+INDICES = Formula("saved", "prod(y)", "where each maximum was")
 SUMS = Formula("saved", "prod(y)", "the window's sums, which the coefficients multiply")
 POWERS = Formula(
     "saved",
@@ -33,15 +33,11 @@ POOL_DEFAULTS = "kernel 2; stride = kernel; no padding; rounded down"
 
 
 def _geometry(kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str) -> Sliding:
-    kernel = axes("kernel", kernel)
-    padding = pads(padding)
-    geometry = Sliding(
-        kernel, kernel if stride is None else axes("stride", stride), padding, axes("dilation", dilation), rounding
-    )
-    geometry.check()
+    geometry = Sliding.of(kernel, stride, padding, dilation, rounding)
+    padding = geometry.padding
     if not isinstance(padding, str):
-        for i in range(max(len(padding), len(kernel))):
-            width = one(geometry.dilation, i) * (one(kernel, i) - 1) + 1
+        for i in range(max(len(padding), len(geometry.kernel))):
+            width = one(geometry.dilation, i) * (one(geometry.kernel, i) - 1) + 1
             for p in one(padding, i):
                 if not holds(p < width, "padding smaller than the kernel"):
                     raise LayerError(
@@ -80,14 +76,13 @@ class MaxPool(Layer):
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
     dilation: Any = (1,)
-    rounding: str = "floor"
+    rounding: str = Rounding.FLOOR
     geometry: Sliding = field(init=False, compare=False)
 
     spelling = Spelling(("maxpool", "pool"), "maxpool3/2 p1", (*PADDINGS, *ROUNDINGS), ("/", "p", "d"), POOL_DEFAULTS)
 
     def __post_init__(self) -> None:
-        g = _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding)
-        put(self, kernel=g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, geometry=g)
+        _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     def output(self, *xs: Shape) -> Shape:
         return _pooled(self.geometry, xs[0], self)
@@ -102,15 +97,14 @@ class MaxPool(Layer):
         return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return keeps(self.geometry, xs[0])._replace(extra_bytes=INDICES(y=y.dims))
+        return keeps(self.geometry, xs[0])._replace(indices=INDICES(y=y.dims))
 
     def notation(self, exact: bool = False) -> str:
         return spell("maxpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)
 
     @classmethod
     def from_word(cls, word: Word) -> MaxPool:
-        g = word.geometry(pad="zero", stride="kernel")
-        return cls(g.kernel, g.stride, g.padding, dilation=g.dilation, rounding=g.rounding)
+        return cls(word.geometry(pad="zero", stride="kernel"))
 
 
 @layer("avgpool")
@@ -127,7 +121,7 @@ class AvgPool(Layer):
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
-    rounding: str = "floor"
+    rounding: str = Rounding.FLOOR
     count_padding: bool = True
     trainable: bool = False
     geometry: Sliding = field(init=False, compare=False)
@@ -141,8 +135,7 @@ class AvgPool(Layer):
     )
 
     def __post_init__(self) -> None:
-        g = _geometry(self.kernel, self.stride, self.padding, 1, self.rounding)
-        put(self, kernel=g.kernel, stride=g.stride, padding=g.padding, geometry=g)
+        _geometry(self.kernel, self.stride, self.padding, (1,), self.rounding).held_by(self)
 
     def output(self, *xs: Shape) -> Shape:
         return _pooled(self.geometry, xs[0], self)
@@ -170,12 +163,8 @@ class AvgPool(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> AvgPool:
-        g = word.geometry(pad="zero", stride="kernel")
         return cls(
-            g.kernel,
-            g.stride,
-            g.padding,
-            rounding=g.rounding,
+            word.geometry(pad="zero", stride="kernel"),
             count_padding=not word.flag("nopadcount"),
             trainable=word.flag("trainable"),
         )
@@ -189,15 +178,14 @@ class LpPool(Layer):
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     _: KW_ONLY
-    rounding: str = "floor"
+    rounding: str = Rounding.FLOOR
     geometry: Sliding = field(init=False, compare=False)
 
     spelling = Spelling(("lppool",), "lppool3/2 power2", ROUNDINGS, ("/", "power"), POOL_DEFAULTS + "; power 2")
 
     def __post_init__(self) -> None:
         axes("power", self.power)
-        g = _geometry(self.kernel, self.stride, 0, 1, self.rounding)
-        put(self, kernel=g.kernel, stride=g.stride, geometry=g)
+        _geometry(self.kernel, self.stride, ((0, 0),), (1,), self.rounding).held_by(self)
 
     def output(self, *xs: Shape) -> Shape:
         return _pooled(self.geometry, xs[0], self)
@@ -220,8 +208,7 @@ class LpPool(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> LpPool:
-        g = word.geometry(pad="zero", stride="kernel")
-        return cls(word.number("power", 2), g.kernel, g.stride, rounding=g.rounding)
+        return cls(word.number("power", 2), word.geometry(pad="zero", stride="kernel"))
 
 
 @layer("adaptive_pool")
@@ -254,7 +241,7 @@ class AdaptivePool(Layer):
         for s in size:
             if s is not None and not (is_size(s) and holds(s >= 1)):
                 raise LayerError(f"size {s!r} is not a whole number ≥ 1")
-        put(self, size=size)
+        store(self, size=size)
 
     def _targets(self, x: Shape) -> tuple[Size, ...]:
         rank = spatial_rank(x, self)
@@ -273,12 +260,15 @@ class AdaptivePool(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
 
+    def gathers(self, x: Shape) -> str:
+        return "value" if all(size == 1 for size in self.size) else ""
+
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.op == "max":
-            return Saved(inputs=(0,), extra_bytes=INDICES(y=y.dims))
+            return Saved(inputs=(0,), indices=INDICES(y=y.dims))
         # PyTorch computes the average over everything as a mean, which keeps nothing
         return KEEPS_NOTHING if all(decide(m == 1) for m in y.dims[1:]) else KEEPS_INPUT
 
@@ -333,7 +323,7 @@ class Mean(Layer):
             chosen = (self.axes,) if isinstance(self.axes, int) else tuple(self.axes)
             if not chosen or not all(hasattr(a, "__index__") for a in chosen):
                 raise LayerError(f"axes {self.axes!r} are not axis numbers")
-            put(self, axes=tuple(sorted(chosen)))
+            store(self, axes=tuple(sorted(chosen)))
 
     def _axes(self, x: Shape) -> tuple[int, ...]:
         if self.axes is None:
@@ -356,9 +346,12 @@ class Mean(Layer):
         (x,) = xs
         gone = self._axes(x)
         if self.keep:
-            return (whole(x, gone),)
+            return (whole_axes(x, gone),)
         stay = iter(range(len(x.dims)))
         return ((tuple((None, All(n)) if i in gone else (next(stay), STEP) for i, n in enumerate(x.dims)),),)
+
+    def gathers(self, x: Shape) -> str:
+        return "value" if set(self._axes(x)) >= set(x.axes) else ""
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))

@@ -119,6 +119,11 @@ class Recurrent(Layer):
             return cost + Cost(biases=ONE_BIAS(**gates), linear_bias_adds=ONE_ADD(**gates, r=r))
         return cost + Cost(biases=BIASES(**gates), linear_bias_adds=BIAS_ADDS(**gates, r=r)) if self.bias else cost
 
+    def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
+        """The state's share is there anyway; the features' where the input has a gradient."""
+        c = xs[0].dims[-1]
+        return macs if has[0] else macs * self.hidden // (c + self.hidden)
+
     def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
         """The state of every sequence; of an LSTM the cell too."""
         (x,) = xs

@@ -9,12 +9,12 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number, maximum, minimum, prod
-from rfcalc.core.sliding import BORDERS, axes, borders, check_phases, choice, one, pads
+from rfcalc.core.sliding import axes, borders, check_phases, choice, one, pads
 from rfcalc.core.syntax import Spelling, Word, flags, number, pairs, sizes
-from rfcalc.core.window import STEP, All, Index, Listed, Slide, Table, Unsized
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Slide, Table, Unsized
 
 PADDED = Formula("output_size", "n + a + b", "padding before and after; negative crops")
 SCALED = Formula("output_size", "n * f", "every position becomes f")
@@ -33,30 +33,30 @@ class Pad(Layer):
     """
 
     padding: Any
-    mode: str = "zeros"
+    mode: str = Border.ZEROS
 
-    spelling = Spelling(("pad",), "pad by0:1x2:-2", BORDERS, ("by",), "zeros; negative numbers crop")
+    spelling = Spelling(("pad",), "pad by0:1x2:-2", tuple(Border), ("by",), "zeros; negative numbers crop")
 
     def __post_init__(self) -> None:
-        choice("mode", self.mode, BORDERS)
+        mode = Border(choice("mode", self.mode, Border))
         given = pads(self.padding, least=None)
         if isinstance(given, str):
             raise LayerError(f"a Pad layer needs numbers, not {given!r}")
-        put(self, padding=given)
+        store(self, padding=given, mode=mode)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
-        rank = spatial_rank(x, self)
+        rank, mode = spatial_rank(x, self), Border(self.mode)
         if len(self.padding) not in (1, rank):
             raise ShapeError(f"the padding has {plural(len(self.padding), 'axis', 'axes')}, the map {rank}")
         lengths = []
         for i, n in enumerate(x.dims[1:]):
             a, b = one(self.padding, i)
             cropped = n + minimum(a, 0) + minimum(b, 0)  # crops come first, then the padding of what is left
-            if not holds(cropped >= (0 if self.mode == "zeros" else 1), "{} ≥ 1", cropped):
+            if not holds(cropped >= (0 if mode == Border.ZEROS else 1), "{} ≥ 1", cropped):
                 raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} cropped by {a}, {b}", fix="crop less")
             if decide(a > 0) is not False or decide(b > 0) is not False:
-                borders(self.mode, cropped if self.mode == "circular" else n, maximum(a, 0), maximum(b, 0))
+                borders(mode, cropped if mode == Border.CIRCULAR else n, maximum(a, 0), maximum(b, 0))
             length = PADDED(n=n, a=a, b=b)
             if not holds(length >= 1, "{} ≥ 1", length):
                 raise ShapeError(f"nothing is left of axis {i + 1}", why=f"{n} + {a} + {b} = {length}", fix="crop less")
@@ -71,25 +71,25 @@ class Pad(Layer):
         return (channelwise(self.reads(xs, y)[0]),)
 
     def _index(self, n: Size, a: Size, b: Size) -> Index:
-        if self.mode == "circular" and decide(a >= 0) is not decide(b >= 0) and is_number(n):
+        if self.mode == Border.CIRCULAR and decide(a >= 0) is not decide(b >= 0) and is_number(n):
             # one side is cropped first, and the other wraps around what is left
             start, left = max(-a, 0), n - max(-a, 0) - max(-b, 0)
             return Listed([[start + (u - max(a, 0)) % left] for u in range(n + a + b)])
         inside = decide(a <= 0) is True and decide(b <= 0) is True
-        return Slide(1, -a, border="zeros" if inside else self.mode)
+        return Slide(1, -a, border=Border.ZEROS if inside else Border(self.mode))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return KEEPS_INPUT if self.mode in ("reflect", "replicate") else KEEPS_NOTHING
+        return KEEPS_INPUT if self.mode in (Border.REFLECT, Border.REPLICATE) else KEEPS_NOTHING
 
     def notation(self, exact: bool = False) -> str:
-        return f"pad by{pairs(self.padding)}" + ("" if self.mode == "zeros" else f" {self.mode}")
+        return f"pad by{pairs(self.padding)}" + ("" if self.mode == Border.ZEROS else f" {self.mode}")
 
     @classmethod
     def from_word(cls, word: Word) -> Pad:
         text = word.value("by") or word.size_text
         if not text:
             raise LayerError("nothing says how much is padded", fix="write pad by1, pad by0x2 or pad by1:2")
-        return cls(word.pairs(text, "by"), word.choice(BORDERS, "zeros"))
+        return cls(word.pairs(text, "by"), word.choice(tuple(Border), Border.ZEROS))
 
 
 @layer("upsample")
@@ -124,7 +124,7 @@ class Upsample(Layer):
             raise LayerError("give either a factor or a size")
         if self.align_corners and mode.startswith("nearest"):
             raise LayerError("align_corners goes with linear and cubic only")
-        put(
+        store(
             self,
             mode=mode,
             factor=None if self.factor is None else axes("factor", self.factor),
@@ -181,7 +181,7 @@ class Upsample(Layer):
         for u in range(steps):
             at, between = divmod(u * top + offset, bottom)
             phases.append(range(at - before, at + after + 1) if between else (at,))
-        table = Table(top // gcd(top, bottom), phases, "replicate")
+        table = Table(top // gcd(top, bottom), phases, Border.REPLICATE)
         outside = table.taps(0)[0] < 0 or table.taps(m - 1)[-1] >= n
         return table if outside else Table(table.advance, phases)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import Cost
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, put, spatial_rank
+from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, ceildiv, decide, divides, holds, is_number, is_size, prod, same
 from rfcalc.core.sliding import axes, one
@@ -136,7 +136,7 @@ class Reshape(Layer):
             raise LayerError(f"{dims} are not extents", why="at most one may be -1, the others are at least 1")
         if not 0 <= self.channel < len(dims):
             raise LayerError(f"there is no axis {self.channel} for the channels in {dims}")
-        put(self, dims=dims)
+        store(self, dims=dims)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -237,7 +237,7 @@ class Permute(Layer):
         order = (self.order,) if isinstance(self.order, int) else tuple(self.order)
         if sorted(order) != list(range(len(order))):
             raise LayerError(f"{order} is not an order of axes", why=f"each of 0 … {len(order) - 1} must stand once")
-        put(self, order=order)
+        store(self, order=order)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -321,7 +321,7 @@ class Parameter(Layer):
     memory = VIEW
 
     def __post_init__(self) -> None:
-        put(self, dims=Shape.of(self.dims).dims)
+        store(self, dims=Shape.of(self.dims).dims)
         if not 0 <= self.channel < len(self.dims):
             raise LayerError(f"there is no axis {self.channel} for the channels in {self.dims}")
 
@@ -439,7 +439,7 @@ class Split(Layer):
         axes("parts", parts)
         if isinstance(parts, tuple) and len(parts) == 1:  # one part is the whole
             parts = 1
-        put(self, parts=parts)
+        store(self, parts=parts)
         count = len(parts) if isinstance(parts, tuple) else parts
         if not hasattr(self.part, "__index__") or decide(self.part < 0) or decide(self.part >= count):
             raise LayerError(f"there is no part {self.part}", why=f"the parts are 0 … {count - 1}")
@@ -533,7 +533,7 @@ class Roll(Layer):
         shift = tuple(self.shift) if isinstance(self.shift, (tuple, list)) else (self.shift,)
         if not shift or not all(is_size(s) for s in shift):
             raise LayerError(f"shift {self.shift!r} is not a whole number")
-        put(self, shift=shift)
+        store(self, shift=shift)
 
     def output(self, *xs: Shape) -> Shape:
         rank = xs[0].rank
@@ -576,7 +576,7 @@ class WindowPartition(Layer):
     spelling = Spelling(("windows",), "windows7")
 
     def __post_init__(self) -> None:
-        put(self, window=axes("window", self.window))
+        store(self, window=axes("window", self.window))
 
     def windows(self, x: Shape) -> tuple[tuple[Size, Size], ...]:
         """(window, number of windows) on each axis."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, put
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import holds, is_number
 from rfcalc.core.syntax import Spelling, Word, split
@@ -37,7 +37,7 @@ class Take(Layer):
         given = (self.positions,) if is_number(self.positions) else tuple(self.positions)
         if not given or not all(is_number(p) and p >= 0 for p in given):
             raise LayerError(f"{self.positions!r} are not positions", why="they are whole numbers, counted from 0")
-        put(self, positions=tuple(int(p) for p in given))
+        store(self, positions=tuple(int(p) for p in given))
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

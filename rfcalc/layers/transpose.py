@@ -8,10 +8,10 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, put, spatial_rank
+from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number
-from rfcalc.core.sliding import Sliding, axes, check_phases, one, pads
+from rfcalc.core.sliding import Sliding, axes, check_phases, one
 from rfcalc.core.syntax import Spelling, Word, flags, number, sizes, spell
 from rfcalc.core.window import Index, Table, Unsized
 from rfcalc.layers.conv import BIAS_ADDS, BIASES, grouped
@@ -68,14 +68,12 @@ class ConvTranspose(Layer):
     def __post_init__(self) -> None:
         (out,) = axes("out_channels", self.out_channels)
         (groups,) = axes("groups", self.groups)
-        kernel, stride, dilation = (
-            axes("kernel", self.kernel),
-            axes("stride", self.stride),
-            axes("dilation", self.dilation),
-        )
-        padding = pads(self.padding)
-        if isinstance(padding, str):
-            raise LayerError(f'padding "{padding}" is not defined for a transposed convolution', fix="give numbers")
+        geometry = Sliding.of(self.kernel, self.stride, self.padding, self.dilation)
+        stride, dilation = geometry.stride, geometry.dilation
+        if isinstance(geometry.padding, str):
+            raise LayerError(
+                f'padding "{geometry.padding}" is not defined for a transposed convolution', fix="give numbers"
+            )
         extra = axes("output_padding", self.output_padding, least=0)
         for i, e in enumerate(extra):
             if not holds(e < one(stride, i), "output padding < stride") and not holds(e < one(dilation, i)):
@@ -85,17 +83,8 @@ class ConvTranspose(Layer):
                 )
         if not divides(groups, out):
             raise LayerError(f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}")
-        geometry = Sliding(kernel, stride, padding, dilation)
-        geometry.check()
-        put(
-            self,
-            kernel=kernel,
-            stride=stride,
-            dilation=dilation,
-            padding=padding,
-            output_padding=extra,
-            geometry=geometry,
-        )
+        geometry.held_by(self)
+        store(self, output_padding=extra)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -163,14 +152,10 @@ class ConvTranspose(Layer):
 
     @classmethod
     def from_word(cls, word: Word) -> ConvTranspose:
-        geometry = word.geometry(pad="zero")
         return cls(
             word.need_channels(),
-            geometry.kernel,
-            stride=geometry.stride,
-            padding=geometry.padding,
+            word.geometry(pad="zero"),
             output_padding=word.numbers("op", (0,)),
-            dilation=geometry.dilation,
             groups=word.number("g", 1),
             bias=not word.flag("nobias"),
         )

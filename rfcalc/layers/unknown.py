@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from rfcalc.core.layer import Layer, layer, put
+from rfcalc.core.layer import Layer, layer, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.syntax import Spelling, Word, sizes
 
@@ -28,7 +28,7 @@ class Unknown(Layer):
     opaque: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        put(self, dims=Shape.of(self.dims).dims)
+        store(self, dims=Shape.of(self.dims).dims)
 
     def output(self, *xs: Shape) -> Shape:
         return Shape(*self.dims)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import fields
 from typing import Any
 
 from rfcalc.core.errors import LayerError, NotationError, RfcalcError, suggestion
@@ -102,7 +101,7 @@ class Reader:
             raise self._fault(places.get(unused, start), f"{name} takes no {told}", self._example(kind))
         if word.defaults:
             self.assumed[f"{name}: {', '.join(word.defaults)}"] = None
-        return layer, tuple(_expressions([getattr(layer, f.name) for f in fields(layer) if f.init]))  # type: ignore[arg-type]
+        return layer, tuple(_expressions([*layer.given.values()]))
 
     def note(self, value: Size, token: Token) -> None:
         """Remember an expression until its indices are known."""

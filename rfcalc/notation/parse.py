@@ -30,7 +30,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from json import loads
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rfcalc.core.errors import NetworkError, NotationError, RfcalcError
 from rfcalc.core.expr import (
@@ -47,7 +47,7 @@ from rfcalc.core.expr import (
     Side,
     Stage,
 )
-from rfcalc.core.index import Expression
+from rfcalc.core.index import Expression, Var
 from rfcalc.core.integers import bound, read
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import Size, is_number
@@ -74,6 +74,24 @@ class Reading(NamedTuple):
     text: str = ""
     labels: tuple[tuple[str, int, int], ...] = ()
     symbolic: tuple[Expression, ...] = ()  # sizes with names that no repetition explains
+
+    @property
+    def channel(self) -> str:
+        """What the channels of the input are called where none is given: the first layer's own name for its channels,
+        so that the layer keeps them; C where it has none.
+
+        >>> parse("conv3-K", symbols=True).channel, parse("conv1-64 > conv3-64 > conv1-C", symbols=True).channel
+        ('K', 'C')
+        """
+        waiting: list[Any] = [self.expr]
+        while waiting:
+            one = waiting.pop()
+            out = getattr(one, "out_channels", getattr(one, "out_features", None))
+            if out is not None:
+                return out.name if isinstance(out, Var) else "C"
+            parts = getattr(one, "items", None) or getattr(one, "branches", None) or (getattr(one, "body", None),)
+            waiting += [p for p in reversed(parts) if p is not None]
+        return "C"
 
     def network(self) -> Network:
         """The network that the text describes.
@@ -116,13 +134,13 @@ def parse(text: str, symbols: bool = False, blocks: Mapping[str, Definition] | N
     """
     header, at = read_header(text)
     parser = _Parser(Tokens(text, at), blocks or {})
-    expr = whole(parser.chain(None))
+    expr = in_series(parser.chain(None))
     parser.close_indices(symbols)
     symbolic = tuple(value for value, _ in parser.reader.open)
     return Reading(expr, merged(parser.reader.assumed), header, text, tuple(parser.labels), symbolic)
 
 
-def whole(items: list[Expr]) -> Expr:
+def in_series(items: list[Expr]) -> Expr:
     """The items as one expression."""
     return items[0] if len(items) == 1 else Series(tuple(items))
 
@@ -168,7 +186,7 @@ class _Parser:
                 signs.append(self.tokens.take().kind)
                 continue
             if branches:
-                parts = [whole(b) for b in (*branches, items)]
+                parts = [in_series(b) for b in (*branches, items)]
                 items = [self.guarded(first, lambda parts=parts, signs=signs: _join(parts, signs))]  # type: ignore[misc]
                 branches, signs = [], []
             steps += items
@@ -231,7 +249,7 @@ class _Parser:
             if index is not None:
                 self.indices[index] = max(self.indices.get(index, 0), bound(times, self.indices) - 1)
                 self.reader.bind(index, self.indices, since)
-            return Repeat(whole(items), times, index)
+            return Repeat(in_series(items), times, index)
 
         return self.guarded(token, make)
 
@@ -260,11 +278,11 @@ class _Parser:
         while self.tokens.now.kind == "~":
             sign = self.tokens.take()
             label = self.label(sign)
-            found = [self.guarded(sign, lambda found=found, label=label: Shared(whole(found), label))]  # type: ignore[misc]
+            found = [self.guarded(sign, lambda found=found, label=label: Shared(in_series(found), label))]  # type: ignore[misc]
         for token in reversed(names):
             label = self.text_of(token)
             self.labels.append((label, token.start, token.end))
-            found = [self.guarded(token, lambda found=found, label=label: Named(whole(found), label))]  # type: ignore[misc]
+            found = [self.guarded(token, lambda found=found, label=label: Named(in_series(found), label))]  # type: ignore[misc]
         self.count += 1
         if self.count > MOST_NODES:
             raise self.fault(start, "the network is too large", f"the limit is {MOST_NODES:,} nodes")
@@ -284,7 +302,7 @@ class _Parser:
                 raise self.fault(tokens.now, "a block has no branches", "leave a space before { for branches")
             tokens.take()
             made = Block if opened.kind == "{" else Stage
-            return [self.guarded(token, lambda: made(whole(body), label))]
+            return [self.guarded(token, lambda: made(in_series(body), label))]
         if token.kind == "word":
             definition = self.blocks.get(token.text.partition("(")[0])
             if definition is not None:
@@ -306,7 +324,7 @@ class _Parser:
             opened = tokens.take()
             body = [] if token.text == "series" and tokens.now.kind == ")" else self.chain(opened, ")")
             tokens.take()
-            return [self.guarded(token, lambda: Side(whole(body)) if token.text == "side" else Series(tuple(body)))]
+            return [self.guarded(token, lambda: Side(in_series(body)) if token.text == "side" else Series(tuple(body)))]
         raise self.fault(token, "a text in quotes is a label", 'write "block 1"[…], "block 1"{…} or "a b"=conv3-64')
 
     def use(self, token: Token, definition: Definition) -> list[Expr]:
@@ -332,7 +350,7 @@ class _Parser:
         opened = self.tokens.take()
         parts: list[Expr] = []
         while self.tokens.now.kind != "}":
-            parts.append(whole(self.chain(opened, "}")))
+            parts.append(in_series(self.chain(opened, "}")))
             if self.tokens.now.kind == ",":
                 self.tokens.take()
         self.tokens.take()

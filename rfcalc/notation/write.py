@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rfcalc.core.errors import NotationError
 from rfcalc.core.expr import Block, Expr, Named, Parallel, Ref, Repeat, Series, Shared, Side, Stage
 from rfcalc.core.layer import Layer
-from rfcalc.core.syntax import SYMBOL, number
+from rfcalc.core.syntax import number
 from rfcalc.graph.network import Network
 from rfcalc.notation.header import write_shape
 
@@ -20,7 +20,6 @@ WIDTH = 100
 MOST_SIDE_BY_SIDE = 6
 MOST_IN_A_ROW = 60  # characters before a layer that folds joins the row of the layer before it
 _LABEL = re.compile(r"[^\W][\w./-]*$")
-_REPEAT = re.compile(rf"[x×](?:[\d(]|{SYMBOL}(?:$|:))")
 _SIGNS = {"multiply": "*", "add": "+", "concat": "|"}
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.layer import POINTWISE, VIEW
 from rfcalc.core.window import STEP
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 
 
 class Placed(NamedTuple):
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
     beside: tuple[int, ...]
 
 
-def layout(walked: Walked, *, fold_bn: bool = True) -> Layout:
+def layout(walked: Shaped, *, fold_bn: bool = True) -> Layout:
     """Memory as a device uses it.
 
     Args:
@@ -89,7 +89,7 @@ def layout(walked: Walked, *, fold_bn: bool = True) -> Layout:
     return Layout(tuple(own), tuple(needed), tuple(beside))
 
 
-def _over(walked: Walked, position: int, own: list[int], needed: list[int]) -> tuple[int | None, int]:
+def _over(walked: Shaped, position: int, own: list[int], needed: list[int]) -> tuple[int | None, int]:
     """The memory that a node may write its output over, and the values of the copy that it needs; None: there is none.
 
     It may where each value of the output reads only values that are not overwritten before: its own place
@@ -109,12 +109,12 @@ def _over(walked: Walked, position: int, own: list[int], needed: list[int]) -> t
     return None, 0
 
 
-def _given(walked: Walked, memory: int) -> bool:
+def _given(walked: Shaped, memory: int) -> bool:
     """Whether a map is given with the weights."""
     return memory >= walked.network.arity and not walked.network.sources[memory - walked.network.arity]
 
 
-def live(walked: Walked, laid: Layout, itemsize: int, *, count_input: bool = True) -> list[int]:
+def live(walked: Shaped, laid: Layout, itemsize: int, *, count_input: bool = True) -> list[int]:
     """Bytes of the maps that live while each position runs."""
     dies: dict[int, list[int]] = {}
     size = [0] * len(walked.shapes)
@@ -134,7 +134,7 @@ def live(walked: Walked, laid: Layout, itemsize: int, *, count_input: bool = Tru
 
 
 def arena(
-    walked: Walked, laid: Layout, itemsize: int, *, count_input: bool = True, seconds: float = 10.0, align: int = 1
+    walked: Shaped, laid: Layout, itemsize: int, *, count_input: bool = True, seconds: float = 10.0, align: int = 1
 ) -> Arena:
     """Offsets of all maps in one buffer.
 

@@ -106,7 +106,7 @@ class Search:
         run = memory.run()
         self.run, self.batch = run, memory.batch
         self.fixed = sum(memory.constant.values())
-        self.cuts = cuts(memory.report.walked, run.own)
+        self.cuts = cuts(memory.report, run.own)
         self.macs = [int(c.macs) * self.batch for c in memory.report.costs]
         held = sum(run.size(p).at(self.batch) for p in range(run.arity))
         maps = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
@@ -230,7 +230,7 @@ class Search:
         peak = max([self.memory.bytes_at(m) for m in moments] + [self.memory.timeline[-1][2]])
         if peak > budget:
             return None
-        names, total = self.run.names, 3 * sum(self.macs)
+        names, total = self.run.names, self.memory.step_macs.flops // 2
         told = tuple(Recomputed(names[a], names[b], self._modules.get((a, b), "")) for a, b in runs)
         return Checkpoint(budget, told, peak, total, extra, optimal)
 

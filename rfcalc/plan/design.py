@@ -12,15 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.plan.families import FAMILIES, Family
+from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
 from rfcalc.report.metrics import metric
-from rfcalc.report.metrics.constraints import Constraint, parse
 from rfcalc.report.report import Report
 
 OBJECTIVES = ("params", "macs", "peak_bytes", "weight_layers")
@@ -104,34 +104,36 @@ class Found:
                     (
                         Cell(d.family),
                         Cell(d.notation),
-                        *(_cell(m, d.figures[n]) for m, n in zip(shown, names, strict=True)),
+                        *(cell(m, d.figures[n]) for m, n in zip(shown, names, strict=True)),
                     )
                 )
                 for d in self.designs
             ]
-            told = "is better in all of" if len(self.designs) > 1 else "is as good in any of"
+            best = "is better in all of" if len(self.designs) > 1 else "is as good in any of"
             sections = [
                 Table(columns, tuple(lines)),
-                Sentences((f"No other of these families {told}: {', '.join(self.objectives)}.",)),
+                Sentences((f"No other of these families {best}: {', '.join(self.objectives)}.",)),
             ]
         else:
             sections = [Sentences(("No network of these families holds all of: " + asked + ".",))]
             if self.tightest:
-                lines = [Line((Cell(t.constraint), Cell(_told(t.bound)))) for t in self.tightest]
+                lines = [Line((Cell(t.constraint), Cell(told(t.bound)))) for t in self.tightest]
                 columns = (Column("constraint"), Column("the nearest that there is", "bound"))
                 sections.append(Table(columns, tuple(lines), title="With the other constraints as they are:"))
         total = sum(f.size for f in self.families)
         sure = "the answer is exact there" if self.optimal else "the search was stopped: there may be better ones"
         families = "; ".join(f"{f.name} ({f.told}, for {i})" for f, i in zip(self.families, self.inputs, strict=True))
-        notes = (f"searched: {families}", f"{self.searched:,} of {total:,} networks were walked; {sure}")
+        notes = (f"searched: {families}", f"{self.searched:,} of {plural(total, 'network')} were walked; {sure}")
         return Document(f"designs for {asked}", tuple(sections), notes=notes, data=self.to_dict)
 
 
-def _cell(asked: Any, value: Any) -> Cell:
-    return Cell(_told(value) if isinstance(value, list) else asked.short(value), value)
+def cell(asked: Any, value: Any) -> Cell:
+    """A figure in a table."""
+    return Cell(asked.short(tuple(value) if isinstance(value, list) else value), value)
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """A bound as text."""
     return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else f"{value:,}"
 
 
@@ -180,7 +182,7 @@ def design(
         search.run()
         searches.append(search)
         left = max(0, left - search.walked)
-    designs = _best([d for s in searches for d in s.found], names)
+    designs = pareto([d for s in searches for d in s.found], names)
     tightest: tuple[Tightest, ...] = ()
     if not designs:
         tightest = _tightest(searches, parsed)
@@ -227,7 +229,7 @@ class Search:
         self.exhausted = True
         self.found: list[Design] = []
         self._known: dict[tuple[int, ...], Report | None] = {}
-        self._extra = [n for n in dict.fromkeys(_metric_of(c) for c in constraints) if n and n not in objectives]
+        self._extra = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
 
     @property
     def whole(self) -> Box:
@@ -263,7 +265,7 @@ class Search:
     def possible(self, box: Box) -> bool:
         """Whether no constraint fails in the whole box, as far as corners tell."""
         for constraint in self.constraints:
-            name = _metric_of(constraint)
+            name = measured(constraint)
             if name is None or constraint.relation not in ("<", "<=", ">", ">="):
                 continue
             at = self.corner(box, name, constraint.relation.startswith(">"))
@@ -282,7 +284,7 @@ class Search:
             report = self.report(at) if at is not None else None
             if report is None:
                 return True
-            least.append(_figure(report, name))
+            least.append(figure(report, name))
         return not any(
             all(d.figures[n] <= bound for n, bound in zip(self.objectives, least, strict=True)) for d in self.found
         )
@@ -306,13 +308,13 @@ class Search:
         report = self.report(point)
         if report is None or not all(c.check(report)[0] for c in self.constraints):
             return
-        figures = {name: _figure(report, name) for name in (*self.objectives, *self._extra)}
-        self.found = _best([*self.found, Design(self.family.name, self.notation(point), figures)], self.objectives)
+        figures = {name: figure(report, name) for name in (*self.objectives, *self._extra)}
+        self.found = pareto([*self.found, Design(self.family.name, self.notation(point), figures)], self.objectives)
 
     def nearest(self, constraint: Constraint) -> Any:
         """The figure nearest to a constraint's bound among the networks that hold all others; None if there is none."""
         others = [c for c in self.constraints if c is not constraint]
-        name, most = _metric_of(constraint), constraint.relation.startswith(">")
+        name, most = measured(constraint), constraint.relation.startswith(">")
         assert name is not None
         best: Any = None
         relaxed = Search(self.family, self.shape, others, (), self.most_walks)
@@ -346,7 +348,7 @@ def _halves(box: Box) -> list[Box]:
     return [(*box[:at], (low, middle), *box[at + 1 :]), (*box[:at], (middle + 1, high), *box[at + 1 :])]
 
 
-def _metric_of(constraint: Constraint) -> str | None:
+def measured(constraint: Constraint) -> str | None:
     """The metric that a constraint bounds; None for those that count."""
     if not constraint.relation or "(" in constraint.subject:
         return None
@@ -369,37 +371,60 @@ def _least(value: Any) -> Any:
     return value
 
 
-def _figure(report: Report, name: str) -> Any:
+def figure(report: Report, name: str) -> Any:
     """A figure of the whole network, else of its output."""
     asked = metric(name)
-    if asked.whole is not None:
-        return asked.whole(report)
-    assert asked.row is not None
-    value = asked.row(report.outputs[-1])
+    value = (
+        asked.whole(report) if asked.whole is not None else None if asked.row is None else asked.row(report.outputs[-1])
+    )
     return list(value) if isinstance(value, tuple) else value
 
 
-def _best(designs: Iterable[Design], objectives: Sequence[str]) -> list[Design]:
+D = TypeVar("D", bound="Figured")
+
+
+class Figured(Protocol):
+    """What has figures by name."""
+
+    @property
+    def figures(self) -> dict[str, Any]: ...
+
+
+def pareto(designs: Iterable[D], objectives: Sequence[str]) -> list[D]:
     """Those than which none is as good in every objective and better in one; of equal ones the first."""
-    kept: list[Design] = []
+    kept: list[D] = []
     for one in sorted(designs, key=lambda d: [d.figures[n] for n in objectives]):
         if not any(all(k.figures[n] <= one.figures[n] for n in objectives) for k in kept):
             kept.append(one)
     return kept
 
 
+def nearest_of(constraint: Constraint, reports: Sequence[Report]) -> Tightest | None:
+    """The nearest figure to a constraint's bound among networks; None where there is none, or no bound."""
+    if measured(constraint) is None or constraint.relation not in ("<", "<=", ">", ">=") or not constraint.value:
+        return None
+    values = [v for v in map(constraint.value, reports) if v is not None]
+    return nearest_told(constraint, values)
+
+
+def nearest_told(constraint: Constraint, bounds: Sequence[Any]) -> Tightest | None:
+    """Of figures the nearest to a constraint's bound, and how far off it is."""
+    if not bounds:
+        return None
+    most = constraint.relation.startswith(">")
+    bound = max(bounds, key=_least) if most else min(bounds, key=_least)
+    wanted = _least(constraint.wanted) if constraint.wanted is not None else None
+    off = abs(Fraction(_least(bound)) - wanted) / max(1, abs(wanted)) if wanted is not None else None
+    return Tightest(str(constraint), list(bound) if isinstance(bound, tuple) else bound, off)
+
+
 def _tightest(searches: Sequence[Search], constraints: Sequence[Constraint]) -> tuple[Tightest, ...]:
     """For each constraint the nearest figure that holds the others, those that are least off first."""
     found = []
     for constraint in constraints:
-        if _metric_of(constraint) is None or constraint.relation not in ("<", "<=", ">", ">="):
+        if measured(constraint) is None or constraint.relation not in ("<", "<=", ">", ">="):
             continue
-        most = constraint.relation.startswith(">")
-        bounds = [b for b in (s.nearest(constraint) for s in searches) if b is not None]
-        if not bounds:
-            continue
-        bound = max(bounds, key=_least) if most else min(bounds, key=_least)
-        wanted = _least(constraint.wanted) if constraint.wanted is not None else None
-        off = abs(Fraction(_least(bound)) - wanted) / max(1, abs(wanted)) if wanted is not None else None
-        found.append(Tightest(str(constraint), list(bound) if isinstance(bound, tuple) else bound, off))
+        one = nearest_told(constraint, [b for b in (s.nearest(constraint) for s in searches) if b is not None])
+        if one is not None:
+            found.append(one)
     return tuple(sorted(found, key=lambda t: (t.off is None, t.off or 0)))

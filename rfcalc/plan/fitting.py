@@ -3,22 +3,26 @@ patches; as values and as a document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 from rfcalc.plan.arena import Arena, Layout, arena, layout, live
 from rfcalc.plan.checkpoint import Checkpoint, Search
-from rfcalc.plan.memory import TERMS, Largest, Memory
+from rfcalc.plan.largest import LargestInput, largest_input
+from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
 from rfcalc.plan.training import cuts
 from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
-from rfcalc.report.metrics.units import binary, bytes_short, exact, short
+from rfcalc.report.units import binary, bytes_short, exact, short
 
 MOST_LIVE = 8  # items of the peak that are listed
 WORK = 1.3  # of the whole, that patches may cost where nothing is said
+WORK_TITLES = {"forward": "forward", "input_gradients": "maps' grad.", "weight_gradients": "weights' grad."}
 TOLD = {
     "weights": "weights and biases",
     "gradients": "of the parameters that are trained",
@@ -43,6 +47,7 @@ class Fit:
         fold_bn: on a device, whether batch normalisation is folded into the layer before it.
         count_input: on a device, whether the input lies in the buffer too.
         most_work: the work that patches may cost, as a multiple of the whole.
+        at: the network for inputs of other shapes: then the largest input is looked for, not the largest batch.
     """
 
     memory: Memory
@@ -53,10 +58,17 @@ class Fit:
     fold_bn: bool = False
     count_input: bool = True
     most_work: float | None = None
+    at: Callable[[Sequence[Shape]], Network] | None = None
 
     def __post_init__(self) -> None:
         if self.checkpoint and self.memory.infer:
             raise RfcalcError("recomputation saves memory in training only", fix="leave --infer or --checkpoint out")
+        if self.at is not None and self.budget is None:
+            raise RfcalcError("the largest input for which memory?", fix="name a budget: --budget 24GB")
+        if self.at is not None and self.device:
+            raise RfcalcError(
+                "the largest input is found for the maps of a framework", fix="leave --arena, --patch out"
+            )
         if (self.arena or self.patch) and not self.memory.infer:
             raise RfcalcError("an arena and patches are for running a network", fix="add --infer")
 
@@ -67,14 +79,21 @@ class Fit:
 
     @cached_property
     def layout(self) -> Layout:
-        return layout(self.memory.report.walked, fold_bn=self.fold_bn)
+        return layout(self.memory.report, fold_bn=self.fold_bn)
 
     @cached_property
     def largest(self) -> Largest | None:
         """The largest batch within the budget."""
-        if self.budget is None or self.device:
+        if self.budget is None or self.device or self.at is not None:
             return None
         return self.memory.largest_batch(self.budget)
+
+    @cached_property
+    def largest_input(self) -> LargestInput | None:
+        """The largest input within the budget, if that is asked for."""
+        if self.budget is None or self.at is None:
+            return None
+        return largest_input(self.memory, self.budget, self.at)
 
     @cached_property
     def recomputed(self) -> Checkpoint | None:
@@ -100,13 +119,13 @@ class Fit:
         if not self.arena:
             return None
         report = self.memory.report
-        return arena(report.walked, self.layout, report.itemsize, count_input=self.count_input)
+        return arena(report, self.layout, report.itemsize, count_input=self.count_input)
 
     @cached_property
     def live_bytes(self) -> int:
         """The largest sum of live maps, as a device stores them."""
         report = self.memory.report
-        return max(live(report.walked, self.layout, report.itemsize, count_input=self.count_input))
+        return max(live(report, self.layout, report.itemsize, count_input=self.count_input))
 
     @cached_property
     def patches(self) -> Patches | None:
@@ -115,9 +134,9 @@ class Fit:
             return None
         report = self.memory.report
         work = self.most_work if self.most_work is not None or self.budget is not None else WORK
-        places = cuts(report.walked, self.layout.own)
+        places = cuts(report, self.layout.own)
         return search(
-            report.walked, self.layout, places, report.itemsize,
+            report, self.layout, places, report.itemsize,
             count_input=self.count_input, most_work=work, budget=self.budget,
         )  # fmt: skip
 
@@ -131,6 +150,8 @@ class Fit:
         if self.budget is not None:
             if self.device:
                 return (self.placed.bytes if self.placed else self.live_bytes) <= self.budget
+            if self.largest_input is not None:
+                return self.largest_input.shapes is not None
             return self.largest is not None and self.largest.batch > 0
         return True
 
@@ -139,6 +160,13 @@ class Fit:
         found = self.memory.to_dict()
         if self.largest is not None:
             found["largest_batch"] = self.largest._asdict()
+        if self.largest_input is not None:
+            shapes = self.largest_input.shapes
+            found["largest_input"] = {
+                "budget": self.budget,
+                "input": None if shapes is None else {name: list(shape.dims) for name, shape in shapes.items()},
+                "next_peak": self.largest_input.next,
+            }
         if self.checkpoint:
             plan = self.recomputed
             curve = [{"peak": p.peak, "extra_macs": p.extra_macs} for p in self.curve]
@@ -163,7 +191,7 @@ class Fit:
         if memory.infer and self.device:
             sections = [self._on_device()]
         else:
-            sections.append(self._stages())
+            sections += [self._stages(), Sentences((self._work_told(),))]
         if timeline:
             sections.append(self._timeline())
         sections += self._answers()
@@ -197,13 +225,28 @@ class Fit:
     def _stages(self) -> Table:
         found = self.memory.stages()
         heads = ("weights", "kept") if not self.memory.infer else ("weights",)
-        columns = (Column("stage", least=12), *(Column(h, right=True, unit="bytes") for h in heads))
+        work = STAGE[3:] if not self.memory.infer else STAGE[3:4]
+        columns = (
+            Column("stage", least=12),
+            *(Column(h, right=True, unit="bytes") for h in heads),
+            *(Column(WORK_TITLES[h], h, right=True, unit="count") for h in work),
+        )
         lines = [
-            Line((Cell(stage), *(_bytes(own[h], 0) for h in heads)))
+            Line((Cell(stage), *(_bytes(own[h], 0) for h in heads), *(Cell(short(own[h]), own[h]) for h in work)))
             for stage, own in found.items()
-            if any(own[h] for h in heads)
+            if any(own[h] for h in (*heads, *work))
         ]
-        return Table(columns, tuple(lines), title="By stage:")
+        return Table(columns, tuple(lines), title="By stage, with the multiply-adds of a step:")
+
+    def _work_told(self) -> str:
+        work = self.memory.step_macs
+        if self.memory.infer:
+            return f"Running takes {short(work.flops)} FLOPs."
+        return (
+            f"A step takes {short(work.flops)} FLOPs: twice the {short(work.forward)} multiply-adds of forward, "
+            f"{short(work.input_gradients)} for gradients of maps and {short(work.weight_gradients)} for those of "
+            "weights."
+        )
 
     def _timeline(self) -> Table:
         lines = [
@@ -226,6 +269,8 @@ class Fit:
     def _answers(self) -> Iterator[Section]:
         if self.largest is not None:
             yield Sentences((self._batch_told(self.largest),))
+        if self.largest_input is not None:
+            yield Sentences((self._input_told(self.largest_input),))
         if self.checkpoint:
             yield from self._recomputed()
         if self.device and self.budget is not None and not self.patch:
@@ -242,6 +287,15 @@ class Fit:
         if not largest.batch:
             return f"{size} hold no item at all: a single one needs {bytes_short(self.memory.single_peak)}."
         return f"{size} hold a batch of {largest.batch:,}, and no larger one."
+
+    def _input_told(self, largest: LargestInput) -> str:
+        size, batch = bytes_short(largest.budget), self.memory.batch
+        needs = f"needs {exact(largest.next)} B" if largest.next is not None else ""
+        if largest.shapes is None:
+            return f"{size} hold no input of these proportions at all: the smallest that runs {needs}."
+        shapes = ", ".join(map(str, largest.shapes.values()))
+        more = f"the next larger one that runs {needs}" if needs else "the network runs on no larger one"
+        return f"{size} hold an input of {shapes} at a batch of {batch:,}; {more}."
 
     def _recomputed(self) -> Iterator[Section]:
         plan = self.recomputed
@@ -309,10 +363,15 @@ class Fit:
     def _notes(self) -> Iterator[str]:
         layers = {node.layer.assumes for node in self.memory.report.network.nodes}  # told of running a network
         yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in layers)
-        yield "MB = 10^6 bytes, MiB = 2^20; what an allocator rounds up and libraries take as workspace is not counted"
+        if self.memory.block == 1:
+            told = "what an allocator rounds up and libraries take as workspace is not counted"
+        else:
+            told = (
+                f"every tensor is rounded up to {self.memory.block} bytes, as PyTorch's allocator does on a GPU; what "
+                "it leaves unsplit of larger blocks, and workspaces of libraries, are not counted"
+            )
+        yield f"MB = 10^6 bytes, MiB = 2^20; {told}"
         if self.memory.infer:
-            if not self.device:
-                yield "max pooling makes int64 indices even without gradients: they count here, not in `rfcalc table`"
             return
         yield (
             "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "

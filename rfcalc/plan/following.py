@@ -9,7 +9,6 @@ it; what follows no rule is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,7 +52,7 @@ class Following:
         rules = self.rules.get(position)
         if not rules:
             return layer
-        given = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}  # type: ignore[arg-type]
+        given = layer.given
         for (name, *path), rule in rules:
             given[name] = _put(given[name], tuple(path), rule(shapes))  # type: ignore[arg-type]
         return type(layer)(**given)
@@ -210,9 +209,8 @@ def _product(shape: Shape, a: int, b: int) -> Any:
 
 def _numbers(layer: Layer) -> Iterator[tuple[Path, Any]]:
     """The whole numbers among a layer's parameters, each with its place; other values as they are."""
-    for f in fields(layer):  # type: ignore[arg-type]
-        if f.init:
-            yield from _inside((f.name,), getattr(layer, f.name))
+    for name, value in layer.given.items():
+        yield from _inside((name,), value)
 
 
 def _inside(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:

@@ -82,7 +82,7 @@ class Level(NamedTuple):
     why: str = ""
 
 
-class Step(NamedTuple):
+class OutOfStep(NamedTuple):
     """How two levels are out of step on one axis, in pixels: their offsets, and their cells."""
 
     fine: str
@@ -136,7 +136,7 @@ class Grids:
         return Level(name, tuple(grids), why)
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[OutOfStep, ...]:
         """Each level against the next coarser one, axis by axis."""
         found = []
         rank = self.report.shapes[0].rank
@@ -144,7 +144,7 @@ class Grids:
             placed = [(level.name, g) for level in self.levels if (g := level.grids[axis]) is not None]
             placed.sort(key=lambda item: item[1].stride)
             for (fine, a), (coarse, b) in pairwise(placed):
-                found.append(Step(fine, coarse, axis, b.offset - a.offset, b.shift - a.shift))
+                found.append(OutOfStep(fine, coarse, axis, b.offset - a.offset, b.shift - a.shift))
         return tuple(found)
 
     def failures(self, text: str) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE
 from rfcalc.core.shape import Shape
-from rfcalc.core.window import STEP, All, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.graph.forward import reads_of
 from rfcalc.graph.network import Network
 
@@ -170,7 +170,7 @@ class LineView:
             for source, index in edges:
                 low, high = read(index, 0, (self.lengths[position] or 1) - 1)
                 if low < 0 or high > (self.lengths[source] or 1) - 1:
-                    kinds.add(index.border == "circular")
+                    kinds.add(index.border == Border.CIRCULAR)
         return None if len(kinds) > 1 else True in kinds
 
     def demand(self, units: dict[int, Interval], clipped: bool = True) -> Demand:
@@ -227,12 +227,12 @@ def read(index: Slide | Table, first: int, last: int) -> Interval:
 
 def _bordered(border: str, low: int, high: int, n: int) -> Interval:
     """What is read of a map of n, where what lies outside stands for positions inside, or for nothing."""
-    if border == "reflect":
+    if border == Border.REFLECT:
         low, high = (0, max(high, -low)) if low < 0 else (low, high)
         low, high = (min(low, 2 * (n - 1) - high), n - 1) if high > n - 1 else (low, high)
-    elif border == "replicate":
+    elif border == Border.REPLICATE:
         low, high = min(low, n - 1), max(high, 0)
-    elif border == "circular" and (low < 0 or high > n - 1):
+    elif border == Border.CIRCULAR and (low < 0 or high > n - 1):
         return 0, n - 1
     return max(low, 0), min(high, n - 1)
 

@@ -126,7 +126,7 @@ def needless_bias(report: Report) -> Iterator[tuple[str, str, str]]:
             biases = int(report[node.name].cost.biases)
             norm = network.nodes[after[0] - arity].name
             told = f"{plural(biases, 'bias', 'biases')} before {norm}, which takes the mean away"
-            yield node.name, told, f"without them (nobias) there are {biases:,} parameters fewer"
+            yield node.name, told, f"without them (nobias) there are {plural(biases, 'parameter')} fewer"
 
 
 def odd_channels(report: Report) -> Iterator[tuple[str, str, str]]:

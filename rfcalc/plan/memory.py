@@ -6,14 +6,15 @@ state live all the time; what PyTorch's allocator rounds up and what libraries t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
+from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
 from rfcalc.report.report import DTYPES, Report
 
@@ -32,7 +33,9 @@ OPTIMIZERS = {
     "rmsprop": 1,
     "lion": 1,
 }
+BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
+STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
 TERMS = ("weights", "gradients", "optimizer", "kept", "activations", "buffers")
 
 
@@ -53,6 +56,21 @@ class Peak(NamedTuple):
     live: tuple[Live, ...]
 
 
+class Work(NamedTuple):
+    """Multiply-adds of a node ("" for the whole network) in a step: forward, for the gradients of its inputs, for that
+    of its weights."""
+
+    node: str
+    forward: int
+    input_gradients: int
+    weight_gradients: int
+
+    @property
+    def flops(self) -> int:
+        """Twice the multiply-adds."""
+        return 2 * (self.forward + self.input_gradients + self.weight_gradients)
+
+
 class Largest(NamedTuple):
     """The largest batch within a budget; 0 where not even one item fits."""
 
@@ -69,8 +87,10 @@ class Memory:
         infer: only forward, without gradients.
         optimizer: one of `OPTIMIZERS`.
         amp: mixed precision: maps and copies of the weights in this 2-byte type, weights and gradients as they are.
-        freeze: patterns of nodes, stages or blocks whose parameters get no gradient.
+        freeze: patterns of nodes, stages or blocks whose parameters get no gradient, beside those that the source of
+            the network freezes (PyTorch's ``requires_grad``).
         device: ``cpu`` or ``cuda``.
+        block: what the allocator rounds every tensor up to, in bytes: 512 for PyTorch's on a GPU; 1: not counted.
 
     Raises:
         UnknownName: an optimizer, a type or a device that is not known.
@@ -83,6 +103,7 @@ class Memory:
     amp: str | None = None
     freeze: tuple[str, ...] = ()
     device: str = "cpu"
+    block: int = 1
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -104,10 +125,12 @@ class Memory:
         return "infer" if self.infer else "train"
 
     @cached_property
-    def frozen(self) -> frozenset[int]:
-        """The positions whose parameters get no gradient."""
-        found: set[int] = set()
+    def frozen(self) -> Mapping[int, int]:
+        """How many parameters of a position get no gradient: those that the network's source freezes
+        (``requires_grad``), and all of what a pattern names."""
         nodes, arity = self.report.network.nodes, self.report.network.arity
+        still = self.report.frozen
+        found = {p: still[node.name] for p, node in enumerate(nodes, arity) if node.name in still}
         for pattern in self.freeze:
             hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
             if not any(self.report.costs[p].params for p in hit):
@@ -116,16 +139,18 @@ class Memory:
                 why = "the nodes that it matches have no parameters" if hit else None
                 fix = suggestion(pattern, list(dict.fromkeys(names)))
                 raise RfcalcError(f"--freeze {pattern} freezes nothing", why=why, fix=None if hit else fix)
-            found |= hit
-        return frozenset(found)
+            found |= {p: int(self.report.costs[p].params) for p in hit if self.report.costs[p].params}
+        return found
 
     def run(self, recomputed: Sequence[tuple[int, int]] = (), batch: int | None = None) -> Run:
         """The run whose moments are looked at."""
         size = self.report.itemsize
         precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
-        single = (self.batch if batch is None else batch) == 1
-        frozen = None if self.infer else self.frozen
-        return Run(self.report.walked, precision, frozen, single=single, device=self.device, recomputed=recomputed)
+        batch = self.batch if batch is None else batch
+        return Run(
+            self.report, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,
+            recomputed=recomputed, block=self.block, batch=batch,
+        )  # fmt: skip
 
     @cached_property
     def _run(self) -> Run:
@@ -135,15 +160,30 @@ class Memory:
     def trainable(self) -> int:
         """Parameters that get a gradient."""
         costs = self.report.costs
-        return 0 if self.infer else sum(int(c.params) for p, c in enumerate(costs) if p not in self.frozen)
+        return 0 if self.infer else sum(int(c.params) for c in costs) - sum(self.frozen.values())
+
+    @cached_property
+    def gradient_bytes(self) -> int:
+        """Bytes of the gradients of all parameters."""
+        run = self._run
+        return sum(run.parameters(p).fixed for p in range(run.arity, len(run.names)))
 
     @cached_property
     def constant(self) -> dict[str, int]:
         """Bytes of what lives all the time, by term."""
-        size, totals = self.report.itemsize, self.report.totals
-        state = 0 if self.infer else OPTIMIZERS[self.optimizer] * self.trainable * size
-        found = {"weights": int(totals.params) * size, "buffers": int(totals.buffers) * size, "optimizer": state}
-        return found
+        size, run = self.report.itemsize, self._run
+        costs = self.report.costs
+
+        def bytes_of(*names: str) -> int:
+            tensors = [Amount(int(getattr(c, n)) * size) for c in costs for n in names]
+            return run.rounded(*tensors).fixed
+
+        state = 0 if self.infer else OPTIMIZERS[self.optimizer] * self.gradient_bytes
+        return {
+            "weights": bytes_of("weights", "biases"),
+            "buffers": 2 * sum(run.rounded(Amount(int(c.buffers) * size // 2)).fixed for c in costs),  # mean, variance
+            "optimizer": state,
+        }
 
     @cached_property
     def moments(self) -> tuple[Moment, ...]:
@@ -159,7 +199,7 @@ class Memory:
         """(node, phase, bytes) of every moment; training ends with the optimizer's step."""
         found = [(m.node, m.phase, self.bytes_at(m)) for m in self.moments]
         if not self.infer:
-            found.append(("", "step", sum(self.constant.values()) + self.trainable * self.report.itemsize))
+            found.append(("", "step", sum(self.constant.values()) + self.gradient_bytes))
         return tuple(found)
 
     @cached_property
@@ -174,7 +214,7 @@ class Memory:
                 found.extend(account.listed())
 
         if phase == "step":
-            found.append((Item("gradients", ""), Amount(self.trainable * self.report.itemsize)))
+            found.append((Item("gradients", ""), Amount(self.gradient_bytes)))
         else:
             for _ in self._run.moments(watch):
                 pass
@@ -184,10 +224,15 @@ class Memory:
         return Peak(total, node, phase, tuple(live))
 
     @cached_property
+    def peak_bytes(self) -> int:
+        """Bytes at the worst moment."""
+        return max(size for *_, size in self.timeline)
+
+    @cached_property
     def terms(self) -> dict[str, int]:
         """Bytes by term: what each comes to in a step. `kept` is all that backward needs, as it is when forward ends;
         `activations` is what lives beside it at the worst moment."""
-        gradients = self.trainable * self.report.itemsize
+        gradients = self.gradient_bytes
         beside = sum(x.bytes for x in self.peak.live if x.term == "activations")
         found = {**self.constant, "gradients": gradients, "kept": self.kept, "activations": beside}
         return {term: found[term] for term in TERMS}
@@ -202,12 +247,37 @@ class Memory:
         beside = [run.kept_beside(p) for p in range(run.arity, len(run.names)) if run.learns[p]]
         return sum(run.size(m).at(batch) for m in maps if not run.given(m)) + sum(a.at(batch) for a in beside)
 
+    @cached_property
+    def work(self) -> tuple[Work, ...]:
+        """The multiply-adds of a step, by node, for those that have any; of a run without gradients, forward only."""
+        report = self.report
+        backward = None if self.infer else gradients(report, self.frozen)
+        found = []
+        for row in report:
+            forward, one = int(row.macs), report.costs[row.position].macs
+            if forward:
+                mine = backward[row.position] if backward is not None else NO_GRADIENT
+                # figures of a batch that are not those of one item times the batch stay so in backward
+                found.append(Work(row.name, forward, forward * mine.inputs // one, forward * mine.weights // one))
+        return tuple(found)
+
+    @property
+    def step_macs(self) -> Work:
+        """The multiply-adds of the whole step."""
+        work = self.work
+        return Work(
+            "", sum(w.forward for w in work), sum(w.input_gradients for w in work),
+            sum(w.weight_gradients for w in work),
+        )  # fmt: skip
+
     def largest_batch(self, budget: int) -> Largest:
         """The largest batch whose peak is within a budget of bytes.
 
         Every moment is affine in the batch, a + b·n bytes, so that the answer is the least of ⌊(budget − a) / b⌋.
         """
         fixed = sum(self.constant.values())
+        if self.block != 1:
+            return Largest(budget, self._largest_rounded(budget))
         several = [*self.run(batch=2).moments()]
         fits = [(budget - fixed - m.amount.fixed) // m.amount.each for m in several if m.amount.each]
         enough = all(fixed + m.amount.fixed <= budget for m in several if not m.amount.each)
@@ -217,25 +287,40 @@ class Memory:
             batch = 1 if one else 0
         return Largest(budget, batch)
 
+    def _largest_rounded(self, budget: int) -> int:
+        """The same where tensors are rounded up: never more than without, found by halving."""
+        low, high = 0, replace(self, block=1).largest_batch(budget).batch + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._peak_at(middle) <= budget else (low, middle)
+        return low
+
+    def _peak_at(self, batch: int) -> int:
+        """The peak with another batch."""
+        fixed = sum(self.constant.values())
+        step = 0 if self.infer else fixed + self.gradient_bytes
+        return max(step, *(fixed + m.amount.at(batch) for m in self.run(batch=batch).moments()))
+
     @property
     def single_peak(self) -> int:
         """The peak with a single item: the least memory that there has to be."""
-        fixed = sum(self.constant.values())
-        return max(self.timeline[-1][2] if not self.infer else 0, *(
-            fixed + m.amount.at(1) for m in self.run(batch=1).moments()
-        ))  # fmt: skip
+        return self._peak_at(1)
 
     def _step_fits(self, budget: int) -> bool:
-        return sum(self.constant.values()) + self.trainable * self.report.itemsize <= budget
+        return sum(self.constant.values()) + self.gradient_bytes <= budget
 
     def stages(self) -> dict[str, dict[str, int]]:
-        """Bytes of weights, gradients and what is kept, by stage (or block, or node, where there are no stages)."""
+        """Bytes of weights, gradients and what is kept, and multiply-adds of forward, of the gradients of maps and of
+        weights, by stage (or block, or node, where there are no stages)."""
         run, batch, size = self._run, self.batch, self.report.itemsize
         found: dict[str, dict[str, int]] = {}
         seen: set[int] = set()
+        work = {w.node: w[1:] for w in self.work}
         for p, node in enumerate(self.report.network.nodes, run.arity):
             key = node.stage or node.name.split(".")[0]
-            mine = found.setdefault(key, {"weights": 0, "gradients": 0, "kept": 0})
+            mine = found.setdefault(key, dict.fromkeys(STAGE, 0))
+            for name, macs in zip(STAGE[3:], work.get(node.name, (0, 0, 0)), strict=True):
+                mine[name] += macs
             mine["weights"] += run.params(p) * size
             mine["gradients"] += run.parameters(p).fixed if not self.infer else 0
             if run.learns[p]:
@@ -258,6 +343,7 @@ class Memory:
             "amp": self.amp,
             "optimizer": None if self.infer else self.optimizer,
             "device": self.device,
+            "block": self.block,
             "terms": self.terms,
             "peak": {
                 "bytes": peak.bytes,
@@ -265,8 +351,21 @@ class Memory:
                 "phase": peak.phase,
                 "live": [x._asdict() for x in peak.live],
             },
+            "work": {
+                **_told(self.step_macs),
+                "flops": self.step_macs.flops,
+                "layers": [{"node": w.node, **_told(w)} for w in self.work],
+            },
             "timeline": [{"node": n, "phase": p, "bytes": b} for n, p, b in self.timeline],
         }
+
+
+def _told(work: Work) -> dict[str, int]:
+    return {
+        "forward_macs": work.forward,
+        "input_gradient_macs": work.input_gradients,
+        "weight_gradient_macs": work.weight_gradients,
+    }
 
 
 def _matches(pattern: str, name: str, stage: str) -> bool:

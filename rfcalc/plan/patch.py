@@ -16,8 +16,8 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.core.layer import POINTWISE
-from rfcalc.core.window import STEP, All, Slide, Table
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.core.window import STEP, All, Border, Slide, Table
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.plan.arena import Layout, live
 
 Box = tuple[tuple[int, int], ...]  # half-open, an axis of the map each
@@ -65,7 +65,7 @@ class Part(NamedTuple):
     boxes: tuple[Box | None, ...]
 
 
-def boxes(walked: Walked, cut: int, box: Box) -> tuple[Box | None, ...]:
+def boxes(walked: Shaped, cut: int, box: Box) -> tuple[Box | None, ...]:
     """What a box of the map at `cut` reads of every earlier map: the hull, cut at the map's borders.
 
     Raises:
@@ -98,7 +98,7 @@ def _read(mine: Box, reads: Any, dims: tuple[Any, ...], node: str) -> Box:
             found.append((0, int(n)))
         elif index is STEP:
             found.append(mine[out])
-        elif isinstance(index, (Slide, Table)) and index.border == "zeros" and out is not None:
+        elif isinstance(index, (Slide, Table)) and index.border == Border.ZEROS and out is not None:
             low, high = mine[out]
             ends = [_ends(index, u) for u in _extremes(index, low, high)]
             seen = [e for e in ends if e is not None]
@@ -122,7 +122,7 @@ def _ends(index: Slide | Table, unit: int) -> tuple[int, int] | None:
 
 
 def patched(
-    walked: Walked, laid: Layout, cut: int, grid: tuple[int, ...], itemsize: int, *, count_input: bool = True
+    walked: Shaped, laid: Layout, cut: int, grid: tuple[int, ...], itemsize: int, *, count_input: bool = True
 ) -> Patches:
     """The plan for one cut and one grid.
 
@@ -165,7 +165,7 @@ def _divided(n: int, parts: int) -> list[tuple[int, int]]:
     return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
 
 
-def _peak(walked: Walked, laid: Layout, cut: int, sizes: list[int]) -> int:
+def _peak(walked: Shaped, laid: Layout, cut: int, sizes: list[int]) -> int:
     """The largest sum of values of a patch's maps that live at once; the input is read where it lies, the output of the
     part is written where it is put together."""
     arity = walked.network.arity
@@ -188,7 +188,7 @@ def _peak(walked: Walked, laid: Layout, cut: int, sizes: list[int]) -> int:
 
 
 def search(
-    walked: Walked,
+    walked: Shaped,
     laid: Layout,
     cuts: list[int],
     itemsize: int,

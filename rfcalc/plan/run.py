@@ -36,9 +36,7 @@ class OneTile:
 
     def __call__(self, job: tuple[Tile, dict[str, tuple[int, ...]]]) -> tuple[Tile, dict[str, Any]]:
         tile, lengths = job
-        taken = {name: _read(self.source[name], tile.read, places, self.sizes) for name, places in self.inputs.items()}
-        made = self.function(taken if len(taken) > 1 else next(iter(taken.values())))
-        found = named(made, list(self.outputs))
+        found = named(self.function(self.taken(tile)), list(self.outputs))
         results = {}
         for name, places in self.outputs.items():
             array = found[name]
@@ -52,6 +50,15 @@ class OneTile:
                 )
             results[name] = array[_slices(tile.crop[name], places)]
         return tile, results
+
+    def taken(self, tile: Tile) -> Any:
+        """What the function is given for a tile: its part of the source, by input name where there are several."""
+        found = {name: _read(self.source[name], tile.read, places, self.sizes) for name, places in self.inputs.items()}
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    def cut(self, tile: Tile, output: str) -> tuple[Any, ...]:
+        """The index that cuts out of an output's map what the tile writes."""
+        return _slices(tile.crop[output], self.outputs[output])
 
 
 def run(
@@ -81,20 +88,11 @@ def run(
     if plan.barriers:
         barrier = plan.barriers[0]
         raise RfcalcError("there are no tiles", where=barrier.node, why=barrier.why)
-    sources = source if isinstance(source, Mapping) else {next(iter(plan.network.inputs)): source}
-    for name, x in zip(plan.network.inputs, plan.inputs, strict=True):
-        if name not in sources:
-            raise RfcalcError(f"there is no source for the input {name}", fix="give a dict of arrays by input name")
-        _fits("source", name, sources[name], _places(x, plan.rank), [line.size for line in plan.lines])
+    outs = check_arrays(plan, source, out)
     names = plan.network.outputs
-    outs: dict[str, Any] = {}
-    if out is not None:
-        outs = named(out, list(names), "out")
-        for i, name in enumerate(names):
-            _fits("out", name, outs[name], _carriers(plan, i), _whole(plan, i))
-    work = OneTile(plan, function, sources)
+    work = OneTile(plan, function, sources_of(plan, source))
     total = plan.count
-    jobs = ((tile, _lengths(plan, tile)) for tile in plan.tiles)
+    jobs = jobs_of(plan)
     for done, (tile, results) in enumerate(map(work, jobs if map is _SERIAL else list(jobs)), 1):
         for i, name in enumerate(names):
             places, result = _carriers(plan, i), results[name]
@@ -112,6 +110,35 @@ def run(
 
 
 _SERIAL = map
+
+
+def sources_of(plan: TilePlan, source: Any) -> dict[str, Any]:
+    """The arrays that are read, by input name."""
+    return dict(source) if isinstance(source, Mapping) else {next(iter(plan.network.inputs)): source}
+
+
+def jobs_of(plan: TilePlan) -> Iterable[tuple[Tile, dict[str, tuple[int, ...]]]]:
+    """Every tile, and the sizes that each output of it has."""
+    return ((tile, _lengths(plan, tile)) for tile in plan.tiles)
+
+
+def check_arrays(plan: TilePlan, source: Any, out: Any) -> dict[str, Any]:
+    """Refuse arrays that do not have the plan's sizes; `out` by output name.
+
+    Raises:
+        RfcalcError: a source that is missing, or an array of another shape.
+    """
+    sources = sources_of(plan, source)
+    for name, x in zip(plan.network.inputs, plan.inputs, strict=True):
+        if name not in sources:
+            raise RfcalcError(f"there is no source for the input {name}", fix="give a dict of arrays by input name")
+        _fits("source", name, sources[name], _places(x, plan.rank), [line.size for line in plan.lines])
+    if out is None:
+        return {}
+    outs = named(out, list(plan.network.outputs), "out")
+    for i, name in enumerate(plan.network.outputs):
+        _fits("out", name, outs[name], _carriers(plan, i), _whole(plan, i))
+    return outs
 
 
 def named(made: Any, names: Sequence[str], what: str = "the function") -> dict[str, Any]:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 from rfcalc.plan.timeline import Blocker, Timeline, kept
-from rfcalc.report.metrics import units
+from rfcalc.report import units
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
@@ -201,7 +201,7 @@ class StreamPlan:
 
 
 def plan(
-    walked: Walked,
+    walked: Shaped,
     axis: int = -1,
     *,
     rate: Any = None,
@@ -268,7 +268,7 @@ def plan(
     )
 
 
-def _chosen(walked: Walked, at: str | None) -> tuple[str, ...]:
+def _chosen(walked: Shaped, at: str | None) -> tuple[str, ...]:
     """Which of several outputs is streamed."""
     outputs = walked.network.outputs
     if at is not None or len(outputs) == 1:

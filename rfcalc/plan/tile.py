@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import Window
-from rfcalc.graph.forward import Walked, forward
-from rfcalc.graph.memory import peak_values
+from rfcalc.graph.forward import Shaped, Walked, forward
+from rfcalc.graph.memory import peak
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from rfcalc.report.document import Document
 
 MOST_TILES = 4_000_000
+
+
+class TooSmall(RfcalcError):
+    """A tile that is smaller than its halo and one align."""
 
 
 class TileAxis(NamedTuple):
@@ -113,7 +117,7 @@ class TilePlan:
             report = Report(following.at(inputs), batch=report.batch, dtype=report.dtype, **about)
             self.network, self.following = report.network, following
         else:
-            self.network = pruned(report.walked, report.network.outputs if at is None else (at,))
+            self.network = pruned(report, report.network.outputs if at is None else (at,))
             self.following = Following(self.network, {})
         self.report = report
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
@@ -213,7 +217,7 @@ class TilePlan:
         units = line.extent
         if count > units:
             raise RfcalcError(
-                f"axis {line.axis} cannot be cut into {count} tiles",
+                f"axis {line.axis} cannot be cut into {plural(count, 'tile')}",
                 why=f"tiles begin on multiples of {line.align}, and the output stands for {units} of them",
                 fix=f"give at most {units}",
             )
@@ -235,7 +239,7 @@ class TilePlan:
                     if max(p.read[1] - p.read[0] for p in parts) <= size:
                         return parts
         before, after = self.axes[line.axis].halo
-        raise RfcalcError(
+        raise TooSmall(
             f"a tile of {size} is too small on axis {line.axis}",
             why=f"it reads {before} before and {after} after what it writes, and writes multiples of {line.align}",
             fix=f"give at least {before + after + line.align}",
@@ -301,7 +305,7 @@ class TilePlan:
 
     def _bytes(self, parts: Sequence[Sequence[Part]]) -> int:
         sizes = tuple(max(p.read[1] - p.read[0] for p in line) for line in parts)
-        return int(peak_values(self._forward(sizes))[0]) * self.report.itemsize * int(self.report.batch)
+        return int(peak(self._forward(sizes), self.report.itemsize)[0]) * int(self.report.batch)
 
     def _macs(self, parts: Sequence[Sequence[Part]]) -> int:
         total = 0
@@ -325,7 +329,7 @@ class TilePlan:
     @cached_property
     def peak_bytes(self) -> tuple[int, int]:
         """The largest sum of live maps of the whole, and of the largest tile; weights not counted."""
-        whole = int(peak_values(self.walked)[0]) * self.report.itemsize * int(self.report.batch)
+        whole = int(peak(self.walked, self.report.itemsize)[0]) * int(self.report.batch)
         return whole, self._bytes(self.parts) if self.parts else whole
 
     # -- the answer ------------------------------------------------------------------------------------------------
@@ -408,7 +412,7 @@ class _Options:
         return self._known[count]  # type: ignore[no-any-return]
 
 
-def pruned(walked: Walked, outputs: Sequence[str]) -> Network:
+def pruned(walked: Shaped, outputs: Sequence[str]) -> Network:
     """The part of a network that some nodes need, with them as its outputs.
 
     Raises:

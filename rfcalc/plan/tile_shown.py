@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.errors import plural
 from rfcalc.plan.tools import TOOLS, Judged, settings
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
-from rfcalc.report.metrics.units import bytes_short, short
+from rfcalc.report.units import bytes_short, short
 
 if TYPE_CHECKING:
+    from rfcalc.plan.passes import PassPlan
     from rfcalc.plan.tile import Tile, TilePlan
 
 SCHEMA = "rfcalc/tile/1"
 MOST_SHOWN = 12
-CAN_BE_DONE = {
-    "groupnorm": "its statistics can be gathered tile by tile in a first pass",
-    "instance_norm": "its statistics can be gathered tile by tile in a first pass",
-    "adaptive_pool": "its sums can be gathered tile by tile in a first pass",
-    "mean": "its sums can be gathered tile by tile in a first pass",
+GATHERED = "its statistics can be gathered tile by tile in a pass of their own: --passes"
+NO_PASSES = {  # what takes all positions and is no sum of them
+    "self_attention": "attention to every position needs the whole map: limit it to windows",
+    "attention_product": "attention to every position needs the whole map: limit it to windows",
+    "matmul": "it multiplies every position with every other: limit it to windows",
+    "softmax": "it is taken over all positions: take it over the channels, or over windows",
+    "position_table": "its numbers belong to places: give positions relative to a unit instead",
+    "roll": "it moves the end to the beginning: pad or crop instead",
+    "upsample": "its factor depends on the size: resize by a whole factor",
+    "adaptive_pool": "its windows depend on the size: use a pool with a fixed window, or one for the whole map",
+    "recurrent": "its state goes through all positions: run it as a stream (rfcalc stream)",
 }
 
 
@@ -90,12 +97,13 @@ def document(
     title = f"tiles of {plan.report.target}"
     if plan.barriers:
         return Document(title, tuple(_barriers(plan)), tuple(plan.report.assumptions), data)
-    sections: list[Any] = [_axes(plan), *_tiles(plan), _costs(plan)]
+    sections: list[Any] = []
+    if judged is not None:
+        sections.append(Sentences((judged.text + ".",), title="The overlap that is given"))
+    sections += [_axes(plan), *_tiles(plan), _costs(plan)]
     if tool is not None:
         lines = [f"{key}: {value}" for key, value in settings(plan, tool).items()]
         sections.append(Sentences(tuple(lines), title=f"For {tool}"))
-    if judged is not None:
-        sections.append(Sentences((judged.text + ".",), title="The overlap that is given"))
     if verified is not None:
         sections.append(Sentences(tuple(verified["sentences"]), title="Run in whole numbers"))
     return Document(title, tuple(sections), tuple(notes), data)
@@ -144,7 +152,7 @@ def _box(ranges: Any) -> str:
     return " × ".join(f"[{a}, {b})" for a, b in ranges)
 
 
-def _costs(plan: TilePlan) -> Sentences:
+def _costs(plan: TilePlan | PassPlan) -> Sentences:
     whole, tiled = plan.macs
     all_bytes, tile_bytes = plan.peak_bytes
     extra = f" ({tiled / whole:.3f} times the whole)" if whole else ""
@@ -159,8 +167,9 @@ def _costs(plan: TilePlan) -> Sentences:
 
 
 def _barriers(plan: TilePlan) -> list[Any]:
-    lines = [f"{b.node} ({b.kind}): {b.why}." for b in plan.barriers]
-    done = [f"{b.node}: {CAN_BE_DONE[b.kind]}." for b in plan.barriers if b.kind in CAN_BE_DONE]
+    lines = list(dict.fromkeys(f"{b.node} ({b.kind}): {b.why}." for b in plan.barriers))
+    done = [f"{node}: {GATHERED}." for node in _can_be_gathered(plan)]
+    done += [f"{b.node}: {NO_PASSES[b.kind]}." for b in plan.barriers if b.kind in NO_PASSES and not done]
     first = plan.barriers[0].node
     if first in {node.name for node in plan.network.nodes}:
         before = plan.network.node(first).inputs
@@ -171,3 +180,83 @@ def _barriers(plan: TilePlan) -> list[Any]:
     if done:
         sections.append(Sentences(tuple(done), title="What can be done"))
     return sections
+
+
+def _can_be_gathered(plan: TilePlan) -> list[str]:
+    """The barriers whose statistics a pass can gather."""
+    network, found = plan.network, []
+    for name in dict.fromkeys(b.node for b in plan.barriers):
+        node = next((n for n in network.nodes if n.name == name), None)
+        if node is not None and len(node.inputs) == 1:
+            read = plan.walked.shapes[network.position(node.inputs[0])]
+            found += [name] if node.layer.gathers(read) else []
+    return found
+
+
+# --- in passes --------------------------------------------------------------------------------------------------------
+
+
+def passes_dict(plan: PassPlan) -> dict[str, Any]:
+    """The JSON of a plan in passes: that of its last pass, and what is gathered before it."""
+    whole, tiled = plan.macs
+    all_bytes, tile_bytes = plan.peak_bytes
+    shown = plan.plans[-1] if plan.plans else plan.first
+    found = {
+        **to_dict(shown),
+        "status": plan.status,
+        "outputs": list(plan.network.outputs),
+        "count": plan.count,
+        "macs": {"whole": whole, "tiled": tiled, "ratio": tiled / whole if whole else None},
+        "peak_bytes": {"whole": all_bytes, "tile": tile_bytes},
+        "barriers": [b._asdict() for b in plan.barriers],
+        "passes": [_pass(one.nodes, one.plan) for one in plan.passes],
+    }
+    if plan.last is None and not plan.barriers:
+        found["tiles"] = []
+    return found
+
+
+def _pass(nodes: tuple[str, ...], plan: TilePlan) -> dict[str, Any]:
+    found = to_dict(plan)
+    return {"gathers": list(nodes), **{key: found[key] for key in ("axes", "tiles", "count", "macs", "peak_bytes")}}
+
+
+def passes_document(plan: PassPlan, verified: dict[str, Any] | None = None) -> Document:
+    """What `rfcalc tile --passes` shows."""
+
+    def data() -> dict[str, Any]:
+        return {**passes_dict(plan), **({} if verified is None else {"verified": verified})}
+
+    if plan.barriers:
+        return Document(
+            f"tiles of {plan.report.target}", tuple(_barriers(plan.first)), tuple(plan.report.assumptions), data
+        )
+    columns = (
+        Column("pass", right=True),
+        Column("gathers", least=12),
+        Column("need"),
+        Column("halo"),
+        Column("align"),
+        Column("tiles", right=True),
+    )
+    told = [(", ".join(one.nodes), one.plan) for one in plan.passes]
+    told += [("writes " + ", ".join(plan.network.outputs), plan.last)] if plan.last is not None else []
+    lines = []
+    for i, (gathers, one) in enumerate(told, 1):
+        pairs = [" × ".join(f"{a} + {b}" for a, b in (getattr(x, name) for x in one.axes)) for name in ("need", "halo")]
+        align = "×".join(str(x.align) for x in one.axes)
+        lines.append(Line((Cell(str(i), i), *map(Cell, (gathers, *pairs, align)), Cell(str(one.count), one.count))))
+    image = "x".join(str(line.size) for line in plan.plans[0].lines)
+    title = f"{plural(len(told), 'pass', 'passes')} over tiles of {plan.report.target}, image {image}"
+    sections: list[Any] = [Table(columns, tuple(lines), title=title), _costs(plan)]
+    if plan.last is None:
+        sections.append(Sentences(("The output has no positions: it follows from what the passes gather.",)))
+    if verified is not None:
+        sections.append(Sentences(tuple(verified["sentences"]), title="Run in whole numbers"))
+    notes = (
+        "each pass runs every tile up to the nodes whose statistics it gathers, with those before them known; sums are "
+        "taken in float64, each position from one tile only",
+        "need, halo (before + after) on each axis, align: as without passes",
+        *plan.report.assumptions,
+    )
+    return Document(f"tiles of {plan.report.target} in passes", tuple(sections), notes, data)

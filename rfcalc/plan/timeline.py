@@ -22,8 +22,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.core.window import START, STEP, All, Listed, PeriodTooLong, Slide, Table, Window
-from rfcalc.graph.forward import Walked, reads_of
+from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
+from rfcalc.graph.forward import Shaped, reads_of
 
 Along: TypeAlias = "Slide | Table"
 
@@ -102,7 +102,7 @@ class Timeline:
         RfcalcError: an axis that is not there, sizes that are symbols.
     """
 
-    def __init__(self, walked: Walked, axis: int = -1, at: str | None = None) -> None:
+    def __init__(self, walked: Shaped, axis: int = -1, at: str | None = None) -> None:
         self.walked = walked
         network = walked.network
         x = walked.shapes[0]
@@ -178,7 +178,7 @@ class Timeline:
         network = self.walked.network
         node = network.nodes[position - network.arity]
         sources = network.sources[position - network.arity]
-        xs, y = self.walked.inputs_of(position), self.walked.shapes[position]
+        xs, y = self.walked.input_shapes(position), self.walked.shapes[position]
         still = Line(node.name, node.layer, None)
         moving = [i for i, s in enumerate(sources) if self.lines[s].axis is not None]
         if not moving:
@@ -203,7 +203,7 @@ class Timeline:
                     self.blockers.append(refused(node.name, node.layer, _why(index)))
                     # where the axis goes on, what stands in the way behind this node is told too
                     return still if out is None else still._replace(axis=out, rate=self.lines[s].rate)
-                if index.border == "circular":
+                if index.border == Border.CIRCULAR:
                     self.blockers.append(
                         Blocker(node.name, "circular padding joins the end to the beginning", "pad with zeros")
                     )
@@ -430,12 +430,12 @@ def known(index: Along, count: int) -> int:
     """
     if isinstance(index, Slide):
         first, last = index.first, index.first + index.dilation * (index.kernel - 1)
-        if index.border == "reflect" and count <= -first:  # unit 0 reads position -first
+        if index.border == Border.REFLECT and count <= -first:  # unit 0 reads position -first
             return 0
-        if index.border == "replicate" and count < 1:
+        if index.border == Border.REPLICATE and count < 1:
             return 0
         return int(max(0, (count - 1 - last) // index.stride + 1))
-    if index.border != "zeros" and count < 1:
+    if index.border != Border.ZEROS and count < 1:
         return 0
     least = []
     for phase, taps in enumerate(index.phases):
@@ -467,8 +467,8 @@ def kept(index: Along, start: int, count: int, after: int = 0) -> set[int]:
         while u // index.period * index.advance + earliest < count:
             found.update(p for p in index.taps(u) if 0 <= p < count)
             u += 1
-    if after and index.border in ("reflect", "replicate"):
-        back = after if index.border == "reflect" else 0
+    if after and index.border in (Border.REFLECT, Border.REPLICATE):
+        back = after if index.border == Border.REFLECT else 0
         found.update(range(max(0, count - 1 - back), count))
     return found
 

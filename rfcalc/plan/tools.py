@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.window import STEP
+from rfcalc.core.window import STEP, Border
 
 if TYPE_CHECKING:
     from rfcalc.plan.tile import TilePlan
@@ -96,7 +97,7 @@ class Judged(NamedTuple):
     text: str
 
 
-def judge(plan: TilePlan, overlap: int, size: int | None = None) -> Judged:
+def judge(plan: TilePlan, overlap: int, size: int | None = None, told: Sequence[str] = ()) -> Judged:
     """What an overlap (both sides of a tile together) amounts to: how many output values may differ from the whole.
 
     Tiles of `size` positions are read every size − overlap positions, the last one is moved to the image's end, and
@@ -137,10 +138,10 @@ def judge(plan: TilePlan, overlap: int, size: int | None = None) -> Judged:
     differing = int(values - channels * prod(clean))
     needed = tuple(axis.need for axis in plan.axes)
     most = max(max(n) for n in needed)
-    told = f"{side} a side; {most} are needed" + (
+    text = f"{side} a side; {most} are needed" + (
         f": {differing:,} of {values:,} output values may differ" if differing else ": every output value is exact"
     )
-    return Judged(side, needed, differing, values, differing == 0, told)
+    return Judged(side, needed, differing, values, differing == 0, ". ".join([text, *[t.rstrip(".") for t in told]]))
 
 
 def _clean(line: Line, start: int, size: int) -> set[int]:
@@ -186,8 +187,8 @@ def _same(index: Any, unit: int, own: int, lengths: tuple[int, int], origin: int
 
 def _stands(q: int, n: int, border: str) -> int | None:
     """The position of a map of n that stands for q; None where nothing does."""
-    if 0 <= q < n or border == "zeros":
+    if 0 <= q < n or border == Border.ZEROS:
         return q if 0 <= q < n else None
-    if border == "reflect":
+    if border == Border.REFLECT:
         return -q if q < 0 else 2 * (n - 1) - q
-    return (0 if q < 0 else n - 1) if border == "replicate" else q % n
+    return (0 if q < 0 else n - 1) if border == Border.REPLICATE else q % n

@@ -14,11 +14,14 @@ Weights, buffers and the optimizer's state live all the time; gradients of param
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from rfcalc.core.cost import INDEX
+from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
+from rfcalc.graph.gradients import Learning, holders, learning
 from rfcalc.graph.memory import overwriting, storages
 
 
@@ -98,22 +101,27 @@ class Run:
     Args:
         walked: the network's forward walk.
         precision: bytes of a value.
-        frozen: positions whose parameters get no gradient; None: nothing learns, and only forward runs.
+        frozen: how many parameters of a position get no gradient; None: nothing learns, and only forward runs.
         single: whether the batch is a single item, of which PyTorch keeps some copies that it else spares.
         device: ``cpu`` or ``cuda``: how dropout keeps its masks.
         recomputed: runs of positions (first, last) of which only the input is kept, and which run again in backward.
+        block: what an allocator rounds every tensor up to, in bytes.
+        batch: the batch for which it is rounded; amounts are those of this batch then.
     """
 
     def __init__(
         self,
-        walked: Walked,
+        walked: Shaped,
         precision: Precision,
-        frozen: Collection[int] | None = (),
+        frozen: Mapping[int, int] | None = None,
         *,
         single: bool = False,
         device: str = "cpu",
         recomputed: Sequence[tuple[int, int]] = (),
+        block: int = 1,
+        batch: int = 1,
     ) -> None:
+        self.block, self.batch = block, batch
         self.walked, self.precision, self.single, self.device = walked, precision, single, device
         self.only_forward = (
             frozen is None
@@ -126,19 +134,27 @@ class Run:
             frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
         )
         self.own = storages(walked, over)
-        self.frozen = frozenset(range(len(walked.shapes)) if frozen is None else frozen)
+        self.frozen = frozen
         self.recomputed = {last: first for first, last in recomputed}
         self._first = {p: first for first, last in recomputed for p in range(first, last + 1)}  # of the run it is in
-        self.learns = self._learning()
+        none = (False,) * len(walked.shapes)
+        told = Learning(none, none, none, none) if frozen is None else learning(walked, frozen)
+        self.learns, self._trained = told.maps, told.weights
+        self._holder = holders(walked)
+        self._splits = self._split()
         self._held = {self.own[self.network.position(name)] for name in self.network.outputs}  # by whoever calls
 
-    def _learning(self) -> list[bool]:
-        """Whether a position's output has a gradient: it has trainable parameters, or what it reads has one."""
-        found = [False] * self.arity
-        for position, sources in enumerate(self.network.sources, self.arity):
-            own = self.params(position) > 0 and position not in self.frozen
-            found.append(own or any(found[s] for s in sources))
-        return found
+    def _split(self) -> dict[int, tuple[int, ...]]:
+        """Positions that one operator of the network's source made of one map (a split into chunks), by each."""
+        steps: Mapping[str, int] = getattr(self.network.source, "steps", {})
+        found: dict[tuple[int, int], list[int]] = {}
+        for position, (node, sources) in enumerate(
+            zip(self.network.nodes, self.network.sources, strict=True), self.arity
+        ):
+            step = steps.get(node.name, -1)
+            if step >= 0 and len(sources) == 1 and node.layer.memory == VIEW:
+                found.setdefault((step, sources[0]), []).append(position)
+        return {p: tuple(group) for group in found.values() if len(group) > 1 for p in group}
 
     def params(self, position: int) -> int:
         """Parameters of a position, with those of its weight group counted where the group first appears."""
@@ -146,33 +162,64 @@ class Run:
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
-        return Amount(0, int(self.walked.shapes[position].values) * self.precision.maps)
+        return self.rounded(Amount(0, int(self.walked.shapes[position].values) * self.precision.maps))
+
+    def rounded(self, *tensors: Amount) -> Amount:
+        """The sum of tensors, each as an allocator rounds it."""
+        if self.block == 1:
+            return sum(tensors, NONE)
+        return Amount(sum(-(-t.at(self.batch) // self.block) * self.block for t in tensors))
+
+    def gradient(self, position: int) -> Amount:
+        """The gradient of a position's map; that of a learned map is summed over the batch."""
+        if self.given(position):
+            return self.rounded(Amount(int(self.walked.shapes[position].values) * self.precision.maps))
+        return self.size(position)
 
     def parameters(self, position: int) -> Amount:
         """The gradient of a position's parameters."""
-        return Amount(0 if position in self.frozen else self.params(position) * self.precision.weights)
+        if self.frozen is None:
+            return NONE
+        frozen, cost = self.frozen.get(position, 0), self.walked.costs[position]
+        # of a part that is frozen, the source says how many parameters it has: the weights, if these are enough
+        weights, biases = int(cost.weights), int(cost.biases)
+        weights, biases = (0, biases - frozen + weights) if frozen >= weights else (weights - frozen, biases)
+        return self.rounded(Amount(weights * self.precision.weights), Amount(biases * self.precision.weights))
 
     def kept_beside(self, position: int) -> Amount:
         """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
         if not self.learns[position]:
-            return Amount(0, int(said.extra_bytes))  # made all the same
+            return self.rounded(Amount(0, INDEX * int(said.indices)))  # made all the same
         mask = self.precision.maps if self.device == "cpu" else 1
-        statistics = self.precision.statistics
-        each = int(said.extra_values) * self.precision.maps + int(said.extra_bytes) + int(said.masks) * mask
-        if self.single:
-            each += int(said.single_values) * self.precision.maps
+        maps = self.precision.maps
+        single = int(said.single_values) * maps if self.single else 0
         copied = 0
         if self.precision.copies and self.walked.costs[position].macs:
             copied = int(self.walked.costs[position].weights) * self.precision.copies
-        return Amount(int(said.batch_values) * statistics + copied, each)
+        statistics = int(said.batch_values) * self.precision.statistics  # mean and deviation
+        return self.rounded(
+            *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
+            *(Amount(0, n) for n in (int(said.extra_values) * maps, INDEX * int(said.indices), single)),
+            Amount(0, int(said.masks) * mask),
+        )
+
+    def temporary(self, position: int) -> Amount:
+        """What lives beside gradients for a moment while a node runs backward."""
+        walked, layer = self.walked, self.network.nodes[position - self.arity].layer
+        xs, y = walked.input_shapes(position), walked.shapes[position]
+        has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
+        made = layer.temporary(xs, y, has, self._trained[position])
+        return self.rounded(Amount(0, int(made.values) * self.precision.maps), Amount(0, int(made.bytes)))
 
     def kept_maps(self, position: int) -> list[int]:
         """The positions whose memory a position keeps for its backward."""
         if not self.learns[position]:
             return []
         said, sources = self.saved[position], self.network.sources[position - self.arity]
-        maps = [self.own[sources[i]] for i in said.inputs if sources]
+        layer, trained = self.network.nodes[position - self.arity].layer, self._trained[position]
+        has = tuple([self.learns[s] for s in sources])
+        maps = [self.own[sources[i]] for i in said.inputs if sources and layer.needs(i, has, trained)]
         return [*maps, self.own[position]] if said.output else maps
 
     def given(self, position: int) -> bool:
@@ -252,20 +299,42 @@ class Run:
             if self.learns[position]:  # whoever calls holds the gradient of the output
                 gradients.hold(gradients.receive(position, gradients.made(self.names[position], self.size(position))))
         for position in range(len(self.names) - 1, self.arity - 1, -1):
-            mine = gradients.of(position)
-            if mine is None or not self.learns[position]:
+            together = self._splits.get(position, (position,))
+            if together[0] != position:
+                continue  # one operator made several maps: it runs backward once, when all gradients are there
+            held = [g for p in together if (g := gradients.of(p)) is not None]
+            if not held or not self.learns[position]:
                 continue
+            mine = held[0]
             if position in self.recomputed:
                 yield from self._again(self.recomputed[position], position, account, users, moment)
             node, sources = self.network.nodes[position - self.arity], self.network.sources[position - self.arity]
+            if not sources:  # a learned map: its gradient is that of the parameters
+                gradients.free(mine)
+                account.add(("parameters", position), Item("gradients", node.name), self.parameters(position))
+                continue
             parts = []
             for s in sources:
                 if self.learns[s]:
                     new = not node.layer.hands_gradient_on
-                    parts.append((s, gradients.made(self.names[s], self.size(s)) if new else gradients.hold(mine)))
-            account.add(("parameters", position), Item("gradients", self.names[position]), self.parameters(position))
+                    parts.append((s, gradients.made(self.names[s], self.gradient(s)) if new else gradients.hold(mine)))
+            item = Item("activations", f"{self.names[position]}, for a moment")
+            account.add(("temporary", position), item, self.temporary(position))
+            owner, learned = self._holder[position], self.parameters(self._holder[position])
+            again = ("parameters", owner) in account.items  # the gradient of shared parameters at another use of them
+            account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+            passing = Item("activations", f"gradient of {self.names[owner]} at this use")
+            if again:
+                account.add(("use", position), passing, learned)
             yield moment(position, "backward")
-            gradients.free(mine)
+            for one in held:
+                gradients.free(one)
+            account.drop(("temporary", position))
+            if again:  # added in memory of its own
+                account.add(("sum", position), passing, learned)
+                yield moment(position, "backward")
+                account.drop(("sum", position))
+                account.drop(("use", position))
             account.drop(("beside", position))
             first = self._first.get(position)
             done = set(self.kept_maps(position)) if first is None else set()
@@ -285,7 +354,7 @@ class Run:
                 if before is None:
                     gradients.receive(s, part)
                     continue
-                gradients.receive(s, gradients.made(self.names[s], self.size(s)))
+                gradients.receive(s, gradients.made(self.names[s], self.gradient(s)))
                 yield moment(position, "backward")
                 gradients.free(before)
                 gradients.free(part)
@@ -354,7 +423,7 @@ class Gradients:
         return self._of.get(position)
 
 
-def cuts(walked: Walked, own: Sequence[int]) -> list[int]:
+def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
     """Positions whose map is all that later positions read of what is before them: there a network can be cut.
 
     Args:

@@ -14,7 +14,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import maximum, minimum
-from rfcalc.core.window import STEP, All, Scattered, Slide, Table
+from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Table
 from rfcalc.graph.forward import reads_of
 from rfcalc.graph.network import Network
 
@@ -90,15 +90,15 @@ def _back(units: list[Part] | None, index: Any, n: Any) -> list[Part]:
     kept = []
     for part in parts:
         first, last = part.first, part.last
-        if border == "circular" and (first < 0 or last > n - 1):
+        if border == Border.CIRCULAR and (first < 0 or last > n - 1):
             kept.append(Part(0, n - 1))
             continue
-        if border == "reflect" and part.step == 1:
+        if border == Border.REFLECT and part.step == 1:
             if first < 0:
                 kept.append(Part(0, minimum(-first, n - 1)))
             if last > n - 1:
                 kept.append(Part(maximum(n - 1 - (last - n + 1), 0), n - 1))
-        elif border != "zeros" and (first < 0 or last > n - 1):
+        elif border != Border.ZEROS and (first < 0 or last > n - 1):
             if part.step != 1:
                 raise Unclear("a border")
             first, last = minimum(first, n - 1), maximum(last, 0)

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName, plural
-from rfcalc.core.shape import Shape
+from rfcalc.core.errors import ShapeError, UnknownName, plural
+from rfcalc.core.shape import Shape, by_name
 from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.graph.network import Network
 
@@ -177,14 +177,7 @@ def input_shapes(given: Any, names: Sequence[str]) -> dict[str, Shape]:
     >>> input_shapes("3x8x8", ["x"]), input_shapes({"b": (4,)}, ["a", "b"])
     ({'x': Shape(3, 8, 8)}, {'b': Shape(4)})
     """
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        if len(names) > 1:
-            raise RfcalcError(
-                f"the network has {len(names)} inputs", fix="name them: " + " ".join(f"{n}=3x224x224" for n in names)
-            )
-        given = {names[0]: given}
+    given = by_name(given, names)
     for name in given:
         if name not in names:
             raise UnknownName("input", name, list(names))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import shapes_of_inputs
 from rfcalc.graph.network import Network
-from rfcalc.readers.target import DEFAULT_INPUT, Target, analyze, resolve
+from rfcalc.readers.target import analyze, named
 
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found
     from rfcalc.plan.fitting import Fit
     from rfcalc.plan.grid import Grids
     from rfcalc.plan.lint import Lint
+    from rfcalc.plan.passes import PassPlan
     from rfcalc.plan.sizes import Sizes
     from rfcalc.plan.tile import TilePlan
     from rfcalc.report.document import Document
@@ -37,30 +38,19 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     """
     from rfcalc.plan.sizes import Sizes
 
-    found = resolve(target, input)
-    network, assumptions = found.network, found.assumptions
-    if found.bound:
-        input = None  # noqa: A001
-    elif input is None and list(network.inputs.values()) == [None]:
-        input = DEFAULT_INPUT  # noqa: A001
-        assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
-    shapes = shapes_of_inputs(network, input)
+    asked = named(target)
+    found = asked.read(input)
+    network = found.network
+    given, assumptions = found.at(input)
+    shapes = shapes_of_inputs(network, given)
     following = None
-    if found.bound and reads_again(target):
+    if found.bound and asked.again:
         from rfcalc.readers.again import followed
 
         following, told = followed(target, found)
         assumptions = (*assumptions, *told)
     near_ = lengths("near", near)
     return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
-
-
-def reads_again(target: Any) -> bool:
-    """Whether a target is code, or a model of a framework, which may be read at any size."""
-    if isinstance(target, str):
-        text = target.strip()
-        return ".py:" in text or text.startswith("py:")
-    return not isinstance(target, (Network, Target))
 
 
 def memory(
@@ -81,6 +71,8 @@ def memory(
     fold_bn: bool = False,
     count_input: bool = True,
     most_work: float | None = None,
+    largest: str = "batch",
+    round_blocks: bool = False,
 ) -> Fit:
     """The memory of a network: weights, gradients, optimizer state, what backward needs, and the worst moment.
 
@@ -90,6 +82,8 @@ def memory(
         optimizer, amp, freeze, device: see `rfcalc.plan.memory.Memory`.
         budget: bytes that are there (a number, ``"24GB"``, ``"512KiB"``): the largest batch is told.
         checkpoint, arena, patch, fold_bn, count_input, most_work: see `rfcalc.plan.fitting.Fit`.
+        largest: what is looked for within the budget: ``"batch"`` or ``"input"`` (its axes in proportion).
+        round_blocks: whether every tensor counts as PyTorch's allocator rounds it on a GPU, to 512 bytes.
 
     Raises:
         RfcalcError: what cannot be read; an optimizer, a pattern or a budget that is none.
@@ -102,11 +96,34 @@ def memory(
     1069
     """
     from rfcalc.plan.fitting import Fit
-    from rfcalc.plan.memory import Memory
+    from rfcalc.plan.memory import BLOCK, Memory
 
+    if largest not in ("batch", "input"):
+        raise UnknownName("largest", largest, ["batch", "input"])
     report = analyze(target, input, batch=batch, dtype=dtype)
-    one = Memory(report, infer, optimizer.lower(), amp and amp.lower(), tuple(freeze), device.lower())
-    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work)
+    one = Memory(
+        report,
+        infer,
+        optimizer.lower(),
+        amp and amp.lower(),
+        tuple(freeze),
+        device.lower(),
+        BLOCK if round_blocks else 1,
+    )
+    at = _at_other_sizes(target, input, report.network) if largest == "input" else None
+    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at)
+
+
+def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequence[Shape]], Network]:  # noqa: A002
+    """The network for inputs of other shapes: code is read again, and what sizes it holds are followed."""
+    asked = named(target)
+    if asked.again:
+        found = asked.read(input)
+        if found.bound:
+            from rfcalc.readers.again import followed
+
+            return followed(target, found)[0].at
+    return lambda shapes: network
 
 
 def design(
@@ -178,7 +195,7 @@ def budget_of(given: Any) -> int | None:
     """
     if given is None:
         return None
-    from rfcalc.report.metrics.units import read
+    from rfcalc.report.units import read
 
     found = int(read(given)) if isinstance(given, str) else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
@@ -205,6 +222,36 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
     return Grids(analyze(target, input), nodes)
 
 
+@overload
+def tile(
+    target: Any,
+    input: Any = ...,
+    *,
+    tile: Any = ...,
+    tiles: Any = ...,
+    memory: Any = ...,
+    at: str | None = ...,
+    batch: int = ...,
+    dtype: str | None = ...,
+    passes: Literal[True],
+) -> PassPlan: ...
+
+
+@overload
+def tile(
+    target: Any,
+    input: Any = ...,
+    *,
+    tile: Any = ...,
+    tiles: Any = ...,
+    memory: Any = ...,
+    at: str | None = ...,
+    batch: int = ...,
+    dtype: str | None = ...,
+    passes: Literal[False] = ...,
+) -> TilePlan: ...
+
+
 def tile(
     target: Any,
     input: Any = None,  # noqa: A002
@@ -215,7 +262,8 @@ def tile(
     at: str | None = None,
     batch: int = 1,
     dtype: str | None = None,
-) -> TilePlan:
+    passes: bool = False,
+) -> TilePlan | PassPlan:
     """An exact plan of tiles: what each reads, writes and crops, so that together they equal the whole.
 
     Args:
@@ -224,6 +272,8 @@ def tile(
         tiles: how many tiles each axis is cut into ("4x4").
         memory: what the maps of a tile may take, in bytes or as text ("2GB"); the cheapest plan within it is chosen.
         at: the node whose map is wanted; the outputs if left out.
+        passes: gather the statistics of normalisations and global pools in passes over the tiles, and use them in the
+            last one: a `PassPlan` (`rfcalc.in_passes` runs it) instead of a `TilePlan`.
 
     Raises:
         RfcalcError: a tile larger than the image or too small, a memory that no tile fits into.
@@ -234,11 +284,11 @@ def tile(
     """
     from rfcalc.plan.tile import TilePlan
 
-    given = target
+    given, asked = target, named(target)
     following = None
     told: tuple[str, ...] = ()
-    if reads_again(target):
-        found = target = resolve(target, input)
+    if asked.again:
+        found = target = asked.read(input)
         if found.bound:
             from rfcalc.readers.again import followed
 
@@ -255,7 +305,12 @@ def tile(
         return found * rank if found is not None and len(found) == 1 else found
 
     cut = each("tile", tile), each("tiles", tiles)
-    return TilePlan(report, at=at, tile=cut[0], tiles=cut[1], memory=budget_of(memory), following=following)
+    about: dict[str, Any] = {"tile": cut[0], "tiles": cut[1], "memory": budget_of(memory), "following": following}
+    if passes:
+        from rfcalc.plan.passes import PassPlan
+
+        return PassPlan(report, at=at, **about)
+    return TilePlan(report, at=at, **about)
 
 
 def lengths(name: str, given: Any) -> tuple[int, ...] | None:

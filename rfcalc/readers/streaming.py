@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import ShapeError, UnknownName
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 from rfcalc.readers.target import analyze
 from rfcalc.report.report import DTYPES
 
@@ -46,12 +46,12 @@ def stream(
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))
     report = analyze(target, input, dtype=dtype)
-    more = whole_blocks(report.walked, axis)
+    more = whole_blocks(report, axis)
     if more is not None:  # code may decide by its length: it is read at whole blocks
         with suppress(ShapeError):
             report = analyze(target, more, dtype=dtype)
     return plan(
-        report.walked,
+        report,
         axis,
         rate=rate,
         at=at,
@@ -62,7 +62,7 @@ def stream(
     )
 
 
-def whole_blocks(walked: Walked, axis: int = -1) -> Any:
+def whole_blocks(walked: Shaped, axis: int = -1) -> Any:
     """The inputs' shapes with the next length along the axis that is a whole number of blocks; None where it is one."""
     from rfcalc.plan.timeline import Timeline
 

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
 from rfcalc.core.expr import Expr
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, by_name
 from rfcalc.core.size import Size
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rfcalc.notation.parse import Reading
     from rfcalc.report.field_report import FieldReport
+    from rfcalc.zoo import Entry
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*(?:\(.*\))?$")  # module:object without py:
 DEFAULT_INPUT = "3x224x224"
@@ -54,100 +58,183 @@ class Target(NamedTuple):
     bound: bool = False
     dtype: str = "float32"
 
+    def at(self, given: Any = None) -> tuple[Any, tuple[str, ...]]:
+        """The input to walk the network with, and all that is assumed: `DEFAULT_INPUT` where there is none at all."""
+        if self.bound:
+            return None, self.assumptions
+        if given is None and list(self.network.inputs.values()) == [None]:
+            return DEFAULT_INPUT, (f"the input is {DEFAULT_INPUT}: none was given", *self.assumptions)
+        return given, self.assumptions
+
+
+class Named(NamedTuple):
+    """What a target names, before it is read.
+
+    `sort`: ``value`` (a `Network`, an expression, …), ``zoo``, ``notation``, ``text`` (pasted, or a file of it),
+    ``spec``, ``file`` (a framework's), ``code``, ``model`` (an object of a framework), ``other`` (a file that no
+    network is read from). `read(input)` reads it; of the zoo there is its `entry`, of notation its `reading`.
+    """
+
+    name: str
+    sort: str
+    read: Callable[[Any], Target]
+    entry: Entry | None = None
+    reading: Reading | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether names stand for sizes in its notation, so that only formulas can tell its figures."""
+        return self.reading is not None and bool(self.reading.symbolic)
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read at any size of its input."""
+        return self.sort in ("code", "model")
+
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
-    """The network that a target names: a `Network`, an expression, an importer's result, a model, or a text.
+    """The network that a target names; `input` is what a framework's model is read with.
 
-    `input` is what the user gave: a framework's model is read with it, for other targets it is not needed.
+    Raises:
+        RfcalcError: as `named`; whatever stops the reading.
+    """
+    return target if type(target) is Target else named(target).read(input)
+
+
+def named(target: Any) -> Named:
+    """What a target names: a `Network`, an expression, an importer's result, a model, or a text. Nothing is run yet.
 
     A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
-    input, a network of the zoo, notation, ``py:module:object``; what is none of these may be in one of the formats of
-    `rfcalc.readers.text`. Only the two forms with an object run code of the user's.
+    input, a network of the zoo, ``py:module:object``, notation; what is none of these may be in one of the formats of
+    `rfcalc.readers.text`. Only the two forms with an object run code of the user's, when they are read.
 
     Raises:
         UnknownName: a word that is neither a network nor a layer, with the nearest names.
         NotationError: a text that cannot be read.
+
+    >>> named("vgg16").sort, named("conv3-64 x2").sort, named("py:package.module:Net").sort, named("7,2,1,SAME").sort
+    ('zoo', 'notation', 'code', 'text')
+    >>> named("conv3-C").open
+    True
     """
     kind = type(target)  # not isinstance: it asks the object for its class, and a foreign one may not answer
-    if kind is Target:
-        return target  # type: ignore[no-any-return]
-    if issubclass(kind, Network):
-        return Target(target, target.name or "network")
-    if issubclass(kind, Expr):
-        return Target(Network(target), "network")
     if not issubclass(kind, str):
-        from rfcalc.readers.imported import Imported
-
-        if issubclass(kind, Imported):
-            return Target(target.network, target.network.name or "network", target.assumptions, dtype=target.dtype)
-        reader = _framework(target)
-        if reader is not None:
-            try:
-                read = import_module(reader).read(target, input)
-            except RfcalcError as error:
-                error.read = (target, input)
-                raise
-            return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
-        try:
-            shown = repr(target)[:200]
-        except Exception:  # a foreign object may fail even at this
-            shown = "object"
-        raise RfcalcError(
-            f"{kind.__name__} {shown} is not a network",
-            fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
-        )
+        return _object_named(target, kind)
     text = target.strip()
     if not text:
         raise RfcalcError("the network is empty", fix="name one (`rfcalc list`), or write it: conv3-64 > maxpool2")
     from rfcalc import zoo
 
-    found = _from_file(text, input)
+    found = _file_named(text)
     if found is not None:
         return found
     if _word_like(text):
         entry = zoo.find(text)
         if entry is not None:
-            return Target(entry.build(), entry.name)
+            return Named(entry.name, "zoo", lambda given: Target(entry.build(), entry.name), entry)
     if text.startswith("py:"):
-        return _from_module(text, input)
+        return Named(text, "code", lambda given: _from_module(text, given))
     from rfcalc.notation import parse
 
     try:
-        reading = parse(text)
-    except NotationError as error:
-        pasted = _pasted(text, input)
-        if pasted is not None:
-            return pasted
-        if _MODULE.match(text):
-            why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
-            raise RfcalcError(f"{text!r} is not a network", why=why, fix=fix) from None
-        if _word_like(text) and error.no_layer:
-            hint = suggestion(text, zoo.networks())
-            fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
-            raise UnknownName("network", text, [], fix=fix) from None
-        raise error.at("notation") from None
+        reading = parse(text, symbols=True)
+        error = None
+    except NotationError as refused:
+        reading, error = None, refused
+    if error is not None or (reading is not None and reading.symbolic):
+        from rfcalc.readers.text import format_of
+
+        form = format_of(text)
+        if form is not None:
+            return Named(form, "text", lambda given: _pasted(text, form, given))
+    if error is not None:
+        raise _unread(text, error) from None
+    assert reading is not None
+    return Named(reading.header.name or text, "notation", lambda given: _written(text, reading), reading=reading)
+
+
+def _object_named(target: Any, kind: type) -> Named:
+    """What an object of Python is: a network, or a model of a framework."""
+    if kind is Target:
+        return Named(target.name, "value", lambda given: target)
+    if issubclass(kind, Network):
+        return Named(target.name or "network", "value", lambda given: Target(target, target.name or "network"))
+    if issubclass(kind, Expr):
+        return Named("network", "value", lambda given: Target(Network(target), "network"))
+    from rfcalc.readers.imported import Imported
+
+    if issubclass(kind, Imported):
+        name = target.network.name or "network"
+        return Named(name, "value", lambda given: Target(target.network, name, target.assumptions, dtype=target.dtype))
+    reader = _framework(target)
+    if reader is not None:
+        return Named(kind.__name__, "model", lambda given: _model(target, reader, given))
+    try:
+        shown = repr(target)[:200]
+    except Exception:  # a foreign object may fail even at this
+        shown = "object"
+    raise RfcalcError(
+        f"{kind.__name__} {shown} is not a network",
+        fix='give a name ("vgg16"), notation, a Network, or a model of a framework',
+    )
+
+
+def _model(target: Any, reader: str, given: Any) -> Target:
+    """A framework's model, read with an input."""
+    read = import_module(reader).read(target, given)
+    return Target(read.network, read.network.name, read.assumptions, True, read.dtype)
+
+
+def _written(text: str, reading: Reading) -> Target:
+    """The network of notation.
+
+    Raises:
+        NotationError: names in it stand for sizes.
+    """
+    if reading.symbolic:
+        from rfcalc.notation import parse
+
+        try:
+            parse(text)  # says which names, and where
+        except NotationError as error:
+            raise error.at("notation") from None
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
-def _pasted(text: str, given: Any) -> Target | None:
-    """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
-    from rfcalc.readers.text import format_of, from_text
+def _unread(text: str, error: NotationError) -> RfcalcError:
+    """What is told of a text that is neither a name nor notation."""
+    if _MODULE.match(text):
+        why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
+        return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
+    if _word_like(text) and error.no_layer:
+        from rfcalc import zoo
 
-    form = format_of(text)
-    if form is None:
-        return None
+        hint = suggestion(text, zoo.networks())
+        fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
+        return UnknownName("network", text, [], fix=fix)
+    return error.at("notation")
+
+
+def _pasted(text: str, form: str, given: Any) -> Target:
+    """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
+    from rfcalc.readers.text import from_text
+
     loaded = from_text(text, given)
     return Target(loaded.network, loaded.network.name or form, loaded.assumptions)
 
 
-def _from_file(text: str, given: Any) -> Target | None:
-    """The network of a file, if the text names one by its ending, or of standard input."""
+def _standard_input(given: Any) -> Target:
+    loaded = import_module("rfcalc.readers.text").load(STDIN, given)
+    return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
+
+
+def _file_named(text: str) -> Named | None:
+    """The file that a text names by its ending, or standard input; None for any other text."""
     if text == STDIN:
-        loaded = import_module("rfcalc.readers.text").load(text, given)
-        return Target(loaded.network, loaded.network.name or "standard input", tuple(loaded.assumptions))
+        return Named("standard input", "text", _standard_input)
     path, sign, name = text.partition(".py:")
     if sign and "\n" not in text and not text.startswith("py:") and (isfile(f"{path}.py") or name[:1].isidentifier()):
-        return _from_script(f"{path}.py", name, given)
+        return Named(text, "code", lambda given: _from_script(f"{path}.py", name, given))
     ending = text[text.rfind(".") :].lower()
     module = FILES.get(ending) or IMPORTERS.get(ending)
     if (module is not None or "/" in text) and isdir(text):  # a name alone may be a network's
@@ -155,16 +242,22 @@ def _from_file(text: str, given: Any) -> Target | None:
     known = module is not None or ending == ".py" or ending in NOT_NETWORKS
     if not known or "\n" in text or (not isfile(text) and ">" in text):
         return None
-    if not isfile(text):
-        raise no_such_file(text)
+    sort = "other" if module is None else "spec" if ending in FILES else "text" if "text" in module else "file"
+    if sort == "spec" and ending == ".json" and _first_key(text) in KERAS_KEYS:
+        module, sort = IMPORTERS[".keras"], "file"
+    return Named(text, sort, lambda given: _from_file(text, module, ending, given))
+
+
+def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target:
+    """The network of a file."""
+    if not isfile(path):
+        raise no_such_file(path)
     if module is None:
-        raise _not_a_network(text, ending)
-    if ending == ".json" and _first_key(text) in KERAS_KEYS:
-        module = IMPORTERS[".keras"]
-    loader = import_module(module).load
+        raise _not_a_network(path, ending)
     imported = module in IMPORTERS.values()
-    loaded = loader(text, given) if imported else loader(text)
-    return Target(loaded.network, text, tuple(loaded.assumptions), imported)
+    loader = import_module(module).load
+    loaded = loader(path, given) if imported else loader(path)
+    return Target(loaded.network, path, tuple(loaded.assumptions), imported)
 
 
 def no_such_file(path: str) -> RfcalcError:
@@ -255,8 +348,7 @@ def with_inputs(network: Network, given: Any) -> Network:
     if given is None:
         return network
     shapes = dict(network.inputs)
-    named = given if isinstance(given, dict) else {next(iter(shapes)): given}
-    for name, shape in named.items():
+    for name, shape in by_name(given, tuple(shapes)).items():
         if name not in shapes:
             raise UnknownName("input", name, list(shapes))
         shapes[name] = Shape.of(shape)
@@ -273,6 +365,8 @@ def numbers(given: Any) -> Any:
     try:
         if isinstance(given, dict):
             return {name: Shape.of(shape) for name, shape in given.items()}
+        if isinstance(given, list):
+            return [Shape.of(shape) for shape in given]
         return None if given is None else Shape.of(given)
     except RfcalcError:
         return None
@@ -306,14 +400,9 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | Non
     15470264320
     """
     found = resolve(target, input)
-    network = found.network
-    assumptions = found.assumptions
-    if found.bound:
-        input = None  # noqa: A001
-    elif input is None and list(network.inputs.values()) == [None]:
-        input = DEFAULT_INPUT  # noqa: A001
-        assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
-    return Report(network, input, batch=batch, dtype=dtype or found.dtype, target=found.name, assumptions=assumptions)
+    shapes, assumptions = found.at(input)
+    kind = dtype or found.dtype
+    return Report(found.network, shapes, batch=batch, dtype=kind, target=found.name, assumptions=assumptions)
 
 
 def receptive_field(

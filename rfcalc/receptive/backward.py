@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.window import START, STEP, All, Slide, Table, Window
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 
 
-def backward(walked: Walked, at: int) -> tuple[dict[int, Window] | None, ...]:
+def backward(walked: Shaped, at: int) -> tuple[dict[int, Window] | None, ...]:
     """What one unit of position `at` reads of every earlier map: F(i) = (F(i+1) − 1) × stride + k, from there back.
 
     For each position a window by axis of its map, in units of `at`; an empty dict where that position does not feed it;
@@ -43,10 +43,9 @@ def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
     seen: dict[int, Window] = {}
     alike: dict[tuple[Window, object], Window] = {}  # axes are often read alike
     for axis, (out, index) in enumerate(reads):
-        kind = type(index)
-        if kind is All:
+        if isinstance(index, All):
             if out is None or out in mine:
-                seen[axis] = Window(0, ((0, index.extent - 1),))  # type: ignore[union-attr]
+                seen[axis] = Window(0, ((0, index.extent - 1),))
             continue
         if out is None or out not in mine:
             continue
@@ -54,13 +53,13 @@ def _back(mine: dict[int, Window], reads: Reads) -> dict[int, Window] | None:
         if index is STEP:
             seen[axis] = window
             continue
-        if kind is not Slide and kind is not Table:
+        if not isinstance(index, (Slide, Table)):
             return None
         known = alike.get((window, index))
         if known is not None:
             seen[axis] = known
             continue
-        layer = START.pull(index)  # type: ignore[arg-type]
+        layer = START.pull(index)
         if window.period == 1 and layer.period == 1:
             first, last = window.ends[0] or (0, 0)
             found = layer.pull(Slide(window.advance, first, 2, last - first))

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Index, Table
+from rfcalc.graph.forward import Shaped, reads_of
 
 MOST_PHASES = 1 << 12
 
@@ -126,10 +126,8 @@ class Chain(NamedTuple):
         return Table(weights[id(axis[0])] if leads else 0, phases)
 
 
-def begun(position: int, x: Shape) -> Chain:
+def begun(walked: Shaped, position: int) -> Chain | None:
+    """The chain that the reshape at a position begins; None where no factors say it."""
+    node, (root,), (x,), y = walked.at(position)
     axes = tuple((Factor(n),) if n > 1 else () for n in x.dims)
-    return Chain(position, axes, axes)
-
-
-def numbers(*shapes: Shape) -> bool:
-    return all(is_number(n) for shape in shapes for n in shape.dims)
+    return Chain(root, axes, axes).then(node.layer, reads_of(node, (x,), y)[0], x, y)

@@ -9,13 +9,15 @@ point is used here and nowhere else in the core.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import sqrt
-from typing import NamedTuple
+from operator import mul
+from typing import NamedTuple, TypeAlias
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Alternatives
 from rfcalc.core.window import STEP, All, Slide, Table
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 
 ASSUMPTIONS = (
     "weights are uniform and positive, max pooling is taken as uniform, activations as linear",
@@ -23,8 +25,9 @@ ASSUMPTIONS = (
 )
 
 
-WIDE = 64  # positions; wider distributions are spread line by line
-LEAST = 1e-24
+WIDE = 64  # positions; what spreads wider distributions is put off, and done for all layers of a kind at once
+MOST_KINDS = 8  # of layers that are put off
+LEAST = 1e-24  # of the largest share: smaller ones are left out
 
 
 class Spread(NamedTuple):
@@ -69,7 +72,7 @@ def _ceil(value: float) -> int:
     return -int(-value // 1)
 
 
-def effective(walked: Walked, at: int, unit: tuple[int, ...], source: int = 0) -> tuple[Spread | None, ...]:
+def effective(walked: Shaped, at: int, unit: tuple[int, ...], source: int = 0) -> tuple[Spread | None, ...]:
     """The effective receptive field of one unit, for each axis of the source; None where no gradient arrives.
 
     Raises:
@@ -80,9 +83,7 @@ def effective(walked: Walked, at: int, unit: tuple[int, ...], source: int = 0) -
     shape = walked.shapes[at]
     # For each position: its share of the gradient, and how that lies along each of its axes.
     weight: dict[int, float] = {at: 1.0}
-    along: dict[int, dict[int, dict[int, float]]] = {
-        at: {axis: {u: 1.0} for axis, u in zip(shape.axes, unit, strict=True)}
-    }
+    along: dict[int, dict[int, Shares]] = {at: {axis: {u: 1.0} for axis, u in zip(shape.axes, unit, strict=True)}}
     for position in range(at, max(arity, source + 1) - 1, -1):
         share = weight.pop(position, 0.0)
         mine = along.pop(position, {})
@@ -101,45 +102,82 @@ def effective(walked: Walked, at: int, unit: tuple[int, ...], source: int = 0) -
     total = weight[source]
     found: list[Spread | None] = []
     for axis in walked.shapes[source].axes:
-        shares = along[source].get(axis, {})
+        shares = _settled(along[source], axis)
         arrived = sum(shares.values())
         found.append(Spread({p: m / arrived for p, m in shares.items()}) if arrived > total * 1e-12 else None)
     return tuple(found)
 
 
+class Later(NamedTuple):
+    """A distribution, and the layers of stride 1 that it is still to be spread by: how many of which kernel and
+    dilation. It moves by `first` positions, and counts `factor` times."""
+
+    shares: dict[int, float]
+    layers: dict[tuple[int, int], int]
+    first: int
+    factor: float
+
+    def done(self) -> dict[int, float]:
+        """The distribution behind all of the layers.
+
+        Shares below `LEAST` of the largest are left out, so that the width grows with the standard deviation and not
+        with the receptive field: of 10,000 layers of kernel 3 it is 1,700 positions, not 20,001.
+        """
+        low, high = min(self.shares), max(self.shares)
+        line = [self.shares.get(p, 0.0) for p in range(low, high + 1)]
+        low += self.first
+        for (kernel, dilation), times in self.layers.items():
+            start, even = _repeated(kernel, times)
+            if dilation > 1:
+                even = [m for share in even for m in (share, *[0.0] * (dilation - 1))]
+            low += start * dilation
+            start, line = _cut(_spread(line, even))
+            low += start
+        return {p: m * self.factor for p, m in enumerate(line, low) if m}
+
+
+Shares: TypeAlias = "dict[int, float] | Later"
+
+
+def _wide(shares: Shares) -> bool:
+    return isinstance(shares, Later) or len(shares) > WIDE
+
+
+def _settled(along: dict[int, Shares], axis: int) -> dict[int, float]:
+    """The distribution along an axis, with nothing put off; an empty one where there is none."""
+    found = along.setdefault(axis, {})
+    if isinstance(found, Later):
+        found = along[axis] = found.done()
+    return found
+
+
 def _add(
-    into: dict[int, dict[int, float]],
+    into: dict[int, Shares],
     alternatives: Alternatives,
-    mine: dict[int, dict[int, float]],
+    mine: dict[int, Shares],
     share: float,
     part: float,
     node: str,
 ) -> None:
     """Add to what a layer's input gets, axis by axis."""
-    alike: list[tuple[dict[int, float], Slide, dict[int, float]]] = []  # axes often spread alike
     for reads in alternatives:
         if reads is POINTWISE:
-            for axis, shares in mine.items():
-                _pour(into.setdefault(axis, {}), shares, part)
+            for axis in mine:
+                _pour(into, axis, mine[axis], part)
             continue
         for axis, (out, index) in enumerate(reads):
-            kept = into.setdefault(axis, {})
             if isinstance(index, All):
                 even = share * part / index.extent
-                for p in range(index.extent):
-                    kept[p] = kept.get(p, 0.0) + even
+                _pour(into, axis, dict.fromkeys(range(index.extent), even), 1.0)
             elif out is None or out not in mine:
                 continue
             elif index is STEP:
-                _pour(kept, mine[out], part)
-            elif isinstance(index, Slide) and index.stride == 1 and len(mine[out]) > WIDE:
-                known = next((w for s, i, w in alike if i == index and (s is mine[out] or s == mine[out])), None)
-                if known is None:
-                    known = _wide(mine[out], index)
-                    alike.append((mine[out], index, known))
-                _pour(kept, known, part)
+                _pour(into, axis, mine[out], part)
+            elif isinstance(index, Slide) and index.stride == 1 and _wide(mine[out]):
+                _pour(into, axis, _put_off(mine, out, index), part)
             elif isinstance(index, (Slide, Table)):
-                for u, m in mine[out].items():
+                kept = _settled(into, axis)
+                for u, m in _settled(mine, out).items():
                     read = index.taps(u)
                     for p in read:
                         kept[p] = kept.get(p, 0.0) + m * part / len(read)
@@ -147,20 +185,56 @@ def _add(
                 raise RfcalcError("positions are re-arranged, so shares do not add up axis by axis", where=node)
 
 
-def _wide(shares: dict[int, float], index: Slide) -> dict[int, float]:
-    """What a layer of stride 1 makes of a wide distribution: the mean of as many copies as the kernel has positions,
-    each moved. Shares below `LEAST` of the largest are left out, so that the width grows with the standard deviation
-    and not with the receptive field: of 10,000 layers it is 1,700 positions, not 20,001.
-    """
-    low, high = min(shares), max(shares)
-    line = [shares.get(p, 0.0) for p in range(low, high + 1)]
-    kernel, dilation = index.kernel, index.dilation
-    copies = [[0.0] * (dilation * t) + line + [0.0] * (dilation * (kernel - 1 - t)) for t in range(kernel)]
-    spread = [sum(values) / kernel for values in zip(*copies, strict=True)]
-    least = LEAST * max(spread)
-    return {p: m for p, m in enumerate(spread, low + index.first) if m > least}
+def _pour(into: dict[int, Shares], axis: int, shares: Shares, part: float) -> None:
+    """Add a part of a distribution to the one along an axis."""
+    if axis not in into and isinstance(shares, Later):
+        into[axis] = shares._replace(factor=shares.factor * part)
+        return
+    kept = _settled(into, axis)
+    for p, m in (shares.done() if isinstance(shares, Later) else shares).items():
+        kept[p] = kept.get(p, 0.0) + m * part
 
 
-def _pour(into: dict[int, float], shares: dict[int, float], part: float) -> None:
-    for p, m in shares.items():
-        into[p] = into.get(p, 0.0) + m * part
+def _put_off(along: dict[int, Shares], axis: int, index: Slide) -> Later:
+    """A wide distribution, to be spread by one more layer of stride 1."""
+    shares = along[axis]
+    if isinstance(shares, Later) and len(shares.layers) >= MOST_KINDS:
+        shares = _settled(along, axis)
+    before = shares if isinstance(shares, Later) else Later(shares, {}, 0, 1.0)
+    kind = (index.kernel, index.dilation)
+    layers = before.layers | {kind: before.layers.get(kind, 0) + 1}
+    return before._replace(layers=layers, first=before.first + index.first)
+
+
+@lru_cache(maxsize=64)
+def _repeated(kernel: int, times: int) -> tuple[int, list[float]]:
+    """The even distribution over so many positions, spread by itself so many times, by squaring; where it begins."""
+    if times == 1:
+        return 0, [1.0 / kernel] * kernel
+    start, half = _repeated(kernel, times // 2)
+    cut, line = _cut(_spread(half, half))
+    start = 2 * start + cut
+    if times % 2:
+        cut, line = _cut(_spread(line, [1.0 / kernel] * kernel))
+        start += cut
+    return start, line
+
+
+def _spread(a: list[float], b: list[float]) -> list[float]:
+    """Every share of one distribution spread like the other: the distribution of the sum."""
+    if len(a) < len(b):
+        a, b = b, a
+    beside = [0.0] * (len(b) - 1)
+    padded, turned = beside + a + beside, b[::-1]
+    return [sum(map(mul, padded[i : i + len(b)], turned)) for i in range(len(a) + len(b) - 1)]
+
+
+def _cut(line: list[float]) -> tuple[int, list[float]]:
+    """Without the ends that are too small to matter: how many positions go at the beginning, and what is left."""
+    least = LEAST * max(line)
+    first, last = 0, len(line)
+    while line[first] <= least:
+        first += 1
+    while line[last - 1] <= least:
+        last -= 1
+    return first, line[first:last]

@@ -1,9 +1,9 @@
 """What one node sees of one source, on all axes: windows while they hold, and a typed account of where they do not.
 
 A field is a union of *terms*; a term is a product over the source's axes. Each entry says which axis of the node
-decides and by what: a `Window`, or a `Wandering` hull where the positions follow no common stride. Usually there is one
-term. There are more where they differ in kind (a local path beside a global one, whose window does not move) or where
-units see nothing on one axis (so that hulls do not factor).
+decides and by what: a window (`Aligned`), or a hull where the positions follow no common stride (`Unaligned`). Usually
+there is one term. There are more where they differ in kind (a local path beside a global one, whose window does not
+move) or where units see nothing on one axis (so that hulls do not factor).
 
 Laws: `join` is commutative, associative, idempotent; `through` distributes over it; a field passes element-wise layers
 unchanged, as the same object.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Reads
 from rfcalc.core.size import Size, decide, is_number
@@ -21,7 +21,9 @@ from rfcalc.core.window import (
     START,
     STEP,
     All,
+    Border,
     Ends,
+    Index,
     Listed,
     PeriodTooLong,
     Scattered,
@@ -33,7 +35,37 @@ from rfcalc.core.window import (
 )
 
 
-class Wandering(NamedTuple):
+class Aligned(NamedTuple):
+    """A window on one axis of the source: unit u of the node's axis `carrier` sees ``window.unit(u)``. Without a
+    carrier every unit sees ``window.unit(0)``: the axis that decided has been read as a whole, or has one position."""
+
+    carrier: int | None
+    window: Window
+
+    @property
+    def carriers(self) -> frozenset[int]:
+        """The axes of the node that decide."""
+        return frozenset() if self.carrier is None else frozenset((self.carrier,))
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same for every unit: a global path, not a local one."""
+        window = self.window
+        if window.advance != 0:
+            return False
+        return window.period == 1 or len({e for e in window.ends if e is not None}) == 1
+
+    @property
+    def sparse(self) -> bool:
+        """Whether some units see nothing."""
+        return None in self.window.ends
+
+    def over(self, extents: tuple[Size, ...]) -> Ends:
+        """The hull over all units of a node of these extents."""
+        return self.window.unit(0) if self.carrier is None else self.window.over(extents[self.carrier])
+
+
+class Unaligned(NamedTuple):
     """The hull over all units where no window says which unit sees what; the node's axes that decide.
 
     `within`: a window that no unit sees beyond, where there is one; an end that has no bound is infinite (causal
@@ -44,8 +76,22 @@ class Wandering(NamedTuple):
     carriers: frozenset[int]
     within: Window | None = None
 
+    @property
+    def constant(self) -> bool:
+        """It is no global path: it may become one."""
+        return False
 
-Entry: TypeAlias = "tuple[int | None, Window] | Wandering"
+    @property
+    def sparse(self) -> bool:
+        """Which units see nothing is not told."""
+        return False
+
+    def over(self, extents: tuple[Size, ...]) -> Ends:
+        """The hull over all units."""
+        return self.ends
+
+
+Entry: TypeAlias = "Aligned | Unaligned"
 Term: TypeAlias = "tuple[Entry, ...]"
 
 MOST_TERMS = 32
@@ -85,23 +131,7 @@ class Field(NamedTuple):
 
 def start(axes: tuple[int, ...]) -> Field:
     """The field of the source itself: every unit sees itself."""
-    return Field((tuple((i, START) for i in axes),))
-
-
-def constant(entry: Entry) -> bool:
-    """Whether the entry is the same for every unit: a global path, not a local one."""
-    window = entry[1]
-    if type(window) is not Window or window.advance != 0:
-        return False
-    return window.period == 1 or len({e for e in window.ends if e is not None}) == 1
-
-
-def over(entry: Entry, extents: tuple[Size, ...]) -> Ends:
-    """The hull over all units of a node of these extents."""
-    if type(entry) is Wandering:
-        return entry.ends
-    carrier, window = entry[0], entry[1]
-    return window.unit(0) if carrier is None else window.over(extents[carrier])  # type: ignore[union-attr, index]
+    return Field((tuple(Aligned(i, START) for i in axes),))
 
 
 def through(field: Field, alternatives: Alternatives, node: str, extents: tuple[Size, ...]) -> Field | None:
@@ -125,26 +155,26 @@ def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> 
     step = _Step(field, node, extents)
     terms: list[Term] = []
     for term in field.terms:
-        if step.tangled(term, reads):
-            terms.append(step.loosen(term, reads))
+        if step.inseparable(term, reads):
+            terms.append(step.unaligned(term, reads))
             continue
         entries: list[Entry] = []
         for axis, entry in enumerate(term):
-            if type(entry) is Wandering:
-                entries.append(step.wander(axis, entry, reads))
+            if isinstance(entry, Unaligned):
+                entries.append(step.kept(axis, entry, reads))
                 continue
-            carrier, window = entry[0], entry[1]
+            carrier = entry.carrier
             if carrier is None:
                 entries.append(entry)
                 continue
-            out, index = reads[carrier]  # type: ignore[index]
+            out, index = reads[carrier]
             if index is STEP:
-                entries.append((out, window))  # type: ignore[arg-type]
+                entries.append(entry if out == carrier else Aligned(out, entry.window))
                 continue
-            seen = step.see(axis, carrier, window, out, index)  # type: ignore[arg-type]
-            if seen[1] is NOTHING_SEEN:
+            seen = step.see(axis, carrier, entry.window, out, index)
+            if isinstance(seen, Aligned) and seen.window is NOTHING_SEEN:
                 if field.mirrored or step.mirrored:  # a border may bring in real pixels that no window reaches
-                    terms.append(step.loosen(term, reads))
+                    terms.append(step.unaligned(term, reads))
                 break
             entries.append(seen)
         else:
@@ -170,100 +200,102 @@ class _Step:
         self.mirrored: list[tuple[int, Ends]] = []
         self.wide = False
 
-    def tangled(self, term: Term, reads: Reads) -> bool:
+    def inseparable(self, term: Term, reads: Reads) -> bool:
         """Whether which units see anything cannot be told axis by axis: units of an axis that no window follows read
         nothing, or several windows with gaps follow one axis of which more than one position is read."""
         followed: list[int] = []
         gaps: set[int] = set()
         for entry in term:
-            if type(entry) is Wandering:
-                followed += entry.carriers
-            elif entry[0] is not None:
-                followed.append(entry[0])  # type: ignore[arg-type]
-                if None in entry[1].ends:  # type: ignore[union-attr]
-                    gaps.add(entry[0])  # type: ignore[arg-type]
+            followed += entry.carriers
+            if entry.sparse:
+                gaps |= entry.carriers
         for axis, (out, index) in enumerate(reads):
             if axis not in followed:
-                units = index.units if type(index) is Listed else index.phases if type(index) is Table else ()
+                units = index.units if isinstance(index, Listed) else index.phases if isinstance(index, Table) else ()
                 if out is not None and not all(units):
                     return True
             elif axis in gaps and index is not STEP and followed.count(axis) > 1:
                 return True
         return False
 
-    def loosen(self, term: Term, reads: Reads) -> Term:
+    def unaligned(self, term: Term, reads: Reads) -> Term:
         """The hull of each axis, and that no window says which unit sees what."""
         outs = frozenset(
             out for out, index in reads if out is not None and index is not STEP and type(index) is not All
         )
         self.joins += [Join(self.node, axis, "gaps") for axis in range(len(term))]
-        return tuple(Wandering(over(entry, self.extents), outs) for entry in term)
+        return tuple(Unaligned(entry.over(self.extents), outs) for entry in term)
 
-    def see(self, axis: int, carrier: int, window: Window, out: int | None, index: object) -> Entry:
-        kind = type(index)
-        if kind is Slide or kind is Table:
-            if index.border != "zeros":  # type: ignore[attr-defined]
+    def see(self, axis: int, carrier: int, window: Window, out: int | None, index: Index) -> Entry:
+        """What the layer's units see through one index of its relation.
+
+        The window ``32·u − 90 … 32·u + 121`` (pool5 of VGG-16), read by a convolution of three positions beside one
+        another (positions u − 1, u, u + 1), is the window ``32·u − 122 … 32·u + 153``: 212 + 2 · 32 = 276 pixels.
+        """
+        outs = frozenset(() if out is None else (out,))
+        if isinstance(index, (Slide, Table)):
+            if index.border != Border.ZEROS:
                 self.mirrored.append((axis, window.over(self.extents[carrier])))
-            if kind is Slide and window.period > 1 and not index.counted:  # type: ignore[attr-defined]
+            if isinstance(index, Slide) and window.period > 1 and not index.counted:
                 self.unsized.append((self.node, "phases need numbers for kernel, stride, padding and dilation"))
-                return Wandering(None, frozenset(() if out is None else (out,)))
+                return Unaligned(None, outs)
             try:
-                window = window.pull(index)  # type: ignore[arg-type]
+                window = window.pull(index)
             except PeriodTooLong:
                 self.joins.append(Join(self.node, axis, "period"))
-                return Wandering(window.over(self.extents[carrier]), frozenset(() if out is None else (out,)))
-            return (out, NOTHING_SEEN) if window.ends == (None,) else (out, window)
-        if kind is All:
-            n = index.extent  # type: ignore[attr-defined]
-            if out is None and decide(n == 1):  # one unit is left: it has no stride; what is global stays so
+                return Unaligned(window.over(self.extents[carrier]), outs)
+            return Aligned(out, NOTHING_SEEN if window.ends == (None,) else window)
+        if isinstance(index, All):
+            if out is None and decide(index.extent == 1):  # one unit is left: it has no stride; what is global stays so
                 ends = window.unit(0)
-                return (None, NOTHING_SEEN if ends is None else Window(0 if constant((0, window)) else 1, (ends,)))
+                moves = 0 if Aligned(0, window).constant else 1
+                return Aligned(None, NOTHING_SEEN if ends is None else Window(moves, (ends,)))
             self.widens(axis)
-            ends = window.over(n)
-            return (out, NOTHING_SEEN if ends is None else Window(0, (ends,)))
-        outs = frozenset(() if out is None else (out,))
-        if kind is Unsized:
-            self.unsized.append((self.node, index.why))  # type: ignore[attr-defined]
-            return Wandering(None, outs)
+            ends = window.over(index.extent)
+            return Aligned(out, NOTHING_SEEN if ends is None else Window(0, (ends,)))
+        if isinstance(index, Unsized):
+            self.unsized.append((self.node, index.why))
+            return Unaligned(None, outs)
         within, why = None, "rearranged"
-        if kind is Scattered:
-            outs = frozenset(index.axes)  # type: ignore[attr-defined]
-        elif kind is Listed:
-            band, why = banded(index, self.extents[carrier])  # type: ignore[arg-type]
+        if isinstance(index, Scattered):
+            outs = frozenset(index.axes)
+        else:
+            band, why = banded(index, self.extents[carrier])
             within = None if band is None else _pulled(window, band)
         self.joins.append(Join(self.node, axis, why))
-        return Wandering(window.over(self.extents[carrier]), outs, within)
+        return Unaligned(window.over(self.extents[carrier]), outs, within)
 
-    def wander(self, axis: int, entry: Wandering, reads: Reads) -> Entry:
-        """A wandering hull stays, until every axis that decides has been read as a whole: then it is global."""
+    def kept(self, axis: int, entry: Unaligned, reads: Reads) -> Entry:
+        """A hull that no window follows stays, until every axis that decides has been read as a whole: then it is
+        global."""
         outs: set[int] = set()
         last: int | None = None
         for carrier in entry.carriers:
             out, index = reads[carrier]
             last = out
-            if type(index) is Scattered:
+            if isinstance(index, Scattered):
                 outs.update(index.axes)
-            elif type(index) is not All and out is not None:
+            elif not isinstance(index, All) and out is not None:
                 outs.add(out)
         if outs or entry.ends is None:
-            return Wandering(entry.ends, frozenset(outs), self.kept_within(entry, reads))
+            return Unaligned(entry.ends, frozenset(outs), self.kept_within(entry, reads))
         self.widens(axis)
-        return (last, Window(0, (entry.ends,)))
+        return Aligned(last, Window(0, (entry.ends,)))
 
-    def kept_within(self, entry: Wandering, reads: Reads) -> Window | None:
+    def kept_within(self, entry: Unaligned, reads: Reads) -> Window | None:
         """What no unit sees beyond, after the layer."""
         if entry.within is None or len(entry.carriers) != 1:
             return None
         (carrier,) = entry.carriers
         index = reads[carrier][1]
-        if type(index) is Listed:
+        if isinstance(index, Listed):
             band, _ = banded(index, self.extents[carrier])
             return None if band is None else _pulled(entry.within, band)
         return _pulled(entry.within, index) if isinstance(index, (Slide, Table)) else None
 
     def widens(self, axis: int) -> None:
         """Note that this layer makes the axis global, unless an earlier one has."""
-        if not any(constant(term[axis]) for term in self.field.terms):
+        if not any(term[axis].constant for term in self.field.terms):
             self.wide = True
 
     def notes(self, field: Field, seen: bool) -> Field:
@@ -332,7 +364,10 @@ def _widest(ends: tuple[tuple[int, Ends], ...]) -> tuple[tuple[int, Ends], ...]:
     return tuple((axis, hull(e for a, e in ends if a == axis)) for axis in axes)
 
 
-def merged(a: tuple, b: tuple) -> tuple:  # type: ignore[type-arg]
+T = TypeVar("T")
+
+
+def merged(a: tuple[T, ...], b: tuple[T, ...]) -> tuple[T, ...]:
     """The union of two lists of notes, in order."""
     if a is b or not b:
         return a
@@ -342,11 +377,7 @@ def merged(a: tuple, b: tuple) -> tuple:  # type: ignore[type-arg]
 
 
 def _signature(term: Term) -> tuple[object, ...]:
-    return tuple((type(e) is Wandering, e[0] if type(e) is not Wandering else None, constant(e)) for e in term)
-
-
-def _dense(term: Term) -> bool:
-    return all(type(e) is Wandering or None not in e[1].ends for e in term)  # type: ignore[union-attr]
+    return tuple((isinstance(e, Unaligned), e.carrier if isinstance(e, Aligned) else None, e.constant) for e in term)
 
 
 def _tidy(terms: list[Term]) -> tuple[Term, ...]:
@@ -367,21 +398,23 @@ def _tidy(terms: list[Term]) -> tuple[Term, ...]:
 def _mergeable(a: Term, b: Term) -> bool:
     if _signature(a) != _signature(b):
         return False
-    return (_dense(a) and _dense(b)) or sum(p != q for p, q in zip(a, b, strict=True)) <= 1
+    dense = not any(e.sparse for e in (*a, *b))
+    return dense or sum(p != q for p, q in zip(a, b, strict=True)) <= 1
 
 
 def _both(a: Entry, b: Entry) -> Entry:
-    if type(a) is Wandering or type(b) is Wandering:
-        both = _within(a), _within(b)
-        return Wandering(hull((a[0], b[0])), a[1] | b[1], _widened(both))  # type: ignore[arg-type, operator]
-    return (a[0], a[1] | b[1])  # type: ignore[return-value, operator]
+    """The union of two entries of one kind: their windows' unit by unit, or the hull of their hulls."""
+    if isinstance(a, Aligned) and isinstance(b, Aligned):
+        return Aligned(a.carrier, a.window | b.window)
+    ends = [e.ends if isinstance(e, Unaligned) else None for e in (a, b)]
+    return Unaligned(hull(ends), a.carriers | b.carriers, _widened((_within(a), _within(b))))
 
 
 def _within(entry: Entry) -> Window | None:
     """What no unit sees beyond: a window itself, if an axis of the node moves it."""
-    if type(entry) is Wandering:
+    if isinstance(entry, Unaligned):
         return entry.within
-    return entry[1] if entry[0] is not None and not constant(entry) else None  # type: ignore[return-value]
+    return None if entry.carrier is None or entry.constant else entry.window
 
 
 def _widened(windows: Iterable[Window | None]) -> Window | None:
@@ -399,7 +432,11 @@ def _widened(windows: Iterable[Window | None]) -> Window | None:
 
 def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[str, str] = ("", "")) -> Field:
     """What a layer sees whose inputs see `a` and `b` at the same unit: the union; where the two have different strides
-    on an axis, a wandering hull and a note.
+    on an axis, a common hull and a note.
+
+    A path of stride 2 that sees 2·u … 2·u + 4 and one that sees 2·u − 1 … 2·u + 2 have 2·u − 1 … 2·u + 4 together, six
+    pixels. With a path of stride 1 beside it (u … u + 2, in a map of 10 units) there is no such rule: what is left is
+    the hull over all units, −1 … 22, and the note that strides 2 and 1 met here.
 
     Args:
         extents: the node's own extents, for hulls over all of its units.
@@ -414,20 +451,20 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
     joins = list(merged(a.joins, b.joins))
     terms: list[Term] = [*a.terms, *b.terms]
     rank = len(terms[0]) if terms else 0
-    wandering = {axis for axis in range(rank) if any(type(t[axis]) is Wandering for t in terms)}
+    unaligned = {axis for axis in range(rank) if any(isinstance(t[axis], Unaligned) for t in terms)}
     for axis in range(rank):
-        why = None if axis in wandering else _conflict(a, b, axis)
+        why = None if axis in unaligned else _conflict(a, b, axis)
         if why is not None:
-            wandering.add(axis)
+            unaligned.add(axis)
             joins.append(Join(node, axis, why[0], tuple(zip(names, why[1:], strict=True))))
     tidy: tuple[Term, ...] = ()
     try:
-        tidy = _tidy(_wandered(terms, wandering, extents))
+        tidy = _tidy(_unaligned(terms, unaligned, extents))
     except PeriodTooLong:
         tidy = ((),) * (MOST_TERMS + 1)
     if len(tidy) > MOST_TERMS:
-        joins += [Join(node, axis, "period") for axis in range(rank) if axis not in wandering]
-        tidy = _tidy(_wandered(terms, set(range(rank)), extents))
+        joins += [Join(node, axis, "period") for axis in range(rank) if axis not in unaligned]
+        tidy = _tidy(_unaligned(terms, set(range(rank)), extents))
     return Field(
         tidy,
         merged(a.through, b.through),
@@ -445,8 +482,10 @@ def _affine(a: Term, b: Term) -> Term | None:
     entries: list[Entry] = []
     same = True
     for p, q in zip(a, b, strict=True):
-        v, w = p[1], q[1]
-        if type(v) is not Window or type(w) is not Window or p[0] != q[0] or v.advance != w.advance or v.advance == 0:
+        if isinstance(p, Unaligned) or isinstance(q, Unaligned) or p.carrier != q.carrier:
+            return None
+        v, w = p.window, q.window
+        if v.advance != w.advance or v.advance == 0:
             return None
         if v is w or v.ends == w.ends:
             entries.append(p)
@@ -455,20 +494,18 @@ def _affine(a: Term, b: Term) -> Term | None:
             return None
         joined = v | w
         same = same and joined is v
-        entries.append((p[0], joined))  # type: ignore[arg-type]
+        entries.append(Aligned(p.carrier, joined))
     return a if same else tuple(entries)
 
 
-def _wandered(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> list[Term]:
-    """The terms with one common wandering hull on each of these axes, in place of windows that move."""
+def _unaligned(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> list[Term]:
+    """The terms with one common hull on each of these axes, in place of windows that move."""
     for axis in axes:
-        moving = [t[axis] for t in terms if not constant(t[axis])]
-        ends = hull(over(e, extents) for e in moving)
-        carriers: frozenset[int] = frozenset()
-        for e in moving:
-            carriers |= e.carriers if type(e) is Wandering else frozenset(() if e[0] is None else (e[0],))  # type: ignore[arg-type]
-        wander = Wandering(ends, carriers, _widened(map(_within, moving)) if len(carriers) == 1 else None)
-        terms = [t if constant(t[axis]) else (*t[:axis], wander, *t[axis + 1 :]) for t in terms]
+        moving = [t[axis] for t in terms if not t[axis].constant]
+        ends = hull(e.over(extents) for e in moving)
+        carriers: frozenset[int] = frozenset().union(*(e.carriers for e in moving))
+        common = Unaligned(ends, carriers, _widened(map(_within, moving)) if len(carriers) == 1 else None)
+        terms = [t if t[axis].constant else (*t[:axis], common, *t[axis + 1 :]) for t in terms]
     return terms
 
 
@@ -477,13 +514,12 @@ def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tup
     for p in a.terms:
         for q in b.terms:
             one, two = p[axis], q[axis]
-            if one is two or constant(one) or constant(two):
+            if one is two or isinstance(one, Unaligned) or isinstance(two, Unaligned):
                 continue
-            if type(one) is Wandering or type(two) is Wandering:
+            if one.constant or two.constant:
                 continue
-            v: Window = one[1]  # type: ignore[assignment]
-            w: Window = two[1]  # type: ignore[assignment]
-            if one[0] != two[0]:
+            v, w = one.window, two.window
+            if one.carrier != two.carrier:
                 return "layout", v.stride, w.stride
             if not v.same_stride(w):
                 return "strides", v.stride, w.stride
@@ -492,8 +528,8 @@ def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tup
 
 def of_positions(field: Field, channel: int, extents: tuple[Size, ...], node: str) -> Field:
     """The field of a node's positions over all of its channels: where the channel axis decides, the union over it."""
-    if all(type(e) is Wandering or e[0] != channel or constant(e) for t in field.terms for e in t):
-        along = any(type(e) is Wandering and channel in e.carriers for t in field.terms for e in t)
+    if all(isinstance(e, Unaligned) or e.carrier != channel or e.constant for t in field.terms for e in t):
+        along = any(isinstance(e, Unaligned) and channel in e.carriers for t in field.terms for e in t)
         return field._replace(blurred=True) if along and not field.blurred else field
     terms = [tuple(_over_channels(e, channel, extents) for e in term) for term in field.terms]
     if decide(extents[channel] == 1) is not True:
@@ -502,7 +538,16 @@ def of_positions(field: Field, channel: int, extents: tuple[Size, ...], node: st
 
 
 def _over_channels(entry: Entry, channel: int, extents: tuple[Size, ...]) -> Entry:
-    if type(entry) is Wandering or entry[0] != channel or constant(entry):
+    if isinstance(entry, Unaligned) or entry.carrier != channel or entry.constant:
         return entry
-    ends = over(entry, extents)
-    return (None, Window(1 if decide(extents[channel] == 1) else 0, (ends,)))
+    return Aligned(None, Window(1 if decide(extents[channel] == 1) else 0, (entry.over(extents),)))
+
+
+def followed(field: Field) -> set[int]:
+    """The axes of a node that positions of the source lie along."""
+    return {axis for term in field.terms for entry in term for axis in entry.carriers}
+
+
+def gaps(field: Field | None, node: str) -> bool:
+    """Whether a node has made units of an axis that no window follows see nothing."""
+    return field is not None and bool(field.joins) and field.joins[-1].node == node and field.joins[-1].why == "gaps"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.collector import uncollected
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer
-from rfcalc.graph.forward import Walked, reads_of
-from rfcalc.receptive.chains import Chain, begun, numbers
-from rfcalc.receptive.field import Field, join, of_positions, start, through
-from rfcalc.receptive.parts import Apart, followed, gaps
-from rfcalc.receptive.told import Told
+from rfcalc.core.layer import POINTWISE, SAME_UNIT, Alternatives, Layer
+from rfcalc.core.shape import Shape, axis_groups, numbers
+from rfcalc.core.window import STEP, All
+from rfcalc.graph import uncollected
+from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
+from rfcalc.receptive.field import Field, followed, gaps, join, of_positions, start, through
 
 if TYPE_CHECKING:
+    from rfcalc.receptive.chains import Chain
+    from rfcalc.receptive.parts import Apart
     from rfcalc.receptive.pieces import Pieces
+    from rfcalc.receptive.told import Told
 
 
 @uncollected
-def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
+def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
     """What every position sees of the source (an input or an earlier node); None where it depends on nothing of it.
 
     Maps to the source accumulate forward, in constant time for each edge and axis.
@@ -26,10 +29,11 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
     arity = network.arity
     found: list[Field | None] = [None] * len(shapes)
     found[source] = start(shapes[source].axes)
-    apart = Apart(walked, source, found)
-    told = Told(walked, found, apart)
-    chains: dict[int, Chain] = {}
+    apart: Apart | None = None
+    branched: set[int] = set()  # positions whose channels, or branches along an axis, see different things
+    chains: dict[int, Chain | None] = {}
     pieces: dict[int, Pieces] = {}
+    told: Told | None = None
     known: dict[Any, tuple[tuple[Alternatives, ...], Layer]] = {}
     for position in range(max(arity, source + 1), len(shapes)):
         node = network.nodes[position - arity]
@@ -57,11 +61,13 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
                 if result is not None and result is not field:
                     y = shapes[position]
                     result = of_positions(result, y.channel, y.dims, node.name)
-                if node.layer.selective or sources[0] in apart.branched or gaps(result, node.name):
-                    result = apart.joined(position, result)
+                if node.layer.selective or sources[0] in branched or gaps(result, node.name):
+                    apart = apart or _apart(walked, source, found)
+                    result = apart.joined(position, result, branched)
                 if result is not None and (result.blurred or node.layer.row_major):
-                    result = apart.settled(position, result)
-                if plain is not result or sources[0] in told.known:
+                    result = _settled(walked, position, found, result)
+                if plain is not result or (told is not None and sources[0] in told.known):
+                    told = told or _told(walked, source, found)
                     result = told.after(position, plain) or result
             found[position] = result
             continue
@@ -88,37 +94,53 @@ def fields(walked: Walked, source: int = 0) -> tuple[Field | None, ...]:
         plain = result
         if result is not None:
             result = of_positions(result, shapes[position].channel, own, node.name)
-            if node.layer.selective or not apart.branched.isdisjoint(sources) or gaps(result, node.name):
-                result = apart.joined(position, result)
+            if node.layer.selective or not branched.isdisjoint(sources) or gaps(result, node.name):
+                apart = apart or _apart(walked, source, found)
+                result = apart.joined(position, result, branched)
             if result is not None and result.blurred:
-                result = apart.settled(position, result)
-        if plain is not result or not told.known.keys().isdisjoint(sources):
+                result = _settled(walked, position, found, result)
+        if plain is not result or (told is not None and not told.known.keys().isdisjoint(sources)):
+            told = told or _told(walked, source, found)
             result = told.after(position, plain) or result
         found[position] = result
     return tuple(found)
 
 
+def _told(walked: Shaped, source: int, found: Sequence[Field | None]) -> Told:
+    from rfcalc.receptive.told import Told
+
+    return Told(walked, found, _apart(walked, source, found))
+
+
 def _chained(
-    walked: Walked,
+    walked: Shaped,
     position: int,
     alternatives: Alternatives,
     found: list[Field | None],
-    chains: dict[int, Chain],
+    chains: dict[int, Chain | None],
     plain: Field | None,
 ) -> Field | None:
-    """The field behind a chain of views, from its beginning; `plain` where several axes decide together."""
-    network, shapes = walked.network, walked.shapes
-    node, (s,) = network.nodes[position - network.arity], network.sources[position - network.arity]
-    x, y = shapes[s], shapes[position]
+    """The field behind a chain of views, from its beginning; `plain` where several axes decide together.
+
+    A first reshape is exact by itself: its chain is written down once a second view follows (until then it is None).
+    """
+    node, (s,), (x,), y = walked.at(position)
     if plain is None or not numbers(x, y):
         return plain
-    known = s in chains
-    chain = (chains.get(s) or begun(s, x)).then(node.layer, alternatives, x, y)
+    if s in chains and _is_view(node.layer, alternatives):
+        from rfcalc.receptive.chains import begun
+
+        before = chains[s] or begun(walked, s)
+        chain = before and before.then(node.layer, alternatives, x, y)
+    else:
+        chain = None
     if chain is None:
+        if node.layer.row_major and chains.get(s) is None:
+            chains[position] = None
         return plain
     chains[position] = chain
-    root = found[chain.root]
-    if not known or root is None or plain is found[s]:
+    shapes, root = walked.shapes, found[chain.root]
+    if root is None or plain is found[s]:
         return plain
     along = followed(root)
     relation = chain.relation(shapes[chain.root], y, along)
@@ -130,8 +152,15 @@ def _chained(
     return made
 
 
+def _is_view(layer: Layer, alternatives: Alternatives) -> bool:
+    """Whether a layer may give the values of its input as they are, in other places."""
+    if len(alternatives) != 1:
+        return False
+    return layer.row_major or all(index is STEP for _, index in alternatives[0])
+
+
 def _pieced(
-    walked: Walked,
+    walked: Shaped,
     position: int,
     relation: tuple[Alternatives, ...],
     found: list[Field | None],
@@ -141,10 +170,8 @@ def _pieced(
     """The field of positions that were joined and picked from; `plain` where units have no common rule."""
     from rfcalc.receptive.pieces import merged, picked
 
-    network, shapes = walked.network, walked.shapes
-    node, sources = network.nodes[position - network.arity], network.sources[position - network.arity]
-    y = shapes[position]
-    if not numbers(y, *(shapes[s] for s in sources)):
+    node, sources, xs, y = walked.at(position)
+    if not numbers(*xs, y):
         return plain
     if len(sources) == 1 and relation[0] == SAME_UNIT:
         pieces[position] = pieces[sources[0]]
@@ -153,5 +180,53 @@ def _pieced(
     if made is None:
         return plain
     pieces[position] = made
-    extents = {root: shapes[root].dims for root, _ in made.parts}
+    extents = {root: walked.shapes[root].dims for root, _ in made.parts}
     return merged(made, found, y.dims, extents, node.name) or plain
+
+
+def _apart(walked: Shaped, source: int, found: Sequence[Field | None]) -> Apart:
+    """What tells channels and branches apart: loaded where a layer reads some of them and not all."""
+    from rfcalc.receptive.parts import Apart
+
+    return Apart(walked, source, found)
+
+
+def _settled(walked: Shaped, position: int, found: Sequence[Field | None], field: Field) -> Field:
+    """A node's field where positions lie in the channels: all channels are read now, or some of them, which a field
+    that does not tell them apart can only bound."""
+    node, sources, xs, y = walked.at(position)
+    if not numbers(*xs, y):
+        return field
+    if node.layer.row_major:
+        return _merging(field, found[sources[0]], xs[0], y, node.name)
+    if not tells_channels_apart(walked, position):
+        return field if _turned(walked, position, found) else field._replace(blurred=False)
+    if node.layer.selective:
+        told = node.layer.apart(xs, y) or reads_of(node, xs, y)
+        for x, relation in zip(xs, told, strict=True):
+            if any(reads is not POINTWISE and reads[x.channel][1] is not STEP for reads in relation):
+                return field._replace(bounded=(*field.bounded, node.name))
+    return field
+
+
+def _turned(walked: Shaped, position: int, found: Sequence[Field | None]) -> bool:
+    """Whether positions of the source come to lie along a node's channel axis in it."""
+    node, sources, xs, y = walked.at(position)
+    for s, alternatives in zip(sources, reads_of(node, xs, y), strict=True):
+        before = found[s]
+        along = set() if before is None else followed(before)
+        for reads in alternatives:
+            if any(out == y.channel and type(i) is not All and axis in along for axis, (out, i) in enumerate(reads)):
+                return True
+    return False
+
+
+def _merging(field: Field, before: Field | None, x: Shape, y: Shape, node: str) -> Field:
+    """After a row-major reshape: whether it lays positions side by side in the channels, or takes such apart."""
+    along = set() if before is None else {axis for axis in followed(before) if x.dims[axis] != 1}
+    for inside, outside in axis_groups(x.dims, y.dims):
+        if y.channel in outside and along.intersection(inside) and y.channels != 1:
+            field = field._replace(blurred=True)
+        elif field.blurred and x.channel in inside and any(j != y.channel and y.dims[j] != 1 for j in outside):
+            field = field._replace(bounded=(*field.bounded, node))
+    return field

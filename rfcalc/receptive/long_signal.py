@@ -15,7 +15,7 @@ from math import gcd, lcm
 from rfcalc.core.errors import LimitError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.window import Slide, Table
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.unit_walk import Runs, UnitWalk, union
 
 MOST_UNITS = 100_000  # told one by one
@@ -25,7 +25,7 @@ class LongSignal:
     """The units of a node whose maps have one axis each, back to the source.
 
     >>> import rfcalc
-    >>> walked = rfcalc.analyze("conv3-8 p1 > conv3-8/2", input="1x10000000").walked
+    >>> walked = rfcalc.analyze("conv3-8 p1 > conv3-8/2", input="1x10000000")
     >>> LongSignal(walked, 2).sizes()
     {(3,): 1, (5,): 4999998, (4,): 1}
 
@@ -33,7 +33,7 @@ class LongSignal:
         LimitError: what a unit sees depends on more than its distance from the ends, or too many units lie near them.
     """
 
-    def __init__(self, walked: Walked, at: int, source: int = 0) -> None:
+    def __init__(self, walked: Shaped, at: int, source: int = 0) -> None:
         self.walked, self.at, self.source = walked, at, source
         self.period, self.advance = _period(walked, at, source)
         self.units = int(walked.shapes[at].spatial[0])
@@ -119,7 +119,7 @@ def _holds(seen: Runs, pixel: int) -> bool:
     return any(a <= pixel <= b for a, b in seen)
 
 
-def _period(walked: Walked, at: int, source: int) -> tuple[int, int]:
+def _period(walked: Shaped, at: int, source: int) -> tuple[int, int]:
     """After how many units of `at` everything repeats on every map before it, and by how many positions of the source
     it has moved then.
 
@@ -148,7 +148,7 @@ def _period(walked: Walked, at: int, source: int) -> tuple[int, int]:
     return found[at]
 
 
-def _through(walked: Walked, before: tuple[int, int], reads: Reads, source: int, position: int) -> tuple[int, int]:
+def _through(walked: Shaped, before: tuple[int, int], reads: Reads, source: int, position: int) -> tuple[int, int]:
     """The period of a layer's output from that of its input: u ↦ stride·u repeats after q / gcd(q, stride) units."""
     x, y = walked.shapes[source], walked.shapes[position]
     name = walked.network.nodes[position - walked.network.arity].name

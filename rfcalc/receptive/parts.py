@@ -8,15 +8,14 @@ some out. Parts are worked out only where a layer reads some channels and not al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
-from rfcalc.core.shape import Shape, axis_groups
-from rfcalc.core.size import is_number
-from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
-from rfcalc.graph.forward import Walked, reads_of
-from rfcalc.receptive.field import Field, Join, Wandering, join, of_positions, through
+from rfcalc.core.shape import Shape, axis_groups, numbers
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
+from rfcalc.receptive.field import Field, Join, followed, gaps, join, of_positions, through
 
 Mask = int
 MOST_PARTS = 64
@@ -31,7 +30,7 @@ class Part(NamedTuple):
 
 def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     """Which of so many units read some of the positions in a set."""
-    if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == "zeros":
+    if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == Border.ZEROS:
         moved: Mask = mask >> index.first if index.first >= 0 else mask << -index.first
         return moved & ((1 << units) - 1)
     from rfcalc.receptive.region_walk import taps
@@ -43,81 +42,31 @@ def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     return found
 
 
-def followed(field: Field) -> set[int]:
-    """The axes of a node that positions of the source lie along."""
-    found: set[int] = set()
-    for term in field.terms:
-        for entry in term:
-            if type(entry) is Wandering:
-                found |= entry.carriers
-            elif entry[0] is not None:
-                found.add(entry[0])  # type: ignore[arg-type]
-    return found
-
-
 class Apart:
     """The parts of nodes, by position; worked out on demand, back to where all channels see the same."""
 
-    def __init__(self, walked: Walked, source: int, found: Sequence[Field | None]) -> None:
+    def __init__(self, walked: Shaped, source: int, found: Sequence[Field | None]) -> None:
         self.walked, self.source, self.found = walked, source, found
         self.memo: dict[int, tuple[Part, ...]] = {}
-        self.branched: set[int] = set()  # positions with parts along another axis than the channels
 
-    def joined(self, position: int, whole: Field | None) -> Field | None:
+    def joined(self, position: int, whole: Field | None, branched: set[int]) -> Field | None:
         """The field of a node whose inputs have parts; `whole`, which knows nothing of parts, where they make no
-        difference or a branch has to be told from another."""
-        shape = self.walked.shapes[position]
-        if not all(is_number(n) for n in shape.dims):
+        difference or a branch has to be told from another. `branched` takes up the positions with parts along another
+        axis than the channels."""
+        node, sources, _, y = self.walked.at(position)
+        if not numbers(y):
             return whole
         parts = self.of(position, whole)
-        if any(axis != shape.channel for part in parts for axis, _ in part.present):
-            self.branched.add(position)
-            name = self.walked.network.nodes[position - self.walked.network.arity].name
-            return whole if whole is None or gaps(whole, name) else whole._replace(bounded=(*whole.bounded, name))
-        arity = self.walked.network.arity
-        sources = self.walked.network.sources[position - arity]
+        if any(axis != y.channel for part in parts for axis, _ in part.present):
+            branched.add(position)
+            if whole is None or gaps(whole, node.name):
+                return whole
+            return whole._replace(bounded=(*whole.bounded, node.name))
         if all(trivial(self.memo.get(s, ())) for s in sources):
             return whole
-        return self._union(parts, position, whole)
-
-    def settled(self, position: int, field: Field) -> Field:
-        """A node's field where positions lie in the channels: all channels are read now, or some of them, which a field
-        that does not tell them apart can only bound."""
-        walked, arity = self.walked, self.walked.network.arity
-        node, y, xs = walked.network.nodes[position - arity], walked.shapes[position], walked.inputs_of(position)
-        if not all(is_number(n) for s in (*xs, y) for n in s.dims):
-            return field
-        if node.layer.row_major:
-            return _merging(field, self.found[walked.network.sources[position - arity][0]], xs[0], y, node.name)
-        if not self._keeps(position):
-            return field if self._turned(position) else field._replace(blurred=False)
-        if node.layer.selective:
-            told = node.layer.apart(xs, y) or reads_of(node, xs, y)
-            for x, relation in zip(xs, told, strict=True):
-                if any(reads is not POINTWISE and reads[x.channel][1] is not STEP for reads in relation):
-                    return field._replace(bounded=(*field.bounded, node.name))
-        return field
-
-    def _turned(self, position: int) -> bool:
-        """Whether positions of the source come to lie along a node's channel axis in it."""
-        walked, network = self.walked, self.walked.network
-        node, y = network.nodes[position - network.arity], walked.shapes[position]
-        relation = reads_of(node, walked.inputs_of(position), y)
-        for s, alternatives in zip(network.sources[position - network.arity], relation, strict=True):
-            before = self.found[s]
-            along = set() if before is None else followed(before)
-            for reads in alternatives:
-                if any(
-                    out == y.channel and type(i) is not All and axis in along for axis, (out, i) in enumerate(reads)
-                ):
-                    return True
-        return False
-
-    def _union(self, parts: Iterable[Part], position: int, whole: Field | None) -> Field | None:
-        name = self.walked.network.nodes[position - self.walked.network.arity].name
         result: Field | None = None
         for part in parts:
-            result = part.field if result is None else join(result, part.field, name, self.walked.shapes[position].dims)
+            result = part.field if result is None else join(result, part.field, node.name, y.dims)
         return None if result is None else _told(result, whole)
 
     def of(self, position: int, whole: Field | None) -> tuple[Part, ...]:
@@ -129,7 +78,8 @@ class Apart:
             if p in self.memo or p in needed:
                 continue
             field = whole if p == position else self.found[p]
-            if field is None or p == self.source or p < arity or (p != position and not self._keeps(p)):
+            alike = p == self.source or p < arity or (p != position and not tells_channels_apart(self.walked, p))
+            if field is None or alike:
                 self.memo[p] = () if field is None else (Part((), field),)
                 continue
             needed.add(p)
@@ -138,29 +88,13 @@ class Apart:
             self.memo[p] = self._made(p, whole if p == position else self.found[p])
         return self.memo[position]
 
-    def _keeps(self, position: int) -> bool:
-        """Whether channels may differ after a node: it does not read all channels of all of its inputs."""
-        walked, arity = self.walked, self.walked.network.arity
-        node, y = walked.network.nodes[position - arity], walked.shapes[position]
-        xs = walked.inputs_of(position)
-        if node.layer.opaque or not all(is_number(n) for s in (*xs, y) for n in s.dims):
-            return False
-        if node.layer.row_major:
-            return True
-        for x, alternatives in zip(xs, node.layer.apart(xs, y) or reads_of(node, xs, y), strict=True):
-            if any(reads is POINTWISE or type(reads[x.channel][1]) is not All for reads in alternatives):
-                return True
-        return False
-
     def _made(self, position: int, whole: Field | None) -> tuple[Part, ...]:
-        walked, network = self.walked, self.walked.network
-        node, y = network.nodes[position - network.arity], walked.shapes[position]
-        sources = network.sources[position - network.arity]
+        node, sources, xs, y = self.walked.at(position)
         layer = node.layer
         plain = all(trivial(self.memo[s]) for s in sources)
-        xs = walked.inputs_of(position)
         relation = None if layer.opaque or (plain and layer.selective) else layer.apart(xs, y)
-        if layer.opaque or (plain and relation is None and not _gaps(whole, node.name)):
+        split = whole is not None and any(j.node == node.name and j.why == "gaps" for j in whole.joins)
+        if layer.opaque or (plain and relation is None and not split):
             return () if whole is None else (Part((), whole),)
         relation = relation or reads_of(node, xs, y)
         found: list[Part] = []
@@ -184,29 +118,9 @@ def _told(field: Field, whole: Field | None) -> Field:
     return field._replace(joins=tuple(found))
 
 
-def _merging(field: Field, before: Field | None, x: Shape, y: Shape, node: str) -> Field:
-    """After a row-major reshape: whether it lays positions side by side in the channels, or takes such apart."""
-    along = set() if before is None else {axis for axis in followed(before) if x.dims[axis] != 1}
-    for inside, outside in axis_groups(x.dims, y.dims):
-        if y.channel in outside and along.intersection(inside) and y.channels != 1:
-            field = field._replace(blurred=True)
-        elif field.blurred and x.channel in inside and any(j != y.channel and y.dims[j] != 1 for j in outside):
-            field = field._replace(bounded=(*field.bounded, node))
-    return field
-
-
 def trivial(parts: tuple[Part, ...]) -> bool:
     """Whether all that a node sees is seen everywhere."""
     return len(parts) < 2 and not any(part.present for part in parts)
-
-
-def _gaps(field: Field | None, node: str) -> bool:
-    return field is not None and any(j.node == node and j.why == "gaps" for j in field.joins)
-
-
-def gaps(field: Field | None, node: str) -> bool:
-    """Whether a node has made units of an axis that no window follows see nothing."""
-    return field is not None and bool(field.joins) and field.joins[-1].node == node and field.joins[-1].why == "gaps"
 
 
 def _passed(part: Part, alternatives: Alternatives, x: Shape, y: Shape, layer: Layer, node: str) -> list[Part]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 from rfcalc.core.errors import NetworkError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import Walked
+from rfcalc.graph.forward import Shaped
 from rfcalc.graph.network import Network
 from rfcalc.layers.general import Constant
 
 
-def along(walked: Walked, via: str | None = None, without: str | None = None) -> Network:
+def along(walked: Shaped, via: str | None = None, without: str | None = None) -> Network:
     """The network with the paths through `via` only, and with none through `without`.
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("{conv3-4, conv7-4} add", "1x32x32")
-    >>> rfcalc.analyze(along(report.walked, via="conv1"))["add1"].receptive_field.size
+    >>> rfcalc.analyze(along(report, via="conv1"))["add1"].receptive_field.size
     (3, 3)
 
     Raises:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from rfcalc.core.layer import Alternatives
-from rfcalc.core.window import STEP, Index, Listed, Slide, Table
-from rfcalc.receptive.field import Field, Wandering, join, through
-from rfcalc.receptive.parts import followed
+from rfcalc.core.window import STEP, Border, Index, Listed, Slide, Table, Window
+from rfcalc.receptive.field import Field, Unaligned, followed, join, through
 
 LONGEST = 16  # periods that are looked for
 MOST_PIECES = 64
@@ -75,7 +74,13 @@ def picked(
 def _map(index: Index, n: int) -> Map | None:
     if isinstance(index, Listed):
         return tuple(u[0] if u else None for u in index.units) if all(len(u) < 2 for u in index.units) else None
-    if type(index) is Slide and index.counted and index.kernel == 1 and index.first >= 0 and index.border == "zeros":
+    if (
+        type(index) is Slide
+        and index.counted
+        and index.kernel == 1
+        and index.first >= 0
+        and index.border == Border.ZEROS
+    ):
         return tuple(index.first + index.stride * u for u in range(n))
     return None
 
@@ -151,13 +156,14 @@ def _affine(places: Map) -> tuple[Index, bool] | None:
 def _hulls(field: Field) -> tuple[object, ...] | None:
     """The window of each axis over all terms; None where there is no single one."""
     found: list[object] = []
+    joined: Window | None
     for entries in zip(*field.terms, strict=True):
-        first = entries[0]
+        first, joined = entries[0], None
         for entry in entries:
-            if type(entry) is Wandering or entry[0] != first[0] or not first[1].same_stride(entry[1]):
+            if isinstance(entry, Unaligned) or isinstance(first, Unaligned) or entry.carrier != first.carrier:
                 return None
-        whole = first[1]
-        for entry in entries[1:]:
-            whole = whole | entry[1]
-        found.append((first[0], whole))
+            if not first.window.same_stride(entry.window):
+                return None
+            joined = entry.window if joined is None else joined | entry.window
+        found.append((first.carrier, joined))
     return tuple(found)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, decide, is_number, maximum, minimum
 from rfcalc.core.window import Ends, Window, hull
-from rfcalc.receptive.field import Field, Wandering, constant, over
+from rfcalc.receptive.field import Aligned, Field, Unaligned
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -76,26 +76,12 @@ class Status(StrEnum):
         return repr(self.value)
 
 
-def _beyond(window: Window, before: bool) -> Figure | None:
-    """How far the units of a window see to one side of their places, the most over all phases; None: without end."""
-    most: Figure | None = None
-    for u, ends in enumerate(window.ends):
-        if ends is not None:
-            place = window.advance * u // window.period if u else 0
-            far = place - ends[0] if before else ends[1] - place
-            if isinstance(far, float):
-                return None
-            most = far if most is None else maximum(most, far)
-    return most
-
-
 class ReceptiveField:
     """What the units of one node see of one input.
 
     Per axis of the input: `size`, `stride` (effective), `padding` (effective, left), `center` (of unit 0, pixel 0
-    being centred at 0), `phases` (sizes where they depend on the position), `reach` (how far a unit sees to the left
-    and to the right of its own place ⌊u·A/P⌋, the most over all units). None where an axis has no local path left, or
-    its windows no common stride.
+    being centred at 0), `phases` (sizes where they depend on the position), `reach` (left and right of a unit's own
+    place, the most over all phases). None where an axis has no local path left, or its windows no common stride.
 
     `status` is a `Status`; where it is ``shift_variant``, see `joins`; where it is ``global``, see `through`.
     """
@@ -115,7 +101,7 @@ class ReceptiveField:
         if field.unsized:
             return Status.NEEDS_INPUT_SIZE
         spans = self.spans
-        if any(type(e) is Wandering and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
+        if any(isinstance(e, Unaligned) and spans[axis] is None for t in field.terms for axis, e in enumerate(t)):
             return Status.SHIFT_VARIANT
         if field.bounded:
             return Status.BOUNDED
@@ -137,11 +123,11 @@ class ReceptiveField:
             window: Window | None = None
             for term in field.terms:
                 entry = term[axis]
-                if type(entry) is Wandering:
+                if isinstance(entry, Unaligned):
                     window = None
                     break
-                if isinstance(entry[1], Window) and not constant(entry):
-                    window = entry[1] if window is None else window | entry[1]
+                if not entry.constant:
+                    window = entry.window if window is None else window | entry.window
             found.append(window)
         return tuple(found)
 
@@ -149,8 +135,8 @@ class ReceptiveField:
         """Which axis of the node decides on an axis of the input, if one does."""
         for term in self._field.terms if self._field else ():
             entry = term[axis]
-            if not isinstance(entry, Wandering) and not constant(entry):
-                return entry[0]
+            if isinstance(entry, Aligned) and not entry.constant:
+                return entry.carrier
         return None
 
     @cached_property
@@ -163,8 +149,8 @@ class ReceptiveField:
         found: list[Ends] = [None] * rank
         for term in field.terms:
             for axis, entry in enumerate(term):
-                if isinstance(entry[1], Window) and constant(entry):
-                    found[axis] = hull((found[axis], *entry[1].ends))
+                if isinstance(entry, Aligned) and entry.constant:
+                    found[axis] = hull((found[axis], *entry.window.ends))
         return tuple(found)
 
     @property
@@ -180,7 +166,7 @@ class ReceptiveField:
         found: list[Ends] = [None] * self._source.rank
         brought = dict(field.mirrored)  # by borders of real pixels, also to units whose window lies beside the map
         for term in field.terms:
-            ends = [hull((over(entry, self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
+            ends = [hull((entry.over(self.extents), brought.get(axis))) for axis, entry in enumerate(term)]
             if all(e is not None for e in ends):  # a product with nothing on one axis is nothing
                 found = [hull(pair) for pair in zip(found, ends, strict=True)]
         cut = [
@@ -224,7 +210,7 @@ class ReceptiveField:
             return set()
         found: set[int] = set()
         for term in field.terms:
-            carriers = [None if type(e) is Wandering else e[0] for e in term]
+            carriers = [e.carrier if isinstance(e, Aligned) else None for e in term]
             found |= {axis for axis, c in enumerate(carriers) if c is None or carriers.count(c) > 1}
         return found
 
@@ -245,46 +231,55 @@ class ReceptiveField:
 
     @property
     def reach(self) -> tuple[tuple[Figure | None, Figure | None] | None, ...]:
-        """How far a unit sees before and after its own place ⌊u·A/P⌋, the most over all phases; None where there is no
-        end (causal attention and a recurrence see all that is before), or no local path.
+        """How far a unit sees before and after its own place ⌊u·A/P⌋, the most over all phases of its local window.
 
-        >>> from rfcalc import Recurrent, Shape, analyze
-        >>> analyze(Recurrent("lstm", 8), Shape(16, 8, channel=1))["lstm1"].receptive_field.reach
-        ((None, 0),)
+        None to a side without end: causal attention and a recurrence see all that is before, and nothing after.
+
+        >>> import rfcalc
+        >>> rfcalc.analyze("maxpool2 > up2", "1x8")["upsample1"].receptive_field.reach  # unit 1 looks back only
+        ((1, 1),)
         """
-        found: list[tuple[Figure | None, Figure | None] | None] = []
-        for axis in range(self._source.rank):
-            window = self.windows[axis] or self._within(axis)
-            found.append(None if window is None else (_beyond(window, True), _beyond(window, False)))
-        return tuple(found)
+        ends = [(self._local(axis, True), self._local(axis, False)) for axis in range(self._source.rank)]
+        return tuple(None if pair == (None, None) else pair for pair in ends)
 
     def _within(self, axis: int) -> Window | None:
         """The window that no unit of an axis without a common window sees beyond."""
         field, found = self._field, set[Window | None]()
         for term in field.terms if field and not field.unknown and not field.unsized else ():
             entry = term[axis]
-            if type(entry) is Wandering:
+            if isinstance(entry, Unaligned):
                 found.add(entry.within)
-            elif constant(entry):
+            elif entry.constant:
                 return None
         return found.pop() if len(found) == 1 else None
 
     @property
     def lookback(self) -> tuple[Figure | None, ...]:
         """How far a unit sees before its own place ⌊u·A/P⌋, the most over all phases; None where there is no end."""
-        return self._far(0)
+        return tuple(self._beyond(axis, True) for axis in range(self._source.rank))
 
     @property
     def lookahead(self) -> tuple[Figure | None, ...]:
-        """How far a unit sees after its own place ⌊u·A/P⌋, the most over all phases; None where there is no end.
+        """How far a unit sees after its own place ⌊u·A/P⌋, the most over all phases; None where there is no end."""
+        return tuple(self._beyond(axis, False) for axis in range(self._source.rank))
 
-        Of causal attention it is 0: what it gives does not wait for anything.
-        """
-        return self._far(1)
+    def _beyond(self, axis: int, before: bool) -> Figure | None:
+        return None if self.spans[axis] is not None else self._local(axis, before)
 
-    def _far(self, side: int) -> tuple[Figure | None, ...]:
-        pairs = zip(self.reach, self.spans, strict=True)
-        return tuple(None if reach is None or span is not None else reach[side] for reach, span in pairs)
+    def _local(self, axis: int, before: bool) -> Figure | None:
+        """How far the local window reaches to one side of a unit's own place."""
+        window = self.windows[axis] or self._within(axis)
+        if window is None:
+            return None
+        most: Figure | None = None
+        for u, ends in enumerate(window.ends):
+            if ends is not None:
+                place = window.advance * u // window.period if u else 0
+                far = place - ends[0] if before else ends[1] - place
+                if isinstance(far, float):
+                    return None
+                most = far if most is None else maximum(most, far)
+        return most
 
     @property
     def through(self) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import is_number, prod
-from rfcalc.core.window import STEP, All, Index, Scattered, Unsized
-from rfcalc.graph.forward import Walked, relation
+from rfcalc.core.window import STEP, All, Border, Index, Scattered, Unsized
+from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import Mask, Region, ends
 from rfcalc.receptive.unit_sets import Part, Points, boxes, flattened, joint, place, united
 
@@ -53,11 +53,11 @@ def resolve(position: int, extent: int, border: str) -> int | None:
     """
     if 0 <= position < extent:
         return position
-    if border == "zeros":
+    if border == Border.ZEROS:
         return None
-    if border == "replicate":
+    if border == Border.REPLICATE:
         return 0 if position < 0 else extent - 1
-    if border == "circular":
+    if border == Border.CIRCULAR:
         return position % extent
     period = 2 * (extent - 1)
     position %= period
@@ -79,7 +79,7 @@ class Regions:
 
     >>> import rfcalc
     >>> from rfcalc.receptive.region_walk import regions
-    >>> pool5 = regions(rfcalc.analyze("vgg16").walked, "pool5")
+    >>> pool5 = regions(rfcalc.analyze("vgg16"), "pool5")
     >>> pool5.unit((0, 0)).hull, pool5.unit((3, 3)).hull
     (((0, 121), (0, 121)), ((6, 217), (6, 217)))
     """
@@ -208,7 +208,7 @@ class Regions:
         return tuple(sorted(found))
 
 
-def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
+def regions(walked: Shaped, at: str | int, source: str | int = 0) -> Regions:
     """What the units of a node see of an input or an earlier node, in real pixels.
 
     Args:
@@ -234,7 +234,7 @@ def regions(walked: Walked, at: str | int, source: str | int = 0) -> Regions:
 class _Engine:
     """Propagates sets from the source to one node, through its ancestors only."""
 
-    def __init__(self, walked: Walked, source: int) -> None:
+    def __init__(self, walked: Shaped, source: int) -> None:
         self.walked = walked
         self.source = source
         shape = walked.shapes[source]
@@ -428,7 +428,7 @@ class _Engine:
         if any(isinstance(i, Scattered) for _, i in reads):
             network = self.walked.network
             layer = network.nodes[position - network.arity].layer
-            return before.gathered(axes, extents, self.routes(layer, self.walked.inputs_of(position), y))
+            return before.gathered(axes, extents, self.routes(layer, self.walked.input_shapes(position), y))
         whole = [reads[axis][0] not in axes or isinstance(reads[axis][1], All) for axis in before.axes]
         before = before.collapsed(whole)  # what every unit reads as a whole, once
         follows = tuple((axes.index(reads[axis][0]), reads[axis][1], x.dims[axis]) for axis in before.axes)
@@ -460,7 +460,7 @@ class _Engine:
             yield tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read)))
 
 
-def told_apart(walked: Walked, needed: Iterable[int], source: int) -> set[int]:
+def told_apart(walked: Shaped, needed: Iterable[int], source: int) -> set[int]:
     """The positions of which it matters what each channel sees: those before layers that read some channels, back to
     where all channels are read.
 
@@ -475,7 +475,7 @@ def told_apart(walked: Walked, needed: Iterable[int], source: int) -> set[int]:
         layer = network.nodes[position - arity].layer
         if not layer.selective and position not in found:
             continue
-        xs, y = walked.inputs_of(position), walked.shapes[position]
+        xs, y = walked.input_shapes(position), walked.shapes[position]
         if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
             continue
         told = layer.apart(xs, y) or relation(walked, position)
@@ -487,11 +487,11 @@ def told_apart(walked: Walked, needed: Iterable[int], source: int) -> set[int]:
     return found
 
 
-def exact(walked: Walked, position: int, told: set[int]) -> tuple[Alternatives, ...]:
+def exact(walked: Shaped, position: int, told: set[int]) -> tuple[Alternatives, ...]:
     """The index relation of a node, with its channels told apart where it matters what each of them sees."""
     network = walked.network
     if position in told or any(s in told for s in network.sources[position - network.arity]):
-        layer, xs = network.nodes[position - network.arity].layer, walked.inputs_of(position)
+        layer, xs = network.nodes[position - network.arity].layer, walked.input_shapes(position)
         apart = layer.apart(xs, walked.shapes[position])
         if apart is not None:
             return apart

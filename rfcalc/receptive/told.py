@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rfcalc.core.size import is_number
-from rfcalc.graph.forward import Walked, reads_of
-from rfcalc.receptive.field import Field, Wandering, constant, join, of_positions, through
+from rfcalc.core.shape import numbers
+from rfcalc.graph.forward import Shaped, reads_of
+from rfcalc.receptive.field import Aligned, Field, Unaligned, join, of_positions, through
 from rfcalc.receptive.parts import Apart, trivial
 
 MOST_PATHS = 16
@@ -20,17 +20,15 @@ MOST_PATHS = 16
 class Told:
     """The fields by position where channels are told apart, one a path."""
 
-    def __init__(self, walked: Walked, found: Sequence[Field | None], apart: Apart) -> None:
+    def __init__(self, walked: Shaped, found: Sequence[Field | None], apart: Apart) -> None:
         self.walked, self.found, self.apart = walked, found, apart
         self.known: dict[int, tuple[Field, ...]] = {}
 
     def after(self, position: int, plain: Field | None) -> Field | None:
         """The field of a node, where positions lie along its channels or did so before it; None where `plain`, the
         field that was found without telling channels apart, says it as well."""
-        network = self.walked.network
-        node, y = network.nodes[position - network.arity], self.walked.shapes[position]
-        sources, xs = network.sources[position - network.arity], self.walked.inputs_of(position)
-        if node.layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
+        node, sources, xs, y = self.walked.at(position)
+        if node.layer.opaque or not numbers(*xs, y):
             return None
         before = any(s in self.known for s in sources)
         paths: list[Field] = []
@@ -57,9 +55,10 @@ class Told:
 
 
 def _wanders(field: Field, channel: int) -> bool:
-    return any(type(e) is Wandering and channel in e.carriers for term in field.terms for e in term)
+    return any(isinstance(e, Unaligned) and channel in e.carriers for term in field.terms for e in term)
 
 
 def _lies_along(field: Field, channel: int) -> bool:
     """Whether windows of the field move along the channel axis."""
-    return any(type(e) is not Wandering and e[0] == channel and not constant(e) for term in field.terms for e in term)
+    entries = [e for term in field.terms for e in term]
+    return any(isinstance(e, Aligned) and e.carrier == channel and not e.constant for e in entries)

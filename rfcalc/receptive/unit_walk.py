@@ -3,9 +3,8 @@
 The companion of `region_walk`, which finds the pixels of all units at once by walking forward. On every map the unit
 reads a union of boxes; a box is a set of positions for each axis, and a set is a tuple of runs (first, last), in order
 and apart from one another. A layer replaces a box by what it reads of its input: on each axis the union over the
-positions of the output axis that decides. A box of a node whose channels may differ (`told_apart`) has a set of
-channels too. Where several axes of the input follow one axis of the output, each position of that axis is a box of its
-own.
+positions of the output axis that decides. Where several axes of the input follow one axis of the output, each position
+of that axis is a box of its own.
 
 The walk also notes at which end of a map something was cut off or mirrored (`left`, `right`), and whether a layer
 depends on where in the map a unit lies (`placed`). Units at which none of this happens see the same as their neighbours
@@ -21,8 +20,8 @@ from typing import TypeAlias
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
-from rfcalc.core.window import STEP, All, Index, Listed, Scattered, Slide, Table, Unsized
-from rfcalc.graph.forward import Walked
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.graph.forward import Shaped
 from rfcalc.receptive.region import Mask, Region, runs
 from rfcalc.receptive.region_walk import exact, resolve, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
@@ -73,7 +72,7 @@ class UnitWalk:
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-8 > maxpool2", input="1x10000000")
-    >>> UnitWalk(report.walked, 2, (17,)).region
+    >>> UnitWalk(report, 2, (17,)).region
     Region(4 pixels in 4 at ((33, 36),))
 
     Args:
@@ -86,7 +85,7 @@ class UnitWalk:
         LimitError: what it sees is in too many separate parts.
     """
 
-    def __init__(self, walked: Walked, at: int, unit: Sequence[int], source: int = 0) -> None:
+    def __init__(self, walked: Shaped, at: int, unit: Sequence[int], source: int = 0) -> None:
         self.walked = walked
         self.left = self.right = self.placed = False
         shapes = walked.shapes
@@ -212,7 +211,7 @@ class UnitWalk:
         self.left = self.left or read[0][0] < 0
         self.right = self.right or read[-1][1] >= extent
         kept = [(max(a, 0), min(b, extent - 1)) for a, b in read if b >= 0 and a < extent]
-        if border != "zeros":
+        if border != Border.ZEROS:
             outside = [t for a, b in read for t in (*range(a, min(b, -1) + 1), *range(max(a, extent), b + 1))]
             brought = {resolve(t, extent, border) for t in outside}
             kept += [(t, t) for t in brought if t is not None]
@@ -223,7 +222,7 @@ class UnitWalk:
         self.placed = True
         network = self.walked.network
         layer = network.nodes[position - network.arity].layer
-        xs, x, y = self.walked.inputs_of(position), self.walked.shapes[source], self.walked.shapes[position]
+        xs, x, y = self.walked.input_shapes(position), self.walked.shapes[source], self.walked.shapes[position]
         extents = tuple(x.dims[i] for i in x.axes)
         flat = 0
         for unit in product(*([u for a, b in box[axis] for u in range(a, b + 1)] for axis in y.axes)):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.printable import printable
+from rfcalc.core.errors import printable
 from rfcalc.report.document import Document, Table, words
 
 if TYPE_CHECKING:

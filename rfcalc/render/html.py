@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape as _escape
 from typing import TYPE_CHECKING
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
     Cell,
     Column,

@@ -1,4 +1,4 @@
-"""LaTeX: tables with booktabs and siunitx, a longtable where one does not fit on a page; notes as comments.
+"""LaTeX: tables with booktabs and siunitx, a longtable where one does not fit on a page; TikZ; notes as comments.
 
 Figures stand in siunitx columns: digit by digit, or in the decimal unit that the column's head names.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
     Cell,
     Column,
@@ -119,6 +119,7 @@ def render(document: Document, look: Look) -> str:
     parts += [line for section in document.sections for line in _section(section, document)]
     text = "\n".join(parts)
     packages = ["booktabs"] * ("\\toprule" in text) + ["siunitx"] * ("\\sisetup" in text)
+    packages += ["tikz"] * ("{tikzpicture}" in text)
     packages += ["longtable"] * ("{longtable}" in text)
     packages += ["amsmath"] * any(sign in text for sign in ("{equation*}", "{align*}", "\\text{"))
     needs = "% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)
@@ -132,7 +133,12 @@ def _section(section: Section, document: Document) -> Iterator[str]:
     if isinstance(section, Steps):
         yield from _steps(section)
         return
-    if section.title and not isinstance(section, Picture):
+    if isinstance(section, Picture):
+        from rfcalc.render.tikz import picture
+
+        yield from picture(section, escape)
+        return
+    if section.title:
         yield rf"\paragraph{{{escape(section.title)}}}"
     if isinstance(section, Sentences):
         if section.listed:
@@ -140,9 +146,9 @@ def _section(section: Section, document: Document) -> Iterator[str]:
         else:
             yield from (spell(t) + r"\par" for t in section.lines)
     else:
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        text = "\n".join(raster(section, True)) if isinstance(section, Grid) else printable_lines(section.text)
+        text = "\n".join(scaled(section, True)) if isinstance(section, Grid) else printable_lines(section.text)
         yield from (r"\begin{verbatim}", text.replace(r"\end{verbatim}", r"\end {verbatim}"), r"\end{verbatim}")
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
     Document,
     Grid,
@@ -80,9 +80,9 @@ def _section(section: Section) -> Iterator[str]:
     elif isinstance(section, Steps):
         yield from _steps(section)
     elif isinstance(section, Grid):
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        yield from _fenced(raster(section), "")
+        yield from _fenced(scaled(section), "")
     else:
         language = section.language if isinstance(section, Listing) else ""
         yield from _fenced(printable_lines(section.text).split("\n"), language)

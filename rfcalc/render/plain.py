@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import Document, Grid, Picture, Section, Sentences, Span, Steps, Table, Text
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def _section(section: Section) -> Iterator[str]:
     elif isinstance(section, Sentences):
         yield from map(spell, section.lines)
     elif isinstance(section, Grid):
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        yield from raster(section, ascii_only=True)
+        yield from scaled(section, ascii_only=True)
     else:
         yield printable_lines(section.text)
 

@@ -12,13 +12,65 @@ LEGEND = {"seen": "seen", "none": "not seen", "clipped": "padding, clipped", "so
 WIDTH = 56
 
 
-def raster(grid: Grid, ascii_only: bool = False, width: int = WIDTH) -> Iterator[str]:
-    """The lines of the drawing, then a legend; characters are twice as high as wide."""
-    marks = ASCII_MARKS if ascii_only else MARKS
+def scaled(grid: Grid, ascii_only: bool = False, width: int = WIDTH) -> Iterator[str]:
+    """The drawing with the positions of the map's ends and the region's at its edges, and what a sign stands for.
+
+    >>> from rfcalc.report.document import Runs
+    >>> print(*scaled(Grid((8,), ((0, 8),), (Runs((((2, 5),),)),)), ascii_only=True), sep="\\n")
+    0 2 4  7
+    ..###...
+    # seen  . not seen
+    """
+    lines = [*raster(grid, ascii_only, width)]
+    columns, rows = _columns(grid, width), _rows(grid, width)
+    sides = {}
+    if len(grid.shape) > 1:
+        for position in (grid.shape[0] - 1, 0, *_ends(grid, 0)):  # the last one named stays
+            sides[next(i for i, (a, b) in enumerate(rows) if a <= position < b)] = str(position)
+    gutter = max(map(len, sides.values()), default=-1) + 1
+    yield f"{'':{gutter}}{_head(grid, columns)}".rstrip()
+    for i, line in enumerate(lines[:-1]):
+        yield f"{sides.get(i, ''):>{gutter - 1}} {line}".rstrip() if gutter else line
+    across, down = columns[0][1] - columns[0][0], rows[0][1] - rows[0][0]
+    stands = f"a sign: {down} x {across} positions" if len(grid.shape) > 1 else f"a sign: {across} positions"
+    yield lines[-1] + (f"  {stands}" if across > 1 else "")
+
+
+def _ends(grid: Grid, axis: int) -> tuple[int, ...]:
+    """The first and the last position that is seen."""
+    runs = [run for layer in grid.layers if layer.role == "seen" for run in layer.axes[axis]]
+    return (min(a for a, _ in runs), max(b for _, b in runs) - 1) if runs else ()
+
+
+def _head(grid: Grid, columns: list[tuple[int, int]]) -> str:
+    """Positions over their columns: the region's ends, then the map's where there is room."""
+    line = [" "] * (len(columns) + 12)
+    ends = _ends(grid, -1)
+    for position, first in (*zip(ends, (True, False), strict=False), (0, True), (grid.shape[-1] - 1, False)):
+        at = next(i for i, (a, b) in enumerate(columns) if a <= position < b)
+        told = str(position)
+        start = at if first else max(0, at - len(told) + 1)
+        if all(c == " " for c in line[max(0, start - 1) : start + len(told) + 1]):
+            line[start : start + len(told)] = told
+    return "".join(line)
+
+
+def _columns(grid: Grid, width: int) -> list[tuple[int, int]]:
+    return _cells(grid.frame[-1], max(1, -(-(grid.frame[-1][1] - grid.frame[-1][0]) // width)))
+
+
+def _rows(grid: Grid, width: int) -> list[tuple[int, int]]:
+    """Ranges of rows; characters are twice as high as wide."""
+    if len(grid.shape) < 2:
+        return [(0, 1)]
     across = max(1, -(-(grid.frame[-1][1] - grid.frame[-1][0]) // width))
-    down = across * 2 if across > 1 else 1
-    columns = _cells(grid.frame[-1], across)
-    rows = _cells(grid.frame[0], down) if len(grid.shape) > 1 else [(0, 1)]
+    return _cells(grid.frame[0], across * 2 if across > 1 else 1)
+
+
+def raster(grid: Grid, ascii_only: bool = False, width: int = WIDTH) -> Iterator[str]:
+    """The lines of the drawing, then a legend."""
+    marks = ASCII_MARKS if ascii_only else MARKS
+    columns, rows = _columns(grid, width), _rows(grid, width)
     seen = _seen(grid)
     used = {"seen", "none"}
     for row in rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 from rich.text import Text as RichText
 
-from rfcalc.core.printable import printable, printable_lines
+from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
     GAP,
     Cell,
@@ -107,9 +107,9 @@ def _section(console: Console, section: Section, widths: list[int], wraps: bool)
 
         _print(console, *map(spell, lines(section, console.width if wraps else None)))
     elif isinstance(section, Grid):
-        from rfcalc.render.raster import raster
+        from rfcalc.render.raster import scaled
 
-        for row in raster(section):
+        for row in scaled(section):
             drawn = RichText(row)
             for mark, style in MARKS.items():
                 drawn.highlight_words([mark], style)

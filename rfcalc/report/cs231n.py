@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from rfcalc.core.formula import Step, recording
+from rfcalc.core.errors import noun
+from rfcalc.core.formula import Evaluated, recording
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
 from rfcalc.report.document import Listing
-from rfcalc.report.metrics.units import binary, exact
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View, megabytes
+from rfcalc.report.units import binary, exact
 
 
 class Printed(NamedTuple):
@@ -100,7 +101,7 @@ def _weights(report: Report, row: Row) -> str:
         return f"those of {row.shared_with}"
     if not row.weights:
         return "0"
-    shapes = report.walked.shapes
+    shapes = report.shapes
     sources = report.network.sources[row.position - report.network.arity]
     with recording() as steps:
         row.node.layer.cost(tuple(shapes[s] for s in sources), row.shape)
@@ -109,7 +110,7 @@ def _weights(report: Report, row: Row) -> str:
     return f"{text} = {exact(row.weights)}" if text else exact(row.weights)
 
 
-def _arithmetic(step: Step, flattened: tuple[Any, ...]) -> str:
+def _arithmetic(step: Evaluated, flattened: tuple[Any, ...]) -> str:
     """The formula's products, written out as the lecture does."""
     given = dict(step.operands)
     kernel = given.pop("k", None)
@@ -131,7 +132,7 @@ def _arithmetic(step: Step, flattened: tuple[Any, ...]) -> str:
 def _flattened(report: Report, sources: tuple[int, ...]) -> tuple[Any, ...]:
     """The map (channels last) that a vector was flattened from, if it was."""
     arity = report.network.arity
-    shapes = report.walked.shapes
+    shapes = report.shapes
     while len(sources) == 1 and sources[0] >= arity and shapes[sources[0]].rank == 0:
         position = sources[0]
         if report.new_values[position]:
@@ -147,7 +148,8 @@ def _totals(report: Report) -> list[str]:
     least = "" if report.complete else "at least "
     many = "image" if report.batch == 1 else f"batch of {report.batch}"
     kept = megabytes(totals.saved_bytes)
-    parts = f"{exact(totals.weights)} weights + {exact(totals.biases)} biases"
+    biases = f"{exact(totals.biases)} {noun(totals.biases, 'bias', 'biases')}"
+    parts = f"{exact(totals.weights)} {noun(totals.weights, 'weight')} + {biases}"
     values = f"{least}{exact(totals.values)} * {report.itemsize} bytes"
     found = [
         f"TOTAL memory: {values} = {megabytes(totals.bytes)} = {binary(totals.bytes)} / {many}"

@@ -191,7 +191,8 @@ class Grid:
 class Box(NamedTuple):
     """A rectangle with a label in it; `title`: what a pointer on it says; `role`: a class, coloured by the format.
 
-    `nodes`: the nodes of a network that it stands for.
+    `nodes`: the nodes of a network that it stands for. `deep`: how far a body reaches behind the rectangle, to the
+    right and upwards, so that its top and right sides are seen too.
     """
 
     x: float
@@ -202,6 +203,17 @@ class Box(NamedTuple):
     label: str = ""
     title: str = ""
     nodes: tuple[str, ...] = ()
+    deep: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def sides(self) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """The corners of the top and of the right side of a body; none of a rectangle."""
+        right, up = self.deep
+        if not right and not up:
+            return ()
+        x, y, end, bottom = self.x, self.y, self.x + self.width, self.y + self.height
+        top = ((x, y), (x + right, y - up), (end + right, y - up), (end, y))
+        return top, ((end, y), (end + right, y - up), (end + right, bottom - up), (end, bottom))
 
 
 class Stroke(NamedTuple):
@@ -215,13 +227,14 @@ class Stroke(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text at a point; `anchor`: which part of it stands there."""
+    """A text at a point; `anchor`: which part of it stands there; `turned`: it reads upwards."""
 
     x: float
     y: float
     text: str
     role: str = ""
     anchor: Literal["start", "middle", "end"] = "start"
+    turned: bool = False
 
 
 class Area(NamedTuple):
@@ -232,11 +245,23 @@ class Area(NamedTuple):
     title: str = ""
 
 
+class Image(NamedTuple):
+    """A raster image, its bytes as a file holds them, stretched to a rectangle; `kind`: ``png`` or ``jpeg``."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawing as data, in units of a hundredth of an inch, y downwards: areas first, then lines, boxes and texts.
+    """A drawing as data, in units of 1/96 inch, y downwards: an image at its place, areas, lines, boxes, texts, marks.
 
     `title` and `description` are for readers who cannot see it; `text` is what formats without pictures show instead.
+    `marks` are areas that lie over everything else.
     """
 
     width: float
@@ -248,6 +273,8 @@ class Picture:
     title: str = ""
     description: str = ""
     text: str = ""
+    marks: tuple[Area, ...] = ()
+    image: Image | None = None
 
 
 Section = Table | Sentences | Steps | Listing | Grid | Picture

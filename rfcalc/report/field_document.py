@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from math import prod
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.region import Region, runs
 from rfcalc.report.document import Document, Grid, Runs, Section, Sentences
@@ -14,7 +14,11 @@ from rfcalc.report.field_report import FieldReport, effective_sentences
 
 
 def document(
-    field: FieldReport, unit: Sequence[int] | None = None, pixel: Sequence[int] | None = None, effective: bool = False
+    field: FieldReport,
+    unit: Sequence[int] | None = None,
+    pixel: Sequence[int] | None = None,
+    effective: bool = False,
+    picture: bool = True,
 ) -> Document:
     """The answer as a document (JSON: schema rfcalc/rf/1).
 
@@ -23,6 +27,7 @@ def document(
         unit: the unit whose real pixels are shown; the middle one if left out.
         pixel: an input pixel; which units it can reach is told.
         effective: the effective receptive field in closed form too.
+        picture: whether the region is drawn.
 
     Raises:
         RfcalcError: a unit or pixel that cannot be shown.
@@ -35,7 +40,7 @@ def document(
     if known and field.sized and (field.shape or field.field.status == "global"):
         chosen = tuple(unit) if unit is not None else field.centre_unit
         try:
-            sections.append(_unit(field, chosen))
+            sections.append(_unit(field, chosen, picture))
         except RfcalcError:
             if unit is not None:
                 raise
@@ -53,13 +58,13 @@ def document(
     )
 
 
-def _unit(field: FieldReport, unit: tuple[int, ...]) -> Section:
+def _unit(field: FieldReport, unit: tuple[int, ...], picture: bool) -> Section:
     """One unit: its interval and real pixels in words, over a picture of them where the source has axes."""
-    told = _told(field, unit)
+    words = told(field, unit)
     extents = field.source_shape
-    if not extents or not all(is_number(n) for n in extents):
-        return Sentences((told,), listed=False)
-    return grid(field, unit, told)
+    if not picture or not extents or not all(is_number(n) for n in extents):
+        return Sentences((words,), listed=False)
+    return grid(field, unit, words)
 
 
 def grid(field: FieldReport, unit: tuple[int, ...], title: str = "") -> Grid:
@@ -94,7 +99,8 @@ def _slice(region: Region, rank: int) -> list[tuple[int, ...]]:
     return [b[-2:] for b in inside]
 
 
-def _told(field: FieldReport, unit: tuple[int, ...]) -> str:
+def told(field: FieldReport, unit: tuple[int, ...]) -> str:
+    """What a unit sees in words: its interval with padding, and its real pixels."""
     region = field.unit(unit)
     of = f"unit {','.join(map(str, unit))}" if unit else "the unit"
     interval = field.interval(unit)
@@ -117,4 +123,4 @@ def _reached(field: FieldReport, pixel: tuple[int, ...]) -> str:
     ends = [(min(u[i] for u in units), max(u[i] for u in units)) for i in range(len(units[0]))]
     where = ", ".join(f"{a} … {b}" for a, b in ends)
     total = prod(int(n) for n in field.shape)
-    return f"{of} reaches {len(units)} of {total} units of {field.name}" + (f": {where}" if where else "")
+    return f"{of} reaches {len(units)} of {plural(total, 'unit')} of {field.name}" + (f": {where}" if where else "")

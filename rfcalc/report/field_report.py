@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LimitError, RfcalcError, plural
@@ -67,6 +68,11 @@ class FieldReport:
     def name(self) -> str:
         return self._name(self.position)
 
+    def _repr_html_(self) -> str:
+        """Its sentences and the middle unit's region, for notebooks."""
+        document = import_module("rfcalc.report.field_document").document(self)
+        return str(import_module("rfcalc.render").fragment(document))
+
     def __repr__(self) -> str:
         return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"
 
@@ -81,11 +87,11 @@ class FieldReport:
 
     @property
     def shape(self) -> tuple[Size, ...]:
-        return self.report.walked.shapes[self.position].spatial
+        return self.report.shapes[self.position].spatial
 
     @property
     def source_shape(self) -> tuple[Size, ...]:
-        return self.report.walked.shapes[self.origin].spatial
+        return self.report.shapes[self.origin].spatial
 
     @property
     def sized(self) -> bool:
@@ -95,7 +101,7 @@ class FieldReport:
     @cached_property
     def field(self) -> ReceptiveField:
         """The summary: size, stride, padding, centre, and what kind of answer it is."""
-        shapes = self.report.walked.shapes
+        shapes = self.report.shapes
         return ReceptiveField(self.fields[self.position], shapes[self.origin], shapes[self.position])
 
     @cached_property
@@ -103,12 +109,12 @@ class FieldReport:
         """What every position sees of the source."""
         if self.origin < self.report.network.arity:
             return self.report.fields[self.origin]
-        return fields(self.report.walked, self.origin)
+        return fields(self.report, self.origin)
 
     @cached_property
     def regions(self) -> Regions:
         """The real pixels that each unit sees."""
-        return regions(self.report.walked, self.position, self.origin)
+        return regions(self.report, self.position, self.origin)
 
     @property
     def centre_unit(self) -> tuple[int, ...]:
@@ -121,7 +127,7 @@ class FieldReport:
     def _unit(self, position: int, unit: tuple[int, ...]) -> Region:
         known = self._units.get((position, unit))
         if known is None:
-            known = self._units[position, unit] = UnitWalk(self.report.walked, position, unit, self.origin).region
+            known = self._units[position, unit] = UnitWalk(self.report, position, unit, self.origin).region
         return known
 
     @cached_property
@@ -134,7 +140,7 @@ class FieldReport:
         if len(self.shape) != 1 or len(self.source_shape) != 1 or max(*self.shape, *self.source_shape) < LONG:
             return None
         try:
-            return LongSignal(self.report.walked, self.position, self.origin)
+            return LongSignal(self.report, self.position, self.origin)
         except LimitError:  # they are not alike
             return None
 
@@ -150,7 +156,7 @@ class FieldReport:
 
     def interval(self, unit: Sequence[int]) -> tuple[Any, ...]:
         """What one unit sees with padding counted, an interval an axis; None where no window says it."""
-        axes = self.report.walked.shapes[self.position].axes
+        axes = self.report.shapes[self.position].axes
         at = dict(zip(axes, unit, strict=True))
         found = []
         for axis, window in enumerate(self.field.windows):
@@ -177,7 +183,7 @@ class FieldReport:
     def phases(self) -> tuple[tuple[Phase, ...] | None, ...]:
         """The phases of each axis: size, how many units have it, the first unit's ends, its reach to both sides."""
         found: list[tuple[Phase, ...] | None] = []
-        dims = self.report.walked.shapes[self.position].dims
+        dims = self.report.shapes[self.position].dims
         for axis, window in enumerate(self.field.windows):
             carrier = self.field.carrier(axis)
             if window is None or window.period == 1 or carrier is None:
@@ -207,7 +213,7 @@ class FieldReport:
         if count == hull:
             return None
         for position in range(max(self.report.network.arity, self.origin + 1), self.position + 1):
-            shape = self.report.walked.shapes[position]
+            shape = self.report.shapes[position]
             try:
                 region = self._unit(position, tuple(int(n) // 2 for n in shape.spatial))
             except RfcalcError:
@@ -228,7 +234,7 @@ class FieldReport:
 
     def influence(self, unit: Sequence[int] | None = None) -> tuple[Spread | None, ...]:
         """The effective receptive field of a unit (the middle one), for each axis of the source."""
-        return effective(self.report.walked, self.position, tuple(unit or self.centre_unit), self.origin)
+        return effective(self.report, self.position, tuple(unit or self.centre_unit), self.origin)
 
     @property
     def alignments(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
@@ -301,13 +307,13 @@ class FieldReport:
 def misaligned(report: Report) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
     """Joins at which paths of equal stride arrive with centres apart: position, node, the offset on each axis."""
     network = report.network
-    shape = report.walked.shapes[0]
+    shape = report.shapes[0]
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
         if len(sources) < 2:
             continue
         centers = set()
         for s in dict.fromkeys(sources):
-            field = ReceptiveField(report.fields[0][s], shape, report.walked.shapes[s])
+            field = ReceptiveField(report.fields[0][s], shape, report.shapes[s])
             center = [c for c in field.center if c is not None]
             if field.status in ("exact", "periodic") and len(center) == shape.rank:
                 centers.add((field.stride, tuple(center)))
@@ -405,7 +411,9 @@ def _phase_sentence(axis: int, phases: tuple[Phase, ...]) -> str:
         size, units = next(iter(sizes.items()))
         if len(phases) == 1:
             return f"Axis {axis}: the only unit sees {size}."
-        return f"Axis {axis}: {len(phases)} phases of the same size {size}, in different places ({units} units)."
+        return (
+            f"Axis {axis}: {len(phases)} phases of the same size {size}, in different places ({plural(units, 'unit')})."
+        )
     told = ", ".join(f"{size} ({plural(units, 'unit')})" for size, units in sorted(sizes.items(), reverse=True))
     return f"Axis {axis}: the size depends on the position with period {len(phases)}: {told}."
 

@@ -1,71 +1,8 @@
-"""Rows shown as one: a weight layer with what follows it, and equal copies of a repetition."""
+"""Copies in a table: equal neighbours, and equal copies of a repetition, as one line with its count."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from rfcalc.report.report import Row
-
-
-class Shown(NamedTuple):
-    """Rows shown as one: the weight layer with what follows it, or copies of a repetition."""
-
-    rows: tuple[Row, ...]
-    times: int = 1
-    last: Row | None = None
-
-    @property
-    def head(self) -> Row:
-        return self.rows[0]
-
-    @property
-    def name(self) -> str:
-        if self.last is None or self.times == 1:
-            return self.head.name
-        return span(self.head.name, self.last.name)
-
-    @property
-    def stage(self) -> str:
-        """The stage, or those of all copies."""
-        return span(self.head.stage, self.end.stage)
-
-    @property
-    def end(self) -> Row:
-        """The row that the shown output belongs to."""
-        return (self.last or self.head) if self.times > 1 else self.head
-
-
-def span(first: str, last: str) -> str:
-    """The names of the first and the last copy as one; what differs is one number where it can be.
-
-    >>> span("conv3_2", "conv3_3"), span("relu9", "relu12"), span("layer3.1.conv1", "layer3.35.conv1")
-    ('conv3_2–3', 'relu9–12', 'layer3.{1–35}.conv1')
-    """
-    if first == last:
-        return first
-    stem = len(first.rstrip("0123456789"))
-    if first[:stem] == last[:stem] and last[stem:].isdigit() and stem < len(first):
-        return f"{first}–{last[stem:]}"
-    one, other = first.split("."), last.split(".")
-    apart = [i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
-    if len(one) == len(other) and len(apart) == 1 and one[apart[0]].isdigit() and other[apart[0]].isdigit():
-        i = apart[0]
-        return ".".join([*one[:i], f"{{{one[i]}–{other[i]}}}", *one[i + 1 :]])
-    return f"{first} … {last}"
-
-
-def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
-    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown."""
-    found: list[list[Row]] = []
-    for row in rows:
-        layer = row.node.layer
-        follows = bool(found) and row.inputs == (found[-1][-1].name,) and row.stage == found[-1][0].stage
-        if layer.folds and follows and not every and row.shape == found[-1][0].shape:
-            found[-1].append(row)
-        else:
-            found.append([row])
-    return [Shown(tuple(group)) for group in found]
+from rfcalc.report.table import Shown
 
 
 def folded(shown: list[Shown]) -> list[Shown]:

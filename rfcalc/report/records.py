@@ -11,7 +11,7 @@ from typing import Any
 
 from rfcalc.core.errors import MissingExtra
 from rfcalc.core.size import is_number
-from rfcalc.report.metrics.vocabulary import Metric, metric
+from rfcalc.report.metrics import Metric, metric
 from rfcalc.report.report import Report, Row
 
 USUAL = (

@@ -16,13 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.cost import OPERATIONS, Cost, total
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
 from rfcalc.core.window import Window
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
-from rfcalc.graph.memory import new_values, overwriting, peak_values, storages
+from rfcalc.graph.memory import new_values, overwriting, peak, storages
 from rfcalc.graph.network import Network, Node
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
@@ -30,6 +30,7 @@ from rfcalc.receptive.receptive_field import ReceptiveField, plain
 
 if TYPE_CHECKING:
     from rfcalc.graph.autograd import Kept
+    from rfcalc.graph.gradients import Gradient
     from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/report/1"
@@ -68,7 +69,8 @@ CONVENTIONS = {
     "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
     "over all channels",
     "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
-    "peak_bytes": "largest sum of live maps while running forward; weights not counted",
+    "peak_bytes": "largest sum of live maps while running forward, with the int64 indices that max pooling makes; "
+    "weights not counted",
     "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
     "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
 }
@@ -95,7 +97,7 @@ class Row:
     @property
     def cost(self) -> Cost:
         """Parameters, and operations for one item of the batch."""
-        return self.report.walked.costs[self.position]
+        return self.report.costs[self.position]
 
     @property
     def name(self) -> str:
@@ -119,12 +121,12 @@ class Row:
 
     @property
     def shape(self) -> Shape:
-        return self.report.walked.shapes[self.position]
+        return self.report.shapes[self.position]
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
         """The shapes that it reads."""
-        return self.report.walked.inputs_of(self.position)
+        return self.report.input_shapes(self.position)
 
     @property
     def output_shape(self) -> tuple[Figure, ...]:
@@ -189,12 +191,34 @@ class Row:
         return 2 * self.macs
 
     @property
+    def input_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradients of its inputs."""
+        return self._scaled(self.report.gradients[self.position].inputs, "macs")
+
+    @property
+    def weight_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradient of its weights."""
+        return self._scaled(self.report.gradients[self.position].weights, "macs")
+
+    @property
+    def backward_macs(self) -> Figure:
+        return self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
+    def training_flops(self) -> Figure:
+        """2 × (forward + backward) multiply-adds."""
+        return 2 * (self.macs + self.backward_macs)
+
+    @property
     def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
 
     def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
-        count: Figure = getattr(self.cost, name)
+        return self._scaled(getattr(self.cost, name), name)
+
+    def _scaled(self, count: Figure, name: str) -> Figure:
+        """Operations of one sort for the batch, from those for one item."""
         if not count:
             return count
         scale = self.report.scales.get(self.name)
@@ -259,7 +283,7 @@ class Totals:
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self._cost = total(report.walked.costs)
+        self._cost = total(report.costs)
 
     @property
     def weights(self) -> Figure:
@@ -295,6 +319,25 @@ class Totals:
     def flops(self) -> Figure:
         return 2 * self.macs
 
+    @cached_property
+    def input_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradients of maps."""
+        return sum(row.input_gradient_macs for row in self.report)
+
+    @cached_property
+    def weight_gradient_macs(self) -> Figure:
+        """Multiply-adds of backward for the gradients of weights."""
+        return sum(row.weight_gradient_macs for row in self.report)
+
+    @property
+    def backward_macs(self) -> Figure:
+        return self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
+    def training_flops(self) -> Figure:
+        """2 × (forward + backward) multiply-adds."""
+        return 2 * (self.macs + self.backward_macs)
+
     @property
     def ops(self) -> dict[str, Figure]:
         return {name: self.op(name) for name in OPERATIONS}
@@ -319,8 +362,8 @@ class Totals:
     @property
     def peak_bytes(self) -> Figure:
         if self.report.items:
-            return peak_values(self.report.walked, self.report.items)[0] * self.report.itemsize
-        return self.report.peak[0] * self.report.batch * self.report.itemsize
+            return peak(self.report, self.report.itemsize, self.report.items)[0]
+        return self.report.peak[0] * self.report.batch
 
     @cached_property
     def saved_bytes(self) -> Figure:
@@ -351,14 +394,15 @@ class Totals:
 class Report:
     """The result of analysing one network for given inputs, batch and dtype.
 
-    Rows iterate in order, and are found by node name (or stage, meaning its last node).
+    Rows iterate in order, and are found by node name (or stage, meaning its last node). `shapes` and `costs`
+    (parameters and operations, for one item of the batch) are by position: the inputs first, then the nodes in order.
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32")
     >>> [row.name for row in report], report["maxpool1"].output_shape
     (['conv1', 'maxpool1'], (64, 16, 16))
-    >>> report.totals.params
-    1792
+    >>> report.totals.params, report.shapes
+    (1792, (Shape(3, 32, 32), Shape(64, 32, 32), Shape(64, 16, 16)))
 
     Args:
         network: what to analyse.
@@ -396,9 +440,11 @@ class Report:
         self.target = target or network.name or "network"
         self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
-        self.walked: Walked = forward(network, shapes_of_inputs(network, inputs))
+        self._walked: Walked = forward(network, shapes_of_inputs(network, inputs))
         if dtype.startswith("complex"):
-            self.walked = _complex(self.walked)
+            self._walked = _complex(self._walked)
+        self.shapes: tuple[Shape, ...] = self._walked.shapes
+        self.costs: tuple[Cost, ...] = self._walked.costs
 
     def along(self, via: str | None = None, without: str | None = None) -> Report:
         """The report of the same network with the paths through `via` only, and none through `without`.
@@ -411,60 +457,58 @@ class Report:
 
         told = [f"only the paths through {via} are followed"] if via else []
         told += [f"only the paths around {without} are followed"] if without else []
-        network = along(self.walked, via, without)
+        network = along(self._walked, via, without)
         assumed = (*told, *self._assumed)
         return Report(network, batch=self.batch, dtype=self.dtype, target=self.target, assumptions=assumed)
 
-    @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """The shapes of all positions: the inputs first, then the nodes in order.
-
-        >>> import rfcalc
-        >>> rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32").shapes
-        (Shape(3, 32, 32), Shape(64, 32, 32), Shape(64, 16, 16))
-        """
-        return self.walked.shapes
-
-    @property
-    def costs(self) -> tuple[Cost, ...]:
-        """Parameters and operations of all positions, in the same order, for one item of the batch."""
-        return self.walked.costs
-
     def input_shapes(self, position: int) -> tuple[Shape, ...]:
         """The shapes that the node at a position reads."""
-        return self.walked.inputs_of(position)
+        return self._walked.input_shapes(position)
+
+    def at(self, position: int) -> tuple[Node, tuple[int, ...], tuple[Shape, ...], Shape]:
+        """The node at a position, the positions that it reads, their shapes, and its own."""
+        return self._walked.at(position)
 
     @property
     def inputs(self) -> dict[str, Shape]:
         """The input shapes by name."""
-        return dict(zip(self.network.inputs, self.walked.shapes, strict=False))
+        return dict(zip(self.network.inputs, self.shapes, strict=False))
 
     @cached_property
     def overwriting(self) -> frozenset[int]:
-        return overwriting(self.walked)
+        return overwriting(self._walked)
 
     @cached_property
     def new_values(self) -> tuple[Size, ...]:
-        return new_values(self.walked)
+        return new_values(self._walked)
 
     @cached_property
     def storages(self) -> tuple[int, ...]:
-        return storages(self.walked)
+        return storages(self._walked)
 
     @cached_property
     def kept(self) -> tuple[Kept, ...]:
         from rfcalc.graph.autograd import kept
 
-        return kept(self.walked)
+        return kept(self._walked)
+
+    @cached_property
+    def gradients(self) -> tuple[Gradient, ...]:
+        """Multiply-adds of backward, by position, for one item of the batch."""
+        from rfcalc.graph.gradients import gradients
+
+        nodes = enumerate(self.network.nodes, self.network.arity)
+        return gradients(self._walked, {p: self.frozen[n.name] for p, n in nodes if n.name in self.frozen})
 
     @cached_property
     def peak(self) -> tuple[Size, int]:
-        return peak_values(self.walked)
+        """The bytes of what lives at the peak, for one item of the batch, and the position that runs then."""
+        return peak(self._walked, self.itemsize)
 
     @cached_property
     def fields(self) -> tuple[tuple[Field | None, ...], ...]:
         """For each input, what every position sees of it."""
-        return tuple(fields(self.walked, i) for i in range(self.network.arity))
+        return tuple(fields(self._walked, i) for i in range(self.network.arity))
 
     @cached_property
     def owners(self) -> dict[int, str]:
@@ -475,7 +519,7 @@ class Report:
         for position, node in enumerate(nodes, arity):
             if node.group:
                 owner = first.setdefault(node.group, position)
-                if owner != position and self.walked.costs[owner].params != 0:
+                if owner != position and self.costs[owner].params != 0:
                     found[position] = nodes[owner - arity].name
         return found
 
@@ -532,7 +576,7 @@ class Report:
         """What the units of a position see of every input, by the input's name."""
         known = self._receptive.get(position)
         if known is None:
-            shapes = self.walked.shapes
+            shapes = self.shapes
             known = self._receptive[position] = {
                 name: ReceptiveField(self.fields[i][position], shapes[i], shapes[position])
                 for i, name in enumerate(self.network.inputs)
@@ -543,7 +587,7 @@ class Report:
     def unproductive(self) -> frozenset[int]:
         """Positions of weight layers that read a map whose units see more than the whole image already, on every axis:
         they only combine what has been seen (Richter et al. 2021). Needs one input, with sizes in numbers."""
-        network, shapes = self.network, self.walked.shapes
+        network, shapes = self.network, self.shapes
         image = shapes[0].spatial
         found: set[int] = set()
         if network.arity > 1 or not image:
@@ -564,9 +608,9 @@ class Report:
     @cached_property
     def last_spatial(self) -> int:
         """The last position that still has local windows on all axes: from here F is counted back."""
-        for position in range(len(self.walked.shapes) - 1, 0, -1):
-            shape = self.walked.shapes[position]
-            field = ReceptiveField(self.fields[0][position], self.walked.shapes[0], shape)
+        for position in range(len(self.shapes) - 1, 0, -1):
+            shape = self.shapes[position]
+            field = ReceptiveField(self.fields[0][position], self.shapes[0], shape)
             if shape.rank and field.windows and None not in field.windows:
                 return position
         return 0
@@ -575,15 +619,15 @@ class Report:
     def _backward(self) -> tuple[dict[int, Window] | None, ...]:
         from rfcalc.receptive.backward import backward
 
-        return backward(self.walked, self.last_spatial)
+        return backward(self._walked, self.last_spatial)
 
     def seen(self, position: int) -> tuple[Size | None, ...]:
         """F of a position's map, one entry an axis: how much of it one unit of the last spatial layer depends on."""
         windows = self._backward[position]
-        shape = self.walked.shapes[position]
+        shape = self.shapes[position]
         if windows is None:  # a hull of hulls would not be exact here: walk from this map to the last instead
             field = ReceptiveField(
-                fields(self.walked, position)[self.last_spatial], shape, self.walked.shapes[self.last_spatial]
+                fields(self._walked, position)[self.last_spatial], shape, self.shapes[self.last_spatial]
             )
             return field.size
         return tuple(windows[axis].size if axis in windows else None for axis in shape.axes)
@@ -600,6 +644,10 @@ class Report:
         if position < self.network.arity:
             raise UnknownName("node", name, [n.name for n in self.network.nodes])
         return Row(self, position)
+
+    def inside(self, name: str) -> list[Row]:
+        """The rows of all nodes of a stage or block; empty where the name is a node's, or nothing is called so."""
+        return [Row(self, position) for position in self.network.inside(name)]
 
     @property
     def rows(self) -> list[Row]:
@@ -653,7 +701,7 @@ class Report:
         return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
-        return f"<report on {self.target}: {len(self)} nodes, {self.totals.params:,} params>"
+        return f"<report on {self.target}: {plural(len(self), 'node')}, {self.totals.params:,} params>"
 
 
 def _complex(walked: Walked) -> Walked:

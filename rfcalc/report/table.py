@@ -12,10 +12,9 @@ from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import LISTED
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
-from rfcalc.report.folding import Shown, folded, shown_rows
-from rfcalc.report.metrics.units import binary, exact, short
-from rfcalc.report.metrics.vocabulary import METRICS, SHARES, Metric, metric, part, size_text
+from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import binary, exact, short
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")
@@ -29,6 +28,66 @@ STYLES = {
 _LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
 _MOST = {"name": 60, "notation": 60, "inputs": 40}  # beyond this, columns of letters cut them
 _SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
+
+
+class Shown(NamedTuple):
+    """Rows shown as one: the weight layer with what follows it, or copies of a repetition."""
+
+    rows: tuple[Row, ...]
+    times: int = 1
+    last: Row | None = None
+
+    @property
+    def head(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def name(self) -> str:
+        if self.last is None or self.times == 1:
+            return self.head.name
+        return span(self.head.name, self.last.name)
+
+    @property
+    def stage(self) -> str:
+        """The stage, or those of all copies."""
+        return span(self.head.stage, self.end.stage)
+
+    @property
+    def end(self) -> Row:
+        """The row that the shown output belongs to."""
+        return (self.last or self.head) if self.times > 1 else self.head
+
+
+def span(first: str, last: str) -> str:
+    """The names of the first and the last copy as one; what differs is one number where it can be.
+
+    >>> span("conv3_2", "conv3_3"), span("relu9", "relu12"), span("layer3.1.conv1", "layer3.35.conv1")
+    ('conv3_2–3', 'relu9–12', 'layer3.{1–35}.conv1')
+    """
+    if first == last:
+        return first
+    stem = len(first.rstrip("0123456789"))
+    if first[:stem] == last[:stem] and last[stem:].isdigit() and stem < len(first):
+        return f"{first}–{last[stem:]}"
+    one, other = first.split("."), last.split(".")
+    apart = [i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
+    if len(one) == len(other) and len(apart) == 1 and one[apart[0]].isdigit() and other[apart[0]].isdigit():
+        i = apart[0]
+        return ".".join([*one[:i], f"{{{one[i]}–{other[i]}}}", *one[i + 1 :]])
+    return f"{first} … {last}"
+
+
+def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
+    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown."""
+    found: list[list[Row]] = []
+    for row in rows:
+        layer = row.node.layer
+        follows = bool(found) and row.inputs == (found[-1][-1].name,) and row.stage == found[-1][0].stage
+        if layer.folds and follows and not every and row.shape == found[-1][0].shape:
+            found[-1].append(row)
+        else:
+            found.append([row])
+    return [Shown(tuple(group)) for group in found]
 
 
 class View(NamedTuple):
@@ -119,7 +178,7 @@ def table(report: Report, view: View) -> Table:
 def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View) -> Iterator[tuple[Line, int]]:
     """The lines in the network's order, each with how many copies it stands for; a heading opens each stage."""
     if len(shown) > FOLD_FROM if view.fold is None else view.fold:
-        shown = folded(shown)
+        shown = import_module("rfcalc.report.folding").folded(shown)
     if not view.at:
         for name, shape in report.inputs.items():
             yield _input_line(name, shape, report, columns), 1
@@ -244,16 +303,7 @@ def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Me
 
 def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:
     """The sum of a column over rows, where it adds up; memory without views and what is written in place."""
-    of = METRICS[SHARES.get(column.name, column.name)]
-    if of.name == "bytes":
-        value = sum(row.new_values for row in rows) * report.itemsize
-    elif of.adds and of.row is not None:
-        value = sum(of.row(row) for row in rows)
-    else:
-        return Cell("")
-    if column.name in SHARES and of.whole is not None:
-        value = part(value, of.whole(report))
-    return figure(column, value, report)
+    return figure(column, column.over(rows), report) if column.together else Cell("")
 
 
 def totals(report: Report) -> tuple[tuple[str, str], ...]:
@@ -316,7 +366,7 @@ def notes(report: Report) -> tuple[str, ...]:
         found.append("rf 'varies': " + _joins(report))
     idle = [row for row in report if row.position in report.unproductive]
     if idle:
-        image = "x".join(str(n) for n in report.walked.shapes[0].spatial)
+        image = "x".join(str(n) for n in report.shapes[0].spatial)
         named = idle[0].name if len(idle) == 1 else f"{idle[0].name} … {idle[-1].name}"
         count = "1 weight layer reads" if len(idle) == 1 else f"{len(idle)} weight layers read"
         found.append(f"rf *: {count} maps whose units see more than the whole {image} already ({named})")

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Line
-from rfcalc.report.folding import Shown, span
-from rfcalc.report.metrics.vocabulary import Metric, metric, size_text
+from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import View, cell, figure, subtotal
+from rfcalc.report.table import Shown, View, cell, figure, span, subtotal
 
 INDENT = "  "
 ENDS = ("output_shape", "stride", "padding", "center", "status", "seen")  # a group has those of its last row
@@ -53,8 +52,7 @@ def lines(
         for part in _ordered(parts, sort)[: view.top]:
             yield _line(part, 0, report, columns), 1
         return
-    paths = _paths(shown)
-    yield from _level([*zip(paths, shown, strict=True)], 0, report, columns, view, sort)
+    yield from _level([*zip(paths(shown), shown, strict=True)], 0, report, columns, view, sort)
 
 
 def _level(
@@ -97,7 +95,7 @@ def _copies(parts: Sequence[Part], fold: bool) -> list[list[Part]]:
     return found
 
 
-def _paths(shown: Sequence[Shown]) -> list[tuple[str, ...]]:
+def paths(shown: Sequence[Shown]) -> list[tuple[str, ...]]:
     """The groups that each row stands in, from the outside: its stage, and the blocks of its name."""
     outer: dict[str, tuple[str, ...]] = {}
     for one in shown:
@@ -133,11 +131,7 @@ def _ordered(parts: list[Part], sort: str | None) -> list[Part]:
 
 def _key(by: Metric, part: Part) -> Any:
     assert by.row is not None
-    if by.name in ("bytes", "values"):
-        return sum(row.new_values for row in part.rows)
-    if by.adds:
-        return sum(by.row(row) for row in part.rows)
-    value = by.row(part.rows[-1] if by.right else part.rows[0])
+    value = by.over(part.rows) if by.right else by.row(part.rows[0])
     if isinstance(value, (tuple, list)):
         numbers = [n for n in value if is_number(n)]
         return max(numbers) if numbers else None

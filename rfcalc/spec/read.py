@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -21,7 +19,7 @@ from rfcalc.core.errors import NotationError, RfcalcError, suggestion
 from rfcalc.core.expr import LAYERS, Expr, Parallel, Ref, repeat, series
 from rfcalc.core.integers import LARGEST as WHOLE
 from rfcalc.core.integers import read
-from rfcalc.core.layer import Layer
+from rfcalc.core.layer import Layer, parameters
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.notation.define import Definition
@@ -31,6 +29,7 @@ from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.parse import Reading, parse
 from rfcalc.notation.write import write
 from rfcalc.spec.locate import Path, field, line_of
+from rfcalc.spec.toml import tables
 
 SCHEMA = "rfcalc/spec/1"
 LARGEST = 20_000_000  # bytes of a file
@@ -80,7 +79,7 @@ def loads(text: str, form: str = "toml", source: str = "spec") -> Loaded:
     """
     text = text.replace("\r\n", "\n")
     try:
-        data = tomllib.loads(text) if form == "toml" else json.loads(text, object_pairs_hook=_once, parse_constant=_no)
+        data = tables(text, source) if form == "toml" else json.loads(text, object_pairs_hook=_once, parse_constant=_no)
     except RecursionError:
         raise RfcalcError("the values are nested too deeply", where=source) from None
     except ValueError as error:
@@ -326,7 +325,7 @@ class _Reader:
         kind = LAYERS.get(name)
         if kind is None:
             raise self.wrong((*path, "kind"), f"unknown layer kind {name!r}", suggestion(name, LAYERS.names()))
-        names = tuple(f.name for f in fields(kind) if f.init)  # type: ignore[arg-type]
+        names = tuple(f.name for f in parameters(kind))
         self._known(table, ("kind", *names, *AROUND), path)
         given = {}
         for key in names:

@@ -1,8 +1,9 @@
 """BN-Inception (Ioffe & Szegedy 2015, arXiv:1502.03167), Figure 5: GoogLeNet with batch normalisation, 5×5 as two 3×3.
 
 The paper's first layer is separable with depth multiplier 8 (as in TensorFlow-Slim's ``inception_v2``); the Caffe
-release that most ports follow has a plain 7×7, biases, and wider pool projections in 4c and 4d. The figure's own
-numbers for those two (128) do not sum to its 576 channels; 96 do, and that is what Slim has.
+release that most ports follow has a plain 7×7, biases, and wider pool projections in 4c and 4d. Layers of stride 2 are
+padded as their framework does, Slim's with SAME (the 7×7 on 224: 2 before and 3 behind). The figure's own numbers for
+those two (128) do not sum to its 576 channels; 96 do, and that is what Slim has.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def _module(label: str, caffe: bool) -> Expr:
     stride = 2 if one is None else 1
 
     def layer(name: str, out: int, kernel: int, stride: int = 1) -> Expr:
-        return unit(name, Conv(out, kernel, stride=stride, padding=kernel // 2, bias=caffe))
+        same = kernel // 2 if caffe or stride == 1 else "SAME"
+        return unit(name, Conv(out, kernel, stride=stride, padding=same, bias=caffe))
 
     branches = [] if one is None else [layer("1x1", one, 1)]
     branches += [
@@ -59,11 +61,16 @@ def _module(label: str, caffe: bool) -> Expr:
         >> layer("double3x3_2", double, 3, stride),
     ]
     if stride == 2:
-        branches.append(MaxPool(3, 2, rounding="ceil").named("pool"))
+        branches.append(_halving(caffe).named("pool"))
     else:
         kind = MaxPool(3, 1, padding=1) if pool == "max" else AvgPool(3, 1, padding=1)
         branches.append(kind.named("pool") >> layer("pool_proj", project or 0, 1))
     return parallel(branches, Concat()).named("output").block(label)
+
+
+def _halving(caffe: bool) -> MaxPool:
+    """A pool of stride 2: Caffe rounds up, TensorFlow pads so that ⌈n / 2⌉ units are left."""
+    return MaxPool(3, 2, rounding="ceil") if caffe else MaxPool(3, 2, padding="SAME")
 
 
 def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True) -> Network:
@@ -81,12 +88,12 @@ def build(name: str, *, classes: int = 1000, channels: int = 3, top: bool = True
         first = [unit("conv1", Conv(64, 7, stride=2, padding=3))]
     else:
         multiplier = min(64 // channels, 8)
-        depthwise = Depthwise(7, stride=2, padding=3, multiplier=multiplier, bias=False)
+        depthwise = Depthwise(7, stride=2, padding="SAME", multiplier=multiplier, bias=False)
         first = [depthwise.named("conv1_depthwise"), unit("conv1", Conv(64, 1, bias=False))]
     second = [unit("conv2_reduce", Conv(64, 1, bias=caffe)), unit("conv2", Conv(192, 3, padding=1, bias=caffe))]
     parts: list[Expr] = [
-        series([*first, MaxPool(3, 2, rounding="ceil").named("pool1")]).stage("conv1"),
-        series([*second, MaxPool(3, 2, rounding="ceil").named("pool2")]).stage("conv2"),
+        series([*first, _halving(caffe).named("pool1")]).stage("conv1"),
+        series([*second, _halving(caffe).named("pool2")]).stage("conv2"),
     ]
     parts += [_module(label, caffe).stage(f"inception {label[0]}") for label in MODULES]
     if top:

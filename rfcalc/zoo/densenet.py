@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from rfcalc.core.expr import Expr, Repeat, parallel, series
-from rfcalc.core.naming import Naming
-from rfcalc.graph.network import Network
+from rfcalc.graph.network import Naming, Network
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.merge import Concat

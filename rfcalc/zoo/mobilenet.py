@@ -9,9 +9,8 @@ from __future__ import annotations
 from functools import partial
 
 from rfcalc.core.expr import Expr, series
-from rfcalc.core.naming import Naming
 from rfcalc.core.size import Size
-from rfcalc.graph.network import Network
+from rfcalc.graph.network import Naming, Network
 from rfcalc.layers.conv import Conv, Depthwise
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.pointwise import Activation, Dropout

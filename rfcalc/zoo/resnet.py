@@ -14,8 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from rfcalc.core.expr import Expr, parallel, ref, series
-from rfcalc.core.naming import Naming
-from rfcalc.graph.network import Network
+from rfcalc.graph.network import Naming, Network
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.merge import Add, Concat

@@ -12,7 +12,10 @@ REDUCTION = 16
 
 
 def _entry(depth: int) -> Entry:
-    name, title = f"se-resnet{depth}", f"SE-ResNet-{depth}, reduction {REDUCTION}"
+    name = f"se-resnet{depth}"
+    title = (
+        f"SE-ResNet-{depth}, reduction {REDUCTION}: timm's, with v1.5's stride on the 3×3 (the paper has it on the 1×1)"
+    )
     style = Style(squeeze=REDUCTION)
     return Entry(name, title, CITATION, partial(build, depth, style, name=name, title=title, citation=CITATION))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rfcalc.core.expr import Expr, Repeat, series
-from rfcalc.core.naming import Naming
-from rfcalc.graph.network import Network
+from rfcalc.graph.network import Naming, Network
 from rfcalc.layers.attention import SelfAttention
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear

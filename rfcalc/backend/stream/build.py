@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +11,8 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import Graph, compiled
-from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang, recurrence
+from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang
+from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, Call, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
@@ -20,7 +20,6 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
-from rfcalc.graph.network import Network
 from rfcalc.plan.stream import StreamPlan
 from rfcalc.plan.timeline import Edge
 
@@ -105,14 +104,13 @@ def _target(target: Any, given: Any, axis: int) -> tuple[torch.dtype, Walked, tu
 
         read, walked = read_blocks(target, given, axis)
         return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
-    from rfcalc.readers.target import DEFAULT_INPUT, resolve, with_inputs
+    from rfcalc.readers.target import resolve, with_inputs
 
     found = resolve(target, given)
-    network: Network = found.network if found.bound else with_inputs(found.network, given)
-    if list(network.inputs.values()) == [None]:
-        network = with_inputs(network, DEFAULT_INPUT)
+    shapes, assumptions = found.at(given)
+    network = with_inputs(found.network, shapes)
     walked = forward(network, shapes_of_inputs(network))
-    return torch.get_default_dtype(), walked, found.assumptions, lambda: to_torch(network).eval()
+    return torch.get_default_dtype(), walked, assumptions, lambda: to_torch(network).eval()
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -163,7 +161,9 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
                 module += "_"
                 ties[module] = path
             calls[module] = way.twin.module
-            own = twin_of(At(node.layer, line.walked.inputs_of(position), line.walked.shapes[position], eps=graph.eps))
+            own = twin_of(
+                At(node.layer, line.walked.input_shapes(position), line.walked.shapes[position], eps=graph.eps)
+            )
             whole = graph.get_submodule(graph.paths[node.name])
             same = own.module == way.twin.module
             if module not in held:
@@ -236,7 +236,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     node, at = network.nodes[position - network.arity], line.lines[position]
     sources = network.sources[position - network.arity]
     layer: Any = at.layer
-    xs, y = line.walked.inputs_of(position), line.walked.shapes[position]
+    xs, y = line.walked.input_shapes(position), line.walked.shapes[position]
     if at.axis is None:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
     if len(at.edges) != len(sources):
@@ -313,7 +313,7 @@ def _without(layer: Any, x: Shape, axis: int, zero_extra: bool = False) -> Any:
     rank = x.rank
     sides = [g.around(n, i) for i, n in enumerate(x.dims[1:])]
     sides[axis - 1] = (0, 0)
-    given = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}
+    given = layer.given
     if "padding" in given:
         given["padding"] = tuple(sides)
     if zero_extra:

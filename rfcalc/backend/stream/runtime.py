@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rfcalc.backend.stream.tape import Recur, Run, Tape, cat, copy, narrow, picked, spread, zeros
+
 
 class Read(NamedTuple):
     """What unit u of a node reads of one map: ``stride·u + first + dilation·t`` for t below `kernel`; with `phases`,
@@ -84,7 +86,8 @@ class Line(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Positions of a map from `start` on; `gaps` lists those that are really there, where not all are."""
+    """Positions of a map from `start` on; `gaps` lists those that are really there (counted from `start`), where not
+    all are."""
 
     start: int
     values: Tensor
@@ -123,6 +126,7 @@ class Streamed(nn.Module):
             plain = self.lines[number].axis and not self.lines[number].again and number != output
             if plain and not any(self.lines[reader].again for reader, _ in readers):
                 self.last.setdefault(max(reader for reader, _ in readers), []).append(number)
+        self.tapes: dict[Any, Tape] = {}  # steps by the state in which they begin, and the chunk
         self.reset()
 
     def reset(self) -> None:
@@ -135,9 +139,16 @@ class Streamed(nn.Module):
         self.next = [0] * len(self.lines)  # units that have been made
         self.kept: dict[int, Held] = {}
         self.states: dict[int, Any] = {}
+        self.tape: Tape | None = None  # what is recorded now
+        self.played: tuple[Tape, list[Tensor]] | None = None  # the last step, where it was played from a tape
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settled()
+        return {**self.__dict__, "tapes": {}}
 
     def held_bytes(self) -> int:
         """Bytes that are kept now."""
+        self._settled()
         tensors = [held.values for held in self.kept.values()]
         for state in self.states.values():
             tensors += state if isinstance(state, tuple) else [state]
@@ -167,21 +178,91 @@ class Streamed(nn.Module):
             what = f"the chunk has a batch of {chunk.shape[0]}"
             raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
         self.batch = chunk.shape[0]
-        self.came += length
         with torch.no_grad():
-            return self._advance(chunk)
+            return self._step(chunk, length)
 
     def flush(self) -> Tensor:
         """The rest of the output, after the last chunk: the end of the input is known now."""
         if self.ended or not self.came:
             what = "the stream has ended" if self.ended else "nothing has come yet"
             raise self._refused(what, "flush() is for the end of a stream", "call reset() and forward(chunk) first")
+        self._settled()
         self.ended = True
         with torch.no_grad():
             return self._advance(None)
 
     def _refused(self, what: str, why: str, fix: str) -> Exception:
         return self.refusal(f"{what}: {why}{'; ' if fix else ''}{fix}")
+
+    # --- steps that are alike ----------------------------------------------------------------------------------
+
+    def _step(self, chunk: Tensor, length: int) -> Tensor:
+        """One step, played from a tape where the same one has been made."""
+        before = self._state() if self.played is None else self.played[0].after
+        key = (before, chunk.shape, chunk.dtype, chunk.device)
+        tape = self.tapes.get(key)
+        if tape is not None:
+            held = [h.values for _, h in sorted(self.kept.items())] if self.played is None else self.played[1]
+            out, kept = tape.play([chunk, *held])
+            self.came += length
+            self.left += tape.left
+            self.played = tape, kept
+            return out
+        self._settled()
+        self.tape = tape = Tape([chunk, *(h.values for _, h in sorted(self.kept.items()))])
+        left = self.left
+        self.came += length
+        try:
+            out = self._advance(chunk)
+        finally:
+            self.tape = None
+        kept_now = sorted(self.kept.items())
+        tape.end(out, [h.values for _, h in kept_now])
+        if not tape.early:
+            tape.left, tape.after = self.left - left, self._state()
+            tape.kept = tuple([(n, h.start - self._place(n), h.gaps) for n, h in kept_now])
+            tape.next = tuple([n - self._place(i) for i, n in enumerate(self.next)])
+            if len(self.tapes) >= 64:  # chunks of ever new lengths
+                self.tapes.clear()
+            self.tapes[key] = tape
+        return out
+
+    def _place(self, number: int) -> int:
+        """Where a map stands by what has come: whole, for whole blocks; 0 for what is not made step by step."""
+        line = self.lines[number]
+        if number and not (line.axis and line.reads):
+            return 0
+        p, q = line.rate
+        return self.came * p // q
+
+    def _state(self) -> tuple[Any, ...]:
+        """Everything that decides what the next step does, but the chunk: all positions, counted from what has come."""
+        kept = [(n, h.start - self._place(n), h.values.shape, h.gaps) for n, h in sorted(self.kept.items())]
+        ready = [n - self._place(i) for i, n in enumerate(self.next) if i]
+        left = self.left - self.came // self.block["in"] * self.block["out"]
+        return (*ready, *kept, left, *sorted(self.states))
+
+    def _settled(self) -> None:
+        """Write down where a stream stands that was played from tapes."""
+        if self.played is None:
+            return
+        tape, values = self.played
+        pairs = zip(tape.kept, values, strict=True)
+        self.kept = {n: Held(start + self._place(n), t, gaps) for (n, start, gaps), t in pairs}
+        self.next = [n + self._place(i) for i, n in enumerate(tape.next)]
+        self.played = None
+
+    def _do(self, function: Any, tensors: Sequence[Tensor], *rest: Any) -> Any:
+        """Call a function of tensors, and record it."""
+        made = function(*tensors, *rest)
+        if self.tape is not None:
+            self.tape.add(function, tensors, rest, made)
+        return made
+
+    def _early(self, begins: bool) -> None:
+        """The beginning of the stream plays a part: other steps differ."""
+        if begins and self.tape is not None:
+            self.tape.early = True
 
     # --- one step ----------------------------------------------------------------------------------------------
 
@@ -205,6 +286,7 @@ class Streamed(nn.Module):
             stop = self._length(line)
             if not self.ended:
                 most = min(r.known(counts[r.source]) for r in moving)
+                self._early(most <= 0 or stop <= 0)
                 stop = max(self.next[number], min(most, stop) - line.hold)
             counts[number] = stop
             made = None
@@ -225,26 +307,23 @@ class Streamed(nn.Module):
 
     def _run(self, line: Line, xs: Sequence[Any]) -> Any:
         module = self.get_submodule(line.module) if line.module else None
-        learned = self.get_parameter(line.learned) if line.learned else None
-        return line.run(module, learned, *xs)
+        return self._do(Run(line.run, module, line.learned and self, line.learned), xs)
 
     def _joined(self, number: int, line: Line, made: Tensor | None) -> Held | None:
         """What was kept of a map, and its new positions."""
         held = self.kept.pop(number, None)
         if held is not None and held.gaps is not None:
-            size = list(held.values.shape)
-            size[line.axis] = max(held.gaps, default=held.start - 1) - held.start + 1
-            full = held.values.new_zeros(size)
-            at = torch.tensor([p - held.start for p in held.gaps], dtype=torch.long, device=full.device)
-            held = Held(held.start, full.index_copy_(line.axis, at, held.values))
+            at = torch.tensor(held.gaps, dtype=torch.long, device=held.values.device)
+            size = max(held.gaps, default=-1) + 1
+            held = Held(held.start, self._do(spread, [held.values], line.axis, size, at))
         if made is None:
             return held or Held(self.next[number] if line.reads else self.came, self._empty(line))
-        if held is None:
-            return Held(self.next[number] if line.reads else self.came - made.shape[line.axis], made)
         start = self.next[number] if line.reads else self.came - made.shape[line.axis]
+        if held is None:
+            return Held(start, made)
         gap = start - held.start - held.values.shape[line.axis]
-        parts = [held.values, made] if not gap else [held.values, _zeros(made, line.axis, gap), made]
-        return Held(held.start, torch.cat(parts, line.axis))
+        parts = [held.values, made] if not gap else [held.values, self._do(zeros, [made], line.axis, gap), made]
+        return Held(held.start, self._cat(parts, line.axis))
 
     def _give(self, values: list[Any], counts: list[int]) -> Tensor:
         """The positions of the output that are due; then forget what nobody will read."""
@@ -252,7 +331,8 @@ class Streamed(nn.Module):
         due = self.latency + counts[self.output] if self.ended else self.came // self.block["in"] * self.block["out"]
         empty = max(0, min(due, self.latency) - self.left)
         first, last = max(0, self.left - self.latency), max(0, due - self.latency)
-        parts = [self._empty(line, empty)]
+        self._early(empty > 0 or self.left < self.latency)
+        parts = [self._empty(line, empty)] if empty or last <= first else []
         if last > first:
             parts.append(self._cut(values[self.output], line.axis, first, last))
         self.left = max(self.left, due)
@@ -263,6 +343,7 @@ class Streamed(nn.Module):
         """A map of so many zeros."""
         size = [self.batch, *line.shape]
         size[line.axis] = count
+        self._early(True)
         return self._like.new_zeros(size)
 
     def _forget(self, values: list[Any], counts: list[int], given: int) -> None:
@@ -283,6 +364,7 @@ class Streamed(nn.Module):
             after = self.lines[reader].after
             if after and read.border != "zeros":  # the end will be mirrored, or repeated
                 lowest = min(lowest, count - 1 - (after if read.border == "reflect" else 0))
+        self._early(lowest < 0)
         lowest = max(lowest, 0)
         if line.again:
             self.next[number] = min(self.next[number], lowest)
@@ -294,11 +376,12 @@ class Streamed(nn.Module):
         values = self._cut(held, axis, lowest, count)
         reads = self.readers.get(number, ())
         if not any(r.phases or (r.stride > 1 and (r.dilation > 1 or r.kernel < r.stride)) for _, r in reads):
-            return Held(lowest, values.clone())
+            return Held(lowest, self._do(copy, [values]))
         wanted = set(range(max(0, self.left - self.latency), count)) if number == self.output else set()
         for reader, read in reads:
             unit = self.next[reader]
             dense = not read.phases and (read.stride == 1 or (read.dilation == 1 and read.kernel >= read.stride))
+            self._early(read.lowest(unit) < 0)
             if dense or (read.border != "zeros" and read.lowest(unit) < 0):  # what stands before the beginning too
                 wanted.update(range(max(read.lowest(unit), lowest), count))
                 unit = count
@@ -309,10 +392,10 @@ class Streamed(nn.Module):
             if after and read.border != "zeros":
                 wanted.update(range(max(0, count - 1 - (after if read.border == "reflect" else 0)), count))
         if len(wanted) == count - lowest:
-            return Held(lowest, values.clone())
-        gaps = tuple(sorted(wanted))
-        at = torch.tensor([p - lowest for p in gaps], dtype=torch.long, device=values.device)
-        return Held(lowest, values.index_select(axis, at), gaps)
+            return Held(lowest, self._do(copy, [values]))
+        gaps = tuple([p - lowest for p in sorted(wanted)])
+        at = torch.tensor(gaps, dtype=torch.long, device=values.device)
+        return Held(lowest, self._do(picked, [values], axis, at), gaps)
 
     # --- one node ----------------------------------------------------------------------------------------------
 
@@ -320,8 +403,7 @@ class Streamed(nn.Module):
         """Units from `start` to `stop` of a map."""
         if line.how == "recurrent":
             xs = [self._fetched(r, start, stop, values, counts, line) for r in line.reads]
-            made, self.states[number] = line.run(self.get_submodule(line.module), self.states.get(number), *xs)
-            return made  # type: ignore[no-any-return]
+            return self._do(Recur(line.run, self.get_submodule(line.module), self, number), xs)  # type: ignore[no-any-return]
         if line.how == "window":
             xs = []
             for read in line.reads:
@@ -335,25 +417,29 @@ class Streamed(nn.Module):
             low = min(-((reach - begin) // step), begin // step)
             high = max((end - 1) // step + 1, -((reach - end + 1) // step) + 1)
             made = self._run(line, [self._fetched(read, low, high, values, counts, line)])
-            return made.narrow(line.axis, begin - low * step, stop - start)  # type: ignore[no-any-return]
+            return self._do(narrow, [made], line.axis, begin - low * step, stop - start)  # type: ignore[no-any-return]
         if line.how == "whole":
-            turn = max(0, start - -(-line.cut // read.stride))
+            turn = start - -(-line.cut // read.stride)
+            self._early(turn < 0)
+            turn = max(0, turn)
             low, high = turn * read.stride, read.between(start, stop)[1]
             high = counts[read.source] if self.ended else min(high, counts[read.source])
             made = self._run(line, [self._fetched(read, low, high, values, counts, line)])
-            return made.narrow(line.axis, start - turn, stop - start)  # type: ignore[no-any-return]
+            return self._do(narrow, [made], line.axis, start - turn, stop - start)  # type: ignore[no-any-return]
         period = len(read.phases)  # table
         begin = start // period
         earliest = min((t[0] for t in read.phases if t), default=0)
         latest = max((t[-1] for t in read.phases if t), default=0)
-        turn = max(0, min(begin, begin + earliest // read.stride))
+        turn = min(begin, begin + earliest // read.stride)
+        self._early(turn < 0)
+        turn = max(0, turn)
         low = turn * read.stride
         high = max(low + 1, ((stop - 1) // period) * read.stride + latest + 1)
         high = low + -(-(high - low) // read.stride) * read.stride
         if self.ended:
             high = min(high, max(counts[read.source], low + 1))
         made = self._run(line, [self._fetched(read._replace(border="zeros"), low, high, values, counts, line)])
-        return made.narrow(line.axis, start - turn * period, stop - start)  # type: ignore[no-any-return]
+        return self._do(narrow, [made], line.axis, start - turn * period, stop - start)  # type: ignore[no-any-return]
 
     def _fetched(self, read: Read, low: int, high: int, values: list[Any], counts: list[int], line: Line) -> Tensor:
         """Positions from `low` to `high` of a map; beyond its ends stands what the border says."""
@@ -367,12 +453,14 @@ class Streamed(nn.Module):
             before, after = min(max(-low, 0), high - low), min(max(high - max(count, low), 0), high - low)
             if not before and not after:
                 return inner
+            self._early(True)
             parts = []
             for size in (before, after):
                 shape = list(inner.shape)
                 shape[axis] = size
                 parts.append(inner.new_full(shape, line.fill))
             return torch.cat([parts[0], inner, parts[1]], axis)
+        self._early(True)
         at = torch.arange(low, high, device=held.values.device)
         if read.border == "reflect":
             at = at.abs()
@@ -382,28 +470,20 @@ class Streamed(nn.Module):
         first = max(0, int(at.min()))
         return self._cut(held, axis, first, int(at.max()) + 1).index_select(axis, at - first)
 
-    @staticmethod
-    def _cut(held: Held, axis: int, low: int, high: int) -> Tensor:
+    def _cut(self, held: Held, axis: int, low: int, high: int) -> Tensor:
         """Positions from `low` to `high`; those that were let go are zeros, and read by nobody."""
         size = held.values.shape[axis]
         first, last = (min(max(p - held.start, 0), size) for p in (low, high))
-        inner = held.values.narrow(axis, first, last - first)
+        inner = held.values
+        if first or last < size:
+            inner = self._do(narrow, [inner], axis, first, last - first)
         before = max(0, min(held.start, high) - low)
         after = high - low - before - (last - first)
-        parts = [_zeros(inner, axis, before), inner, _zeros(inner, axis, after)]
-        return inner if not before and not after else torch.cat(parts, axis)
+        parts = [self._do(zeros, [inner], axis, n) if n else None for n in (before, after)]
+        return self._cat([t for t in (parts[0], inner, parts[1]) if t is not None], axis)
 
-
-def _zeros(like: Tensor, axis: int, count: int) -> Tensor:
-    shape = list(like.shape)
-    shape[axis] = count
-    return like.new_zeros(shape)
-
-
-def recurrence(module: nn.Module, state: Any, x: Tensor) -> tuple[Tensor, Any]:
-    """A recurrent layer from the state it left; what lies before the positions is one batch."""
-    y, left = module(x.flatten(0, -3), state)
-    return y.unflatten(0, x.shape[:-2]), left
+    def _cat(self, parts: list[Tensor], axis: int) -> Tensor:
+        return parts[0] if len(parts) == 1 else self._do(cat, parts, axis)
 
 
 def hang(root: nn.Module, path: str, leaf: nn.Module | nn.Parameter) -> None:

@@ -12,16 +12,19 @@ from torch import nn
 from rfcalc.backend.build import make
 from rfcalc.backend.emit import camel
 from rfcalc.backend.needs import parts
-from rfcalc.backend.stream import runtime
+from rfcalc.backend.stream import runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
 from rfcalc.backend.stream.runtime import Line, Read
 from rfcalc.backend.twin import Call
 
-PARTS: tuple[Any, ...] = (runtime.Read, runtime.Line, runtime.Held, runtime.Streamed, runtime._zeros, runtime.hang)
+PARTS: tuple[Any, ...] = (
+    *(runtime.Read, runtime.Line, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur),
+    *(tape.narrow, tape.zeros, tape.copy, tape.picked, tape.spread, tape.cat, runtime.hang),
+)
 
 IMPORTS = (
-    "from collections.abc import Sequence",
+    "from collections.abc import Callable, Sequence",
     "from typing import Any, NamedTuple",
     "",
     "import torch",
@@ -77,7 +80,7 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     main = "\n".join(body)
     pieces = [inspect.getsource(part).rstrip() for part in PARTS]
     if any(line.how == "recurrent" for line in stream.lines):
-        pieces.append(inspect.getsource(runtime.recurrence).rstrip())
+        pieces.append(inspect.getsource(tape.recurrence).rstrip())
     sizes = "×".join(map(str, plan.timeline.walked.shapes[0].dims))
     blocks = f"whole blocks of {stream.block['in']}" if stream.block["in"] > 1 else "any length"
     about = [

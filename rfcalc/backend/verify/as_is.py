@@ -44,7 +44,7 @@ def averaged(layer: Layer) -> Layer:
 def explained(report: Report, weights: Graph, device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
     """The middle unit of each chosen node: how many of its pixels the plain gradient finds, and what hides the rest."""
     for name in chosen_nodes(report):
-        walk = regions(report.walked, name)
+        walk = regions(report, name)
         unit = tuple(n // 2 for n in report[name].shape.spatial)
         right = set(walk.unit(unit).pixels())
         dtype = DTYPES[report.dtype]

@@ -38,7 +38,7 @@ def masses(report: Report, device: str, draws: int, tick: Callable[[str], None])
     network, shapes = report.network, report.shapes
     for name in chosen_nodes(report):
         unit = tuple(n // 2 for n in report[name].shape.spatial)
-        closed = effective(report.walked, network.position(name), unit)
+        closed = effective(report, network.position(name), unit)
         if any(s is None for s in closed):
             continue
         graph = to_torch(network, dict(zip(report.inputs, shapes, strict=False))).to(device).eval()

@@ -104,7 +104,7 @@ def on_input(report: Report, name: str, told: str) -> Iterator[Finding]:
     """Chosen units of one node on the report's input."""
     field = report[name].receptive_field
     period = [1 if w is None else w.period for w in field.windows]
-    walk = regions(report.walked, name)
+    walk = regions(report, name)
     units = chosen_units(report[name].shape.spatial, period)
     seen: dict[Unit, set[Unit]] = {}
     for unit, pixels in zip(units, measured_units(report, name, units), strict=True):

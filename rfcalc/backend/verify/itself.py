@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -177,10 +178,14 @@ def counted(report: Report, it: Subject, what: frozenset[str], tick: Tick) -> It
 
 
 def _dims(tensor: Tensor, shape: Shape, report: Report) -> tuple[int, ...]:
-    """The sizes of a tensor without its batch; and without the axis of channels that its node has for it."""
+    """The sizes of a tensor without its batch, as its node has them: with the axis of channels, with windows apart."""
     dims = tuple(tensor.shape)
     right = tuple(int(n) for n in shape.dims)
     if right[:1] == (1,) and dims[1:] == right[1:]:
+        return right
+    windows = dims[0] // report.batch  # a module may put windows, one axis or several, into its batch
+    runs = ((i, j) for i in range(len(right)) for j in range(i + 1, len(right) + 1))
+    if windows > 1 and any(prod(right[i:j]) == windows and right[:i] + right[j:] == dims[1:] for i, j in runs):
         return right
     return dims[1:]
 
@@ -201,14 +206,15 @@ def _written(path: str) -> str:
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """Attention by its products, which the counter and derivatives see; without warnings of the module's own."""
+    """Attention and recurrent layers by their products, which the counter and derivatives see; without warnings of the
+    module's own."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     mha: Any = torch.backends.mha
     fast = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH), _quiet():
+        with _quiet(), sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
             yield
     finally:
         mha.set_fastpath_enabled(fast)
@@ -329,7 +335,7 @@ def _units(
     shape, source = report[name].shape, report.shapes[0]
     period = [1 if w is None else w.period for w in field.windows]
     units = gradient.chosen_units(shape.spatial, period)
-    walk = regions(report.walked, name)
+    walk = regions(report, name)
     seen: dict[gradient.Unit, set[gradient.Unit]] = {}
     for unit, pixels in zip(units, _derivatives(value, x, shape, source, units), strict=True):
         seen[unit] = pixels

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfcalc.backend.graph import Graph
 from rfcalc.backend.verify.counted import blank
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.backend.verify.saved import DTYPES, examples, refusal, refused
+from rfcalc.core.errors import plural
 from rfcalc.report.report import Report
 
 ROUNDING = 512  # CUDA's allocator rounds every block up to this
@@ -28,8 +30,28 @@ class Living(NamedTuple):
     home: str
 
 
+class Indices(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The bytes of what operators return beside a result: the int64 places of maxima. `taken` hands them out once."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if isinstance(made, (tuple, list)):
+            self.bytes += sum(t.nbytes for t in made if isinstance(t, Tensor) and t.dtype == torch.int64)
+        return made
+
+    def taken(self) -> int:
+        found, self.bytes = self.bytes, 0
+        return found
+
+
 def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
     """Bytes of the distinct maps that are alive at once, at most, on meta tensors with activations in place.
+
+    Indices of max pooling live while it runs.
 
     Returns:
         the bytes of the storages; the bytes if each value lived in the memory that the conventions say (activations
@@ -44,8 +66,11 @@ def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
     most = should = sum(sizes.values())
     apart: list[str] = []
 
+    indices = Indices()
+
     def see(name: str, value: Tensor) -> None:
         nonlocal most, should
+        beside = indices.taken()
         row, storage = report[name], _storage(value)
         if storage not in learned:
             source = where.get(row.inputs[0]) if row.inputs else None
@@ -65,11 +90,11 @@ def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
             if tensor is not None:
                 held[at.storage] = tensor.untyped_storage().nbytes()
                 homes.add(at.home)
-        most = max(most, sum(held.values()))
-        should = max(should, sum(sizes[home] for home in homes))
+        most = max(most, beside + sum(held.values()))
+        should = max(should, beside + sum(sizes[home] for home in homes))
         living[:] = [at for at in living if at.ref() is not None]
 
-    with torch.no_grad():
+    with torch.no_grad(), indices:
         graph._run(inputs, frozenset(graph._outputs), see)
     return most, should, apart
 
@@ -92,7 +117,7 @@ def peak(report: Report, build: Callable[[], Graph], device: str, tick: Callable
             measured,
             BOUNDED,
             "equal, were every map in the memory that the conventions say",
-            f"PyTorch has no in-place form of {len(apart)} nodes, makes larger maps there, or gives a view: "
+            f"PyTorch has no in-place form of {plural(len(apart), 'node')}, makes larger maps there, or gives a view: "
             f"{', '.join(apart[:3])}{' …' if len(apart) > 3 else ''}",
         )
     else:

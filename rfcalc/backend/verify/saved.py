@@ -89,7 +89,7 @@ def kept_by_map(report: Report, graph: Graph, inputs: list[Tensor]) -> dict[int,
 def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
     """Where what is kept differs from what was predicted: whether only around nodes where PyTorch keeps more than one
     layer needs (it has none, or a library's workspace is kept too); in words."""
-    walked, network = report.walked, report.network
+    walked, network = report, report.network
     arity = network.arity
     measured = kept_by_map(report, graph, examples(report, device))
     own = storages(walked, saving(walked)[1])
@@ -146,6 +146,8 @@ def training(report: Report, graph: Graph, device: str, tick: Callable[[str], No
 
 def optimizers(learned: Sequence[Tensor], size: int, tick: Callable[[str], None]) -> Iterator[Finding]:
     """The state of two optimizers after a step; `size` is that of what they learn, in bytes."""
+    if not learned:  # nothing to learn, and no optimizer takes that
+        return
     tick("a step of each optimizer")
     for name, copies, optimizer in (
         ("SGD with momentum", 1, torch.optim.SGD(learned, lr=0.0, momentum=0.9)),

@@ -7,7 +7,7 @@ in, once for each map and order. A flattened map remembers the order that it was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
@@ -236,8 +236,3 @@ class Build:
         """The importer's result, checked: see `rfcalc.readers.imported`."""
         network = self.network(outputs, name)
         return imported(network, notes=list(self.notes), unknown=self.unknown, shapes=self.shapes, params=params)
-
-
-def named_inputs(shapes: Mapping[str, Shape]) -> str:
-    """How inputs are given on the command line, for messages."""
-    return " ".join(f"--input {name}={shape}" for name, shape in shapes.items())

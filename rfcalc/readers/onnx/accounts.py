@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from rfcalc.core.errors import plural
 from rfcalc.readers.builder.values import Made
 from rfcalc.readers.onnx.model import FLOATING
 from rfcalc.readers.onnx.names import invented
@@ -48,7 +49,7 @@ def grouped(reader: Reader, named: Mapping[int, str]) -> dict[int, int]:
         reader.notes[
             f"{_some(_names(copies, named))} read the tensors of other modules of their kind. Exporters store equal "
             "tensors once, so the file does not tell tied weights from copies that were never trained: they are "
-            f"counted for each; if they are tied, {extra:,} parameters fewer"
+            f"counted for each; if they are tied, {plural(extra, 'parameter')} fewer"
         ] += 1
     return groups
 
@@ -109,7 +110,7 @@ def notes_on(
         extra = sum((len(nodes) - 1) * tensors[name].size for name, nodes in repeated.items() if name in tensors)
         notes.append(
             f"{len(repeated)} tensors are stored once and used several times (exporters store equal ones once): "
-            f"counted for each use, {extra:,} parameters more than the file holds"
+            f"counted for each use, {plural(extra, 'parameter')} more than the file holds"
         )
     if reader.folded:
         notes.append(
@@ -118,7 +119,9 @@ def notes_on(
         )
     notes += _made_up(reader, named)
     for node, count in ((n, c) for n, c in reader.lost.items() if n in named):
-        notes.append(f"{count} operators after {named[node]} are left out, because no shape of what they read is known")
+        notes.append(
+            f"{plural(count, 'operator')} after {named[node]} left out, because no shape of what they read is known"
+        )
     if reader.stale:
         more = f", and {len(reader.stale) - 1} more" if len(reader.stale) > 1 else ""
         notes.append(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rfcalc.core.errors import NetworkError
-from rfcalc.core.shape import Shape
+from rfcalc.core.errors import NetworkError, plural
+from rfcalc.core.shape import USUAL, Shape, mistaken
 from rfcalc.readers.builder.values import inner
 from rfcalc.readers.onnx.model import Info, Model, Node
 from rfcalc.readers.onnx.values import checked
@@ -93,6 +93,8 @@ def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool =
     for info in infos:
         if not info.tensor:
             raise NetworkError(f"the input {info.name!r} is no tensor", fix="export the model with tensors as inputs")
+        if batch and info.name in given:
+            _refuse(model, nodes, info.name, given[info.name])
         dims, own = _dims(info, given.get(info.name), size, symbol, batch)
         channel = _channel(model, nodes, info.name, dims, own)
         if info.name in given:
@@ -114,6 +116,34 @@ def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool =
     if size != 1:
         notes.append(f"the file has a batch of {size}: figures are for one of its items")
     return Bound(found, compare, tuple(notes))
+
+
+def _refuse(model: Model, nodes: list[Node], name: str, given: Shape) -> None:
+    """Refuse a shape of another rank, order or number of channels than the first convolution takes.
+
+    Raises:
+        NetworkError: with the shape that is meant.
+    """
+    names = {name}
+    for node in nodes:
+        if not node.inputs or node.inputs[0] not in names:
+            continue
+        if node.op == "Conv" and (weights := model.graph.tensors.get(node.inputs[1])) is not None:
+            axes = len(weights.dims) - 2
+            takes = weights.dims[1] * int(node.attributes.get("group") or 1)
+            fault = mistaken(given, takes, axes) if axes in USUAL else None
+            if fault is None:
+                return
+            why, meant = fault
+            first = f"the first convolution takes {plural(takes, 'channel')} ({axes}-D)"
+            raise NetworkError(
+                f"the input {name!r} cannot be {given}",
+                why=f"{why}; {first}" if why else first,
+                fix=f"did you mean {meant}?",
+            )
+        if node.op not in PASSES:
+            return
+        names.update(node.outputs)
 
 
 def _name(text: str, taken: set[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from rfcalc.core.errors import NetworkError, RfcalcError
+from rfcalc.core.errors import NetworkError, RfcalcError, plural
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.builder.naming import expression, pruned
@@ -102,7 +102,7 @@ def _read(model: Model, folder: str, inputs: Any, name: str) -> Imported:
         dead = [n for n in nodes if n.op != "Constant"]
         count = len(dead) - sum(1 for n in _kept(dead, [o.name for o in model.graph.outputs]))
         if count:
-            reader.notes[f"{count} operators that no output needs are left out"] += 1
+            reader.notes[f"{plural(count, 'operator')} that no output needs left out"] += 1
     return _finished(reader, name)
 
 

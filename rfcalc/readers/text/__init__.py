@@ -87,9 +87,9 @@ def load(path: str, inputs: Any = None) -> Imported:
     if len(raw) > LARGEST:
         raise RfcalcError("the text is too large", where=where, why=f"the limit is {LARGEST:,} bytes")
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RfcalcError("this is not a text in UTF-8", where=where, why=f"byte {error.start}") from None
+        raise RfcalcError("this is not a text in UTF-8 or UTF-16", where=where, why=f"byte {error.start}") from None
     try:
         return from_text(text, inputs)
     except RfcalcError as error:

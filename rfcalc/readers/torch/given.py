@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, suggestion
+from rfcalc.core.errors import NetworkError, RfcalcError, UnknownName, noun, plural, suggestion
 from rfcalc.core.shape import Shape
 
 DEFAULT_INPUT = "3x224x224"
@@ -61,10 +61,14 @@ class Call(NamedTuple):
 
     def of_batch(self, count: int) -> Call:
         """The same with another batch."""
+        return self.mapped(lambda leaf: leaf._replace(shape=(count, *leaf.shape[1:])))
+
+    def mapped(self, change: Callable[[Leaf], Leaf]) -> Call:
+        """The same with other tensors."""
 
         def put(value: Any) -> Any:
             if isinstance(value, Leaf):
-                return value._replace(shape=(count, *value.shape[1:]))
+                return change(value)
             if isinstance(value, dict):
                 return {k: put(v) for k, v in value.items()}
             if type(value) in (list, tuple):
@@ -169,6 +173,13 @@ class Arguments(NamedTuple):
                 )
             else:
                 found["input"] = places[0]
+        missing = [n for n in self.required if n not in found]
+        if missing:
+            told = f"{plural(len(places), 'shape')} {noun(len(places), 'is', 'are')} given"
+            raise NetworkError(
+                f"forward takes {plural(len(self.required), 'input')}, and {told}",
+                fix="give one for each: " + " ".join(f"--input {n}=…" for n in self.required),
+            )
         return found
 
     def _by_name(self, given: Mapping[Any, Any]) -> dict[str, Any]:
@@ -239,10 +250,6 @@ def _listed(value: Any) -> Any:
     if inner and all(isinstance(k, str) and k.isdecimal() and k.isascii() for k in inner):
         return [inner[k] for k in sorted(inner, key=int)]
     return inner
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, Mapping) or _is_sequence(value)
 
 
 def _all(value: Any) -> Iterator[Any]:

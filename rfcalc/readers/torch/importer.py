@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from rfcalc.core.errors import NetworkError, RfcalcError
+from rfcalc.core.errors import NetworkError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Identity
@@ -89,9 +89,15 @@ def from_torch(
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}
     if strange:
+        holders = list(unregistered(module))
+        told = (
+            f"the layers in {', '.join(holders[:3])} are not registered: use nn.ModuleList (nn.ModuleDict)"
+            if holders
+            else "they are made in forward, or held where PyTorch does not look"
+        )
         notes.append(
-            f"{sum(strange.values()):,} values of parameters that the module does not register (of modules in a plain"
-            " list, or made in forward) are used and, as by PyTorch, not counted"
+            f"{plural(sum(strange.values()), 'value')} of parameters that the module does not register are used and, as"
+            f" by PyTorch, not counted; {told}"
         )
     notes += graph.notes
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
@@ -166,6 +172,17 @@ def _frozen(module: torch.nn.Module, graph: Graph, named: Mapping[int, str]) -> 
         if not p.requires_grad and node in named:
             found[named[node]] = found.get(named[node], 0) + p.numel()
     return found
+
+
+def unregistered(module: torch.nn.Module) -> Iterator[str]:
+    """The attributes that hold layers in a plain list or dictionary, where PyTorch does not find their parameters."""
+    for path, m in module.named_modules():
+        for name, value in vars(m).items():
+            if name.startswith("_"):
+                continue
+            inside = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+            if any(isinstance(v, torch.nn.Module) for v in inside):
+                yield f"{written(path)}.{name}" if path else name
 
 
 def dtype_of(module: torch.nn.Module, call: Call) -> str:

@@ -68,6 +68,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self._own: set[int] = set()  # memory that was made in this run
         self._before: dict[int, tuple[torch.Tensor, int, Any]] = {}  # memory of the module → a tensor, version, values
         self._weights = weights
+        self._last: tuple[Known, Any, Any] | None = None
 
     def __enter__(self) -> Any:
         return TorchDispatchMode.__enter__(self)  # type: ignore[no-untyped-call]
@@ -84,6 +85,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         known = _OPERATORS.get(func) or operator(func)
+        self._last = (known, args, kwargs)
         if torch._C._functorch.maybe_current_level() is not None:  # inside of vmap, of what has values
             return func(*args, **kwargs)
         with torch._C.DisableTorchFunction(), torch._C._DisablePythonDispatcher():
@@ -95,13 +97,21 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                 out = self._without(func, known, args, kwargs)
             else:
                 out = self._real(func, known, args, kwargs, given)
+        self.steps.append(self._step(known, args, kwargs, out))
+        return out
+
+    def _step(self, known: Known, args: Any, kwargs: Any, out: Any) -> Step:
         bound = dict(known.defaults)
         bound.update(zip(known.names, args, strict=False))
         bound.update(kwargs)
         if known.by_other:  # of it only shape and type matter
             bound["other"] = None
-        self.steps.append(Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes))
-        return out
+        return Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes)
+
+    @property
+    def stopped(self) -> Step | None:
+        """The operator that was called last, whether it could be taken or not; its result is left out."""
+        return None if self._last is None else self._step(*self._last, None)
 
     def add(self, name: str, args: dict[str, Any], out: Any, views: bool = False, writes: bool = False) -> None:
         """Record a step that no operator stands for."""

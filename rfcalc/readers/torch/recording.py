@@ -26,6 +26,7 @@ from rfcalc.readers.torch.higher_order import plainly
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
 from rfcalc.readers.torch.recorder import Step as Step
 from rfcalc.readers.torch.recorder import tensors as tensors
+from rfcalc.readers.torch.refused import at_fault, first_reader, size_that_runs, wrong_shape
 from rfcalc.readers.torch.untouched import untouched
 
 
@@ -95,10 +96,18 @@ def _recorded(module: torch.nn.Module, call: Call, training: bool, exact: bool) 
             with recorder, disguise:
                 result = module(*args, **kwargs)
         except Exception as error:
-            failed = _failed(error, recorder.stack[-1].path, module, call)
+            failed = _failed(error, recorder, given, module, call)
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
+        reader = first_reader(recorder.steps, given, call)
+        if reader is not None and reader.axes:  # without data, PyTorch lets some pass
+            mistake = wrong_shape(reader, call)
+            for step in recorder.steps:
+                if mistake is None and step.name.startswith("conv_transpose"):
+                    mistake = at_fault(step)
+            if mistake is not None:
+                raise mistake.at(type(module).__name__)
         grown = len(list(module.parameters())) > count
     outputs = [(name, value) for name, value in _named(result) if isinstance(value, torch.Tensor)]
     if not outputs:
@@ -135,7 +144,7 @@ def materialized(module: torch.nn.Module, call: Call) -> torch.nn.Module:
         with torch.no_grad(), torch.device("meta"):
             made(*args, **kwargs)
     except Exception as error:
-        raise _failed(error, "", module, call) from error
+        raise _failed(error, None, {}, module, call) from error
     modes = {path: m.training for path, m in module.named_modules()}
     for path, m in made.named_modules():
         m.training = modes.get(path, module.training)
@@ -226,8 +235,15 @@ def _named(result: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 _DYNAMIC = ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode")
 
 
-def _failed(error: Exception, path: str, module: torch.nn.Module, call: Call) -> RfcalcError:
+def _failed(
+    error: Exception,
+    recorder: Recorder | None,
+    given: Mapping[str, torch.Tensor],
+    module: torch.nn.Module,
+    call: Call,
+) -> RfcalcError:
     """One message for whatever stopped the run: torch's reason in a line, and what to do."""
+    path = "" if recorder is None else recorder.stack[-1].path
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     reason = f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"[:300]
     where = f"{type(module).__name__}" + (f" at {path}" if path else "")
@@ -243,7 +259,8 @@ def _failed(error: Exception, path: str, module: torch.nn.Module, call: Call) ->
         return error
     integers = next((leaf for leaf in call.leaves if leaf.dtype.is_floating_point), None)
     if "indices" in reason and "Long" in reason + str(error) and integers is not None:
-        shape = "x".join(map(str, integers.shape[1:]))
+        given_none = any("none was given" in note for note in call.notes)
+        shape = "16" if given_none else "x".join(map(str, integers.shape[1:]))
         return RfcalcError(
             f"it does not run on {call.told}",
             where=where,
@@ -251,15 +268,32 @@ def _failed(error: Exception, path: str, module: torch.nn.Module, call: Call) ->
             fix=f"--input int64:{shape}" if integers.name == "input" else f"--input {integers.name}=int64:{shape}",
         )
     training = "Expected more than 1 value per channel" in reason
-    return RfcalcError(
+    stopped = None if recorder is None else recorder.stopped
+    reader = None
+    if recorder is not None and stopped is not None:
+        reader = first_reader([*recorder.steps, stopped], given, call)
+        mistake = wrong_shape(reader, call) or at_fault(stopped)
+        if mistake is not None:
+            return mistake.at(where)
+    failed = RfcalcError(
         f"it does not run on {call.told}",
         where=where,
         why=reason,
         fix="read it in evaluation mode, which is the default"
         if training
-        else "give the input that it was made for:"
-        " --input 3x224x224, channels first, without the batch; name=… for several",
+        else "give the input that it was made for: --input CHANNELSxHEIGHTxWIDTH without the batch; name=… for several",
     )
+    if not training:
+        failed.advice = lambda: size_that_runs(reader, call, stopped, lambda other: _runs(module, other))
+    return failed
+
+
+def _runs(module: torch.nn.Module, call: Call) -> bool:
+    try:
+        record(module, call, training=False)
+    except RfcalcError:
+        return False
+    return True
 
 
 def _line(error: Exception) -> str:

@@ -12,9 +12,21 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName
 from rfcalc.teaching.exercises.draw import Draw, seed_from, seed_of, text_of
-from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Grid, Item, Question, Slot, from_dict
+from rfcalc.teaching.exercises.item import (
+    FAMILIES,
+    FORMS,
+    LEVELS,
+    VERSION,
+    Code,
+    Grid,
+    Item,
+    Question,
+    Slot,
+    Text,
+    from_dict,
+)
 from rfcalc.teaching.exercises.patterns import Pattern, pattern_of, patterns
-from rfcalc.teaching.exercises.subject import Unfit
+from rfcalc.teaching.exercises.subject import Unfit, network_of
 
 SCHEMA = "rfcalc/exercises/1"
 MOST = 100_000
@@ -132,10 +144,33 @@ def _for_level(pattern: Pattern, seed: int, level: int) -> int:
 def _question(pattern: Pattern, draw: Draw, level: int) -> Question | None:
     for _ in range(TRIES):
         try:
-            return pattern.make(draw, level)
+            question = pattern.make(draw, level)
         except (Unfit, ShapeError):  # numbers that do not suit, or a map that ends too early
             continue
+        if pattern.form in ("error", "statement") or not _told(question):
+            return question
     return None
+
+
+def _told(question: Question) -> bool:
+    """Whether the answer stands in the text: a number of three digits or more, or the only option that is there."""
+    texts = [b.text if isinstance(b, Text) else b.code if isinstance(b, Code) else _cells(b) for b in question.body]
+    text = " ".join(texts).replace("`", "")
+
+    def stands(answer: str) -> bool:
+        return re.search(rf"(?<![\w.×]){re.escape(answer.replace('`', ''))}(?![\w.×])", text) is not None
+
+    for blank in question.blanks:
+        if blank.kind != "choice":
+            if len(question.blanks) == 1 and len(blank.key) > 2 and stands(blank.key):
+                return True
+        elif [o.right for o in blank.options if stands(o.text)] == [True]:
+            return True
+    return False
+
+
+def _cells(grid: Grid) -> str:
+    return " ".join(cell for row in (grid.header, *grid.rows) for cell in row if isinstance(cell, str))
 
 
 def _labelled(pattern: Pattern, seed: int, level: int, question: Question) -> Item:
@@ -166,6 +201,12 @@ def item(identity: str) -> Item:
             where=identity,
             fix="use the bank that was exported with it",
         )
+    if name.endswith(".own-network.table"):
+        raise RfcalcError(
+            "this is a table of a network of one's own",
+            where=identity,
+            fix="make it again with the same --network, --blank and --rows",
+        )
     pattern = pattern_of(name)
     try:
         seed = seed_from(text)
@@ -194,6 +235,71 @@ def variant(pattern: str, seed: int | str, difficulty: int | None = None) -> Ite
         if made is not None:
             return made
     raise RfcalcError(f"{pattern} makes no exercise of difficulty {difficulty}", fix="leave the difficulty out")
+
+
+SETTINGS = ("kernel", "stride", "padding", "dilation", "filters", "units", "groups", "input", "batch")
+_ATTRIBUTES = {"filters": "out_channels", "units": "out_features"}
+DRAWS = 3000  # of numbers, until those that were asked for are among them
+
+
+def settings(text: str) -> dict[str, str]:
+    """Numbers of one's own: ``"kernel=3, stride=2, input=3x32x32"``.
+
+    Raises:
+        UnknownName, RfcalcError: a setting that there is not, or one without a number.
+
+    >>> settings("kernel=3, input=3x32x32")
+    {'kernel': '3', 'input': '3x32x32'}
+    """
+    found = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, sign, value = (p.strip() for p in part.partition("="))
+        if name not in SETTINGS:
+            raise UnknownName("number", name, SETTINGS)
+        if not sign or not re.fullmatch(r"\d+(x\d+)*", value):
+            raise RfcalcError(f"{part!r} gives no number", fix='write --numbers "kernel=3, stride=2, input=3x32x32"')
+        found[name] = value
+    return found
+
+
+def fixed(pattern: str, seed: int | str, numbers: str = "", difficulty: int | None = None) -> Item:
+    """The item of a pattern with numbers of one's own: one of its layers has all of them.
+
+    Raises:
+        UnknownName: there is no such pattern, or no such number.
+        RfcalcError: the pattern draws no such numbers.
+
+    >>> fixed("output-size.window-on-square.one-layer", 1, "kernel=5, stride=2").single.label
+    'output side'
+    """
+    wanted = settings(numbers)
+    if not wanted:
+        return variant(pattern, seed, difficulty)
+    chosen = pattern_of(pattern)
+    for attempt in range(DRAWS):
+        made = _item(chosen, seed_of("fixed", VERSION, pattern, seed, attempt), difficulty)
+        if made is not None and _has(made, wanted):
+            return made
+    said = ", ".join(f"{k} = {v}" for k, v in wanted.items())
+    raise RfcalcError(f"{pattern} draws no numbers with {said}", fix="give fewer numbers, or --network with your own")
+
+
+def _has(found: Item, wanted: dict[str, str]) -> bool:
+    """Whether one layer of the item's network has all the numbers."""
+    ask = found.blanks[0].ask
+    if ask is None:
+        return False
+    if wanted.get("input", ask.input) != ask.input or wanted.get("batch", str(ask.batch)) != str(ask.batch):
+        return False
+    inside = {_ATTRIBUTES.get(n, n): v for n, v in wanted.items() if n not in ("input", "batch")}
+
+    def number(value: Any) -> str:
+        while isinstance(value, tuple) and len(set(value)) == 1:
+            value = value[0]
+        return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    layers = [node.layer for node in network_of(ask.target).nodes]
+    return any(all(number(getattr(layer, n, None)) == v for n, v in inside.items()) for layer in layers)
 
 
 def document(found: list[Item], about: dict[str, Any]) -> dict[str, Any]:

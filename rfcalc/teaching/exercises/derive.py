@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from rfcalc.core.errors import plural
 from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.deriving import derive
 from rfcalc.report.document import Step, Steps, words
@@ -38,7 +39,7 @@ def derivation(report: Report, figure: str, position: int | None = None) -> tupl
         lines.append(f"{node}: {found.shown}")
     lines = [_COMMA.sub("", line) for line in lines if line]
     if len(lines) > MOST_LINES:
-        left_out = f"… ({len(lines) - MOST_LINES + 1} lines more, made in the same way)"
+        left_out = f"… ({plural(len(lines) - MOST_LINES + 1, 'line')} more, made in the same way)"
         lines = [*lines[: MOST_LINES - 5], left_out, *lines[-4:]]
     return tuple(lines)
 

@@ -5,8 +5,6 @@ Each takes a subject and a stream of choices and makes a question, or raises `Un
 
 from __future__ import annotations
 
-from typing import Any
-
 from rfcalc.teaching.exercises.derive import derivation
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Block, Question, Text
@@ -127,8 +125,3 @@ def summary(subject: Subject, draw: Draw) -> Question:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def plain_value(found: Any) -> str:
-    """A figure as it is shown in a sentence."""
-    return written("", found)

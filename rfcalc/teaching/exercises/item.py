@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-VERSION = 2  # of the patterns: an item's id names it, and regrades by it
+VERSION = 4  # of the patterns: an item's id names it, and regrades by it
 FAMILIES = {
     "output-size": "sizes of maps",
     "parameters": "weights, biases, buffers",
@@ -103,6 +103,22 @@ class Blank(NamedTuple):
     @property
     def right(self) -> Option:
         return next(o for o in self.options if o.right)
+
+    def typed(self, option: Option) -> tuple[str, ...]:
+        """How an answer may be typed where letters are compared: the right shape in its usual spellings."""
+        return spellings(option.text) if self.kind == "shape" and option.right else (option.text,)
+
+
+def spellings(shape: str) -> tuple[str, ...]:
+    """The usual spellings of a shape, its own first. (None has a star: to course systems it stands for any text.)
+
+    >>> spellings("16x32")
+    ('16x32', '16 x 32', '16×32', '16 × 32', '16,32', '16, 32', '(16,32)', '(16, 32)', '[16,32]', '[16, 32]')
+    """
+    sizes = shape.split("x")
+    plain = [sign.join(sizes) for sign in ("x", " x ", "×", " × ", ",", ", ")]
+    ends = ("(%s)", "[%s]") if len(sizes) > 1 else ("(%s)", "(%s,)", "[%s]")
+    return tuple(dict.fromkeys([*plain, *(end % text for end in ends for text in plain[4:])]))
 
 
 @dataclass(frozen=True, slots=True)

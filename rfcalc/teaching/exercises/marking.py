@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.metrics.units import read
+from rfcalc.report.units import read
+from rfcalc.teaching.cells import sizes
 from rfcalc.teaching.exercises.formats._text import LETTERS, plain
 from rfcalc.teaching.exercises.item import Blank, Option
 
@@ -19,7 +20,6 @@ class Mark(NamedTuple):
     said: str
 
 
-_BETWEEN = re.compile(r"\s*[x×*,]\s*|\s+", re.I)
 _ROUNDED = re.compile(r"\s*([0-9][0-9_,]*(?:\.([0-9]+))?)\s*([kKmMgGtT]i?)")
 
 
@@ -83,12 +83,13 @@ def _read(typed: str, unit: str) -> Fraction:
 
 
 def _shape(blank: Blank, typed: str) -> Mark:
-    parts = _BETWEEN.split(typed.strip().strip("()[]").strip())
-    try:
-        dims = [int(p) for p in parts]
-    except ValueError:
-        raise RfcalcError(f"{typed!r} is not a shape", fix="write it like 64x112x112") from None
+    found = sizes(typed)
+    dims = [int(n) for n in found]
+    if not dims or any(n.denominator > 1 for n in found):
+        raise RfcalcError(f"{typed!r} is not a shape", fix="write it like 64x112x112")
     key = [int(p) for p in blank.key.split("x")]
+    if len(dims) == len(key) + 1 and dims[0] == 1:  # a batch of one
+        dims = dims[1:]
     if dims == key:
         return Mark(True, "Right.")
     if len(key) == 3 and dims == [*key[1:], key[0]]:

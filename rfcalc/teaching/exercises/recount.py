@@ -209,9 +209,8 @@ class Second:
         """Values of the input and of every map with memory of its own."""
         return sum(_times(self.shapes[name]) for name, home in self.homes.items() if home == name)
 
-    @property
-    def peak(self) -> int:
-        """The most values alive at once while running forward."""
+    def peak(self, itemsize: int) -> int:
+        """The most bytes alive at once while running forward, for one item, with the indices of max pooling."""
         readers: dict[str, list[int]] = {}
         for step, node in enumerate(self.network.nodes):
             for name in (*node.inputs, node.name):
@@ -226,7 +225,10 @@ class Second:
             alive = [
                 name for name, first in born.items() if first <= step and (name in kept or step <= max(readers[name]))
             ]
-            most = max(most, sum(_times(self.shapes[name]) for name in alive))
+            node = self.network.nodes[step]
+            found = node.layer.kind == "maxpool" or getattr(node.layer, "op", "") in ("max", "min")
+            where = 8 * _times(self.shapes[node.name]) if found else 0
+            most = max(most, itemsize * sum(_times(self.shapes[name]) for name in alive) + where)
         return most
 
     def _end(self, name: str) -> str:

@@ -12,7 +12,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
-from rfcalc.teaching.case import Case, cases, right
+from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Ask, Blank, Option
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
@@ -157,16 +157,24 @@ def again(subject: Subject, figure: str | None = None, node: str | None = None) 
     second = second_of(subject.target, subject.input)
     asked = figure or subject.figure
     at = subject.node if node is None else node
-    size = subject.report.itemsize
+    return recounted(second, asked, at, subject.batch, subject.report.itemsize)
+
+
+def recounted(second: Second, asked: str, at: str, batch: int, size: int) -> Any:
+    """The figure of a node, or of the whole network (no node), by counting.
+
+    Raises:
+        KeyMismatch: it cannot be counted there.
+    """
     if not at:
         if asked in ("values", "bytes"):
-            return second.values * subject.batch * (size if asked == "bytes" else 1)
+            return second.values * batch * (size if asked == "bytes" else 1)
         if asked == "peak_bytes":
-            return second.peak * subject.batch * size
+            return second.peak(size) * batch
         name = "macs" if asked == "flops" else asked
         parts = ("weights", "biases") if name == "params" else (name,)
         total = sum(getattr(c, part) for c in second.counts.values() for part in parts)
-        return total * (2 if asked == "flops" else 1) * (subject.batch if name == "macs" else 1)
+        return total * (2 if asked == "flops" else 1) * (batch if name == "macs" else 1)
     if asked == "output_shape":
         return second.shapes[at]
     if asked == "side":
@@ -178,12 +186,12 @@ def again(subject: Subject, figure: str | None = None, node: str | None = None) 
         total = 1
         for n in second.shapes[at]:
             total *= n
-        return total * subject.batch * (size if asked == "bytes" else 1)
+        return total * batch * (size if asked == "bytes" else 1)
     counts = second.counts[at]
     if asked == "params":
         return counts.weights + counts.biases
     if asked in ("macs", "flops"):
-        return counts.macs * subject.batch * (2 if asked == "flops" else 1)
+        return counts.macs * batch * (2 if asked == "flops" else 1)
     return getattr(counts, asked)
 
 
@@ -320,15 +328,3 @@ def choice_blank(
 def figure_name(figure: str) -> str:
     """What a figure is called in a sentence."""
     return SHORT[figure]
-
-
-def case_at(subject: Subject) -> Case:
-    """The case of the place."""
-    assert subject.position is not None
-    return cases(subject.report)[subject.position - subject.report.network.arity]
-
-
-def figure_of_case(case: Case, figure: str) -> Any:
-    """A figure of a case, one number for a square."""
-    found = right(case, figure)
-    return _square(found) if figure in ("receptive_field", "stride") and found is not None else found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report.report import Report
 from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.forms import conventions
@@ -59,7 +61,7 @@ def table(subject: Subject, draw: Draw) -> Question:
     told: list[str] = []
     columns: list[tuple[str, tuple[Any, ...]]] = []
     for column in _columns(subject):
-        cells: list[str | Slot] = [_input(subject, column)] * arity
+        cells: list[str | Slot] = [input_cell(report, column)] * arity
         for position in rows:
             node = network.nodes[position - arity]
             key = value(report, column, position)
@@ -70,14 +72,16 @@ def table(subject: Subject, draw: Draw) -> Question:
             name = f"r{position - arity + 1}_{column}"
             label = f"{node.name}, {SHORT[column]}"
             ask = subject.ask._replace(figure=column, at=node.name)
-            wrongs = _as_column(wrong(found[position - arity], column), column)
+            wrongs = as_column(wrong(found[position - arity], column), column)
             blanks.append(number_blank(draw, key, wrongs, name=name, label=label, ask=ask))
             cells.append(Slot(name))
             told.append(f"{node.name}: {SHORT[column]} {written('', key)}")
         columns.append((SHORT[column], tuple(cells)))
     grid = listing(report, *columns, upto=rows[-1])
     story = (Text(subject.story),) if subject.story else ()
-    shape = " Write a shape as channels x height x width, for example 16x32x32." if _shapes(blanks) else ""
+    shown = {written("", report.shapes[p].dims) for p in range(rows[-1] + 1)}
+    example = f" Write a shape as channels x height x width, for example {example_shape(shown)}."
+    shape = example if _shapes(blanks) else ""
     body = (*story, Text(f"Fill in the table.{shape}"), grid)
     derived = tuple(_by_row(told, len(rows)))
     said = convention(_columns(subject), subject.batch, subject.dtype, report.itemsize)
@@ -85,20 +89,25 @@ def table(subject: Subject, draw: Draw) -> Question:
     return Question(f"{subject.title}: fill in the table", body, tuple(read), said, derived, subject.tags)
 
 
+def example_shape(shown: Collection[str]) -> str:
+    """A shape as an example, which is none of the table's own."""
+    return next(e for e in ("16x32x32", "24x20x20", "6x10x10", "48x9x9", "7x6x5") if e not in shown)
+
+
 def _shapes(blanks: list[Blank]) -> bool:
     return any(b.kind == "shape" for b in blanks)
 
 
-def _input(subject: Subject, column: str) -> str:
-    shape = subject.report.shapes[0]
+def input_cell(report: Report, column: str) -> str:
+    shape = report.shapes[0]
     if column == "output_shape":
         return written("", shape.dims)
     if column in ("values", "bytes"):
-        return str(shape.values * subject.batch * (subject.report.itemsize if column == "bytes" else 1))
+        return str(shape.values * report.batch * (report.itemsize if column == "bytes" else 1))
     return "1" if column in ("receptive_field", "stride") else "–"
 
 
-def _as_column(wrongs: list[Wrong], column: str) -> list[Wrong]:
+def as_column(wrongs: list[Wrong], column: str) -> list[Wrong]:
     """Wrong receptive fields and strides as one number where all axes agree, as the key is."""
     if column not in ("receptive_field", "stride"):
         return wrongs
@@ -151,7 +160,7 @@ def error(subject: Subject, draw: Draw) -> Question:
     )
     order = sorted(blank.options, key=lambda o: names.index(o.text))
     blank = blank._replace(options=tuple(order))
-    grid = listing(report, (SHORT[column], (_input(subject, column),) * arity + tuple(texts)), upto=rows[-1])
+    grid = listing(report, (SHORT[column], (input_cell(report, column),) * arity + tuple(texts)), upto=rows[-1])
     story = (Text(subject.story),) if subject.story else ()
     carried = ", each row from the row before. One row is wrong; the rows after it follow from it."
     asked = f"A student filled in the column “{SHORT[column]}”{carried if column in CARRIED else '. One row is wrong.'}"
@@ -184,7 +193,7 @@ def _spoiled(subject: Subject, column: str, rows: list[int], draw: Draw) -> tupl
     found = cases(report)
     for position in draw.shuffled(rows):
         case = found[position - arity]
-        for one in draw.shuffled(touching(column)):
+        for one in _usual_first(draw, touching(column)):
             wrongs = one.wrong(case, column)
             if not wrongs or not _whole(wrongs[0]) or _absurd(wrongs[0], column):
                 continue
@@ -194,9 +203,26 @@ def _spoiled(subject: Subject, column: str, rows: list[int], draw: Draw) -> tupl
                 sheets = fill(report, {position: one})
             except RfcalcError:
                 continue
-            if sheets[position - arity].figure(column) != value_tuple(report, column, position):
-                return position, one, sheets
+            if sheets[position - arity].figure(column) == value_tuple(report, column, position):
+                continue
+            if column == "receptive_field" and not _strides_kept(report, sheets, rows):
+                continue  # a stride that is forgotten makes the rows after it wrong too, and the table does not show it
+            return position, one, sheets
     raise Unfit
+
+
+USUAL = ("own-stride-in-growth", "kernel-not-widened", "dilation-from-zero", "stride-ignored")
+
+
+def _usual_first(draw: Draw, found: Sequence[Misconception]) -> list[Misconception]:
+    """The misconceptions in a drawn order; in two of three items those that are seen most often come first."""
+    order = draw.shuffled(found)
+    return sorted(order, key=lambda one: one.name not in USUAL) if draw.between(1, 3) > 1 else order
+
+
+def _strides_kept(report: Report, sheets: Sequence[Sheet], rows: Sequence[int]) -> bool:
+    arity = report.network.arity
+    return all(sheets[p - arity].figure("stride") == value_tuple(report, "stride", p) for p in rows)
 
 
 def value_tuple(report: Any, column: str, position: int) -> Any:

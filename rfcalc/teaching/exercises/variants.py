@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -58,13 +57,13 @@ class Change(NamedTuple):
 def parameters(layer: Layer) -> list[str]:
     """The parameters of a layer that questions may change: numbers, equal on all axes."""
     found = []
-    for field in fields(layer):  # type: ignore[arg-type]
-        if field.name not in CANDIDATES or not field.init:
+    for name in layer.given:
+        if name not in CANDIDATES:
             continue
-        if field.name in ("dilation", "padding") and not hasattr(layer, "groups"):
+        if name in ("dilation", "padding") and not hasattr(layer, "groups"):
             continue  # courses change these of convolutions only
-        if current(layer, field.name) is not None:
-            found.append(field.name)
+        if current(layer, name) is not None:
+            found.append(name)
     return found
 
 
@@ -84,12 +83,8 @@ def changed(network: Network, change: Change, to: int) -> Network:
     """
 
     def layer_of(node: Any) -> Layer:
-        layer = node.layer
-        if node.name != change.node:
-            return layer  # type: ignore[no-any-return]
-        values = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}
-        values[change.parameter] = to
-        return type(layer)(**values)  # type: ignore[no-any-return]
+        layer: Layer = node.layer
+        return layer if node.name != change.node else layer.changed(**{change.parameter: to})
 
     nodes = [(node.name, layer_of(node), node.inputs) for node in network.nodes]
     return Network.from_nodes(nodes, dict(network.inputs))
@@ -192,11 +187,10 @@ def _hidden(subject: Subject, change: Change) -> tuple[Block, ...]:
     if change.parameter == "padding" and not hasattr(layer, "groups"):
         raise Unfit
     rank = subject.report.shapes[0].rank
-    values = {f.name: getattr(layer, f.name) for f in fields(layer) if f.init}  # type: ignore[arg-type]
-    values[change.parameter] = marker
+    values = {change.parameter: marker}
     if change.parameter == "groups":
         values["out_channels"] = marker
-    text = say(type(layer)(**values), max(rank, 1))
+    text = say(layer.changed(**values), max(rank, 1))
     if change.parameter == "groups":
         text = text.replace(str(marker), str(layer.out_channels), 1)  # type: ignore[attr-defined]
     text = text.replace(str(marker), "?")

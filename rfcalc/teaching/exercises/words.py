@@ -233,7 +233,8 @@ CONVENTIONS = {
     "memory of their own; weights are not counted.",
     "peak_bytes": "Values are {dtype} ({itemsize} bytes each){batch}; the input counts too; a map lives until its last "
     "reader has run, while "
-    "a layer runs its input and output are both in memory; activations are in place; weights are not counted.",
+    "a layer runs its input and output are both in memory, and while max pooling runs the place of each maximum "
+    "(8 bytes, int64); activations are in place; weights are not counted.",
 }
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.report.report import Report
-from rfcalc.teaching.grading.reading import Line
+from rfcalc.teaching.grading.reading import TableRow
 
 TOTAL = -1
 _TOTALS = frozenset({"total", "totals", "sum", "all", "network", "overall"})
@@ -90,7 +90,7 @@ class Names:
             found.append(place)
         return found
 
-    def align(self, lines: Sequence[Line], index: int | None, where: str) -> tuple[list[Place | None], bool]:
+    def align(self, lines: Sequence[TableRow], index: int | None, where: str) -> tuple[list[Place | None], bool]:
         """The place of every row, by its name; in order, where names say nothing. Whether it was the order.
 
         Raises:
@@ -111,7 +111,8 @@ class Names:
         raise RfcalcError(
             "the rows do not say which layers they are about",
             where=where,
-            why=f"no names that {self.report.target} has, and {len(free)} rows for {len(self.usual)} layers",
+            why=f"no names that {self.report.target} has, and {plural(len(free), 'row')}"
+            f" for {plural(len(self.usual), 'layer')}",
             fix="name the rows " + ", ".join(p.name for p in self.usual[:6]) + (" …" if len(self.usual) > 6 else ""),
         )
 

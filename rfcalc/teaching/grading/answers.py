@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.shape import Shape
-from rfcalc.teaching.grading.cells import Number, empty, numbers, sizes
+from rfcalc.teaching.cells import Number, empty, numbers, sizes
 from rfcalc.teaching.grading.columns import Column
 
 AXES = ("receptive_field", "stride")

@@ -11,7 +11,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.case import Case
 from rfcalc.teaching.grading.answers import Answer
 from rfcalc.teaching.grading.columns import ADDED, PARTS
-from rfcalc.teaching.grading.following import Step, figure_of
+from rfcalc.teaching.grading.following import Followed, figure_of
 from rfcalc.teaching.misconceptions import Misconception, ordered, touching
 
 MEGABYTES = Misconception(
@@ -23,7 +23,7 @@ MEGABYTES = Misconception(
 _BINARY = (Fraction(2**10, 10**3), Fraction(2**20, 10**6), Fraction(2**30, 10**9))
 
 
-def makers(answer: Answer, figure: str, step: Step, others: Sequence[Step] = ()) -> list[Misconception]:
+def makers(answer: Answer, figure: str, step: Followed, others: Sequence[Followed] = ()) -> list[Misconception]:
     """The misconceptions that give the number: from the student's numbers before the row, with the student's own map,
     from the right numbers before it. `others` are layers whose counts the row includes."""
     found: dict[str, Misconception] = {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 
 # What people write over a column, besides the names of the metrics.
 ALIASES = {
@@ -29,7 +31,48 @@ ALIASES = {
     "values": "values activations activation elements numactivations outputvalues activationvalues neurons",
     "bytes": "bytes memory mem activationmemory memorybytes outputbytes",
 }
-_KNOWN = {alias: figure for figure, names in ALIASES.items() for alias in (figure.replace("_", ""), *names.split())}
+# The same in other languages, without spaces (small letters and accents do not matter): German, French, Spanish,
+# Italian, Portuguese, Dutch, Polish, Russian, Chinese, Japanese, Korean.
+TRANSLATED = {
+    "name": "schicht ebene lage couche nom nomdelacouche capa nombre strato livello camada nome laag naam warstwa "
+    "nazwa слои слой название 层 層 层名 名称 レイヤー 層名 레이어 층 계층",
+    "output_shape": "ausgabe ausgang ausgabeform ausgabegrosse ausgangsgrosse grosse form sortie tailledesortie taille "
+    "forme dimensionsdesortie salida tamano tamanodesalida formadesalida uscita dimensione dimensioni formadiuscita "
+    "saida tamanho tamanhodasaida formato uitvoer grootte wyjscie rozmiar выход размер размервыхода форма 输出 "
+    "输出尺寸 输出形状 输出大小 尺寸 形状 大小 出力 出力サイズ 出力形状 サイズ 출력 출력크기 크기",
+    "channels": "kanale kanal filter canaux canal canales canali canais kanalen kanaly каналы каналов 通道 通道数 "
+    "チャネル チャンネル チャネル数 チャンネル数 채널 채널수",
+    "height": "hohe hauteur alto altura altezza hoogte wysokosc высота 高 高度 高さ 높이",
+    "width": "breite largeur ancho anchura larghezza largura breedte szerokosc ширина 宽 宽度 幅 너비",
+    "receptive_field": "rezeptivesfeld rezeptivfeld champreceptif camporeceptivo camporecettivo receptiefveld "
+    "polerecepcyjne рецептивноеполе 感受野 受容野 수용영역 수용장",
+    "stride": "schrittweite effektiveschrittweite pas paseffectif foulee paso pasoefectivo passo passoeffettivo stap "
+    "krok шаг эффективныишаг 步长 步幅 ストライド 스트라이드",
+    "params": "parametrer parametres parametros parametri parameterzahl parameteranzahl anzahlparameter "
+    "anzahlderparameter nombredeparametres numerodeparametros numerodiparametri liczbaparametrow parametry параметры "
+    "числопараметров 参数 参数量 参数数量 パラメータ パラメータ数 매개변수 파라미터",
+    "weights": "gewichte poids pesos pesi gewichten wagi веса 权重 重み 가중치",
+    "biases": "biasse biaswerte biais sesgo sesgos bias distorsioni vies смещения 偏置 バイアス 편향",
+    "macs": "multiplikationen multiplikationenundadditionen multiplicationsadditions multiplicaciones moltiplicazioni "
+    "умножения 乘加 乘加次数 積和演算 곱셈누산",
+    "values": "aktivierungen werte activaciones attivazioni ativacoes activaties aktywacje активации 激活 激活值 "
+    "活性化 활성값",
+    "bytes": "speicher memoire memoria geheugen pamiec память 内存 显存 メモリ 메모리",
+}
+
+
+def _key(text: str) -> str:
+    """The letters of a head, small and without accents: Größe is grosse."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", "".join(c for c in plain if c.isalpha() and not unicodedata.combining(c)))
+
+
+_KNOWN = {
+    _key(alias): figure
+    for names in (TRANSLATED, ALIASES)
+    for figure, told in names.items()
+    for alias in (figure, *told.split())
+}
 _UNITS = {
     "k": 10**3, "m": 10**6, "g": 10**9, "million": 10**6, "millions": 10**6, "mio": 10**6, "thousand": 10**3,
     "thousands": 10**3, "billion": 10**9, "billions": 10**9, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10,
@@ -57,12 +100,13 @@ def column(head: str, index: int = 0) -> Column | None:
     >>> column("Params (M)"), column("Output size"), column("# parameters").figure
     (Column(at=0, head='Params (M)', figure='params', scale=1000000), Column(at=0, head='Output size', \
 figure='output_shape', scale=1), 'params')
+    >>> [column(head).figure for head in ("Rezeptives Feld", "champ réceptif", "感受野", "Größe")]
+    ['receptive_field', 'receptive_field', 'receptive_field', 'output_shape']
     """
     inside = re.search(r"[(\[/]\s*(?:in\s+)?([A-Za-z]+)\s*[)\]]?\s*$", head)
     scale = _UNITS.get(inside[1].lower(), 1) if inside else 1
     for text in (head, re.sub(r"[(\[].*", "", head)):
-        name = re.sub(r"[^a-z]", "", text.lower())
-        figure = _KNOWN.get(name)
+        figure = _KNOWN.get(_key(text))
         if figure is None:
             found = METRICS.get(text.strip().replace(" ", "_"))
             figure = found.name if found is not None and found.name in MARKED else None
@@ -78,8 +122,13 @@ figure='output_shape', scale=1), 'params')
     return None
 
 
-def columns(heads: tuple[str, ...], where: str) -> tuple[Column | None, tuple[Column, ...], tuple[str, ...]]:
+def columns(
+    heads: tuple[str, ...], where: str, given: Mapping[str, str] | None = None
+) -> tuple[Column | None, tuple[Column, ...], tuple[str, ...]]:
     """The column of names, the columns that are marked, and the heads of the others.
+
+    Args:
+        given: heads by the figure that they stand for, where the usual names do not tell.
 
     Raises:
         RfcalcError: nothing can be marked, or a figure stands in two columns.
@@ -87,8 +136,18 @@ def columns(heads: tuple[str, ...], where: str) -> tuple[Column | None, tuple[Co
     name: Column | None = None
     found: dict[str, Column] = {}
     others = []
+    told = {_key(head) or head.strip(): figure for figure, head in (given or {}).items()}
+    missing = [head for head in (given or {}).values() if (_key(head) or head.strip()) not in map(_same, heads)]
+    if missing:
+        raise RfcalcError(
+            f"no column has the head {missing[0]!r}", where=where, why="the heads are: " + ", ".join(map(repr, heads))
+        )
     for index, head in enumerate(heads):
         one = column(head, index)
+        if _same(head) in told:
+            one = Column(index, head, told[_same(head)], 1 if one is None else one.scale)
+        elif one is not None and one.figure in (given or {}):
+            one = None  # the teacher named another one
         if one is None:
             if head:
                 others.append(head)
@@ -115,16 +174,27 @@ def columns(heads: tuple[str, ...], where: str) -> tuple[Column | None, tuple[Co
     return name, tuple(found.values()), tuple(others)
 
 
-def asked(text: str) -> tuple[str, ...]:
-    """Figures by name, separated by commas.
+def _same(head: str) -> str:
+    return _key(head) or head.strip()
+
+
+def asked(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Figures by name, separated by commas; and the head of the column that holds one, where it is given.
 
     Raises:
         UnknownName: one that is not marked.
+
+    >>> asked("rf=Sichtfeld, params"), asked("name=Was")
+    ((('receptive_field', 'params'), {'receptive_field': 'Sichtfeld'}), ((), {'name': 'Was'}))
     """
-    found = []
+    found, heads = [], {}
     for word in filter(None, (w.strip() for w in text.split(","))):
-        one = column(word)
-        if one is None or one.figure == "name":
-            raise UnknownName("column", word, MARKED)
-        found.append(one.figure)
-    return tuple(dict.fromkeys(found))
+        name, sign, head = (part.strip() for part in word.partition("="))
+        one = column(name)
+        if one is None or (one.figure == "name" and not sign):
+            raise UnknownName("column", name, MARKED)
+        if sign:
+            heads[one.figure] = head
+        if one.figure != "name":
+            found.append(one.figure)
+    return tuple(dict.fromkeys(found)), heads

@@ -6,17 +6,16 @@ A design is a spec (TOML, JSON) or notation. It is data: nothing in it is run, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
-from rfcalc.readers.target import DEFAULT_INPUT, Target, with_inputs
-from rfcalc.report.metrics.constraints import Constraint, check
+from rfcalc.readers.target import Target, named, with_inputs
+from rfcalc.report.constraints import Constraint, check
 from rfcalc.report.report import Report
-from rfcalc.teaching.grading.reading import text_of
 
-ENDINGS = (".toml", ".json", ".txt")
+ENDINGS = (".toml", ".json", ".txt")  # of the files in a folder of designs
+DATA = ("zoo", "notation", "text", "spec")  # sorts of targets that a student may hand in
 
 
 class Bound(NamedTuple):
@@ -39,54 +38,24 @@ class Judged(NamedTuple):
         return all(b.holds for b in self.bounds)
 
 
-def design(given: str) -> Target:
-    """The network of a design: a spec file, a text file of notation, a network of the zoo, notation.
+def design(given: str, input: Any = None) -> Target:  # noqa: A002
+    """The network of a design: a spec file, a file of text or notation, a network of the zoo, notation.
 
     Raises:
-        RfcalcError: it cannot be read, or it is code.
+        RfcalcError: it cannot be read, or it is code or a framework's file.
 
     >>> design("conv3-8/2 > conv3-8").network.nodes[1].name
     'conv2'
     """
-    path = Path(given) if len(given) < 4096 and "\n" not in given and "\x00" not in given else None
-    ending = path.suffix.lower() if path else ""
-    code = given.lstrip().startswith("py:") or ".py:" in given or ending in (".py", ".ipynb", ".pyc")
-    if code or ending in (".onnx", ".keras", ".h5", ".pt", ".pth", ".pkl"):
+    found = named(given)
+    if found.sort not in DATA:
         raise RfcalcError(
             "this is no design that can be graded",
             where=given[:200],
             why="a design is data: code is never run, models of frameworks are not loaded",
             fix="hand in a spec (design.toml, design.json) or notation (design.txt, or the text itself)",
         )
-    try:
-        is_file = path is not None and path.is_file()
-    except OSError:
-        is_file = False
-    if is_file or ending in ENDINGS:
-        assert path is not None
-        text = text_of(path)
-        if ending in (".toml", ".json"):
-            from rfcalc.spec import loads
-
-            loaded = loads(text, ending[1:], given)
-            return Target(loaded.network, given, tuple(loaded.assumptions))
-        return _notation(text, given)
-    from rfcalc import zoo
-
-    entry = zoo.find(given.strip()) if given.strip() and not set(given) & set(" \n>|+()[]") else None
-    return Target(entry.build(), entry.name) if entry is not None else _notation(given, "")
-
-
-def _notation(text: str, where: str) -> Target:
-    from rfcalc.notation import parse
-
-    try:
-        reading = parse(text)
-    except RfcalcError as error:
-        if where:
-            error.where = f"{where}, {error.where}" if error.where else where
-        raise
-    return Target(reading.network(), where or reading.header.name or text.strip(), reading.assumptions)
+    return found.read(input)
 
 
 def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtype: str = "float32") -> Judged:  # noqa: A002
@@ -100,18 +69,14 @@ def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtyp
     Raises:
         RfcalcError: the design cannot be read, or its maps do not fit.
 
-    >>> from rfcalc.report.metrics.constraints import parse
+    >>> from rfcalc.report.constraints import parse
     >>> judged = judge("conv3-8/2 > conv3-8", parse("rf > 8, params < 1k, some(pool)"), "3x32x32")
     >>> [(b.holds, b.nearest) for b in judged.bounds]
     [(False, 'rf > 6'), (True, ''), (False, 'none(pool)')]
     """
-    found = design(given)
-    network = found.network
-    assumptions = found.assumptions
-    if input is None and list(network.inputs.values()) == [None]:
-        input = DEFAULT_INPUT  # noqa: A001
-        assumptions = (f"the input is {DEFAULT_INPUT}: none was given", *assumptions)
-    report = Report(with_inputs(network, input), dtype=dtype, target=found.name, assumptions=assumptions)
+    found = design(given, input)
+    shapes, assumptions = found.at(input)
+    report = Report(with_inputs(found.network, shapes), dtype=dtype, target=found.name, assumptions=assumptions)
     if not report.complete:
         raise RfcalcError("a layer is of no known kind, so its figures are not known", where=found.name)
     return Judged(tuple(_bound(c, report) for c in constraints), report)

@@ -8,10 +8,11 @@ from typing import Any
 
 from rfcalc.report.document import Cell as Shown
 from rfcalc.report.document import Column, Document, Line, Records, Role, Section, Sentences, Table
-from rfcalc.report.metrics.vocabulary import METRICS
+from rfcalc.report.metrics import METRICS
 from rfcalc.teaching.exercises.words import count
 from rfcalc.teaching.grading.batch import Result
-from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, RIGHT, WRONG, Cell, Grade, Marked
+from rfcalc.teaching.grading.class_report import by_row, mistakes, summary
+from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, REPEATED, RIGHT, WRONG, Cell, Grade, Marked
 from rfcalc.teaching.grading.reading import shown
 
 SCHEMA = "rfcalc/grade/1"
@@ -28,8 +29,9 @@ _SIGNS = {
     "blank": "blank",
     "unreadable": "unread",
     MISSING: "missing",
+    REPEATED: "again",
 }
-_ROLES: dict[str, Role] = {RIGHT: "", CONSISTENT: "known", WRONG: "bad"}
+_ROLES: dict[str, Role] = {RIGHT: "", CONSISTENT: "known", REPEATED: "known", WRONG: "bad"}
 
 
 def document(results: Sequence[Result], folder: bool, network: str) -> Document:
@@ -77,6 +79,8 @@ def said(row: Marked, cell: Cell) -> str:
         return f"{what} {cell.written} follows from the numbers before; right is {cell.right}"
     if cell.status == MISSING:
         return f"{what} is missing; right is {cell.right}"
+    if cell.status == REPEATED:
+        return f"{what} is {cell.written}, right is {cell.right}: the same mistake as before"
     if cell.status == "blank":
         return f"{what} is blank; right is {cell.right}"
     if cell.status == "unreadable":
@@ -108,9 +112,7 @@ def _class(results: Sequence[Result]) -> Iterator[Section]:
         tuple(columns[i] for i in kept),
         tuple(line._replace(cells=tuple(line.cells[i] for i in kept)) for line in lines),
     )
-    common = _common(results)
-    if common:
-        yield Sentences(("Most common: " + ", ".join(f"{name} ({n})" for name, n in common[:5]),), listed=False)
+    yield from summary(results)
 
 
 def _summary(one: Result) -> list[str]:
@@ -123,16 +125,6 @@ def _summary(one: Result) -> list[str]:
     grade = one.grade
     assert grade is not None
     return [name, f"{grade.strict}/{grade.cells}", f"{grade.carried}/{grade.cells}", first(grade)]
-
-
-def _common(results: Sequence[Result]) -> list[tuple[str, int]]:
-    """The likeliest misconceptions of wrong rows, and how many students have them."""
-    counts: dict[str, int] = {}
-    for one in results:
-        rows = one.grade.rows if one.grade is not None else ()
-        for name in dict.fromkeys(row.by[0].title for row in rows if row.status == WRONG and row.by):
-            counts[name] = counts.get(name, 0) + 1
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _table(grade: Grade) -> Iterator[Section]:
@@ -152,6 +144,8 @@ def _table(grade: Grade) -> Iterator[Section]:
     wrong = tuple(_mistakes(grade))
     if wrong:
         legend = "* wrong   ~ wrong, but follows from the student's own numbers   ? blank or unreadable"
+        if any(c.status == REPEATED for row in grade.rows for c in row.cells):
+            legend += "   + a mistake made before"
         yield Sentences((legend,), listed=False)
         yield Sentences(wrong, listed=False)
     told = [f"First wrong row: {first(grade)}"] if grade.first_wrong is not None else []
@@ -175,7 +169,7 @@ def _mistakes(grade: Grade) -> Iterator[str]:
 
 
 def _short(cell: Cell) -> str:
-    sign = {RIGHT: "", CONSISTENT: "~", WRONG: "*", MISSING: "?"}.get(cell.status, "?")
+    sign = {RIGHT: "", CONSISTENT: "~", REPEATED: "+", WRONG: "*", MISSING: "?"}.get(cell.status, "?")
     written = cell.written if len(cell.written) <= 24 else cell.written[:23] + "…"
     return f"{sign}{written}"
 
@@ -193,7 +187,8 @@ def _design(one: Result) -> Table:
 def _data(results: Sequence[Result], network: str) -> dict[str, Any]:
     """For machines: schema rfcalc/grade/1."""
     found = [_record(r) for r in results]
-    return {"schema": SCHEMA, "network": network or None, "conventions": CONVENTIONS, "results": found}
+    told = {"schema": SCHEMA, "network": network or None, "conventions": CONVENTIONS, "results": found}
+    return {**told, "class": {"mistakes": [m.to_dict() for m in mistakes(results)], "rows": by_row(results)}}
 
 
 def _record(one: Result) -> dict[str, Any]:

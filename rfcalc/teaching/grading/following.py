@@ -14,7 +14,7 @@ from rfcalc.teaching.grading.answers import Answer
 from rfcalc.teaching.grading.columns import PARTS
 
 
-class Step(NamedTuple):
+class Followed(NamedTuple):
     """One node: with the student's numbers before it (`case`), with also the student's own map (`own`), with the right
     numbers before it (`clean`). `broken`: the student's map cannot go through the layer; the right one goes on."""
 
@@ -45,7 +45,7 @@ def figure_of(case: Case, figure: str) -> Any:
         return None
 
 
-def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any) -> dict[int, Step]:
+def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any) -> dict[int, Followed]:
     """Walk the network with the maps, receptive fields and strides that a student wrote, where there are any.
 
     Args:
@@ -62,7 +62,7 @@ def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any
         shapes.append(mine)
         seen.append(first_seen(mine) if position == 0 else None)
         dirty.append(mine != shape)
-    found: dict[int, Step] = {}
+    found: dict[int, Followed] = {}
     clean_cases = cases(report)
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
         clean = clean_cases[position - network.arity]
@@ -84,7 +84,7 @@ def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any
             own = replace(case)
             own.__dict__["y"] = shape
         sees = _seen(case, answers, known)
-        found[position] = Step(case, own, clean, unclean, broken)
+        found[position] = Followed(case, own, clean, unclean, broken)
         shapes.append(shape)
         seen.append(sees)
         dirty.append(shape != clean.y or sees != clean.grown)

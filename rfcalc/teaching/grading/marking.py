@@ -6,7 +6,7 @@ mark when the error is carried forward. A row is wrong if one of its cells is, e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -17,12 +17,13 @@ from rfcalc.teaching.grading.aligning import TOTAL, Names, Place
 from rfcalc.teaching.grading.answers import AXES, Answer, read, writes_last
 from rfcalc.teaching.grading.blame import makers, order, ranked
 from rfcalc.teaching.grading.columns import ADDED, PARTS, Column, columns
-from rfcalc.teaching.grading.following import Step, figure_of, follow
-from rfcalc.teaching.grading.reading import Line, grid
+from rfcalc.teaching.grading.following import Followed, figure_of, follow
+from rfcalc.teaching.grading.reading import TableRow, grid
 from rfcalc.teaching.misconceptions import Misconception
 
-RIGHT, CONSISTENT, WRONG, BLANK, UNREADABLE, MISSING = (
-    "right", "consistent", "wrong", "blank", "unreadable", "missing")  # fmt: skip
+RIGHT, CONSISTENT, REPEATED, WRONG, BLANK, UNREADABLE, MISSING = (
+    "right", "consistent", "repeated", "wrong", "blank", "unreadable", "missing")  # fmt: skip
+FORGIVEN = {CONSISTENT, REPEATED}  # what is wrong and worth its mark
 
 
 class Cell(NamedTuple):
@@ -49,12 +50,14 @@ class Marked(NamedTuple):
         found = {c.status for c in self.cells}
         if found <= {RIGHT}:
             return RIGHT
-        return MISSING if found == {MISSING} else CONSISTENT if found <= {RIGHT, CONSISTENT} else WRONG
+        if found <= {RIGHT, *FORGIVEN}:
+            return REPEATED if REPEATED in found else CONSISTENT
+        return MISSING if found == {MISSING} else WRONG
 
     @property
     def by(self) -> tuple[Misconception, ...]:
         """The misconceptions behind its wrong cells, the likeliest first."""
-        return tuple(dict.fromkeys(m for c in self.cells if c.status == WRONG for m in c.by))
+        return tuple(dict.fromkeys(m for c in self.cells if c.status in (WRONG, REPEATED) for m in c.by))
 
 
 class Grade(NamedTuple):
@@ -88,6 +91,8 @@ class Key:
         rows: which rows are asked for (node names separated by commas; ``given``: those that are handed in); those of
             the usual table if left out.
         figures: which figures are asked for; those that have a column if left out.
+        heads: the heads of their columns, where the usual names do not tell.
+        once: a mistake that is made again (the same misconception) costs no further mark.
 
     >>> import rfcalc
     >>> key = Key(rfcalc.analyze("conv5-8 p0 > maxpool2 > conv3-8 p0", "3x32x32"))
@@ -98,7 +103,15 @@ class Key:
     ('maxpool1', 'own-stride-in-growth')
     """
 
-    def __init__(self, report: Report, rows: str | None = None, figures: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        report: Report,
+        rows: str | None = None,
+        figures: Sequence[str] = (),
+        heads: Mapping[str, str] | None = None,
+        once: bool = False,
+    ) -> None:
+        self.heads, self.once = heads, once
         self.report = report
         self.names = Names(report)
         self.asked = [] if rows == "given" else self.names.chosen(rows) if rows else self._usual()
@@ -138,12 +151,12 @@ class Key:
             RfcalcError: it is no table, or does not say what it is about.
         """
         found = grid(text, where)
-        name, cols, others = columns(found.head.cells, where)
+        name, cols, others = columns(found.head.cells, where, self.heads)
         notes = [f"the column {head!r} is not marked" for head in others]
         places, in_order = self.names.align(found.lines, name.at if name else None, where)
         if in_order:
             notes.append("the rows name no layers of the network; they were taken in order")
-        taken: dict[int, tuple[Line, Place]] = {}
+        taken: dict[int, tuple[TableRow, Place]] = {}
         for line, place in zip(found.lines, places, strict=True):
             told = line.cells[name.at] if name and name.at < len(line.cells) else ""
             if place is None:
@@ -168,12 +181,16 @@ class Key:
             if place.position not in taken and place.position not in covered:
                 rows.append(Marked(0, "", place.name, self._missing(place, wanted)))
         rows = _explained([row for row in rows if row.cells])
+        if self.once:
+            rows = _once(rows)
         counted = [cell for row in rows for cell in row.cells]
         strict = sum(c.status == RIGHT for c in counted)
-        carried = strict + sum(c.status == CONSISTENT for c in counted)
+        carried = strict + sum(c.status in FORGIVEN for c in counted)
         return Grade(tuple(rows), cols, tuple(notes), strict, carried, len(counted))
 
-    def _answers(self, taken: dict[int, tuple[Line, Place]], cols: Sequence[Column]) -> dict[int, dict[str, Answer]]:
+    def _answers(
+        self, taken: dict[int, tuple[TableRow, Place]], cols: Sequence[Column]
+    ) -> dict[int, dict[str, Answer]]:
         shapes = self.report.shapes
         output = next((c for c in cols if c.figure == "output_shape"), None)
         texts: list[tuple[str, Shape]] = []
@@ -206,7 +223,7 @@ class Key:
         return [] if value is None else [value]
 
     def _cells(
-        self, place: Place, mine: dict[str, Answer], steps: dict[int, Step], given: dict[int, dict[str, Answer]]
+        self, place: Place, mine: dict[str, Answer], steps: dict[int, Followed], given: dict[int, dict[str, Answer]]
     ) -> list[Cell]:
         found = []
         for figure, answer in mine.items():
@@ -238,7 +255,7 @@ class Key:
         place: Place,
         figure: str,
         mine: dict[str, Answer],
-        steps: dict[int, Step],
+        steps: dict[int, Followed],
         given: dict[int, dict[str, Answer]],
     ) -> list[Any]:
         """What follows from the student's own numbers: the rows before this one, and the other cells of this one."""
@@ -304,7 +321,23 @@ def _explained(rows: list[Marked]) -> list[Marked]:
     return found
 
 
-def _cell(line: Line, column: Column) -> str:
+def _once(rows: list[Marked]) -> list[Marked]:
+    """The rows with each mistake counted where it is made first: the same one again is *repeated*."""
+    seen: set[str] = set()
+    found = []
+    for row in rows:
+        cells = []
+        for cell in row.cells:
+            if cell.status == WRONG and cell.by:
+                if cell.by[0].name in seen:
+                    cell = cell._replace(status=REPEATED)
+                seen.add(cell.by[0].name)
+            cells.append(cell)
+        found.append(row._replace(cells=tuple(cells)))
+    return found
+
+
+def _cell(line: TableRow, column: Column) -> str:
     return line.cells[column.at] if column.at < len(line.cells) else ""
 
 

@@ -20,7 +20,7 @@ _RULE = re.compile(r":?-+:?")
 _LINK = re.compile(r"[*`]|<br\s*/?>", re.I)
 
 
-class Line(NamedTuple):
+class TableRow(NamedTuple):
     """One row of a table: where it stands in the file (from 1), its cells."""
 
     number: int
@@ -30,8 +30,8 @@ class Line(NamedTuple):
 class Grid(NamedTuple):
     """A table as it was handed in."""
 
-    head: Line
-    lines: tuple[Line, ...]
+    head: TableRow
+    lines: tuple[TableRow, ...]
 
 
 def text_of(path: Path) -> str:
@@ -126,7 +126,7 @@ def _rules(line: str) -> bool:
     return all(_RULE.fullmatch(cell.strip()) for cell in cells)
 
 
-def _markdown(lines: list[str], at: int) -> list[Line]:
+def _markdown(lines: list[str], at: int) -> list[TableRow]:
     """The rows of the table whose rule stands at this line, down to the first line that is none."""
     found = []
     for number, line in enumerate(lines[at - 1 :], at):
@@ -137,17 +137,17 @@ def _markdown(lines: list[str], at: int) -> list[Line]:
         body = line.strip().replace("\\|", "\x00")
         body = body.removeprefix("|").removesuffix("|")
         cells = [_LINK.sub("", c.replace("\x00", "|")).replace("\\", "") for c in body.split("|")]
-        found.append(Line(number, tuple(map(shown, cells))))
+        found.append(TableRow(number, tuple(map(shown, cells))))
     return found
 
 
-def _separated(lines: list[str], where: str) -> list[Line]:
+def _separated(lines: list[str], where: str) -> list[TableRow]:
     first = next((line for line in lines if line.strip()), "")
     sign = next((s for s in "\t;,|" if s in first), ",")
     if first.lower().startswith("sep=") and len(first.strip()) == 5:  # what Excel puts first
         sign, lines = first[4], ["", *lines[1:]]
     try:
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=sign)
-        return [Line(reader.line_num, tuple(map(shown, row))) for row in reader]
+        return [TableRow(reader.line_num, tuple(map(shown, row))) for row in reader]
     except csv.Error as error:
         raise RfcalcError(f"the table cannot be read: {error}", where=where, why=f"line {reader.line_num}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
@@ -158,15 +158,9 @@ def _as_bias(reader: Reader, node: Node, x: Value, const: Const, seen: tuple[int
     if made is None or reader.readers[source] != 1 or made.layer.kind not in BIASED:
         return False
     axis = len(seen) - 1 if made.layer.kind == "linear" else here.channel
-    given = {f: getattr(made.layer, f) for f in fields_of(made.layer)}
-    if given["bias"] or any(n != (here.dims[i] if i == axis else 1) for i, n in enumerate(seen)):
+    if made.layer.given["bias"] or any(n != (here.dims[i] if i == axis else 1) for i, n in enumerate(seen)):
         return False
-    made.layer = type(made.layer)(**{**given, "bias": True})
+    made.layer = made.layer.changed(bias=True)
     reader.uses(x, "bias", const)
     reader.give(node, x)
     return True
-
-
-def fields_of(layer: Layer) -> list[str]:
-    """What a layer is made of."""
-    return [f.name for f in fields(layer) if f.init]  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from rfcalc.report.metrics.constraints import check
+from rfcalc.report.constraints import check
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.families.fields_more import seen_by
 from rfcalc.teaching.exercises.item import Blank, Grid, Question, Slot, Text

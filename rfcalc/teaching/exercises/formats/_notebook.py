@@ -74,7 +74,8 @@ def test(blank: Blank, name: str) -> str:
     if blank.kind == "choice":
         return f"str({name}).strip().lower() == {literal(blank)}"
     if blank.kind == "shape":
-        return f"str({name}).replace(' ', '').lower() == {literal(blank)}"
+        sizes = r"[\sx×X*,]+".join(blank.key.split("x"))  # 16x32, (16, 32), torch.Size([16, 32])
+        return f"__import__('re').fullmatch(r'(torch\\.Size)?[\\s(\\[]*{sizes}[\\s,)\\]]*', str({name})) is not None"
     if blank.kind == "decimal":
         return f"abs({name} - {blank.key}) <= {blank.tolerance} + 1e-9"
     return f"{name} == {blank.key}"

@@ -60,7 +60,8 @@ def _answers(blank: Blank) -> str:
     if blank.kind == "choice":
         return "".join(_choice(o) for o in blank.options) + "\n"
     numbers = blank.kind in ("integer", "decimal")
-    lines = [_typed(o, blank, numbers) for o in sorted(blank.options, key=lambda o: not o.right)]
+    ordered = sorted(blank.options, key=lambda o: not o.right)
+    lines = [_typed(o, text, blank, numbers) for o in ordered for text in blank.typed(o)]
     return ("#" if numbers else "") + "".join(lines) + "\n"
 
 
@@ -68,10 +69,10 @@ def _choice(option: Option) -> str:
     return f"\n{'=' if option.right else '~'}{escape(html(option.text))}#{escape(html(option.feedback))}"
 
 
-def _typed(option: Option, blank: Blank, number: bool) -> str:
+def _typed(option: Option, text: str, blank: Blank, number: bool) -> str:
     share = "" if option.right else "%0%"
     tolerance = f":{blank.tolerance or '0'}" if number else ""
-    return f"\n={share}{escape(option.text)}{tolerance}#{escape(html(option.feedback))}"
+    return f"\n={share}{escape(text)}{tolerance}#{escape(html(option.feedback))}"
 
 
 def read(text: str) -> list[dict[str, Any]]:

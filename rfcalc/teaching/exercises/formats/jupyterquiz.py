@@ -36,7 +36,11 @@ def _question(blank: Blank, asked: str) -> dict[str, Any]:
         answers = [{"answer": text(o.text), "correct": o.right, "feedback": text(o.feedback)} for o in blank.options]
         return {"question": asked, "type": "multiple_choice", "answers": answers}
     if blank.kind == "shape":
-        typed = [{"answer": o.text, "correct": o.right, "feedback": text(o.feedback)} for o in blank.options]
+        typed = [
+            {"answer": one, "correct": o.right, "feedback": text(o.feedback)}
+            for o in blank.options
+            for one in blank.typed(o)
+        ]
         return {"question": asked, "type": "string", "answers": [*typed, _other()]}
     values: list[dict[str, Any]] = [_value(blank, o.text, o.right, o.feedback) for o in blank.options]
     return {"question": asked, "type": "numeric", "answers": [*values, _other()]}

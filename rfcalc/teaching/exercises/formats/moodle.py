@@ -65,8 +65,8 @@ def _single(blank: Blank) -> list[Element]:
         return [*(element(tag, value) for tag, value in about.items()), *map(_choice, blank.options)]
     ordered = sorted(blank.options, key=lambda o: not o.right)
     if blank.kind == "shape":
-        return [element("usecase", "0"), *(_typed(o) for o in ordered)]
-    found = [_typed(o, element("tolerance", blank.tolerance or "0")) for o in ordered]
+        return [element("usecase", "0"), *(_typed(o, text) for o in ordered for text in blank.typed(o))]
+    found = [_typed(o, o.text, element("tolerance", blank.tolerance or "0")) for o in ordered]
     return [*found, element("unitgradingtype", "0"), element("showunits", "3")]
 
 
@@ -75,8 +75,8 @@ def _choice(option: Option) -> Element:
     return element("answer", *parts, fraction=_share(option), format="html")
 
 
-def _typed(option: Option, *more: Element) -> Element:
-    parts = (_text(option.text), _html("feedback", html(option.feedback)), *more)
+def _typed(option: Option, text: str, *more: Element) -> Element:
+    parts = (_text(text), _html("feedback", html(option.feedback)), *more)
     return element("answer", *parts, fraction=_share(option), format="plain_text")
 
 
@@ -95,5 +95,5 @@ def cloze(blank: Blank) -> str:
     answers = []
     for option in sorted(blank.options, key=lambda o: not o.right):
         sign = "=" if option.right else "%0%"
-        answers.append(f"{sign}{option.text.translate(_CLOZE)}{tolerance}#{_said(option)}")
+        answers += [f"{sign}{text.translate(_CLOZE)}{tolerance}#{_said(option)}" for text in blank.typed(option)]
     return f"{{1:{kind}:{'~'.join(answers)}}}"

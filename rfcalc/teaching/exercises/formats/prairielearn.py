@@ -9,18 +9,23 @@ from collections.abc import Sequence
 from json import dumps
 from typing import Any
 
+from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.draw import seed_of
 from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats import _html as html
-from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text, spellings
 
 SERVER = '''"""Variants of {name}, made by rfcalc: `pip install rfcalc` in the course's image."""
 
-from rfcalc.teaching.exercises.formats.prairielearn import variant
+from rfcalc.teaching.exercises.formats.prairielearn import spelled, variant
 
 
 def generate(data):
     variant(data, {pattern!r}, {difficulty})
+
+
+def parse(data):
+    spelled(data)
 '''
 QUESTION = """<pl-question-panel>
 {{#params.blocks}}
@@ -62,6 +67,12 @@ def render(items: Sequence[Item], paper: Paper) -> dict[str, str]:
     """The files by their path: three for each pattern that the items have."""
     files: dict[str, str] = {}
     for item in items:
+        if item.pattern.endswith(".own-network.table"):
+            raise RfcalcError(
+                "PrairieLearn's questions make variants of a pattern, and this is a table of one network",
+                where=item.title,
+                fix="choose another format: --format moodle, qti, gift, nbgrader …",
+            )
         folder = f"questions/{item.pattern}-{item.difficulty}"
         if f"{folder}/info.json" in files:
             continue
@@ -119,6 +130,16 @@ def variant(data: dict[str, Any], pattern: str, difficulty: int) -> Item:
         params["tolerance"] = single.tolerance or "0"
         answers["answer"] = int(single.key) if single.kind == "integer" else float(single.key)
     return item
+
+
+def spelled(data: dict[str, Any]) -> None:
+    """Give what was typed for a shape the key's spelling, where it is one of its usual ones: ``(16, 32)`` is 16x32."""
+    for name, key in data["correct_answers"].items():
+        typed = data["submitted_answers"].get(name)
+        if isinstance(key, str) and isinstance(typed, str):
+            known = {one.replace(" ", "") for one in spellings(key)}
+            if "".join(typed.lower().split()) in known:
+                data["submitted_answers"][name] = key
 
 
 def _block(item: Item, block: Text | Code | Grid) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats._html import body, conventions, derivation
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import Element, document, element
-from rfcalc.teaching.exercises.item import Item
+from rfcalc.teaching.exercises.item import Item, spellings
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _QTI = "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"
@@ -165,10 +165,11 @@ def _shown(condition: Element, name: str) -> Element:
     return element("respcondition", element("conditionvar", condition), told, continue_="Yes")
 
 
-def _scored(condition: Element, share: str = "100", action: str = "Set") -> Element:
+def _scored(*conditions: Element, share: str = "100", action: str = "Set") -> Element:
+    """Points where one of the conditions holds."""
     points = element("setvar", share, action=action, varname="SCORE")
     more = "No" if action == "Set" else "Yes"
-    return element("respcondition", element("conditionvar", condition), points, continue_=more)
+    return element("respcondition", element("conditionvar", *conditions), points, continue_=more)
 
 
 def _equal(value: str, where: str = "response1") -> Element:
@@ -219,20 +220,21 @@ def _numbers(item: Item, name: str) -> _Parts:
 
 def _words(item: Item, name: str) -> _Parts:
     asked = _typed(element("response_label", ident="answer1", rshuffle="No"))
-    return _Parts([], [asked], [_scored(_equal(item.blanks[0].key))], [])
+    return _Parts([], [asked], [_scored(*map(_equal, spellings(item.blanks[0].key)))], [])
 
 
 def _blanks(item: Item, name: str) -> _Parts:
     parts = _Parts([], [], [], [])
     share = f"{100 / len(item.blanks):.2f}"
     for i, blank in enumerate(item.blanks):
-        where, label = f"response_{blank.name}", f"{name}{i}"
-        key = element("material", element("mattext", blank.key, texttype="text/plain"))
-        choice = element("render_choice", element("response_label", key, ident=label))
+        where = f"response_{blank.name}"
+        typed = {f"{name}{i}" + (f"_{j}" if j else ""): text for j, text in enumerate(blank.typed(blank.right))}
+        texts = {at: element("mattext", text, texttype="text/plain") for at, text in typed.items()}
+        labels = (element("response_label", element("material", text), ident=at) for at, text in texts.items())
         asked = element("material", element("mattext", blank.name))
-        parts.labels.append(label)
-        parts.presentation.append(element("response_lid", asked, choice, ident=where))
-        parts.conditions.append(_scored(_equal(label, where), share, "Add"))
+        parts.labels.extend(typed)
+        parts.presentation.append(element("response_lid", asked, element("render_choice", *labels), ident=where))
+        parts.conditions.append(_scored(*(_equal(at, where) for at in typed), share=share, action="Add"))
     return parts
 
 

@@ -19,6 +19,8 @@ _NUMBER = re.compile(
 )
 _HALF = re.compile(r"([0-9]+)\s*([½])")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:([,.'’ _])[0-9]{3})(?:\1[0-9]{3})*")
+_SHAPE = re.compile(r"(?:torch\.|tf\.)?(?:size|tensorshape|shape)\s*(?=[(\[])", re.I)  # of how frameworks print one
+_PIXELS = re.compile(r"(?<=[0-9½])\s*(?:px|pix|pixels?|positions?|samples?)\b\.?", re.I)
 _BETWEEN = re.compile(r"\s*[x×*,;@]\s*|\s+", re.I)
 EMPTY = frozenset({"", "-", "–", "—", "n/a", "na", "none", "/", "?", "nan", "null"})
 
@@ -107,8 +109,10 @@ def sizes(text: str) -> tuple[Fraction, ...]:
 
     >>> [int(n) for n in sizes("(None, 112, 112, 64)")], [int(n) for n in sizes("224×224×64")]
     ([112, 112, 64], [224, 224, 64])
+    >>> [int(n) for n in sizes("torch.Size([1, 32, 7, 7])")], [int(n) for n in sizes("20 px")], sizes("20 apples")
+    ([1, 32, 7, 7], [20], ())
     """
-    body = text.strip().strip("()[]{}").strip().rstrip(",")
+    body = _PIXELS.sub("", _SHAPE.sub("", text)).strip().strip("()[]{}").strip().rstrip(",")
     if len(body) > 100:
         return ()
     parts = [p.strip() for p in _BETWEEN.split(body) if p.strip()]

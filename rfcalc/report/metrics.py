@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.metrics.units import bytes_short, exact, short
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import bytes_short, exact, short
 
 
 class Metric(NamedTuple):
@@ -26,6 +26,40 @@ class Metric(NamedTuple):
     full: Callable[[Any], str] = exact
     right: bool = True
     adds: bool = False  # whether the figures of folded rows are summed
+
+    @property
+    def together(self) -> bool:
+        """Whether nodes have the figure together, as a sum."""
+        return self.adds or self.name in ("bytes", "values") or self.name in SHARES
+
+    def over(self, rows: Sequence[Row]) -> Any:
+        """The figure of several rows together: the sum of what adds up, memory without views and what is written in
+        place; else that of the last row."""
+        of = METRICS[SHARES.get(self.name, self.name)]
+        assert of.row is not None
+        report = rows[-1].report
+        value: Any
+        if of.name in ("bytes", "values"):
+            value = sum(row.new_values for row in rows) * (report.itemsize if of.name == "bytes" else 1)
+        elif of.adds:
+            value = sum(of.row(row) for row in rows)
+        else:
+            return of.row(rows[-1])
+        return part(value, of.whole(report)) if of is not self and of.whole is not None else value
+
+    def at(self, report: Report, name: str) -> Any:
+        """The figure of a node; of a stage or block, that of all its nodes together.
+
+        Raises:
+            UnknownName: nothing is called so.
+
+        >>> from rfcalc import analyze
+        >>> METRICS["params"].at(analyze("vgg16"), "classifier")
+        123642856
+        """
+        assert self.row is not None
+        inside = report.inside(name)
+        return self.over(inside) if inside else self.row(report[name])
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -198,6 +232,18 @@ for _name, _title, _meaning in (
     ("frozen", "frozen", "parameters that get no gradient: params − trainable"),
     ("macs", "macs", "multiply-adds of convolutions, linear layers and attention products"),
     ("flops", "flops", "2 × macs"),
+    (
+        "input_gradient_macs",
+        "input gradient",
+        "multiply-adds of backward for the gradients of maps; none below the first layer that is trained",
+    ),
+    (
+        "weight_gradient_macs",
+        "weight gradient",
+        "multiply-adds of backward for the gradients of weights; none for frozen ones",
+    ),
+    ("backward_macs", "backward", "input_gradient_macs + weight_gradient_macs"),
+    ("training_flops", "training flops", "a step of training: 2 × (macs + backward_macs)"),
 ):
     _add(
         _name,

@@ -22,9 +22,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
-from rfcalc.report.metrics.units import read
-from rfcalc.report.metrics.vocabulary import metric
+from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report, Row
+from rfcalc.report.units import read
 
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -118,10 +118,9 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str, o
     def value_of(report: Report) -> Any:
         place = OUTPUT if node is None and output and asked.whole is None else node
         if place is not None:
-            row = _row(report, place)
             if asked.row is None:
                 raise RfcalcError(f"{asked.name} belongs to the whole network, not to {node}")
-            return asked.row(row)
+            return asked.at(report, _place(report, place))
         if asked.whole is None:
             raise RfcalcError(f"{asked.name} belongs to a node", fix=f"name one: {name}@{report.network.outputs[0]}")
         return asked.whole(report)
@@ -133,11 +132,11 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str, o
     return Constraint(text, check, name if node is None else f"{name}@{node}", relation, value_of, node, wanted)
 
 
-def _row(report: Report, node: str) -> Row:
-    """The row of a node; ``output`` is the network's, where no node has that name."""
-    if node == OUTPUT and not any(n.name == OUTPUT or n.stage == OUTPUT for n in report.network.nodes):
-        return report.outputs[-1]
-    return report[node]
+def _place(report: Report, name: str) -> str:
+    """The name of a node, stage or block; ``output`` is the network's, where nothing has that name."""
+    if name == OUTPUT and name not in report.network.positions and not report.network.inside(name):
+        return report.outputs[-1].name
+    return name
 
 
 def _dense(text: str, node: str | None) -> Constraint:
@@ -146,7 +145,7 @@ def _dense(text: str, node: str | None) -> Constraint:
     def holes(report: Report) -> int:
         from rfcalc.report.field_report import FieldReport
 
-        found = FieldReport(report, _row(report, node or OUTPUT).name)
+        found = FieldReport(report, _place(report, node or OUTPUT))
         return max(found.unit(found.centre_unit).gaps, default=0)
 
     def check(report: Report) -> tuple[bool, str]:

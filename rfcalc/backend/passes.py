@@ -1,0 +1,256 @@
+"""Tiles in several passes, run: a module whose normalisations and global pools use statistics of the whole image.
+
+While the module runs, every call that takes statistics (`torch.nn.functional.group_norm`, `Tensor.mean`, …) is met in
+the order in which the plan lists the nodes of its kind. A node whose statistics are known uses them; one that is being
+gathered gives sums of the positions that belong to its tile; the run ends where all of them are gathered.
+
+Sums are taken in float64, whatever the module's type: counts, sums and sums of squares, smallest and largest values.
+They add up in any order; whole numbers below 2⁵³ add up exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from rfcalc.core.errors import RfcalcError
+
+Statistics = dict[str, Tensor]  # count, sum, square (sum of squares), low, high
+ADDED = ("count", "sum", "square")
+
+KINDS = {  # what a function is called, and the kind of node (with its operation) that it is read as
+    "group_norm": "groupnorm",
+    "instance_norm": "instancenorm",
+    "mean": "mean",
+    "linalg_vector_norm": "reduce:norm",
+    **{name: f"reduce:{name}" for name in ("sum", "amax", "amin", "var", "std", "norm")},
+}
+NORMS = ("norm", "linalg_vector_norm")
+SPREADS = ("var", "std")
+POOLS = {f"adaptive_{op}_pool{n}d": op for op in ("avg", "max") for n in (1, 2, 3)}
+
+
+class _Gathered(Exception):
+    """All that was asked for is there: the rest of the run is not needed."""
+
+
+class InPasses:
+    """A module that runs tiles with statistics of the whole image; see `in_passes`.
+
+    Attributes:
+        known: statistics by node name.
+        calls: node names by kind, in the order in which they run.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.known: dict[str, Statistics] = {}
+        self.calls: Mapping[str, tuple[str, ...]] = {}
+
+    def knowing(self, plan: Any, known: dict[str, Statistics]) -> InPasses:
+        """The same module with these statistics, for a plan's nodes."""
+        found = copy(self)
+        found.calls, found.known = plan.calls, known
+        return found
+
+    def __call__(self, tile: Any) -> Any:
+        """The module's output for one tile (a dict of tiles, where there are several inputs)."""
+        with torch.no_grad(), _Met(self, {}) as met:
+            result = self.module(*tile.values()) if isinstance(tile, Mapping) else self.module(tile)
+        met.checked()
+        return result
+
+    def gather(self, tile: Any, cuts: dict[str, Any]) -> dict[str, Statistics]:
+        """The statistics of some nodes over the part of each map (an index) that belongs to a tile."""
+        met = _Met(self, cuts)
+        try:
+            with torch.no_grad(), met:
+                self.module(*tile.values()) if isinstance(tile, Mapping) else self.module(tile)
+        except _Gathered:
+            return met.found
+        missing = next(name for name in cuts if name not in met.found)
+        raise _strange(missing, "the module does not call it")
+
+    @staticmethod
+    def merged(one: Statistics, other: Statistics) -> Statistics:
+        """The statistics of two parts together."""
+        found = {name: one[name] + other[name] for name in ADDED}
+        found["low"] = torch.minimum(one["low"], other["low"])
+        found["high"] = torch.maximum(one["high"], other["high"])
+        return found
+
+
+def in_passes(module: nn.Module) -> InPasses:
+    """A PyTorch module as a function for `PassPlan.run`: it gathers statistics tile by tile, then uses them.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> import rfcalc
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Conv2d(4, 1, 3, padding=1)).double()
+    >>> plan = rfcalc.tile(net, "1x64x64", tiles="2x2", passes=True)
+    >>> image = torch.rand(1, 1, 64, 64, dtype=torch.float64)
+    >>> with torch.no_grad():
+    ...     print(bool(torch.allclose(plan.run(rfcalc.in_passes(net), image), net(image), rtol=0, atol=1e-12)))
+    True
+
+    Args:
+        module: the module that was planned, in evaluation mode; tiles are given to it as they are cut from the source,
+            so the source has the batch and the channels that the module wants.
+
+    Raises:
+        RfcalcError: it is no torch module.
+    """
+    if not isinstance(module, nn.Module):
+        raise RfcalcError(f"{type(module).__name__} is no torch module", fix="give a module: in_passes(Net().eval())")
+    return InPasses(module)
+
+
+class _Met(TorchFunctionMode):
+    """Meets the calls of one run."""
+
+    def __init__(self, run: InPasses, cuts: dict[str, Any]) -> None:
+        super().__init__()
+        self.run, self.cuts = run, cuts
+        self.counts: dict[str, int] = {}
+        self.found: dict[str, Statistics] = {}
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(function, "__name__", "").strip("_")
+        kind = f"adaptive_pool:{POOLS[name]}" if name in POOLS else KINDS.get(name)
+        if kind is None or (name == "instance_norm" and not _instances(args, kwargs)):
+            return function(*args, **kwargs)
+        place = self.counts.get(kind, 0)
+        self.counts[kind] = place + 1
+        names = self.run.calls.get(kind, ())
+        if place >= len(names):
+            raise _strange(name, f"it is called more often than the plan has nodes of its kind ({len(names)})")
+        node = names[place]
+        if node not in self.run.known and node not in self.cuts:
+            return function(*args, **kwargs)
+        call = _Call(node, name, args, kwargs)
+        if node in self.run.known:
+            with torch._C.DisableTorchFunction():
+                return call.used(self.run.known[node])
+        with torch._C.DisableTorchFunction():
+            self.found[node] = call.taken(self.cuts[node])
+        if len(self.found) == len(self.cuts):
+            raise _Gathered
+        return function(*args, **kwargs)  # nothing that is gathered in this pass depends on it
+
+    def checked(self) -> None:
+        """Refuse a run that left out a node of the plan."""
+        for kind, names in self.run.calls.items():
+            if self.counts.get(kind, 0) < len(names) and set(names) & set(self.run.known):
+                raise _strange(names[self.counts.get(kind, 0)], "the module does not call it")
+
+
+def _instances(args: Any, kwargs: Any) -> bool:
+    """Whether instance normalisation takes the statistics of what it is given."""
+    return bool(kwargs.get("use_input_stats", args[5] if len(args) > 5 else True))
+
+
+def _strange(node: str, why: str) -> RfcalcError:
+    return RfcalcError(
+        "the module's calls are not those of the plan", where=node, why=why, fix="plan with the module that is run"
+    )
+
+
+class _Call:
+    """One call that takes statistics: over which axes, and what it makes of them."""
+
+    def __init__(self, node: str, name: str, args: Any, kwargs: Any) -> None:
+        self.node, self.name, self.kwargs = node, name, kwargs
+        self.x: Tensor = args[0] if args else kwargs["input"]
+        self.rest = args[1:]
+
+    def _given(self, place: int, *names: str, default: Any = None) -> Any:
+        if len(self.rest) > place:
+            return self.rest[place]
+        return next((self.kwargs[n] for n in names if n in self.kwargs), default)
+
+    @property
+    def groups(self) -> int | None:
+        """Groups of channels that are normalised together; None for what is no normalisation."""
+        if self.name == "group_norm":
+            return int(self._given(0, "num_groups"))
+        return self.x.shape[1] if self.name == "instance_norm" else None
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes over which statistics are taken, in the map (or in its groups, which come behind the batch)."""
+        x = self.x
+        if self.groups is not None:
+            return tuple(range(2, x.dim() + 1))
+        if self.name in POOLS:
+            return tuple(range(-int(self.name[-2]), 0))
+        axes = self._given(1 if self.name in NORMS else 0, "dim", "axis")
+        if axes is None:
+            raise _strange(self.node, "it takes items of a batch together")
+        return (axes,) if isinstance(axes, int) else tuple(axes)
+
+    def taken(self, cut: Any) -> Statistics:
+        """Statistics of a part of the map."""
+        part = self.x[cut].to(torch.float64) if self.x.is_floating_point() else self.x[cut]
+        if self.groups is not None:
+            part = part.reshape(part.shape[0], self.groups, -1, *part.shape[2:])
+        count = 1
+        for axis in self.axes:
+            count *= part.shape[axis]
+        axes = self.axes
+        return {
+            "count": torch.tensor(count),
+            "sum": part.sum(axes, keepdim=True),
+            "square": (part * part).sum(axes, keepdim=True),
+            "low": part.amin(axes, keepdim=True),
+            "high": part.amax(axes, keepdim=True),
+        }
+
+    def used(self, known: Statistics) -> Tensor:
+        """The result with the statistics of the whole."""
+        x, n = self.x, known["count"]
+        mean = known["sum"] / n
+        if self.groups is not None:
+            return self._normalised(mean, (known["square"] / n - mean * mean).clamp_min(0))
+        if self.name in POOLS:
+            return (mean if POOLS[self.name] == "avg" else known["high"]).to(x.dtype)
+        value = self._value(known, mean).to(x.dtype)
+        later = self.name in NORMS or self.name in SPREADS
+        if self._given(2 if later else 1, "keepdim", "keepdims", default=False):
+            return value
+        for axis in sorted((a % x.dim() for a in self.axes), reverse=True):
+            value = value.squeeze(axis)
+        return value
+
+    def _value(self, known: Statistics, mean: Tensor) -> Tensor:
+        if self.name in SPREADS:
+            correction = self.kwargs.get("correction", self._given(1, "unbiased", default=True))
+            n = known["count"]
+            spread = (known["square"] - n * mean * mean).clamp_min(0) / (
+                n - int(1 if correction is None else correction)
+            )
+            return spread.sqrt() if self.name == "std" else spread
+        if self.name in NORMS:
+            order = self._given(0, "p", "ord", default=2)
+            if order not in (2, "fro", None):
+                raise RfcalcError(f"a norm of order {order} is not gathered", where=self.node, fix="use order 2")
+            return known["square"].sqrt()
+        return {"mean": mean, "sum": known["sum"], "amax": known["high"], "amin": known["low"]}[self.name]
+
+    def _normalised(self, mean: Tensor, variance: Tensor) -> Tensor:
+        x = self.x
+        assert self.groups is not None
+        place = {"group_norm": (1, 2, 3), "instance_norm": (2, 3, 6)}[self.name]
+        weight, bias = self._given(place[0], "weight"), self._given(place[1], "bias")
+        eps = self._given(place[2], "eps", default=1e-5)
+        groups = x.to(torch.float64).reshape(x.shape[0], self.groups, -1, *x.shape[2:])
+        y: Tensor = ((groups - mean) / (variance + eps).sqrt()).reshape(x.shape)
+        shape = (1, -1, *(1,) * (x.dim() - 2))
+        y = y if weight is None else y * weight.reshape(shape)
+        y = y if bias is None else y + bias.reshape(shape)
+        return y.to(x.dtype)

@@ -1,0 +1,127 @@
+"""Dilations for strides: the same weights give every position of an output (Chen et al. 2018, DeepLab; "à trous").
+
+Without its stride s a layer's map is s times finer; whoever reads the finer map dilates its window and its padding by
+as much. Unit u of the strided network is unit s·u of the dense one, and the units between are those of the strided
+network on shifted images, exactly where their fields touch no padding: at a border the one pads a finer map than the
+other.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from rfcalc.core.layer import POINTWISE
+from rfcalc.core.size import is_number
+from rfcalc.core.window import STEP, All
+from rfcalc.graph.forward import relation
+from rfcalc.plan.variants import STAYS, Choice, Draft, Move, Option, Unfit, along, windowed, with_geometry
+from rfcalc.report.report import Report
+
+
+def _factors(report: Report) -> list[tuple[int, ...] | None]:
+    """The effective stride of every position's map, an entry an axis; None where it has none."""
+    found: list[tuple[int, ...] | None] = [(1,) * shape.rank for shape in report.shapes[: report.network.arity]]
+    for row in report:
+        stride = row.receptive_field.stride
+        whole = row.shape.rank and all(s is not None and is_number(s) and s == int(s) and s >= 1 for s in stride)
+        found.append(tuple(int(s) for s in stride if s is not None) if whole else None)
+    return found
+
+
+def _change(most: int, draft: Draft) -> None:
+    """No map before the outputs has a stride of more than `most`."""
+    report = draft.report
+    network = report.network
+    names = [*network.inputs, *(n.name for n in network.nodes)]
+    if set(draft.pieces) != set(names[network.arity :]):
+        raise Unfit("layers were put in before")
+    strides = _factors(report)
+    finer: dict[int, tuple[int, ...]] = {i: (1,) * report.shapes[i].rank for i in range(network.arity)}
+    for position in range(network.arity, len(names)):
+        node, sources = network.nodes[position - network.arity], network.sources[position - network.arity]
+        layer: Any = draft.pieces[node.name].layer
+        ranked = [s for s in sources if report.shapes[s].rank]
+        if not ranked:
+            finer[position] = (1,) * report.shapes[position].rank
+            continue
+        given = {finer[s] for s in ranked}
+        if len(given) > 1:
+            raise Unfit(f"{node.name} joins maps of which one would be finer than the other")
+        (mine,) = given
+        rank = len(mine)
+        if len(sources) == 1 and windowed(report, position):
+            before = strides[sources[0]]
+            if before is None:
+                raise Unfit(f"the stride before {node.name} is not a whole number")
+            stride = along(layer.stride, rank)
+            kept = tuple(1 if s > 1 and b * s > most else s for s, b in zip(stride, before, strict=True))
+            grown = tuple(m * (s // k) for m, s, k in zip(mine, stride, kept, strict=True))
+            if kept != stride or max(mine) > 1:
+                pads = layer.padding
+                if isinstance(pads, str):
+                    if pads != "same" or kept != stride:
+                        raise Unfit(f"the padding of {node.name} depends on the size of its input")
+                else:
+                    pads = tuple((m * a, m * b) for m, (a, b) in zip(mine, along(pads, rank), strict=True))
+                changed = {"stride": kept, "padding": pads}
+                if max(mine) > 1:
+                    if not hasattr(layer, "dilation"):
+                        raise Unfit(f"{node.name} ({layer.kind}) has no dilation")
+                    dilation = along(layer.dilation, rank)
+                    changed["dilation"] = tuple(m * d for m, d in zip(mine, dilation, strict=True))
+                draft.put(node.name, with_geometry(layer, **changed))
+            finer[position] = grown
+        elif max(mine) == 1 or _pointwise(report, position):
+            finer[position] = mine if report.shapes[position].rank == rank else (1,) * report.shapes[position].rank
+        elif _whole(report, position):
+            times = 1
+            for m in mine:
+                times *= m
+            draft.notes.append(f"{node.name} reads {times} times as many positions: not the same values behind it")
+            finer[position] = (1,) * report.shapes[position].rank
+        else:
+            raise Unfit(f"{node.name} ({layer.kind}) does not follow a finer map")
+    ends = {finer[network.position(name)] for name in network.outputs}
+    if len(ends) > 1:
+        raise Unfit("the outputs would be finer by different factors")
+    (draft.finer,) = ends
+
+
+def _pointwise(report: Report, position: int) -> bool:
+    """Whether it works on every position by itself."""
+    for s, alternatives in zip(
+        report.network.sources[position - report.network.arity], relation(report, position), strict=True
+    ):
+        x = report.shapes[s]
+        for reads in alternatives:
+            if reads != POINTWISE and any(reads[a][1] != STEP for a in x.axes):
+                return False
+    return True
+
+
+def _whole(report: Report, position: int) -> bool:
+    """Whether it reads all positions alike."""
+    for s, alternatives in zip(
+        report.network.sources[position - report.network.arity], relation(report, position), strict=True
+    ):
+        x = report.shapes[s]
+        for reads in alternatives:
+            if reads == POINTWISE or not all(isinstance(reads[a][1], All) for a in x.axes):
+                return False
+    return True
+
+
+def choices(report: Report) -> list[Choice]:
+    """The largest stride that is left, of those that occur before the outputs."""
+    found = {max(s) for s in _factors(report) if s}
+    most = max(found, default=1)
+    options = [
+        Option(f"dilations for strides beyond {n}" if n > 1 else "dilations for all strides", partial(_change, n))
+        for n in sorted(found, reverse=True)
+        if n < most
+    ]
+    return [Choice("dense", (STAYS, *options))] if options else []
+
+
+MOVE = Move("dense", "dilations for strides: every position of the output, with the same weights", choices, 2)

@@ -1,0 +1,178 @@
+"""What is said of a module that does not run on its input: the shape that was meant, a size that it takes, or where
+the module itself is at fault.
+
+1. The first layer with weights that reads the input (through what keeps its axes) says how many channels it takes and
+   how many axes: a shape of another rank, order or number of channels is answered with the corrected one.
+2. Where that layer is content and a later convolution is not, no input helps: the fault is in the module.
+3. Where a linear layer or a join gets a wrong number, the size is at fault: other sizes are run until one is taken.
+   This is done only when the message is told (`RfcalcError.advice`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isqrt, prod
+from time import monotonic
+from typing import Any, NamedTuple
+
+import torch
+
+from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.shape import USUAL, Shape, mistaken
+from rfcalc.readers.torch.given import Call, Leaf
+from rfcalc.readers.torch.recorder import Step, tensors
+
+SIDES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
+SECONDS = 4.0  # for sizes that are tried
+
+
+class Reader(NamedTuple):
+    """The first layer with weights that reads an input."""
+
+    path: str
+    what: str  # convolution, linear layer
+    takes: int  # channels or features
+    axes: int  # spatial ones; 0 of a linear layer
+    leaf: Leaf
+    gets: tuple[int, ...]  # the shape that arrives, with the batch
+
+
+def first_reader(steps: Sequence[Step], given: Mapping[str, torch.Tensor], call: Call) -> Reader | None:
+    """The first layer with weights that reads an input, through steps that keep its axes and channels."""
+    held = {id(tensor): name for name, tensor in given.items()}
+    leaves = {leaf.name: leaf for leaf in call.leaves}
+    for step in steps:
+        x = next((t for a in step.args.values() for t in tensors(a) if id(t) in held), None)
+        if x is None:
+            continue
+        name, weight = held[id(x)], step.args.get("weight")
+        read = _weighted(step, x, weight)
+        if read is not None:
+            what, takes, axes = read
+            return Reader(step.frame.path, what, takes, axes, leaves[name], tuple(x.shape))
+        for t in tensors(step.out):
+            flat = t.dim() == 2 and t.numel() == x.numel()
+            if flat or (t.dim() == x.dim() and t.shape[:2] == x.shape[:2]):
+                held[id(t)] = name
+    return None
+
+
+def _read(step: Step | None) -> torch.Tensor | None:
+    """The map that a step works on."""
+    x = None if step is None else step.args.get("input", step.args.get("self"))
+    return x if isinstance(x, torch.Tensor) else None
+
+
+def _weighted(step: Step, x: torch.Tensor, weight: Any) -> tuple[str, int, int] | None:
+    if not isinstance(weight, torch.Tensor) or _read(step) is not x:
+        return None
+    if step.name.startswith("conv_transpose"):
+        return "transposed convolution", int(weight.shape[0]), weight.dim() - 2
+    if step.name.startswith("conv"):
+        return "convolution", int(weight.shape[1]) * int(step.args.get("groups") or 1), weight.dim() - 2
+    return ("linear layer", int(weight.shape[1]), 0) if step.name == "linear" and weight.dim() == 2 else None
+
+
+def wrong_shape(reader: Reader | None, call: Call) -> RfcalcError | None:
+    """What is wrong with the shape that was given, if the first layer that reads it shows it."""
+    if reader is None:
+        return None
+    mine = Shape(*reader.leaf.shape[1:]) if len(reader.leaf.shape) > 1 else None
+    if mine is None or (fault := _fault(reader, mine)) is None:
+        return None
+    why, meant = fault
+    name = "" if reader.leaf.name == "input" else f"{reader.leaf.name}="
+    none = any("none was given" in note for note in call.notes)
+    takes = f"the first {reader.what}{f' ({reader.path})' if reader.path else ''} takes {_channels(reader)}"
+    if none and reader.axes:
+        meant = (Shape(reader.takes, *USUAL[reader.axes]),)
+    options = [f"{name}{shape}" for shape in meant]
+    return RfcalcError(
+        f"it does not run on {call.told}",
+        why=f"no input was given, and {takes}" if none else f"{why}; {takes}" if why else takes,
+        fix=" or ".join(f"--input {o}" for o in options) if none else f"did you mean {' or '.join(options)}?",
+    )
+
+
+def _channels(reader: Reader) -> str:
+    if not reader.axes:
+        return plural(reader.takes, "feature")
+    return f"{plural(reader.takes, 'channel')} ({reader.axes}-D)"
+
+
+def _fault(reader: Reader, mine: Shape) -> tuple[str, tuple[Shape, ...]] | None:
+    """Why a shape is none that the layer takes, and those that may be meant."""
+    if reader.axes:
+        found = mistaken(mine, reader.takes, reader.axes)
+        return None if found is None else (found[0], (found[1],))
+    if reader.gets[-1] == reader.takes:
+        return None
+    if len(reader.gets) == 2 and len(mine.dims) > 1:  # a picture that is laid out flat
+        sides = ((c, isqrt(reader.takes // c)) for c in dict.fromkeys((int(mine.dims[0]), 1, 3)))
+        square = [Shape(c, n, n) for c, n in sides if c * n * n == reader.takes and n > 1]
+        return "", (*square[:1], Shape(reader.takes))
+    if prod(mine.dims) == reader.takes:
+        return "it reads one row of values", (Shape(reader.takes),)
+    return "", (Shape(*mine.dims[:-1], reader.takes) if len(mine.dims) < 3 else Shape(reader.takes),)
+
+
+def at_fault(step: Step | None) -> RfcalcError | None:
+    """A convolution inside of the module that gets other channels than it takes: no input helps."""
+    x = _read(step)
+    if step is None or x is None or (read := _weighted(step, x, step.args.get("weight"))) is None:
+        return None
+    what, takes, axes = read
+    if not axes or x.dim() != axes + 2 or x.shape[1] == takes:
+        return None
+    return RfcalcError(
+        f"it takes {plural(takes, 'channel')} and gets {int(x.shape[1])}",
+        why=f"the {what} has weights of {'x'.join(map(str, step.args['weight'].shape))}, whatever the input",
+        fix=f"the fault is in the module: mend {step.frame.path or 'it'}, or what comes before it",
+    )
+
+
+def size_that_runs(reader: Reader | None, call: Call, stopped: Step | None, run: Callable[[Call], bool]) -> str | None:
+    """What to say of other sizes, from running them.
+
+    Args:
+        stopped: the step that could not be taken.
+        run: whether a call runs.
+
+    Returns:
+        A size that the module takes, or that there was none; None where sizes are not what it is about.
+    """
+    leaf = reader.leaf if reader is not None else next(iter(call.leaves), None)
+    if leaf is None or len(call.leaves) != 1 or len(leaf.shape) < 3:
+        return None
+    begun, tried = monotonic(), 0
+    for spatial in _others(leaf.shape[2:], _too_large(stopped)):
+        if monotonic() - begun > SECONDS:
+            break
+        tried += 1
+        shape = (*leaf.shape[:2], *spatial)
+        if run(call.mapped(lambda leaf, shape=shape: leaf._replace(shape=shape))):  # type: ignore[misc]
+            size = "x".join(map(str, shape[1:]))
+            return f"it runs on {size}: --input {size} (rfcalc sizes TARGET --input {size} tells all valid sizes)"
+    where = f", at {stopped.frame.path}" if stopped is not None and stopped.frame.path else ""
+    return f"it ran on none of {plural(tried, 'other size')} either: the fault may be in the module itself{where}"
+
+
+def _too_large(step: Step | None) -> float | None:
+    """How many times more features arrive at a linear layer than it takes."""
+    x = _read(step)
+    if step is None or x is None or step.name != "linear":
+        return None
+    return float(x.shape[-1] / step.args["weight"].shape[1])
+
+
+def _others(spatial: Sequence[int], times: float | None) -> Iterator[tuple[int, ...]]:
+    """Sizes to try: the given one up to the next multiples; then squares, the likeliest first."""
+    given = tuple(int(n) for n in spatial)
+    seen = {given}
+    axes = len(given)
+    rounded = [tuple(-(-n // m) * m for n in given) for m in (2, 4, 8, 16, 32, 64, 128)] if times is None else []
+    likely = given[0] if times is None else given[0] / times ** (1 / axes)
+    for other in (*rounded, *((n,) * axes for n in sorted(SIDES, key=lambda n: abs(n - likely)))):
+        if other not in seen:
+            seen.add(other)
+            yield other

@@ -1,0 +1,283 @@
+"""Items as a student meets them: keys from the text alone, no answer in its own text, marks by each course's rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from html import unescape
+from io import BytesIO
+from typing import Any
+from xml.etree import ElementTree
+from zipfile import ZipFile
+
+import pytest
+from exercise_text import Unreadable, keys
+
+from rfcalc.teaching.exercises import bank, patterns
+from rfcalc.teaching.exercises.draw import seed_of
+from rfcalc.teaching.exercises.formats import Paper, gift, prairielearn, render
+from rfcalc.teaching.exercises.item import Blank, Code, Grid, Item, Text, spellings
+
+PATTERNS = patterns.patterns()
+PAPER = Paper("Exercises", "7")
+
+
+def items(seeds: range) -> Iterator[Item]:
+    for pattern in PATTERNS:
+        for seed in seeds:
+            found = bank._item(pattern, seed_of("text", pattern.name, seed), None)
+            if found is not None:
+                yield found
+
+
+def confirmed(seeds: range) -> Counter[str]:
+    """How many items of each form have the key that follows from their text; the others tell no network in full."""
+    found: Counter[str] = Counter()
+    for item in items(seeds):
+        try:
+            read = keys(item)
+        except Unreadable:
+            continue
+        for blank in item.blanks:
+            assert read.get(blank.name, blank.key).replace("`", "") == blank.key.replace("`", ""), item.id
+        found[item.form] += 1
+    return found
+
+
+def test_keys_follow_from_the_text_alone() -> None:
+    found = confirmed(range(3))
+    assert sum(found.values()) >= 500
+    assert set(found) == {"one-layer", "table", "setting", "error", "compare", "summary"}
+
+
+@pytest.mark.exhaustive
+def test_keys_of_13000_items_follow_from_the_text_alone() -> None:
+    assert sum(confirmed(range(50)).values()) >= 8_500
+
+
+def test_the_reader_of_texts_sees_a_wrong_key() -> None:
+    """The control: a number that is changed in the text changes the key that is read."""
+    seen = 0
+    for item in items(range(1)):
+        grid = next((b for b in item.body if isinstance(b, Grid) and "what it is" in b.header), None)
+        if item.form != "one-layer" or grid is None or "stride 2" not in str(grid) or "x" in item.blanks[0].key:
+            continue
+        rows = tuple(
+            tuple(c.replace("stride 2", "stride 3") if isinstance(c, str) else c for c in r) for r in grid.rows
+        )
+        body = tuple(grid._replace(rows=rows) if b is grid else b for b in item.body)
+        try:
+            seen += keys(replace(item, question=replace(item.question, body=body)))["answer"] != item.blanks[0].key
+        except AssertionError:
+            seen += 1
+        except Unreadable:
+            continue
+    assert seen >= 3
+
+
+def shown(item: Item) -> str:
+    texts = []
+    for block in item.body:
+        if isinstance(block, Grid):
+            texts += [c for row in (block.header, *block.rows) for c in row if isinstance(c, str)]
+        else:
+            texts.append(block.text if isinstance(block, Text) else block.code if isinstance(block, Code) else "")
+    return " ".join(texts).replace("`", "")
+
+
+def stands(answer: str, text: str) -> bool:
+    return re.search(rf"(?<![\w.×]){re.escape(answer.replace('`', ''))}(?![\w.×])", text) is not None
+
+
+def test_no_answer_stands_in_its_own_text() -> None:
+    for item in items(range(4)):
+        text = shown(item)
+        if item.form in ("error", "statement"):
+            continue
+        for blank in item.blanks:
+            if blank.kind == "choice":
+                assert [o.right for o in blank.options if stands(o.text, text)] != [True], item.id
+            elif item.single is not None and len(blank.key) > 2:
+                assert not stands(blank.key, text), item.id
+            elif "for example" in text:
+                assert f"for example {blank.key}." not in text, item.id
+
+
+# --- each course system's own rules -----------------------------------------------------------------------------------
+
+Marker = Callable[[str], bool]
+ITEMS = list(items(range(1)))
+BLANKS = [(i, b) for i in ITEMS for b in i.blanks]
+TYPED = [(i, b) for i, b in BLANKS if b.kind != "choice"]
+
+
+def number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def moodle_short(answers: list[tuple[str, int]], typed: str) -> bool:
+    """Moodle's short answer: the first that fits decides; case does not matter, a star stands for anything."""
+    for text, share in answers:
+        parts = (re.escape(p).replace(r"\\\*", r"\*") for p in re.split(r"(?<!\\)\*", text))
+        if re.fullmatch(".*".join(parts), typed.strip(), re.I):
+            return share == 100
+    return False
+
+
+def moodle_number(answers: list[tuple[str, str, int]], typed: str) -> bool:
+    """Moodle's numerical question: the first answer whose tolerance holds the number decides."""
+    value = number(typed)
+    for text, around, share in answers:
+        if value is not None and abs(value - float(text)) <= float(around):
+            return share == 100
+    return False
+
+
+def by_moodle() -> Iterator[tuple[Blank, Marker]]:
+    questions = ElementTree.fromstring(render(ITEMS, "moodle", PAPER)).findall("question")[1:]
+    for item, question in zip(ITEMS, questions, strict=True):
+        if item.single is None:
+            text = question.findtext("questiontext/text") or ""
+            places = re.findall(r"\{1:(NUMERICAL|SHORTANSWER):((?:\\.|[^}\\])*)\}", text)
+            for blank, (kind, inside) in zip(item.blanks, places, strict=True):
+                parts = [re.split(r"(?<!\\)#", p)[0] for p in re.split(r"(?<!\\)~", inside)]
+                read = [(unescape(p.removeprefix("%0%").removeprefix("=")), 100 if p[0] == "=" else 0) for p in parts]
+                if kind == "NUMERICAL":
+                    cut = [(*t.split(":"), share) for t, share in read]
+                    yield blank, lambda typed, cut=cut: moodle_number(cut, typed)  # type: ignore[misc]
+                else:
+                    yield blank, lambda typed, read=read: moodle_short(read, typed)  # type: ignore[misc]
+            continue
+        blank = item.single
+        answers = [
+            (unescape(a.findtext("text") or ""), a.findtext("tolerance") or "0", int(a.get("fraction") or 0))
+            for a in question.findall("answer")
+        ]
+        if blank.kind in ("integer", "decimal"):
+            yield blank, lambda typed, answers=answers: moodle_number(answers, typed)  # type: ignore[misc]
+        elif blank.kind == "shape":
+            read = [(t, share) for t, _, share in answers]
+            yield blank, lambda typed, read=read: moodle_short(read, typed)  # type: ignore[misc]
+
+
+def by_gift() -> Iterator[tuple[Blank, Marker]]:
+    for (_, blank), question in zip(BLANKS, gift.read(render(ITEMS, "gift", PAPER)), strict=True):
+        if blank.kind == "choice":
+            continue
+        if question["numeric"]:
+            cut = [(*a.split(":"), share) for share, a, _ in question["answers"]]
+            yield blank, lambda typed, cut=cut: moodle_number(cut, typed)  # type: ignore[misc]
+        else:
+            read = [(a, share) for share, a, _ in question["answers"]]
+            yield blank, lambda typed, read=read: moodle_short(read, typed)  # type: ignore[misc]
+
+
+NS = {"q": "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"}
+
+
+def by_qti() -> Iterator[tuple[Blank, Marker]]:
+    """Canvas: equal texts without regard to case, numbers within a range."""
+    with ZipFile(BytesIO(render(ITEMS, "qti", PAPER))) as package:
+        name = next(n for n in package.namelist() if n.endswith(".xml") and "meta" not in n and "manifest" not in n)
+        found = ElementTree.fromstring(package.read(name)).findall(".//q:item", NS)
+    for item, element in zip(ITEMS, found, strict=True):
+        labels = {e.get("ident"): "".join(e.itertext()).strip() for e in element.findall(".//q:response_label", NS)}
+        scored = [c for c in element.findall(".//q:respcondition", NS) if c.find("q:setvar", NS) is not None]
+        blanks = [b for b in item.blanks if b.kind != "choice"]
+        for blank, condition in zip(blanks, scored, strict=False):
+            equal = [labels.get(e.text, e.text or "") for e in condition.iter(f"{{{NS['q']}}}varequal")]
+            low, high = (condition.find(f".//q:{tag}", NS) for tag in ("vargte", "varlte"))
+            bounds = None if low is None or high is None else (Fraction(low.text or ""), Fraction(high.text or ""))
+
+            def marked(typed: str, equal: list[str] = equal, bounds: Any = bounds) -> bool:
+                if typed.strip().lower() in (e.lower() for e in equal):
+                    return True
+                return bounds is not None and number(typed) is not None and bounds[0] <= Fraction(typed) <= bounds[1]
+
+            yield blank, marked
+
+
+def by_prairielearn() -> Iterator[tuple[Blank, Marker]]:
+    """Whole numbers exactly, numbers with relabs (rtol 0), texts after spaces are gone, without regard to case."""
+    for pattern in PATTERNS:
+        data: dict[str, Any] = {"variant_seed": 5, "params": {}, "correct_answers": {}}
+        item = prairielearn.variant(data, pattern.name, pattern.levels[0])
+        for blank in item.blanks:
+            if blank.kind == "choice":
+                continue
+            name = "answer" if item.single is not None else blank.name
+
+            def marked(typed: str, data: dict[str, Any] = data, name: str = name, kind: str = blank.kind) -> bool:
+                right = data["correct_answers"][name]
+                if kind == "integer":
+                    return bool(re.fullmatch(r"-?\d+", typed)) and int(typed) == right
+                if kind == "decimal":
+                    value = number(typed)
+                    return value is not None and abs(value - right) <= float(data["params"]["tolerance"])
+                made = {**data, "submitted_answers": {name: typed.replace(" ", "")}}
+                prairielearn.spelled(made)
+                return bool(made["submitted_answers"][name].lower() == right.lower())
+
+            yield blank, marked
+
+
+def by_jupyterquiz() -> Iterator[tuple[Blank, Marker]]:
+    for (_, blank), question in zip(BLANKS, json.loads(render(ITEMS, "jupyterquiz", PAPER)), strict=True):
+        if blank.kind == "choice":
+            continue
+        answers = question["answers"]
+
+        def marked(typed: str, answers: list[dict[str, Any]] = answers) -> bool:
+            for one in answers:
+                value = number(typed)
+                if one.get("type") == "value" and value == one["value"]:
+                    return bool(one["correct"])
+                if one.get("type") == "range" and value is not None and one["range"][0] <= value < one["range"][1]:
+                    return bool(one["correct"])
+                if "answer" in one and typed == one["answer"]:
+                    return bool(one["correct"])
+            return False
+
+        yield blank, marked
+
+
+def by_notebook() -> Iterator[tuple[Blank, Marker]]:
+    from rfcalc.teaching.exercises.formats._notebook import test as written
+
+    for _, blank in TYPED:
+        source = written(blank, "answer")
+
+        def marked(typed: str, source: str = source, kind: str = blank.kind) -> bool:
+            value: Any = typed if kind == "shape" else number(typed)
+            return bool(eval(source, {"answer": value}))
+
+        yield blank, marked
+
+
+SYSTEMS = {f.__name__[3:]: f for f in (by_moodle, by_gift, by_qti, by_prairielearn, by_jupyterquiz, by_notebook)}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_misconception_is_marked_right(system: str) -> None:
+    """The key is right in all its spellings; what every misconception makes is not, by the system's own rules."""
+    counted = 0
+    for blank, marked in SYSTEMS[system]():
+        for text in spellings(blank.key) if blank.kind == "shape" else (blank.key,):
+            assert marked(text), (blank, text)
+        for option in blank.options:
+            assert option.right or not marked(option.text), (blank, option)
+        assert not marked("no answer") if blank.kind == "shape" else not marked("987654321987")
+        counted += len(blank.options)
+    assert counted > 300
+
+
+def test_the_markers_see_a_wide_tolerance() -> None:
+    assert moodle_number([("5", "1", 100)], "6") and not moodle_number([("5", "0", 100)], "6")
+    assert moodle_short([("1*2", 100)], "1x2") and not moodle_short([(r"1\*2", 100)], "1x2")

@@ -1,0 +1,152 @@
+"""Figures in others' files: OpenMMLab's metafiles, model cards, tables; each judged, with the convention that fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import rfcalc
+from rfcalc.claims.counting import CONVENTIONS, count
+from rfcalc.claims.foreign import Foreign, claims_of, head, judged, network_of
+from rfcalc.claims.judging import Reports, Result
+from rfcalc.cli import run
+from rfcalc.core.errors import RfcalcError
+
+ROOT = Path(__file__).parent.parent
+RECORD = ROOT / "docs" / "examples" / "record"
+
+
+def results(path: Path, **targets: str) -> list[Result]:
+    found, broken = judged(claims_of(path, targets), Reports())
+    assert not broken
+    return found
+
+
+def table(tmp_path: Path, text: str, name: str = "t.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_metafile_of_openmmlab() -> None:
+    """The FLOPs of all five follow from one convention; one number of parameters lacks a digit."""
+    found = results(RECORD / "metafile.yml")
+    assert {r.claim.counted for r in found if "FLOPs" in r.claim.name} == {"mmcv's count"}
+    assert [r.claim.name for r in found if not r.passed] == ["parameters of resnet34_8xb32_in1k"]
+    unknown = claims_of(RECORD / "metafile.yml").unknown
+    assert unknown == ("resnet18_8xb16_cifar10", "resnetv1d50_8xb32_in1k")
+
+
+def test_a_model_card() -> None:
+    """The multiply-adds of a card are those of the image size of training: 176."""
+    found = results(RECORD / "model-card.md")
+    assert [(r.claim.told, r.passed, r.claim.input) for r in found] == [
+        ("25.6M", True, "3x176x176"),
+        ("2.6G", True, "3x176x176"),
+    ]
+    other, _ = judged(claims_of(RECORD / "model-card.md", {"": "resnet18"}), Reports())
+    assert not other[0].passed
+    none, broken = judged(claims_of(RECORD / "model-card.md", {"": "vgg16"}), Reports())
+    assert not none and len(broken) == 2  # its fully connected layer takes 224 only
+
+
+def test_a_table_whose_rows_count_otherwise(tmp_path: Path) -> None:
+    text = (
+        "Model,Top-1,Params (M),FLOPs (G),Input\nResNet-50,76.1,25.6,8.18,224\nvgg16,71.6,138.4,15.47,224\nx,1,2,3,\n"
+    )
+    found = claims_of(table(tmp_path, text))
+    assert found.unknown == ("x",)
+    told = {r.claim.name: (r.passed, r.claim.counted) for r in judged(found, Reports())[0]}
+    assert told["FLOPs of ResNet-50"] == (True, "two FLOPs for each multiply-add")
+    assert told["FLOPs of vgg16"] == (True, "multiply-adds")
+    own = results(table(tmp_path, text), x="lenet5")
+    assert [r.passed for r in own if r.claim.network == "lenet5"] == [False, False]
+
+
+@pytest.mark.parametrize("tool", ["fvcore", "thop", "ptflops", "torchinfo"])
+def test_the_tool_that_counted_is_found(tmp_path: Path, tool: str) -> None:
+    names = ("resnet18", "resnet50", "densenet121", "vgg16-torchvision")
+    lines = [f"{n};{count(rfcalc.analyze(n), CONVENTIONS[tool])}" for n in names]
+    path = table(tmp_path, "\n".join(["model;flops", *lines]).replace(";", "\t"), "t.tsv")
+    found = results(path)
+    assert all(r.passed and r.claim.counted == f"{tool}'s count" for r in found) and len(found) == 4
+
+
+def test_a_chance_hit_of_another_tool_is_told_and_stays_red(tmp_path: Path) -> None:
+    thop = [f"{n},{count(rfcalc.analyze(n), CONVENTIONS['thop'])}" for n in ("resnet18", "resnet34", "resnet50")]
+    odd = f"resnet101,{count(rfcalc.analyze('resnet101'), CONVENTIONS['ptflops'])}"
+    found = results(table(tmp_path, "\n".join(["model,flops", *thop, odd])))
+    assert [r.passed for r in found] == [True, True, True, False]
+    assert "ptflops's count instead of thop's count" in found[-1].told
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("timm/vit_base_patch16_224.augreg_in21k", "vit-b-16"),
+        ("densenet121_4xb256_in1k", "densenet121"),
+        ("vgg11bn_8xb32_in1k", "vgg11-bn"),
+        ("convnext-tiny_32xb128_in1k", "convnext-t"),
+        ("seresnet50_8xb32_in1k", "se-resnet50"),
+        ("efficientnet-b0_3rdparty_8xb32_in1k", "efficientnet-b0"),
+        ("EfficientNet-B0", "efficientnet-b0"),
+        ("resnet50d.ra2_in1k", None),
+        ("resnet34_8xb16_cifar10", None),
+        ("my-net", None),
+        ("", None),
+    ],
+)
+def test_names_of_others(name: str, network: str | None) -> None:
+    assert network_of(name) == network
+
+
+def test_heads_and_units() -> None:
+    heads = ("Params", "#Params (M)", "MACs (G)", "GMACs", "FLOPs(G)", "Multi-Adds", "Parameters", "Name", "Backbone")
+    told = [head(h) for h in heads]
+    assert told[:5] == [("params", ""), ("params", "M"), ("macs", "G"), ("macs", "G"), ("flops", "G")]
+    assert [k for k, _ in told[6:]] == ["params", "model", "model"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("t.csv", "a,b\n1,2\n", "the heads do not say"),
+        ("t.csv", "", "the heads do not say"),
+        ("t.csv", "model,params\nvgg16,many 9\n", "is not a printed value"),
+        ("t.csv", "model,params\nvgg16,\n", "no model with parameters"),
+        ("t.yml", ":: [", "not YAML"),
+        ("t.yml", "a: 1", "no metafile"),
+        ("t.yml", "- 3\n- [4]", "no model with parameters"),
+        ("t.md", "# hi\n", "no model with parameters"),
+        ("t.csv", "\ud800", "UTF-8"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path: Path, name: str, text: str, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(RfcalcError, match=said):
+        claims_of(path)
+
+
+def test_code_is_run_only_where_the_line_names_it(tmp_path: Path) -> None:
+    path = table(tmp_path, "model,params\nmine,1\n")
+    with pytest.raises(RfcalcError, match="claims run no code"):
+        claims_of(path, {"mine": "x.py:Net"})
+    with pytest.raises(RfcalcError, match="unknown model"):
+        claims_of(path, {"other": "vgg16"})
+    assert isinstance(claims_of(path, {"mine": "x.py:Net"}, ["x.py:Net"]), Foreign)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(RECORD / "metafile.yml"), "--format", "json"]) == 1
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    schema = json.loads((ROOT / "rfcalc" / "report" / "schemas" / "check-1.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found, schema)
+    assert "resnetv1d50_8xb32_in1k" in told.err
+    assert run(["check", str(RECORD / "model-card.md")]) == 0
+    assert run(["check", "vgg16", "--target", "a=b"]) == 2
+    assert run(["check", str(tmp_path / "no.csv")]) == 2

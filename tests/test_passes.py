@@ -1,0 +1,209 @@
+"""Tiles in several passes: statistics gathered tile by tile give what the whole gives."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import rfcalc
+from rfcalc import RfcalcError
+from rfcalc.cli import run as cli
+
+torch = pytest.importorskip("torch")
+nn, F = torch.nn, torch.nn.functional
+
+from rfcalc.backend.passes import InPasses  # noqa: E402
+from rfcalc.backend.tiling import verified_passes  # noqa: E402
+
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "tile-1.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Norms(nn.Module):
+    """Two normalisations one behind the other, a third beside the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(i, o, 3, padding=1) for i, o in ((1, 8), (8, 8), (8, 2)))
+        self.group, self.beside = nn.GroupNorm(2, 8), nn.GroupNorm(4, 8)
+        self.instance = nn.InstanceNorm2d(8, affine=True)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return self.c(F.relu(self.instance(self.b(F.relu(self.group(y) + self.beside(F.max_pool2d(y, 3, 1, 1)))))))
+
+
+class Excited(nn.Module):
+    """Squeeze-and-excitation, behind a stride; and a map that is put back to the input's size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.down = nn.Conv2d(1, 6, 3, 2, 1), nn.AdaptiveAvgPool2d(1)
+        self.f, self.g, self.last = nn.Conv2d(6, 3, 1), nn.Conv2d(3, 6, 1), nn.Conv2d(6, 2, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        y = y * torch.sigmoid(self.g(F.relu(self.f(self.down(y)))))
+        return self.last(F.interpolate(y, size=x.shape[-2:]))
+
+
+class Statistics(nn.Module):
+    """Every statistic that can be gathered, of the image itself too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.most = nn.Conv2d(3, 4, 5, padding=2), nn.AdaptiveMaxPool2d(1)
+
+    def forward(self, x: Any) -> Any:
+        x = x - x.mean((2, 3), keepdim=True)
+        y = self.a(x)
+        z = y + self.most(y) + y.mean((-2, -1))[..., None, None] + y.amax((2, 3), keepdim=True)
+        z = z + y.sum(dim=(2, 3), keepdim=True) / 64 + y.std((2, 3), keepdim=True) + y.amin((2, 3), keepdim=True)
+        z = z + torch.var(y, (2, 3), False, True) + y.norm(p=2, dim=(2, 3), keepdim=True)
+        return z - z.mean(1, keepdim=True) + y.mean((1, 2, 3), keepdim=True)
+
+
+class Sound(nn.Module):
+    """Conv-TasNet's global normalisation, in one dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.norm, self.b = (
+            nn.Conv1d(1, 8, 16, 8),
+            nn.GroupNorm(1, 8),
+            nn.Conv1d(8, 8, 3, padding=2, dilation=2),
+        )
+        self.back = nn.ConvTranspose1d(8, 1, 16, 8)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return self.back(y * torch.sigmoid(self.b(self.norm(y))))
+
+
+CASES: list[tuple[Any, Any, Any, int]] = [
+    (Norms, (1, 40, 36), "2x3", 3),
+    (Excited, (1, 48, 40), "3x2", 2),
+    (Statistics, (3, 30, 26), "2x2", 3),
+    (Sound, (1, 328), "3", 2),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "tiles", "count"), CASES)
+def test_passes_equal_the_whole(kind: Any, shape: Any, tiles: str, count: int) -> None:
+    torch.manual_seed(0)
+    module = kind().eval()
+    plan = rfcalc.tile(module, shape, tiles=tiles, passes=True)
+    assert plan.status == "barrier" and not plan.barriers and len(plan.plans) == count
+    found = verified_passes(plan, module)
+    assert found["passed"] and found["differing"] == 0 and found["error"] < 1e-11, found
+    x = torch.randn(2, *shape)  # a batch, in float32
+    with torch.no_grad():
+        whole = module(x)
+    tiled = plan.run(rfcalc.in_passes(module), x)
+    assert torch.allclose(whole, tiled, rtol=1e-4, atol=1e-4 * float(whole.abs().max()))
+    jsonschema.validate(plan.to_dict(), SCHEMA)
+
+
+def test_statistics_of_single_tiles_would_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: the sums of the last tile alone differ."""
+    module = Norms().eval()
+    plan = rfcalc.tile(module, (1, 40, 36), tiles="2x3", passes=True)
+    monkeypatch.setattr(InPasses, "merged", staticmethod(lambda one, other: other))
+    assert not verified_passes(plan, module)["passed"]
+
+
+def test_a_classifier_follows_from_one_tile() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    )
+    module.double().eval()
+    plan = rfcalc.tile(module, (3, 64, 64), tiles="3x2", passes=True)
+    assert plan.last is None and len(plan.passes) == 1
+    x = torch.rand(1, 3, 64, 64).double()
+    with torch.no_grad():
+        assert torch.allclose(plan.run(rfcalc.in_passes(module), x), module(x), rtol=0, atol=1e-13)
+    jsonschema.validate(plan.to_dict(), SCHEMA)
+
+
+def test_networks_by_name() -> None:
+    network = rfcalc.load("conv3-4 > gn2 > relu > conv3-4/2 p1 > in > conv3-2")
+    module = rfcalc.to_torch(network, "1x40x40", seed=1).double().eval()
+    plan = rfcalc.tile(network, "1x40x40", tiles="2x2", passes=True)
+    x = torch.rand(1, 1, 40, 40).double()
+    seen: list[tuple[int, int]] = []
+    found = plan.run(rfcalc.in_passes(module), x, progress=lambda done, of: seen.append((done, of)))
+    with torch.no_grad():
+        assert torch.allclose(found, module(x), rtol=0, atol=1e-12)
+    assert seen == [(i, 12) for i in range(1, 13)]
+
+
+def test_nothing_to_gather() -> None:
+    plan = rfcalc.tile("conv3-4", "1x32x32", tiles="2x2", passes=True)
+    assert plan.status == "exact" and plan.passes == () and plan.count == 4
+
+
+def test_what_no_pass_gathers(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = rfcalc.tile("conv3-4 > gn2 > conv3-4 > adaptiveavgpool8 > conv3-4", "1x64x64", passes=True)
+    assert plan.status == "impossible" and plan.barriers[0].node == "adaptive_pool1"
+    jsonschema.validate(plan.to_dict(), SCHEMA)
+    with pytest.raises(RfcalcError, match="no tiles"):
+        plan.run(rfcalc.in_passes(nn.Identity()), torch.zeros(1, 1, 64, 64))
+    assert cli(["tile", "conv3-4 > adaptiveavgpool8", "-i", "1x64x64", "--passes"]) == 1
+    assert "cannot be computed" in capsys.readouterr().out
+
+
+def test_bad_input() -> None:
+    module = Norms().eval()
+    plan = rfcalc.tile(module, (1, 40, 36), tiles="2x2", passes=True)
+    x = torch.zeros(1, 1, 40, 36)
+    with pytest.raises(RfcalcError, match="gathers no statistics"):
+        plan.run(module, x)
+    with pytest.raises(RfcalcError, match="source of input has the shape"):
+        plan.run(rfcalc.in_passes(module), x[..., :30])
+    out = torch.full((1, 2, 40, 30), 7.0)
+    with pytest.raises(RfcalcError, match="out of c has the shape"):
+        plan.run(rfcalc.in_passes(module), x, out)
+    assert bool((out == 7).all())
+    with pytest.raises(RfcalcError, match="not those of the plan"):
+        plan.run(rfcalc.in_passes(nn.Conv2d(1, 2, 3, padding=1)), x)
+    with pytest.raises(RfcalcError, match="no torch module"):
+        rfcalc.in_passes(lambda t: t)  # type: ignore[arg-type]
+
+
+def test_work_can_be_sent() -> None:
+    function = rfcalc.in_passes(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.InstanceNorm2d(2)).eval())
+    assert isinstance(pickle.loads(pickle.dumps(function)), InPasses)
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Conv2d(4, 2, 3, 2, 1))\n"
+    )
+    code = f"{tmp_path / 'net.py'}:net"
+    assert cli(["tile", code, "-i", "1x32x32", "--tiles", "2x2"]) == 1
+    assert "--passes" in capsys.readouterr().out
+    assert cli(["tile", code, "-i", "1x32x32", "--tiles", "2x2", "--passes", "--run", code]) == 0
+    told = capsys.readouterr().out
+    assert "8 tiles in 2 passes and the whole equal" in told and "differs, as it must" in told
+    assert cli(["tile", code, "-i", "1x32x32", "--passes", "--check-overlap", "8"]) == 2

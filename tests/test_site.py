@@ -1,0 +1,103 @@
+"""The site is built from the docs without a warning; its links lead somewhere, its search knows its pages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+import rfcalc
+
+ROOT = Path(__file__).parent.parent
+OUTSIDE = ("http", "https", "mailto", "data", "javascript")
+
+
+class Page(HTMLParser):
+    """The anchors of a page, and what it links to and loads."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.alt: list[str | None] = []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.anchors |= {v for k in ("id", "name") if (v := found.get(k))}
+        if tag == "a" and (link := found.get("href")):
+            self.links.append(link)
+        if tag in ("script", "img", "link") and (source := found.get("src") or found.get("href")):
+            self.loads.append(source)
+        if tag == "img":
+            self.alt.append(found.get("alt"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("sphinx")
+    pytest.importorskip("furo")
+    pytest.importorskip("myst_parser")
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(ROOT / "docs"), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    return {file: Page(file) for file in site.rglob("*.html") if "_static" not in file.parts}
+
+
+def wrong(site: Path, pages: dict[Path, Page]) -> list[str]:
+    """The links that lead nowhere."""
+    found = []
+    for file, page in pages.items():
+        for link in [*page.links, *page.loads]:
+            parts = urlsplit(link)
+            if parts.scheme in OUTSIDE or parts.netloc:
+                continue
+            target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            if target.is_dir():
+                target /= "index.html"
+            if not target.exists():
+                found.append(f"{file.relative_to(site)}: {link}")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                found.append(f"{file.relative_to(site)}: no anchor {link}")
+    return found
+
+
+def test_links_lead_somewhere(site: Path, pages: dict[Path, Page]) -> None:
+    assert len(pages) > 40 and sum(len(page.links) for page in pages.values()) > 2000
+    assert wrong(site, pages) == []
+    page = pages[site / "index.html"]
+    page.links += ["nowhere.html", "glossary.html#nothing"]
+    assert len(wrong(site, pages)) == 2  # a control
+    del page.links[-2:]
+
+
+def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Page]) -> None:
+    for page in pages.values():
+        assert not [load for load in page.loads if urlsplit(load).netloc]
+
+
+def test_every_image_is_told_in_words(pages: dict[Path, Page]) -> None:
+    assert all(alt is not None for page in pages.values() for alt in page.alt)
+    assert sum(len(page.alt) for page in pages.values()) > 20
+
+
+def test_the_library_is_documented(site: Path, pages: dict[Path, Page]) -> None:
+    anchors = pages[site / "api.html"].anchors
+    assert {f"rfcalc.{name}" for name in rfcalc.__all__ if not name.startswith("_")} <= anchors
+    assert "rfcalc.Report.receptive_field" in anchors
+
+
+def test_search_finds_pages(site: Path) -> None:
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    assert all(word in index for word in ("halo", "checkpoint", "wavenet", "notation"))

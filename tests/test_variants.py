@@ -1,0 +1,320 @@
+"""Networks like a given one: what is kept, dense evaluation in exact arithmetic, nearest bounds, sorts of targets."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import warnings
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from torch import nn
+
+import rfcalc
+from rfcalc import Network, Report, RfcalcError, to_torch
+from rfcalc.cli import run
+from rfcalc.comparison.equivalents import equivalents
+from rfcalc.plan.likes import like
+from rfcalc.plan.variants import MOVES, Draft, Unfit
+
+torch.set_num_threads(1)
+SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_text(encoding="utf-8"))
+
+
+def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
+    """All variants of one move that can be made."""
+    found = {}
+    for choice in MOVES[move].choices(report):
+        for option in choice.options[1:]:
+            draft = Draft(report)
+            try:
+                option.change(draft)
+                found[option.told] = (Report(draft.network(), report.inputs), draft)
+            except (Unfit, RfcalcError):
+                continue
+    return found
+
+
+NETS = ["alexnet-torchvision", "resnet18", "mobilenet-v2", "convnext-t", "unet-padded", "squeezenet1.0", "lenet5"]
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("move", ["stacks", "strides", "width"])
+def test_the_output_is_kept(name: str, move: str) -> None:
+    report = rfcalc.analyze(name)
+    for told, (made, _) in every(report, move).items():
+        assert [r.output_shape for r in made.outputs] == [r.output_shape for r in report.outputs], told
+        if move == "stacks":
+            assert made.outputs[0].receptive_field.size == report.outputs[0].receptive_field.size
+        if move == "strides":
+            assert made.totals.params == report.totals.params
+
+
+def test_known_variants() -> None:
+    found = every(rfcalc.analyze("resnet50"), "strides")
+    paper = rfcalc.analyze("resnet50-v1").totals.macs
+    earlier = next(made for told, (made, _) in found.items() if "earlier" in told and told.count(" to ") == 3)
+    assert earlier.totals.macs == paper, "strides one convolution earlier make PyTorch's ResNet-50 the paper's"
+    stem = every(rfcalc.analyze("conv7-64/2 nobias bn relu", "3x224x224"), "stacks")
+    made = next(made for told, (made, _) in stem.items() if "3 of 3" in told)
+    assert [row.notation for row in made if row.params] == [
+        *("conv3-64 nobias", "bn", "conv3-64 nobias", "bn", "conv3-64/2 nobias", "bn"),
+    ]
+    assert made.outputs[0].output_shape == (64, 112, 112)
+
+
+def test_stacks_are_those_of_equivalents() -> None:
+    for k in (5, 7, 9, 11):
+        report = rfcalc.analyze(f"conv{k}-8", "8x40x40")
+        mine = {made.totals.weights for made, _ in every(report, "stacks").values()}
+        listed = [e.weights for e in equivalents(f"conv{k}-8", input="8x40x40", limit=3).found]
+        assert sorted(mine) == sorted(set(listed))
+
+
+# dense evaluation
+
+
+def strided(draw: random.Random, rank: int) -> str:
+    """Convolutions and pools, some with strides, with or without padding and a skip."""
+    steps = []
+    for _ in range(draw.randint(2, 5)):
+        k, s = draw.choice([1, 2, 3, 5]), draw.choice([1, 1, 2, 3])
+        p = draw.choice(["", f" p{draw.randint(0, k // 2)}"])
+        kind = draw.choice(["conv", "conv", "conv", "pool", "skip", "avg"])
+        if kind == "conv":
+            d = f" d{draw.choice([1, 2])}" if s == 1 and k > 1 else ""
+            steps.append(f"conv{k}-{draw.choice([2, 3])}/{s}{p}{d} relu")
+        elif kind == "pool":
+            steps.append(f"maxpool{draw.choice([2, 3])}/{draw.choice([1, 2])}")
+        elif kind == "avg":
+            steps.append("dwconv3/2 p0")
+        else:
+            steps.append("((conv3-2 relu conv3-2) + conv1-2) relu")
+    return " > ".join(steps)
+
+
+def dense_of(network: Network, shape: rfcalc.Shape) -> list[tuple[str, Report, tuple[int, ...]]]:
+    report = Report(network, shape)
+    return [(told, made, draft.finer) for told, (made, draft) in every(report, "dense").items()]
+
+
+def equal_to_all_shifts(network: Network, shape: rfcalc.Shape, dense: Report, finer: tuple[int, ...], seed: int) -> int:
+    """How many units of the dense network were compared with those of the strided one on shifted images."""
+    generator = torch.Generator().manual_seed(seed)
+    one, other = to_torch(network, shape).double().eval(), to_torch(dense.network, shape).double().eval()
+    with torch.no_grad():
+        for p in one.parameters():
+            p.copy_(torch.randint(-2, 3, p.shape, generator=generator).double())
+        other.load_state_dict(one.state_dict())
+        x = torch.randint(-3, 4, (1, *shape.dims), generator=generator).double()
+        whole = other(x)[0]
+        field = dense.outputs[0].receptive_field
+        seen = 0
+        for shift in itertools.product(*[range(f) for f in finer]):
+            try:
+                part = one(x[(..., *[slice(s, None) for s in shift])])[0]
+            except RuntimeError:  # what is left is smaller than a kernel
+                continue
+            # the shifted image begins at `shift`, its unit u is the dense unit finer·u + shift·(units for a pixel)
+            steps = [int(s) for s in field.stride]
+            if any(s % step for s, step in zip(shift, steps, strict=True)):
+                continue
+            offsets = [s // step for s, step in zip(shift, steps, strict=True)]
+            for unit in itertools.product(*[range(n) for n in part.shape[1:]]):
+                at = tuple(f * u + o for f, u, o in zip(finer, unit, offsets, strict=True))
+                if any(a >= n for a, n in zip(at, whole.shape[1:], strict=True)):
+                    continue
+                lows = [int(step * a - pad) for a, step, pad in zip(at, steps, field.padding, strict=True)]
+                highs = [low + int(size) for low, size in zip(lows, field.size, strict=True)]
+                inside = all(
+                    low >= s and high <= n for low, high, s, n in zip(lows, highs, shift, shape.spatial, strict=True)
+                )
+                if inside:  # its field touches no padding, in either image
+                    assert torch.equal(part[(slice(None), *unit)], whole[(slice(None), *at)])
+                    seen += 1
+        return seen
+
+
+def check_dense(seeds: range) -> int:
+    compared = 0
+    for seed in seeds:
+        draw = random.Random(seed)
+        rank = draw.choice([1, 2, 2])
+        shape = rfcalc.Shape(2, *[draw.randint(24, 40) for _ in range(rank)])
+        try:
+            network = rfcalc.load(f"input: {shape}; {strided(draw, rank)}")
+            found = dense_of(network, shape)
+        except RfcalcError:
+            continue
+        for _, made, finer in found:
+            compared += equal_to_all_shifts(network, shape, made, finer, seed)
+    return compared
+
+
+def test_dense_evaluation_equals_all_shifts() -> None:
+    assert check_dense(range(25)) > 3_000
+
+
+@pytest.mark.exhaustive
+def test_dense_evaluation_equals_all_shifts_of_many() -> None:
+    assert check_dense(range(100, 400)) > 50_000
+
+
+def test_the_check_sees_a_dilation_that_is_left_out() -> None:
+    network = rfcalc.load("input: 2x30x30; conv3-2/2 > conv3-2")
+    wrong = Report(rfcalc.load("input: 2x30x30; conv3-2/1 p1 > conv3-2"), "2x30x30")
+    with pytest.raises((AssertionError, RfcalcError)):
+        equal_to_all_shifts(network, rfcalc.Shape(2, 30, 30), wrong, (2, 2), 0)
+
+
+def test_what_cannot_be_dense_is_told() -> None:
+    for text, words in (
+        ("conv3-8/2 > flatten > fc10", "fc1"),
+        ("conv3-8/2 > conv3-8 SAME", ""),
+        ("(conv3-8/2 > convt2-8/2) > conv3-8", "does not follow"),
+    ):
+        found = like(rfcalc.analyze(text, "3x32x32"), "", ["dense"])
+        assert all(words in why for why in found.unfit.values()), found.unfit
+    pool = rfcalc.analyze("conv3-8/2 > globalavgpool > flatten > fc10", "3x32x32")
+    pooled = like(pool, "stride@conv1 <= 1", ["dense"])
+    assert "4 times as many positions" in pooled.designs[0].notes[0]
+
+
+# searches
+
+
+def at_output(constraint: str) -> str:
+    """A constraint on a node's figure, of the output."""
+    name, rest = constraint.split(" ", 1)
+    return f"{name}@output {rest}" if name in ("rf", "stride") else constraint
+
+
+CASES = [
+    ("conv7-16/2 bn relu > conv5-16 relu > conv3-10", "3x48x48", "params < 4k"),
+    ("conv7-16 relu > conv7-16 relu > conv3-4", "3x48x48", "params < 30k, rf >= 15"),
+    ("squeezenet1.1", "3x96x96", "params < 600k, macs < 20M"),
+    ("resnet18", "3x64x64", "params < 8M, macs < 100M"),
+    ("(conv3-8/2 relu > conv3-8) > conv1-4", "3x32x32", "stride <= 1"),
+]
+
+
+@pytest.mark.parametrize(("target", "given", "text"), CASES)
+def test_every_variant_holds_what_was_asked(target: str, given: str | None, text: str) -> None:
+    found = rfcalc.variants(target, text, given)
+    assert found.designs
+    assert found.optimal
+    shape = next(iter(rfcalc.analyze(target, given).inputs.values()))
+    for variant in found.designs:
+        asked = ", ".join(at_output(c) for c in found.constraints)
+        rfcalc.require(variant.notation, asked, input=shape)
+        again = rfcalc.analyze(variant.notation, shape)
+        assert again.totals.params == variant.figures["params"]
+    json_ = found.to_dict()
+    jsonschema.validate(json_, SCHEMA)
+
+
+def test_relaxing_a_constraint_never_loses_a_variant() -> None:
+    net = "conv7-32/2 bn relu > ((conv5-32 relu > conv3-32) + identity) relu > conv3-64/2 relu > conv1-10"
+    for tight, loose in (("params < 20k", "params < 30k"), ("macs < 8M", "macs < 12M, rf >= 10")):
+        few, many = (rfcalc.variants(net, t, "3x48x48") for t in (tight, loose))
+        assert few.designs
+        names = list(few.objectives)
+        for v in few.designs:
+            assert any(
+                len(w.changes) <= len(v.changes) and all(w.figures[n] <= v.figures[n] for n in names)
+                for w in many.designs
+            )
+
+
+def test_nothing_that_fits() -> None:
+    found = rfcalc.variants("squeezenet1.1", "params < 100, weight_layers >= 10")
+    assert not found.designs
+    assert found.tightest[-1].constraint == "params < 100"
+    bound = found.tightest[-1].bound
+    assert rfcalc.variants("squeezenet1.1", f"params <= {bound}").designs
+    assert not rfcalc.variants("squeezenet1.1", f"params < {bound}").designs
+
+
+def test_a_search_that_is_stopped_says_so() -> None:
+    found = like(rfcalc.analyze("resnet18", "3x64x64"), "params < 8M", most=50)
+    assert (found.searched, found.optimal) == (50, False)
+    assert found.size > 50
+
+
+class Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 7, stride=2, padding=3), nn.BatchNorm2d(16), nn.ReLU())
+        self.body = nn.Conv2d(16, 16, 5, padding=2)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.body(self.stem(x))).mean((2, 3)))
+
+
+def test_every_sort_of_target(tmp_path: Path) -> None:
+    module = Small().eval()
+    notation = tmp_path / "net.toml"
+    net = "conv7-16/2 bn relu > conv5-16 relu > conv1-4"
+    assert run(["export", net, "--input", "3x32x32", "--to", "spec", "--output", str(notation)]) == 0
+    exported = tmp_path / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter that needs no further package
+        torch.onnx.export(module, (torch.zeros(1, 3, 32, 32),), str(exported), dynamo=False, opset_version=17)
+    targets: list[tuple[Any, Any]] = [
+        ("conv7-16/2 bn relu > conv5-16 relu > conv1-4", "3x32x32"),
+        (str(notation), None),
+        (module, "3x32x32"),
+        (str(exported), None),
+        ("squeezenet1.0", None),
+    ]
+    for target, given in targets:
+        found = rfcalc.variants(target, "", given, moves=["stacks"])
+        assert any("kernel 7 as 3 of 3" in o.told for c in found.choices for o in c.options), target
+
+
+# the command line
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(["design", *arguments])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--like", "conv7-16/2 relu > conv3-16", "--input", "3x32x32", "params < 3k"], 0),
+        (["--like", "lenet5", "params < 30"], 1),
+        (["--like", "conv7-8 > relu", "--input", "3x32x32", "--moves", "stacks"], 0),
+        (["--like", "conv3-8", "--input", "3x32x32", "--moves", "stacks,dense"], 0),
+    ],
+)
+def test_json_follows_its_schema(capsys, arguments: list[str], code: int) -> None:
+    found, out, _ = call(capsys, *arguments, "--json")
+    assert found == code
+    jsonschema.validate(json.loads(out), SCHEMA)
+    for form in ("plain", "markdown", "latex", "html", "csv"):
+        assert call(capsys, *arguments, "--format", form)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--like", "vgg61"], ["did you mean vgg"]),
+        (["--like", "vgg16", "--moves", "stack"], ["did you mean stacks"]),
+        (["--like", "vgg16", "parms < 3M"], ["did you mean params"]),
+        (["--like", "conv3-C"], ["symbol"]),
+        (["--like", "vgg16", "--minimize", "parms"], ["did you mean params"]),
+    ],
+)
+def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert all(word in err for word in words), err
