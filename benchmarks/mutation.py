@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Part(NamedTuple):
-    """Files, and the tests that are to notice: first quick ones, then slower ones for what these let pass."""
+    """Files, and the tests that are to notice (files of tests, folders of doctests): first quick ones, then slower."""
 
     files: tuple[str, ...]
     quick: tuple[str, ...]
@@ -41,17 +41,17 @@ class Part(NamedTuple):
 PARTS = {
     "core": Part(
         ("rfcalc/core/*.py",),
-        ("kinds", "vgg", "field_report", "network", "symbols"),
-        ("closed_forms", "notation", "window", "zoo", "properties", "regions", "solve", "formulas"),
+        ("rfcalc/core", "core_edges", "kinds", "vgg", "field_report", "network", "symbols"),
+        ("closed_forms", "notation", "window", "out_again", "solve"),
     ),
     "torch": Part(
         ("rfcalc/readers/torch/*.py", "rfcalc/readers/builder/*.py"),
-        ("dependence", "recording", "from_torch", "given_inputs"),
+        ("rfcalc/readers/torch", "rfcalc/readers/builder", "dependence", "recording", "from_torch", "given_inputs"),
         ("batch_of_modules", "random_modules", "reader_fuzz", "user_objects", "models_of_others", "verify_module"),
     ),
     "onnx": Part(
         ("rfcalc/readers/onnx/*.py", "rfcalc/readers/onnx/rules/*.py"),
-        ("onnx_reader", "onnx_kinds", "onnx_package", "onnx_fields"),
+        ("rfcalc/readers/onnx", "onnx_reader", "onnx_kinds", "onnx_package", "onnx_fields"),
         ("onnx_fuzz", "onnx_models", "random_modules"),
     ),
 }
@@ -157,7 +157,7 @@ def noticed(copy: Path, tests: tuple[str, ...], seconds: int) -> tuple[bool, str
                 if report.failed:
                     os.write(writer, report.nodeid.encode()[:400])
 
-        names = [str(copy / "tests" / f"test_{t}.py") for t in tests]
+        names = [str(copy / t if "/" in t else copy / "tests" / f"test_{t}.py") for t in tests]
         options = [
             "-x",
             "-q",
@@ -188,9 +188,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--seconds", type=int, default=120, help="for the tests of one mutant")
+    parser.add_argument("--again", type=Path, help="only what an earlier log says was not noticed, by the slower tests")
     parser.add_argument("--quick", action="store_true", help="leave out the slower tests")
     given = parser.parse_args()
     part, chosen = PARTS[given.part], drawn(PARTS[given.part], given.count, given.seed)
+    if given.again:
+        passed = {entry["mutant"] for entry in json.loads(given.again.read_text()) if not entry["caught"]}
+        chosen = [m for m in chosen if m.name in passed]
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     import jsonschema  # noqa: F401
@@ -213,7 +217,8 @@ def main() -> None:
             path = copy / m.file
             original = path.read_text(encoding="utf-8")
             path.write_text(_put(original, m), encoding="utf-8")
-            caught, first = noticed(copy, part.quick, given.seconds)
+            quick = part.quick if not given.again else part.quick[:1]
+            caught, first = noticed(copy, quick, given.seconds)
             if not caught and not given.quick:
                 caught, first = noticed(copy, part.slow, 5 * given.seconds)
             path.write_text(original, encoding="utf-8")

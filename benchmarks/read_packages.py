@@ -4,7 +4,7 @@
 
 Each model is read by rfcalc; a run of the module itself gives its parameters, its multiply-adds (PyTorch's counter),
 the shapes of its layers and outputs; its gradient gives the pixels of up to eight units, two at four nodes. A model has
-two minutes of CPU time for each; a run that was stopped goes on from its results.
+two minutes of CPU time for each; a run that was stopped goes on from its results. `--page` prints what there is.
 """
 
 from __future__ import annotations
@@ -60,40 +60,45 @@ def seen(module: Any, m: Model) -> tuple[str, str, int]:
     return ("equal" if found.units else "nothing to compare"), "", found.units
 
 
-def measured(m: Model) -> dict[str, Any]:
-    """One line of the results."""
-    line: dict[str, Any] = {"package": m.package, "name": m.name}
+def measured(m: Model, what: str) -> list[Any]:
+    """How one model went."""
     try:
         module = built(m)
     except BaseException as error:
-        return {**line, "figures": ["not built", f"{type(error).__name__}: {str(error).splitlines()[0][:120]}", 0]}
-    for what, measure in (("figures", figures), ("fields", seen)):
-        signal.setitimer(signal.ITIMER_PROF, LIMIT)
-        try:
-            line[what] = list(measure(module, m))
-        except TooLong:
-            line[what] = ["not run", f"more than {LIMIT} s", 0]
-        except Exception as error:
-            line[what] = ["not run", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}", 0]
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-    return line
+        return ["not built", f"{type(error).__name__}: {str(error).splitlines()[0][:120]}", 0]
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    try:
+        return list(figures(module, m) if what == "figures" else seen(module, m))
+    except TooLong:
+        return ["not run", f"more than {LIMIT} s", 0]
+    except Exception as error:
+        return ["not run", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}", 0]
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def main(results: Path) -> None:
-    """Measure what is not measured yet, and print the page."""
+    """Measure what is not measured yet, first all figures, then fields, and print the page."""
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGPROF, stop)
     torch.set_num_threads(1)
-    done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    known = {(d["package"], d["name"]) for d in done}
-    with results.open("a") as out:
-        for m in MODELS:
-            if (m.package, m.name) not in known:
-                done.append(measured(m))
-                out.write(json.dumps(done[-1]) + "\n")
-                out.flush()
-    page(done)
+    lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    done = {(d["what"], d["package"], d["name"]): d["found"] for d in lines}
+    if sys.argv[2:] != ["--page"]:
+        with results.open("a") as out:
+            for what, m in [(what, m) for what in ("figures", "fields") for m in MODELS]:
+                key = (what, m.package, m.name)
+                if key not in done:
+                    done[key] = measured(m, what)
+                    line = {"what": what, "package": m.package, "name": m.name, "found": done[key]}
+                    out.write(json.dumps(line) + "\n")
+                    out.flush()
+    names = dict.fromkeys((m.package, m.name) for m in MODELS)
+    found = [
+        {"package": p, "name": n, **{w: done[w, p, n] for w in ("figures", "fields") if (w, p, n) in done}}
+        for p, n in names
+    ]
+    page([d for d in found if "figures" in d])
 
 
 def page(done: list[dict[str, Any]]) -> None:

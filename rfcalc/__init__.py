@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from rfcalc.layers.general import Constant as Constant
     from rfcalc.layers.general import Elementwise as Elementwise
     from rfcalc.layers.general import Reduce as Reduce
+    from rfcalc.layers.learned import ClassToken as ClassToken
+    from rfcalc.layers.learned import Parameter as Parameter
+    from rfcalc.layers.learned import PositionTable as PositionTable
     from rfcalc.layers.merge import Add as Add
     from rfcalc.layers.merge import Concat as Concat
     from rfcalc.layers.merge import MatMul as MatMul
@@ -78,17 +81,14 @@ if TYPE_CHECKING:
     from rfcalc.layers.resample import PixelShuffle as PixelShuffle
     from rfcalc.layers.resample import PixelUnshuffle as PixelUnshuffle
     from rfcalc.layers.resample import Upsample as Upsample
-    from rfcalc.layers.reshape import ChannelShuffle as ChannelShuffle
-    from rfcalc.layers.reshape import ClassToken as ClassToken
     from rfcalc.layers.reshape import Flatten as Flatten
-    from rfcalc.layers.reshape import Parameter as Parameter
     from rfcalc.layers.reshape import Permute as Permute
-    from rfcalc.layers.reshape import PositionTable as PositionTable
     from rfcalc.layers.reshape import Reshape as Reshape
-    from rfcalc.layers.reshape import Roll as Roll
-    from rfcalc.layers.reshape import Slice as Slice
-    from rfcalc.layers.reshape import Split as Split
     from rfcalc.layers.reshape import WindowPartition as WindowPartition
+    from rfcalc.layers.slice import ChannelShuffle as ChannelShuffle
+    from rfcalc.layers.slice import Roll as Roll
+    from rfcalc.layers.slice import Slice as Slice
+    from rfcalc.layers.slice import Split as Split
     from rfcalc.layers.take import Take as Take
     from rfcalc.layers.transpose import ConvTranspose as ConvTranspose
     from rfcalc.layers.unknown import Unknown as Unknown

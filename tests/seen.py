@@ -132,7 +132,8 @@ def _mean(pool: Any, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 
 
 def redrawn(module: nn.Module) -> nn.Module:
     """A copy with positive weights that neither vanish nor explode over many layers."""
-    module = copy.deepcopy(module).double().eval()
+    kept = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and t.grad_fn is not None]
+    module = copy.deepcopy(module, {id(t): t.detach() for t in kept}).double().eval()  # computed, as by weight_norm
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in module.requires_grad_(False).parameters():

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from exercise_keys import Keys
 
+from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.report import DTYPES
 from rfcalc.teaching.exercises import bank, patterns, subject
 from rfcalc.teaching.exercises.draw import Draw, seed_of
 from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, Blank, Grid, Item, Slot, Text, from_dict

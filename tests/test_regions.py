@@ -30,8 +30,9 @@ from rfcalc import (
     WindowAttention,
     WindowPartition,
 )
+from rfcalc.core.window import resolve
 from rfcalc.receptive.region import Region
-from rfcalc.receptive.region_walk import regions, resolve
+from rfcalc.receptive.region_walk import regions
 from rfcalc.report.report import Report
 
 DEFAULT, EXHAUSTIVE = 1250, 12500

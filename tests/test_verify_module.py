@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,30 @@ def test_windows_in_the_batch_of_a_module_have_their_shape() -> None:
     found = verify(analyze(from_torch(Net(), "3x8x8")), what=("shapes",), device="cpu")
     assert found.passed
     assert len(found.of("shapes")) == 3
+
+
+def test_modules_that_keep_what_they_compute_are_copied() -> None:
+    """`weight_norm` keeps the weight that it computes, which copy.deepcopy refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = nn.Sequential(nn.utils.weight_norm(nn.Conv1d(2, 3, 3)), nn.ReLU())
+    found = verify(analyze(from_torch(module, "2x9")), device="cpu")
+    assert found.passed
+    assert not [f for f in found.findings if f.verdict not in (EQUAL, "within bound")]
+
+
+def test_a_call_that_no_input_reaches_has_no_node() -> None:
+    """One activation, called on the input, on a parameter, and on the input again."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act, self.table = nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Parameter(torch.zeros(7))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.act(self.conv(x))
+            return self.act(y + 1) * self.act(self.table).sum()
+
+    found = verify(analyze(from_torch(Net(), "3x8x8")), what=("shapes",), device="cpu")
+    assert found.passed
+    assert "conv" in {f.node for f in found.of("shapes")}

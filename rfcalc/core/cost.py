@@ -3,13 +3,16 @@
 Imports `size` only.
 """
 
+# mypy: no-warn-return-any
+# Within the core a size may be a symbol, so that its type is Any; figures are told to be whole numbers.
+
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rfcalc.core.size import Size
+from rfcalc.core.size import Figure, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,66 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 INDEX = 8  # bytes of an index: int64
+
+
+class Counted:
+    """The figures of a row and of the totals that follow from others: from its `cost`, `frozen` and `op`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def cost(self) -> Cost: ...
+        @property
+        def frozen(self) -> Figure: ...
+        @property
+        def input_gradient_macs(self) -> Figure: ...
+        @property
+        def weight_gradient_macs(self) -> Figure: ...
+        def op(self, name: str) -> Figure: ...
+
+    @property
+    def weights(self) -> Figure:
+        return self.cost.weights
+
+    @property
+    def biases(self) -> Figure:
+        return self.cost.biases
+
+    @property
+    def buffers(self) -> Figure:
+        return self.cost.buffers
+
+    @property
+    def params(self) -> Figure:
+        return self.cost.params
+
+    @property
+    def trainable(self) -> Figure:
+        """Parameters that get a gradient: all, where nothing else is said."""
+        return self.params - self.frozen
+
+    @property
+    def macs(self) -> Figure:
+        return self.op("macs")
+
+    @property
+    def flops(self) -> Figure:
+        return 2 * self.macs
+
+    @property
+    def backward_macs(self) -> Figure:
+        return self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
+    def training_flops(self) -> Figure:
+        """2 × (forward + backward) multiply-adds."""
+        return 2 * (self.macs + self.backward_macs)
+
+    @property
+    def ops(self) -> dict[str, Figure]:
+        return {name: self.op(name) for name in OPERATIONS}
 
 
 class Saved(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError, ShapeError, plural
 from rfcalc.core.size import Size, is_number, is_size, prod
 
 LARGEST = 10**12  # positions along one axis
@@ -125,6 +125,17 @@ class Shape:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (self.dims, self.channel))
+
+
+def axis_of(x: Shape, axis: int) -> int:
+    """The axis of a map, counted from 0; negative ones count from the end.
+
+    Raises:
+        ShapeError: there is none.
+    """
+    if not hasattr(axis, "__index__") or not -len(x.dims) <= axis < len(x.dims):
+        raise ShapeError(f"there is no axis {axis} in {x}", why=f"its axes are 0 … {len(x.dims) - 1}")
+    return axis % len(x.dims)
 
 
 def numbers(*shapes: Shape) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import NotationError
+from rfcalc.core.errors import LayerError, NotationError
 from rfcalc.core.size import Size, is_number, source
 from rfcalc.core.sliding import Rounding, Sliding, keeping_size
 from rfcalc.core.window import Border
@@ -284,6 +284,16 @@ class Word:
         if not (digits.isascii() and digits.isdigit()) and not named:
             raise NotationError(f"{text or whole!r} is not a number", fix="write digits, or an expression: d(2**i)")
         return int(text) if digits is text and len(text) <= 15 and not named else _expression(text)
+
+    def bounds(self, name: str, most: int) -> tuple[Size | None, Size | None]:
+        """The two ends of an option like ``at2:-1``; None where one is left out."""
+        text = self.value(name)
+        ends = split(text, ":") if text else []
+        if len(ends) > most:
+            self.culprit = name
+            raise LayerError(f"{name}{text} has more than {most} ends", fix=f"write {name}0:8")
+        found = [self.end(e, name) if e else None for e in ends]
+        return (found[0] if found else None), (found[1] if len(found) > 1 else None)
 
     def end(self, text: str, name: str) -> Any:
         """One number inside an option's value."""

@@ -427,3 +427,32 @@ def hull(parts: Iterable[Ends]) -> Ends:
 
 
 START = Window(1, ((0, 0),))
+
+
+def resolve(position: int, extent: int, border: Border) -> int | None:
+    """The real position that an index stands for; None for nothing.
+
+    >>> [resolve(-2, 5, border) for border in Border]
+    [None, 2, 0, 3]
+    """
+    if 0 <= position < extent:
+        return position
+    if border == Border.ZEROS:
+        return None
+    if border == Border.REPLICATE:
+        return 0 if position < 0 else extent - 1
+    if border == Border.CIRCULAR:
+        return position % extent
+    period = 2 * (extent - 1)
+    position %= period
+    return position if position < extent else period - position
+
+
+def taps(index: Index, unit: int, extent: int) -> list[int]:
+    """The real positions that a unit reads."""
+    if isinstance(index, All):
+        return list(range(index.extent))
+    if isinstance(index, (Unsized, Scattered)):
+        raise TypeError(f"{index} has no taps on one axis")
+    found = (resolve(t, extent, index.border) for t in index.taps(unit))
+    return sorted({t for t in found if t is not None})

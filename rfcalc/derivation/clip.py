@@ -12,13 +12,12 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Reads
-from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized
+from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized, taps
 from rfcalc.derivation.model import Equation, Line, Section
 from rfcalc.derivation.paths import Hop, Way
 from rfcalc.derivation.steps import SIZE, Steps, passes
 from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import bits
-from rfcalc.receptive.region_walk import taps
 from rfcalc.report.field_report import FieldReport
 
 FIRST = Formula("first", "max(s * u - a, 0)", "the first position that is read, if it is on the map")

@@ -14,8 +14,8 @@ from rfcalc.derivation.totals import TIMES, TOTAL
 from rfcalc.formulas.forms import Missing
 from rfcalc.formulas.result import Symbolic, SymbolicRow
 from rfcalc.formulas.writing import show
+from rfcalc.report.data import CONVENTIONS
 from rfcalc.report.metrics import metric
-from rfcalc.report.report import CONVENTIONS
 
 FIELDS = {"receptive_field": "size", "stride": "stride", "padding": "padding", "center": "center"}
 

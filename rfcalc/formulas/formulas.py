@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.expr import Expr
 from rfcalc.core.shape import Shape
@@ -22,7 +23,7 @@ from rfcalc.formulas.source import Source
 from rfcalc.formulas.symbols import Declared, SymbolError, declarations, sentence
 from rfcalc.formulas.walking import walk
 from rfcalc.graph.network import Network
-from rfcalc.report.report import DTYPES, Report
+from rfcalc.report.report import Report
 
 
 def formulas(

@@ -7,6 +7,7 @@ an error; the node's context is added here, once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from rfcalc.core.cost import NOTHING, TERMS, Cost
@@ -50,6 +51,12 @@ class Walked(NamedTuple):
         sources = network.sources[position - network.arity]
         node = network.nodes[position - network.arity]
         return node, sources, tuple([self.shapes[s] for s in sources]), self.shapes[position]
+
+    def in_complex_numbers(self) -> Walked:
+        """The same with costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
+        runs = [1] * self.network.arity + [node.layer.complex_runs for node in self.network.nodes]
+        costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(self.costs, runs, strict=True)]
+        return self._replace(costs=tuple(costs))
 
 
 def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
@@ -175,3 +182,16 @@ def tells_channels_apart(walked: Shaped, position: int) -> bool:
         if any(reads is POINTWISE or type(reads[x.channel][1]) is not All for reads in alternatives):
             return True
     return False
+
+
+def owners(walked: Shaped) -> dict[int, str]:
+    """Positions that use the weights of an earlier node, and that node's name."""
+    first: dict[str, int] = {}
+    found: dict[int, str] = {}
+    nodes, arity = walked.network.nodes, walked.network.arity
+    for position, node in enumerate(nodes, arity):
+        if node.group:
+            owner = first.setdefault(node.group, position)
+            if owner != position and walked.costs[owner].params != 0:
+                found[position] = nodes[owner - arity].name
+    return found

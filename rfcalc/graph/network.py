@@ -179,12 +179,14 @@ class Network:
         Raises:
             NetworkError: a cycle, an unknown input, a name twice.
         """
+        from rfcalc.graph.ordering import ordered
+
         listed = list(nodes)
         known = set(inputs) if isinstance(inputs, Mapping) else {"input"}
         items: list[Expr] = []
         before = None if len(known) > 1 else next(iter(known))
         shared = groups or {}
-        for name, layer, reads in _ordered(listed, known):
+        for name, layer, reads in ordered(listed, known):
             node: Expr = layer
             if len(reads) != 1 and layer.arity[1] != 0:
                 node = Parallel(tuple(Ref(r) for r in reads), layer)
@@ -266,6 +268,16 @@ class Network:
 
     def __hash__(self) -> int:
         return hash((self.name, self.outputs, len(self.nodes)))
+
+    def _repr_html_(self) -> str | None:
+        """Its picture, for notebooks, on paper of its own; its table where its input is open."""
+        known = all(shape is not None for shape in self.inputs.values())
+        home, name = ("drawing", "draw") if known else ("target", "analyze")
+        try:
+            made = getattr(import_module(f"rfcalc.readers.{home}"), name)(self)
+            return str(import_module("rfcalc.render").fragment(made.document()))
+        except RfcalcError:
+            return None
 
     def _repr_svg_(self) -> str | None:
         """Its picture, for notebooks; None where no input is known, or where there is too much to draw."""
@@ -473,50 +485,3 @@ class _Compiler:
             fix=suggestion(expr.target, [*self.positions, *self.ends]) or None,
             label=expr.target,
         )
-
-
-def _ordered(
-    listed: list[tuple[str, Layer, Sequence[str]]], known: set[str]
-) -> Iterable[tuple[str, Layer, Sequence[str]]]:
-    """The nodes so that each stands after what it reads, without recursion; linear in the edges."""
-    by_name: dict[str, tuple[str, Layer, Sequence[str]]] = {}
-    for entry in listed:
-        if entry[0] in by_name or entry[0] in known:
-            raise NetworkError(f"the name {entry[0]!r} stands for two nodes")
-        by_name[entry[0]] = entry
-    waiting: dict[str, int] = {}
-    readers: dict[str, list[str]] = {}
-    for name, _, reads in listed:
-        waiting[name] = 0
-        for r in reads:
-            if r in by_name:
-                waiting[name] += 1
-                readers.setdefault(r, []).append(name)
-            elif r not in known:
-                raise NetworkError(f"{name} reads {r!r}, which does not exist", fix=suggestion(r, [*known, *by_name]))
-    ready = [name for name, _, _ in reversed(listed) if not waiting[name]]
-    done = 0
-    while ready:
-        name = ready.pop()
-        done += 1
-        yield by_name[name]
-        for reader in reversed(readers.get(name, ())):
-            waiting[reader] -= 1
-            if not waiting[reader]:
-                ready.append(reader)
-    if done < len(listed):
-        raise NetworkError(
-            "the network has a cycle", why=" → ".join(_cycle(by_name, waiting)), fix="cut one of its edges"
-        )
-
-
-def _cycle(by_name: dict[str, tuple[str, Layer, Sequence[str]]], waiting: dict[str, int]) -> list[str]:
-    """One cycle among the nodes that never became ready, in the direction of the data."""
-    name = next(n for n, count in waiting.items() if count)
-    seen: dict[str, None] = {}
-    while name not in seen:
-        seen[name] = None
-        name = next(r for r in by_name[name][2] if waiting.get(r))
-    path = list(seen)
-    path = [*path[path.index(name) :], name]
-    return path[::-1]

@@ -6,11 +6,10 @@ from typing import Any
 
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, store
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import holds, is_number
 from rfcalc.core.syntax import Spelling, Word, split
 from rfcalc.core.window import STEP, Index, Listed, Slide
-from rfcalc.layers.reshape import axis_of
 
 MOST_TAKEN = 1_000_000
 

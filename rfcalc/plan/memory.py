@@ -12,11 +12,12 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
-from rfcalc.report.report import DTYPES, Report
+from rfcalc.report.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.
 OPTIMIZERS = {

@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
+from rfcalc.layers.learned import Parameter
 from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pointwise import Identity
-from rfcalc.layers.reshape import Parameter
 from rfcalc.plan.following import Following
 from rfcalc.plan.lines import Barrier, view
 from rfcalc.plan.run import OneTile, check_arrays, jobs_of, run, sources_of
@@ -281,6 +282,8 @@ class PassPlan:
         from rfcalc.plan.tile_shown import passes_dict
 
         return passes_dict(self)
+
+    _repr_html_ = displayed
 
     def document(self, **given: Any) -> Document:
         """What `rfcalc tile --passes` shows."""

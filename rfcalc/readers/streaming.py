@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import ShapeError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import Shaped
 from rfcalc.readers.target import analyze
-from rfcalc.report.report import DTYPES
 
 if TYPE_CHECKING:
     from rfcalc.plan.stream import StreamPlan

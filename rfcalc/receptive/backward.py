@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 from rfcalc.core.layer import POINTWISE, Reads
+from rfcalc.core.size import Size
 from rfcalc.core.window import START, STEP, All, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, relation
+from rfcalc.receptive.field import Field
+from rfcalc.receptive.fields import fields
+from rfcalc.receptive.receptive_field import ReceptiveField
 
 
 def backward(walked: Shaped, at: int) -> tuple[dict[int, Window] | None, ...]:
@@ -86,3 +93,32 @@ def _meet(a: dict[int, Window] | None, b: dict[int, Window] | None) -> dict[int,
         else:
             joined[axis] = a.get(axis) or b[axis]
     return joined
+
+
+class CountedBack:
+    """F of every map of a network: how much of it one unit of the last spatial layer depends on."""
+
+    def __init__(self, walked: Shaped, fields: Sequence[Field | None]) -> None:
+        """`fields` are those of the first input."""
+        self.walked, self.fields = walked, fields
+
+    @cached_property
+    def last(self) -> int:
+        """The last position that still has local windows on all axes."""
+        shapes = self.walked.shapes
+        for position in range(len(shapes) - 1, 0, -1):
+            field = ReceptiveField(self.fields[position], shapes[0], shapes[position])
+            if shapes[position].rank and field.windows and None not in field.windows:
+                return position
+        return 0
+
+    @cached_property
+    def windows(self) -> tuple[dict[int, Window] | None, ...]:
+        return backward(self.walked, self.last)
+
+    def seen(self, position: int) -> tuple[Size | None, ...]:
+        """F of a position's map, one entry an axis."""
+        windows, shapes = self.windows[position], self.walked.shapes
+        if windows is None:  # a hull of hulls would not be exact here: walk from this map to the last instead
+            return ReceptiveField(fields(self.walked, position)[self.last], shapes[position], shapes[self.last]).size
+        return tuple(windows[axis].size if axis in windows else None for axis in shapes[position].axes)

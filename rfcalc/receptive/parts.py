@@ -33,7 +33,7 @@ def chosen(index: Index, mask: Mask, extent: int, units: int) -> Mask:
     if type(index) is Slide and index.kernel == 1 and index.stride == 1 and index.border == Border.ZEROS:
         moved: Mask = mask >> index.first if index.first >= 0 else mask << -index.first
         return moved & ((1 << units) - 1)
-    from rfcalc.receptive.region_walk import taps
+    from rfcalc.core.window import taps
 
     found = 0
     for u in range(units):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, decide, is_number, maximum, minimum
 from rfcalc.core.window import Ends, Window, hull
+from rfcalc.graph.forward import Shaped
 from rfcalc.receptive.field import Aligned, Field, Unaligned
 
 if TYPE_CHECKING:
@@ -341,3 +342,24 @@ class ReceptiveField:
 
     def __repr__(self) -> str:
         return f"ReceptiveField({self.status}, size={self.size}, stride={self.stride}, padding={self.padding})"
+
+
+def unproductive(walked: Shaped, fields: tuple[tuple[Field | None, ...], ...]) -> frozenset[int]:
+    """Positions of weight layers that read a map whose units see more than the whole image already, on every axis: they
+    only combine what has been seen (Richter et al. 2021). Needs one input, with sizes in numbers."""
+    network, shapes = walked.network, walked.shapes
+    image = shapes[0].spatial
+    found: set[int] = set()
+    if network.arity > 1 or not image:
+        return frozenset()
+    known: dict[int, bool] = {0: False}
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), 1):
+        if not node.layer.weight_layers or not sources or not shapes[position].rank:
+            continue
+        source = sources[0]
+        if source not in known:
+            size = ReceptiveField(fields[0][source], shapes[0], shapes[source]).size
+            known[source] = all(s is not None and decide(s > n) is True for s, n in zip(size, image, strict=True))
+        if known[source]:
+            found.add(position)
+    return frozenset(found)

@@ -20,10 +20,10 @@ from typing import TypeAlias
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
-from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized, resolve
 from rfcalc.graph.forward import Shaped
 from rfcalc.receptive.region import Mask, Region, runs
-from rfcalc.receptive.region_walk import exact, resolve, told_apart
+from rfcalc.receptive.region_walk import exact, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
 from rfcalc.receptive.unit_sets import place
 
@@ -204,7 +204,7 @@ class UnitWalk:
         taps = (t for a, b in units for u in range(a, b + 1) for t in index.taps(u))
         return self._inside(union((t, t) for t in set(taps)), index.border, extent)
 
-    def _inside(self, read: Runs, border: str, extent: int) -> Runs:
+    def _inside(self, read: Runs, border: Border, extent: int) -> Runs:
         """The positions that lie on the map, and those that a border brings in for the others."""
         if not read or (read[0][0] >= 0 and read[-1][1] < extent):
             return read

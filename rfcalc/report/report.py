@@ -10,73 +10,30 @@ when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.cost import OPERATIONS, Cost, total
+from rfcalc.core.cost import Cost, Counted, total
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
-from rfcalc.core.window import Window
-from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.forward import Walked, forward, owners, shapes_of_inputs
 from rfcalc.graph.memory import new_values, overwriting, peak, storages
 from rfcalc.graph.network import Network, Node
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
-from rfcalc.receptive.receptive_field import ReceptiveField, plain
+from rfcalc.receptive.receptive_field import ReceptiveField, plain, unproductive
 
 if TYPE_CHECKING:
     from rfcalc.graph.autograd import Kept
     from rfcalc.graph.gradients import Gradient
+    from rfcalc.receptive.backward import CountedBack
     from rfcalc.report.document import Document
 
-SCHEMA = "rfcalc/report/1"
 
-DTYPES = {
-    "float64": 8,
-    "float32": 4,
-    "tfloat32": 4,
-    "bfloat16": 2,
-    "float16": 2,
-    "float8": 1,
-    "int64": 8,
-    "int32": 4,
-    "int16": 2,
-    "int8": 1,
-    "complex128": 16,
-    "complex64": 8,
-    "complex32": 4,
-}
-
-DTYPE_ALIASES = {  # other names that frameworks use
-    "fp64": "float64", "double": "float64", "f64": "float64",
-    "fp32": "float32", "float": "float32", "single": "float32", "f32": "float32", "full": "float32",
-    "tf32": "tfloat32",
-    "bf16": "bfloat16",
-    "fp16": "float16", "half": "float16", "f16": "float16",
-    "fp8": "float8",
-    "long": "int64", "i64": "int64", "int": "int32", "i32": "int32", "i16": "int16", "short": "int16", "i8": "int8",
-}  # fmt: skip
-
-CONVENTIONS = {
-    "macs": "multiply-adds of convolutions, linear layers and attention products; one multiply-add is 2 FLOPs",
-    "params": "weights + biases; running statistics are buffers; a shared weight counts once",
-    "values": "output elements; totals count the input and every output but views and what is written in place "
-    "(activations, dropout)",
-    "receptive_field": "hull of the input positions that can influence a unit, padding counted; a unit is a position "
-    "over all channels",
-    "padding": "effective padding on the left: unit 0 begins that far before pixel 0",
-    "peak_bytes": "largest sum of live maps while running forward, with the int64 indices that max pooling makes; "
-    "weights not counted",
-    "saved_bytes": "what PyTorch keeps for the backward pass in training mode on a CPU, weights not counted",
-    "units": "K, M, G and MB are decimal (10^3, 10^6, 10^9); MiB is 2^20",
-}
-
-
-class Row:
+class Row(Counted):
     """One node of the report: every figure of it, for the report's batch and dtype.
 
     Attributes are those of the JSON layer: `name`, `kind`, `notation`, `stage`, `inputs`, `output_shape`, `values`,
@@ -85,6 +42,7 @@ class Row:
     """
 
     __slots__ = ("position", "report")
+    report: Report
 
     def __init__(self, report: Report, position: int) -> None:
         self.report = report
@@ -157,38 +115,9 @@ class Row:
         return self.report.kept[self.position].total(self.report.itemsize, self.items)
 
     @property
-    def weights(self) -> Figure:
-        return self.cost.weights
-
-    @property
-    def biases(self) -> Figure:
-        return self.cost.biases
-
-    @property
-    def buffers(self) -> Figure:
-        return self.cost.buffers
-
-    @property
-    def params(self) -> Figure:
-        return self.cost.params
-
-    @property
     def frozen(self) -> Figure:
         """Parameters that get no gradient."""
         return self.report.frozen.get(self.name, 0)
-
-    @property
-    def trainable(self) -> Figure:
-        """Parameters that get a gradient: all, where nothing else is said."""
-        return self.params - self.frozen
-
-    @property
-    def macs(self) -> Figure:
-        return self.op("macs")
-
-    @property
-    def flops(self) -> Figure:
-        return 2 * self.macs
 
     @property
     def input_gradient_macs(self) -> Figure:
@@ -199,19 +128,6 @@ class Row:
     def weight_gradient_macs(self) -> Figure:
         """Multiply-adds of backward for the gradient of its weights."""
         return self._scaled(self.report.gradients[self.position].weights, "macs")
-
-    @property
-    def backward_macs(self) -> Figure:
-        return self.input_gradient_macs + self.weight_gradient_macs
-
-    @property
-    def training_flops(self) -> Figure:
-        """2 × (forward + backward) multiply-adds."""
-        return 2 * (self.macs + self.backward_macs)
-
-    @property
-    def ops(self) -> dict[str, Figure]:
-        return {name: self.op(name) for name in OPERATIONS}
 
     def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
@@ -250,74 +166,27 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """The layer as JSON has it; `receptive_fields` is there where the network has several inputs."""
-        fields = self.receptive_fields
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "notation": self.notation,
-            "stage": self.stage,
-            "inputs": list(self.inputs),
-            "output_shape": plain(self.output_shape),
-            "values": plain(self.values),
-            "bytes": plain(self.bytes),
-            "weights": plain(self.weights),
-            "biases": plain(self.biases),
-            "buffers": plain(self.buffers),
-            "params": plain(self.params),
-            "trainable": plain(self.trainable),
-            "macs": plain(self.macs),
-            "ops": {k: plain(v) for k, v in self.ops.items()},
-            "shared_with": self.shared_with,
-            "in_place": self.in_place,
-            "receptive_field": self.receptive_field.to_dict(),
-            **({"receptive_fields": {n: f.to_dict() for n, f in fields.items()}} if len(fields) > 1 else {}),
-        }
+        return dict(import_module("rfcalc.report.data").of_row(self))
 
     def __repr__(self) -> str:
         return f"Row({self.name}, {self.notation}, {self.shape})"
 
 
-class Totals:
+class Totals(Counted):
     """Sums over the network: `weights, biases, buffers, params, macs, flops, ops, values, bytes, peak_bytes,
     saved_bytes, weight_layers`. With an operator that was not understood they are lower bounds."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self._cost = total(report.costs)
 
-    @property
-    def weights(self) -> Figure:
-        return self._cost.weights
-
-    @property
-    def biases(self) -> Figure:
-        return self._cost.biases
-
-    @property
-    def buffers(self) -> Figure:
-        return self._cost.buffers
-
-    @property
-    def params(self) -> Figure:
-        return self._cost.params
+    @cached_property
+    def cost(self) -> Cost:
+        return total(self.report.costs)
 
     @property
     def frozen(self) -> Figure:
         """Parameters that get no gradient."""
         return sum(self.report.frozen.values())
-
-    @property
-    def trainable(self) -> Figure:
-        """Parameters that get a gradient: all, where nothing else is said."""
-        return self.params - self.frozen
-
-    @property
-    def macs(self) -> Figure:
-        return self.op("macs")
-
-    @property
-    def flops(self) -> Figure:
-        return 2 * self.macs
 
     @cached_property
     def input_gradient_macs(self) -> Figure:
@@ -329,24 +198,11 @@ class Totals:
         """Multiply-adds of backward for the gradients of weights."""
         return sum(row.weight_gradient_macs for row in self.report)
 
-    @property
-    def backward_macs(self) -> Figure:
-        return self.input_gradient_macs + self.weight_gradient_macs
-
-    @property
-    def training_flops(self) -> Figure:
-        """2 × (forward + backward) multiply-adds."""
-        return 2 * (self.macs + self.backward_macs)
-
-    @property
-    def ops(self) -> dict[str, Figure]:
-        return {name: self.op(name) for name in OPERATIONS}
-
     def op(self, name: str) -> Figure:
         """Operations of one sort, by their name in `ops`."""
         if self.report.scales:
             return sum(row.op(name) for row in self.report)
-        count: Figure = getattr(self._cost, name)
+        count: Figure = getattr(self.cost, name)
         return count and count * self.report.batch
 
     @cached_property
@@ -378,13 +234,8 @@ class Totals:
         return sum(n.layer.weight_layers for p, n in enumerate(self.report.network.nodes, arity) if p not in owners)
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("weights", "biases", "buffers", "params", "trainable", "macs", "flops", "ops", "values", "bytes")
-        more = ("peak_bytes", "saved_bytes", "weight_layers")
-        found: dict[str, Any] = {}
-        for name in (*names, *more):
-            value = getattr(self, name)
-            found[name] = {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else plain(value)
-        return found
+        """The totals as JSON has them."""
+        return dict(import_module("rfcalc.report.data").of_totals(self))
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={getattr(self, name)}" for name in ("params", "macs", "values", "weight_layers"))
@@ -426,23 +277,23 @@ class Report:
         target: str = "",
         assumptions: Sequence[str] = (),
     ) -> None:
-        dtype = DTYPE_ALIASES.get(dtype.lower().removeprefix("torch."), dtype.lower().removeprefix("torch."))
-        if dtype not in DTYPES:
-            raise UnknownName("dtype", dtype, list(DTYPES))
         if not is_size(batch):
             raise RfcalcError(f"a batch of {batch!r} is no whole number", fix="give a batch of at least 1")
         if decide(batch < 1):
             raise RfcalcError(f"a batch of {batch} is empty", fix="give a batch of at least 1")
         self.network = network
         self.batch = batch
-        self.dtype = dtype
-        self.itemsize = DTYPES[dtype]
+        usual = dtype == "float32"
+        self.dtype: str
+        self.itemsize: int
+        self.dtype, self.itemsize = ("float32", 4) if usual else import_module("rfcalc.core.dtypes").dtype_named(dtype)
         self.target = target or network.name or "network"
         self.algebra = algebra_in_use()  # what is worked out later is walked with the same
         self._assumed = tuple(assumptions)
         self._walked: Walked = forward(network, shapes_of_inputs(network, inputs))
-        if dtype.startswith("complex"):
-            self._walked = _complex(self._walked)
+        if self.dtype.startswith("complex"):
+            self._walked = self._walked.in_complex_numbers()
+        self._receptive: dict[int, dict[str, ReceptiveField]] = {}
         self.shapes: tuple[Shape, ...] = self._walked.shapes
         self.costs: tuple[Cost, ...] = self._walked.costs
 
@@ -455,11 +306,10 @@ class Report:
         """
         from rfcalc.receptive.paths import along
 
-        told = [f"only the paths through {via} are followed"] if via else []
-        told += [f"only the paths around {without} are followed"] if without else []
-        network = along(self._walked, via, without)
-        assumed = (*told, *self._assumed)
-        return Report(network, batch=self.batch, dtype=self.dtype, target=self.target, assumptions=assumed)
+        ways = (("through", via), ("around", without))
+        told = [f"only the paths {how} {node} are followed" for how, node in ways if node]
+        about = {"batch": self.batch, "dtype": self.dtype, "target": self.target}
+        return Report(along(self._walked, via, without), **about, assumptions=(*told, *self._assumed))
 
     def input_shapes(self, position: int) -> tuple[Shape, ...]:
         """The shapes that the node at a position reads."""
@@ -513,23 +363,11 @@ class Report:
     @cached_property
     def owners(self) -> dict[int, str]:
         """Positions that use the weights of an earlier node, and that node's name."""
-        first: dict[str, int] = {}
-        found: dict[int, str] = {}
-        nodes, arity = self.network.nodes, self.network.arity
-        for position, node in enumerate(nodes, arity):
-            if node.group:
-                owner = first.setdefault(node.group, position)
-                if owner != position and self.costs[owner].params != 0:
-                    found[position] = nodes[owner - arity].name
-        return found
+        return owners(self._walked)
 
     @cached_property
     def totals(self) -> Totals:
         return Totals(self)
-
-    @cached_property
-    def _receptive(self) -> dict[int, dict[str, ReceptiveField]]:
-        return {}
 
     @cached_property
     def scales(self) -> Mapping[str, Any]:
@@ -557,7 +395,8 @@ class Report:
 
     @property
     def conventions(self) -> dict[str, Any]:
-        return {"batch": plain(self.batch), "dtype": self.dtype, **CONVENTIONS}
+        said: dict[str, Any] = import_module("rfcalc.report.data").CONVENTIONS
+        return {"batch": plain(self.batch), "dtype": self.dtype, **said}
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -587,50 +426,22 @@ class Report:
     def unproductive(self) -> frozenset[int]:
         """Positions of weight layers that read a map whose units see more than the whole image already, on every axis:
         they only combine what has been seen (Richter et al. 2021). Needs one input, with sizes in numbers."""
-        network, shapes = self.network, self.shapes
-        image = shapes[0].spatial
-        found: set[int] = set()
-        if network.arity > 1 or not image:
-            return frozenset()
-        known: dict[int, bool] = {0: False}
-        for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), 1):
-            if not node.layer.weight_layers or not sources or not shapes[position].rank:
-                continue
-            source = sources[0]
-            if source not in known:
-                size = ReceptiveField(self.fields[0][source], shapes[0], shapes[source]).size
-                pairs = zip(size, image, strict=True)
-                known[source] = all(s is not None and decide(s > n) is True for s, n in pairs)
-            if known[source]:
-                found.add(position)
-        return frozenset(found)
+        return unproductive(self._walked, self.fields)
 
     @cached_property
     def last_spatial(self) -> int:
         """The last position that still has local windows on all axes: from here F is counted back."""
-        for position in range(len(self.shapes) - 1, 0, -1):
-            shape = self.shapes[position]
-            field = ReceptiveField(self.fields[0][position], self.shapes[0], shape)
-            if shape.rank and field.windows and None not in field.windows:
-                return position
-        return 0
+        return self._back.last
 
     @cached_property
-    def _backward(self) -> tuple[dict[int, Window] | None, ...]:
-        from rfcalc.receptive.backward import backward
+    def _back(self) -> CountedBack:
+        from rfcalc.receptive.backward import CountedBack
 
-        return backward(self._walked, self.last_spatial)
+        return CountedBack(self, self.fields[0])
 
     def seen(self, position: int) -> tuple[Size | None, ...]:
         """F of a position's map, one entry an axis: how much of it one unit of the last spatial layer depends on."""
-        windows = self._backward[position]
-        shape = self.shapes[position]
-        if windows is None:  # a hull of hulls would not be exact here: walk from this map to the last instead
-            field = ReceptiveField(
-                fields(self._walked, position)[self.last_spatial], shape, self.shapes[self.last_spatial]
-            )
-            return field.size
-        return tuple(windows[axis].size if axis in windows else None for axis in shape.axes)
+        return self._back.seen(position)
 
     def __iter__(self) -> Iterator[Row]:
         arity = self.network.arity
@@ -662,6 +473,9 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
+    def _repr_html_(self) -> str:
+        return str(import_module("rfcalc.render").fragment(self.document()))
+
     def document(self) -> Document:
         """The table of the report as a document, which every format renders."""
         made: Document = import_module("rfcalc.report.table").document(self)
@@ -677,36 +491,10 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report as JSON has it (schema rfcalc/report/1)."""
-        return {
-            "schema": SCHEMA,
-            "network": {
-                "name": self.network.name,
-                "target": self.target,
-                "title": self.network.title,
-                "citation": self.network.citation,
-                "outputs": list(self.network.outputs),
-            },
-            "inputs": {name: plain(shape.dims) for name, shape in self.inputs.items()},
-            "conventions": self.conventions,
-            "assumptions": list(self.assumptions),
-            "complete": self.complete,
-            "layers": self.to_dicts(),
-            "totals": self.totals.to_dict(),
-        }
+        return dict(import_module("rfcalc.report.data").of_report(self))
 
     def __str__(self) -> str:
         return str(import_module("rfcalc.render").render(self.document()))
 
-    def _repr_html_(self) -> str:
-        return str(import_module("rfcalc.render").fragment(self.document()))
-
     def __repr__(self) -> str:
         return f"<report on {self.target}: {plural(len(self), 'node')}, {self.totals.params:,} params>"
-
-
-def _complex(walked: Walked) -> Walked:
-    """Costs where numbers are complex: multiply-adds of real numbers, as PyTorch runs them."""
-    arity = walked.network.arity
-    runs = [1] * arity + [node.layer.complex_runs for node in walked.network.nodes]
-    costs = [c if n == 1 else replace(c, macs=n * c.macs) for c, n in zip(walked.costs, runs, strict=True)]
-    return walked._replace(costs=tuple(costs))

@@ -20,7 +20,8 @@ from rfcalc.layers.dense import Linear
 from rfcalc.layers.merge import Add, Concat
 from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pool import GlobalPool, MaxPool
-from rfcalc.layers.reshape import Flatten, Slice
+from rfcalc.layers.reshape import Flatten
+from rfcalc.layers.slice import Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU, residual, shortcut, unit
 

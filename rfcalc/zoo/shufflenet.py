@@ -10,7 +10,8 @@ from rfcalc.layers.conv import Conv, Depthwise
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.pool import GlobalPool, MaxPool
-from rfcalc.layers.reshape import ChannelShuffle, Flatten, Split
+from rfcalc.layers.reshape import Flatten
+from rfcalc.layers.slice import ChannelShuffle, Split
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import shortcut, unit
 

@@ -13,7 +13,8 @@ from rfcalc.layers.merge import Concat
 from rfcalc.layers.norm import LayerNorm
 from rfcalc.layers.pointwise import Activation, StochasticDepth
 from rfcalc.layers.pool import GlobalPool
-from rfcalc.layers.reshape import Flatten, Permute, Slice
+from rfcalc.layers.reshape import Flatten, Permute
+from rfcalc.layers.slice import Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
 

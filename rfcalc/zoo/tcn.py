@@ -14,7 +14,8 @@ from rfcalc.graph.network import Network
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.pointwise import Dropout
-from rfcalc.layers.reshape import Flatten, Slice
+from rfcalc.layers.reshape import Flatten
+from rfcalc.layers.slice import Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut, unit
 

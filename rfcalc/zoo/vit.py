@@ -9,9 +9,11 @@ from rfcalc.graph.network import Naming, Network
 from rfcalc.layers.attention import SelfAttention
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
+from rfcalc.layers.learned import ClassToken, PositionTable
 from rfcalc.layers.norm import LayerNorm
 from rfcalc.layers.pointwise import Activation
-from rfcalc.layers.reshape import ClassToken, Flatten, Permute, PositionTable, Slice
+from rfcalc.layers.reshape import Flatten, Permute
+from rfcalc.layers.slice import Slice
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import residual, shortcut
 

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from rfcalc.backend.verify import gradient, saved
+from rfcalc.backend.verify.checkpoints import Checkpoints
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
@@ -69,7 +70,7 @@ def subject(report: Report) -> Subject | None:
         return None
     module = source.module if source.make is None else source.make()
     try:
-        module = deepcopy(module)
+        module = deepcopy(module, _computed(module))
     except Exception as error:
         raise RfcalcError(
             "the module cannot be copied, so it is not measured",
@@ -86,29 +87,46 @@ def subject(report: Report) -> Subject | None:
     return Subject(module.train(source.training), source)
 
 
+def _computed(module: nn.Module) -> dict[int, Any]:
+    """Tensors that modules computed from parameters and keep, as `weight_norm` does: copy.deepcopy refuses them."""
+    kept = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and t.grad_fn is not None]
+    return {id(t): t.detach().clone() for t in kept}
+
+
 # --- shapes, parameters, multiply-adds ----------------------------------------------------------------------------
 
 
 class _Hooked:
-    """The outputs of PyTorch's own layers, by the names of their nodes; a second call has a name of its own."""
+    """The outputs of PyTorch's own layers, by the names of their nodes; a second call has a name of its own.
+
+    A layer that is called more often than it has nodes (a call that no input reaches has none) is left out.
+    """
 
     def __init__(self, module: nn.Module, names: set[str]) -> None:
-        self.found: dict[str, Tensor] = {}
+        self._outs: dict[str, list[Any]] = {}
+        self._names = names
+        self._paths = {path for path, _ in module.named_modules()}
         self._handles = []
-        self._calls: dict[str, int] = {}
         for path, m in module.named_modules():
             if type(m).__module__.startswith("torch.nn.modules") and next(m.children(), None) is None:
-                self._handles.append(m.register_forward_hook(self._of(path, names)))
+                self._handles.append(m.register_forward_hook(self._of(path)))
 
-    def _of(self, path: str, names: set[str]) -> Callable[..., None]:
+    def _of(self, path: str) -> Callable[..., None]:
         def see(m: nn.Module, args: Any, out: Any) -> None:
-            count = self._calls.get(path, 0)
-            self._calls[path] = count + 1
-            name = path if not count else f"{path}_{count}"
-            if name in names and isinstance(out, Tensor):
-                self.found[name] = out
+            self._outs.setdefault(path, []).append(out)
 
         return see
+
+    @property
+    def found(self) -> dict[str, Tensor]:
+        """The outputs by node."""
+        found: dict[str, Tensor] = {}
+        for path, outs in self._outs.items():
+            more = [f"{path}_{i}" for i in range(1, len(outs) + 1)]
+            own = [n for n in (path, *more) if n in self._names and (n == path or n not in self._paths)]
+            if len(own) == len(outs):
+                found.update((n, out) for n, out in zip(own, outs, strict=True) if isinstance(out, Tensor))
+        return found
 
     def __enter__(self) -> _Hooked:
         return self
@@ -308,7 +326,7 @@ def receptive(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
         args, kwargs = it.inputs(report, torch.float64, positive=True)
         x = next(_returned((*args, *kwargs.values()))).requires_grad_()
         names = {r.name for r in report}
-        with _Checkpoints(plain=True), StandIn() as mode, _Hooked(module, names) as hooked, _unfused():
+        with Checkpoints(plain=True), StandIn() as mode, _Hooked(module, names) as hooked, _unfused():
             result = module(*args, **kwargs)
     except Exception as error:
         why = f"the module does not run in float64: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
@@ -402,7 +420,7 @@ def training(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
     for t in _returned((*args, *kwargs.values())):
         if t.is_floating_point():
             t.requires_grad_()
-    again = _Checkpoints()
+    again = Checkpoints()
     try:
         with again, _quiet(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             result = list(_returned(module(*args, **kwargs)))
@@ -446,44 +464,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         yield
-
-
-class _Checkpoints:
-    """Whether parts of a module are checkpointed.
-
-    Args:
-        plain: run them without, where derivatives are taken one by one, which the older sort of checkpoints refuses.
-    """
-
-    def __init__(self, plain: bool = False) -> None:
-        self.used = False
-        self.plain = plain
-
-    def __enter__(self) -> _Checkpoints:
-        from torch.utils import checkpoint
-
-        module: Any = checkpoint
-        self._before = [(n, getattr(module, n)) for n in ("_checkpoint_without_reentrant_generator",)]
-        self._before += [("CheckpointFunction", module.CheckpointFunction)]
-        usual, function = self._before[0][1], self._before[1][1]
-
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            self.used = True
-            return usual(*args, **kwargs)
-
-        outer = self
-
-        class Noted(function):  # type: ignore[misc, valid-type]
-            @classmethod
-            def apply(cls, *args: Any) -> Any:
-                outer.used = True
-                return args[0](*args[2:]) if outer.plain else function.apply(*args)
-
-        module._checkpoint_without_reentrant_generator, module.CheckpointFunction = noted, Noted
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        from torch.utils import checkpoint
-
-        for name, value in self._before:
-            setattr(checkpoint, name, value)

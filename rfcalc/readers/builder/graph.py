@@ -17,7 +17,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.layers.general import Constant
-from rfcalc.layers.reshape import Parameter, Reshape
+from rfcalc.layers.learned import Parameter
+from rfcalc.layers.reshape import Reshape
 from rfcalc.layers.unknown import Unknown
 from rfcalc.readers.builder.axes import carried, dirtied
 from rfcalc.readers.builder.values import BatchMixed, Made, NotUnderstood, Value, inner

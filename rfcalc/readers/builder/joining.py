@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rfcalc.layers.general import Constant
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.resample import Pad
-from rfcalc.layers.reshape import Slice
+from rfcalc.layers.slice import Slice
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner

@@ -9,7 +9,8 @@ from typing import Any
 from rfcalc.core.shape import axis_groups
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.merge import Concat
-from rfcalc.layers.reshape import Permute, Reshape, Slice
+from rfcalc.layers.reshape import Permute, Reshape
+from rfcalc.layers.slice import Slice
 from rfcalc.layers.take import Take
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rfcalc.layers.general import Constant
-from rfcalc.layers.reshape import Parameter
+from rfcalc.layers.learned import Parameter
 from rfcalc.readers.builder.values import Value, inner
 from rfcalc.readers.onnx.model import FLOATING, Tensor
 from rfcalc.readers.onnx.names import invented

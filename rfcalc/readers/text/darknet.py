@@ -21,7 +21,8 @@ from rfcalc.layers.norm import LRN, BatchNorm
 from rfcalc.layers.pointwise import Activation, Dropout, Identity, Softmax
 from rfcalc.layers.pool import AvgPool, GlobalPool, MaxPool
 from rfcalc.layers.resample import Pad, PixelShuffle, PixelUnshuffle, Upsample
-from rfcalc.layers.reshape import Flatten, Reshape, Slice, Split
+from rfcalc.layers.reshape import Flatten, Reshape
+from rfcalc.layers.slice import Slice, Split
 from rfcalc.readers.configuration import shown, whole
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.text.chain import Chain

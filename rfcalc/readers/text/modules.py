@@ -16,7 +16,8 @@ from rfcalc.layers.norm import LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNor
 from rfcalc.layers.pointwise import GLU, Activation, Dropout, Identity, PReLU, Softmax, StochasticDepth
 from rfcalc.layers.pool import AdaptivePool, AvgPool, LpPool, MaxPool
 from rfcalc.layers.resample import Pad, PixelShuffle, PixelUnshuffle, Upsample
-from rfcalc.layers.reshape import ChannelShuffle, Flatten, Reshape
+from rfcalc.layers.reshape import Flatten, Reshape
+from rfcalc.layers.slice import ChannelShuffle
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.configuration import Fields, malformed, shown, whole
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import NetworkError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
@@ -21,7 +22,6 @@ from rfcalc.readers.torch.recording import Recording, Step, lazy, materialized, 
 from rfcalc.readers.torch.source import Returned, Source
 from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
 from rfcalc.readers.torch.translate import load, translate
-from rfcalc.report.report import DTYPES
 
 
 def from_torch(

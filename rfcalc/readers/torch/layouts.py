@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rfcalc.layers.reshape import ChannelShuffle, Roll
+from rfcalc.layers.slice import ChannelShuffle, Roll
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import (
     batch_after,

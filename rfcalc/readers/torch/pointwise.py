@@ -10,9 +10,9 @@ import torch
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
+from rfcalc.layers.learned import PositionTable
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import GLU, Activation, Dropout, PReLU, Scale, Softmax
-from rfcalc.layers.reshape import PositionTable
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.vocabulary import SEVERAL, UNARY

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Constant
-from rfcalc.layers.reshape import Parameter
+from rfcalc.layers.learned import Parameter
 from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner

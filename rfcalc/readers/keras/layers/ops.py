@@ -11,7 +11,8 @@ from rfcalc.layers.general import Elementwise, Reduce
 from rfcalc.layers.merge import Add, MatMul, Multiply
 from rfcalc.layers.pool import Mean
 from rfcalc.layers.resample import Pad
-from rfcalc.layers.reshape import Reshape, Slice, Split
+from rfcalc.layers.reshape import Reshape
+from rfcalc.layers.slice import Slice, Split
 from rfcalc.readers.configuration import malformed, sizes
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import Call

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rfcalc.layers.general import Elementwise
+from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Activation, Dropout, Identity, PReLU, StochasticDepth
-from rfcalc.layers.reshape import Parameter
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import Call
 from rfcalc.readers.keras.layers import NotUnderstood, layer

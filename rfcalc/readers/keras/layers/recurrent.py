@@ -7,7 +7,8 @@ from typing import Any
 
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.recurrent import Recurrent
-from rfcalc.layers.reshape import Flatten, Slice
+from rfcalc.layers.reshape import Flatten
+from rfcalc.layers.slice import Slice
 from rfcalc.layers.take import Take
 from rfcalc.readers.configuration import Fields, malformed
 from rfcalc.readers.keras.build import Value

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
+from rfcalc.layers.learned import PositionTable
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import Scale
-from rfcalc.layers.reshape import PositionTable
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import regrouped
 from rfcalc.readers.builder.values import Value, inner

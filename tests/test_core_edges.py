@@ -1,0 +1,136 @@
+"""Edges of the core that mutants showed: limits, open comparisons, empty phases, brackets."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import sympy
+
+from rfcalc.core import shape
+from rfcalc.core.errors import NotationError, RfcalcError
+from rfcalc.core.index import Var
+from rfcalc.core.integers import LARGEST, LONGEST, bound, read
+from rfcalc.core.registry import Registry
+from rfcalc.core.shape import Shape, axis_groups
+from rfcalc.core.size import maximum, minimum, same
+from rfcalc.core.sliding import Sliding
+from rfcalc.core.window import Border, Slide, Table, Window
+
+N, M = sympy.symbols("N M", integer=True, positive=True)
+
+
+def put(value: Any, i: int) -> int:
+    """An expression at an index; a number is itself."""
+    found: int = value if isinstance(value, int) else value.bind({"i": i})
+    return found
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 8), (8, 3), (5, 5)])
+def test_open_comparisons_are_right_whatever_the_numbers(n: int, m: int) -> None:
+    values = {N: n, M: m}
+    assert minimum(N, M).subs(values) == min(n, m)
+    assert maximum(N, M).subs(values) == max(n, m)
+    assert not same(N, M)
+    assert same(N, N)
+
+
+def test_numbers_up_to_the_limit() -> None:
+    assert read("10**15") == read(f"{LARGEST - 1} + 1") == LARGEST
+    with pytest.raises(NotationError, match="too large"):
+        read(f"{LARGEST - 1} + 2")
+    longest = "1" + " + 1" * 74
+    assert len(longest.ljust(LONGEST)) == LONGEST
+    assert read(longest.ljust(LONGEST)) == 75
+    with pytest.raises(NotationError, match="too long"):
+        read(longest.ljust(LONGEST + 1))
+    assert Shape.parse(f"1x{shape.LARGEST}").dims == (1, shape.LARGEST)
+    with pytest.raises(RfcalcError):
+        Shape.parse(f"1x{shape.LARGEST + 1}")
+
+
+@pytest.mark.parametrize("text", ["2 3", "2 +", "(2", "2)", "* 2", "2 $ 3"])
+def test_what_is_no_expression_is_refused(text: str) -> None:
+    with pytest.raises(NotationError):
+        read(text)
+
+
+def test_every_sign_computes_and_is_written_with_the_brackets_it_needs() -> None:
+    for signs in itertools.product(("+", "-", "*", "//", "%"), repeat=2):
+        for text in (f"(i {signs[0]} 7) {signs[1]} 3", f"i {signs[0]} (7 {signs[1]} 3)"):
+            made = read(text)
+            for i in (1, 4, 11):
+                assert put(made, i) == eval(text, {"i": i}), text
+            assert put(read(str(made)), 11) == eval(text, {"i": 11}), text
+    assert put(read("2**i"), 5) == 32
+    assert read(str(read("(i + 1)**2"))).bind({"i": 4}) == 25
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [("i + 7", 17), ("7 - i", 17), ("i*7", 70), ("i % 7", 7), ("i // 2", 10), ("2**i", 1024), ("i**1", 10)],
+)
+def test_bounds_of_expressions(text: str, most: int) -> None:
+    assert bound(read(text), {"i": 10}) == most
+    made = read(text)
+    assert all(abs(put(made, i)) <= most for i in range(11))
+
+
+def test_bounds_that_are_too_large_are_refused() -> None:
+    assert bound(read("i*i"), {"i": 31_000_000}) == 31_000_000**2
+    for text in ("i*i", "2**i", "i**3"):
+        with pytest.raises(NotationError, match="grows too large"):
+            bound(read(text), {"i": 32_000_000})
+    assert bound(Var("k"), {}) == 0
+
+
+def test_windows_are_stored_at_their_smallest_period_also_where_phases_see_nothing() -> None:
+    twice = Window(4, ((0, 2), None, (2, 4), None))
+    assert (twice.period, twice.advance) == (2, 2)
+    other = Window(4, ((0, 2), None, (2, 4), (3, 5)))
+    assert other.period == 4
+    assert [other.unit(u) for u in range(6)] == [(0, 2), None, (2, 4), (3, 5), (4, 6), None]
+    assert Window(3, ((0, 2), (1, 4))).period == 2
+    assert Window(2, ((0, 2), (1, 4))).period == 2
+
+
+def test_tables_are_equal_where_everything_is() -> None:
+    one = Table(2, ((0, 1), (1,)))
+    assert one == Table(2, ((0, 1), (1,)))
+    assert one != Table(3, ((0, 1), (1,)))
+    assert one != Table(2, ((0, 1), (0,)))
+
+
+def test_axes_that_belong_together() -> None:
+    assert axis_groups((4,), (4, 1)) == [([0], [0]), ([], [1])]
+    assert axis_groups((4, 1), (4,)) == [([0], [0]), ([1], [])]
+    assert axis_groups((2, 6), (3, 4)) == [([0, 1], [0, 1])]
+
+
+def border_of(geometry: Sliding, n: int) -> str:
+    found = geometry.slide(n, 0)
+    assert isinstance(found, Slide)
+    return found.border
+
+
+def test_a_border_that_no_window_reaches_brings_nothing_in() -> None:
+    padded = Sliding((3,), (2,), ((0, 1),), (1,), "floor", Border.REFLECT)
+    assert border_of(padded, 9) == Border.ZEROS
+    assert border_of(padded, 10) == Border.REFLECT
+    assert border_of(Sliding((3,), (2,), ((1, 0),), (1,), "floor", Border.REFLECT), 9) == Border.REFLECT
+
+
+def test_a_name_is_registered_once_also_as_an_alias() -> None:
+    registry: Registry[int] = Registry("thing")
+    registry.add("one", 1, ("uno",))
+    for name, aliases in (("one", ()), ("uno", ()), ("two", ("one",)), ("two", ("uno",))):
+        with pytest.raises(ValueError, match="registered twice"):
+            registry.add(name, 2, aliases)
+
+
+def test_slides_of_unlike_axes() -> None:
+    alike, unlike = Sliding((3,)), Sliding((3, 1), (1, 2))
+    assert alike.lengths((9, 7)) == (7, 5)
+    assert unlike.lengths((9, 9)) == (7, 5)
+    assert [s.kernel for s in unlike.slides((9, 9)) if isinstance(s, Slide)] == [3, 1]
