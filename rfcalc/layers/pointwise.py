@@ -9,7 +9,6 @@ from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Pass
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, store, whole_axes
-from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
@@ -144,7 +143,10 @@ class Softmax(Layer):
     folds = True
 
     def __post_init__(self) -> None:
-        store(self, mask=mask_of(self.mask))
+        if self.mask is not None:
+            from rfcalc.core.masks import mask_of
+
+            store(self, mask=mask_of(self.mask))
 
     def _axis(self, x: Shape) -> int:
         axis = x.channel if self.axis is None else self.axis
@@ -156,6 +158,8 @@ class Softmax(Layer):
         (x,) = xs
         axis = self._axis(x)
         if self.mask is not None:
+            from rfcalc.core.masks import checked
+
             if axis != len(x.dims) - 1 or len(x.dims) < 2 or x.channel == axis - 1:
                 raise ShapeError(f"a masked softmax goes over the last axis (keys), queries before it, and gets {x}")
             checked(self.mask, x.dims[-2], x.dims[-1])
@@ -176,6 +180,8 @@ class Softmax(Layer):
         return None if self.mask is None else self._masked(xs[0], self._axis(xs[0]))
 
     def _masked(self, x: Shape, axis: int) -> tuple[Alternatives, ...]:
+        from rfcalc.core.masks import keyed
+
         index = keyed(self.mask, x.dims[-2], x.dims[-1])
         return (((*[(i, STEP) for i in range(axis)], (axis - 1, index)),),)
 
@@ -187,10 +193,16 @@ class Softmax(Layer):
 
     def notation(self, exact: bool = False) -> str:
         text = ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
+        if self.mask is None:
+            return text
+        from rfcalc.core.masks import written
+
         return text + written(self.mask, exact)
 
     @classmethod
     def from_word(cls, word: Word) -> Softmax:
+        from rfcalc.core.masks import from_word
+
         return cls(word.number("axis", None), log=word.name == "logsoftmax", mask=from_word(word))
 
 

@@ -57,7 +57,6 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                     result = _chained(walked, position, cached[0][0], found, chains, result)
                 if sources[0] in pieces:
                     result = _pieced(walked, position, cached[0], found, pieces, result)
-                plain = result
                 if result is not None and result is not field:
                     y = shapes[position]
                     result = of_positions(result, y.channel, y.dims, node.name)
@@ -66,9 +65,8 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                     result = apart.joined(position, result, branched)
                 if result is not None and (result.blurred or node.layer.row_major):
                     result = _settled(walked, position, found, result)
-                if plain is not result or (told is not None and sources[0] in told.known):
-                    told = told or _told(walked, source, found)
-                    result = told.after(position, plain) or result
+                if told is not None and sources[0] in told.known:
+                    result = told.after(position, result) or result
             found[position] = result
             continue
         if not any(found[s] is not None for s in sources):
@@ -91,15 +89,16 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                 result = join(result, part, node.name, own, (first, name))
         if result is not None and result.joins and result.joins[-1].node == node.name:
             result = _pieced(walked, position, relation, found, pieces, result)
-        plain = result
+        plain, turned = result, False
         if result is not None:
             result = of_positions(result, shapes[position].channel, own, node.name)
+            turned = result is not plain
             if node.layer.selective or not branched.isdisjoint(sources) or gaps(result, node.name):
                 apart = apart or _apart(walked, source, found)
                 result = apart.joined(position, result, branched)
             if result is not None and result.blurred:
                 result = _settled(walked, position, found, result)
-        if plain is not result or (told is not None and not told.known.keys().isdisjoint(sources)):
+        if turned or (told is not None and not told.known.keys().isdisjoint(sources)):
             told = told or _told(walked, source, found)
             result = told.after(position, plain) or result
         found[position] = result
