@@ -216,7 +216,8 @@ def check_numbers(rf: ReceptiveField, field: Field, oracle: Oracle, position: in
         assert window == entry
         if first is not None and axis < len(first):
             a, b = first[axis]
-            assert rf.padding[axis] == -a and rf.reach[axis] == (-a, b)
+            before, after = rf.reach[axis] or (-1, -1)
+            assert rf.padding[axis] == -a and before >= -a and after >= b
             assert rf.center[axis] == Fraction(a + b, 2)
         if carrier is None or window.period > LONGEST or any(None in e.ends for _, e in term):
             continue
@@ -229,7 +230,11 @@ def check_numbers(rf: ReceptiveField, field: Field, oracle: Oracle, position: in
         sizes = tuple(b - a + 1 for a, b in ends[:-1])
         assert rf.size[axis] == max(sizes)
         if rf.stride[axis] is not None:
-            assert rf.stride[axis] == Fraction(ends[-1][0] - ends[0][0], window.period)
+            stride = Fraction(ends[-1][0] - ends[0][0], window.period)
+            assert rf.stride[axis] == stride
+            places = [u * stride.numerator // stride.denominator for u in range(window.period)]
+            looks = [(place - a, b - place) for place, (a, b) in zip(places, ends[:-1], strict=True)]
+            assert rf.reach[axis] == (max(back for back, _ in looks), max(ahead for _, ahead in looks))
         if window.period > 1:
             assert rf.phases is not None and rf.phases[axis] == sizes
 

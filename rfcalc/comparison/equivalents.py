@@ -16,6 +16,7 @@ from rfcalc.comparison.layers import steps
 from rfcalc.comparison.ratio import change, ratio, ratio_text
 from rfcalc.comparison.subject import Subject, read
 from rfcalc.comparison.tables import arranged
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.expr import Series
 from rfcalc.core.layer import Layer
@@ -65,6 +66,13 @@ class Equivalents(NamedTuple):
     separable: bool
     dilated: bool
     by: str
+
+    def document(self) -> Document:
+        """What is told, as a document that every format renders."""
+        return document(self)
+
+    def _repr_html_(self) -> str:
+        return displayed(self)
 
     @property
     def more(self) -> int:

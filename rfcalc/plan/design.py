@@ -14,6 +14,7 @@ from fractions import Fraction
 from inspect import signature
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
@@ -88,6 +89,8 @@ class Found:
             "optimal": self.optimal,
             "tightest": [t.to_dict() for t in self.tightest],
         }
+
+    _repr_html_ = displayed
 
     def document(self) -> Document:
         """What `rfcalc design` shows."""

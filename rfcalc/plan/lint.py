@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
@@ -209,6 +210,8 @@ class Lint:
             "rules": list(self.rules),
             "findings": [f._asdict() for f in self.findings],
         }
+
+    _repr_html_ = displayed
 
     def document(self) -> Document:
         """What `rfcalc design --lint` shows."""

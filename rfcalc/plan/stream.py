@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Shaped
@@ -167,6 +168,8 @@ class StreamPlan:
             )
         told = f"No: chunks must share {most:,} positions ({words}); {shared:,} are {most - shared:,} too few."
         return Overlap(shared, most, False, told)
+
+    _repr_html_ = displayed
 
     def document(self, overlap: Overlap | None = None) -> Document:
         """The plan for people."""

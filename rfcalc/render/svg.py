@@ -80,6 +80,14 @@ def alone(found: Picture, paper: Paper = Paper()) -> str:  # noqa: B008 (immutab
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_svg(found, paper)}\n'
 
 
+def embedded(found: Picture) -> str:
+    """A picture on its own paper as an image in HTML, for pages that take no SVG."""
+    data = b64encode(alone(found).encode()).decode()
+    return (
+        f'<img alt="{escape(found.title or "picture")}" style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
+    )
+
+
 def picture(found: Picture) -> str:
     """A picture that stands in a page, in the colours of its text."""
     return _svg(found, None)
