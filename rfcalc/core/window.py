@@ -14,7 +14,7 @@ Laws (tests/test_window.py checks them on random values):
 2. Composition: ``w.pull(i).unit(u)`` is the hull of ``w.unit(m)`` over every m that index i reads at u.
 3. Join is commutative, associative, idempotent: the hull of the union, for windows of equal stride.
 4. Pull-back distributes over join: ``(v | w).pull(i) == v.pull(i) | w.pull(i)``.
-5. A window is kept at its smallest period, so that equal maps are equal values.
+5. Windows are stored at their smallest period, so equal maps compare equal.
 
 A unit that reads nothing (the gaps of a transposed convolution whose kernel is smaller than its stride) has no
 interval: None. For chains of `Slide` everything stays affine and also works on symbols. Imports `size` only.

@@ -195,7 +195,11 @@ class _Engine:
         return out, self.spread(sets, self.bound(index, x[carrier], y[out]))
 
     def split(self, term: Term, reads: Reads, carrier: int, x: tuple[int, ...], y: tuple[int, ...]) -> list[Term]:
-        """Several axes of the source follow one axis of the node: each position that is read is a box of its own."""
+        """Several axes of the source follow one axis of the node: each position that is read is a box of its own.
+
+        Where unit u has seen pixel (u, u) so far, a layer that reads units u and u + 1 sees the boxes {u} × {u} and
+        {u + 1} × {u + 1}, two pixels; the product {u, u + 1} × {u, u + 1} would hold two more, that nothing reads.
+        """
         out, index = reads[carrier]
         count = 1 if out is None else y[out]
         listed = [taps(index, u, x[carrier]) for u in range(count)]
