@@ -124,6 +124,7 @@ class Softmax(Layer):
     _: KW_ONLY
     log: bool = False
 
+    stays_precise = True
     spelling = Spelling(
         ("softmax", "logsoftmax", "soft-max"), "softmax axis-1", values=("axis",), defaults="over the channels"
     )
