@@ -167,7 +167,7 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
     for join in field.joins:
         at = network.position(join.node)
         found[f"joins: {join.why}"] += 1
-        if join.why == "rearranged":
+        if join.why in ("rearranged", "before", "after", "listed"):
             assert oracle.layer(at).kind in REARRANGING
             continue
         if join.why != "strides":
@@ -186,6 +186,7 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
             )
     if any(padding_is_real(node.layer) for node in network.nodes):
         return
+    check_within(field, oracle, position, found)
     for unit, mask in oracle.masks[position].items():
         if not mask:
             continue
@@ -194,6 +195,20 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
         assert told is not None, unit
         for pixel in oracle.named(mask):
             assert all(a <= p <= b for p, (a, b) in zip(pixel, told, strict=True)), (unit, pixel, told)
+
+
+def check_within(field: Field, oracle: Oracle, position: int, found: Comparisons) -> None:
+    """No unit sees beyond the window that bounds those without a common one."""
+    axes = oracle.shapes[position].axes
+    for term in field.terms if len(field.terms) == 1 else ():
+        for axis, entry in enumerate(term):
+            if not isinstance(entry, Unaligned) or entry.within is None:
+                continue
+            found["bounds of units without a common window"] += 1
+            (carrier,) = entry.carriers
+            for unit, mask in oracle.masks[position].items():
+                low, high = entry.within.unit(unit[axes.index(carrier)])  # type: ignore[misc]
+                assert all(low <= pixel[axis] <= high for pixel in oracle.named(mask)), (unit, entry)
 
 
 def padding_is_real(layer: Any) -> bool:
@@ -218,6 +233,8 @@ def check_numbers(rf: ReceptiveField, field: Field, oracle: Oracle, position: in
             a, b = first[axis]
             before, after = rf.reach[axis] or (-1, -1)
             assert rf.padding[axis] == -a and before >= -a and after >= b
+            if window.period == 1:
+                assert (before, after) == (-a, b)
             assert rf.center[axis] == Fraction(a + b, 2)
         if carrier is None or window.period > LONGEST or any(None in e.ends for _, e in term):
             continue

@@ -177,7 +177,7 @@ def equivalents(
     if by not in ORDERS:
         raise UnknownName("order", by, list(ORDERS))
     if not 1 <= limit <= MOST:
-        raise RfcalcError(f"a limit of {limit} cannot be", fix=f"give 1 to {MOST}")
+        raise RfcalcError(f"{limit} is not a possible limit", fix=f"give 1 to {MOST}")
     (subject,) = read([target], input, numbers=numbers)
     field = _field(subject)
     reaches = tuple((n - 1) // 2 for n in field)

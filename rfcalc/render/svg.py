@@ -166,7 +166,7 @@ def measure(text: str) -> tuple[float, str]:
     """
     found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(mm|cm|in|pt|px)", text.strip())
     if found is None or not float(found[1]):
-        raise RfcalcError(f"{text!r} is no width", fix="write a number and its unit, mm, cm, in, pt or px: 84mm")
+        raise RfcalcError(f"{text!r} is not a width", fix="write a number and its unit, mm, cm, in, pt or px: 84mm")
     return float(found[1]), found[2]
 
 

@@ -17,7 +17,7 @@ from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
 from rfcalc.receptive.long_signal import LongSignal
-from rfcalc.receptive.receptive_field import ReceptiveField, fraction, plain
+from rfcalc.receptive.receptive_field import LISTED, ReceptiveField, fraction, plain
 from rfcalc.receptive.region import Region, runs
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.regions import Regions
@@ -436,6 +436,8 @@ def _join_sentence(join: dict[str, Any]) -> str:
         return f"Axis {axis}: at {node} some units see nothing, which no single axis decides."
     if join["why"] == "period":
         return f"Axis {axis}: the phases at {node} are too many to list."
+    if join["why"] in LISTED:
+        return f"Axis {axis}: at {node} {LISTED[join['why']]}."
     return f"Axis {axis}: {node} re-arranges positions."
 
 

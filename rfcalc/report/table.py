@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
+from rfcalc.receptive.receptive_field import LISTED
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
@@ -418,6 +419,8 @@ def _joins(report: Report) -> str:
 def _join(join: dict[str, Any]) -> str:
     if join["why"] == "rearranged":
         return f"{join['node']} re-arranges positions"
+    if join["why"] in LISTED:
+        return f"at {join['node']} {LISTED[join['why']]}"
     if join["why"] == "gaps":
         return f"at {join['node']} some units see nothing, which no single axis decides"
     if join["why"] == "period":
