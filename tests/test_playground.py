@@ -60,12 +60,12 @@ def ours(target: str, shape: str | None = None) -> list[list[str]]:
     from html.parser import HTMLParser
 
     class Cells(HTMLParser):
-        rows: list[list[str]]
+        rows: list[list[str]] = []  # noqa: RUF012
         inside = False
 
         def handle_starttag(self, tag: str, attrs: object) -> None:
             if tag == "tbody":
-                self.rows, self.inside = [], True
+                self.inside = True
             elif tag == "tr" and self.inside:
                 self.rows.append([])
             elif tag in ("td", "th") and self.inside:
@@ -79,6 +79,7 @@ def ours(target: str, shape: str | None = None) -> list[list[str]]:
             if self.inside and self.rows and self.rows[-1]:
                 self.rows[-1][-1] += data
 
+    Cells.rows = []
     found = Cells()
     found.feed(rfcalc.analyze(target, shape)._repr_html_())
     return [[cell.strip() for cell in row] for row in found.rows]

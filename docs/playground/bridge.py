@@ -130,7 +130,7 @@ def seen(request: dict[str, Any]) -> dict[str, Any]:
     for position in range(at):
         if request.get("maps") is not None and names[position] not in request["maps"]:
             continue
-        region = UnitWalk(report.walked, at, unit, position).region
+        region = UnitWalk(report, at, unit, position).region
         if region.hull is None:
             continue
         boxes = []
