@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from importlib.util import find_spec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ version = release = rfcalc.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/**", "figures/*.py", "playground/**", "site/**"]
-myst_enable_extensions = ["dollarmath"] if find_spec("sphinx.ext.mathjax") is None else []
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 nitpicky = False
 
 html_theme = "furo"
 html_title = "rfcalc"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_js_files = ["filter.js"]
 html_css_files = ["site.css"]
@@ -44,8 +44,10 @@ python_use_unqualified_type_names = True
 
 def _links(app: Any, name: str, text: list[str]) -> None:
     """Links to files of the repository that are no pages lead to the repository."""
-    text[0] = re.sub(r"\]\(\.\./(?!docs/)([^)#]+)\)", rf"]({SOURCE}\1)", text[0])
-    text[0] = re.sub(r"\]\((?:\.\./)?((?:examples|figures)/[^)#]+(?<!\.svg))\)", rf"]({SOURCE}docs/\1)", text[0])
+    if "/" in name:  # pages in a folder link to pages only
+        return
+    text[0] = re.sub(r"\]\(\.\./([^)#]+)\)", rf"]({SOURCE}\1)", text[0])
+    text[0] = re.sub(r"\]\(((?:examples|figures)/[^)#]+(?<!\.svg)(?<!\.png))\)", rf"]({SOURCE}docs/\1)", text[0])
 
 
 def _codes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -53,8 +55,39 @@ def _codes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
     lines[:] = [re.sub(r"(?<![\\`])\*(?=\w)", r"\\*", line) if ">>>" not in line else line for line in lines]
 
 
+def _playground(app: Any, name: str, text: list[str]) -> None:
+    """The page of the playground, where what it needs is at hand."""
+    if name == "playground":
+        text[0] = text[0].replace("%playground%", f"```{{raw}} html\n{_bundle().html()}\n```")
+
+
+def _rest(app: Any, name: str, text: list[str]) -> None:
+    """Pages that the index does not name have their place in it too."""
+    if name == "index":
+        named = set(text[0].split())
+        rest = sorted(page.stem for page in HERE.glob("*.md") if page.stem not in {*named, "index"})
+        text[0] = text[0].replace("%rest%", "\n".join(rest))
+
+
+def _bundled(app: Any, error: Any) -> None:
+    if error is None and app.builder.format == "html":
+        _bundle().bundle(Path(app.outdir) / "_static" / "playground")
+
+
+def _bundle() -> Any:
+    found = spec_from_file_location("bundle", HERE / "playground" / "bundle.py")
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
 def setup(app: Any) -> None:
     """Sphinx's hook."""
+    app.connect("source-read", _playground)
+    app.connect("source-read", _rest)
+    app.connect("build-finished", _bundled)
     app.connect("source-read", _links)
     app.connect("autodoc-process-docstring", _codes)
     app.connect("source-read", _api)

@@ -167,7 +167,7 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
     for join in field.joins:
         at = network.position(join.node)
         found[f"joins: {join.why}"] += 1
-        if join.why == "rearranged":
+        if join.why in ("rearranged", "before", "after", "listed"):
             assert oracle.layer(at).kind in REARRANGING
             continue
         if join.why != "strides":
@@ -186,6 +186,7 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
             )
     if any(padding_is_real(node.layer) for node in network.nodes):
         return
+    check_within(field, oracle, position, found)
     for unit, mask in oracle.masks[position].items():
         if not mask:
             continue
@@ -194,6 +195,20 @@ def check_joins(rf: ReceptiveField, field: Field, oracle: Oracle, position: int,
         assert told is not None, unit
         for pixel in oracle.named(mask):
             assert all(a <= p <= b for p, (a, b) in zip(pixel, told, strict=True)), (unit, pixel, told)
+
+
+def check_within(field: Field, oracle: Oracle, position: int, found: Comparisons) -> None:
+    """No unit sees beyond the window that bounds those without a common one."""
+    axes = oracle.shapes[position].axes
+    for term in field.terms if len(field.terms) == 1 else ():
+        for axis, entry in enumerate(term):
+            if not isinstance(entry, Unaligned) or entry.within is None:
+                continue
+            found["bounds of units without a common window"] += 1
+            (carrier,) = entry.carriers
+            for unit, mask in oracle.masks[position].items():
+                low, high = entry.within.unit(unit[axes.index(carrier)])  # type: ignore[misc]
+                assert all(low <= pixel[axis] <= high for pixel in oracle.named(mask)), (unit, entry)
 
 
 def padding_is_real(layer: Any) -> bool:
@@ -216,7 +231,10 @@ def check_numbers(rf: ReceptiveField, field: Field, oracle: Oracle, position: in
         assert window == entry
         if first is not None and axis < len(first):
             a, b = first[axis]
-            assert rf.padding[axis] == -a and rf.reach[axis] == (-a, b)
+            before, after = rf.reach[axis] or (-1, -1)
+            assert rf.padding[axis] == -a and before >= -a and after >= b
+            if window.period == 1:
+                assert (before, after) == (-a, b)
             assert rf.center[axis] == Fraction(a + b, 2)
         if carrier is None or window.period > LONGEST or any(None in e.ends for _, e in term):
             continue
@@ -229,7 +247,11 @@ def check_numbers(rf: ReceptiveField, field: Field, oracle: Oracle, position: in
         sizes = tuple(b - a + 1 for a, b in ends[:-1])
         assert rf.size[axis] == max(sizes)
         if rf.stride[axis] is not None:
-            assert rf.stride[axis] == Fraction(ends[-1][0] - ends[0][0], window.period)
+            stride = Fraction(ends[-1][0] - ends[0][0], window.period)
+            assert rf.stride[axis] == stride
+            places = [u * stride.numerator // stride.denominator for u in range(window.period)]
+            looks = [(place - a, b - place) for place, (a, b) in zip(places, ends[:-1], strict=True)]
+            assert rf.reach[axis] == (max(back for back, _ in looks), max(ahead for _, ahead in looks))
         if window.period > 1:
             assert rf.phases is not None and rf.phases[axis] == sizes
 

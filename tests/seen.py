@@ -32,7 +32,7 @@ def gate(x: Tensor) -> Tensor:
 
 def shares(x: Tensor, dim: int) -> Tensor:
     """Add up to 1, and all count: of large scores a softmax gives everything to the largest."""
-    masked = x == -math.inf
+    masked = x < -1e4  # scores that a mask has taken so far down come out as 0
     weights = gate(x.masked_fill(masked, 0.0)).masked_fill(masked, 0.0)
     return weights / weights.sum(dim, keepdim=True)
 

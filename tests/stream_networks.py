@@ -194,6 +194,36 @@ class Tds(nn.Module):
         return x
 
 
+class LimitedTds(nn.Module):
+    """Pratap et al. 2020: wav2letter's streaming model of time-depth separable blocks, with a limited look-ahead."""
+
+    GROUPS = (  # kernel, stride, padding of each sub-sampling; kernel and padding of the blocks behind it
+        (10, 2, (5, 3), [(9, (7, 1))] * 2),
+        (10, 2, (7, 1), [(9, (7, 1))] * 3),
+        (12, 2, (9, 1), [(11, (9, 1))] * 3 + [(11, (10, 0))]),
+        (11, 1, (10, 0), [(11, (10, 0))] * 5),
+    )
+
+    def __init__(self, channels: tuple[int, ...] = (2, 3, 3, 4)) -> None:
+        super().__init__()
+        self.subs, self.blocks = nn.ModuleList(), nn.ModuleList()
+        into = 1
+        for (kernel, stride, _, blocks), out in zip(self.GROUPS, channels, strict=True):
+            self.subs.append(nn.Conv2d(into, out, (kernel, 1), (stride, 1)))
+            self.blocks.append(
+                nn.ModuleList(nn.ModuleList([nn.Conv2d(out, out, (k, 1)), nn.Conv2d(out, out, 1)]) for k, _ in blocks)
+            )
+            into = out
+
+    def forward(self, x: Tensor) -> Tensor:
+        for (_, _, around, pads), sub, blocks in zip(self.GROUPS, self.subs, self.blocks, strict=True):
+            x = F.relu(sub(F.pad(x, (0, 0, *around))))
+            for (_, pad), (conv, line) in zip(pads, blocks, strict=True):
+                x = x + F.relu(conv(F.pad(x, (0, 0, *pad))))
+                x = x + line(F.relu(x))
+        return x
+
+
 class Separator(nn.Module):
     """Conv-TasNet (Luo & Mesgarani 2019) with normalisation over the channels of each frame, and causal."""
 

@@ -162,7 +162,7 @@ BAD = {
     "network": ('network = "vgg61"\nwhat = "params"\nprinted = "1"', "unknown network 'vgg61'", "vgg"),
     "no input": (
         'network = "conv3-64 > pool2"\nwhat = "params"\nprinted = "1"',
-        "says nothing of the input",
+        "gives no input for",
         "input =",
     ),
     "units": ('what = "params"\nprinted = "138 apples"', "is not a printed value", "138M"),
@@ -177,7 +177,7 @@ BAD = {
         "twice",
         "",
     ),
-    "key": ('what = "params"\nprintd = "1"', "'printd' that means nothing", "printed"),
+    "key": ('what = "params"\nprintd = "1"', "'printd' that is not known", "printed"),
     "nothing": ('what = "params"', "claims nothing", "printed"),
     "number": ('what = "params"\nprinted = 138', "has printed = 138", "quotes"),
     "grammar": ('what = "params +"\nprinted = "1"', "cannot read the expression", "at its end"),
@@ -189,7 +189,7 @@ BAD = {
     "no note": ('what = "params"\nprinted = "1"\nexpect = "mismatch"', "does not say why", "note"),
     "K": ('what = "params"\nprinted = "1"\nconventions = { K = 1 }', "K = 1", "1024"),
     "digits": ('what = "params"\nprinted = "138M"\ndigits = 4', "has 3 digits", ""),
-    "digits that stand": ('what = "params"\nprinted = "149M"\ndigits = 1', "which all say something", "trailing zeros"),
+    "digits that stand": ('what = "params"\nprinted = "149M"\ndigits = 1', "beyond 1 are not zeros", "trailing zeros"),
     "bytes of parameters": ('what = "params"\nprinted = "138 MB"', "no figure in that unit", 'what = "bytes"'),
     "FLOPs of multiply-adds": ('what = "macs"\nprinted = "15.5 GFLOPs"', "no figure in that unit", "operations"),
     "multiply-adds of FLOPs": ('what = "flops"\nprinted = "15.5 GMACs"', "no figure in that unit", 'what = "macs"'),
@@ -213,7 +213,12 @@ def test_bad_files_name_file_line_and_claim(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("what?", "is not TOML"), ("a = 1", "means nothing"), ('schema = "x"', "no claims file"), (HEAD, "has no claims")],
+    [
+        ("what?", "is not TOML"),
+        ("a = 1", "is not known"),
+        ('schema = "x"', "is not a claims file"),
+        (HEAD, "has no claims"),
+    ],
 )
 def test_bad_files(text: str, what: str) -> None:
     with pytest.raises(ClaimError, match=what):

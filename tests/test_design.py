@@ -16,7 +16,7 @@ from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, Search, design
-from rfcalc.plan.families import FAMILIES, Family, Parameter
+from rfcalc.plan.families import FAMILIES, Family, Parameter, limited
 from rfcalc.report.constraints import check, parse
 from rfcalc.report.metrics import metric
 
@@ -116,6 +116,47 @@ def test_the_check_sees_a_wrong_claim() -> None:
     search = Search(family, Shape(1, 32, 32), parse("rf >= 9", output=True), ("params",), 10**6)
     search.run()
     assert [tuple(d.figures.values())[:1] for d in search.found] != brute(search, "rf >= 9")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_million_networks(seed: int) -> None:
+    """Against the closed forms of a stack, point by point; few networks are walked."""
+    draw = random.Random(seed)
+    rf, params, layers = draw.randint(3, 1500), draw.choice([10**4, 10**6, 10**8]), draw.randint(5, 900)
+    text = draw.choice(
+        [f"rf >= {rf}", f"rf >= {rf}, params < {params}", f"params > {params}, weight_layers <= {layers}"]
+    )
+    family = limited([FAMILIES["stack"]], {"kernel": [3], "width": range(1, 1001), "depth": range(1, 1001)})[0]
+    assert family.size == 10**6
+    search = Search(family, Shape(3, 8, 8), parse(text, output=True), ("params", "weight_layers"), 10**6)
+    search.run()
+    fits = []
+    for w in range(1, 1001):
+        for d in range(1, 1001):
+            count = 28 * w + (d - 1) * (9 * w * w + w)
+            held = {"rf": 1 + 2 * d >= rf, "params <": count < params, "params >": count > params, "w": d <= layers}
+            if all(ok for name, ok in held.items() if name in text):
+                fits.append((count, d))
+    best: list[tuple[int, int]] = []
+    for one in sorted(set(fits)):
+        if not best or one[1] < best[-1][1]:
+            best.append(one)
+    assert [tuple(d.figures[n] for n in ("params", "weight_layers")) for d in search.found] == best
+    assert search.walked < 20_000
+
+
+def test_signals_have_a_look_ahead_to_be_small(capsys: pytest.CaptureFixture[str]) -> None:
+    found = rfcalc.design("rf >= 100", input="1x400")
+    assert found.objectives[-1] == "lookahead"
+    least = min(d.figures["lookahead"][0] for d in found.designs)
+    assert least == 0, "causal blocks"
+    one = rfcalc.design("rf >= 100, lookahead <= 2ms", "dilated", "1x400", rate="8kHz", minimize=["params"])
+    assert all(d.figures["lookahead"][0] <= 16 for d in one.designs)
+    code, out, _ = call(capsys, "rf >= 9", "--family", "stack", "--set", "kernel=5", "--set", "depth=1..4", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["space"][0]["parameters"]["kernel"] == [5]
+    assert document["space"][0]["parameters"]["depth"] == [1, 2, 3, 4]
 
 
 def depth(text: str, family: str, given: str, **fixed: int) -> int:
@@ -220,6 +261,36 @@ def test_the_remedy_of_gridding_is_computed() -> None:
         assert rfcalc.lint(f"conv{first}-8 > conv3-8 d{best + 1}", "1x64x64", rules=["gridding"]).findings
 
 
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [("conv3-16 p0 > maxpool2", "3x16x15"), ("conv3-8/2 p0 > conv3-8/2 p0", "3x33x40"), ("conv5-4/3 p0", "2x51")],
+)
+def test_the_remedy_of_unseen_pixels_is_computed(text: str, given: str) -> None:
+    (found,) = rfcalc.lint(text, given, rules=["unseen"]).findings
+    sizes = found.remedy.split("of ")[1].split(" pixels")[0].split(" or ")
+    assert sizes
+    rank = rfcalc.Shape.parse(given).rank
+    for one in sizes:
+        sides = one.split(" x ") if " x " in one else [one] * rank
+        assert not rfcalc.lint(text, "x".join([given.split("x")[0], *sides]), rules=["unseen"]).findings
+
+
+def test_no_size_sees_all_where_windows_leave_gaps() -> None:
+    (found,) = rfcalc.lint("conv3-16/4 p0", "3x64", rules=["unseen"]).findings
+    assert "leave gaps" in found.remedy
+
+
+def test_the_remedies_of_joins_and_reach_are_computed() -> None:
+    (found,) = rfcalc.lint("(conv3-8 p0:2 | conv3-8 p1) > conv1-8", "3x16x16", rules=["joins"]).findings
+    assert "conv1 with padding 1:1" in found.remedy
+    assert not rfcalc.lint("(conv3-8 p1:1 | conv3-8 p1) > conv1-8", "3x16x16", rules=["joins"]).findings
+    (found,) = rfcalc.lint("conv3-16/2", "3x64x64", rules=["reach"]).findings
+    assert "16 more 3 × 3 layers at its stride of 2 see all of them, or 5 with dilations" in found.remedy
+    assert rfcalc.analyze("conv3-16/2 > conv3-16 x16", "3x64x64").outputs[0].receptive_field.size[0] >= 64
+    assert rfcalc.analyze("conv3-16/2 > conv3-16 x15", "3x64x64").outputs[0].receptive_field.size[0] < 64
+    assert rfcalc.analyze("conv3-16/2 > conv3-16 d(2**i) x5:i", "3x64x64").outputs[0].receptive_field.size[0] >= 64
+
+
 # the command line
 
 
@@ -261,6 +332,12 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
         (["rf >= 21", "--minimize", "parms"], ["did you mean params"]),
         (["--lint", "vgg16", "--rules", "bais"], ["did you mean bias"]),
         (["--lint", "vgg61"], ["did you mean vgg"]),
+        (["rf >= 21", "--set", "kernl=3"], ["did you mean kernel"]),
+        (["rf >= 21", "--set", "kernel"], ["sets nothing", "kernel=3,5"]),
+        (["rf >= 21", "--set", "kernel=0"], ["kernel has no values"]),
+        (["rf >= 21", "--set", "kernel=1..99999999"], ["more than 10,000 values"]),
+        (["lookahead <= 5ms", "--input", "1x400"], ["has no rate"]),
+        (["lookahead <= 5ms", "--input", "1x400", "--rate", "fast"], ["fast"]),
     ],
 )
 def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:

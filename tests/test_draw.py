@@ -218,4 +218,4 @@ def test_networks_and_fields_show_themselves_in_notebooks() -> None:
     svg = rfcalc.Network(rfcalc.Conv(8, 3) >> rfcalc.MaxPool(2), "3x32x32")._repr_svg_()
     assert svg is not None and len(parsed(svg).boxes) == 3
     shown = rfcalc.receptive_field("vgg16", at="pool4")._repr_html_()
-    assert "<svg" in shown and "100 x 100" in shown
+    assert "<pre" in shown and "100 x 100" in shown  # letters: hosts may take SVG away

@@ -145,7 +145,7 @@ def test_large_ones_are_counted_too() -> None:
         (["maxpool3/1"], ["no layer with weights"]),
         (["conv7-64", "--input", "CxHxW"], ["cannot be ranked", "--set"]),
         (["conv1001-C"], ["too large", "257"]),
-        (["conv7-C", "--limit", "0"], ["limit of 0"]),
+        (["conv7-C", "--limit", "0"], ["0 is not a possible limit"]),
         (["conv7-C", "--by", "speed"], ["unknown order 'speed'"]),
         (["conv7-C p1"], ["padding"]),
         (["dwconv3 m2"], ["multiplies its channels"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from html import unescape
@@ -317,7 +316,7 @@ def test_latex_is_balanced_and_plain() -> None:
     assert text.isascii() or all("\u00a1" <= c <= "\u017f" for c in text if not c.isascii())
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex and the exam class")
+@pytest.mark.system
 def test_latex_compiles(tmp_path: Path) -> None:
     (tmp_path / "exam.tex").write_text(made("latex").replace("%\\printanswers", "\\printanswers"), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "exam.tex"]

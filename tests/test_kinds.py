@@ -156,6 +156,10 @@ CASES = [
     (Concat(1), ("8x5x5", "8x2x5"), "8x7x5", 0, 0, 0),
     (MatMul(), (Shape(2, 5, 7), Shape(2, 7, 3)), "2x5x3", 0, 0, 2 * 5 * 7 * 3),
     (MatMul(transpose=True), (Shape(2, 5, 7), Shape(2, 3, 7)), "2x5x3", 0, 0, 2 * 5 * 7 * 3),
+    (MatMul(mask=[[0], [], [1, 3, 4]]), (Shape(2, 3, 5), Shape(2, 5, 3)), "2x3x3", 0, 0, 2 * 3 * 5 * 3),
+    (Softmax(-1, mask="causal"), "2x5x5", "2x5x5", 0, 0, 0),
+    (Conv(4, 3, taps="111100000"), "2x5x5", "4x3x3", 72, 4, 72 * 9),
+    (AttentionProduct(mask="causal"), (TOKENS, TOKENS, TOKENS), "197x768", 0, 0, 2 * 197 * 197 * 768),
     (Parameter((4, 5), 1), (), "4x5", 20, 0, 0),
     (Constant((4, 5), 1), (), "4x5", 0, 0, 0),
     (Elementwise("sub"), ("8x5x5", "8x1x5"), "8x5x5", 0, 0, 0),
@@ -240,6 +244,10 @@ def test_every_kind_has_a_public_name() -> None:
         (lambda: Elementwise("clamp", (1, 2, 3)), ["(1, 2, 3)", "or two"]),
         (lambda: Reduce("mode"), ["'mode'", "sum"]),
         (lambda: Constant((3, 4), 2), ["no axis 2"]),
+        (lambda: MatMul(mask="diagonal"), ["'diagonal' is no mask", "causal"]),
+        (lambda: Softmax(mask=[[-1]]), ["no mask", "counted from 0"]),
+        (lambda: Conv(4, 3, taps="1101"), ["4 taps", "the kernel has 3"]),
+        (lambda: Conv(4, 3, taps="x"), ["'x'", "row by row"]),
     ],
 )
 def test_refuses_what_no_layer_can_be(made, words) -> None:

@@ -408,6 +408,21 @@ def test_known_peak_of_mobilenet() -> None:
     assert max(live(report, layout(report), 1)) == 96 * 112**2 + 96 * 56**2 == 1_505_280
 
 
+def test_the_convention_behind_published_patches() -> None:
+    """MCUNetV2 (Lin et al. 2021, table 1): 1,372 and 172 KiB, the image and the maps that skips keep left out."""
+    report = rfcalc.analyze("mobilenet-v2", dtype="int8")
+    laid = layout(report)
+    plan = patched(report, laid, report.network.position("block4.project"), (4, 4), 1, count_input=False)
+    assert report.shapes[report.network.position("block4.project")].dims == (32, 28, 28)
+    assert plan.patch_bytes == 170_432 < 172 * 1024
+    assert plan.rest_bytes == (192 + 32 + 32) * 28**2
+    bytes_of = dict(zip([row.name for row in report], live(report, laid, 1, count_input=False)[1:], strict=True))
+    assert bytes_of["block2.expand"] == (16 + 96) * 112**2 == 1372 * 1024
+    assert bytes_of["block5.expand"] == (32 + 192) * 28**2 == 175_616
+    assert round(175_616 / 1024) == 172
+    assert bytes_of["block5.depthwise"] == 175_616 + 28**2, "in place, with a copy of one channel"
+
+
 def test_arenas_equal_brute_force() -> None:
     draw = random.Random(7)
     for _ in range(150):
@@ -478,6 +493,7 @@ def executed(report: Report, wrong: bool = False) -> None:
         "input: 3x12x12; conv3-8 > relu > conv3-8 > relu > maxpool2 > conv3-4",
         "input: 3x12x12; conv3-8 > ((conv3-8 > relu > conv3-8) + identity) > relu > conv1-4",
         "input: 3x12x12; conv3-8 > (conv1-4 | (conv1-2 > conv3-4) | maxpool3/1 p1) > relu > conv3-4 > maxpool2",
+        "input: 3x12x12; conv1-8 > dwconv3 > conv1-4 > dwconv5 m2 > dwconv3/2",
         "input: 3x12x12; a=conv3-6 > maxpool2 > b=conv3-8 > up2 > (identity | @a) > conv3-4",
     ],
 )

@@ -87,6 +87,13 @@ def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Page]) -> None:
         assert not [load for load in page.loads if urlsplit(load).netloc]
 
 
+def test_pages_to_begin_with_lead_to_pages(site: Path, pages: dict[Path, Page]) -> None:
+    for role in ("student", "teacher", "researcher", "engineer"):
+        inside = [link for link in pages[site / "start" / f"{role}.html"].links if link.startswith("../")]
+        assert len(inside) > 40
+        assert not [link for link in pages[site / "start" / f"{role}.html"].links if "blob/main" in link]
+
+
 def test_every_image_is_told_in_words(pages: dict[Path, Page]) -> None:
     assert all(alt is not None for page in pages.values() for alt in page.alt)
     assert sum(len(page.alt) for page in pages.values()) > 20

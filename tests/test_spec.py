@@ -19,7 +19,8 @@ from rfcalc.cli import run
 from rfcalc.core.expr import LAYERS
 from rfcalc.notation import parse
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.toml"))
+FILES = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.toml"))
+EXAMPLES = [p for p in FILES if "items" not in tomllib.loads(p.read_text(encoding="utf-8"))]  # lessons are no networks
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "spec-1.json").read_text(encoding="utf-8"))
 
 

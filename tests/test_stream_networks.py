@@ -22,6 +22,7 @@ CASES = {
     "gru": (nets.Gru, "1x200", -1, 2),
     "amplifier": (nets.Amplifier, "1x200", -1, 0),
     "tds": (nets.Tds, "1x160x5", 0, 3),
+    "tds-limited": (nets.LimitedTds, "1x1600x3", 0, 7),
     "separator": (nets.Separator, "1x800", -1, 8),
     "snake": (nets.Snake, "1x200", -1, 3),
     "unet": (nets.UNet, "1x400", -1, None),
@@ -60,6 +61,17 @@ def test_equal_to_the_modules_own_run(name: str) -> None:
     assert got.shape == whole.shape
     assert torch.allclose(got, whole, rtol=1e-11, atol=1e-12)
     assert latency is None or stream.latency == latency
+
+
+def test_known_values() -> None:
+    """wav2letter's streaming model sees 1,000 frames, 943 back, 56 ahead; denoiser's Demucs needs 2,388 positions for
+    its first output, 597 samples of a signal that is resampled four times."""
+    plan = rfcalc.stream(nets.LimitedTds().eval(), "1x1600x3", 0)
+    assert (plan.lookback, plan.lookahead, plan.latency) == (943, 56, 7) and 943 + 56 + 1 == 1000
+    demucs = rfcalc.stream(nets.Demucs(hidden=2, depth=5).eval(), "1x8192")
+    assert demucs.lookahead is not None and demucs.lookahead + 1 == 2388 == 597 * 4
+    assert rfcalc.stream("(convT2-4/1 p0 > slice axis1 at1:) x7", "4x60").lookahead == 7
+    assert rfcalc.stream("(convT2-4/1 p0 > slice axis1 at:-1) x7", "4x60").lookahead == 0
 
 
 def test_blockers_of_public_networks() -> None:

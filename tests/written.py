@@ -28,6 +28,9 @@ RATE = st.floats(0, 1)
 AXIS = st.one_of(st.none(), st.integers(-4, 4))
 BOUND = st.one_of(st.none(), st.integers(-30, 30))
 TEXT = st.text(max_size=8)
+MASK = st.one_of(
+    st.none(), st.just("causal"), st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=4)
+)
 
 # the strategies of each kind's parameters, in order
 PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
@@ -47,7 +50,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "Recurrent": (st.sampled_from(["lstm", "gru", "rnn"]), SIZE, YES, YES),
     "Activation": (st.sampled_from(sorted(ACTIVATIONS)),),
     "PReLU": (YES,),
-    "Softmax": (AXIS, YES),
+    "Softmax": (AXIS, YES, MASK),
     "GLU": (),
     "Dropout": (RATE,),
     "StochasticDepth": (RATE,),
@@ -62,7 +65,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "Add": (),
     "Multiply": (),
     "Concat": (AXIS,),
-    "MatMul": (YES,),
+    "MatMul": (YES, MASK),
     "Flatten": (st.integers(-4, 4), st.integers(-4, 4)),
     "Reshape": (st.lists(st.one_of(st.just(-1), SMALL), min_size=1, max_size=4), st.integers(0, 3)),
     "Permute": (st.permutations([0, 1, 2]).map(tuple),),
@@ -79,7 +82,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
         st.one_of(st.none(), st.lists(SIGNED, min_size=1, max_size=3).map(tuple)),
         YES,
     ),
-    "AttentionProduct": (),
+    "AttentionProduct": (MASK,),
     "Slice": (st.integers(-3, 3), BOUND, BOUND, SMALL),
     "Take": (st.integers(-3, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6).map(tuple)),
     "Split": (st.one_of(SMALL, st.lists(SMALL, min_size=1, max_size=3).map(tuple)), st.integers(0, 3), AXIS),

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import Unsupported
 from rfcalc.core.layer import Layer
+from rfcalc.core.masks import Mask
 from rfcalc.core.registry import Registry
 from rfcalc.core.shape import Shape
 
@@ -110,6 +111,14 @@ def _load() -> None:
 
 TWINS: Registry[Maker] = Registry("PyTorch twin", _load)
 MEASURES: Registry[Maker] = Registry("measuring twin", _load)
+
+
+def kept_keys(mask: Mask, queries: Any, keys: Any) -> str:
+    """The expression of a table of flags: which keys each query sees."""
+    if isinstance(mask, str):
+        return f"torch.ones({queries}, {keys}, dtype=torch.bool).tril()"
+    rows = [[int(k in row) for k in range(keys)] for row in map(set, mask or ())]
+    return f"torch.tensor({rows}, dtype=torch.bool)"
 
 
 def twin(*kinds: str) -> Callable[[Maker], Maker]:

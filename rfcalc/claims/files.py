@@ -125,7 +125,7 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
     except RfcalcError as error:
         raise error.at(str(path)) from None
     if data.get("schema") != SCHEMA:
-        raise ClaimError("is no claims file", where=f"{path}:1", fix=f'begin it with schema = "{SCHEMA}"')
+        raise ClaimError("is not a claims file", where=f"{path}:1", fix=f'begin it with schema = "{SCHEMA}"')
     entries = data.get("claim", [])
     if not isinstance(entries, list) or len(entries) != len(heads) or not entries:
         raise ClaimError("has no claims", where=str(path), fix="write each under a line [[claim]]")
@@ -137,7 +137,7 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
             claim = _claim(file, line, name, entry, data, run)
             for key in (("name", name), (claim.network, claim.input, claim.what, claim.rule, claim.told, claim.place)):
                 if key in names:
-                    raise RfcalcError(f"stands twice: first in line {names[key]}", fix="give each its own name")
+                    raise RfcalcError(f"is written twice: first in line {names[key]}", fix="give each its own name")
                 names[key] = line
         except RfcalcError as error:
             raise ClaimError(error.what, where=f"{path}:{line}: claim {name!r}", why=error.why, fix=error.fix) from None
@@ -148,7 +148,7 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
 def _known(data: dict[str, Any], keys: tuple[str, ...]) -> None:
     for key in data:
         if key not in keys:
-            raise ClaimError(f"has a key {key!r} that means nothing", fix=suggestion(key, keys))
+            raise ClaimError(f"has a key {key!r} that is not known", fix=suggestion(key, keys))
 
 
 def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[str, Any], run: Sequence[str]) -> Claim:

@@ -68,7 +68,7 @@ class Reports:
             given = _inputs(shape)
             target = resolve(network, given)
             if shape is None and None in target.network.inputs.values():
-                raise RfcalcError(f"says nothing of the input of {network}", fix='add input = "3x224x224"')
+                raise RfcalcError(f"gives no input for {network}", fix='add input = "3x224x224"')
             given = None if target.bound else given  # a model's file was read with it
             found = Report(target.network, given, target=target.name, assumptions=target.assumptions)
             self._made[network, shape] = found

@@ -119,11 +119,13 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
     if digits is not None:
         shown = len((whole + decimals).lstrip("0")) or 1
         if not 1 <= digits <= shown:
-            raise RfcalcError(f"{text!r} has {shown} digits, and {digits} are to count", fix="count those that stand")
+            told = f"{text!r} has {shown} digits, so {digits} of them cannot count"
+            raise RfcalcError(told, fix="count those that are printed")
         dropped = (whole + decimals)[len(whole + decimals) - (shown - digits) :] if digits < shown else ""
         if dropped.strip("0"):
             fix = "digits says which trailing zeros are not known; count the others"
-            raise RfcalcError(f"{text!r} is printed with {shown} digits, which all say something", fix=fix)
+            told = f"{text!r} is printed with {shown} digits, and those beyond {digits} are not zeros"
+            raise RfcalcError(told, fix=fix)
         place *= 10 ** (shown - digits)
     return Printed(text, Fraction(plain), letter, place, k, rounding, _quantity(unit, rest))
 

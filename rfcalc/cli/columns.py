@@ -11,6 +11,7 @@ from rfcalc.report.document import Cell, Column, Document, Line, Table
 def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
     """Example: rfcalc columns"""
     from rfcalc.report.metrics import METRICS
+    from rfcalc.report.table import PRESETS
 
     format_of(format, output)
     known: list[dict[str, Any]] = [
@@ -31,6 +32,11 @@ def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
         Column("of", spare=1),
         Column("meaning", least=24, wraps=True),
     )
-    notes = ("for --columns, --sort, explain, compare --what, check and grade; dash and underscore are the same",)
-    data = {"schema": "rfcalc/columns/1", "metrics": known}
+    presets = (f"--columns {name}: {', '.join(found)}" for name, found in PRESETS.items())
+    notes = (*presets, "for --columns, --sort, explain, compare --what, check, grade; dash and underscore are the same")
+    data = {
+        "schema": "rfcalc/columns/1",
+        "metrics": known,
+        "presets": {name: list(found) for name, found in PRESETS.items()},
+    }
     emit(Document("figures by name", (Table(columns, lines),), notes, data), format, output)

@@ -29,9 +29,10 @@ def networks(incomplete: str) -> list[str]:
 def columns_of(incomplete: str) -> list[str]:
     """Metrics; after a comma the next one."""
     from rfcalc.report.metrics import METRICS
+    from rfcalc.report.table import PRESETS
 
     before, sign, last = incomplete.rpartition(",")
-    typed = [name.replace("-", "_") for name in METRICS.names()]
+    typed = [name.replace("-", "_") for name in METRICS.names()] + [*PRESETS]
     return [before + sign + name for name in _beginning(last, typed)]
 
 

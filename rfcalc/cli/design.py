@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from rfcalc.cli.common import Format, Inputs, NoNotes, Output, emit, format_of, inputs
 from rfcalc.core.errors import RfcalcError
+
+MOST_VALUES = 10_000  # of a number of a family
 
 
 def command(
@@ -33,6 +36,12 @@ def command(
     input: Inputs = None,  # noqa: A002
     minimize: Annotated[
         str | None, typer.Option("--minimize", help="What is to be small: params,macs,peak_bytes,weight_layers.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", help="Samples a second, for times: 'lookahead <= 20ms' with --rate 16kHz.")
+    ] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", help="Values of a family's number: kernel=3,5 or depth=1..8.")
     ] = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
@@ -64,13 +73,40 @@ def command(
         from rfcalc.comparison import likes
 
         chosen = [m.strip() for m in moves.split(",") if m.strip()] if moves else ()
-        variants = likes.variants(like, constraints or "", given, moves=chosen, minimize=objectives)
+        variants = likes.variants(
+            like, planning.with_rate(constraints or "", rate), given, moves=chosen, minimize=objectives
+        )
         emit(likes.document(variants), format, output, no_notes)
         return 0 if variants.designs else 1
     if constraints is None:
         raise RfcalcError("what is wanted?", fix='name it: rfcalc design "rf >= 224, params < 1M"')
     if given is not None and not isinstance(given, Shape):
         raise RfcalcError("designs have one input, without a name", fix="write --input 3x224x224")
-    answer = planning.design(constraints, family or (), given, minimize=objectives)
+    answer = planning.design(
+        constraints, family or (), given, minimize=objectives, rate=rate, values=_values(values or ())
+    )
     emit(answer.document(), format, output, no_notes)
     return 0 if answer.designs else 1
+
+
+def _values(given: Sequence[str]) -> dict[str, list[int]]:
+    """Values of numbers from ``kernel=3,5`` and ``depth=1..8``.
+
+    Raises:
+        RfcalcError: anything else.
+    """
+    found: dict[str, list[int]] = {}
+    for text in given:
+        name, sign, listed = text.partition("=")
+        try:
+            for part in listed.split(","):
+                low, dots, high = part.partition("..")
+                numbers = range(int(low), int(high) + 1) if dots else (int(part),)
+                if len(numbers) > MOST_VALUES:
+                    raise RfcalcError(f"{text} has more than {MOST_VALUES:,} values", fix="give fewer")
+                found.setdefault(name.strip(), []).extend(numbers)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise RfcalcError(f"{text!r} sets nothing", fix="write --set kernel=3,5 or --set depth=1..8")
+    return found

@@ -107,7 +107,7 @@ def command(
         write(drawing.tikz(width), output)
     elif form in CONVERTED:
         if output is None:
-            raise RfcalcError(f"a {form} is no text", fix=f"name a file: -o picture.{form}")
+            raise RfcalcError(f"a {form} file is not text", fix=f"name a file: -o picture.{form}")
         from rfcalc.core.atomic import draft
 
         made = drawing.converted(form, theme, font, width)

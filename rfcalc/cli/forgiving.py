@@ -144,7 +144,7 @@ class Understood:
         if known.get(name) and not sign:
             value = next(rest, None)
             if value is not None and value.isdigit() and not value.isascii():
-                raise RfcalcError(f"{name} {value} is no number here", fix="write it with the digits 0 to 9")
+                raise RfcalcError(f"{name} {value} is not a number", fix="write it with the digits 0 to 9")
             return [text] if value is None else [text, value]
         return [text]
 

@@ -44,7 +44,9 @@ def command(
     round_blocks: Annotated[
         bool, typer.Option("--round-blocks", help="Count every tensor as PyTorch's allocator rounds it: to 512 bytes.")
     ] = False,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Every moment of a step.")] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Every moment of a step; in HTML as a picture too.")
+    ] = False,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,
@@ -58,12 +60,19 @@ def command(
     """
     from rfcalc.readers.planning import memory
 
-    format_of(format, output)
+    form = format_of(format, output)
     found = memory(
         target, inputs(input), batch=batch, dtype=dtype, infer=infer or arena or patch or fold_bn, optimizer=optimizer,
         amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
         fold_bn=fold_bn, count_input=count_input, most_work=most_work, largest=largest.lower(),
         round_blocks=round_blocks,
     )  # fmt: skip
-    emit(found.document(timeline), format, output, no_notes)
+    document = found.document(timeline)
+    if timeline and form == "html" and not found.device:
+        from dataclasses import replace
+
+        from rfcalc.drawing.memory import timeline as picture
+
+        document = replace(document, sections=(picture(found.memory), *document.sections))
+    emit(document, format, output, no_notes)
     return 0 if found.found else 1

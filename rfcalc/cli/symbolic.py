@@ -158,7 +158,9 @@ def _answer(
     from rfcalc.formulas import solve as solving
 
     if form == SOURCE:
-        raise RfcalcError("a solution is no Python source", fix="use terminal, plain, latex, markdown or json")
+        raise RfcalcError(
+            "a solution cannot be written as Python source", fix="use terminal, plain, latex, markdown or json"
+        )
     values = {n: _bound(v, found) for n, v in given.items() if n in found.symbols or cheaper_than is None}
     if cheaper_than is not None:
         given = {n: values.get(n, v) for n, v in given.items()}

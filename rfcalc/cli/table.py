@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -34,7 +35,7 @@ def command(
         typer.Option(
             "--columns",
             "-c",
-            help="Metrics by name, in order: name,rf,stride,params.",
+            help="Metrics by name, in order: name,rf,params; or a preset: paper, fields, costs, training.",
             autocompletion=completion("columns_of"),
         ),
     ] = None,
@@ -60,9 +61,12 @@ def command(
     style: Annotated[
         str,
         typer.Option(
-            help="table, cs231n (the lecture's listing), summary (as in PyTorch).", autocompletion=completion("styles")
+            help="table, stages (as in papers), cs231n (the lecture's listing), summary (as in PyTorch).",
+            autocompletion=completion("styles"),
         ),
     ] = "table",
+    caption: Annotated[str, typer.Option(help="LaTeX, HTML: the table's caption.")] = "",
+    label: Annotated[str, typer.Option(help="LaTeX: the table's label, tab:vgg16.")] = "",
     output: Output = None,
     no_notes: NoNotes = False,
     strict: Strict = False,
@@ -72,6 +76,8 @@ def command(
     from rfcalc.report.table import View, document
 
     format_of(format, output)
+    if label and not re.fullmatch(r"[\w:.-]+", label, re.ASCII):
+        raise RfcalcError(f"{label!r} is no label", fix="letters, digits and : . _ - only: --label tab:vgg16")
     report = analyze(target, inputs(input), batch=batch, dtype=dtype)
     chosen = None
     if columns is not None:
@@ -83,5 +89,7 @@ def command(
         from rfcalc.cli.counts import hooked
 
         chosen = (*(chosen or ("name", "output", "params", "macs")), metric_of(counts, hooked))
-    emit(document(report, View(chosen, all, fold, at, depth, sort, top), style), format, output, no_notes)
+    emit(
+        document(report, View(chosen, all, fold, at, depth, sort, top, caption, label), style), format, output, no_notes
+    )
     check(report, strict)

@@ -58,7 +58,10 @@ def command(
     cut: dict[str, Any] = {"tile": tile, "tiles": tiles, "memory": memory}
     if passes:
         if overlap is not None or tool is not None:
-            raise RfcalcError("passes have no other tool's settings", fix="leave out --check-overlap and --as")
+            raise RfcalcError(
+                "a plan of several passes cannot be written as another tool's settings",
+                fix="leave out --check-overlap and --as",
+            )
         in_turn = planning.tile(target, inputs(input), passes=True, **cut, **given)
         checked = None if run is None or in_turn.barriers else _verified(in_turn, run)
         emit(in_turn.document(verified=checked), format, output, no_notes)

@@ -6,14 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.comparison.figures import Figure, figures, place, usual
 from rfcalc.comparison.layers import Change, Match, changes, joined_alike, matches
 from rfcalc.comparison.ratio import more
 from rfcalc.comparison.subject import Subject, at_least_two, letters, read
+from rfcalc.core.displayed import displayed
 from rfcalc.core.size import Size, same
 from rfcalc.receptive.receptive_field import plain
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/compare/1"
 
@@ -188,6 +193,13 @@ class Comparison:
             ],
             "sentences": list(self.sentences),
         }
+
+    _repr_html_ = displayed
+
+    def document(self) -> Document:
+        """The comparison as a document that every format renders."""
+        made: Document = import_module("rfcalc.comparison.tables").document(self)
+        return made
 
     def __repr__(self) -> str:
         return f"<comparison of {', '.join(s.name for s in self.subjects)}>"

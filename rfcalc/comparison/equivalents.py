@@ -16,6 +16,7 @@ from rfcalc.comparison.layers import steps
 from rfcalc.comparison.ratio import change, ratio, ratio_text
 from rfcalc.comparison.subject import Subject, read
 from rfcalc.comparison.tables import arranged
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.expr import Series
 from rfcalc.core.layer import Layer
@@ -65,6 +66,13 @@ class Equivalents(NamedTuple):
     separable: bool
     dilated: bool
     by: str
+
+    def document(self) -> Document:
+        """What is told, as a document that every format renders."""
+        return document(self)
+
+    def _repr_html_(self) -> str:
+        return displayed(self)
 
     @property
     def more(self) -> int:
@@ -169,7 +177,7 @@ def equivalents(
     if by not in ORDERS:
         raise UnknownName("order", by, list(ORDERS))
     if not 1 <= limit <= MOST:
-        raise RfcalcError(f"a limit of {limit} cannot be", fix=f"give 1 to {MOST}")
+        raise RfcalcError(f"{limit} is not a possible limit", fix=f"give 1 to {MOST}")
     (subject,) = read([target], input, numbers=numbers)
     field = _field(subject)
     reaches = tuple((n - 1) // 2 for n in field)

@@ -15,6 +15,7 @@ from rfcalc.comparison.comparison import Comparison, compare
 from rfcalc.comparison.records import HEAD as FIGURES
 from rfcalc.comparison.records import records
 from rfcalc.comparison.tables import arranged, changes_table, figure_line, layers_table, shown
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import UnknownName
 from rfcalc.report.document import Cell, Column, Document, Line, Table
 
@@ -61,6 +62,13 @@ class Family(NamedTuple):
     citation: str
     quoted: str
     pairs: tuple[Pairing, ...]
+
+    def document(self) -> Document:
+        """What is told, as a document that every format renders."""
+        return document(self)
+
+    def _repr_html_(self) -> str:
+        return displayed(self)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/compare/1)."""

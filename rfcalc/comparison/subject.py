@@ -278,7 +278,7 @@ def _common(found: Sequence[_Read]) -> Dims | Shape:
     clash = [n for n in SPATIAL if any(n in f.names for f in found)]
     if clash:
         raise RfcalcError(
-            f"{clash[0]} stands in the text, and is a side of the input",
+            f"the text uses {clash[0]} already, and {clash[0]} is also a side of the input",
             fix=f"use another letter, or give the input: --input {channels[0]}x56x56",
         )
     return tuple(Var(n) for n in (*channels, *SPATIAL))

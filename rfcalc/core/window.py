@@ -14,7 +14,7 @@ Laws (tests/test_window.py checks them on random values):
 2. Composition: ``w.pull(i).unit(u)`` is the hull of ``w.unit(m)`` over every m that index i reads at u.
 3. Join is commutative, associative, idempotent: the hull of the union, for windows of equal stride.
 4. Pull-back distributes over join: ``(v | w).pull(i) == v.pull(i) | w.pull(i)``.
-5. A window is kept at its smallest period, so that equal maps are equal values.
+5. Windows are stored at their smallest period, so equal maps compare equal.
 
 A unit that reads nothing (the gaps of a transposed convolution whose kernel is smaller than its stride) has no
 interval: None. For chains of `Slide` everything stays affine and also works on symbols. Imports `size` only.
@@ -163,7 +163,7 @@ class Listed:
     border = Border.ZEROS
 
     def __init__(self, units: Iterable[Iterable[int]]) -> None:
-        self.units = tuple(tuple(sorted(set(u))) for u in units)
+        self.units: tuple[Sequence[int], ...] = tuple([_in_order(u) for u in units])
 
     def taps(self, unit: int) -> Sequence[int]:
         return self.units[unit] if 0 <= unit < len(self.units) else ()
@@ -176,6 +176,15 @@ class Listed:
 
     def __repr__(self) -> str:
         return f"Listed({[list(u) for u in self.units]})"
+
+
+def _in_order(units: Iterable[int]) -> Sequence[int]:
+    """Positions in order, each once: a run of them as a range, which takes no room."""
+    if type(units) is range and units.step == 1:
+        return units
+    found = tuple(sorted(set(units)))
+    whole = len(found) > 2 and found[-1] - found[0] + 1 == len(found)
+    return range(found[0], found[-1] + 1) if whole else found
 
 
 class Unsized:

@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.formula import Formula
 from rfcalc.receptive.receptive_field import plain
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/explain/1"
 
@@ -82,6 +87,14 @@ class Explanation(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Explanation({self.result})"
+
+    def document(self) -> Document:
+        """The derivation as a document that every format renders."""
+        made: Document = import_module("rfcalc.derivation.blackboard").document(self)
+        return made
+
+    def _repr_html_(self) -> str:
+        return displayed(self)
 
     @property
     def equations(self) -> tuple[Equation, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.report.document import Document, Picture
@@ -141,6 +142,8 @@ class Drawing:
             data=self.report.to_dict,
             records=partial(records, self.report),
         )
+
+    _repr_html_ = displayed
 
     def _repr_svg_(self) -> str:
         return self.svg()

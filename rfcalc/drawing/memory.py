@@ -48,12 +48,24 @@ def picture(report: Report, options: Options = NONE) -> Picture:
     >>> picture(rfcalc.analyze("conv3-8 > maxpool2", "3x16x16"), Options(infer=True)).description.partition(":")[0]
     'conv3-8 > maxpool2'
     """
-    memory = Memory(report, options.infer)
+    return timeline(Memory(report, options.infer))
+
+
+def timeline(memory: Memory) -> Picture:
+    """What lives at every moment of a step (or of a run without gradients), as `memory` has it.
+
+    >>> import rfcalc
+    >>> found = timeline(rfcalc.memory("conv3-8 > maxpool2", "3x16x16", optimizer="sgd").memory)
+    >>> found.description.rpartition(": ")[2]
+    'a step of training with sgd; the memory at 5 moments, by what it holds.'
+    """
+    report = memory.report
     sums, lives = _lives(memory)
     moments = len(memory.timeline)
     worst = memory.peak
     title, about = heading_of(report)
-    mode = "running only" if memory.infer else "a step of training with Adam"
+    optimizer = memory.optimizer.replace("adam", "Adam")
+    mode = "running only" if memory.infer else f"a step of training with {optimizer}"
     items = "1 item" if memory.batch == 1 else f"{memory.batch:,} items"
     where = f"{worst.phase} of {worst.node}" if worst.node else "the optimizer's step"
     about = (
@@ -184,7 +196,7 @@ def _lives(memory: Memory) -> tuple[dict[str, list[int]], list[_Life]]:
     for _ in memory.run().moments(watch):
         pass
     if not memory.infer:
-        sums["gradients"][-1] += memory.trainable * memory.report.itemsize
+        sums["gradients"][-1] += memory.gradient_bytes
     whole = [life for life in lives.values() if life.last - life.first < moments - 2]
     largest = sorted(whole, key=lambda life: (-life.size, life.first))[:MOST]
     return sums, sorted(largest, key=lambda life: (life.first, life.last))

@@ -51,7 +51,7 @@ def formulas(
     plan = Plan(source, shapes_given(source, given), None if symbols is None else asked_for(symbols))
     for name in said:
         if name not in plan.symbols:
-            raise SymbolError(f"{name} is assumed something of, but is no symbol here", why=plan.known())
+            raise SymbolError(f"--assume speaks of {name}, which is not a symbol here", why=plan.known())
     first = {n: said.get(n, s) if s.modulus == 1 else s for n, s in plan.symbols.items()}
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, list(DTYPES))

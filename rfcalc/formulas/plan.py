@@ -122,15 +122,17 @@ class Plan:
             clash = [n for n in names if n in taken and (n != implied or n in SIDES)]
             if clash and any(s is None for s in self.source.inputs.values()):
                 raise SymbolError(
-                    f"{clash[0]} stands in the text, and is the {self.own[clash[0]][0]}",
+                    f"the text uses {clash[0]} already, and {clash[0]} is also the {self.own[clash[0]][0]}",
                     fix=f"use another letter, or give the input: --input {implied}x224x224",
                 )
             return [n for n in names if n not in taken]
         for name in asked:
             if name not in self.own and name not in self.symbols:
-                raise SymbolError(f"{name} is nothing of this network", why=self.known())
+                raise SymbolError(f"{name} names no figure of this network", why=self.known())
             if name in taken and name in self.own and name != self.source.channel:
-                raise SymbolError(f"{name} stands in the text, and is the {self.own[name][0]}", fix="rename one")
+                raise SymbolError(
+                    f"the text uses {name} already, and {name} is also the {self.own[name][0]}", fix="rename one"
+                )
         if "ρ" in asked and {"H", "W"} & set(asked):
             raise SymbolError("ρ gives H and W: they clash", fix="ask for ρ, or for H and W")
         return [n for n in asked if n in self.own and n not in taken]

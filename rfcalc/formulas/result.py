@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from rfcalc.core.cost import OPERATIONS, Cost
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import UnknownName, plural
 from rfcalc.core.size import prod, walking_with
 from rfcalc.formulas.account import FIELD, Account, of_field
@@ -23,6 +24,9 @@ from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.formulas.writing import show
 from rfcalc.graph.autograd import Kept
 from rfcalc.report.report import Report, Row
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 FIGURES = ("weights", "biases", "buffers", "params", "macs", "flops", "values", "bytes", "saved_bytes")
 OPS = tuple(name for name in OPERATIONS if name != "macs")
@@ -222,6 +226,13 @@ class Symbolic:
 
     def __repr__(self) -> str:
         return f"<formulas of {self.target} in {', '.join(self.declared) or 'no symbols'}: {plural(len(self), 'row')}>"
+
+    _repr_html_ = displayed
+
+    def document(self) -> Document:
+        """The formulas as a document, spelled for pages; `rfcalc.formulas.table` spells them for other formats."""
+        made: Document = import_module("rfcalc.formulas.table").document(self, "html")
+        return made
 
     def __str__(self) -> str:
         document = import_module("rfcalc.formulas.table").document(self)

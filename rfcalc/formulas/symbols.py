@@ -169,7 +169,7 @@ def _read(part: str, said: dict[str, dict[str, Any]]) -> None:
             facts["least"] = int(match[3]) + (match[2] == ">")
             return
         if "modulus" in facts:
-            raise SymbolError(f"two things are said of {match[1]}", where=part, fix="say one")
+            raise SymbolError(f"--assume says two different things about {match[1]}", where=part, fix="say one")
         modulus, residue = 2, match[2] == "odd"
         if form == "divisible":
             modulus, residue = int(match[2]), 0
@@ -179,7 +179,7 @@ def _read(part: str, said: dict[str, dict[str, Any]]) -> None:
             raise SymbolError(f"nothing is divisible by {modulus}", where=part)
         facts["modulus"], facts["residue"] = modulus, residue % modulus
         return
-    raise SymbolError(f"{part!r} is no assumption that is understood", fix=HOW)
+    raise SymbolError(f"the assumption {part!r} is not understood", fix=HOW)
 
 
 def refined(symbol: Declared, modulus: int, usual: Number | None = None) -> Declared:

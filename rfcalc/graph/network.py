@@ -269,6 +269,16 @@ class Network:
     def __hash__(self) -> int:
         return hash((self.name, self.outputs, len(self.nodes)))
 
+    def _repr_html_(self) -> str | None:
+        """Its picture, for notebooks, on paper of its own; its table where its input is open."""
+        known = all(shape is not None for shape in self.inputs.values())
+        home, name = ("drawing", "draw") if known else ("target", "analyze")
+        try:
+            made = getattr(import_module(f"rfcalc.readers.{home}"), name)(self)
+            return str(import_module("rfcalc.render").fragment(made.document()))
+        except RfcalcError:
+            return None
+
     def _repr_svg_(self) -> str | None:
         """Its picture, for notebooks; None where no input is known, or where there is too much to draw."""
         if any(shape is None for shape in self.inputs.values()):

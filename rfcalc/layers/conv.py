@@ -8,12 +8,12 @@ from typing import Any
 from rfcalc.core.cost import Cost, Saved
 from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
+from rfcalc.core.layer import Alternatives, Layer, Reads, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, divides, prod
+from rfcalc.core.size import Size, agree, decide, divides, is_number, prod
 from rfcalc.core.sliding import Rounding, Sliding, axes, keeps
 from rfcalc.core.syntax import BORDERS, PADDINGS, Spelling, Word, flags, number, spell
-from rfcalc.core.window import Border, Index, Listed, Table
+from rfcalc.core.window import Border, Index, Listed, Slide, Table, Unsized
 
 WEIGHTS_ALL = Formula("weights", "prod(k) * c * m", "kernel × input channels × output channels")
 WEIGHTS = Formula("weights", "prod(k) * (c // g) * m", "kernel × input channels of a group × output channels")
@@ -22,6 +22,31 @@ WEIGHTS_TABLE = Formula("weights", "prod(k) * connections", "kernel × connected
 BIASES = Formula("biases", "m", "one for each output channel")
 MACS = Formula("macs", "w * prod(o)", "every weight is used once at every output position")
 BIAS_ADDS = Formula("conv_bias_adds", "m * prod(o)", "one addition for each output value")
+
+
+def boxes_of(taps: str, kernel: tuple[int, ...]) -> list[tuple[tuple[int, ...], ...]]:
+    """The taps that are used as boxes, each the product of a list of offsets for each axis.
+
+    >>> boxes_of("111100000", (3, 3))
+    [((0,), (0, 1, 2)), ((1,), (0,))]
+    """
+    if len(kernel) == 1:
+        offsets = tuple(t for t, on in enumerate(taps) if on == "1")
+        return [(offsets,)] if offsets else []
+    below = len(taps) // kernel[0]
+    slices: dict[str, list[int]] = {}
+    for t in range(kernel[0]):
+        slices.setdefault(taps[t * below : (t + 1) * below], []).append(t)
+    return [(tuple(first), *rest) for part, first in slices.items() for rest in boxes_of(part, kernel[1:])]
+
+
+def reduced(slide: Slide, taps: tuple[int, ...]) -> Index:
+    """A window of which some taps are used only."""
+    step = taps[1] - taps[0] if len(taps) > 1 else 1
+    if taps == tuple(range(taps[0], taps[-1] + 1, step)):
+        first = slide.first + slide.dilation * taps[0]
+        return Slide(slide.stride, first, len(taps), slide.dilation * step, slide.border)
+    return Table(int(slide.stride), [[slide.first + slide.dilation * t for t in taps]], slide.border)
 
 
 def grouped(c: int, m: int, groups: int) -> Index:
@@ -50,6 +75,8 @@ class Conv(Layer):
         border: what padding holds: ``zeros``, ``reflect``, ``replicate``, ``circular``.
         table: for each output map the input maps that it is connected to (LeNet-5's C3); only these are counted.
         fixed: its kernel is a constant (a blur), not learned: no parameters.
+        taps: which taps of the kernel are used, ``1`` or ``0`` for each, row by row (PixelCNN's masks): the others are
+            kept at 0, count as parameters and are multiplied all the same.
 
     Raises:
         LayerError: for parameters that no convolution can have.
@@ -66,6 +93,7 @@ class Conv(Layer):
     border: str = Border.ZEROS
     table: tuple[tuple[int, ...], ...] | None = None
     fixed: bool = False
+    taps: str | None = None
     geometry: Sliding = field(init=False, compare=False)
 
     input_channels_at = 0
@@ -75,7 +103,7 @@ class Conv(Layer):
         ("conv",),
         "conv3-64/2 p1",
         ("nobias", "fixed", *PADDINGS, *BORDERS),
-        ("/", "p", "d", "g", "table"),
+        ("/", "p", "d", "g", "table", "taps"),
         "stride 1; padding d(k − 1) in all, the smaller half before: it keeps the size at stride 1",
     )
 
@@ -100,6 +128,19 @@ class Conv(Layer):
                     fix="give one row for each output map, and groups=1",
                 )
             store(self, table=rows)
+        if self.taps is not None:
+            self._check_taps(self.geometry.kernel)
+
+    def _check_taps(self, kernel: tuple[Size, ...]) -> None:
+        taps = self.taps
+        if not isinstance(taps, str) or not taps or taps.strip("01"):
+            raise LayerError(f"{taps!r} does not say taps", fix='write 1 or 0 for each tap, row by row: "110000"')
+        whole = prod(kernel)
+        fits = len(kernel) == 1 and is_number(whole) and len(taps) in (whole, whole**2, whole**3)
+        if is_number(whole) and len(taps) != whole and not fits:
+            raise LayerError(f"{len(taps)} taps are told, the kernel has {whole}")
+        if "0" not in taps:
+            store(self, taps=None)
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -112,10 +153,23 @@ class Conv(Layer):
             )
         if self.table is not None and max((m for row in self.table for m in row), default=0) >= c:
             raise ShapeError(f"the connection table names input map {max(map(max, self.table))}, there are {c}")
+        if self.taps is not None and not agree(prod(self.geometry.kernel_axes(x.rank)), len(self.taps)):
+            raise ShapeError(f"{len(self.taps)} taps are told, which do not fit a kernel over {x.rank} axes")
         return Shape(self.out_channels, *self.geometry.lengths(x.dims[1:]))
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+        (x,) = xs
+        slides = self.geometry.slides(x.dims[1:])
+        kernel = self.geometry.kernel_axes(x.rank)
+        if self.taps is None or any(isinstance(slide, Unsized) for slide in slides):
+            return (over_space(x, slides),)
+        if not all(is_number(v) for v in (*kernel, *(slide.first for slide in slides))):  # type: ignore[union-attr]
+            return (over_space(x, tuple(Unsized("which taps are used") for _ in slides)),)
+        found: list[Reads] = []
+        for box in boxes_of(self.taps, tuple(map(int, kernel))):
+            read = [reduced(slide, taps) for slide, taps in zip(slides, box, strict=True)]  # type: ignore[arg-type]
+            found += over_space(x, tuple(read))
+        return (tuple(found),)
 
     @property
     def selective(self) -> bool:
@@ -164,6 +218,8 @@ class Conv(Layer):
         text += "" if self.groups == 1 else f" g{number(self.groups)}"
         if self.table is not None:
             text += f" table({';'.join(','.join(map(str, row)) for row in self.table)})" if exact else " table"
+        if self.taps is not None:
+            text += f" taps{self.taps}" if exact else " masked"
         return text + flags(nobias=not self.bias, fixed=self.fixed)
 
     @classmethod
@@ -175,6 +231,7 @@ class Conv(Layer):
             bias=not word.flag("nobias"),
             table=_table(word),
             fixed=word.flag("fixed"),
+            taps=word.value("taps"),
         )
 
 

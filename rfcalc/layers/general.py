@@ -11,6 +11,7 @@ from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, store
+from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
@@ -253,16 +254,32 @@ class AttentionProduct(Layer):
     """The products of attention: softmax(q·kᵀ/√d + bias)·v of given queries, keys and values, without projections.
 
     Queries … n×d, keys … m×d, values … m×e with equal leading axes (heads, windows); a fourth input is added to the
-    products, its axes of size 1 are stretched. Each query reads all keys and values. Multiply-adds n·m·(d + e) a head.
+    products, its axes of size 1 are stretched. Each query reads all keys and values, or those that a mask leaves it.
+    Multiply-adds n·m·(d + e) a head, masked or not.
 
     >>> from rfcalc import AttentionProduct, Shape
     >>> q = Shape(12, 197, 64, channel=2)
     >>> AttentionProduct().output(q, q, q), AttentionProduct().cost((q, q, q), q).macs
     (Shape(12, 197, 64, channel=2), 59610624)
+
+    Args:
+        mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i) or a list of positions for each query.
     """
 
-    spelling = Spelling(("attentionproduct", "sdpa"), "{fc64, fc64, fc64} attentionproduct")
+    _: KW_ONLY
+    mask: Any = None
+
+    spelling = Spelling(
+        ("attentionproduct", "sdpa"),
+        "{fc64, fc64, fc64} attentionproduct causal",
+        ("causal",),
+        ("keys",),
+        "every query sees all keys",
+    )
     arity: ClassVar[tuple[int, int | None]] = (3, 4)
+
+    def __post_init__(self) -> None:
+        store(self, mask=mask_of(self.mask))
 
     def output(self, *xs: Shape) -> Shape:
         q, k, v = xs[:3]
@@ -278,14 +295,19 @@ class AttentionProduct(Layer):
         for x in xs[3:]:
             if any(decide(n == 1) is not True and not agree(n, m) for n, m in zip(x.dims, wanted, strict=True)):
                 raise ShapeError(f"the bias {x} does not fit", why=f"the products are {'x'.join(map(str, wanted))}")
+        checked(self.mask, q.dims[-2], k.dims[-2])
         return Shape(*q.dims[:-1], v.dims[-1], channel=q.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         last = len(y.dims) - 1
+        keys = None if self.mask is None else keyed(self.mask, xs[0].dims[-2], xs[1].dims[-2])
 
         def of(x: Shape, rows: bool, columns: bool) -> Alternatives:
             axes: list[tuple[int | None, Index]] = []
             for i, n in enumerate(x.dims):
+                if keys is not None and i == last - 1 and not rows:
+                    axes.append((i, keys))
+                    continue
                 own = i < last - 1 or (i == last - 1 and rows) or (i == last and columns)
                 axes.append((i, STEP) if own and agree(n, y.dims[i]) else (None, All(n)))
             return (tuple(axes),)
@@ -314,8 +336,8 @@ class AttentionProduct(Layer):
         return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
 
     def notation(self, exact: bool = False) -> str:
-        return "attentionproduct"
+        return "attentionproduct" + written(self.mask, exact)
 
     @classmethod
     def from_word(cls, word: Word) -> AttentionProduct:
-        return cls()
+        return cls(mask=from_word(word))

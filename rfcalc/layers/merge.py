@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, store
+from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, is_number
 from rfcalc.core.syntax import Spelling, Word, flags
@@ -188,14 +189,28 @@ def _placed(start: Size, n: Size, m: Size) -> Index:
 class MatMul(Layer):
     """The matrix product of the last two axes, A (… n×k) by B (… k×m); `transpose` takes B as m×k.
 
-    Each row of the result reads its row of A and all of B's rows.
+    Each row of the result reads its row of A and all of B's rows; where A is masked, those that the mask leaves it.
+
+    Args:
+        transpose: whether B is given as m×k.
+        mask: where A is not zero: ``"causal"`` (row i: columns 0 … i) or a list of columns for each row.
     """
 
     _: KW_ONLY
     transpose: bool = False
+    mask: Any = None
 
-    spelling = Spelling(("matmul",), "{fc64, fc64} matmul transpose", ("transpose",), defaults="the second as k×m")
+    spelling = Spelling(
+        ("matmul",),
+        "{fc64, fc64} matmul transpose",
+        ("transpose", "causal"),
+        ("keys",),
+        "the second as k×m, no mask",
+    )
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    def __post_init__(self) -> None:
+        store(self, mask=mask_of(self.mask))
 
     def output(self, *xs: Shape) -> Shape:
         a, b = xs
@@ -206,17 +221,41 @@ class MatMul(Layer):
             raise ShapeError(f"matmul of {a} and {b} does not fit", why=f"inner sizes {a.dims[-1]} and {inner}")
         if any(not agree(p, q) for p, q in zip(a.dims[:-2], b.dims[:-2], strict=True)):
             raise ShapeError(f"matmul of {a} and {b} does not fit", why="the leading axes differ")
+        checked(self.mask, a.dims[-2], a.dims[-1])
         return Shape(*a.dims[:-1], outer, channel=a.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+        a, _ = xs
+        return self._reads(xs, None if a.channel == len(a.dims) - 1 else self._columns(xs))
+
+    @property
+    def selective(self) -> bool:
+        return self.mask is not None
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return None if self.mask is None else self._reads(xs, self._columns(xs))
+
+    def _columns(self, xs: tuple[Shape, ...]) -> Index | None:
+        a, _ = xs
+        return None if self.mask is None else keyed(self.mask, a.dims[-2], a.dims[-1])
+
+    def _reads(self, xs: tuple[Shape, ...], own: Index | None) -> tuple[Alternatives, ...]:
+        """The relation; `own`: which columns of A a row reads, where they are told apart."""
         a, b = xs
         last = len(a.dims) - 1
-        left = tuple((i, STEP) if i != last else (last, All(n)) for i, n in enumerate(a.dims))
+        columns = self._columns(xs)
+        left: list[tuple[int | None, Index]] = [(i, STEP) for i in range(last)]
+        left.append((last, All(a.dims[last])) if own is None else (last - 1, own))
         rows: list[tuple[int | None, Index]] = []
         for i, n in enumerate(b.dims):
             stays = last - 1 if self.transpose else last
-            rows.append((i, STEP) if i < last - 1 else (last, STEP) if i == stays else (None, All(n)))
-        return ((left,), (tuple(rows),))
+            if i < last - 1:
+                rows.append((i, STEP))
+            elif i == stays:
+                rows.append((last, STEP))
+            else:
+                rows.append((None, All(n)) if columns is None else (last - 1, columns))
+        return ((tuple(left),), (tuple(rows),))
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(macs=MACS(r=y.dims, k=xs[0].dims[-1]))
@@ -228,8 +267,8 @@ class MatMul(Layer):
         return any(has[:i]) or any(has[i + 1 :])
 
     def notation(self, exact: bool = False) -> str:
-        return "matmul" + flags(transpose=self.transpose)
+        return "matmul" + flags(transpose=self.transpose) + written(self.mask, exact)
 
     @classmethod
     def from_word(cls, word: Word) -> MatMul:
-        return cls(transpose=word.flag("transpose"))
+        return cls(transpose=word.flag("transpose"), mask=from_word(word))

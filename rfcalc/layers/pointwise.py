@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
+from typing import Any
 
 from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, whole_axes
+from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
@@ -118,16 +119,34 @@ class PReLU(Layer):
 
 @layer("softmax")
 class Softmax(Layer):
-    """Softmax over the channels, or another axis (by its index in the map); `log` for its logarithm."""
+    """Softmax over the channels, or another axis (by its index in the map); `log` for its logarithm.
+
+    Args:
+        axis: an axis of the map; None: the channels.
+        log: whether it is the logarithm.
+        mask: which keys (positions of the last axis, over which it must go) each query (of the axis before it) sees:
+            ``"causal"`` (query i sees keys 0 … i) or a list of positions for each query. The others come out as 0.
+    """
 
     axis: int | None = None
     _: KW_ONLY
     log: bool = False
+    mask: Any = None
 
     spelling = Spelling(
-        ("softmax", "logsoftmax", "soft-max"), "softmax axis-1", values=("axis",), defaults="over the channels"
+        ("softmax", "logsoftmax", "soft-max"),
+        "softmax axis-1 causal",
+        ("causal",),
+        ("axis", "keys"),
+        "over the channels, no mask",
     )
     folds = True
+
+    def __post_init__(self) -> None:
+        if self.mask is not None:
+            from rfcalc.core.masks import mask_of
+
+            store(self, mask=mask_of(self.mask))
 
     def _axis(self, x: Shape) -> int:
         axis = x.channel if self.axis is None else self.axis
@@ -136,11 +155,35 @@ class Softmax(Layer):
         return axis % len(x.dims)
 
     def output(self, *xs: Shape) -> Shape:
-        self._axis(xs[0])
-        return xs[0]
+        (x,) = xs
+        axis = self._axis(x)
+        if self.mask is not None:
+            from rfcalc.core.masks import checked
+
+            if axis != len(x.dims) - 1 or len(x.dims) < 2 or x.channel == axis - 1:
+                raise ShapeError(f"a masked softmax goes over the last axis (keys), queries before it, and gets {x}")
+            checked(self.mask, x.dims[-2], x.dims[-1])
+        return x
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (whole_axes(xs[0], (self._axis(xs[0]),)),)
+        (x,) = xs
+        axis = self._axis(x)
+        if self.mask is not None and axis != x.channel:
+            return self._masked(x, axis)
+        return (whole_axes(x, (axis,)),)
+
+    @property
+    def selective(self) -> bool:
+        return self.mask is not None
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        return None if self.mask is None else self._masked(xs[0], self._axis(xs[0]))
+
+    def _masked(self, x: Shape, axis: int) -> tuple[Alternatives, ...]:
+        from rfcalc.core.masks import keyed
+
+        index = keyed(self.mask, x.dims[-2], x.dims[-1])
+        return (((*[(i, STEP) for i in range(axis)], (axis - 1, index)),),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(activation=ACTIVATED(y=y.dims))
@@ -149,11 +192,18 @@ class Softmax(Layer):
         return KEEPS_OUTPUT
 
     def notation(self, exact: bool = False) -> str:
-        return ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
+        text = ("logsoftmax" if self.log else "softmax") + ("" if self.axis is None else f" axis{self.axis}")
+        if self.mask is None:
+            return text
+        from rfcalc.core.masks import written
+
+        return text + written(self.mask, exact)
 
     @classmethod
     def from_word(cls, word: Word) -> Softmax:
-        return cls(word.number("axis", None), log=word.name == "logsoftmax")
+        from rfcalc.core.masks import from_word
+
+        return cls(word.number("axis", None), log=word.name == "logsoftmax", mask=from_word(word))
 
 
 @layer("glu")

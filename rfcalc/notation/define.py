@@ -33,7 +33,7 @@ class Definition(NamedTuple):
         names = [name for name, _ in self.parameters]
         inner = text.partition("(")[2]
         if inner and not inner.endswith(")"):
-            raise NotationError(f"{text!r} goes on behind its brackets", fix=self.usage())
+            raise NotationError(f"{text!r} has more text after its closing bracket", fix=self.usage())
         found: dict[str, Size] = {}
         for i, part in enumerate(split(inner[:-1], ",") if inner[:-1].strip() else []):
             name, sign, value = part.rpartition("=")

@@ -90,7 +90,7 @@ def _inputs(value: str) -> tuple[tuple[str, Shape | None], ...]:
     for entry in entries:
         name = _unquoted(entry[1]) if entry[1] else "input"
         if name in found:
-            raise RfcalcError(f"the input {name!r} is said twice")
+            raise RfcalcError(f"the input {name!r} is given twice")
         found[name] = read_shape(entry[2])
     return tuple(found.items())
 

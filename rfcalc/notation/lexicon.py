@@ -30,7 +30,7 @@ def words() -> dict[str, type[Layer]]:
     """Every word and its kind."""
     for kind in LAYERS.values():
         _learn(kind)
-    return dict(_known)
+    return {word: kind for word, kind in _known.items() if LAYERS.get(kind.kind) is kind}
 
 
 def _find(word: str) -> type[Layer] | None:
@@ -40,7 +40,10 @@ def _find(word: str) -> type[Layer] | None:
     if word not in _known:
         for kind in LAYERS.registered():  # those of the module, and kinds that were registered from outside
             _learn(kind)
-    return _known.get(word)
+    found = _known.get(word)
+    if found is not None and LAYERS.get(found.kind) is not found:  # the kind has been taken out again
+        return None
+    return found
 
 
 def _learn(kind: type[Layer]) -> None:

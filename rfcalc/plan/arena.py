@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from rfcalc.core.layer import POINTWISE, VIEW
-from rfcalc.core.window import STEP
+from rfcalc.core.window import STEP, Index, Slide, Table
 from rfcalc.graph.forward import Shaped, relation
 
 
@@ -103,10 +103,20 @@ def _over(walked: Shaped, position: int, own: list[int], needed: list[int]) -> t
             continue
         if all(reads is POINTWISE or all(i is STEP for _, i in reads) for reads in alternatives):
             return memory, 0
-        by_channel = all(reads is POINTWISE or reads[shape.channel] == (shape.channel, STEP) for reads in alternatives)
+        layer = walked.network.nodes[position - walked.network.arity].layer
+        apart = layer.apart(walked.input_shapes(position), shape)
+        at, (told,) = shape.channel, (apart or (alternatives,))[:1]
+        by_channel = all(reads is not POINTWISE and reads[at][0] == at and _same(reads[at][1]) for reads in told)
         if by_channel and len(sources) == 1:
             return memory, int(shape.values) // int(shape.channels)
     return None, 0
+
+
+def _same(index: Index) -> bool:
+    """Whether a channel reads the channel of its own number only."""
+    if isinstance(index, (Slide, Table)):
+        return index.period == index.advance and all(tuple(index.taps(u)) == (u,) for u in range(index.period))
+    return index == STEP
 
 
 def _given(walked: Shaped, memory: int) -> bool:

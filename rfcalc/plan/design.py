@@ -8,16 +8,17 @@ halved. What is left are single networks, which are walked. Nothing is estimated
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
-from rfcalc.plan.families import FAMILIES, Family
+from rfcalc.plan.families import FAMILIES, Family, limited
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
 from rfcalc.report.metrics import metric
@@ -89,6 +90,8 @@ class Found:
             "tightest": [t.to_dict() for t in self.tightest],
         }
 
+    _repr_html_ = displayed
+
     def document(self) -> Document:
         """What `rfcalc design` shows."""
         asked = ", ".join(self.constraints)
@@ -141,8 +144,9 @@ def design(
     constraints: str,
     families: Sequence[str] = (),
     given: Shape | None = None,
-    objectives: Sequence[str] = OBJECTIVES,
+    objectives: Sequence[str] = (),
     most_walks: int = MOST_WALKS,
+    values: Mapping[str, Sequence[int]] | None = None,
 ) -> Found:
     """Search families for the networks that hold constraints.
 
@@ -150,8 +154,9 @@ def design(
         constraints: in the constraint language; a figure of a node without a node is the output's.
         families: names of `FAMILIES`; those for maps of the input's rank if left out.
         given: the input; each family's own if left out.
-        objectives: what is to be small.
+        objectives: what is to be small; `OBJECTIVES` if left out, and for signals the look-ahead too.
         most_walks: networks that are walked before the search is stopped.
+        values: for numbers of the families, by name, the values that are tried.
 
     Raises:
         RfcalcError: a constraint that cannot be read or is out of reach of any network; a family, an objective or an
@@ -160,7 +165,6 @@ def design(
     parsed = parse(constraints, output=True)
     for constraint in parsed:
         _reasonable(constraint)
-    names = tuple(metric(name).name for name in objectives)
     chosen = [FAMILIES[name] for name in families] if families else list(FAMILIES.values())
     if given is not None:
         fitting = [f for f in chosen if given.rank in f.ranks]
@@ -175,6 +179,10 @@ def design(
         chosen = [f for f in chosen if 2 in f.ranks]
     if not chosen:
         raise RfcalcError(f"no family is for an input of {given}", fix="rfcalc design --families lists them")
+    chosen = limited(chosen, values or {})
+    signal = all((given or Shape.parse(f.input)).rank == 1 for f in chosen)
+    asked = objectives or ((*OBJECTIVES, "lookahead") if signal else OBJECTIVES)
+    names = tuple(metric(name).name for name in asked)
     searches = []
     left = most_walks
     for family in chosen:
@@ -297,19 +305,50 @@ class Search:
                 self.exhausted = False
                 return
             box = boxes.pop()
-            if not self.possible(box) or not self.better(box):
+            if not self.possible(box):
+                continue
+            box = self.tightened(box)
+            if not self.better(box):
                 continue
             if all(low == high for low, high in box):
                 self._take(tuple(low for low, _ in box))
                 continue
+            best = self.best_corner(box)
+            if best is not None and self._take(best):
+                continue  # nothing in the box is better in any objective
             boxes += reversed(_halves(box))
 
-    def _take(self, point: tuple[int, ...]) -> None:
+    def tightened(self, box: Box) -> Box:
+        """The box without the ends of its sides in which a constraint fails, whatever the other numbers are."""
+        for i in range(len(box)):
+            first, last = box[i]
+            low, high = first, last
+            while low < high:  # the least end from which on a run from the first value may hold
+                middle = (low + high) // 2
+                held = self.possible((*box[:i], (first, middle), *box[i + 1 :]))
+                low, high = (low, middle) if held else (middle + 1, high)
+            first = low
+            low, high = first, last
+            while low < high:
+                middle = (low + high + 1) // 2
+                held = self.possible((*box[:i], (middle, last), *box[i + 1 :]))
+                low, high = (middle, high) if held else (low, middle - 1)
+            box = (*box[:i], (first, low), *box[i + 1 :])
+        return box
+
+    def best_corner(self, box: Box) -> tuple[int, ...] | None:
+        """The corner at which every objective is least; None where they differ, or it is not said."""
+        corners = {self.corner(box, name, most=False) for name in self.objectives}
+        return corners.pop() if len(corners) == 1 else None
+
+    def _take(self, point: tuple[int, ...]) -> bool:
+        """Keep the network at a point if it holds all constraints; whether it does."""
         report = self.report(point)
         if report is None or not all(c.check(report)[0] for c in self.constraints):
-            return
+            return False
         figures = {name: figure(report, name) for name in (*self.objectives, *self._extra)}
         self.found = pareto([*self.found, Design(self.family.name, self.notation(point), figures)], self.objectives)
+        return True
 
     def nearest(self, constraint: Constraint) -> Any:
         """The figure nearest to a constraint's bound among the networks that hold all others; None if there is none."""

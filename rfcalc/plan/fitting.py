@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
@@ -180,6 +181,8 @@ class Fit:
         if self.patch:
             found["patch"] = {"found": self.patches is not None, **(self.patches.to_dict() if self.patches else {})}
         return found
+
+    _repr_html_ = displayed
 
     def document(self, timeline: bool = False) -> Document:
         """What `rfcalc memory` shows."""

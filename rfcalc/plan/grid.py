@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.window import Window
 from rfcalc.receptive.receptive_field import ReceptiveField, plain
@@ -190,6 +191,8 @@ class Grids:
             ],
             "assumptions": list(self.report.assumptions),
         }
+
+    _repr_html_ = displayed
 
     def document(self, check: str | None = None) -> Document:
         """What `rfcalc grid` shows; `check` as for `failures`."""

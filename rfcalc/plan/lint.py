@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
 from typing import Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
+from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
+from rfcalc.plan.variants import Draft, along, windowed, with_geometry
+from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
 from rfcalc.report.field_report import FieldReport, misaligned
 from rfcalc.report.report import Report
+
+MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 
 
 class Finding(NamedTuple):
@@ -51,7 +59,7 @@ def gridding(report: Report) -> Iterator[tuple[str, str, str]]:
         if not found.sized or not row.shape.rank:
             continue
         gap = found.gridding
-        if gap is not None:
+        if gap is not None and max(gap[1]) > 0:
             node, holes = gap
             yield (
                 node,
@@ -85,12 +93,45 @@ def joins(report: Report) -> Iterator[tuple[str, str, str]]:
             if len(found) > 1
             else "it reads maps that are"
         )
-        remedy = "odd kernels with symmetric padding, or the same padding in both branches, put them in step"
+        remedy = _in_step(report, len(found)) or (
+            "odd kernels with symmetric padding, or the same padding in both branches, put them in step"
+        )
         yield (
             name,
             f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}",
             remedy,
         )
+
+
+def _in_step(report: Report, count: int) -> str:
+    """Another padding of one layer, with as much in all, after which fewer joins are out of step; tried one by one."""
+    for row in report:
+        layer: Any = row.node.layer
+        pads = getattr(layer, "padding", None)
+        if not row.shape.rank or len(row.inputs) != 1 or not windowed(report, row.position):
+            continue
+        rank = row.shape.rank
+        kernel, dilation = along(layer.kernel, rank), along(getattr(layer, "dilation", (1,)), rank)
+        sides = [tuple(p) for p in along(pads, rank)] if isinstance(pads, tuple) else []
+        if not sides and pads == "same":
+            sides = [
+                ((d * (k - 1)) // 2, d * (k - 1) - (d * (k - 1)) // 2) for k, d in zip(kernel, dilation, strict=True)
+            ]
+        for by in (1, -1, 2, -2):
+            moved = tuple((a + by, b - by) for a, b in sides)
+            if not sides or min(min(pair) for pair in moved) < 0:
+                continue
+            draft = Draft(report)
+            try:
+                draft.put(row.name, with_geometry(layer, padding=moved))
+                left = list(misaligned(Report(draft.network(), report.inputs)))
+            except RfcalcError:
+                continue
+            if len(left) < count:
+                told = _by([f"{a}:{b}" for a, b in moved])
+                rest = f" ({plural(len(left), 'join')} left)" if left else ""
+                return f"{row.name} with padding {told} (before:after) puts them in step{rest}"
+    return ""
 
 
 def unseen(report: Report) -> Iterator[tuple[str, str, str]]:
@@ -107,8 +148,49 @@ def unseen(report: Report) -> Iterator[tuple[str, str, str]]:
             yield (
                 row.name,
                 f"{plural(lost, 'pixel')} of {total:,} reach no unit of it",
-                "rfcalc sizes NETWORK --near SIZE gives the sizes at which all are seen, or pad the input",
+                _seeing(report, row.name),
             )
+
+
+def _seeing(report: Report, node: str) -> str:
+    """The nearest sizes of the input, smaller and larger, of which no pixel is lost, axis by axis.
+
+    What is seen is a product over the axes, so that the part of an axis that is seen is largest where all of it is.
+    """
+    name, shape = next(iter(report.inputs.items()))
+    whole = prod(int(n) for n in shape.spatial)
+
+    def part(axis: int, size: int) -> Fraction | None:
+        """Which part of the pixels is seen where one axis has another size."""
+        other = Shape(*(size if a == axis else n for a, n in enumerate(shape.dims)), channel=shape.channel)
+        try:
+            again = Report(report.network, {**report.inputs, name: other})
+        except RfcalcError:
+            return None
+        if again.totals.params != report.totals.params:
+            return None
+        pixels = whole // int(shape.dims[axis]) * size
+        return 1 - Fraction(FieldReport(again, node).unseen or 0, pixels)
+
+    nearest: dict[int, list[int]] = {-1: [], 1: []}
+    for axis in shape.axes:
+        n = int(shape.dims[axis])
+        near = range(max(1, n - MOST_PIXELS), n + MOST_PIXELS + 1)
+        parts = {size: p for size in near if (p := part(axis, size)) is not None}
+        full = [size for size, p in parts.items() if p == max(parts.values())]
+        for sign, sizes in nearest.items():
+            fitting = [size for size in full if sign * (size - n) >= 0]
+            sizes += [min(fitting, key=lambda size: abs(size - n))] if fitting else []
+    told = []
+    for sizes in nearest.values():
+        if len(sizes) == shape.rank:
+            by_axis = dict(zip(shape.axes, sizes, strict=True))
+            other = Shape(*(by_axis.get(a, n) for a, n in enumerate(shape.dims)), channel=shape.channel)
+            if not FieldReport(Report(report.network, {**report.inputs, name: other}), node).unseen:
+                told.append(_by(sizes))
+    if not told:
+        return "no size near sees all: its windows leave gaps, or padding on the right has to bring the rest in"
+    return f"of {' or '.join(dict.fromkeys(told))} pixels all are seen"
 
 
 def needless_bias(report: Report) -> Iterator[tuple[str, str, str]]:
@@ -152,14 +234,31 @@ def reach(report: Report) -> Iterator[tuple[str, str, str]]:
         large = [(s, n) for s, n in zip(size, image, strict=True) if s > 4 * n]
         if small:
             s, n = small[0]
-            yield row.name, f"its units see {s} of {n} pixels", f'rfcalc design "rf >= {n}" lists what sees all of them'
+            yield row.name, f"its units see {s} of {n} pixels", _wider(field, int(s), int(n))
         if large:
             s, n = large[0]
+            first = next((r.name for r in report if max(r.receptive_field.size or (0,), key=_known) >= n), row.name)
             yield (
                 row.name,
                 f"its units could see {s} pixels, the image has {n}",
-                f"layers beyond a field of {n} see nothing new",
+                f"fields reach {n} pixels at {first}: an output there sees all of the image",
             )
+
+
+def _known(value: Any) -> Any:
+    return value if value is not None else 0
+
+
+def _wider(field: ReceptiveField, size: int, image: int) -> str:
+    """How many layers at the output would see the whole image."""
+    stride = field.stride[0]
+    if stride is None or not is_number(stride) or stride <= 0:
+        return f'rfcalc design "rf >= {image}" lists what sees all of them'
+    layers = -(-(image - size) // int(2 * stride)) if stride >= 1 else image - size
+    dilated = next(k for k in range(1, 64) if size + 2 * stride * (2**k - 1) >= image)
+    return (
+        f"{layers} more 3 × 3 layers at its stride of {stride} see all of them, or {dilated} with dilations 1, 2, 4, …"
+    )
 
 
 def even_kernels(report: Report) -> Iterator[tuple[str, str, str]]:
@@ -209,6 +308,8 @@ class Lint:
             "rules": list(self.rules),
             "findings": [f._asdict() for f in self.findings],
         }
+
+    _repr_html_ = displayed
 
     def document(self) -> Document:
         """What `rfcalc design --lint` shows."""

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
@@ -281,6 +282,8 @@ class PassPlan:
         from rfcalc.plan.tile_shown import passes_dict
 
         return passes_dict(self)
+
+    _repr_html_ = displayed
 
     def document(self, **given: Any) -> Document:
         """What `rfcalc tile --passes` shows."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward, relation
@@ -394,6 +395,8 @@ class Sizes:
             "refused": [{"size": r.size, "node": r.node, "why": r.why} for r in self.refused(axis)],
             "unseen": _one(self.unseen(axis)),
         }
+
+    _repr_html_ = displayed
 
     def document(self) -> Document:
         """What `rfcalc sizes` shows."""

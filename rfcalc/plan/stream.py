@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Shaped
@@ -167,6 +168,8 @@ class StreamPlan:
             )
         told = f"No: chunks must share {most:,} positions ({words}); {shared:,} are {most - shared:,} too few."
         return Overlap(shared, most, False, told)
+
+    _repr_html_ = displayed
 
     def document(self, overlap: Overlap | None = None) -> Document:
         """The plan for people."""
@@ -358,13 +361,13 @@ def _again(tries: Tries, found: Schedule) -> Schedule:
     """Make maps again from those before them where that keeps less; from the last map to the first."""
     line = tries.line
     for position in range(len(line.lines) - 1, -1, -1):
-        if not line.lines[position].pointwise or not found.keeps[position] or position == line.output:
+        if not line.lines[position].again or not found.keeps[position] or position == line.output:
             continue
         chain: list[int] = []
         at = position
         choice = None
         count = len(found.keeps[position])
-        while line.lines[at].pointwise and at != line.output and len(chain) < 12:
+        while line.lines[at].again and at != line.output and len(chain) < 12:
             chain.append(at)
             sources = {e.source for e in line.lines[at].edges if e.index is not None}
             more = sum(line.lines[s].width * max(0, count - len(found.keeps[s])) for s in sources)

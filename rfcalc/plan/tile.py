@@ -18,6 +18,7 @@ from itertools import pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import Window
@@ -373,6 +374,8 @@ class TilePlan:
         from rfcalc.plan.tile_shown import to_dict
 
         return to_dict(self)
+
+    _repr_html_ = displayed
 
     def document(self, **given: Any) -> Document:
         """What `rfcalc tile` shows."""

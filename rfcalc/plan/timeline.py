@@ -61,6 +61,15 @@ class Line(NamedTuple):
         """Whether each position is made of the same position of one map or several, and of nothing else."""
         return bool(self.edges) and not self.carried and all(e.index in (None, STEP) for e in self.edges)
 
+    @property
+    def again(self) -> bool:
+        """Whether it may be made again from what it reads, one position from one: position by position, or moved by
+        padding with zeros."""
+        if self.pointwise:
+            return True
+        index = self.edges[0].index if len(self.edges) == 1 and not self.carried else None
+        return isinstance(index, Slide) and index.stride == index.kernel == 1 and index.border == "zeros"
+
 
 REMEDIES = {
     "recurrent": ("both directions are read", "use one direction"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rfcalc.core.errors import RfcalcError, UnknownName
@@ -132,6 +133,8 @@ def design(
     input: Any = None,  # noqa: A002
     *,
     minimize: Sequence[str] | None = None,
+    rate: Any = None,
+    values: Mapping[str, Sequence[int]] | None = None,
 ) -> Found:
     """Networks of declared families that hold constraints, and of which none is better in everything that is minimised.
 
@@ -139,7 +142,9 @@ def design(
         constraints: in the constraint language: ``"rf >= 224, params < 1M, none(pool), dense(rf)"``.
         family: names of families (`rfcalc design --families`); all that fit the input if left out.
         input: the input; each family's own if left out.
-        minimize: metrics; parameters, multiply-adds, peak memory and layers if left out.
+        minimize: metrics; parameters, multiply-adds, peak memory and layers if left out, for signals look-ahead too.
+        rate: positions a second (``"16kHz"``), for times in constraints: ``"lookahead <= 20ms"``.
+        values: for numbers of families the values that are tried: ``{"kernel": (3, 5)}``.
 
     Raises:
         RfcalcError: a constraint that cannot be read or is out of reach; a family or metric that there is not.
@@ -152,7 +157,22 @@ def design(
 
     names = (family,) if isinstance(family, str) else tuple(family)
     shape = None if input is None else Shape.of(input)
-    return plan.design(constraints, names, shape, tuple(minimize) if minimize else plan.OBJECTIVES)
+    told = with_rate(constraints, rate)
+    return plan.design(told, names, shape, tuple(minimize) if minimize else (), values=values)
+
+
+def with_rate(constraints: str, rate: Any = None) -> str:
+    """Constraints whose times have a rate.
+
+    >>> with_rate("lookahead <= 20ms, rf >= 1s@8kHz", "16kHz")
+    'lookahead <= 20ms@16kHz, rf >= 1s@8kHz'
+    """
+    if rate is None:
+        return constraints
+    from rfcalc.report.units import rate as read
+
+    read(rate)
+    return re.sub(r"(\d(?:\.\d+)?\s*(?:us|µs|ms|s))(?=\s*(?:,|and\b|$))", rf"\1@{rate}", constraints)
 
 
 def lint(target: Any, input: Any = None, *, rules: Sequence[str] | None = None) -> Lint:  # noqa: A002

@@ -269,10 +269,19 @@ def _advice(error: BaseException, path: str, reference: str) -> str:
     """What to do about an error of the user's code."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _install(error.name)
-    if isinstance(error, ImportError) and "relative import" in str(error) and path.endswith(".py"):
+    if isinstance(error, ImportError) and error.name is None and _imports_relatively(path):
         package, folder = _package(path)
         return f"it is part of a package: py:{package}:{reference or 'Net'}, in the folder {folder}"
     return "run it by itself first"
+
+
+def _imports_relatively(path: str) -> bool:
+    """Whether a file holds ``from . import x``, which runs in a package only."""
+    if not path.endswith(".py"):
+        return False
+    with open(path, encoding="utf-8", errors="replace") as file:
+        tree = ast.parse(file.read())
+    return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(tree))
 
 
 def _install(module: str) -> str:

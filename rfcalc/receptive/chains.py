@@ -3,6 +3,10 @@
 Taken one by one, a reshape that splits an axis leaves it to several axes together where a unit comes from. A chain
 knows which factors of which axes of its beginning end where; as soon as the factors of an axis lie along one axis again
 (or in the channels, over which a unit is the union), the relation to the beginning is exact.
+
+A signal of 12 positions, reshaped to 3x4, has the factors 3 (weight 4) and 4 (weight 1): position 4·a + b. Unit a of
+the axis of 3 reads positions 4·a … 4·a + 3, unit b of the axis of 4 reads b, b + 4 and b + 8. Permuted to 4x3 and
+reshaped to 12 again, unit u = 3·b + a reads position 4·(u mod 3) + u // 3 alone.
 """
 
 from __future__ import annotations
@@ -100,7 +104,12 @@ class Chain(NamedTuple):
         return (tuple(found),)
 
     def _table(self, i: int, j: int) -> Index | None:
-        """What units of axis j of the end read of axis i of the beginning."""
+        """What units of axis j of the end read of axis i of the beginning.
+
+        The outermost factor of axis j gives the advance, the others the phases; the factors of axis i that do not lie
+        along j are read as a whole. For the axis of 3 above that is ``Table(4, [[0, 1, 2, 3]])``, for the axis of 4
+        ``Table(1, [[0, 4, 8]])``.
+        """
         weights, below = {}, 1
         for f in reversed(self.before[i]):
             weights[id(f)] = below

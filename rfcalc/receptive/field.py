@@ -11,10 +11,12 @@ unchanged, as the same object.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Reads
-from rfcalc.core.size import Size, decide
+from rfcalc.core.size import Size, decide, is_number
 from rfcalc.core.window import (
     START,
     STEP,
@@ -64,10 +66,15 @@ class Aligned(NamedTuple):
 
 
 class Unaligned(NamedTuple):
-    """The hull over all units where no window says which unit sees what; the node's axes that decide."""
+    """The hull over all units where no window says which unit sees what; the node's axes that decide.
+
+    `within`: a window that no unit sees beyond, where there is one; an end that has no bound is infinite (causal
+    attention: nothing after the unit's own place).
+    """
 
     ends: Ends
     carriers: frozenset[int]
+    within: Window | None = None
 
     @property
     def constant(self) -> bool:
@@ -92,8 +99,9 @@ MOST_TERMS = 32
 
 class Join(NamedTuple):
     """Why an axis has no window: ``strides`` (two paths of different strides meet), ``layout`` (two paths lay it out
-    along different axes), ``rearranged`` (positions are), ``gaps`` (units that see nothing are not told by one axis),
-    ``period`` (the common period is too long)."""
+    along different axes), ``rearranged`` (positions are), ``before`` and ``after`` (units see all positions up to, or
+    from, their own), ``listed`` (each unit has a list of its own), ``gaps`` (units that see nothing are not told by one
+    axis), ``period`` (the common period is too long)."""
 
     node: str
     axis: int
@@ -248,10 +256,14 @@ class _Step:
         if isinstance(index, Unsized):
             self.unsized.append((self.node, index.why))
             return Unaligned(None, outs)
-        self.joins.append(Join(self.node, axis, "rearranged"))
+        within, why = None, "rearranged"
         if isinstance(index, Scattered):
             outs = frozenset(index.axes)
-        return Unaligned(window.over(self.extents[carrier]), outs)
+        else:
+            band, why = banded(index, self.extents[carrier])
+            within = None if band is None else _pulled(window, band)
+        self.joins.append(Join(self.node, axis, why))
+        return Unaligned(window.over(self.extents[carrier]), outs, within)
 
     def kept(self, axis: int, entry: Unaligned, reads: Reads) -> Entry:
         """A hull that no window follows stays, until every axis that decides has been read as a whole: then it is
@@ -266,9 +278,20 @@ class _Step:
             elif not isinstance(index, All) and out is not None:
                 outs.add(out)
         if outs or entry.ends is None:
-            return Unaligned(entry.ends, frozenset(outs))
+            return Unaligned(entry.ends, frozenset(outs), self.kept_within(entry, reads))
         self.widens(axis)
         return Aligned(last, Window(0, (entry.ends,)))
+
+    def kept_within(self, entry: Unaligned, reads: Reads) -> Window | None:
+        """What no unit sees beyond, after the layer."""
+        if entry.within is None or len(entry.carriers) != 1:
+            return None
+        (carrier,) = entry.carriers
+        index = reads[carrier][1]
+        if isinstance(index, Listed):
+            band, _ = banded(index, self.extents[carrier])
+            return None if band is None else _pulled(entry.within, band)
+        return _pulled(entry.within, index) if isinstance(index, (Slide, Table)) else None
 
     def widens(self, axis: int) -> None:
         """Note that this layer makes the axis global, unless an earlier one has."""
@@ -285,6 +308,54 @@ class _Step:
         if self.unsized:
             field = field._replace(unsized=merged(field.unsized, tuple(self.unsized)))
         return field
+
+
+def banded(index: Listed, extent: Size) -> tuple[Window | None, str]:
+    """How far from its own position a unit reads, where as many come out as go in, and what sort of list it is.
+
+    An end has no bound where the unit furthest away reads up to the end of the map.
+
+    >>> banded(Listed([[0], [0, 1], [0, 1, 2]]), 3)
+    (Window(1, [(-inf, 0)]), 'before')
+    """
+    n = len(index.units)
+    told = [(u, taps[0], taps[-1]) for u, taps in enumerate(index.units) if taps]
+    several = any(len(taps) > 1 for taps in index.units)
+    if not told or decide(extent == n) is not True:
+        return None, "listed" if several else "rearranged"
+    before, after = max(u - first for u, first, _ in told), max(last - u for u, _, last in told)
+    low, high = (-inf if before == n - 1 > 0 else -before), (inf if after == n - 1 > 0 else after)
+    why = "rearranged"
+    if several:
+        why = "before" if (low, high) == (-inf, 0) else "after" if (low, high) == (0, inf) else "listed"
+    return Window(1, ((low, high),)), why
+
+
+def _pulled(window: Window, by: Slide | Table | Window) -> Window | None:
+    """What no unit sees beyond behind a layer that reads so far from its own position, or by an index."""
+    try:
+        if not isinstance(by, Window):
+            counted = isinstance(by, Table) or by.counted
+            return window.pull(by) if counted and window.regular else None
+        (reach,) = by.ends
+        if reach is None or not window.regular or not is_number(window.advance):
+            return None
+        ends = []
+        for u in range(window.period):
+            first, last = (_at(window, u, end, i) for i, end in enumerate(reach))
+            ends.append((first, last))
+        return Window(window.advance, ends)
+    except (PeriodTooLong, OverflowError):
+        return None
+
+
+def _at(window: Window, unit: int, moved: float, end: int) -> Size:
+    """An end of what the unit so far from another one sees; infinite where it is infinitely far."""
+    if moved in (inf, -inf):
+        return moved
+    found = window.unit(unit + moved)
+    assert found is not None
+    return found[end]
 
 
 def _widest(ends: tuple[tuple[int, Ends], ...]) -> tuple[tuple[int, Ends], ...]:
@@ -336,7 +407,27 @@ def _both(a: Entry, b: Entry) -> Entry:
     if isinstance(a, Aligned) and isinstance(b, Aligned):
         return Aligned(a.carrier, a.window | b.window)
     ends = [e.ends if isinstance(e, Unaligned) else None for e in (a, b)]
-    return Unaligned(hull(ends), a.carriers | b.carriers)
+    return Unaligned(hull(ends), a.carriers | b.carriers, _widened((_within(a), _within(b))))
+
+
+def _within(entry: Entry) -> Window | None:
+    """What no unit sees beyond: a window itself, if an axis of the node moves it."""
+    if isinstance(entry, Unaligned):
+        return entry.within
+    return None if entry.carrier is None or entry.constant else entry.window
+
+
+def _widened(windows: Iterable[Window | None]) -> Window | None:
+    """One window for several; None where one of them is missing, or their strides differ."""
+    found: Window | None = None
+    for window in windows:
+        if window is None or (found is not None and not found.same_stride(window)):
+            return None
+        try:
+            found = window if found is None else found | window
+        except PeriodTooLong:
+            return None
+    return found
 
 
 def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[str, str] = ("", "")) -> Field:
@@ -412,7 +503,8 @@ def _unaligned(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> 
     for axis in axes:
         moving = [t[axis] for t in terms if not t[axis].constant]
         ends = hull(e.over(extents) for e in moving)
-        common = Unaligned(ends, frozenset().union(*(e.carriers for e in moving)))
+        carriers: frozenset[int] = frozenset().union(*(e.carriers for e in moving))
+        common = Unaligned(ends, carriers, _widened(map(_within, moving)) if len(carriers) == 1 else None)
         terms = [t if t[axis].constant else (*t[:axis], common, *t[axis + 1 :]) for t in terms]
     return terms
 

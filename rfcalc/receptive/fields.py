@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rfcalc.receptive.chains import Chain
     from rfcalc.receptive.parts import Apart
     from rfcalc.receptive.pieces import Pieces
+    from rfcalc.receptive.told import Told
 
 
 @uncollected
@@ -32,6 +33,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
     branched: set[int] = set()  # positions whose channels, or branches along an axis, see different things
     chains: dict[int, Chain | None] = {}
     pieces: dict[int, Pieces] = {}
+    told: Told | None = None
     known: dict[Any, tuple[tuple[Alternatives, ...], Layer]] = {}
     for position in range(max(arity, source + 1), len(shapes)):
         node = network.nodes[position - arity]
@@ -63,6 +65,8 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                     result = apart.joined(position, result, branched)
                 if result is not None and (result.blurred or node.layer.row_major):
                     result = _settled(walked, position, found, result)
+                if told is not None and sources[0] in told.known:
+                    result = told.after(position, result) or result
             found[position] = result
             continue
         if not any(found[s] is not None for s in sources):
@@ -85,15 +89,26 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                 result = join(result, part, node.name, own, (first, name))
         if result is not None and result.joins and result.joins[-1].node == node.name:
             result = _pieced(walked, position, relation, found, pieces, result)
+        plain, turned = result, False
         if result is not None:
             result = of_positions(result, shapes[position].channel, own, node.name)
+            turned = result is not plain
             if node.layer.selective or not branched.isdisjoint(sources) or gaps(result, node.name):
                 apart = apart or _apart(walked, source, found)
                 result = apart.joined(position, result, branched)
             if result is not None and result.blurred:
                 result = _settled(walked, position, found, result)
+        if turned or (told is not None and not told.known.keys().isdisjoint(sources)):
+            told = told or _told(walked, source, found)
+            result = told.after(position, plain) or result
         found[position] = result
     return tuple(found)
+
+
+def _told(walked: Shaped, source: int, found: Sequence[Field | None]) -> Told:
+    from rfcalc.receptive.told import Told
+
+    return Told(walked, found, _apart(walked, source, found))
 
 
 def _chained(

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 
+LISTED = {  # sorts of joins at which units have positions of their own
+    "before": "a unit sees everything up to its own position, and nothing after it",
+    "after": "a unit sees everything from its own position on, and nothing before it",
+    "listed": "each unit sees positions of its own, fixed one by one",
+}
+
+
 def fraction(numerator: Size, denominator: int) -> Any:
     """A whole number where it is one, else a Fraction (or the symbol's own quotient)."""
     if denominator == 1:
@@ -224,15 +231,28 @@ class ReceptiveField:
         return tuple(None if w is None else w.sizes for w in self.windows)
 
     @property
-    def reach(self) -> tuple[tuple[Figure, Figure] | None, ...]:
+    def reach(self) -> tuple[tuple[Figure | None, Figure | None] | None, ...]:
         """How far a unit sees before and after its own place ⌊u·A/P⌋, the most over all phases of its local window.
+
+        None to a side without end: causal attention and a recurrence see all that is before, and nothing after.
 
         >>> import rfcalc
         >>> rfcalc.analyze("maxpool2 > up2", "1x8")["upsample1"].receptive_field.reach  # unit 1 looks back only
         ((1, 1),)
         """
         ends = [(self._local(axis, True), self._local(axis, False)) for axis in range(self._source.rank)]
-        return tuple(None if back is None or ahead is None else (back, ahead) for back, ahead in ends)
+        return tuple(None if pair == (None, None) else pair for pair in ends)
+
+    def _within(self, axis: int) -> Window | None:
+        """The window that no unit of an axis without a common window sees beyond."""
+        field, found = self._field, set[Window | None]()
+        for term in field.terms if field and not field.unknown and not field.unsized else ():
+            entry = term[axis]
+            if isinstance(entry, Unaligned):
+                found.add(entry.within)
+            elif entry.constant:
+                return None
+        return found.pop() if len(found) == 1 else None
 
     @property
     def lookback(self) -> tuple[Figure | None, ...]:
@@ -249,7 +269,7 @@ class ReceptiveField:
 
     def _local(self, axis: int, before: bool) -> Figure | None:
         """How far the local window reaches to one side of a unit's own place."""
-        window = self.windows[axis]
+        window = self.windows[axis] or self._within(axis)
         if window is None:
             return None
         most: Figure | None = None
@@ -257,6 +277,8 @@ class ReceptiveField:
             if ends is not None:
                 place = window.advance * u // window.period if u else 0
                 far = place - ends[0] if before else ends[1] - place
+                if isinstance(far, float):
+                    return None
                 most = far if most is None else maximum(most, far)
         return most
 

@@ -80,7 +80,7 @@ class _Engine:
         for position in range(last, network.arity - 1, -1):
             if position in needed and position != self.source:
                 needed.update(network.sources[position - network.arity])
-        told = self.told_apart(needed)
+        told = told_apart(self.walked, needed, self.source)
         found: dict[int, State] = {self.source: self.start}
         for position in range(network.arity, last + 1):
             if position not in needed or position == self.source:
@@ -95,7 +95,7 @@ class _Engine:
                     "an operator was not understood", where=node.name, why="nothing is known of what its units read"
                 )
             parts: list[State] = []
-            for s, alternatives in zip(sources, self.relation(position, told), strict=True):
+            for s, alternatives in zip(sources, exact(self.walked, position, told), strict=True):
                 state = found.get(s, ())
                 if state:
                     parts += self.through(state, alternatives, s, position)
@@ -103,38 +103,6 @@ class _Engine:
             axes = self.walked.shapes[position].axes
             found[position] = state if isinstance(state, Points) or position in told else over_channels(state, axes)
         return found.get(last, ())
-
-    def relation(self, position: int, told: set[int]) -> tuple[Alternatives, ...]:
-        """The index relation of a node, with its channels told apart where it matters what each of them sees."""
-        network = self.walked.network
-        if position in told or any(s in told for s in network.sources[position - network.arity]):
-            layer, xs = network.nodes[position - network.arity].layer, self.walked.input_shapes(position)
-            exact = layer.apart(xs, self.walked.shapes[position])
-            if exact is not None:
-                return exact
-        return relation(self.walked, position)
-
-    def told_apart(self, needed: set[int]) -> set[int]:
-        """The positions of which it matters what each channel sees: those before layers that read some channels, back
-        to where all channels are read."""
-        network, walked = self.walked.network, self.walked
-        arity, found = network.arity, set[int]()
-        for position in sorted(needed, reverse=True):
-            if position < arity or position == self.source:
-                continue
-            layer = network.nodes[position - arity].layer
-            if not layer.selective and position not in found:
-                continue
-            xs, y = walked.input_shapes(position), walked.shapes[position]
-            if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
-                continue
-            told = layer.apart(xs, y) or relation(walked, position)
-            for s, x, alternatives in zip(network.sources[position - arity], xs, told, strict=True):
-                if s >= arity and (
-                    layer.row_major or any(r is POINTWISE or not isinstance(r[x.channel][1], All) for r in alternatives)
-                ):
-                    found.add(s)
-        return found
 
     def through(self, state: State, alternatives: Alternatives, source: int, position: int) -> list[State]:
         return [state if reads is POINTWISE else self.apply(state, reads, source, position) for reads in alternatives]
@@ -227,7 +195,11 @@ class _Engine:
         return out, self.spread(sets, self.bound(index, x[carrier], y[out]))
 
     def split(self, term: Term, reads: Reads, carrier: int, x: tuple[int, ...], y: tuple[int, ...]) -> list[Term]:
-        """Several axes of the source follow one axis of the node: each position that is read is a box of its own."""
+        """Several axes of the source follow one axis of the node: each position that is read is a box of its own.
+
+        Where unit u has seen pixel (u, u) so far, a layer that reads units u and u + 1 sees the boxes {u} × {u} and
+        {u + 1} × {u + 1}, two pixels; the product {u, u + 1} × {u, u + 1} would hold two more, that nothing reads.
+        """
         out, index = reads[carrier]
         count = 1 if out is None else y[out]
         listed = [taps(index, u, x[carrier]) for u in range(count)]
@@ -318,6 +290,44 @@ class _Engine:
         units = product(*map(range, extents))
         for unit in units:
             yield tuple(place(p, sizes) for p in product(*(taps_of[unit[axis]] for axis, taps_of in read)))
+
+
+def told_apart(walked: Shaped, needed: Iterable[int], source: int) -> set[int]:
+    """The positions of which it matters what each channel sees: those before layers that read some channels, back to
+    where all channels are read.
+
+    Args:
+        needed: the positions that are looked at.
+    """
+    network = walked.network
+    arity, found = network.arity, set[int]()
+    for position in sorted(needed, reverse=True):
+        if position < arity or position == source:
+            continue
+        layer = network.nodes[position - arity].layer
+        if not layer.selective and position not in found:
+            continue
+        xs, y = walked.input_shapes(position), walked.shapes[position]
+        if layer.opaque or not all(is_number(n) for x in (*xs, y) for n in x.dims):
+            continue
+        told = layer.apart(xs, y) or relation(walked, position)
+        for s, x, alternatives in zip(network.sources[position - arity], xs, told, strict=True):
+            if s >= arity and (
+                layer.row_major or any(r is POINTWISE or not isinstance(r[x.channel][1], All) for r in alternatives)
+            ):
+                found.add(s)
+    return found
+
+
+def exact(walked: Shaped, position: int, told: set[int]) -> tuple[Alternatives, ...]:
+    """The index relation of a node, with its channels told apart where it matters what each of them sees."""
+    network = walked.network
+    if position in told or any(s in told for s in network.sources[position - network.arity]):
+        layer, xs = network.nodes[position - network.arity].layer, walked.input_shapes(position)
+        apart = layer.apart(xs, walked.shapes[position])
+        if apart is not None:
+            return apart
+    return relation(walked, position)
 
 
 def _tied(term: Term, carrier: int) -> bool:

@@ -21,8 +21,9 @@ from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized, resolve
-from rfcalc.graph.forward import Shaped, relation
+from rfcalc.graph.forward import Shaped
 from rfcalc.receptive.region import Mask, Region, runs
+from rfcalc.receptive.region_walk import exact, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
 from rfcalc.receptive.unit_sets import place
 
@@ -111,6 +112,7 @@ class UnitWalk:
         walked, network = self.walked, self.walked.network
         self._source = walked.shapes[source]
         behind = self._fed(at, source)
+        self._told = told_apart(walked, behind, source)
         found: dict[int, list[Box]] = {at: [first]}
         for position in range(at, max(network.arity, source + 1) - 1, -1):
             mine = found.pop(position, None)
@@ -122,7 +124,7 @@ class UnitWalk:
                     "an operator was not understood", where=node.name, why="nothing is known of what its units read"
                 )
             sources = network.sources[position - network.arity]
-            for s, alternatives in zip(sources, relation(walked, position), strict=True):
+            for s, alternatives in zip(sources, exact(walked, position, self._told), strict=True):
                 if s not in behind and s != source:
                     continue
                 for reads in alternatives:
@@ -160,13 +162,15 @@ class UnitWalk:
 
     def _back(self, box: Box, reads: Reads, source: int, position: int) -> list[Box]:
         """What a layer reads of its input for the units of a box."""
-        if reads is POINTWISE:
-            return [box]
         x, y = self.walked.shapes[source], self.walked.shapes[position]
+        if reads is POINTWISE and (source in self._told) == (y.channel in box):
+            return [box]
+        if reads is POINTWISE:
+            reads = tuple([(i, STEP) for i in range(len(x.dims))])
         if any(isinstance(index, Scattered) for _, index in reads):
             return self._scattered(box, source, position)
         self.placed = self.placed or any(isinstance(reads[axis][1], (All, Listed)) for axis in x.axes)
-        whole = box | {y.channel: ((0, y.channels - 1),)}  # a unit is a position over all channels, on every map
+        whole = {y.channel: ((0, y.channels - 1),)} | box  # a unit is a position over all channels
         outs = [out for axis, (out, _) in enumerate(reads) if out is not None]
         shared = [out for out in dict.fromkeys(outs) if outs.count(out) > 1 and _count(whole[out]) > 1]
         apart = [[((u, u),) for a, b in whole[out] for u in range(a, b + 1)] for out in shared]
@@ -178,7 +182,8 @@ class UnitWalk:
                 for axis, (out, index) in enumerate(reads)
             }
             if all(seen.values()):
-                found.append({axis: seen[axis] for axis in x.axes})
+                kept = range(len(x.dims)) if source in self._told else x.axes
+                found.append({axis: seen[axis] for axis in kept})
         return found
 
     def _read(self, units: Runs | None, index: Index, extent: int) -> Runs:
@@ -224,7 +229,8 @@ class UnitWalk:
             for p in layer.source(unit, xs, y):
                 flat |= 1 << place(p, extents)
         masks = boxes_of(flat, extents) if flat else []
-        return [{axis: tuple(runs(mask)) for axis, mask in zip(x.axes, found, strict=True)} for found in masks]
+        boxes = [{axis: tuple(runs(mask)) for axis, mask in zip(x.axes, found, strict=True)} for found in masks]
+        return [{**b, x.channel: ((0, x.channels - 1),)} for b in boxes] if source in self._told else boxes
 
 
 def _count(positions: Runs) -> int:

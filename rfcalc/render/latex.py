@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from rfcalc.core.errors import printable, printable_lines
+from rfcalc.render.latex_width import COLUMN, PAGE, SIZES, Fit, broken, fit, longest_piece, width
 from rfcalc.report.document import (
     Cell,
     Column,
@@ -28,7 +29,7 @@ from rfcalc.report.document import (
 if TYPE_CHECKING:
     from rfcalc.render import Look
 
-PAGE = 45  # lines of a table that fit on a page
+LINES = 45  # lines of a table that fit on a page
 _SIGNS = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -121,6 +122,7 @@ def render(document: Document, look: Look) -> str:
     packages = ["booktabs"] * ("\\toprule" in text) + ["siunitx"] * ("\\sisetup" in text)
     packages += ["tikz"] * ("{tikzpicture}" in text)
     packages += ["longtable"] * ("{longtable}" in text)
+    packages += ["array"] * ("\\arraybackslash" in text)
     packages += ["amsmath"] * any(sign in text for sign in ("{equation*}", "{align*}", "\\text{"))
     needs = "% needs " + " ".join(f"\\usepackage{{{p}}}" for p in packages)
     return "\n".join([*([needs] if packages else []), text, *map(comment, document.notes)])
@@ -144,7 +146,7 @@ def _section(section: Section, document: Document) -> Iterator[str]:
         if section.listed:
             yield from (r"\begin{itemize}", *(rf"\item {spell(t)}" for t in section.lines), r"\end{itemize}")
         else:
-            yield from (spell(t) + r"\par" for t in section.lines)
+            yield from (rf"{{\small\raggedright {spell(t)}\par}}" for t in section.lines)
     else:
         from rfcalc.render.raster import scaled
 
@@ -175,25 +177,64 @@ def _table(table: Table, caption: str) -> Iterator[str]:
     columns = [_measured(column, [line.cells[i] for line in table.lines]) for i, column in enumerate(table.columns)]
     numbers = any(c.numbers for c in columns)
     texts = [[_text(cell, column) for cell, column in zip(line.cells, columns, strict=True)] for line in table.lines]
-    spec = "".join(_spec(column, [row[i] for row in texts]) for i, column in enumerate(columns))
+    found = _fitting(table, columns, texts)
+    for i in found.broken:
+        texts = [[broken(text) if k == i else text for k, text in enumerate(row)] for row in texts]
+    spec = "".join(
+        rf">{{\raggedright\arraybackslash}}p{{{found.broken[i]:.0f}pt}}"
+        if i in found.broken
+        else _spec(column, [row[i] for row in texts])
+        for i, column in enumerate(columns)
+    )
     heads = " & ".join(f"{{{escape(c.title)}}}" if c.numbers else escape(c.title) for c in columns) + r" \\"
     body = _body(table, texts, columns)
-    caption = escape(caption)
+    caption = escape(caption) + (rf"\label{{{table.label}}}" if table.label else "")
+    set_up = found.size + (rf"\setlength{{\tabcolsep}}{{{found.gap:g}pt}}" if found.gap != SIZES[0][2] else "")
     if numbers:
-        yield r"\begingroup\sisetup{group-separator={,}, group-minimum-digits=4}"
-    if len(table.lines) > PAGE:
-        yield from (rf"\begin{{longtable}}{{{spec}}}", rf"\caption{{{caption}}}\\", r"\toprule", heads, r"\midrule")
-        yield from (r"\endhead", *body, r"\bottomrule", r"\end{longtable}")
+        set_up += r"\sisetup{group-separator={,}, group-minimum-digits=4}"
+    if len(table.lines) > LINES:
+        yield from (rf"\begingroup{set_up}", rf"\begin{{longtable}}{{{spec}}}", rf"\caption{{{caption}}}\\")
+        yield from (r"\toprule", heads, r"\midrule", r"\endfirsthead", r"\toprule", heads, r"\midrule", r"\endhead")
+        yield from (*body, r"\bottomrule", r"\end{longtable}", r"\endgroup")
     else:
-        yield from (r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{spec}}}")
-        yield from (r"\toprule", heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}")
-    if numbers:
-        yield r"\endgroup"
+        yield from (r"\begin{table}", rf"\centering\caption{{{caption}}}", *([set_up] if set_up else []))
+        yield from (rf"\begin{{tabular}}{{{spec}}}", r"\toprule", heads, r"\midrule", *body, r"\bottomrule")
+        yield from (r"\end{tabular}", r"\end{table}")
     if any(isinstance(p, Span) and p.latex for _, figure in table.totals for p in figure):
         told = " \\\\\n".join(rf"\text{{{escape(name)}}} &= {_formula(figure)}" for name, figure in table.totals)
         yield from (r"\begin{align*}", told, r"\end{align*}")
     else:
         yield from (comment((f"{name}: ", *((f,) if isinstance(f, str) else f))) for name, f in table.totals)
+
+
+def _fitting(table: Table, columns: list[_Column], texts: list[list[str]]) -> Fit:
+    """The size of letters at which the table fits on its page or in its column."""
+    widths: list[float] = []
+    breakable: dict[int, float] = {}
+    for i, column in enumerate(columns):
+        widest = width(column.title, bold=False)
+        for line, row in zip(table.lines, texts, strict=True):
+            if line.spans:
+                continue
+            text = row[i]
+            if column.numbers and text[:1].isdigit():
+                shown = f"{int(text.partition('.')[0]):,}{''.join(text.partition('.')[1:])}"
+            else:
+                shown = words(line.cells[i].text)
+            widest = max(widest, width(shown, bold=line.kind == "group" and not column.numbers))
+        widths.append(widest)
+        if not column.numbers and not column.right:
+            breakable[i] = max(map(_least, [column.title, *(line.cells[i].text for line in table.lines)]))
+    return fit(widths, breakable, COLUMN if table.narrow else PAGE)
+
+
+def _least(text: Text) -> float:
+    """The width of the longest part that cannot be broken; of formulas, their longest line, brackets and a factor."""
+    parts = (text,) if isinstance(text, str) else text
+    formulas = [p.text for p in parts if isinstance(p, Span) and p.latex]
+    plain = [p if isinstance(p, str) else p.text for p in parts if isinstance(p, str) or not p.latex]
+    lines = (width(line) + 36 for formula in formulas for line in formula.split(", "))
+    return max([*map(longest_piece, plain), *lines, 0.0])
 
 
 def _formula(text: Text) -> str:

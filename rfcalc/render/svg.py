@@ -80,6 +80,14 @@ def alone(found: Picture, paper: Paper = Paper()) -> str:  # noqa: B008 (immutab
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_svg(found, paper)}\n'
 
 
+def embedded(found: Picture) -> str:
+    """A picture on its own paper as an image in HTML, for pages that take no SVG."""
+    data = b64encode(alone(found).encode()).decode()
+    return (
+        f'<img alt="{escape(found.title or "picture")}" style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
+    )
+
+
 def picture(found: Picture) -> str:
     """A picture that stands in a page, in the colours of its text."""
     return _svg(found, None)
@@ -158,7 +166,7 @@ def measure(text: str) -> tuple[float, str]:
     """
     found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(mm|cm|in|pt|px)", text.strip())
     if found is None or not float(found[1]):
-        raise RfcalcError(f"{text!r} is no width", fix="write a number and its unit, mm, cm, in, pt or px: 84mm")
+        raise RfcalcError(f"{text!r} is not a width", fix="write a number and its unit, mm, cm, in, pt or px: 84mm")
     return float(found[1]), found[2]
 
 

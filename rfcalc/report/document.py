@@ -110,13 +110,15 @@ class Line(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Table:
     """Columns and lines; `totals`: labelled figures below; `title`: a heading above; `caption`: where tables have one
-    (LaTeX, HTML)."""
+    (LaTeX, HTML); `label`: its name in LaTeX; `narrow`: there it stands in one of two columns, if it can."""
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     totals: tuple[tuple[str, Text], ...] = ()
     title: str = ""
     caption: str = ""
+    label: str = ""
+    narrow: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.size import Size, is_number
 from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
 from rfcalc.receptive.long_signal import LongSignal
-from rfcalc.receptive.receptive_field import ReceptiveField, fraction, plain
+from rfcalc.receptive.receptive_field import LISTED, ReceptiveField, fraction, plain
 from rfcalc.receptive.region import Region, runs
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.regions import Regions
 from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.report import Report
+
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/rf/1"
 MOST_JOINS = 6  # told in sentences
@@ -69,10 +73,12 @@ class FieldReport:
     def name(self) -> str:
         return self._name(self.position)
 
-    def _repr_html_(self) -> str:
-        """Its sentences and the middle unit's region, for notebooks."""
-        document = import_module("rfcalc.report.field_document").document(self)
-        return str(import_module("rfcalc.render").fragment(document))
+    _repr_html_ = displayed
+
+    def document(self) -> Document:
+        """What the node sees, as a document that every format renders."""
+        made: Document = import_module("rfcalc.report.field_document").document(self)
+        return made
 
     def __repr__(self) -> str:
         return f"FieldReport(of {self.name}, from {self.source_name}: {self.field!r})"
@@ -430,6 +436,8 @@ def _join_sentence(join: dict[str, Any]) -> str:
         return f"Axis {axis}: at {node} some units see nothing, which no single axis decides."
     if join["why"] == "period":
         return f"Axis {axis}: the phases at {node} are too many to list."
+    if join["why"] in LISTED:
+        return f"Axis {axis}: at {node} {LISTED[join['why']]}."
     return f"Axis {axis}: {node} re-arranges positions."
 
 

@@ -473,6 +473,9 @@ class Report:
         """The rows as plain dicts."""
         return [row.to_dict() for row in self]
 
+    def _repr_html_(self) -> str:
+        return str(import_module("rfcalc.render").fragment(self.document()))
+
     def document(self) -> Document:
         """The table of the report as a document, which every format renders."""
         made: Document = import_module("rfcalc.report.table").document(self)
@@ -492,9 +495,6 @@ class Report:
 
     def __str__(self) -> str:
         return str(import_module("rfcalc.render").render(self.document()))
-
-    def _repr_html_(self) -> str:
-        return str(import_module("rfcalc.render").fragment(self.document()))
 
     def __repr__(self) -> str:
         return f"<report on {self.target}: {plural(len(self), 'node')}, {self.totals.params:,} params>"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
+from rfcalc.receptive.receptive_field import LISTED
 from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
 from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
@@ -18,10 +19,18 @@ from rfcalc.report.units import binary, exact, short
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")
 BARS = ("params", "weights", "bytes", "macs", "values", "saved_bytes", "params_share", "macs_share", "memory_share")
+PRESETS = {  # a name for several columns
+    "usual": USUAL,
+    "paper": ("name", "notation", "output_shape", "receptive_field", "params", "macs"),
+    "fields": ("name", "output_shape", "receptive_field", "stride", "padding", "center", "seen"),
+    "costs": ("name", "output_shape", "params", "params_share", "macs", "macs_share", "bytes", "memory_share"),
+    "training": ("name", "output_shape", "params", "trainable", "saved_bytes", "macs", "backward_macs"),
+}
 FOLD_FROM = 60  # rows from which repeated ones are folded unless asked otherwise
 STYLES = {
     "table": "rows and columns, in any format",
     "cs231n": "the lecture's listing: map, memory, weights, each with its arithmetic",
+    "stages": "a line a stage, its layers in brackets with how often they stand, as in the ResNet paper",
     "summary": "the summary that PyTorch and Keras users know",
 }
 _LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
@@ -95,7 +104,7 @@ class View(NamedTuple):
     `columns`: metric names, in order; None for the usual ones. `every`: activations, normalisation and dropout get rows
     of their own. `fold`: repeated rows are shown once with their count; None where it helps. `at`: only this node.
     `depth`: a tree of stages and blocks with subtotals, so many levels of it. `sort`: by this metric, the largest first
-    (the smallest, with ``-`` before it); `top`: so many rows.
+    (the smallest, with ``-`` before it); `top`: so many rows. `caption`: instead of the network's; `label`: for LaTeX.
     """
 
     columns: tuple[str, ...] | None = None
@@ -105,6 +114,18 @@ class View(NamedTuple):
     depth: int | None = None
     sort: str | None = None
     top: int | None = None
+    caption: str = ""
+    label: str = ""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The columns; names of `PRESETS` stand for theirs.
+
+        Raises:
+            UnknownName: there is no such column.
+        """
+        names = [n for name in self.columns or USUAL for n in PRESETS.get(name.strip().lower(), (name,))]
+        return tuple(dict.fromkeys(metric(name) for name in names))
 
 
 def document(report: Report, view: View = View(), style: str = "table") -> Document:  # noqa: B008 (immutable)
@@ -121,6 +142,7 @@ def document(report: Report, view: View = View(), style: str = "table") -> Docum
     section: Section
     if style != "table":
         section = import_module(f"rfcalc.report.{style}").listing(report, view)
+        told = notes(report) if isinstance(section, Table) else ()
     else:
         section = table(report, view)
         about = tuple(_about(section, report, view))
@@ -147,7 +169,7 @@ def _about(found: Table, report: Report, view: View) -> Iterator[str]:
 def _records(report: Report, view: View) -> Any:
     from rfcalc.report.records import records
 
-    return records(report, view.columns, view.at)
+    return records(report, view.columns and tuple(m.name for m in view.metrics), view.at)
 
 
 def column(found: Metric) -> Column:
@@ -164,14 +186,16 @@ def table(report: Report, view: View) -> Table:
     Raises:
         UnknownName: a column or node that does not exist.
     """
-    columns = tuple(metric(name) for name in view.columns or USUAL)
+    columns = view.metrics
     rows = [report[view.at]] if view.at else list(report)
     shown = shown_rows(rows, view.every)
     if view.depth is not None or view.sort is not None or view.top is not None:
         found = import_module("rfcalc.report.tree").lines(report, shown, columns, view)
     else:
         found = _lines(report, shown, columns, view)
-    return Table(*_counted(columns, found), totals(report), caption=_caption(report))
+    narrow = view.columns is not None and "paper" in view.columns
+    caption = view.caption or caption_of(report)
+    return Table(*_counted(columns, found), totals(report), "", caption, view.label, narrow)
 
 
 def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View) -> Iterator[tuple[Line, int]]:
@@ -212,7 +236,7 @@ def _counted(
     return tuple(heads), tuple(told)
 
 
-def _caption(report: Report) -> str:
+def caption_of(report: Report) -> str:
     name = report.network.title or report.target
     inputs = ", ".join(map(str, report.inputs.values()))
     return f"{name}; input {inputs}; {exact(report.totals.params)} {noun(report.totals.params, 'parameter')}"
@@ -395,6 +419,8 @@ def _joins(report: Report) -> str:
 def _join(join: dict[str, Any]) -> str:
     if join["why"] == "rearranged":
         return f"{join['node']} re-arranges positions"
+    if join["why"] in LISTED:
+        return f"at {join['node']} {LISTED[join['why']]}"
     if join["why"] == "gaps":
         return f"at {join['node']} some units see nothing, which no single axis decides"
     if join["why"] == "period":

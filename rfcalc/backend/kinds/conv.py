@@ -73,6 +73,11 @@ def _conv(at: At, c: int, out: int, groups: int) -> Twin:
         options["padding_mode"] = None if border == "zeros" else border
     else:
         before = padded("{0}", sides, border)
+    taps = getattr(layer, "taps", None)
+    if taps is not None:
+        if text != "{m}({0})" or table is not None:
+            raise Unsupported("a masked kernel cannot be built with this padding", why="it depends on the input's size")
+        text = f"masked_conv({{m}}, {{0}}, {taps!r})"
     text = text.replace("{0}", before)
     if table is None:
         return Twin(call(f"nn.Conv{rank}d", c, out, same_everywhere(kernel), **options), text)

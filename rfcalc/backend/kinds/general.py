@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rfcalc.backend.kinds.merge import coupled
-from rfcalc.backend.twin import At, Twin, measuring, text_only, twin
+from rfcalc.backend.twin import At, Twin, kept_keys, measuring, text_only, twin
 from rfcalc.core.errors import Unsupported
 
 SIGNS = {"sub": "-", "div": "/", "pow": "**", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -111,12 +111,24 @@ def zeros(at: At) -> Twin:
 @twin("attention_product")
 def attention_product(at: At) -> Twin:
     mask = ", attn_mask={3}" if len(at.xs) > 3 else ""
+    if at.layer.mask is not None:
+        kept = _kept(at)
+        mask = f", attn_mask={{3}}.masked_fill(~{kept}, float('-inf'))" if mask else f", attn_mask={kept}"
     return text_only(f"F.scaled_dot_product_attention({{0}}, {{1}}, {{2}}{mask})")
 
 
 @measuring("attention_product")
 def read(at: At) -> Twin:
     """The sum of what it reads: a query, all keys, a feature of all values, a row of the bias."""
+    if at.layer.mask is not None:
+        rows = f"{_kept(at)}.to({{1}}.dtype)"
+        parts = ["{0}.mean(-1, keepdim=True)", f"{rows} @ {{1}}.mean(-1, keepdim=True)", f"{rows} @ {{2}}"]
+        parts += [f"({{3}} * {_kept(at)}).mean(-1, keepdim=True)"] * (len(at.xs) - 3)
+        return text_only(coupled(at, f"({' + '.join(parts)})"))
     parts = ["{0}.mean(-1, keepdim=True)", "{1}.mean((-2, -1), keepdim=True)", "{2}.mean(-2, keepdim=True)"]
     parts += ["{3}.mean(-1, keepdim=True)"] * (len(at.xs) - 3)
     return text_only(coupled(at, f"({' + '.join(parts)})"))
+
+
+def _kept(at: At) -> str:
+    return kept_keys(at.layer.mask, at.xs[0].dims[-2], at.xs[1].dims[-2])

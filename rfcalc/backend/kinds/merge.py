@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.backend.twin import At, Twin, measuring, text_only, twin
+from rfcalc.backend.twin import At, Twin, kept_keys, measuring, text_only, twin
 
 
 def coupled(at: At, inner: str) -> str:
@@ -30,11 +30,20 @@ def concat(at: At) -> Twin:
 
 @twin("matmul")
 def matmul(at: At) -> Twin:
-    return text_only("{0} @ {1}.transpose(-2, -1)" if at.layer.transpose else "{0} @ {1}")
+    first = "{0}" if at.layer.mask is None else f"({{0}} * {_kept(at)})"
+    return text_only(f"{first} @ {{1}}" + (".transpose(-2, -1)" if at.layer.transpose else ""))
+
+
+def _kept(at: At) -> str:
+    return kept_keys(at.layer.mask, at.x.dims[-2], at.x.dims[-1])
 
 
 @measuring("matmul")
 def rows_and_columns(at: At) -> Twin:
     """The sum of a row of the first and a column of the second: what their product reads, without multiplying."""
+    if at.layer.mask is not None:
+        kept, second = _kept(at), "{1}.transpose(-2, -1)" if at.layer.transpose else "{1}"
+        own = f"({{0}} * {kept}).mean(-1, keepdim=True)"
+        return text_only(coupled(at, f"({own} + {kept}.to({{1}}.dtype) @ {second})"))
     rows = "{1}.mean(-1, keepdim=True).transpose(-2, -1)" if at.layer.transpose else "{1}.mean(-2, keepdim=True)"
     return text_only(coupled(at, f"({{0}}.mean(-1, keepdim=True) + {rows})"))

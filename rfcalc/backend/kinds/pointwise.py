@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.backend.twin import At, Learned, Twin, call, measuring, moved, text_only, twin
+from rfcalc.backend.twin import At, Learned, Twin, call, kept_keys, measuring, moved, text_only, twin
 
 CLASSES = {  # function: class, whether it can write over its input
     "relu": ("ReLU", True),
@@ -45,6 +45,9 @@ def prelu(at: At) -> Twin:
 
 @twin("softmax")
 def softmax(at: At) -> Twin:
+    if at.layer.mask is not None:
+        kept = kept_keys(at.layer.mask, at.x.dims[-2], at.x.dims[-1])
+        return text_only(f"{{0}}.masked_fill(~{kept}, float('-inf')).{'log_' * at.layer.log}softmax(-1)")
     return Twin(call("nn.LogSoftmax" if at.layer.log else "nn.Softmax", dim=_axis(at)))
 
 
@@ -55,6 +58,9 @@ def _axis(at: At) -> int:
 
 @measuring("softmax")
 def coupled(at: At) -> Twin:
+    if at.layer.mask is not None:
+        kept = kept_keys(at.layer.mask, at.x.dims[-2], at.x.dims[-1])
+        return text_only(f"({{0}} + ({{0}} * {kept}).mean(-1, keepdim=True)) * {kept}")
     return text_only(f"{{0}} + {{0}}.mean({_axis(at)}, keepdim=True)")
 
 

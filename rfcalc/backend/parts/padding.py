@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -32,6 +33,13 @@ def same_conv(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
         padding = [0] * len(sides)
     convolve = (F.conv1d, F.conv2d, F.conv3d)[len(sides) - 1]
     y: Tensor = convolve(x, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups)
+    return y
+
+
+def masked_conv(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, x: Tensor, taps: str) -> Tensor:
+    """A convolution of whose kernel some taps are 0: ``taps`` has 1 or 0 for each, row by row."""
+    kept = torch.tensor([float(t) for t in taps], dtype=x.dtype, device=x.device).reshape(conv.kernel_size)
+    y: Tensor = conv._conv_forward(x, conv.weight * kept, conv.bias)
     return y
 
 

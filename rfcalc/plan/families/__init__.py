@@ -7,16 +7,18 @@ not used to leave anything out of a search. Adding a family is adding a file wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.registry import Registry
 
 Sign = Literal["+", "-", "0"]
+FIELD = ("receptive_field", "lookback", "lookahead")
 SIZE = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "bytes", "saved_bytes", "peak_bytes")
 
 
@@ -50,13 +52,38 @@ class Family:
         return total
 
 
+def limited(families: Sequence[Family], values: Mapping[str, Sequence[int]]) -> list[Family]:
+    """The families with these values of their numbers, where they have them.
+
+    Args:
+        values: for each number's name the values that are tried.
+
+    Raises:
+        UnknownName: no family has such a number.
+        RfcalcError: no values, or values below 1.
+    """
+    known = list(dict.fromkeys(p.name for f in families for p in f.parameters))
+    for name, given in values.items():
+        if name not in known:
+            raise UnknownName("number of a family", name, known)
+        if not given or min(given) < 1:
+            raise RfcalcError(f"{name} has no values", fix=f"give whole numbers from 1: {name}=3,5 or {name}=1..8")
+
+    def of(parameter: Parameter) -> Parameter:
+        given = values.get(parameter.name)
+        return parameter if given is None else replace(parameter, values=tuple(sorted(set(given))))
+
+    return [replace(f, parameters=tuple(of(p) for p in f.parameters)) for f in families]
+
+
 def moving(**signs: str) -> dict[str, Sign]:
-    """Which way figures move: ``size="+"`` stands for all of `SIZE`, ``rf`` for reach and look-back too."""
+    """Which way figures move: ``size="+"`` stands for all of `SIZE`, ``rf`` for look-back and look-ahead too;
+    an empty sign takes a figure out again."""
     found: dict[str, Sign] = {}
     for name, sign in signs.items():
-        group = SIZE if name == "size" else ("receptive_field",) if name == "rf" else (name,)
+        group = SIZE if name == "size" else FIELD if name == "rf" else (name,)
         found.update(dict.fromkeys(group, sign))  # type: ignore[arg-type]
-    return found
+    return {name: sign for name, sign in found.items() if sign}
 
 
 def _load() -> None:

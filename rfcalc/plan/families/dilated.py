@@ -10,10 +10,10 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
     return f"conv{kernel}-{width} d({base}**i) relu x{depth}:i"
 
 
-LARGER = moving(rf="+", weight_layers="0", weights="+", params="+")
-FASTER = moving(rf="+", weights="0", params="0", weight_layers="0")
+LARGER = moving(rf="+", size="+", weight_layers="0", saved_bytes="")  # unequal sides are padded in a map of their own
+FASTER = moving(rf="+", size="0", weight_layers="0", saved_bytes="")
 WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", weights="+", params="+", weight_layers="+")
+DEEPER = moving(rf="+", size="+", weight_layers="+", saved_bytes="")
 FAMILY = Family(
     "dilated",
     "k × k convolutions of stride 1 with dilations 1, b, b², …, a ReLU after each",

@@ -12,10 +12,10 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
     return f"conv1-{width} > (({conv} relu {conv} relu) + identity) relu x{depth}:i"
 
 
-LARGER = moving(rf="+", size="+", weight_layers="0")
-FASTER = moving(rf="+", weights="0", params="0", weight_layers="0")
+LARGER = moving(rf="+", size="+", weight_layers="0", saved_bytes="")  # unequal sides are padded in a map of their own
+FASTER = moving(rf="+", size="0", weight_layers="0", saved_bytes="")
 WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", size="+", weight_layers="+")
+DEEPER = moving(rf="+", size="+", weight_layers="+", saved_bytes="")
 FAMILY = Family(
     "tcn",
     "causal residual blocks of two dilated convolutions, dilations 1, b, b², …",

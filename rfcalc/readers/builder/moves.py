@@ -216,6 +216,9 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     """The axes of a tensor in another order."""
     x = graph.whole(graph.settled(x))
+    first = order[0] if order else 0
+    if x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first:
+        x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile
     dims = tuple(x.dims[i] for i in order)
     batch = None if x.batch is None else order.index(x.batch)
     left = [i for i in order if i != x.batch]
@@ -266,3 +269,15 @@ def repeated_along(graph: Builder, x: Value, times: Sequence[int], dims: tuple[i
     if x.dims != dims:
         raise NotUnderstood("repeated along an axis that is not there")
     return x
+
+
+def repeated_each(graph: Builder, x: Value, axis: int, times: int) -> Value:
+    """Each position of an axis so many times: an axis of one after it, broadcast, and merged with it."""
+    dims = (*x.dims[:axis], x.dims[axis] * times, *x.dims[axis + 1 :])
+    if x.dims[axis] == 1:
+        return stretched(graph, x, dims)
+    apart = (*x.dims[: axis + 1], 1, *x.dims[axis + 1 :])
+    batch = None if x.batch is None else x.batch + (axis < x.batch)
+    x = inserted_axis(graph, x, apart, batch, axis + 1)
+    x = stretched(graph, x, (*apart[: axis + 1], times, *apart[axis + 2 :]))
+    return regrouped(graph, x, dims, None if batch is None else batch - (axis < batch))

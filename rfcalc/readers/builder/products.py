@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from rfcalc.core.masks import Mask
 from rfcalc.layers.merge import MatMul
 from rfcalc.layers.reshape import Reshape
 from rfcalc.readers.builder.graph import Builder
@@ -11,8 +12,12 @@ from rfcalc.readers.builder.moves import moved, regrouped, stretched
 from rfcalc.readers.builder.values import NotUnderstood, Value
 
 
-def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...]) -> Value:
-    """The matrix product of the last two axes, leading axes broadcast, as torch.matmul."""
+def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...], mask: Mask = None) -> Value:
+    """The matrix product of the last two axes, leading axes broadcast, as torch.matmul.
+
+    Args:
+        mask: which columns of `a` are not zero, row by row.
+    """
     a, b = graph.whole(graph.settled(a)), graph.whole(graph.settled(b))
     if len(a.dims) < 2 or len(b.dims) < 2:
         return _with_vectors(graph, a, b, dims)
@@ -22,7 +27,7 @@ def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...]) -> Value:
     if batch is None:
         a, b = graph.plain(a), graph.plain(b)
     a, b = _spread(graph, a, lead, batch), _spread(graph, b, lead, batch)
-    return graph.add(MatMul(), (a.node, b.node), dims, batch)
+    return graph.add(MatMul(mask=mask), (a.node, b.node), dims, batch)
 
 
 def _shared_batch(a: Value, b: Value, rank: int) -> int | None:

@@ -12,6 +12,7 @@ from rfcalc.readers.builder.maps import back, exchanged, mapped, plus, sized, ti
 from rfcalc.readers.builder.moves import transposed
 from rfcalc.readers.builder.products import product
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.facts import facts, left
 from rfcalc.readers.torch.handling import Call, handles
 from rfcalc.readers.torch.tensors import Graph, Static, dims_of
 
@@ -84,14 +85,41 @@ def convolution(call: Call) -> Value:
             groups=call["groups"],
             bias=bias,
             fixed=fixed,
+            taps=_taps(graph, call["weight"]),
         )
     made = graph.add(layer, (x.node,), dims, x.batch)
     return back(graph, graph.own(made, key), leading)
 
 
+def _taps(graph: Graph, weight: Any) -> str | None:
+    """Which taps of a kernel are not masked, row by row; None where all are used."""
+    zero = facts(graph, weight).zero
+    if zero is None or not graph.leaves(weight):
+        return None
+    used = ~zero.expand(weight.shape)
+    over = used.flatten(0, 1)
+    kept = over.any(0)
+    if not bool((over == kept).all()):
+        graph.note("a kernel whose mask differs between channels counts with all taps that one of them uses")
+    return None if bool(kept.all()) else "".join("01"[int(on)] for on in kept.flatten().tolist())
+
+
+def _masked_positions(graph: Graph, x: Value, weight: Any) -> bool:
+    """Whether a masked matrix goes over an axis that positions of the input lie along."""
+    if facts(graph, weight).zero is None or x.extra or x.batch == len(x.dims) - 1 or len(x.dims) < 2:
+        return False
+    return graph.axis(x, len(x.dims) - 1) in graph.carriers[x.node]
+
+
 @handles("linear")
 def linear(call: Call) -> Value:
     graph = call.graph
+    if _masked_positions(graph, call.x, call["weight"]):
+        weight = call.value("weight")
+        mask = left(graph, facts(graph, call["weight"]).zero, weight.dims)
+        turned = (*call.dims[:-2], call.dims[-1], call.dims[-2])
+        made = transposed(graph, product(graph, weight, transposed(graph, call.x), turned, mask))
+        return made if call["bias"] is None else plus(graph, made, call.value("bias"))
     held = graph.is_static(call["weight"]) and graph.leaves(call["weight"]) and not graph.multiplied(call["weight"])
     if held and (call["bias"] is None or graph.is_static(call["bias"])):
         before = len(graph.shapes)

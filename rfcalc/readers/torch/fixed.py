@@ -17,7 +17,7 @@ MOST_VALUES = 1 << 20
 def known(graph: Graph, tensor: Any) -> torch.Tensor | None:
     """The values of a tensor that depends on no input and no parameter; None where they cannot be told.
 
-    Whole-number tensors only, small ones, made by few steps; random ones cannot be told.
+    Those that are there; others are made again if they are small and made by few steps. Random ones cannot be told.
     """
     entry = graph.entry(tensor)
     if not isinstance(entry, Static):
@@ -29,13 +29,13 @@ def known(graph: Graph, tensor: Any) -> torch.Tensor | None:
 
 def _value(entry: Static, tensor: Any, left: list[int], written: frozenset[int]) -> torch.Tensor | None:
     left[0] -= 1
-    if left[0] < 0 or entry.parameter or tensor.numel() > MOST_VALUES:
+    if left[0] < 0 or entry.parameter:
         return None
     there = not isinstance(tensor, torch.nn.Parameter) and not tensor.is_meta and tensor.layout == torch.strided
     if there and (entry.step is None or memory_of(tensor) not in written):
         values: torch.Tensor = tensor.detach().cpu()
         return values
-    if entry.step is None:
+    if entry.step is None or tensor.numel() > MOST_VALUES:
         return None
     step = entry.step
     if step.name in _SAME:

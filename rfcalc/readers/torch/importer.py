@@ -99,6 +99,7 @@ def from_torch(
             f"{plural(sum(strange.values()), 'value')} of parameters that the module does not register are used and, as"
             f" by PyTorch, not counted; {told}"
         )
+    notes += graph.notes
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+
+from rfcalc.layers.general import Elementwise
 from rfcalc.readers.builder.joining import bordered, chained, padded
+from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import ends, moved, regrouped, widened
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.writing import written
+from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import Call, handles
 from rfcalc.readers.torch.recording import Step
 from rfcalc.readers.torch.tensors import Graph
@@ -66,6 +73,37 @@ def copy(call: Call) -> Value:
     x = graph.get(call["src"])
     dims = tuple(int(n) for n in call["self"].shape)
     return widened(graph, x, dims) if x.dims != dims else x
+
+
+@handles("index_put", "_index_put_impl")
+def put(call: Call) -> Value:
+    """``x[mask] = number``, or values at fixed positions of one axis."""
+    graph, indices, new = call.graph, call["indices"], call["values"]
+    given = [(axis, i) for axis, i in enumerate(indices) if i is not None]
+    if len(given) != 1 or call["accumulate"]:
+        raise NotUnderstood("at places of several axes, or added up")
+    ((axis, index),) = given
+    x = call.x
+    if index.dtype == torch.bool:
+        if new.numel() != 1 or not graph.is_static(new):
+            raise NotUnderstood("several values where a mask is set")
+        if graph.is_static(index) and not graph.leaves(index):
+            return alone(graph, x, Elementwise("masked_fill"))
+        if axis:
+            raise NotUnderstood("where a mask is set that depends on the input")
+        full = graph.get(index)
+        wide = regrouped(graph, full, (*full.dims, *(1,) * (len(x.dims) - len(full.dims))), full.batch)
+        nodes, batch, extra = graph.aligned((x, wide), x.dims)
+        return graph.add(Elementwise("masked_fill"), nodes, x.dims, batch, extra=extra)
+    found = known(graph, index)
+    if found is None or found.dim() != 1:
+        raise NotUnderstood("at positions that depend on the input")
+    n = x.dims[axis]
+    places: list[Sequence[int]] = [range(m) for m in x.dims]
+    places[axis] = [int(p) % n for p in found.tolist()]
+    part = tuple(len(p) for p in places)
+    value = graph.get(new)
+    return written(graph, x, places, widened(graph, value, part) if value.dims != part else value)
 
 
 def inserted(graph: Graph, base: Value, how: Step, new: Value) -> Value:

@@ -14,9 +14,9 @@ from rfcalc.readers.builder.moves import (
     picked,
     regrouped,
     repeated_along,
+    repeated_each,
     selected,
     sliced,
-    stretched,
     widened,
     without,
 )
@@ -150,14 +150,7 @@ def repeated(call: Call) -> Value:
         if len(x.dims) != 1:
             raise NotUnderstood("of all values")
         axis = 0
-    axis %= len(x.dims)
-    if x.dims[axis] == 1:
-        return stretched(graph, x, call.dims)
-    apart = (*x.dims[: axis + 1], 1, *x.dims[axis + 1 :])
-    batch = None if x.batch is None else x.batch + (axis < x.batch)
-    x = inserted_axis(graph, x, apart, batch, axis + 1)
-    x = stretched(graph, x, (*apart[: axis + 1], times, *apart[axis + 2 :]))
-    return regrouped(graph, x, call.dims, None if batch is None else batch - (axis < batch))
+    return repeated_each(graph, x, axis % len(x.dims), times)
 
 
 @handles("index_select", "index")

@@ -16,6 +16,7 @@ from rfcalc.layers.pointwise import GLU, Activation, Dropout, PReLU, Scale, Soft
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.vocabulary import SEVERAL, UNARY
+from rfcalc.readers.torch.facts import score_mask
 from rfcalc.readers.torch.handling import Call, handles
 from rfcalc.readers.torch.tensors import Graph, Static, dims_of
 
@@ -69,7 +70,11 @@ def prelu(call: Call) -> Value:
 def softmax(call: Call) -> Value:
     graph, x = call.graph, call.x
     at = graph.axis(x, call["dim"])
-    return alone(graph, x, Softmax(None if at == graph.shape(x).channel else at, log="log" in call.step.name))
+    here, log = graph.shape(x), "log" in call.step.name
+    mask = None
+    if at == len(x.dims) - 1 - (x.batch is not None) and len(here.dims) > 1 and here.channel != at - 1 and not log:
+        mask = score_mask(graph, call["self"], x.dims)
+    return alone(graph, x, Softmax(None if at == here.channel else at, log=log, mask=mask))
 
 
 @handles("glu")
@@ -86,6 +91,12 @@ def dropout(call: Call) -> Value:
     if p == 0:
         return x  # it passes its input on in every mode
     return alone(call.graph, x, Dropout(p))
+
+
+@handles("tril", "triu")
+def triangle(call: Call) -> Value:
+    """Zero above or below a diagonal: which values are kept is told where it is read (`facts`)."""
+    return alone(call.graph, call.x, Elementwise(call.step.name.rstrip("_"), call["diagonal"]))
 
 
 @handles(*UNARY)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
+import torch
+
+from rfcalc.core.masks import CAUSAL, Mask
 from rfcalc.layers.general import AttentionProduct
 from rfcalc.readers.builder.maps import plus
-from rfcalc.readers.builder.moves import moved, stretched
+from rfcalc.readers.builder.moves import moved, repeated_each, stretched, transposed
 from rfcalc.readers.builder.products import contracted, mask_of, product
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import dense
+from rfcalc.readers.torch.facts import facts, left, score_mask
 from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.tensors import Graph
 
 
 @handles("matmul", "mm", "bmm", "mv", "dot")
@@ -20,7 +26,8 @@ def matmul(call: Call) -> Value:
         "other", call.step.args.get("mat2", call.step.args.get("vec", call.step.args.get("tensor")))
     )
     first = call["self"]
-    if graph.is_static(other) and not graph.is_static(first) and len(other.shape) == 2:
+    masked = len(other.shape) == 2 and graph.is_static(other) and facts(graph, other).zero is not None
+    if graph.is_static(other) and not graph.is_static(first) and len(other.shape) == 2 and not masked:
         found = graph.leaves(other)
         if (
             len(found) == 1
@@ -29,7 +36,24 @@ def matmul(call: Call) -> Value:
             and graph.uses[found[0]] == 1
         ):
             return dense(graph, call.x, other, None, call.dims)
-    return product(graph, call.x, graph.get(other), call.dims)
+    return masked_product(graph, (first, call.x), (other, graph.get(other)), call.dims)
+
+
+def masked_product(graph: Graph, a: tuple[Any, Value], b: tuple[Any, Value], dims: tuple[int, ...]) -> Value:
+    """A matrix product; where one of the factors (a tensor and its value) is zero, the other is not read."""
+    (first, x), (second, y) = a, b
+    if min(len(x.dims), len(y.dims)) < 2:
+        return product(graph, x, y, dims)
+    mask = left(graph, facts(graph, first).zero, x.dims)
+    if mask is not None:
+        return product(graph, x, y, dims, mask)
+    gone = facts(graph, second).zero
+    if gone is not None and gone.dim() > 1:  # the same turned round, so that the masked factor comes first
+        mask = left(graph, gone.transpose(-2, -1), (*y.dims[:-2], y.dims[-1], y.dims[-2]))
+        if mask is not None:
+            turned = (*dims[:-2], dims[-1], dims[-2])
+            return transposed(graph, product(graph, transposed(graph, y), transposed(graph, x), turned, mask))
+    return product(graph, x, y, dims)
 
 
 @handles("addmm", "baddbmm")
@@ -48,11 +72,11 @@ def addmm(call: Call) -> Value:
 @handles("scaled_dot_product_attention")
 def attention(call: Call) -> Value:
     graph = call.graph
-    if call["is_causal"]:
-        raise NotUnderstood("causal attention")
     q, k, v = call.value("query"), call.value("key"), call.value("value")
     dims = call.dims
     lead = dims[:-2]
+    if len(lead) and k.dims[:-2] and call.step.args.get("enable_gqa") and k.dims[-3] != q.dims[-3]:
+        k, v = (repeated_each(graph, x, len(x.dims) - 3, q.dims[-3] // x.dims[-3]) for x in (k, v))
     given = [q, k, v]
     at = {x.batch for x in given}
     batch = at.pop() if len(at) == 1 else None
@@ -62,9 +86,37 @@ def attention(call: Call) -> Value:
         raise NotUnderstood("queries, keys and values have different axes")
     given = [stretched(graph, x, (*lead, *x.dims[-2:])) for x in given]
     nodes = [x.node for x in given]
-    if call["attn_mask"] is not None:
-        nodes.append(mask_of(graph, call.value("attn_mask"), dims, batch))
-    return graph.add(AttentionProduct(), nodes, dims, batch)
+    mask: Mask = CAUSAL if call["is_causal"] else None
+    bias = call["attn_mask"]
+    if bias is not None:
+        own = _bias_mask(graph, bias, (*dims[:-1], k.dims[-2]))
+        mask = own if mask is None else mask
+        if not _only_masks(graph, bias):
+            nodes.append(mask_of(graph, graph.get(bias), dims, batch))
+    return graph.add(AttentionProduct(mask=mask), nodes, dims, batch)
+
+
+def _bias_mask(graph: Graph, bias: Any, dims: tuple[int, ...]) -> Mask:
+    """Which keys the mask of an attention leaves each query: flags that are set, or numbers that are not very low."""
+    found = facts(graph, bias)
+    if bias.dtype != torch.bool:
+        return score_mask(graph, bias, dims)
+    if found.zero is None or found.zero.dim() == 0:
+        return None
+    return left(graph, found.zero, dims)
+
+
+def _only_masks(graph: Graph, bias: Any) -> bool:
+    """Whether a bias is fixed and does nothing but leaving keys out."""
+    if not graph.is_static(bias) or graph.leaves(bias):
+        return False
+    if bias.dtype == torch.bool:
+        return True
+    found = facts(graph, bias)
+    if found.low is None:
+        return False
+    zero = found.low if found.zero is None else found.low | found.zero
+    return bool(zero.all())
 
 
 @handles("einsum")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Constant
 from rfcalc.layers.learned import Parameter
+from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
 from rfcalc.readers.torch.recording import Step, tensors
@@ -48,6 +49,10 @@ class Graph(Builder):
     bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
     origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
+    facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
+    static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
+    fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
+    notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
 
     def entry(self, tensor: Any) -> Any:
@@ -58,6 +63,11 @@ class Graph(Builder):
             found = Static(dims_of(tensor), self.names.get(id(tensor), ""), tensor=tensor)
             self.env[id(tensor)] = found
         return found
+
+    def note(self, told: str) -> None:
+        """Say what is taken for granted, once."""
+        if told not in self.notes:
+            self.notes.append(told)
 
     def is_static(self, tensor: Any) -> bool:
         return isinstance(self.entry(tensor), Static)

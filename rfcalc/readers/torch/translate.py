@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.facts import follow
 from rfcalc.readers.torch.handling import HANDLERS, Call
 from rfcalc.readers.torch.joining import inserted
 from rfcalc.readers.torch.recording import Step, tensors
@@ -66,6 +67,8 @@ def translate(graph: Graph, step: Step, forced: bool = False) -> None:
                 at = graph.bases[id(at)][0]
                 graph.env[id(at)] = Static(dims_of(at), "", step, {**sources, id(at): graph.entry(at)}, at)
         return
+    if not forced:
+        follow(graph, step)
     if step.name in ALIASES:
         if forced:
             graph.env[id(step.out)] = graph.get(given[0])

@@ -1,0 +1,114 @@
+"""What is known of the values of a tensor, place by place: where it is zero, and where a softmax surely makes it zero.
+Fixed masks are structure: what they leave out is not read.
+
+The arrays are the reader's own, NumPy's or PyTorch's, of flags that broadcast to the tensor; only operators that both
+have are used, so that nothing is imported.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, NamedTuple
+
+from rfcalc.core.masks import Mask, of_flags
+
+# Scores this far down count as masked, whatever they are added to; between the two if there are no other values but
+# one (Swin adds −100): a bias that falls off slowly (ALiBi) is none.
+LOW, PERHAPS = -1e4, -50.0
+
+
+class Facts(NamedTuple):
+    """Flags of a tensor's places; None where there are none.
+
+    `zero`: the value is 0. `low`: a softmax makes it 0, unless all of its row is low. `never`: it is −∞.
+    """
+
+    zero: Any = None
+    low: Any = None
+    never: Any = None
+
+    def __bool__(self) -> bool:
+        return self.zero is not None or self.low is not None
+
+
+NONE = Facts()
+
+
+def of_values(values: Any) -> Facts:
+    """What is known of a tensor of fixed values (numbers or flags)."""
+    zero = values == 0
+    least = values.min() if _count(values) else 0
+    low = never = None
+    if least <= PERHAPS:
+        low, never = values <= LOW, values == -inf
+        above = values > PERHAPS
+        if not low.any() and (above | (values == least)).all() and _alike(values, above):
+            low = values == least
+    return Facts(zero if zero.any() else None, low if low is not None and low.any() else None, never)
+
+
+def _alike(values: Any, above: Any) -> bool:
+    """Whether all values that are flagged are one."""
+    return bool(not above.any() or values[above].min() == values[above].max())
+
+
+def _count(values: Any) -> int:
+    n = 1
+    for size in values.shape:
+        n *= int(size)
+    return n
+
+
+def either(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a | b
+
+
+def both(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a & b
+
+
+def added(a: Facts, b: Facts) -> Facts:
+    return Facts(both(a.zero, b.zero), either(a.low, b.low), either(a.never, b.never))
+
+
+def multiplied(a: Facts, b: Facts, positive: bool = False) -> Facts:
+    """
+    Args:
+        positive: whether the second is a number above 0, so that what is low stays low.
+    """
+    zero = either(a.zero, b.zero)
+    return Facts(zero, a.low, a.never) if positive else Facts(zero)
+
+
+def chosen(condition: Any, a: Facts, b: Facts) -> Facts:
+    """`a` where the condition holds, else `b`."""
+
+    def of(p: Any, q: Any) -> Any:
+        left = None if p is None else condition & p
+        return either(left, None if q is None else ~condition & q)
+
+    return Facts(of(a.zero, b.zero), of(a.low, b.low), of(a.never, b.never))
+
+
+def softmaxed(x: Facts) -> Facts:
+    """Over the last axis."""
+    if x.low is None:
+        return NONE
+    if x.low.shape[-1] == 1:
+        return NONE
+    whole = x.low.all(-1)[..., None]
+    gone = x.low & ~whole
+    if x.never is not None and x.never.shape[-1] != 1:
+        gone = gone | (x.never & x.never.all(-1)[..., None])
+    return Facts(gone)
+
+
+def masked(gone: Any) -> tuple[Mask, bool]:
+    """Which keys each query sees, from flags of what is left out (… queries × keys); whether some see less than that,
+    because the leading axes (heads, windows) differ."""
+    if gone is None or not gone.any():
+        return None, False
+    flat = gone.reshape(-1, int(gone.shape[-2]), int(gone.shape[-1]))
+    same = (flat == flat[:1]).all()
+    out = flat[0] if same else flat.all(0)
+    return of_flags((~out).tolist()), not same

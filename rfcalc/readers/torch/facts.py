@@ -1,0 +1,228 @@
+"""Where tensors are zero, or so low that a softmax makes them zero: fixed masks, through the operators of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from rfcalc.core.masks import Mask
+from rfcalc.readers.builder.facts import NONE, Facts, added, chosen, masked, multiplied, of_values, softmaxed
+from rfcalc.readers.torch.fixed import known
+from rfcalc.readers.torch.recorder import Step, memory_of, tensors
+from rfcalc.readers.torch.tensors import Graph, Static
+
+MOST = 1 << 24
+
+_SAME = frozenset(
+    [
+        *("clone", "alias", "detach", "contiguous", "to", "_to_copy", "type_as", "lift_fresh", "positive", "dropout"),
+        *("relu", "neg", "abs", "sign", "tanh", "sin", "square", "sqrt", "gelu", "silu", "hardtanh", "feature_dropout"),
+        *("requires_grad", "expm1", "leaky_relu", "nan_to_num", "float", "view_as"),
+    ]
+)  # of 0 they make 0
+_LOW_TOO = frozenset(
+    ["clone", "alias", "detach", "contiguous", "to", "_to_copy", "type_as", "lift_fresh", "positive", "nan_to_num"]
+)
+_MOVES = frozenset(
+    [
+        *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "permute", "movedim", "transpose", "t", "mT"),
+        *("unsqueeze", "squeeze", "expand", "slice", "select", "narrow", "split", "split_with_sizes", "chunk"),
+        *("unbind", "repeat", "tile", "flip", "roll", "numpy_T", "swapaxes", "swapdims", "tensor_split", "diagonal"),
+    ]
+)
+
+
+def facts(graph: Graph, tensor: Any) -> Facts:
+    """What is known of a tensor as it is now."""
+    if not isinstance(tensor, torch.Tensor):
+        return of_number(tensor)
+    found = graph.facts.get(id(tensor))
+    if found is not None:
+        return found
+    entry = graph.entry(tensor)
+    return _static(graph, entry, tensor, 30) if isinstance(entry, Static) else NONE
+
+
+def of_number(value: Any) -> Facts:
+    if isinstance(value, (int, float)):
+        return of_values(torch.tensor(float(value)))
+    return NONE
+
+
+def _static(graph: Graph, entry: Static, tensor: Any, left: int) -> Facts:
+    """What is known of a tensor that depends on no input: its values, or what makes it of parameters."""
+    made = graph.static_facts.get(id(entry))
+    if made is None:
+        graph.keep.append(entry)
+        values = None if tensor.numel() > MOST else known(graph, tensor)
+        if values is not None and not values.is_complex():
+            made = of_values(values)
+        elif entry.step is not None and left > 0 and tensor.numel() <= MOST:
+
+            def of(given: Any) -> Facts:
+                if not isinstance(given, torch.Tensor):
+                    return of_number(given)
+                source = entry.sources.get(id(given))
+                return _static(graph, source, given, left - 1) if isinstance(source, Static) else NONE
+
+            out = entry.step.out
+            made = _after(entry.step, of, lambda t: _flags(graph, t)) if isinstance(out, torch.Tensor) else NONE
+            made = made if isinstance(made, Facts) else NONE
+        else:
+            made = NONE
+        graph.static_facts[id(entry)] = made
+    return made
+
+
+def _flags(graph: Graph, tensor: Any) -> torch.Tensor | None:
+    """The values of a mask that depends on no input."""
+    values = known(graph, tensor) if isinstance(tensor, torch.Tensor) and tensor.numel() <= MOST else None
+    return None if values is None else values.bool()
+
+
+def left(graph: Graph, gone: Any, dims: Sequence[int]) -> Mask:
+    """The mask of flags of a tensor of these dims (… queries × keys): which keys each query sees."""
+    if gone is None or len(dims) < 2:
+        return None
+    gone = gone.reshape((1,) * max(2 - gone.dim(), 0) + tuple(gone.shape))
+    mask, less = masked(gone.expand(*gone.shape[:-2], *dims[-2:]))
+    if less:
+        graph.note(
+            "a mask that differs between heads or windows counts with all that one of them leaves: at most that is seen"
+        )
+    return mask
+
+
+def score_mask(graph: Graph, tensor: Any, dims: Sequence[int]) -> Mask:
+    """The mask of scores before a softmax over the last axis."""
+    fact = facts(graph, tensor)
+    if fact.low is None or fact.low.dim() == 0:
+        return None
+    if fact.never is None or bool((fact.low & ~fact.never).any()):
+        graph.note("scores of -50 and lower that are added before a softmax count as a mask")
+    return left(graph, softmaxed(fact).zero, dims)
+
+
+def follow(graph: Graph, step: Step) -> None:
+    """Note what is known of the results of a step that depends on the input."""
+    out = step.out
+    found: Any = NONE
+    name = step.name[:-1] if step.name.endswith("_") and not step.name.startswith("_") else step.name
+    if name in _MAKE or (graph.facts and any(id(t) in graph.facts for a in step.args.values() for t in tensors(a))):
+        try:
+            found = _after(step, lambda t: facts(graph, t), lambda t: _flags(graph, t))
+        except (RuntimeError, IndexError, KeyError, TypeError, ValueError):  # a shape that the rule does not foresee
+            found = NONE
+    if step.writes:
+        for t in tensors(next(iter(step.args.values()), None)):
+            gone = memory_of(t)
+            for key in [k for k, (m, _) in graph.fact_memory.items() if m == gone]:
+                graph.facts.pop(key, None)
+    outs = list(tensors(out))
+    results = list(found) if type(found) in (list, tuple) else [found]
+    for t, fact in zip(outs, results, strict=False):
+        if isinstance(fact, Facts) and fact:
+            graph.facts[id(t)] = fact
+            graph.fact_memory[id(t)] = (memory_of(t), t)
+
+
+Of = Callable[[Any], Facts]
+_MAKE = frozenset(
+    [
+        *("masked_fill", "where", "tril", "triu", "index_put", "_index_put_impl"),
+        *("add", "mul", "multiply", "addmm", "baddbmm"),
+    ]
+)
+
+
+def _after(step: Step, of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Any:
+    """What is known of the result of an operator."""
+    name, args = step.name, step.args
+    name = name[:-1] if name.endswith("_") and not name.startswith("_") else name
+    if name in _SAME:
+        x = of(args.get("self", args.get("input")))
+        return x if name in _LOW_TOO else Facts(x.zero)
+    if name == "copy":
+        return of(args["src"])
+    if name in _MOVES:
+        return _moved(step, of(args.get("self", args.get("input"))))
+    if name in ("add", "sub"):
+        if args.get("alpha", 1) != 1:
+            return NONE
+        a, b = of(args["self"]), of(args["other"])
+        return added(a, b) if name == "add" else Facts(added(a, b).zero, a.low, a.never)
+    if name in ("mul", "multiply", "div", "true_divide", "divide"):
+        a, b = of(args["self"]), of(args["other"])
+        positive = _positive(args["other"])
+        if "div" in name:
+            return Facts(a.zero, a.low, a.never) if positive else Facts(a.zero)
+        return multiplied(a, b, positive)
+    if name in ("addmm", "baddbmm"):  # a mask to which scores are added
+        x = of(args["self"])
+        return Facts(None, x.low, x.never) if args["beta"] == 1 else NONE
+    if name in ("masked_fill", "where"):
+        return _picked(name, args, of, flags)
+    if name in ("tril", "triu"):
+        size = tuple(args["self"].shape[-2:])
+        kept = getattr(torch.ones(size, dtype=torch.bool), name)(args.get("diagonal", 0))
+        x = of(args["self"])
+        return Facts(~kept if x.zero is None else x.zero | ~kept)
+    if name in ("index_put", "_index_put_impl"):
+        return _put(args, of, flags)
+    if name in ("softmax", "_softmax"):
+        x, rank = of(args["self"]), args["self"].dim()
+        return softmaxed(x) if int(args["dim"]) % rank == rank - 1 else NONE
+    return NONE
+
+
+def _positive(value: Any) -> bool:
+    if isinstance(value, torch.Tensor):
+        return value.dim() == 0 and not value.is_meta and bool(value > 0)
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _picked(name: str, args: Mapping[str, Any], of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Facts:
+    condition = flags(args["mask"] if name == "masked_fill" else args["condition"])
+    if condition is None:
+        return NONE
+    if name == "masked_fill":
+        return chosen(condition, of(args["value"]), of(args["self"]))
+    return chosen(condition, of(args["self"]), of(args["other"]))
+
+
+def _put(args: Mapping[str, Any], of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Facts:
+    """``x[mask] = value`` with one mask of leading axes."""
+    indices, values = args["indices"], args["values"]
+    axis = next((i for i, index in enumerate(indices) if index is not None), 0)
+    mask = indices[axis] if axis == len(indices) - 1 else None
+    if mask is None or mask.dtype != torch.bool or values.numel() != 1 or args["accumulate"]:
+        return NONE
+    condition = flags(mask)
+    if condition is None:
+        return NONE
+    behind = args["self"].dim() - axis - condition.dim()
+    full = condition.reshape((1,) * axis + tuple(condition.shape) + (1,) * behind)
+    return chosen(full, of(values), of(args["self"]))
+
+
+def _moved(step: Step, x: Facts) -> Any:
+    """The same re-arrangement of the flags."""
+    if not x:
+        return NONE
+    first = next(iter(step.args))
+    given = step.args[first]
+    operator = getattr(getattr(torch.ops.aten, step.name.rstrip("_")), step.overload or "default")
+    schema = [a.name for a in operator._schema.arguments]
+    found: list[Any] = []
+    for flags in x:
+        if flags is None:
+            found.append(None)
+            continue
+        full = flags.expand(given.shape)
+        found.append(operator(*[full if n == first else step.args[n] for n in schema]))
+    if all(f is None or isinstance(f, torch.Tensor) for f in found):
+        return Facts(*found)
+    count = next(len(f) for f in found if f is not None)
+    return [Facts(*(None if f is None else f[i] for f in found)) for i in range(count)]
