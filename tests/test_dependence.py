@@ -227,3 +227,26 @@ def test_parts_of_parameters_and_products_of_them_are_weights() -> None:
     held = {"w": torch.rand(64, 64), "b": torch.rand(64, 4), "a": torch.rand(4, 64)}
     merged = Weighted(lambda m, x: F.linear(x, m.w + m.b @ m.a), **held)
     assert rfcalc.analyze(rfcalc.from_torch(merged, "1x64")).totals.macs == 20_480
+
+
+EINSUMS: dict[str, tuple[Callable[[Any, Tensor], Tensor], tuple[int, ...], str, Any]] = {
+    "graph": (
+        lambda m, x: torch.einsum("nkctv,kvw->nctw", m.a(x).view(1, 2, 2, 6, 4), m.w),
+        (2, 4, 4),
+        "global",
+        (3, None),
+    ),
+    "three": (lambda m, x: torch.einsum("nct,cd,de->net", m.a(x), m.w, m.w), (4, 4), "exact", (3,)),
+    "dots": (lambda m, x: torch.einsum("...ct,cd->...dt", m.a(x), m.w), (4, 5), "exact", (3,)),
+    "no arrow": (lambda m, x: torch.einsum("nct,cd", m.a(x), m.w), (4, 5), "exact", (3,)),
+    "summed": (lambda m, x: torch.einsum("nct,ck->nk", m.a(x), m.w), (4, 5), "global", (None,)),
+}
+
+
+@pytest.mark.parametrize("name", EINSUMS)
+def test_einsum_of_any_letters(name: str) -> None:
+    run, sides, status, size = EINSUMS[name]
+    parts: dict[str, Any] = {"w": nn.Parameter(torch.rand(*sides, dtype=torch.float64))}
+    parts["a"] = nn.Conv2d(2, 4, (3, 1), padding=(1, 0)) if name == "graph" else Conv1(4, 4, 3, padding=1)
+    found = check(Module(run, **parts).double(), "2x6x4" if name == "graph" else "4x12")
+    assert (found.status, found.size) == (status, size)

@@ -211,3 +211,26 @@ def test_a_long_network_is_drawn_block_by_block_and_says_so() -> None:
     drawing = rfcalc.draw("densenet121", style="blocks")
     assert len(drawing.picture.boxes) <= 34
     assert any(text.text.startswith("drawn at depth 1") for text in drawing.picture.texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("conv1-1", "1x1x1"),
+        ("fc10", "7"),
+        ("conv3-8", "1x1"),
+        ("conv3-4 > conv3-4", "2x5x6x7"),
+        ("lstm8", "3x20"),
+        ("conv3-2000", "3x1x500"),
+        ("up2 x3", "1x3x4"),
+        ("(conv3-8 | conv5-8 | maxpool3/1 p1) > fc2", "3x8x8"),
+        ("conv3-8 x300", "3x64x64"),
+    ],
+)
+def test_odd_sizes_are_drawn_right(text: str, shape: str) -> None:
+    report = rfcalc.analyze(text, shape)
+    for style in STYLES:
+        drawn = parsed(rfcalc.draw(report, style=style).svg())
+        assert geometry(drawn) + figures(drawn, report.to_dict(), style) == [], style
+    for chart in ("growth", "cost", "memory"):
+        assert geometry(parsed(rfcalc.draw(report, style=chart).svg())) == [], chart

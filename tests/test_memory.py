@@ -12,9 +12,12 @@ from importlib.resources import files
 import jsonschema
 import pytest
 import torch
-from live import kept, training_peak
+from live import counters, kept, training_peak
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.checkpoint import checkpoint
+from vision import models
 
 import rfcalc
 from rfcalc import Conv, Network, Report, RfcalcError, from_torch, to_torch
@@ -180,6 +183,40 @@ STEPS: dict[str, tuple[Callable[..., torch.Tensor], Sequence[nn.Module]]] = {
 def test_what_backward_makes_for_a_moment(name: str) -> None:
     function, held = STEPS[name]
     same_step(Apart(function, *held), (3, 8, 8))
+
+
+EXACT = [
+    *("resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x1_0", "squeezenet1_1", "mnasnet1_0", "regnet_y_400mf"),
+    *("googlenet", "resnext50_32x4d", "mobilenet_v3_small"),
+]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("name", EXACT)
+def test_torchvision_models(name: str, batch: int) -> None:
+    more = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    module = models().get_model(name, weights=None, **more)
+    network = from_torch(module, (3, 64, 64), training=True).network
+    memory, x = Memory(Report(network, batch=batch)), torch.randn(batch, 3, 64, 64)
+    assert memory.kept == kept(module, x)
+    assert step_peak(memory) == training_peak(module, x)
+    assert Memory(Report(network, batch=batch), amp="bf16").kept == kept(module, x, amp=True)
+
+
+@pytest.mark.exhaustive
+def test_the_tracker_of_pytorch_agrees() -> None:
+    """MemTracker on fake tensors: the same peak without the input, which it does not see, and with the counters."""
+    with FakeTensorMode():
+        module, x = models().resnet18(), torch.randn(4, 3, 64, 64)
+        tracker = MemTracker()
+        tracker.track_external(module)
+        with tracker:
+            y = module(x)
+            torch.autograd.backward([y], [torch.ones_like(y)])
+        (told,) = tracker.get_tracker_snapshot("peak").values()
+    memory = Memory(Report(from_torch(models().resnet18(), (3, 64, 64), training=True).network, batch=4))
+    assert step_peak(memory) == told["Total"] + x.numel() * 4 - counters(module)
 
 
 def test_mixed_precision_keeps_what_pytorch_keeps() -> None:

@@ -417,6 +417,23 @@ def test_code_that_freezes_sizes(kind: Any, shape: Any) -> None:
     assert found["passed"] and found["differing"] == 0, found
 
 
+class OnlyMultiples(ToMultiples):
+    """Code that refuses sizes which its layers would take."""
+
+    def forward(self, x: Any) -> Any:
+        if any(n % 16 for n in x.shape[-2:]):
+            raise ValueError("the size must be divisible by 16")
+        return self.b(torch.nn.functional.max_pool2d(self.a(x), 2))
+
+
+def test_tiles_have_sizes_that_the_code_takes() -> None:
+    from rfcalc.backend.tiling import verified
+
+    plan = rfcalc.tile(OnlyMultiples(), (1, 96, 80), tiles="2x2")
+    assert all((b - a) % 16 == 0 for tile in plan.tiles for a, b in tile.read)
+    assert verified(plan, OnlyMultiples())["passed"]
+
+
 DASK = """
 import sys
 import numpy, zarr

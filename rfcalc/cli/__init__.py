@@ -145,6 +145,7 @@ def run(arguments: list[str]) -> int:
     _streams()
     try:
         code = _run(arguments)
+        quiet()
         sys.stdout.flush()
     except OSError as error:
         code = _broken(error)
@@ -164,6 +165,8 @@ def _run(arguments: list[str]) -> int:
             from rfcalc.cli.forgiving import whole_line
 
             arguments = whole_line(arguments, list(COMMANDS))
+        if _watched(arguments):
+            import_module("rfcalc.cli.meter").start(arguments[0])
         code = typer.main.get_command(app).main(arguments, prog_name="rfcalc", standalone_mode=False)
         if _into_a_file():
             from rfcalc.cli.forgiving import eaten_by_the_shell
@@ -175,9 +178,11 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
+        quiet()
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
     except (KeyboardInterrupt, typer.Abort):
+        quiet()
         return 130
     except typer.Exit as done:
         return done.exit_code
@@ -190,8 +195,26 @@ def _run(arguments: list[str]) -> int:
             raise
         from rfcalc.cli.forgiving import example
 
+        quiet()
         print(f"{_error()} {show()}\n  fix: {example(error)}", file=sys.stderr)
         return 2
+
+
+def _watched(arguments: list[str]) -> bool:
+    """Whether a terminal is told what long work is at; never what talks itself, or a pipe."""
+    if not arguments or arguments[0] not in COMMANDS or arguments[0] == "quiz" or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return sys.stderr.isatty()
+    except ValueError:
+        return False
+
+
+def quiet() -> None:
+    """Take the line away that tells what long work is at: something else is written."""
+    meter = sys.modules.get("rfcalc.cli.meter")
+    if meter is not None:
+        meter.stop()
 
 
 def _into_a_file() -> bool:

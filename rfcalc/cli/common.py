@@ -63,6 +63,16 @@ def completion(name: str) -> Callable[[str], list[str]]:
     return offered
 
 
+def completion_with(name: str) -> Callable[[typer.Context, str], list[str]]:
+    """The same, by a function that also looks at the words before."""
+
+    def offered(ctx: typer.Context, incomplete: str) -> list[str]:
+        found: list[str] = getattr(import_module("rfcalc.cli.complete"), name)(ctx, incomplete)
+        return found
+
+    return offered
+
+
 # What a command takes for a network: the same words everywhere.
 MODELS = "a spec file, or a model of yours: model.onnx, model.keras, or code"
 CODE = "model.py:build and py:package.module:Net(depth=4) run that code; nothing else does."
@@ -79,7 +89,10 @@ Dtype = Annotated[
     str | None,
     typer.Option(help="Of values: float32, float16, bfloat16, float64, int8, …", autocompletion=completion("dtypes")),
 ]
-At = Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")]
+At = Annotated[
+    str | None,
+    typer.Option(help="Only this node (a stage or block means its last).", autocompletion=completion_with("nodes")),
+]
 Strict = Annotated[bool, typer.Option("--strict", help=STRICT)]
 Format = Annotated[
     str | None,
@@ -188,6 +201,9 @@ def write(text: str, output: Path | None) -> None:
     Raises:
         RfcalcError: the file cannot be written.
     """
+    from rfcalc.cli import quiet
+
+    quiet()
     if output is None:
         encoding = sys.stdout.encoding or "ascii"
         print(text.encode(encoding, "replace").decode(encoding))

@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, format_of
+from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, completion_with, emit, format_of
 from rfcalc.core.errors import RfcalcError
 
 
 def command(
     target: Target,
-    what: Annotated[list[str], typer.Argument(help="NODE METRIC, or METRIC for the whole network: pool5 rf; params.")],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help="NODE METRIC, or METRIC for the whole network: pool5 rf; params.",
+            autocompletion=completion_with("nodes_and_figures"),
+        ),
+    ],
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
     dtype: Dtype = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, completion, emit, format_of, inputs
 from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.core.progress import at
 
 
 def command(
@@ -102,8 +102,7 @@ def command(
     folder = bool(given.strip()) and len(given) < 4096 and "\x00" not in given and Path(given).is_dir()
     if folder:
         paths = files(Path(given), endings)
-        tick = _bar(len(paths))
-        results = list(graded(paths, lambda path: one(str(path)), tick))
+        results = list(graded(paths, lambda path: one(str(path)), lambda done: at("files", done, len(paths))))
     else:
         name = Path(given).name if Path(given).suffix.lower() in endings else given
         results = [result(name, one(given))]
@@ -111,16 +110,3 @@ def command(
     if any(r.error for r in results):
         return 2
     return 0 if all(r.passed(enough) for r in results) else 1
-
-
-def _bar(whole: int) -> Callable[[int], None]:
-    """A bar on a terminal's stderr; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return lambda done: None
-
-    def tick(done: int) -> None:
-        full = 30 * done // whole
-        end = "\r\x1b[K" if done == whole else ""
-        print(f"\r[{'#' * full}{'.' * (30 - full)}] {done}/{whole}{end}", end="", file=sys.stderr, flush=True)
-
-    return tick

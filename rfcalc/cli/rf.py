@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Format, Inputs, NoNotes, Output, Strict, Target, emit, format_of, inputs
+from rfcalc.cli.common import Format, Inputs, NoNotes, Output, Strict, Target, completion_with, emit, format_of, inputs
 from rfcalc.cli.common import strict as check
 from rfcalc.core.errors import RfcalcError
 
 
 def command(
     target: Target,
-    node: Annotated[str | None, typer.Argument(help="The node, as with --at.")] = None,
-    at: Annotated[str | None, typer.Option(help="The node; the output if left out.")] = None,
+    node: Annotated[
+        str | None, typer.Argument(help="The node, as with --at.", autocompletion=completion_with("nodes"))
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="The node; the output if left out.", autocompletion=completion_with("nodes"))
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="An input or an earlier node; the input if left out.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import (
+    At,
     Batch,
     Dtype,
     Format,
@@ -42,7 +43,7 @@ def command(
     counts: Annotated[
         str | None, typer.Option("--counts", help="A column with what a counting tool would count: thop, fvcore, …")
     ] = None,
-    at: Annotated[str | None, typer.Option(help="Only this node (a stage or block means its last).")] = None,
+    at: At = None,
     all: Annotated[bool, typer.Option("--all", help="Activations, normalisation and dropout as rows.")] = False,  # noqa: A002
     fold: Annotated[
         bool | None, typer.Option("--fold/--no-fold", help="Repeated layers as one row (by itself in long tables).")

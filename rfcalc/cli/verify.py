@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import Dtype, Format, Inputs, Output, Target, emit, format_of, inputs
-from rfcalc.core.errors import printable
+from rfcalc.core.progress import at
 
 
 def command(
@@ -51,34 +51,8 @@ def command(
     from rfcalc.backend.verify import USUAL, verify
 
     chosen = tuple(w.strip().replace("-", "_") for w in what.split(",") if w.strip()) if what else USUAL
-    with _progress() as tick:
-        found = verify(report, what=chosen, device=device, weights=weights, as_is=as_is, picture=picture, tick=tick)
+    found = verify(report, what=chosen, device=device, weights=weights, as_is=as_is, picture=picture, tick=at)
     from rfcalc.backend.verify.document import document
 
     emit(document(found), format, output)
     return 0 if found.passed else 1
-
-
-class _progress:  # noqa: N801
-    """What is being done, on one line of stderr that goes away; nothing where stderr is no terminal."""
-
-    def __enter__(self) -> _progress:
-        import sys
-
-        self.shows = sys.stderr.isatty()
-        return self
-
-    def __call__(self, doing: str) -> None:
-        if self.shows:
-            import sys
-
-            sys.stderr.write(f"\r\x1b[2K{printable(doing)} …"[:200])
-            sys.stderr.flush()
-
-    def __exit__(self, *_: object) -> None:
-        self("")
-        if self.shows:
-            import sys
-
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()

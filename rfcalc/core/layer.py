@@ -54,6 +54,7 @@ class Layer(Expr):
     lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
     hands_gradient_on: ClassVar[bool] = False  # its inputs' gradients are its output's, or parts of it: no new memory
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
+    stays_precise: ClassVar[bool] = False  # mixed precision computes it in float32 all the same
     takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs

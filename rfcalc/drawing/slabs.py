@@ -157,7 +157,7 @@ def _map(report: Report, part: Part) -> _Size:
 
 
 def _bodies(maps: Sequence[_Size]) -> list[Body]:
-    scale = TALL / max(1, *(n for size in maps for n in size.spatial))
+    scale = TALL / max((n for size in maps for n in size.spatial), default=1)
     thick = min(1.5, THICK / sqrt(max(size.channels for size in maps)))
 
     def body(size: _Size) -> Body:

@@ -132,6 +132,7 @@ class LayerNorm(Layer):
     bias: bool = True
     gamma: bool = True
 
+    stays_precise = True
     spelling = Spelling(
         ("ln", "layernorm"),
         "ln channels",

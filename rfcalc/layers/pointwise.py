@@ -133,6 +133,7 @@ class Softmax(Layer):
     log: bool = False
     mask: Any = None
 
+    stays_precise = True
     spelling = Spelling(
         ("softmax", "logsoftmax", "soft-max"),
         "softmax axis-1 causal",

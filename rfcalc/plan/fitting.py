@@ -382,6 +382,12 @@ class Fit:
         )
         if self.memory.amp:
             yield "mixed precision: maps and copies of the weights in 2 bytes, weights, gradients and statistics in 4"
+            precise = [n.name for n in self.memory.report.network.nodes if n.layer.stays_precise]
+            if precise:
+                yield (
+                    f"{precise[0]}{f' and {len(precise) - 1} more' if len(precise) > 1 else ''} stay in float32 there: "
+                    "their maps are counted as 2 bytes only, and more is needed"
+                )
 
 
 def _bytes(value: int, whole: int) -> Cell:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.progress import at
 
 if TYPE_CHECKING:
     from rfcalc.core.shape import Shape
@@ -104,6 +105,7 @@ def run(
         for i, name in enumerate(names):
             if all(a < b for a, b in tile.write[name]):
                 outs[name][_slices(tile.write[name], _carriers(plan, i))] = results[name]
+        at("tiles", done, total)
         if progress is not None:
             progress(done, total)
     return outs if len(names) > 1 else outs[names[0]]

@@ -94,6 +94,7 @@ class TilePlan:
         tiles: how many tiles each axis is cut into.
         memory: bytes that the maps of one tile may take (without weights): the cheapest plan within it is chosen.
         following: rules of the sizes that code has frozen into layers, for the outputs.
+        multiple: tiles have sizes that differ from the image's by multiples of it (code may refuse others).
 
     Raises:
         RfcalcError: a tile that is larger than the image, or too small; a memory that no tile fits into.
@@ -108,6 +109,7 @@ class TilePlan:
         tiles: Sequence[int] | None = None,
         memory: int | None = None,
         following: Following | None = None,
+        multiple: int = 1,
     ) -> None:
         given = [name for name, v in (("tile", tile), ("tiles", tiles), ("memory", memory)) if v is not None]
         if len(given) > 1:
@@ -125,7 +127,7 @@ class TilePlan:
         self.rank = _rank(self.network, self.inputs)
         self.walked = forward(self.network, self.inputs)
         params = [cost.params for cost in self.walked.costs]
-        self.lines = tuple(Line(self.following, self.inputs, axis, params) for axis in range(self.rank))
+        self.lines = tuple(Line(self.following, self.inputs, axis, params, multiple) for axis in range(self.rank))
         self.barriers: tuple[Barrier, ...] = self._barriers()
         self.parts: tuple[tuple[Part, ...], ...] = ()
         self.shown: int | None = None  # an axis, where only one is to be told

@@ -31,7 +31,10 @@ class Part(NamedTuple):
 class Line:
     """The tiles of one axis."""
 
-    def __init__(self, following: Following, inputs: Sequence[Shape], axis: int, params: Sequence[int]) -> None:
+    def __init__(
+        self, following: Following, inputs: Sequence[Shape], axis: int, params: Sequence[int], multiple: int = 1
+    ) -> None:
+        self.multiple = multiple  # only sizes are taken that differ from the image's by multiples of it
         self.following, self.inputs, self.axis = following, tuple(inputs), axis
         self.network = network = following.at(inputs)
         self.size = int(inputs[0].spatial[axis])
@@ -78,6 +81,8 @@ class Line:
         return self._lengths[size]
 
     def _length(self, size: int) -> list[int | None] | None:
+        if (size - self.size) % self.multiple:
+            return None
         for c in self.solved.taken:
             last = c.last
             if size >= c.first and (last is None or size <= last) and (size - c.rest) % c.modulus == 0:
@@ -102,7 +107,7 @@ class Line:
     @cached_property
     def modulus(self) -> int:
         """Sizes that differ by a multiple of it are taken, or refused, alike (if they are large)."""
-        found = self.align
+        found = lcm(self.align, self.multiple)
         for c in self.solved.found:
             if c.last is None:
                 found = lcm(found, c.modulus)

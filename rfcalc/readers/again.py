@@ -63,6 +63,15 @@ def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
     return found, (told,)
 
 
+def multiple_of(target: Any, first: Target) -> int:
+    """The least power of two by which code lets all axes be longer, up to 128; 1 where it is not one of them."""
+    base = [s for s in first.network.inputs.values() if s is not None]
+    for multiple in (1, 2, 4, 8, 16, 32, 64, 128):
+        if isinstance(_read(target, first.network, _longer(base, (multiple,))), Reading):
+            return multiple
+    return 1
+
+
 def _longer(base: Sequence[Shape], deltas: Sequence[int]) -> list[Shape]:
     found = []
     for x in base:

@@ -305,7 +305,7 @@ def tile(
     from rfcalc.plan.tile import TilePlan
 
     given, asked = target, named(target)
-    following = None
+    following, multiple = None, 1
     told: tuple[str, ...] = ()
     if asked.again:
         found = target = asked.read(input)
@@ -316,6 +316,9 @@ def tile(
                 following, told = followed(given, found)
             except RfcalcError as error:
                 told = (f"sizes inside of the code cannot be followed ({error.why}): check the plan with --run",)
+                from rfcalc.readers.again import multiple_of
+
+                multiple = multiple_of(given, found)
             target = found._replace(assumptions=(*found.assumptions, *told))
     report = analyze(target, input, batch=batch, dtype=dtype)
     rank = max(x.rank for x in report.inputs.values())
@@ -326,6 +329,7 @@ def tile(
 
     cut = each("tile", tile), each("tiles", tiles)
     about: dict[str, Any] = {"tile": cut[0], "tiles": cut[1], "memory": budget_of(memory), "following": following}
+    about["multiple"] = multiple
     if passes:
         from rfcalc.plan.passes import PassPlan
 

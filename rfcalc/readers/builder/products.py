@@ -9,6 +9,7 @@ from rfcalc.layers.merge import MatMul
 from rfcalc.layers.reshape import Reshape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved, regrouped, stretched
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 
 
@@ -73,30 +74,60 @@ def _with_vectors(graph: Builder, a: Value, b: Value, dims: tuple[int, ...]) -> 
 def contracted(
     graph: Builder, terms: tuple[str, str], out: str, values: tuple[Value, Value], dims: tuple[int, ...]
 ) -> Value:
+    """The sum of products of two tensors over the letters that the result has not, as einsum."""
+    alone = [[c for c in t if c not in out and c not in other] for t, other in (terms, terms[::-1])]
+    if any(alone):  # a letter of one factor only is summed first
+        left, right = (_summed(graph, t, v, gone) for t, v, gone in zip(terms, values, alone, strict=True))
+        return contracted(graph, (left[0], right[0]), out, (left[1], right[1]), dims)
+    before = len(graph.shapes)
+    try:
+        return _by_matrices(graph, terms, out, values, merge=True)
+    except NotUnderstood:
+        graph.back_to(before)
+        return _by_matrices(graph, terms, out, values, merge=False)
+
+
+def _summed(graph: Builder, term: str, value: Value, gone: list[str]) -> tuple[str, Value]:
+    if not gone:
+        return term, value
+    left = tuple(n for c, n in zip(term, value.dims, strict=True) if c not in gone)
+    made = reduced(graph, value, [term.index(c) for c in gone], "sum", False, left)
+    return "".join(c for c in term if c not in gone), made
+
+
+def _by_matrices(graph: Builder, terms: tuple[str, str], out: str, values: tuple[Value, Value], merge: bool) -> Value:
+    """
+    Args:
+        merge: whether all letters that only the first has and the result keeps are rows of one matrix; else the last
+            one is, and there is a matrix for each position of the others.
+    """
     size = {c: n for t, v in zip(terms, values, strict=True) for c, n in zip(t, v.dims, strict=True)}
     a, b = terms
     both = [c for c in out if c in a and c in b]
     rows = [c for c in out if c in a and c not in b]
     columns = [c for c in out if c in b and c not in a]
     inner = [c for c in a if c in b and c not in out]
-    if {*a, *b} != {*both, *rows, *columns, *inner}:
-        raise NotUnderstood("a letter is summed in one factor")
+    lead = [] if merge else rows[:-1]
+    rows = rows[len(lead) :]
 
-    def matrix(term: str, value: Value, first: list[str], second: list[str]) -> Value:
-        order = [*both, *first, *second]
+    def matrix(term: str, value: Value, before: list[str], first: list[str], second: list[str]) -> Value:
+        own = [c for c in before if c in term]
+        order = [*own, *first, *second]
         value = moved(graph, value, tuple(term.index(c) for c in order))
-        wanted = (*(size[c] for c in both), prod(size[c] for c in first), prod(size[c] for c in second))
+        stack = (*(size[c] if c in term else 1 for c in before),)
+        wanted = (*stack, prod(size[c] for c in first), prod(size[c] for c in second))
         batch = value.batch
-        if batch is not None and order[batch] not in both:
+        if batch is not None and order[batch] not in before:
             batch = None
         if value.dims == wanted and batch == value.batch:
             return value
-        return regrouped(graph, value, wanted, batch)
+        return regrouped(graph, value, wanted, batch if batch is None else before.index(order[batch]))
 
-    left, right = matrix(a, values[0], rows, inner), matrix(b, values[1], inner, columns)
-    full = (*(size[c] for c in both), prod(size[c] for c in rows), prod(size[c] for c in columns))
+    left = matrix(a, values[0], [*both, *lead], rows, inner)
+    right = matrix(b, values[1], [*both, *lead], inner, columns)
+    order = [*both, *lead, *rows, *columns]
+    full = (*(size[c] for c in (*both, *lead)), prod(size[c] for c in rows), prod(size[c] for c in columns))
     made = product(graph, left, right, full)
-    order = [*both, *rows, *columns]
     split = tuple(size[c] for c in order)
     batch = made.batch
     if made.dims != split:

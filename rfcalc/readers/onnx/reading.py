@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LayerError, LimitError, RfcalcError
 from rfcalc.core.layer import Layer
+from rfcalc.core.progress import at
 from rfcalc.core.shape import Shape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -290,7 +291,8 @@ class Reader:
 
     def read(self) -> None:
         """Read every node."""
-        for node in self.nodes:
+        for number, node in enumerate(self.nodes):
+            at("reading operators", number, len(self.nodes))
             self._one(node)
 
     def _at(self, node: Node) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rfcalc.core import progress
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import NetworkError, RfcalcError, plural
 from rfcalc.core.shape import Shape
@@ -61,6 +62,7 @@ def from_torch(
     graph = _graph(module, recording)
     for number, step in enumerate(recording.steps):
         graph.step = number
+        progress.at("reading operators", number, len(recording.steps))
         if any(True for _ in tensors(step.out)):
             translate(graph, step)
     outputs = _outputs(graph, recording)

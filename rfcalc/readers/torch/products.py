@@ -12,6 +12,7 @@ from rfcalc.layers.general import AttentionProduct
 from rfcalc.readers.builder.maps import plus
 from rfcalc.readers.builder.moves import moved, repeated_each, stretched, transposed
 from rfcalc.readers.builder.products import contracted, mask_of, product
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import dense
 from rfcalc.readers.torch.facts import facts, left, score_mask
@@ -121,18 +122,49 @@ def _only_masks(graph: Graph, bias: Any) -> bool:
 
 @handles("einsum")
 def einsum(call: Call) -> Value:
-    """Two factors: a matrix product over the letters that both have and the result has not. One: another order."""
+    """Factors one after another: matrix products over the letters that nothing else has. One: its order, or sums."""
     graph = call.graph
-    equation, operands = call["equation"].replace(" ", ""), list(call["tensors"])
-    left, _, out = equation.partition("->")
-    terms = left.split(",")
-    if "." in equation or "->" not in equation or len(terms) != len(operands) or len(operands) > 2:
-        raise NotUnderstood(equation)
+    operands = list(call["tensors"])
+    terms, out = _letters(call["equation"].replace(" ", ""), [t.dim() for t in operands])
     if any(len(set(t)) != len(t) for t in (*terms, out)):
-        raise NotUnderstood(f"{equation}: a letter twice")
+        raise NotUnderstood(f"{call['equation']}: a letter twice")
+    if len(operands) > 1 and any(graph.is_static(t) and facts(graph, t).zero is not None for t in operands):
+        graph.note("zeros of a fixed factor of an einsum are not followed: units may see less than is told")
     values = [graph.get(t) for t in operands]
-    if len(terms) == 1:
-        if set(terms[0]) != set(out):
+    term, value = terms[0], values[0]
+    for k in range(1, len(terms)):
+        later = {c for t in (*terms[k + 1 :], out) for c in t}
+        kept = out if k == len(terms) - 1 else "".join(dict.fromkeys(c for c in term + terms[k] if c in later))
+        sizes = dict(zip(term + terms[k], (*value.dims, *values[k].dims), strict=True))
+        dims = call.dims if kept == out else tuple(sizes[c] for c in kept)
+        value, term = contracted(graph, (term, terms[k]), kept, (value, values[k]), dims), kept
+    gone = [i for i, c in enumerate(term) if c not in out]
+    if gone:
+        left_over = "".join(c for c in term if c in out)
+        value = reduced(graph, value, gone, "sum", False, tuple(value.dims[term.index(c)] for c in left_over))
+        term = left_over
+    return value if term == out else moved(graph, value, tuple(term.index(c) for c in out))
+
+
+def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The letters of each factor and of the result, with letters of their own for an ellipsis.
+
+    Raises:
+        NotUnderstood: letters that do not fit.
+    """
+    left, arrow, out = equation.partition("->")
+    terms = left.split(",")
+    free = [chr(c) for c in range(0x391, 0x3A2)]  # Greek, which equations do not have
+    most = max((n - len(t) + 3 for t, n in zip(terms, ranks, strict=False) if "..." in t), default=0)
+    if len(terms) != len(ranks) or most > len(free):
+        raise NotUnderstood(equation)
+    if not arrow:
+        letters = sorted(c for c in left if c.isalpha())
+        out = "..." * ("..." in left) + "".join(c for c in letters if letters.count(c) == 1)
+    found = []
+    for t, n in zip(terms, ranks, strict=True):
+        own = n - len(t.replace("...", ""))
+        found.append(t.replace("...", "".join(free[most - own : most]) if "..." in t else ""))
+        if len(found[-1]) != n:
             raise NotUnderstood(equation)
-        return moved(graph, values[0], tuple(terms[0].index(c) for c in out))
-    return contracted(graph, (terms[0], terms[1]), out, (values[0], values[1]), call.dims)
+    return found, out.replace("...", "".join(free[:most]))

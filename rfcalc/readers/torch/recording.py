@@ -18,6 +18,7 @@ import torch
 from torch.nn.modules import module as hooks
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.disguise import Disguise, told
@@ -167,6 +168,7 @@ def _paths(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     known = {id(m): (written(path), next(m.children(), None) is None) for path, m in module.named_modules()}
 
     def before(m: torch.nn.Module, args: Any) -> None:
+        progress.at("running the module without data: operators", len(recorder.steps))
         found = known.get(id(m))
         recorder.stack.append(recorder.stack[-1] if found is None else Frame(*found))
 
