@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import zlib
 from itertools import pairwise
 from math import pi
@@ -280,3 +282,15 @@ def test_the_colour_blind_can_tell_areas_apart(theme: int) -> None:
 
 def test_every_style_says_which_options_it_reads() -> None:
     assert set(READ) == {*STYLES, *CHARTS}
+
+
+@pytest.mark.system
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_tikz_compiles(tmp_path: Path) -> None:
+    target = dict.fromkeys((*STYLES, *CHARTS), ("unet-padded", "1x64x64"))
+    bodies = [rfcalc.draw(*given, style=style).tikz("150mm") for style, given in target.items()]
+    page = "\\documentclass{article}\\usepackage{tikz}\\begin{document}\n%s\n\\end{document}\n"
+    (tmp_path / "page.tex").write_text(page % "\n\\clearpage\n".join(bodies), encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]

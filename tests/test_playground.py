@@ -23,6 +23,7 @@ DOCS = ROOT / "docs"
 VENDOR = DOCS / "playground" / "vendor" / "pyodide" / "pyodide.asm.wasm"
 
 pytestmark = [
+    pytest.mark.system,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
     pytest.mark.skipif(not VENDOR.exists(), reason="needs `python docs/playground/fetch.py`"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -229,7 +229,7 @@ class Network:
         Empty where the name is a node's or an input's, or nothing is called so.
 
         >>> from rfcalc import zoo
-        >>> network = zoo.network("resnet18")
+        >>> network = zoo.build("resnet18")
         >>> len(network.inside("layer1")), len(network.inside("conv2_x")), network.inside("conv1")
         (14, 14, ())
         """
