@@ -185,7 +185,8 @@ def seen(
             (g,) = torch.autograd.grad(mixed[unit], x, retain_graph=True)
             if not torch.isfinite(g).all():
                 raise FloatingPointError(f"the gradient of {path} is not finite")
-            found[path, unit] = frozenset(map(tuple, (g[0] != 0).any(0).nonzero().tolist()))
+            map_of = g[0] if len(shape) > 1 else g  # a raw signal is a map of one channel
+            found[path, unit] = frozenset(map(tuple, (map_of != 0).any(0).nonzero().tolist()))
     return found
 
 

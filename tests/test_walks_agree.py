@@ -1,0 +1,35 @@
+"""The walk back from one unit and the walk forward of all units tell the same pixels, also where channels differ."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from test_dependence import BRANCHES, CHANNELS, WRITTEN, tower
+from test_masks import CAUSAL, L
+from torch import nn
+
+import rfcalc
+from rfcalc.receptive.region_walk import regions
+from rfcalc.receptive.unit_walk import UnitWalk
+
+torch.set_num_threads(1)
+
+MODULES: dict[str, tuple[nn.Module, str]] = {
+    **{f"channels: {name}": (module, "2x9x9") for name, (module, _) in CHANNELS.items()},
+    **{f"written: {name}": (given[0], given[1]) for name, given in WRITTEN.items()},
+    **{f"branches: {name}": (tower(dim, choose), "4x24") for name, (dim, choose, _) in BRANCHES.items()},
+    **{f"masks: {name}": (CAUSAL[name], f"8x{L}") for name in ("fill", "fill, heads", "fused", "encoder")},
+}
+MORE = "branches: flat"  # back through a reshape that merges branches into channels, one unit is told with all branches
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_both_walks_agree(name: str) -> None:
+    module, shape = MODULES[name]
+    report = rfcalc.analyze(rfcalc.from_torch(module, shape))
+    for position in range(1, len(report.shapes)):
+        found = regions(report, position)
+        for unit in list(found.units())[::5][:20]:
+            all_at_once = set(found.unit(unit).pixels())
+            one = set(UnitWalk(report, position, unit).region.pixels())
+            assert all_at_once <= one if name == MORE or found.bounded else all_at_once == one, (position, unit)
