@@ -62,9 +62,9 @@ def fit(widths: list[float], breakable: dict[int, float], room: float) -> Fit:
             if widths[i] * scale > share:
                 found[i] = share
             left -= min(widths[i] * scale, share)
-        if all(share >= breakable[i] * scale for i, share in found.items()):
+        if all(share >= 1.05 * breakable[i] * scale for i, share in found.items()):
             break
-    return Fit(size, gap, {i: max(share, breakable[i] * scale) for i, share in found.items()})
+    return Fit(size, gap, {i: max(share, 1.05 * breakable[i] * scale) for i, share in found.items()})
 
 
 def longest_piece(text: str) -> float:
