@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
+from rfcalc.layers.merge import Add, Multiply
+from rfcalc.layers.pointwise import Activation
+from rfcalc.layers.reshape import Reshape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.joining import chained
+from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import moved, regrouped, sliced
 from rfcalc.readers.builder.values import Value
 
@@ -48,6 +53,48 @@ def cells(graph: Builder, last: Value) -> Value:
     made = graph.add(Elementwise("cell_state"), (last.node,), last.dims, last.batch, helper=True)
     _forgotten(graph)
     return made
+
+
+def vectors(graph: Builder, x: Value) -> Value:
+    """The value with its last axis as channels, where the axis that counted them was picked from (one position)."""
+    if not x.extra or x.batch != 0:
+        return graph.settled(x)
+    return graph.add(Reshape(x.inner, len(x.inner) - 1), (x.node,), x.dims, 0, helper=True)
+
+
+def stepped(graph: Builder, kind: str, fed: Value, kept: Value, held: Sequence[Value]) -> list[Value]:
+    """The state (and the cell, of an LSTM) after one step.
+
+    Args:
+        kind: ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
+        fed: the gates before their activations as far as they come from the input, side by side on the last axis.
+        kept: the same from the state.
+        held: the state (and the cell) before the step.
+    """
+
+    def joined(layer: Layer, a: Value, b: Value) -> Value:
+        nodes, batch, extra = graph.aligned((a, b), a.dims)
+        return graph.add(layer, nodes, a.dims, batch, extra=extra)
+
+    def on(name: str, x: Value) -> Value:
+        return alone(graph, x, Activation(name))
+
+    def parts(x: Value, count: int) -> list[Value]:
+        n, last = x.dims[-1] // count, len(x.dims) - 1
+        return [sliced(graph, x, last, i * n, (i + 1) * n) for i in range(count)]
+
+    if kind == "lstm":
+        i, f, g, o = parts(joined(Add(), fed, kept), 4)
+        old = joined(Multiply(), on("sigmoid", f), held[1])
+        new = joined(Add(), old, joined(Multiply(), on("sigmoid", i), on("tanh", g)))
+        return [joined(Multiply(), on("sigmoid", o), on("tanh", new)), new]
+    if kind == "gru":
+        (r, z, n), (r_kept, z_kept, n_kept) = parts(fed, 3), parts(kept, 3)
+        reset, update = on("sigmoid", joined(Add(), r, r_kept)), on("sigmoid", joined(Add(), z, z_kept))
+        new = on("tanh", joined(Add(), n, joined(Multiply(), reset, n_kept)))
+        change = joined(Multiply(), update, joined(Elementwise("rsub"), new, held[0]))
+        return [joined(Add(), new, change)]
+    return [on(kind.removeprefix("rnn_"), joined(Add(), fed, kept))]
 
 
 def _forgotten(graph: Builder) -> None:

@@ -120,15 +120,20 @@ def linear(call: Call) -> Value:
         turned = (*call.dims[:-2], call.dims[-1], call.dims[-2])
         made = transposed(graph, product(graph, weight, transposed(graph, call.x), turned, mask))
         return made if call["bias"] is None else plus(graph, made, call.value("bias"))
-    held = graph.is_static(call["weight"]) and graph.leaves(call["weight"]) and not graph.multiplied(call["weight"])
-    if held and (call["bias"] is None or graph.is_static(call["bias"])):
+    return affine(graph, call.x, call["weight"], call["bias"], call.dims)
+
+
+def affine(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:
+    """A linear layer on the last axis where its weights are parameters, else a product with what they are."""
+    held = graph.is_static(weight) and graph.leaves(weight) and not graph.multiplied(weight)
+    if held and (bias is None or graph.is_static(bias)):
         before = len(graph.shapes)
         try:
-            return dense(graph, call.x, call["weight"], call["bias"], call.dims)
+            return dense(graph, x, weight, bias, dims)
         except NotUnderstood:  # parts of parameters, or parameters of other layers: a product with what they make
             graph.back_to(before)
-    made = product(graph, call.x, transposed(graph, call.value("weight")), call.dims)
-    return made if call["bias"] is None else plus(graph, made, call.value("bias"))
+    made = product(graph, x, transposed(graph, graph.get(weight)), dims)
+    return made if bias is None else plus(graph, made, graph.get(bias))
 
 
 def dense(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:

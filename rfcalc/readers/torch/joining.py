@@ -9,7 +9,7 @@ import torch
 from rfcalc.layers.general import Elementwise
 from rfcalc.readers.builder.joining import bordered, chained, padded
 from rfcalc.readers.builder.maps import alone
-from rfcalc.readers.builder.moves import ends, moved, regrouped, widened
+from rfcalc.readers.builder.moves import ends, moved, regrouped, sliced, widened
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.writing import written
 from rfcalc.readers.torch.fixed import known
@@ -23,14 +23,36 @@ def cat(call: Call) -> Value:
     tensors = [t for t in call["tensors"] if t.numel()]
     dims = call.dims
     axis = call.step.args.get("dim", 0) % len(dims)
-    values = [call.graph.get(t) for t in tensors]
+    return _along(call.graph, [call.graph.get(t) for t in tensors], axis, dims)
+
+
+def _along(graph: Graph, values: list[Value], axis: int, dims: tuple[int, ...]) -> Value:
+    """Values one after another along an axis; parts that stand for padding are padding."""
     if len(values) == 1:
         return values[0]
-    around = bordered(call.graph, values, axis)
+    around = bordered(graph, values, axis)
     if around is not None:
         lead, pair, mode = around
-        return padded(call.graph, lead, [pair if i == axis else (0, 0) for i in range(len(dims))], mode)
-    return chained(call.graph, values, axis, dims)
+        return padded(graph, lead, [pair if i == axis else (0, 0) for i in range(len(dims))], mode)
+    return chained(graph, values, axis, dims)
+
+
+@handles("diff")
+def difference(call: Call) -> Value:
+    """Each position less the one before it, so many times; what is put before and after is joined to it first."""
+    graph, args = call.graph, call.step.args
+    axis = call["dim"] % len(call["self"].shape)
+    given = [t for t in (args.get("prepend"), call["self"], args.get("append")) if t is not None and t.numel()]
+    values = [graph.get(t) for t in given]
+    whole = sum(v.dims[axis] for v in values)
+    dims = tuple(whole if i == axis else n for i, n in enumerate(call.dims))
+    x = _along(graph, values, axis, dims)
+    for _ in range(call["n"]):
+        n = x.dims[axis]
+        dims = (*dims[:axis], n - 1, *dims[axis + 1 :])
+        nodes, batch, extra = graph.aligned((sliced(graph, x, axis, 1, n), sliced(graph, x, axis, 0, n - 1)), dims)
+        x = graph.add(Elementwise("sub"), nodes, dims, batch, extra=extra)
+    return x
 
 
 @handles("stack")

@@ -17,12 +17,14 @@ from rfcalc.readers.builder.moves import (
     repeated_each,
     selected,
     sliced,
+    stretched,
     widened,
     without,
 )
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.tensors import Graph
 
 
 @handles("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as", "_reshape_alias")
@@ -153,24 +155,74 @@ def repeated(call: Call) -> Value:
     return repeated_each(graph, x, axis % len(x.dims), times)
 
 
-@handles("index_select", "index")
+@handles("index_select")
 def taken(call: Call) -> Value:
-    """Fixed positions of one axis; of channels it does not matter which, where their number is the same."""
-    graph, x, args = call.graph, call.x, call.step.args
-    if call.step.name == "index":
-        given = [(axis, t) for axis, t in enumerate(args["indices"]) if t is not None]
-        if len(given) != 1:
-            raise NotUnderstood("by several tensors")
+    """Fixed positions of one axis."""
+    return _picked_by(call.graph, call.x, call["dim"] % len(call.x.dims), _positions(call, call["index"]))
+
+
+@handles("index")
+def indexed(call: Call) -> Value:
+    """Fixed positions of one axis; of axes side by side, each by itself (as `ix_` of numpy)."""
+    graph, x = call.graph, call.x
+    given = [(axis, t) for axis, t in enumerate(call["indices"]) if t is not None]
+    axes = [axis for axis, _ in given]
+    if len(given) == 1:
         ((axis, index),) = given
-    else:
-        axis, index = args["dim"] % len(x.dims), args["index"]
-    if index.dim() != 1 or index.dtype.is_floating_point or index.dtype == torch.bool:
+        positions = _positions(call, index)
+        x = _picked_by(graph, x, axis, positions)
+        if positions.dim() == 1:
+            return x
+        batch = x.batch if x.batch is None or x.batch < axis else x.batch + positions.dim() - 1
+        return regrouped(graph, x, call.dims, batch)
+    rank = max(t.dim() for _, t in given)
+    if rank != len(given) or axes != list(range(axes[0], axes[0] + rank)):
+        raise NotUnderstood("by several tensors")
+    for k, (axis, index) in enumerate(given):
+        wide = (1,) * (rank - index.dim()) + tuple(index.shape)
+        if any(n != 1 for i, n in enumerate(wide) if i != k):
+            raise NotUnderstood("by several tensors")
+        x = _picked_by(graph, x, axis, _positions(call, index).reshape(-1))
+    return x
+
+
+@handles("gather", "take_along_dim")
+def gathered(call: Call) -> Value:
+    """Fixed positions of one axis that are the same wherever one stands on the others."""
+    graph, x, dims = call.graph, call.x, call.dims
+    index = call["index"] if call.step.name == "gather" else call["indices"]
+    if call["dim"] is None and len(x.dims) != 1:
+        raise NotUnderstood("of all values")
+    axis = (call["dim"] or 0) % len(dims)
+    positions = _positions(call, index)
+    if positions.dim() != len(dims):
+        raise NotUnderstood("by another number of axes")
+    line = positions.movedim(axis, -1).reshape(-1, positions.shape[axis])
+    if not bool((line == line[0]).all()):
+        raise NotUnderstood("by positions that differ from place to place")
+    for i, n in enumerate(dims):
+        if i != axis and n < x.dims[i]:
+            x = sliced(graph, x, i, 0, n)
+    x = _picked_by(graph, x, axis, line[0])
+    return stretched(graph, x, dims)
+
+
+def _positions(call: Call, index: torch.Tensor) -> torch.Tensor:
+    """The positions that an index holds.
+
+    Raises:
+        NotUnderstood: flags, or positions that are not known.
+    """
+    if not index.dim() or index.dtype.is_floating_point or index.dtype == torch.bool:
         raise NotUnderstood("not by a list of positions")
-    n = x.dims[axis]
-    found = known(graph, index)
+    found = known(call.graph, index)
     if found is None:
         raise NotUnderstood("by positions that depend on the input or that are not there (on the meta device)")
-    return picked(graph, x, axis, [p % n for p in found.tolist()])
+    return found
+
+
+def _picked_by(graph: Graph, x: Value, axis: int, positions: torch.Tensor) -> Value:
+    return picked(graph, x, axis, [int(p) % x.dims[axis] for p in positions.reshape(-1).tolist()])
 
 
 @handles("flip")

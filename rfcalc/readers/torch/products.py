@@ -9,8 +9,9 @@ import torch
 
 from rfcalc.core.masks import CAUSAL, Mask
 from rfcalc.layers.general import AttentionProduct
+from rfcalc.layers.merge import Multiply
 from rfcalc.readers.builder.maps import plus
-from rfcalc.readers.builder.moves import moved, repeated_each, stretched, transposed
+from rfcalc.readers.builder.moves import moved, regrouped, repeated_each, stretched, transposed
 from rfcalc.readers.builder.products import contracted, mask_of, product
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -144,6 +145,39 @@ def einsum(call: Call) -> Value:
         value = reduced(graph, value, gone, "sum", False, tuple(value.dims[term.index(c)] for c in left_over))
         term = left_over
     return value if term == out else moved(graph, value, tuple(term.index(c) for c in out))
+
+
+@handles("tensordot", "inner")
+def tensordot(call: Call) -> Value:
+    """The sum of products over pairs of axes; the others of the first factor, then those of the second, are left."""
+    graph, a, b = call.graph, call["self"], call["other"]
+    if call.step.name == "inner":
+        if not (a.dim() and b.dim()):
+            raise NotUnderstood("with a single number")
+        first, second = [a.dim() - 1], [b.dim() - 1]
+    else:
+        first, second = ([d % t.dim() for d in call[f"dims_{n}"]] for t, n in ((a, "self"), (b, "other")))
+    if any(a.shape[i] != b.shape[j] for i, j in zip(first, second, strict=True)):
+        raise NotUnderstood("it broadcasts what it sums over")
+    if any(graph.is_static(t) and facts(graph, t).zero is not None for t in (a, b)):
+        graph.note(f"zeros of a fixed factor of {call.step.name} are not followed: units may see less than is told")
+    letters = [chr(0x100 + i) for i in range(a.dim() + b.dim())]
+    one, two = letters[: a.dim()], letters[a.dim() :]
+    for i, j in zip(first, second, strict=True):
+        two[j] = one[i]
+    out = [c for c in one if c not in two] + [c for c in two if c not in one]
+    values = graph.get(a), graph.get(b)
+    return contracted(graph, ("".join(one), "".join(two)), "".join(out), values, call.dims)
+
+
+@handles("outer", "ger")
+def outer(call: Call) -> Value:
+    """Each value of a vector times each of another: a column times a row, broadcast."""
+    graph = call.graph
+    a, b = call.x, call.value("vec2")
+    column, row = (regrouped(graph, graph.plain(v), d, None) for v, d in ((a, (*a.dims, 1)), (b, (1, *b.dims))))
+    nodes, batch, extra = graph.aligned((column, row), call.dims)
+    return graph.add(Multiply(), nodes, call.dims, batch, extra=extra)
 
 
 def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rfcalc.layers.pointwise import Dropout
 from rfcalc.layers.recurrent import Recurrent
 from rfcalc.readers.builder.moves import moved
-from rfcalc.readers.builder.recurrent import cells, stacked, states
+from rfcalc.readers.builder.recurrent import cells, stacked, states, stepped, vectors
 from rfcalc.readers.builder.values import NotUnderstood, Value
-from rfcalc.readers.torch.convolutions import weights
+from rfcalc.readers.torch.convolutions import affine, weights
 from rfcalc.readers.torch.handling import Call, handles
 from rfcalc.readers.torch.tensors import dims_of
 
@@ -47,3 +47,17 @@ def recurrent(call: Call) -> Sequence[Value]:
     result = x if args["batch_first"] else moved(graph, x, (1, 0, 2))
     last = stacked(graph, last_ones, dims_of(call.step.out[1]))
     return [result, last, cells(graph, last)] if lstm else [result, last]
+
+
+@handles("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+def cell(call: Call) -> Value | Sequence[Value]:
+    """One step of a recurrent layer: a linear layer of the input, one of the state, and what is made of their gates."""
+    graph, args = call.graph, call.step.args
+    kind = call.step.name.removesuffix("_cell")
+    held = args["hx"] if kind == "lstm" else [args["hx"]]
+    wide = (*call.dims[:-1], dims_of(args["w_ih"])[0])
+    before = [vectors(graph, graph.get(t)) for t in held]
+    fed = affine(graph, vectors(graph, call.value("input")), args["w_ih"], args["b_ih"], wide)
+    kept = affine(graph, before[0], args["w_hh"], args["b_hh"], wide)
+    made = stepped(graph, kind, fed, kept, before)
+    return made if kind == "lstm" else made[0]

@@ -18,7 +18,7 @@ from rfcalc.readers.builder.values import NotUnderstood, Value, inner
 from rfcalc.readers.torch.recording import Step, tensors
 
 PRODUCTS = frozenset(
-    ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot"]
+    ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot", "tensordot", "inner"]
 )  # operations that count as multiply-adds
 
 

@@ -1,0 +1,139 @@
+"""Differences, contractions, fixed indices and recurrent cells, against the module itself: gradients, operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from pixels import Module, check
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import rfcalc
+from rfcalc.layers.slice import Slice
+
+torch.set_num_threads(1)
+Run = Callable[[Any, Tensor], Any]
+SOME = torch.tensor([2, 0, 1, 1])
+GRID = torch.tensor([[0, 5], [3, 2]])
+
+
+def table(*dims: int) -> nn.Parameter:
+    return nn.Parameter(torch.rand(*dims) + 0.5)
+
+
+def stepped(cell: nn.Module, given: bool = False, backwards: bool = False) -> nn.Module:
+    """A cell along the positions of a sequence of 6 features."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        state: Any = None
+        if given:
+            zero = x.new_zeros(x.shape[0], 5)
+            state = (zero, zero) if isinstance(m.cell, nn.LSTMCell) else zero
+        found = []
+        for k in reversed(range(x.shape[1])) if backwards else range(x.shape[1]):
+            state = m.cell(x[:, k], state)
+            found.append(state[0] if isinstance(state, tuple) else state)
+        return torch.stack(found, 1)
+
+    return Module(run, cell=cell)
+
+
+CASES: dict[str, tuple[nn.Module, str]] = {
+    "diff": (Module(lambda m, x: torch.diff(x)), "3x6x7"),
+    "diff, rows": (Module(lambda m, x: torch.diff(m.c(x), dim=-2), c=nn.Conv2d(3, 4, 3)), "3x7x6"),
+    "diff, twice": (Module(lambda m, x: torch.diff(m.c(x), n=2, dim=2), c=nn.Conv2d(3, 4, 3)), "3x8x6"),
+    "diff, channels": (Module(lambda m, x: torch.diff(x, dim=1)), "3x5x4"),
+    "diff, signal": (Module(lambda m, x: torch.diff(x, n=3)), "2x9"),
+    "diff, not at all": (Module(lambda m, x: torch.diff(m.c(x), n=0), c=nn.Conv1d(2, 2, 3)), "2x9"),
+    "diff, zeros before": (Module(lambda m, x: torch.diff(x, prepend=x.new_zeros(1, 2, 1))), "2x9"),
+    "diff, zeros after": (Module(lambda m, x: torch.diff(x, n=2, append=x.new_zeros(1, 2, 2))), "2x9"),
+    "diff, another before": (Module(lambda m, x: torch.diff(x, prepend=x[..., 3:5])), "2x9"),
+    "tensordot": (Module(lambda m, x: torch.tensordot(x, m.w, dims=([1], [0])), w=table(3, 4)), "3x4x5"),
+    "tensordot, negative": (Module(lambda m, x: torch.tensordot(x, m.w, dims=([-3], [-1])), w=table(4, 3)), "3x4x5"),
+    "tensordot, last": (Module(lambda m, x: torch.tensordot(x, m.w, dims=1), w=table(6, 4)), "7x6"),
+    "tensordot, two": (Module(lambda m, x: torch.tensordot(x, m.w, dims=2), w=table(4, 5, 2)), "3x4x5"),
+    "tensordot, spatial": (Module(lambda m, x: torch.tensordot(x, m.w, ([2, 3], [1, 0])), w=table(5, 4, 2)), "3x4x5"),
+    "tensordot, after a layer": (
+        Module(
+            lambda m, x: torch.tensordot(m.w, m.c(x), ([1], [1])).movedim(1, 0), c=nn.Conv1d(3, 4, 3), w=table(2, 4)
+        ),
+        "3x9",
+    ),
+    "inner": (Module(lambda m, x: torch.inner(x, m.w), w=table(4, 6)), "7x6"),
+    "inner, vector": (Module(lambda m, x: torch.inner(x, m.w), w=table(6)), "3x4x6"),
+    "outer": (Module(lambda m, x: torch.outer(x.view(-1), m.w).view(1, 6, 4), w=table(4)), "6"),
+    "gather": (Module(lambda m, x: torch.gather(x, 2, SOME.expand(1, 3, 4))), "3x7"),
+    "gather, rows": (Module(lambda m, x: x.gather(-2, SOME.view(4, 1).expand(1, 3, 4, 6))), "3x5x6"),
+    "gather, less of the others": (Module(lambda m, x: x.gather(-1, SOME.expand(1, 3, 2, 4))), "3x5x6"),
+    "gather, channels": (Module(lambda m, x: x.gather(1, SOME.view(1, 4, 1).expand(1, 4, 6))), "3x6"),
+    "take along": (Module(lambda m, x: x.take_along_dim(SOME.view(1, 1, 4), dim=2)), "3x7"),
+    "take along, broadcast": (Module(lambda m, x: x.take_along_dim(SOME.view(1, 1, 4, 1), dim=-2)), "3x5x6"),
+    "select": (Module(lambda m, x: m.c(x).index_select(-1, SOME - 1 + 1), c=nn.Conv2d(3, 2, 3)), "3x5x7"),
+    "index": (Module(lambda m, x: m.c(x)[..., SOME - 3], c=nn.Conv2d(3, 2, 3)), "3x5x7"),
+    "index of two axes": (Module(lambda m, x: x[:, :, GRID]), "3x6"),
+    "index of two axes, rows": (Module(lambda m, x: x[:, :, GRID]), "3x6x4"),
+    "index of two axes, channels": (Module(lambda m, x: x[:, GRID % 3]), "3x6"),
+    "grid": (Module(lambda m, x: m.c(x)[:, :, SOME[:, None], SOME[:2]], c=nn.Conv2d(3, 2, 3)), "3x6x7"),
+    "grid, channels": (Module(lambda m, x: x[:, SOME[:, None], SOME]), "3x6x7"),
+    "embedding of positions": (
+        Module(lambda m, x: m.l(x + m.e(torch.arange(7))), e=nn.Embedding(9, 6), l=nn.Linear(6, 4)),
+        "7x6",
+    ),
+    "lstm cell": (stepped(nn.LSTMCell(6, 5)), "4x6"),
+    "lstm cell, given": (stepped(nn.LSTMCell(6, 5, bias=False), given=True), "4x6"),
+    "gru cell": (stepped(nn.GRUCell(6, 5)), "4x6"),
+    "gru cell, backwards": (stepped(nn.GRUCell(6, 5, bias=False), backwards=True), "4x6"),
+    "rnn cell": (stepped(nn.RNNCell(6, 5), given=True), "4x6"),
+    "rnn cell, relu": (stepped(nn.RNNCell(6, 5, nonlinearity="relu")), "4x6"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_the_module(name: str) -> None:
+    module, shape = CASES[name]
+    dims = rfcalc.Shape.of(shape).dims
+    read = rfcalc.from_torch(module.double(), dims)
+    assert not [n for n in read.network.nodes if type(n.layer).__name__ == "Unknown"]
+    report = rfcalc.analyze(read)
+    x = torch.rand(1, *dims, dtype=torch.float64)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        y = module(x)
+    assert report.rows[-1].output_shape == tuple(y.shape[1:])
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    assert report.totals.macs == counter.get_total_flops() // 2
+    assert check(module, shape).status != "unknown"
+
+
+@pytest.mark.parametrize(("cell", "gates"), [(nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)])
+def test_cells_count_as_the_formula_says(cell: Any, gates: int) -> None:
+    report = rfcalc.analyze(rfcalc.from_torch(stepped(cell(6, 5)), (4, 6)))
+    assert report.totals.macs == 4 * gates * 5 * (6 + 5)
+
+
+UNREAD: dict[str, Run] = {
+    "indices that differ": lambda m, x: x.gather(2, torch.tensor([[[0, 1], [1, 0], [2, 2]]])),
+    "points": lambda m, x: x[:, SOME[:3], SOME[:3]],
+    "indices from the input": lambda m, x: x.gather(2, x.argsort(2)),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_no_layer_states_is_said_to_be_unknown(name: str) -> None:
+    read = rfcalc.from_torch(Module(UNREAD[name]), (3, 7))
+    assert any(type(n.layer).__name__ == "Unknown" for n in read.network.nodes)
+
+
+def test_a_wrong_reading_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A difference that reads one position twice would be noticed."""
+    from rfcalc.readers.torch import joining
+
+    def shifted(graph: Any, x: Any, axis: int, start: int, stop: int) -> Any:
+        dims = (*x.dims[:axis], stop - start, *x.dims[axis + 1 :])
+        return graph.add(Slice(graph.axis(x, axis), 0, stop - start), (x.node,), dims, x.batch)
+
+    monkeypatch.setattr(joining, "sliced", shifted)
+    with pytest.raises(AssertionError):
+        check(CASES["diff"][0].double(), "3x6x7")
