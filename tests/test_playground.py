@@ -168,9 +168,9 @@ def test_pictures_and_derivations(page: Page) -> None:
     nodes = page.run("[...document.querySelectorAll('#pg-out-picture [data-nodes]')].map(e => e.dataset.nodes)")
     assert "conv3" in nodes
     tab(page, "derivation")
-    page.until("!!document.querySelector('#pg-out-derivation .rfcalc')")
+    page.until("!!document.querySelector('#pg-out-derivation > div')")
     node = page.run("document.getElementById('pg-node').value")
-    told = page.run("document.querySelector('#pg-out-derivation .rfcalc').textContent")
+    told = page.run("document.querySelector('#pg-out-derivation > div').textContent")
     target = page.run("document.getElementById('pg-text').value")
     derived = derive(rfcalc.analyze(target, "3x32x32"), node, "receptive_field")
     body = re.sub(r"<style>.*?</style>|<[^>]*>", "", fragment(document(derived)), flags=re.DOTALL)
