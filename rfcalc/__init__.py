@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rfcalc.derivation.symbolic import symbolic as symbolic
     from rfcalc.graph.network import Network as Network
     from rfcalc.graph.network import Node as Node
+    from rfcalc.layers.along import Along as Along
     from rfcalc.layers.attention import SelfAttention as SelfAttention
     from rfcalc.layers.attention import WindowAttention as WindowAttention
     from rfcalc.layers.conv import Conv as Conv

@@ -31,6 +31,7 @@ REARRANGING = (
     "window_attention",
     "recurrent",
     "take",
+    "along",
     "reshape",
     "flatten",
     "matmul",
@@ -290,7 +291,7 @@ def guarded(field: Field | None, oracle: Oracle, position: int, found: Compariso
 def check_backward(report: Report, found: Comparisons) -> None:
     """F counted back from the last spatial layer: how much of each earlier map one unit depends on."""
     last = report.last_spatial
-    for position, windows in enumerate(report._backward):
+    for position, windows in enumerate(report._back.windows):
         if not windows or position >= last:
             continue
         oracle = Oracle(report.network, position)

@@ -16,6 +16,7 @@ from graphs import Distribution
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = Distribution()
+collect_ignore = ["in_jupyterlab.py"]  # run by the Python of an environment of its own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -380,6 +380,8 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         ]
     if kind in ("linear", "rbf", "rmsnorm"):
         return [s for s in same if kind == "rmsnorm" or x.axes[s[0]] != len(x.dims) - 1]
+    if kind == "along":
+        return [s for s in same if x.axes[s[0]] != layer.axis % len(x.dims) or before[s[0]] == 1]
     if kind == "softmax":
         gone_axis = x.channel if layer.axis is None else layer.axis % len(x.dims)
         return [s for s in same if x.axes[s[0]] != gone_axis or before[s[0]] == 1]

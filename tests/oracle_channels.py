@@ -36,6 +36,10 @@ def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Call
         return None if gone else (lambda c: (c,))
     if kind == "softmax":
         return None if layer.axis is None or layer.axis % len(x.dims) == x.channel else (lambda c: (c,))
+    if kind == "along":
+        if layer.axis % len(x.dims) != x.channel:
+            return lambda c: (c,)
+        return (lambda c: range(c + 1)) if layer.function.startswith(("cum", "logcum")) else None
     if kind == "concat":
         axis = y.channel if layer.axis is None else layer.axis % len(y.dims)
         if axis != y.channel:

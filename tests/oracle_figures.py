@@ -107,6 +107,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     elif kind == "slice":
         axis = layer.axis % len(dims)
         dims[axis] = len(range(dims[axis])[layer.start : layer.stop : layer.step])
+    elif kind == "along" and layer.keep:
+        dims[layer.axis % len(dims)] = layer.keep
     elif kind == "take":
         dims[layer.axis % len(dims)] = how_many(layer.positions)
     elif kind == "split":
@@ -278,7 +280,7 @@ COSTS = {
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
     *("slice", "take", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
-    *("pixel_unshuffle", "unknown", "elementwise", "constant"),
+    *("pixel_unshuffle", "unknown", "elementwise", "constant", "along"),
 )
 
 
@@ -334,6 +336,7 @@ def peak_bytes(network: Network, shapes: list[Shape], itemsize: int = 4) -> int:
     for step in range(arity, len(shapes)):
         layer = network.nodes[step - arity].layer
         looks = layer.kind == "maxpool" or (layer.kind in ("adaptive_pool", "reduce") and layer.op in ("max", "min"))
+        looks |= layer.kind == "along" and layer.function in ("cummax", "cummin", "sort", "topk")
         needed = set(held) | {step} | {root[step]}
         for later in range(step, len(shapes)):
             needed |= {root[s] for s in network.sources[later - arity]} | {root[later]}

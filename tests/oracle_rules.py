@@ -157,6 +157,19 @@ def softmax(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [together(x, [x.channel if layer.axis is None else layer.axis % len(x.dims)])]
 
 
+@rule("along")
+def along(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    """Of a running sum, everything up to the position; of an order, the whole axis."""
+    (x,) = xs
+    axis = layer.axis % len(x.dims)
+    if axis == x.channel or x.dims[axis] == 1:
+        return [own(x)]
+    if not layer.function.startswith(("cum", "logcum")):
+        return [from_axes(x, y, {i: None if i == axis else i for i in range(len(x.dims))})]
+    at = place(y, axis)
+    return [bounded(lambda u: [(*u[:at], t, *u[at + 1 :]) for t in range(u[at] + 1)], space(y))]
+
+
 @rule("batchnorm")
 def batchnorm(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     (x,) = xs

@@ -19,6 +19,7 @@ from rfcalc import (
     RBF,
     Activation,
     AdaptivePool,
+    Along,
     AvgPool,
     BatchNorm,
     ChannelShuffle,
@@ -391,6 +392,15 @@ def recurrent(pick: Pick, x: Shape) -> Layer | None:
     )
 
 
+def along(pick: Pick, x: Shape) -> Layer:
+    axis = pick.int(0, len(x.dims) - 1)
+    if pick.chance(30):
+        return Along("topk", axis, keep=pick.int(1, x.dims[axis]))
+    return Along(
+        pick.one(("cumsum", "cumprod", "cummax", "logcumsumexp", "sort")), axis - len(x.dims) * pick.chance(50)
+    )
+
+
 def unknown(pick: Pick, x: Shape) -> Layer:
     return Unknown(tuple(pick.int(1, 4) for _ in range(len(x.dims))) if pick.chance(50) else x.dims, "strange")
 
@@ -412,6 +422,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
         pick.int(1, 6), bias=pick.chance(60), in_features=x.dims[-1] if pick.chance(20) else None
     ),
     "recurrent": recurrent,
+    "along": along,
     "rbf": lambda pick, x: RBF(pick.int(1, 5), trainable=pick.chance(40)),
     "activation": lambda pick, x: Activation(pick.one(("relu", "gelu", "swish", "tanh", "hardswish"))),
     "prelu": lambda pick, x: PReLU(per_channel=pick.chance(60)),

@@ -14,9 +14,13 @@ ROOT = Path(rfcalc.__file__).parent
 # who loads → what it loads → why it may
 UPWARD = {
     "core/expr.py": {"layers": "the registry of kinds loads them when a name is not known"},
-    "graph/network.py": {"readers.drawing": "_repr_svg_: a network shows itself in a notebook"},
+    "core/displayed.py": {"render": "_repr_html_ of what says itself as a document"},
+    "graph/network.py": {
+        "readers": "_repr_html_: a network's table or list in a notebook",
+        "readers.drawing": "_repr_svg_: a network shows itself in a notebook",
+        "render": "_repr_html_",
+    },
     "report/constraints.py": {"readers.target": "require() takes whatever names a network"},
-    "report/field_report.py": {"render": "_repr_html_"},
     "report/report.py": {"render": "__str__ and _repr_html_"},
 }
 

@@ -144,7 +144,7 @@ def test_the_command_writes_a_file(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["export", "conv3-8", "--to", "torch"]) == 0
-    assert "Assumed: the input is 3x224x224; none was given." in capsys.readouterr().out
+    assert "Assumed: the input is 3x224x224: none was given." in capsys.readouterr().out
     path = tmp_path / "unknown.py"
     assert run(["export", 'conv3-8 > unknown8x4x4 op"aten::foo"', "--to", "torch", "-o", str(path)]) == 2
     assert "aten::foo" in capsys.readouterr().err

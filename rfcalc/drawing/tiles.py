@@ -34,7 +34,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
     >>> import rfcalc
     >>> plan = rfcalc.tile("unet-padded", "1x1024x1024", tile=512)
     >>> found = picture(plan.report, Options(plan=plan))
-    >>> [area.title for area in found.areas if area.role == "halo"]
+    >>> [area.title for area in found.areas if area.role == "halo" and area.title]
     ['tile 11 of 16 reads 416 … 863, 416 … 863']
     """
     plan = options.plan or TilePlan(report, tiles=(2,) * len(next(iter(report.inputs.values())).spatial))

@@ -51,7 +51,7 @@ class PassPlan:
     >>> import rfcalc
     >>> plan = rfcalc.tile("conv3-4 > gn2 > relu > conv3-4", "1x64x64", tiles="2x2", passes=True)
     >>> [p.nodes for p in plan.passes], plan.last.axes[0].halo, plan.count
-    ([('groupnorm1',)], (1, 1), 8)
+    ([('groupnorm1',)], (2, 2), 8)
 
     Attributes:
         barriers: nodes that no pass can gather (attention to everything); empty where there is a plan.

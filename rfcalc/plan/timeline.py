@@ -248,7 +248,7 @@ class Timeline:
     @staticmethod
     def _carries(layer: Layer, xs: tuple[Shape, ...], y: Shape, index: Listed) -> bool:
         return layer.carried(xs, y) is not None and all(
-            units == tuple(range(u + 1)) for u, units in enumerate(index.units)
+            tuple(units) == tuple(range(u + 1)) for u, units in enumerate(index.units)
         )
 
     @staticmethod

@@ -37,6 +37,13 @@ def tables(text: str, source: str) -> dict[str, Any]:
             fix="a spec needs names of a few parts, such as blocks.residual.layers",
         )
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except RecursionError:
         raise RfcalcError("the values are nested too deeply", where=source) from None
+    level: list[Any] = [data]
+    for _ in range(MOST_PARTS):  # how deep the reader of TOML goes depends on the process
+        inner = [value for at in level for value in (at.values() if isinstance(at, dict) else at)]
+        level = [value for value in inner if isinstance(value, (dict, list))]
+        if not level:
+            return data
+    raise RfcalcError("the values are nested too deeply", where=source, why=f"the limit is {MOST_PARTS} levels")

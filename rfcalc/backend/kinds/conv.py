@@ -108,7 +108,7 @@ def collapsed(at: At, inner: str) -> str:
     return f"{inner.replace('{0}', '{0}.mean(1, keepdim=True)')}.expand(-1, {at.y.dims[0]}{ones})"
 
 
-@measuring("conv", "depthwise")
+@measuring("conv")
 def window(at: At) -> Twin:
     """The layer's own geometry on one channel."""
     layer = at.layer
@@ -124,6 +124,13 @@ def window(at: At) -> Twin:
         )
     made = _conv(at._replace(layer=layer), 1, 1, 1)
     return Twin(_without_bias(made.module), collapsed(at, made.text))
+
+
+@measuring("depthwise")
+def apart(at: At) -> Twin:
+    """The layer's own geometry, channel by channel."""
+    made = depthwise(at)
+    return Twin(_without_bias(made.module), made.text)
 
 
 def _without_bias(made: Call | None) -> Call:

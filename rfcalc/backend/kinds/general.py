@@ -132,3 +132,24 @@ def read(at: At) -> Twin:
 
 def _kept(at: At) -> str:
     return kept_keys(at.layer.mask, at.xs[0].dims[-2], at.xs[1].dims[-2])
+
+
+def _along(at: At) -> int:
+    return int(at.layer.axis % len(at.x.dims)) + 1
+
+
+@twin("along")
+def along(at: At) -> Twin:
+    layer, kept = at.layer, "" if at.layer.keep is None else f"{at.layer.keep}, "
+    text = f"{{0}}.{layer.function}({kept}{_along(at)})"
+    return text_only(text if layer.function in ("cumsum", "cumprod", "logcumsumexp", "argsort") else f"{text}[0]")
+
+
+@measuring("along")
+def running(at: At) -> Twin:
+    """The sum of what comes before, or each value with the mean of all."""
+    axis, keep = _along(at), at.layer.keep
+    if at.layer.function.startswith(("cum", "logcum")):
+        return text_only(f"{{0}}.cumsum({axis})")
+    text = f"({{0}} + {{0}}.mean({axis}, keepdim=True))"
+    return text_only(text if keep is None else f"{text}.narrow({axis}, 0, {keep})")

@@ -85,7 +85,7 @@ def verify(
             fix="leave saved_bytes and erf out (--what shapes,params,macs,receptive_field), or take a smaller --input",
         ) from None
     except ValueError as error:
-        if not saved.refused(report):
+        if not saved.refused(error):
             raise
         raise RfcalcError(
             "PyTorch takes no statistics of a single value",

@@ -425,7 +425,7 @@ def training(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
         with again, _quiet(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             result = list(_returned(module(*args, **kwargs)))
     except ValueError as error:
-        if not saved.refused(report):
+        if not saved.refused(error):
             raise
         yield Finding("saved_bytes", "", figure, predicted, None, UNSEEN, "", saved.refusal(error))
         return

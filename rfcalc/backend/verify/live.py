@@ -151,7 +151,7 @@ def peak(report: Report, build: Callable[[], Graph], device: str, tick: Callable
     try:
         measured = allocator(train) + given
     except ValueError as error:
-        if not refused(report):
+        if not refused(error):
             raise
         yield Finding("peak_bytes", "", TRAINING, kept + weights, None, UNSEEN, "", refusal(error))
         return

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from rfcalc.core.layer import Layer
+from rfcalc.layers.along import Along
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import PositionTable
 from rfcalc.layers.merge import Add, Multiply
@@ -75,6 +76,15 @@ def softmax(call: Call) -> Value:
     if at == len(x.dims) - 1 - (x.batch is not None) and len(here.dims) > 1 and here.channel != at - 1 and not log:
         mask = score_mask(graph, call["self"], x.dims)
     return alone(graph, x, Softmax(None if at == here.channel else at, log=log, mask=mask))
+
+
+@handles("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "sort", "argsort", "topk")
+def along(call: Call) -> Value | list[Value | None]:
+    """Functions along an axis; the positions that some give beside the values are not followed."""
+    graph, x, name = call.graph, call.x, call.step.name.rstrip("_")
+    axis, keep = graph.axis(x, call["dim"]), int(call["k"]) if name == "topk" else None
+    made = graph.add(Along(name, axis, keep=keep), (x.node,), call.dims, x.batch, extra=x.extra)
+    return made if name.startswith(("cumsum", "cumprod", "log", "arg")) else [made, None]
 
 
 @handles("glu")
