@@ -1,4 +1,4 @@
-"""Differences, contractions, fixed indices and recurrent cells, against the module itself: gradients, operations."""
+"""Differences, contractions, fixed indices, embeddings, recurrent cells: gradients and operations of the module."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import rfcalc
 from rfcalc.layers.slice import Slice
+from rfcalc.receptive.region_walk import regions
 
 torch.set_num_threads(1)
 Run = Callable[[Any, Tensor], Any]
@@ -111,6 +112,40 @@ def test_against_the_module(name: str) -> None:
 def test_cells_count_as_the_formula_says(cell: Any, gates: int) -> None:
     report = rfcalc.analyze(rfcalc.from_torch(stepped(cell(6, 5)), (4, 6)))
     assert report.totals.macs == 4 * gates * 5 * (6 + 5)
+
+
+NUMBERS: dict[str, nn.Module] = {
+    "linear": Module(lambda m, x: m.l(m.e(x)), e=nn.Embedding(9, 6), l=nn.Linear(6, 3)),
+    "convolution": Module(
+        lambda m, x: m.c(m.e(x).transpose(1, 2)).transpose(1, 2), e=nn.Embedding(9, 6), c=nn.Conv1d(6, 4, 3, stride=2)
+    ),
+    "positions": Module(lambda m, x: m.e(x) + m.p(torch.arange(8)), e=nn.Embedding(9, 6), p=nn.Embedding(8, 6)),
+    "weights of the head": Module(lambda m, x: m.e(x) @ m.e.weight.t(), e=nn.Embedding(9, 6)),
+    "the same twice": Module(lambda m, x: m.e(x) + m.e(x.flip(1)), e=nn.Embedding(9, 6)),
+    "all but the last": Module(lambda m, x: m.e(x[:, :-1]), e=nn.Embedding(9, 6)),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_embeddings_of_whole_numbers(name: str) -> None:
+    """Each number is changed, and which positions of the result change is what they are told to see."""
+    module = NUMBERS[name]
+    report = rfcalc.analyze(rfcalc.from_torch(module, torch.zeros(1, 8).long()))
+    assert not [n for n in report.network.nodes if type(n.layer).__name__ == "Unknown"]
+    x = torch.tensor([[3, 1, 4, 1, 5, 2, 6, 5]])
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        before = module(x)[0]
+    assert report.rows[-1].output_shape == tuple(before.shape)
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    assert report.totals.macs == counter.get_total_flops() // 2
+    seen: list[set[int]] = [set() for _ in before]
+    for k in range(8):
+        other = x.clone()
+        other[0, k] = 8
+        for u in (module(other)[0] != before).any(1).nonzero().flatten().tolist():
+            seen[u].add(k)
+    told = regions(report, report.network.position(report.network.outputs[0]))
+    assert [{p[0] for p in told.unit((u,)).pixels()} for u in range(len(before))] == seen
 
 
 UNREAD: dict[str, Run] = {

@@ -206,11 +206,10 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
     step = positions[1] - positions[0] if len(positions) > 1 else 1
     if step > 0 and positions == list(range(positions[0], positions[-1] + 1, step)):
         return sliced(graph, x, axis, positions[0], positions[-1] + 1, step)
-    graph.whole(x)
     dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
     if axis == x.batch:
         x = graph.plain(x)
-    return graph.add(Take(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch)
+    return graph.add(Take(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch, extra=x.extra)
 
 
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:

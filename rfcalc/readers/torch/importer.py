@@ -204,12 +204,15 @@ def is_signal(recording: Recording, tensor: torch.Tensor) -> bool:
         if step.name.startswith(SLIDING):
             return True
         if step.name not in WHOLE:
-            held.update(id(t) for t in tensors(step.out) if t.numel() >= tensor.numel())
+            number = not tensor.is_floating_point()  # a part of a list of whole numbers is one too
+            for t in tensors(step.out):
+                if t.numel() >= tensor.numel() or (number and t.dim() > 1 and not t.is_floating_point()):
+                    held.add(id(t))
     return False
 
 
-SLIDING = ("conv", "avg_pool", "max_pool", "unfold", "stft", "adaptive_")
-WHOLE = ("linear", "matmul", "mm", "addmm", "bmm", "einsum", "embedding", "layer_norm", "batch_norm")
+SLIDING = ("conv", "avg_pool", "max_pool", "unfold", "stft", "adaptive_", "embedding")
+WHOLE = ("linear", "matmul", "mm", "addmm", "bmm", "einsum", "layer_norm", "batch_norm")
 
 
 def _graph(module: torch.nn.Module, recording: Recording) -> Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.slice import ChannelShuffle, Roll
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import (
@@ -85,8 +86,6 @@ def transpose(call: Call) -> Value:
 
 @handles("clone", "_to_copy", "to", "type_as", "_conj", "view_as_real_copy")
 def copied(call: Call) -> Value:
-    from rfcalc.layers.general import Elementwise
-
     before = call["self"]
     if before.dtype == call.step.out.dtype:
         return call.x
@@ -205,6 +204,22 @@ def gathered(call: Call) -> Value:
             x = sliced(graph, x, i, 0, n)
     x = _picked_by(graph, x, axis, line[0])
     return stretched(graph, x, dims)
+
+
+@handles("embedding")
+def embedded(call: Call) -> Value:
+    """A learned vector for each whole number: it depends on the place of the number alone, and on the table."""
+    graph, index, dims = call.graph, call["indices"], call.dims
+    if graph.is_static(index) or not graph.is_static(call["weight"]):
+        raise NotUnderstood("by fixed numbers, or of a table that depends on the input")
+    x = graph.get(index)
+    if len(x.dims) < 1 + (x.batch is not None):
+        raise NotUnderstood("of single numbers")
+    apart = inserted_axis(graph, x, (*x.dims, 1), x.batch, len(x.dims))
+    row = (*(1,) * len(x.inner), dims[-1])
+    learned = graph.add(Constant(row), (call.value("weight").node,), row, None, stem="rows", helper=True)
+    nodes, batch, extra = graph.aligned((apart, learned), dims)
+    return graph.add(Elementwise("embedding"), nodes, dims, batch, extra=extra)
 
 
 def _positions(call: Call, index: torch.Tensor) -> torch.Tensor:
