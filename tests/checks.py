@@ -205,11 +205,14 @@ def check_within(field: Field, oracle: Oracle, position: int, found: Comparisons
         for axis, entry in enumerate(term):
             if not isinstance(entry, Unaligned) or entry.within is None:
                 continue
-            found["bounds of units without a common window"] += 1
             (carrier,) = entry.carriers
+            if carrier not in axes:  # channels: a unit is over all of them
+                continue
+            found["bounds of units without a common window"] += 1
             for unit, mask in oracle.masks[position].items():
-                low, high = entry.within.unit(unit[axes.index(carrier)])  # type: ignore[misc]
-                assert all(low <= pixel[axis] <= high for pixel in oracle.named(mask)), (unit, entry)
+                ends = entry.within.unit(unit[axes.index(carrier)])  # type: ignore[arg-type]
+                for pixel in oracle.named(mask):
+                    assert ends is not None and ends[0] <= pixel[axis] <= ends[1], (unit, entry)
 
 
 def padding_is_real(layer: Any) -> bool:

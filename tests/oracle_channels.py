@@ -36,6 +36,10 @@ def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Call
         return None if gone else (lambda c: (c,))
     if kind == "softmax":
         return None if layer.axis is None or layer.axis % len(x.dims) == x.channel else (lambda c: (c,))
+    if kind == "layernorm":  # statistics over other axes leave the channels apart
+        over = {"channels": (x.channel,), "all": range(len(x.dims))}
+        axes = over[layer.over] if layer.over in over else range(len(x.dims) - layer.over, len(x.dims))
+        return None if x.channel in axes else (lambda c: (c,))
     if kind == "along":
         if layer.axis % len(x.dims) != x.channel:
             return lambda c: (c,)
