@@ -24,16 +24,14 @@ VENDOR = DOCS / "playground" / "vendor" / "pyodide" / "pyodide.asm.wasm"
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-    pytest.mark.skipif(not VENDOR.exists(), reason="needs `python docs/playground/fetch.py`"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    pytest.importorskip("tornado")
-    pytest.importorskip("furo")
+    assert CHROMIUM is not None, "Chromium is missing"
+    assert VENDOR.exists(), "run `python docs/playground/fetch.py` first"
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(DOCS), str(out)]
     subprocess.run(command, check=True, capture_output=True, cwd=out)
