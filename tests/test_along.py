@@ -94,3 +94,13 @@ def test_what_cannot_be_is_refused() -> None:
     ]:
         with pytest.raises(RfcalcError, match=said):
             wrong()
+
+
+def test_a_wrong_reading_is_seen() -> None:
+    """The control: an order in the place of a running sum sees more than the gradient of the running sum shows."""
+    x = torch.rand(1, 2, 5, requires_grad=True)
+    (seen,) = torch.autograd.grad(x.cumsum(-1)[0, :, 1].sum(), x)
+    pixels = {(int(p),) for p in seen[0].abs().sum(0).nonzero()}
+    for function, same in (("cumsum", True), ("sort", False)):
+        told = rfcalc.receptive_field(rfcalc.Network(Along(function, 1), "2x5")).regions.unit((1,))
+        assert (set(told.pixels()) == pixels) is same
