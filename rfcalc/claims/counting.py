@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import prod
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS, Metric
 from rfcalc.report.report import Report, Row
 
@@ -435,9 +435,9 @@ def document(report: Report, hooked: Hooked | None = None) -> Document:
                 continue
             factor = c.how.terms.get(name) if name in TERMS else None
             cells.append(Cell(f"{value:,}" if factor is None else f"{factor:+d} × {value // factor:,}", value))
-        lines.append(Line(tuple(cells)))
+        lines.append(TableLine(tuple(cells)))
     sums = [c.total for c in found.values()]
-    lines.append(Line((Cell("total"), *(Cell("not known" if n is None else f"{n:,}", n) for n in sums)), "total"))
+    lines.append(TableLine((Cell("total"), *(Cell("not known" if n is None else f"{n:,}", n) for n in sums)), "total"))
     heads = (Column(f"{tool} {c.how.figure}", tool, right=True) for tool, c in found.items())
     title = f"what counting tools print for {report.target}"
     said = [f"{tool} is not known: {c.why}" for tool, c in found.items() if c.why]

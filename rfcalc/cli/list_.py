@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rfcalc.cli.common import Format, Output, emit, format_of
-from rfcalc.report.document import Cell, Column, Document, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
 
 def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
@@ -12,13 +12,13 @@ def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
 
     format_of(format, output)
     listed = [{"name": e.name, "title": e.title, "citation": e.citation} for e in zoo.entries()]
-    lines: list[Line] = []
+    lines: list[TableLine] = []
     cited = ""
     for entry in listed:
         if entry["citation"] != cited:
             cited = entry["citation"]
-            lines.append(Line((Cell(cited), Cell("")), "group"))
-        lines.append(Line((Cell(entry["name"]), Cell(entry["title"]))))
+            lines.append(TableLine((Cell(cited), Cell("")), "group"))
+        lines.append(TableLine((Cell(entry["name"]), Cell(entry["title"]))))
     table = Table((Column("network", "name"), Column("what it is", "title", least=24)), tuple(lines))
     emit(
         Document(

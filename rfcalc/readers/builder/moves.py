@@ -214,7 +214,7 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
 
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     """The axes of a tensor in another order."""
-    x = graph.whole(graph.settled(x))
+    x = graph.with_channels(graph.settled(x))
     first = order[0] if order else 0
     if x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first:
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile
