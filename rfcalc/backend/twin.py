@@ -5,8 +5,8 @@ The contract between the kinds and what uses their twins (the running module, th
 1. A kind registers one function ``(At) -> Twin`` under its name with `twin`, and one with `measuring` where a gradient
    would not show all that a unit depends on (or would need weights to show it).
 2. A twin is text: the call that makes its module, if it has one, and an expression over ``{m}`` (that module), ``{w}``
-   (its learned tensor) and ``{0}``, ``{1}``, … (its inputs, batch axis first). `NetworkModule` compiles it, `source` prints it,
-   so that what runs and what is written are one.
+   (its learned tensor) and ``{0}``, ``{1}``, … (its inputs, batch axis first). `NetworkModule` compiles it and
+   `source` prints it, so that what runs and what is written are one.
 3. Expressions use ``torch``, ``nn``, ``F`` (`torch.nn.functional`) and the names of `parts`, nothing else.
 
 Imports nothing of PyTorch.

@@ -294,7 +294,8 @@ class Document:
         records: heads and rows for CSV; or a function that makes them. None: the tables' own cells, exact where they
             hold a figure, or the entries of `data` where there is no table.
 
-    >>> table = Table((Column("layer"), Column("params", right=True)), (TableLine((Cell("conv1"), Cell("1.79K", 1792))),))
+    >>> line = TableLine((Cell("conv1"), Cell("1.79K", 1792)))
+    >>> table = Table((Column("layer"), Column("params", right=True)), (line,))
     >>> document = Document("a network", (table,), data={"schema": "example/1", "params": 1792})
     >>> from rfcalc.render import render
     >>> print(render(document, "csv"))

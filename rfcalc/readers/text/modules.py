@@ -75,9 +75,9 @@ def _conv(f: Fields, rank: int) -> Made:
     else:
         padding = _size(f, "padding", rank, 0)
     made = Conv(
-        f.integer("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1), padding=padding,
-        dilation=_size(f, "dilation", rank, 1), groups=f.integer("groups", 1), bias=f.flag("bias", True),
-        border=_border(f),
+        f.integer("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1),
+        padding=padding, dilation=_size(f, "dilation", rank, 1), groups=f.integer("groups", 1),
+        bias=f.flag("bias", True), border=_border(f),
     )  # fmt: skip
     return Made(made, f.integer("in_channels"), rank)
 
