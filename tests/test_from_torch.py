@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from vision import models
 
 import rfcalc
-from rfcalc import Conv, RfcalcError, Take, analyze, from_torch, receptive_field
+from rfcalc import Conv, Gather, RfcalcError, analyze, from_torch, receptive_field
 from rfcalc.cli import run
 from rfcalc.core.errors import ShapeError
 from rfcalc.readers.torch import translate
@@ -358,7 +358,7 @@ def test_lists_keep_their_values_on_the_meta_device() -> None:
         listed = Of(lambda m, x: m.a(x[:, :, [3, 0, 1]]), a=conv(3, 4))
         module = Picked()
     (take, _) = from_torch(listed, (3, 6, 7)).network.nodes
-    assert take.layer == Take(1, (3, 0, 1))
+    assert take.layer == Gather(1, (3, 0, 1))
     read = from_torch(module, (3, 6, 7))
     assert [u.operator for u in read.unknown] == ["aten.index_select"]
     assert "positions" in read.unknown[0].why

@@ -301,7 +301,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
 
 def _cropped(layer: Any, axis: int, rank: int, step: int = 1) -> Twin | None:
     """The expression of a layer that picks positions along the axis, once exactly these are given."""
-    if layer.kind not in ("slice", "split", "take"):
+    if layer.kind not in ("slice", "split", "gather"):
         return None
     own = getattr(layer, "axis", None)
     if own is None or own % rank != axis:

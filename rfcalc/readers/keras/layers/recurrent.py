@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.recurrent import Recurrent
 from rfcalc.layers.reshape import Flatten
 from rfcalc.layers.slice import Slice
-from rfcalc.layers.take import Take
 from rfcalc.readers.configuration import Fields, malformed
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
@@ -79,7 +79,7 @@ def _bias(kind: str, f: Fields) -> bool | str:
 
 def _backwards(call: LayerCall, x: Value, part: str) -> Value:
     """The positions in the other order."""
-    turned = Take(0, tuple(reversed(range(x.dims[0]))))
+    turned = Gather(0, tuple(reversed(range(x.dims[0]))))
     return call.build.add(turned, [x], f"{call.name}.{part}", (0, 1))
 
 
