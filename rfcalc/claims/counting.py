@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import prod
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS, Metric
 from rfcalc.report.report import Report, Row
 
@@ -427,7 +427,7 @@ def document(report: Report, hooked: Hooked | None = None) -> Document:
     for tool, c in found.items():
         total = "not known" if c.total is None else f"{c.total:,}"
         made = " + ".join(_told(c, name, value) for name, value in c.terms.items()).replace("+ −", "− ")
-        lines.append(Line((Cell(tool), Cell(c.how.figure), Cell(total, c.total), Cell(made))))
+        lines.append(TableLine((Cell(tool), Cell(c.how.figure), Cell(total, c.total), Cell(made))))
     heads = (Column("tool"), Column("prints"), Column("total", right=True), Column("made of", least=20, wraps=True))
     title = f"what counting tools print for {report.target}"
     said = [f"{tool} is not known: {c.why}" for tool, c in found.items() if c.why]
@@ -436,7 +436,7 @@ def document(report: Report, hooked: Hooked | None = None) -> Document:
     sections: list[Section] = [Table(heads, tuple(lines))]
     values = {name: sum(TERMS[name](row) for row in report) for name in TERMS if _in_use(name, found)}
     if values:
-        terms = tuple(Line((Cell(name), Cell(f"{value:,}", value))) for name, value in values.items())
+        terms = tuple(TableLine((Cell(name), Cell(f"{value:,}", value))) for name, value in values.items())
         sections.append(Table((Column("term"), Column("operations", right=True)), terms))
     if said:
         sections.append(Sentences(tuple(said)))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import LISTED
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import binary, exact, short
@@ -252,7 +252,9 @@ def table(report: Report, view: View, shown: list[Shown] | None = None) -> Table
     return Table(*_counted(columns, found), totals(report), "", caption, view.label, narrow)
 
 
-def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View) -> Iterator[tuple[Line, int]]:
+def _lines(
+    report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View
+) -> Iterator[tuple[TableLine, int]]:
     """The lines in the network's order, each with how many copies it stands for; a heading opens each stage."""
     if len(shown) > FOLD_FROM if view.fold is None else view.fold:
         folding = import_module("rfcalc.report.folding")
@@ -272,12 +274,12 @@ def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view
             if stage and not alone:
                 copies = [*stages][order[stage] : order[group.end.stage] + 1]
                 yield heading(group.stage, [r for s in copies for r in stages[s]], report, columns), 1
-        yield Line(tuple(cell(group, column, report) for column in columns)), group.times
+        yield TableLine(tuple(cell(group, column, report) for column in columns)), group.times
 
 
 def _counted(
-    columns: tuple[Metric, ...], found: Iterable[tuple[Line, int]]
-) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
+    columns: tuple[Metric, ...], found: Iterable[tuple[TableLine, int]]
+) -> tuple[tuple[Column, ...], tuple[TableLine, ...]]:
     """Columns and lines; one more column for the copies that a line stands for, where there are any."""
     lines = [*found]
     heads = [*map(column, columns)]
@@ -358,7 +360,7 @@ def _share(column: Metric, value: Any, report: Report) -> int:
     return int(value * 1000 // whole) if is_number(whole) and whole else 0
 
 
-def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]) -> Line:
+def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]) -> TableLine:
     values = shape.values * report.batch
     known: dict[str, Any] = {
         "name": name,
@@ -379,13 +381,13 @@ def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]
             cells.append(Cell(value or ""))
         else:
             cells.append(figure(column, value, report))
-    return Line(tuple(cells))
+    return TableLine(tuple(cells))
 
 
-def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Metric]) -> Line:
+def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Metric]) -> TableLine:
     """The line that opens a group: its name, and its sums of what adds up, whatever of it is shown."""
     cells = (Cell(name) if i == 0 else subtotal(column, rows, report) for i, column in enumerate(columns))
-    return Line(tuple(cells), "group")
+    return TableLine(tuple(cells), "group")
 
 
 def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
-from rfcalc.report.document import Cell, Line
+from rfcalc.report.document import Cell, TableLine
 from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import Shown, View, cell, figure, span, subtotal
@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 def lines(
     report: Report, shown: Sequence[Shown], columns: tuple[Metric, ...], view: View
-) -> Iterator[tuple[Line, int]]:
+) -> Iterator[tuple[TableLine, int]]:
     """The lines, each with how many copies it stands for.
 
     Raises:
@@ -62,7 +62,7 @@ def _level(
     columns: tuple[Metric, ...],
     view: View,
     sort: str | None,
-) -> Iterator[tuple[Line, int]]:
+) -> Iterator[tuple[TableLine, int]]:
     """The rows and groups of one level, the groups with what is in them, as deep as is asked for."""
     inner: dict[int, list[tuple[tuple[str, ...], Shown]]] = {}
     parts: list[Part] = []
@@ -138,7 +138,7 @@ def _key(by: Metric, part: Part) -> Any:
     return value
 
 
-def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -> Line:
+def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -> TableLine:
     cells = []
     for i, column in enumerate(columns):
         if column.name == "name" and i == 0:
@@ -151,4 +151,4 @@ def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -
             cells.append(figure(column, column.row(part.rows[-1]), report))
         else:
             cells.append(subtotal(column, part.rows, report))
-    return Line(tuple(cells), "", "strong" if part.group else "")
+    return TableLine(tuple(cells), "", "strong" if part.group else "")
