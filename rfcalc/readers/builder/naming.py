@@ -112,7 +112,8 @@ def paths_of(graph: Builder, steps: Sequence[Origin], kept: Sequence[int]) -> di
 
 def stages(paths: Mapping[int, str], kept: Sequence[int], named: Mapping[int, str]) -> dict[int, str]:
     """The heading that each node stands under: the module below the root, or the one below that where the first holds
-    most of the network, and most of it in modules of its own. Only modules that run in one piece, and do more than one thing, are headings."""
+    most of the network, most of it in modules of its own. Only modules that run in one piece, and do more than one
+    thing, are headings."""
     apart = {p: tuple(paths[p].split(".")) for p in kept}
     first = Counter(path[0] for path in apart.values())
     direct = Counter(path[0] for path in apart.values() if len(path) == 1)
