@@ -20,7 +20,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.plan.families import FAMILIES, Family, limited
 from rfcalc.report.constraints import Constraint, parse
-from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
 
@@ -103,7 +103,7 @@ class Found:
                 Column("family"), Column("notation", least=24), *(Column(m.title, m.name, right=True) for m in shown),
             )  # fmt: skip
             lines = [
-                Line(
+                TableLine(
                     (
                         Cell(d.family),
                         Cell(d.notation),
@@ -120,7 +120,7 @@ class Found:
         else:
             sections = [Sentences(("No network of these families holds all of: " + asked + ".",))]
             if self.tightest:
-                lines = [Line((Cell(t.constraint), Cell(told(t.bound)))) for t in self.tightest]
+                lines = [TableLine((Cell(t.constraint), Cell(told(t.bound)))) for t in self.tightest]
                 columns = (Column("constraint"), Column("the nearest that there is", "bound"))
                 sections.append(Table(columns, tuple(lines), title="With the other constraints as they are:"))
         total = sum(f.size for f in self.families)
@@ -240,7 +240,7 @@ class Search:
         self._extra = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
 
     @property
-    def whole(self) -> Box:
+    def full_box(self) -> Box:
         return tuple((0, len(p.values) - 1) for p in self.family.parameters)
 
     def report(self, point: tuple[int, ...]) -> Report | None:
@@ -299,7 +299,7 @@ class Search:
 
     def run(self) -> None:
         """Search the family."""
-        boxes = [self.whole]
+        boxes = [self.full_box]
         while boxes:
             if self.walked >= self.most_walks:
                 self.exhausted = False
@@ -358,7 +358,7 @@ class Search:
         best: Any = None
         relaxed = Search(self.family, self.shape, others, (), self.most_walks)
         relaxed._known = self._known
-        boxes = [self.whole]
+        boxes = [self.full_box]
         while boxes and relaxed.walked < self.most_walks:
             box = boxes.pop()
             if not relaxed.possible(box):
