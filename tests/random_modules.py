@@ -325,8 +325,8 @@ def told(read: Imported) -> dict[str, Any]:
 
 
 def _regions(report: Report) -> Any:
-    sight = FieldReport(report)
-    if not sight.shape or report.rows[-1].receptive_field.status == "unknown":
+    field_report = FieldReport(report)
+    if not field_report.shape or report.rows[-1].receptive_field.status == "unknown":
         return ()
-    units = {tuple(n * k // 2 - (k == 2) for n in sight.shape) for k in (0, 1, 2)}
-    return {unit: sorted(sight.unit(unit).pixels()) for unit in units}
+    units = {tuple(n * k // 2 - (k == 2) for n in field_report.shape) for k in (0, 1, 2)}
+    return {unit: sorted(field_report.unit(unit).pixels()) for unit in units}

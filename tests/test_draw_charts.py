@@ -104,7 +104,7 @@ def test_a_field_is_the_region_of_the_unit(target: str, shape: Any, unit: Any, a
 def test_contours_hold_their_share() -> None:
     drawing = rfcalc.draw("conv3-8 x3 > conv5-8", "3x33x33", style="field")
     field = rfcalc.receptive_field("conv3-8 x3 > conv5-8", input="3x33x33")
-    rows, columns = (spread.shares for spread in field.influence())
+    rows, columns = (spread.shares for spread in field.effective_field())
     every = sorted((a * b for a in rows.values() for b in columns.values()), reverse=True)
     frame = next(a.points for a in drawing.picture.areas if a.role == "map")
     scale = (frame[1][0] - frame[0][0]) / 33

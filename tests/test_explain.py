@@ -264,11 +264,11 @@ def random_graphs(cases: int, first: int) -> None:
         rows = [row.name for row in report]
         for node, metric, direction in everything(report, [rows[-1], rows[pick % len(rows)]]):
             check(report, node, metric, direction=direction)
-        sight = FieldReport(report, rows[-1])
-        if sight.field.status in ("none", "unknown", "needs_input_size") or not sight.shape:
+        field_report = FieldReport(report, rows[-1])
+        if field_report.field.status in ("none", "unknown", "needs_input_size") or not field_report.shape:
             return
-        unit = tuple(pick % int(n) for n in sight.shape)
-        hull = sight.unit(unit).hull
+        unit = tuple(pick % int(n) for n in field_report.shape)
+        hull = field_report.unit(unit).hull
         for section in check(report, rows[-1], "rf", unit=unit).sections:
             if "real pixels" in section.heading and hull is not None:
                 size = section.lines[-1].equations[-1]

@@ -137,7 +137,7 @@ def test_public_objects_show_themselves_on_one_line() -> None:
     row = report["pool5"]
     for value in (
         *(report, report.totals, row, row.receptive_field, row.receptive_field.status, row.cost, row.node, row.shape),
-        *(field, field.regions, field.unit((0, 0)), field.influence()[0], report.document()),
+        *(field, field.regions, field.unit((0, 0)), field.effective_field()[0], report.document()),
         *(rfcalc.compare("vgg16", "vgg19"), rfcalc.compare("vgg16", "vgg19").figures[0]),
         *(rfcalc.check("vgg16")[0], rfcalc.check("vgg16")[0].claim, rfcalc.exercises(1)[0]),
         *(rfcalc.explain("vgg16", "pool5", "rf"), rfcalc.from_text("7,2,1,SAME;3,2,1,SAME")),

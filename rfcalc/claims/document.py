@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.claims.judging import Result
 from rfcalc.core.errors import plural, printable
-from rfcalc.report.document import Cell, Column, Document, Line, Role, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Role, Sentences, Table, TableLine
 
 SCHEMA = "rfcalc/check/1"
 COLUMNS = (
@@ -23,7 +23,7 @@ COLUMNS = (
 def document(results: Sequence[Result]) -> Document:
     """The results as a table, and how many there are of each kind."""
     lines = [
-        Line(
+        TableLine(
             tuple(map(Cell, (r.claim.network, r.claim.name, r.claim.told, r.computed, r.told, r.claim.source))),
             role=_role(r),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.cli.common import Format, Output, emit, format_of
-from rfcalc.report.document import Cell, Column, Document, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
 
 def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
@@ -24,7 +24,7 @@ def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
         for metric in METRICS.values()
     ]
     lines = tuple(
-        Line((Cell(m["name"]), Cell(", ".join(m["aliases"])), Cell(m["of"]), Cell(m["meaning"]))) for m in known
+        TableLine((Cell(m["name"]), Cell(", ".join(m["aliases"])), Cell(m["of"]), Cell(m["meaning"]))) for m in known
     )
     columns = (
         Column("metric", "name"),

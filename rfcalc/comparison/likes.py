@@ -13,7 +13,7 @@ from rfcalc.plan.design import cell, nearest_table
 from rfcalc.plan.likes import Likes, Variant, like
 from rfcalc.plan.variants import MOVES
 from rfcalc.readers.target import analyze
-from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
 
 MOST_SHOWN = 12
@@ -75,7 +75,7 @@ def _table(found: Likes) -> Table:
         Column("changes", least=30, wraps=True), *(Column(m.title, m.name, right=True) for m in shown),
     )  # fmt: skip
     lines = [
-        Line((
+        TableLine((
             Cell("; ".join(v.changes) or "none: the network as it is"),
             *(cell(m, v.figures[n]) for m, n in zip(shown, names, strict=True)),
         ))
@@ -109,7 +109,7 @@ def _notes(found: Likes) -> list[str]:
 
 def moves_listed() -> Document:
     """The changes that `variants` tries."""
-    lines = [Line((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
+    lines = [TableLine((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
     return Document(
         "changes of a network", (Table((Column("move"), Column("what it changes", least=30)), tuple(lines)),)
     )

@@ -20,7 +20,7 @@ from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.families import FAMILIES, Family, limited
 from rfcalc.plan.search import Design, Figures, Search, Work, figure, figure_of, least_side, measured, pareto
 from rfcalc.report.constraints import Constraint, parse
-from rfcalc.report.document import Cell, Column, Document, Line, Listing, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Listing, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
 
@@ -126,9 +126,9 @@ class Found:
             Column("", "design", right=True), Column("family"), *(Column(m.title, m.name, right=True) for m in shown),
         )  # fmt: skip
 
-    def _line(self, i: int, design: Design) -> Line:
+    def _line(self, i: int, design: Design) -> TableLine:
         figures = [cell(metric(n), value) for n, value in design.figures.items()]
-        return Line((Cell(str(i), i), Cell(design.family), *figures))
+        return TableLine((Cell(str(i), i), Cell(design.family), *figures))
 
     def _records(self) -> tuple[Sequence[str], Iterator[Sequence[Any]]]:
         """What spreadsheets get: a design a line, with its notation."""
@@ -156,7 +156,8 @@ def _broken(line: str) -> str:
 def nearest_table(tightest: Sequence[Tightest]) -> Table:
     """The nearest bounds that there are, the least violated first."""
     lines = [
-        Line((Cell(t.constraint), Cell(told(t.bound)), Cell(percent(t.off) if t.off else "–", t.off))) for t in tightest
+        TableLine((Cell(t.constraint), Cell(told(t.bound)), Cell(percent(t.off) if t.off else "–", t.off)))
+        for t in tightest
     ]
     columns = (Column("constraint"), Column("the nearest that there is", "bound"), Column("off by", "off", right=True))
     return Table(columns, tuple(lines), title="With the other constraints as they are, the least violated first:")

@@ -18,7 +18,7 @@ from rfcalc.plan.largest import LargestInput, largest_input
 from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
 from rfcalc.plan.training import cuts
-from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.units import binary, bytes_short, exact, short
 
 MOST_LIVE = 8  # items of the peak that are listed
@@ -203,7 +203,7 @@ class Fit:
     def _terms(self) -> Table:
         memory = self.memory
         whole = max(1, sum(memory.terms.values()))
-        lines = [Line((Cell(t), _bytes(memory.terms[t], whole), Cell(TOLD[t]))) for t in TERMS if memory.terms[t]]
+        lines = [TableLine((Cell(t), _bytes(memory.terms[t], whole), Cell(TOLD[t]))) for t in TERMS if memory.terms[t]]
         total = (
             ("peak", f"{exact(memory.peak.bytes)} B = {bytes_short(memory.peak.bytes)} = {binary(memory.peak.bytes)}"),
         )
@@ -215,10 +215,10 @@ class Fit:
         peak = self.memory.peak
         when = "at the optimizer's step" if peak.phase == "step" else f"while {peak.node} runs {peak.phase}"
         shown = peak.live[:MOST_LIVE]
-        lines = [Line((Cell(x.node or "(network)"), Cell(x.term), _bytes(x.bytes, peak.bytes))) for x in shown]
+        lines = [TableLine((Cell(x.node or "(network)"), Cell(x.term), _bytes(x.bytes, peak.bytes))) for x in shown]
         rest = sum(x.bytes for x in peak.live[MOST_LIVE:])
         if rest:
-            lines.append(Line((Cell(f"{len(peak.live) - MOST_LIVE} more"), Cell(""), _bytes(rest, peak.bytes))))
+            lines.append(TableLine((Cell(f"{len(peak.live) - MOST_LIVE} more"), Cell(""), _bytes(rest, peak.bytes))))
         return Table(
             (Column("live", "node", least=16), Column("term"), Column("bytes", right=True, unit="bytes")),
             tuple(lines),
@@ -235,7 +235,7 @@ class Fit:
             *(Column(WORK_TITLES[h], h, right=True, unit="count") for h in work),
         )
         lines = [
-            Line((Cell(stage), *(_bytes(own[h], 0) for h in heads), *(Cell(short(own[h]), own[h]) for h in work)))
+            TableLine((Cell(stage), *(_bytes(own[h], 0) for h in heads), *(Cell(short(own[h]), own[h]) for h in work)))
             for stage, own in found.items()
             if any(own[h] for h in (*heads, *work))
         ]
@@ -253,7 +253,7 @@ class Fit:
 
     def _timeline(self) -> Table:
         lines = [
-            Line((Cell(node or "optimizer"), Cell(phase), _bytes(size, self.memory.peak.bytes)))
+            TableLine((Cell(node or "optimizer"), Cell(phase), _bytes(size, self.memory.peak.bytes)))
             for node, phase, size in self.memory.timeline
         ]
         columns = (Column("node", least=16), Column("phase"), Column("bytes", right=True, unit="bytes"))
@@ -317,11 +317,13 @@ class Fit:
             f"multiply-adds a step, {share:.1f} % of forward and backward ({best}).",
         ))  # fmt: skip
         if plan.runs:
-            lines = [Line((Cell(r.module or "–"), Cell(r.first), Cell(r.last))) for r in plan.runs]
+            lines = [TableLine((Cell(r.module or "–"), Cell(r.first), Cell(r.last))) for r in plan.runs]
             yield Table((Column("module"), Column("from"), Column("to")), tuple(lines), title="Computed again:")
         if len(self.curve) > 1:
             lines = [
-                Line((_bytes(p.peak, 0), Cell(short(p.extra_macs), p.extra_macs), Cell(str(len(p.runs)), len(p.runs))))
+                TableLine(
+                    (_bytes(p.peak, 0), Cell(short(p.extra_macs), p.extra_macs), Cell(str(len(p.runs)), len(p.runs)))
+                )
                 for p in self.curve
             ]
             columns = (
@@ -342,7 +344,8 @@ class Fit:
             )
         yield Sentences((f"One buffer of {exact(placed.bytes)} B ({binary(placed.bytes)}) holds all maps; {sure}.",))
         lines = [
-            Line((Cell(p.node), Cell(exact(p.offset), p.offset), Cell(exact(p.bytes), p.bytes))) for p in placed.placed
+            TableLine((Cell(p.node), Cell(exact(p.offset), p.offset), Cell(exact(p.bytes), p.bytes)))
+            for p in placed.placed
         ]
         columns = (
             Column("map", "node", least=16),

@@ -17,7 +17,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.plan.variants import Draft, along, windowed, with_geometry
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.field_report import FieldReport, misaligned
 from rfcalc.report.report import Report
 
@@ -123,7 +123,7 @@ def _in_step(report: Report, count: int) -> str:
                 continue
             draft = Draft(report)
             try:
-                draft.put(row.name, with_geometry(layer, padding=moved))
+                draft.replace(row.name, with_geometry(layer, padding=moved))
                 left = list(misaligned(Report(draft.network(), report.inputs)))
             except RfcalcError:
                 continue
@@ -326,7 +326,7 @@ class Lint:
             Column("found", "what", least=30),
             Column("remedy", least=30),
         )
-        lines = tuple(Line(tuple(Cell(t) for t in finding)) for finding in self.findings)
+        lines = tuple(TableLine(tuple(Cell(t) for t in finding)) for finding in self.findings)
         return Document(
             "design of " + self.report.target, (Table(columns, lines),), notes=(f"rules: {told}",), data=self.to_dict
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Span, Table, Text
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Span, Table, TableLine, Text
 
 if TYPE_CHECKING:
     from rfcalc.plan.stream import Overlap, StreamPlan
@@ -72,7 +72,7 @@ def _figures(plan: StreamPlan) -> Table:
     if plan.rate is not None:
         block = Fraction(size * 1000) / plan.rate
         rows[2] = ("block", f"{size:,} in, {out:,} out ({float(block):.4g} ms)", rows[2][2])
-    lines = [Line(tuple(map(Cell, row))) for row in rows]
+    lines = [TableLine(tuple(map(Cell, row))) for row in rows]
     columns = (Column("figure"), Column("value"), Column("meaning", least=20, spare=1))
     return Table(columns, tuple(lines), title=_title(plan))
 
@@ -86,7 +86,7 @@ def _caches(plan: StreamPlan) -> Table:
         Column("bytes", right=True),
     )
     lines = [
-        Line(
+        TableLine(
             (
                 Cell(c.node),
                 Cell("its state" if c.of == c.node else c.of),
@@ -109,7 +109,9 @@ def _delays(plan: StreamPlan) -> Table:
     for d in plan.delays:
         shown = f"{d.bytes:,}" if d.bytes else "kept anyway"
         where = "output" if d.node == d.input else d.node
-        lines.append(Line((Cell(where), Cell(d.input), Cell(f"{d.positions:,}", d.positions), Cell(shown, d.bytes))))
+        lines.append(
+            TableLine((Cell(where), Cell(d.input), Cell(f"{d.positions:,}", d.positions), Cell(shown, d.bytes)))
+        )
     return Table(columns, tuple(lines), title="Delays: what waits, so that joins meet and blocks are whole")
 
 
@@ -147,5 +149,5 @@ def _ends(plan: StreamPlan) -> list[Text]:
 
 def _blockers(plan: StreamPlan) -> Table:
     columns = (Column("blocked by", "node"), Column("why", least=24), Column("what would remove it", "fix", least=24))
-    lines = [Line((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
+    lines = [TableLine((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
     return Table(columns, tuple(lines), title=_title(plan))

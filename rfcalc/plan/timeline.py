@@ -44,7 +44,7 @@ class Edge(NamedTuple):
     after: int = 0  # how far the last window reaches beyond the end
 
 
-class Line(NamedTuple):
+class AxisMap(NamedTuple):
     """One map along the axis. `axis` is its index among the map's axes, None for what depends on no position;
     `rate`: positions for one of the input; `width`: values at one position; `carried`: what a recurrence hands on."""
 
@@ -131,7 +131,7 @@ class Timeline:
         self.axis = axis % x.rank
         self.output = network.position(network.outputs[0] if at is None else at)
         self.blockers: list[Blocker] = []
-        self.lines: list[Line] = []
+        self.lines: list[AxisMap] = []
         self._lengths: dict[int, tuple[int, ...]] = {}
         self.assumptions: list[str] = []
         self._trace()
@@ -162,9 +162,9 @@ class Timeline:
             x = walked.shapes[position]
             if position == 0:
                 axis = x.axes[self.axis]
-                self.lines.append(Line(name, None, axis, Fraction(1), _width(x, axis)))
+                self.lines.append(AxisMap(name, None, axis, Fraction(1), _width(x, axis)))
             else:
-                self.lines.append(Line(name, None, None))
+                self.lines.append(AxisMap(name, None, None))
                 if position in needed:
                     told = "a stream has one input, and the network reads this one too"
                     self.blockers.append(Blocker(name, told, "give it as a constant of the module"))
@@ -172,7 +172,7 @@ class Timeline:
             if position in needed:
                 line = self._line(position)
             else:
-                line = Line(node.name, node.layer, None)
+                line = AxisMap(node.name, node.layer, None)
             self.lines.append(line)
 
     def _ancestors(self) -> set[int]:
@@ -183,12 +183,12 @@ class Timeline:
                 found.update(network.sources[position - network.arity])
         return found
 
-    def _line(self, position: int) -> Line:
+    def _line(self, position: int) -> AxisMap:
         network = self.walked.network
         node = network.nodes[position - network.arity]
         sources = network.sources[position - network.arity]
         xs, y = self.walked.input_shapes(position), self.walked.shapes[position]
-        still = Line(node.name, node.layer, None)
+        still = AxisMap(node.name, node.layer, None)
         moving = [i for i, s in enumerate(sources) if self.lines[s].axis is not None]
         if not moving:
             return still
@@ -243,7 +243,7 @@ class Timeline:
         if len(rates) != 1:
             self.blockers.append(Blocker(node.name, "its inputs have different strides", "resample one of them"))
             return still
-        return Line(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried)
+        return AxisMap(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried)
 
     @staticmethod
     def _carries(layer: Layer, xs: tuple[Shape, ...], y: Shape, index: Listed) -> bool:

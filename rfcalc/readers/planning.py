@@ -190,15 +190,15 @@ def lint(target: Any, input: Any = None, *, rules: Sequence[str] | None = None) 
 def families_listed() -> Document:
     """The families that `design` searches, with their numbers."""
     from rfcalc.plan.families import FAMILIES
-    from rfcalc.report.document import Cell, Column, Document, Line, Table
+    from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
     lines = []
     for family in FAMILIES.values():
-        lines.append(Line((Cell(family.name), Cell(family.told), Cell(f"{family.size:,}", family.size)), "group"))
+        lines.append(TableLine((Cell(family.name), Cell(family.told), Cell(f"{family.size:,}", family.size)), "group"))
         for p in family.parameters:
             values = ", ".join(map(str, p.values)) if len(p.values) < 9 else f"{p.values[0]} … {p.values[-1]}"
             lines.append(
-                Line((Cell(f"  {p.name}"), Cell(f"{p.told}: {values}"), Cell(str(len(p.values)), len(p.values))))
+                TableLine((Cell(f"  {p.name}"), Cell(f"{p.told}: {values}"), Cell(str(len(p.values)), len(p.values))))
             )
     columns = (Column("family"), Column("numbers", least=30), Column("networks", right=True))
     return Document("families of networks", (Table(columns, tuple(lines)),))

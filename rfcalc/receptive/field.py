@@ -152,7 +152,7 @@ def through(field: Field, alternatives: Alternatives, node: str, extents: tuple[
 
 
 def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> Field | None:
-    step = _Step(field, node, extents)
+    step = _AxisWalk(field, node, extents)
     terms: list[Term] = []
     for term in field.terms:
         if step.inseparable(term, reads):
@@ -188,7 +188,7 @@ def _apply(field: Field, reads: Reads, node: str, extents: tuple[Size, ...]) -> 
 NOTHING_SEEN = Window(0, (None,))
 
 
-class _Step:
+class _AxisWalk:
     """One layer's index relation, applied axis by axis, and what is to be noted about it."""
 
     __slots__ = ("extents", "field", "joins", "mirrored", "node", "unsized", "wide")

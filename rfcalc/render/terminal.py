@@ -14,14 +14,14 @@ from rfcalc.report.document import (
     GAP,
     Cell,
     Column,
+    Derivation,
     Document,
     Grid,
-    Line,
     Picture,
     Section,
     Sentences,
-    Steps,
     Table,
+    TableLine,
     Text,
     pieces,
     words,
@@ -95,15 +95,15 @@ def spell(text: Text, style: str = "") -> RichText:
 
 
 def _section(console: Console, section: Section, widths: list[int], wraps: bool) -> None:
-    if section.title and not isinstance(section, (Picture, Steps)):
+    if section.title and not isinstance(section, (Picture, Derivation)):
         console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
         _table(console, section, widths, wraps)
     elif isinstance(section, Sentences):
         for line in section.lines:
             _sentence(console, spell(line), wraps)
-    elif isinstance(section, Steps):
-        from rfcalc.render.steps import lines
+    elif isinstance(section, Derivation):
+        from rfcalc.render.derivation import lines
 
         _print(console, *map(spell, lines(section, console.width if wraps else None)))
     elif isinstance(section, Grid):
@@ -155,7 +155,9 @@ def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> No
             _print(console, RichText(" " * label if i else printable(name).ljust(label), "bold") + part)
 
 
-def _rows(console: Console, line: Line, widths: list[int], columns: tuple[Column, ...]) -> Iterator[list[RichText]]:
+def _rows(
+    console: Console, line: TableLine, widths: list[int], columns: tuple[Column, ...]
+) -> Iterator[list[RichText]]:
     """The cells of a line; several rows where a column wraps its texts."""
     wrapped = {
         i: [*spell(line.cells[i].text, STYLES[line.cells[i].role]).wrap(console, width)]
@@ -215,7 +217,7 @@ def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
     return Table(columns, lines, table.totals, table.title, table.caption), widths
 
 
-def _cell(cell: Cell, width: int, column: Column, line: Line) -> RichText:
+def _cell(cell: Cell, width: int, column: Column, line: TableLine) -> RichText:
     """The cell's text, over a bar as long as its share of the whole."""
     text = _placed(spell(cell.text, STYLES[cell.role]), width, column.right, column.name == "name")
     filled = cell.share * width // 1000

@@ -64,7 +64,7 @@ class Read(NamedTuple):
         return (min(taps), max(taps) + 1) if taps else (0, 0)
 
 
-class Line(NamedTuple):
+class StreamedMap(NamedTuple):
     """One map: the axis of its tensor (0: it has none), how many positions it has for `rate` = (p, q) of the input:
     n·p / q + extra; what it reads, and how it is made (`how`, see `Streamed`)."""
 
@@ -111,7 +111,7 @@ class Streamed(nn.Module):
 
     refusal: type[Exception] = ValueError
 
-    def __init__(self, lines: Sequence[Line], output: int, block: dict[str, int], latency: int) -> None:
+    def __init__(self, lines: Sequence[StreamedMap], output: int, block: dict[str, int], latency: int) -> None:
         super().__init__()
         self.lines = tuple(lines)
         self.output = output
@@ -266,7 +266,7 @@ class Streamed(nn.Module):
 
     # --- one step ----------------------------------------------------------------------------------------------
 
-    def _length(self, line: Line) -> int:
+    def _length(self, line: StreamedMap) -> int:
         return max(0, self.came * line.rate[0] // line.rate[1] + line.extra)
 
     def _advance(self, chunk: Tensor | None) -> Tensor:
@@ -300,16 +300,16 @@ class Streamed(nn.Module):
                 values[done] = None
         return self._give(values, counts)
 
-    def _still(self, number: int, line: Line, like: Tensor, values: list[Any]) -> Tensor:
+    def _still(self, number: int, line: StreamedMap, like: Tensor, values: list[Any]) -> Tensor:
         """A map that depends on no position of the input."""
         xs = [values[r.source] for r in line.reads] or [like]
         return self._run(line, xs)  # type: ignore[no-any-return]
 
-    def _run(self, line: Line, xs: Sequence[Any]) -> Any:
+    def _run(self, line: StreamedMap, xs: Sequence[Any]) -> Any:
         module = self.get_submodule(line.module) if line.module else None
         return self._do(Run(line.run, module, line.learned and self, line.learned), xs)
 
-    def _joined(self, number: int, line: Line, made: Tensor | None) -> Held | None:
+    def _joined(self, number: int, line: StreamedMap, made: Tensor | None) -> Held | None:
         """What was kept of a map, and its new positions."""
         held = self.kept.pop(number, None)
         if held is not None and held.gaps is not None:
@@ -339,7 +339,7 @@ class Streamed(nn.Module):
         self._forget(values, counts, last)
         return parts[-1] if not empty else torch.cat(parts, line.axis)
 
-    def _empty(self, line: Line, count: int = 0) -> Tensor:
+    def _empty(self, line: StreamedMap, count: int = 0) -> Tensor:
         """A map of so many zeros."""
         size = [self.batch, *line.shape]
         size[line.axis] = count
@@ -399,7 +399,9 @@ class Streamed(nn.Module):
 
     # --- one node ----------------------------------------------------------------------------------------------
 
-    def _make(self, number: int, line: Line, start: int, stop: int, values: list[Any], counts: list[int]) -> Tensor:
+    def _make(
+        self, number: int, line: StreamedMap, start: int, stop: int, values: list[Any], counts: list[int]
+    ) -> Tensor:
         """Units from `start` to `stop` of a map."""
         if line.how == "recurrent":
             xs = [self._fetched(r, start, stop, values, counts, line) for r in line.reads]
@@ -441,7 +443,9 @@ class Streamed(nn.Module):
         made = self._run(line, [self._fetched(read._replace(border="zeros"), low, high, values, counts, line)])
         return self._do(narrow, [made], line.axis, start - turn * period, stop - start)  # type: ignore[no-any-return]
 
-    def _fetched(self, read: Read, low: int, high: int, values: list[Any], counts: list[int], line: Line) -> Tensor:
+    def _fetched(
+        self, read: Read, low: int, high: int, values: list[Any], counts: list[int], line: StreamedMap
+    ) -> Tensor:
         """Positions from `low` to `high` of a map; beyond its ends stands what the border says."""
         axis = self.lines[read.source].axis
         if not axis:

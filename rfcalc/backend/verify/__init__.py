@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rfcalc.backend.build import to_torch
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify import saved
 from rfcalc.backend.verify.finding import UNSEEN, Finding, Verification
 from rfcalc.core.errors import RfcalcError, UnknownName
@@ -119,7 +119,7 @@ def _all(
     network = report.network
     given = dict(zip(report.inputs, report.shapes, strict=False))
 
-    def blank() -> Graph:
+    def blank() -> NetworkModule:
         return to_torch(network, given, device="meta", in_place=True, dtype=saved.DTYPES[report.dtype])
 
     from rfcalc.backend.verify import counted, itself

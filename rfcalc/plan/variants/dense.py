@@ -70,7 +70,7 @@ def _change(most: int, draft: Draft) -> None:
                         raise Unfit(f"{node.name} ({layer.kind}) has no dilation")
                     dilation = along(layer.dilation, rank)
                     changed["dilation"] = tuple(m * d for m, d in zip(mine, dilation, strict=True))
-                draft.put(node.name, with_geometry(layer, **changed))
+                draft.replace(node.name, with_geometry(layer, **changed))
             finer[position] = grown
         elif max(mine) == 1 or _pointwise(report, position):
             finer[position] = mine if report.shapes[position].rank == rank else (1,) * report.shapes[position].rank

@@ -7,11 +7,11 @@ from math import prod
 from typing import Any
 
 from rfcalc.core.shape import axis_groups
+from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute, Reshape
 from rfcalc.layers.slice import Slice
-from rfcalc.layers.take import Take
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
 from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
@@ -209,12 +209,12 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
     dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
     if axis == x.batch:
         x = graph.plain(x)
-    return graph.add(Take(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch, extra=x.extra)
+    return graph.add(Gather(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch, extra=x.extra)
 
 
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     """The axes of a tensor in another order."""
-    x = graph.whole(graph.settled(x))
+    x = graph.with_channels(graph.settled(x))
     first = order[0] if order else 0
     if x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first:
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile

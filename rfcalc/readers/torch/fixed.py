@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from rfcalc.readers.torch.recorder import memory_of, tensors
-from rfcalc.readers.torch.tensors import Graph, Static
+from rfcalc.readers.torch.tensors import Static, TensorBuilder
 
 _SAME = ("alias", "detach", "detach_", "lift_fresh", "contiguous")
 MOST_STEPS = 100
 MOST_VALUES = 1 << 20
 
 
-def known(graph: Graph, tensor: Any) -> torch.Tensor | None:
+def known(graph: TensorBuilder, tensor: Any) -> torch.Tensor | None:
     """The values of a tensor that depends on no input and no parameter; None where they cannot be told.
 
     Those that are there; others are made again if they are small and made by few steps. Random ones cannot be told.

@@ -26,7 +26,7 @@ MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for 
 MOST_MADE = 1 << 24  # values of a constant that is made for real
 
 
-class Step(NamedTuple):
+class Operation(NamedTuple):
     """One operator that was called: its name (``conv2d``), its arguments by their names, what came out, and where."""
 
     name: str
@@ -60,7 +60,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self.pre_dispatch = True
         self.home = home
         self.exact = exact
-        self.steps: list[Step] = []
+        self.steps: list[Operation] = []
         self.stack: list[Frame] = [Frame("", False)]
         self.written: set[int] = set()  # memory that was written to, by its storage
         self.empty: set[int] = set()  # memory whose values are not there any more
@@ -100,22 +100,22 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self.steps.append(self._step(known, args, kwargs, out))
         return out
 
-    def _step(self, known: Known, args: Any, kwargs: Any, out: Any) -> Step:
+    def _step(self, known: Known, args: Any, kwargs: Any, out: Any) -> Operation:
         bound = dict(known.defaults)
         bound.update(zip(known.names, args, strict=False))
         bound.update(kwargs)
         if known.by_other:  # of it only shape and type matter
             bound["other"] = None
-        return Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes)
+        return Operation(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes)
 
     @property
-    def stopped(self) -> Step | None:
+    def stopped(self) -> Operation | None:
         """The operator that was called last, whether it could be taken or not; its result is left out."""
         return None if self._last is None else self._step(*self._last, None)
 
     def add(self, name: str, args: dict[str, Any], out: Any, views: bool = False, writes: bool = False) -> None:
         """Record a step that no operator stands for."""
-        self.steps.append(Step(name, "", args, out, self.stack[-1], views, writes))
+        self.steps.append(Operation(name, "", args, out, self.stack[-1], views, writes))
 
     def emptied(self, tensor: torch.Tensor) -> None:
         """Say that the values of a tensor's memory are not there."""
