@@ -206,6 +206,20 @@ def test_colours_are_readable_on_light_and_dark() -> None:
     assert contrast(luminance("rgb(0,128,0)"), 0) < 4.5  # the control: plain green on black
 
 
+def test_whole_numbers_stay_whole_in_data_frames() -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    report = rfcalc.analyze("resnet18")
+    frame, other = report.to_pandas(), report.to_polars()
+    assert frame["params"].isna()[0]  # the input has none
+    for name in ("receptive_field", "stride", "params", "macs", "bytes"):
+        assert pandas.api.types.is_integer_dtype(frame[name].dtype), name
+        assert other.schema[name] == polars.Int64, name
+    assert int(frame["params"].sum()) == other["params"].sum() == report.totals.params
+    shares = report.to_pandas(["name", "macs_share"])["macs_share"]
+    assert abs(shares.sum() - 1) < 1e-12
+    assert report.to_polars(["macs_share"]).schema["macs_share"] == polars.Float64
+
+
 def of_256(number: int) -> str:
     """A colour of the 256: a cube of 6 levels, then greys."""
     if number >= 232:

@@ -156,6 +156,9 @@ class Fit:
             return self.largest is not None and self.largest.batch > 0
         return True
 
+    def __repr__(self) -> str:
+        return f"<memory of {self.memory.report.target}: {self.memory.peak_bytes:,} bytes at the peak>"
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/memory/1)."""
         found = self.memory.to_dict()

@@ -1,8 +1,7 @@
 """The report's figures as plain values, a record for each input and node: what CSV and data frames are made of.
 
 Nothing is rounded or folded; a column's name is the metric's name, so that units are those of the vocabulary (bytes are
-bytes). Values are whole numbers, texts or None, shares are floats; sizes a number an axis are written 7x7 where the axes
-differ.
+bytes). Values are whole numbers, texts or None, shares are floats; sizes are written 7x5 where the axes differ.
 """
 
 from __future__ import annotations
