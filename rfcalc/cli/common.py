@@ -106,6 +106,8 @@ Format = Annotated[
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 
+PICTURES = ("svg", "tikz", "png", "pdf")  # what only `rfcalc draw` and `rfcalc memory` write
+
 
 def format_of(given: str | None, output: Path | None, more: Collection[str] = ()) -> str:
     """The format that is meant: the one given, else what the file ends in, else the terminal's.
@@ -115,9 +117,18 @@ def format_of(given: str | None, output: Path | None, more: Collection[str] = ()
 
     Raises:
         UnknownName: no such format. Call it first, so that nothing is computed in vain.
+        RfcalcError: the file is a picture's by its ending, and the command writes none.
     """
     from rfcalc.render import ENDINGS, named
 
+    ending = output.suffix.lower()[1:] if output is not None else ""
+    if given is None and ending in PICTURES and ending not in more:
+        from rfcalc.core.errors import RfcalcError
+
+        raise RfcalcError(
+            f"{output} is a picture by its name, and this command writes text",
+            fix=f"draw one: rfcalc draw TARGET -o {output}; or name the text's format with --format",
+        )
     return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"), more)
 
 
