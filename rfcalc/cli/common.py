@@ -107,6 +107,10 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to th
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 
 PICTURES = ("svg", "tikz", "png", "pdf")  # what only `rfcalc draw` and `rfcalc memory` write
+NO_TEXT = (  # endings of files that are no text, or pictures
+    *("pdf", "png", "jpg", "jpeg", "gif", "svg", "svgz", "eps", "ps", "webp", "tif", "tiff", "bmp", "ico"),
+    *("xlsx", "xls", "ods", "docx", "doc", "odt", "pptx", "odp", "zip", "gz", "parquet"),
+)
 
 
 def format_of(given: str | None, output: Path | None, more: Collection[str] = ()) -> str:
@@ -117,17 +121,16 @@ def format_of(given: str | None, output: Path | None, more: Collection[str] = ()
 
     Raises:
         UnknownName: no such format. Call it first, so that nothing is computed in vain.
-        RfcalcError: the file is a picture's by its ending, and the command writes none.
+        RfcalcError: the file's ending says that it is a picture, or a format of an office, which no text is.
     """
     from rfcalc.render import ENDINGS, named
 
-    ending = output.suffix.lower()[1:] if output is not None else ""
-    if given is None and ending in PICTURES and ending not in more:
-        from rfcalc.core.errors import RfcalcError
-
+    ending = output.suffix.lower().removeprefix(".") if output is not None and given is None else ""
+    if ending in NO_TEXT:
         raise RfcalcError(
-            f"{output} is a picture by its name, and this command writes text",
-            fix=f"draw one: rfcalc draw TARGET -o {output}; or name the text's format with --format",
+            f"no {ending} is written here",
+            where=str(output),
+            fix="name a .txt, .md, .tex, .html, .csv or .json; pictures: rfcalc draw NETWORK -o net.svg (png, pdf)",
         )
     return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"), more)
 

@@ -1,9 +1,9 @@
 """Dilations for strides: the same weights give every position of an output (Chen et al. 2018, DeepLab; "à trous").
 
 Without its stride s a layer's map is s times finer; whoever reads the finer map dilates its window and its padding by
-as much; a padding that depends on the size (`SAME`) is written in numbers. Unit u of the strided network is unit s·u
-of the dense one, and the units between are those of the strided network on shifted images, exactly where their fields touch
-no padding: at a border the one pads a finer map than the other.
+as much; a padding that depends on the size (`SAME`) is written in numbers. Unit u of the strided network is unit s·u of
+the dense one, and the units between are those of the strided network on shifted images, exactly where their fields
+touch no padding: at a border the one pads a finer map than the other.
 """
 
 from __future__ import annotations
