@@ -34,6 +34,9 @@ def command(
     patch: Annotated[
         bool, typer.Option("--patch", help="With --infer: run the first part patch by patch for the least peak.")
     ] = False,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="With --patch: strips that keep the rows that are read again.")
+    ] = False,
     fold_bn: Annotated[
         bool, typer.Option("--fold-bn", help="With --infer: batch normalisation folded into the layer before it.")
     ] = False,
@@ -69,7 +72,7 @@ def command(
         target, inputs(input), batch=batch, dtype=dtype, infer=infer or arena or patch or fold_bn, optimizer=optimizer,
         amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
         fold_bn=fold_bn, count_input=count_input, most_work=most_work, largest=largest.lower(),
-        round_blocks=round_blocks,
+        round_blocks=round_blocks, rolling=rolling,
     )  # fmt: skip
     if form in PICTURES or (timeline and form == "html" and not found.device):
         from rfcalc.drawing.drawing import Drawing
