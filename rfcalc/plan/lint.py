@@ -95,9 +95,7 @@ def joins(report: Report) -> Iterator[tuple[str, str, str]]:
             if len(found) > 1
             else "it reads maps that are"
         )
-        remedy = _in_step(report) or (
-            "odd kernels with symmetric padding, or the same padding in both branches, put them in step"
-        )
+        remedy = _in_step(report) or "no other padding of one layer before the first of them, with as much in all, does"
         yield (
             name,
             f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}",
@@ -125,7 +123,8 @@ def _in_step(report: Report) -> str:
 def _nearer(report: Report, found: list[Any]) -> tuple[str, Report, list[Any]] | None:
     """One layer before the first join that is out of step with another padding, after which fewer joins are."""
     network, arity = report.network, report.network.arity
-    waiting, before = [found[0][0]], set()
+    before: set[int] = set()
+    waiting = [found[0][0]]
     while waiting and len(before) < MOST_BEFORE:
         for s in network.sources[waiting.pop(0) - arity]:
             if s >= arity and s not in before:
