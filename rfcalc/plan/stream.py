@@ -169,6 +169,11 @@ class StreamPlan:
 
     _repr_html_ = displayed
 
+    def __repr__(self) -> str:
+        stopped = ", ".join(b.node for b in self.blockers)
+        how = f"blocked by {stopped}" if stopped else f"look-ahead {self.lookahead}, latency {self.latency}"
+        return f"<stream of {self.name} along axis {self.axis}: {how}>"
+
     def document(self, overlap: Overlap | None = None) -> Document:
         """The plan for people."""
         from rfcalc.plan.stream_document import document
