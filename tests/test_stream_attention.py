@@ -167,6 +167,20 @@ def test_with_whole_numbers_the_values_are_equal(name: str, monkeypatch: pytest.
             assert not torch.equal(streamed(net, x, chunks), whole(x))
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", CASES)
+def test_a_thousand_chunkings(name: str) -> None:
+    inner, *_, block = CASES[name]
+    torch.manual_seed(3)
+    whole = InTime(inner, True).double().eval()
+    net = to_stream(whole, "8x24")
+    x = torch.randn(1, 8, 12 * block, dtype=torch.float64)
+    with torch.no_grad():
+        expected = whole(x)
+        for seed in range(1000):
+            assert torch.allclose(streamed(net, x, Random(seed)), expected, rtol=0, atol=1e-12), seed
+
+
 def test_the_state_is_as_large_as_announced() -> None:
     for name, (inner, *_, block) in CASES.items():
         whole = InTime(inner, True).double().eval()

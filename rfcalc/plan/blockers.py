@@ -32,7 +32,10 @@ REMEDIES = {
     "adaptive_pool": ("it pools the whole axis", "pool with a fixed window"),
     "mean": ("it is taken over all positions", "use a moving average (avgpool) or a running one"),
     "reduce": ("it is taken over all positions", "use a pool with a fixed window"),
-    "linear": ("it mixes all positions", "use a convolution along this axis"),
+    "linear": (
+        "it mixes all positions",
+        "use a convolution along this axis; where time comes first (T×C), stream the module behind x.transpose(1, 2)",
+    ),
     "upsample": ("its factor depends on the length", "resize by a whole factor"),
     "roll": ("it moves the end to the beginning", "pad or crop instead"),
     "position_table": ("it has a parameter of its own for each position", "use relative positions"),
