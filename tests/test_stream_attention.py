@@ -230,6 +230,15 @@ def test_a_mask_without_a_rule_is_named() -> None:
         to_stream(InTime(Products((23, 23)), False).double(), "8x24")
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_causal_mask_is_known_at_any_length(n: int) -> None:
+    whole = InTime(CASES["is_causal"][0], False).double().eval()
+    x = torch.randn(1, 8, 9, dtype=torch.float64)
+    with torch.no_grad():
+        found = streamed(to_stream(whole, f"8x{n}"), x, Random(0))
+        assert torch.allclose(found, whole(x), rtol=0, atol=1e-12)
+
+
 def test_attention_written_by_hand_says_how_it_would_run() -> None:
     class ByHand(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
