@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -689,6 +690,19 @@ def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (2, "")
     assert all(word in err for word in words), err
+
+
+def test_the_picture_of_a_step_is_written_by_its_ending(capsys, tmp_path: Path) -> None:
+    for ending, begins in (("svg", b"<?xml"), ("tikz", b"% needs"), ("html", b"<!")):
+        file = tmp_path / f"memory.{ending}"
+        assert call(capsys, "lenet5", "--batch", "4", "-o", str(file))[0] == 0
+        assert file.read_bytes().lower().startswith(begins.lower())
+    code, _, err = call(capsys, "lenet5", "--infer", "--arena", "-o", str(tmp_path / "arena.svg"))
+    assert code == 2
+    assert "has no picture" in err
+    code, _, err = call(capsys, "lenet5", "--infer", "--rolling")
+    assert code == 2
+    assert "--patch" in err
 
 
 def test_python() -> None:
