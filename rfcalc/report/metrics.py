@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from rfcalc.core.errors import UnknownName
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
@@ -337,4 +338,6 @@ def metric(name: str) -> Metric:
     >>> metric("rf").name
     'receptive_field'
     """
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS.spellings(), fix="rfcalc columns lists them")
     return METRICS[name]
