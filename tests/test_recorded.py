@@ -42,9 +42,9 @@ def test_a_model_still_comes_to_what_was_recorded(package: str, name: str, shape
     assert found["weights"] + found["biases"] == sum(p.numel() for p in module.parameters())
 
 
-def test_two_thousand_figures_are_printed() -> None:
+def test_the_record_holds_many_printed_figures() -> None:
     printed = [claim for claim in shipped() if claim.printed is not None and not claim.derived]
-    assert len(printed) >= 1500
+    assert len(printed) >= 1900
     assert len({claim.source for claim in printed}) > 500
     assert {c.network.partition(":")[0] for c in printed} >= set(packages())
 
