@@ -89,5 +89,7 @@ def recorded_as(name: str) -> str | None:
     >>> recorded_as("regnet_y_400mf"), recorded_as("no such model")
     ('torchvision:regnet_y_400mf', None)
     """
-    found = [f"{package}:{name}" for package in packages() if name in _data(package)["models"]]
+    # names of configurations ("looked_up": false) are no names of networks
+    kept = {package: _data(package) for package in packages()}
+    found = [f"{p}:{name}" for p, data in kept.items() if data.get("looked_up", True) and name in data["models"]]
     return found[0] if len(found) == 1 else None
