@@ -11,15 +11,17 @@ def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
     from rfcalc import zoo
 
     format_of(format, output)
-    listed = [{"name": e.name, "title": e.title, "citation": e.citation} for e in zoo.entries()]
+    listed: list[dict[str, str]] = []
     lines: list[TableLine] = []
-    cited = ""
-    for entry in listed:
-        if entry["citation"] != cited:
-            cited = entry["citation"]
-            lines.append(TableLine((Cell(cited), Cell("")), "group"))
-        lines.append(TableLine((Cell(entry["name"]), Cell(entry["title"]))))
-    table = Table((Column("network", "name"), Column("what it is", "title", least=24)), tuple(lines))
+    for family in zoo.families():
+        lines.append(TableLine((Cell(family.name), Cell("")), "group"))
+        papers = [entry.citation for entry in family.entries]
+        for i, entry in enumerate(family.entries):
+            listed.append({"name": entry.name, "title": entry.title, "citation": entry.citation})
+            if i == 0 or papers[i - 1] != entry.citation:
+                lines.append(TableLine((Cell(""), Cell(entry.citation)), role="soft"))
+            lines.append(TableLine((Cell(entry.name), Cell(entry.title))))
+    table = Table((Column("network", "name"), Column("what it is", "title", least=24, wraps=True)), tuple(lines))
     emit(
         Document(
             "networks of the literature",

@@ -69,7 +69,7 @@ def _level(
     for name, run in groupby(found, lambda pair: pair[0][level] if len(pair[0]) > level else None):
         pairs = [*run]
         if name is None:
-            parts += [Part(one.head.name.rpartition(".")[2] if level else one.name, (one,), False) for _, one in pairs]
+            parts += [Part(one.own_name.rpartition(".")[2] if level else one.name, (one,), False) for _, one in pairs]
             continue
         parts.append(Part(name, tuple(one for _, one in pairs), True))
         inner[id(parts[-1])] = pairs
@@ -99,14 +99,14 @@ def paths(shown: Sequence[Shown]) -> list[tuple[str, ...]]:
     """The groups that each row stands in, from the outside: its stage, and the blocks of its name."""
     outer: dict[str, tuple[str, ...]] = {}
     for one in shown:
-        blocks = tuple(one.head.name.split(".")[:-1])
+        blocks = tuple(one.own_name.split(".")[:-1])
         stage = one.head.stage
         common = outer.get(stage, blocks)
         same = next((i for i, (a, b) in enumerate(zip(common, blocks, strict=False)) if a != b), None)
         outer[stage] = common[: min(len(common), len(blocks)) if same is None else same]
     found = []
     for one in shown:
-        blocks = tuple(one.head.name.split(".")[:-1])
+        blocks = tuple(one.own_name.split(".")[:-1])
         stage = one.head.stage
         own = tuple(stage.split("."))
         if not stage or blocks[: len(own)] == own:
