@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from rfcalc.core.registry import Registry
-from rfcalc.core.size import is_number
+from rfcalc.core.size import decide, is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import bytes_short, exact, short
@@ -109,8 +109,13 @@ def _size_text(field: ReceptiveField) -> str:
 
 
 def part(value: Any, whole: Any) -> Any:
-    """A share of a whole as a fraction; None where there is none."""
-    return Fraction(int(value), int(whole)) if is_number(value) and is_number(whole) and whole else None
+    """A share of a whole as a fraction, with symbols as a formula; None where the whole is nothing."""
+    if decide(whole == 0):
+        return None
+    if is_number(value) and is_number(whole):
+        return Fraction(int(value), int(whole))
+    share = (value / whole).cancel()
+    return Fraction(int(share.p), int(share.q)) if getattr(share, "is_Rational", False) else share
 
 
 def percent(share: Any) -> str:
@@ -119,8 +124,8 @@ def percent(share: Any) -> str:
     >>> percent(Fraction(1, 3)), percent(Fraction(1)), percent(Fraction(1, 10000))
     ('33.3 %', '100.0 %', '< 0.1 %')
     """
-    if share is None:
-        return "–"
+    if not isinstance(share, Fraction):
+        return "–" if share is None else str(share)
     tenths = (share.numerator * 2000 + share.denominator) // (2 * share.denominator)
     return f"{tenths // 10}.{tenths % 10} %" if tenths or not share else "< 0.1 %"
 
