@@ -264,6 +264,13 @@ def shipped(name: str | None = None) -> list[Claim]:
         fix = suggestion(key, list(known))
         if entry is not None or Path(name).is_file():
             fix = f"write down what it is today, and check that: rfcalc lock {name} --output model{ENDING}"
+        elif name.startswith("py:") or ".py:" in name:
+            fix = (
+                f"write down what it is today: rfcalc lock {name} --output model{ENDING}"
+                f"\nand check that: rfcalc check model{ENDING} --run {name}"
+            )
+        elif "/" in name or name.endswith((".toml", ".json", ".yml", ".csv", ".md", ".onnx", ".keras")):
+            raise RfcalcError("there is no such file", where=name, fix=f"give a claims file (*{ENDING})")
         raise RfcalcError(f"nothing is claimed about {name!r}", fix=fix)
     return found
 

@@ -120,6 +120,12 @@ Difficulty = Annotated[
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 
 
+NO_TEXT = (  # endings of files that are no text, or pictures
+    *("pdf", "png", "jpg", "jpeg", "gif", "svg", "svgz", "eps", "ps", "webp", "tif", "tiff", "bmp", "ico"),
+    *("xlsx", "xls", "ods", "docx", "doc", "odt", "pptx", "odp", "zip", "gz", "parquet"),
+)
+
+
 def format_of(given: str | None, output: Path | None, more: Collection[str] = ()) -> str:
     """The format that is meant: the one given, else what the file ends in, else the terminal's.
 
@@ -128,9 +134,17 @@ def format_of(given: str | None, output: Path | None, more: Collection[str] = ()
 
     Raises:
         UnknownName: no such format. Call it first, so that nothing is computed in vain.
+        RfcalcError: the file's ending says that it is a picture, or a format of an office, which no text is.
     """
     from rfcalc.render import ENDINGS, named
 
+    ending = output.suffix.lower().removeprefix(".") if output is not None and given is None else ""
+    if ending in NO_TEXT:
+        raise RfcalcError(
+            f"no {ending} is written here",
+            where=str(output),
+            fix="name a .txt, .md, .tex, .html, .csv or .json; pictures: rfcalc draw NETWORK -o net.svg (png, pdf)",
+        )
     return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"), more)
 
 

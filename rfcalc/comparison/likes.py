@@ -9,7 +9,7 @@ from rfcalc.comparison.comparison import Comparison
 from rfcalc.comparison.subject import Subject
 from rfcalc.comparison.tables import document as compared
 from rfcalc.notation.write import write
-from rfcalc.plan.design import cell, told
+from rfcalc.plan.design import cell, nearest_table
 from rfcalc.plan.likes import Likes, Variant, like
 from rfcalc.plan.variants import MOVES
 from rfcalc.readers.target import analyze
@@ -63,9 +63,7 @@ def document(found: Likes) -> Document:
             Sentences((f"No variant of {found.report.target} that keeps its output holds all of: {asked}.",))
         )
         if found.tightest:
-            lines = [TableLine((Cell(t.constraint), Cell(told(t.bound)))) for t in found.tightest]
-            columns = (Column("constraint"), Column("the nearest that there is", "bound"))
-            sections.append(Table(columns, tuple(lines), title="With the other constraints as they are:"))
+            sections.append(nearest_table(found.tightest))
     title = f"networks like {found.report.target}" + (f" for {asked}" if asked else "")
     return Document(title, tuple(sections), notes=tuple(_notes(found)), data=found.to_dict)
 

@@ -8,15 +8,15 @@ from os import listdir
 from os.path import basename, dirname, isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
+from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, plural, suggestion
 from rfcalc.core.expr import Expr
-from rfcalc.core.shape import Shape, by_name
+from rfcalc.core.shape import Shape, by_name, doubtful
 from rfcalc.core.size import Size
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from rfcalc.notation.parse import Reading
     from rfcalc.report.field_report import FieldReport
@@ -67,7 +67,7 @@ class Target(NamedTuple):
             return self.inputs, self.assumptions
         if given is None and list(self.network.inputs.values()) == [None]:
             return DEFAULT_INPUT, (f"the input is {DEFAULT_INPUT}: none was given", *self.assumptions)
-        return given, self.assumptions
+        return given, (*doubts(self.network.inputs, given), *self.assumptions)
 
 
 class Named(NamedTuple):
@@ -210,14 +210,28 @@ def _written(text: str, reading: Reading) -> Target:
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
+def _code(text: str) -> str:
+    """How an object of code is named: by its file where there is one of the module's name, else by the module."""
+    module, _, name = text.partition(":")
+    return f"{module}.py:{name}" if isfile(f"{module}.py") else f"py:{text}"
+
+
 def _unread(text: str, error: NotationError) -> RfcalcError:
     """What is told of a text that is neither a name nor notation."""
     if _MODULE.match(text):
-        why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
+        why, fix = "code is run only where it is asked for", f"write {_code(text)}, which imports and runs that code"
         return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
+    if text in (".", ".."):
+        return RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
     if _word_like(text) and error.no_layer:
         from rfcalc import zoo
 
+        several = [word for word in re.split(r"[,\s]+", text) if word]
+        if len(several) > 1 and all(map(zoo.find, several)):
+            return RfcalcError(f"{text!r} are several networks", fix=f"write rfcalc compare {' '.join(several)}")
+        file, sign, name = text.rpartition(".")
+        if sign and name.isidentifier() and isfile(f"{file}.py"):
+            return RfcalcError(f"there is no network {text!r}", fix=f"write {file}.py:{name}, which runs that code")
         hint = suggestion(text, zoo.networks())
         fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
         return UnknownName("network", text, [], fix=fix)
@@ -379,6 +393,18 @@ def numbers(given: Any) -> Any:
         return None if given is None else Shape.of(given)
     except RfcalcError:
         return None
+
+
+def doubts(inputs: Mapping[str, Any], given: Any) -> Iterator[str]:
+    """What to say of shapes for inputs that take any, where others were probably meant."""
+    shapes = numbers(given)
+    if shapes is None or None not in inputs.values():
+        return
+    for name, shape in by_name(shapes, tuple(inputs)).items():
+        found = doubtful(shape) if inputs.get(name, shape) is None else None
+        if found is not None:
+            channels, places = plural(shape.channels, "channel"), "x".join(map(str, shape.spatial))
+            yield f"the input is {channels} of {places}, as {found[0]}; did you mean {found[1]}?"
 
 
 def load(target: Any, input: Any = None) -> Network:  # noqa: A002

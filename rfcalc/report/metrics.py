@@ -7,6 +7,7 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from rfcalc.core.errors import UnknownName
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import decide, is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
@@ -324,4 +325,6 @@ def metric(name: str) -> Metric:
     >>> metric("rf").name
     'receptive_field'
     """
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS.spellings(), fix="rfcalc columns lists them")
     return METRICS[name]

@@ -23,6 +23,8 @@ def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
         return 0 if len(dims) > 1 and dims[0] == 1 else None
     before = prod(x.dims[: x.batch])
     size = x.dims[x.batch]
+    if x.batch and size == 1 and x.dims[0] != 1 and dims[:1] == (1,) and len(dims) > len(x.dims):
+        return 0  # a batch of one that was merged with others; another axis of size 1 was taken for it meanwhile
     found = [j for j, n in enumerate(dims) if n == size and prod(dims[:j]) == before]
     return x.batch if x.batch in found else found[0] if found else None
 
