@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_the_hook_in_a_repository(repository: Path, tmp_path: Path) -> None:
     """pre-commit itself installs the hook from a clone, lets a commit pass, and stops one that changes a figure."""
     hooks = tmp_path / "hooks"
     made = bash(
-        f"git clone -q {ROOT} {hooks} && git -C {hooks} -c user.name=a -c user.email=a@b tag v0 && rm model*",
+        f"git clone -q {ROOT} {hooks} && git -C {hooks} tag v0 && rm net.rfclaims.toml",
         repository,
     )
     assert made.returncode == 0, made.stderr
@@ -163,3 +164,28 @@ def test_a_missing_package_is_answered_for_the_environment(
     assert command("torch", "torch", prefix=str(prefix)).startswith(extra)
     monkeypatch.setattr(sys, "prefix", str(prefix))
     assert extra in str(MissingExtra("torch", "torch"))
+
+
+def test_the_readme_stands_on_its_own_where_it_is_published() -> None:
+    """Links and pictures of the long description are absolute; pictures come as files, not as pages about them."""
+    hook = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["metadata"]["hooks"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for change in hook["fancy-pypi-readme"]["substitutions"]:
+        text = re.sub(change["pattern"], change["replacement"], text)
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", text)
+    assert len(links) > 40
+    for picture, link in links:
+        assert link.startswith("https://" if not link.startswith("#") else "#"), link
+        if picture:
+            assert link.startswith("https://raw.githubusercontent.com/"), link
+            assert (ROOT / link.partition("/main/")[2]).is_file()
+    first = (ROOT / "README.md").read_text(encoding="utf-8").split("\n")[:8]
+    assert any(line.startswith("![") for line in first), "a picture is on the first screen"
+
+
+def test_what_the_source_distribution_needs_is_in_it() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    included = built["sdist"]["include"]
+    for path in ("rfcalc", "tests", "docs", "CHANGELOG.md", "CITATION.cff", "action.yml", ".pre-commit-hooks.yaml"):
+        assert path in included
+        assert (ROOT / path).exists()

@@ -158,7 +158,7 @@ def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
         (["table", "vgg16", "--format", "jsno"], ["did you mean json"]),
         (["table", "vgg16", "--style", "keras"], ["keras", "summary"]),
         (["table", "vgg16", "-o", "out.pdf"], ["no pdf is written", "rfcalc draw NETWORK -o net.svg"]),
-        (["memory", "vgg16", "-o", "out.svg"], ["no svg is written", ".md"]),
+        (["grid", "vgg16", "-o", "out.svg"], ["no svg is written", ".md"]),
         (["sizes", "vgg16", "-o", "out.xlsx"], ["no xlsx is written", ".csv"]),
         (["draw", "vgg16", "-o", "out.jpg"], ["no jpg is written", "png"]),
         (["table", "vgg16", "--sort", "foo"], ["foo", "rfcalc columns lists them"]),

@@ -140,6 +140,14 @@ def test_public_objects_show_themselves_on_one_line() -> None:
         *(field, field.regions, field.unit((0, 0)), field.effective_field()[0], report.document()),
         *(rfcalc.compare("vgg16", "vgg19"), rfcalc.compare("vgg16", "vgg19").figures[0]),
         *(rfcalc.check("vgg16")[0], rfcalc.check("vgg16")[0].claim, rfcalc.exercises(1)[0]),
+        *(
+            rfcalc.sizes("unet"),
+            rfcalc.grid("vgg16", "pool4"),
+            rfcalc.stream("conv3-8", "1x100"),
+            rfcalc.stream("vgg16"),
+        ),
+        *(rfcalc.tile("unet-padded", "1x64x64", tiles=2), rfcalc.memory("vgg16"), rfcalc.draw("vgg16")),
+        *(rfcalc.design("rf >= 9", family="stack", input="3x32x32"), rfcalc.symbolic("conv3-C x3")),
         *(rfcalc.explain("vgg16", "pool5", "rf"), rfcalc.from_text("7,2,1,SAME;3,2,1,SAME")),
     ):
         shown = repr(value)

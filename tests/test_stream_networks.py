@@ -131,4 +131,4 @@ def test_written_source_gives_the_same(name: str) -> None:
         assert torch.allclose(step(made), step(stream))
 
 
-WRITTEN = ("Read", "StreamedMap", "Held", "Streamed", "Tape", "Run", "Recur")
+WRITTEN = ("Read", "StreamedMap", "Held", "Streamed", "Tape", "Run", "Recur", "Running")

@@ -119,7 +119,7 @@ Difficulty = Annotated[
 ]
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 
-
+PICTURES = ("svg", "tikz", "png", "pdf")  # what only `rfcalc draw` and `rfcalc memory` write
 NO_TEXT = (  # endings of files that are no text, or pictures
     *("pdf", "png", "jpg", "jpeg", "gif", "svg", "svgz", "eps", "ps", "webp", "tif", "tiff", "bmp", "ico"),
     *("xlsx", "xls", "ods", "docx", "doc", "odt", "pptx", "odp", "zip", "gz", "parquet"),

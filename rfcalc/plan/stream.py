@@ -23,7 +23,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Shaped
 from rfcalc.plan.blockers import Blocker
-from rfcalc.plan.stream_schedule import MANY, Schedule, best
+from rfcalc.plan.schedule import MANY, Schedule, best
 from rfcalc.plan.timeline import Timeline, kept
 from rfcalc.report import units
 
@@ -115,6 +115,15 @@ class StreamPlan:
         values = sum(c.values for c in self.caches) + sum(d.values for d in self.delays)
         return {"values": values, "bytes": values * self.itemsize}
 
+    @property
+    def growth(self) -> dict[str, int] | None:
+        """Values and bytes by which the state grows with every block; None where it does not grow."""
+        if not self.possible or self.block is None or not self.timeline.growing:
+            return None
+        lines = [self.timeline.lines[s] for s in self.timeline.growing]
+        values = sum(int(at.width * at.rate * self.block["in"]) for at in lines)
+        return {"values": values, "bytes": values * self.itemsize}
+
     def _ms(self, positions: Fraction | int | None) -> float | None:
         return None if positions is None or self.rate is None else float(Fraction(positions) * 1000 / self.rate)
 
@@ -145,7 +154,8 @@ class StreamPlan:
             told = f"No overlap is enough: {self.blockers[0].node} needs the whole axis ({self.blockers[0].why})."
             return Overlap(shared, None, False, told)
         if self.needed is None:
-            return Overlap(shared, None, False, "No overlap is enough: a recurrence looks back to the beginning.")
+            what = "attention" if self.growth else "a recurrence"
+            return Overlap(shared, None, False, f"No overlap is enough: {what} looks back to the beginning.")
         before, after = self.needed
         most = before + after
         words = f"{before:,} before and {after:,} after"
@@ -158,6 +168,11 @@ class StreamPlan:
         return Overlap(shared, most, False, told)
 
     _repr_html_ = displayed
+
+    def __repr__(self) -> str:
+        stopped = ", ".join(b.node for b in self.blockers)
+        how = f"blocked by {stopped}" if stopped else f"look-ahead {self.lookahead}, latency {self.latency}"
+        return f"<stream of {self.name} along axis {self.axis}: {how}>"
 
     def document(self, overlap: Overlap | None = None) -> Document:
         """The plan for people."""
@@ -184,6 +199,7 @@ class StreamPlan:
             "latency_ms": self.latency_ms,
             "dtype": self.dtype,
             "state": self.state,
+            "growth": self.growth,
             "caches": [c._asdict() for c in self.caches],
             "delays": [d._asdict() for d in self.delays],
             "blockers": [b._asdict() for b in self.blockers],
@@ -268,7 +284,7 @@ def _chosen(walked: Shaped, at: str | None) -> tuple[str, ...]:
 
 
 def _recurrent(line: Timeline) -> bool:
-    return any(at.carried for at in line.lines)
+    return any(at.carried or at.before for at in line.lines)
 
 
 def _latency(line: Timeline) -> tuple[int, int]:

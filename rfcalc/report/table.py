@@ -33,7 +33,7 @@ STYLES = {
     "stages": "a line a stage, its layers in brackets with how often they stand, as in the ResNet paper",
     "summary": "the summary that PyTorch and Keras users know",
 }
-_LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
+_LEAST = {"name": 16, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
 _MOST = {"name": 60, "notation": 60, "inputs": 40}  # beyond this, columns of letters cut them
 _SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
 

@@ -227,7 +227,9 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
             for t in tensors(argument):
                 if id(t) in named:
                     uses[named[id(t)]] += 1
-    graph = TensorBuilder(dims, names=named, uses=uses, translate=translate, written=recording.written)
+    graph = TensorBuilder(
+        dims, names=named, uses=uses, translate=translate, written=recording.written, once=recording.once
+    )
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
         if len(full) == 2 and is_signal(recording, tensor):

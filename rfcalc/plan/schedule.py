@@ -1,8 +1,4 @@
-"""When each map of a stream is made, so that the least state is kept: which nodes wait, which maps are made again.
-
-A branch that is held back until the other branch of a join is ready needs no delay behind it, and a map that follows
-position by position from another one need not be kept beside it. Both are tried node by node; what keeps less is taken.
-"""
+"""When the maps of a stream are made, and what is kept between two blocks: the least state."""
 
 from __future__ import annotations
 
@@ -55,6 +51,8 @@ class Tries:
                 depths[position] = -min(needs[position], default=0)
                 start -= depths[position]
                 needs[position] = set()
+            if position in line.growing:  # all of it is kept, which is told apart
+                needs[position] = set()
             values += len(needs[position]) * at.width + at.carried
             for edge in at.edges:
                 if edge.index is not None:
@@ -81,13 +79,13 @@ def _again(tries: Tries, found: Schedule) -> Schedule:
     """Make maps again from those before them where that keeps less; from the last map to the first."""
     line = tries.line
     for position in range(len(line.lines) - 1, -1, -1):
-        if not line.lines[position].again or not found.keeps[position] or position == line.output:
+        if not line.may_again(position) or not found.keeps[position] or position == line.output:
             continue
         chain: list[int] = []
         at = position
         choice = None
         count = len(found.keeps[position])
-        while line.lines[at].again and at != line.output and len(chain) < 12:
+        while line.may_again(at) and at != line.output and len(chain) < 12:
             chain.append(at)
             sources = {e.source for e in line.lines[at].edges if e.index is not None}
             more = sum(line.lines[s].width * max(0, count - len(found.keeps[s])) for s in sources)
