@@ -167,6 +167,20 @@ def test_with_whole_numbers_the_values_are_equal(name: str, monkeypatch: pytest.
             assert not torch.equal(streamed(net, x, chunks), whole(x))
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", CASES)
+def test_a_thousand_chunkings(name: str) -> None:
+    inner, *_, block = CASES[name]
+    torch.manual_seed(3)
+    whole = InTime(inner, True).double().eval()
+    net = to_stream(whole, "8x24")
+    x = torch.randn(1, 8, 12 * block, dtype=torch.float64)
+    with torch.no_grad():
+        expected = whole(x)
+        for seed in range(1000):
+            assert torch.allclose(streamed(net, x, Random(seed)), expected, rtol=0, atol=1e-12), seed
+
+
 def test_the_state_is_as_large_as_announced() -> None:
     for name, (inner, *_, block) in CASES.items():
         whole = InTime(inner, True).double().eval()
@@ -214,6 +228,15 @@ def test_a_mask_without_a_rule_is_named() -> None:
         to_stream(InTime(Odd(), False).double(), "8x24")
     with pytest.raises(RfcalcError, match="all others"):
         to_stream(InTime(Products((23, 23)), False).double(), "8x24")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_causal_mask_is_known_at_any_length(n: int) -> None:
+    whole = InTime(CASES["is_causal"][0], False).double().eval()
+    x = torch.randn(1, 8, 9, dtype=torch.float64)
+    with torch.no_grad():
+        found = streamed(to_stream(whole, f"8x{n}"), x, Random(0))
+        assert torch.allclose(found, whole(x), rtol=0, atol=1e-12)
 
 
 def test_attention_written_by_hand_says_how_it_would_run() -> None:

@@ -173,6 +173,8 @@ def pattern(rows: Sequence[Sequence[int]], keys: int) -> Pattern | None:
     if not all(rows):
         return None
     runs = [range(r[0], r[-1] + 1) if r[-1] - r[0] + 1 == len(r) else r for r in rows]
+    if count == keys and all(len(r) == u + 1 and r[-1] == u for u, r in enumerate(rows)):  # causal, however short
+        return Pattern(Slide(1, 0, 1), True)
     is_open = all(isinstance(r, range) and r.start == 0 for r in runs)
     for period in range(1, count // 3 + 1):
         pairs = zip(runs, runs[period:], strict=False)
