@@ -104,6 +104,19 @@ Format = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
+# Which exercises are asked for.
+Family = Annotated[
+    str | None,
+    typer.Option(
+        help="output-size, parameters, receptive-field, memory, operations, design, concepts; all if left out."
+    ),
+]
+Form = Annotated[
+    str | None, typer.Option(help="one-layer, table, setting, compare, error, summary, statement; all if left out.")
+]
+Difficulty = Annotated[
+    int | None, typer.Option(help="1 by hand in a minute, 2 several steps, 3 networks of the literature.")
+]
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 
 PICTURES = ("svg", "tikz", "png", "pdf")  # what only `rfcalc draw` and `rfcalc memory` write

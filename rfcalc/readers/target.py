@@ -50,18 +50,21 @@ KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config"
 
 class Target(NamedTuple):
     """A network, how it was named, what had to be assumed to read it, and whether its inputs are those it was read with
-    (and what the user gave has been used)."""
+    (and what the user gave has been used); `inputs`: those of a report, for where none are given."""
 
     network: Network
     name: str
     assumptions: tuple[str, ...] = ()
     bound: bool = False
     dtype: str = "float32"
+    inputs: Any = None
 
     def at(self, given: Any = None) -> tuple[Any, tuple[str, ...]]:
         """The input to walk the network with, and all that is assumed: `DEFAULT_INPUT` where there is none at all."""
         if self.bound:
             return None, self.assumptions
+        if given is None and self.inputs is not None:
+            return self.inputs, self.assumptions
         if given is None and list(self.network.inputs.values()) == [None]:
             return DEFAULT_INPUT, (f"the input is {DEFAULT_INPUT}: none was given", *self.assumptions)
         return given, (*doubts(self.network.inputs, given), *self.assumptions)
@@ -102,7 +105,8 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
 
 
 def named(target: Any) -> Named:
-    """What a target names: a `Network`, an expression, an importer's result, a model, or a text. Nothing is run yet.
+    """What a target names: a `Network`, an expression, a report, an importer's result, a model, or a text. Nothing is
+    run yet.
 
     A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
     input, a network of the zoo, ``py:module:object``, notation; what is none of these may be in one of the formats of
@@ -161,6 +165,11 @@ def _object_named(target: Any, kind: type) -> Named:
         return Named(target.name or "network", "value", lambda given: Target(target, target.name or "network"))
     if issubclass(kind, Expr):
         return Named("network", "value", lambda given: Target(Network(target), "network"))
+    if issubclass(kind, Report):
+        about = (target.network, target.target, target.assumptions)
+        return Named(
+            target.target, "value", lambda given: Target(*about, dtype=target.dtype, inputs=dict(target.inputs))
+        )
     from rfcalc.readers.imported import Imported
 
     if issubclass(kind, Imported):
@@ -412,7 +421,8 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | Non
     """Analyse a network: shapes, parameters, operations, memory, receptive fields.
 
     Args:
-        target: a `Network`, an expression, the name of a network of the literature, or notation.
+        target: a `Network`, an expression, the name of a network of the literature, notation, a model of a framework
+            or what `from_torch` and the other readers give, or a report (again, or with other inputs).
         input: its input shape (``"3x224x224"``, a tuple), or shapes by input name; its default if left out, and
             3x224x224 for notation (which is then among the assumptions).
         batch: multiplies values, bytes and operations.
@@ -425,6 +435,8 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | Non
     >>> rfcalc.analyze("vgg16").totals.macs
     15470264320
     """
+    if type(target) is Report and input is None and batch == 1 and dtype is None:
+        return target
     found = resolve(target, input)
     shapes, assumptions = found.at(input)
     kind = dtype or found.dtype

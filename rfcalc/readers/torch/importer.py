@@ -56,6 +56,9 @@ def from_torch(
             has torch's reason and where it was.
         ShapeError: an operator was translated wrongly; with both shapes.
     """
+    if not isinstance(module, torch.nn.Module):
+        fix = "give a module: from_torch(Net()); other networks are read by rfcalc.analyze and rfcalc.load"
+        raise RfcalcError(f"{type(module).__name__} is no torch module", fix=fix)
     module, given, recording = _run(module, input, training)
     notes = list(given.notes)
     load()
