@@ -556,3 +556,14 @@ def test_shares_with_symbols_are_formulas_and_not_nothing() -> None:
     assert rfcalc.explain("conv3-C > conv3-C", "conv2", "params_share", input="Cx8x8").value == Fraction(1, 2)
     nothing = rfcalc.explain("relu", "relu1", "params_share", input="3x8x8")
     assert nothing.sections[0].lines[0].text == "the network has none"
+
+
+def test_a_learned_table_is_not_kept_beside_the_weights() -> None:
+    """Both factors are kept: the input, 2x4x4 values of 4 bytes, and the table, which is there with the weights."""
+    network = rfcalc.load("identity * parameter2x4x4", "2x4x4")
+    report = rfcalc.analyze(network, "2x4x4")
+    found = derive(report, None, "saved_bytes")
+    told = [line.node for section in found.sections for line in section.lines if line.node]
+    assert report.totals.saved_bytes == found.value == 128
+    assert told == ["input"]
+    assert "with the weights" in derive(report, "parameter1", "saved_bytes").sections[0].lines[0].text

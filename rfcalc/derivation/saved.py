@@ -25,7 +25,8 @@ SUM = Formula("total", "sum(x)", "all of it")
 
 
 def keepers(report: Report) -> dict[int, list[str]]:
-    """For each position whose map is kept, who keeps it and as what."""
+    """For each position whose map is kept, who keeps it and as what; learned tables and constants are no maps: they
+    are there with the weights."""
     walked = report
     own = storages(walked, over=())
     kept, _ = saving(walked)
@@ -37,7 +38,8 @@ def keepers(report: Report) -> dict[int, list[str]]:
             found.setdefault(own[sources[i]], []).append(f"{row.name} (its input)")
         if said.output:
             found.setdefault(own[row.position], []).append(f"{row.name} (its output)")
-    return found
+    arity = report.network.arity
+    return {p: by for p, by in found.items() if p < arity or report.network.sources[p - arity]}
 
 
 def position_lines(report: Report, position: int, kept: dict[int, list[str]]) -> tuple[Statement, ...]:
@@ -89,6 +91,8 @@ def node_sections(report: Report, position: int) -> tuple[Section, ...]:
     if not lines:
         own = storages(report, over=())[position]
         told = f"counted with {labelled(report, own)[0]}, whose map it is" if own != position and own in kept else ""
+        if position >= report.network.arity and not report.network.sources[position - report.network.arity]:
+            told = "it is there with the weights, which are not counted"
         return (Section("", (Statement(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
     return (Section("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)
 
