@@ -39,7 +39,8 @@ def test_a_model_still_comes_to_what_was_recorded(package: str, name: str, shape
     found = readings.figures(module, shape)
     kept = record(f"{package}:{name}", shape).totals.ops
     assert {key: found[key] for key in kept} == kept
-    assert found["weights"] + found["biases"] == sum(p.numel() for p in module.parameters())
+    if name not in ("googlenet", "inception_v3"):  # their auxiliary heads run in training only
+        assert found["weights"] + found["biases"] == sum(p.numel() for p in module.parameters())
 
 
 def test_the_record_holds_many_printed_figures() -> None:
