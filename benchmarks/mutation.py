@@ -150,7 +150,7 @@ def drawn(part: Part, count: int, seed: int) -> list[Mutant]:
 
 
 class Reached(NamedTuple):
-    """What one run of the tests showed: the seconds each test takes, and which (by number) reach a line (`file:line`)."""
+    """What one run of the tests showed: the seconds of each test, and which (by number) reach a line (`file:line`)."""
 
     seconds: dict[str, float]
     lines: dict[str, list[int]]
@@ -248,7 +248,7 @@ def started(copy: Path, m: Mutant, known: Reached, budget: float) -> Running | N
     names = list(known.seconds)
     reach = {names[i] for i in known.lines.get(f"{m.file}:{m.line}", ())}
     tests = sorted(reach, key=known.seconds.__getitem__)
-    total, chosen = 0.0, []
+    total, chosen = 0.0, list[str]()
     for t in tests:
         total += known.seconds[t]
         if total > budget and chosen:
@@ -275,7 +275,7 @@ def _with_mutant(copy: Path, m: Mutant, tests: list[str], writer: int) -> int:
             return compile(mutated, path, "exec", dont_inherit=True)
         return usual(self, name)
 
-    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
     order = {t: i for i, t in enumerate(tests)}
 
     class First:
