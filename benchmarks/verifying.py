@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import rfcalc
 from rfcalc import to_torch
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify import counted
 
 RUNS = 7
@@ -31,13 +31,13 @@ def seconds(work: Callable[[], object]) -> float:
     return median(times)
 
 
-def flops(graph: Graph, side: int = 224) -> int:
+def flops(graph: NetworkModule, side: int = 224) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         graph(torch.empty(1, 3, side, side, device="meta"))
     return counter.get_total_flops()
 
 
-def checked(report: rfcalc.Report, graph: Graph) -> int:
+def checked(report: rfcalc.Report, graph: NetworkModule) -> int:
     what = frozenset(("shapes", "macs"))
     return len([*counted.shapes_and_macs(report, graph, what, lambda _: None), *counted.parameters(report, graph)])
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.conv import Depthwise as Depthwise
     from rfcalc.layers.dense import RBF as RBF
     from rfcalc.layers.dense import Linear as Linear
+    from rfcalc.layers.gather import Gather as Gather
     from rfcalc.layers.general import AttentionProduct as AttentionProduct
     from rfcalc.layers.general import Constant as Constant
     from rfcalc.layers.general import Elementwise as Elementwise
@@ -90,7 +91,6 @@ if TYPE_CHECKING:
     from rfcalc.layers.slice import Roll as Roll
     from rfcalc.layers.slice import Slice as Slice
     from rfcalc.layers.slice import Split as Split
-    from rfcalc.layers.take import Take as Take
     from rfcalc.layers.transpose import ConvTranspose as ConvTranspose
     from rfcalc.layers.unknown import Unknown as Unknown
     from rfcalc.readers.drawing import draw as draw

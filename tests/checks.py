@@ -30,7 +30,7 @@ REARRANGING = (
     "window_partition",
     "window_attention",
     "recurrent",
-    "take",
+    "gather",
     "along",
     "reshape",
     "flatten",

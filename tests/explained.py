@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from rfcalc.core.cost import OPERATIONS
-from rfcalc.derivation import Explanation, Line, derive
+from rfcalc.derivation import Explanation, Statement, derive
 from rfcalc.graph.autograd import kept
 from rfcalc.receptive.backward import backward
 from rfcalc.receptive.receptive_field import ReceptiveField
@@ -49,7 +49,7 @@ def _is_end(found: Explanation, value: Any) -> bool:
     return found.metric in ("receptive_field", "seen", "center", "padding", "weight_layers", "nodes")
 
 
-def _lines(found: Explanation) -> list[Line]:
+def _lines(found: Explanation) -> list[Statement]:
     return [line for section in found.sections for line in section.lines]
 
 
@@ -127,19 +127,19 @@ def _peak(report: Report, found: Explanation, node: str | None) -> None:
 def _field(report: Report, found: Explanation, node: str | None) -> None:
     """Every line of either walk against that walk, run by itself; every end against the unit's window."""
     if found.metric == "seen":
-        sight = (
+        field_report = (
             FieldReport(report, report[node].name and _name(report, report.last_spatial), node)
             if _counts(report, node)
             else None
         )
     else:
-        sight = FieldReport(report, found.node, found.source)
-    if sight is None:
+        field_report = FieldReport(report, found.node, found.source)
+    if field_report is None:
         return
-    back = backward(report, sight.position)
-    shape = report.shapes[sight.origin]
+    back = backward(report, field_report.position)
+    shape = report.shapes[field_report.origin]
     for section in found.sections:
-        axes = _axes(section.heading, len(sight.source_shape))
+        axes = _axes(section.heading, len(field_report.source_shape))
         for axis in axes:
             here = {"F": 1}
             for line in section.lines:
@@ -149,9 +149,9 @@ def _field(report: Report, found: Explanation, node: str | None) -> None:
                         assert e.operands["F"] == here["F"]
                         here["F"] = e.value
                     elif e.subject in ("r", "S", "P", "c") and line.node:
-                        _counted_on(report, sight, line.node, axis, e.subject, e.value, found.metric)
+                        _counted_on(report, field_report, line.node, axis, e.subject, e.value, found.metric)
             if "real pixels" not in section.heading:
-                _whole(sight, section, axis, found)
+                _whole(field_report, section, axis, found)
 
 
 def _counts(report: Report, node: str | None) -> bool:
@@ -184,11 +184,11 @@ def _counted_back(report: Report, back: Any, node: str, axis: int, source: Any, 
 
 
 def _counted_on(
-    report: Report, sight: FieldReport, node: str, axis: int, subject: str, value: Any, metric: str
+    report: Report, field_report: FieldReport, node: str, axis: int, subject: str, value: Any, metric: str
 ) -> None:
     """r, S, P or c of a node, as the forward walk has it."""
     position = report.network.position(node)
-    field = ReceptiveField(sight.fields[position], report.shapes[sight.origin], report.shapes[position])
+    field = ReceptiveField(field_report.fields[position], report.shapes[field_report.origin], report.shapes[position])
     window = field.windows[axis]
     assert window is not None
     ends = window.unit(0)
@@ -201,16 +201,16 @@ def _counted_on(
     assert value == read[subject], (node, subject, value, read)
 
 
-def _whole(sight: FieldReport, section: Any, axis: int, found: Explanation) -> None:
+def _whole(field_report: FieldReport, section: Any, axis: int, found: Explanation) -> None:
     """What a section comes to is the window's."""
-    window = sight.field.windows[axis]
+    window = field_report.field.windows[axis]
     equations = [e for line in section.lines for e in line.equations]
     if window is None or not equations:
         return
     last = equations[-1]
     if last.subject in ("F", "r") or (last.subject == "size" and last.formula.metric == "receptive_field"):
         assert last.value == window.size, (found.result, last)
-    if last.subject == "S" and sight.field.stride[axis] is not None:
+    if last.subject == "S" and field_report.field.stride[axis] is not None:
         assert last.value == Fraction(*window.stride), (found.result, last)
     read = {last.subject: last.value, **{e.subject: e.value for e in equations[-2:]}}
     if "backward, from unit" in section.heading:

@@ -350,7 +350,7 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         return [(i, i, Fraction(n - 1, m - 1)) for i, (n, m) in enumerate(pairs) if n > 1 and m > 1]
     if kind == "upsample":
         return [(i, i, Fraction(n, m)) for i, (n, m) in enumerate(zip(before, after, strict=True))]
-    if kind == "take" and layer.axis % len(x.dims) != x.channel:
+    if kind == "gather" and layer.axis % len(x.dims) != x.channel:
         gaps = {b - a for a, b in pairwise(layer.positions)} or {1}
         at = place(x, layer.axis % len(x.dims))
         even = len(gaps) == 1 and min(gaps) > 0

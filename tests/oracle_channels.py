@@ -21,7 +21,7 @@ OWN = (
     *("maxpool", "avgpool", "lppool", "adaptive_pool", "pad", "upsample", "roll", "class_token", "permute"),
     *("batchnorm", "window_partition"),
 )
-CHOOSING = ("slice", "split", "take", "lrn", "glu", "groupnorm", "pixel_shuffle", "conv", "conv_transpose")
+CHOOSING = ("slice", "split", "gather", "lrn", "glu", "groupnorm", "pixel_shuffle", "conv", "conv_transpose")
 
 
 def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Callable[[int], Iterable[int]] | None:
@@ -67,11 +67,11 @@ def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Call
         return lambda c: range(c // out * into, c // out * into + into)
     if kind == "conv" and layer.table is not None and all(layer.table):
         return lambda c: layer.table[c]
-    if kind in ("slice", "split", "take"):
+    if kind in ("slice", "split", "gather"):
         axis = x.channel if layer.axis is None else layer.axis % len(x.dims)
         if axis != x.channel:
             return lambda c: (c,)
-        if kind == "take":
+        if kind == "gather":
             return lambda c: (layer.positions[c],)
         if kind == "slice":
             kept = range(x.channels)[slice(layer.start, layer.stop, layer.step)]

@@ -109,7 +109,7 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
         dims[axis] = len(range(dims[axis])[layer.start : layer.stop : layer.step])
     elif kind == "along" and layer.keep:
         dims[layer.axis % len(dims)] = layer.keep
-    elif kind == "take":
+    elif kind == "gather":
         dims[layer.axis % len(dims)] = how_many(layer.positions)
     elif kind == "split":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
@@ -279,7 +279,7 @@ COSTS = {
 
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
-    *("slice", "take", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
+    *("slice", "gather", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
     *("pixel_unshuffle", "unknown", "elementwise", "constant", "along"),
 )
 

@@ -139,7 +139,7 @@ def cut(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [separable(taps, space(x))]
 
 
-@rule("take")
+@rule("gather")
 def take(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     """Position i of the axis is position positions[i]; one that goes up evenly goes on so beyond the map."""
     (x,) = xs

@@ -30,6 +30,7 @@ from rfcalc import (
     Dropout,
     Elementwise,
     Flatten,
+    Gather,
     GroupNorm,
     Identity,
     InstanceNorm,
@@ -57,7 +58,6 @@ from rfcalc import (
     Softmax,
     Split,
     StochasticDepth,
-    Take,
     Unknown,
     Upsample,
     WindowAttention,
@@ -370,14 +370,14 @@ def window_attention(pick: Pick, x: Shape) -> Layer | None:
     )
 
 
-def take(pick: Pick, x: Shape) -> Layer:
+def gather(pick: Pick, x: Shape) -> Layer:
     axis = pick.int(0, len(x.dims) - 1)
     n = x.dims[axis]
     count = pick.int(1, n + 1)
     listed = [pick.int(0, n - 1) for _ in range(count)]
     if pick.chance(30):
         listed = list(range(n))[:: pick.one((-1, 1, 2))]
-    return Take(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
+    return Gather(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
 
 
 def roll(pick: Pick, x: Shape) -> Layer | None:
@@ -454,7 +454,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "slice": cut,
     "split": split,
     "channel_shuffle": lambda pick, x: ChannelShuffle(pick.divisor(x.channels)),
-    "take": take,
+    "gather": gather,
     "roll": roll,
     "window_partition": window_partition,
     "pad": pad,

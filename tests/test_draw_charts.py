@@ -104,7 +104,7 @@ def test_a_field_is_the_region_of_the_unit(target: str, shape: Any, unit: Any, a
 def test_contours_hold_their_share() -> None:
     drawing = rfcalc.draw("conv3-8 x3 > conv5-8", "3x33x33", style="field")
     field = rfcalc.receptive_field("conv3-8 x3 > conv5-8", input="3x33x33")
-    rows, columns = (spread.shares for spread in field.influence())
+    rows, columns = (spread.shares for spread in field.effective_field())
     every = sorted((a * b for a in rows.values() for b in columns.values()), reverse=True)
     frame = next(a.points for a in drawing.picture.areas if a.role == "map")
     scale = (frame[1][0] - frame[0][0]) / 33
@@ -230,6 +230,7 @@ def test_an_image_lies_under_the_field(tmp_path: Path, capsys: pytest.CaptureFix
     command = ["draw", "conv3-8 x4", "-i", "3x32x32", "--chart", "field", "-o", str(out)]
     assert run([*command, "--image", str(file)]) == 0
     text = out.read_text(encoding="utf-8")
+    assert 'preserveAspectRatio="xMidYMid slice"' in text  # covers the input, is cropped, and never stretched
     assert "data:image/png;base64," in text and text.index("<image") < text.index('class="area seen"')
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     for wrong in (tmp_path / "none.png", tmp_path / "notes.txt"):

@@ -104,9 +104,9 @@ def test_every_stack_sees_as_much_and_is_what_it_says(target: str, how: dict[str
     assert weights == sorted(weights)
     for e in found.found:
         # By the other roads: the receptive field and its holes from the walk, the figures from its notation.
-        sight = rfcalc.receptive_field(e.report.network, input="8x24x24")
-        assert sight.field.size == found.field
-        density = sight.unit(sight.centre_unit).density
+        field_report = rfcalc.receptive_field(e.report.network, input="8x24x24")
+        assert field_report.field.size == found.field
+        density = field_report.unit(field_report.centre_unit).density
         assert density == (e.seen, prod(found.field))
         assert e.report.outputs[0].output_shape == found.subject.report.outputs[0].output_shape
         again = rfcalc.analyze(e.notation, "8x24x24")

@@ -27,16 +27,16 @@ from rfcalc.render.csv import escape
 from rfcalc.report.document import (
     Cell,
     Column,
+    Derivation,
+    DerivationLine,
     Document,
     Grid,
-    Line,
     Listing,
     Runs,
     Sentences,
     Span,
-    Step,
-    Steps,
     Table,
+    TableLine,
 )
 
 EVIL = (
@@ -57,14 +57,14 @@ def everywhere(name: str) -> Document:
     """A document with a name in every place that a document has."""
     text = (name, Span(name, "bad"))
     lines = (
-        Line((Cell(name), Cell("")), "group"),
-        Line((Cell(text), Cell("-3", -3))),
-        Line((Cell(name), Cell()), "total"),
+        TableLine((Cell(name), Cell("")), "group"),
+        TableLine((Cell(text), Cell("-3", -3))),
+        TableLine((Cell(name), Cell()), "total"),
     )
     sections = (
         Table((Column(name), Column("n", right=True, unit="exact")), lines, ((name, name),), name, name),
         Sentences((name, text), name),
-        Steps((Step(name, name, (text,), name),), ((Span(name), name),), name, (name,)),
+        Derivation((DerivationLine(name, name, (text,), name),), ((Span(name), name),), name, (name,)),
         Listing(name, "", name),
         Grid((3, 3), ((0, 3), (0, 3)), (Runs((((0, 1),), ((0, 2),))),), name),
     )

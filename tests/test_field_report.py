@@ -42,8 +42,8 @@ def sees(expr: rfcalc.Expr, shape: str, **options: str) -> FieldReport:
     return receptive_field(Network(expr, shape), **options)
 
 
-def said(sight: FieldReport) -> str:
-    return "\n".join(sight.sentences)
+def said(field_report: FieldReport) -> str:
+    return "\n".join(field_report.sentences)
 
 
 def test_a_plain_answer() -> None:
@@ -53,43 +53,45 @@ def test_a_plain_answer() -> None:
 
 
 def test_towards_an_earlier_node() -> None:
-    sight = receptive_field("vgg16", "conv5_3", source="pool4")
-    assert (sight.field.size, sight.field.stride) == ((7, 7), (1, 1))
+    field_report = receptive_field("vgg16", "conv5_3", source="pool4")
+    assert (field_report.field.size, field_report.field.stride) == ((7, 7), (1, 1))
     with pytest.raises(RfcalcError, match="does not come after"):
         receptive_field("vgg16", "pool4", source="conv5_3")
 
 
 def test_phases_have_sizes_units_and_reaches() -> None:
     # kernel 3, stride 2: even outputs read one position, odd ones two (or the other way round, by padding)
-    sight = sees(Conv(1, 3) >> ConvTranspose(1, 3, stride=2), "1x9")
-    (phases,) = sight.phases
+    field_report = sees(Conv(1, 3) >> ConvTranspose(1, 3, stride=2), "1x9")
+    (phases,) = field_report.phases
     assert phases is not None
     assert [(p.size, p.units) for p in phases] == [(4, 8), (3, 7)]
     assert phases[1].ends == (0, 2)
-    assert "the size depends on the position with period 2: 4 (8 units), 3 (7 units)" in said(sight)
+    assert "the size depends on the position with period 2: 4 (8 units), 3 (7 units)" in said(field_report)
 
 
 def test_the_papers_unet_has_phases_and_an_alignment() -> None:
     down = (Conv(4, 3) >> ReLU()) * 2
     inner = MaxPool(2) >> Conv(8, 3) * 2 >> ConvTranspose(4, 2, stride=2).named("up")
-    sight = sees(down.named("skip") >> inner >> parallel([ref("skip") >> Pad(-4), ref("up")], Add()), "1x44x44")
-    assert sight.field.status == "periodic"
-    assert sight.alignments[0][0] == "add1"
-    assert "apart in their centres" in said(sight)
+    field_report = sees(down.named("skip") >> inner >> parallel([ref("skip") >> Pad(-4), ref("up")], Add()), "1x44x44")
+    assert field_report.field.status == "periodic"
+    assert field_report.alignments[0][0] == "add1"
+    assert "apart in their centres" in said(field_report)
 
 
 def test_different_strides_are_told_with_both_paths() -> None:
-    sight = sees((MaxPool(2) >> Pad(((0, 8),))) + Identity(), "1x16")
-    assert sight.field.status == "shift_variant"
-    assert "at add1 paths of different strides meet, pad1 with stride 2 and identity1 with stride 1" in said(sight)
-    assert sight.unit((3,)).hull == ((3, 7),)
+    field_report = sees((MaxPool(2) >> Pad(((0, 8),))) + Identity(), "1x16")
+    assert field_report.field.status == "shift_variant"
+    assert "at add1 paths of different strides meet, pad1 with stride 2 and identity1 with stride 1" in said(
+        field_report
+    )
+    assert field_report.unit((3,)).hull == ((3, 7),)
 
 
 def test_holes_name_the_layer() -> None:
-    sight = sees(Conv(1, 3, padding=1) >> Conv(1, 3, dilation=4, padding=4).named("wide") >> ReLU(), "1x40x40")
-    assert sight.gridding is not None
-    assert sight.gridding[0] == "wide"
-    assert "since wide (gridding)" in said(sight)
+    field_report = sees(Conv(1, 3, padding=1) >> Conv(1, 3, dilation=4, padding=4).named("wide") >> ReLU(), "1x40x40")
+    assert field_report.gridding is not None
+    assert field_report.gridding[0] == "wide"
+    assert "since wide (gridding)" in said(field_report)
     assert sees(Conv(1, 3, padding=1) * 3, "1x20x20").gridding is None
 
 
@@ -99,8 +101,8 @@ def test_nothing_unknown_and_missing_sizes() -> None:
     import sympy
 
     n = sympy.Symbol("n", positive=True, integer=True)
-    sight = receptive_field(Network(Conv(1, 3, stride=2, padding="SAME")), input=(1, n))
-    assert "depends on the input size" in said(sight)
+    field_report = receptive_field(Network(Conv(1, 3, stride=2, padding="SAME")), input=(1, n))
+    assert "depends on the input size" in said(field_report)
 
 
 def test_units_without_pixels_and_pixels_without_units() -> None:
@@ -123,14 +125,14 @@ def test_the_effective_field_of_a_chain_has_the_known_variance(layers) -> None:
         expr = expr >> Conv(1, kernel, stride=stride, dilation=dilation)
         variance += jump**2 * dilation**2 * (kernel**2 - 1) / 12
         jump *= stride
-    (spread,) = sees(expr, "1x300").influence()
+    (spread,) = sees(expr, "1x300").effective_field()
     assert spread is not None
     assert isclose(spread.sigma, sqrt(variance), rel_tol=1e-9)
     assert isclose(sum(spread.shares.values()), 1)
 
 
 def test_the_effective_field_weighs_branches_equally() -> None:
-    (spread,) = sees(Identity() + Conv(1, 3, padding=1), "1x9").influence()
+    (spread,) = sees(Identity() + Conv(1, 3, padding=1), "1x9").effective_field()
     assert spread is not None
     assert {p: round(m, 9) for p, m in spread.shares.items()} == {
         3: round(1 / 6, 9),
@@ -164,7 +166,7 @@ def test_flattening_one_position_changes_nothing_about_being_global() -> None:
 
 
 @pytest.mark.parametrize(
-    "sight",
+    "field_report",
     [
         receptive_field("vgg16", "pool5"),
         receptive_field("vgg16"),
@@ -174,9 +176,9 @@ def test_flattening_one_position_changes_nothing_about_being_global() -> None:
     ],
     ids=lambda s: s.name,
 )
-def test_json_follows_its_schema(sight) -> None:
+def test_json_follows_its_schema(field_report) -> None:
     schema = json.loads((files("rfcalc.report") / "schemas" / "rf-1.json").read_text(encoding="utf-8"))
-    jsonschema.validate(json.loads(json.dumps(sight.to_dict())), schema)
+    jsonschema.validate(json.loads(json.dumps(field_report.to_dict())), schema)
 
 
 def test_the_picture_marks_what_is_seen_and_what_is_clipped() -> None:

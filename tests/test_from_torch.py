@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from vision import models
 
 import rfcalc
-from rfcalc import Conv, RfcalcError, Take, analyze, from_torch, receptive_field
+from rfcalc import Conv, Gather, RfcalcError, analyze, from_torch, receptive_field
 from rfcalc.cli import run
 from rfcalc.core.errors import ShapeError
 from rfcalc.readers.torch import translate
@@ -358,7 +358,7 @@ def test_lists_keep_their_values_on_the_meta_device() -> None:
         listed = Of(lambda m, x: m.a(x[:, :, [3, 0, 1]]), a=conv(3, 4))
         module = Picked()
     (take, _) = from_torch(listed, (3, 6, 7)).network.nodes
-    assert take.layer == Take(1, (3, 0, 1))
+    assert take.layer == Gather(1, (3, 0, 1))
     read = from_torch(module, (3, 6, 7))
     assert [u.operator for u in read.unknown] == ["aten.index_select"]
     assert "positions" in read.unknown[0].why
@@ -400,8 +400,8 @@ def test_views_are_read_together() -> None:
 
 def seen_by_gradient(module: nn.Module, read: Any, shape: tuple[int, ...], trials: int = 6) -> int:
     """Compare what units of the output depend on; how many were compared."""
-    sight = receptive_field(read)
-    y = sight.report.shapes[sight.position]
+    field_report = receptive_field(read)
+    y = field_report.report.shapes[field_report.position]
     extents = y.spatial
     units = {tuple(0 for _ in extents), tuple(n - 1 for n in extents), tuple(n // 2 for n in extents)}
     units.add(tuple(min(1, n - 1) for n in extents))
@@ -419,14 +419,14 @@ def seen_by_gradient(module: nn.Module, read: Any, shape: tuple[int, ...], trial
         for u in units:
             (g,) = torch.autograd.grad(out[u], x, retain_graph=True)
             found[u] |= g[0] != 0
-    x_channel = sight.report.shapes[0].channel
+    x_channel = field_report.report.shapes[0].channel
     for u in units:
         pixels = found[u].any(x_channel)
         hull = None
         if pixels.any():
             at = pixels.nonzero()
             hull = tuple((int(a), int(b)) for a, b in zip(at.min(0).values, at.max(0).values, strict=True))
-        assert sight.unit(u).hull == hull, (u, sight.unit(u).hull, hull)
+        assert field_report.unit(u).hull == hull, (u, field_report.unit(u).hull, hull)
     return len(units)
 
 

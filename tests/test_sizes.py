@@ -17,7 +17,7 @@ from rfcalc import Conv, Flatten, Linear, Network, RfcalcError, Shape, zoo
 from rfcalc.core.errors import LimitError
 from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.plan.classes import Number, Range, Split, Undecided
-from rfcalc.plan.formulas import Congruence, Line, smallest, written
+from rfcalc.plan.formulas import Affine, Congruence, smallest, written
 from rfcalc.plan.solving import axis_of, with_size
 from rfcalc.receptive.region_walk import regions
 
@@ -218,7 +218,7 @@ def test_formulas_are_right() -> None:
         def value(n: int, m: int = modulus, u: int = up, a: int = add) -> int:
             return (n + a) // m * u + a
 
-        lines = [Line(modulus, r, up, value(r)) for r in range(modulus) if pick.random() < 0.8]
+        lines = [Affine(modulus, r, up, value(r)) for r in range(modulus) if pick.random() < 0.8]
         if lines:
             formula = written(lines)
             for line in lines:

@@ -18,8 +18,8 @@ import pytest
 import rfcalc
 from rfcalc import Conv, Network, RfcalcError
 from rfcalc.cli import run as cli
+from rfcalc.plan.axis_tiles import AxisTiles, Part
 from rfcalc.plan.tile import TilePlan
-from rfcalc.plan.tile_line import Line, Part
 from rfcalc.plan.tools import TOOLS, judge, settings
 
 torch = pytest.importorskip("torch")
@@ -71,7 +71,7 @@ def test_tiled_equals_whole_on_many_random_graphs() -> None:
     assert tiled_equals_whole(range(1200, 14000)) > 4000
 
 
-def spoiled(line: Line, a: int, b: int, part: Part) -> bool | None:
+def spoiled(line: AxisTiles, a: int, b: int, part: Part) -> bool | None:
     """Whether a tile that reads [a, b) computes a position that it writes otherwise than the whole, or lacks it; None
     if such a tile does not run, or reads otherwise."""
     if b <= a:

@@ -140,7 +140,7 @@ SMALL = Network(
 )
 
 
-def changed(seed: int = 3) -> rfcalc.backend.Graph:  # type: ignore[name-defined]
+def changed(seed: int = 3) -> rfcalc.backend.NetworkModule:  # type: ignore[name-defined]
     return to_torch(SMALL, init="kaiming-fan-out", seed=seed)
 
 

@@ -85,7 +85,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "AttentionProduct": (MASK,),
     "Along": (st.sampled_from(["cumsum", "cumprod", "cummax", "sort"]), st.integers(-3, 3)),
     "Slice": (st.integers(-3, 3), BOUND, BOUND, SMALL),
-    "Take": (st.integers(-3, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6).map(tuple)),
+    "Gather": (st.integers(-3, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6).map(tuple)),
     "Split": (st.one_of(SMALL, st.lists(SMALL, min_size=1, max_size=3).map(tuple)), st.integers(0, 3), AXIS),
     "ChannelShuffle": (SIZE,),
     "Roll": (st.one_of(SIGNED, st.lists(SIGNED, min_size=1, max_size=3).map(tuple)),),

@@ -98,18 +98,18 @@ def holes() -> str:
 
 def borders() -> str:
     """The sizes of the real regions of all units of VGG-16's pool5 at 224."""
-    sight, body, side = receptive_field("vgg16", "pool5"), [], 62
+    field_report, body, side = receptive_field("vgg16", "pool5"), [], 62
     body.append('<text x="12" y="22" class="title">VGG-16, pool5: pixels of the image that each unit sees</text>')
     for y in range(7):
         for x in range(7):
-            high, wide = sight.unit((y, x)).size
+            high, wide = field_report.unit((y, x)).size
             full = high * wide / 212**2
             shade = f'fill="{UNIT}"' if full == 1 else f'fill="{SEEN}" fill-opacity="{full:.2f}"'
             place = f'x="{12 + x * side}" y="{36 + y * side}" width="{side - 4}" height="{side - 4}" rx="5"'
             body.append(f'<rect {place} {shade} stroke="{INK}"/>')
             middle = f'x="{12 + x * side + side / 2 - 2:g}" y="{36 + y * side + side / 2 + 2:g}"'
             body.append(f'<text {middle} text-anchor="middle" class="small">{high}×{wide}</text>')
-    told = f"{sight.full_units} of 49 units sees all 212 × 212; the corners see 122 × 122"
+    told = f"{field_report.full_units} of 49 units sees all 212 × 212; the corners see 122 × 122"
     body.append(f'<text x="12" y="{36 + 7 * side + 18}" class="size">{told}</text>')
     return page(24 + 7 * side + 60, 36 + 7 * side + 32, body)
 

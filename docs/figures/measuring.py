@@ -34,8 +34,8 @@ def chain(*, relu: bool = False, pool: bool = False, norm: bool = False, times: 
 
 def seen(network: Network) -> set[tuple[int, int]]:
     """What the middle unit depends on, by rfcalc."""
-    sight = rfcalc.receptive_field(network)
-    return {(y, x) for y, x in sight.unit(sight.centre_unit).pixels()}
+    field_report = rfcalc.receptive_field(network)
+    return {(y, x) for y, x in field_report.unit(field_report.centre_unit).pixels()}
 
 
 def gradient(network: Network, dtype: torch.dtype, training: bool = False, scale: float = 1.0) -> set[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 >>> from rfcalc import Conv, MaxPool, Network, ReLU, to_torch
 >>> to_torch(Network(Conv(8, 3, padding=1) >> ReLU() >> MaxPool(2), "3x32x32"))
-Graph(
+NetworkModule(
   (conv1): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
   (relu1): ReLU()
   (maxpool1): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
@@ -17,7 +17,7 @@ from rfcalc.core.errors import require_installed
 
 if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
-    from rfcalc.backend.graph import Graph as Graph
+    from rfcalc.backend.graph import NetworkModule as NetworkModule
     from rfcalc.backend.stream import to_stream as to_stream
 
 HOMES = {
@@ -25,7 +25,7 @@ HOMES = {
     "counts": "build",
     "to_source": "source",
     "to_stream": "stream",
-    "Graph": "graph",
+    "NetworkModule": "graph",
     "load_weights": "weights",
     "save_weights": "weights",
     "grow": "weights",

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from rfcalc.backend.graph import Block, Expression, Graph, Step
+from rfcalc.backend.graph import Block, Expression, Instruction, NetworkModule
 from rfcalc.backend.parts import NAMES
-from rfcalc.backend.twin import At, Call, Learned, Twin, concrete, twin_of
+from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, concrete, twin_of
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.core.sliding import choice
 from rfcalc.graph.autograd import saving
@@ -32,7 +32,7 @@ class Placed(NamedTuple):
 
 
 def to_torch(
-    network: Network,
+    network: Any,
     inputs: Any = None,
     *,
     measuring: bool = False,
@@ -44,7 +44,7 @@ def to_torch(
     seed: int | None = None,
     device: Any = None,
     dtype: Any = None,
-) -> Graph:
+) -> NetworkModule:
     """The network as a PyTorch module.
 
     >>> import torch
@@ -54,7 +54,7 @@ def to_torch(
     (138357544, torch.Size([1, 1000]))
 
     Args:
-        network: any network of numbers (not of symbols).
+        network: any network of numbers (not of symbols), or anything that names one, as for `rfcalc.analyze`.
         inputs: input shapes (without the batch) that weights are made for; the network's own if left out.
         measuring: the stand-in whose gradients show receptive fields: every layer becomes a sum with positive weights
             of exactly what its units depend on (maxima become sums, activations the identity, attention a mean over
@@ -79,7 +79,10 @@ def to_torch(
         ShapeError: a layer cannot take what it gets.
     """
     if not isinstance(network, Network):
-        raise RfcalcError(f"to_torch takes a network, not {network!r}", fix=f"to_torch(rfcalc.load({network!r}))")
+        from rfcalc.readers.target import resolve
+
+        found = resolve(network, inputs)
+        network, inputs = found.network, None if found.bound else inputs or found.inputs
     shapes = shapes_of_inputs(network, inputs)
     walked = forward(network, shapes)
     if network.torch is not None:
@@ -91,7 +94,7 @@ def to_torch(
     for name in names or ():
         network.node(name)
     placed = place(walked, measuring, in_place, dropout, eps, names)
-    graph = Graph(
+    graph = NetworkModule(
         network, _steps(walked, placed), _paths(network, placed), dict(zip(network.inputs, shapes, strict=True)), eps
     )
     with torch.device(device) if device is not None else nullcontext(), _seeded(seed):
@@ -120,7 +123,7 @@ def counts(module: nn.Module) -> tuple[int, int]:
     return sum(p.numel() for p in module.parameters()), buffers
 
 
-def _make_positive(graph: Graph) -> None:
+def _make_positive(graph: NetworkModule) -> None:
     """Kernels of one positive number, so that nothing cancels; it neither grows nor shrinks fast with depth."""
     for module in graph.modules():
         kernel = getattr(module, "kernel_size", None)
@@ -219,12 +222,12 @@ def _free(part: str) -> str:
     return f"{part}_" if hasattr(_PROBE, part) or part in _PROBE.__dict__ else part
 
 
-_PROBE = Graph.__new__(Graph)
+_PROBE = NetworkModule.__new__(NetworkModule)
 nn.Module.__init__(_PROBE)
 _PROBE.__dict__.update(dict.fromkeys(("network", "steps", "paths", "shapes", "eps", "_outputs")))
 
 
-def _steps(walked: Shaped, placed: tuple[Placed, ...]) -> tuple[Step, ...]:
+def _steps(walked: Shaped, placed: tuple[Placed, ...]) -> tuple[Instruction, ...]:
     network, arity = walked.network, walked.network.arity
     last = list(range(len(walked.shapes)))
     for position, sources in enumerate(network.sources, arity):
@@ -238,7 +241,7 @@ def _steps(walked: Shaped, placed: tuple[Placed, ...]) -> tuple[Step, ...]:
         made = put.twin
         direct = made.plain or (made.module is None and made.learned is None)
         steps.append(
-            Step(
+            Instruction(
                 node.name,
                 "" if direct else made.text,
                 (put.shares or put.path) if made.module is not None or direct else "",
@@ -259,7 +262,7 @@ def _paths(network: Network, placed: tuple[Placed, ...]) -> dict[str, str]:
     }
 
 
-def make(made: Call) -> nn.Module:
+def make(made: ConstructorCall) -> nn.Module:
     """The module of a call."""
     prefix, _, name = made.target.rpartition(".")
     maker: Any = getattr(nn, name) if prefix == "nn" else NAMES[name]
@@ -273,7 +276,7 @@ def learn(learned: Learned) -> nn.Parameter:
     return nn.Parameter(torch.full(learned.shape, learned.mean))
 
 
-def _assemble(graph: Graph, walked: Shaped, placed: tuple[Placed, ...]) -> None:
+def _assemble(graph: NetworkModule, walked: Shaped, placed: tuple[Placed, ...]) -> None:
     """Make all modules and hang them into the tree; containers that are chains become Sequential."""
     leaves: dict[str, nn.Module | nn.Parameter] = {}
     network = walked.network

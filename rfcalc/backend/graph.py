@@ -16,7 +16,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 
 
-class Step(NamedTuple):
+class Instruction(NamedTuple):
     """One node: its expression, where its module or tensor stands, what it reads, and what dies after it."""
 
     name: str
@@ -58,7 +58,7 @@ class Block(nn.Module):
     """What stands together under one name but is no chain; the graph runs it."""
 
 
-class Graph(nn.Module):
+class NetworkModule(nn.Module):
     """A network as a PyTorch module.
 
     ``forward`` takes the inputs in their order (or by name) and gives the output, or a tuple of several; `run` gives
@@ -69,7 +69,7 @@ class Graph(nn.Module):
     def __init__(
         self,
         network: Network,
-        steps: tuple[Step, ...],
+        steps: tuple[Instruction, ...],
         paths: dict[str, str],
         shapes: dict[str, Shape],
         eps: float | None = None,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Generator, Tensor, nn
 
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.sliding import choice
 
@@ -58,7 +58,7 @@ PAPERS: dict[str, Rule] = {  # by the beginning of a network's name
 ONES = ("conv2", "conv4", "conv5", "fc6", "fc7")  # AlexNet's layers whose biases begin with 1
 
 
-def initialise(graph: Graph, how: str, seed: int | None = None) -> None:
+def initialise(graph: NetworkModule, how: str, seed: int | None = None) -> None:
     """Give every kernel and matrix new weights; biases become 0, normalisation the identity.
 
     Learned tokens and tables are left alone. `how` is a key of `RULES`, or ``"paper"``: what the network's own paper

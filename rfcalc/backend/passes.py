@@ -133,7 +133,7 @@ class _Met(TorchFunctionMode):
         node = names[place]
         if node not in self.run.known and node not in self.cuts:
             return function(*args, **kwargs)
-        call = _Call(node, name, args, kwargs)
+        call = _StatisticsCall(node, name, args, kwargs)
         if node in self.run.known:
             with torch._C.DisableTorchFunction():
                 return call.used(self.run.known[node])
@@ -161,7 +161,7 @@ def _strange(node: str, why: str) -> RfcalcError:
     )
 
 
-class _Call:
+class _StatisticsCall:
     """One call that takes statistics: over which axes, and what it makes of them."""
 
     def __init__(self, node: str, name: str, args: Any, kwargs: Any) -> None:

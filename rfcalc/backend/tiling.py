@@ -136,7 +136,7 @@ def verified_passes(plan: PassPlan, module: Any) -> dict[str, Any]:
 
     ready, used = exact_module(module)
     function = in_passes(ready)
-    whole = listed(plan.whole().run(function, source))
+    whole = listed(plan.in_one_tile().run(function, source))
     tiled = listed(plan.run(function, source))
     differing = sum(int((a != b).sum()) for a, b in zip(whole, tiled, strict=True))
     values = sum(int(a.numel()) for a in whole)

@@ -5,8 +5,8 @@ The contract between the kinds and what uses their twins (the running module, th
 1. A kind registers one function ``(At) -> Twin`` under its name with `twin`, and one with `measuring` where a gradient
    would not show all that a unit depends on (or would need weights to show it).
 2. A twin is text: the call that makes its module, if it has one, and an expression over ``{m}`` (that module), ``{w}``
-   (its learned tensor) and ``{0}``, ``{1}``, … (its inputs, batch axis first). `Graph` compiles it, `source` prints it,
-   so that what runs and what is written are one.
+   (its learned tensor) and ``{0}``, ``{1}``, … (its inputs, batch axis first). `NetworkModule` compiles it and
+   `source` prints it, so that what runs and what is written are one.
 3. Expressions use ``torch``, ``nn``, ``F`` (`torch.nn.functional`) and the names of `parts`, nothing else.
 
 Imports nothing of PyTorch.
@@ -51,7 +51,7 @@ class Name(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ConstructorCall:
     """A constructor call: ``nn.Conv2d(3, 64, 3, padding=1)``.
 
     >>> print(call("nn.Conv2d", 3, 64, 3, padding=1))
@@ -67,9 +67,9 @@ class Call:
         return f"{self.target}({', '.join(told)})"
 
 
-def call(target: str, *args: Any, **options: Any) -> Call:
+def call(target: str, *args: Any, **options: Any) -> ConstructorCall:
     """A call; options that are None are left out."""
-    return Call(target, args, tuple((name, value) for name, value in options.items() if value is not None))
+    return ConstructorCall(target, args, tuple((name, value) for name, value in options.items() if value is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Learned:
 class Twin:
     """What a layer is in PyTorch."""
 
-    module: Call | None = None
+    module: ConstructorCall | None = None
     text: str = "{m}({0})"
     learned: Learned | None = None
     composed: bool = False  # several operations, or a library's workspace, keep more than one layer would

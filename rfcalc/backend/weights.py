@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.core.atomic import draft
 from rfcalc.core.errors import MissingExtra, RfcalcError
 from rfcalc.graph.forward import forward, shapes_of_inputs
@@ -124,7 +124,7 @@ def _compared(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Loaded:
 def _classifier(module: nn.Module, own: Mapping[str, Tensor]) -> set[str]:
     """The tensors of layers on flat vectors, and of what torchvision calls the classifier."""
     top = {name for name in own if name.partition(".")[0] in HEADS}
-    if isinstance(module, Graph):
+    if isinstance(module, NetworkModule):
         network = module.network
         walked = forward(network, shapes_of_inputs(network, module.shapes))
         for node, shape in zip(network.nodes, walked.shapes[network.arity :], strict=True):
@@ -193,7 +193,7 @@ def save_weights(module: nn.Module, file: str | Path) -> None:
             torch.save(state, file)
 
 
-def grow(deeper: Graph, shallow: Graph) -> tuple[str, ...]:
+def grow(deeper: NetworkModule, shallow: NetworkModule) -> tuple[str, ...]:
     """Begin a deeper VGG from a trained one, as the paper did (§3.1): its first four convolutions and its fully
     connected layers are copied into the layers of the same names; the others stay as they were initialised.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rfcalc.backend.build import to_torch
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.twin import same_everywhere
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
@@ -91,7 +91,7 @@ def _flatten(network: Network) -> int:
     return at
 
 
-def dense(graph: Graph) -> Graph:
+def dense(graph: NetworkModule) -> NetworkModule:
     """The same module with its fully connected layers as convolutions: equal scores, for images of any size.
 
     Weights are shared with `graph`, not copied; names in the state dict stay.
@@ -103,7 +103,7 @@ def dense(graph: Graph) -> Graph:
     return _with(network, graph)
 
 
-def flat(graph: Graph, network: Network) -> Graph:
+def flat(graph: NetworkModule, network: Network) -> NetworkModule:
     """Back: the network with fully connected layers, with the weights of its dense form.
 
     Raises:
@@ -112,7 +112,7 @@ def flat(graph: Graph, network: Network) -> Graph:
     return _with(network, graph)
 
 
-def _with(network: Network, graph: Graph) -> Graph:
+def _with(network: Network, graph: NetworkModule) -> NetworkModule:
     """A module of the network with the graph's tensors, seen in the shapes that it needs."""
     names = {node.name: graph.paths[node.name] for node in network.nodes if node.name in graph.paths}
     made = to_torch(network, names=names, eps=graph.eps, device="meta")
@@ -125,7 +125,7 @@ def _with(network: Network, graph: Graph) -> Graph:
     return made.train(graph.training)
 
 
-def scores(graph: Graph, images: Tensor, *, mirror: bool = True) -> Scores:
+def scores(graph: NetworkModule, images: Tensor, *, mirror: bool = True) -> Scores:
     """The paper's evaluation of whole images (§3.2) by a dense module: the map of scores, its mean over space, and the
     soft-max probabilities, averaged with those of the mirrored images.
 

@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import prod
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS, Metric
 from rfcalc.report.report import Report, Row
 
@@ -421,32 +421,48 @@ def metric_of(tool: str, hooked: Hooked) -> str:
 
 
 def document(report: Report, hooked: Hooked | None = None) -> Document:
-    """The tools side by side: each term with its factor, and the sum."""
+    """A tool a line: its figure, and the terms that it is the sum of; then what each term is."""
     found = counts(report, hooked)
-    names = [n for n in TERMS if any(n in c.terms for c in found.values())]
-    names += [n for n in dict.fromkeys(n for c in found.values() for n in c.terms) if n not in TERMS]
     lines = []
-    for name in names:
-        cells = [Cell(name)]
-        for c in found.values():
-            value = c.terms.get(name)
-            if value is None:
-                cells.append(Cell(""))
-                continue
-            factor = c.how.terms.get(name) if name in TERMS else None
-            cells.append(Cell(f"{value:,}" if factor is None else f"{factor:+d} × {value // factor:,}", value))
-        lines.append(Line(tuple(cells)))
-    sums = [c.total for c in found.values()]
-    lines.append(Line((Cell("total"), *(Cell("not known" if n is None else f"{n:,}", n) for n in sums)), "total"))
-    heads = (Column(f"{tool} {c.how.figure}", tool, right=True) for tool, c in found.items())
+    for tool, c in found.items():
+        total = "not known" if c.total is None else f"{c.total:,}"
+        made = " + ".join(_told(c, name, value) for name, value in c.terms.items()).replace("+ −", "− ")
+        lines.append(TableLine((Cell(tool), Cell(c.how.figure), Cell(total, c.total), Cell(made))))
+    heads = (Column("tool"), Column("prints"), Column("total", right=True), Column("made of", least=20, wraps=True))
     title = f"what counting tools print for {report.target}"
     said = [f"{tool} is not known: {c.why}" for tool, c in found.items() if c.why]
     if hooked is not None and report.network.source is not None:
         said.insert(0, "counted on the module itself: at the classes, functions and operators that each tool hooks")
-    sections: list[Section] = [Table((Column("term"), *heads), tuple(lines))]
+    sections: list[Section] = [Table(heads, tuple(lines))]
+    values = {name: sum(TERMS[name](row) for row in report) for name in TERMS if _in_use(name, found)}
+    if values:
+        terms = tuple(TableLine((Cell(name), Cell(f"{value:,}", value))) for name, value in values.items())
+        sections.append(Table((Column("term"), Column("operations", right=True)), terms))
     if said:
         sections.append(Sentences(tuple(said)))
-    return Document(title, tuple(sections), data=partial(to_dict, report, found))
+    return Document(title, tuple(sections), data=partial(to_dict, report, found), records=partial(_records, found))
+
+
+def _in_use(name: str, found: Mapping[str, Counted]) -> bool:
+    return any(name in c.terms and name in c.how.terms for c in found.values())
+
+
+def _told(counted: Counted, name: str, value: int) -> str:
+    """A term of a sum: how often it is in it, or what a tool saw of it in a module."""
+    factor = counted.how.terms.get(name) if name in TERMS else None
+    if factor is None:
+        return f"{name} {value:,}"
+    times = name if abs(factor) == 1 else f"{abs(factor)} × {name}"
+    return f"−{times}" if factor < 0 else times
+
+
+def _records(found: Mapping[str, Counted]) -> tuple[list[str], list[list[Any]]]:
+    """A line a term and a column a tool, each with what the term adds."""
+    names = [n for n in TERMS if any(n in c.terms for c in found.values())]
+    names += [n for n in dict.fromkeys(n for c in found.values() for n in c.terms) if n not in TERMS]
+    rows: list[list[Any]] = [[name, *(c.terms.get(name) for c in found.values())] for name in names]
+    totals = ["not known" if c.total is None else c.total for c in found.values()]
+    return ["term", *found], [*rows, ["total", *totals]]
 
 
 def to_dict(report: Report, found: Mapping[str, Counted]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.claims.judging import Result
 from rfcalc.core.errors import plural, printable
-from rfcalc.report.document import Cell, Column, Document, Line, Role, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Role, Sentences, Table, TableLine
 
 SCHEMA = "rfcalc/check/1"
 COLUMNS = (
@@ -15,7 +15,7 @@ COLUMNS = (
     Column("claim", least=20, most=60),
     Column("printed", most=60),
     Column("computed"),
-    Column("verdict", least=24),
+    Column("verdict", least=24, wraps=True),
     Column("source", least=12, spare=1),
 )
 
@@ -23,7 +23,7 @@ COLUMNS = (
 def document(results: Sequence[Result]) -> Document:
     """The results as a table, and how many there are of each kind."""
     lines = [
-        Line(
+        TableLine(
             tuple(map(Cell, (r.claim.network, r.claim.name, r.claim.told, r.computed, r.told, r.claim.source))),
             role=_role(r),
         )

@@ -194,7 +194,7 @@ class _Parser:
         if text != sign:
             raise self.error(f"needs {sign!r}, and has {text!r}" if kind != "end" else f"ends where {sign!r} is needed")
 
-    def whole(self) -> Expression:
+    def complete(self) -> Expression:
         found = self.expression()
         if self.peek()[0] != "end":
             raise self.error(f"does not go on with {self.peek()[1]!r}")
@@ -264,4 +264,4 @@ def parse(text: str) -> Expression:
     >>> parse("27 / 49").evaluate(Setting("vgg16"), lambda name, shape: None)
     Fraction(27, 49)
     """
-    return _Parser(text).whole()
+    return _Parser(text).complete()

@@ -25,7 +25,7 @@ from rfcalc.graph.network import Network
 from rfcalc.plan.partitions import Part, Stack, cheapest, count
 from rfcalc.plan.variants.stacks import kernel_of, layer_of
 from rfcalc.receptive.receptive_field import plain
-from rfcalc.report.document import Cell, Column, Document, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 from rfcalc.report.report import Report
 
 SCHEMA = "rfcalc/equivalents/1"
@@ -344,13 +344,13 @@ def document(found: Equivalents) -> Document:
     if found.dilated:
         columns.append(Column("sees", right=True))
         head.append(Cell(""))
-    lines = [Line(tuple(head), "group")]
+    lines = [TableLine(tuple(head), "group")]
     for e in found.found:
         cells = [e.notation + (" (itself)" if e.itself else ""), str(len(e.parts)), size(e.weights)]
         cells += [ratio_text(ratio(e.weights, totals.weights)), size(e.macs)]
         if found.dilated:
             cells.append("all" if e.seen == whole else f"{e.seen} of {whole}")
-        lines.append(Line(tuple(map(Cell, cells))))
+        lines.append(TableLine(tuple(map(Cell, cells))))
     notes = [f"of {name}: weights divided by those of {name}", f"input {found.subject.input}; stride 1; unordered"]
     first, rest = _channels(found.subject)
     if not same(first, rest):

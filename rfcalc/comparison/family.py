@@ -17,7 +17,7 @@ from rfcalc.comparison.records import records
 from rfcalc.comparison.tables import arranged, changes_table, figure_line, layers_table, shown
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import UnknownName
-from rfcalc.report.document import Cell, Column, Document, Line, Table
+from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
 SCHEMA = "rfcalc/compare/1"
 HEAD = ("pair", *FIGURES)
@@ -143,14 +143,14 @@ def document(found: Family, every: bool = False, width: int | None = None) -> Do
     """The family as a document: one table of figures, a stretch a pair; then what differs in each."""
     brief = width is not None and width < WIDE
     columns = (Column("figure"), *(Column(title, right=True) for title in ("first", "second", "ratio", "change")))
-    lines: list[Line] = []
+    lines: list[TableLine] = []
     for p in found.pairs:
         nets = p.comparison.subjects
-        lines.append(Line((Cell(p.name), Cell(nets[0].name), Cell(nets[1].name), Cell(""), Cell("")), "group"))
+        lines.append(TableLine((Cell(p.name), Cell(nets[0].name), Cell(nets[1].name), Cell(""), Cell("")), "group"))
         lines += [figure_line(f, brief) for f in p.comparison.figures if shown(f) and not (f.name in QUIET and f.equal)]
         for q in p.quotes:
             sign = "same" if q.change == 0 else f"{'+' if q.change > 0 else '−'}{abs(float(q.change)):.1f}"
-            lines.append(Line((Cell(f"{q.what} ¹"), Cell(q.first), Cell(q.other), Cell(""), Cell(sign))))
+            lines.append(TableLine((Cell(f"{q.what} ¹"), Cell(q.first), Cell(q.other), Cell(""), Cell(sign))))
     tables = [Table(columns, tuple(lines)), _changes(found)]
     if every:
         for p in found.pairs:
@@ -178,7 +178,7 @@ def _changes(found: Family) -> Table:
     tables = [changes_table(p.comparison.changes[0], p.comparison.counted) for p in found.pairs]
     lines = []
     for p, table in zip(found.pairs, tables, strict=True):
-        lines += [Line((Cell(p.name), *line.cells)) for line in table.lines]
+        lines += [TableLine((Cell(p.name), *line.cells)) for line in table.lines]
     return Table((Column("pair"), *tables[0].columns), tuple(lines), title="what differs")
 
 

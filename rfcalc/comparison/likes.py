@@ -9,11 +9,11 @@ from rfcalc.comparison.comparison import Comparison
 from rfcalc.comparison.subject import Subject
 from rfcalc.comparison.tables import document as compared
 from rfcalc.notation.write import write
-from rfcalc.plan.design import cell, told
+from rfcalc.plan.design import cell, nearest_table
 from rfcalc.plan.likes import Likes, Variant, like
 from rfcalc.plan.variants import MOVES
 from rfcalc.readers.target import analyze
-from rfcalc.report.document import Cell, Column, Document, Line, Listing, Section, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
 
 MOST_SHOWN = 12
@@ -63,9 +63,7 @@ def document(found: Likes) -> Document:
             Sentences((f"No variant of {found.report.target} that keeps its output holds all of: {asked}.",))
         )
         if found.tightest:
-            lines = [Line((Cell(t.constraint), Cell(told(t.bound)))) for t in found.tightest]
-            columns = (Column("constraint"), Column("the nearest that there is", "bound"))
-            sections.append(Table(columns, tuple(lines), title="With the other constraints as they are:"))
+            sections.append(nearest_table(found.tightest))
     title = f"networks like {found.report.target}" + (f" for {asked}" if asked else "")
     return Document(title, tuple(sections), notes=tuple(_notes(found)), data=found.to_dict)
 
@@ -77,7 +75,7 @@ def _table(found: Likes) -> Table:
         Column("changes", least=30, wraps=True), *(Column(m.title, m.name, right=True) for m in shown),
     )  # fmt: skip
     lines = [
-        Line((
+        TableLine((
             Cell("; ".join(v.changes) or "none: the network as it is"),
             *(cell(m, v.figures[n]) for m, n in zip(shown, names, strict=True)),
         ))
@@ -111,7 +109,7 @@ def _notes(found: Likes) -> list[str]:
 
 def moves_listed() -> Document:
     """The changes that `variants` tries."""
-    lines = [Line((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
+    lines = [TableLine((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
     return Document(
         "changes of a network", (Table((Column("move"), Column("what it changes", least=30)), tuple(lines)),)
     )

@@ -11,7 +11,7 @@ from rfcalc.comparison.layers import FIRST, INPUT, OTHER, SAME, Change, Match
 from rfcalc.comparison.ratio import change_text, ratio_text
 from rfcalc.comparison.spelling import OPEN
 from rfcalc.core.size import Size, is_number, same
-from rfcalc.report.document import Cell, Column, Document, Line, Records, Sentences, Table, Text
+from rfcalc.report.document import Cell, Column, Document, Records, Sentences, Table, TableLine, Text
 from rfcalc.report.units import short
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def shown(figure: Figure) -> bool:
     return not all(is_number(v) and v == 0 for v in figure.values)
 
 
-def figure_line(figure: Figure, brief: bool = False) -> Line:
+def figure_line(figure: Figure, brief: bool = False) -> TableLine:
     """A figure's cells; `brief`: numbers in three digits, ratios as decimals alone."""
     texts = figure.texts
     if brief and figure.counts:
@@ -119,7 +119,7 @@ def figure_line(figure: Figure, brief: bool = False) -> Line:
         else:
             ratio, change = "", "same" if value == figure.values[0] else grown(figure, value)
         cells += [Cell(text), Cell(ratio), Cell(change)]
-    return Line(tuple(cells))
+    return TableLine(tuple(cells))
 
 
 def grown(figure: Figure, value: object) -> str:
@@ -165,12 +165,12 @@ def changes_table(changes: Sequence[Change], counted: str, every: bool = False, 
     for change in cut:
         added = [signed(change.added(name), brief=True) for name in (counted, "macs")]
         cells = [change.told, str(len(change.matches)), *added, names(change.where)]
-        lines.append(Line(tuple(map(Cell, cells))))
+        lines.append(TableLine(tuple(map(Cell, cells))))
     if len(cut) < len(shown):
         rest = shown[len(cut) :]
         added = [signed(sum(c.added(name) for c in rest), brief=True) for name in (counted, "macs")]
         told = f"… and {len(rest)} more (--all shows them)"
-        lines.append(Line(tuple(map(Cell, [told, str(sum(len(c.matches) for c in rest)), *added, ""]))))
+        lines.append(TableLine(tuple(map(Cell, [told, str(sum(len(c.matches) for c in rest)), *added, ""]))))
     return Table(columns, tuple(lines), title=title)
 
 
@@ -186,7 +186,7 @@ def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str
         cells = [m.names, step.words, told]
         for name in (counted, "macs"):
             cells.append(_pair(*m.figures(name)))
-        lines.append(Line(tuple(map(Cell, cells))))
+        lines.append(TableLine(tuple(map(Cell, cells))))
     return Table(columns, tuple(lines), title=title)
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rfcalc.derivation.deriving import derive as derive
     from rfcalc.derivation.model import Equation as Equation
     from rfcalc.derivation.model import Explanation as Explanation
-    from rfcalc.derivation.model import Line as Line
     from rfcalc.derivation.model import Section as Section
+    from rfcalc.derivation.model import Statement as Statement
 
 _HOMES = {
     "DIRECTIONS": "deriving",
@@ -25,7 +25,7 @@ _HOMES = {
     "document": "blackboard",
     "Equation": "model",
     "Explanation": "model",
-    "Line": "model",
+    "Statement": "model",
     "Section": "model",
 }
 

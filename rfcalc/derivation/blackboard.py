@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from rfcalc.derivation.algebra import ASCII, LATEX, UNICODE, Style, filled, head, marked, named, number, reduced
-from rfcalc.derivation.model import Equation, Explanation, Line, Section
-from rfcalc.report.document import Document, Role, Span, Step, Steps
+from rfcalc.derivation.model import Equation, Explanation, Section, Statement
+from rfcalc.report.document import Derivation, DerivationLine, Document, Role, Span
 
 QUIET = ("times", "total", "batch")  # what says itself, and needs no formula over it
 _CARRIED, _END = "\ue000", "\ue001"  # around a carried operand, until the equation is cut into parts
@@ -28,12 +28,12 @@ def document(explanation: Explanation) -> Document:
     )
 
 
-def _section(section: Section) -> Steps:
+def _section(section: Section) -> Derivation:
     lines = tuple(
-        Step(names(line), line.notation, tuple((equation(e),) for e in line.equations), _minus(line.text))
+        DerivationLine(names(line), line.notation, tuple((equation(e),) for e in line.equations), _minus(line.text))
         for line in section.lines
     )
-    return Steps(
+    return Derivation(
         lines, tuple((_formula(e), e.formula.source) for e in formulas(section)), section.heading, section.notes
     )
 
@@ -81,7 +81,7 @@ def _formula(e: Equation) -> Span:
     return Span(text, "", plain, latex)
 
 
-def names(line: Line) -> str:
+def names(line: Statement) -> str:
     """How a line names its node or nodes."""
     if len(line.nodes) < 2:
         return line.node

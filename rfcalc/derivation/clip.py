@@ -13,9 +13,9 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized, taps
-from rfcalc.derivation.model import Equation, Line, Section
+from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.paths import Hop, Way
-from rfcalc.derivation.steps import SIZE, Steps, passes
+from rfcalc.derivation.steps import SIZE, PathStatements, passes
 from rfcalc.graph.forward import Shaped, relation
 from rfcalc.receptive.region import bits
 from rfcalc.report.field_report import FieldReport
@@ -27,27 +27,29 @@ LAST_PLAIN = Formula("last", "min(s * u - a + k - 1, n - 1)", "the last one, if 
 Masks = dict[int, int]  # for each axis but the channels the positions that matter, as bits
 
 
-def unit_sections(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Section, ...]:
+def unit_sections(field_report: FieldReport, unit: tuple[int, ...]) -> tuple[Section, ...]:
     """The way back from a unit, map by map, with the padding cut away.
 
     Raises:
         RfcalcError: there is no such unit; a size is not a number.
     """
-    if not sight.sized:
+    if not field_report.sized:
         raise RfcalcError("real pixels need sizes in numbers", fix="give --input")
-    region = sight.unit(unit)
-    name = f"unit {','.join(map(str, unit))} of {sight.name}"
+    region = field_report.unit(unit)
+    name = f"unit {','.join(map(str, unit))} of {field_report.name}"
     if region.hull is None:
-        return (Section(f"the real pixels of {name}", (Line(text="none: all of its interval is padding"),)),)
-    sets = _sets(sight, unit)
+        return (Section(f"the real pixels of {name}", (Statement(text="none: all of its interval is padding"),)),)
+    sets = _sets(field_report, unit)
     found: list[Section] = []
-    source = sight.report.shapes[sight.origin]
+    source = field_report.report.shapes[field_report.origin]
     for axis, ((low, high), at) in enumerate(zip(region.hull, source.axes, strict=True)):
         heading = f"the real pixels of {name}, axis {axis}"
-        way = None if sets is None else _way(sight, sets, at, low, high)
+        way = None if sets is None else _way(field_report, sets, at, low, high)
         size = Equation("size", SIZE, {"last": high, "first": low}, high - low + 1, ("last", "first"))
-        lines = _lines(Steps(sight, way, axis)) if way is not None else []
-        found.append(Section(heading, (*lines, Line(sight.source_name, text=f"{low} … {high}", equations=(size,)))))
+        lines = _lines(PathStatements(field_report, way, axis)) if way is not None else []
+        found.append(
+            Section(heading, (*lines, Statement(field_report.source_name, text=f"{low} … {high}", equations=(size,))))
+        )
     same = len(found) == 2 and found[0].lines == found[1].lines
     kept = (found[0]._replace(heading=f"the real pixels of {name} (both axes alike)"),) if same else tuple(found)
     count, hull = region.density
@@ -56,14 +58,14 @@ def unit_sections(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Section, .
     return (*kept[:-1], kept[-1]._replace(notes=(note, *holes)))
 
 
-def _sets(sight: FieldReport, unit: tuple[int, ...]) -> tuple[Masks | None, ...] | None:
+def _sets(field_report: FieldReport, unit: tuple[int, ...]) -> tuple[Masks | None, ...] | None:
     """What the unit depends on of every map between, axis by axis; None where axes cannot be told apart."""
-    walked = sight.report
-    arity = sight.report.network.arity
+    walked = field_report.report
+    arity = field_report.report.network.arity
     found: list[Masks | None] = [None] * len(walked.shapes)
-    shape = walked.shapes[sight.position]
-    found[sight.position] = {axis: 1 << u for axis, u in zip(shape.axes, unit, strict=True)}
-    for position in range(sight.position, max(arity, sight.origin + 1) - 1, -1):
+    shape = walked.shapes[field_report.position]
+    found[field_report.position] = {axis: 1 << u for axis, u in zip(shape.axes, unit, strict=True)}
+    for position in range(field_report.position, max(arity, field_report.origin + 1) - 1, -1):
         mine = found[position]
         if mine is None:
             continue
@@ -103,16 +105,19 @@ def _pulled(mine: Masks, reads: Reads, walked: Shaped, source: int) -> Masks | N
     return found
 
 
-def _way(sight: FieldReport, sets: tuple[Masks | None, ...], axis: int, low: int, high: int) -> Way | None:
+def _way(field_report: FieldReport, sets: tuple[Masks | None, ...], axis: int, low: int, high: int) -> Way | None:
     """The ways back to the first and the last real pixel, through one input as long as one leads to both."""
-    finder = _Reach(sight, sets)
+    finder = _Reach(field_report, sets)
     first, last = finder.reach(axis, low), finder.reach(axis, high)
-    start = next(iter(_firsts(first.get(sight.position))), None), next(iter(_firsts(last.get(sight.position))), None)
+    start = (
+        next(iter(_firsts(first.get(field_report.position))), None),
+        next(iter(_firsts(last.get(field_report.position))), None),
+    )
     if start[0] is None or start[1] is None:
         return None
     hops: tuple[list[Hop], list[Hop]] = ([], [])
-    places = [(sight.position, *start[0]), (sight.position, *start[1])]
-    while any(p != sight.origin for p, _, _ in places):
+    places = [(field_report.position, *start[0]), (field_report.position, *start[1])]
+    while any(p != field_report.origin for p, _, _ in places):
         furthest = max(p for p, _, _ in places)
         moving = [i for i in (0, 1) if places[i][0] == furthest]
         steps = {i: list(finder.back(places[i], (first, last)[i], bool(i))) for i in moving}
@@ -141,15 +146,15 @@ def _firsts(masks: dict[int, int] | None) -> Iterator[tuple[int, int]]:
 class _Reach:
     """Which units, among those that matter, depend on one pixel."""
 
-    def __init__(self, sight: FieldReport, sets: tuple[Masks | None, ...]) -> None:
-        self.sight, self.sets = sight, sets
-        self.walked = sight.report
-        self.arity = sight.report.network.arity
+    def __init__(self, field_report: FieldReport, sets: tuple[Masks | None, ...]) -> None:
+        self.field_report, self.sets = field_report, sets
+        self.walked = field_report.report
+        self.arity = field_report.report.network.arity
 
     def reach(self, axis: int, pixel: int) -> Found:
         """For every map on the way, by its axes, the units whose way back on that axis ends at the pixel."""
-        found: Found = {self.sight.origin: {axis: 1 << pixel}}
-        for position in range(max(self.arity, self.sight.origin + 1), self.sight.position + 1):
+        found: Found = {self.field_report.origin: {axis: 1 << pixel}}
+        for position in range(max(self.arity, self.field_report.origin + 1), self.field_report.position + 1):
             mine = self.sets[position]
             if mine is None:
                 continue
@@ -206,27 +211,29 @@ class _Reach:
                         yield Hop(position, s, None if index is STEP else index, unit, t), (s, inner, t)
 
 
-def _lines(steps: Steps) -> list[Line]:
+def _lines(steps: PathStatements) -> list[Statement]:
     """The first and the last real position of each map on the way."""
     way = steps.way
-    sight = steps.sight
+    field_report = steps.field_report
     if way.one:
         pairs = dict(zip(way.first, way.last, strict=True))
         return [
-            _line(sight, steps, hop, (("first", hop), ("last", pairs[hop]))) for hop in way.first if not passes(hop)
+            _line(field_report, steps, hop, (("first", hop), ("last", pairs[hop])))
+            for hop in way.first
+            if not passes(hop)
         ]
     found = []
     for which, hops in (("first", way.first), ("last", way.last)):
-        found.append(Line(text=f"the {which} pixel:"))
-        found += [_line(sight, steps, hop, ((which, hop),)) for hop in hops if not passes(hop)]
+        found.append(Statement(text=f"the {which} pixel:"))
+        found += [_line(field_report, steps, hop, ((which, hop),)) for hop in hops if not passes(hop)]
     return found
 
 
-def _line(sight: FieldReport, steps: Steps, hop: Hop, ends: tuple[tuple[str, Hop], ...]) -> Line:
+def _line(field_report: FieldReport, steps: PathStatements, hop: Hop, ends: tuple[tuple[str, Hop], ...]) -> Statement:
     equations = []
     told = []
     for which, at in ends:
-        made = _cut(sight, at, which)
+        made = _cut(field_report, at, which)
         if made is not None and made.value == at.reads:
             equations.append(made)
         else:
@@ -235,7 +242,7 @@ def _line(sight: FieldReport, steps: Steps, hop: Hop, ends: tuple[tuple[str, Hop
     return steps.line(hop, *equations, text=text)
 
 
-def _cut(sight: FieldReport, hop: Hop, which: str) -> Equation | None:
+def _cut(field_report: FieldReport, hop: Hop, which: str) -> Equation | None:
     """An end of what a sliding window reads, cut to the map; None for other rules."""
     index = hop.rule
     if type(index) is not Slide or index.border != Border.ZEROS:
@@ -243,7 +250,7 @@ def _cut(sight: FieldReport, hop: Hop, which: str) -> Equation | None:
     operands: dict[str, Any] = {"s": index.stride, "u": hop.unit, "a": -index.first}
     if which == "first":
         return Equation(which, FIRST, operands, FIRST(**operands), ("u",))
-    shape = sight.report.shapes[hop.source]
+    shape = field_report.report.shapes[hop.source]
     spatial = [n for i, n in enumerate(shape.dims) if i != shape.channel]
     operands |= {"k": index.kernel, "n": spatial[0] if len(set(spatial)) == 1 else _extent(hop, spatial)}
     rule = LAST_PLAIN

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.formula import Formula
-from rfcalc.core.size import Size, walking_with
+from rfcalc.core.size import Size, is_number, walking_with
 from rfcalc.derivation import backward, maps, totals
 from rfcalc.derivation.answer import finish
-from rfcalc.derivation.model import Equation, Explanation, Line, Section
+from rfcalc.derivation.model import Equation, Explanation, Section, Statement
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part
@@ -188,14 +188,14 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
         for row in report:
             kinds[row.kind] = kinds.get(row.kind, 0) + 1
         listed = sorted(kinds.items(), key=lambda k: -k[1])
-        lines = [Line(kind, text=f"{count}") for kind, count in listed]
+        lines = [Statement(kind, text=f"{count}") for kind, count in listed]
         whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
-        return (Section("nodes by kind", (*lines, Line(equations=(whole,)))),)
+        return (Section("nodes by kind", (*lines, Statement(equations=(whole,)))),)
     if name in SHARES:
-        return (Section("", (Line(text="the whole network: all of it"),)),)
+        return (Section("", (Statement(text="the whole network: all of it"),)),)
     if chosen.adds and chosen.row is not None:
         return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
-    return (Section("", (Line(text=chosen.meaning),)),)
+    return (Section("", (Statement(text=chosen.meaning),)),)
 
 
 def _together(report: Report, chosen: Metric, rows: Sequence[Row], value: Any) -> tuple[Section, ...]:
@@ -216,15 +216,15 @@ def _together(report: Report, chosen: Metric, rows: Sequence[Row], value: Any) -
     return sections if of is chosen else (*sections, Section("", (_share("", "", report, chosen.name, total),)))
 
 
-def _counted(row: Row) -> Line:
+def _counted(row: Row) -> Statement:
     owner = row.shared_with
     count = row.node.layer.weight_layers
     has = "has weights" if count == 1 else f"counts as {count} layers with weights"
     text = f"shares the weights of {owner}" if owner else has
-    return Line(row.name, row.notation, text=text)
+    return Statement(row.name, row.notation, text=text)
 
 
-def _plainly(row: Row, chosen: Metric) -> Line:
+def _plainly(row: Row, chosen: Metric) -> Statement:
     assert chosen.row is not None
     value = chosen.row(row)
     if chosen.name in backward.NAMES:
@@ -233,21 +233,21 @@ def _plainly(row: Row, chosen: Metric) -> Line:
         other = "frozen" if chosen.name == "trainable" else "trainable"
         rule = Formula(chosen.name, f"params - {other}", "what the source says")
         given = {"params": row.params, other: row.params - value}
-        return Line(row.name, row.notation, (Equation(chosen.name, rule, given, value),))
-    return Line(row.name, row.notation, text=f"{chosen.full(value)}")
+        return Statement(row.name, row.notation, (Equation(chosen.name, rule, given, value),))
+    return Statement(row.name, row.notation, text=f"{chosen.full(value)}")
 
 
-def _share(node: str, notation: str, report: Report, name: str, amount: Any) -> Line:
+def _share(node: str, notation: str, report: Report, name: str, amount: Any) -> Statement:
     """A part of the network's total."""
     of = METRICS[SHARES[name]]
     assert of.whole is not None
     whole = of.whole(report)
     value = part(amount, whole)
     if value is None:
-        return Line(node, notation, text="the network has none")
+        return Statement(node, notation, text="the network has none")
     rule = Formula(name, "x / total", f"{of.title}, of the whole network's")
-    given = {"x": Fraction(int(amount)), "total": int(whole)}
-    return Line(node, notation, (Equation("share", rule, given, value),))
+    given = {"x": Fraction(int(amount)) if is_number(amount) and is_number(whole) else amount, "total": whole}
+    return Statement(node, notation, (Equation("share", rule, given, value),))
 
 
 def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
@@ -274,8 +274,10 @@ def _at(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Secti
     if name in ("trainable", "frozen", *backward.NAMES):
         return value, (Section("", (_plainly(row, chosen),)),)
     if name == "weight_layers":
-        return value, (Section("", (_counted(row) if value else Line(row.name, row.notation, text="has no weights"),)),)
-    return value, (Section("", (Line(row.name, row.notation, text=_text(row, name, chosen)),)),)
+        return value, (
+            Section("", (_counted(row) if value else Statement(row.name, row.notation, text="has no weights"),)),
+        )
+    return value, (Section("", (Statement(row.name, row.notation, text=_text(row, name, chosen)),)),)
 
 
 def _of_input(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple[Section, ...]]:
@@ -283,7 +285,7 @@ def _of_input(report: Report, chosen: Metric, position: int) -> tuple[Any, tuple
     shape = report.shapes[position]
     name = maps._name(report, position)
     if chosen.name == "output_shape":
-        return shape.dims, (Section("", (Line(name, text=f"the input, {shape}, as it was given"),)),)
+        return shape.dims, (Section("", (Statement(name, text=f"the input, {shape}, as it was given"),)),)
     if chosen.name in ("values", "bytes"):
         sections = maps.values_sections(report, position, chosen.name)
         return sections[0].lines[0].equations[-1].value, sections

@@ -11,9 +11,9 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import decide
 from rfcalc.core.window import All, Slide, Window
 from rfcalc.derivation.answer import finish
-from rfcalc.derivation.model import Equation, Explanation, Line, Section
+from rfcalc.derivation.model import Equation, Explanation, Section, Statement
 from rfcalc.derivation.paths import Hop, Way, way
-from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, Steps, affine, labelled, passes, plainly
+from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, PathStatements, affine, labelled, passes, plainly
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics import Metric
@@ -43,8 +43,8 @@ def explained(
             why="an input has output_shape, values, bytes, saved_bytes and seen",
             fix="name a node after it",
         )
-    sight = FieldReport(report, name, source)
-    return _of(sight, chosen, direction, unit, name, getattr(sight.field, _FIELD[chosen.name]))
+    field_report = FieldReport(report, name, source)
+    return _of(field_report, chosen, direction, unit, name, getattr(field_report.field, _FIELD[chosen.name]))
 
 
 _FIELD = {
@@ -67,39 +67,41 @@ def _seen(
     value = report.seen(at)
     if at >= last or all(v is None for v in value):
         why = "is the last spatial layer: one unit of it" if at == last else "does not feed the last spatial layer"
-        return _finish(report, chosen, name, value, (Section("", (Line(name, text=why),)),), name)
-    sight = FieldReport(report, labelled(report, last)[0], name)
-    return _of(sight, chosen, direction, None, name, value)
+        return _finish(report, chosen, name, value, (Section("", (Statement(name, text=why),)),), name)
+    field_report = FieldReport(report, labelled(report, last)[0], name)
+    return _of(field_report, chosen, direction, None, name, value)
 
 
 def _of(
-    sight: FieldReport, chosen: Metric, direction: str, unit: tuple[int, ...] | None, name: str, value: Any
+    field_report: FieldReport, chosen: Metric, direction: str, unit: tuple[int, ...] | None, name: str, value: Any
 ) -> Explanation:
-    report = sight.report
+    report = field_report.report
     sections: list[Section] = []
-    status = sight.field.status
-    if status in ("none", "unknown", "needs_input_size") or chosen.name == "status" or not sight.source_shape:
-        sections = [Section("", tuple(Line(text=t) for t in sight.summary or ("it has no position in space",)))]
+    status = field_report.field.status
+    if status in ("none", "unknown", "needs_input_size") or chosen.name == "status" or not field_report.source_shape:
+        sections = [
+            Section("", tuple(Statement(text=t) for t in field_report.summary or ("it has no position in space",)))
+        ]
     else:
         told: dict[Any, list[int]] = {}
-        for axis in range(len(sight.source_shape)):
-            made = tuple(_axis(sight, chosen.name, direction, axis))
+        for axis in range(len(field_report.source_shape)):
+            made = tuple(_axis(field_report, chosen.name, direction, axis))
             told.setdefault(_key(made), []).append(axis)
             if len(told[_key(made)]) == 1:
                 sections += made
-        sections = _headed(sections, told, len(sight.source_shape))
+        sections = _headed(sections, told, len(field_report.source_shape))
     if unit is not None:
         from rfcalc.derivation.clip import unit_sections
 
-        sections += unit_sections(sight, unit)
-    return _finish(report, chosen, name, value, tuple(sections), sight.source_name, sight)
+        sections += unit_sections(field_report, unit)
+    return _finish(report, chosen, name, value, tuple(sections), field_report.source_name, field_report)
 
 
 def _key(sections: tuple[Section, ...]) -> Any:
     return tuple((s.heading, tuple(map(_line_key, s.lines))) for s in sections)
 
 
-def _line_key(line: Line) -> Any:
+def _line_key(line: Statement) -> Any:
     return line.node, line.text, tuple((e.subject, str(dict(e.operands)), str(e.value)) for e in line.equations)
 
 
@@ -120,33 +122,33 @@ def _headed(sections: list[Section], told: dict[Any, list[int]], rank: int) -> l
     return found
 
 
-def _axis(sight: FieldReport, metric: str, direction: str, axis: int) -> list[Section]:
+def _axis(field_report: FieldReport, metric: str, direction: str, axis: int) -> list[Section]:
     """Everything about one axis of the source."""
-    field = sight.field
+    field = field_report.field
     window = field.windows[axis]
     found: list[Section] = []
     if field.spans[axis] is not None:
-        found.append(_global(sight, axis))
+        found.append(_global(field_report, axis))
     if window is None:
         if field.spans[axis] is None:
-            found.append(_varies(sight, axis))
+            found.append(_varies(field_report, axis))
         return found
     unit = _unit(window) if metric in ("receptive_field", "seen") else 0
-    path = way(sight.report, sight.fields, sight.position, sight.origin, axis, unit)
+    path = way(field_report.report, field_report.fields, field_report.position, field_report.origin, axis, unit)
     if path is None:
-        return [*found, Section("the path", (Line(text=f"the hull of all paths has {window.size} positions"),))]
-    steps = Steps(sight, path, axis)
+        return [*found, Section("the path", (Statement(text=f"the hull of all paths has {window.size} positions"),))]
+    steps = PathStatements(field_report, path, axis)
     if metric == "stride" and field.stride[axis] is None:
-        told = f"{sight.name} is one position here: it has no neighbours, and no stride"
-        return [*found, Section("no stride", (Line(text=told),))]
+        told = f"{field_report.name} is one position here: it has no neighbours, and no stride"
+        return [*found, Section("no stride", (Statement(text=told),))]
     if metric == "stride":
-        lines = tuple(steps.jumps()) or (Line(text="no layer on the way has a stride: neighbours are 1 apart"),)
-        return [*found, Section(f"the strides on the way, from {sight.source_name} on", lines)]
+        lines = tuple(steps.jumps()) or (Statement(text="no layer on the way has a stride: neighbours are 1 apart"),)
+        return [*found, Section(f"the strides on the way, from {field_report.source_name} on", lines)]
     if metric in ("padding", "center"):
-        return [*found, *_offset(sight, steps, metric, window)]
+        return [*found, *_offset(field_report, steps, metric, window)]
     if affine(path):
-        return [*found, *_chain(sight, steps, direction)]
-    return [*found, *_ends(sight, steps, window, unit, direction)]
+        return [*found, *_chain(field_report, steps, direction)]
+    return [*found, *_ends(field_report, steps, window, unit, direction)]
 
 
 def _unit(window: Window) -> int:
@@ -156,40 +158,40 @@ def _unit(window: Window) -> int:
     return next(i for i, n in enumerate(window.sizes) if decide(n == window.size) is True)
 
 
-def _chain(sight: FieldReport, steps: Steps, direction: str) -> list[Section]:
+def _chain(field_report: FieldReport, steps: PathStatements, direction: str) -> list[Section]:
     """One path of sliding windows: sizes alone."""
     found = []
-    start, goal = sight.name, sight.source_name
+    start, goal = field_report.name, field_report.source_name
     if direction != "forward":
-        lines = steps.backward() or [Line(text=f"a unit of {start} sees one position of {goal}")]
+        lines = steps.backward() or [Statement(text=f"a unit of {start} sees one position of {goal}")]
         found.append(Section(f"backward, from one unit of {start} (F = 1) to {goal}", tuple(lines), steps.notes))
     if direction != "backward":
         steps.skipped = 0
-        lines = steps.forward() or [Line(text=f"a unit of {start} sees one position of {goal}")]
+        lines = steps.forward() or [Statement(text=f"a unit of {start} sees one position of {goal}")]
         found.append(
             Section(f"forward, from one position of {goal} (r = 1, S = 1) to {start}", tuple(lines), steps.notes)
         )
     if direction == "both":
-        found.append(Section("why they agree", (Line(text=AGREE), Line(equations=(steps.sum(),)))))
+        found.append(Section("why they agree", (Statement(text=AGREE), Statement(equations=(steps.sum(),)))))
     return found
 
 
-def _ends(sight: FieldReport, steps: Steps, window: Window, unit: Any, direction: str) -> list[Section]:
+def _ends(field_report: FieldReport, steps: PathStatements, window: Window, unit: Any, direction: str) -> list[Section]:
     """Both ends of one unit, along the path of each."""
-    goal = sight.source_name
+    goal = field_report.source_name
     plain_windows = all(passes(h) or type(h.rule) is Slide for h in (*steps.way.first, *steps.way.last))
     found = []
     if window.period > 1:
-        found.append(_phases(sight, window, unit))
+        found.append(_phases(field_report, window, unit))
     if direction != "forward" or not plain_windows:
-        found += _ends_back(sight, steps, unit)
+        found += _ends_back(field_report, steps, unit)
     if direction != "backward" and plain_windows:
         for which in ("first", "last"):
             steps.skipped = 0
             lines = tuple(steps.ends_forward(which))
             found.append(Section(f"forward, the {which} position that unit 0 sees, from {goal} on", lines, steps.notes))
     elif direction != "backward":
-        found.append(_windows(sight, steps))
+        found.append(_windows(field_report, steps))
     ends = window.unit(unit)
     assert ends is not None
     if plain_windows and direction == "forward":
@@ -197,14 +199,14 @@ def _ends(sight: FieldReport, steps: Steps, window: Window, unit: Any, direction
         assert ends is not None
     operands = {"last": ends[1], "first": ends[0]}
     size = Equation("size", SIZE, operands, ends[1] - ends[0] + 1, ("last", "first"))
-    found.append(Section("the size", (Line(equations=(size,)),)))
+    found.append(Section("the size", (Statement(equations=(size,)),)))
     if direction == "both":
-        found.append(Section("why they agree", (Line(text=AGREE_ENDS),)))
+        found.append(Section("why they agree", (Statement(text=AGREE_ENDS),)))
     return found
 
 
-def _ends_back(sight: FieldReport, steps: Steps, unit: Any) -> list[Section]:
-    start, goal = sight.name, sight.source_name
+def _ends_back(field_report: FieldReport, steps: PathStatements, unit: Any) -> list[Section]:
+    start, goal = field_report.name, field_report.source_name
     heading = f"backward, from unit {unit} of {start} (u = {unit}) to {goal}"
     if steps.way.one:
         return [Section(f"{heading}, both ends", tuple(steps.ends()), steps.notes)]
@@ -220,50 +222,58 @@ def _positions(count: Any) -> str:
     return "1 position" if decide(count == 1) is True else f"{count} positions"
 
 
-def _phases(sight: FieldReport, window: Window, unit: Any) -> Section:
+def _phases(field_report: FieldReport, window: Window, unit: Any) -> Section:
     lines = []
     for phase, (size, ends) in enumerate(zip(window.sizes, window.ends, strict=True)):
         if phase >= 8:
-            lines.append(Line(text=f"… and {plural(window.period - 8, 'phase')} more"))
+            lines.append(Statement(text=f"… and {plural(window.period - 8, 'phase')} more"))
             break
         told = "sees nothing" if ends is None else f"sees {ends[0]} … {ends[1]}: {_positions(size)}"
-        lines.append(Line(text=f"unit {phase} {told}" + (" (derived here)" if phase == unit else "")))
+        lines.append(Statement(text=f"unit {phase} {told}" + (" (derived here)" if phase == unit else "")))
     if unit >= 8:
-        lines.append(Line(text=f"unit {unit} sees the most, {window.size} positions (derived here)"))
+        lines.append(Statement(text=f"unit {unit} sees the most, {window.size} positions (derived here)"))
     moved = f"{window.period} units further it is the same, {_positions(window.advance)} further"
-    return Section(f"what a unit of {sight.name} sees depends on its position: {moved}", tuple(lines))
+    return Section(f"what a unit of {field_report.name} sees depends on its position: {moved}", tuple(lines))
 
 
-def _windows(sight: FieldReport, steps: Steps) -> Section:
+def _windows(field_report: FieldReport, steps: PathStatements) -> Section:
     """Forward where maps have phases: what the first units of each map on the way see."""
-    report = sight.report
+    report = field_report.report
     lines = []
     for hop in steps.way.first[::-1]:
         if passes(hop):
             continue
         shape = report.shapes[hop.position]
-        window = ReceptiveField(sight.fields[hop.position], report.shapes[sight.origin], shape).windows[steps.axis]
+        window = ReceptiveField(field_report.fields[hop.position], report.shapes[field_report.origin], shape).windows[
+            steps.axis
+        ]
         if window is None:
             continue
         units = [f"unit {u} {'nothing' if e is None else f'{e[0]} … {e[1]}'}" for u, e in enumerate(window.ends[:4])]
         more = f", …; {window.period} units further {_positions(window.advance)} further" if window.period > 1 else ""
         name, notation = labelled(report, hop.position)
-        lines.append(Line(name, notation, text=", ".join(units) + (more or f"; neighbours {window.advance} apart")))
-    return Section(f"forward, what units see of {sight.source_name}", tuple(lines))
+        lines.append(
+            Statement(name, notation, text=", ".join(units) + (more or f"; neighbours {window.advance} apart"))
+        )
+    return Section(f"forward, what units see of {field_report.source_name}", tuple(lines))
 
 
-def _offset(sight: FieldReport, steps: Steps, metric: str, window: Window) -> list[Section]:
+def _offset(field_report: FieldReport, steps: PathStatements, metric: str, window: Window) -> list[Section]:
     """Effective padding or centre: from the input on where windows slide, else from unit 0 back."""
     if affine(steps.way):
-        lines = tuple(steps.offsets(metric)) or (Line(text=f"unit 0 of {sight.name} is position 0"),)
+        lines = tuple(steps.offsets(metric)) or (Statement(text=f"unit 0 of {field_report.name} is position 0"),)
         start = "P = 0, S = 1" if metric == "padding" else "c = 0, S = 1"
         return [
-            Section(f"from position 0 of {sight.source_name} ({start}) to unit 0 of {sight.name}", lines, steps.notes)
+            Section(
+                f"from position 0 of {field_report.source_name} ({start}) to unit 0 of {field_report.name}",
+                lines,
+                steps.notes,
+            )
         ]
     ends = window.unit(0)
     if ends is None:
-        return [Section("", (Line(text=f"unit 0 of {sight.name} sees nothing"),))]
-    found = _ends_back(sight, steps, 0)
+        return [Section("", (Statement(text=f"unit 0 of {field_report.name} sees nothing"),))]
+    found = _ends_back(field_report, steps, 0)
     if metric == "padding":
         found = found[:1]
         made = Equation("padding", PADDING, {"first": ends[0]}, -ends[0], ("first",))
@@ -273,66 +283,72 @@ def _offset(sight: FieldReport, steps: Steps, metric: str, window: Window) -> li
         first = Fraction(ends[0]) if hasattr(ends[0], "__index__") else ends[0]
         operands = {"first": first, "last": ends[1]}
         made = Equation("centre", MIDDLE, operands, plainly(MIDDLE(**operands)), ("first", "last"))
-    return [*found, Section("of unit 0", (Line(equations=(made,)),))]
+    return [*found, Section("of unit 0", (Statement(equations=(made,)),))]
 
 
-def _global(sight: FieldReport, axis: int) -> Section:
+def _global(field_report: FieldReport, axis: int) -> Section:
     """The path that every unit sees the same through, and the node that makes it global."""
-    span = sight.field.spans[axis]
+    span = field_report.field.spans[axis]
     assert span is not None
-    report = sight.report
-    path: Way | None = way(report, sight.fields, sight.position, sight.origin, axis, 0, local=False)
+    report = field_report.report
+    path: Way | None = way(
+        report, field_report.fields, field_report.position, field_report.origin, axis, 0, local=False
+    )
     lines = []
     for hop in path.first if path is not None else ():
         if type(hop.rule) is All and not passes(hop):
-            lines += _whole_map(sight, hop, axis, span)
+            lines += _whole_map(field_report, hop, axis, span)
             break
     else:
-        lines.append(Line(text=f"every unit sees {span[0]} … {span[1]}, padding counted"))
-    n = sight.source_shape[axis]
+        lines.append(Statement(text=f"every unit sees {span[0]} … {span[1]}, padding counted"))
+    n = field_report.source_shape[axis]
     whole = decide(span[0] <= 0) is True and decide(span[1] >= n - 1) is True
     real = f"all {n} positions" if whole else f"positions {max(span[0], 0)} … {min(span[1], n - 1)} of {n}"
-    lines.append(Line(text=f"cut to {sight.source_name}: {real}"))
-    through = ", ".join(sight.field.through[:3]) + (" …" if len(sight.field.through) > 3 else "")
+    lines.append(Statement(text=f"cut to {field_report.source_name}: {real}"))
+    through = ", ".join(field_report.field.through[:3]) + (" …" if len(field_report.field.through) > 3 else "")
     return Section(f"global, through {through}", tuple(lines))
 
 
-def _whole_map(sight: FieldReport, hop: Hop, axis: int, span: tuple[Any, Any]) -> list[Line]:
+def _whole_map(field_report: FieldReport, hop: Hop, axis: int, span: tuple[Any, Any]) -> list[Statement]:
     """The node that reads a whole map, and what all units of that map see together."""
-    report = sight.report
+    report = field_report.report
     name, notation = labelled(report, hop.position)
     before = labelled(report, hop.source)[0]
     n = hop.rule.extent
     shape = report.shapes[hop.source]
-    field = ReceptiveField(sight.fields[hop.source], report.shapes[sight.origin], shape)
+    field = ReceptiveField(field_report.fields[hop.source], report.shapes[field_report.origin], shape)
     window = field.windows[axis]
     text = f"reads all {n} positions of {before}; together they see {span[0]} … {span[1]}"
     if window is None or window.period > 1 or window.ends[0] is None:
-        return [Line(name, notation, text=text)]
+        return [Statement(name, notation, text=text)]
     first, last = window.ends[0]
     operands = {"B": last, "S": window.advance, "n": n}
     made = Equation("last", ALL, operands, ALL(**operands))
     if decide(made.value == span[1]) is not True or decide(first == span[0]) is not True:
-        return [Line(name, notation, text=text)]
+        return [Statement(name, notation, text=text)]
     told = f"unit 0 of {before} sees {first} … {last}, and neighbours are {window.advance} apart"
-    return [Line(name, notation, text=f"reads all {n} positions of {before}"), Line(text=told), Line(equations=(made,))]
+    return [
+        Statement(name, notation, text=f"reads all {n} positions of {before}"),
+        Statement(text=told),
+        Statement(equations=(made,)),
+    ]
 
 
-def _varies(sight: FieldReport, axis: int) -> Section:
+def _varies(field_report: FieldReport, axis: int) -> Section:
     """Why no size holds for all units, and the strides of the paths that meet."""
-    said = (t.removeprefix(f"Axis {axis}: ") for t in sight.summary if t.startswith(f"Axis {axis}: "))
-    lines = [Line(text=t[:1].upper() + t[1:]) for t in said]
-    for join in sight.field.joins:
+    said = (t.removeprefix(f"Axis {axis}: ") for t in field_report.summary if t.startswith(f"Axis {axis}: "))
+    lines = [Statement(text=t[:1].upper() + t[1:]) for t in said]
+    for join in field_report.field.joins:
         if join["axis"] != axis:
             continue
         for path in join["paths"]:
             if path["stride"] is None:
                 continue
-            position = sight.report.network.position(path["node"])
-            found = way(sight.report, sight.fields, position, sight.origin, axis, 0)
+            position = field_report.report.network.position(path["node"])
+            found = way(field_report.report, field_report.fields, position, field_report.origin, axis, 0)
             if found is not None:
-                lines += Steps(sight, found, axis).jumps()
-    return Section("no common size", tuple(lines) or (Line(text="what a unit sees depends on its position"),))
+                lines += PathStatements(field_report, found, axis).jumps()
+    return Section("no common size", tuple(lines) or (Statement(text="what a unit sees depends on its position"),))
 
 
 def _finish(
@@ -342,27 +358,27 @@ def _finish(
     value: Any,
     sections: tuple[Section, ...],
     source: str,
-    sight: FieldReport | None = None,
+    field_report: FieldReport | None = None,
 ) -> Explanation:
-    said = _said(chosen, value, sight)
+    said = _said(chosen, value, field_report)
     return finish(report, chosen, name, value, sections, source, said)
 
 
-def _said(chosen: Metric, value: Any, sight: FieldReport | None) -> str:
+def _said(chosen: Metric, value: Any, field_report: FieldReport | None) -> str:
     """The answer: a size, what kind of size, or why there is none."""
     from rfcalc.derivation.algebra import UNICODE, number
 
     if isinstance(value, str):
         return value
     by = " x ".join(number(v, UNICODE) for v in value) if value else ""
-    if sight is None or chosen.name not in ("receptive_field", "seen"):
+    if field_report is None or chosen.name not in ("receptive_field", "seen"):
         return chosen.full(value) if value and chosen.name in ("stride", "padding", "center") else by or "none"
-    status = sight.field.status
+    status = field_report.field.status
     if status == "exact":
         return by
     if status == "periodic":
-        varies = any(len(set(w.sizes)) > 1 for w in sight.field.windows if w is not None)
+        varies = any(len(set(w.sizes)) > 1 for w in field_report.field.windows if w is not None)
         return f"at most {by}, depending on the position" if varies else by
-    told = sight.summary[0] if sight.summary else status
+    told = field_report.summary[0] if field_report.summary else status
     local = f" Local paths alone: {by}." if status == "global" and None not in value and value else ""
     return told + local

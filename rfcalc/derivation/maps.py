@@ -10,7 +10,7 @@ from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation, Line, Section
+from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.rules import BATCH, line, shape_line
 from rfcalc.derivation.totals import summed
 from rfcalc.graph.memory import indices, lifetimes
@@ -61,9 +61,9 @@ def shape_sections(report: Report, position: int) -> tuple[Section, ...]:
     return (Section("the size, from the input on", tuple(lines), notes),)
 
 
-def _input_line(report: Report, position: int) -> Line:
+def _input_line(report: Report, position: int) -> Statement:
     name = list(report.inputs)[position]
-    return Line(name, text=f"the input, {report.shapes[position]}")
+    return Statement(name, text=f"the input, {report.shapes[position]}")
 
 
 def values_sections(report: Report, position: int, metric: str) -> tuple[Section, ...]:
@@ -74,7 +74,7 @@ def values_sections(report: Report, position: int, metric: str) -> tuple[Section
         found.append(bytes_equation(found[0].value, report))
     row = None if position < report.network.arity else Row(report, position)
     text = "" if row is None else _taken(row)
-    said = Line(_name(report, position), "" if row is None else row.notation, tuple(found), text)
+    said = Statement(_name(report, position), "" if row is None else row.notation, tuple(found), text)
     return (Section("", (said,)),)
 
 
@@ -90,13 +90,13 @@ def total_values_sections(report: Report, metric: str) -> tuple[Section, ...]:
     """The input and every output that takes memory of its own."""
     fixed = []
     for p, name in enumerate(report.inputs):
-        fixed.append(Line(name, text="the input", equations=(values_equation(report.shapes[p], report),)))
+        fixed.append(Statement(name, text="the input", equations=(values_equation(report.shapes[p], report),)))
     values = report.totals.values
     return live_sections(report, report, metric, values * report.itemsize if metric == "bytes" else values, fixed)
 
 
 def live_sections(
-    report: Report, rows: Iterable[Row], metric: str, value: Any, fixed: Iterable[Line] = ()
+    report: Report, rows: Iterable[Row], metric: str, value: Any, fixed: Iterable[Statement] = ()
 ) -> tuple[Section, ...]:
     """Every output that takes memory of its own, after what is `fixed`, and the sum of all."""
     found = []
@@ -113,7 +113,7 @@ def live_sections(
         said = f"views and what is written in place add nothing: {_few(left)}"
         sections = (sections[0], sections[1]._replace(notes=(said, *sections[1].notes)))
     if metric == "bytes":
-        last = Line(equations=(bytes_equation(values, report),))
+        last = Statement(equations=(bytes_equation(values, report),))
         sections = (sections[0], sections[1]._replace(lines=(*sections[1].lines, last)))
     return sections
 
@@ -141,7 +141,7 @@ def peak_sections(report: Report) -> tuple[Section, ...]:
         why = _why(report, p, at, last[p])
         made = Equation("values", VALUES, {"d": shape.dims}, shape.values)
         notation = "" if p < arity else Row(report, p).notation
-        lines.append(Line(_name(report, p), notation, (made,), why))
+        lines.append(Statement(_name(report, p), notation, (made,), why))
         amounts.append(shape.values)
     values, beside = sum(amounts), indices(walked).get(at, 0)
     found = [Equation("values", LIVE, {"x": tuple(amounts)}, values, ("x",))]
@@ -156,7 +156,7 @@ def peak_sections(report: Report) -> tuple[Section, ...]:
     note = "a map lives from the node that makes it until the last node that reads it has run; weights are not counted"
     return (
         Section(f"the peak is reached {where}: these maps live", tuple(lines)),
-        Section("in all", (Line(equations=tuple(found)),), (note,)),
+        Section("in all", (Statement(equations=tuple(found)),), (note,)),
     )
 
 

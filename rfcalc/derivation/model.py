@@ -40,7 +40,7 @@ class Equation(NamedTuple):
     carried: tuple[str, ...] = ()
 
 
-class Line(NamedTuple):
+class Statement(NamedTuple):
     """One line of the blackboard: the node it is about (as the papers write it), equations, a sentence.
 
     `times`: how many nodes the line stands for; `nodes` are all of them where there are more than one.
@@ -61,7 +61,7 @@ class Section(NamedTuple):
     """A heading, and the lines under it."""
 
     heading: str
-    lines: tuple[Line, ...]
+    lines: tuple[Statement, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -127,7 +127,7 @@ class Explanation(NamedTuple):
         }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: Statement) -> dict[str, Any]:
     found: dict[str, Any] = {"node": line.node or None, "notation": line.notation or None, "text": line.text or None}
     if line.times > 1:
         found["nodes"] = list(line.nodes)

@@ -8,7 +8,7 @@ import sympy
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.derivation.answer import SAID
-from rfcalc.derivation.model import Equation, Explanation, Line, Section
+from rfcalc.derivation.model import Equation, Explanation, Section, Statement
 from rfcalc.derivation.rules import subject
 from rfcalc.derivation.totals import TIMES, TOTAL
 from rfcalc.formulas.forms import Missing
@@ -66,9 +66,9 @@ def _figure(row: SymbolicRow, name: str) -> Any:
     return row.figures[name]
 
 
-def _line(row: SymbolicRow, name: str, *equations: Equation) -> Line:
+def _line(row: SymbolicRow, name: str, *equations: Equation) -> Statement:
     text = "" if equations else show(_figure(row, name))
-    return Line(row.name, row.notation, equations, text)
+    return Statement(row.name, row.notation, equations, text)
 
 
 def _placed(found: Symbolic, row: SymbolicRow, name: str) -> tuple[Any, tuple[Section, ...]]:
@@ -84,7 +84,7 @@ def _placed(found: Symbolic, row: SymbolicRow, name: str) -> tuple[Any, tuple[Se
     for one in found:
         own = [v for v in at(one) if v is not None]
         alike = len(set(own)) == 1 and name != "output_shape"
-        lines.append(Line(one.name, one.notation, (), _sizes(own[:1] if alike else own)))
+        lines.append(Statement(one.name, one.notation, (), _sizes(own[:1] if alike else own)))
         if one is row:
             break
     return value, (Section("node by node, i counting the copies from 0", tuple(lines)),)
@@ -95,7 +95,7 @@ def _summed(found: Symbolic, name: str) -> tuple[Any, tuple[Section, ...]]:
     if name not in found.totals:
         return getattr(found.totals, name), ()  # says why there is none
     value = found.totals[name]
-    lines: list[Line] = []
+    lines: list[Statement] = []
     parts: list[Any] = []
     copy: list[SymbolicRow] = []
     for row in found:
@@ -119,7 +119,7 @@ def _summed(found: Symbolic, name: str) -> tuple[Any, tuple[Section, ...]]:
     whole: tuple[Section, ...] = ()
     if sympy.expand(sum(parts) - value) == 0 and len(parts) > 1:
         total = Equation(subject(name), TOTAL, {"x": tuple(p for p in parts if p != 0)}, value, ("x",))
-        whole = (Section("in all", (Line(equations=(total,)),)),)
+        whole = (Section("in all", (Statement(equations=(total,)),)),)
     return value, (Section("node by node, i counting the copies from 0", tuple(lines)), *whole)
 
 

@@ -14,7 +14,7 @@ from rfcalc.core.formula import Evaluated, Formula, recording
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import decide, is_number
-from rfcalc.derivation.model import Equation, Line
+from rfcalc.derivation.model import Equation, Statement
 from rfcalc.report.report import Report, Row
 
 BATCH = Formula("batch", "x * b", "for every item of the batch")
@@ -114,12 +114,12 @@ def described(layer: Layer) -> str:
     return text.rstrip(".")
 
 
-def line(row: Row, *equations: Equation, text: str = "") -> Line:
+def line(row: Row, *equations: Equation, text: str = "") -> Statement:
     """A line about a node."""
-    return Line(row.name, row.notation, equations, text)
+    return Statement(row.name, row.notation, equations, text)
 
 
-def shape_line(row: Row, report: Report) -> Line:
+def shape_line(row: Row, report: Report) -> Statement:
     """How a node's output shape comes about: its own formulas, and what else changes or stays."""
     made, heard = shape_steps(row)
     steps = [s for s in distinct(heard) if s.formula.metric == "output_size"]

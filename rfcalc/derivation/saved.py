@@ -8,7 +8,7 @@ from typing import Any
 from rfcalc.core.cost import INDEX
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation, Line, Section
+from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.rules import BATCH, equation, saved_steps
 from rfcalc.derivation.steps import labelled
 from rfcalc.derivation.totals import TIMES
@@ -40,10 +40,10 @@ def keepers(report: Report) -> dict[int, list[str]]:
     return found
 
 
-def position_lines(report: Report, position: int, kept: dict[int, list[str]]) -> tuple[Line, ...]:
+def position_lines(report: Report, position: int, kept: dict[int, list[str]]) -> tuple[Statement, ...]:
     """A line for each thing that is kept on account of a position."""
     name, notation = labelled(report, position)
-    return tuple(Line(name, notation, e, text) for e, text in _amounts(report, position, kept))
+    return tuple(Statement(name, notation, e, text) for e, text in _amounts(report, position, kept))
 
 
 def _amounts(report: Report, position: int, kept: dict[int, list[str]]) -> Iterator[tuple[tuple[Equation, ...], str]]:
@@ -89,20 +89,20 @@ def node_sections(report: Report, position: int) -> tuple[Section, ...]:
     if not lines:
         own = storages(report, over=())[position]
         told = f"counted with {labelled(report, own)[0]}, whose map it is" if own != position and own in kept else ""
-        return (Section("", (Line(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
+        return (Section("", (Statement(name, notation, text=told or "nothing of it is needed by the backward pass"),)),)
     return (Section("", (*lines, *_sum([line.equations[-1].value for line in lines]))),)
 
 
-def _sum(amounts: list[Any]) -> tuple[Line, ...]:
+def _sum(amounts: list[Any]) -> tuple[Statement, ...]:
     if len(amounts) < 2:
         return ()
-    return (Line(equations=(Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",)),)),)
+    return (Statement(equations=(Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",)),)),)
 
 
 def total_sections(report: Report, positions: Iterable[int] | None = None) -> tuple[Section, ...]:
     """Everything that is kept (on account of these positions), alike lines together, and the sum."""
     kept = keepers(report)
-    groups: dict[Any, list[Line]] = {}
+    groups: dict[Any, list[Statement]] = {}
     for position in range(len(report.shapes)) if positions is None else positions:
         for line in position_lines(report, position, kept):
             what = line.text.partition(",")[0]
@@ -122,5 +122,5 @@ def total_sections(report: Report, positions: Iterable[int] | None = None) -> tu
     whole = Equation(SUBJECT, SUM, {"x": tuple(amounts)}, sum(amounts), ("x",))
     return (
         Section("what the backward pass needs, map by map", tuple(lines)),
-        Section("in all", (Line(equations=(whole,)),), (note,)),
+        Section("in all", (Statement(equations=(whole,)),), (note,)),
     )

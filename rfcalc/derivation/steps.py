@@ -9,7 +9,7 @@ from typing import Any
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import decide
 from rfcalc.core.window import STEP, All, Slide, Table
-from rfcalc.derivation.model import Equation, Line
+from rfcalc.derivation.model import Equation, Statement
 from rfcalc.derivation.paths import Hop, Way
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
@@ -70,15 +70,15 @@ def labelled(report: Report, position: int) -> tuple[str, str]:
     return row.name, row.notation
 
 
-def joined(sight: FieldReport, hop: Hop, axis: int, what: str = "") -> str:
+def joined(field_report: FieldReport, hop: Hop, axis: int, what: str = "") -> str:
     """At a node that joins branches: through which one an end comes, and what the others see."""
-    report = sight.report
+    report = field_report.report
     sources = dict.fromkeys(report.network.sources[hop.position - report.network.arity])
     if len(sources) < 2:
         return ""
     told = []
     for s in sources:
-        field = ReceptiveField(sight.fields[s], report.shapes[sight.origin], report.shapes[s])
+        field = ReceptiveField(field_report.fields[s], report.shapes[field_report.origin], report.shapes[s])
         window = field.windows[axis] if field.windows else None
         if window is None:
             continue
@@ -92,23 +92,25 @@ def joined(sight: FieldReport, hop: Hop, axis: int, what: str = "") -> str:
     return f"{what}through {mine}" + (f"; {', '.join(others[:2])}{more}" if others else "")
 
 
-class Steps:
+class PathStatements:
     """Lines along one way, on one axis."""
 
-    def __init__(self, sight: FieldReport, way: Way, axis: int) -> None:
-        self.sight, self.way, self.axis = sight, way, axis
-        self.report = sight.report
+    def __init__(self, field_report: FieldReport, way: Way, axis: int) -> None:
+        self.field_report, self.way, self.axis = field_report, way, axis
+        self.report = field_report.report
         self.skipped = 0
 
-    def line(self, hop: Hop, *equations: Equation, text: str = "") -> Line:
+    def line(self, hop: Hop, *equations: Equation, text: str = "") -> Statement:
         name, notation = labelled(self.report, hop.position)
-        return Line(name, notation, equations, text)
+        return Statement(name, notation, equations, text)
 
-    def over(self, hops: tuple[Hop, ...], make: Callable[[Hop], tuple[Equation, ...]], what: str = "") -> list[Line]:
+    def over(
+        self, hops: tuple[Hop, ...], make: Callable[[Hop], tuple[Equation, ...]], what: str = ""
+    ) -> list[Statement]:
         """A line for each hop that changes something or joins branches; the others are counted."""
         lines = []
         for hop in hops:
-            text = joined(self.sight, hop, self.axis, what)
+            text = joined(self.field_report, hop, self.axis, what)
             if passes(hop):
                 if text:
                     lines.append(self.line(hop, text=text))
@@ -125,7 +127,7 @@ class Steps:
         told = "1 layer on the way reads" if self.skipped == 1 else f"{self.skipped} layers on the way read"
         return (f"{told} one position a unit (1×1, element-wise) and change nothing here",)
 
-    def backward(self) -> list[Line]:
+    def backward(self) -> list[Statement]:
         """F(i) = (F(i+1) − 1) × s + k, from one unit back."""
         size: Any = 1
 
@@ -136,7 +138,7 @@ class Steps:
 
         return self.over(self.way.first, make)
 
-    def forward(self) -> list[Line]:
+    def forward(self) -> list[Statement]:
         """r + (k − 1) × S and S × s, from one pixel on."""
         size: Any = 1
         jump: Any = 1
@@ -149,7 +151,7 @@ class Steps:
 
         return self.over(self.way.first[::-1], make)
 
-    def jumps(self) -> list[Line]:
+    def jumps(self) -> list[Statement]:
         """The strides alone, from one pixel on; layers of stride 1 are left out."""
         jump: Any = 1
         lines = []
@@ -162,7 +164,7 @@ class Steps:
             jump = after
         return lines
 
-    def offsets(self, which: str) -> list[Line]:
+    def offsets(self, which: str) -> list[Statement]:
         """Effective padding (or centre) from one pixel on; plain sliding windows only."""
         value: Any = 0
         jump: Any = 1
@@ -175,19 +177,19 @@ class Steps:
 
         return self.over(self.way.first[::-1], make)
 
-    def ends(self) -> list[Line]:
+    def ends(self) -> list[Statement]:
         """The first and the last position that the unit depends on, map by map, where both come along one path."""
         pairs = dict(zip(self.way.first, self.way.last, strict=True))
         return self.over(
             self.way.first, lambda hop: tuple(e for e in (end(hop, "first"), end(pairs[hop], "last")) if e is not None)
         )
 
-    def end(self, which: str) -> list[Line]:
+    def end(self, which: str) -> list[Statement]:
         """One end, map by map."""
         hops = self.way.first if which == "first" else self.way.last
         return self.over(hops, lambda hop: tuple(e for e in (end(hop, which),) if e is not None))
 
-    def ends_forward(self, which: str) -> list[Line]:
+    def ends_forward(self, which: str) -> list[Statement]:
         """One end of unit 0 in pixels, from the input on; plain sliding windows only."""
         hops = self.way.first if which == "first" else self.way.last
         value: Any = 0

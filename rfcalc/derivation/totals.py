@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.core.formula import Formula
 from rfcalc.core.size import is_number
-from rfcalc.derivation.model import Equation, Line, Section
+from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.rules import figure, line, subject
 from rfcalc.report.metrics import Metric
 from rfcalc.report.report import Report, Row
@@ -20,7 +20,7 @@ TOTAL = Formula("total", "sum(x)", "the sum over all nodes")
 PARTS = {"params": ("weights", "biases"), "flops": ("macs",)}
 
 
-def node_line(row: Row, metric: str) -> tuple[Any, Line]:
+def node_line(row: Row, metric: str) -> tuple[Any, Statement]:
     """A node's figure, and the line that derives it."""
     if metric == "params":
         return _params(row)
@@ -33,7 +33,7 @@ def node_line(row: Row, metric: str) -> tuple[Any, Line]:
     return value, line(row, *equations, text=text)
 
 
-def _params(row: Row) -> tuple[Any, Line]:
+def _params(row: Row) -> tuple[Any, Statement]:
     weights, first, said = figure(row, "weights")
     biases, second, more = figure(row, "biases")
     value = weights + biases
@@ -50,7 +50,7 @@ def node_sections(row: Row, metric: Metric) -> tuple[Section, ...]:
     _, told = node_line(row, metric.name)
     reads = ", ".join(f"{n} ({x})" for n, x in zip(row.inputs, _shapes(row), strict=True))
     where = f"reads {reads}; gives {row.shape}" if reads else f"gives {row.shape}"
-    return (Section("", (Line(text=where), told)),)
+    return (Section("", (Statement(text=where), told)),)
 
 
 def _shapes(row: Row) -> Iterable[Any]:
@@ -63,10 +63,14 @@ def total_sections(report: Report, metric: Metric, value: Any) -> tuple[Section,
 
 
 def summed(
-    report: Report, metric: str, found: Iterable[tuple[Row, Any, Line]], value: Any, more: tuple[Line, ...] = ()
+    report: Report,
+    metric: str,
+    found: Iterable[tuple[Row, Any, Statement]],
+    value: Any,
+    more: tuple[Statement, ...] = (),
 ) -> tuple[Section, ...]:
     """Lines for what each node adds, alike ones together, and the sum."""
-    groups: dict[Any, list[tuple[Row, Any, Line]]] = {}
+    groups: dict[Any, list[tuple[Row, Any, Statement]]] = {}
     silent: list[str] = []
     for row, amount, told in found:
         if is_number(amount) and amount == 0:
@@ -91,4 +95,4 @@ def summed(
     if not report.complete:
         notes.append("an operator was not understood: the total is a lower bound")
     kept = notes if silent else notes[1:]
-    return (Section("node by node", tuple(lines)), Section("in all", (Line(equations=(whole,)),), tuple(kept)))
+    return (Section("node by node", tuple(lines)), Section("in all", (Statement(equations=(whole,)),), tuple(kept)))

@@ -164,7 +164,7 @@ class _Contour(NamedTuple):
 
 def _contours(field: FieldReport, unit: Sequence[int]) -> tuple[list[_Contour], list[str]]:
     try:
-        spreads = field.influence(tuple(unit))
+        spreads = field.effective_field(tuple(unit))
     except RfcalcError as error:
         return [], [f"no effective field is drawn: {error.what}"]
     if any(s is None for s in spreads):

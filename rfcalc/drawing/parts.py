@@ -160,7 +160,7 @@ def _groups(
             yield one, [shown[start]], None
             i, start = i + 1, start + 1
             continue
-        length = (at[id(one.last)] - start) // (one.times - 1)
+        length = (at[id(one.last.rows[0])] - start) // (one.times - 1)
         for k in range(length):
             copies = [shown[start + k + length * c] for c in range(one.times)]
             repetition = Repetition(offset + i, offset + i + length, one.times)

@@ -31,7 +31,7 @@ class SympyAlgebra:
     """
 
     def __init__(self, declared: Iterable[Declared] = (), even: dict[Any, None] | None = None) -> None:
-        self.declared = {d.whole: d for d in declared}
+        self.declared = {d.quotient: d for d in declared}
         self.even = {} if even is None else even
         self._settled: dict[Any, Any] = {}
         self._shown: dict[Any, Any] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy
 
-from rfcalc.formulas.symbols import Whole
+from rfcalc.formulas.symbols import QuotientSymbol
 
 
 class Missing:
@@ -41,7 +41,7 @@ class Missing:
 
 def told(value: Any) -> Any:
     """A formula in the symbols that stand for the whole numbers in it."""
-    back = {t: t.back for t in value.free_symbols if isinstance(t, Whole)}
+    back = {t: t.back for t in value.free_symbols if isinstance(t, QuotientSymbol)}
     return canonical(replaced(value, back), {}) if back else value
 
 

@@ -56,7 +56,7 @@ def _repeated(
     own = tuple(Declared(s.name, c.modulus, c.rest) for s, c in zip(own, courses, strict=True))
     with size.assumptions() as heard:
         one = account(body, tuple(s.value for s in own), label, stage)
-    run = {s.whole: s.behind(c.value) for s, c in zip(own, courses, strict=True)}
+    run = {s.quotient: s.behind(c.value) for s, c in zip(own, courses, strict=True)}
     gone = _tell(heard, courses, run, index, count)
     since = max(c.since for c in courses)
 
@@ -131,10 +131,10 @@ def _courses(first: tuple[Any, ...], own: tuple[Declared, ...], after: tuple[Any
         raise Unclosed("a copy changes the number of axes", why=f"{len(first)} before it, {len(after)} after")
     found = []
     for before, symbol, then in zip(first, own, after, strict=True):
-        if any(has(then, s.whole) for s in own if s is not symbol):
+        if any(has(then, s.quotient) for s in own if s is not symbol):
             raise Unclosed("a copy mixes the axes", why=f"one becomes {written(then)}")
         try:
-            found.append(course(before, symbol.whole, then, index))
+            found.append(course(before, symbol.quotient, then, index))
         except Unclosed as error:
             found.append(Course(Missing(error.what)))
     return found

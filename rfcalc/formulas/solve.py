@@ -199,8 +199,8 @@ def _ranges(core: Any, symbol: Declared, relation: str, found: Symbolic) -> list
     def holds(t: int) -> bool:
         return bool(_HOLDS[relation](_at(core, symbol, t), 0))
 
-    falls = rises(-core, symbol.whole, found.algebra)
-    if not rises(core, symbol.whole, found.algebra) and not falls:
+    falls = rises(-core, symbol.quotient, found.algebra)
+    if not rises(core, symbol.quotient, found.algebra) and not falls:
         return _by_roots(core, symbol, holds)
     if relation == "=":
         reach = (lambda t: _at(core, symbol, t) <= 0) if falls else (lambda t: _at(core, symbol, t) >= 0)
@@ -219,27 +219,27 @@ def _ranges(core: Any, symbol: Declared, relation: str, found: Symbolic) -> list
 
 def _crossing(core: Any, symbol: Declared, found: Symbolic) -> list[int]:
     """The last t below zero and the first above, where the formula only rises or only falls."""
-    if not rises(core, symbol.whole, found.algebra):
+    if not rises(core, symbol.quotient, found.algebra):
         core = -core
-    if not rises(core, symbol.whole, found.algebra):
+    if not rises(core, symbol.quotient, found.algebra):
         return []
     past = edge(lambda t: _at(core, symbol, t) > 0, symbol.start, FAR)
     return [] if past is None else [t for t in (past - 1, past) if t >= symbol.start]
 
 
 def _at(core: Any, symbol: Declared, t: int) -> Any:
-    return core.xreplace({symbol.whole: sympy.Integer(t)})
+    return core.xreplace({symbol.quotient: sympy.Integer(t)})
 
 
 def _by_roots(core: Any, symbol: Declared, holds: Callable[[int], bool]) -> list[tuple[int, int | None]]:
     """Runs of a polynomial's sign between its real roots, which sympy isolates."""
-    if not core.is_polynomial(symbol.whole):
+    if not core.is_polynomial(symbol.quotient):
         raise SymbolError(
             f"cannot tell for which {symbol.name} this holds: {show(core)}",
             why="it neither only rises nor only falls, and is no polynomial",
         )
     cuts: set[int] = {symbol.start}
-    for (low, high), _ in sympy.Poly(core, symbol.whole).intervals(eps=sympy.Rational(1, 4)):
+    for (low, high), _ in sympy.Poly(core, symbol.quotient).intervals(eps=sympy.Rational(1, 4)):
         for t in range(int(sympy.floor(low)) - 1, int(sympy.ceiling(high)) + 3):
             if t > symbol.start:
                 cuts.add(t)

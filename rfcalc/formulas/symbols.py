@@ -28,7 +28,7 @@ class SymbolError(RfcalcError):
     """What cannot be said with symbols: a clash, no closed form, no solution."""
 
 
-class Whole(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
+class QuotientSymbol(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
     """The whole number behind a symbol: `back` is what it is in terms of the symbol."""
 
     __slots__ = ("back",)
@@ -74,11 +74,11 @@ class Declared:
         return sympy.Symbol(self.name, integer=True, **_signs(self.least))
 
     @cached_property
-    def whole(self) -> sympy.Symbol:
+    def quotient(self) -> sympy.Symbol:
         """The whole number t behind it; the symbol itself where nothing is said of divisibility."""
         if self.modulus == 1 and self.residue == 0:
             return self.symbol
-        found = Whole(f"(({self.name} - {self.residue})/{self.modulus})", integer=True, **_signs(self.start))
+        found = QuotientSymbol(f"(({self.name} - {self.residue})/{self.modulus})", integer=True, **_signs(self.start))
         found.back = (self.symbol - sympy.sympify(self.residue)) / sympy.sympify(self.modulus)
         return found
 
@@ -96,7 +96,7 @@ class Declared:
     @cached_property
     def value(self) -> sympy.Expr:
         """What is put into the rules: modulus·t + residue."""
-        return self.whole * sympy.sympify(self.modulus) + sympy.sympify(self.residue)
+        return self.quotient * sympy.sympify(self.modulus) + sympy.sympify(self.residue)
 
     def behind(self, value: Any) -> Any:
         """t for a value.

@@ -9,7 +9,7 @@ from typing import Any
 from rfcalc.core.errors import UnknownName
 from rfcalc.formulas.result import FIGURES, Symbolic, SymbolicRow
 from rfcalc.formulas.writing import show
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Span, Table
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Span, Table, TableLine
 from rfcalc.report.metrics import metric
 
 USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "macs", "values")
@@ -45,7 +45,7 @@ def document(
     names = _columns(columns)
     shown = [found[at]] if at else [line for line in found if every or not line.folds]
     write = _writer(form)
-    lines = tuple(Line(tuple(_shown(line, name, write) for name in names)) for line in shown)
+    lines = tuple(TableLine(tuple(_shown(line, name, write) for name in names)) for line in shown)
     totals = tuple(
         (told, (write(lambda f, value=found.totals[name]: show(value, f)),))  # type: ignore[misc]
         for name, told in TOTALS.items()

@@ -106,7 +106,7 @@ def _classes(
         d = algebra.declared.get(next(iter(inside)))
         if d is None or d.name not in free:
             continue
-        share = sympy.Rational(value.coeff(d.whole), FINE)
+        share = sympy.Rational(value.coeff(d.quotient), FINE)
         modulus = lcm(*(Fraction(found[d.name].modulus / symbols[d.name].modulus).numerator, int(share.q)))
         if modulus > 1:
             found[d.name] = refined(symbols[d.name], modulus, usual.get(d.name))

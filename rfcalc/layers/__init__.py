@@ -15,7 +15,7 @@ WHERE: dict[str, str] = {
         "pool": ("MaxPool", "AvgPool", "LpPool", "AdaptivePool", "GlobalPool", "Mean"),
         "dense": ("Linear", "RBF"),
         "recurrent": ("Recurrent",),
-        "take": ("Take",),
+        "gather": ("Gather",),
         "along": ("Along",),
         "pointwise": (
             "Activation",
@@ -51,7 +51,7 @@ WORDS: dict[str, str] = {  # word of the notation → module; a test compares it
         "mean ",
         "dense": "fc linear rbf",
         "recurrent": "lstm gru rnn",
-        "take": "take",
+        "gather": "gather",
         "along": "along",
         "pointwise": "relu relu6 leaky_relu elu selu celu hardtanh sigmoid tanh gelu gelu_tanh silu mish softplus "
         "hardsigmoid hardswish swish leakyrelu hswish hsigmoid prelu softmax logsoftmax soft-max glu "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, field, replace
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -314,6 +314,9 @@ class AttentionProduct(Layer):
 
         found = [of(xs[0], True, False), of(xs[1], False, False), of(xs[2], False, True)]
         return tuple(found + [of(x, True, False) for x in xs[3:]])
+
+    def any_length(self) -> AttentionProduct | None:
+        return None if self.mask is None else replace(self, mask=None)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         q, k, v = xs[:3]

@@ -21,29 +21,36 @@ _SYMBOLIC = re.compile(rf"([A-Za-z_]+?)(?={SYMBOL}(?:$|[-/x×]))")
 _HEAD = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)(.*)$", re.DOTALL)
 
 
+class Known:
+    """Words and layers that were read before; texts that are read one after another may share it."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, tuple[str, type[Layer], str, str, str]] = {}
+        self.layers: dict[str, tuple[Layer, tuple[Expression, ...], str]] = {}
+
+
 class Reader:
     """Layers from tokens. `assumed` collects the defaults that were used; `open` the expressions whose indices no
     repetition has given a range yet."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, known: Known | None = None) -> None:
         self.tokens = tokens
+        self.known = known or Known()
         self.assumed: dict[str, None] = {}
         self.open: list[tuple[Expression, Token]] = []
         self.last: type[Layer] | None = None  # the kind of the layer read last, and where what follows it begins
         self.behind = 0
-        self._words: dict[str, tuple[str, type[Layer], str, str, str]] = {}
-        self._read: dict[str, tuple[Layer, tuple[Expression, ...]]] = {}
 
     def layer(self) -> Layer:
         """The next word and its options."""
         tokens = self.tokens
         start = tokens.now
-        found = self._words.get(start.text)
+        found = self.known.words.get(start.text)
         if found is None:
             found = _split(start.text)
             if found is None:
                 raise self._unknown(start)
-            self._words[start.text] = found
+            self.known.words[start.text] = found
         name, kind, size, channels, stride = found
         spelling = kind.spelling
         assert spelling is not None
@@ -58,11 +65,13 @@ class Reader:
             taken.append((*option, token))
             text += f" {token.text}"
             tokens.take()
-        known = self._read.get(text)
+        known = self.known.layers.get(text)
         if known is None:
             known = self._make(start, name, kind, size, channels, stride, taken)
-            self._read[text] = known
-        layer, open_values = known
+            self.known.layers[text] = known
+        layer, open_values, assumed = known
+        if assumed:
+            self.assumed[assumed] = None
         self.last, self.behind = kind, tokens.now.start
         for value in open_values:
             self.open.append((value, start))
@@ -77,7 +86,7 @@ class Reader:
         channels: str,
         stride: str,
         taken: list[tuple[str, str, Token]],
-    ) -> tuple[Layer, tuple[Expression, ...]]:
+    ) -> tuple[Layer, tuple[Expression, ...], str]:
         options: dict[str, str] = {"/": stride} if stride else {}
         places: dict[str, Token] = {}
         for option, value, token in taken:
@@ -99,9 +108,8 @@ class Reader:
         if unused is not None:
             told = {"size": "size", "channels": "channels", "/": "stride"}.get(unused, f"option {unused}")
             raise self._fault(places.get(unused, start), f"{name} takes no {told}", self._example(kind))
-        if word.defaults:
-            self.assumed[f"{name}: {', '.join(word.defaults)}"] = None
-        return layer, tuple(_expressions([*layer.given.values()]))
+        assumed = f"{name}: {', '.join(word.defaults)}" if word.defaults else ""
+        return layer, tuple(_expressions([*layer.given.values()])), assumed
 
     def note(self, value: Size, token: Token) -> None:
         """Remember an expression until its indices are known."""

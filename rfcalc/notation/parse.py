@@ -4,7 +4,7 @@
 
     network  = { header } chain
     header   = ("name" | "title" | "citation" | "input" | "outputs") ":" value (";" | newline)
-    chain    = sum { (">" | "->" | ",") sum }              one after another; in braces "," parts branches
+    chain    = sum { (">" | "->" | "=>" | ",") sum }              one after another; in braces "," parts branches
     sum      = segment { ("|" | "+" | "*") segment }       branches, joined; * binds before + before |
     segment  = item { item } { "x" count [":" index] }     items side by side; the count repeats all of them
     item     = label "=" item                              a name for the value
@@ -55,7 +55,7 @@ from rfcalc.core.syntax import SYMBOL
 from rfcalc.graph.network import Network
 from rfcalc.notation.define import Definition
 from rfcalc.notation.header import Header, read_header
-from rfcalc.notation.layers import Reader, merged
+from rfcalc.notation.layers import Known, Reader, merged
 from rfcalc.notation.lexicon import kind_of
 from rfcalc.notation.tokens import Token, Tokens, fault
 
@@ -118,13 +118,16 @@ class Reading(NamedTuple):
             raise
 
 
-def parse(text: str, symbols: bool = False, blocks: Mapping[str, Definition] | None = None) -> Reading:
+def parse(
+    text: str, symbols: bool = False, blocks: Mapping[str, Definition] | None = None, known: Known | None = None
+) -> Reading:
     """Read a network.
 
     Args:
         text: one line or many.
         symbols: whether sizes may be symbols (``conv3-C``); otherwise every name must be the index of a repetition.
         blocks: blocks that may be used by name: ``inception(64, 96, 128)``.
+        known: words and layers that earlier texts had.
 
     Raises:
         NotationError: with the line, a caret, what was expected, and a suggestion.
@@ -133,7 +136,7 @@ def parse(text: str, symbols: bool = False, blocks: Mapping[str, Definition] | N
     (Conv(64, 3, padding=1) >> Activation('relu')) * 2 >> MaxPool(2)
     """
     header, at = read_header(text)
-    parser = _Parser(Tokens(text, at), blocks or {})
+    parser = _Parser(Tokens(text, at), blocks or {}, known)
     expr = in_series(parser.chain(None))
     parser.close_indices(symbols)
     symbolic = tuple(value for value, _ in parser.reader.open)
@@ -148,10 +151,10 @@ def in_series(items: list[Expr]) -> Expr:
 class _Parser:
     """Recursive descent, one call of `chain` and `segment` a level of nesting."""
 
-    def __init__(self, tokens: Tokens, blocks: Mapping[str, Definition]) -> None:
+    def __init__(self, tokens: Tokens, blocks: Mapping[str, Definition], known: Known | None = None) -> None:
         self.tokens = tokens
         self.blocks = blocks
-        self.reader = Reader(tokens)
+        self.reader = Reader(tokens, known)
         self.labels: list[tuple[str, int, int]] = []
         self.depth = 0
         self.count = 0

@@ -11,7 +11,7 @@ from math import gcd
 from typing import NamedTuple
 
 
-class Line(NamedTuple):
+class Affine(NamedTuple):
     """The values rate·(n − rest)/modulus + start, for n ≡ rest modulo `modulus`."""
 
     modulus: int
@@ -23,16 +23,16 @@ class Line(NamedTuple):
         return (n - self.rest) // self.modulus * self.rate + self.start
 
 
-def written(lines: Sequence[Line]) -> str:
+def written(lines: Sequence[Affine]) -> str:
     """One formula for lines of different rests and the same modulus.
 
-    >>> written([Line(16, 12, 16, -172)])
+    >>> written([Affine(16, 12, 16, -172)])
     'n - 184'
-    >>> written([Line(2, 0, 1, 0), Line(2, 1, 1, 1)])
+    >>> written([Affine(2, 0, 1, 0), Affine(2, 1, 1, 1)])
     '(n + 1) // 2'
-    >>> written([Line(2, 0, 2, 0), Line(2, 1, 2, 0)])
+    >>> written([Affine(2, 0, 2, 0), Affine(2, 1, 2, 0)])
     'n // 2 * 2'
-    >>> written([Line(4, 0, 0, 3), Line(4, 1, 0, 0), Line(4, 2, 0, 1), Line(4, 3, 0, 2)])
+    >>> written([Affine(4, 0, 0, 3), Affine(4, 1, 0, 0), Affine(4, 2, 0, 1), Affine(4, 3, 0, 2)])
     '(n + 3) % 4'
     """
     modulus = lines[0].modulus
@@ -55,7 +55,7 @@ def written(lines: Sequence[Line]) -> str:
     return f"{{{', '.join(f'{line.rest}: {text}' for text, line in zip(table, lines, strict=True))}}}[n % {modulus}]"
 
 
-def _floors(lines: Sequence[Line], modulus: int, rate: int, step: int) -> str | None:
+def _floors(lines: Sequence[Affine], modulus: int, rate: int, step: int) -> str | None:
     """``(a·n + c) // m · step + e`` with the c nearest to 0 that fits every line."""
     extra = lines[0].start % step
     low, high = None, None

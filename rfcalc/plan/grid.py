@@ -16,7 +16,7 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.window import Window
 from rfcalc.receptive.receptive_field import ReceptiveField, plain
-from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.report import Report
 
 SCHEMA = "rfcalc/grid/1"
@@ -171,6 +171,9 @@ class Grids:
                     found.append(f"{level.name} axis {axis}: {name} is {is_}, not {value}{note}")
         return found
 
+    def __repr__(self) -> str:
+        return f"<grid of {self.report.target}: {', '.join(level.name for level in self.levels)}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON: schema rfcalc/grid/1."""
         return {
@@ -210,7 +213,9 @@ class Grids:
         for level in self.levels:
             for axis, g in enumerate(level.grids):
                 if g is None:
-                    lines.append(Line((Cell(level.name), Cell(str(axis), axis), *[Cell("–")] * 5, Cell(level.why))))
+                    lines.append(
+                        TableLine((Cell(level.name), Cell(str(axis), axis), *[Cell("–")] * 5, Cell(level.why)))
+                    )
                     continue
                 shown = [0, 1, 2, g.size - 1] if g.size > 3 else range(g.size)
                 centres = [_told(g.centre(u)) for u in shown]
@@ -223,7 +228,7 @@ class Grids:
                     Cell(f"{g.reach[0]} + {g.reach[1]}"),
                     Cell(told),
                 )
-                lines.append(Line((Cell(level.name), Cell(str(axis), axis), *cells)))
+                lines.append(TableLine((Cell(level.name), Cell(str(axis), axis), *cells)))
         sections: list[Any] = [Table(columns, tuple(lines), title=f"The grid of {self.report.target} in its input")]
         if self.steps:
             heads = (
@@ -234,7 +239,9 @@ class Grids:
                 Column("cells apart", "cells", right=True),
             )
             rows = [
-                Line((Cell(s.fine), Cell(s.coarse), Cell(str(s.axis)), Cell(_told(s.offset)), Cell(_told(s.cells))))
+                TableLine(
+                    (Cell(s.fine), Cell(s.coarse), Cell(str(s.axis)), Cell(_told(s.offset)), Cell(_told(s.cells)))
+                )
                 for s in self.steps
             ]
             sections.append(Table(heads, tuple(rows), title="Levels against the next coarser one, in pixels"))

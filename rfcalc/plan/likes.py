@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.notation.write import write
-from rfcalc.plan.design import Tightest, figure, measured, nearest_of, pareto
+from rfcalc.plan.contradictions import refuse
+from rfcalc.plan.design import Tightest, nearest_of
+from rfcalc.plan.search import figure, measured, pareto
 from rfcalc.plan.variants import MOVES, Choice, Draft, Move, Option, Unfit
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.metrics import metric
@@ -128,6 +130,7 @@ def like(
         RfcalcError: a constraint that cannot be read, sizes that are symbols, a network with unknown operators.
     """
     parsed = parse(constraints, output=True) if constraints.strip() else []
+    refuse(parsed)
     names = tuple(metric(name).name for name in objectives)
     chosen = tuple(sorted((MOVES[name] for name in moves or MOVES.names()), key=lambda move: move.order))
     if not all(is_number(n) for shape in report.shapes for n in shape.dims):

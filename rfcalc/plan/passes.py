@@ -89,7 +89,7 @@ class PassPlan:
         self.barriers: tuple[Barrier, ...] = ()
         self._plan()
 
-    def whole(self) -> PassPlan:
+    def in_one_tile(self) -> PassPlan:
         """The same in one tile: what is gathered in it are the statistics of the whole."""
         rules = Following(self.network, self._rules) if self._rules else None
         about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}

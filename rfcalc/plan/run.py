@@ -19,8 +19,8 @@ from rfcalc.core.progress import at
 
 if TYPE_CHECKING:
     from rfcalc.core.shape import Shape
+    from rfcalc.plan.axis_tiles import Range
     from rfcalc.plan.tile import Tile, TilePlan
-    from rfcalc.plan.tile_line import Range
 
 Places = tuple[int, ...]  # for each axis of the image its axis in an array, counted from the end (negative)
 

@@ -14,7 +14,7 @@ from rfcalc.graph.forward import forward, relation
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.formulas import Line, written
+from rfcalc.plan.formulas import Affine, written
 from rfcalc.plan.nearest import Near, nearest, told
 from rfcalc.plan.solving import (
     Axis,
@@ -360,6 +360,10 @@ class Sizes:
             return ()
         return nearest(asked, [a.valid for a in self.axes])
 
+    def __repr__(self) -> str:
+        told = (f"from {a.valid.start} by {a.valid.modulus}" if a.valid.rests else "a few" for a in self.axes)
+        return f"<valid sizes of {self.target}: {', '.join(told)}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON: schema rfcalc/sizes/1."""
         return {
@@ -442,7 +446,7 @@ def _classes_told(refusing: Sequence[Class]) -> str:
     return told(congruence([c._replace(error=None) for c in refusing]))
 
 
-def _with_exceptions(lines: Sequence[Line], small: Mapping[int, Any]) -> str:
+def _with_exceptions(lines: Sequence[Affine], small: Mapping[int, Any]) -> str:
     """The formula of large sizes, and what is otherwise for small ones."""
     formula = written(lines)
     compiled = compile(formula, "formula", "eval")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import plural
 from rfcalc.plan.nearest import near_told, told
-from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 
 if TYPE_CHECKING:
     from rfcalc.plan.sizes import Refused, Sizes
@@ -20,8 +20,8 @@ def document(found: Sizes) -> Document:
     columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20)]
     single = len(found.outputs) == 1
     columns += [Column("output"), Column("pixels that reach no output", "unseen")] if single else []
-    lines: list[Line] = []
-    several: list[Line] = []
+    lines: list[TableLine] = []
+    several: list[TableLine] = []
     refused: dict[tuple[str, str], tuple[Refused, list[int]]] = {}
     for i, solved in enumerate(found.axes):
         output, unseen = found.output(i), found.unseen(i)
@@ -31,8 +31,8 @@ def document(found: Sizes) -> Document:
             if single:
                 cells += figures
             else:
-                several.append(Line((Cell(name), Cell(str(i), i), *figures)))
-        lines.append(Line(tuple(cells)))
+                several.append(TableLine((Cell(name), Cell(str(i), i), *figures)))
+        lines.append(TableLine(tuple(cells)))
         for r in found.refused(i):
             refused.setdefault((r.node, r.sizes), (r, []))[1].append(i)
     sections: list[Any] = [Table(tuple(columns), tuple(lines), title=f"Valid input sizes n of {found.target}")]
@@ -68,7 +68,7 @@ def _refusals(refused: Mapping[tuple[str, str], tuple[Refused, list[int]]]) -> T
     rows = []
     for r, axes in list(refused.values())[:MOST_REFUSED]:
         told = (r.node, ", ".join(map(str, axes)), r.sizes)
-        rows.append(Line((*map(Cell, told), Cell(str(r.size), r.size), Cell(r.brief))))
+        rows.append(TableLine((*map(Cell, told), Cell(str(r.size), r.size), Cell(r.brief))))
     left = len(refused) - len(rows)
     totals = (("and", f"{plural(left, 'node')} that refuse small sizes"),) if left else ()
     return Table(columns, tuple(rows), totals, title="What refuses the others")

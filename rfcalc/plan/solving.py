@@ -18,7 +18,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.formulas import Congruence, Line, smallest
+from rfcalc.plan.formulas import Affine, Congruence, smallest
 
 MOST_CLASSES = 200_000
 MOST_BELOW = 2_000_000
@@ -209,13 +209,13 @@ class Axis(NamedTuple):
     def taken(self) -> list[Class]:
         return [c for c in self.found if c.error is None]
 
-    def lines(self, position: int, of: int) -> list[Line] | None:
+    def lines(self, position: int, of: int) -> list[Affine] | None:
         """The length of axis `of` of a position for large sizes, a line for each rest; None where it is no line."""
         modulus = 1
         endless = [c for c in self.taken if c.last is None]
         for c in endless:
             modulus = lcm(modulus, c.modulus)
-        lines: list[Line] = []
+        lines: list[Affine] = []
         for c in endless:
             value = c.shapes[position].dims[of]
             if isinstance(value, Number) and len(value.coefficients) > 2:
@@ -233,13 +233,13 @@ class Axis(NamedTuple):
         return None
 
 
-def refined(modulus: int, rest: int, value: Any, whole: int) -> Iterator[Line]:
+def refined(modulus: int, rest: int, value: Any, whole: int) -> Iterator[Affine]:
     """The line of a class (n = modulus·t + rest) as lines for each rest modulo a multiple of its modulus."""
     start, rate = value.coefficients if isinstance(value, Number) else (value, 0)
     turns = whole // modulus
     for turn in range(turns):  # t = turns·u + turn
         at = modulus * turn + rest
-        yield Line(whole, at % whole, rate * turns, start + rate * turn - at // whole * rate * turns)
+        yield Affine(whole, at % whole, rate * turns, start + rate * turn - at // whole * rate * turns)
 
 
 def congruence(found: Sequence[Class]) -> Congruence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Span, Table, Text
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Span, Table, TableLine, Text
 
 if TYPE_CHECKING:
     from rfcalc.plan.stream import Overlap, StreamPlan
@@ -69,10 +69,13 @@ def _figures(plan: StreamPlan) -> Table:
         ),
         ("state", f"{state['bytes']:,} bytes", f"{count(state['values'], 'value')} kept between two blocks"),
     ]
+    if plan.growth is not None:
+        grows = f"{count(plan.growth['values'], 'value')} more with every block, without end"
+        rows.append(("growth", f"{plan.growth['bytes']:,} bytes", grows))
     if plan.rate is not None:
         block = Fraction(size * 1000) / plan.rate
         rows[2] = ("block", f"{size:,} in, {out:,} out ({float(block):.4g} ms)", rows[2][2])
-    lines = [Line(tuple(map(Cell, row))) for row in rows]
+    lines = [TableLine(tuple(map(Cell, row))) for row in rows]
     columns = (Column("figure"), Column("value"), Column("meaning", least=20, spare=1))
     return Table(columns, tuple(lines), title=_title(plan))
 
@@ -86,7 +89,7 @@ def _caches(plan: StreamPlan) -> Table:
         Column("bytes", right=True),
     )
     lines = [
-        Line(
+        TableLine(
             (
                 Cell(c.node),
                 Cell("its state" if c.of == c.node else c.of),
@@ -109,7 +112,9 @@ def _delays(plan: StreamPlan) -> Table:
     for d in plan.delays:
         shown = f"{d.bytes:,}" if d.bytes else "kept anyway"
         where = "output" if d.node == d.input else d.node
-        lines.append(Line((Cell(where), Cell(d.input), Cell(f"{d.positions:,}", d.positions), Cell(shown, d.bytes))))
+        lines.append(
+            TableLine((Cell(where), Cell(d.input), Cell(f"{d.positions:,}", d.positions), Cell(shown, d.bytes)))
+        )
     return Table(columns, tuple(lines), title="Delays: what waits, so that joins meet and blocks are whole")
 
 
@@ -130,6 +135,13 @@ def _ends(plan: StreamPlan) -> list[Text]:
                 mirrored.append(at.name)
             elif edge.index is not None and edge.index.border == "replicate":
                 repeated.append(at.name)
+    growing = [at.name for at in line.lines if at.before]
+    if growing:
+        told = ", ".join(growing)
+        found.append(
+            f"The cache of {told} grows: it sees everything from the beginning on. A mask that also leaves out what is "
+            "long past makes the state constant."
+        )
     if mirrored:
         told = ", ".join(dict.fromkeys(mirrored))
         found.append(f"The beginning is mirrored at {told}: it waits once for the positions that are mirrored.")
@@ -147,5 +159,5 @@ def _ends(plan: StreamPlan) -> list[Text]:
 
 def _blockers(plan: StreamPlan) -> Table:
     columns = (Column("blocked by", "node"), Column("why", least=24), Column("what would remove it", "fix", least=24))
-    lines = [Line((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
+    lines = [TableLine((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
     return Table(columns, tuple(lines), title=_title(plan))

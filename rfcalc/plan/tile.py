@@ -25,12 +25,12 @@ from rfcalc.core.window import Window
 from rfcalc.graph.forward import Shaped, Walked, forward
 from rfcalc.graph.memory import peak
 from rfcalc.graph.network import Network
+from rfcalc.plan.axis_tiles import AxisTiles, Part, Range
 from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following
 from rfcalc.plan.grid import reach
 from rfcalc.plan.lines import Barrier
 from rfcalc.plan.solving import with_size
-from rfcalc.plan.tile_line import Line, Part, Range
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class TilePlan:
         self.rank = _rank(self.network, self.inputs)
         self.walked = forward(self.network, self.inputs)
         params = [cost.params for cost in self.walked.costs]
-        self.lines = tuple(Line(self.following, self.inputs, axis, params, multiple) for axis in range(self.rank))
+        self.lines = tuple(AxisTiles(self.following, self.inputs, axis, params, multiple) for axis in range(self.rank))
         self.barriers: tuple[Barrier, ...] = self._barriers()
         self.parts: tuple[tuple[Part, ...], ...] = ()
         self.shown: int | None = None  # an axis, where only one is to be told
@@ -157,7 +157,7 @@ class TilePlan:
                 found[self._tied(line)] = None
         return tuple(found)
 
-    def _tied(self, line: Line) -> Barrier:
+    def _tied(self, line: AxisTiles) -> Barrier:
         """The node that does not read a smaller image as it reads the whole."""
         size = line.size - line.align
         while size > 0:
@@ -173,7 +173,7 @@ class TilePlan:
         node = self.network.nodes[(refusing[-1] if refusing else self.network.arity) - self.network.arity]
         return Barrier(node.name, node.layer.kind, "it takes the size of the whole image only")
 
-    def _axis(self, line: Line) -> TileAxis:
+    def _axis(self, line: AxisTiles) -> TileAxis:
         period, advance = line.window()
         found = self.report.receptive_field(self.report.network.position(self.network.outputs[0]))
         field = next(iter(found.values())) if isinstance(found, dict) else found
@@ -215,7 +215,7 @@ class TilePlan:
             else:
                 yield self._of_count(line, 1)
 
-    def _of_count(self, line: Line, count: int) -> tuple[Part, ...]:
+    def _of_count(self, line: AxisTiles, count: int) -> tuple[Part, ...]:
         """An axis cut into this many tiles, as equal as the grid allows."""
         units = line.extent
         if count > units:
@@ -227,7 +227,7 @@ class TilePlan:
         ends = [i * units // count for i in range(count + 1)]
         return tuple(line.part(a, b) for a, b in pairwise(ends))
 
-    def _of_size(self, line: Line, size: int) -> tuple[Part, ...]:
+    def _of_size(self, line: AxisTiles, size: int) -> tuple[Part, ...]:
         """An axis cut into tiles that read at most `size` positions."""
         if size >= line.size:
             return (line.part(0, line.extent),)
@@ -249,7 +249,7 @@ class TilePlan:
         )
 
     @staticmethod
-    def _every(line: Line, count: int) -> tuple[Part, ...]:
+    def _every(line: AxisTiles, count: int) -> tuple[Part, ...]:
         """Tiles of `count` aligns each; the last one is what is left."""
         units = line.extent
         if units > count * MOST_TILES:
@@ -371,6 +371,9 @@ class TilePlan:
 
         return run(self, function, source, out, map, progress)
 
+    def __repr__(self) -> str:
+        return f"<tiles of {self.report.target}: {self.status}, {plural(self.count, 'tile')}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON: schema rfcalc/tile/1."""
         from rfcalc.plan.tile_shown import to_dict
@@ -406,7 +409,7 @@ class Tiles(Sequence[Tile]):
 class _Options:
     """How an axis can be cut: numbers of tiles, the fewest first, and the tiles of each."""
 
-    def __init__(self, plan: TilePlan, line: Line) -> None:
+    def __init__(self, plan: TilePlan, line: AxisTiles) -> None:
         self.line, self._known = line, {}  # type: ignore[var-annotated]
         units = line.extent
         self.counts = sorted({-(-units // -(-units // k)) for k in range(1, units + 1)})

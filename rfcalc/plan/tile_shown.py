@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import plural
 from rfcalc.plan.tools import TOOLS, Judged, settings
-from rfcalc.report.document import Cell, Column, Document, Line, Sentences, Table
+from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.units import bytes_short, short
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _axes(plan: TilePlan) -> Table:
         reach = "–" if a.reach is None else f"{a.reach[0]} + {a.reach[1]}"
         pairs = [reach, f"{a.need[0]} + {a.need[1]}", f"{a.halo[0]} + {a.halo[1]}"]
         numbers = [a.align, a.step, len(parts)]
-        lines.append(Line((Cell(str(a.axis), a.axis), *map(Cell, pairs), *[Cell(str(n), n) for n in numbers])))
+        lines.append(TableLine((Cell(str(a.axis), a.axis), *map(Cell, pairs), *[Cell(str(n), n) for n in numbers])))
     image = "x".join(str(line.size) for line in plan.lines)
     title = f"{plural(plan.count, 'exact tile')} of {plan.report.target}, image {image}"
     return Table(columns, tuple(lines), title=title)
@@ -141,7 +141,9 @@ def _tiles(plan: TilePlan) -> list[Table]:
     for i in range(min(plan.count, MOST_SHOWN)):
         tile = plan.tile(i)
         lines.append(
-            Line((Cell(str(i), i), Cell(_box(tile.read)), Cell(_box(tile.write[name])), Cell(_box(tile.crop[name]))))
+            TableLine(
+                (Cell(str(i), i), Cell(_box(tile.read)), Cell(_box(tile.write[name])), Cell(_box(tile.crop[name])))
+            )
         )
     left = plan.count - len(lines)
     totals = (("and", f"{plural(left, 'more tile')} (--format json lists all)"),) if left else ()
@@ -245,7 +247,9 @@ def passes_document(plan: PassPlan, verified: dict[str, Any] | None = None) -> D
     for i, (gathers, one) in enumerate(told, 1):
         pairs = [" × ".join(f"{a} + {b}" for a, b in (getattr(x, name) for x in one.axes)) for name in ("need", "halo")]
         align = "×".join(str(x.align) for x in one.axes)
-        lines.append(Line((Cell(str(i), i), *map(Cell, (gathers, *pairs, align)), Cell(str(one.count), one.count))))
+        lines.append(
+            TableLine((Cell(str(i), i), *map(Cell, (gathers, *pairs, align)), Cell(str(one.count), one.count)))
+        )
     image = "x".join(str(line.size) for line in plan.plans[0].lines)
     title = f"{plural(len(told), 'pass', 'passes')} over tiles of {plan.report.target}, image {image}"
     sections: list[Any] = [Table(columns, tuple(lines), title=title), _costs(plan)]

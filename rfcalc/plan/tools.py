@@ -18,8 +18,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import STEP, Border
 
 if TYPE_CHECKING:
+    from rfcalc.plan.axis_tiles import AxisTiles
     from rfcalc.plan.tile import TilePlan
-    from rfcalc.plan.tile_line import Line
 
 TOOLS = ("bioimageio", "monai", "careamics", "real-esrgan", "otbtf", "nnunet")
 BLENDS = "it blends overlapping tiles instead of cutting them: seams get smaller, values are not those of the whole"
@@ -48,7 +48,7 @@ def sides(plan: TilePlan) -> tuple[Side, ...]:
     return tuple(found)
 
 
-def _after(line: Line, before: int, after: int, write: int) -> int:
+def _after(line: AxisTiles, before: int, after: int, write: int) -> int:
     """Input positions that the output of a tile goes on behind what is written."""
     lengths = line.lengths(before + write + after)
     if lengths is None:
@@ -144,7 +144,7 @@ def judge(plan: TilePlan, overlap: int, size: int | None = None, told: Sequence[
     return Judged(side, needed, differing, values, differing == 0, ". ".join([text, *[t.rstrip(".") for t in told]]))
 
 
-def _clean(line: Line, start: int, size: int) -> set[int]:
+def _clean(line: AxisTiles, start: int, size: int) -> set[int]:
     """The output positions, in places of the whole, that a tile computes as the whole does."""
     whole = line.view
     if line.lengths(size) is None or not line.alike(size):

@@ -26,7 +26,7 @@ class Fields:
     """The configuration of one layer.
 
     >>> fields = Fields({"filters": 64, "strides": [2, 2]}, "conv1")
-    >>> fields.whole("filters"), fields.sizes("strides", 2), fields.sizes("dilation_rate", 2, 1)
+    >>> fields.integer("filters"), fields.sizes("strides", 2), fields.sizes("dilation_rate", 2, 1)
     (64, (2, 2), (1, 1))
     """
 
@@ -39,9 +39,9 @@ class Fields:
     def get(self, name: str, default: Any = None) -> Any:
         return self.data.get(name, default)
 
-    def whole(self, name: str, default: Any = NO_DEFAULT) -> int:
+    def integer(self, name: str, default: Any = NO_DEFAULT) -> int:
         """A whole number."""
-        return whole(self._field(name, default), f"{self.where}: {name}")
+        return integer(self._field(name, default), f"{self.where}: {name}")
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
@@ -73,10 +73,10 @@ class Fields:
         value = self._field(name, default)
         where = f"{self.where}: {name}"
         if not isinstance(value, (list, tuple)):
-            number = whole(value, where)
+            number = integer(value, where)
             return ((number, number),) * count
         if count == 1 and len(value) == 2 and not isinstance(value[0], (list, tuple)):
-            return ((whole(value[0], where), whole(value[1], where)),)
+            return ((integer(value[0], where), integer(value[1], where)),)
         if len(value) != count:
             raise malformed(where, f"{shown(value)} is not for {count} axes")
         return tuple((sizes(v, 2, where)[0], sizes(v, 2, where)[1]) for v in value)
@@ -90,7 +90,7 @@ class Fields:
         return default
 
 
-def whole(value: Any, where: str) -> int:
+def integer(value: Any, where: str) -> int:
     """A whole number of a size that a network can have; 64.0 counts as one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -104,10 +104,10 @@ def whole(value: Any, where: str) -> int:
 def sizes(value: Any, count: int, where: str) -> tuple[int, ...]:
     """`count` whole numbers; one number stands for all."""
     if not isinstance(value, (list, tuple)):
-        return (whole(value, where),) * count
+        return (integer(value, where),) * count
     if len(value) != count:
         raise malformed(where, f"{shown(value)} has {len(value)} numbers, there are {count} axes")
-    return tuple(whole(v, where) for v in value)
+    return tuple(integer(v, where) for v in value)
 
 
 def bounded(shape: Shape) -> Shape:
@@ -127,7 +127,7 @@ def dims(value: Any, where: str) -> tuple[int | None, ...] | None:
         return None
     if any(v is not None and not isinstance(v, (int, float)) for v in value):
         return None
-    found = tuple(None if v is None else whole(v, where) for v in value[1:])
+    found = tuple(None if v is None else integer(v, where) for v in value[1:])
     return None if any(v is not None and v < 1 for v in found) else found
 
 

@@ -74,6 +74,7 @@ def memory(
     most_work: float | None = None,
     largest: str = "batch",
     round_blocks: bool = False,
+    rolling: bool = False,
 ) -> Fit:
     """The memory of a network: weights, gradients, optimizer state, what backward needs, and the worst moment.
 
@@ -82,7 +83,7 @@ def memory(
         infer: only forward, without gradients.
         optimizer, amp, freeze, device: see `rfcalc.plan.memory.Memory`.
         budget: bytes that are there (a number, ``"24GB"``, ``"512KiB"``): the largest batch is told.
-        checkpoint, arena, patch, fold_bn, count_input, most_work: see `rfcalc.plan.fitting.Fit`.
+        checkpoint, arena, patch, fold_bn, count_input, most_work, rolling: see `rfcalc.plan.fitting.Fit`.
         largest: what is looked for within the budget: ``"batch"`` or ``"input"`` (its axes in proportion).
         round_blocks: whether every tensor counts as PyTorch's allocator rounds it on a GPU, to 512 bytes.
 
@@ -112,7 +113,7 @@ def memory(
         BLOCK if round_blocks else 1,
     )
     at = _at_other_sizes(target, input, report.network) if largest == "input" else None
-    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at)
+    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at, rolling)
 
 
 def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequence[Shape]], Network]:  # noqa: A002
@@ -190,15 +191,15 @@ def lint(target: Any, input: Any = None, *, rules: Sequence[str] | None = None) 
 def families_listed() -> Document:
     """The families that `design` searches, with their numbers."""
     from rfcalc.plan.families import FAMILIES
-    from rfcalc.report.document import Cell, Column, Document, Line, Table
+    from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
     lines = []
     for family in FAMILIES.values():
-        lines.append(Line((Cell(family.name), Cell(family.told), Cell(f"{family.size:,}", family.size)), "group"))
+        lines.append(TableLine((Cell(family.name), Cell(family.told), Cell(f"{family.size:,}", family.size)), "group"))
         for p in family.parameters:
             values = ", ".join(map(str, p.values)) if len(p.values) < 9 else f"{p.values[0]} … {p.values[-1]}"
             lines.append(
-                Line((Cell(f"  {p.name}"), Cell(f"{p.told}: {values}"), Cell(str(len(p.values)), len(p.values))))
+                TableLine((Cell(f"  {p.name}"), Cell(f"{p.told}: {values}"), Cell(str(len(p.values)), len(p.values))))
             )
     columns = (Column("family"), Column("numbers", least=30), Column("networks", right=True))
     return Document("families of networks", (Table(columns, tuple(lines)),))

@@ -17,15 +17,15 @@ from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
     Cell,
     Column,
+    Derivation,
     Document,
     Grid,
-    Line,
     Listing,
     Picture,
     Section,
     Sentences,
-    Steps,
     Table,
+    TableLine,
     Text,
     pieces,
 )
@@ -168,7 +168,7 @@ def _section(section: Section, inline: bool = False) -> Iterator[str]:
         yield from _table(section)
     elif isinstance(section, Sentences):
         yield from _list(section.lines) if section.listed else (f"<p>{spell(line)}</p>" for line in section.lines)
-    elif isinstance(section, Steps):
+    elif isinstance(section, Derivation):
         yield from _steps(section)
     elif isinstance(section, Listing):
         yield f"<pre>{_escape(printable_lines(section.text))}</pre>"
@@ -185,7 +185,7 @@ def _section(section: Section, inline: bool = False) -> Iterator[str]:
             yield svg.embedded(section) if inline else svg.picture(section)
 
 
-def _steps(found: Steps) -> Iterator[str]:
+def _steps(found: Derivation) -> Iterator[str]:
     """A derivation: its formulas, then a line for each step."""
     if found.formulas:
         told = (f"<dt>{spell((formula,))}</dt><dd>{escape(source)}</dd>" for formula, source in found.formulas)
@@ -219,7 +219,7 @@ def _table(table: Table) -> Iterator[str]:
         yield from ("<dl>", *totals, "</dl>")
 
 
-def _line(line: Line, columns: tuple[Column, ...]) -> str:
+def _line(line: TableLine, columns: tuple[Column, ...]) -> str:
     kind = {"group": ["stage"], "total": ["total"]}.get(line.kind, [])
     if line.spans:
         told = spell(line.cells[0].text)

@@ -13,15 +13,15 @@ from rfcalc.render.latex_width import COLUMN, PAGE, SIZES, Fit, broken, fit, lon
 from rfcalc.report.document import (
     Cell,
     Column,
+    Derivation,
     Document,
     Grid,
-    Line,
     Picture,
     Section,
     Sentences,
     Span,
-    Steps,
     Table,
+    TableLine,
     Text,
     words,
 )
@@ -132,7 +132,7 @@ def _section(section: Section, document: Document) -> Iterator[str]:
     if isinstance(section, Table):
         yield from _table(section, section.caption or section.title or document.title)
         return
-    if isinstance(section, Steps):
+    if isinstance(section, Derivation):
         yield from _steps(section)
         return
     if isinstance(section, Picture):
@@ -154,7 +154,7 @@ def _section(section: Section, document: Document) -> Iterator[str]:
         yield from (r"\begin{verbatim}", text.replace(r"\end{verbatim}", r"\end {verbatim}"), r"\end{verbatim}")
 
 
-def _steps(found: Steps) -> Iterator[str]:
+def _steps(found: Derivation) -> Iterator[str]:
     """A derivation: its formulas displayed, its lines as a list."""
     if found.title:
         yield from ("", rf"\textit{{{escape(found.title)}}}")
@@ -278,7 +278,7 @@ def _spec(column: _Column, texts: list[str]) -> str:
 
 
 def _body(table: Table, texts: list[list[str]], columns: list[_Column]) -> Iterator[str]:
-    before: Line | None = None
+    before: TableLine | None = None
     for line, row in zip(table.lines, texts, strict=True):
         if line.spans:
             row = [rf"\multicolumn{{{len(columns)}}}{{l}}{{\textbf{{{spell(line.cells[0].text)}}}}}"]

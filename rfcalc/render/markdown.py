@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rfcalc.core.errors import printable, printable_lines
 from rfcalc.report.document import (
+    Derivation,
     Document,
     Grid,
     Listing,
@@ -15,7 +16,6 @@ from rfcalc.report.document import (
     Section,
     Sentences,
     Span,
-    Steps,
     Table,
     Text,
     pieces,
@@ -77,7 +77,7 @@ def _section(section: Section) -> Iterator[str]:
         yield from grid(section)
     elif isinstance(section, Sentences):
         yield from (f"- {_line(line)}" if section.listed else f"{_line(line)}  " for line in section.lines)
-    elif isinstance(section, Steps):
+    elif isinstance(section, Derivation):
         yield from _steps(section)
     elif isinstance(section, Grid):
         from rfcalc.render.raster import scaled
@@ -88,7 +88,7 @@ def _section(section: Section) -> Iterator[str]:
         yield from _fenced(printable_lines(section.text).split("\n"), language)
 
 
-def _steps(found: Steps) -> Iterator[str]:
+def _steps(found: Derivation) -> Iterator[str]:
     """A derivation: its formulas as a list, its lines as a table where they are about something."""
     for formula, source in found.formulas:
         yield f"- {_code(formula.text)}" + (f": {escape(source)}" if source else "")

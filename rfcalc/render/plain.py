@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rfcalc.core.errors import printable, printable_lines
-from rfcalc.report.document import Document, Grid, Picture, Section, Sentences, Span, Steps, Table, Text
+from rfcalc.report.document import Derivation, Document, Grid, Picture, Section, Sentences, Span, Table, Text
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -72,7 +72,7 @@ def spell(text: Text) -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    if isinstance(section, Steps):
+    if isinstance(section, Derivation):
         yield from _steps(section)
         return
     if section.title and not isinstance(section, Picture):
@@ -89,9 +89,9 @@ def _section(section: Section) -> Iterator[str]:
         yield printable_lines(section.text)
 
 
-def _steps(found: Steps) -> Iterator[str]:
+def _steps(found: Derivation) -> Iterator[str]:
     """A derivation, its formulas in ASCII."""
-    from rfcalc.render.steps import lines
+    from rfcalc.render.derivation import lines
 
     spelled = [
         step._replace(equations=tuple(map(spell, step.equations)), text=spell(step.text)) for step in found.lines

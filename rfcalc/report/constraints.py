@@ -47,7 +47,7 @@ class Constraint(NamedTuple):
     """One constraint as written, and its parts.
 
     `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist, `wanted` is the
-    bound.
+    bound, `holds` compares a figure with it; `parameters` are those of layers that a pattern asks for.
     """
 
     text: str
@@ -57,6 +57,8 @@ class Constraint(NamedTuple):
     value: Callable[[Report], Any] | None = None
     node: str | None = None
     wanted: Any = None  # the bound: a fraction, or one an axis
+    holds: Callable[[Any], bool] = lambda have: False
+    parameters: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -127,9 +129,10 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str, o
 
     def check(report: Report) -> tuple[bool, str]:
         have = value_of(report)
-        return _holds(have, compare, wanted), f"{asked.name} is {asked.full(have)}"
+        return holds(have, compare, wanted), f"{asked.name} is {asked.full(have)}"
 
-    return Constraint(text, check, name if node is None else f"{name}@{node}", relation, value_of, node, wanted)
+    subject = name if node is None else f"{name}@{node}"
+    return Constraint(text, check, subject, relation, value_of, node, wanted, lambda have: holds(have, compare, wanted))
 
 
 def _place(report: Report, name: str) -> str:
@@ -152,7 +155,7 @@ def _dense(text: str, node: str | None) -> Constraint:
         most = holes(report)
         return not most, f"holes of up to {most} pixels" if most else "there is no hole"
 
-    return Constraint(text, check, "dense(rf)", "", holes, None)
+    return Constraint(text, check, "dense(rf)", "", holes, None, Fraction(0), lambda most: not most)
 
 
 def _value(text: str) -> Any:
@@ -162,7 +165,8 @@ def _value(text: str) -> Any:
     return read(text)
 
 
-def _holds(have: Any, compare: Callable[[Any, Any], bool], wanted: Any) -> bool:
+def holds(have: Any, compare: Callable[[Any, Any], bool], wanted: Any) -> bool:
+    """Whether a figure compares so with a bound: on every axis, but for ``!=``, which one axis is enough for."""
     if isinstance(have, tuple):
         if isinstance(wanted, tuple):
             if len(have) != len(wanted):
@@ -203,8 +207,10 @@ def _counted(text: str, how: str, pattern: str, relation: str | None, number: st
         told = f"{len(rows)} match" + (f": {named}" if rows else "")
         return compare(len(rows), wanted), told
 
-    subject = f"{how}({pattern.strip()})"
-    return Constraint(text, check, subject, relation or "", lambda report: len(matching(report)))
+    return Constraint(
+        text, check, f"{how}({pattern.strip()})", relation or "", lambda report: len(matching(report)), None, wanted,
+        lambda have: compare(have, wanted), tuple(name for name, *_ in terms),
+    )  # fmt: skip
 
 
 def _is_kind(row: Row, kind: str) -> bool:

@@ -1,7 +1,7 @@
 """What a command says, as data: a title, sections, notes. `rfcalc.render` turns a document into text, in any format.
 
 1. A document is immutable and knows no format: nothing in it is escaped, coloured, wrapped or cut.
-2. A section is a `Table`, `Sentences`, `Steps` (a derivation), a `Listing` (preformatted text), a `Grid`
+2. A section is a `Table`, `Sentences`, `Derivation` (a derivation), a `Listing` (preformatted text), a `Grid`
    (which positions of a map are meant) or a `Picture` (boxes, lines, texts, areas).
 3. A `Text` is a plain string, or a tuple of strings and `Span`s where a part has a role (a verdict, a carried operand)
    or is a formula, which plain text, terminals and LaTeX spell differently.
@@ -90,7 +90,7 @@ class Cell(NamedTuple):
     role: Role = ""
 
 
-class Line(NamedTuple):
+class TableLine(NamedTuple):
     """A line of a table. `kind`: ``"group"`` opens a group of lines, ``"total"`` stands under a rule; `role` of all."""
 
     cells: tuple[Cell, ...]
@@ -113,7 +113,7 @@ class Table:
     (LaTeX, HTML); `label`: its name in LaTeX; `narrow`: there it stands in one of two columns, if it can."""
 
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     totals: tuple[tuple[str, Text], ...] = ()
     title: str = ""
     caption: str = ""
@@ -144,7 +144,7 @@ class Sentences:
     listed: bool = True
 
 
-class Step(NamedTuple):
+class DerivationLine(NamedTuple):
     """One line of a derivation: what it is about, how that is written, the equations, a remark."""
 
     name: str = ""
@@ -154,10 +154,10 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class Derivation:
     """A derivation: the formulas that it uses, each with where it comes from, over the lines that use them; notes."""
 
-    lines: tuple[Step, ...]
+    lines: tuple[DerivationLine, ...]
     formulas: tuple[tuple[Span, str], ...] = ()
     title: str = ""
     notes: tuple[Text, ...] = ()
@@ -279,7 +279,7 @@ class Picture:
     image: Image | None = None
 
 
-Section = Table | Sentences | Steps | Listing | Grid | Picture
+Section = Table | Sentences | Derivation | Listing | Grid | Picture
 Records = tuple[Sequence[str], Iterable[Sequence[Any]]]
 
 
@@ -294,7 +294,8 @@ class Document:
         records: heads and rows for CSV; or a function that makes them. None: the tables' own cells, exact where they
             hold a figure, or the entries of `data` where there is no table.
 
-    >>> table = Table((Column("layer"), Column("params", right=True)), (Line((Cell("conv1"), Cell("1.79K", 1792))),))
+    >>> line = TableLine((Cell("conv1"), Cell("1.79K", 1792)))
+    >>> table = Table((Column("layer"), Column("params", right=True)), (line,))
     >>> document = Document("a network", (table,), data={"schema": "example/1", "params": 1792})
     >>> from rfcalc.render import render
     >>> print(render(document, "csv"))
@@ -311,7 +312,7 @@ class Document:
     titled: bool = False
 
     def __repr__(self) -> str:
-        return f"Document({self.title!r}, {len(self.sections)} sections)"
+        return f"Document({self.title!r}, {len(self.sections)} section{'s' * (len(self.sections) != 1)})"
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON gets; a document without `data` of its own is told by its title, tables and sentences."""

@@ -47,10 +47,10 @@ class FieldReport:
     """What a node sees of an input or an earlier node.
 
     >>> import rfcalc
-    >>> sight = rfcalc.receptive_field("vgg16", at="pool5")
-    >>> print(sight.sentences[0])
+    >>> field_report = rfcalc.receptive_field("vgg16", at="pool5")
+    >>> print(field_report.sentences[0])
     A unit of pool5 sees 212 x 212 pixels of the input, padding counted; neighbours are 32 pixels apart.
-    >>> sight.unit((0, 0)).size, sight.full_units
+    >>> field_report.unit((0, 0)).size, field_report.full_units
     ((122, 122), 1)
 
     Args:
@@ -239,7 +239,7 @@ class FieldReport:
             whole *= n
         return whole - self.regions.all.count
 
-    def influence(self, unit: Sequence[int] | None = None) -> tuple[Spread | None, ...]:
+    def effective_field(self, unit: Sequence[int] | None = None) -> tuple[Spread | None, ...]:
         """The effective receptive field of a unit (the middle one), for each axis of the source."""
         return effective(self.report, self.position, tuple(unit or self.centre_unit), self.origin)
 
@@ -290,7 +290,7 @@ class FieldReport:
         region = self.unit(unit)
         count, hull = region.density
         try:
-            spreads = self.influence(unit)
+            spreads = self.effective_field(unit)
         except RfcalcError:
             spreads = ()
         return {
@@ -346,28 +346,28 @@ def _apart(strides: Sequence[Any], what: str) -> str:
     return f"{told} {what[:-1] if told in ('1', '1/2') else what}"
 
 
-def _sentences(sight: FieldReport) -> Iterator[str]:
-    yield from _summary(sight, _unreached(sight))
-    status = sight.field.status
-    if status not in ("none", "unknown", "needs_input_size") and sight.sized and sight.shape:
-        yield from _real_sentences(sight)
+def _sentences(field_report: FieldReport) -> Iterator[str]:
+    yield from _summary(field_report, _unreached(field_report))
+    status = field_report.field.status
+    if status not in ("none", "unknown", "needs_input_size") and field_report.sized and field_report.shape:
+        yield from _real_sentences(field_report)
 
 
-def _unreached(sight: FieldReport) -> bool:
+def _unreached(field_report: FieldReport) -> bool:
     """Whether some pixel reaches no unit, as far as that can be counted."""
-    if sight.field.status != "global" or not (sight.sized and sight.shape):
+    if field_report.field.status != "global" or not (field_report.sized and field_report.shape):
         return False
     try:
-        return sight.unseen > 0
+        return field_report.unseen > 0
     except RfcalcError:
         return False
 
 
-def _summary(sight: FieldReport, unreached: bool = False) -> Iterator[str]:
-    field = sight.field
-    name, source = sight.name, sight.source_name
+def _summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]:
+    field = field_report.field
+    name, source = field_report.name, field_report.source_name
     of = "the input" if source == "input" else source
-    what = "pixels" if sight.origin < sight.report.network.arity else "positions"
+    what = "pixels" if field_report.origin < field_report.report.network.arity else "positions"
     status = field.status
     if status == "none":
         yield f"{name} depends on nothing of {of}."
@@ -403,7 +403,7 @@ def _summary(sight: FieldReport, unreached: bool = False) -> Iterator[str]:
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
     if field.bounded:
         yield f"No unit sees more than that; some may see less, because of {', '.join(field.bounded[:3])}."
-    for axis, phases in enumerate(sight.phases):
+    for axis, phases in enumerate(field_report.phases):
         if phases:
             yield _phase_sentence(axis, phases)
     for join in field.joins:
@@ -441,37 +441,37 @@ def _join_sentence(join: dict[str, Any]) -> str:
     return f"Axis {axis}: {node} re-arranges positions."
 
 
-def _real_sentences(sight: FieldReport) -> Iterator[str]:
+def _real_sentences(field_report: FieldReport) -> Iterator[str]:
     try:
-        sizes = sight.sizes
+        sizes = field_report.sizes
     except RfcalcError as error:
         why = f", {error.why}" if error.why else ""
         yield f"How many units see all of it in real pixels is not told: {error.what}{why}."
         return
     total = sum(sizes.values())
-    shape = _by(sight.shape)
-    if sight.full_units is not None and sight.field.status == "exact":
-        full = sight.full_units
+    shape = _by(field_report.shape)
+    if field_report.full_units is not None and field_report.field.status == "exact":
+        full = field_report.full_units
         smallest = min(sizes, key=sum)
         yield (
             f"{full} of the {shape} units {'sees' if full == 1 else 'see'} all of it in real pixels"
             + (f"; the smallest region is {_by(smallest)}, at the border." if full < total else ".")
         )
-    empty = sizes.get(tuple(0 for _ in sight.source_shape), 0)
+    empty = sizes.get(tuple(0 for _ in field_report.source_shape), 0)
     if empty:
         yield f"{empty} of {plural(total, 'unit')} {'sees' if empty == 1 else 'see'} no pixel at all."
-    if sight.unseen:
-        few = "pixel of the input reaches" if sight.unseen == 1 else "pixels of the input reach"
-        yield f"{sight.unseen} {few} no unit of {sight.name}."
-    if sight.gridding:
-        node, gaps = sight.gridding
-        count, hull = sight.unit(sight.centre_unit).density
+    if field_report.unseen:
+        few = "pixel of the input reaches" if field_report.unseen == 1 else "pixels of the input reach"
+        yield f"{field_report.unseen} {few} no unit of {field_report.name}."
+    if field_report.gridding:
+        node, gaps = field_report.gridding
+        count, hull = field_report.unit(field_report.centre_unit).density
         told = f"the middle unit depends on {count} of the {hull} pixels in its hull"
         if max(gaps, default=0):
             yield f"Holes: {told}, with gaps of up to {max(gaps)} since {node} (gridding)."
         else:
             yield f"No box: {told} since {node}, which lays paths of different shapes over each other."
-    yield from _alignment_sentences(sight.alignments)
+    yield from _alignment_sentences(field_report.alignments)
 
 
 def _alignment_sentences(found: Sequence[tuple[str, tuple[Any, ...]]]) -> Iterator[str]:
@@ -484,9 +484,9 @@ def _alignment_sentences(found: Sequence[tuple[str, tuple[Any, ...]]]) -> Iterat
         yield f"So do the paths of {len(found) - MOST_JOINS} more joins, less far apart (--format json lists them)."
 
 
-def effective_sentences(sight: FieldReport, unit: Sequence[int] | None = None) -> tuple[str, ...]:
+def effective_sentences(field_report: FieldReport, unit: Sequence[int] | None = None) -> tuple[str, ...]:
     """The effective receptive field in sentences, its assumptions last."""
-    spreads = sight.influence(unit)
+    spreads = field_report.effective_field(unit)
     if not spreads or any(s is None for s in spreads):
         return ("No gradient reaches the source.",)
     sigma = _one([f"{s.sigma:.2f}" for s in spreads if s])

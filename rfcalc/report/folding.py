@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
+
 from rfcalc.report.table import Shown
+
+LONG = 40  # letters of notations beyond which a run of moves is told by its kinds
 
 
 def folded(shown: list[Shown]) -> list[Shown]:
@@ -14,9 +19,36 @@ def folded(shown: list[Shown]) -> list[Shown]:
         last = shown[i + length * (times - 1) : i + length * times]
         for k in range(length):
             first = shown[i + k]
-            found.append(Shown(first.rows, times, last[k].head) if times > 1 else first)
+            found.append(first._replace(times=times, last=last[k]) if times > 1 else first)
         i += length * times
     return found
+
+
+def moves_in_one(shown: list[Shown]) -> list[Shown]:
+    """Views and rolls that read one another alone as one line, with the output of the last."""
+    readers = Counter(name for one in shown for row in one.rows for name in set(row.inputs))
+    found: list[Shown] = []
+    run: list[Shown] = []
+    for one in shown:
+        row = one.head
+        last = run[-1].head if run else row
+        moves = len(one.rows) == len(row.inputs) == 1 and (row.view or row.kind == "roll")
+        if not (moves and row.inputs == (last.name,) and readers[last.name] == 1 and row.stage == last.stage):
+            found += _run(run)
+            run = []
+        (run if moves else found).append(one)
+    return found + _run(run)
+
+
+def _run(run: list[Shown]) -> list[Shown]:
+    if len(run) < 2:
+        return run
+    rows = tuple(one.head for one in run)
+    words = " ".join(row.notation for row in rows)
+    if len(words) > LONG:
+        kinds = [(kind, len([*same])) for kind, same in groupby(row.kind for row in rows)]
+        words = " ".join(kind if n == 1 else f"{kind} ×{n}" for kind, n in kinds)
+    return [Shown(rows, title=f"{rows[0].name} … {rows[-1].name.rpartition('.')[2]}", words=words)]
 
 
 def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from rfcalc.report.document import Cell, Column, Line, Span, Table, Text
+from rfcalc.report.document import Cell, Column, Span, Table, TableLine, Text
 from rfcalc.report.metrics import METRICS, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View, caption_of, column, figure, subtotal, totals
@@ -30,9 +30,9 @@ def listing(report: Report, view: View) -> Table:
             Cell(size_text(last)),
             *(subtotal(metric, rows, report) for metric in figures),
         ]
-        lines.append(Line(tuple(cells)))
+        lines.append(TableLine(tuple(cells)))
     sums = [figure(metric, metric.whole(report) if metric.whole else None, report) for metric in figures]
-    lines.append(Line((Cell("in all"), Cell(), Cell(), Cell(), *sums), "total"))
+    lines.append(TableLine((Cell("in all"), Cell(), Cell(), Cell(), *sums), "total"))
     columns = (
         Column("stage", "name"),
         Column("output", "output_shape", right=True),

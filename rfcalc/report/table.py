@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import LISTED
-from rfcalc.report.document import Cell, Column, Document, Line, Section, Sentences, Table
-from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
+from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
+from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import binary, exact, short
 
@@ -33,27 +33,36 @@ STYLES = {
     "stages": "a line a stage, its layers in brackets with how often they stand, as in the ResNet paper",
     "summary": "the summary that PyTorch and Keras users know",
 }
-_LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
+_LEAST = {"name": 16, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
 _MOST = {"name": 60, "notation": 60, "inputs": 40}  # beyond this, columns of letters cut them
 _SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
 
 
 class Shown(NamedTuple):
-    """Rows shown as one: the weight layer with what follows it, or copies of a repetition."""
+    """Rows shown as one: the weight layer with what follows it, copies of a repetition, or what is gathered.
+
+    `times`, `last`: how many copies, and the last of them. `title`, `words`: the name and the notation of gathered
+    rows, whose output is the last's. `together`: their memory is that of all of them.
+    """
 
     rows: tuple[Row, ...]
     times: int = 1
-    last: Row | None = None
+    last: Shown | None = None
+    title: str = ""
+    words: str = ""
+    together: bool = False
 
     @property
     def head(self) -> Row:
         return self.rows[0]
 
     @property
+    def own_name(self) -> str:
+        return self.title or self.head.name
+
+    @property
     def name(self) -> str:
-        if self.last is None or self.times == 1:
-            return self.head.name
-        return span(self.head.name, self.last.name)
+        return self.own_name if self.last is None else span(self.own_name, self.last.own_name)
 
     @property
     def stage(self) -> str:
@@ -63,7 +72,8 @@ class Shown(NamedTuple):
     @property
     def end(self) -> Row:
         """The row that the shown output belongs to."""
-        return (self.last or self.head) if self.times > 1 else self.head
+        rows = (self.last or self).rows
+        return rows[-1] if self.words else rows[0]
 
 
 def span(first: str, last: str) -> str:
@@ -86,16 +96,51 @@ def span(first: str, last: str) -> str:
 
 
 def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
-    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown."""
+    """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown; so
+    is attention written by hand, and what weights are computed from."""
+    places: dict[str, Any] = {}
+    if not every and len(rows) > 1 and _gathers(rows):
+        places = import_module("rfcalc.report.gathering").gathered(rows)
+    inside = {row.name for group in places.values() for row in group.rows}
     found: list[list[Row]] = []
+    about: list[Any] = []
     for row in rows:
-        layer = row.node.layer
-        follows = bool(found) and row.inputs == (found[-1][-1].name,) and row.stage == found[-1][0].stage
-        if layer.folds and follows and not every and row.shape == found[-1][0].shape:
+        group = places.get(row.name)
+        if group is None and row.name in inside:
+            continue
+        last = found[-1][-1] if found else None
+        follows = last is not None and row.inputs == (last.name,) and row.stage == last.stage
+        if (
+            follows
+            and group is None
+            and row.node.layer.folds
+            and not every
+            and row.shape == _shape_of(found[-1], about)
+        ):
             found[-1].append(row)
         else:
-            found.append([row])
-    return [Shown(tuple(group)) for group in found]
+            found.append([*group.rows] if group is not None and group.words else [row])
+            about.append(group)
+    return [_one(group, told) for group, told in zip(found, about, strict=True)]
+
+
+def _gathers(rows: Sequence[Row]) -> bool:
+    return any(row.kind in ("parameter", "softmax", "attention_product") for row in rows)
+
+
+def _shape_of(group: list[Row], about: list[Any]) -> Any:
+    """The shape that the group shows."""
+    told = about[-1]
+    return (told.rows[-1] if told is not None and told.words else group[0]).shape
+
+
+def _one(rows: list[Row], told: Any) -> Shown:
+    if told is None:
+        return Shown(tuple(rows))
+    if told.words:
+        words = " ".join([told.words, *(row.notation for row in rows[len(told.rows) :])])
+        return Shown(tuple(rows), title=told.name, words=words, together=True)
+    return Shown((*rows, *told.rows[1:]))
 
 
 class View(NamedTuple):
@@ -125,7 +170,12 @@ class View(NamedTuple):
             UnknownName: there is no such column.
         """
         names = [n for name in self.columns or USUAL for n in PRESETS.get(name.strip().lower(), (name,))]
-        return tuple(dict.fromkeys(metric(name) for name in names))
+        try:
+            return tuple(dict.fromkeys(metric(name) for name in names))
+        except UnknownName:
+            unknown = next(name for name in names if name not in METRICS)
+            known = [*METRICS.spellings(), *PRESETS]
+            raise UnknownName("column", unknown, known, fix="rfcalc columns lists them") from None
 
 
 def document(report: Report, view: View = View(), style: str = "table") -> Document:  # noqa: B008 (immutable)
@@ -144,8 +194,9 @@ def document(report: Report, view: View = View(), style: str = "table") -> Docum
         section = import_module(f"rfcalc.report.{style}").listing(report, view)
         told = notes(report) if isinstance(section, Table) else ()
     else:
-        section = table(report, view)
-        about = tuple(_about(section, report, view))
+        shown = _chosen(report, view)
+        section = table(report, view, shown)
+        about = tuple(_about(section, shown, view))
         told = notes(report)
     return Document(
         network.name or report.target,
@@ -157,13 +208,15 @@ def document(report: Report, view: View = View(), style: str = "table") -> Docum
     )
 
 
-def _about(found: Table, report: Report, view: View) -> Iterator[str]:
+def _about(found: Table, shown: Sequence[Shown], view: View) -> Iterator[str]:
     """What has to be said of the choice of rows."""
     if any(c.name == "copies" for c in found.columns):
         yield "×n: n equal copies in one line, their params, memory and macs summed, output and rf of the last"
+    if any(one.together for one in shown):
+        yield "attention and computed weights: one line, params, memory and macs of all its nodes (--all shows them)"
     if view.top is not None and view.depth is None:
         by = metric((view.sort or "params").removeprefix("-")).title
-        yield f"{len(found.lines)} of {plural(len(shown_rows(list(report), view.every)), 'row')}, by {by}"
+        yield f"{len(found.lines)} of {plural(len(shown), 'row')}, by {by}"
 
 
 def _records(report: Report, view: View) -> Any:
@@ -180,15 +233,21 @@ def column(found: Metric) -> Column:
     return Column(found.title, name, found.right, unit, _LEAST.get(name), _SPARE.get(name, 0), _MOST.get(name))
 
 
-def table(report: Report, view: View) -> Table:
+def _chosen(report: Report, view: View) -> list[Shown]:
+    return shown_rows([report[view.at]] if view.at else list(report), view.every)
+
+
+def table(report: Report, view: View, shown: list[Shown] | None = None) -> Table:
     """The report's rows as a table.
+
+    Args:
+        shown: the rows as `shown_rows` puts them together, where they are known already.
 
     Raises:
         UnknownName: a column or node that does not exist.
     """
     columns = view.metrics
-    rows = [report[view.at]] if view.at else list(report)
-    shown = shown_rows(rows, view.every)
+    shown = _chosen(report, view) if shown is None else shown
     if view.depth is not None or view.sort is not None or view.top is not None:
         found = import_module("rfcalc.report.tree").lines(report, shown, columns, view)
     else:
@@ -198,10 +257,13 @@ def table(report: Report, view: View) -> Table:
     return Table(*_counted(columns, found), totals(report), "", caption, view.label, narrow)
 
 
-def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View) -> Iterator[tuple[Line, int]]:
+def _lines(
+    report: Report, shown: list[Shown], columns: tuple[Metric, ...], view: View
+) -> Iterator[tuple[TableLine, int]]:
     """The lines in the network's order, each with how many copies it stands for; a heading opens each stage."""
     if len(shown) > FOLD_FROM if view.fold is None else view.fold:
-        shown = import_module("rfcalc.report.folding").folded(shown)
+        folding = import_module("rfcalc.report.folding")
+        shown = folding.folded(folding.moves_in_one(shown))
     if not view.at:
         for name, shape in report.inputs.items():
             yield _input_line(name, shape, report, columns), 1
@@ -210,18 +272,19 @@ def _lines(report: Report, shown: list[Shown], columns: tuple[Metric, ...], view
         stages.setdefault(row.stage, []).append(row)
     order = {stage: i for i, stage in enumerate(stages)}
     stage = ""
-    for group in shown:
+    for i, group in enumerate(shown):
         if group.head.stage != stage:
             stage = group.head.stage
-            if stage:
+            alone = group.name == group.stage and (i + 1 == len(shown) or shown[i + 1].head.stage != stage)
+            if stage and not alone:
                 copies = [*stages][order[stage] : order[group.end.stage] + 1]
                 yield heading(group.stage, [r for s in copies for r in stages[s]], report, columns), 1
-        yield Line(tuple(cell(group, column, report) for column in columns)), group.times
+        yield TableLine(tuple(cell(group, column, report) for column in columns)), group.times
 
 
 def _counted(
-    columns: tuple[Metric, ...], found: Iterable[tuple[Line, int]]
-) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
+    columns: tuple[Metric, ...], found: Iterable[tuple[TableLine, int]]
+) -> tuple[tuple[Column, ...], tuple[TableLine, ...]]:
     """Columns and lines; one more column for the copies that a line stands for, where there are any."""
     lines = [*found]
     heads = [*map(column, columns)]
@@ -260,18 +323,24 @@ def cell(shown: Shown, column: Metric, report: Report) -> Cell:
         return Cell(shown.name)
     if column.name == "notation":
         return Cell(" ".join(_words(shown)))
+    if shown.together and column.name in ("bytes", "values", "memory_share"):
+        return figure(column, _times(column.over(shown.rows), shown.times), report)
     if column.name == "receptive_field":
         idle = any(row.position in report.unproductive for row in shown.rows)
         return Cell(size_text(shown.end) + ("*" if idle else ""))
     if column.name in ("bytes", "values", "memory_share"):
         value = column.row(shown.end)
-        return figure(column, None if value is None else value * shown.times, report)
+        return figure(column, _times(value, shown.times), report)
     if column.name in SHARES:
         value = sum((column.row(r) or 0 for r in shown.rows), Fraction(0))
         return figure(column, value * shown.times, report)
     if not column.adds:
         return figure(column, column.row(shown.end), report)
     return figure(column, sum(column.row(r) for r in shown.rows) * shown.times, report)
+
+
+def _times(value: Any, times: int) -> Any:
+    return None if value is None else value * times
 
 
 def figure(column: Metric, value: Any, report: Report) -> Cell:
@@ -281,8 +350,10 @@ def figure(column: Metric, value: Any, report: Report) -> Cell:
 
 
 def _words(shown: Shown) -> Iterator[str]:
-    for row in shown.rows:
-        if row.kind != "identity" or row is shown.head:
+    if shown.words:
+        yield shown.words
+    for row in () if shown.words else shown.rows:
+        if row is shown.head or row.kind not in ("identity", "parameter"):
             yield row.notation
 
 
@@ -294,7 +365,7 @@ def _share(column: Metric, value: Any, report: Report) -> int:
     return int(value * 1000 // whole) if is_number(whole) and whole else 0
 
 
-def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]) -> Line:
+def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]) -> TableLine:
     values = shape.values * report.batch
     known: dict[str, Any] = {
         "name": name,
@@ -315,13 +386,13 @@ def _input_line(name: str, shape: Any, report: Report, columns: Sequence[Metric]
             cells.append(Cell(value or ""))
         else:
             cells.append(figure(column, value, report))
-    return Line(tuple(cells))
+    return TableLine(tuple(cells))
 
 
-def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Metric]) -> Line:
+def heading(name: str, rows: Sequence[Row], report: Report, columns: Sequence[Metric]) -> TableLine:
     """The line that opens a group: its name, and its sums of what adds up, whatever of it is shown."""
     cells = (Cell(name) if i == 0 else subtotal(column, rows, report) for i, column in enumerate(columns))
-    return Line(tuple(cells), "group")
+    return TableLine(tuple(cells), "group")
 
 
 def subtotal(column: Metric, rows: Sequence[Row], report: Report) -> Cell:

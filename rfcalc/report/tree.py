@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
-from rfcalc.report.document import Cell, Line
+from rfcalc.report.document import Cell, TableLine
 from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.table import Shown, View, cell, figure, span, subtotal
@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 def lines(
     report: Report, shown: Sequence[Shown], columns: tuple[Metric, ...], view: View
-) -> Iterator[tuple[Line, int]]:
+) -> Iterator[tuple[TableLine, int]]:
     """The lines, each with how many copies it stands for.
 
     Raises:
@@ -62,14 +62,14 @@ def _level(
     columns: tuple[Metric, ...],
     view: View,
     sort: str | None,
-) -> Iterator[tuple[Line, int]]:
+) -> Iterator[tuple[TableLine, int]]:
     """The rows and groups of one level, the groups with what is in them, as deep as is asked for."""
     inner: dict[int, list[tuple[tuple[str, ...], Shown]]] = {}
     parts: list[Part] = []
     for name, run in groupby(found, lambda pair: pair[0][level] if len(pair[0]) > level else None):
         pairs = [*run]
         if name is None:
-            parts += [Part(one.head.name.rpartition(".")[2] if level else one.name, (one,), False) for _, one in pairs]
+            parts += [Part(one.own_name.rpartition(".")[2] if level else one.name, (one,), False) for _, one in pairs]
             continue
         parts.append(Part(name, tuple(one for _, one in pairs), True))
         inner[id(parts[-1])] = pairs
@@ -99,14 +99,14 @@ def paths(shown: Sequence[Shown]) -> list[tuple[str, ...]]:
     """The groups that each row stands in, from the outside: its stage, and the blocks of its name."""
     outer: dict[str, tuple[str, ...]] = {}
     for one in shown:
-        blocks = tuple(one.head.name.split(".")[:-1])
+        blocks = tuple(one.own_name.split(".")[:-1])
         stage = one.head.stage
         common = outer.get(stage, blocks)
         same = next((i for i, (a, b) in enumerate(zip(common, blocks, strict=False)) if a != b), None)
         outer[stage] = common[: min(len(common), len(blocks)) if same is None else same]
     found = []
     for one in shown:
-        blocks = tuple(one.head.name.split(".")[:-1])
+        blocks = tuple(one.own_name.split(".")[:-1])
         stage = one.head.stage
         own = tuple(stage.split("."))
         if not stage or blocks[: len(own)] == own:
@@ -138,7 +138,7 @@ def _key(by: Metric, part: Part) -> Any:
     return value
 
 
-def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -> Line:
+def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -> TableLine:
     cells = []
     for i, column in enumerate(columns):
         if column.name == "name" and i == 0:
@@ -151,4 +151,4 @@ def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -
             cells.append(figure(column, column.row(part.rows[-1]), report))
         else:
             cells.append(subtotal(column, part.rows, report))
-    return Line(tuple(cells), "", "strong" if part.group else "")
+    return TableLine(tuple(cells), "", "strong" if part.group else "")

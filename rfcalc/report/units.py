@@ -106,18 +106,24 @@ def rate(text: object) -> Fraction:
 
 
 SECONDS = {"us": Fraction(1, 10**6), "µs": Fraction(1, 10**6), "ms": Fraction(1, 1000), "s": Fraction(1)}
+_POWER = re.compile(r"(?:(\d+(?:\.\d+)?)(?:\s*[*×·]\s*10\^|[eE]\+?)|10\^)(\d{1,2})$")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)(?:\s*@\s*(\S+))?$")
 
 
 def read(text: str) -> Fraction:
-    """A number as printed: ``200k``, ``1.5GMac``, ``58MiB``, ``1,728``; a time at a rate, in positions: ``20ms@16kHz``.
+    """A number as printed: ``200k``, ``1.5GMac``, ``58MiB``, ``1,728``, ``10^6``; a time at a rate: ``20ms@16kHz``.
 
     Raises:
         RfcalcError: for anything else.
 
     >>> read("200k"), read("58MiB"), read("1,728"), read("20ms@16kHz")
     (Fraction(200000, 1), Fraction(60817408, 1), Fraction(1728, 1), Fraction(320, 1))
+    >>> read("10^6"), read("2.5e3")
+    (Fraction(1000000, 1), Fraction(2500, 1))
     """
+    power = _POWER.match(text.strip())
+    if power is not None:
+        return Fraction(power[1] or 1) * Fraction(10) ** int(power[2])
     time = _TIME.match(text.strip())
     if time is not None:
         if time[3] is None:

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Networks of one paper."""
+    """Networks that go by one name, of one paper or several."""
 
     name: str
     entries: tuple[Entry, ...]
@@ -70,10 +70,15 @@ def relatives(name: str) -> tuple[Entry, ...]:
     return ()
 
 
+def families() -> Iterator[Family]:
+    """Every family, by the names of their files."""
+    return map(_family, _files())
+
+
 def entries() -> Iterator[Entry]:
     """Every network, family by family."""
-    for file in _files():
-        yield from _family(file).entries
+    for family in families():
+        yield from family.entries
 
 
 def networks(pattern: str = "*") -> list[str]:

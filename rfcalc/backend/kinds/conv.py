@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from rfcalc.backend.twin import At, Call, Twin, call, measuring, same_everywhere, spatial, twin
+from rfcalc.backend.twin import At, ConstructorCall, Twin, call, measuring, same_everywhere, spatial, twin
 from rfcalc.core.errors import Unsupported
 from rfcalc.core.sliding import Sliding, one
 
@@ -82,7 +82,9 @@ def _conv(at: At, c: int, out: int, groups: int) -> Twin:
     if table is None:
         return Twin(call(f"nn.Conv{rank}d", c, out, same_everywhere(kernel), **options), text)
     made = call("PartialConv", c, table, kernel, stride=options["stride"], dilation=options["dilation"])
-    return Twin(Call(made.target, made.args, (*made.options, *(() if layer.bias else (("bias", False),)))), text)
+    return Twin(
+        ConstructorCall(made.target, made.args, (*made.options, *(() if layer.bias else (("bias", False),)))), text
+    )
 
 
 @twin("conv")
@@ -133,9 +135,9 @@ def apart(at: At) -> Twin:
     return Twin(_without_bias(made.module), made.text)
 
 
-def _without_bias(made: Call | None) -> Call:
+def _without_bias(made: ConstructorCall | None) -> ConstructorCall:
     assert made is not None
-    return Call(made.target, made.args, (*(o for o in made.options if o[0] != "bias"), ("bias", False)))
+    return ConstructorCall(made.target, made.args, (*(o for o in made.options if o[0] != "bias"), ("bias", False)))
 
 
 def _transposed(at: At, c: int, out: int, groups: int) -> Twin:

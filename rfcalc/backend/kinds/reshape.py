@@ -65,9 +65,9 @@ def cut(at: At) -> Twin:
     return text_only("{0}[" + ":, " * (layer.axis % len(at.x.dims) + 1) + ends + "]")
 
 
-@twin("take")
+@twin("gather")
 def take(at: At) -> Twin:
-    return Twin(call("Take", at.layer.axis % len(at.x.dims) + 1, list(at.layer.positions)))
+    return Twin(call("Gather", at.layer.axis % len(at.x.dims) + 1, list(at.layer.positions)))
 
 
 @twin("split")

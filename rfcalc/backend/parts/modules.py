@@ -38,7 +38,7 @@ class RBF(nn.Module):
         return ((x.unsqueeze(-2) - self.centres) ** 2).sum(-1)
 
 
-class Take(nn.Module):
+class Gather(nn.Module):
     """Listed positions of an axis, in their order."""
 
     positions: Tensor

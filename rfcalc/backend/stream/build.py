@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from rfcalc.backend.build import make, to_torch
-from rfcalc.backend.graph import Graph, compiled
-from rfcalc.backend.stream.runtime import Line, Read, Streamed, hang
+from rfcalc.backend.graph import NetworkModule, compiled
+from rfcalc.backend.stream.reads import Read
+from rfcalc.backend.stream.runtime import Streamed, StreamedMap, hang
 from rfcalc.backend.stream.tape import recurrence
-from rfcalc.backend.twin import At, Call, Learned, Twin, twin_of
+from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
@@ -34,7 +35,7 @@ class Stream(Streamed):
     refusal = StreamError
     plan: StreamPlan
     texts: dict[int, str]  # what is run for each line, as source
-    calls: dict[str, Call | Learned]  # what stands at each path
+    calls: dict[str, ConstructorCall | Learned]  # what stands at each path
     ties: dict[str, str]  # paths of modules with the parameters of another
 
     @property
@@ -93,9 +94,11 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
     return from_plan(found, build())
 
 
-def _target(target: Any, given: Any, axis: int) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], Graph]]:
+def _target(
+    target: Any, given: Any, axis: int
+) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], NetworkModule]]:
     """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made."""
-    if isinstance(target, Graph):
+    if isinstance(target, NetworkModule):
         shapes: Any = target.shapes if given is None else given
         graph = target
         return _dtype(graph), forward(graph.network, shapes_of_inputs(graph.network, shapes)), (), lambda: graph
@@ -124,7 +127,7 @@ def blocked(plan: StreamPlan) -> ConstraintFailed:
     return ConstraintFailed("no stream exists", where=plan.name, why=why, fix="\n".join(fixes) or None)
 
 
-def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
+def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
     """The streaming module of a plan, with the weights of the module that runs the whole network.
 
     Raises:
@@ -137,21 +140,21 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
     assert plan.block is not None
     assert plan.latency is not None
     network = line.walked.network
-    lines: list[Line] = []
+    lines: list[StreamedMap] = []
     held: dict[str, nn.Module | nn.Parameter] = {}
     texts: dict[int, str] = {}
-    calls: dict[str, Call | Learned] = {}
+    calls: dict[str, ConstructorCall | Learned] = {}
     ties: dict[str, str] = {}
     learned_at = {step.name: step.learned for step in graph.steps if step.learned}
     for position, at in enumerate(line.lines):
         axis = 0 if at.axis is None else at.axis + 1
         if position < network.arity:
-            lines.append(Line(at.name, axis, shape=tuple(int(n) for n in line.walked.shapes[position].dims)))
+            lines.append(StreamedMap(at.name, axis, shape=tuple(int(n) for n in line.walked.shapes[position].dims)))
             continue
         node = network.nodes[position - network.arity]
         needed = at.edges or position in _still(plan)
         if not needed:
-            lines.append(Line(at.name, 0, how="unused"))
+            lines.append(StreamedMap(at.name, 0, how="unused"))
             continue
         way = way_of(plan, position, graph.eps)
         module = learned = ""
@@ -174,15 +177,19 @@ def from_plan(plan: StreamPlan, graph: Graph) -> Stream:
             held[learned] = graph.get_parameter(learned_at[node.name])
         texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
-        run: Any = recurrence if way.how == "recurrent" else compiled(way.twin.text, max(len(sources), 1))
+        run: Any = (
+            recurrence
+            if way.how == "recurrent"
+            else compiled(way.twin.text, max(len(sources), 1) + (way.how == "attention"))
+        )
         edges = at.edges or tuple(Edge(s, None) for s in sources)
         lines.append(
-            Line(
+            StreamedMap(
                 at.name,
                 axis,
                 (at.rate.numerator, at.rate.denominator),
                 line.extras[position],
-                tuple(_read(e, node.layer, line.lines[e.source].axis) for e in edges),
+                tuple(_read(e, node.layer, line.lines[e.source].axis, e.source in at.before) for e in edges),
                 way.how,
                 run,
                 module,
@@ -213,16 +220,16 @@ def _still(plan: StreamPlan) -> set[int]:
     return found
 
 
-def _read(edge: Edge, layer: Layer, axis: int | None) -> Read:
+def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False) -> Read:
     index = edge.index
     if index is None or axis is None:
         return Read(edge.source)
     if isinstance(index, Slide):
-        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border)
+        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border, begins=begins)
     if hasattr(layer, "output_padding"):
         kernel, dilation = (one(getattr(layer, name), axis - 1) for name in ("kernel", "dilation"))
         return Read(edge.source, index.advance, 0, kernel, dilation, phases=index.phases)
-    return Read(edge.source, index.advance, border=index.border, phases=index.phases)
+    return Read(edge.source, index.advance, border=index.border, phases=index.phases, begins=begins)
 
 
 def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
@@ -241,8 +248,11 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
     if len(at.edges) != len(sources):
         raise Unsupported("what it reads cannot be given in pieces", where=node.name)
+    if at.masked:
+        return Way("attention", twin_of(At(layer, (*xs, xs[0]), y, eps=eps)))  # the mask comes as a fourth input
     if at.carried:
-        return Way("recurrent", twin_of(At(layer, xs, y, eps=eps)))
+        made = twin_of(At(layer, xs, y, eps=eps))
+        return Way("recurrent" if made.module is not None else "running", made)
     if at.pointwise:
         piece = layer.stretched(at.axis, -1)
         if piece is not layer:  # one axis may be left open: the others are told
@@ -299,7 +309,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
 
 def _cropped(layer: Any, axis: int, rank: int, step: int = 1) -> Twin | None:
     """The expression of a layer that picks positions along the axis, once exactly these are given."""
-    if layer.kind not in ("slice", "split", "take"):
+    if layer.kind not in ("slice", "split", "gather"):
         return None
     own = getattr(layer, "axis", None)
     if own is None or own % rank != axis:
@@ -330,7 +340,7 @@ def _again(module: nn.Module) -> nn.Module:
     return deepcopy(module, {id(t): t for t in (*module.parameters(), *module.buffers())})
 
 
-def _with_weights(made: Call, whole: nn.Module, node: str) -> nn.Module:
+def _with_weights(made: ConstructorCall, whole: nn.Module, node: str) -> nn.Module:
     """The module of a call with the parameters and buffers of the node's module in the whole network."""
     module = make(made)
     if type(module) is not type(whole):

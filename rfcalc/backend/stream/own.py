@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rfcalc.backend.build import to_torch
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.readers.imported import Imported
@@ -42,7 +42,7 @@ def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported
     return read, walked
 
 
-def own_weights(module: nn.Module, read: Imported) -> Graph:
+def own_weights(module: nn.Module, read: Imported) -> NetworkModule:
     """What was read of a module as a network that runs with the module's own parameters.
 
     Parameters are those that the module's operators were called with when it was read. The two are run beside each
@@ -59,7 +59,7 @@ def own_weights(module: nn.Module, read: Imported) -> Graph:
     return graph
 
 
-def _node(graph: Graph, name: str, read: Imported, parameters: Mapping[str, nn.Parameter]) -> None:
+def _node(graph: NetworkModule, name: str, read: Imported, parameters: Mapping[str, nn.Parameter]) -> None:
     """Give one node of the network what its operator was called with."""
     path = graph.paths.get(name)
     if path is None:
@@ -108,7 +108,7 @@ def _argument(step: Any, wish: str, node: str) -> torch.Tensor | None:
     return found if isinstance(found, torch.Tensor) else None
 
 
-def _learned(graph: Graph, name: str, parameters: Mapping[str, nn.Parameter]) -> None:
+def _learned(graph: NetworkModule, name: str, parameters: Mapping[str, nn.Parameter]) -> None:
     """A tensor that is learned by itself: it is called as its parameter is."""
     step = next((s for s in graph.steps if s.name == name), None)
     if step is None or not step.learned:
@@ -122,7 +122,7 @@ def _learned(graph: Graph, name: str, parameters: Mapping[str, nn.Parameter]) ->
     graph.get_submodule(owner)._parameters[last] = kept
 
 
-def _compare(module: nn.Module, graph: Graph) -> None:
+def _compare(module: nn.Module, graph: NetworkModule) -> None:
     """Run both once on the same numbers.
 
     Raises:

@@ -12,14 +12,15 @@ from torch import nn
 from rfcalc.backend.build import make
 from rfcalc.backend.emit import camel
 from rfcalc.backend.needs import parts
-from rfcalc.backend.stream import runtime, tape
+from rfcalc.backend.stream import reads, runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
-from rfcalc.backend.stream.runtime import Line, Read
-from rfcalc.backend.twin import Call
+from rfcalc.backend.stream.reads import Read
+from rfcalc.backend.stream.runtime import StreamedMap
+from rfcalc.backend.twin import ConstructorCall
 
 PARTS: tuple[Any, ...] = (
-    *(runtime.Read, runtime.Line, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur),
+    *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
     *(tape.narrow, tape.zeros, tape.copy, tape.picked, tape.spread, tape.cat, runtime.hang),
 )
 
@@ -44,12 +45,12 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     class Net(Streamed):
         def __init__(self) -> None:
             lines = [
-                Line("input", 2, shape=(1, 100)),
-                Line(
+                StreamedMap("input", 2, shape=(1, 100)),
+                StreamedMap(
                     "conv1", 2, reads=(Read(0, first=-1, kernel=3),), run=lambda m, w, x: m(x), module="net.conv1",
                     after=1, shape=(4, 100),
                 ),
-                Line("relu1", 2, reads=(Read(1),), run=lambda m, w, x: m(x), module="net.relu1", shape=(4, 100)),
+                StreamedMap("relu1", 2, reads=(Read(1),), run=lambda m, w, x: m(x), module="net.relu1", shape=(4, 100)),
             ]
             super().__init__(lines, output=2, block={"in": 1, "out": 1}, latency=1)
             hang(self, "net.conv1", nn.Conv1d(1, 4, 3))
@@ -74,7 +75,7 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
         if path in stream.ties:
             first, again = f'self.get_submodule("{stream.ties[path]}")', f'self.get_submodule("{path}")'
             body.append(f"        {again}._parameters = {first}._parameters")
-        if isinstance(call, Call):
+        if isinstance(call, ConstructorCall):
             body += _numbers(path, call, stream.get_submodule(path))
     body.append("        self.eval()")
     main = "\n".join(body)
@@ -100,24 +101,23 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     return "\n\n\n".join([head + "\n\n" + "\n".join(imports), *helpers, *pieces, main]) + "\n"
 
 
-def _numbers(path: str, call: Call, module: nn.Module) -> list[str]:
+def _numbers(path: str, call: ConstructorCall, module: nn.Module) -> list[str]:
     """What a user's module says otherwise than the constructor: slopes, what is added to variances."""
     fresh = make(call)
     pairs = [(n, getattr(module, n)) for n in NUMBERS if getattr(module, n, None) != getattr(fresh, n, None)]
     return [f'        self.get_submodule("{path}").{name} = {value!r}' for name, value in pairs]
 
 
-def _line(line: Line, text: str | None) -> list[str]:
+def _line(line: StreamedMap, text: str | None) -> list[str]:
     """One map as an entry of the list."""
-    fresh = Line("", 0)
+    fresh = StreamedMap("", 0)
     told = [f'"{line.name}"', str(line.axis)]
-    for name in Line._fields[2:]:
+    for name in StreamedMap._fields[2:]:
         value = getattr(line, name)
         if name == "run":
             if text is not None:
-                told.append(
-                    f"run={'recurrence' if line.how == 'recurrent' else _function(text, max(len(line.reads), 1))}"
-                )
+                count = max(len(line.reads), 1) + (line.how == "attention")
+                told.append(f"run={'recurrence' if line.how == 'recurrent' else _function(text, count)}")
         elif value != getattr(fresh, name):
             shown = (
                 f"({', '.join(map(_read, value))}{',' if len(value) == 1 else ''})"
@@ -125,7 +125,7 @@ def _line(line: Line, text: str | None) -> list[str]:
                 else _value(value)
             )
             told.append(f"{name}={shown}")
-    whole = f"            Line({', '.join(told)}),"
+    whole = f"            StreamedMap({', '.join(told)}),"
     if len(whole) <= 120:
         return [whole]
     rows, row = [], ""
@@ -134,7 +134,7 @@ def _line(line: Line, text: str | None) -> list[str]:
             rows.append(row)
             row = ""
         row += f"{' ' if row else ''}{part},"
-    return ["            Line(", *(f"                {r}" for r in [*rows, row]), "            ),"]
+    return ["            StreamedMap(", *(f"                {r}" for r in [*rows, row]), "            ),"]
 
 
 def _read(read: Read) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rfcalc.backend.build import to_torch
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify.finding import BOUNDED, EQUAL, Finding
 from rfcalc.backend.verify.gradient import Unit, chosen_nodes, derivatives
 from rfcalc.backend.verify.saved import DTYPES, examples
@@ -41,7 +41,7 @@ def averaged(layer: Layer) -> Layer:
     return AvgPool(**same) if max(layer.dilation) == 1 else layer
 
 
-def explained(report: Report, weights: Graph, device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
+def explained(report: Report, weights: NetworkModule, device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
     """The middle unit of each chosen node: how many of its pixels the plain gradient finds, and what hides the rest."""
     for name in chosen_nodes(report):
         walk = regions(report, name)
@@ -93,7 +93,7 @@ def _difference(before: set[Unit], after: set[Unit], why: str) -> str:
 def _gradient(
     report: Report,
     network: Network,
-    weights: Graph,
+    weights: NetworkModule,
     name: str,
     unit: Unit,
     dtype: torch.dtype,
@@ -117,7 +117,7 @@ def _gradient(
     return found
 
 
-def _copy(given: Graph, to: nn.Module) -> None:
+def _copy(given: NetworkModule, to: nn.Module) -> None:
     own = to.state_dict()
     with torch.no_grad():
         for key, tensor in given.state_dict().items():

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from rfcalc.backend.build import counts
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify.finding import UNSEEN, Finding, compared
 from rfcalc.report.report import Report
 
@@ -27,7 +27,7 @@ def blank(report: Report, device: str = "meta", dtype: torch.dtype = torch.float
     return [torch.empty(report.batch, *s.dims, device=device, dtype=dtype) for s in shapes]
 
 
-def run(report: Report, graph: Graph, count: bool) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+def run(report: Report, graph: NetworkModule, count: bool) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     """Every node's shape (batch left out) and, where asked for, its floating-point operations by flop_counter."""
     shapes: dict[str, tuple[int, ...]] = {}
     flops: dict[str, int] = {}
@@ -52,7 +52,7 @@ def run(report: Report, graph: Graph, count: bool) -> tuple[dict[str, tuple[int,
 
 
 def shapes_and_macs(
-    report: Report, graph: Graph, what: frozenset[str], tick: Callable[[str], None]
+    report: Report, graph: NetworkModule, what: frozenset[str], tick: Callable[[str], None]
 ) -> Iterator[Finding]:
     """The findings of one run of the module on meta tensors."""
     tick("running on meta tensors")
@@ -73,7 +73,7 @@ def shapes_and_macs(
         yield compared("macs", "", "multiply-adds that flop_counter sees", seen, sum(flops.values()) // 2)
 
 
-def parameters(report: Report, graph: Graph) -> Iterator[Finding]:
+def parameters(report: Report, graph: NetworkModule) -> Iterator[Finding]:
     """Parameters of every node that has a module of its own, and of the network; buffers."""
     for row in report:
         if row.name in graph.paths and row.shared_with is None and row.params:

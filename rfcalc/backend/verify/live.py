@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify.counted import blank
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.backend.verify.saved import DTYPES, examples, refusal, refused
@@ -48,7 +48,7 @@ class Indices(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return found
 
 
-def peak_of_maps(report: Report, graph: Graph) -> tuple[int, int, list[str]]:
+def peak_of_maps(report: Report, graph: NetworkModule) -> tuple[int, int, list[str]]:
     """Bytes of the distinct maps that are alive at once, at most, on meta tensors with activations in place.
 
     Indices of max pooling live while it runs.
@@ -103,7 +103,9 @@ def _storage(x: Tensor) -> int:
     return int(x.untyped_storage()._cdata)
 
 
-def peak(report: Report, build: Callable[[], Graph], device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
+def peak(
+    report: Report, build: Callable[[], NetworkModule], device: str, tick: Callable[[str], None]
+) -> Iterator[Finding]:
     """Live maps on meta tensors; on a GPU what its allocator held too."""
     tick("live maps on meta tensors")
     predicted = report.totals.peak_bytes

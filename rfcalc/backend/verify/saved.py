@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rfcalc.backend.build import place
-from rfcalc.backend.graph import Graph
+from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.memory import storages
@@ -25,7 +25,7 @@ def examples(report: Report, device: str, seed: int = 0) -> list[Tensor]:
     return [x.to(device=device, dtype=DTYPES[report.dtype]) for x in made]
 
 
-def kept_bytes(graph: Graph, inputs: list[Tensor]) -> tuple[int, list[Tensor]]:
+def kept_bytes(graph: NetworkModule, inputs: list[Tensor]) -> tuple[int, list[Tensor]]:
     """Bytes of the distinct tensors that autograd keeps for backward, parameters and buffers left out; the outputs."""
     own = {t.untyped_storage().data_ptr() for t in (*graph.parameters(), *graph.buffers())}
     found: dict[int, int] = {}
@@ -54,7 +54,7 @@ def refusal(error: ValueError) -> str:
     return f"PyTorch takes no statistics of a single value ({error}): take a larger --batch or --input"
 
 
-def kept_by_map(report: Report, graph: Graph, inputs: list[Tensor]) -> dict[int, int]:
+def kept_by_map(report: Report, graph: NetworkModule, inputs: list[Tensor]) -> dict[int, int]:
     """What `kept_bytes` adds up, by the position whose map (or whose own copies and statistics) it is.
 
     Everything stays alive meanwhile.
@@ -87,7 +87,7 @@ def kept_by_map(report: Report, graph: Graph, inputs: list[Tensor]) -> dict[int,
     return found
 
 
-def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
+def difference(report: Report, graph: NetworkModule, device: str) -> tuple[bool, str]:
     """Where what is kept differs from what was predicted: whether only around nodes where PyTorch keeps more than one
     layer needs (it has none, or a library's workspace is kept too); in words."""
     walked, network = report, report.network
@@ -112,7 +112,7 @@ def difference(report: Report, graph: Graph, device: str) -> tuple[bool, str]:
     return True, f"PyTorch has no layer for {made} or keeps a library's workspace there: {text}"
 
 
-def training(report: Report, graph: Graph, device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
+def training(report: Report, graph: NetworkModule, device: str, tick: Callable[[str], None]) -> Iterator[Finding]:
     """One step of training: what is kept, gradients, the state of two optimizers."""
     tick("one forward pass in training mode")
     graph = graph.to(device=device, dtype=DTYPES[report.dtype]).train()

@@ -1,8 +1,10 @@
 """Families of networks that `rfcalc design` searches: a file each, which holds data and a builder.
 
 A family says which whole numbers make a network (`Parameter`), how the notation of it is written (`build`), and how
-figures move when one number grows: ``+`` they never fall, ``-`` they never rise, ``0`` they stay. What is not said is
-not used to leave anything out of a search. Adding a family is adding a file with a `FAMILY` in it.
+figures move when one number grows: ``+`` they never fall, ``-`` they never rise, ``0`` they stay; and which of them
+are polynomials in it (`Law`). What is not said is not used to leave anything out of a search. Beside the metrics,
+``count`` stands for how many layers fit any pattern, and ``holes`` for the holes that a unit sees with. Adding a family
+is adding a file with a `FAMILY` in it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.registry import Registry
@@ -22,14 +24,35 @@ FIELD = ("receptive_field", "lookback", "lookahead")
 SIZE = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "bytes", "saved_bytes", "peak_bytes")
 
 
+COSTS = ("weights", "biases", "params", "macs", "flops")
+
+
+class Law(NamedTuple):
+    """A figure is a polynomial of a number, of at most this degree, from this value on; `convex`: it is the greatest of
+    several such polynomials of degree 1."""
+
+    degree: int
+    start: int = 1
+    convex: bool = False
+
+
+CONVEX = Law(1, 1, True)
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """A whole number of a family: its values in rising order, and how figures move with it."""
+    """A whole number of a family: its values in rising order, and how figures move with it.
+
+    `laws`: the figures that are polynomials in it; `touches`: the parameters of layers that it changes, of which
+    patterns such as ``conv kernel=3`` may count other layers.
+    """
 
     name: str
     told: str
     values: tuple[int, ...]
     moves: Mapping[str, Sign] = field(default_factory=dict)
+    laws: Mapping[str, Law] = field(default_factory=dict)
+    touches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +104,20 @@ def moving(**signs: str) -> dict[str, Sign]:
     an empty sign takes a figure out again."""
     found: dict[str, Sign] = {}
     for name, sign in signs.items():
-        group = SIZE if name == "size" else FIELD if name == "rf" else (name,)
-        found.update(dict.fromkeys(group, sign))  # type: ignore[arg-type]
+        found.update(dict.fromkeys(_GROUPS.get(name, (name,)), sign))  # type: ignore[arg-type]
     return {name: sign for name, sign in found.items() if sign}
+
+
+def laws(**degrees: int | Law) -> dict[str, Law]:
+    """Which figures are polynomials: a degree, or a law; ``costs`` stands for all of `COSTS`."""
+    found: dict[str, Law] = {}
+    for name, degree in degrees.items():
+        law = Law(degree) if isinstance(degree, int) else degree
+        found.update(dict.fromkeys(_GROUPS.get(name, (name,)), law))
+    return found
+
+
+_GROUPS = {"size": SIZE, "rf": FIELD, "costs": COSTS}
 
 
 def _load() -> None:

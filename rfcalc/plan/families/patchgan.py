@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import Family, Parameter, moving
+from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
 
 
 def build(width: int, depth: int) -> str:
@@ -13,20 +13,16 @@ def build(width: int, depth: int) -> str:
     return " > ".join(steps)
 
 
-WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", params="+", weights="+", weight_layers="+")
+WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+DEEPER = moving(rf="+", params="+", weights="+", weight_layers="+", count="+")
 FAMILY = Family(
     "patchgan",
     "4 × 4 convolutions of stride 2, then two of stride 1: every output judges a patch",
     (2,),
     (
-        Parameter("width", "channels of the first layer", (16, 32, 64, 128), WIDER),
-        Parameter(
-            "depth",
-            "layers of stride 2",
-            tuple(range(1, 7)),
-            DEEPER,
-        ),
+        Parameter("width", "channels of the first layer", (16, 32, 64, 128), WIDER, WIDTHS, ("out_channels",)),
+        Parameter("depth", "layers of stride 2", tuple(range(1, 7)), DEEPER, touches=("out_channels",)),
     ),
     build,
     "3x256x256",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import Family, Parameter, moving
+from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, convs: int, stages: int) -> str:
@@ -16,24 +16,21 @@ def build(kernel: int, width: int, convs: int, stages: int) -> str:
     return " > ".join(steps)
 
 
-LARGER = moving(rf="+", size="+", weight_layers="0")
-WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", size="+", weight_layers="+")
-LOWER = moving(rf="+", weights="+", params="+", macs="+", weight_layers="+")
+LARGER = moving(rf="+", size="+", weight_layers="0", count="0")
+WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+DEEPER = moving(rf="+", size="+", weight_layers="+", count="+")
+DEPTHS = laws(rf=1, costs=1, weight_layers=1, count=1)
+LOWER = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="")
 FAMILY = Family(
     "pyramid",
     "stages of k × k convolutions, the first of each of stride 2, channels doubled",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (3, 5, 7), LARGER),
-        Parameter("width", "channels of the first stage", (8, 16, 32, 64), WIDER),
-        Parameter("convs", "convolutions in a stage", (1, 2, 3, 4), DEEPER),
-        Parameter(
-            "stages",
-            "halvings",
-            tuple(range(1, 7)),
-            LOWER,
-        ),
+        Parameter("kernel", "size of every kernel", (3, 5, 7), LARGER, touches=("kernel", "padding")),
+        Parameter("width", "channels of the first stage", (8, 16, 32, 64), WIDER, WIDTHS, ("out_channels",)),
+        Parameter("convs", "convolutions in a stage", (1, 2, 3, 4), DEEPER, DEPTHS),
+        Parameter("stages", "halvings", tuple(range(1, 7)), LOWER),
     ),
     build,
     "3x224x224",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import Family, Parameter, moving
+from rfcalc.plan.families import CONVEX, Family, Law, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, depth: int) -> str:
@@ -10,17 +10,20 @@ def build(kernel: int, width: int, depth: int) -> str:
     return f"conv{kernel}-{width} relu" + (f" x{depth}" if depth > 1 else "")
 
 
-LARGER = moving(rf="+", size="+", weight_layers="0")
-WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", size="+", weight_layers="+")
+LARGER = moving(rf="+", size="+", weight_layers="0", count="0", holes="0")
+KERNELS = laws(costs=3, receptive_field=1)
+WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+DEEPER = moving(rf="+", size="+", weight_layers="+", count="+", holes="0")
+DEPTHS = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
 FAMILY = Family(
     "stack",
     "k × k convolutions of stride 1, one after another, a ReLU after each",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (3, 5, 7, 9, 11), LARGER),
-        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER),
-        Parameter("depth", "layers", tuple(range(1, 257)), DEEPER),
+        Parameter("kernel", "size of every kernel", (3, 5, 7, 9, 11), LARGER, KERNELS, ("kernel", "padding")),
+        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
+        Parameter("depth", "layers", tuple(range(1, 257)), DEEPER, DEPTHS),
     ),
     build,
     "3x224x224",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import Family, Parameter, moving
+from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, convs: int, depth: int) -> str:
@@ -18,22 +18,19 @@ def build(kernel: int, width: int, convs: int, depth: int) -> str:
     return level(depth, width)
 
 
-LARGER = moving(rf="+", size="+", weight_layers="0")
-WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", size="+", weight_layers="+")
+LARGER = moving(rf="+", size="+", weight_layers="0", count="0")
+WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+DEEPER = moving(rf="+", size="+", weight_layers="+", count="+")
+DEPTHS = laws(costs=1, weight_layers=1, count=1)
 FAMILY = Family(
     "unet",
     "an encoder by max pooling, a decoder by transposed convolutions, skips, sizes kept",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (3, 5), LARGER),
-        Parameter("width", "channels of the first level", (8, 16, 32, 64), WIDER),
-        Parameter(
-            "convs",
-            "convolutions at each level, on either side",
-            (1, 2, 3),
-            DEEPER,
-        ),
+        Parameter("kernel", "size of every kernel", (3, 5), LARGER, touches=("kernel", "padding")),
+        Parameter("width", "channels of the first level", (8, 16, 32, 64), WIDER, WIDTHS, ("out_channels",)),
+        Parameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
         Parameter("depth", "levels below the first", tuple(range(1, 7)), DEEPER),
     ),
     build,

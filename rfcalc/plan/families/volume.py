@@ -3,7 +3,7 @@ level as long as at least four positions are left; an axis that is not, is poole
 
 from __future__ import annotations
 
-from rfcalc.plan.families import Family, Parameter, moving
+from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
 
 LEAST = 4  # positions that are left of an axis at the lowest level
 
@@ -23,20 +23,17 @@ def build(width: int, convs: int, depth: int, shape: tuple[int, ...]) -> str:
     return level(depth, width, shape)
 
 
-WIDER = moving(rf="0", size="+", weight_layers="0")
-DEEPER = moving(rf="+", size="+", weight_layers="+")
+WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+DEEPER = moving(rf="+", size="+", weight_layers="+", count="+")
+DEPTHS = laws(costs=1, weight_layers=1, count=1)
 FAMILY = Family(
     "volume",
     "U-Nets for volumes: pools per axis as long as four positions are left",
     (3,),
     (
-        Parameter("width", "channels of the first level", (8, 16, 32), WIDER),
-        Parameter(
-            "convs",
-            "convolutions at each level, on either side",
-            (1, 2, 3),
-            DEEPER,
-        ),
+        Parameter("width", "channels of the first level", (8, 16, 32), WIDER, WIDTHS, ("out_channels",)),
+        Parameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
         Parameter("depth", "levels below the first", tuple(range(1, 7)), DEEPER),
     ),
     build,

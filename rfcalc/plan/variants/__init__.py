@@ -52,7 +52,7 @@ class Draft:
         self.finer: tuple[int, ...] = (1,)
         self.notes: list[str] = []
 
-    def put(self, name: str, layer: Layer) -> None:
+    def replace(self, name: str, layer: Layer) -> None:
         """The node with another layer."""
         self.pieces[name] = self.pieces[name]._replace(layer=layer)
 

@@ -57,8 +57,8 @@ def _change(moves: list[tuple[str, str]], draft: Draft) -> None:
             raise Unfit(f"{source} is not there any more")
         layer: Any = draft.pieces[source].layer
         stride = layer.stride
-        draft.put(source, with_geometry(layer, stride=(1,)))
-        draft.put(goal, with_geometry(draft.pieces[goal].layer, stride=stride))
+        draft.replace(source, with_geometry(layer, stride=(1,)))
+        draft.replace(goal, with_geometry(draft.pieces[goal].layer, stride=stride))
 
 
 def choices(report: Report) -> list[Choice]:

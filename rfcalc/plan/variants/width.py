@@ -80,7 +80,7 @@ def _change(factor: Fraction, draft: Draft) -> None:
             shapes[name] = layer.output(*xs)
         except RfcalcError as error:
             raise Unfit(f"{name}: {error.what}") from None
-        draft.put(name, layer)
+        draft.replace(name, layer)
 
 
 def choices(report: Report) -> list[Choice]:

@@ -161,7 +161,7 @@ class Builder:
 
     def plain(self, value: Value) -> Value:
         """The same tensor with the batch as an axis like others."""
-        self.whole(value)
+        self.with_channels(value)
         if value.batch is None:
             return value
         if value.dims[value.batch] != 1:
@@ -177,7 +177,7 @@ class Builder:
             return Value(value.node, value.dims, None)
         return value
 
-    def whole(self, value: Value) -> Value:
+    def with_channels(self, value: Value) -> Value:
         """Refuse a tensor that has lost its channels, where a layer cannot do without them."""
         if value.extra:
             raise NotUnderstood("the channels are gone before it")
@@ -198,7 +198,7 @@ class Builder:
         if batch is None and any(v.batch is not None for v in values):
             values = [self.plain(v) for v in values]
         for v in values:
-            self.whole(v)
+            self.with_channels(v)
         channel = self._channel(values, rank, batch)
         nodes = []
         for v in values:

@@ -15,7 +15,7 @@ from rfcalc.readers.builder.values import NotUnderstood, Value, inner
 
 def chained(graph: Builder, values: Sequence[Value], axis: int, dims: tuple[int, ...]) -> Value:
     """Values one after another along an axis of the tensor."""
-    values = [graph.whole(v) for v in values]
+    values = [graph.with_channels(v) for v in values]
     at = {v.batch for v in values if v.batch is not None}
     batch = at.pop() if len(at) == 1 else None
     if batch is not None and (batch == axis or any(v.dims[batch] != 1 for v in values)):

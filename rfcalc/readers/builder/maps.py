@@ -16,7 +16,7 @@ def mapped(graph: Builder, x: Value, rank: int) -> tuple[Value, bool]:
 
     A batch that is merged with something else (frames, windows) is a spatial axis that nothing slides over.
     """
-    graph.whole(x)
+    graph.with_channels(x)
     n = len(x.dims)
     if n == rank + 1 and x.batch is None:
         return Value(graph.laid(x, x.dims, 0), x.dims, None), False
@@ -64,7 +64,7 @@ def plus(graph: Builder, a: Value, b: Value) -> Value:
 
 def channels_at(graph: Builder, x: Value, axis: int = 1) -> Value:
     """The value with the channels on this axis of the tensor."""
-    graph.whole(x)
+    graph.with_channels(x)
     if x.batch == axis:
         x = graph.plain(x)
     at = graph.axis(x, axis)

@@ -7,11 +7,11 @@ from math import prod
 from typing import Any
 
 from rfcalc.core.shape import axis_groups
+from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute, Reshape
 from rfcalc.layers.slice import Slice
-from rfcalc.layers.take import Take
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import BatchMixed, NotUnderstood, Value, inner
 from rfcalc.readers.builder.views import behind, holds_patches, is_view, kept_together, laid_out, merging, split, undone
@@ -23,6 +23,8 @@ def batch_after(x: Value, dims: tuple[int, ...]) -> int | None:
         return 0 if len(dims) > 1 and dims[0] == 1 else None
     before = prod(x.dims[: x.batch])
     size = x.dims[x.batch]
+    if x.batch and size == 1 and x.dims[0] != 1 and dims[:1] == (1,) and len(dims) > len(x.dims):
+        return 0  # a batch of one that was merged with others; another axis of size 1 was taken for it meanwhile
     found = [j for j, n in enumerate(dims) if n == size and prod(dims[:j]) == before]
     return x.batch if x.batch in found else found[0] if found else None
 
@@ -209,12 +211,12 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
     dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
     if axis == x.batch:
         x = graph.plain(x)
-    return graph.add(Take(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch, extra=x.extra)
+    return graph.add(Gather(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch, extra=x.extra)
 
 
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     """The axes of a tensor in another order."""
-    x = graph.whole(graph.settled(x))
+    x = graph.with_channels(graph.settled(x))
     first = order[0] if order else 0
     if x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first:
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile

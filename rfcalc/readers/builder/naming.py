@@ -112,12 +112,15 @@ def paths_of(graph: Builder, steps: Sequence[Origin], kept: Sequence[int]) -> di
 
 def stages(paths: Mapping[int, str], kept: Sequence[int], named: Mapping[int, str]) -> dict[int, str]:
     """The heading that each node stands under: the module below the root, or the one below that where the first holds
-    most of the network. Only modules that run in one piece, and do more than one thing, are headings."""
+    most of the network, most of it in modules of its own. Only modules that run in one piece, and do more than one
+    thing, are headings."""
     apart = {p: tuple(paths[p].split(".")) for p in kept}
     first = Counter(path[0] for path in apart.values())
+    direct = Counter(path[0] for path in apart.values() if len(path) == 1)
     labels = {}
     for p, path in apart.items():
-        deep = 2 if first[path[0]] > len(kept) / 2 and len(path) > 1 else 1
+        holds = first[path[0]] > len(kept) / 2 and direct[path[0]] * 3 < first[path[0]]
+        deep = 2 if holds and len(path) > 1 else 1
         labels[p] = ".".join(path[:deep])
     many = Counter(labels.values())
     closed: set[str] = set()

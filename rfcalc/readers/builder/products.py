@@ -19,7 +19,7 @@ def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...], mask: Mas
     Args:
         mask: which columns of `a` are not zero, row by row.
     """
-    a, b = graph.whole(graph.settled(a)), graph.whole(graph.settled(b))
+    a, b = graph.with_channels(graph.settled(a)), graph.with_channels(graph.settled(b))
     if len(a.dims) < 2 or len(b.dims) < 2:
         return _with_vectors(graph, a, b, dims)
     lead = dims[:-2]

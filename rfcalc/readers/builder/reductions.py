@@ -20,7 +20,7 @@ def reduced(graph: Builder, x: Value, axes: Sequence[int], op: str, keep: bool, 
         x = graph.plain(x)
         if x.dims[0] == 1 and 0 in gone:  # the mean over a batch of one
             raise NotUnderstood("it works along the batch")
-    graph.whole(x)
+    graph.with_channels(x)
     at = tuple(graph.axis(x, a) for a in gone)
     if not at:
         return Value(x.node, dims, x.batch)

@@ -40,7 +40,7 @@ class Scope(NamedTuple):
         return None
 
 
-class Call(NamedTuple):
+class LayerCall(NamedTuple):
     """One use of one layer: what a translator gets."""
 
     build: Build
@@ -354,7 +354,7 @@ def call(
     built = entry.get("build_config")
     found = build.translate(
         entry,
-        Call(
+        LayerCall(
             build, kind, Fields(entry.get("config") or {}, f"{scope.path}{name}"), args, kwargs,
             f"{scope.prefix}{name}", owner, known, built if isinstance(built, Mapping) else {},
         ),

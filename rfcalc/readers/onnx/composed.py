@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rfcalc.readers.onnx.matching import DOMAIN, Graph, Match
+from rfcalc.readers.onnx.matching import DOMAIN, Match, PatternGraph
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 
 
-def layer_norm(graph: Graph, node: Node) -> Iterator[Node]:
+def layer_norm(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """(x − mean) / √(mean((x − mean)²) + ε) over the last axes; the factor and offset after it join."""
     if node.op != "Div":
         return
@@ -38,7 +38,7 @@ def layer_norm(graph: Graph, node: Node) -> Iterator[Node]:
     yield replace(node, op="LayerNormalization", inputs=(x,), attributes={"axis": -len(axes)}, domain=DOMAIN)
 
 
-def _axes(graph: Graph, node: Node) -> list[int] | None:
+def _axes(graph: PatternGraph, node: Node) -> list[int] | None:
     told = node.attributes.get("axes")
     if told is None and len(node.inputs) > 1:
         found = graph.constant(node.inputs[1])
@@ -46,7 +46,7 @@ def _axes(graph: Graph, node: Node) -> list[int] | None:
     return None if told is None else [int(a) for a in told]
 
 
-def affine_norm(graph: Graph, node: Node) -> Iterator[Node]:
+def affine_norm(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """A layer normalisation that was recognised, times a factor, plus an offset: one node with both."""
     if node.op not in ("Mul", "Add") or len(node.inputs) != 2:
         return
@@ -63,7 +63,7 @@ def affine_norm(graph: Graph, node: Node) -> Iterator[Node]:
         return
 
 
-def group_norm(graph: Graph, node: Node) -> Iterator[Node]:
+def group_norm(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """Reshape to groups, InstanceNormalization with ones and zeros, Reshape back; a factor and an offset follow."""
     if node.op != "Reshape" or node.inputs[0] not in graph.makers:
         return
@@ -83,7 +83,7 @@ def group_norm(graph: Graph, node: Node) -> Iterator[Node]:
     )
 
 
-def affine_group(graph: Graph, node: Node) -> Iterator[Node]:
+def affine_group(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """A group normalisation that was recognised, times a factor, plus an offset for each channel."""
     if node.op not in ("Mul", "Add") or len(node.inputs) != 2:
         return
@@ -100,7 +100,7 @@ def affine_group(graph: Graph, node: Node) -> Iterator[Node]:
         return
 
 
-def _stripped(graph: Graph, name: str) -> str:
+def _stripped(graph: PatternGraph, name: str) -> str:
     """A value without the axes of size 1 that were put around it."""
     for _ in range(3):
         node = graph.makers.get(name)

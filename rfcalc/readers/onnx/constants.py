@@ -29,12 +29,12 @@ FOLDS: dict[str, Fold] = {}
 def fold(*names: str) -> Callable[[Fold], Fold]:
     """Register a rule for operators on constants."""
 
-    def put(function: Fold) -> Fold:
+    def register(function: Fold) -> Fold:
         for name in names:
             FOLDS[name] = function
         return function
 
-    return put
+    return register
 
 
 def ints(const: Const | None) -> list[int] | None:

@@ -18,7 +18,7 @@ class Match(Exception):
     """Raised where a graph is not what a pattern looks for."""
 
 
-class Graph:
+class PatternGraph:
     """The nodes as a pattern looks at them: who makes a value, how often it is read, which constant it is."""
 
     def __init__(self, model: Model, nodes: list[Node], folder: str) -> None:

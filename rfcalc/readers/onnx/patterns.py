@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from rfcalc.readers.onnx.composed import affine_group, affine_norm, group_norm, layer_norm
-from rfcalc.readers.onnx.matching import DOMAIN, Graph, Match
+from rfcalc.readers.onnx.matching import DOMAIN, Match, PatternGraph
 from rfcalc.readers.onnx.model import Model, Node
 
-Pattern = Callable[[Graph, Node], Iterator[Node]]
+Pattern = Callable[[PatternGraph, Node], Iterator[Node]]
 
 
-def factors(graph: Graph, node: Node) -> Iterator[tuple[list[str], float]]:
+def factors(graph: PatternGraph, node: Node) -> Iterator[tuple[list[str], float]]:
     """The operands of a product of products, flat, and the number that they are multiplied with."""
     found: list[str] = []
     scale = 1.0
@@ -45,7 +45,7 @@ def factors(graph: Graph, node: Node) -> Iterator[tuple[list[str], float]]:
     yield found, scale
 
 
-def gelu(graph: Graph, node: Node) -> Iterator[Node]:
+def gelu(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """x · ½ · (1 + erf(x / √2)), the factors in any order; with tanh(√(2/π)·(x + 0.044715·x³)) its approximation."""
     if node.op not in ("Mul", "Div"):
         return
@@ -72,7 +72,7 @@ def gelu(graph: Graph, node: Node) -> Iterator[Node]:
         raise Match
 
 
-def _scaled(graph: Graph, name: str, x: str, factor: float) -> None:
+def _scaled(graph: PatternGraph, name: str, x: str, factor: float) -> None:
     """`name` must be x times a factor."""
     node = graph.made(name, "Mul", "Div")
     if node.op == "Div":
@@ -82,7 +82,7 @@ def _scaled(graph: Graph, name: str, x: str, factor: float) -> None:
         raise Match
 
 
-def _cubic(graph: Graph, name: str, x: str) -> None:
+def _cubic(graph: PatternGraph, name: str, x: str) -> None:
     """√(2/π)·(x + 0.044715·x³), loosely: the numbers must be there."""
     outer = graph.made(name, "Mul")
     inner = graph.made(graph.with_number(outer, math.sqrt(2 / math.pi)), "Add")
@@ -98,7 +98,7 @@ def _cubic(graph: Graph, name: str, x: str) -> None:
             raise Match
 
 
-def silu(graph: Graph, node: Node) -> Iterator[Node]:
+def silu(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """x · σ(x); x · hardsigmoid(x); x · tanh(softplus(x))."""
     if node.op != "Mul" or len(node.inputs) != 2:
         return
@@ -124,7 +124,7 @@ def silu(graph: Graph, node: Node) -> Iterator[Node]:
                 return
 
 
-def hardswish(graph: Graph, node: Node) -> Iterator[Node]:
+def hardswish(graph: PatternGraph, node: Node) -> Iterator[Node]:
     """x · clip(x + 3, 0, 6) / 6 in any order, or without the factor x (hardsigmoid)."""
     if node.op not in ("Mul", "Div"):
         return
@@ -149,7 +149,7 @@ def hardswish(graph: Graph, node: Node) -> Iterator[Node]:
         raise Match
 
 
-def _clips(graph: Graph, node: Node, low: float, high: float) -> bool:
+def _clips(graph: PatternGraph, node: Node, low: float, high: float) -> bool:
     if len(node.inputs) >= 3:
         return graph.number(node.inputs[1]) == low and graph.number(node.inputs[2]) == high
     return node.attributes.get("min") == low and node.attributes.get("max") == high
@@ -174,7 +174,7 @@ TRIGGERS = {"Mul", "Div", "Add", "Reshape"}
 
 def recognised(model: Model, nodes: list[Node], folder: str) -> tuple[list[Node], Counter[str]]:
     """The nodes with what was recognised as one node each, and notes on it."""
-    graph = Graph(model, nodes, folder)
+    graph = PatternGraph(model, nodes, folder)
     notes: Counter[str] = Counter()
     result: dict[int, Node] = {id(node): node for node in nodes}
     order = [id(node) for node in nodes]

@@ -58,12 +58,12 @@ _WHERE = (
 def rule(*names: str) -> Callable[[Rule], Rule]:
     """Register a rule for operators."""
 
-    def put(function: Rule) -> Rule:
+    def register(function: Rule) -> Rule:
         for name in names:
             RULES[name] = function
         return function
 
-    return put
+    return register
 
 
 def load_rules() -> None:

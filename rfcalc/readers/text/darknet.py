@@ -23,7 +23,7 @@ from rfcalc.layers.pool import AvgPool, GlobalPool, MaxPool
 from rfcalc.layers.resample import Pad, PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.layers.reshape import Flatten, Reshape
 from rfcalc.layers.slice import Slice, Split
-from rfcalc.readers.configuration import shown, whole
+from rfcalc.readers.configuration import integer, shown
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.text.chain import Chain
 
@@ -51,7 +51,7 @@ class Section(NamedTuple):
     def where(self) -> str:
         return f"line {self.line}, [{self.kind}]"
 
-    def whole(self, name: str, default: int | None = None) -> int:
+    def integer(self, name: str, default: int | None = None) -> int:
         """A whole number; darknet reads what stands in front of anything else."""
         told = self.options.get(name)
         if told is None:
@@ -61,7 +61,7 @@ class Section(NamedTuple):
         match = re.match(r"\s*([+-]?\d{1,12})", told)
         if match is None:
             raise RfcalcError(f"{name} is {shown(told)}, not a number", where=self.where)
-        return whole(int(match[1]), self.where)
+        return integer(int(match[1]), self.where)
 
     def listed(self, name: str) -> list[int]:
         """Whole numbers with commas between them."""
@@ -141,7 +141,7 @@ def read(text: str, given: Any) -> Imported:
         )
     Chain.few(len(listed))
     net = listed[0]
-    size = (net.whole("channels", 3), net.whole("height", 0), net.whole("width", 0))
+    size = (net.integer("channels", 3), net.integer("height", 0), net.integer("width", 0))
     if min(size) < 1:
         if given is None:
             raise RfcalcError("[net] does not tell the input's width and height", fix="give them: --input 3x416x416")
@@ -168,18 +168,18 @@ def read(text: str, given: Any) -> Imported:
 
 def _conv(reader: _Reader, s: Section) -> None:
     x, name = reader.chain.shape, reader.name("conv")
-    size = s.whole("size", 1)
-    padding = size // 2 if s.whole("pad", 0) else s.whole("padding", 0)
-    stride = s.whole("stride", 1)
-    steps = (s.whole("stride_y", stride), s.whole("stride_x", stride))
-    groups, dilation = s.whole("groups", 1), s.whole("dilation", 1) if size > 1 else 1
-    normed = s.whole("batch_normalize", 0) or s.whole("cbn", 0)
-    if any(s.whole(key, 0) for key in ("antialiasing", "share_index", "sway", "rotate", "stretch", "stretch_sway")):
+    size = s.integer("size", 1)
+    padding = size // 2 if s.integer("pad", 0) else s.integer("padding", 0)
+    stride = s.integer("stride", 1)
+    steps = (s.integer("stride_y", stride), s.integer("stride_x", stride))
+    groups, dilation = s.integer("groups", 1), s.integer("dilation", 1) if size > 1 else 1
+    normed = s.integer("batch_normalize", 0) or s.integer("cbn", 0)
+    if any(s.integer(key, 0) for key in ("antialiasing", "share_index", "sway", "rotate", "stretch", "stretch_sway")):
         raise RfcalcError("antialiasing, shared and deformed kernels are not understood", where=s.where)
     if len(x.dims) != 3:
         raise RfcalcError("a convolution needs a map, and gets a flat vector", where=s.where)
     made = Conv(
-        s.whole("filters", 1), size, stride=steps[0] if steps[0] == steps[1] else steps,
+        s.integer("filters", 1), size, stride=steps[0] if steps[0] == steps[1] else steps,
         padding=padding, dilation=dilation, groups=groups, bias=not normed,
     )  # fmt: skip
     reader.chain.add(made, name)
@@ -189,11 +189,11 @@ def _conv(reader: _Reader, s: Section) -> None:
 
 
 def _pool(reader: _Reader, s: Section) -> None:
-    stride = s.whole("stride", 1)
-    steps = (s.whole("stride_y", stride), s.whole("stride_x", stride))
-    size = s.whole("size", stride)
-    padding = s.whole("padding", size - 1)
-    if s.whole("maxpool_depth", 0) or s.whole("antialiasing", 0):
+    stride = s.integer("stride", 1)
+    steps = (s.integer("stride_y", stride), s.integer("stride_x", stride))
+    size = s.integer("size", stride)
+    padding = s.integer("padding", size - 1)
+    if s.integer("maxpool_depth", 0) or s.integer("antialiasing", 0):
         raise RfcalcError("pools over channels and antialiasing are not understood", where=s.where)
     sides = ((padding // 2, padding - padding // 2),)
     step = steps[0] if steps[0] == steps[1] else steps
@@ -211,8 +211,8 @@ def _connected(reader: _Reader, s: Section) -> None:
     name = reader.name("connected")
     if len(reader.chain.shape.dims) > 1:
         reader.chain.add(Flatten(), f"{name}.flatten")
-    normed = s.whole("batch_normalize", 0)
-    reader.chain.add(Linear(s.whole("output", 1), bias=not normed), name)
+    normed = s.integer("batch_normalize", 0)
+    reader.chain.add(Linear(s.integer("output", 1), bias=not normed), name)
     if normed:
         reader.chain.add(BatchNorm(), f"{name}.bn")
     reader.activate(s, name, "logistic")
@@ -221,7 +221,7 @@ def _connected(reader: _Reader, s: Section) -> None:
 def _route(reader: _Reader, s: Section) -> None:
     name = reader.name("route")
     sources = [reader.layer(i, s) for i in s.listed("layers")]
-    groups, part = s.whole("groups", 1), s.whole("group_id", 0)
+    groups, part = s.integer("groups", 1), s.integer("group_id", 0)
     if groups > 1:
         sources = [
             reader.chain.add(Split(groups, part), name if len(sources) == 1 else f"{name}.{i}", [source])
@@ -271,14 +271,14 @@ def _gate(reader: _Reader, s: Section) -> None:
     """The current map (one value a channel, or a map) times an earlier one."""
     name = reader.name(s.kind)
     (index,) = s.listed("from")
-    if s.whole("scale_wh", 0):
+    if s.integer("scale_wh", 0):
         raise RfcalcError("scale_wh is not understood", where=s.where)
     reader.chain.add(Multiply(), name, [reader.layer(index, s), reader.chain.at])
     reader.activate(s, name, "linear")
 
 
 def _upsample(reader: _Reader, s: Section) -> None:
-    stride = s.whole("stride", 2)
+    stride = s.integer("stride", 2)
     if stride < 0:
         raise RfcalcError("upsampling by a negative stride is not understood", where=s.where)
     reader.chain.add(Upsample(stride), reader.name("upsample"))
@@ -287,10 +287,10 @@ def _upsample(reader: _Reader, s: Section) -> None:
 def _reorg(reader: _Reader, s: Section) -> None:
     """[reorg3d] moves s × s positions into channels. [reorg] means to, but runs through the memory as if the map had
     c/s² channels of s times the size: what comes out is a re-arrangement of that, and so it is written here."""
-    stride, name, chain = s.whole("stride", 1), reader.name(s.kind), reader.chain
+    stride, name, chain = s.integer("stride", 1), reader.name(s.kind), reader.chain
     c, h, w = chain.shape.dims if len(chain.shape.dims) == 3 else (0, 0, 0)
-    if s.whole("reverse", 0) or s.whole("flatten", 0) or s.whole("extra", 0):
-        if s.kind == "reorg3d" and s.whole("reverse", 0):
+    if s.integer("reverse", 0) or s.integer("flatten", 0) or s.integer("extra", 0):
+        if s.kind == "reorg3d" and s.integer("reverse", 0):
             chain.add(PixelShuffle(stride), name)
             return
         raise RfcalcError("reverse, flatten and extra are not understood", where=s.where)
@@ -319,7 +319,7 @@ def _passing(reader: _Reader, s: Section) -> None:
 def _crop(reader: _Reader, s: Section) -> None:
     """A crop of the middle, as at inference."""
     x = reader.chain.shape
-    height, width = s.whole("crop_height", 1), s.whole("crop_width", 1)
+    height, width = s.integer("crop_height", 1), s.integer("crop_width", 1)
     sides = []
     for n, m in zip(x.spatial, (height, width), strict=True):
         before = (n - m) // 2
@@ -363,7 +363,7 @@ SECTIONS: dict[str, Callable[[_Reader, Section], None]] = {
     "reorg": _reorg,
     "reorg3d": _reorg,
     "dropout": _dropout,
-    "normalization": lambda reader, s: _named(reader, LRN(s.whole("size", 5)), "normalization"),
+    "normalization": lambda reader, s: _named(reader, LRN(s.integer("size", 5)), "normalization"),
     "batchnorm": lambda reader, s: _named(reader, BatchNorm(), "batchnorm"),
     "softmax": lambda reader, s: _named(reader, Softmax(), "softmax"),
     "activation": _activation,

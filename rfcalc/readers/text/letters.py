@@ -14,7 +14,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.pointwise import Activation
 from rfcalc.layers.pool import MaxPool
-from rfcalc.readers.configuration import shown, whole
+from rfcalc.readers.configuration import integer, shown
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.text.chain import SIDE, Chain
 
@@ -48,7 +48,7 @@ def read(text: str, given: Any) -> Imported:
             chain.add(MaxPool(2, rounding="floor" if entry == "M" else "ceil"), f"pool{stage}")
             stage, step = stage + 1, 1
         elif isinstance(entry, int) and not isinstance(entry, bool):
-            chain.add(Conv(whole(entry, f"entry {i}"), 3, padding=1), f"conv{stage}_{step}")
+            chain.add(Conv(integer(entry, f"entry {i}"), 3, padding=1), f"conv{stage}_{step}")
             chain.add(Activation("relu"), f"relu{stage}_{step}")
             step += 1
         else:

@@ -19,7 +19,7 @@ from rfcalc.layers.resample import Pad, PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.layers.reshape import Flatten, Reshape
 from rfcalc.layers.slice import ChannelShuffle
 from rfcalc.layers.transpose import ConvTranspose
-from rfcalc.readers.configuration import Fields, malformed, shown, whole
+from rfcalc.readers.configuration import Fields, integer, malformed, shown
 
 
 class Module(NamedTuple):
@@ -59,7 +59,7 @@ def _size(f: Fields, name: str, rank: int, default: Any) -> Any:
     if isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     if not isinstance(value, (list, tuple)):
-        return whole(value, f"{f.where}: {name}")
+        return integer(value, f"{f.where}: {name}")
     found = f.sizes(name, rank)
     return found[0] if len(set(found)) == 1 else found
 
@@ -75,11 +75,11 @@ def _conv(f: Fields, rank: int) -> Made:
     else:
         padding = _size(f, "padding", rank, 0)
     made = Conv(
-        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1), padding=padding,
-        dilation=_size(f, "dilation", rank, 1), groups=f.whole("groups", 1), bias=f.flag("bias", True),
-        border=_border(f),
+        f.integer("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1),
+        padding=padding, dilation=_size(f, "dilation", rank, 1), groups=f.integer("groups", 1),
+        bias=f.flag("bias", True), border=_border(f),
     )  # fmt: skip
-    return Made(made, f.whole("in_channels"), rank)
+    return Made(made, f.integer("in_channels"), rank)
 
 
 def _same(f: Fields, rank: int) -> Made:
@@ -96,11 +96,11 @@ def _same(f: Fields, rank: int) -> Made:
 
 def _transpose(f: Fields, rank: int) -> Made:
     made = ConvTranspose(
-        f.whole("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1),
+        f.integer("out_channels"), _size(f, "kernel_size", rank, 1), stride=_size(f, "stride", rank, 1),
         padding=_size(f, "padding", rank, 0), output_padding=_size(f, "output_padding", rank, 0),
-        dilation=_size(f, "dilation", rank, 1), groups=f.whole("groups", 1), bias=f.flag("bias", True),
+        dilation=_size(f, "dilation", rank, 1), groups=f.integer("groups", 1), bias=f.flag("bias", True),
     )  # fmt: skip
-    return Made(made, f.whole("in_channels"), rank)
+    return Made(made, f.integer("in_channels"), rank)
 
 
 def _maxpool(f: Fields, rank: int) -> Made:
@@ -129,14 +129,14 @@ def _lppool(f: Fields, rank: int) -> Made:
     kernel = _size(f, "kernel_size", rank, 1)
     stride = _size(f, "stride", rank, kernel) if f.get("stride") is not None else None
     rounding = "ceil" if f.flag("ceil_mode", False) else "floor"
-    return Made(LpPool(f.whole("norm_type"), kernel, stride, rounding=rounding), None, rank)
+    return Made(LpPool(f.integer("norm_type"), kernel, stride, rounding=rounding), None, rank)
 
 
 def _adaptive(op: str) -> Callable[[Fields, int], Made]:
     def make(f: Fields, rank: int) -> Made:
         told = f.get("output_size")
         sizes = told if isinstance(told, (list, tuple)) else (told,)
-        found = tuple(None if n is None else whole(n, f.where) for n in sizes)
+        found = tuple(None if n is None else integer(n, f.where) for n in sizes)
         return Made(AdaptivePool(found[0] if len(set(found)) == 1 else found, op), None, rank)
 
     return make
@@ -146,19 +146,19 @@ def _batchnorm(f: Fields, rank: int) -> Made:
     made = BatchNorm(
         affine=f.flag("affine", True), track=f.flag("track_running_stats", True), bias=f.flag("bias", True)
     )
-    return Made(made, f.whole("num_features"))
+    return Made(made, f.integer("num_features"))
 
 
 def _instancenorm(f: Fields, rank: int) -> Made:
     if not f.flag("bias", True) and f.flag("affine", False):
         raise RfcalcError("instance normalisation with γ alone is not understood", where=f.where)
     made = InstanceNorm(affine=f.flag("affine", False), track=f.flag("track_running_stats", False))
-    return Made(made, f.whole("num_features"), rank)
+    return Made(made, f.integer("num_features"), rank)
 
 
 def _groupnorm(f: Fields, rank: int) -> Made:
-    made = GroupNorm(f.whole("num_groups"), affine=f.flag("affine", True), bias=f.flag("bias", True))
-    return Made(made, f.whole("num_channels"))
+    made = GroupNorm(f.integer("num_groups"), affine=f.flag("affine", True), bias=f.flag("bias", True))
+    return Made(made, f.integer("num_channels"))
 
 
 def _layernorm(f: Fields, rank: int) -> Made:
@@ -168,7 +168,7 @@ def _layernorm(f: Fields, rank: int) -> Made:
 
 
 def _linear(f: Fields, rank: int) -> Made:
-    made = Linear(f.whole("out_features"), bias=f.flag("bias", True), in_features=f.whole("in_features"))
+    made = Linear(f.integer("out_features"), bias=f.flag("bias", True), in_features=f.integer("in_features"))
     return Made(made)
 
 
@@ -179,7 +179,7 @@ def _upsample(f: Fields, rank: int) -> Made:
 
     def axes(value: Any) -> Any:
         listed = value if isinstance(value, (list, tuple)) else (value,)
-        found = tuple(whole(n, f"{f.where}: a factor or size") for n in listed)
+        found = tuple(integer(n, f"{f.where}: a factor or size") for n in listed)
         return found[0] if len(set(found)) == 1 else found
 
     if size is not None:
@@ -209,7 +209,7 @@ def _pad(mode: str) -> Callable[[Fields, int], Made]:
 
 
 def _flatten(f: Fields, rank: int) -> Made:
-    start, end = f.whole("start_dim", 1), f.whole("end_dim", -1)
+    start, end = f.integer("start_dim", 1), f.integer("end_dim", -1)
     if start < 1 or end == 0:
         raise RfcalcError("a flatten that takes the batch in is not understood", where=f.where)
     return Made(Flatten(start - 1, end if end < 0 else end - 1))
@@ -221,12 +221,12 @@ def _unflatten(f: Fields, rank: int) -> Made:
     told = f.get("unflattened_size")
     if not isinstance(told, (list, tuple)) or not told:
         raise malformed(f.where, f"unflattened_size is {shown(told)}")
-    return Made(Reshape(tuple(whole(n, f.where) for n in told)))
+    return Made(Reshape(tuple(integer(n, f.where) for n in told)))
 
 
 def _softmax(f: Fields, rank: int, log: bool = False) -> Made:
     axis = f.get("dim", 1)
-    axis = 1 if axis is None else whole(axis, f.where)
+    axis = 1 if axis is None else integer(axis, f.where)
     if axis == 0:
         raise RfcalcError("a softmax over the batch is not understood", where=f.where)
     return Made(Softmax(None if axis == 1 else axis if axis < 0 else axis - 1, log=log))
@@ -237,12 +237,12 @@ def _made(layer: Layer) -> Callable[[Fields, int], Made]:
 
 
 def _prelu(f: Fields, rank: int) -> Made:
-    slopes = f.whole("num_parameters", 1)
+    slopes = f.integer("num_parameters", 1)
     return Made(PReLU(per_channel=slopes != 1), slopes if slopes != 1 else None)
 
 
 def _lrn(f: Fields, rank: int) -> Made:
-    return Made(LRN(f.whole("size")))
+    return Made(LRN(f.integer("size")))
 
 
 def _rmsnorm(f: Fields, rank: int) -> Made:
@@ -303,9 +303,11 @@ MODULES: dict[str, _Known] = {
     "Upsample": _Known(("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), _upsample),
     "UpsamplingNearest2d": _Known(("size", "scale_factor"), _fixed_mode("nearest")),
     "UpsamplingBilinear2d": _Known(("size", "scale_factor"), _fixed_mode("bilinear")),
-    "PixelShuffle": _Known(("upscale_factor",), lambda f, rank: Made(PixelShuffle(f.whole("upscale_factor")))),
-    "PixelUnshuffle": _Known(("downscale_factor",), lambda f, rank: Made(PixelUnshuffle(f.whole("downscale_factor")))),
-    "ChannelShuffle": _Known(("groups",), lambda f, rank: Made(ChannelShuffle(f.whole("groups")))),
+    "PixelShuffle": _Known(("upscale_factor",), lambda f, rank: Made(PixelShuffle(f.integer("upscale_factor")))),
+    "PixelUnshuffle": _Known(
+        ("downscale_factor",), lambda f, rank: Made(PixelUnshuffle(f.integer("downscale_factor")))
+    ),
+    "ChannelShuffle": _Known(("groups",), lambda f, rank: Made(ChannelShuffle(f.integer("groups")))),
     **_ranked("ZeroPad", ("padding",), _pad("zeros")),
     **_ranked("ReflectionPad", ("padding",), _pad("reflect")),
     **_ranked("ReplicationPad", ("padding",), _pad("replicate")),

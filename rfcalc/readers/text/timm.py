@@ -39,7 +39,7 @@ class Block(NamedTuple):
     skip: bool | None
     act: str | None
 
-    def whole(self, key: str, default: int | None = None) -> int:
+    def integer(self, key: str, default: int | None = None) -> int:
         """A whole number."""
         told = self.options.get(key)
         if told is None and default is not None:
@@ -122,7 +122,7 @@ def read(text: str, given: Any) -> Imported:
     ['blocks.0.0.conv_dw', 'blocks.0.0.bn1', 'blocks.0.0.bn1.act', 'blocks.0.0.conv_pw', 'blocks.0.0.bn2']
     """
     decoded = [[decode(s) for s in stage] for stage in stages(text)]
-    count = sum(b.whole("r") for stage in decoded for b in stage)
+    count = sum(b.integer("r") for stage in decoded for b in stage)
     if count > MOST_BLOCKS:
         raise LimitError(f"{count:,} blocks are too many", why=f"the limit is {MOST_BLOCKS:,}")
     chain = Chain(given, (3, SIDE, SIDE))
@@ -134,8 +134,8 @@ def read(text: str, given: Any) -> Imported:
     for i, stage in enumerate(decoded):
         n = 0
         for block in stage:
-            for _ in range(block.whole("r")):
-                _Maker(chain, f"blocks.{i}.{n}", block).make(block.whole("s") if n == 0 else 1)
+            for _ in range(block.integer("r")):
+                _Maker(chain, f"blocks.{i}.{n}", block).make(block.integer("s") if n == 0 else 1)
                 n += 1
     return chain.finish()
 
@@ -152,16 +152,16 @@ class _Maker(NamedTuple):
         if stride not in (1, 2):
             raise RfcalcError(f"the stride {stride} is neither 1 nor 2", where=shown(b.text))
         begin, c_in = chain.at, int(chain.shape.channels)
-        out = divisible(b.whole("c"))
+        out = divisible(b.integer("c"))
         skip = stride == 1 and c_in == out
         if b.kind == "cn":
             groups = self.groups(c_in, 0)
-            self.conv("conv", out, b.whole("k"), stride, groups, "bn1")
+            self.conv("conv", out, b.integer("k"), stride, groups, "bn1")
             skip = skip and b.skip is True
         elif b.kind in ("ds", "dsa"):
-            self.conv("conv_dw", c_in, b.whole("k"), stride, self.groups(c_in, 1), "bn1")
+            self.conv("conv_dw", c_in, b.integer("k"), stride, self.groups(c_in, 1), "bn1")
             self.squeeze(b.ratio("se", 0))
-            self.conv("conv_pw", out, b.whole("p", 1), 1, 1, "bn2", act=b.kind == "dsa")
+            self.conv("conv_pw", out, b.integer("p", 1), 1, 1, "bn2", act=b.kind == "dsa")
             skip = skip and b.skip is not False and b.kind == "ds"
         else:
             {"ir": self.inverted, "er": self.edge, "uir": self.universal}[b.kind](stride, out)
@@ -171,7 +171,7 @@ class _Maker(NamedTuple):
 
     def groups(self, channels: int, default: int) -> int:
         """The number of groups of a size; 0: one group."""
-        size = self.block.whole("gs", default)
+        size = self.block.integer("gs", default)
         if size and channels % size:
             raise RfcalcError(
                 f"{channels} channels cannot be split into groups of {size}", where=shown(self.block.text)
@@ -206,20 +206,20 @@ class _Maker(NamedTuple):
         b = self.block
         ratio = b.ratio("e", 1.0)
         mid = divisible(self.chain.shape.channels * ratio)
-        self.conv("conv_pw", mid, b.whole("a", 1), 1, 1, "bn1")
-        self.conv("conv_dw", mid, b.whole("k"), stride, self.groups(mid, 1), "bn2")
+        self.conv("conv_pw", mid, b.integer("a", 1), 1, 1, "bn1")
+        self.conv("conv_dw", mid, b.integer("k"), stride, self.groups(mid, 1), "bn2")
         self.squeeze(b.ratio("se", 0) / ratio if ratio else 0)
-        self.conv("conv_pwl", out, b.whole("p", 1), 1, 1, "bn3", act=False)
+        self.conv("conv_pwl", out, b.integer("p", 1), 1, 1, "bn3", act=False)
 
     def edge(self, stride: int, out: int) -> None:
         """A full convolution that expands, squeeze, projection."""
         b = self.block
         ratio = b.ratio("e", 1.0)
-        base = divisible(b.whole("fc", 0)) if b.whole("fc", 0) else self.chain.shape.channels
+        base = divisible(b.integer("fc", 0)) if b.integer("fc", 0) else self.chain.shape.channels
         mid = divisible(base * ratio)
-        self.conv("conv_exp", mid, b.whole("k"), stride, self.groups(mid, 0), "bn1")
+        self.conv("conv_exp", mid, b.integer("k"), stride, self.groups(mid, 0), "bn1")
         self.squeeze(b.ratio("se", 0) / ratio if ratio else 0)
-        self.conv("conv_pwl", out, b.whole("p", 1), 1, 1, "bn2", act=False)
+        self.conv("conv_pwl", out, b.integer("p", 1), 1, 1, "bn2", act=False)
 
     def universal(self, stride: int, out: int) -> None:
         """MobileNetV4's: depthwise convolutions before, within and after the expansion, each of which may be missing.
@@ -227,7 +227,7 @@ class _Maker(NamedTuple):
         The stride is the middle one's, else the first's, else the last's."""
         b, c_in = self.block, int(self.chain.shape.channels)
         ratio = b.ratio("e", 1.0)
-        start, middle, end = b.whole("a", 0), b.whole("k"), b.whole("p", 0)
+        start, middle, end = b.integer("a", 0), b.integer("k"), b.integer("p", 0)
         if stride > 1 and not (start or middle or end):
             raise RfcalcError("nothing has the stride", where=shown(b.text))
         if start:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rfcalc.core.errors import LayerError, RfcalcError
 from rfcalc.layers.pool import MaxPool
-from rfcalc.readers.configuration import whole
+from rfcalc.readers.configuration import integer
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.text.chain import SIDE, Chain
 
@@ -45,7 +45,7 @@ def read(text: str, given: Any) -> Imported:
             raise RfcalcError(
                 f"{part.strip()[:40]!r} is not a window", where=where, fix="write kernel,stride,dilation,SAME or VALID"
             )
-        k, s, d = (whole(int(n), where) for n in match.groups()[:3])
+        k, s, d = (integer(int(n), where) for n in match.groups()[:3])
         if min(k, s, d) < 1:
             raise LayerError(f"{part.strip()!r}: kernel, stride and dilation are at least 1", where=where)
         padding: Any = "SAME" if match[4].upper() == "SAME" else 0

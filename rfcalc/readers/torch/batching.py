@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import torch
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.readers.torch.given import Call
-from rfcalc.readers.torch.recorder import Step, tensors
+from rfcalc.readers.torch.given import ForwardCall
+from rfcalc.readers.torch.recorder import Operation, tensors
 from rfcalc.readers.torch.recording import Recording, record
 
 
@@ -42,7 +42,7 @@ def sizes(recording: Recording) -> tuple[Size, ...]:
 
 def scales(
     module: torch.nn.Module,
-    call: Call,
+    call: ForwardCall,
     training: bool,
     one: Sequence[Size],
     steps: Mapping[str, int],
@@ -86,7 +86,7 @@ def scales(
     return found
 
 
-def _scale(one: Size, many: Size, step: Step) -> Scale:
+def _scale(one: Size, many: Size, step: Operation) -> Scale:
     if not one.values:
         return Scale(1, 1)
     values = _whole(Fraction(many.values, one.values))
@@ -98,11 +98,11 @@ def _whole(n: Fraction) -> Any:
     return int(n) if n.denominator == 1 else n
 
 
-def _values(step: Step) -> int:
+def _values(step: Operation) -> int:
     return sum(t.numel() for t in tensors(step.out))
 
 
-def contracted(step: Step) -> int:
+def contracted(step: Operation) -> int:
     """How many products each value of a step's result is a sum of, up to a factor that no batch changes."""
     args = step.args
     if step.name in ("linear", "matmul", "mm", "mv", "bmm"):

@@ -13,11 +13,11 @@ from rfcalc.readers.builder.moves import transposed
 from rfcalc.readers.builder.products import product
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.facts import facts, left
-from rfcalc.readers.torch.handling import Call, handles
-from rfcalc.readers.torch.tensors import Graph, Static, dims_of
+from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.tensors import Static, TensorBuilder, dims_of
 
 
-def weights(graph: Graph, *given: Any) -> tuple[str, ...]:
+def weights(graph: TensorBuilder, *given: Any) -> tuple[str, ...]:
     """The parameters that weights (and biases) are made of; those that only scale others are told apart.
 
     Raises:
@@ -44,7 +44,7 @@ def weights(graph: Graph, *given: Any) -> tuple[str, ...]:
 
 
 @handles("conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def convolution(call: Call) -> Value:
+def convolution(call: OperatorCall) -> Value:
     graph, step = call.graph, call.step
     kernel = dims_of(call["weight"])
     rank = len(kernel) - 2
@@ -91,7 +91,7 @@ def convolution(call: Call) -> Value:
     return back(graph, graph.own(made, key), leading)
 
 
-def _taps(graph: Graph, weight: Any) -> str | None:
+def _taps(graph: TensorBuilder, weight: Any) -> str | None:
     """Which taps of a kernel are not masked, row by row; None where all are used."""
     zero = facts(graph, weight).zero
     if zero is None or not graph.leaves(weight):
@@ -104,7 +104,7 @@ def _taps(graph: Graph, weight: Any) -> str | None:
     return None if bool(kept.all()) else "".join("01"[int(on)] for on in kept.flatten().tolist())
 
 
-def _masked_positions(graph: Graph, x: Value, weight: Any) -> bool:
+def _masked_positions(graph: TensorBuilder, x: Value, weight: Any) -> bool:
     """Whether a masked matrix goes over an axis that positions of the input lie along."""
     if facts(graph, weight).zero is None or x.extra or x.batch == len(x.dims) - 1 or len(x.dims) < 2:
         return False
@@ -112,7 +112,7 @@ def _masked_positions(graph: Graph, x: Value, weight: Any) -> bool:
 
 
 @handles("linear")
-def linear(call: Call) -> Value:
+def linear(call: OperatorCall) -> Value:
     graph = call.graph
     if _masked_positions(graph, call.x, call["weight"]):
         weight = call.value("weight")
@@ -123,7 +123,7 @@ def linear(call: Call) -> Value:
     return affine(graph, call.x, call["weight"], call["bias"], call.dims)
 
 
-def affine(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:
+def affine(graph: TensorBuilder, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:
     """A linear layer on the last axis where its weights are parameters, else a product with what they are."""
     held = graph.is_static(weight) and graph.leaves(weight) and not graph.multiplied(weight)
     if held and (bias is None or graph.is_static(bias)):
@@ -136,13 +136,13 @@ def affine(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]
     return made if bias is None else plus(graph, made, graph.get(bias))
 
 
-def dense(graph: Graph, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:
+def dense(graph: TensorBuilder, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:
     """A linear layer on the last axis; a bias that is computed from something else is added by itself."""
     apart = bias is not None and not any(graph.size(n) == prod(dims_of(bias)) for n in graph.leaves(bias))
     key = weights(graph, weight, None if apart else bias)
     if x.batch == len(x.dims) - 1:
         x = graph.plain(x)
-    graph.whole(x)
+    graph.with_channels(x)
     layer = Linear(dims[-1], bias=bias is not None and not apart)
     made = graph.own(graph.add(layer, (x.node,), dims, x.batch), key)
     return plus(graph, made, graph.get(bias)) if apart else made

@@ -45,11 +45,11 @@ _SPECIAL: dict[Any, Special] = {}
 
 
 def _of(*functions: Any) -> Callable[[Special], Special]:
-    def put(special: Special) -> Special:
+    def register(special: Special) -> Special:
         _SPECIAL.update(dict.fromkeys(functions, special))
         return special
 
-    return put
+    return register
 
 
 _T: Any = torch.Tensor

@@ -10,8 +10,8 @@ import torch
 from rfcalc.core.masks import Mask
 from rfcalc.readers.builder.facts import NONE, Facts, added, chosen, masked, multiplied, of_values, softmaxed
 from rfcalc.readers.torch.fixed import known
-from rfcalc.readers.torch.recorder import Step, memory_of, tensors
-from rfcalc.readers.torch.tensors import Graph, Static
+from rfcalc.readers.torch.recorder import Operation, memory_of, tensors
+from rfcalc.readers.torch.tensors import Static, TensorBuilder
 
 MOST = 1 << 24
 
@@ -34,7 +34,7 @@ _MOVES = frozenset(
 )
 
 
-def facts(graph: Graph, tensor: Any) -> Facts:
+def facts(graph: TensorBuilder, tensor: Any) -> Facts:
     """What is known of a tensor as it is now."""
     if not isinstance(tensor, torch.Tensor):
         return of_number(tensor)
@@ -51,7 +51,7 @@ def of_number(value: Any) -> Facts:
     return NONE
 
 
-def _static(graph: Graph, entry: Static, tensor: Any, left: int) -> Facts:
+def _static(graph: TensorBuilder, entry: Static, tensor: Any, left: int) -> Facts:
     """What is known of a tensor that depends on no input: its values, or what makes it of parameters."""
     made = graph.static_facts.get(id(entry))
     if made is None:
@@ -76,13 +76,13 @@ def _static(graph: Graph, entry: Static, tensor: Any, left: int) -> Facts:
     return made
 
 
-def _flags(graph: Graph, tensor: Any) -> torch.Tensor | None:
+def _flags(graph: TensorBuilder, tensor: Any) -> torch.Tensor | None:
     """The values of a mask that depends on no input."""
     values = known(graph, tensor) if isinstance(tensor, torch.Tensor) and tensor.numel() <= MOST else None
     return None if values is None else values.bool()
 
 
-def left(graph: Graph, gone: Any, dims: Sequence[int]) -> Mask:
+def left(graph: TensorBuilder, gone: Any, dims: Sequence[int]) -> Mask:
     """The mask of flags of a tensor of these dims (… queries × keys): which keys each query sees."""
     if gone is None or len(dims) < 2:
         return None
@@ -95,7 +95,7 @@ def left(graph: Graph, gone: Any, dims: Sequence[int]) -> Mask:
     return mask
 
 
-def score_mask(graph: Graph, tensor: Any, dims: Sequence[int]) -> Mask:
+def score_mask(graph: TensorBuilder, tensor: Any, dims: Sequence[int]) -> Mask:
     """The mask of scores before a softmax over the last axis."""
     fact = facts(graph, tensor)
     if fact.low is None or fact.low.dim() == 0:
@@ -105,7 +105,7 @@ def score_mask(graph: Graph, tensor: Any, dims: Sequence[int]) -> Mask:
     return left(graph, softmaxed(fact).zero, dims)
 
 
-def follow(graph: Graph, step: Step) -> None:
+def follow(graph: TensorBuilder, step: Operation) -> None:
     """Note what is known of the results of a step that depends on the input."""
     out = step.out
     found: Any = NONE
@@ -137,7 +137,7 @@ _MAKE = frozenset(
 )
 
 
-def _after(step: Step, of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Any:
+def _after(step: Operation, of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Any:
     """What is known of the result of an operator."""
     name, args = step.name, step.args
     name = name[:-1] if name.endswith("_") and not name.startswith("_") else name
@@ -207,7 +207,7 @@ def _put(args: Mapping[str, Any], of: Of, flags: Callable[[Any], torch.Tensor | 
     return chosen(full, of(values), of(args["self"]))
 
 
-def _moved(step: Step, x: Facts) -> Any:
+def _moved(step: Operation, x: Facts) -> Any:
     """The same re-arrangement of the flags."""
     if not x:
         return NONE

@@ -31,7 +31,7 @@ class Leaf(NamedTuple):
     value: float | None = None
 
 
-class Call(NamedTuple):
+class ForwardCall(NamedTuple):
     """Arguments of `forward`, with `Leaf` where tensors are; what was taken for granted."""
 
     args: tuple[Any, ...]
@@ -59,11 +59,11 @@ class Call(NamedTuple):
 
         return tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}
 
-    def of_batch(self, count: int) -> Call:
+    def of_batch(self, count: int) -> ForwardCall:
         """The same with another batch."""
         return self.mapped(lambda leaf: leaf._replace(shape=(count, *leaf.shape[1:])))
 
-    def mapped(self, change: Callable[[Leaf], Leaf]) -> Call:
+    def mapped(self, change: Callable[[Leaf], Leaf]) -> ForwardCall:
         """The same with other tensors."""
 
         def put(value: Any) -> Any:
@@ -75,7 +75,7 @@ class Call(NamedTuple):
                 return type(value)(put(v) for v in value)
             return value
 
-        return Call(tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}, self.notes)
+        return ForwardCall(tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}, self.notes)
 
     @property
     def told(self) -> str:
@@ -100,7 +100,7 @@ class _Choice(NamedTuple):
     options: tuple[tuple[Any, str], ...]
 
 
-def calls(module: torch.nn.Module, given: Any) -> list[Call]:
+def calls(module: torch.nn.Module, given: Any) -> list[ForwardCall]:
     """What the user gave as calls to try, the likeliest first.
 
     Raises:
@@ -211,7 +211,7 @@ class Arguments(NamedTuple):
             raise NetworkError(f"the input {missing[0]!r} has no shape", why=f"forward takes {', '.join(known)}")
         return {n: _listed(found[n]) for n in (*known, *found) if n in found}
 
-    def call(self, entries: Mapping[str, Any], notes: tuple[str, ...]) -> Call:
+    def call(self, entries: Mapping[str, Any], notes: tuple[str, ...]) -> ForwardCall:
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         gap = False
@@ -230,7 +230,7 @@ class Arguments(NamedTuple):
                     kwargs[name] = value
                 else:
                     args.append(value)
-        return Call(tuple(args), kwargs, notes)
+        return ForwardCall(tuple(args), kwargs, notes)
 
 
 def _is_sequence(given: Any) -> bool:

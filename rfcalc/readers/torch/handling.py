@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcalc.readers.builder.values import Value
-from rfcalc.readers.torch.recording import Step
-from rfcalc.readers.torch.tensors import Graph, dims_of
+from rfcalc.readers.torch.recording import Operation
+from rfcalc.readers.torch.tensors import TensorBuilder, dims_of
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OperatorCall:
     """One step with the graph that it is read into."""
 
-    graph: Graph
-    step: Step
+    graph: TensorBuilder
+    step: Operation
 
     def __getitem__(self, key: str) -> Any:
         return self.step.args[key]
@@ -38,7 +38,7 @@ class Call:
         return dims_of(out[0] if isinstance(out, (tuple, list)) else out)
 
 
-Handler = Callable[[Call], "Value | Sequence[Value | None]"]
+Handler = Callable[[OperatorCall], "Value | Sequence[Value | None]"]
 
 HANDLERS: dict[str, Handler] = {}
 

@@ -18,10 +18,10 @@ from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.batching import sizes
-from rfcalc.readers.torch.given import Call, calls
-from rfcalc.readers.torch.recording import Recording, Step, lazy, materialized, record, tensors, written
+from rfcalc.readers.torch.given import ForwardCall, calls
+from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
-from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
+from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
 from rfcalc.readers.torch.translate import load, translate
 
 
@@ -56,6 +56,9 @@ def from_torch(
             has torch's reason and where it was.
         ShapeError: an operator was translated wrongly; with both shapes.
     """
+    if not isinstance(module, torch.nn.Module):
+        fix = "give a module: from_torch(Net()); other networks are read by rfcalc.analyze and rfcalc.load"
+        raise RfcalcError(f"{type(module).__name__} is no torch module", fix=fix)
     module, given, recording = _run(module, input, training)
     notes = list(given.notes)
     load()
@@ -123,7 +126,7 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
     return from_torch(model, inputs)
 
 
-def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.Module, Call, Recording]:
+def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.Module, ForwardCall, Recording]:
     """The recording of the first call that runs, with the call, and the module that has all of its parameters."""
     first: RfcalcError | None = None
     for call in calls(module, given):
@@ -143,7 +146,7 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
     raise first
 
 
-def _returned(graph: Graph, recording: Recording, named: Mapping[int, str]) -> tuple[Returned, ...]:
+def _returned(graph: TensorBuilder, recording: Recording, named: Mapping[int, str]) -> tuple[Returned, ...]:
     """The nodes of the tensors that the module returns."""
     found = []
     for _, tensor in recording.outputs:
@@ -153,7 +156,7 @@ def _returned(graph: Graph, recording: Recording, named: Mapping[int, str]) -> t
     return tuple(found)
 
 
-def _steps(graph: Graph, recording: Recording, kept: Sequence[int], named: Mapping[int, str]) -> dict[str, int]:
+def _steps(graph: TensorBuilder, recording: Recording, kept: Sequence[int], named: Mapping[int, str]) -> dict[str, int]:
     """The step that made each node, by its number; -1 for what is given with the weights."""
     numbers = {id(step): i for i, step in enumerate(recording.steps)}
     found = {}
@@ -166,7 +169,7 @@ def _steps(graph: Graph, recording: Recording, kept: Sequence[int], named: Mappi
     return found
 
 
-def _frozen(module: torch.nn.Module, graph: Graph, named: Mapping[int, str]) -> dict[str, int]:
+def _frozen(module: torch.nn.Module, graph: TensorBuilder, named: Mapping[int, str]) -> dict[str, int]:
     """How many parameters of each node get no gradient."""
     found: dict[str, int] = {}
     for name, p in module.named_parameters():
@@ -187,7 +190,7 @@ def unregistered(module: torch.nn.Module) -> Iterator[str]:
                 yield f"{written(path)}.{name}" if path else name
 
 
-def dtype_of(module: torch.nn.Module, call: Call) -> str:
+def dtype_of(module: torch.nn.Module, call: ForwardCall) -> str:
     """The dtype that the module computes in: that of its parameters, else of its inputs."""
     found = [t.dtype for t in module.parameters()] + [leaf.dtype for leaf in call.leaves]
     kinds = [str(d).removeprefix("torch.") for d in found if d.is_floating_point or d.is_complex]
@@ -215,7 +218,7 @@ SLIDING = ("conv", "avg_pool", "max_pool", "unfold", "stft", "adaptive_", "embed
 WHOLE = ("linear", "matmul", "mm", "addmm", "bmm", "einsum", "layer_norm", "batch_norm")
 
 
-def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
+def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
     named = {id(p): written(n) for n, p in module.named_parameters()}
     dims = {written(n): dims_of(p) for n, p in module.named_parameters()}
     uses: dict[str, int] = dict.fromkeys(dims, 0)
@@ -224,7 +227,9 @@ def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
             for t in tensors(argument):
                 if id(t) in named:
                     uses[named[id(t)]] += 1
-    graph = Graph(dims, names=named, uses=uses, translate=translate, written=recording.written)
+    graph = TensorBuilder(
+        dims, names=named, uses=uses, translate=translate, written=recording.written, once=recording.once
+    )
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
         if len(full) == 2 and is_signal(recording, tensor):
@@ -234,7 +239,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> Graph:
     return graph
 
 
-def _outputs(graph: Graph, recording: Recording) -> list[int]:
+def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
     """The positions of the outputs; an input that is passed on gets a node.
 
     Raises:
@@ -257,5 +262,5 @@ def _outputs(graph: Graph, recording: Recording) -> list[int]:
     return found
 
 
-def _nothing(recording: Recording) -> Step:
-    return Step("identity", "", {}, None, Frame("", False), False, False)
+def _nothing(recording: Recording) -> Operation:
+    return Operation("identity", "", {}, None, Frame("", False), False, False)

@@ -13,20 +13,20 @@ from rfcalc.readers.builder.moves import ends, moved, regrouped, sliced, widened
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.writing import written
 from rfcalc.readers.torch.fixed import known
-from rfcalc.readers.torch.handling import Call, handles
-from rfcalc.readers.torch.recording import Step
-from rfcalc.readers.torch.tensors import Graph
+from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.recording import Operation
+from rfcalc.readers.torch.tensors import TensorBuilder
 
 
 @handles("cat", "concat", "concatenate")
-def cat(call: Call) -> Value:
+def cat(call: OperatorCall) -> Value:
     tensors = [t for t in call["tensors"] if t.numel()]
     dims = call.dims
     axis = call.step.args.get("dim", 0) % len(dims)
     return _along(call.graph, [call.graph.get(t) for t in tensors], axis, dims)
 
 
-def _along(graph: Graph, values: list[Value], axis: int, dims: tuple[int, ...]) -> Value:
+def _along(graph: TensorBuilder, values: list[Value], axis: int, dims: tuple[int, ...]) -> Value:
     """Values one after another along an axis; parts that stand for padding are padding."""
     if len(values) == 1:
         return values[0]
@@ -38,7 +38,7 @@ def _along(graph: Graph, values: list[Value], axis: int, dims: tuple[int, ...]) 
 
 
 @handles("diff")
-def difference(call: Call) -> Value:
+def difference(call: OperatorCall) -> Value:
     """Each position less the one before it, so many times; what is put before and after is joined to it first."""
     graph, args = call.graph, call.step.args
     axis = call["dim"] % len(call["self"].shape)
@@ -56,7 +56,7 @@ def difference(call: Call) -> Value:
 
 
 @handles("stack")
-def stack(call: Call) -> Value:
+def stack(call: OperatorCall) -> Value:
     graph, dims = call.graph, call.dims
     axis = call["dim"] % len(dims)
     values = []
@@ -73,7 +73,7 @@ MODES = {"constant": "zeros", "reflect": "reflect", "replicate": "replicate", "c
 
 @handles("pad", "constant_pad_nd")
 @handles(*(f"{m}_pad{r}d" for m in ("reflection", "replication") for r in (1, 2, 3)))
-def pad(call: Call) -> Value:
+def pad(call: OperatorCall) -> Value:
     name, args = call.step.name, call.step.args
     given = args.get("pad", args.get("padding"))
     mode = args.get("mode", "constant")
@@ -89,7 +89,7 @@ def pad(call: Call) -> Value:
 
 
 @handles("copy")
-def copy(call: Call) -> Value:
+def copy(call: OperatorCall) -> Value:
     """Written over as a whole."""
     graph = call.graph
     x = graph.get(call["src"])
@@ -98,7 +98,7 @@ def copy(call: Call) -> Value:
 
 
 @handles("index_put", "_index_put_impl")
-def put(call: Call) -> Value:
+def index_put(call: OperatorCall) -> Value:
     """``x[mask] = number``, or values at fixed positions of one axis."""
     graph, indices, new = call.graph, call["indices"], call["values"]
     given = [(axis, i) for axis, i in enumerate(indices) if i is not None]
@@ -128,7 +128,7 @@ def put(call: Call) -> Value:
     return written(graph, x, places, widened(graph, value, part) if value.dims != part else value)
 
 
-def inserted(graph: Graph, base: Value, how: Step, new: Value) -> Value:
+def inserted(graph: TensorBuilder, base: Value, how: Operation, new: Value) -> Value:
     """The base of a view after the view was written to: what is before it, the new part, what is after it.
 
     Raises:
@@ -156,7 +156,7 @@ def inserted(graph: Graph, base: Value, how: Step, new: Value) -> Value:
     return written(graph, base, places, new)
 
 
-def _order(how: Step, rank: int) -> list[int]:
+def _order(how: Operation, rank: int) -> list[int]:
     """Which axis of its input each axis of a permutation's result is."""
     if how.name == "permute":
         return [int(d) % rank for d in how.args["dims"]]

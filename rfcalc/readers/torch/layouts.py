@@ -24,18 +24,18 @@ from rfcalc.readers.builder.moves import (
 )
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
-from rfcalc.readers.torch.handling import Call, handles
-from rfcalc.readers.torch.tensors import Graph
+from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.tensors import TensorBuilder
 
 
 @handles("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as", "_reshape_alias")
-def view(call: Call) -> Value:
+def view(call: OperatorCall) -> Value:
     x = call.x
     return regrouped(call.graph, x, call.dims, batch_after(x, call.dims))
 
 
 @handles("unsqueeze")
-def unsqueeze(call: Call) -> Value:
+def unsqueeze(call: OperatorCall) -> Value:
     x, dims = call.x, call.dims
     at = call["dim"] % len(dims)
     batch = None if x.batch is None else x.batch + (at <= x.batch)
@@ -43,7 +43,7 @@ def unsqueeze(call: Call) -> Value:
 
 
 @handles("squeeze")
-def squeeze(call: Call) -> Value:
+def squeeze(call: OperatorCall) -> Value:
     x, graph = call.x, call.graph
     given = call.step.args.get("dim")
     every = range(len(x.dims)) if given is None else given if isinstance(given, (list, tuple)) else [given]
@@ -52,7 +52,7 @@ def squeeze(call: Call) -> Value:
 
 
 @handles("permute", "movedim", "moveaxis")
-def permute(call: Call) -> Value:
+def permute(call: OperatorCall) -> Value:
     x = call.x
     if call.step.name != "permute":
         source, target = call["source"], call["destination"]
@@ -68,7 +68,7 @@ def permute(call: Call) -> Value:
 
 
 @handles("transpose", "t", "numpy_T", "mT", "swapaxes", "swapdims", "adjoint")
-def transpose(call: Call) -> Value:
+def transpose(call: OperatorCall) -> Value:
     x, args = call.x, call.step.args
     n = len(x.dims)
     if n < 2:
@@ -85,7 +85,7 @@ def transpose(call: Call) -> Value:
 
 
 @handles("clone", "_to_copy", "to", "type_as", "_conj", "view_as_real_copy")
-def copied(call: Call) -> Value:
+def copied(call: OperatorCall) -> Value:
     before = call["self"]
     if before.dtype == call.step.out.dtype:
         return call.x
@@ -93,7 +93,7 @@ def copied(call: Call) -> Value:
 
 
 @handles("slice", "narrow")
-def cut(call: Call) -> Value:
+def cut(call: OperatorCall) -> Value:
     x, args = call.x, call.step.args
     axis = args["dim"] % len(x.dims)
     if call.step.name == "narrow":
@@ -103,7 +103,7 @@ def cut(call: Call) -> Value:
 
 
 @handles("select")
-def select(call: Call) -> Value:
+def select(call: OperatorCall) -> Value:
     x = call.x
     axis = call["dim"] % len(x.dims)
     at = int(call["index"]) % x.dims[axis]
@@ -111,14 +111,14 @@ def select(call: Call) -> Value:
 
 
 @handles("unbind")
-def unbind(call: Call) -> list[Value]:
+def unbind(call: OperatorCall) -> list[Value]:
     x = call.x
     axis = call["dim"] % len(x.dims)
     return [selected(call.graph, x, axis, i, call.dims) for i in range(x.dims[axis])]
 
 
 @handles("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk", "hsplit")
-def parts(call: Call) -> list[Value]:
+def parts(call: OperatorCall) -> list[Value]:
     x = call.x
     axis = call.step.args.get("dim", 0) % len(x.dims)
     found, start = [], 0
@@ -130,19 +130,19 @@ def parts(call: Call) -> list[Value]:
 
 
 @handles("expand", "expand_as", "broadcast_to")
-def expand(call: Call) -> Value:
+def expand(call: OperatorCall) -> Value:
     return widened(call.graph, call.x, call.dims)
 
 
 @handles("repeat", "tile")
-def repeat(call: Call) -> Value:
+def repeat(call: OperatorCall) -> Value:
     graph, x, dims = call.graph, call.x, call.dims
     times = list(call.step.args.get("repeats", call.step.args.get("dims")))
     return repeated_along(graph, x, times, dims)
 
 
 @handles("repeat_interleave")
-def repeated(call: Call) -> Value:
+def repeated(call: OperatorCall) -> Value:
     """Each position of an axis so many times: an axis of one after it, broadcast, and merged with it."""
     graph, x, times, axis = call.graph, call.x, call.step.args.get("repeats"), call.step.args.get("dim")
     if not isinstance(times, int):
@@ -155,13 +155,13 @@ def repeated(call: Call) -> Value:
 
 
 @handles("index_select")
-def taken(call: Call) -> Value:
+def taken(call: OperatorCall) -> Value:
     """Fixed positions of one axis."""
     return _picked_by(call.graph, call.x, call["dim"] % len(call.x.dims), _positions(call, call["index"]))
 
 
 @handles("index")
-def indexed(call: Call) -> Value:
+def indexed(call: OperatorCall) -> Value:
     """Fixed positions of one axis; of axes side by side, each by itself (as `ix_` of numpy)."""
     graph, x = call.graph, call.x
     given = [(axis, t) for axis, t in enumerate(call["indices"]) if t is not None]
@@ -186,7 +186,7 @@ def indexed(call: Call) -> Value:
 
 
 @handles("gather", "take_along_dim")
-def gathered(call: Call) -> Value:
+def gathered(call: OperatorCall) -> Value:
     """Fixed positions of one axis that are the same wherever one stands on the others."""
     graph, x, dims = call.graph, call.x, call.dims
     index = call["index"] if call.step.name == "gather" else call["indices"]
@@ -207,7 +207,7 @@ def gathered(call: Call) -> Value:
 
 
 @handles("embedding")
-def embedded(call: Call) -> Value:
+def embedded(call: OperatorCall) -> Value:
     """A learned vector for each whole number: it depends on the place of the number alone, and on the table."""
     graph, index, dims = call.graph, call["indices"], call.dims
     if graph.is_static(index) or not graph.is_static(call["weight"]):
@@ -222,7 +222,7 @@ def embedded(call: Call) -> Value:
     return graph.add(Elementwise("embedding"), nodes, dims, batch, extra=extra)
 
 
-def _positions(call: Call, index: torch.Tensor) -> torch.Tensor:
+def _positions(call: OperatorCall, index: torch.Tensor) -> torch.Tensor:
     """The positions that an index holds.
 
     Raises:
@@ -236,12 +236,12 @@ def _positions(call: Call, index: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def _picked_by(graph: Graph, x: Value, axis: int, positions: torch.Tensor) -> Value:
+def _picked_by(graph: TensorBuilder, x: Value, axis: int, positions: torch.Tensor) -> Value:
     return picked(graph, x, axis, [int(p) % x.dims[axis] for p in positions.reshape(-1).tolist()])
 
 
 @handles("flip")
-def flip(call: Call) -> Value:
+def flip(call: OperatorCall) -> Value:
     x = call.x
     for axis in call["dims"]:
         x = picked(call.graph, x, axis % len(x.dims), list(reversed(range(x.dims[axis]))))
@@ -249,7 +249,7 @@ def flip(call: Call) -> Value:
 
 
 @handles("roll")
-def roll(call: Call) -> Value:
+def roll(call: OperatorCall) -> Value:
     graph, x = call.graph, graph_whole(call)
     here = graph.shape(x)
     shifts = dict.fromkeys(here.axes, 0)
@@ -265,12 +265,12 @@ def roll(call: Call) -> Value:
     return graph.add(Roll(tuple(shifts.values())), (x.node,), x.dims, x.batch)
 
 
-def graph_whole(call: Call) -> Value:
-    return call.graph.whole(call.x)
+def graph_whole(call: OperatorCall) -> Value:
+    return call.graph.with_channels(call.x)
 
 
 @handles("channel_shuffle", "native_channel_shuffle")
-def channel_shuffle(call: Call) -> Value:
+def channel_shuffle(call: OperatorCall) -> Value:
     graph, x = call.graph, graph_whole(call)
     at = graph.axis(x, 1)
     return graph.add(ChannelShuffle(call["groups"]), (graph.laid(x, x.inner, at),), x.dims, x.batch)

@@ -9,11 +9,11 @@ from rfcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RM
 from rfcalc.readers.builder.maps import channels_at, mapped
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import weights
-from rfcalc.readers.torch.handling import Call, handles
-from rfcalc.readers.torch.tensors import Graph
+from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.tensors import TensorBuilder
 
 
-def _factors(graph: Graph, *given: Any) -> tuple[str, ...] | None:
+def _factors(graph: TensorBuilder, *given: Any) -> tuple[str, ...] | None:
     """The parameters that a normalisation holds; None where they are not its own, so that they stand apart."""
     try:
         if any(not graph.is_static(g) or graph.leaves(g) == [] for g in given if g is not None):
@@ -23,7 +23,7 @@ def _factors(graph: Graph, *given: Any) -> tuple[str, ...] | None:
         return None
 
 
-def _apart(graph: Graph, made: Value, weight: Any, bias: Any, axis: int) -> Value:
+def _apart(graph: TensorBuilder, made: Value, weight: Any, bias: Any, axis: int) -> Value:
     """Factors and offsets as nodes of their own."""
     for tensor, layer in ((weight, Multiply()), (bias, Add())):
         if tensor is None:
@@ -39,7 +39,7 @@ def _apart(graph: Graph, made: Value, weight: Any, bias: Any, axis: int) -> Valu
 
 
 @handles("batch_norm", "cudnn_batch_norm", "native_batch_norm")
-def batch_norm(call: Call) -> Value:
+def batch_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
     training = bool(call["training"])
@@ -56,11 +56,11 @@ def batch_norm(call: Call) -> Value:
 
 
 @handles("layer_norm")
-def layer_norm(call: Call) -> Value:
+def layer_norm(call: OperatorCall) -> Value:
     graph = call.graph
     over = len(call["normalized_shape"])
     weight, bias = call["weight"], call["bias"]
-    x = graph.whole(call.x)
+    x = graph.with_channels(call.x)
     if x.batch is not None and x.batch >= len(x.dims) - over:
         x = graph.plain(x)
     key = _factors(graph, weight, bias)
@@ -72,12 +72,12 @@ def layer_norm(call: Call) -> Value:
 
 
 @handles("rms_norm")
-def rms_norm(call: Call) -> Value:
+def rms_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight = call["weight"]
     if len(call["normalized_shape"]) != 1:
         raise NotUnderstood("over several axes")
-    x = graph.whole(call.x)
+    x = graph.with_channels(call.x)
     if x.batch == len(x.dims) - 1:
         x = graph.plain(x)
     key = None if weight is None else _factors(graph, weight)
@@ -88,7 +88,7 @@ def rms_norm(call: Call) -> Value:
 
 
 @handles("group_norm")
-def group_norm(call: Call) -> Value:
+def group_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
     x = call.x
@@ -106,7 +106,7 @@ def group_norm(call: Call) -> Value:
 
 
 @handles("instance_norm")
-def instance_norm(call: Call) -> Value:
+def instance_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
     x, leading = mapped(graph, call.x, len(call.x.dims) - 2)

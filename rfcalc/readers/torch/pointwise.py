@@ -18,8 +18,8 @@ from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.vocabulary import SEVERAL, UNARY
 from rfcalc.readers.torch.facts import score_mask
-from rfcalc.readers.torch.handling import Call, handles
-from rfcalc.readers.torch.tensors import Graph, Static, dims_of
+from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.tensors import Static, TensorBuilder, dims_of
 
 FUNCTIONS = {
     **{n: n for n in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "sigmoid", "tanh", "silu", "mish")},
@@ -28,17 +28,17 @@ FUNCTIONS = {
 
 
 @handles(*FUNCTIONS)
-def activation(call: Call) -> Value:
+def activation(call: OperatorCall) -> Value:
     return alone(call.graph, call.x, Activation(FUNCTIONS[call.step.name.rstrip("_")]))
 
 
 @handles("gelu")
-def gelu(call: Call) -> Value:
+def gelu(call: OperatorCall) -> Value:
     return alone(call.graph, call.x, Activation("gelu_tanh" if call["approximate"] == "tanh" else "gelu"))
 
 
 @handles("hardtanh", "clamp")
-def clamp(call: Call) -> Value:
+def clamp(call: OperatorCall) -> Value:
     low, high = (
         call.step.args.get(n) for n in (("min_val", "max_val") if "hard" in call.step.name else ("min", "max"))
     )
@@ -53,7 +53,7 @@ def clamp(call: Call) -> Value:
 
 
 @handles("prelu")
-def prelu(call: Call) -> Value:
+def prelu(call: OperatorCall) -> Value:
     graph = call.graph
     names = graph.leaves(call["weight"])
     size = int(call["weight"].numel())
@@ -68,7 +68,7 @@ def prelu(call: Call) -> Value:
 
 
 @handles("softmax", "log_softmax", "_softmax", "_log_softmax")
-def softmax(call: Call) -> Value:
+def softmax(call: OperatorCall) -> Value:
     graph, x = call.graph, call.x
     at = graph.axis(x, call["dim"])
     here, log = graph.shape(x), "log" in call.step.name
@@ -79,7 +79,7 @@ def softmax(call: Call) -> Value:
 
 
 @handles("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "sort", "argsort", "topk")
-def along(call: Call) -> Value | list[Value | None]:
+def along(call: OperatorCall) -> Value | list[Value | None]:
     """Functions along an axis; the positions that some give beside the values are not followed."""
     graph, x, name = call.graph, call.x, call.step.name.rstrip("_")
     axis, keep = graph.axis(x, call["dim"]), int(call["k"]) if name == "topk" else None
@@ -88,15 +88,15 @@ def along(call: Call) -> Value | list[Value | None]:
 
 
 @handles("glu")
-def glu(call: Call) -> Value:
+def glu(call: OperatorCall) -> Value:
     graph, x = call.graph, call.x
     at = graph.axis(x, call["dim"])
-    x = Value(graph.laid(graph.whole(x), x.inner, at), x.dims, x.batch)
+    x = Value(graph.laid(graph.with_channels(x), x.inner, at), x.dims, x.batch)
     return graph.add(GLU(), (x.node,), call.dims, x.batch)
 
 
 @handles("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
-def dropout(call: Call) -> Value:
+def dropout(call: OperatorCall) -> Value:
     x, p = call.x, call["p"]
     if p == 0:
         return x  # it passes its input on in every mode
@@ -104,25 +104,25 @@ def dropout(call: Call) -> Value:
 
 
 @handles("tril", "triu")
-def triangle(call: Call) -> Value:
+def triangle(call: OperatorCall) -> Value:
     """Zero above or below a diagonal: which values are kept is told where it is read (`facts`)."""
     return alone(call.graph, call.x, Elementwise(call.step.name.rstrip("_"), call["diagonal"]))
 
 
 @handles(*UNARY)
-def unary(call: Call) -> Value:
+def unary(call: OperatorCall) -> Value:
     name = call.step.name
     return alone(call.graph, call.x, Elementwise(name[:-1] if name.endswith("_") else name))
 
 
 @handles(*SEVERAL)
-def arithmetic(call: Call) -> Value:
+def arithmetic(call: OperatorCall) -> Value:
     args = call.step.args
     given = [a for a in args.values() if isinstance(a, torch.Tensor)]
     return several(call, given)
 
 
-def several(call: Call, given: list[Any]) -> Value:
+def several(call: OperatorCall, given: list[Any]) -> Value:
     """A function of tensors; numbers that depend on no input and have no parameters are part of the function."""
     graph = call.graph
     name = call.step.name
@@ -164,13 +164,13 @@ def _numbers(*given: Any) -> tuple[float, ...]:
     return tuple(map(float, given)) if known else ()
 
 
-def _number(graph: Graph, tensor: Any) -> bool:
+def _number(graph: TensorBuilder, tensor: Any) -> bool:
     """A tensor of one value that is no parameter and is computed from none."""
     return tensor.dim() == 0 and graph.is_static(tensor) and not graph.leaves(tensor)
 
 
 @handles("add")
-def add(call: Call) -> Value:
+def add(call: OperatorCall) -> Value:
     graph, a, b = call.graph, call["self"], call["other"]
     single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
     if len(single) < 2:
@@ -185,7 +185,7 @@ def add(call: Call) -> Value:
 
 
 @handles("mul", "multiply")
-def mul(call: Call) -> Value:
+def mul(call: OperatorCall) -> Value:
     graph, a, b = call.graph, call["self"], call["other"]
     single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
     if len(single) < 2:
@@ -200,7 +200,7 @@ def mul(call: Call) -> Value:
     return joined(call, Multiply())
 
 
-def joined(call: Call, layer: Layer) -> Value:
+def joined(call: OperatorCall, layer: Layer) -> Value:
     """Two tensors, broadcast."""
     graph = call.graph
     a, b = graph.get(call["self"]), graph.get(call["other"])
@@ -208,7 +208,7 @@ def joined(call: Call, layer: Layer) -> Value:
     return graph.add(layer, nodes, call.dims, batch, extra=extra)
 
 
-def _held(call: Call, table: Any, x: Value, positions: bool) -> Value | None:
+def _held(call: OperatorCall, table: Any, x: Value, positions: bool) -> Value | None:
     """A learned table that is added, or a learned factor for each channel, as the layer that holds it; None where the
     parameter is used elsewhere too, or has another shape."""
     graph = call.graph

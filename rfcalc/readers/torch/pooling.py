@@ -11,10 +11,10 @@ from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.readers.builder.maps import back, mapped, sized, tidy
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
-from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.handling import OperatorCall, handles
 
 
-def _placed(call: Call, rank: int, make: Any) -> Value:
+def _placed(call: OperatorCall, rank: int, make: Any) -> Value:
     graph = call.graph
     x, leading = mapped(graph, call.x, rank)
     dims = call.dims
@@ -23,11 +23,11 @@ def _placed(call: Call, rank: int, make: Any) -> Value:
     return back(graph, graph.add(make(leading), (x.node,), dims, x.batch), leading)
 
 
-def _rank(call: Call) -> int:
+def _rank(call: OperatorCall) -> int:
     return int(next(c for c in call.step.name if c in "123"))
 
 
-def _window(call: Call, rank: int, leading: bool) -> tuple[Any, Any, Any]:
+def _window(call: OperatorCall, rank: int, leading: bool) -> tuple[Any, Any, Any]:
     kernel = sized(call["kernel_size"], rank, leading)
     stride = sized(call["stride"] or call["kernel_size"], rank, leading)
     return tidy(kernel), None if stride == kernel else tidy(stride), tidy(sized(call["padding"], rank, leading, 0))
@@ -35,7 +35,7 @@ def _window(call: Call, rank: int, leading: bool) -> tuple[Any, Any, Any]:
 
 @handles("max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices")
 @handles("max_pool3d_with_indices")
-def max_pool(call: Call) -> list[Value | None]:
+def max_pool(call: OperatorCall) -> list[Value | None]:
     rank = _rank(call)
 
     def make(leading: bool) -> Layer:
@@ -48,7 +48,7 @@ def max_pool(call: Call) -> list[Value | None]:
 
 
 @handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def avg_pool(call: Call) -> Value:
+def avg_pool(call: OperatorCall) -> Value:
     rank = _rank(call)
 
     def make(leading: bool) -> Layer:
@@ -66,7 +66,7 @@ def avg_pool(call: Call) -> Value:
 
 @handles("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
 @handles("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
-def adaptive_pool(call: Call) -> list[Value | None]:
+def adaptive_pool(call: OperatorCall) -> list[Value | None]:
     rank = _rank(call)
     op = "max" if "max" in call.step.name else "avg"
 
@@ -81,7 +81,7 @@ MODES = {"nearest": "nearest", "_nearest_exact": "nearest-exact", "linear": "lin
 MODES |= {"trilinear": "linear", "bicubic": "cubic"}
 
 
-def _resize(call: Call) -> Value:
+def _resize(call: OperatorCall) -> Value:
     rank = _rank(call)
     mode = MODES[call.step.name.removeprefix("_upsample").removeprefix("upsample_").rstrip("123d")]
     n, m = call.x.dims[-rank:], call.dims[-rank:]
@@ -108,7 +108,7 @@ for _r in "123":
 
 
 @handles("pixel_shuffle", "pixel_unshuffle")
-def shuffle(call: Call) -> Value:
+def shuffle(call: OperatorCall) -> Value:
     down = call.step.name == "pixel_unshuffle"
     factor = call["downscale_factor"] if down else call["upscale_factor"]
 
@@ -121,7 +121,7 @@ def shuffle(call: Call) -> Value:
 
 
 @handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all", "var", "std")
-def reduction(call: Call) -> Value:
+def reduction(call: OperatorCall) -> Value:
     graph, args = call.graph, call.step.args
     axes = args.get("dim")
     axes = [] if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
@@ -129,7 +129,7 @@ def reduction(call: Call) -> Value:
 
 
 @handles("norm", "linalg_vector_norm", "frobenius_norm")
-def norm(call: Call) -> Value:
+def norm(call: OperatorCall) -> Value:
     graph, args = call.graph, call.step.args
     axes = args.get("dim")
     axes = [] if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
@@ -137,7 +137,7 @@ def norm(call: Call) -> Value:
 
 
 @handles("var_mean", "std_mean")
-def two(call: Call) -> list[Value]:
+def two(call: OperatorCall) -> list[Value]:
     graph, args = call.graph, call.step.args
     axes = list(args.get("dim") or [])
     keep = bool(args.get("keepdim"))
@@ -145,7 +145,7 @@ def two(call: Call) -> list[Value]:
 
 
 @handles("max", "min")
-def extreme(call: Call) -> list[Value | None]:
+def extreme(call: OperatorCall) -> list[Value | None]:
     graph, args = call.graph, call.step.args
     if "other" in args:
         a, b = call.value("self"), call.value("other")
@@ -159,6 +159,6 @@ def extreme(call: Call) -> list[Value | None]:
 
 
 @handles("argmax", "argmin")
-def where(call: Call) -> Value:
+def where(call: OperatorCall) -> Value:
     axes = [] if call["dim"] is None else [call["dim"]]
     return reduced(call.graph, call.x, axes, call.step.name, bool(call["keepdim"]), call.dims)

@@ -17,12 +17,12 @@ from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import dense
 from rfcalc.readers.torch.facts import facts, left, score_mask
-from rfcalc.readers.torch.handling import Call, handles
-from rfcalc.readers.torch.tensors import Graph
+from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.tensors import TensorBuilder
 
 
 @handles("matmul", "mm", "bmm", "mv", "dot")
-def matmul(call: Call) -> Value:
+def matmul(call: OperatorCall) -> Value:
     graph = call.graph
     other = call.step.args.get(
         "other", call.step.args.get("mat2", call.step.args.get("vec", call.step.args.get("tensor")))
@@ -41,7 +41,7 @@ def matmul(call: Call) -> Value:
     return masked_product(graph, (first, call.x), (other, graph.get(other)), call.dims)
 
 
-def masked_product(graph: Graph, a: tuple[Any, Value], b: tuple[Any, Value], dims: tuple[int, ...]) -> Value:
+def masked_product(graph: TensorBuilder, a: tuple[Any, Value], b: tuple[Any, Value], dims: tuple[int, ...]) -> Value:
     """A matrix product; where one of the factors (a tensor and its value) is zero, the other is not read."""
     (first, x), (second, y) = a, b
     if min(len(x.dims), len(y.dims)) < 2:
@@ -59,7 +59,7 @@ def masked_product(graph: Graph, a: tuple[Any, Value], b: tuple[Any, Value], dim
 
 
 @handles("addmm", "baddbmm")
-def addmm(call: Call) -> Value:
+def addmm(call: OperatorCall) -> Value:
     graph = call.graph
     first, second = ("mat1", "mat2") if call.step.name == "addmm" else ("batch1", "batch2")
     if call["alpha"] != 1 or call["beta"] not in (0, 1):
@@ -72,7 +72,7 @@ def addmm(call: Call) -> Value:
 
 
 @handles("scaled_dot_product_attention")
-def attention(call: Call) -> Value:
+def attention(call: OperatorCall) -> Value:
     graph = call.graph
     q, k, v = call.value("query"), call.value("key"), call.value("value")
     dims = call.dims
@@ -98,7 +98,7 @@ def attention(call: Call) -> Value:
     return graph.add(AttentionProduct(mask=mask), nodes, dims, batch)
 
 
-def _bias_mask(graph: Graph, bias: Any, dims: tuple[int, ...]) -> Mask:
+def _bias_mask(graph: TensorBuilder, bias: Any, dims: tuple[int, ...]) -> Mask:
     """Which keys the mask of an attention leaves each query: flags that are set, or numbers that are not very low."""
     found = facts(graph, bias)
     if bias.dtype != torch.bool:
@@ -108,7 +108,7 @@ def _bias_mask(graph: Graph, bias: Any, dims: tuple[int, ...]) -> Mask:
     return left(graph, found.zero, dims)
 
 
-def _only_masks(graph: Graph, bias: Any) -> bool:
+def _only_masks(graph: TensorBuilder, bias: Any) -> bool:
     """Whether a bias is fixed and does nothing but leaving keys out."""
     if not graph.is_static(bias) or graph.leaves(bias):
         return False
@@ -122,7 +122,7 @@ def _only_masks(graph: Graph, bias: Any) -> bool:
 
 
 @handles("einsum")
-def einsum(call: Call) -> Value:
+def einsum(call: OperatorCall) -> Value:
     """Factors one after another: matrix products over the letters that nothing else has. One: its order, or sums."""
     graph = call.graph
     operands = list(call["tensors"])
@@ -148,7 +148,7 @@ def einsum(call: Call) -> Value:
 
 
 @handles("tensordot", "inner")
-def tensordot(call: Call) -> Value:
+def tensordot(call: OperatorCall) -> Value:
     """The sum of products over pairs of axes; the others of the first factor, then those of the second, are left."""
     graph, a, b = call.graph, call["self"], call["other"]
     if call.step.name == "inner":
@@ -171,7 +171,7 @@ def tensordot(call: Call) -> Value:
 
 
 @handles("outer", "ger")
-def outer(call: Call) -> Value:
+def outer(call: OperatorCall) -> Value:
     """Each value of a vector times each of another: a column times a row, broadcast."""
     graph = call.graph
     a, b = call.x, call.value("vec2")

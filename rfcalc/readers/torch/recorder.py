@@ -26,7 +26,7 @@ MOST_OF_PARAMETERS = 1 << 14  # values of parameters that are computed with for 
 MOST_MADE = 1 << 24  # values of a constant that is made for real
 
 
-class Step(NamedTuple):
+class Operation(NamedTuple):
     """One operator that was called: its name (``conv2d``), its arguments by their names, what came out, and where."""
 
     name: str
@@ -60,9 +60,10 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self.pre_dispatch = True
         self.home = home
         self.exact = exact
-        self.steps: list[Step] = []
+        self.steps: list[Operation] = []
         self.stack: list[Frame] = [Frame("", False)]
         self.written: set[int] = set()  # memory that was written to, by its storage
+        self.times: dict[int, int] = {}  # how often real memory was written to
         self.empty: set[int] = set()  # memory whose values are not there any more
         self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # real tensors → without data
         self._own: set[int] = set()  # memory that was made in this run
@@ -100,22 +101,22 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self.steps.append(self._step(known, args, kwargs, out))
         return out
 
-    def _step(self, known: Known, args: Any, kwargs: Any, out: Any) -> Step:
+    def _step(self, known: Known, args: Any, kwargs: Any, out: Any) -> Operation:
         bound = dict(known.defaults)
         bound.update(zip(known.names, args, strict=False))
         bound.update(kwargs)
         if known.by_other:  # of it only shape and type matter
             bound["other"] = None
-        return Step(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes)
+        return Operation(known.name, known.overload, bound, out, self.stack[-1], known.views, known.writes)
 
     @property
-    def stopped(self) -> Step | None:
+    def stopped(self) -> Operation | None:
         """The operator that was called last, whether it could be taken or not; its result is left out."""
         return None if self._last is None else self._step(*self._last, None)
 
     def add(self, name: str, args: dict[str, Any], out: Any, views: bool = False, writes: bool = False) -> None:
         """Record a step that no operator stands for."""
-        self.steps.append(Step(name, "", args, out, self.stack[-1], views, writes))
+        self.steps.append(Operation(name, "", args, out, self.stack[-1], views, writes))
 
     def emptied(self, tensor: torch.Tensor) -> None:
         """Say that the values of a tensor's memory are not there."""
@@ -131,6 +132,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                 for t in tensors((args[place] if place < len(args) else kwargs.get(name),)):
                     memory = memory_of(t)
                     self.written.add(memory)
+                    self.times[memory] = self.times.get(memory, 0) + 1
                     if memory not in self._own and memory not in self._before:
                         self._before[memory] = (t.detach(), t._version, _copy(t))
         out = func(*args, **kwargs)
@@ -140,6 +142,12 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                 if not t.is_meta and (memory := memory_of(t)) not in theirs:
                     self._own.add(memory)
         return out
+
+    @property
+    def once(self) -> frozenset[int]:
+        """Memory of this run that holds what its only write left there."""
+        gone = self.empty
+        return frozenset(m for m, count in self.times.items() if count == 1 and m in self._own and m not in gone)
 
     def restore(self) -> None:
         """Put back the values of the module's memory that the run has written to."""

@@ -22,10 +22,10 @@ from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.values import Frame
 from rfcalc.readers.torch.disguise import Disguise, told
-from rfcalc.readers.torch.given import Call, Leaf
+from rfcalc.readers.torch.given import ForwardCall, Leaf
 from rfcalc.readers.torch.higher_order import plainly
+from rfcalc.readers.torch.recorder import Operation as Operation
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
-from rfcalc.readers.torch.recorder import Step as Step
 from rfcalc.readers.torch.recorder import tensors as tensors
 from rfcalc.readers.torch.refused import at_fault, first_reader, size_that_runs, wrong_shape
 from rfcalc.readers.torch.untouched import untouched
@@ -36,15 +36,16 @@ class Recording(NamedTuple):
     whether the module made parameters of its own while it ran, memory that was written to, and assertions taken to
     hold."""
 
-    steps: list[Step]
+    steps: list[Operation]
     inputs: dict[str, torch.Tensor]
     outputs: list[tuple[str, torch.Tensor]]
     grown: bool
     written: frozenset[int] = frozenset()
     assumed: tuple[str, ...] = ()
+    once: frozenset[int] = frozenset()  # memory that holds what its only write left there
 
 
-def record(module: torch.nn.Module, call: Call, training: bool) -> Recording:
+def record(module: torch.nn.Module, call: ForwardCall, training: bool) -> Recording:
     """Run `module` once on inputs of these shapes (with the batch) and dtypes.
 
     Raises:
@@ -67,7 +68,7 @@ class _Asked(Exception):
         self.told = told
 
 
-def _recorded(module: torch.nn.Module, call: Call, training: bool, exact: bool) -> Recording:
+def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool) -> Recording:
     held = [*module.parameters(), *module.buffers()]
     home = next((t.device for t in held if not t.is_meta), torch.device("cpu"))
     recorder = Recorder(home, frozenset([memory_of(p) for p in module.parameters()]), exact)
@@ -115,7 +116,9 @@ def _recorded(module: torch.nn.Module, call: Call, training: bool, exact: bool) 
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
-    return Recording(recorder.steps, given, outputs, grown, frozenset(recorder.written), tuple(disguise.assumed))
+    return Recording(
+        recorder.steps, given, outputs, grown, frozenset(recorder.written), tuple(disguise.assumed), recorder.once
+    )
 
 
 def _python_dispatcher() -> Any:
@@ -129,11 +132,11 @@ def lazy(module: torch.nn.Module) -> bool:
     return any(is_lazy(t) for t in (*module.parameters(), *module.buffers()))
 
 
-def materialized(module: torch.nn.Module, call: Call) -> torch.nn.Module:
+def materialized(module: torch.nn.Module, call: ForwardCall) -> torch.nn.Module:
     """A copy without data that has run once on inputs of these shapes, and so has all of its parameters.
 
     >>> lazy = torch.nn.LazyConv2d(8, 3)
-    >>> materialized(lazy, Call((Leaf("input", (1, 3, 32, 32), torch.float32),), {})).weight.shape, lazy
+    >>> materialized(lazy, ForwardCall((Leaf("input", (1, 3, 32, 32), torch.float32),), {})).weight.shape, lazy
     (torch.Size([8, 3, 3, 3]), LazyConv2d(0, 8, kernel_size=(3, 3), stride=(1, 1)))
     """
     held = [*module.parameters(), *module.buffers()]
@@ -242,7 +245,7 @@ def _failed(
     recorder: Recorder | None,
     given: Mapping[str, torch.Tensor],
     module: torch.nn.Module,
-    call: Call,
+    call: ForwardCall,
 ) -> RfcalcError:
     """One message for whatever stopped the run: torch's reason in a line, and what to do."""
     path = "" if recorder is None else recorder.stack[-1].path
@@ -290,7 +293,7 @@ def _failed(
     return failed
 
 
-def _runs(module: torch.nn.Module, call: Call) -> bool:
+def _runs(module: torch.nn.Module, call: ForwardCall) -> bool:
     try:
         record(module, call, training=False)
     except RfcalcError:

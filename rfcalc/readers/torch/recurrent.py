@@ -10,12 +10,12 @@ from rfcalc.readers.builder.moves import moved
 from rfcalc.readers.builder.recurrent import cells, stacked, states, stepped, vectors
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import affine, weights
-from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.tensors import dims_of
 
 
 @handles("lstm", "gru", "rnn_tanh", "rnn_relu")
-def recurrent(call: Call) -> Sequence[Value]:
+def recurrent(call: OperatorCall) -> Sequence[Value]:
     args, graph = call.step.args, call.graph
     if "batch_first" not in args:
         raise NotUnderstood("of packed sequences")
@@ -28,7 +28,7 @@ def recurrent(call: Call) -> Sequence[Value]:
     if len(args["params"]) != each * ways * layers:
         raise NotUnderstood("with a projection")
     hidden = dims_of(args["params"][1])[1]
-    x = graph.whole(call.value("input"))
+    x = graph.with_channels(call.value("input"))
     if not args["batch_first"]:
         x = moved(graph, x, (1, 0, 2))
     if x.batch in (1, 2):
@@ -50,7 +50,7 @@ def recurrent(call: Call) -> Sequence[Value]:
 
 
 @handles("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-def cell(call: Call) -> Value | Sequence[Value]:
+def cell(call: OperatorCall) -> Value | Sequence[Value]:
     """One step of a recurrent layer: a linear layer of the input, one of the state, and what is made of their gates."""
     graph, args = call.graph, call.step.args
     kind = call.step.name.removesuffix("_cell")

@@ -19,8 +19,8 @@ import torch
 
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import USUAL, Shape, mistaken
-from rfcalc.readers.torch.given import Call, Leaf
-from rfcalc.readers.torch.recorder import Step, tensors
+from rfcalc.readers.torch.given import ForwardCall, Leaf
+from rfcalc.readers.torch.recorder import Operation, tensors
 
 SIDES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
 SECONDS = 4.0  # for sizes that are tried
@@ -37,7 +37,7 @@ class Reader(NamedTuple):
     gets: tuple[int, ...]  # the shape that arrives, with the batch
 
 
-def first_reader(steps: Sequence[Step], given: Mapping[str, torch.Tensor], call: Call) -> Reader | None:
+def first_reader(steps: Sequence[Operation], given: Mapping[str, torch.Tensor], call: ForwardCall) -> Reader | None:
     """The first layer with weights that reads an input, through steps that keep its axes and channels."""
     held = {id(tensor): name for name, tensor in given.items()}
     leaves = {leaf.name: leaf for leaf in call.leaves}
@@ -57,13 +57,13 @@ def first_reader(steps: Sequence[Step], given: Mapping[str, torch.Tensor], call:
     return None
 
 
-def _read(step: Step | None) -> torch.Tensor | None:
+def _read(step: Operation | None) -> torch.Tensor | None:
     """The map that a step works on."""
     x = None if step is None else step.args.get("input", step.args.get("self"))
     return x if isinstance(x, torch.Tensor) else None
 
 
-def _weighted(step: Step, x: torch.Tensor, weight: Any) -> tuple[str, int, int] | None:
+def _weighted(step: Operation, x: torch.Tensor, weight: Any) -> tuple[str, int, int] | None:
     if not isinstance(weight, torch.Tensor) or _read(step) is not x:
         return None
     if step.name.startswith("conv_transpose"):
@@ -73,7 +73,7 @@ def _weighted(step: Step, x: torch.Tensor, weight: Any) -> tuple[str, int, int] 
     return ("linear layer", int(weight.shape[1]), 0) if step.name == "linear" and weight.dim() == 2 else None
 
 
-def wrong_shape(reader: Reader | None, call: Call) -> RfcalcError | None:
+def wrong_shape(reader: Reader | None, call: ForwardCall) -> RfcalcError | None:
     """What is wrong with the shape that was given, if the first layer that reads it shows it."""
     if reader is None:
         return None
@@ -116,7 +116,7 @@ def _fault(reader: Reader, mine: Shape) -> tuple[str, tuple[Shape, ...]] | None:
     return "", (Shape(*mine.dims[:-1], reader.takes) if len(mine.dims) < 3 else Shape(reader.takes),)
 
 
-def at_fault(step: Step | None) -> RfcalcError | None:
+def at_fault(step: Operation | None) -> RfcalcError | None:
     """A convolution inside of the module that gets other channels than it takes: no input helps."""
     x = _read(step)
     if step is None or x is None or (read := _weighted(step, x, step.args.get("weight"))) is None:
@@ -131,7 +131,9 @@ def at_fault(step: Step | None) -> RfcalcError | None:
     )
 
 
-def size_that_runs(reader: Reader | None, call: Call, stopped: Step | None, run: Callable[[Call], bool]) -> str | None:
+def size_that_runs(
+    reader: Reader | None, call: ForwardCall, stopped: Operation | None, run: Callable[[ForwardCall], bool]
+) -> str | None:
     """What to say of other sizes, from running them.
 
     Args:
@@ -157,7 +159,7 @@ def size_that_runs(reader: Reader | None, call: Call, stopped: Step | None, run:
     return f"it ran on none of {plural(tried, 'other size')} either: the fault may be in the module itself{where}"
 
 
-def _too_large(step: Step | None) -> float | None:
+def _too_large(step: Operation | None) -> float | None:
     """How many times more features arrive at a linear layer than it takes."""
     x = _read(step)
     if step is None or x is None or step.name != "linear":

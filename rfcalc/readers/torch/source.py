@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rfcalc.readers.torch.given import Call
+from rfcalc.readers.torch.given import ForwardCall
 
 
 class Returned(NamedTuple):
@@ -35,7 +35,7 @@ class Source:
     """
 
     module: torch.nn.Module
-    call: Call
+    call: ForwardCall
     returned: tuple[Returned, ...] = ()
     frozen: Mapping[str, int] = field(default_factory=dict)
     unused: Mapping[str, int] = field(default_factory=dict)

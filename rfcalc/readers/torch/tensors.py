@@ -15,7 +15,7 @@ from rfcalc.layers.learned import Parameter
 from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
-from rfcalc.readers.torch.recording import Step, tensors
+from rfcalc.readers.torch.recording import Operation, tensors
 
 PRODUCTS = frozenset(
     ["matmul", "mm", "bmm", "einsum", "linear", "addmm", "baddbmm", "mv", "dot", "tensordot", "inner"]
@@ -27,7 +27,7 @@ class Static(NamedTuple):
 
     dims: tuple[int, ...]
     parameter: str = ""
-    step: Step | None = None
+    step: Operation | None = None
     sources: Mapping[int, Any] = {}  # what the step's tensors stood for when it ran
     tensor: Any = None
 
@@ -39,14 +39,14 @@ class Stale(NamedTuple):
 
 
 @dataclass(slots=True)
-class Graph(Builder):
+class TensorBuilder(Builder):
     """A network that is built from the tensors of a recording."""
 
     names: Mapping[int, str] = field(default_factory=dict)  # parameters by identity
     uses: Mapping[str, int] = field(default_factory=dict)  # how many steps read a parameter
     translate: Callable[..., None] | None = None  # reads a step, also where a static tensor becomes nodes later
     env: dict[int, Any] = field(default_factory=dict)
-    bases: dict[int, tuple[Any, Step]] = field(default_factory=dict)  # view → (its base, how)
+    bases: dict[int, tuple[Any, Operation]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
     origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
@@ -54,6 +54,7 @@ class Graph(Builder):
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
+    once: frozenset[int] = frozenset()  # memory that holds what its only write left there
 
     def entry(self, tensor: Any) -> Any:
         """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""
@@ -186,7 +187,7 @@ class Graph(Builder):
         for static in reversed(chain[50:][::50]):
             self.solid(static)
 
-    def put_unknown(self, step: Step, why: str) -> None:
+    def put_unknown(self, step: Operation, why: str) -> None:
         """Put an `Unknown` for each result of a step; parameters that it reads are counted."""
         sources: list[int] = []
         batched = everything = False

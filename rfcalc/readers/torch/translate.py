@@ -8,10 +8,10 @@ from typing import Any
 
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.facts import follow
-from rfcalc.readers.torch.handling import HANDLERS, Call
+from rfcalc.readers.torch.handling import HANDLERS, OperatorCall
 from rfcalc.readers.torch.joining import inserted
-from rfcalc.readers.torch.recording import Step, tensors
-from rfcalc.readers.torch.tensors import Graph, Stale, Static, dims_of
+from rfcalc.readers.torch.recording import Operation, tensors
+from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
 
 FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layouts", "joining", "recurrent", "windows")
 
@@ -41,7 +41,7 @@ def load() -> None:
         import_module(f"rfcalc.readers.torch.{name}")
 
 
-def translate(graph: Graph, step: Step, forced: bool = False) -> None:
+def translate(graph: TensorBuilder, step: Operation, forced: bool = False) -> None:
     """Read one step: its results become values (or stay static, where nothing of the input is in them).
 
     Args:
@@ -88,12 +88,12 @@ def translate(graph: Graph, step: Step, forced: bool = False) -> None:
         _memory(graph, step, given)
 
 
-def _run(graph: Graph, step: Step) -> None:
+def _run(graph: TensorBuilder, step: Operation) -> None:
     name = step.name
     handler = HANDLERS.get(name) or (HANDLERS.get(name[:-1]) if name.endswith("_") else None)
     if handler is None:
         raise NotUnderstood("")
-    result = handler(Call(graph, step))
+    result = handler(OperatorCall(graph, step))
     outs = list(tensors(step.out))
     values = [result] if isinstance(result, Value) else list(result)
     if len(outs) != len(values):
@@ -106,7 +106,7 @@ def _run(graph: Graph, step: Step) -> None:
         graph.keep.append(out)
 
 
-def _memory(graph: Graph, step: Step, given: Sequence[Any]) -> None:
+def _memory(graph: TensorBuilder, step: Operation, given: Sequence[Any]) -> None:
     """Follow views, and what is written through them."""
     if step.views and given:
         for out in tensors(step.out):
@@ -133,19 +133,19 @@ def _memory(graph: Graph, step: Step, given: Sequence[Any]) -> None:
             graph.env[view] = Stale(step.operator)
 
 
-def _root(graph: Graph, tensor: Any) -> Any:
+def _root(graph: TensorBuilder, tensor: Any) -> Any:
     while id(tensor) in graph.bases:
         tensor = graph.bases[id(tensor)][0]
     return tensor
 
 
-def _root_of(graph: Graph, key: int) -> int:
+def _root_of(graph: TensorBuilder, key: int) -> int:
     while key in graph.bases:
         key = id(graph.bases[key][0])
     return key
 
 
-def _write_back(graph: Graph, base: Any, how: Step, new: Any) -> Any:
+def _write_back(graph: TensorBuilder, base: Any, how: Operation, new: Any) -> Any:
     """The base of a view after the view was written to; `Stale` where that cannot be said."""
     if how.name in ALIASES:
         return new

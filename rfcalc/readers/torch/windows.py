@@ -6,11 +6,11 @@ from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle
 from rfcalc.readers.builder.maps import mapped
 from rfcalc.readers.builder.moves import moved, regrouped, sliced
 from rfcalc.readers.builder.values import NotUnderstood, Value
-from rfcalc.readers.torch.handling import Call, handles
+from rfcalc.readers.torch.handling import OperatorCall, handles
 
 
 @handles("unfold")
-def unfold(call: Call) -> Value:
+def unfold(call: OperatorCall) -> Value:
     """Windows of an axis, their positions along a last axis."""
     x, size, axis = call.x, call["size"], call["dimension"] % len(call.x.dims)
     if call["step"] != size:
@@ -25,7 +25,7 @@ def unfold(call: Call) -> Value:
     return moved(graph, x, (*range(axis + 1), *range(axis + 2, len(apart)), axis + 1))
 
 
-def _side(call: Call) -> int:
+def _side(call: OperatorCall) -> int:
     """The side of patches.
 
     Raises:
@@ -40,7 +40,7 @@ def _side(call: Call) -> int:
 
 
 @handles("im2col")
-def im2col(call: Call) -> Value:
+def im2col(call: OperatorCall) -> Value:
     graph, side = call.graph, _side(call)
     x, leading = mapped(graph, call.x, 2)
     if leading or x.batch != 0:
@@ -53,8 +53,8 @@ def im2col(call: Call) -> Value:
 
 
 @handles("col2im")
-def col2im(call: Call) -> Value:
-    graph, side, x = call.graph, _side(call), call.graph.whole(call.x)
+def col2im(call: OperatorCall) -> Value:
+    graph, side, x = call.graph, _side(call), call.graph.with_channels(call.x)
     b, c, h, w = call.dims
     if (h % side, w % side) != (0, 0):
         raise NotUnderstood("a border that no patch covers")

@@ -10,7 +10,7 @@ import re
 from rfcalc.core.errors import plural
 from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.deriving import derive
-from rfcalc.report.document import Step, Steps, words
+from rfcalc.report.document import Derivation, DerivationLine, words
 from rfcalc.report.report import Report
 
 MOST_LINES = 16
@@ -32,7 +32,7 @@ def derivation(report: Report, figure: str, position: int | None = None) -> tupl
     found = derive(report, node, metric, direction="forward")
     lines: list[str] = []
     for section in document(found).sections:
-        assert isinstance(section, Steps)
+        assert isinstance(section, Derivation)
         lines += dict.fromkeys(formula.text for formula, _ in section.formulas)
         lines += map(_told, section.lines)
     if figure == "output_shape":
@@ -44,6 +44,6 @@ def derivation(report: Report, figure: str, position: int | None = None) -> tupl
     return tuple(lines)
 
 
-def _told(step: Step) -> str:
+def _told(step: DerivationLine) -> str:
     text = "; ".join(words(part) for part in (*step.equations, step.text) if part)
     return f"{step.name}: {text}" if step.name and text else text

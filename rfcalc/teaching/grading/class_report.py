@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rfcalc.report.document import Cell as Shown
-from rfcalc.report.document import Column, Line, Section, Table
+from rfcalc.report.document import Column, Section, Table, TableLine
 from rfcalc.teaching.grading.batch import Result
 from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, REPEATED, RIGHT, WRONG
 from rfcalc.teaching.misconceptions import Misconception
@@ -69,7 +69,7 @@ def summary(results: Sequence[Result]) -> Iterator[Section]:
     if not common:
         return
     lines = tuple(
-        Line(
+        TableLine(
             (
                 Shown(f"{m.by.title} ({m.by.code})"),
                 Shown(str(len(m.students)), value=len(m.students)),
@@ -85,7 +85,7 @@ def summary(results: Sequence[Result]) -> Iterator[Section]:
     heads = ("right", "follows", *(("again",) if any(r[REPEATED] for r in rows) else ()), "wrong", "missing")
     keys = {"right": RIGHT, "follows": CONSISTENT, "again": REPEATED, "wrong": WRONG, "missing": MISSING}
     told = tuple(
-        Line(
+        TableLine(
             (
                 Shown(r["row"]),
                 *(Shown(str(r[keys[h]]), value=r[keys[h]]) for h in heads),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from rfcalc.report.document import Cell as Shown
-from rfcalc.report.document import Column, Document, Line, Records, Role, Section, Sentences, Table
+from rfcalc.report.document import Column, Document, Records, Role, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS
 from rfcalc.teaching.exercises.words import count
 from rfcalc.teaching.grading.batch import Result
@@ -107,7 +107,7 @@ def _class(results: Sequence[Result]) -> Iterator[Section]:
     heads = ("student", "marks", "carried", "first wrong row") if tables else ("student", "result", "", "not kept")
     columns = tuple(Column(head, least=None if i < 3 else 16, most=None if i else 40) for i, head in enumerate(heads))
     kept = [i for i, head in enumerate(heads) if head]
-    lines = (Line(tuple(Shown(text) for text in _summary(r)), role="bad" if r.error else "") for r in results)
+    lines = (TableLine(tuple(Shown(text) for text in _summary(r)), role="bad" if r.error else "") for r in results)
     yield Table(
         tuple(columns[i] for i in kept),
         tuple(line._replace(cells=tuple(line.cells[i] for i in kept)) for line in lines),
@@ -139,7 +139,7 @@ def _table(grade: Grade) -> Iterator[Section]:
             for f in figures
         ]
         status = "" if row.status == RIGHT else _SIGNS[row.status]
-        lines.append(Line((Shown(shown(row.written or row.node)[:40]), *mine, Shown(status))))
+        lines.append(TableLine((Shown(shown(row.written or row.node)[:40]), *mine, Shown(status))))
     yield Table((Column("row"), *(Column(title(f)) for f in figures), Column("")), tuple(lines))
     wrong = tuple(_mistakes(grade))
     if wrong:
@@ -179,7 +179,7 @@ def _design(one: Result) -> Table:
     lines = []
     for b in one.judged.bounds:
         verdict = Shown("pass") if b.holds else Shown("FAIL", role="bad")
-        lines.append(Line((verdict, Shown(str(b.constraint)), Shown(b.figure), Shown(b.nearest))))
+        lines.append(TableLine((verdict, Shown(str(b.constraint)), Shown(b.figure), Shown(b.nearest))))
     columns = (Column("result"), Column("constraint", least=20), Column("figure", least=20))
     return Table((*columns, Column("the nearest bound that holds", "nearest", least=20)), tuple(lines))
 

@@ -1,6 +1,6 @@
 """Translators of Keras' layers, one function for each family, by class name; a file is loaded when it is needed.
 
-A translator takes a `Call` and gives the value (or values) that the layer makes. It raises `NotUnderstood` where a
+A translator takes a `LayerCall` and gives the value (or values) that the layer makes. It raises `NotUnderstood` where a
 setting has no translation; then an `Unknown` stands in its place.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.configuration import malformed, shown
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 
-Translator = Callable[[Call], Any]
+Translator = Callable[[LayerCall], Any]
 
 FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "recurrent", "ops")
 LAYERS: dict[str, Translator] = {}
@@ -67,7 +67,7 @@ def translator(entry: Mapping[str, Any], kind: str) -> Translator | None:
     return LAYERS.get(kind) if own and registered in (None, "", kind) else None
 
 
-def translate(entry: Mapping[str, Any], call: Call) -> Any:
+def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
     """What a layer makes of its inputs.
 
     Raises:
@@ -91,7 +91,7 @@ def translate(entry: Mapping[str, Any], call: Call) -> Any:
         ) from None
 
 
-def _unknown(call: Call, why: str) -> Any:
+def _unknown(call: LayerCall, why: str) -> Any:
     """A node for each map that a layer makes which was not understood."""
     shapes = [d for d in call.known if d is not None]
     if len(shapes) < len(call.known) or not shapes:
@@ -109,7 +109,7 @@ def _unknown(call: Call, why: str) -> Any:
     return found if len(found) > 1 else found[0]
 
 
-def guess(call: Call, dims: tuple[int | None, ...], k: int) -> int:
+def guess(call: LayerCall, dims: tuple[int | None, ...], k: int) -> int:
     """A size of an operator that was not understood: what Keras says, or where that is free, its input's."""
     size = dims[k]
     if size is not None and call.build.compare:

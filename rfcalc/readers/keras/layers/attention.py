@@ -7,13 +7,13 @@ from rfcalc.layers.dense import Linear
 from rfcalc.layers.general import AttentionProduct
 from rfcalc.layers.reshape import Flatten, Permute, Reshape
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask", "mask", "use_causal_mask", "return_attention_scores")
 
 
-def _inputs(call: Call) -> tuple[Value, Value, Value]:
+def _inputs(call: LayerCall) -> tuple[Value, Value, Value]:
     """Queries, keys, values."""
     for name in MASKS:
         if call.kwargs.get(name) not in (None, False, [None, None], [None, None, None]):
@@ -29,13 +29,13 @@ def _inputs(call: Call) -> tuple[Value, Value, Value]:
 
 
 @layer("MultiHeadAttention")
-def multi_head(call: Call) -> Value:
+def multi_head(call: LayerCall) -> Value:
     f = call.fields
     q, k, v = (call.build.plain(x) for x in _inputs(call))
     if f.get("attention_axes") not in (None, [1]):
         raise NotUnderstood("it attends over chosen axes")
-    heads, width = f.whole("num_heads"), f.whole("key_dim")
-    deep = width if f.get("value_dim") is None else f.whole("value_dim")
+    heads, width = f.integer("num_heads"), f.integer("key_dim")
+    deep = width if f.get("value_dim") is None else f.integer("value_dim")
     bias = f.flag("use_bias", True)
     features = q.dims[-1]
     out = features
@@ -54,21 +54,21 @@ def multi_head(call: Call) -> Value:
     return call.build.add(Linear(out, bias=bias), [found], call.name, owner=call.owner)
 
 
-def apart(call: Call, x: Value, heads: int, width: int, part: str) -> Value:
+def apart(call: LayerCall, x: Value, heads: int, width: int, part: str) -> Value:
     """tokens × features as heads × tokens × features of a head."""
     tokens = x.shape.dims[0]
     split = call.build.add(Reshape((tokens, heads, width), 2), [x], f"{call.name}.{part}.heads", (0, 1, 2))
     return call.build.add(Permute((1, 0, 2)), [split], f"{call.name}.{part}.permute", (0, 1, 2))
 
 
-def together(call: Call, x: Value, features: int) -> Value:
+def together(call: LayerCall, x: Value, features: int) -> Value:
     """The reverse."""
     turned = call.build.add(Permute((1, 0, 2)), [x], f"{call.name}.permute", (0, 1, 2))
     return call.build.add(Flatten(1), [turned], f"{call.name}.flatten", (0, 1))
 
 
 @layer("Attention")
-def products(call: Call) -> Value:
+def products(call: LayerCall) -> Value:
     """softmax(q·kᵀ)·v of given queries, values and keys."""
     f = call.fields
     if f.word("score_mode", "dot") != "dot" or f.flag("use_scale", False):

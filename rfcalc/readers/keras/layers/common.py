@@ -11,7 +11,7 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pointwise import GLU, Activation, Softmax
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood
 
 # Keras' names of functions that the algebra has, and of those that are pointwise without a name of their own.
@@ -28,7 +28,7 @@ POINTWISE = (
 LINEAR = (None, "linear")
 
 
-def last_channels(call: Call) -> bool:
+def last_channels(call: LayerCall) -> bool:
     """Whether a layer's channels are the last axis, by its own setting or the model's."""
     told = call.fields.get("data_format")
     if told is None:
@@ -38,7 +38,7 @@ def last_channels(call: Call) -> bool:
     return bool(told == "channels_last")
 
 
-def image(call: Call, rank: int) -> Value:
+def image(call: LayerCall, rank: int) -> Value:
     """The layer's input with `rank` spatial axes, channels first."""
     x = call.x
     axes = len(x.order)
@@ -52,7 +52,7 @@ def short(values: tuple[Any, ...]) -> Any:
     return values[0] if all(v == values[0] for v in values) else values
 
 
-def padding(call: Call, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
+def padding(call: LayerCall, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
     """`valid`, `same` (TensorFlow's; at stride 1 it does not depend on the size), `causal`."""
     told = call.fields.word("padding", "valid").lower()
     if told == "valid":
@@ -84,7 +84,7 @@ def function_name(told: Any, where: str) -> tuple[str | None, Mapping[str, Any]]
     raise malformed(where, f"activation is {shown(told)}")
 
 
-def activated(call: Call, value: Value, told: Any, name: str | None = None) -> Value:
+def activated(call: LayerCall, value: Value, told: Any, name: str | None = None) -> Value:
     """The value after an activation that is written inside a layer; nothing for `linear`."""
     function, config = function_name(told, call.name)
     if function in LINEAR:

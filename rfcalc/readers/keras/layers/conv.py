@@ -8,7 +8,7 @@ from rfcalc.layers.conv import Conv, Depthwise
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import activated, image, padding, short
 
@@ -17,7 +17,7 @@ def _rank(kind: str) -> int:
     return int(next(c for c in kind if c.isdigit()))
 
 
-def _geometry(call: Call, rank: int) -> tuple[Any, Any, Any, Any]:
+def _geometry(call: LayerCall, rank: int) -> tuple[Any, Any, Any, Any]:
     """Kernel, stride, padding, dilation."""
     f = call.fields
     kernel, stride = f.sizes("kernel_size", rank), f.sizes("strides", rank, 1)
@@ -26,39 +26,39 @@ def _geometry(call: Call, rank: int) -> tuple[Any, Any, Any, Any]:
 
 
 @layer("Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D")
-def convolution(call: Call) -> Value:
+def convolution(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     x = image(call, rank)
     kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
-    groups, bias = f.whole("groups", 1), f.flag("use_bias", True)
-    made = Conv(f.whole("filters"), kernel, stride=stride, padding=pad, dilation=dilation, groups=groups, bias=bias)
+    groups, bias = f.integer("groups", 1), f.flag("use_bias", True)
+    made = Conv(f.integer("filters"), kernel, stride=stride, padding=pad, dilation=dilation, groups=groups, bias=bias)
     return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
 
 
 @layer("DepthwiseConv1D", "DepthwiseConv2D")
-def depthwise(call: Call) -> Value:
+def depthwise(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     x = image(call, rank)
     kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
-    multiplier, bias = f.whole("depth_multiplier", 1), f.flag("use_bias", True)
+    multiplier, bias = f.integer("depth_multiplier", 1), f.flag("use_bias", True)
     made = Depthwise(kernel, stride=stride, padding=pad, dilation=dilation, multiplier=multiplier, bias=bias)
     return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
 
 
 @layer("SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D")
-def separable(call: Call) -> Value:
+def separable(call: LayerCall) -> Value:
     """A depthwise convolution without bias, then a pointwise one: two nodes."""
     rank = _rank(call.kind)
     x = image(call, rank)
     kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
     first = Depthwise(
-        kernel, stride=stride, padding=pad, dilation=dilation, multiplier=f.whole("depth_multiplier", 1), bias=False
+        kernel, stride=stride, padding=pad, dilation=dilation, multiplier=f.integer("depth_multiplier", 1), bias=False
     )
     inner = call.build.add(first, [x], f"{call.name}.depthwise", owner=f"{call.owner}.depthwise")
-    second = Conv(f.whole("filters"), 1, bias=f.flag("use_bias", True))
+    second = Conv(f.integer("filters"), 1, bias=f.flag("use_bias", True))
     return activated(call, call.build.add(second, [inner], call.name, owner=call.owner), f.get("activation"))
 
 
@@ -66,7 +66,7 @@ def separable(call: Call) -> Value:
     "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
     "Convolution1DTranspose", "Convolution2DTranspose", "Convolution3DTranspose",
 )  # fmt: skip
-def transposed(call: Call) -> Value:
+def transposed(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     x = image(call, rank)
     f = call.fields
@@ -81,7 +81,7 @@ def transposed(call: Call) -> Value:
         for i, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True))
     ]
     made = ConvTranspose(
-        f.whole("filters"),
+        f.integer("filters"),
         short(kernel),
         stride=short(stride),
         padding=tuple((a, max(b, 0)) for a, b in sides) if any(a != b for a, b in sides) else short(sides_of(sides)),

@@ -7,7 +7,7 @@ import re
 from rfcalc.layers.dense import Linear
 from rfcalc.readers.configuration import dims
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 from rfcalc.readers.keras.layers.common import activated
 
@@ -15,7 +15,7 @@ _LAST_AXIS = re.compile(r"(\.\.\.|[a-z]*)([a-z]),\2([a-z])->\1\3")
 
 
 @layer("Dense")
-def dense(call: Call) -> Value:
+def dense(call: LayerCall) -> Value:
     """On the last axis, whatever that is."""
     f = call.fields
     if f.get("lora_rank") is not None:
@@ -23,13 +23,13 @@ def dense(call: Call) -> Value:
     # the order within a flattened map does not matter to what reads all of it
     x = call.x if len(call.x.order) == 1 else call.build.plain(call.x)
     built = None if call.build.compare else dims(call.built.get("input_shape"), call.name)
-    made = Linear(f.whole("units"), bias=f.flag("use_bias", True), in_features=built[-1] if built else None)
+    made = Linear(f.integer("units"), bias=f.flag("use_bias", True), in_features=built[-1] if built else None)
     found = call.build.add(made, [x], call.name, owner=call.owner)._replace(packed=None)
     return activated(call, found, f.get("activation"))
 
 
 @layer("EinsumDense")
-def einsum(call: Call) -> Value:
+def einsum(call: LayerCall) -> Value:
     """The form that is a fully connected layer: the last axis is contracted, one axis comes in its place."""
     f = call.fields
     match = _LAST_AXIS.fullmatch(f.word("equation").replace(" ", ""))
@@ -39,6 +39,6 @@ def einsum(call: Call) -> Value:
     shape = f.get("output_shape")
     units = shape[-1] if isinstance(shape, (list, tuple)) and shape else shape
     x = call.x if len(call.x.order) == 1 else call.build.plain(call.x)
-    made = Linear(type(f)({"units": units}, f.where).whole("units"), bias=axes is not None)
+    made = Linear(type(f)({"units": units}, f.where).integer("units"), bias=axes is not None)
     found = call.build.add(made, [x], call.name, owner=call.owner)._replace(packed=None)
     return activated(call, found, f.get("activation"))

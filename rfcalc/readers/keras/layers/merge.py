@@ -10,7 +10,7 @@ from rfcalc.layers.merge import Add, Concat, Multiply
 from rfcalc.layers.reshape import Reshape
 from rfcalc.readers.configuration import malformed
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 from rfcalc.readers.keras.layers.common import keras_axis, number
 
@@ -25,24 +25,24 @@ MERGES: dict[str, Layer] = {
 
 
 @layer(*MERGES)
-def merge(call: Call) -> Value:
+def merge(call: LayerCall) -> Value:
     return merged(call, MERGES[call.kind], call.inputs)
 
 
-def merged(call: Call, made: Layer, inputs: Sequence[Value]) -> Value:
+def merged(call: LayerCall, made: Layer, inputs: Sequence[Value]) -> Value:
     """Inputs of unequal rank get axes of size 1 in front, after the batch."""
     if not inputs:
         raise malformed(call.name, "it joins nothing")
     return call.build.add(made, call.build.alike(of_equal_rank(call, inputs)), call.name)
 
 
-def of_equal_rank(call: Call, inputs: Sequence[Value]) -> list[Value]:
+def of_equal_rank(call: LayerCall, inputs: Sequence[Value]) -> list[Value]:
     """The inputs with as many axes as the one that has most."""
     most = max(len(v.order) for v in inputs)
     return [v if len(v.order) == most else expanded(call, v, most) for v in inputs]
 
 
-def expanded(call: Call, value: Value, rank: int) -> Value:
+def expanded(call: LayerCall, value: Value, rank: int) -> Value:
     """A map with axes of size 1 in front."""
     plain = call.build.plain(value)
     more = rank - len(plain.order)
@@ -51,11 +51,11 @@ def expanded(call: Call, value: Value, rank: int) -> Value:
 
 
 @layer("Concatenate")
-def concatenate(call: Call) -> Value:
+def concatenate(call: LayerCall) -> Value:
     return joined(call, call.inputs, call.fields.get("axis", -1))
 
 
-def joined(call: Call, inputs: Sequence[Value], axis: object) -> Value:
+def joined(call: LayerCall, inputs: Sequence[Value], axis: object) -> Value:
     """One after another along one of Keras' axes."""
     if not inputs:
         raise malformed(call.name, "it joins nothing")
@@ -68,7 +68,7 @@ def joined(call: Call, inputs: Sequence[Value], axis: object) -> Value:
 
 
 @layer("CustomScaleLayer")
-def scaled_sum(call: Call) -> Value:
+def scaled_sum(call: LayerCall) -> Value:
     """InceptionResNetV2's: the first map plus a fixed multiple of the second."""
     first, second = call.inputs
     scaled = call.build.add(Elementwise("times", number(call.fields.get("scale"))), [second], f"{call.name}.times")
@@ -76,5 +76,5 @@ def scaled_sum(call: Call) -> Value:
 
 
 @layer("Dot")
-def dot(call: Call) -> Value:
+def dot(call: LayerCall) -> Value:
     raise NotUnderstood("products over chosen axes")

@@ -6,12 +6,12 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from rfcalc.layers.pointwise import Scale, StochasticDepth
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 from rfcalc.readers.keras.layers.common import keras_axis
 
 
-def _of_channels(call: Call, axis: object) -> Value:
+def _of_channels(call: LayerCall, axis: object) -> Value:
     """The input, if the axis is that of its channels."""
     x = call.x
     if keras_axis(x, axis, call.name) != x.channel:
@@ -20,7 +20,7 @@ def _of_channels(call: Call, axis: object) -> Value:
 
 
 @layer("BatchNormalization")
-def batch(call: Call) -> Value:
+def batch(call: LayerCall) -> Value:
     f = call.fields
     x = _of_channels(call, f.get("axis", -1))
     made = BatchNorm(
@@ -30,7 +30,7 @@ def batch(call: Call) -> Value:
 
 
 @layer("LayerNormalization")
-def over_layer(call: Call) -> Value:
+def over_layer(call: LayerCall) -> Value:
     f = call.fields
     x = call.build.settled(call.x)
     axes = f.get("axis", -1)
@@ -53,7 +53,7 @@ def over_layer(call: Call) -> Value:
 
 
 @layer("RMSNormalization")
-def root_mean_square(call: Call) -> Value:
+def root_mean_square(call: LayerCall) -> Value:
     x = call.x
     if keras_axis(x, call.fields.get("axis", -1), call.name) != len(x.order) - 1:
         raise NotUnderstood("root mean squares over another axis than the last")
@@ -61,10 +61,10 @@ def root_mean_square(call: Call) -> Value:
 
 
 @layer("GroupNormalization")
-def group(call: Call) -> Value:
+def group(call: LayerCall) -> Value:
     f = call.fields
     x = _of_channels(call, f.get("axis", -1))
-    groups = f.whole("groups", 32)
+    groups = f.integer("groups", 32)
     made = GroupNorm(
         x.shape.channels if groups == -1 else groups, gamma=f.flag("scale", True), bias=f.flag("center", True)
     )
@@ -72,7 +72,7 @@ def group(call: Call) -> Value:
 
 
 @layer("Normalization")
-def fixed(call: Call) -> Value:
+def fixed(call: LayerCall) -> Value:
     """(x − mean) / deviation with statistics that were measured once; Keras keeps them, and how many values they are
     of, with the weights, unless they are written in the configuration."""
     f = call.fields
@@ -89,13 +89,13 @@ def fixed(call: Call) -> Value:
 
 
 @layer("LayerScale")
-def scale(call: Call) -> Value:
+def scale(call: LayerCall) -> Value:
     x = call.x
-    if x.channel != len(x.order) - 1 or x.shape.channels != call.fields.whole("projection_dim"):
+    if x.channel != len(x.order) - 1 or x.shape.channels != call.fields.integer("projection_dim"):
         raise NotUnderstood("it scales another axis than the channels")
     return call.build.add(Scale(), [x], call.name, owner=call.owner)
 
 
 @layer("StochasticDepth")
-def stochastic_depth(call: Call) -> Value:
+def stochastic_depth(call: LayerCall) -> Value:
     return call.build.add(StochasticDepth(call.fields.real("drop_path_rate", 0.0)), [call.x], call.name)

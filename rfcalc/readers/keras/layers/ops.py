@@ -15,7 +15,7 @@ from rfcalc.layers.reshape import Reshape
 from rfcalc.layers.slice import Slice, Split
 from rfcalc.readers.configuration import malformed, sizes
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, guess, operation
 from rfcalc.readers.keras.layers.common import FUNCTIONS, keras_axis, of_function, softmax
 from rfcalc.readers.keras.layers.merge import joined, merged
@@ -48,7 +48,7 @@ REDUCTIONS = {"Sum": "sum", "Max": "amax", "Min": "amin", "Prod": "prod", "Var":
 
 
 @operation(*BINARY)
-def binary(call: Call) -> Value:
+def binary(call: LayerCall) -> Value:
     """Two maps, or a map and a number."""
     joins, single = BINARY[call.kind]
     values = call.inputs
@@ -59,7 +59,7 @@ def binary(call: Call) -> Value:
     return call.build.add(_of_number(call, single), [call.x], call.name)
 
 
-def _of_number(call: Call, name: str) -> Elementwise:
+def _of_number(call: LayerCall, name: str) -> Elementwise:
     """A map and a number: which function of the map that is; without the number where it is not written down."""
     if len(call.args) != 2:
         return Elementwise(name)
@@ -82,7 +82,7 @@ def _of_number(call: Call, name: str) -> Elementwise:
     return Elementwise(name, () if number is None else number)
 
 
-def broadcast(call: Call, values: list[Value]) -> list[Value]:
+def broadcast(call: LayerCall, values: list[Value]) -> list[Value]:
     """Maps of unequal rank, as arrays are broadcast: the batch of one would meet an axis of the other."""
     if len({len(v.order) for v in values}) > 1:
         raise NotUnderstood("its maps have different numbers of axes")
@@ -90,17 +90,17 @@ def broadcast(call: Call, values: list[Value]) -> list[Value]:
 
 
 @operation(*UNARY)
-def unary(call: Call) -> Value:
+def unary(call: LayerCall) -> Value:
     return call.build.add(Elementwise(UNARY[call.kind]), [call.x], call.name)
 
 
 @operation(*ACTIVATIONS)
-def activation(call: Call) -> Value:
+def activation(call: LayerCall) -> Value:
     return call.build.add(of_function(ACTIVATIONS[call.kind], call.x), [call.x], call.name)
 
 
 @operation("Gelu")
-def gelu(call: Call) -> Value:
+def gelu(call: LayerCall) -> Value:
     from rfcalc.layers.pointwise import Activation
 
     name = "gelu_tanh" if call.fields.flag("approximate", True) else FUNCTIONS["gelu"]
@@ -108,13 +108,13 @@ def gelu(call: Call) -> Value:
 
 
 @operation("Softmax", "LogSoftmax")
-def soft(call: Call) -> Value:
+def soft(call: LayerCall) -> Value:
     axis = call.fields.get("axis", -1)
     return call.build.add(softmax(call.x, axis, call.kind == "LogSoftmax"), [call.x], call.name)
 
 
 @operation("Mean", *REDUCTIONS)
-def reduced(call: Call) -> Value:
+def reduced(call: LayerCall) -> Value:
     """Over some of the axes, which are removed unless `keepdims`."""
     f = call.fields
     x = call.build.settled(call.x)
@@ -134,7 +134,7 @@ def reduced(call: Call) -> Value:
 
 
 @operation("Reshape")
-def reshape(call: Call) -> Value:
+def reshape(call: LayerCall) -> Value:
     """The batch stays in front: its extent is left out."""
     told = call.fields.get("newshape")
     known = call.known[0]
@@ -148,7 +148,7 @@ def reshape(call: Call) -> Value:
 
 
 @operation("Transpose")
-def transpose(call: Call) -> Value:
+def transpose(call: LayerCall) -> Value:
     axes = call.fields.get("axes")
     if not isinstance(axes, (list, tuple)) or not axes or axes[0] != 0:
         raise NotUnderstood("it moves the batch")
@@ -156,12 +156,12 @@ def transpose(call: Call) -> Value:
 
 
 @operation("Concatenate")
-def concatenate(call: Call) -> Value:
+def concatenate(call: LayerCall) -> Value:
     return joined(call, call.inputs, call.fields.get("axis", 0))
 
 
 @operation("Stack")
-def stack(call: Call) -> Value:
+def stack(call: LayerCall) -> Value:
     """Each map gets an axis of size 1, along which they are joined."""
     values = [call.build.plain(v) for v in call.inputs]
     rank = len(values[0].order)
@@ -171,12 +171,12 @@ def stack(call: Call) -> Value:
 
 
 @operation("ExpandDims")
-def expand(call: Call) -> Value:
+def expand(call: LayerCall) -> Value:
     x = call.build.plain(call.x)
     return with_axis(call, x, new_axis(call, len(x.order)), call.name)
 
 
-def new_axis(call: Call, rank: int) -> int:
+def new_axis(call: LayerCall, rank: int) -> int:
     """Where a new axis comes, without the batch."""
     axis = call.fields.get("axis", -1)
     if isinstance(axis, bool) or not isinstance(axis, int) or not -rank - 1 <= axis <= rank + 1 or axis == 0:
@@ -184,7 +184,7 @@ def new_axis(call: Call, rank: int) -> int:
     return axis - 1 if axis > 0 else rank + 1 + axis
 
 
-def with_axis(call: Call, x: Value, at: int, name: str) -> Value:
+def with_axis(call: LayerCall, x: Value, at: int, name: str) -> Value:
     """A map in Keras' order with an axis of size 1 put in."""
     dims = (*x.shape.dims[:at], 1, *x.shape.dims[at:])
     channel = x.shape.channel + (at <= x.shape.channel)
@@ -192,7 +192,7 @@ def with_axis(call: Call, x: Value, at: int, name: str) -> Value:
 
 
 @operation("Squeeze")
-def squeeze(call: Call) -> Value:
+def squeeze(call: LayerCall) -> Value:
     x = call.build.plain(call.x)
     told = call.fields.get("axis")
     gone = {k for k, n in enumerate(x.shape.dims) if n == 1}
@@ -209,7 +209,7 @@ def squeeze(call: Call) -> Value:
 
 
 @operation("Matmul")
-def matmul(call: Call) -> Value:
+def matmul(call: LayerCall) -> Value:
     values = call.inputs
     if len(values) != 2 or len({len(v.order) for v in values}) > 1 or len(values[0].order) < 2:
         raise NotUnderstood("one side is no map")
@@ -218,7 +218,7 @@ def matmul(call: Call) -> Value:
 
 
 @operation("Pad")
-def pad(call: Call) -> Value:
+def pad(call: LayerCall) -> Value:
     """Axes beside the batch; of channels only zeros could be put before or after, which is not translated."""
     x = call.build.settled(call.x)
     told, mode = call.fields.get("pad_width"), call.fields.word("mode", "constant")
@@ -233,7 +233,7 @@ def pad(call: Call) -> Value:
 
 
 @operation("Split")
-def split(call: Call) -> Any:
+def split(call: LayerCall) -> Any:
     x = call.build.settled(call.x)
     axis = keras_axis(x, call.fields.get("axis", 0), call.name)
     told = call.fields.get("indices_or_sections")
@@ -244,14 +244,14 @@ def split(call: Call) -> Any:
         parts: Any = tuple(b - a for a, b in pairwise(ends))
         count = len(parts)
     else:
-        parts = count = call.fields.whole("indices_or_sections")
+        parts = count = call.fields.integer("indices_or_sections")
     if not 1 <= count <= 10_000:
         raise malformed(call.name, f"{count} parts")
     return [call.build.add(Split(parts, i, mine), [x], f"{call.name}.{i}") for i in range(count)]
 
 
 @operation("GetItem")
-def item(call: Call) -> Value:
+def item(call: LayerCall) -> Value:
     """Slices of axes, and single positions, whose axes are removed."""
     x = call.build.settled(call.x)
     told = call.args[1] if len(call.args) > 1 else None

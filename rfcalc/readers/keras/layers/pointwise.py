@@ -6,13 +6,13 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Activation, Dropout, Identity, PReLU, StochasticDepth
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 from rfcalc.readers.keras.layers.common import LINEAR, activated, function_name, number, of_function, softmax
 
 
 @layer("Activation")
-def activation(call: Call) -> Value:
+def activation(call: LayerCall) -> Value:
     told = call.fields.get("activation")
     function, config = function_name(told, call.name)
     if config:
@@ -24,7 +24,7 @@ def activation(call: Call) -> Value:
 
 
 @layer("ReLU")
-def relu(call: Call) -> Value:
+def relu(call: LayerCall) -> Value:
     f = call.fields
     most, slope, threshold = f.get("max_value"), f.real("negative_slope", 0.0), f.real("threshold", 0.0)
     if most == 6 and not slope and not threshold:
@@ -37,12 +37,12 @@ def relu(call: Call) -> Value:
 
 
 @layer("LeakyReLU", "ELU")
-def sloped(call: Call) -> Value:
+def sloped(call: LayerCall) -> Value:
     return call.build.add(Activation("elu" if call.kind == "ELU" else "leaky_relu"), [call.x], call.name)
 
 
 @layer("Softmax")
-def soft(call: Call) -> Value:
+def soft(call: LayerCall) -> Value:
     axis = call.fields.get("axis", -1)
     if len(call.inputs) > 1:
         raise NotUnderstood("it is masked")
@@ -50,7 +50,7 @@ def soft(call: Call) -> Value:
 
 
 @layer("PReLU")
-def prelu(call: Call) -> Value:
+def prelu(call: LayerCall) -> Value:
     """A slope for every value, except along the axes that share one."""
     x = call.build.settled(call.x)
     shared = call.fields.get("shared_axes") or []
@@ -68,7 +68,7 @@ def prelu(call: Call) -> Value:
 
 
 @layer("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout")
-def dropout(call: Call) -> Value:
+def dropout(call: LayerCall) -> Value:
     """Dropout with one draw for each item of the batch is stochastic depth."""
     rate = call.fields.real("rate", 0.5)
     shape = call.fields.get("noise_shape")
@@ -82,7 +82,7 @@ def dropout(call: Call) -> Value:
     "RandomShear", "RandomColorJitter", "RandomGrayscale", "RandomInvert", "RandomErasing", "RandomGaussianBlur",
     "RandomPerspective", "RandomPosterization", "RandomColorDegeneration", "RandomElasticTransform", "RandAugment",
 )  # fmt: skip
-def passing(call: Call) -> Value:
+def passing(call: LayerCall) -> Value:
     """What changes values in training only, or never."""
     if call.kind not in ("Identity", "ActivityRegularization"):
         call.build.notes[f"{call.kind} works in training only, and passes its input on here"] = None
@@ -90,7 +90,7 @@ def passing(call: Call) -> Value:
 
 
 @layer("Rescaling")
-def rescaling(call: Call) -> Value:
+def rescaling(call: LayerCall) -> Value:
     """x · scale + offset with fixed numbers."""
     offset = call.fields.get("offset", 0.0)
     shifts = any(offset) if isinstance(offset, list) else offset not in (0, 0.0)

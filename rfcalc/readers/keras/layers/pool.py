@@ -5,7 +5,7 @@ from __future__ import annotations
 from rfcalc.layers.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from rfcalc.layers.reshape import Flatten
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import image, padding, short
 
@@ -19,7 +19,7 @@ def _kinds(*names: str) -> list[str]:
 
 
 @layer(*_kinds("MaxPooling", "AveragePooling", "MaxPool", "AvgPool"))
-def pool(call: Call) -> Value:
+def pool(call: LayerCall) -> Value:
     """Average pooling with padding divides by what lies inside the map."""
     rank = _rank(call.kind)
     x = image(call, rank)
@@ -33,7 +33,7 @@ def pool(call: Call) -> Value:
 
 
 @layer(*_kinds("GlobalAveragePooling", "GlobalMaxPooling", "GlobalAvgPool", "GlobalMaxPool"))
-def whole(call: Call) -> Value:
+def global_pool(call: LayerCall) -> Value:
     """One value a channel; without `keepdims` the axes are removed."""
     x = image(call, _rank(call.kind))
     pooled = call.build.add(GlobalPool("max" if "Max" in call.kind else "avg"), [x], call.name)
@@ -43,7 +43,7 @@ def whole(call: Call) -> Value:
 
 
 @layer(*_kinds("AdaptiveAveragePooling", "AdaptiveMaxPooling"))
-def adaptive(call: Call) -> Value:
+def adaptive(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     x = image(call, rank)
     size = call.fields.sizes("output_size", rank)

@@ -7,7 +7,7 @@ from rfcalc.layers.resample import Pad, Upsample
 from rfcalc.layers.reshape import Flatten, Permute, Reshape
 from rfcalc.readers.configuration import malformed, sizes
 from rfcalc.readers.keras.build import Order, Value, channels_first
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 from rfcalc.readers.keras.layers.common import image, short
 
@@ -19,14 +19,14 @@ def _rank(kind: str) -> int:
 
 
 @layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
-def zeros(call: Call) -> Value:
+def zeros(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     sides = call.fields.pairs("padding", rank, 1)
     return call.build.add(Pad(_short(sides)), [image(call, rank)], call.name)
 
 
 @layer("Cropping1D", "Cropping2D", "Cropping3D")
-def crop(call: Call) -> Value:
+def crop(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     sides = call.fields.pairs("cropping", rank, 0)
     return call.build.add(Pad(_short(tuple((-a, -b) for a, b in sides))), [image(call, rank)], call.name)
@@ -37,7 +37,7 @@ def _short(sides: tuple[tuple[int, int], ...]) -> object:
 
 
 @layer("UpSampling1D", "UpSampling2D", "UpSampling3D")
-def upsample(call: Call) -> Value:
+def upsample(call: LayerCall) -> Value:
     rank = _rank(call.kind)
     mode = call.fields.word("interpolation", "nearest")
     if mode not in INTERPOLATIONS:
@@ -47,7 +47,7 @@ def upsample(call: Call) -> Value:
 
 
 @layer("Resizing")
-def resize(call: Call) -> Value:
+def resize(call: LayerCall) -> Value:
     f = call.fields
     mode = f.word("interpolation", "bilinear")
     if mode not in INTERPOLATIONS or any(
@@ -55,15 +55,15 @@ def resize(call: Call) -> Value:
     ):
         raise NotUnderstood("it crops, pads or filters too")
     return call.build.add(
-        Upsample(size=(f.whole("height"), f.whole("width")), mode=INTERPOLATIONS[mode]), [image(call, 2)], call.name
+        Upsample(size=(f.integer("height"), f.integer("width")), mode=INTERPOLATIONS[mode]), [image(call, 2)], call.name
     )
 
 
 @layer("CenterCrop")
-def center(call: Call) -> Value:
+def center(call: LayerCall) -> Value:
     x = image(call, 2)
     sides = []
-    for n, m in zip(x.shape.dims[1:], (call.fields.whole("height"), call.fields.whole("width")), strict=True):
+    for n, m in zip(x.shape.dims[1:], (call.fields.integer("height"), call.fields.integer("width")), strict=True):
         if m > n:
             raise NotUnderstood("it resizes what is smaller than the crop")
         before = (n - m) // 2
@@ -72,7 +72,7 @@ def center(call: Call) -> Value:
 
 
 @layer("Flatten")
-def flatten(call: Call) -> Value:
+def flatten(call: LayerCall) -> Value:
     """One vector. What order it is in is kept in mind, for what takes it apart again."""
     x = call.x
     if len(x.order) == 1:
@@ -89,14 +89,14 @@ def flatten(call: Call) -> Value:
 
 
 @layer("Reshape")
-def reshape(call: Call) -> Value:
+def reshape(call: LayerCall) -> Value:
     told = call.fields.get("target_shape")
     if not isinstance(told, (list, tuple)):
         raise malformed(call.name, "its configuration has no target_shape")
     return reshaped(call, sizes(told, len(told), call.name), call.name)
 
 
-def reshaped(call: Call, target: tuple[int, ...], name: str) -> Value:
+def reshaped(call: LayerCall, target: tuple[int, ...], name: str) -> Value:
     """The first input in these extents (−1: what remains), of Keras' order."""
     x = call.x
     known = prod(n for n in target if n != -1)
@@ -113,7 +113,7 @@ def reshaped(call: Call, target: tuple[int, ...], name: str) -> Value:
 
 
 @layer("Permute")
-def permute(call: Call) -> Value:
+def permute(call: LayerCall) -> Value:
     dims = call.fields.get("dims")
     if not isinstance(dims, (list, tuple)):
         raise malformed(call.name, "its configuration has no dims")
@@ -121,7 +121,7 @@ def permute(call: Call) -> Value:
     return transposed(call, order, call.name)
 
 
-def transposed(call: Call, order: tuple[int, ...], name: str) -> Value:
+def transposed(call: LayerCall, order: tuple[int, ...], name: str) -> Value:
     """The first input with its axes in another order: axis i of the result is Keras' axis order[i]."""
     x = call.build.plain(call.x)
     if sorted(order) != list(range(len(x.order))):
@@ -130,11 +130,11 @@ def transposed(call: Call, order: tuple[int, ...], name: str) -> Value:
 
 
 @layer("RepeatVector")
-def repeat_vector(call: Call) -> Value:
+def repeat_vector(call: LayerCall) -> Value:
     """A vector n times: tokens that are all alike."""
     x = call.build.settled(call.x)
     if len(x.order) != 1:
         raise malformed(call.name, "RepeatVector needs a flat vector")
-    count = call.fields.whole("n")
+    count = call.fields.integer("n")
     column = call.build.add(Reshape((*x.shape.dims, 1)), [x], f"{call.name}.reshape", (1, 0))
     return call.build.add(Upsample(count), [column], call.name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.recurrent import Recurrent
 from rfcalc.layers.reshape import Flatten
 from rfcalc.layers.slice import Slice
-from rfcalc.layers.take import Take
 from rfcalc.readers.configuration import Fields, malformed
 from rfcalc.readers.keras.build import Value
-from rfcalc.readers.keras.graph import Call
+from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import NotUnderstood, layer
 
 CELLS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
@@ -20,18 +20,18 @@ JOINS = ("concat", "sum", "mul", "ave")
 
 
 @layer(*CELLS)
-def recurrent(call: Call) -> Any:
+def recurrent(call: LayerCall) -> Any:
     f = call.fields
     x = _sequence(call)
     if f.flag("go_backwards", False):
         x = _backwards(call, x, "input")
-    cell = Recurrent(CELLS[call.kind], f.whole("units"), bidirectional=False, bias=_bias(call.kind, f))
+    cell = Recurrent(CELLS[call.kind], f.integer("units"), bidirectional=False, bias=_bias(call.kind, f))
     made = call.build.add(cell, [x], call.name, (0, 1), owner=call.owner)
-    return _given(call, f, made, [(x.dims[0] - 1, 0, f.whole("units"))])
+    return _given(call, f, made, [(x.dims[0] - 1, 0, f.integer("units"))])
 
 
 @layer("Bidirectional")
-def both(call: Call) -> Value:
+def both(call: LayerCall) -> Value:
     """Two cells; their states side by side, added, multiplied or averaged."""
     told, back = call.fields.get("layer"), call.fields.get("backward_layer")
     if (
@@ -50,7 +50,7 @@ def both(call: Call) -> Value:
         raise NotUnderstood("its two results stay apart")
     if f.flag("return_state", False):
         raise NotUnderstood("its states are results")
-    x, units = _sequence(call), f.whole("units")
+    x, units = _sequence(call), f.integer("units")
     cell = Recurrent(CELLS[kind], units, bidirectional=True, bias=_bias(kind, f))
     made = call.build.add(cell, [x], call.name, (0, 1), owner=call.owner)
     last = x.dims[0] - 1
@@ -60,7 +60,7 @@ def both(call: Call) -> Value:
     return _joined(call, list(ends), merge)
 
 
-def _sequence(call: Call) -> Value:
+def _sequence(call: LayerCall) -> Value:
     """The positions × features that a recurrent layer walks along."""
     if len(call.inputs) > 1:
         raise NotUnderstood("its first state is an input, or it is masked")
@@ -77,13 +77,13 @@ def _bias(kind: str, f: Fields) -> bool | str:
     return True if kind == "GRU" and f.flag("reset_after", True) else "one"
 
 
-def _backwards(call: Call, x: Value, part: str) -> Value:
+def _backwards(call: LayerCall, x: Value, part: str) -> Value:
     """The positions in the other order."""
-    turned = Take(0, tuple(reversed(range(x.dims[0]))))
+    turned = Gather(0, tuple(reversed(range(x.dims[0]))))
     return call.build.add(turned, [x], f"{call.name}.{part}", (0, 1))
 
 
-def _given(call: Call, f: Fields, made: Value, ends: list[tuple[int, int, int]]) -> Any:
+def _given(call: LayerCall, f: Fields, made: Value, ends: list[tuple[int, int, int]]) -> Any:
     """All states or the last one, and the last states once more where they are asked for."""
     ((at, start, stop),) = ends
     sequences, states = f.flag("return_sequences", False), f.flag("return_state", False)
@@ -96,7 +96,7 @@ def _given(call: Call, f: Fields, made: Value, ends: list[tuple[int, int, int]])
     return [made if sequences else last, last, *cells]
 
 
-def _at(call: Call, made: Value, position: int, start: int, stop: int, part: str) -> Value:
+def _at(call: LayerCall, made: Value, position: int, start: int, stop: int, part: str) -> Value:
     """One position's states, as a vector."""
     n, features = made.dims
     found = made
@@ -109,7 +109,7 @@ def _at(call: Call, made: Value, position: int, start: int, stop: int, part: str
     return call.build.add(Flatten(), [found], f"{call.name}.{part}.flatten", (0,))
 
 
-def _merged(call: Call, made: Value, units: int, merge: str) -> Value:
+def _merged(call: LayerCall, made: Value, units: int, merge: str) -> Value:
     if merge == "concat":
         return made
     halves = [
@@ -119,7 +119,7 @@ def _merged(call: Call, made: Value, units: int, merge: str) -> Value:
     return _joined(call, halves, merge)
 
 
-def _joined(call: Call, halves: list[Value], merge: str) -> Value:
+def _joined(call: LayerCall, halves: list[Value], merge: str) -> Value:
     from rfcalc.layers.merge import Add, Concat, Multiply
 
     kinds = {"concat": Concat(), "sum": Add(), "mul": Multiply(), "ave": Elementwise("mean")}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.core.size import prod
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.joining import chained, padded
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
@@ -159,6 +160,27 @@ def scatter_nd(reader: Reader, node: Node) -> None:
     dims = tuple(len(p) for p in places)
     new = solid(reader, reader.value(node.inputs[2]))
     new = new if new.dims == dims else regrouped(reader.graph, new, dims, batch_after(new, dims))
+    reader.give(node, written(reader.graph, x, places, new))
+
+
+@rule("ScatterElements")
+def scatter_elements(reader: Reader, node: Node) -> None:
+    """Written over at fixed positions of one axis that are the same wherever one stands on the others."""
+    x, index = solid(reader, reader.value(node.inputs[0])), reader.const(node, 1)
+    if node.attributes.get("reduction", "none") not in ("none", ""):
+        raise NotUnderstood("it adds to what is there")
+    if index is None or index.values is None or len(index.dims) != len(x.dims):
+        raise NotUnderstood("by positions that are not known")
+    axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
+    behind, n = prod(index.dims[axis + 1 :]), index.dims[axis]
+    line = [int(v) for v in index.values[: n * behind : behind]]
+    if any(int(v) != line[i // behind % n] for i, v in enumerate(index.values)):
+        raise NotUnderstood("by positions that differ from place to place")
+    places: list[Sequence[int]] = [range(m) for m in index.dims]
+    places[axis] = [p + x.dims[axis] if p < 0 else p for p in line]
+    new = solid(reader, reader.value(node.inputs[2]))
+    for i, m in enumerate(index.dims):
+        new = sliced(reader.graph, new, i, 0, m)
     reader.give(node, written(reader.graph, x, places, new))
 
 

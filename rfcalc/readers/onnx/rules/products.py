@@ -23,7 +23,7 @@ def linear(reader: Reader, x: Value, out: int, weight: Const, bias: Const | None
     name = weight.origin[0] if len(weight.origin) == 1 else ""
     if x.batch == len(x.dims) - 1:
         x = graph.plain(x)
-    graph.whole(x)
+    graph.with_channels(x)
     if not x.inner:
         raise NotUnderstood("its input is a single value")
     made = reader.place(Linear(out, bias=bias is not None), [x], batch=x.batch, dims=(*x.dims[:-1], out), weight=name)

@@ -19,7 +19,7 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 def recurrent(reader: Reader, node: Node) -> None:
     """Positions × batch × features (batch first where ``layout`` is 1); all states as positions × ways × batch × h."""
     graph = reader.graph
-    x, weight, state = graph.whole(reader.map(node)), need(reader.const(node, 1)), need(reader.const(node, 2))
+    x, weight, state = graph.with_channels(reader.map(node)), need(reader.const(node, 1)), need(reader.const(node, 2))
     bias = reader.const(node, 3)
     direction = node.attributes.get("direction", "forward") or "forward"
     if len(x.dims) != 3 or len(weight.dims) != 3 or len(state.dims) != 3:

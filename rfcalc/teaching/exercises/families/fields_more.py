@@ -161,7 +161,7 @@ def interval(draw: Draw, level: int) -> Question:
     window = report.receptive_field(position).windows[0]
     if window is None or window.period > 1:
         raise Unfit
-    sight = FieldReport(report, node)
+    field_report = FieldReport(report, node)
     chosen_units = sorted({0, draw.between(1, units - 2), units - 1})
     blanks: list[Blank] = []
     rows: list[tuple[str | Slot, ...]] = []
@@ -170,7 +170,7 @@ def interval(draw: Draw, level: int) -> Question:
         ends = window.unit(unit)
         first, last = agree(ends, second.hull(node, 0, unit), f"interval of unit {unit}")
         seen = second.pixels(node, 0, unit)
-        hull = sight.unit((unit,) * report.shapes[position].rank).hull
+        hull = field_report.unit((unit,) * report.shapes[position].rank).hull
         if hull is None:
             raise Unfit
         real = agree(hull[0], (seen[0], seen[-1]), f"pixels of unit {unit}")

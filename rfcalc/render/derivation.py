@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from rfcalc.report.document import Span, Step, Steps, Text, pieces, words
+from rfcalc.report.document import Derivation, DerivationLine, Span, Text, pieces, words
 
 PAGE = 120  # sentences are wrapped at this in a pipe
 
 
-def lines(steps: Steps, width: int | None) -> Iterator[Text]:
+def lines(steps: Derivation, width: int | None) -> Iterator[Text]:
     """The lines of a derivation; `width` None: as long as they need, but for sentences."""
     if steps.title:
         yield from wrapped(f"{steps.title}:", width)
@@ -32,7 +32,7 @@ def lines(steps: Steps, width: int | None) -> Iterator[Text]:
         yield from wrapped(note, width, "  ")
 
 
-def _steps(found: tuple[Step, ...], width: int | None) -> Iterator[Text]:
+def _steps(found: tuple[DerivationLine, ...], width: int | None) -> Iterator[Text]:
     """The steps in columns; stacked where the terminal is too narrow."""
     name = max((len(step.name) for step in found), default=0)
     notation = max((len(step.notation) for step in found), default=0)
@@ -60,7 +60,7 @@ def _steps(found: tuple[Step, ...], width: int | None) -> Iterator[Text]:
                 yield from wrapped(text, width, "      ")
 
 
-def _columns(found: tuple[Step, ...]) -> list[int]:
+def _columns(found: tuple[DerivationLine, ...]) -> list[int]:
     """Column widths, where all lines evaluate the same two or three things."""
     several = [step.equations for step in found if len(step.equations) > 1]
     heads = {tuple(words(e).partition(" = ")[0] for e in equations) for equations in several}

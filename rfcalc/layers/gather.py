@@ -14,12 +14,12 @@ from rfcalc.core.window import STEP, Index, Listed, Slide
 MOST_TAKEN = 1_000_000
 
 
-@layer("take")
-class Take(Layer):
+@layer("gather")
+class Gather(Layer):
     """Listed positions of one axis, in their order: a permutation, a flip, a choice; one may be listed several times.
 
-    >>> from rfcalc import Shape, Take
-    >>> Take(1, (2, 0, 0)).output(Shape(3, 4, 5))
+    >>> from rfcalc import Shape, Gather
+    >>> Gather(1, (2, 0, 0)).output(Shape(3, 4, 5))
     Shape(3, 3, 5)
 
     Args:
@@ -30,7 +30,7 @@ class Take(Layer):
     axis: int
     positions: Any
 
-    spelling = Spelling(("take",), "take axis1 at7:0,9", values=("axis", "at"), defaults="axis 0; 7:0: 7, 6, … 0")
+    spelling = Spelling(("gather",), "gather axis1 at7:0,9", values=("axis", "at"), defaults="axis 0; 7:0: 7, 6, … 0")
 
     def __post_init__(self) -> None:
         given = (self.positions,) if is_number(self.positions) else tuple(self.positions)
@@ -69,10 +69,10 @@ class Take(Layer):
         )
 
     def notation(self, exact: bool = False) -> str:
-        return f"take axis{self.axis} at{','.join(_runs(self.positions))}"
+        return f"gather axis{self.axis} at{','.join(_runs(self.positions))}"
 
     @classmethod
-    def from_word(cls, word: Word) -> Take:
+    def from_word(cls, word: Word) -> Gather:
         found: list[int] = []
         for part in split(word.value("at") or "", ","):
             ends = [word.end(e, "at") for e in split(part, ":")]

@@ -28,7 +28,7 @@ class Part(NamedTuple):
     crop: tuple[Range, ...]
 
 
-class Line:
+class AxisTiles:
     """The tiles of one axis."""
 
     def __init__(

@@ -1,0 +1,516 @@
+"""One family of networks, searched exactly for those that hold constraints and of which none is better.
+
+A family's networks are the points of a box of whole numbers. Figures move one way with most of the numbers, so that
+the figures of a whole box lie between those of two of its corners. A box is left out where a constraint fails at its
+most favourable corner, or where a design that was found is as good in every objective as the box's best corner; else it
+is halved. Where a family says that a figure does not depend on a number, or is a polynomial in it, the figure follows
+from those of small networks; all others are walked.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
+from itertools import pairwise
+from math import comb
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.notation import parse as read
+from rfcalc.notation.layers import Known
+from rfcalc.plan.families import Family, Law, Parameter
+from rfcalc.report.constraints import Constraint, holds
+from rfcalc.report.metrics import metric
+from rfcalc.report.report import Report
+
+MOST_NODES = 400_000  # of all networks that are walked before a search is stopped
+FEW = 4  # values of a number, which are tried one by one
+SHORT = 8  # so many values of a number are told apart before those of the others
+MOST_CORNERS = 24  # of a box, where it is not said how a figure moves with some of its numbers
+MOST_BOXES = 150_000  # that are looked at before a search is stopped
+
+Box = tuple[tuple[int, int], ...]  # the first and last index of each number's values
+Point = tuple[int, ...]
+
+
+class Design(NamedTuple):
+    """A network that fits: its family, its notation, and its figures."""
+
+    family: str
+    notation: str
+    figures: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"family": self.family, "notation": self.notation, "figures": self.figures}
+
+
+class Figure(NamedTuple):
+    """A figure of a search: its key, the name under which families say how it moves, how a report gives it.
+
+    `whole`: whether it is the whole network's or its output's, not one of a node inside; `parameters`: of layers, on
+    which it depends (what a pattern counts).
+    """
+
+    key: str
+    name: str
+    read: Callable[[Report], Any]
+    whole: bool = True
+    parameters: tuple[str, ...] = ()
+
+    def sign(self, parameter: Parameter) -> str | None:
+        """How it moves with a number; None where it is not said."""
+        if not set(self.parameters).isdisjoint(parameter.touches):
+            return None
+        if not self.whole and parameter.moves.get("weight_layers") != "0":
+            return None  # there are other nodes
+        return parameter.moves.get(self.name)
+
+    def law(self, parameter: Parameter) -> Law | None:
+        """Its polynomial in a number; None where it is not said."""
+        return parameter.laws.get(self.name) if self.whole and not self.parameters else None
+
+
+class Bound(NamedTuple):
+    """What a constraint asks at the most favourable corner of a box: whether that is the greatest figure."""
+
+    most: bool
+    holds: Callable[[Any], bool]
+
+
+def figure(report: Report, name: str) -> Any:
+    """A figure of the whole network, else of its output."""
+    asked = metric(name)
+    value = (
+        asked.whole(report) if asked.whole is not None else None if asked.row is None else asked.row(report.outputs[-1])
+    )
+    return list(value) if isinstance(value, tuple) else value
+
+
+def measured(constraint: Constraint) -> str | None:
+    """The metric that a constraint bounds; None for those that count."""
+    return None if "(" in constraint.subject else metric(constraint.subject.partition("@")[0]).name
+
+
+def figure_of(constraint: Constraint) -> Figure:
+    """What a constraint bounds."""
+    _, _, node = constraint.subject.partition("@")
+    found = measured(constraint)
+    assert constraint.value is not None
+    if found is None:
+        how, _, pattern = constraint.subject.partition("(")
+        key = "holes" if how == "dense" else "count"
+        return Figure(f"{key}({pattern}", key, constraint.value, True, constraint.parameters)
+    whole = node in ("", "output")
+    return Figure(found if whole else f"{found}@{node}", found, constraint.value, whole)
+
+
+def bounds_of(constraint: Constraint) -> list[Bound]:
+    """What a constraint asks of the greatest and least figures."""
+    how, relation = constraint.subject.partition("(")[0], constraint.relation
+    if relation in (">", ">=") or how == "some":
+        return [Bound(True, constraint.holds)]
+    if relation in ("<", "<=") or how in ("none", "dense"):
+        return [Bound(False, constraint.holds)]
+    if relation in ("=", "=="):
+        wanted = constraint.wanted
+        return [
+            Bound(True, lambda have: holds(have, operator.ge, wanted)),
+            Bound(False, lambda have: holds(have, operator.le, wanted)),
+        ]
+    return []
+
+
+@dataclass
+class Work:
+    """How many networks were walked, and their nodes; `stopped`: whether that was too much."""
+
+    walked: int = 0
+    nodes: int = 0
+    boxes: int = 0
+
+    @property
+    def stopped(self) -> bool:
+        return self.nodes > MOST_NODES or self.boxes > MOST_BOXES
+
+
+class Figures:
+    """The figures of a family's networks, by their numbers; each is worked out once."""
+
+    def __init__(self, family: Family, shape: Shape, work: Work | None = None) -> None:
+        self.family, self.shape, self.work = family, shape, work or Work()
+        self._reports: dict[Point, Report | None] = {}
+        self.known: dict[tuple[str, Point], Any] = {}
+        self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
+        self._plans: dict[str, list[tuple[int, str | None, Law | None]]] = {}
+        self.failures: list[RfcalcError] = []
+        self._words = Known()
+
+    def notation(self, numbers: Point) -> str:
+        """The network of these numbers, as it is written."""
+        values = {p.name: n for p, n in zip(self.family.parameters, numbers, strict=True)}
+        if self._shaped:
+            return self.family.build(**values, shape=self.shape.spatial)
+        return self.family.build(**values)
+
+    @cached_property
+    def _shaped(self) -> bool:
+        return "shape" in signature(self.family.build).parameters
+
+    def report(self, numbers: Point) -> Report | None:
+        """The network of these numbers; None where it does not run on the input."""
+        if numbers not in self._reports:
+            self.work.walked += 1
+            found: Report | None
+            try:
+                found = Report(read(self.notation(numbers), known=self._words).network(), self.shape)
+            except RfcalcError:
+                found = None
+            self.work.nodes += len(found.network.nodes) if found is not None else 1
+            self._reports[numbers] = found
+        return self._reports[numbers]
+
+    def value(self, of: Figure, numbers: Point) -> Any:
+        """A figure of the network of these numbers; None where it has none, or does not run."""
+        plan = self._plans.get(of.key)
+        if plan is None:
+            plan = [(i, of.sign(p), of.law(p)) for i, p in enumerate(self.family.parameters)]
+            plan = [entry for entry in plan if entry[1] == "0" or entry[2] is not None]
+            plan.sort(key=lambda entry: entry[2] is not None and entry[2].convex)  # the others make networks small
+            self._plans[of.key] = plan
+        for i, sign, _ in plan:
+            if sign == "0":
+                numbers = (*numbers[:i], self.family.parameters[i].values[0], *numbers[i + 1 :])
+        key = (of.key, numbers)
+        if key in self.known:
+            return self.known[key]
+        for i, _, law in plan:
+            if law is not None and law.convex:
+                if len(self.family.parameters[i].values) > FEW:
+                    found = self._convex(of, numbers, i)
+                    break
+            elif law is not None and numbers[i] > law.start + law.degree:
+                found = self._polynomial(of, numbers, i, law)
+                break
+        else:
+            found = self._read(of, numbers)
+        self.known[key] = found
+        return found
+
+    def _polynomial(self, of: Figure, numbers: Point, i: int, law: Law) -> Any:
+        """A figure that is a polynomial of a number, from those of the first networks."""
+        key = (of.key, i, (*numbers[:i], *numbers[i + 1 :]))
+        if key not in self._rows:
+            steps = range(law.start, law.start + law.degree + 1)
+            self._rows[key] = _differences([self.value(of, (*numbers[:i], n, *numbers[i + 1 :])) for n in steps])
+        rows, at = self._rows[key], numbers[i] - law.start
+        if rows is None:
+            return None
+        found = tuple([sum(comb(at, j) * d for j, d in enumerate(row)) for row in rows[1]])
+        return found if rows[0] else found[0]
+
+    def _convex(self, of: Figure, numbers: Point, i: int) -> Any:
+        """A figure that is the greatest of several lines in a number: where the middle of a piece lies on the line
+        between its ends, so does all of the piece."""
+
+        def at(n: int) -> Any:
+            key = (of.key, (*numbers[:i], n, *numbers[i + 1 :]))
+            if key not in self.known:
+                self.known[key] = self._read(of, key[1])
+            return self.known[key]
+
+        values, goal = self.family.parameters[i].values, numbers[i]
+        low, high = values[0], values[-1]
+        while high - low > 2 and low < goal < high:
+            middle = (low + high) // 2
+            ends = at(low), at(middle), at(high)
+            if any(v is None for v in ends):
+                break
+            if (ends[1] - ends[0]) * (high - middle) == (ends[2] - ends[1]) * (middle - low):
+                return ends[0] + (ends[2] - ends[0]) * (goal - low) // (high - low)
+            low, high = (low, middle) if goal <= middle else (middle, high)
+        return at(goal)
+
+    def _read(self, of: Figure, numbers: Point) -> Any:
+        report = self.report(numbers)
+        if report is None:
+            return None
+        try:
+            value = of.read(report)
+        except RfcalcError as error:  # a node that this network has not
+            self.failures.append(error)
+            return None
+        return tuple(value) if isinstance(value, list) else value
+
+
+def _differences(values: Sequence[Any]) -> tuple[bool, list[list[Any]]] | None:
+    """Newton's forward differences of values, for each axis, and whether there are axes; None where a value is none.
+
+    >>> _differences([1, 4, 9]), _differences([(3, 1), (5, 1)])
+    ((False, [[1, 3, 2]]), (True, [[3, 2], [1, 0]]))
+    """
+    if any(v is None for v in values):
+        return None
+    axes = isinstance(values[0], tuple)
+    found = []
+    for row in zip(*values, strict=True) if axes else [values]:
+        first = []
+        while row:
+            first.append(row[0])
+            row = [b - a for a, b in pairwise(row)]
+        found.append(first)
+    return axes, found
+
+
+class Search:
+    """One family, searched for the designs that hold constraints, of which none is better in every objective.
+
+    Args:
+        family, shape: what is searched, and the input.
+        constraints, objectives: what must hold, and what is to be small.
+        figures: those that are known already.
+        found: designs of other families, than which designs of this one must be better in something.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        shape: Shape,
+        constraints: Sequence[Constraint],
+        objectives: Sequence[str],
+        figures: Figures | None = None,
+        found: Sequence[Design] = (),
+    ) -> None:
+        self.family, self.shape, self.constraints, self.objectives = family, shape, constraints, objectives
+        self.figures = figures or Figures(family, shape)
+        self.exhausted = True
+        self._found = [(tuple([d.figures[n] for n in objectives]), d) for d in found]
+        self._asked = [(figure_of(c), c, bounds_of(c)) for c in constraints]
+        self._asked.sort(key=lambda asked: asked[0].name == "holes")  # which take longest to find
+        self._least = [Figure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
+        names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
+        self._shown = [*self._least, *(Figure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
+        self._corners: dict[str, list[str | None]] = {}
+
+    @property
+    def found(self) -> list[Design]:
+        """The designs than which none was found that is as good in everything."""
+        return [design for _, design in self._found]
+
+    @property
+    def whole(self) -> Box:
+        """All points."""
+        return tuple((0, len(p.values) - 1) for p in self.family.parameters)
+
+    def numbers(self, point: Point) -> Point:
+        """The numbers at a point."""
+        return tuple(p.values[i] for p, i in zip(self.family.parameters, point, strict=True))
+
+    def report(self, point: Point) -> Report | None:
+        """The network at a point; None where it does not run on the input."""
+        return self.figures.report(self.numbers(point))
+
+    def value(self, of: Figure, point: Point) -> Any:
+        """A figure of the network at a point."""
+        return self.figures.value(of, self.numbers(point))
+
+    def corners(self, box: Box, of: Figure, most: bool) -> list[Point]:
+        """The points of a box among which a figure is largest (or least); none where these would be too many."""
+        signs = self._corners.get(of.key)
+        if signs is None:
+            signs = self._corners[of.key] = [of.sign(p) for p in self.family.parameters]
+        found: list[Point] = [()]
+        for sign, (low, high) in zip(signs, box, strict=True):
+            if sign is None:
+                if len(found) * (high - low + 1) > (1 if of.name == "holes" else MOST_CORNERS):
+                    return []
+                found = [(*point, i) for point in found for i in range(low, high + 1)]
+            else:
+                end = high if (sign == "+") == most and sign != "0" else low
+                found = [(*point, end) for point in found]
+        return found
+
+    def extreme_of(self, box: Box, of: Figure, most: bool) -> Any:
+        """A bound of a figure in a box; None where none is known."""
+        values = [self.value(of, at) for at in self.corners(box, of, most)]
+        if not values or any(v is None for v in values):
+            return None
+        if isinstance(values[0], tuple):
+            if any(None in v for v in values):
+                return None
+            return tuple([(max if most else min)(v[i] for v in values) for i in range(len(values[0]))])
+        return max(values) if most else min(values)
+
+    def possible(self, box: Box) -> bool:
+        """Whether no constraint fails in the whole box, as far as corners tell."""
+        for of, _, bounds in self._asked:
+            for bound in bounds:
+                value = self.extreme_of(box, of, bound.most)
+                if value is not None and not bound.holds(value):
+                    return False
+        return True
+
+    def better(self, box: Box) -> bool:
+        """Whether nothing that was found is as good in every objective as the box can be."""
+        if not self._found:
+            return True
+        least = []
+        for of in self._least:
+            value = self.extreme_of(box, of, most=False)
+            if value is None:
+                return True
+            least.append(list(value) if isinstance(value, tuple) else value)
+        return not any(all(map(operator.le, one, least)) for one, _ in self._found)
+
+    def run(self) -> None:
+        """Search the family."""
+        boxes = [self.whole]
+        while boxes:
+            if self.figures.work.stopped:
+                self.exhausted = False
+                return
+            self.figures.work.boxes += 1
+            box = boxes.pop()
+            if not self.possible(box):
+                continue
+            box = self.tightened(box)
+            if not self.better(box):
+                continue
+            if all(low == high for low, high in box):
+                self._take(tuple(low for low, _ in box))
+                continue
+            best = self.best_corner(box)
+            if best is not None and self._take(best):
+                continue  # nothing in the box is better in any objective
+            boxes += reversed(_halves(box))
+
+    def tightened(self, box: Box) -> Box:
+        """The box without the ends of its sides in which a constraint fails, whatever the other numbers are."""
+        for i in range(len(box)):
+            first, last = box[i]
+            low, high = first, last
+            while low < high:  # the least end from which on a run from the first value may hold
+                middle = (low + high) // 2
+                held = self.possible((*box[:i], (first, middle), *box[i + 1 :]))
+                low, high = (low, middle) if held else (middle + 1, high)
+            first = low
+            low, high = first, last
+            while low < high:
+                middle = (low + high + 1) // 2
+                held = self.possible((*box[:i], (middle, last), *box[i + 1 :]))
+                low, high = (middle, high) if held else (low, middle - 1)
+            box = (*box[:i], (first, low), *box[i + 1 :])
+        return box
+
+    def best_corner(self, box: Box) -> Point | None:
+        """The corner at which every objective is least; None where they differ, or it is not said."""
+        corners = {tuple(self.corners(box, of, most=False)) for of in self._least}
+        first = corners.pop() if len(corners) == 1 else ()
+        return first[0] if len(first) == 1 else None
+
+    def _take(self, point: Point) -> bool:
+        """Keep the network at a point if it holds all constraints; whether it does."""
+        if not all(self._holds(of, c, point) for of, c, _ in self._asked):
+            return False
+        figures = {of.key: self.value(of, point) for of in self._shown}
+        if any(v is None for v in figures.values()) and self.report(point) is None:
+            return False
+        told = {n: list(v) if isinstance(v, tuple) else v for n, v in figures.items()}
+        design = Design(self.family.name, self.figures.notation(self.numbers(point)), told)
+        mine = tuple([told[n] for n in self.objectives])
+        if not any(all(map(operator.le, one, mine)) for one, _ in self._found):
+            kept = [entry for entry in self._found if not all(map(operator.le, mine, entry[0]))]
+            self._found = [*kept, (mine, design)]
+        return True
+
+    def _holds(self, of: Figure, constraint: Constraint, point: Point) -> bool:
+        value = self.value(of, point)
+        return value is not None and constraint.holds(value)
+
+    def nearest(self, constraint: Constraint, alone: bool = False) -> list[Any]:
+        """The figures nearest to a constraint's bound, one from each side that it bounds, among the networks that hold
+        all others (`alone`: among all); none where there is no such network."""
+        others = [] if alone else [c for c in self.constraints if c is not constraint]
+        of, bounds = figure_of(constraint), bounds_of(constraint)
+        found = []
+        for bound in bounds:
+            # A figure that is asked for exactly: the nearest that is not beyond, from either side
+            sides = [b for b in bounds if b is not bound]
+            near = [constraint._replace(relation=">=" if b.most else "<=", holds=b.holds) for b in sides]
+            best = Search(self.family, self.shape, [*others, *near], (), self.figures).extreme(of, bound.most)
+            if best is not None:
+                found.append(best)
+        return found
+
+    def extreme(self, of: Figure, most: bool) -> Any:
+        """The greatest (or least) of a figure among the networks that hold the constraints; None where none does."""
+        best: Any = None
+        boxes = [self.whole]
+        while boxes and not self.figures.work.stopped:
+            self.figures.work.boxes += 1
+            box = boxes.pop()
+            if not self.possible(box):
+                continue
+            value = self.extreme_of(box, of, most)
+            if value is not None and best is not None and not _beyond(value, best, most):
+                continue
+            ends = self.corners(box, of, most)
+            if value is not None and len(ends) == 1 and all(self._holds(o, c, ends[0]) for o, c, _ in self._asked):
+                best = value
+                continue
+            if all(low == high for low, high in box):
+                point = tuple(low for low, _ in box)
+                value = self.value(of, point)
+                fits = value is not None and all(self._holds(o, c, point) for o, c, _ in self._asked)
+                best = value if fits and (best is None or _beyond(value, best, most)) else best
+                continue
+            box = self.tightened(box)
+            first, second = _halves(box) if any(low != high for low, high in box) else (box, None)
+            boxes += [b for b in ((first, second) if most else (second, first)) if b is not None]
+        return best
+
+
+def _halves(box: Box) -> list[Box]:
+    """A box, cut in the middle of a side: of the shortest, as long as there are short ones, then of the longest."""
+    sides = [(high - low, i) for i, (low, high) in enumerate(box) if high > low]
+    few = [side for side in sides if side[0] < SHORT]
+    _, at = min(few) if few else max(sides)
+    low, high = box[at]
+    middle = (low + high) // 2
+    return [(*box[:at], (low, middle), *box[at + 1 :]), (*box[:at], (middle + 1, high), *box[at + 1 :])]
+
+
+def _beyond(value: Any, best: Any, most: bool) -> bool:
+    """Whether a figure is beyond the best so far."""
+    mine, other = least_side(value), least_side(best)
+    return bool(mine > other if most else mine < other)
+
+
+def least_side(value: Any) -> Any:
+    """A figure with an axis each is as good as its worst axis."""
+    if isinstance(value, (tuple, list)):
+        return min((v if v is not None else -1) for v in value) if value else -1
+    return value
+
+
+D = TypeVar("D", bound="Figured")
+
+
+class Figured(Protocol):
+    """What has figures by name."""
+
+    @property
+    def figures(self) -> dict[str, Any]: ...
+
+
+def pareto(designs: Iterable[D], objectives: Sequence[str]) -> list[D]:
+    """Those than which none is as good in every objective and better in one; of equal ones the first."""
+    kept: list[D] = []
+    for one in sorted(designs, key=lambda d: [d.figures[n] for n in objectives]):
+        if not any(all(k.figures[n] <= one.figures[n] for n in objectives) for k in kept):
+            kept.append(one)
+    return kept
