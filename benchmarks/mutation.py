@@ -322,7 +322,7 @@ def main() -> None:
     part, chosen = part._replace(tests=given.tests or part.tests), drawn(PARTS[given.part], given.count, given.seed)
     if given.again:
         passed = {entry["mutant"] for entry in json.loads(given.again.read_text()) if not entry["caught"]}
-        chosen = [m for m in chosen if m.name in passed]
+        chosen = [m for m in drawn(part, sys.maxsize, given.seed) if m.name in passed]
     os.nice(10)
     for name in FOREIGN:
         __import__(name)

@@ -65,7 +65,7 @@ def test_random_graphs() -> None:
 
 
 def test_what_a_gather_leaves_out_is_not_seen_by_what_is_global_behind_it() -> None:
-    gathered = rfcalc.Network(rfcalc.Take(2, (0, 0, 1, 0)) >> rfcalc.BatchNorm(affine=False, track=False), "1x4x3x4")
+    gathered = rfcalc.Network(rfcalc.Gather(2, (0, 0, 1, 0)) >> rfcalc.BatchNorm(affine=False, track=False), "1x4x3x4")
     assert rfcalc.analyze(gathered).rows[-1].receptive_field.spans == ((0, 3), (0, 1), (0, 3))
 
 
