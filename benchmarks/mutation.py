@@ -1,11 +1,14 @@
-"""How strong the tests are: mutants of a part, each against the tests of that part.
+"""How strong the tests are: mutants of a part, each against the tests that reach the line it changes.
 
-    python benchmarks/mutation.py core --count 200 --seed 0 --log /tmp/core.json
+    python benchmarks/mutation.py core --count 200 --seed 0 --log core.json
 
 A mutant has one operator, comparison, condition or whole number turned round (`+` for `-`, `<` for `<=`, `and` for
-`or`, a negated condition, a number one larger). Text, annotations, messages of errors and docstrings are left alone. It
-lives in a copy of the repository; the tests run in a child process that has everything foreign loaded. A mutant that
-the quick tests do not notice meets the slower ones.
+`or`, a negated condition, a number one larger). Text, annotations, messages of errors and docstrings are left alone.
+
+One run of the part's tests under coverage says which tests reach which line, and how long each takes. Each mutant is
+then a fork of a process that has everything foreign loaded: it imports rfcalc with the mutated source in place of the
+file, runs the tests that reach the line, the fastest first, and stops at the first that fails. What starts an
+interpreter of its own (a few tests of the command line) runs without the mutant. A mutant that nobody reaches survives.
 
 Why not mutmut or cosmic-ray: both start an interpreter for each mutant, which costs seconds with PyTorch, more than the
 tests that notice most mutants.
@@ -15,9 +18,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.machinery
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -25,36 +30,43 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Part(NamedTuple):
-    """Files, and the tests that are to notice (files of tests, folders of doctests): first quick ones, then slower."""
+    """The files of a part (patterns), and the tests of it (names of files of tests; folders of doctests)."""
 
-    files: tuple[str, ...]
-    quick: tuple[str, ...]
-    slow: tuple[str, ...]
+    files: str
+    tests: str
 
 
 PARTS = {
     "core": Part(
-        ("rfcalc/core/*.py",),
-        ("rfcalc/core", "core_edges", "kinds", "vgg", "field_report", "network", "symbols"),
-        ("closed_forms", "notation", "window", "out_again", "solve"),
+        "rfcalc/core/*.py rfcalc/layers/*.py rfcalc/graph/*.py rfcalc/receptive/*.py",
+        "rfcalc/core rfcalc/layers rfcalc/graph rfcalc/receptive core_edges kinds vgg field_report network symbols "
+        "walks_agree autograd long_signals geometry along notation out_again solve training_flops",
     ),
     "torch": Part(
-        ("rfcalc/readers/torch/*.py", "rfcalc/readers/builder/*.py"),
-        ("rfcalc/readers/torch", "rfcalc/readers/builder", "dependence", "recording", "from_torch", "given_inputs"),
-        ("batch_of_modules", "random_modules", "reader_fuzz", "user_objects", "models_of_others", "verify_module"),
+        "rfcalc/readers/torch/*.py rfcalc/readers/builder/*.py",
+        "rfcalc/readers/torch rfcalc/readers/builder dependence recording from_torch given_inputs along masks "
+        "more_operators named_parameters random_modules reader_fuzz user_objects batch_of_modules walks_agree",
     ),
     "onnx": Part(
-        ("rfcalc/readers/onnx/*.py", "rfcalc/readers/onnx/rules/*.py"),
-        ("rfcalc/readers/onnx", "onnx_reader", "onnx_kinds", "onnx_package", "onnx_fields"),
-        ("onnx_fuzz", "onnx_models", "random_modules"),
+        "rfcalc/readers/onnx/*.py rfcalc/readers/onnx/rules/*.py",
+        "rfcalc/readers/onnx onnx_reader onnx_kinds onnx_fields onnx_models onnx_fuzz",
     ),
+    "verify": Part(
+        "rfcalc/backend/verify/*.py rfcalc/backend/counters/*.py",
+        "rfcalc/backend/verify rfcalc/backend/counters verify verify_module counts saved",
+    ),
+    "plan": Part("rfcalc/plan/*.py", "rfcalc/plan sizes tile grid memory design stream passes variants"),
 }
+FOREIGN = ("jsonschema", "pytest", "sympy", "hypothesis", "numpy", "pandas", "torch", "onnx", "coverage")
 SWAPS: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -132,103 +144,227 @@ def _changed(node: ast.expr) -> Iterator[str]:
 
 def drawn(part: Part, count: int, seed: int) -> list[Mutant]:
     """So many mutants of a part, by chance."""
-    files = sorted(str(p.relative_to(ROOT)) for pattern in part.files for p in ROOT.glob(pattern))
+    files = sorted(str(p.relative_to(ROOT)) for pattern in part.files.split() for p in ROOT.glob(pattern))
     every = [m for f in files for m in mutants(f)]
     return random.Random(seed).sample(every, min(count, len(every)))
 
 
-def noticed(copy: Path, tests: tuple[str, ...], seconds: int) -> tuple[bool, str]:
-    """Whether tests fail in a copy, in a child that is stopped after so long, which counts as noticed; which did."""
+class Reached(NamedTuple):
+    """What one run of the tests showed: the seconds of each test, and which (by number) reach a line (`file:line`)."""
+
+    seconds: dict[str, float]
+    lines: dict[str, list[int]]
+
+
+def reached(copy: Path, part: Part) -> Reached:
+    """Run the tests of a part under coverage, in a fork."""
+    path = copy / "reached.json"
+    child = os.fork()
+    if child == 0:
+        os._exit(_in_child(copy, lambda: _measure(copy, part, path)))
+    os.waitpid(child, 0)
+    if not path.exists():
+        raise SystemExit(f"the tests fail without a mutant:\n{(copy / 'output.txt').read_text()[-3000:]}")
+    return Reached(**json.loads(path.read_text()))
+
+
+def _measure(copy: Path, part: Part, path: Path) -> int:
+    import coverage
+
+    files = sorted(str(p) for pattern in part.files.split() for p in copy.glob(pattern))
+    cover = coverage.Coverage(data_file=None, include=files, config_file=False)
+    seconds: dict[str, float] = {}
+    failed: list[str] = []
+
+    class Watch:
+        def pytest_runtest_logstart(self, nodeid: str) -> None:
+            cover.switch_context(nodeid)
+
+        def pytest_runtest_logfinish(self) -> None:
+            cover.switch_context("")
+
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            seconds[report.nodeid] = seconds.get(report.nodeid, 0) + report.duration
+            if report.failed:
+                failed.append(report.nodeid)
+
+        def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+            if report.failed:
+                failed.append(report.nodeid)
+
+    cover.start()
+    _pytest([str(copy / t if "/" in t else copy / "tests" / f"test_{t}.py") for t in part.tests.split()], Watch())
+    cover.stop()
+    if failed:
+        print("failed without a mutant, left out:", *failed)
+    data, lines, numbers = cover.get_data(), dict[str, list[int]](), {t: i for i, t in enumerate(seconds)}
+    for file in data.measured_files():
+        for line, tests in data.contexts_by_lineno(file).items():
+            # A line that runs while files are loaded concerns every test.
+            chosen = list(seconds) if set(tests) == {""} else [t for t in tests if t]
+            lines[f"{Path(file).relative_to(copy)}:{line}"] = [numbers[t] for t in chosen if t not in failed]
+    path.write_text(json.dumps(Reached(seconds, lines)._asdict()))
+    return 0
+
+
+def _pytest(arguments: list[str], plugin: object) -> int:
+    import pytest
+
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "--assert=plain"]
+    options += ["-m", "not exhaustive and not system", "--hypothesis-seed=0", "-W", "ignore::pytest.PytestWarning"]
+    options += ["--override-ini", "addopts=--doctest-modules --strict-markers"]
+    return int(pytest.main([*options, *arguments], plugins=[plugin]))
+
+
+def _in_child(copy: Path, what: Any) -> int:
+    """Call in the copy, with what is printed kept in a file."""
+    os.setpgrp()
+    os.chdir(copy)
+    sys.path[:] = [str(copy), str(copy / "tests"), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    os.environ["PYTHONPATH"] = str(copy)
+    output = os.open(copy / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    try:
+        return int(what())
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        return 101
+
+
+class Running(NamedTuple):
+    """A mutant whose tests run: its child, the pipe that names the first test that fails, and when it is stopped."""
+
+    mutant: Mutant
+    child: int
+    pipe: int
+    until: float
+
+
+def started(copy: Path, m: Mutant, known: Reached, budget: float) -> Running | None:
+    """A fork that runs the tests that reach a mutant; None where no test does."""
+    names = list(known.seconds)
+    reach = {names[i] for i in known.lines.get(f"{m.file}:{m.line}", ())}
+    tests = sorted(reach, key=known.seconds.__getitem__)
+    total, chosen = 0.0, list[str]()
+    for t in tests:
+        total += known.seconds[t]
+        if total > budget and chosen:
+            break
+        chosen.append(t)
+    if not chosen:
+        return None
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        os.setpgrp()
-        signal.alarm(seconds)
-        os.chdir(copy)
-        sys.path[:0] = [str(copy), str(copy / "tests")]
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        import pytest
-
-        class First:
-            def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-                if report.failed:
-                    os.write(writer, report.nodeid.encode()[:400])
-
-        names = [str(copy / t if "/" in t else copy / "tests" / f"test_{t}.py") for t in tests]
-        options = [
-            "-x",
-            "-q",
-            "-n",
-            "0",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:randomly",
-            "-m",
-            "not exhaustive",
-            "-W",
-            "ignore::pytest.PytestWarning",
-        ]
-        os._exit(min(int(pytest.main([*options, *names], plugins=[First()])), 100))
+        os._exit(_in_child(copy, lambda: _with_mutant(copy, m, chosen, writer)))
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
+    return Running(m, child, reader, time.time() + 30 + 4 * min(total, budget))
+
+
+def _with_mutant(copy: Path, m: Mutant, tests: list[str], writer: int) -> int:
+    path = str(copy / m.file)
+    mutated = _put(Path(path).read_text(encoding="utf-8"), m)
+    usual = importlib.machinery.SourceFileLoader.get_code
+
+    def get_code(self: importlib.machinery.SourceFileLoader, name: str) -> Any:
+        if self.path == path:
+            return compile(mutated, path, "exec", dont_inherit=True)
+        return usual(self, name)
+
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
+    order = {t: i for i, t in enumerate(tests)}
+
+    class First:
+        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+            items[:] = sorted((i for i in items if i.nodeid in order), key=lambda i: order[i.nodeid])
+
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            if report.failed:
+                os.write(writer, report.nodeid.encode()[:400])
+
+        def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+            if report.failed:
+                os.write(writer, (report.nodeid or "loading").encode()[:400])
+
+    return _pytest(["-x", *dict.fromkeys(str(copy / t.split("::")[0]) for t in tests)], First())
+
+
+def finished(running: Running) -> tuple[bool, str]:
+    """Whether a mutant was noticed (a child that must be stopped has noticed it), and by which test."""
+    os.set_blocking(running.pipe, True)
+    late = time.time() >= running.until
+    if late:
+        os.killpg(running.child, signal.SIGKILL)
+    _, status = os.waitpid(running.child, 0)
+    with os.fdopen(running.pipe, "rb") as pipe:
         first = pipe.read().decode(errors="replace")
-    _, status = os.waitpid(child, 0)
-    return status != 0, first
+    return status != 0, "time" if late else first
 
 
 def main() -> None:
-    """Run the mutants of a part, and write the log after every one."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the mutants of a part, two at a time, and write the log after every one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--log", type=Path)
-    parser.add_argument("--seconds", type=int, default=120, help="for the tests of one mutant")
-    parser.add_argument("--again", type=Path, help="only what an earlier log says was not noticed, by the slower tests")
-    parser.add_argument("--quick", action="store_true", help="leave out the slower tests")
+    parser.add_argument("--log", type=Path, help="a log that exists is continued")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
+    parser.add_argument("--budget", type=float, default=40, help="seconds of tests for one mutant, the fastest first")
+    parser.add_argument("--map", type=Path, help="a file that keeps which tests reach which line, for the next time")
+    parser.add_argument("--tests", help="only these tests of the part (names in quotation marks)")
+    parser.add_argument("--again", type=Path, help="only what an earlier log says was not noticed")
     given = parser.parse_args()
-    part, chosen = PARTS[given.part], drawn(PARTS[given.part], given.count, given.seed)
+    part = PARTS[given.part]
+    part, chosen = part._replace(tests=given.tests or part.tests), drawn(PARTS[given.part], given.count, given.seed)
     if given.again:
         passed = {entry["mutant"] for entry in json.loads(given.again.read_text()) if not entry["caught"]}
-        chosen = [m for m in chosen if m.name in passed]
-    sys.dont_write_bytecode = True
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    import jsonschema  # noqa: F401
-    import pytest  # noqa: F401
-    import sympy  # noqa: F401
-
-    if given.part != "core":
-        import onnx  # noqa: F401
-        import torch
-
-        torch.set_num_threads(1)
+        chosen = [m for m in drawn(part, sys.maxsize, given.seed) if m.name in passed]
+    os.nice(10)
+    for name in FOREIGN:
+        __import__(name)
+    sys.modules["torch"].set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "repository"
+        copy = Path(folder).resolve() / "repository"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "__pycache__", "*.pyc"))
-        if noticed(copy, part.quick, 600)[0]:
-            raise SystemExit("the tests fail without a mutant")
-        log: list[dict[str, object]] = []
-        started = time.time()
-        for i, m in enumerate(chosen):
-            path = copy / m.file
-            original = path.read_text(encoding="utf-8")
-            path.write_text(_put(original, m), encoding="utf-8")
-            quick = part.quick if not given.again else part.quick[:1]
-            caught, first = noticed(copy, quick, given.seconds)
-            if not caught and not given.quick:
-                caught, first = noticed(copy, part.slow, 5 * given.seconds)
-            path.write_text(original, encoding="utf-8")
+        begun = time.time()
+        if given.map and given.map.exists():
+            known = Reached(**json.loads(given.map.read_text()))
+        else:
+            known = reached(copy, part)
+            if given.map:
+                given.map.write_text(json.dumps(known._asdict()))
+        print(f"{len(known.seconds)} tests, {sum(known.seconds.values()):.0f} s; mapped in {time.time() - begun:.0f} s")
+        begun = time.time()
+        log: list[dict[str, Any]] = json.loads(given.log.read_text()) if given.log and given.log.exists() else []
+        before = {entry["mutant"] for entry in log}
+        chosen = [m for m in chosen if m.name not in before]
+        waiting, running = list(reversed(chosen)), list[Running]()
+
+        def note(m: Mutant, caught: bool, first: str) -> None:
             log.append({"mutant": m.name, "caught": caught, "by": first})
-            killed = sum(bool(entry["caught"]) for entry in log)
-            seconds = time.time() - started
-            told = first if caught else "SURVIVES"
-            print(f"{i + 1}/{len(chosen)} {killed} caught, {seconds:.0f} s  {m.name}  {told}", flush=True)
+            killed, told = sum(bool(entry["caught"]) for entry in log), first if caught else "SURVIVES"
+            took = f"{time.time() - begun:.0f} s"
+            print(f"{len(log)}/{len(chosen) + len(before)} {killed} caught, {took}  {m.name}  {told}", flush=True)
             if given.log:
                 given.log.write_text(json.dumps(log, indent=1))
+
+        while waiting or running:
+            while waiting and len(running) < given.jobs:
+                m = waiting.pop()
+                one = started(copy, m, known, given.budget)
+                if one is None:
+                    note(m, False, "")
+                else:
+                    running.append(one)
+            # A pipe is ready when a test has failed or the child has ended.
+            ready = select.select([r.pipe for r in running], [], [], 1)[0] if running else []
+            for r in [r for r in running if r.pipe in ready or time.time() >= r.until]:
+                running.remove(r)
+                note(r.mutant, *finished(r))
 
 
 def _put(source: str, m: Mutant) -> str:

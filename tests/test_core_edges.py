@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sympy
 
+import rfcalc
 from rfcalc.core import shape
 from rfcalc.core.errors import NotationError, RfcalcError
 from rfcalc.core.index import Var
@@ -17,6 +18,7 @@ from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import maximum, minimum, same
 from rfcalc.core.sliding import Sliding
 from rfcalc.core.window import Border, Slide, Table, Window
+from rfcalc.receptive.unit_sets import joint
 
 N, M = sympy.symbols("N M", integer=True, positive=True)
 
@@ -134,3 +136,36 @@ def test_slides_of_unlike_axes() -> None:
     assert alike.lengths((9, 7)) == (7, 5)
     assert unlike.lengths((9, 9)) == (7, 5)
     assert [s.kernel for s in unlike.slides((9, 9)) if isinstance(s, Slide)] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("made", "shape", "figure", "right"),
+    [  # each by hand, from the definition
+        ("dwconv3", "4x8x8", "params", 4 * 9 + 4),
+        ("scale bias", "4x8x8", "params", 4 + 4),
+        ("scale", "4x8x8", "params", 4),
+        ("rmsnorm", "4x8", "params", 8),
+        ("bn", "4x8x8", "buffers", 2 * 4),
+    ],
+)
+def test_parameters_by_hand(made: str, shape: str, figure: str, right: int) -> None:
+    assert getattr(rfcalc.analyze(made, shape).totals, figure) == right
+
+
+def test_states_of_recurrences_by_hand() -> None:
+    """One state for each of 7 sequences; of an LSTM the cell too."""
+    x = Shape(4, 7, 5)  # 4 channels of 7 × 5: along the last but one axis, which is not the channels
+    for cell, count in (("lstm", 2), ("gru", 1), ("rnn", 1)):
+        layer = rfcalc.Recurrent(cell, 6)
+        assert layer.carried((x,), layer.output(x)) == count * 6 * 4
+
+
+@pytest.mark.parametrize(("stop", "ended"), [(9, -1), (10, None), (12, None), (3, 3), (5, 5), (-2, -2)])
+def test_a_stop_near_the_end_is_counted_from_there(stop: int, ended: int | None) -> None:
+    assert rfcalc.Slice(1, 0, stop).ended(Shape(2, 10), 1).stop == ended
+
+
+def test_joint_sets_of_pixels() -> None:
+    assert joint([(0, 0), (0, 0)]) == (0, 0)
+    assert joint([(3, 0b1), (0, 0)]) == (3, 0b1)
+    assert joint([(3, 0b1), (5, 0b1)]) == (3, 0b101)

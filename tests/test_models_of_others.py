@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from agree import agree
 from model_lists import timm_families, timm_model, timm_sample, torchvision_model, torchvision_names
 from reading import built, verdict
 from seen import fields
@@ -35,6 +38,9 @@ TIMM = [
     *("tf_efficientnet_b0", "mobilenetv3_small_050", "regnetx_002", "vovnet39a", "swin_tiny_patch4_window7_224"),
 ]
 
+# units of these are in many boxes, which take most of a minute: compared with -m exhaustive
+LONG = ("maxvit_t", "swin_v2_t", "swin_tiny_patch4_window7_224", "tresnet_m", "mobilevit_xxs")
+
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision(name: str) -> None:
@@ -42,6 +48,8 @@ def test_torchvision(name: str) -> None:
     found = verdict(built(make), shape)
     assert found.exact, (found.params, found.macs, found.theirs)
     assert found.read.complete
+    if name not in LONG:
+        agree(rfcalc.analyze(found.read), Counter(), nodes=2, units=1)
 
 
 @pytest.mark.parametrize("name", TIMM)
@@ -50,6 +58,8 @@ def test_timm(name: str) -> None:
     found = verdict(built(make), shape)
     assert found.exact, (found.params, found.macs, found.theirs)
     assert found.read.complete
+    if name not in LONG:
+        agree(rfcalc.analyze(found.read), Counter(), nodes=2, units=1)
 
 
 def test_the_lists_are_long_enough() -> None:
@@ -67,6 +77,7 @@ def test_all_of_torchvision(name: str) -> None:
     found = verdict(built(make), shape)
     assert found.exact, (found.params, found.macs, found.theirs)
     assert found.read.complete
+    agree(rfcalc.analyze(found.read), Counter(), nodes=2, units=1)
 
 
 @pytest.mark.exhaustive
@@ -76,6 +87,7 @@ def test_many_of_timm(name: str) -> None:
     make, shape = timm_model(name)
     found = verdict(built(make), shape)
     assert found.exact or not found.read.complete, (found.params, found.macs, found.theirs)
+    agree(rfcalc.analyze(found.read), Counter(), nodes=2, units=1)
 
 
 # --- receptive fields --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Reads
-from rfcalc.core.size import Size, decide
+from rfcalc.core.size import Size, decide, is_number
 from rfcalc.core.window import (
     START,
     STEP,
@@ -254,16 +254,21 @@ class _AxisWalk:
         if isinstance(index, Unsized):
             self.unsized.append((self.node, index.why))
             return Unaligned(None, outs)
-        within, why = None, "rearranged"
+        within, why, extent = None, "rearranged", self.extents[carrier]
+        ends = window.over(extent)
         if isinstance(index, Scattered):
             outs = frozenset(index.axes)
         else:
             from rfcalc.receptive.within import banded, pulled
 
-            band, why = banded(index, self.extents[carrier])
+            band, why = banded(index, extent)
             within = None if band is None else pulled(window, band)
+            if is_number(extent):  # what no unit reads, as rows that a gather leaves out, is not seen
+                ends = (
+                    hull(window.unit(p) for p in {p for unit in index.units for p in unit if 0 <= p < extent}) or ends
+                )
         self.joins.append(Join(self.node, axis, why))
-        return Unaligned(window.over(self.extents[carrier]), outs, within)
+        return Unaligned(ends, outs, within)
 
     def kept(self, axis: int, entry: Unaligned, reads: Reads) -> Entry:
         """A hull that no window follows stays, until every axis that decides has been read as a whole: then it is
