@@ -131,7 +131,7 @@ def read(at: At) -> Twin:
 
 
 def _kept(at: At) -> str:
-    return kept_keys(at.layer.mask, at.xs[0].dims[-2], at.xs[1].dims[-2])
+    return kept_keys(at.layer.mask, (*at.xs[0].dims[:-1], at.xs[1].dims[-2]))
 
 
 def _along(at: At) -> int:
