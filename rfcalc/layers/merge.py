@@ -193,8 +193,8 @@ class MatMul(Layer):
 
     Args:
         transpose: whether B is given as m×k.
-        mask: where A is not zero: ``"causal"`` (row i: columns 0 … i), a list of columns for each row, or `Several` where
-            the matrices differ.
+        mask: where A is not zero: ``"causal"`` (row i: columns 0 … i), a list of columns for each row, or `Several`
+            where the matrices differ.
     """
 
     _: KW_ONLY
