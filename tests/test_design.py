@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -19,7 +20,9 @@ from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
 from rfcalc.plan.families import FAMILIES, Family, Parameter, limited
 from rfcalc.plan.search import Figure, Figures, Search, figure_of
+from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
+from rfcalc.report.field_report import misaligned
 from rfcalc.report.metrics import metric
 
 
@@ -408,6 +411,18 @@ def test_the_remedies_of_joins_and_reach_are_computed() -> None:
     (found,) = rfcalc.lint("(conv3-8 p0:2 | conv3-8 p1) > conv1-8", "3x16x16", rules=["joins"]).findings
     assert "conv1 with padding 1:1" in found.remedy
     assert not rfcalc.lint("(conv3-8 p1:1 | conv3-8 p1) > conv1-8", "3x16x16", rules=["joins"]).findings
+    many = " > ".join(["(conv3-8 p0:2 | conv3-8 p1) > conv1-8", "(conv5-8 p1:3 | conv3-8 p1) > conv1-8"] * 2)
+    (found,) = rfcalc.lint(many, "3x16x16", rules=["joins"]).findings
+    assert found.what.startswith("4 joins")
+    assert found.remedy.endswith("put them in step")
+    paddings = re.findall(r"(conv\d+) with padding (\d:\d)", found.remedy)
+    assert len(paddings) == 4
+    mended = rfcalc.analyze(many, "3x16x16").network
+    draft = Draft(rfcalc.Report(mended, "3x16x16"))
+    for name, pads in paddings:
+        one = tuple(int(n) for n in pads.split(":"))
+        draft.replace(name, with_geometry(draft.pieces[name].layer, padding=(one,)))
+    assert not list(misaligned(rfcalc.Report(draft.network(), "3x16x16")))
     (found,) = rfcalc.lint("conv3-16/2", "3x64x64", rules=["reach"]).findings
     assert "16 more 3 × 3 layers at its stride of 2 see all of them, or 5 with dilations" in found.remedy
     assert rfcalc.analyze("conv3-16/2 > conv3-16 x16", "3x64x64").outputs[0].receptive_field.size[0] >= 64

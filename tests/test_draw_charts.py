@@ -230,6 +230,7 @@ def test_an_image_lies_under_the_field(tmp_path: Path, capsys: pytest.CaptureFix
     command = ["draw", "conv3-8 x4", "-i", "3x32x32", "--chart", "field", "-o", str(out)]
     assert run([*command, "--image", str(file)]) == 0
     text = out.read_text(encoding="utf-8")
+    assert 'preserveAspectRatio="xMidYMid slice"' in text  # covers the input, is cropped, and never stretched
     assert "data:image/png;base64," in text and text.index("<image") < text.index('class="area seen"')
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     for wrong in (tmp_path / "none.png", tmp_path / "notes.txt"):

@@ -543,3 +543,16 @@ def test_what_does_not_add_up_is_that_of_the_last_node() -> None:
     assert rfcalc.explain(report, "layer2", "rf").value == report["layer2.1.relu_out"].receptive_field.size
     share = rfcalc.explain(report, "layer2", "macs_share").value
     assert share == Fraction(411_041_792, 1_814_073_344)
+
+
+def test_shares_with_symbols_are_formulas_and_not_nothing() -> None:
+    """conv2 of conv3-64 > conv3-C has 577C of 577C + 1,792 parameters; of two equal layers each has half."""
+    share = rfcalc.explain("conv3-64 > conv3-C", "conv2", "params_share", input="3x32x32")
+    for c in (1, 7, 512):
+        text = f"conv3-64 > conv3-{c}"
+        (channels,) = share.value.free_symbols
+        right = rfcalc.explain(text, "conv2", "params_share", input="3x32x32").value
+        assert Fraction(str(share.value.subs(channels, c))) == right == Fraction(577 * c, 577 * c + 1792)
+    assert rfcalc.explain("conv3-C > conv3-C", "conv2", "params_share", input="Cx8x8").value == Fraction(1, 2)
+    nothing = rfcalc.explain("relu", "relu1", "params_share", input="3x8x8")
+    assert nothing.sections[0].lines[0].text == "the network has none"

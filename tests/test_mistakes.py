@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -48,6 +49,9 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["table", "vgg16", "--dtype", "bf16"], ["table", "vgg16", "--dtype", "bfloat16"]),
         (["table", "vgg16", "--dtype", "torch.float16"], ["table", "vgg16", "--dtype", "float16"]),
         (["table", "vgg16", "--dtype", "Double"], ["table", "vgg16", "--dtype", "float64"]),
+        (["table", "vgg16", "--input", "(3, 224, 224)"], ["table", "vgg16", "--input", "3x224x224"]),
+        (["table", "vgg16", "--input", "[3,224,224]"], ["table", "vgg16", "--input", "3x224x224"]),
+        (["table", "conv3-8 => relu => maxpool2"], ["table", "conv3-8 > relu > maxpool2"]),
         (["-V"], ["--version"]),
         (["help"], ["--help"]),
         (["help", "table"], ["table", "--help"]),
@@ -138,10 +142,35 @@ def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
         (["export"], ["rfcalc export"]),
         (["check", "nothing-like-it"], ["nothing-like-it"]),
         (["grade"], ["rfcalc grade"]),
-        (["table", "vgg16", "--columns", "nmae"], ["did you mean name"]),
-        (["table", "vgg16", "--columns", "kernel"], ["kernel"]),
+        (["table", "vgg16", "--columns", "nmae"], ["did you mean name", "rfcalc columns lists them"]),
+        (["table", "vgg16", "--columns", "kernel"], ["kernel", "rfcalc columns lists them"]),
+        (["table", "vgg16", "--columns", "papper"], ["did you mean paper", "rfcalc columns lists them"]),
+        (["table", "vgg16", "--columns", "name,parms"], ["'parms'", "did you mean params"]),
+        (["table", "conv3x3-8 relu", "--input", "3x224"], ["2-D", "3 numbers, channels first", "3x224x224"]),
+        (["table", "conv3x3-8 relu", "--input", "1x3x224x224"], ["without the batch", "did you mean 3x224x224"]),
+        (["table", "conv3-8 maxpool2 maxpool2", "--input", "96x64x3"], ["channels first", "did you mean 3x96x64"]),
+        (["table", "conv3-8 maxpool2 maxpool2", "--input", "2x3x64x64"], ["without the batch", "did you mean 3x64x64"]),
+        (["table", "conv7-8/8 maxpool9", "--input", "64x64"], ["begins with the channels", "did you mean 3x64x64"]),
+        (
+            ["table", "conv3-8", "--input", "image=3x64x64"],
+            ["no input 'image'", "the only input is input", "--input 3x64x64"],
+        ),
         (["table", "vgg16", "--format", "jsno"], ["did you mean json"]),
         (["table", "vgg16", "--style", "keras"], ["keras", "summary"]),
+        (["table", "vgg16", "-o", "out.pdf"], ["no pdf is written", "rfcalc draw NETWORK -o net.svg"]),
+        (["grid", "vgg16", "-o", "out.svg"], ["no svg is written", ".md"]),
+        (["sizes", "vgg16", "-o", "out.xlsx"], ["no xlsx is written", ".csv"]),
+        (["draw", "vgg16", "-o", "out.jpg"], ["no jpg is written", "png"]),
+        (["table", "vgg16", "--sort", "foo"], ["foo", "rfcalc columns lists them"]),
+        (["explain", "vgg16", "pool5", "recptive-field"], ["did you mean receptive", "rfcalc columns lists them"]),
+        (["table", "."], ["this is a folder"]),
+        (["table", "vgg16,resnet50"], ["several networks", "rfcalc compare vgg16 resnet50"]),
+        (["check", "missing.rfclaims.toml"], ["missing.rfclaims.toml", "no such file"]),
+        (["check", "folder/claims.toml"], ["no such file", "*.rfclaims.toml"]),
+        (["check", "model.py:Net"], ["rfcalc lock model.py:Net", "--run model.py:Net"]),
+        (["list", "vggg"], ["unknown network", "rfcalc list without a name"]),
+        (["columns", "kernel-shape"], ["kernel-shape", "shows all"]),
+        (["table", "vgg16", "--input", "()"], ["not a shape", "3x224x224"]),
         (["table", "vgg16", "--dtype", "float33"], ["float33", "float32"]),
         (["table", "vgg16", "--at", "pool9"], ["did you mean pool"]),
         (["table", "vgg16", "pool9"], ["did you mean pool"]),
@@ -172,6 +201,29 @@ def test_a_mistake_is_one_message_that_helps(capsys, arguments: list[str], words
     assert err.startswith("error: ")
     assert "Traceback" not in err
     assert all(word.lower() in err.lower() for word in words), err
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("224x224x3", "224 channels of 224x3, as shapes are channels first; did you mean 3x224x224?"),
+        ("1x3x224x224", "1 channel of 3x224x224, as shapes are without the batch; did you mean 3x224x224?"),
+        ("8x64x48x1", "8 channels of 64x48x1, as shapes are channels first, without the batch; did you mean 1x64x48?"),
+        ("64x64", "64 channels of 64, as a shape begins with the channels; did you mean 3x64x64?"),
+    ],
+)
+@pytest.mark.parametrize("command", [["table"], ["rf"], ["compare", "conv5-8"]])
+def test_notation_takes_any_shape_and_says_what_it_took(capsys, command: list[str], typed: str, words: str) -> None:
+    code, out, _ = call(capsys, *command, "conv3-8", "--input", typed)
+    assert code == 0
+    assert words in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    "typed", ["3x224x224", "64x56x56", "3x16x112x112", "1x64x64x64", "1x16000", "64x128", "16x8x3"]
+)
+def test_usual_shapes_of_notation_raise_no_doubt(capsys, typed: str) -> None:
+    assert "did you mean" not in " ".join(call(capsys, "table", "conv3-8", "--input", typed)[1].split())
 
 
 @pytest.mark.parametrize("word", ALIASES)
@@ -266,6 +318,26 @@ def test_a_read_only_file_is_not_replaced(capsys, tmp_path: Path) -> None:
     loop.symlink_to(loop)
     assert call(capsys, "list", "--output", str(loop))[0] == 2
     assert call(capsys, "list", "--output", str(tmp_path))[0] == 2
+
+
+def test_code_beside_is_named(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text("raise SystemExit('never run')", encoding="utf-8")
+    for typed in ("model:Net", "model.Net"):
+        code, _, err = call(capsys, "table", typed)
+        assert code == 2
+        assert "write model.py:Net" in err
+
+
+def test_networks_and_figures_by_a_part_of_their_names(capsys) -> None:
+    code, out, _ = call(capsys, "list", "vgg")
+    assert code == 0
+    assert "vgg16" in out and "resnet" not in out
+    code, out, _ = call(capsys, "list", "ResNet50", "--json")
+    assert all("resnet50" in entry["name"] for entry in json.loads(out)["networks"])
+    code, out, _ = call(capsys, "columns", "macs")
+    assert code == 0
+    assert "macs_share" in out and "receptive_field  " not in out
 
 
 def test_a_misspelt_file_is_suggested(capsys, tmp_path: Path) -> None:

@@ -206,6 +206,54 @@ def test_colours_are_readable_on_light_and_dark() -> None:
     assert contrast(luminance("rgb(0,128,0)"), 0) < 4.5  # the control: plain green on black
 
 
+def test_whole_numbers_stay_whole_in_data_frames() -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    report = rfcalc.analyze("resnet18")
+    frame, other = report.to_pandas(), report.to_polars()
+    assert frame["params"].isna()[0]  # the input has none
+    for name in ("receptive_field", "stride", "params", "macs", "bytes"):
+        assert pandas.api.types.is_integer_dtype(frame[name].dtype), name
+        assert other.schema[name] == polars.Int64, name
+    assert int(frame["params"].sum()) == other["params"].sum() == report.totals.params
+    shares = report.to_pandas(["name", "macs_share"])["macs_share"]
+    assert abs(shares.sum() - 1) < 1e-12
+    assert report.to_polars(["macs_share"]).schema["macs_share"] == polars.Float64
+
+
+def of_256(number: int) -> str:
+    """A colour of the 256: a cube of 6 levels, then greys."""
+    if number >= 232:
+        return f"rgb({8 + 10 * (number - 232)},{8 + 10 * (number - 232)},{8 + 10 * (number - 232)})"
+    levels = (0, 95, 135, 175, 215, 255)
+    return "rgb({},{},{})".format(*(levels[(number - 16) // step % 6] for step in (36, 6, 1)))
+
+
+def test_256_colours_are_readable_on_light_and_dark(monkeypatch, capsys) -> None:
+    from rfcalc.render import terminal
+
+    styles = [*terminal.STYLES.values(), *terminal.MARKS.values(), terminal.HEADING, terminal.SOFT]
+    texts = {";".join(re.findall(r"\d+", c)) for style in styles for c in re.findall(r"rgb\([\d,]+\)", style)}
+    for text in texts:
+        shown = luminance(of_256(terminal.OF_256[text]))
+        assert min(contrast(shown, 0), contrast(shown, 1)) >= 4.5
+    ink, paper = ("255;255;255", "38;70;110")
+    assert contrast(*(luminance(of_256(terminal.OF_256[c])) for c in (ink, paper))) >= 4.5
+    assert contrast(luminance(of_256(242)), 0) < 4.5  # the control: the grey that is nearest to ours
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for given, sign in (("truecolor", "8;2;"), ("", "8;5;")):
+        monkeypatch.setenv("COLORTERM", given)
+        for line in (
+            ["table", "vgg11"],
+            ["rf", "vgg11", "pool3"],
+            ["explain", "vgg11", "pool3", "rf"],
+            ["table", "vgg111"],
+        ):
+            run(line)
+            said = capsys.readouterr()
+            found = set(re.findall(r"[34](8;[25];)", said.out + said.err))
+            assert found == {sign}, line
+
+
 @pytest.mark.parametrize(
     ("environment", "colored"),
     [

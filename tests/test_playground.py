@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from browser import CHROMIUM, Page, browser, served
 import rfcalc
 from rfcalc.derivation import derive
 from rfcalc.derivation.blackboard import document
+from rfcalc.formulas.table import document as formulas
 from rfcalc.render import fragment
 
 ROOT = Path(__file__).parent.parent
@@ -200,6 +202,13 @@ def test_formulas_and_the_command_line(page: Page, capsys: pytest.CaptureFixture
     page.write("#pg-text", "conv3-C x3")
     tab(page, "formula")
     page.until("document.getElementById('pg-out-formula').textContent.includes('27')", 150)
+    for target in ("conv3-C x3", "conv3-C/2 > (conv3-C + conv1-C) > maxpool2", "vgg16"):
+        page.write("#pg-text", target)
+        ours = re.sub(
+            r"<style>.*?</style>|<[^>]*>", "", fragment(formulas(rfcalc.symbolic(target), "html")), flags=re.S
+        )
+        told = "document.querySelector('#pg-out-formula > div')?.textContent.replace(/\\s/g, '')"
+        page.until(f"{told} === {json.dumps(''.join(unescape(ours).split()))}", 60)
     tab(page, "command")
     page.write("#pg-line", "rfcalc table vgg16 --columns name,output,rf,params --no-notes")
     page.send("Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", windowsVirtualKeyCode=13)
@@ -209,6 +218,38 @@ def test_formulas_and_the_command_line(page: Page, capsys: pytest.CaptureFixture
     assert run(["table", "vgg16", "--columns", "name,output,rf,params", "--no-notes"]) == 0
     text = page.run("document.getElementById('pg-out-command').textContent")
     assert text.split() == capsys.readouterr().out.split()
+
+
+def test_a_quiz_is_asked_marked_and_counted(page: Page) -> None:
+    from rfcalc.teaching.exercises.bank import exercises
+
+    items = exercises(4, "12", family="receptive-field")
+    tab(page, "quiz")
+    page.run("document.querySelector('#pg-quiz [name=family]').value = 'receptive-field'")
+    page.run("document.querySelector('#pg-quiz [name=count]').value = '4'")
+    page.run("document.querySelector('#pg-quiz [name=seed]').value = '12'")
+    page.click("#pg-quiz button")
+    right = asked = 0
+    for number, item in enumerate(items):
+        page.until(f"document.getElementById('pg-question-title').textContent.startsWith('{number + 1} of 4')", 30)
+        for blank in item.blanks:
+            wanted = number != 1  # the second is answered wrongly
+            if blank.kind == "choice":
+                option = next(i for i, one in enumerate(blank.options) if one.right is wanted)
+                page.run(f"document.querySelectorAll('#pg-question input[name={blank.name}]')[{option}].checked = true")
+            else:
+                text = blank.key if wanted else "98765"
+                page.run(f"document.querySelector('#pg-question input[name={blank.name}]').value = '{text}'")
+            right, asked = right + wanted, asked + 1
+        page.click("#pg-answer")
+        page.until(f"document.getElementById('pg-score').textContent.startsWith('{right} of {asked} right')", 30)
+        told = page.run("document.getElementById('pg-explanation').textContent")
+        wanted_text = "".join(line.replace("`", "") for line in item.question.derivation)
+        assert "".join(told.split()) == "".join(wanted_text.split())
+        if number < 3:
+            page.click("#pg-next")
+    assert page.run("location.hash").startswith("#quiz?family=receptive-field")
+    assert page.run("document.getElementById('pg-score').textContent").endswith("%")
 
 
 def test_nothing_went_wrong_and_nothing_was_asked_from_elsewhere(page: Page) -> None:

@@ -140,6 +140,14 @@ def test_public_objects_show_themselves_on_one_line() -> None:
         *(field, field.regions, field.unit((0, 0)), field.effective_field()[0], report.document()),
         *(rfcalc.compare("vgg16", "vgg19"), rfcalc.compare("vgg16", "vgg19").figures[0]),
         *(rfcalc.check("vgg16")[0], rfcalc.check("vgg16")[0].claim, rfcalc.exercises(1)[0]),
+        *(
+            rfcalc.sizes("unet"),
+            rfcalc.grid("vgg16", "pool4"),
+            rfcalc.stream("conv3-8", "1x100"),
+            rfcalc.stream("vgg16"),
+        ),
+        *(rfcalc.tile("unet-padded", "1x64x64", tiles=2), rfcalc.memory("vgg16"), rfcalc.draw("vgg16")),
+        *(rfcalc.design("rf >= 9", family="stack", input="3x32x32"), rfcalc.symbolic("conv3-C x3")),
         *(rfcalc.explain("vgg16", "pool5", "rf"), rfcalc.from_text("7,2,1,SAME;3,2,1,SAME")),
     ):
         shown = repr(value)
@@ -164,3 +172,43 @@ def test_nobody_outside_reaches_into_the_walk_of_a_report() -> None:
     for control in ("report.walked", "self.report._walked", 'analyze("vgg16").walked', "Report(network).walked"):
         assert reach.search(control)
     assert not hasattr(rfcalc.analyze("conv3-8", "3x8x8"), "walked")
+
+
+def test_what_the_readers_and_analyses_give_is_taken_wherever_a_network_is() -> None:
+    """A report, a network, an expression, and what `from_torch` gives: the same figures by every function."""
+    torch = pytest.importorskip("torch")
+    from rfcalc.backend.verify import verify
+
+    torch.set_num_threads(1)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+    read = rfcalc.from_torch(module, "3x16x16")
+    forms = (read, read.network, rfcalc.analyze(read), rfcalc.analyze(module, "3x16x16"))
+    for target in forms:
+        assert rfcalc.analyze(target).totals.params == 224
+        assert rfcalc.receptive_field(target).field.size == (4, 4)
+        assert rfcalc.tile(target, tile=8).parts
+        assert rfcalc.stream(target).latency == rfcalc.stream(read).latency
+        assert rfcalc.memory(target).to_dict()["terms"] == rfcalc.memory(read).to_dict()["terms"]
+        assert rfcalc.symbolic(target).put(C=3)["params"] == 224
+        assert rfcalc.compare(target, "conv3-8").subjects
+        assert rfcalc.explain(target, "params").value == 224
+        assert sum(p.numel() for p in rfcalc.to_torch(target).parameters()) == 224
+        assert verify(target, what=("shapes", "params", "macs")).passed
+    batch = rfcalc.analyze("conv3-8", "3x8x8", batch=3)
+    assert rfcalc.analyze(batch) is batch  # nothing of it is lost
+    assert rfcalc.analyze(batch, "3x9x9").shapes[0].spatial == (9, 9)
+    for reader in (rfcalc.from_torch, rfcalc.from_onnx, rfcalc.from_keras, rfcalc.from_text):
+        with pytest.raises(rfcalc.RfcalcError, match="Report is no"):
+            reader(batch)
+
+
+def test_rows_are_found_by_place_and_by_name() -> None:
+    report = rfcalc.analyze("conv3-8 > relu > maxpool2", "3x8x8")
+    assert [report[i].name for i in (0, -1, 2)] == ["conv1", "maxpool1", "maxpool1"]
+    assert report[-3].name == report["conv1"].name
+    for beyond in (3, -4):
+        with pytest.raises(IndexError):
+            report[beyond]
+    for wrong in (None, 2.5, ("conv1",), "conv2"):
+        with pytest.raises(rfcalc.RfcalcError, match="unknown node"):
+            report[wrong]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -61,6 +62,34 @@ def test_equal_to_the_modules_own_run(name: str) -> None:
     assert got.shape == whole.shape
     assert torch.allclose(got, whole, rtol=1e-11, atol=1e-12)
     assert latency is None or stream.latency == latency
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("group", range(10))
+@pytest.mark.parametrize("name", CASES)
+def test_ten_thousand_chunkings(name: str, group: int) -> None:
+    """A thousand random chunkings of one input in every group: none differs from the whole run."""
+    build, shape, axis, _ = CASES[name]
+    torch.manual_seed(group)
+    torch.set_num_threads(1)
+    module = build().double().eval()
+    stream = rfcalc.to_stream(module, shape, axis)
+    dims = [int(n) for n in shape.split("x")]
+    at, size = list(range(1, len(dims)))[axis], stream.block["in"]
+    dims[at] = max(24, -(-dims[at] // size // 4)) * size
+    x = torch.randn(1, *dims, dtype=torch.float64)
+    out, blocks = stream.lines[stream.output].axis, dims[at] // size
+    with torch.no_grad():
+        whole = module(x)
+    for seed in range(1000 * group, 1000 * group + 1000):
+        r = Random(seed)
+        cuts = sorted({0, blocks, *(r.randint(1, blocks - 1) for _ in range(r.randint(0, 8)))})
+        stream.reset()
+        parts = [stream(x.narrow(at + 1, a * size, (b - a) * size)) for a, b in pairwise(cuts)]
+        got = torch.cat([*parts, stream.flush()], out)
+        got = got.narrow(out, stream.latency, got.shape[out] - stream.latency)
+        assert got.shape == whole.shape, seed
+        assert torch.allclose(got, whole, rtol=1e-11, atol=1e-12), seed
 
 
 def test_known_values() -> None:
@@ -131,4 +160,4 @@ def test_written_source_gives_the_same(name: str) -> None:
         assert torch.allclose(step(made), step(stream))
 
 
-WRITTEN = ("Read", "StreamedMap", "Held", "Streamed", "Tape", "Run", "Recur")
+WRITTEN = ("Read", "StreamedMap", "Held", "Streamed", "Tape", "Run", "Recur", "Running")

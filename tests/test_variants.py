@@ -172,14 +172,51 @@ def test_the_check_sees_a_dilation_that_is_left_out() -> None:
         equal_to_all_shifts(network, rfcalc.Shape(2, 30, 30), wrong, (2, 2), 0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "conv3-2/2 SAME relu > conv3-3/2 SAME relu > conv3-2 SAME", "conv5-2/3 SAME > maxpool3/2 SAME > conv3-2 SAME",
+        "conv4-2/2 SAME relu > conv2-2/2 SAME", "conv3-2/2 SAME > dwconv3/2 SAME relu > conv1-2",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [29, 30, 31, 32])
+def test_dense_evaluation_of_same_padding_equals_all_shifts(text: str, size: int) -> None:
+    """Images of the same size out of a larger one, as `SAME` pads other sizes otherwise."""
+    shape = rfcalc.Shape(2, size, size)
+    network = rfcalc.load(f"input: {shape}; {text}")
+    generator = torch.Generator().manual_seed(size)
+    seen = 0
+    for _, made, finer in dense_of(network, shape):
+        one, other = to_torch(network, shape).double().eval(), to_torch(made.network, shape).double().eval()
+        with torch.no_grad():
+            for p in one.parameters():
+                p.copy_(torch.randint(-2, 3, p.shape, generator=generator).double())
+            other.load_state_dict(one.state_dict())
+            wide = torch.randint(-3, 4, (1, 2, size + 12, size + 12), generator=generator).double()
+            whole, field = other(wide[..., :size, :size])[0], made.outputs[0].receptive_field
+            ((step, _), (pad, _), (side, _)) = field.stride, field.padding, field.size
+            for shift in range(0, finer[0] * int(step), int(step)):
+                part = one(wide[..., shift : size + shift, shift : size + shift])[0]
+                for u, v in itertools.product(range(part.shape[1]), repeat=2):
+                    at = [finer[0] * n + shift // int(step) for n in (u, v)]
+                    lows = [int(step * a - pad) for a in at]
+                    if max(at) < whole.shape[1] and min(lows) >= shift and max(lows) + int(side) <= size:
+                        assert torch.equal(part[:, u, v], whole[:, at[0], at[1]])
+                        seen += 1
+    assert seen > (2 if "/3" in text else 40)
+
+
 def test_what_cannot_be_dense_is_told() -> None:
     for text, words in (
-        ("conv3-8/2 > flatten > fc10", "fc1"),
-        ("conv3-8/2 > conv3-8 SAME", ""),
-        ("(conv3-8/2 > convt2-8/2) > conv3-8", "does not follow"),
+        ("conv3-8/2 > avgpool2 > conv3-8", ["avgpool1", "has no dilation", "a convolution of stride 2", "beyond 2"]),
+        ("conv3-8/2 > convt2-8/4 > conv3-8", ["conv_transpose1", "does not follow", "after it"]),
     ):
         found = like(rfcalc.analyze(text, "3x32x32"), "", ["dense"])
-        assert all(words in why for why in found.unfit.values()), found.unfit
+        assert found.unfit
+        assert all(word in why for why in found.unfit.values() for word in words), found.unfit
+    padded = like(rfcalc.analyze("conv3-8/2 > conv3-8 SAME", "3x32x32"), "stride <= 1", ["dense"])
+    assert padded.designs
+    assert not padded.unfit
     pool = rfcalc.analyze("conv3-8/2 > globalavgpool > flatten > fc10", "3x32x32")
     pooled = like(pool, "stride@conv1 <= 1", ["dense"])
     assert "4 times as many positions" in pooled.designs[0].notes[0]

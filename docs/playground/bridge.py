@@ -184,6 +184,31 @@ def command(request: dict[str, Any]) -> dict[str, Any]:
     return {"text": raw.getvalue().decode("utf-8"), "code": code}
 
 
+def quiz(request: dict[str, Any]) -> dict[str, Any]:
+    """The questions of a seed begin: their titles. ``question`` shows one, ``mark`` marks what was typed into it."""
+    from rfcalc.teaching.exercises.bank import exercises
+
+    only = {name: request.get(name) or None for name in ("family", "form")}
+    level = int(request["difficulty"]) if request.get("difficulty") else None
+    state["items"] = exercises(int(request.get("count") or 5), request["seed"], difficulty=level, **only)
+    return {"titles": [item.title.replace("`", "") for item in state["items"]]}
+
+
+def question(request: dict[str, Any]) -> dict[str, Any]:
+    """A question of the quiz, as a form."""
+    from rfcalc.teaching.exercises import in_page
+
+    item = state["items"][request["number"]]
+    return {"html": in_page.question(item), "title": item.title.replace("`", ""), "id": item.id}
+
+
+def mark(request: dict[str, Any]) -> dict[str, Any]:
+    """The marks of what was typed into a question of the quiz."""
+    from rfcalc.teaching.exercises import in_page
+
+    return in_page.marked(state["items"][request["number"]], request["typed"])
+
+
 def ask(text: str) -> str:
     """Answer a request: ``{"what": …}`` gives what its function gives, or an error to show."""
     request = json.loads(text)

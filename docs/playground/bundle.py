@@ -11,7 +11,7 @@ import rfcalc
 
 HERE = Path(__file__).parent
 VENDOR = HERE / "vendor"
-OWN = ("bridge.py", "worker.js", "page.js", "page.css")
+OWN = ("bridge.py", "worker.js", "page.js", "quiz.js", "page.css")
 ALGEBRA = ("sympy", "mpmath")  # loaded when formulas are asked for; other wheels with the command line
 
 

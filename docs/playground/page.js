@@ -1,4 +1,6 @@
 // The page: fields, tabs, sliders, maps. Figures and pictures are asked of rfcalc (worker.js, bridge.py).
+import { quiz } from "./quiz.js";
+
 const here = new URL(".", import.meta.url);
 const $ = (name) => document.getElementById(`pg-${name}`);
 const worker = new Worker(new URL("worker.js", here), { type: "module" });
@@ -43,6 +45,10 @@ async function start() {
   $("version").textContent = `rfcalc ${version}`;
   for (const name of networks) $("networks").append(new Option(name, name));
   await read();
+  if (quiz(ask, tell)) {
+    tab = "quiz";
+    await show();
+  }
   window.playground.first = performance.timeOrigin + performance.now() - window.playground.begun;
   $("root").dataset.ready = "yes";
 }
@@ -110,7 +116,7 @@ async function show() {
   for (const button of document.querySelectorAll("#pg-tabs button")) {
     button.setAttribute("aria-selected", String(button.dataset.tab === tab));
   }
-  for (const name of ["table", "picture", "maps", "formula", "derivation", "command"]) $(`tab-${name}`).hidden = name !== tab;
+  for (const name of ["table", "picture", "maps", "formula", "derivation", "command", "quiz"]) $(`tab-${name}`).hidden = name !== tab;
   if (!current && tab !== "formula") return;
   const mine = latest;
   const node = $("node").value;

@@ -32,7 +32,7 @@ class Placed(NamedTuple):
 
 
 def to_torch(
-    network: Network,
+    network: Any,
     inputs: Any = None,
     *,
     measuring: bool = False,
@@ -54,7 +54,7 @@ def to_torch(
     (138357544, torch.Size([1, 1000]))
 
     Args:
-        network: any network of numbers (not of symbols).
+        network: any network of numbers (not of symbols), or anything that names one, as for `rfcalc.analyze`.
         inputs: input shapes (without the batch) that weights are made for; the network's own if left out.
         measuring: the stand-in whose gradients show receptive fields: every layer becomes a sum with positive weights
             of exactly what its units depend on (maxima become sums, activations the identity, attention a mean over
@@ -79,7 +79,10 @@ def to_torch(
         ShapeError: a layer cannot take what it gets.
     """
     if not isinstance(network, Network):
-        raise RfcalcError(f"to_torch takes a network, not {network!r}", fix=f"to_torch(rfcalc.load({network!r}))")
+        from rfcalc.readers.target import resolve
+
+        found = resolve(network, inputs)
+        network, inputs = found.network, None if found.bound else inputs or found.inputs
     shapes = shapes_of_inputs(network, inputs)
     walked = forward(network, shapes)
     if network.torch is not None:

@@ -15,7 +15,7 @@ COLUMNS = (
     Column("claim", least=20, most=60),
     Column("printed", most=60),
     Column("computed"),
-    Column("verdict", least=24),
+    Column("verdict", least=24, wraps=True),
     Column("source", least=12, spare=1),
 )
 

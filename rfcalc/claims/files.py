@@ -12,6 +12,7 @@ from typing import Any
 from rfcalc.claims import expression as language
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.claims.printed import read as read_printed
+from rfcalc.claims.recorded import is_recorded
 from rfcalc.core.errors import RfcalcError, suggestion
 from rfcalc.core.registry import fold
 from rfcalc.spec.toml import tables
@@ -21,11 +22,13 @@ ENDING = ".rfclaims.toml"
 SHIPPED = Path(__file__).parent / "shipped"
 
 CONVENTIONS = ("K", "biases", "operations")
-OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim")
+OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim", "table")
 OF_CLAIM = (
     "name", "where", "source", "network", "input", "what", "printed", "derived", "gives", "digits", "rounding", "min",
     "max", "rule", "expect", "note", "conventions",
 )  # fmt: skip
+OF_TABLE = ("columns", "rows", "network", "where", "source", "input", "digits", "rounding", "note", "conventions")
+OF_ROW = ("name", "where", "network", "input")  # columns of a table that print no figure
 
 
 class ClaimError(RfcalcError):
@@ -127,11 +130,13 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
     if data.get("schema") != SCHEMA:
         raise ClaimError("is not a claims file", where=f"{path}:1", fix=f'begin it with schema = "{SCHEMA}"')
     entries = data.get("claim", [])
-    if not isinstance(entries, list) or len(entries) != len(heads) or not entries:
-        raise ClaimError("has no claims", where=str(path), fix="write each under a line [[claim]]")
+    if not isinstance(entries, list) or len(entries) != len(heads) or not (entries or data.get("table")):
+        raise ClaimError(
+            "has no claims", where=str(path), fix="write each under a line [[claim]], or rows of a [[table]]"
+        )
     file = File(path, str(data.get("title", "")), str(data.get("source", "")), tuple(data.get("inputs", ())), [])
     names: dict[Any, int] = {}
-    for entry, line in zip(entries, heads, strict=True):
+    for entry, line in (*zip(entries, heads, strict=True), *_of_tables(data.get("table", []), lines, path)):
         name = str(entry.get("name") or entry.get("what") or entry.get("rule") or "?")
         try:
             claim = _claim(file, line, name, entry, data, run)
@@ -143,6 +148,48 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
             raise ClaimError(error.what, where=f"{path}:{line}: claim {name!r}", why=error.why, fix=error.fix) from None
         file.claims.append(claim)
     return file
+
+
+def _of_tables(found: Any, lines: list[str], path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """The claims that the rows of tables hold, with their lines: a claim for each cell under an expression.
+
+    Raises:
+        ClaimError: a table without columns or rows, a row with another number of cells, a figure that is no text.
+    """
+    heads = [i for i, line in enumerate(lines, 1) if re.match(r"\s*\[\[\s*table\s*\]\]", line)]
+    if not isinstance(found, list) or len(found) != len(heads):
+        raise ClaimError("has tables that cannot be read", where=str(path), fix="write each under a line [[table]]")
+    for number, (table, head) in enumerate(zip(found, heads, strict=True), 1):
+        where = f"{path}:{head}: table {number}"
+        try:
+            _known(table, OF_TABLE)
+        except RfcalcError as error:
+            raise ClaimError(error.what, where=where, why=error.why, fix=error.fix) from None
+        columns, rows = table.get("columns"), table.get("rows")
+        if not isinstance(columns, list) or "name" not in columns or not isinstance(rows, list) or not rows:
+            fix = 'write columns = ["name", "params"] and rows = [["resnet18", "11.7M"]]'
+            raise ClaimError("needs columns, one of them name, and rows", where=where, fix=fix)
+        shared = {k: v for k, v in table.items() if k not in ("columns", "rows")}
+        places = [i for i in range(head + 1, len(lines) + 1) if re.match(r"\s*\[\s*\"", lines[i - 1])]
+        for row, line in zip(rows, [*places, *[head] * len(rows)], strict=False):
+            if not isinstance(row, list) or len(row) != len(columns) or not all(isinstance(c, str) for c in row):
+                told = f"has a row that does not fill its {len(columns)} columns with texts: {row}"
+                raise ClaimError(told, where=f"{path}:{line}: table {number}", fix='an empty cell is ""')
+            cells = dict(zip(columns, row, strict=True))
+            about = shared | {key: cells[key] for key in OF_ROW if cells.get(key)}
+            if "*" in str(about.get("network", "")):
+                about["network"] = about["network"].replace("*", cells["name"])
+            for what in columns:
+                if what not in OF_ROW and cells[what]:
+                    yield (
+                        {**about, "name": f"{_word(what)} of {cells['name']}", "what": what, "printed": cells[what]},
+                        line,
+                    )
+
+
+def _word(what: str) -> str:
+    """What a column is called in the names of its claims."""
+    return {"params": "parameters", "macs": "multiply-adds"}.get(what, what)
 
 
 def _known(data: dict[str, Any], keys: tuple[str, ...]) -> None:
@@ -254,16 +301,29 @@ def shipped(name: str | None = None) -> list[Claim]:
     from rfcalc import zoo
 
     entry = zoo.find(name)
-    key = entry.name if entry else fold(name)
+    key = entry.name if entry else name if is_recorded(name) else fold(name)
+    package, _, model = key.partition(":")
     # a file is read only where the name stands in it
     texts = {p: p.read_text(encoding="utf-8") for p in sorted(SHIPPED.glob(f"*{ENDING}"))}
-    likely = [p for p, text in texts.items() if f'"{key}"' in text or f"'{key}'" in text]
+    likely = [
+        p
+        for p, text in texts.items()
+        if any(t in text for t in (f'"{key}"', f"'{key}'"))
+        or (model and f'"{package}:*"' in text and f'"{model}"' in text)
+    ]
     found = [claim for path in likely for claim in read(path, texts[path]) if key in networks(claim)]
     if not found:
         known = dict.fromkeys(n for path in texts for claim in read(path) for n in networks(claim))
         fix = suggestion(key, list(known))
         if entry is not None or Path(name).is_file():
             fix = f"write down what it is today, and check that: rfcalc lock {name} --output model{ENDING}"
+        elif name.startswith("py:") or ".py:" in name:
+            fix = (
+                f"write down what it is today: rfcalc lock {name} --output model{ENDING}"
+                f"\nand check that: rfcalc check model{ENDING} --run {name}"
+            )
+        elif "/" in name or name.endswith((".toml", ".json", ".yml", ".csv", ".md", ".onnx", ".keras")):
+            raise RfcalcError("there is no such file", where=name, fix=f"give a claims file (*{ENDING})")
         raise RfcalcError(f"nothing is claimed about {name!r}", fix=fix)
     return found
 

@@ -24,6 +24,7 @@ from rfcalc.claims.counting import CONVENTIONS, count, unknown
 from rfcalc.claims.files import Claim, File, is_code
 from rfcalc.claims.judging import Reports, Result, Verdict, judge
 from rfcalc.claims.printed import Printed, read
+from rfcalc.claims.recorded import is_recorded, recorded_as
 from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
 
 ENDINGS = (".yml", ".yaml", ".md", ".csv", ".tsv")
@@ -89,6 +90,7 @@ def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: S
     lost: dict[str, None] = {}
     for entry in entries:
         known = given.get(entry.name) or (given.get("") if len(names) == 1 else None) or network_of(entry.name)
+        known = known or recorded_as(entry.name)
         if known is None:
             lost[entry.name] = None
             continue
@@ -195,6 +197,8 @@ def _counts(claim: Claim, reports: Reports) -> dict[str, int]:
     # mmcv: with biases, two operations for each normalised value, one for each activation and each input of a pool
     beside = ("conv_bias_adds", "linear_bias_adds", "norm", "norm", "activation", "pool_inputs", "adaptive_pool_inputs")
     counts = {MACS: totals.macs, TWICE: 2 * totals.macs, MMCV: totals.macs + sum(ops[name] for name in beside)}
+    if is_recorded(claim.network):
+        return counts  # what a tool counts is told layer by layer
     return counts | {f"{c.tool}'s count": count(report, c) for c in CONVENTIONS.values() if not unknown(report, c)}
 
 

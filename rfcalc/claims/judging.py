@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from rfcalc.claims.changes import Explanation, explain
 from rfcalc.claims.files import Claim, ClaimError, is_code
+from rfcalc.claims.recorded import is_recorded, record
 from rfcalc.core.errors import RfcalcError
 from rfcalc.report.report import Report
 
@@ -59,6 +60,9 @@ class Reports:
 
     def __call__(self, network: str, shape: str | None) -> Report:
         found = self._made.get((network, shape))
+        if found is None and is_recorded(network):
+            # it has what claims ask of a whole network, and no rows
+            found = self._made[network, shape] = cast(Report, record(network, shape))
         if found is None:
             from rfcalc.readers.target import resolve
 

@@ -229,7 +229,10 @@ def _error() -> str:
     """What stands before a message, in colour where the terminal has it."""
     from rfcalc.cli.common import colored
 
-    return "\x1b[1;38;2;226;41;41merror:\x1b[0m" if colored(sys.stderr.isatty()) else "error:"
+    if not colored(sys.stderr.isatty()):
+        return "error:"
+    many = os.environ.get("COLORTERM", "") in ("truecolor", "24bit")
+    return f"\x1b[1;{'38;2;226;41;41' if many else '38;5;131'}merror:\x1b[0m"
 
 
 class _Closed(io.TextIOBase):

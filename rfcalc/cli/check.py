@@ -52,6 +52,8 @@ def command(
 ) -> int:
     """Example: rfcalc check vgg16
 
+    rfcalc check --run model.py:Net checks the claims files in and below this folder, and may run that code.
+
     Exit code 1: a claim that should hold does not, or a known erratum holds; 2: a file or a claim cannot be read (the
     others are checked all the same).
     """
@@ -61,6 +63,8 @@ def command(
     from rfcalc.claims.judging import Reports, judge
 
     form = format_of(format, output, CI)
+    if run and not (names or claims or every):
+        names = ["."]  # the claims files below this folder, with consent to run that code
     others = [n for n in names or [] if is_foreign(n)]
     names = [n for n in names or [] if n not in others]
     paths = [*(claims or []), *(path for name in names for path in files_of(name))]

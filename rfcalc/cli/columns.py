@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from rfcalc.cli.common import Format, Output, emit, format_of
+from rfcalc.core.errors import UnknownName
+from rfcalc.core.registry import fold
 from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
 
-def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
+def command(
+    pattern: Annotated[
+        str, typer.Argument(metavar="[WORDS]", help="Only figures with this in a name or meaning.")
+    ] = "",
+    format: Format = None,  # noqa: A002
+    output: Output = None,
+) -> None:
     """Example: rfcalc columns"""
     from rfcalc.report.metrics import METRICS
     from rfcalc.report.table import PRESETS
@@ -22,7 +32,10 @@ def command(format: Format = None, output: Output = None) -> None:  # noqa: A002
             "meaning": metric.meaning,
         }
         for metric in METRICS.values()
+        if any(fold(pattern) in fold(text) for text in (metric.name, *METRICS.aliases(metric.name), metric.meaning))
     ]
+    if not known:
+        raise UnknownName("metric", pattern, list(METRICS), fix="rfcalc columns without a name shows all")
     lines = tuple(
         TableLine((Cell(m["name"]), Cell(", ".join(m["aliases"])), Cell(m["of"]), Cell(m["meaning"]))) for m in known
     )

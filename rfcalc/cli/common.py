@@ -104,7 +104,26 @@ Format = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
+# Which exercises are asked for.
+Family = Annotated[
+    str | None,
+    typer.Option(
+        help="output-size, parameters, receptive-field, memory, operations, design, concepts; all if left out."
+    ),
+]
+Form = Annotated[
+    str | None, typer.Option(help="one-layer, table, setting, compare, error, summary, statement; all if left out.")
+]
+Difficulty = Annotated[
+    int | None, typer.Option(help="1 by hand in a minute, 2 several steps, 3 networks of the literature.")
+]
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
+
+PICTURES = ("svg", "tikz", "png", "pdf")  # what only `rfcalc draw` and `rfcalc memory` write
+NO_TEXT = (  # endings of files that are no text, or pictures
+    *("pdf", "png", "jpg", "jpeg", "gif", "svg", "svgz", "eps", "ps", "webp", "tif", "tiff", "bmp", "ico"),
+    *("xlsx", "xls", "ods", "docx", "doc", "odt", "pptx", "odp", "zip", "gz", "parquet"),
+)
 
 
 def format_of(given: str | None, output: Path | None, more: Collection[str] = ()) -> str:
@@ -115,9 +134,17 @@ def format_of(given: str | None, output: Path | None, more: Collection[str] = ()
 
     Raises:
         UnknownName: no such format. Call it first, so that nothing is computed in vain.
+        RfcalcError: the file's ending says that it is a picture, or a format of an office, which no text is.
     """
     from rfcalc.render import ENDINGS, named
 
+    ending = output.suffix.lower().removeprefix(".") if output is not None and given is None else ""
+    if ending in NO_TEXT:
+        raise RfcalcError(
+            f"no {ending} is written here",
+            where=str(output),
+            fix="name a .txt, .md, .tex, .html, .csv or .json; pictures: rfcalc draw NETWORK -o net.svg (png, pdf)",
+        )
     return named(given or ENDINGS.get(output.suffix.lower() if output else "", "terminal"), more)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, Batch, Dtype, Format, Output, completion, emit, format_of, inputs
+from rfcalc.cli.common import CODE, Batch, Dtype, Format, NoNotes, Output, completion, emit, format_of, inputs
 from rfcalc.core.errors import RfcalcError
 
 
@@ -44,6 +44,7 @@ def command(
     dtype: Dtype = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
+    no_notes: NoNotes = False,
 ) -> None:
     """Example: rfcalc compare "conv3-C x3" "conv7-C" """
     from rfcalc.comparison.spelling import spelled
@@ -67,13 +68,15 @@ def command(
         from rfcalc.comparison import family as families
 
         of = families.family(family, **how)
-        emit(lambda form, width: spelled(lambda w: families.document(of, all, w), form, width), format, output)
+        emit(
+            lambda form, width: spelled(lambda w: families.document(of, all, w), form, width), format, output, no_notes
+        )
         return
     from rfcalc.comparison.comparison import compare
     from rfcalc.comparison.tables import document
 
     found = compare(*(targets or ()), numbers=numbers_of(numbers), own_inputs=own_inputs, **how)  # type: ignore[arg-type]
-    emit(lambda form, width: spelled(lambda w: document(found, all, w), form, width), format, output)
+    emit(lambda form, width: spelled(lambda w: document(found, all, w), form, width), format, output, no_notes)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.cli.common import Format, Inputs, Output, Target, emit, format_of, inputs
+from rfcalc.cli.common import Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
 
 if TYPE_CHECKING:
     from rfcalc.report.report import Report
@@ -25,10 +25,11 @@ def command(
     input: Inputs = None,  # noqa: A002
     format: Format = None,  # noqa: A002
     output: Output = None,
+    no_notes: NoNotes = False,
 ) -> None:
     """Example: rfcalc counts resnet50"""
     from rfcalc.claims.counting import document
     from rfcalc.readers.target import analyze
 
     format_of(format, output)
-    emit(document(analyze(target, inputs(input)), hooked), format, output)
+    emit(document(analyze(target, inputs(input)), hooked), format, output, no_notes)

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfcalc.cli.common import TARGET, Batch, Dtype, Inputs, NoNotes, Output, completion, emit, format_of, inputs, write
+from rfcalc.cli.common import (
+    PICTURES,
+    TARGET,
+    Batch,
+    Dtype,
+    Inputs,
+    NoNotes,
+    Output,
+    completion,
+    emit,
+    format_of,
+    inputs,
+    write,
+)
+
+if TYPE_CHECKING:
+    from rfcalc.drawing.drawing import Drawing
 
 STYLES = ("stages", "graph", "blocks", "unet")
 CHARTS = ("growth", "cost", "compare", "memory", "tiles", "field")
-PICTURES = ("svg", "tikz", "png", "pdf")
 
 
 def command(
@@ -85,13 +100,9 @@ def command(
     """
     from rfcalc.cli.rf import position
     from rfcalc.core.errors import RfcalcError
-    from rfcalc.drawing.drawing import CONVERTED
     from rfcalc.readers.drawing import draw
 
-    ending = output.suffix.lower()[1:] if output is not None else ""
-    if format is None and ending in PICTURES:
-        format = ending  # noqa: A001
-    form = format_of(format, output, PICTURES)
+    form = form_of(format, output)
     if len(targets) > 1 and chart != "compare":
         raise RfcalcError(f"{len(targets)} networks are named", fix="name one, or add --chart compare")
     chosen: dict[str, Any] = {
@@ -101,6 +112,32 @@ def command(
     }  # fmt: skip
     given = {name: value for name, value in chosen.items() if value not in (None, False, (), [])}
     drawing = draw(targets[0], inputs(input), style=chart or style, batch=batch, dtype=dtype, **given)
+    shown(drawing, form, output, theme, font, width, no_notes)
+
+
+def form_of(given: str | None, output: Path | None) -> str:
+    """The format that is meant, pictures among them: the one given, else what the file ends in."""
+    ending = output.suffix.lower()[1:] if output is not None else ""
+    return format_of(ending if given is None and ending in PICTURES else given, output, PICTURES)
+
+
+def shown(
+    drawing: Drawing,
+    form: str,
+    output: Path | None,
+    theme: str = "auto",
+    font: str = "",
+    width: str = "",
+    no_notes: bool = False,
+) -> None:
+    """Write a picture: as a file of its own, else in a document.
+
+    Raises:
+        RfcalcError: a file that is not text, and no name for it.
+    """
+    from rfcalc.core.errors import RfcalcError
+    from rfcalc.drawing.drawing import CONVERTED
+
     if form == "svg":
         write(drawing.svg(theme, font, width), output)
     elif form == "tikz":

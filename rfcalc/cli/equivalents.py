@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Format, Output, emit, format_of
+from rfcalc.cli.common import Format, NoNotes, Output, emit, format_of
 from rfcalc.cli.compare import numbers_of, one_input
 
 
@@ -22,6 +22,7 @@ def command(
     numbers: Annotated[list[str] | None, typer.Option("--set", help="Numbers for symbols: C=64,H=56,W=56.")] = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
+    no_notes: NoNotes = False,
 ) -> None:
     """Example: rfcalc equivalents conv7-C --separable"""
     from rfcalc.comparison import equivalents as stacks
@@ -37,4 +38,4 @@ def command(
         input=one_input(input),
         numbers=numbers_of(numbers),
     )
-    emit(lambda form, width: spelled(lambda _: stacks.document(found), form, width), format, output)
+    emit(lambda form, width: spelled(lambda _: stacks.document(found), form, width), format, output, no_notes)

@@ -7,24 +7,14 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import CODE, MODELS, Inputs, inputs, write
+from rfcalc.cli.common import CODE, MODELS, Difficulty, Family, Form, Inputs, inputs, write
 from rfcalc.core.errors import RfcalcError
 
 
 def command(
-    family: Annotated[
-        str | None,
-        typer.Option(
-            help="output-size, parameters, receptive-field, memory, operations, design, concepts; all if left out."
-        ),
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(help="one-layer, table, setting, compare, error, summary, statement; all if left out."),
-    ] = None,
-    difficulty: Annotated[
-        int | None, typer.Option(help="1 by hand in a minute, 2 several steps, 3 networks of the literature.")
-    ] = None,
+    family: Family = None,
+    form: Form = None,
+    difficulty: Difficulty = None,
     count: Annotated[int, typer.Option("--count", "-n", help="How many.")] = 10,
     seed: Annotated[str, typer.Option(help="The same seed gives the same paper.")] = "0",
     student: Annotated[str | None, typer.Option(help="A paper of one's own for each student.")] = None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
+from rfcalc.cli.common import PICTURES, Batch, Dtype, Format, Inputs, NoNotes, Output, Target, emit, inputs
+from rfcalc.cli.draw import form_of, shown
+from rfcalc.core.errors import RfcalcError
 
 
 def command(
@@ -31,6 +34,9 @@ def command(
     patch: Annotated[
         bool, typer.Option("--patch", help="With --infer: run the first part patch by patch for the least peak.")
     ] = False,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="With --patch: strips that keep the rows that are read again.")
+    ] = False,
     fold_bn: Annotated[
         bool, typer.Option("--fold-bn", help="With --infer: batch normalisation folded into the layer before it.")
     ] = False,
@@ -45,7 +51,8 @@ def command(
         bool, typer.Option("--round-blocks", help="Count every tensor as PyTorch's allocator rounds it: to 512 bytes.")
     ] = False,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="Every moment of a step; in HTML as a picture too.")
+        bool,
+        typer.Option("--timeline", help="Every moment of a step; in HTML as a picture too (alone: -o memory.svg)."),
     ] = False,
     format: Format = None,  # noqa: A002
     output: Output = None,
@@ -60,19 +67,26 @@ def command(
     """
     from rfcalc.readers.planning import memory
 
-    form = format_of(format, output)
+    form = form_of(format, output)
     found = memory(
         target, inputs(input), batch=batch, dtype=dtype, infer=infer or arena or patch or fold_bn, optimizer=optimizer,
         amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
         fold_bn=fold_bn, count_input=count_input, most_work=most_work, largest=largest.lower(),
-        round_blocks=round_blocks,
+        round_blocks=round_blocks, rolling=rolling,
     )  # fmt: skip
-    document = found.document(timeline)
-    if timeline and form == "html" and not found.device:
-        from dataclasses import replace
+    if form in PICTURES or (timeline and form == "html" and not found.device):
+        from rfcalc.drawing.drawing import Drawing
+        from rfcalc.drawing.memory import timeline as moments
 
-        from rfcalc.drawing.memory import timeline as picture
-
-        document = replace(document, sections=(picture(found.memory), *document.sections))
+        if found.device:
+            raise RfcalcError("what a device stores has no picture", fix="leave --arena, --patch and --fold-bn out")
+        picture = moments(found.memory)
+        if form in PICTURES:
+            shown(Drawing(found.memory.report, "memory", made=picture), form, output)
+            return 0 if found.found else 1
+        document = found.document(timeline)
+        document = replace(document, sections=(picture, *document.sections))
+    else:
+        document = found.document(timeline)
     emit(document, format, output, no_notes)
     return 0 if found.found else 1

@@ -7,21 +7,13 @@ from typing import Annotated
 
 import typer
 
+from rfcalc.cli.common import Difficulty, Family, Form
+
 
 def command(
-    family: Annotated[
-        str | None,
-        typer.Option(
-            help="output-size, parameters, receptive-field, memory, operations, design, concepts; all if left out."
-        ),
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(help="one-layer, table, setting, compare, error, summary, statement; all if left out."),
-    ] = None,
-    difficulty: Annotated[
-        int | None, typer.Option(help="1 by hand in a minute, 2 several steps, 3 networks of the literature.")
-    ] = None,
+    family: Family = None,
+    form: Form = None,
+    difficulty: Difficulty = None,
     count: Annotated[int, typer.Option("--count", "-n", help="How many.")] = 5,
     seed: Annotated[str | None, typer.Option(help="The same seed asks the same questions; drawn if left out.")] = None,
 ) -> None:

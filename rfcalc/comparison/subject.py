@@ -18,7 +18,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import Algebra, Size, walking_with
 from rfcalc.graph.network import Network
 from rfcalc.notation.parse import Reading
-from rfcalc.readers.target import DEFAULT_INPUT, named
+from rfcalc.readers.target import DEFAULT_INPUT, doubts, named
 from rfcalc.readers.target import numbers as plain
 from rfcalc.report.report import Report
 
@@ -125,7 +125,8 @@ def read(
         for f in found:
             used = _put(shapes, values) if given is not None else None if f.brings_input else _put(common, values)
             told = given is None and not f.brings_input and not symbols
-            assumed = ((f"the input is {used}: none was given",) if told else ()) + f.assumptions
+            said = (f"the input is {used}: none was given",) if told else doubts(f.inputs, given)
+            assumed = (*said, *f.assumptions)
             reports.append(_analysed(f, used, values, assumed, batch, dtype or "float32"))
         return reports
 

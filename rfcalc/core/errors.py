@@ -97,9 +97,9 @@ class MissingExtra(RfcalcError):
     """An optional package is needed; the message is the command that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed", why="it is an optional part", fix=f"pip install 'rfcalc[{extra}]'"
-        )
+        from rfcalc.core.installing import command
+
+        super().__init__(f"{package} is not installed", why="it is an optional part", fix=command(package, extra))
 
 
 def require_installed(module: str) -> None:

@@ -115,6 +115,10 @@ class Layer(Expr):
         """The same layer in the form that says the sizes of its output in numbers, where it has one."""
         return self
 
+    def any_length(self: L) -> L | None:
+        """The same layer without its list of masked positions, where such a list is all that ties it to a length."""
+        return None
+
     def ended(self: L, x: Shape, axis: int) -> L:
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.size import Size, agree, is_number
 from rfcalc.core.syntax import Word, split
-from rfcalc.core.window import STEP, Index, Listed, Unsized
+from rfcalc.core.window import STEP, Index, Listed, Slide, Table, Unsized
 
 Rows: TypeAlias = "tuple[tuple[int, ...], ...]"
 Mask: TypeAlias = "str | Rows | Several | None"
@@ -222,3 +222,60 @@ def of_flags(rows: Iterable[Sequence[bool]]) -> Mask:
     if all(all(row) for row in found):
         return None
     return mask_of([[k for k, on in enumerate(row) if on] for row in found])
+
+
+class Pattern(NamedTuple):
+    """A mask as a rule for any number of positions: what unit u reads; with `open`, everything before it too."""
+
+    index: Slide | Table  # type: ignore[assignment]  # no tuple method here
+    open: bool
+
+
+def pattern(rows: Sequence[Sequence[int]], keys: int) -> Pattern | None:
+    """The rule that a mask follows, affine up to a period; None where it follows none, or too few rows show it.
+
+    A rule must be seen at least three times, and away from both ends (where rows are cut off).
+
+    >>> pattern([range(u + 1) for u in range(9)], 9)
+    Pattern(index=Slide(1, 0, 1), open=True)
+    >>> pattern([range(max(0, u - 2), min(9, u + 2)) for u in range(9)], 9)
+    Pattern(index=Slide(1, -2, 4), open=False)
+    >>> pattern([range(u // 2 * 2, u // 2 * 2 + 2) for u in range(8)], 8)
+    Pattern(index=Table(2, [[0, 1], [0, 1]], <Border.ZEROS: 'zeros'>), open=False)
+    """
+    count = len(rows)
+    if not all(rows):
+        return None
+    runs = [range(r[0], r[-1] + 1) if r[-1] - r[0] + 1 == len(r) else r for r in rows]
+    if count == keys and all(len(r) == u + 1 and r[-1] == u for u, r in enumerate(rows)):  # causal, however short
+        return Pattern(Slide(1, 0, 1), True)
+    is_open = all(isinstance(r, range) and r.start == 0 for r in runs)
+    for period in range(1, count // 3 + 1):
+        pairs = zip(runs, runs[period:], strict=False)
+        if not all(_follows(a, b, period, keys, is_open) for a, b in pairs):
+            continue
+        phases: list[Sequence[int]] = []
+        for phase in range(period):
+            own = runs[phase::period]
+            if own[0][-1] >= keys - 1 or not (is_open or own[-1][0] > 0):
+                return None
+            begin, end = own[-1 if not is_open else 0], own[0]
+            turn = (len(own) - 1) * period
+            low = phase if is_open else begin[0] - turn
+            if is_open or isinstance(begin, range):
+                phases.append(range(min(low, end[-1]), end[-1] + 1))
+            else:
+                phases.append(sorted({t - i * period for i, r in enumerate(own) for t in r}))
+        (first, *others) = phases
+        if not others and isinstance(first, range):
+            return Pattern(Slide(1, first.start, len(first)), is_open)
+        return Pattern(Table(period, phases), is_open)
+    return None
+
+
+def _follows(row: Sequence[int], later: Sequence[int], period: int, keys: int, is_open: bool) -> bool:
+    """Whether the row a period later is the same, moved on: but for what lies beyond the ends."""
+    if isinstance(row, range) and isinstance(later, range):
+        moved = range(0 if is_open else row.start + period, min(row.stop + period, keys))
+        return moved == (later if is_open else range(max(later.start, period), later.stop))
+    return [t + period for t in row if t + period < keys] == [t for t in later if t >= period]

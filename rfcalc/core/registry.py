@@ -72,8 +72,12 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> T:
         value = self.get(name)
         if value is None:
-            raise UnknownName(self.noun, name, [*self.names(), *(self._written[a] for a in self._aliases)])
+            raise UnknownName(self.noun, name, self.spellings())
         return value
+
+    def spellings(self) -> list[str]:
+        """All names and aliases."""
+        return [*self.names(), *(self._written[a] for a in self._aliases)]
 
     def aliases(self, name: str) -> list[str]:
         """The other names of a value, as they were registered."""

@@ -43,7 +43,7 @@ class Shape:
 
     @classmethod
     def parse(cls, text: str) -> Shape:
-        """Read `3x224x224` (also with `×`, `*` or `,`).
+        """Read `3x224x224` (also with `×`, `*` or `,`, in brackets or not).
 
         Raises:
             RfcalcError: for anything but whole numbers ≥ 1.
@@ -51,8 +51,9 @@ class Shape:
         >>> Shape.parse("3x224x224")
         Shape(3, 224, 224)
         """
-        text = text.replace("×", "x")
-        parts = text.strip().lower().replace("*", "x").replace(",", "x").split("x")
+        text = text.replace("×", "x").strip()
+        inner = text[1:-1].strip().removesuffix(",") if text[:1] + text[-1:] in ("()", "[]") else text
+        parts = inner.lower().replace("*", "x").replace(",", "x").split("x")
         try:
             dims = [int(part) for part in parts]
         except ValueError:
@@ -220,6 +221,33 @@ def mistaken(given: Shape, channels: int, axes: int) -> tuple[str, Shape] | None
     if found is not None and found[1] != given and found[1].channels == channels:
         return found
     return "", Shape(channels, *given.spatial) if same else wanted
+
+
+IMAGES = (1, 3, 4)  # channels of images
+LEAST_SIDE = 16  # pixels of a side from which a number is taken for one
+
+
+def doubtful(given: Shape) -> tuple[str, Shape] | None:
+    """Why a shape for a network that takes any is probably another one, and the one that is meant; None if it is not.
+
+    >>> doubtful(Shape(224, 224, 3)), doubtful(Shape(1, 3, 64, 64)), doubtful(Shape(64, 56, 56))
+    (('shapes are channels first', Shape(3, 224, 224)), ('shapes are without the batch', Shape(3, 64, 64)), None)
+    >>> doubtful(Shape(64, 48, 48, 3))
+    ('shapes are channels first, without the batch', Shape(3, 48, 48))
+    >>> doubtful(Shape(224, 224))
+    ('a shape begins with the channels', Shape(3, 224, 224))
+    """
+    dims = given.dims
+    if given.channel or not numbers(given):
+        return None
+    if len(dims) in (3, 4) and dims[-1] in IMAGES and min(dims[-3:-1]) >= LEAST_SIDE and dims[0] not in IMAGES[1:]:
+        batch = ", without the batch" if len(dims) == 4 else ""
+        return f"shapes are channels first{batch}", Shape(dims[-1], *dims[-3:-1])
+    if len(dims) == 4 and dims[1] in IMAGES and min(dims[2:]) >= LEAST_SIDE and dims[0] not in IMAGES[1:]:
+        return "shapes are without the batch", Shape(*dims[1:])
+    if len(dims) == 2 and dims[0] == dims[1] >= 2 * LEAST_SIDE:
+        return "a shape begins with the channels", Shape(3, *dims)
+    return None
 
 
 def _rebuild(dims: tuple[Size, ...], channel: int) -> Shape:

@@ -50,14 +50,14 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def number(value: Any, style: Style = UNICODE) -> str:
     """A value as text: thousands grouped, fractions as 31/2, symbols as 27C².
 
-    >>> number(138357544), number(Fraction(31, 2)), number(-3)
-    ('138,357,544', '31/2', '−3')
+    >>> number(138357544), number(Fraction(31, 2)), number(Fraction(-1000, 1001)), number(-3)
+    ('138,357,544', '31/2', '−1,000/1,001', '−3')
     """
     if isinstance(value, (tuple, list)):
         return style.times.join(number(v, style) for v in value)
     if isinstance(value, Fraction) and value.denominator != 1:
-        whole = f"{abs(value.numerator):,}"
-        text = rf"\frac{{{whole}}}{{{value.denominator}}}" if style.latex else f"{whole}/{value.denominator}"
+        above, below = (number(n, style) for n in (abs(value.numerator), value.denominator))
+        text = rf"\frac{{{above}}}{{{below}}}" if style.latex else f"{above}/{below}"
         return (style.minus if value < 0 else "") + text
     if isinstance(value, (int, Fraction)) or is_number(value):
         text = f"{abs(int(value)):,}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.formula import Formula
-from rfcalc.core.size import Size, walking_with
+from rfcalc.core.size import Size, is_number, walking_with
 from rfcalc.derivation import backward, maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Section, Statement
@@ -246,7 +246,7 @@ def _share(node: str, notation: str, report: Report, name: str, amount: Any) -> 
     if value is None:
         return Statement(node, notation, text="the network has none")
     rule = Formula(name, "x / total", f"{of.title}, of the whole network's")
-    given = {"x": Fraction(int(amount)), "total": int(whole)}
+    given = {"x": Fraction(int(amount)) if is_number(amount) and is_number(whole) else amount, "total": whole}
     return Statement(node, notation, (Equation("share", rule, given, value),))
 
 

@@ -61,6 +61,7 @@ class Drawing:
     report: Report
     style: str = "stages"
     options: Options = NONE
+    made: Picture | None = None  # the picture, where a command has made it
 
     def __post_init__(self) -> None:
         if self.style not in STYLES and self.style not in CHARTS:
@@ -80,6 +81,8 @@ class Drawing:
         Raises:
             RfcalcError: more boxes than a picture can show.
         """
+        if self.made is not None:
+            return self.made
         found: Picture = import_module(f"rfcalc.drawing.{self.style}").picture(self.report, self.options)
         return found
 

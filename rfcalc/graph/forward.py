@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from rfcalc.core.cost import NOTHING, TERMS, Cost
 from rfcalc.core.errors import NetworkError, RfcalcError, ShapeError, plural
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer
-from rfcalc.core.shape import Shape, by_name, corrected, numbers
+from rfcalc.core.shape import USUAL, Shape, by_name, corrected, doubtful, numbers
 from rfcalc.core.size import agree, settler
 from rfcalc.core.window import All
 from rfcalc.graph import uncollected
@@ -68,7 +68,10 @@ def shapes_of_inputs(network: Network, given: Any = None) -> tuple[Shape, ...]:
     given = by_name(given, tuple(network.inputs))
     for name in given:
         if name not in network.inputs:
-            raise NetworkError(f"there is no input {name!r}", why=f"the inputs are {', '.join(network.inputs)}")
+            known, only = [*network.inputs], len(network.inputs) == 1
+            why = f"the only input is {known[0]}" if only else f"the inputs are {', '.join(known)}"
+            fix = f"--input {Shape.of(given[name])}" if only else ""
+            raise NetworkError(f"there is no input {name!r}", why=why, fix=fix)
     found = []
     for name, default in network.inputs.items():
         shape = Shape.of(given[name]) if name in given else default
@@ -122,8 +125,9 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
                 if settle is not None:
                     cost = Cost(*(settle(getattr(cost, name)) for name in TERMS))
             except RfcalcError as error:
-                placed = _placed(error, node, xs)
-                placed.walk = (network, tuple(inputs))
+                mistyped = _mistyped(network, node, inputs)
+                placed = mistyped or _placed(error, node, xs)
+                placed.walk = None if mistyped else (network, tuple(inputs))
                 raise placed from None
             if key is not None:
                 known[key] = (y, cost, layer)
@@ -134,6 +138,19 @@ def forward(network: Network, inputs: Sequence[Shape]) -> Walked:
         shapes.append(y)
         costs.append(cost)
     return Walked(network, tuple(shapes), tuple(costs))
+
+
+def _mistyped(network: Network, node: Node, inputs: Sequence[Shape]) -> RfcalcError | None:
+    """The complaint about an input of a network that takes any, where a layer refuses what was probably mistyped."""
+    for (name, default), shape in zip(network.inputs.items(), inputs, strict=True):
+        axes = len(getattr(node.layer, "kernel", ())) if node.inputs == (name,) else 0
+        found = None if default is not None else doubtful(shape)
+        if found is None and default is None and axes > 1 and axes in USUAL and shape.rank not in (0, axes):
+            found = corrected(shape, Shape(3, *USUAL[axes]))
+        if found is not None:
+            why, meant = found
+            return NetworkError(f"the input {name!r} cannot be {shape}", why=why, fix=f"did you mean {meant}?")
+    return None
 
 
 def _placed(error: RfcalcError, node: Node, xs: tuple[Shape, ...]) -> RfcalcError:

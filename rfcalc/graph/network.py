@@ -206,9 +206,9 @@ class Network:
         if found is None:
             found = self._ends.get(name)
         if found is None:
-            inside = self.inside(name)
+            inside = self.inside(name) if isinstance(name, str) else ()
             if not inside:
-                raise UnknownName("node", name, [*self.positions, *self._ends, *self.blocks])
+                raise UnknownName("node", str(name), [*self.positions, *self._ends, *self.blocks])
             found = inside[-1]
         return found
 

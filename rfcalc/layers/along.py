@@ -102,6 +102,11 @@ class Along(Layer):
             return (SAME_UNIT,)
         return ((tuple((i, self._index(n) if i == axis else STEP) for i, n in enumerate(x.dims)),),)
 
+    def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
+        """The result so far, for each value of a position."""
+        axis = axis_of(xs[0], self.axis)
+        return y.values // y.dims[axis] if FUNCTIONS[self.function].before and axis != xs[0].channel else None
+
     @property
     def selective(self) -> bool:
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, field, replace
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -328,6 +328,9 @@ class AttentionProduct(Layer):
     @property
     def at_most(self) -> bool:
         return isinstance(self.mask, Several)
+
+    def any_length(self) -> AttentionProduct | None:
+        return None if self.mask is None else replace(self, mask=None)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         q, k, v = xs[:3]

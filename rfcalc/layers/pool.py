@@ -48,13 +48,25 @@ def _geometry(kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: s
     return geometry
 
 
-def _pooled(geometry: Sliding, x: Shape, of: Layer) -> Shape:
-    spatial_rank(x, of)
-    return Shape(x.dims[0], *geometry.lengths(x.dims[1:]))
+# The rules that the pools with a window share: what they do differs inside the window only.
 
 
-def _pool_cost(x: Shape, y: Shape) -> Cost:
-    return Cost(pool_inputs=POOL_INPUTS(x=x.dims), pool_outputs=POOL_OUTPUTS(y=y.dims))
+def _output(self: Any, *xs: Shape) -> Shape:
+    (x,) = xs
+    spatial_rank(x, self)
+    return Shape(x.dims[0], *self.geometry.lengths(x.dims[1:]))
+
+
+def _reads(self: Any, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
+    return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
+
+
+def _apart(self: Any, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+    return (channelwise(self.reads(xs, y)[0]),)
+
+
+def _cost(self: Any, xs: tuple[Shape, ...], y: Shape) -> Cost:
+    return Cost(pool_inputs=POOL_INPUTS(x=xs[0].dims), pool_outputs=POOL_OUTPUTS(y=y.dims))
 
 
 @layer("maxpool")
@@ -79,22 +91,12 @@ class MaxPool(Layer):
     rounding: str = Rounding.FLOOR
     geometry: Sliding = field(init=False, compare=False)
 
+    output, reads, apart = _output, _reads, _apart
+    cost = _cost
     spelling = Spelling(("maxpool", "pool"), "maxpool3/2 p1", (*PADDINGS, *ROUNDINGS), ("/", "p", "d"), POOL_DEFAULTS)
 
     def __post_init__(self) -> None:
         _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
-
-    def output(self, *xs: Shape) -> Shape:
-        return _pooled(self.geometry, xs[0], self)
-
-    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
-
-    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return (channelwise(self.reads(xs, y)[0]),)
-
-    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return keeps(self.geometry, xs[0])._replace(indices=INDICES(y=y.dims))
@@ -126,6 +128,7 @@ class AvgPool(Layer):
     trainable: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
+    output, reads, apart = _output, _reads, _apart
     spelling = Spelling(
         ("avgpool", "meanpool"),
         "avgpool3/2 p1 nopadcount",
@@ -137,17 +140,8 @@ class AvgPool(Layer):
     def __post_init__(self) -> None:
         _geometry(self.kernel, self.stride, self.padding, (1,), self.rounding).held_by(self)
 
-    def output(self, *xs: Shape) -> Shape:
-        return _pooled(self.geometry, xs[0], self)
-
-    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
-
-    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return (channelwise(self.reads(xs, y)[0]),)
-
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        cost = _pool_cost(xs[0], y)
+        cost = _cost(self, xs, y)
         if not self.trainable:
             return cost
         c = y.dims[0]
@@ -181,23 +175,13 @@ class LpPool(Layer):
     rounding: str = Rounding.FLOOR
     geometry: Sliding = field(init=False, compare=False)
 
+    output, reads, apart = _output, _reads, _apart
+    cost = _cost
     spelling = Spelling(("lppool",), "lppool3/2 power2", ROUNDINGS, ("/", "power"), POOL_DEFAULTS + "; power 2")
 
     def __post_init__(self) -> None:
         axes("power", self.power)
         _geometry(self.kernel, self.stride, ((0, 0),), (1,), self.rounding).held_by(self)
-
-    def output(self, *xs: Shape) -> Shape:
-        return _pooled(self.geometry, xs[0], self)
-
-    def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        return (over_space(xs[0], self.geometry.slides(xs[0].dims[1:])),)
-
-    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return (channelwise(self.reads(xs, y)[0]),)
-
-    def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
-        return _pool_cost(xs[0], y)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # pow keeps its input, average pooling the powers

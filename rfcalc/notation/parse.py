@@ -4,7 +4,7 @@
 
     network  = { header } chain
     header   = ("name" | "title" | "citation" | "input" | "outputs") ":" value (";" | newline)
-    chain    = sum { (">" | "->" | ",") sum }              one after another; in braces "," parts branches
+    chain    = sum { (">" | "->" | "=>" | ",") sum }              one after another; in braces "," parts branches
     sum      = segment { ("|" | "+" | "*") segment }       branches, joined; * binds before + before |
     segment  = item { item } { "x" count [":" index] }     items side by side; the count repeats all of them
     item     = label "=" item                              a name for the value

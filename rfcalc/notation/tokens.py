@@ -16,13 +16,13 @@ _NEST = r"[^()\n]*"
 for _ in range(6):  # expressions in parentheses, nested
     _NEST = rf"[^()\n]*(?:\({_NEST}\)[^()\n]*)*"
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"'
-_PLAIN = r'(?!->)[^\s>|+*(){}\[\],;=~@"#→]'
+_PLAIN = r'(?!->|=>)[^\s>|+*(){}\[\],;=~@"#→]'
 _SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+")
 _TOKEN = re.compile(
-    rf"(?P<string>{_STRING})|(?P<sign>>>|->|[>→|+*(){{}}\[\],;=~@])"
+    rf"(?P<string>{_STRING})|(?P<sign>>>|->|=>|[>→|+*(){{}}\[\],;=~@])"
     rf"|(?P<keyword>(?:side|series)(?=\())|(?P<word>{_PLAIN}(?:{_PLAIN}|\({_NEST}\)|{_STRING}|,(?=\d))*)"
 )
-_SAME = {"→": ">", ">>": ">", "->": ">"}
+_SAME = {"→": ">", ">>": ">", "->": ">", "=>": ">"}
 
 
 class Token(NamedTuple):
@@ -67,14 +67,15 @@ class Tokens:
         return token
 
     def touching(self) -> str:
-        """The character that follows the next token without a space."""
-        return self.text[self.now.end : self.now.end + 1]
+        """The character that follows the next token without a space; an arrow's is its head."""
+        at = self.now.end
+        return ">" if self.text.startswith("=>", at) else self.text[at : at + 1]
 
     def after(self) -> str:
-        """The first character after the next token and the space behind it."""
+        """The first character after the next token and the space behind it; an arrow's is its head."""
         match = _SPACE.match(self.text, self.now.end)
         at = match.end() if match else self.now.end
-        return self.text[at : at + 1]
+        return ">" if self.text.startswith("=>", at) else self.text[at : at + 1]
 
 
 def fault(text: str, start: int, end: int, what: str, fix: str | None = None, why: str | None = None) -> NotationError:

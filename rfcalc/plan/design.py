@@ -63,6 +63,9 @@ class Found:
     tightest: tuple[Tightest, ...]
     conflicts: tuple[Conflict, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<{plural(len(self.designs), 'design')} for {', '.join(self.constraints)}>"
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/design/1)."""
         space = [

@@ -17,6 +17,7 @@ from rfcalc.plan.checkpoint import Checkpoint, Search
 from rfcalc.plan.largest import LargestInput, largest_input
 from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
+from rfcalc.plan.rolling import best_rolled
 from rfcalc.plan.training import cuts
 from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.units import binary, bytes_short, exact, short
@@ -48,6 +49,7 @@ class Fit:
         fold_bn: on a device, whether batch normalisation is folded into the layer before it.
         count_input: on a device, whether the input lies in the buffer too.
         most_work: the work that patches may cost, as a multiple of the whole.
+        rolling: with `patch`, whether strips keep the rows that are read again, instead of computing them twice.
         at: the network for inputs of other shapes: then the largest input is looked for, not the largest batch.
     """
 
@@ -60,6 +62,7 @@ class Fit:
     count_input: bool = True
     most_work: float | None = None
     at: Callable[[Sequence[Shape]], Network] | None = None
+    rolling: bool = False
 
     def __post_init__(self) -> None:
         if self.checkpoint and self.memory.infer:
@@ -70,6 +73,8 @@ class Fit:
             raise RfcalcError(
                 "the largest input is found for the maps of a framework", fix="leave --arena, --patch out"
             )
+        if self.rolling and not self.patch:
+            raise RfcalcError("rolling rows are a way to run the first part in pieces", fix="add --patch")
         if (self.arena or self.patch) and not self.memory.infer:
             raise RfcalcError("an arena and patches are for running a network", fix="add --infer")
 
@@ -136,6 +141,10 @@ class Fit:
         report = self.memory.report
         work = self.most_work if self.most_work is not None or self.budget is not None else WORK
         places = cuts(report, self.layout.own)
+        if self.rolling:
+            return best_rolled(
+                report, self.layout, places, report.itemsize, count_input=self.count_input, budget=self.budget
+            )
         return search(
             report, self.layout, places, report.itemsize,
             count_input=self.count_input, most_work=work, budget=self.budget,
@@ -155,6 +164,9 @@ class Fit:
                 return self.largest_input.shapes is not None
             return self.largest is not None and self.largest.batch > 0
         return True
+
+    def __repr__(self) -> str:
+        return f"<memory of {self.memory.report.target}: {self.memory.peak_bytes:,} bytes at the peak>"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/memory/1)."""
@@ -359,6 +371,13 @@ class Fit:
         if plan is None:
             bound = f" within {bytes_short(self.budget)}" if self.budget is not None else " at a lower peak"
             return f"No division of the first part into patches runs{bound} for the work that is allowed."
+        if plan.rolling:
+            return (
+                f"In {plan.grid[0]} strips up to {plan.cut}, of whose maps only the rows that are read again are kept, "
+                f"the peak is {exact(plan.peak_bytes)} B instead of {exact(plan.whole_bytes)} B, and nothing is "
+                f"computed twice (a strip {exact(plan.patch_bytes)} B, the rest of the network "
+                f"{exact(plan.rest_bytes)} B)."
+            )
         grid = " × ".join(map(str, plan.grid))
         return (
             f"In patches of a {grid} grid up to {plan.cut}, the peak is {exact(plan.peak_bytes)} B instead of "

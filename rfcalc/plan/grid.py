@@ -171,6 +171,9 @@ class Grids:
                     found.append(f"{level.name} axis {axis}: {name} is {is_}, not {value}{note}")
         return found
 
+    def __repr__(self) -> str:
+        return f"<grid of {self.report.target}: {', '.join(level.name for level in self.levels)}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON: schema rfcalc/grid/1."""
         return {

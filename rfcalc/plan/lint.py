@@ -21,6 +21,8 @@ from rfcalc.report.document import Cell, Column, Document, Sentences, Table, Tab
 from rfcalc.report.field_report import FieldReport, misaligned
 from rfcalc.report.report import Report
 
+MOST_CHANGES = 6  # of paddings, to put joins in step
+MOST_BEFORE = 24  # layers before a join of which another padding is tried
 MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 
 
@@ -93,9 +95,7 @@ def joins(report: Report) -> Iterator[tuple[str, str, str]]:
             if len(found) > 1
             else "it reads maps that are"
         )
-        remedy = _in_step(report, len(found)) or (
-            "odd kernels with symmetric padding, or the same padding in both branches, put them in step"
-        )
+        remedy = _in_step(report) or "no other padding of one layer before the first of them, with as much in all, does"
         yield (
             name,
             f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}",
@@ -103,12 +103,38 @@ def joins(report: Report) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _in_step(report: Report, count: int) -> str:
-    """Another padding of one layer, with as much in all, after which fewer joins are out of step; tried one by one."""
-    for row in report:
+def _in_step(report: Report) -> str:
+    """Other paddings of single layers, with as much in all, after which no join is out of step; tried one by one."""
+    changed: list[str] = []
+    left = list(misaligned(report))
+    while left and len(changed) < MOST_CHANGES:
+        found = _nearer(report, left)
+        if found is None:
+            break
+        told, report, left = found
+        changed.append(told)
+    if not changed:
+        return ""
+    rest = f"; {plural(len(left), 'join')} left" if left else ""
+    verb = "puts" if len(changed) == 1 else "put"
+    return f"{', '.join(changed)} (before:after) {verb} them in step{rest}"
+
+
+def _nearer(report: Report, found: list[Any]) -> tuple[str, Report, list[Any]] | None:
+    """One layer before the first join that is out of step with another padding, after which fewer joins are."""
+    network, arity = report.network, report.network.arity
+    before: set[int] = set()
+    waiting = [found[0][0]]
+    while waiting and len(before) < MOST_BEFORE:
+        for s in network.sources[waiting.pop(0) - arity]:
+            if s >= arity and s not in before:
+                before.add(s)
+                waiting.append(s)
+    for position in sorted(before):
+        row = report[network.nodes[position - arity].name]
         layer: Any = row.node.layer
         pads = getattr(layer, "padding", None)
-        if not row.shape.rank or len(row.inputs) != 1 or not windowed(report, row.position):
+        if not row.shape.rank or len(row.inputs) != 1 or not windowed(report, position):
             continue
         rank = row.shape.rank
         kernel, dilation = along(layer.kernel, rank), along(getattr(layer, "dilation", (1,)), rank)
@@ -124,14 +150,13 @@ def _in_step(report: Report, count: int) -> str:
             draft = Draft(report)
             try:
                 draft.replace(row.name, with_geometry(layer, padding=moved))
-                left = list(misaligned(Report(draft.network(), report.inputs)))
+                made = Report(draft.network(), report.inputs)
+                left = list(misaligned(made))
             except RfcalcError:
                 continue
-            if len(left) < count:
-                told = _by([f"{a}:{b}" for a, b in moved])
-                rest = f" ({plural(len(left), 'join')} left)" if left else ""
-                return f"{row.name} with padding {told} (before:after) puts them in step{rest}"
-    return ""
+            if len(left) < len(found):
+                return f"{row.name} with padding {_by([f'{a}:{b}' for a, b in moved])}", made, left
+    return None
 
 
 def unseen(report: Report) -> Iterator[tuple[str, str, str]]:

@@ -40,6 +40,7 @@ class Patches:
     macs: int
     patched_macs: int
     count_input: bool
+    rolling: bool = False  # in strips whose rows are kept as long as they are read, instead of patches
 
     @property
     def ratio(self) -> float:
@@ -56,6 +57,7 @@ class Patches:
             "rest_bytes": self.rest_bytes,
             "macs": {"whole": self.macs, "patched": self.patched_macs, "ratio": round(self.ratio, 6)},
             "input_counted": self.count_input,
+            "rolling": self.rolling,
         }
 
 
@@ -81,7 +83,7 @@ def boxes(walked: Shaped, cut: int, box: Box) -> tuple[Box | None, ...]:
         node = walked.network.nodes[position - arity]
         for s, alternatives in zip(walked.network.sources[position - arity], relation(walked, position), strict=True):
             for reads in alternatives:
-                read = mine if reads is POINTWISE else _read(mine, reads, walked.shapes[s].dims, node.name)
+                read = mine if reads is POINTWISE else read_box(mine, reads, walked.shapes[s].dims, node.name)
                 found[s] = read if found[s] is None else _hull(found[s], read)
     return tuple(found)
 
@@ -90,7 +92,7 @@ def _hull(a: Box | None, b: Box) -> Box:
     return b if a is None else tuple((min(p[0], q[0]), max(p[1], q[1])) for p, q in zip(a, b, strict=True))
 
 
-def _read(mine: Box, reads: Any, dims: tuple[Any, ...], node: str) -> Box:
+def read_box(mine: Box, reads: Any, dims: tuple[Any, ...], node: str) -> Box:
     """The box that a box of a node's output reads of one of its inputs."""
     found = []
     for (out, index), n in zip(reads, dims, strict=True):
@@ -133,7 +135,7 @@ def patched(
     axes = shape.axes
     if len(axes) != len(grid) or any(g > shape.dims[a] for g, a in zip(grid, axes, strict=True)):
         raise Unpatchable("there are more patches than positions")
-    sides = [_divided(int(shape.dims[a]), g) for a, g in zip(axes, grid, strict=True)]
+    sides = [divided(int(shape.dims[a]), g) for a, g in zip(axes, grid, strict=True)]
     rest_live = live(walked, laid, itemsize, count_input=count_input)
     whole = max(rest_live)
     most, work = 0, 0
@@ -160,7 +162,7 @@ def patched(
     )  # fmt: skip
 
 
-def _divided(n: int, parts: int) -> list[tuple[int, int]]:
+def divided(n: int, parts: int) -> list[tuple[int, int]]:
     """Runs as equal as they can be."""
     return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
 

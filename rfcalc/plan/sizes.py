@@ -360,6 +360,10 @@ class Sizes:
             return ()
         return nearest(asked, [a.valid for a in self.axes])
 
+    def __repr__(self) -> str:
+        told = (f"from {a.valid.start} by {a.valid.modulus}" if a.valid.rests else "a few" for a in self.axes)
+        return f"<valid sizes of {self.target}: {', '.join(told)}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON: schema rfcalc/sizes/1."""
         return {

@@ -69,6 +69,9 @@ def _figures(plan: StreamPlan) -> Table:
         ),
         ("state", f"{state['bytes']:,} bytes", f"{count(state['values'], 'value')} kept between two blocks"),
     ]
+    if plan.growth is not None:
+        grows = f"{count(plan.growth['values'], 'value')} more with every block, without end"
+        rows.append(("growth", f"{plan.growth['bytes']:,} bytes", grows))
     if plan.rate is not None:
         block = Fraction(size * 1000) / plan.rate
         rows[2] = ("block", f"{size:,} in, {out:,} out ({float(block):.4g} ms)", rows[2][2])
@@ -132,6 +135,13 @@ def _ends(plan: StreamPlan) -> list[Text]:
                 mirrored.append(at.name)
             elif edge.index is not None and edge.index.border == "replicate":
                 repeated.append(at.name)
+    growing = [at.name for at in line.lines if at.before]
+    if growing:
+        told = ", ".join(growing)
+        found.append(
+            f"The cache of {told} grows: it sees everything from the beginning on. A mask that also leaves out what is "
+            "long past makes the state constant."
+        )
     if mirrored:
         told = ", ".join(dict.fromkeys(mirrored))
         found.append(f"The beginning is mirrored at {told}: it waits once for the positions that are mirrored.")

@@ -371,6 +371,9 @@ class TilePlan:
 
         return run(self, function, source, out, map, progress)
 
+    def __repr__(self) -> str:
+        return f"<tiles of {self.report.target}: {self.status}, {plural(self.count, 'tile')}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON: schema rfcalc/tile/1."""
         from rfcalc.plan.tile_shown import to_dict

@@ -20,20 +20,14 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Layer
+from rfcalc.core.masks import pattern
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
+from rfcalc.plan.blockers import PAIRS, Blocker, refused
 
 Along: TypeAlias = "Slide | Table"
-
-
-class Blocker(NamedTuple):
-    """A node through which no stream can be followed: why, and what would remove it."""
-
-    node: str
-    why: str
-    fix: str = ""
 
 
 class Edge(NamedTuple):
@@ -55,11 +49,15 @@ class AxisMap(NamedTuple):
     width: int = 0
     edges: tuple[Edge, ...] = ()
     carried: int = 0
+    masked: bool = False  # it attends to others by a mask, which says what
+    before: tuple[int, ...] = ()  # the maps of which it reads everything that came before
 
     @property
     def pointwise(self) -> bool:
         """Whether each position is made of the same position of one map or several, and of nothing else."""
-        return bool(self.edges) and not self.carried and all(e.index in (None, STEP) for e in self.edges)
+        return (
+            bool(self.edges) and not (self.carried or self.masked) and all(e.index in (None, STEP) for e in self.edges)
+        )
 
     @property
     def again(self) -> bool:
@@ -69,35 +67,6 @@ class AxisMap(NamedTuple):
             return True
         index = self.edges[0].index if len(self.edges) == 1 and not self.carried else None
         return isinstance(index, Slide) and index.stride == index.kernel == 1 and index.border == "zeros"
-
-
-REMEDIES = {
-    "recurrent": ("both directions are read", "use one direction"),
-    "groupnorm": (
-        "its statistics are taken over all positions",
-        "normalise over the channels of each position, or with running statistics",
-    ),
-    "instancenorm": ("its statistics are taken over all positions", "use running statistics (track)"),
-    "layernorm": ("its statistics are taken over all positions", "normalise over the channels of each position"),
-    "batchnorm": ("its statistics are those of the batch", "use running statistics (evaluation mode)"),
-    "self_attention": ("every position attends to all others", "limit it to a window, or mask what comes later"),
-    "attention_product": ("every position attends to all others", "limit it to a window, or mask what comes later"),
-    "matmul": ("it multiplies all positions with all others", "limit it to a window, or mask what comes later"),
-    "softmax": ("it is taken over all positions", "take it over the channels, or over a window"),
-    "adaptive_pool": ("it pools the whole axis", "pool with a fixed window"),
-    "mean": ("it is taken over all positions", "use a moving average (avgpool) or a running one"),
-    "reduce": ("it is taken over all positions", "use a pool with a fixed window"),
-    "linear": ("it mixes all positions", "use a convolution along this axis"),
-    "upsample": ("its factor depends on the length", "resize by a whole factor"),
-    "roll": ("it moves the end to the beginning", "pad or crop instead"),
-    "position_table": ("it has a parameter of its own for each position", "use relative positions"),
-}
-
-
-def refused(name: str, layer: Layer, why: str) -> Blocker:
-    """The blocker for a node, in the words for its kind."""
-    told, fix = REMEDIES.get(layer.kind, (why, ""))
-    return Blocker(name, told, fix)
 
 
 class Timeline:
@@ -142,6 +111,15 @@ class Timeline:
         n = -(-self.length // self.block[0]) * self.block[0] + self.block[0]
         pairs = zip(self.lines, self.lengths(n), strict=True)
         return tuple(0 if line.axis is None else int(length - n * line.rate) for line, length in pairs)
+
+    def may_again(self, position: int) -> bool:
+        """Whether a map may be made again instead of being kept."""
+        return self.lines[position].again and position not in self.growing
+
+    @cached_property
+    def growing(self) -> frozenset[int]:
+        """The maps that are kept from the beginning on."""
+        return frozenset(s for line in self.lines for s in line.before)
 
     @property
     def length(self) -> int:
@@ -198,7 +176,7 @@ class Timeline:
         relation = reads_of(node, xs, y)
         into: set[int | None] = set()
         edges: list[Edge] = []
-        carried = 0
+        carried, free, masked, before = 0, node.layer.any_length(), False, list[int]()
         for i, s in enumerate(sources):
             axis = self.lines[s].axis
             if axis is None:
@@ -208,6 +186,16 @@ class Timeline:
                 out, index = (axis, STEP) if alternative == POINTWISE else alternative[axis]
                 if isinstance(index, Listed) and self._carries(node.layer, xs, y, index):
                     carried, index = int(node.layer.carried(xs, y) or 0), STEP
+                if free is not None and isinstance(index, Listed) and out is not None:
+                    rule = pattern(index.units, int(xs[i].dims[axis]))
+                    if rule is None:
+                        why = "its mask follows no rule by which it would go on"
+                        self.blockers.append(
+                            Blocker(node.name, why, "use a window, or a longer input: it shows the rule")
+                        )
+                        return still._replace(axis=out, rate=self.lines[s].rate)
+                    index, masked = rule.index, True
+                    before += [s] if rule.open else []
                 if not isinstance(index, (Slide, Table)) or out is None:
                     self.blockers.append(refused(node.name, node.layer, _why(index)))
                     # where the axis goes on, what stands in the way behind this node is told too
@@ -224,7 +212,7 @@ class Timeline:
                 if alternative == relation[i][0] or edges[-1] != Edge(s, index):
                     edges.append(Edge(s, index))
         if len(into) != 1:
-            self.blockers.append(Blocker(node.name, "the axis comes out on several axes"))
+            self.blockers.append(Blocker(node.name, "the axis comes out on several axes", PAIRS))
             return still
         (out,) = into
         assert out is not None
@@ -233,17 +221,19 @@ class Timeline:
                 why = "it takes values that are tied to positions (a table, a mask)"
                 self.blockers.append(Blocker(node.name, why, "use values that are alike at all positions"))
                 return still
-        layer = node.layer
+        layer = free if masked and free is not None else node.layer
         axes = [(x, at) for x, s in zip(xs, sources, strict=True) if (at := self.lines[s].axis) is not None]
         for x, at in axes:
             layer = layer.ended(x, at)
-        if layer != node.layer:
+        if masked:
+            self.assumptions.append(f"the mask of {node.name} goes on by the same rule at any length")
+        elif layer != node.layer:
             self.assumptions.append(f"{node.name} is {layer.notation()} at any length")
         rates = {self._rate(e) for e in edges if e.index is not None}
         if len(rates) != 1:
             self.blockers.append(Blocker(node.name, "its inputs have different strides", "resample one of them"))
             return still
-        return AxisMap(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried)
+        return AxisMap(node.name, layer, out, rates.pop(), _width(y, out), tuple(edges), carried, masked, tuple(before))
 
     @staticmethod
     def _carries(layer: Layer, xs: tuple[Shape, ...], y: Shape, index: Listed) -> bool:
@@ -347,7 +337,7 @@ class Timeline:
                 continue
             if long[position] - short[position] != 2 * size * line.rate:
                 self.blockers.append(refused(line.name, line.layer, "its length does not grow with the input's"))
-            elif line.carried:  # it reads all that came before, at any length
+            elif line.carried or line.masked:  # it reads all that came before, or what its mask says, at any length
                 continue
             else:
                 sources = network.sources[position - network.arity]

@@ -74,6 +74,7 @@ def memory(
     most_work: float | None = None,
     largest: str = "batch",
     round_blocks: bool = False,
+    rolling: bool = False,
 ) -> Fit:
     """The memory of a network: weights, gradients, optimizer state, what backward needs, and the worst moment.
 
@@ -82,7 +83,7 @@ def memory(
         infer: only forward, without gradients.
         optimizer, amp, freeze, device: see `rfcalc.plan.memory.Memory`.
         budget: bytes that are there (a number, ``"24GB"``, ``"512KiB"``): the largest batch is told.
-        checkpoint, arena, patch, fold_bn, count_input, most_work: see `rfcalc.plan.fitting.Fit`.
+        checkpoint, arena, patch, fold_bn, count_input, most_work, rolling: see `rfcalc.plan.fitting.Fit`.
         largest: what is looked for within the budget: ``"batch"`` or ``"input"`` (its axes in proportion).
         round_blocks: whether every tensor counts as PyTorch's allocator rounds it on a GPU, to 512 bytes.
 
@@ -112,7 +113,7 @@ def memory(
         BLOCK if round_blocks else 1,
     )
     at = _at_other_sizes(target, input, report.network) if largest == "input" else None
-    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at)
+    return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at, rolling)
 
 
 def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequence[Shape]], Network]:  # noqa: A002

@@ -8,15 +8,15 @@ from os import listdir
 from os.path import basename, dirname, isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
+from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, plural, suggestion
 from rfcalc.core.expr import Expr
-from rfcalc.core.shape import Shape, by_name
+from rfcalc.core.shape import Shape, by_name, doubtful
 from rfcalc.core.size import Size
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from rfcalc.notation.parse import Reading
     from rfcalc.report.field_report import FieldReport
@@ -50,21 +50,24 @@ KERAS_KEYS = ("module", "class_name", "config", "build_config", "compile_config"
 
 class Target(NamedTuple):
     """A network, how it was named, what had to be assumed to read it, and whether its inputs are those it was read with
-    (and what the user gave has been used)."""
+    (and what the user gave has been used); `inputs`: those of a report, for where none are given."""
 
     network: Network
     name: str
     assumptions: tuple[str, ...] = ()
     bound: bool = False
     dtype: str = "float32"
+    inputs: Any = None
 
     def at(self, given: Any = None) -> tuple[Any, tuple[str, ...]]:
         """The input to walk the network with, and all that is assumed: `DEFAULT_INPUT` where there is none at all."""
         if self.bound:
             return None, self.assumptions
+        if given is None and self.inputs is not None:
+            return self.inputs, self.assumptions
         if given is None and list(self.network.inputs.values()) == [None]:
             return DEFAULT_INPUT, (f"the input is {DEFAULT_INPUT}: none was given", *self.assumptions)
-        return given, self.assumptions
+        return given, (*doubts(self.network.inputs, given), *self.assumptions)
 
 
 class Named(NamedTuple):
@@ -102,7 +105,8 @@ def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002
 
 
 def named(target: Any) -> Named:
-    """What a target names: a `Network`, an expression, an importer's result, a model, or a text. Nothing is run yet.
+    """What a target names: a `Network`, an expression, a report, an importer's result, a model, or a text. Nothing is
+    run yet.
 
     A text is, in this order: a file by its ending (`FILES`, `IMPORTERS`, or ``path.py:object``) or ``-`` for standard
     input, a network of the zoo, ``py:module:object``, notation; what is none of these may be in one of the formats of
@@ -161,6 +165,11 @@ def _object_named(target: Any, kind: type) -> Named:
         return Named(target.name or "network", "value", lambda given: Target(target, target.name or "network"))
     if issubclass(kind, Expr):
         return Named("network", "value", lambda given: Target(Network(target), "network"))
+    if issubclass(kind, Report):
+        about = (target.network, target.target, target.assumptions)
+        return Named(
+            target.target, "value", lambda given: Target(*about, dtype=target.dtype, inputs=dict(target.inputs))
+        )
     from rfcalc.readers.imported import Imported
 
     if issubclass(kind, Imported):
@@ -201,14 +210,28 @@ def _written(text: str, reading: Reading) -> Target:
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
+def _code(text: str) -> str:
+    """How an object of code is named: by its file where there is one of the module's name, else by the module."""
+    module, _, name = text.partition(":")
+    return f"{module}.py:{name}" if isfile(f"{module}.py") else f"py:{text}"
+
+
 def _unread(text: str, error: NotationError) -> RfcalcError:
     """What is told of a text that is neither a name nor notation."""
     if _MODULE.match(text):
-        why, fix = "code is run only where it is asked for", f"write py:{text}, which imports and runs that code"
+        why, fix = "code is run only where it is asked for", f"write {_code(text)}, which imports and runs that code"
         return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
+    if text in (".", ".."):
+        return RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
     if _word_like(text) and error.no_layer:
         from rfcalc import zoo
 
+        several = [word for word in re.split(r"[,\s]+", text) if word]
+        if len(several) > 1 and all(map(zoo.find, several)):
+            return RfcalcError(f"{text!r} are several networks", fix=f"write rfcalc compare {' '.join(several)}")
+        file, sign, name = text.rpartition(".")
+        if sign and name.isidentifier() and isfile(f"{file}.py"):
+            return RfcalcError(f"there is no network {text!r}", fix=f"write {file}.py:{name}, which runs that code")
         hint = suggestion(text, zoo.networks())
         fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
         return UnknownName("network", text, [], fix=fix)
@@ -372,6 +395,18 @@ def numbers(given: Any) -> Any:
         return None
 
 
+def doubts(inputs: Mapping[str, Any], given: Any) -> Iterator[str]:
+    """What to say of shapes for inputs that take any, where others were probably meant."""
+    shapes = numbers(given)
+    if shapes is None or None not in inputs.values():
+        return
+    for name, shape in by_name(shapes, tuple(inputs)).items():
+        found = doubtful(shape) if inputs.get(name, shape) is None else None
+        if found is not None:
+            channels, places = plural(shape.channels, "channel"), "x".join(map(str, shape.spatial))
+            yield f"the input is {channels} of {places}, as {found[0]}; did you mean {found[1]}?"
+
+
 def load(target: Any, input: Any = None) -> Network:  # noqa: A002
     """The network that a target names; `input` is what a framework's model is read with.
 
@@ -386,7 +421,8 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | Non
     """Analyse a network: shapes, parameters, operations, memory, receptive fields.
 
     Args:
-        target: a `Network`, an expression, the name of a network of the literature, or notation.
+        target: a `Network`, an expression, the name of a network of the literature, notation, a model of a framework
+            or what `from_torch` and the other readers give, or a report (again, or with other inputs).
         input: its input shape (``"3x224x224"``, a tuple), or shapes by input name; its default if left out, and
             3x224x224 for notation (which is then among the assumptions).
         batch: multiplies values, bytes and operations.
@@ -399,6 +435,8 @@ def analyze(target: Any, input: Any = None, *, batch: Size = 1, dtype: str | Non
     >>> rfcalc.analyze("vgg16").totals.macs
     15470264320
     """
+    if type(target) is Report and input is None and batch == 1 and dtype is None:
+        return target
     found = resolve(target, input)
     shapes, assumptions = found.at(input)
     kind = dtype or found.dtype

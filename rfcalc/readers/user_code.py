@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.core.installing import command
 
 MOST_VALUES = 64  # of a parameter that is made with its values
 
@@ -287,7 +288,7 @@ def _imports_relatively(path: str) -> bool:
 def _install(module: str) -> str:
     """Where a package that the user's code imports must be."""
     name = module.partition(".")[0]
-    return f"install {name} beside rfcalc (pip install {name}), or rfcalc where the model lives"
+    return f"install {name} beside rfcalc ({command(name)}), or rfcalc where the model lives"
 
 
 def _package(path: str) -> tuple[str, str]:

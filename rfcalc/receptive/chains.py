@@ -11,6 +11,7 @@ reshaped to 12 again, unit u = 3·b + a reads position 4·(u mod 3) + u // 3 alo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -33,6 +34,41 @@ class Factor:
 
 
 Axes = tuple[tuple[Factor, ...], ...]  # an axis is the row-major product of its factors
+
+
+def regrouped(before: Axes, after: Axes, dims: Sequence[int]) -> tuple[Axes, Axes] | None:
+    """Both ends of a chain with a row-major reshape to `dims` at its end; None where no factors say it (12 = 4·3 to
+    6·2).
+
+    The factors at the end are dealt out again, the slowest first: an axis of n takes factors until their product is n.
+    A factor that is too large is split, at the beginning too.
+
+    >>> a, b = Factor(4), Factor(6)
+    >>> split, dealt = regrouped(((a,), (b,)), ((a,), (b,)), (2, 12))  # 4 is split into 2·2: 2 and 2·6
+    >>> [[f.size for f in axis] for axis in split], [[f.size for f in axis] for axis in dealt]
+    ([[2, 2], [6]], [[2], [2, 6]])
+    >>> regrouped(((a,), (b,)), ((a,), (b,)), (3, 8)) is None
+    True
+    """
+    left = [f for axis in after for f in axis][::-1]
+    found: list[tuple[Factor, ...]] = []
+    for n in dims:
+        axis: list[Factor] = []
+        while n > 1:
+            if not left:
+                return None
+            f = left.pop()
+            if n % f.size:
+                if f.size % n:
+                    return None
+                outer, rest = Factor(n), Factor(f.size // n)
+                before = tuple(tuple(g for h in a for g in ((outer, rest) if h is f else (h,))) for a in before)
+                left.append(rest)
+                f = outer
+            axis.append(f)
+            n //= f.size
+        found.append(tuple(axis))
+    return None if left else (before, tuple(found))
 
 
 class Chain(NamedTuple):
@@ -60,26 +96,8 @@ class Chain(NamedTuple):
 
     def regrouped(self, dims: tuple[int, ...]) -> Chain | None:
         """With a row-major reshape to `dims` at its end."""
-        before = self.before
-        left = [f for axis in self.after for f in axis][::-1]
-        after: list[tuple[Factor, ...]] = []
-        for n in dims:
-            axis: list[Factor] = []
-            while n > 1:
-                if not left:
-                    return None
-                f = left.pop()
-                if n % f.size:
-                    if f.size % n:
-                        return None
-                    outer, rest = Factor(n), Factor(f.size // n)
-                    before = tuple(tuple(g for h in a for g in ((outer, rest) if h is f else (h,))) for a in before)
-                    left.append(rest)
-                    f = outer
-                axis.append(f)
-                n //= f.size
-            after.append(tuple(axis))
-        return None if left else Chain(self.root, before, tuple(after))
+        axes = regrouped(self.before, self.after, dims)
+        return axes and Chain(self.root, *axes)
 
     def relation(self, x: Shape, y: Shape, along: set[int]) -> Alternatives | None:
         """What the end reads of the beginning, axis by axis; None where several axes decide together.

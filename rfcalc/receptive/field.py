@@ -11,12 +11,10 @@ unchanged, as the same object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from math import inf
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Reads
-from rfcalc.core.size import Size, decide, is_number
+from rfcalc.core.size import Size, decide
 from rfcalc.core.window import (
     START,
     STEP,
@@ -260,8 +258,10 @@ class _AxisWalk:
         if isinstance(index, Scattered):
             outs = frozenset(index.axes)
         else:
+            from rfcalc.receptive.within import banded, pulled
+
             band, why = banded(index, self.extents[carrier])
-            within = None if band is None else _pulled(window, band)
+            within = None if band is None else pulled(window, band)
         self.joins.append(Join(self.node, axis, why))
         return Unaligned(window.over(self.extents[carrier]), outs, within)
 
@@ -286,12 +286,14 @@ class _AxisWalk:
         """What no unit sees beyond, after the layer."""
         if entry.within is None or len(entry.carriers) != 1:
             return None
+        from rfcalc.receptive.within import banded, pulled
+
         (carrier,) = entry.carriers
         index = reads[carrier][1]
         if isinstance(index, Listed):
             band, _ = banded(index, self.extents[carrier])
-            return None if band is None else _pulled(entry.within, band)
-        return _pulled(entry.within, index) if isinstance(index, (Slide, Table)) else None
+            return None if band is None else pulled(entry.within, band)
+        return pulled(entry.within, index) if isinstance(index, (Slide, Table)) else None
 
     def widens(self, axis: int) -> None:
         """Note that this layer makes the axis global, unless an earlier one has."""
@@ -308,54 +310,6 @@ class _AxisWalk:
         if self.unsized:
             field = field._replace(unsized=merged(field.unsized, tuple(self.unsized)))
         return field
-
-
-def banded(index: Listed, extent: Size) -> tuple[Window | None, str]:
-    """How far from its own position a unit reads, where as many come out as go in, and what sort of list it is.
-
-    An end has no bound where the unit furthest away reads up to the end of the map.
-
-    >>> banded(Listed([[0], [0, 1], [0, 1, 2]]), 3)
-    (Window(1, [(-inf, 0)]), 'before')
-    """
-    n = len(index.units)
-    told = [(u, taps[0], taps[-1]) for u, taps in enumerate(index.units) if taps]
-    several = any(len(taps) > 1 for taps in index.units)
-    if not told or decide(extent == n) is not True:
-        return None, "listed" if several else "rearranged"
-    before, after = max(u - first for u, first, _ in told), max(last - u for u, _, last in told)
-    low, high = (-inf if before == n - 1 > 0 else -before), (inf if after == n - 1 > 0 else after)
-    why = "rearranged"
-    if several:
-        why = "before" if (low, high) == (-inf, 0) else "after" if (low, high) == (0, inf) else "listed"
-    return Window(1, ((low, high),)), why
-
-
-def _pulled(window: Window, by: Slide | Table | Window) -> Window | None:
-    """What no unit sees beyond behind a layer that reads so far from its own position, or by an index."""
-    try:
-        if not isinstance(by, Window):
-            counted = isinstance(by, Table) or by.counted
-            return window.pull(by) if counted and window.regular else None
-        (reach,) = by.ends
-        if reach is None or not window.regular or not is_number(window.advance):
-            return None
-        ends = []
-        for u in range(window.period):
-            first, last = (_at(window, u, end, i) for i, end in enumerate(reach))
-            ends.append((first, last))
-        return Window(window.advance, ends)
-    except (PeriodTooLong, OverflowError):
-        return None
-
-
-def _at(window: Window, unit: int, moved: float, end: int) -> Size:
-    """An end of what the unit so far from another one sees; infinite where it is infinitely far."""
-    if moved in (inf, -inf):
-        return moved
-    found = window.unit(unit + moved)
-    assert found is not None
-    return found[end]
 
 
 def _widest(ends: tuple[tuple[int, Ends], ...]) -> tuple[tuple[int, Ends], ...]:
@@ -406,8 +360,10 @@ def _both(a: Entry, b: Entry) -> Entry:
     """The union of two entries of one kind: their windows' unit by unit, or the hull of their hulls."""
     if isinstance(a, Aligned) and isinstance(b, Aligned):
         return Aligned(a.carrier, a.window | b.window)
+    from rfcalc.receptive.within import widened
+
     ends = [e.ends if isinstance(e, Unaligned) else None for e in (a, b)]
-    return Unaligned(hull(ends), a.carriers | b.carriers, _widened((_within(a), _within(b))))
+    return Unaligned(hull(ends), a.carriers | b.carriers, widened((_within(a), _within(b))))
 
 
 def _within(entry: Entry) -> Window | None:
@@ -415,19 +371,6 @@ def _within(entry: Entry) -> Window | None:
     if isinstance(entry, Unaligned):
         return entry.within
     return None if entry.carrier is None or entry.constant else entry.window
-
-
-def _widened(windows: Iterable[Window | None]) -> Window | None:
-    """One window for several; None where one of them is missing, or their strides differ."""
-    found: Window | None = None
-    for window in windows:
-        if window is None or (found is not None and not found.same_stride(window)):
-            return None
-        try:
-            found = window if found is None else found | window
-        except PeriodTooLong:
-            return None
-    return found
 
 
 def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[str, str] = ("", "")) -> Field:
@@ -500,11 +443,15 @@ def _affine(a: Term, b: Term) -> Term | None:
 
 def _unaligned(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> list[Term]:
     """The terms with one common hull on each of these axes, in place of windows that move."""
+    if not axes:
+        return terms
+    from rfcalc.receptive.within import widened
+
     for axis in axes:
         moving = [t[axis] for t in terms if not t[axis].constant]
         ends = hull(e.over(extents) for e in moving)
         carriers: frozenset[int] = frozenset().union(*(e.carriers for e in moving))
-        common = Unaligned(ends, carriers, _widened(map(_within, moving)) if len(carriers) == 1 else None)
+        common = Unaligned(ends, carriers, widened(map(_within, moving)) if len(carriers) == 1 else None)
         terms = [t if t[axis].constant else (*t[:axis], common, *t[axis + 1 :]) for t in terms]
     return terms
 

@@ -7,13 +7,15 @@ Sets are whole numbers whose bits are positions. The support in N dimensions is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, product
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from rfcalc.core.errors import LimitError
 from rfcalc.core.size import prod
 
 Mask: TypeAlias = int
+T = TypeVar("T")
 _ONES = re.compile("1+")
 
 
@@ -112,6 +114,36 @@ def runs(mask: Mask) -> list[tuple[int, int]]:
     low = ends(mask)[0]  # positions far along a map take no longer than those at its beginning
     digits = bin(mask >> low)[:1:-1]
     return [(low + run.start(), low + run.end() - 1) for run in _ONES.finditer(digits)]
+
+
+def absorb(kept: list[T], part: T, merged: Callable[[T, T], T | None]) -> None:
+    """Add a part to parts; while `merged` makes one of it and another, that one is added in place of both.
+
+    >>> kept = [{1}, {3, 4}]
+    >>> absorb(kept, {1, 3}, lambda a, b: a | b if a & b else None)  # it joins {1}, and {1, 3} then {3, 4}
+    >>> kept
+    [{1, 3, 4}]
+    """
+    while True:
+        for i, other in enumerate(kept):
+            union = merged(other, part)
+            if union is not None:
+                kept.pop(i)
+                part = union
+                break
+        else:
+            kept.append(part)
+            return
+
+
+def few_enough(parts: Sequence[Any], limit: int) -> None:
+    """Refuse a region in more parts than can be kept.
+
+    Raises:
+        LimitError: there are more than `limit`.
+    """
+    if len(parts) > limit:
+        raise LimitError(f"a region of {len(parts)} separate parts is too many", why=f"the limit is {limit}")
 
 
 def _gap(mask: Mask) -> int:

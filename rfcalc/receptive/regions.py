@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TypeAlias
 
-from rfcalc.core.errors import LimitError, RfcalcError
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import prod
-from rfcalc.receptive.region import Mask, Region, ends
+from rfcalc.receptive.region import Mask, Region, absorb, ends, few_enough
 from rfcalc.receptive.unit_sets import Points, boxes, united
 
 Sets: TypeAlias = "tuple[Mask, ...]"
@@ -178,20 +178,9 @@ def tidy(terms: list[Term]) -> tuple[Term, ...]:
     """Leave out terms that lie within another, and merge those that differ on one axis only."""
     kept: list[Term] = []
     for term in terms:
-        if not all(any(sets) for _, sets in term):
-            continue
-        while True:
-            for i, other in enumerate(kept):
-                merged = _merged(other, term)
-                if merged is not None:
-                    kept.pop(i)
-                    term = merged
-                    break
-            else:
-                kept.append(term)
-                break
-    if len(kept) > MOST_TERMS:
-        raise LimitError(f"a region of {len(kept)} separate parts is too many", why=f"the limit is {MOST_TERMS}")
+        if all(any(sets) for _, sets in term):
+            absorb(kept, term, _merged)
+    few_enough(kept, MOST_TERMS)
     return tuple(kept)
 
 

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TypeAlias
 
-from rfcalc.core.errors import LimitError, RfcalcError
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized, resolve
 from rfcalc.graph.forward import Shaped
-from rfcalc.receptive.region import Mask, Region, runs
+from rfcalc.receptive.region import Mask, Region, absorb, few_enough, runs
 from rfcalc.receptive.region_walk import exact, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
 from rfcalc.receptive.unit_sets import place
@@ -143,22 +143,9 @@ class UnitWalk:
 
     def _add(self, kept: list[Box], boxes: Iterable[Box]) -> None:
         """Add boxes; two of which one lies in the other, or that differ on one axis only, are one."""
-        for new in boxes:
-            box = new
-            while True:
-                for i, other in enumerate(kept):
-                    merged = _merged(other, box)
-                    if merged is not None:
-                        kept.pop(i)
-                        box = merged
-                        break
-                else:
-                    kept.append(box)
-                    break
-            if len(kept) > MOST_BOXES:
-                raise LimitError(
-                    f"a region of {len(kept)} separate parts is too many", why=f"the limit is {MOST_BOXES}"
-                )
+        for box in boxes:
+            absorb(kept, box, _merged)
+            few_enough(kept, MOST_BOXES)
 
     def _back(self, box: Box, reads: Reads, source: int, position: int) -> list[Box]:
         """What a layer reads of its input for the units of a box."""

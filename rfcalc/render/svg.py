@@ -196,7 +196,7 @@ def _image(found: Image) -> str:
     place = f'x="{_number(found.x)}" y="{_number(found.y)}"'
     size = f'width="{_number(found.width)}" height="{_number(found.height)}"'
     data = b64encode(found.data).decode()
-    return f'<image {place} {size} preserveAspectRatio="none" href="data:image/{found.kind};base64,{data}"/>'
+    return f'<image {place} {size} preserveAspectRatio="xMidYMid slice" href="data:image/{found.kind};base64,{data}"/>'
 
 
 def _points(points: tuple[tuple[float, float], ...]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text as RichText
@@ -30,6 +31,7 @@ from rfcalc.report.document import (
 if TYPE_CHECKING:
     from rfcalc.render import Look
 
+_COLOR = re.compile(r"(?<=[\[;])([34])8;2;(\d+;\d+;\d+)")
 PAGE = 80  # where nothing else says how wide
 # Colours that reach a contrast of 4.5 : 1 on white and on black alike; a background brings its own foreground.
 HEADING, SOFT, BAR = "bold rgb(0,130,144)", "rgb(117,117,117)", "rgb(255,255,255) on rgb(38,70,110)"
@@ -43,6 +45,17 @@ STYLES = {
     "soft": SOFT,
     "carried": "rgb(0,130,144)",
     "result": "bold rgb(0,137,34)",
+}
+# The colours of a terminal with 256 of them that reach the same contrast: the nearest ones would not.
+OF_256 = {
+    "117;117;117": 243,
+    "0;130;144": 63,
+    "0;137;34": 29,
+    "226;41;41": 131,
+    "160;107;0": 98,
+    "40;120;200": 63,
+    "255;255;255": 231,
+    "38;70;110": 24,
 }
 MARKS = {"█": "rgb(40,120,200)", "▒": "rgb(40,120,200)", "░": "rgb(160,107,0)", "·": SOFT}  # of a picture
 
@@ -58,7 +71,7 @@ def render(document: Document, look: Look) -> str:
         file=out,
         width=look.width or max(natural, PAGE),
         force_terminal=look.color,
-        color_system=_colors() if look.color else None,
+        color_system="truecolor" if look.color else None,
         highlight=False,
         emoji=False,
         markup=False,
@@ -81,12 +94,17 @@ def render(document: Document, look: Look) -> str:
         console.print()
     for note in notes:
         console.print(spell(note, SOFT), soft_wrap=not (natural or look.width))
-    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
+    text = "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
+    return text if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else in_256_colors(text)
 
 
-def _colors() -> Literal["truecolor", "256"]:
-    """How many colours the terminal has: all of them where it says so."""
-    return "truecolor" if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else "256"
+def in_256_colors(text: str) -> str:
+    """The text for a terminal that does not say that it has all colours.
+
+    >>> in_256_colors("\\x1b[1;38;2;0;137;34m=")
+    '\\x1b[1;38;5;29m='
+    """
+    return _COLOR.sub(lambda found: f"{found[1]}8;5;{OF_256[found[2]]}", text)
 
 
 def spell(text: Text, style: str = "") -> RichText:

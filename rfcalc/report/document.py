@@ -312,7 +312,7 @@ class Document:
     titled: bool = False
 
     def __repr__(self) -> str:
-        return f"Document({self.title!r}, {len(self.sections)} sections)"
+        return f"Document({self.title!r}, {len(self.sections)} section{'s' * (len(self.sections) != 1)})"
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON gets; a document without `data` of its own is told by its title, tables and sentences."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+from rfcalc.core.errors import UnknownName
 from rfcalc.core.registry import Registry
-from rfcalc.core.size import is_number
+from rfcalc.core.size import decide, is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import bytes_short, exact, short
@@ -108,8 +110,13 @@ def _size_text(field: ReceptiveField) -> str:
 
 
 def part(value: Any, whole: Any) -> Any:
-    """A share of a whole as a fraction; None where there is none."""
-    return Fraction(int(value), int(whole)) if is_number(value) and is_number(whole) and whole else None
+    """A share of a whole as a fraction, with symbols as a formula; None where the whole is nothing."""
+    if decide(whole == 0):
+        return None
+    if is_number(value) and is_number(whole):
+        return Fraction(int(value), int(whole))
+    share = (value / whole).cancel()
+    return Fraction(int(share.p), int(share.q)) if getattr(share, "is_Rational", False) else share
 
 
 def percent(share: Any) -> str:
@@ -118,8 +125,8 @@ def percent(share: Any) -> str:
     >>> percent(Fraction(1, 3)), percent(Fraction(1)), percent(Fraction(1, 10000))
     ('33.3 %', '100.0 %', '< 0.1 %')
     """
-    if share is None:
-        return "–"
+    if not isinstance(share, Fraction):
+        return "–" if share is None else str(share)
     tenths = (share.numerator * 2000 + share.denominator) // (2 * share.denominator)
     return f"{tenths // 10}.{tenths % 10} %" if tenths or not share else "< 0.1 %"
 
@@ -152,66 +159,47 @@ _add(
     short=_shape,
     full=_shape,
 )
-_add(
-    "receptive_field",
-    "rf",
-    "receptive field: side of the hull of input positions that a unit depends on, padding counted",
-    _each(lambda f: f.size),
-    lambda t: _each(lambda f: f.size)(_last(t)),
-    ("rf", "size", "rf_size"),
-    short=_axes,
-    full=_axes,
-)
-_add(
-    "stride",
-    "stride",
-    "effective stride: input positions between neighbouring units",
-    _each(lambda f: f.stride),
-    lambda t: _each(lambda f: f.stride)(_last(t)),
-    ("effective_stride", "jump"),
-    short=_axes,
-    full=_axes,
-)
-_add(
-    "padding",
-    "pad",
-    "effective padding: how far unit 0 begins before pixel 0",
-    _each(lambda f: f.padding),
-    lambda t: _each(lambda f: f.padding)(_last(t)),
-    ("effective_padding",),
-    short=_axes,
-    full=_axes,
-)
-_add(
-    "center",
-    "centre",
-    "centre of unit 0's receptive field; pixel 0 is centred at 0",
-    _each(lambda f: f.center),
-    lambda t: _each(lambda f: f.center)(_last(t)),
-    ("centre", "start"),
-    short=_axes,
-    full=_axes,
-)
-_add(
-    "lookback",
-    "look-back",
-    "look-back: how far a unit sees before its own place ⌊u·A/P⌋, in input positions",
-    _each(lambda f: f.lookback),
-    lambda t: _each(lambda f: f.lookback)(_last(t)),
-    ("look-back",),
-    short=_axes,
-    full=_axes,
-)
-_add(
-    "lookahead",
-    "look-ahead",
-    "look-ahead: how far a unit sees after its own place ⌊u·A/P⌋, in input positions",
-    _each(lambda f: f.lookahead),
-    lambda t: _each(lambda f: f.lookahead)(_last(t)),
-    ("look-ahead",),
-    short=_axes,
-    full=_axes,
-)
+for _name, _title, _meaning, _read, _aliases in (
+    (
+        "receptive_field",
+        "rf",
+        "receptive field: side of the hull of input positions that a unit depends on, padding counted",
+        "size",
+        ("rf", "size", "rf_size"),
+    ),
+    (
+        "stride",
+        "stride",
+        "effective stride: input positions between neighbouring units",
+        "stride",
+        ("effective_stride", "jump"),
+    ),
+    ("padding", "pad", "effective padding: how far unit 0 begins before pixel 0", "padding", ("effective_padding",)),
+    (
+        "center",
+        "centre",
+        "centre of unit 0's receptive field; pixel 0 is centred at 0",
+        "center",
+        ("centre", "start"),
+    ),
+    (
+        "lookback",
+        "look-back",
+        "look-back: how far a unit sees before its own place ⌊u·A/P⌋, in input positions",
+        "lookback",
+        ("look-back",),
+    ),
+    (
+        "lookahead",
+        "look-ahead",
+        "look-ahead: how far a unit sees after its own place ⌊u·A/P⌋, in input positions",
+        "lookahead",
+        ("look-ahead",),
+    ),
+):
+    _row = _each(attrgetter(_read))
+    _whole = (lambda row: lambda t: row(_last(t)))(_row)
+    _add(_name, _title, _meaning, _row, _whole, _aliases, short=_axes, full=_axes)
 _add("status", "status", "what kind of answer the receptive field is", _each(lambda f: f.status), **_text)
 _add(
     "seen",
@@ -337,4 +325,6 @@ def metric(name: str) -> Metric:
     >>> metric("rf").name
     'receptive_field'
     """
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS.spellings(), fix="rfcalc columns lists them")
     return METRICS[name]

@@ -1,7 +1,7 @@
 """The report's figures as plain values, a record for each input and node: what CSV and data frames are made of.
 
 Nothing is rounded or folded; a column's name is the metric's name, so that units are those of the vocabulary (bytes are
-bytes). Values are whole numbers, texts or None; sizes a number an axis are written 7x7 where the axes differ.
+bytes). Values are whole numbers, texts or None, shares are floats; sizes are written 7x5 where the axes differ.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from rfcalc.core.errors import MissingExtra
 from rfcalc.core.size import is_number
-from rfcalc.report.metrics import Metric, metric
+from rfcalc.report.metrics import SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
 
 USUAL = (
@@ -59,6 +59,8 @@ def _value(column: Metric, row: Row) -> Any:
     value = column.row(row)
     if value is None or isinstance(value, str):
         return value
+    if column.name in SHARES:
+        return float(value)
     if column.name == "output_shape":
         return "x".join(map(str, value))
     if isinstance(value, (tuple, list)):
@@ -73,17 +75,19 @@ def plain(value: Any) -> Any:
 
 
 def to_pandas(report: Report, columns: Sequence[str] | None = None) -> Any:
-    """The records as a pandas DataFrame.
+    """The records as a pandas DataFrame; whole numbers stay whole where some are missing (``Int64``).
 
     Raises:
         MissingExtra: pandas is not installed.
     """
     try:
-        from pandas import DataFrame
+        from pandas import DataFrame, array
     except ImportError:
         raise MissingExtra("pandas", "pandas") from None
     names, rows = records(report, columns)
-    return DataFrame({name: _column(rows, i) for i, name in enumerate(names)})
+    made = {name: _column(rows, i) for i, name in enumerate(names)}
+    whole = {n for n, values in made.items() if any(type(v) is int for v in values) and _whole(values)}
+    return DataFrame({name: array(values, "Int64") if name in whole else values for name, values in made.items()})
 
 
 def to_polars(report: Report, columns: Sequence[str] | None = None) -> Any:
@@ -101,8 +105,13 @@ def to_polars(report: Report, columns: Sequence[str] | None = None) -> Any:
 
 
 def _column(rows: list[list[Any]], i: int) -> list[Any]:
-    """One type a column: whole numbers where all are, else texts."""
+    """One type a column: whole numbers where all are, or floats, else texts."""
     values = [row[i] for row in rows]
-    if all(v is None or isinstance(v, int) for v in values):
+    if _whole(values) or all(v is None or isinstance(v, float) for v in values):
         return values
     return [None if v is None else str(v) for v in values]
+
+
+def _whole(values: list[Any]) -> bool:
+    """Whether all that is there is whole numbers (of 64 bits, as a column of a frame holds them)."""
+    return all(v is None or (isinstance(v, int) and abs(v) < 2**63) for v in values)

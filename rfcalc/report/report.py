@@ -245,13 +245,13 @@ class Totals(Counted):
 class Report:
     """The result of analysing one network for given inputs, batch and dtype.
 
-    Rows iterate in order, and are found by node name (or stage, meaning its last node). `shapes` and `costs`
-    (parameters and operations, for one item of the batch) are by position: the inputs first, then the nodes in order.
+    Rows iterate in order, and are found by place (``-1``: the last) or by node name (a stage means its last node).
+    `shapes` and `costs` (parameters and operations, for one item of the batch) are by position, the inputs first.
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-64 > maxpool2", input="3x32x32")
-    >>> [row.name for row in report], report["maxpool1"].output_shape
-    (['conv1', 'maxpool1'], (64, 16, 16))
+    >>> [row.name for row in report], report["maxpool1"].output_shape, report[-1].name
+    (['conv1', 'maxpool1'], (64, 16, 16), 'maxpool1')
     >>> report.totals.params, report.shapes
     (1792, (Shape(3, 32, 32), Shape(64, 32, 32), Shape(64, 16, 16)))
 
@@ -444,15 +444,15 @@ class Report:
         return self._back.seen(position)
 
     def __iter__(self) -> Iterator[Row]:
-        arity = self.network.arity
-        return (Row(self, p) for p in range(arity, arity + len(self.network.nodes)))
+        return (Row(self, p) for p in range(self.network.arity, len(self.shapes)))
 
     def __len__(self) -> int:
         return len(self.network.nodes)
 
-    def __getitem__(self, name: str) -> Row:
-        position = self.network.position(name)
-        if position < self.network.arity:
+    def __getitem__(self, name: str | int) -> Row:
+        if isinstance(name, int):
+            return Row(self, range(self.network.arity, len(self.shapes))[name])
+        if (position := self.network.position(name)) < self.network.arity:
             raise UnknownName("node", name, [n.name for n in self.network.nodes])
         return Row(self, position)
 

@@ -12,7 +12,7 @@ from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import LISTED
 from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
-from rfcalc.report.metrics import SHARES, Metric, metric, part, size_text
+from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part, size_text
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import binary, exact, short
 
@@ -33,7 +33,7 @@ STYLES = {
     "stages": "a line a stage, its layers in brackets with how often they stand, as in the ResNet paper",
     "summary": "the summary that PyTorch and Keras users know",
 }
-_LEAST = {"name": 12, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
+_LEAST = {"name": 16, "notation": 12, "inputs": 8}  # texts that a narrow terminal may cut, to at least this
 _MOST = {"name": 60, "notation": 60, "inputs": 40}  # beyond this, columns of letters cut them
 _SPARE = {"bytes": 5, "stride": 4, "notation": 3, "macs": 2, "params": 1}  # columns that go first, the greatest first
 
@@ -170,7 +170,12 @@ class View(NamedTuple):
             UnknownName: there is no such column.
         """
         names = [n for name in self.columns or USUAL for n in PRESETS.get(name.strip().lower(), (name,))]
-        return tuple(dict.fromkeys(metric(name) for name in names))
+        try:
+            return tuple(dict.fromkeys(metric(name) for name in names))
+        except UnknownName:
+            unknown = next(name for name in names if name not in METRICS)
+            known = [*METRICS.spellings(), *PRESETS]
+            raise UnknownName("column", unknown, known, fix="rfcalc columns lists them") from None
 
 
 def document(report: Report, view: View = View(), style: str = "table") -> Document:  # noqa: B008 (immutable)

@@ -11,7 +11,8 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import NetworkModule, compiled
-from rfcalc.backend.stream.runtime import Read, Streamed, StreamedMap, hang
+from rfcalc.backend.stream.reads import Read
+from rfcalc.backend.stream.runtime import Streamed, StreamedMap, hang
 from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
@@ -176,7 +177,11 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
             held[learned] = graph.get_parameter(learned_at[node.name])
         texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
-        run: Any = recurrence if way.how == "recurrent" else compiled(way.twin.text, max(len(sources), 1))
+        run: Any = (
+            recurrence
+            if way.how == "recurrent"
+            else compiled(way.twin.text, max(len(sources), 1) + (way.how == "attention"))
+        )
         edges = at.edges or tuple(Edge(s, None) for s in sources)
         lines.append(
             StreamedMap(
@@ -184,7 +189,7 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
                 axis,
                 (at.rate.numerator, at.rate.denominator),
                 line.extras[position],
-                tuple(_read(e, node.layer, line.lines[e.source].axis) for e in edges),
+                tuple(_read(e, node.layer, line.lines[e.source].axis, e.source in at.before) for e in edges),
                 way.how,
                 run,
                 module,
@@ -215,16 +220,16 @@ def _still(plan: StreamPlan) -> set[int]:
     return found
 
 
-def _read(edge: Edge, layer: Layer, axis: int | None) -> Read:
+def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False) -> Read:
     index = edge.index
     if index is None or axis is None:
         return Read(edge.source)
     if isinstance(index, Slide):
-        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border)
+        return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border, begins=begins)
     if hasattr(layer, "output_padding"):
         kernel, dilation = (one(getattr(layer, name), axis - 1) for name in ("kernel", "dilation"))
         return Read(edge.source, index.advance, 0, kernel, dilation, phases=index.phases)
-    return Read(edge.source, index.advance, border=index.border, phases=index.phases)
+    return Read(edge.source, index.advance, border=index.border, phases=index.phases, begins=begins)
 
 
 def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
@@ -243,8 +248,11 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         return Way("constant", twin_of(At(layer, xs, y, eps=eps)))
     if len(at.edges) != len(sources):
         raise Unsupported("what it reads cannot be given in pieces", where=node.name)
+    if at.masked:
+        return Way("attention", twin_of(At(layer, (*xs, xs[0]), y, eps=eps)))  # the mask comes as a fourth input
     if at.carried:
-        return Way("recurrent", twin_of(At(layer, xs, y, eps=eps)))
+        made = twin_of(At(layer, xs, y, eps=eps))
+        return Way("recurrent" if made.module is not None else "running", made)
     if at.pointwise:
         piece = layer.stretched(at.axis, -1)
         if piece is not layer:  # one axis may be left open: the others are told

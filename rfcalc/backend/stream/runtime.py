@@ -11,57 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rfcalc.backend.stream.tape import Recur, Run, Tape, cat, copy, narrow, picked, spread, zeros
-
-
-class Read(NamedTuple):
-    """What unit u of a node reads of one map: ``stride·u + first + dilation·t`` for t below `kernel`; with `phases`,
-    ``stride·(u // period) + t`` for the t listed for its phase. A map without the axis is read as it is."""
-
-    source: int
-    stride: int = 1
-    first: int = 0
-    kernel: int = 1
-    dilation: int = 1
-    border: str = "zeros"
-    phases: tuple[tuple[int, ...], ...] = ()
-
-    def known(self, count: int) -> int:
-        """How many units read only the first `count` positions."""
-        if self.border != "zeros" and count <= (-self.first if self.border == "reflect" else 0):
-            return 0
-        if not self.phases:
-            last = self.first + self.dilation * (self.kernel - 1)
-            return max(0, (count - 1 - last) // self.stride + 1)
-        turns = [((count - 1 - t[-1]) // self.stride + 1, i) for i, t in enumerate(self.phases) if t]
-        return max(0, min((turn * len(self.phases) + i for turn, i in turns), default=0))
-
-    def taps(self, unit: int) -> Sequence[int]:
-        """The positions that a unit reads."""
-        if not self.phases:
-            start = self.stride * unit + self.first
-            return range(start, start + self.dilation * (self.kernel - 1) + 1, self.dilation)
-        turn, phase = divmod(unit, len(self.phases))
-        return [turn * self.stride + t for t in self.phases[phase]]
-
-    def lowest(self, unit: int) -> int:
-        """The first position that a unit, or any after it, reads."""
-        if not self.phases:
-            return self.stride * unit + self.first
-        turn, phase = divmod(unit, len(self.phases))
-        now = [turn * self.stride + t[0] for t in self.phases[phase:] if t]
-        return min(now + [(turn + 1) * self.stride + t[0] for t in self.phases if t])
-
-    def between(self, start: int, stop: int) -> tuple[int, int]:
-        """The positions that units from `start` to `stop` read, from the first to after the last."""
-        if not self.phases:
-            return self.stride * start + self.first, (
-                self.stride * (stop - 1) + self.first + self.dilation * (self.kernel - 1) + 1
-            )
-        period = len(self.phases)
-        units = {*range(start, min(stop, start + period)), *range(max(start, stop - period), stop)}
-        taps = [t for u in units for t in self.taps(u)]
-        return (min(taps), max(taps) + 1) if taps else (0, 0)
+from rfcalc.backend.stream.reads import Read
+from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, cat, copy, narrow, picked, spread, zeros
 
 
 class StreamedMap(NamedTuple):
@@ -106,7 +57,8 @@ class Streamed(nn.Module):
     - table: its layer on whole turns, what is not asked for is cut off;
     - whole: its layer with its own padding, on whole steps, what its padding touches is cut off but at the real ends;
     - transposed: its layer without trimming, then cut;
-    - recurrent: its layer on new positions, from the state that it left.
+    - recurrent, running: its layer on new positions, from the state (the last result) that it left;
+    - attention: its products of new queries with the keys that the mask leaves them.
     """
 
     refusal: type[Exception] = ValueError
@@ -380,6 +332,9 @@ class Streamed(nn.Module):
         wanted = set(range(max(0, self.left - self.latency), count)) if number == self.output else set()
         for reader, read in reads:
             unit = self.next[reader]
+            if read.begins:
+                wanted.update(range(lowest, count))
+                continue
             dense = not read.phases and (read.stride == 1 or (read.dilation == 1 and read.kernel >= read.stride))
             self._early(read.lowest(unit) < 0)
             if dense or (read.border != "zeros" and read.lowest(unit) < 0):  # what stands before the beginning too
@@ -406,6 +361,12 @@ class Streamed(nn.Module):
         if line.how == "recurrent":
             xs = [self._fetched(r, start, stop, values, counts, line) for r in line.reads]
             return self._do(Recur(line.run, self.get_submodule(line.module), self, number), xs)  # type: ignore[no-any-return]
+        if line.how == "attention":
+            return self._attend(line, start, stop, values, counts)
+        if line.how == "running":
+            (read,) = line.reads
+            x = self._fetched(read, start, stop, values, counts, line)
+            return self._do(Running(line.run, self, number, line.axis), [x])  # type: ignore[no-any-return]
         if line.how == "window":
             xs = []
             for read in line.reads:
@@ -442,6 +403,19 @@ class Streamed(nn.Module):
             high = min(high, max(counts[read.source], low + 1))
         made = self._run(line, [self._fetched(read._replace(border="zeros"), low, high, values, counts, line)])
         return self._do(narrow, [made], line.axis, start - turn * period, stop - start)  # type: ignore[no-any-return]
+
+    def _attend(self, line: StreamedMap, start: int, stop: int, values: list[Any], counts: list[int]) -> Tensor:
+        """Queries from `start` to `stop` on the keys and values that their mask leaves them."""
+        query, *others = line.reads
+        xs = [self._fetched(query, start, stop, values, counts, line)]
+        low, high = others[0].between(start, stop)
+        count = min(counts[read.source] for read in others)
+        begins = others[0].begins
+        self._early(low < 0 or high > count or begins)
+        low, high = 0 if begins else max(low, 0), min(high, count)
+        xs += [self._fetched(read, low, high, values, counts, line) for read in others]
+        seen = others[0].seen(range(start, stop), range(low, high)).to(xs[0].device)
+        return self._do(Run(line.run, None, None, ""), xs, seen)  # type: ignore[no-any-return]
 
     def _fetched(
         self, read: Read, low: int, high: int, values: list[Any], counts: list[int], line: StreamedMap

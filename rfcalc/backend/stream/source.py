@@ -12,14 +12,15 @@ from torch import nn
 from rfcalc.backend.build import make
 from rfcalc.backend.emit import camel
 from rfcalc.backend.needs import parts
-from rfcalc.backend.stream import runtime, tape
+from rfcalc.backend.stream import reads, runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
-from rfcalc.backend.stream.runtime import Read, StreamedMap
+from rfcalc.backend.stream.reads import Read
+from rfcalc.backend.stream.runtime import StreamedMap
 from rfcalc.backend.twin import ConstructorCall
 
 PARTS: tuple[Any, ...] = (
-    *(runtime.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur),
+    *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
     *(tape.narrow, tape.zeros, tape.copy, tape.picked, tape.spread, tape.cat, runtime.hang),
 )
 
@@ -115,9 +116,8 @@ def _line(line: StreamedMap, text: str | None) -> list[str]:
         value = getattr(line, name)
         if name == "run":
             if text is not None:
-                told.append(
-                    f"run={'recurrence' if line.how == 'recurrent' else _function(text, max(len(line.reads), 1))}"
-                )
+                count = max(len(line.reads), 1) + (line.how == "attention")
+                told.append(f"run={'recurrence' if line.how == 'recurrent' else _function(text, count)}")
         elif value != getattr(fresh, name):
             shown = (
                 f"({', '.join(map(_read, value))}{',' if len(value) == 1 else ''})"

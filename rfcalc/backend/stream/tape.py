@@ -94,6 +94,21 @@ class Recur:
         return made  # type: ignore[no-any-return]
 
 
+class Running:
+    """The call of a line that goes on from its last result: a running sum, product or extreme."""
+
+    def __init__(self, run: Any, root: Any, number: int, axis: int) -> None:
+        self.run, self.root, self.number, self.axis = run, root, number, axis
+
+    def __call__(self, x: Tensor) -> Tensor:
+        states = self.root.states
+        last = states.get(self.number)
+        made = self.run(None, None, x if last is None else torch.cat([last, x], self.axis))
+        made = made if last is None else made.narrow(self.axis, 1, x.shape[self.axis])
+        states[self.number] = made.narrow(self.axis, -1, 1).clone()
+        return made  # type: ignore[no-any-return]
+
+
 def narrow(x: Tensor, axis: int, start: int, count: int) -> Tensor:
     return x.narrow(axis, start, count)
 

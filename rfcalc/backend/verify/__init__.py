@@ -14,7 +14,7 @@ from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify import saved
 from rfcalc.backend.verify.finding import UNSEEN, Finding, Verification
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.graph.network import Network
+from rfcalc.readers.target import analyze
 from rfcalc.report.report import Report
 
 CHECKS = ("shapes", "params", "macs", "receptive_field", "saved_bytes", "peak_bytes", "erf")
@@ -23,7 +23,7 @@ DRAWS = 12
 
 
 def verify(
-    network: Network | Report,
+    network: Any,
     inputs: Any = None,
     what: Sequence[str] = USUAL,
     *,
@@ -48,7 +48,7 @@ def verify(
     on the positive linear stand-in; bytes kept for backward by one step of training.
 
     Args:
-        network: a network, or a report of one.
+        network: a network, a report of one, or anything else that `rfcalc.analyze` takes (what `from_torch` gives).
         inputs: its input shapes, the network's own if left out.
         what: names of `CHECKS`.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -72,7 +72,7 @@ def verify(
     if picture is not None and not Path(picture).absolute().parent.is_dir():  # before the long work
         raise RfcalcError(f"there is no folder {Path(picture).parent}", where=str(picture), fix="make it first")
     notes: list[str] = []
-    report = network if isinstance(network, Report) else Report(network, inputs, batch=batch, dtype=dtype)
+    report = network if isinstance(network, Report) else analyze(network, inputs, batch=batch, dtype=dtype)
     place = chosen_device(device)
     try:
         findings = tuple(_all(report, frozenset(what), place, weights, as_is, draws, picture, tick, notes))

@@ -76,7 +76,7 @@ def measured_units(report: Report, name: str, units: Sequence[Unit]) -> Iterator
 
 
 def derivatives(value: Tensor, x: Tensor, shape: Shape, source: Shape, units: Sequence[Unit]) -> Iterator[set[Unit]]:
-    """Where the derivative of each unit of a map is not zero."""
+    """Where the derivative of each unit of a map is not zero; also by a signal without an axis of channels."""
     flat = value[0].movedim(shape.channel, 0).sum(0)
     for unit in units:
         found = None
@@ -85,8 +85,8 @@ def derivatives(value: Tensor, x: Tensor, shape: Shape, source: Shape, units: Se
         if found is None:
             yield set()
             continue
-        size = found[0].movedim(source.channel, 0).abs().sum(0)
-        yield {tuple(p) for p in (size > 0).nonzero().tolist()}
+        derivative = found[0] if found.dim() == len(source.dims) + 1 else found[0][None]
+        yield {tuple(p) for p in (derivative.movedim(source.channel, 0).abs().sum(0) > 0).nonzero().tolist()}
 
 
 def summary(pixels: set[Unit]) -> Seen:

@@ -355,7 +355,7 @@ def _units(
     units = gradient.chosen_units(shape.spatial, period)
     walk = regions(report, name)
     seen: dict[gradient.Unit, set[gradient.Unit]] = {}
-    for unit, pixels in zip(units, _derivatives(value, x, shape, source, units), strict=True):
+    for unit, pixels in zip(units, gradient.derivatives(value, x, shape, source, units), strict=True):
         seen[unit] = pixels
         region = walk.unit(unit)
         right, found = set(region.pixels()), gradient.summary(pixels)
@@ -378,22 +378,6 @@ def _units(
                 verdict=DISAGREES, note=f"{lost:,} pixels have no derivative, {new:,} others have one. {told}".strip()
             )
     yield from gradient.claims(report, name, field, seen, blind)
-
-
-def _derivatives(
-    value: Tensor, x: Tensor, shape: Shape, source: Shape, units: Sequence[gradient.Unit]
-) -> Iterator[set[gradient.Unit]]:
-    """Where the derivative of each unit is not zero; also by a signal without an axis of channels."""
-    flat = value[0].movedim(shape.channel, 0).sum(0)
-    for unit in units:
-        found = None
-        if value.requires_grad:
-            (found,) = torch.autograd.grad(flat[unit], x, retain_graph=True, allow_unused=True)
-        if found is None:
-            yield set()
-            continue
-        whole = found[0] if found.dim() == len(source.dims) + 1 else found[0][None]
-        yield {tuple(p) for p in (whole.movedim(source.channel, 0).abs().sum(0) > 0).nonzero().tolist()}
 
 
 # --- training ----------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Dilations for strides: the same weights give every position of an output (Chen et al. 2018, DeepLab; "à trous").
 
 Without its stride s a layer's map is s times finer; whoever reads the finer map dilates its window and its padding by
-as much. Unit u of the strided network is unit s·u of the dense one, and the units between are those of the strided
-network on shifted images, exactly where their fields touch no padding: at a border the one pads a finer map than the
-other.
+as much; a padding that depends on the size (`SAME`) is written in numbers. Unit u of the strided network is unit s·u of
+the dense one, and the units between are those of the strided network on shifted images, exactly where their fields
+touch no padding: at a border the one pads a finer map than the other.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ def _change(most: int, draft: Draft) -> None:
             kept = tuple(1 if s > 1 and b * s > most else s for s, b in zip(stride, before, strict=True))
             grown = tuple(m * (s // k) for m, s, k in zip(mine, stride, kept, strict=True))
             if kept != stride or max(mine) > 1:
-                pads = layer.padding
-                if isinstance(pads, str):
-                    if pads != "same" or kept != stride:
-                        raise Unfit(f"the padding of {node.name} depends on the size of its input")
-                else:
-                    pads = tuple((m * a, m * b) for m, (a, b) in zip(mine, along(pads, rank), strict=True))
-                changed = {"stride": kept, "padding": pads}
+                pads = _padding(report, position) if isinstance(layer.padding, str) else along(layer.padding, rank)
+                changed = {
+                    "stride": kept,
+                    "padding": tuple((m * a, m * b) for m, (a, b) in zip(mine, pads, strict=True)),
+                }
                 if max(mine) > 1:
                     if not hasattr(layer, "dilation"):
-                        raise Unfit(f"{node.name} ({layer.kind}) has no dilation")
+                        raise Unfit(
+                            f"{node.name} ({layer.kind}) has no dilation: replace it by a convolution of stride "
+                            f"{_by(stride)}, or replace only strides beyond {max(before)}, which come after it"
+                        )
                     dilation = along(layer.dilation, rank)
                     changed["dilation"] = tuple(m * d for m, d in zip(mine, dilation, strict=True))
                 draft.replace(node.name, with_geometry(layer, **changed))
@@ -81,11 +82,30 @@ def _change(most: int, draft: Draft) -> None:
             draft.notes.append(f"{node.name} reads {times} times as many positions: not the same values behind it")
             finer[position] = (1,) * report.shapes[position].rank
         else:
-            raise Unfit(f"{node.name} ({layer.kind}) does not follow a finer map")
+            raise Unfit(
+                f"{node.name} ({layer.kind}) does not follow a finer map: what it makes of a unit depends on the grid;"
+                f" replace only strides that come after it"
+            )
     ends = {finer[network.position(name)] for name in network.outputs}
     if len(ends) > 1:
         raise Unfit("the outputs would be finer by different factors")
     (draft.finer,) = ends
+
+
+def _padding(report: Report, position: int) -> list[tuple[int, int]]:
+    """The padding of a node in numbers, as it is at this size: so much before the first window, and after the last."""
+    (alternatives,) = relation(report, position)
+    x, y = report.shapes[report.network.sources[position - report.network.arity][0]], report.shapes[position]
+    found = []
+    for a, n, units in zip(x.axes, x.spatial, y.spatial, strict=True):
+        slide: Any = alternatives[0][a][1]
+        last = (units - 1) * slide.stride + slide.first + (slide.kernel - 1) * slide.dilation
+        found.append((max(0, int(-slide.first)), max(0, int(last) + 1 - int(n))))
+    return found
+
+
+def _by(values: tuple[int, ...]) -> str:
+    return "x".join(map(str, values)) if len(set(values)) > 1 else str(values[0])
 
 
 def _pointwise(report: Report, position: int) -> bool:

@@ -16,21 +16,10 @@ from rfcalc.core.shape import axis_groups
 from rfcalc.layers.reshape import Flatten, Permute, Reshape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import Value
+from rfcalc.receptive.chains import Axes, Factor, regrouped
 
 PACKED = ("pixel_unshuffle", "pixel_shuffle")  # patches into channels, and back
 VIEWS = ("reshape", "flatten", "permute", *PACKED)
-
-
-class Factor:
-    """A factor of an axis, larger than 1, told apart by identity."""
-
-    __slots__ = ("size",)
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-
-Axes = list[list[Factor]]  # an axis is the row-major product of its factors
 
 
 class Chain(NamedTuple):
@@ -41,38 +30,12 @@ class Chain(NamedTuple):
     after: Axes
 
     def permuted(self, order: Sequence[int]) -> Chain:
-        return self._replace(after=[self.after[i] for i in order])
+        return self._replace(after=tuple(self.after[i] for i in order))
 
     def regrouped(self, dims: Sequence[int]) -> Chain | None:
-        """With a row-major reshape to `dims` at its end; None where no factors say it (12 = 4·3 to 6·2).
-
-        >>> a, b = Factor(4), Factor(6)
-        >>> chain = Chain(0, [[a], [b]], [[a], [b]]).regrouped((2, 12))
-        >>> [[f.size for f in axis] for axis in chain.before], [[f.size for f in axis] for axis in chain.after]
-        ([[2, 2], [6]], [[2], [2, 6]])
-        >>> Chain(0, [[a], [b]], [[a], [b]]).regrouped((3, 8)) is None
-        True
-        """
-        before = self.before
-        left = [f for axis in self.after for f in axis][::-1]
-        after: Axes = []
-        for n in dims:
-            axis: list[Factor] = []
-            while n > 1:
-                if not left:
-                    return None
-                f = left.pop()
-                if n % f.size:
-                    if f.size % n:
-                        return None
-                    outer, rest = Factor(n), Factor(f.size // n)
-                    before = [[g for h in a for g in ((outer, rest) if h is f else (h,))] for a in before]
-                    left.append(rest)
-                    f = outer
-                axis.append(f)
-                n //= f.size
-            after.append(axis)
-        return None if left else Chain(self.root, before, after)
+        """With a row-major reshape to `dims` at its end; None where no factors say it."""
+        axes = regrouped(self.before, self.after, dims)
+        return axes and Chain(self.root, *axes)
 
     def packed(self, dims: Sequence[int], factor: int, into: bool) -> Chain | None:
         """With the places in patches of `factor` positions an axis put into the channels (``c y x``), or back."""
@@ -92,7 +55,7 @@ class Chain(NamedTuple):
         """Factors that stand side by side at both ends as one."""
         follows = {id(a): b for axis in self.before for a, b in pairwise(axis)}
         joined: dict[int, Factor] = {}  # a factor → the one that it goes with
-        after: Axes = []
+        after: list[tuple[Factor, ...]] = []
         for axis in self.after:
             found: list[Factor] = []
             last = None
@@ -104,9 +67,9 @@ class Chain(NamedTuple):
                     found.append(Factor(f.size))
                     joined[id(f)] = found[-1]
                 last = f
-            after.append(found)
-        before = [list(dict.fromkeys(joined[id(f)] for f in axis)) for axis in self.before]
-        return Chain(self.root, before, after)
+            after.append(tuple(found))
+        before = tuple(tuple(dict.fromkeys(joined[id(f)] for f in axis)) for axis in self.before)
+        return Chain(self.root, before, tuple(after))
 
 
 def holds_patches(graph: Builder, node: int) -> bool:
@@ -120,7 +83,7 @@ def holds_patches(graph: Builder, node: int) -> bool:
 
 
 def start(graph: Builder, node: int) -> Chain:
-    axes: Axes = [[Factor(n)] if n > 1 else [] for n in graph.shapes[node].dims]
+    axes = tuple((Factor(n),) if n > 1 else () for n in graph.shapes[node].dims)
     return Chain(node, axes, axes)
 
 

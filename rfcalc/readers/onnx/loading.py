@@ -46,6 +46,9 @@ def from_onnx(source: str | os.PathLike[str] | bytes, inputs: Any = None) -> Imp
     """
     if isinstance(source, bytes):
         return _from_bytes(source, inputs, "the model", ".", "model")
+    if not isinstance(source, str | os.PathLike):
+        fix = "give the path of an .onnx file, or its bytes (model.SerializeToString())"
+        raise RfcalcError(f"{type(source).__name__} is no ONNX file", fix=fix)
     file = Path(source)
     where = str(source)
     try:

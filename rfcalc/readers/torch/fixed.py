@@ -24,10 +24,12 @@ def known(graph: TensorBuilder, tensor: Any) -> torch.Tensor | None:
         return None
     if graph.leaves(tensor):
         return None
-    return _value(entry, tensor, [MOST_STEPS], graph.written)
+    return _value(entry, tensor, [MOST_STEPS], graph.written, graph.once)
 
 
-def _value(entry: Static, tensor: Any, left: list[int], written: frozenset[int]) -> torch.Tensor | None:
+def _value(
+    entry: Static, tensor: Any, left: list[int], written: frozenset[int], once: frozenset[int]
+) -> torch.Tensor | None:
     left[0] -= 1
     if left[0] < 0 or entry.parameter:
         return None
@@ -35,13 +37,15 @@ def _value(entry: Static, tensor: Any, left: list[int], written: frozenset[int])
     if there and (entry.step is None or memory_of(tensor) not in written):
         values: torch.Tensor = tensor.detach().cpu()
         return values
+    if there and entry.step is not None and entry.step.writes and memory_of(tensor) in once:
+        return tensor.detach().cpu()  # type: ignore[no-any-return]
     if entry.step is None or tensor.numel() > MOST_VALUES:
         return None
     step = entry.step
     if step.name in _SAME:
         (same,) = (t for t in tensors(step.args.get("self")))
         source = entry.sources.get(id(same))
-        return _value(source, same, left, written) if isinstance(source, Static) else None
+        return _value(source, same, left, written, once) if isinstance(source, Static) else None
     operator = getattr(getattr(torch.ops.aten, step.name, None), step.overload or "default", None)
     if operator is None or step.writes or torch.Tag.nondeterministic_seeded in operator.tags:
         return None
@@ -51,7 +55,7 @@ def _value(entry: Static, tensor: Any, left: list[int], written: frozenset[int])
         found = []
         for t in tensors(value):
             source = entry.sources.get(id(t))
-            made = _value(source, t, left, written) if isinstance(source, Static) else None
+            made = _value(source, t, left, written, once) if isinstance(source, Static) else None
             if made is None:
                 return None
             found.append(made)

@@ -56,6 +56,9 @@ def from_torch(
             has torch's reason and where it was.
         ShapeError: an operator was translated wrongly; with both shapes.
     """
+    if not isinstance(module, torch.nn.Module):
+        fix = "give a module: from_torch(Net()); other networks are read by rfcalc.analyze and rfcalc.load"
+        raise RfcalcError(f"{type(module).__name__} is no torch module", fix=fix)
     module, given, recording = _run(module, input, training)
     notes = list(given.notes)
     load()
@@ -224,7 +227,9 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
             for t in tensors(argument):
                 if id(t) in named:
                     uses[named[id(t)]] += 1
-    graph = TensorBuilder(dims, names=named, uses=uses, translate=translate, written=recording.written)
+    graph = TensorBuilder(
+        dims, names=named, uses=uses, translate=translate, written=recording.written, once=recording.once
+    )
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
         if len(full) == 2 and is_signal(recording, tensor):

@@ -63,6 +63,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self.steps: list[Operation] = []
         self.stack: list[Frame] = [Frame("", False)]
         self.written: set[int] = set()  # memory that was written to, by its storage
+        self.times: dict[int, int] = {}  # how often real memory was written to
         self.empty: set[int] = set()  # memory whose values are not there any more
         self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # real tensors → without data
         self._own: set[int] = set()  # memory that was made in this run
@@ -131,6 +132,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                 for t in tensors((args[place] if place < len(args) else kwargs.get(name),)):
                     memory = memory_of(t)
                     self.written.add(memory)
+                    self.times[memory] = self.times.get(memory, 0) + 1
                     if memory not in self._own and memory not in self._before:
                         self._before[memory] = (t.detach(), t._version, _copy(t))
         out = func(*args, **kwargs)
@@ -140,6 +142,12 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                 if not t.is_meta and (memory := memory_of(t)) not in theirs:
                     self._own.add(memory)
         return out
+
+    @property
+    def once(self) -> frozenset[int]:
+        """Memory of this run that holds what its only write left there."""
+        gone = self.empty
+        return frozenset(m for m, count in self.times.items() if count == 1 and m in self._own and m not in gone)
 
     def restore(self) -> None:
         """Put back the values of the module's memory that the run has written to."""

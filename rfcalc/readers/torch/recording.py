@@ -42,6 +42,7 @@ class Recording(NamedTuple):
     grown: bool
     written: frozenset[int] = frozenset()
     assumed: tuple[str, ...] = ()
+    once: frozenset[int] = frozenset()  # memory that holds what its only write left there
 
 
 def record(module: torch.nn.Module, call: ForwardCall, training: bool) -> Recording:
@@ -115,7 +116,9 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
-    return Recording(recorder.steps, given, outputs, grown, frozenset(recorder.written), tuple(disguise.assumed))
+    return Recording(
+        recorder.steps, given, outputs, grown, frozenset(recorder.written), tuple(disguise.assumed), recorder.once
+    )
 
 
 def _python_dispatcher() -> Any:

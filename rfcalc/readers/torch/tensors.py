@@ -54,6 +54,7 @@ class TensorBuilder(Builder):
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
+    once: frozenset[int] = frozenset()  # memory that holds what its only write left there
 
     def entry(self, tensor: Any) -> Any:
         """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""

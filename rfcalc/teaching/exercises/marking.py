@@ -84,6 +84,9 @@ def _read(typed: str, unit: str) -> Fraction:
 
 def _shape(blank: Blank, typed: str) -> Mark:
     found = sizes(typed)
+    for option in blank.options:
+        if any(n.denominator > 1 for n in found) and sizes(option.text) == found:  # a size that was not rounded
+            return _of(blank, option)
     dims = [int(n) for n in found]
     if not dims or any(n.denominator > 1 for n in found):
         raise RfcalcError(f"{typed!r} is not a shape", fix="write it like 64x112x112")

@@ -1,0 +1,164 @@
+"""Rolling rows: the first part of a network runs strip by strip, and of every map keeps the rows that are read again.
+
+Nothing is computed twice, as patches do at their borders: a strip of the part's output asks each map for its next rows
+only, and a row goes when the last window that reads it has passed. The output of the part, and the input if it is
+counted, lie there as a whole; depthwise layers write beside their input, whose rows the next strip reads again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rfcalc.core.layer import POINTWISE
+from rfcalc.graph.forward import Shaped, relation
+from rfcalc.plan.arena import Layout, live
+from rfcalc.plan.patch import Patches, Unpatchable, divided, read_box
+
+Rows = tuple[int, int]  # half-open
+
+
+class Step(NamedTuple):
+    """One node for one strip: the rows that it makes, and those that it reads of each of its sources."""
+
+    position: int
+    makes: Rows
+    reads: tuple[tuple[int, Rows], ...]
+
+
+def steps(walked: Shaped, cut: int, strips: int) -> list[Step]:
+    """What is computed, in order: strip by strip of the map at `cut`, and within a strip node by node.
+
+    Raises:
+        Unpatchable: a node whose units cannot be told by runs of rows, or more strips than rows.
+    """
+    arity = walked.network.arity
+    rank = walked.shapes[cut].rank
+    if not rank or any(walked.shapes[p].rank != rank for p in range(cut + 1)):
+        raise Unpatchable("not all maps of the first part have rows")
+    rows = [int(walked.shapes[p].spatial[0]) for p in range(cut + 1)]
+    if strips > rows[cut]:
+        raise Unpatchable("there are more strips than rows")
+    done = [0] * (cut + 1)
+    done[:arity] = rows[:arity]
+    found: list[Step] = []
+    for _, end in divided(rows[cut], strips):
+        wanted, mine = list(done), []
+        wanted[cut] = end
+        for p in range(cut, arity - 1, -1):
+            if wanted[p] <= done[p]:
+                continue
+            makes = (done[p], wanted[p])
+            reads = tuple(_reads(walked, p, makes))
+            for s, (_, last) in reads:
+                wanted[s] = max(wanted[s], last)
+            mine.append(Step(p, makes, reads))
+        done = [max(a, b) for a, b in zip(done, wanted, strict=True)]
+        found += reversed(mine)
+    return found
+
+
+def _reads(walked: Shaped, position: int, makes: Rows) -> Iterator[tuple[int, Rows]]:
+    """The rows of each source that some rows of a node's output need."""
+    y, node = walked.shapes[position], walked.network.nodes[position - walked.network.arity]
+    box = tuple(makes if a == y.axes[0] else (0, int(n)) for a, n in enumerate(y.dims))
+    for s, alternatives in zip(
+        walked.network.sources[position - walked.network.arity], relation(walked, position), strict=True
+    ):
+        x = walked.shapes[s]
+        for reads in alternatives:
+            given = box if reads is POINTWISE else read_box(box, reads, x.dims, node.name)
+            yield s, given[x.axes[0]]
+
+
+def owners(walked: Shaped, laid: Layout, cut: int) -> list[int]:
+    """Whose memory each position lives in, where depthwise layers do not write over their input."""
+    arity = walked.network.arity
+    own = list(range(cut + 1))
+    for p in range(arity, cut + 1):
+        if laid.own[p] != p and not laid.beside[p]:
+            own[p] = next(own[s] for s in walked.network.sources[p - arity] if laid.own[s] == laid.own[p])
+    return own
+
+
+def held(walked: Shaped, laid: Layout, cut: int, plan: list[Step]) -> list[dict[int, Rows]]:
+    """For each step the rows of each memory that live while it runs; without inputs, and without the cut's own."""
+    arity, own = walked.network.arity, owners(walked, laid, cut)
+    needed: list[dict[int, int]] = [{}] * len(plan)  # the first row that this step or a later one reads
+    later: dict[int, int] = {}
+    for i in range(len(plan) - 1, -1, -1):
+        for s, (first, _) in plan[i].reads:
+            later[s] = min(later.get(s, first), first)
+        needed[i] = dict(later)
+    done: dict[int, int] = {}
+    found = []
+    for i, step in enumerate(plan):
+        done[step.position] = step.makes[1]
+        mine: dict[int, Rows] = {}
+        for p, end in done.items():
+            first = min(needed[i].get(p, end), step.makes[0] if p == step.position else end)
+            if first < end and own[p] != own[cut] and own[p] >= arity:
+                a, b = mine.get(own[p], (first, end))
+                mine[own[p]] = (min(a, first), max(b, end))
+        found.append(mine)
+    return found
+
+
+def rolled(walked: Shaped, laid: Layout, cut: int, strips: int, itemsize: int, *, count_input: bool = True) -> Patches:
+    """The plan for one cut and so many strips.
+
+    Raises:
+        Unpatchable: a node of the first part cannot be computed in strips.
+    """
+    arity, shape = walked.network.arity, walked.shapes[cut]
+    plan = steps(walked, cut, strips)
+    row = [int(s.values) // int(s.spatial[0]) for s in walked.shapes[: cut + 1]]
+    most = max(sum((b - a) * row[m] for m, (a, b) in one.items()) for one in held(walked, laid, cut, plan))
+    work = 0
+    for step in plan:
+        rows = int(walked.shapes[step.position].spatial[0])
+        work += int(walked.costs[step.position].macs) * (step.makes[1] - step.makes[0]) // rows
+    rest_live = live(walked, laid, itemsize, count_input=count_input)
+    inputs = sum(int(s.values) for s in walked.shapes[:arity]) if count_input else 0
+    patch_bytes = (most + int(shape.values) + inputs) * itemsize
+    rest_bytes = max(rest_live[cut + 1 :], default=int(shape.values) * itemsize)
+    macs = sum(int(c.macs) for c in walked.costs)
+    first = sum(int(c.macs) for c in walked.costs[: cut + 1])
+    names = [*walked.network.inputs, *(node.name for node in walked.network.nodes)]
+    grid = (strips, *([1] * (shape.rank - 1)))
+    return Patches(
+        names[cut], grid, max(patch_bytes, rest_bytes), patch_bytes, rest_bytes, max(rest_live), macs,
+        macs - first + work, count_input, True,
+    )  # fmt: skip
+
+
+def best_rolled(
+    walked: Shaped,
+    laid: Layout,
+    cuts: list[int],
+    itemsize: int,
+    *,
+    count_input: bool = True,
+    budget: int | None = None,
+) -> Patches | None:
+    """The plan with the least peak (none, if that is more than a budget): strips of one row, of two, of four."""
+    best: Patches | None = None
+    rest = live(walked, laid, itemsize, count_input=count_input)
+    inputs = sum(int(s.values) for s in walked.shapes[: walked.network.arity]) if count_input else 0
+    bounds = [
+        (max(max(rest[cut + 1 :], default=0), (int(walked.shapes[cut].values) + inputs) * itemsize), cut)
+        for cut in cuts
+        if walked.shapes[cut].rank
+    ]
+    for bound, cut in sorted(bounds):
+        if best is not None and bound >= best.peak_bytes:
+            break  # nothing that is left is smaller
+        for high in (1, 2, 4):
+            try:
+                strips = -(-int(walked.shapes[cut].spatial[0]) // high)
+                plan = rolled(walked, laid, cut, strips, itemsize, count_input=count_input)
+            except Unpatchable:
+                break
+            if best is None or plan.peak_bytes < best.peak_bytes:
+                best = plan
+    return best if best is not None and (budget is None or best.peak_bytes <= budget) else None
