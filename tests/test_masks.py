@@ -13,6 +13,8 @@ from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
 from rfcalc import AttentionProduct, MatMul, Shape, Softmax
+from rfcalc.core.masks import Several
+from rfcalc.notation import parse
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.unit_walk import UnitWalk
 
@@ -192,7 +194,7 @@ def test_layers_by_hand() -> None:
     rows = [[0], [0, 2], [], [1, 3]]
     x = Shape(4, 8, channel=1)
     texts = {
-        "{@input, @input, @input} attentionproduct keys0/0,2/-/1,3": {0: {0}, 1: {0, 1, 2}, 2: {2}, 3: {1, 3}},
+        "{@input, @input, @input} attentionproduct keys0/0,2/-/1,3": {0: {0}, 1: {0, 1, 2}, 2: set(), 3: {1, 3}},
         "{@input, @input} matmul transpose > softmax keys0/0,2/-/1,3 > {identity, @input} matmul keys0/0,2/-/1,3": {
             0: {0},
             1: {0, 1, 2},
@@ -208,3 +210,51 @@ def test_layers_by_hand() -> None:
             assert {p for (p,) in found.unit((unit,)).pixels()} == pixels, (text, unit)
             assert {p for (p,) in UnitWalk(report, last, (unit,)).region.pixels()} == pixels
     assert Softmax(mask=rows).mask == MatMul(mask=rows).mask == AttentionProduct(mask=rows).mask
+
+
+class Heads(nn.Module):
+    """Two heads, one that looks back and one that looks around itself; `only`: the head that is given, None: both."""
+
+    def __init__(self, only: int | None) -> None:
+        super().__init__()
+        self.qkv, self.only = nn.Linear(8, 24), only
+        self.register_buffer(
+            "mask",
+            torch.stack([torch.ones(6, 6).tril().bool(), (torch.arange(6)[:, None] - torch.arange(6)).abs() < 2]),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (t.unflatten(2, (2, 4)).transpose(1, 2) for t in self.qkv(x.transpose(1, 2)).chunk(3, 2))
+        made = (q @ k.transpose(-1, -2)).masked_fill(~self.mask, -1e9).softmax(-1) @ v
+        return made.transpose(1, 2).flatten(2).transpose(1, 2) if self.only is None else made[:, self.only].mT
+
+
+def windows(m: Any, x: Tensor) -> Tensor:
+    """Attention within windows of four positions, each with a mask of its own."""
+    parts = x.view(1, 4, 3, 4).permute(0, 2, 3, 1)[0]
+    mask = torch.ones(3, 4, 4)
+    mask[0], mask[2] = mask[0].tril(), torch.eye(4)
+    made = (parts @ parts.transpose(1, 2)).masked_fill(mask == 0, -1e9).softmax(-1) @ parts
+    return made.permute(2, 0, 1).reshape(1, 4, 12)
+
+
+@pytest.mark.parametrize("module", [Heads(None), Heads(0), Module(windows)], ids=["heads", "one head", "windows"])
+def test_masks_that_differ(module: nn.Module) -> None:
+    """Unit by unit exact; the summary of a single head says at most."""
+    found = check(module, "4x12" if isinstance(module, Module) else "8x6")
+    assert found.status in ("shift_variant", "bounded")
+
+
+def test_masks_that_differ_as_text() -> None:
+    rows = (((0,), (0, 1)), ((0, 1), ()))
+    for layer in (MatMul(mask=Several(0, rows)), AttentionProduct(mask=Several(1, rows))):
+        assert parse(layer.notation(exact=True)).expr == layer
+    with pytest.raises(rfcalc.RfcalcError, match="axis"):
+        parse("matmul keys0/1//0/0:1")
+
+
+def test_a_query_without_a_key_sees_nothing() -> None:
+    q = Shape(3, 4, channel=1)
+    layer = AttentionProduct(mask=[[], [0], [0, 2]])
+    (reads,) = layer.reads((q, q, q), q)[0]
+    assert reads[0][1].units == ((), (1,), (2,))

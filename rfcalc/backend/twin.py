@@ -14,14 +14,14 @@ Imports nothing of PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import Unsupported
 from rfcalc.core.layer import Layer
-from rfcalc.core.masks import Mask
+from rfcalc.core.masks import Mask, Several
 from rfcalc.core.registry import Registry
 from rfcalc.core.shape import Shape
 
@@ -113,8 +113,13 @@ TWINS: Registry[Maker] = Registry("PyTorch twin", _load)
 MEASURES: Registry[Maker] = Registry("measuring twin", _load)
 
 
-def kept_keys(mask: Mask, queries: Any, keys: Any) -> str:
-    """The expression of a table of flags: which keys each query sees."""
+def kept_keys(mask: Mask, dims: Sequence[Any]) -> str:
+    """The expression of a table of flags: which keys each query sees; `dims`: of the scores (… queries × keys)."""
+    queries, keys = dims[-2:]
+    if isinstance(mask, Several):
+        tables = [[[int(k in row) for k in range(keys)] for row in map(set, one)] for one in mask.masks]
+        ones = "1, " * (len(dims) - 3 - mask.axis)
+        return f"torch.tensor({tables}, dtype=torch.bool).view({len(tables)}, {ones}{queries}, {keys})"
     if isinstance(mask, str):
         return f"torch.ones({queries}, {keys}, dtype=torch.bool).tril()"
     rows = [[int(k in row) for k in range(keys)] for row in map(set, mask or ())]

@@ -83,6 +83,11 @@ class Layer(Expr):
         return (SAME_UNIT,) * len(xs)
 
     @property
+    def at_most(self) -> bool:
+        """Whether the windows of its units, which no axis decides alone, hold more than some of them see."""
+        return False
+
+    @property
     def selective(self) -> bool:
         """Whether units read some channels of the input only, so that it matters which channel sees what."""
         return False

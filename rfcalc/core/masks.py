@@ -1,6 +1,7 @@
 """Masks that are fixed: which keys each query of attention may see, which taps of a kernel are used.
 
 A mask is ``"causal"`` (query i sees keys 0 … i, as PyTorch's ``is_causal``) or a list of positions for each query.
+Where heads or windows have masks of their own, `Several` holds one for each position of that axis.
 """
 
 from __future__ import annotations
@@ -11,9 +12,18 @@ from typing import Any, NamedTuple, TypeAlias
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.size import Size, agree, is_number
 from rfcalc.core.syntax import Word, split
-from rfcalc.core.window import Index, Listed, Slide, Table, Unsized
+from rfcalc.core.window import STEP, Index, Listed, Slide, Table, Unsized
 
-Mask: TypeAlias = "str | tuple[tuple[int, ...], ...] | None"
+Rows: TypeAlias = "tuple[tuple[int, ...], ...]"
+Mask: TypeAlias = "str | Rows | Several | None"
+
+
+class Several(NamedTuple):
+    """Masks that differ along an axis before the last two (heads, windows): one for each of its positions."""
+
+    axis: int
+    masks: tuple[Rows, ...]
+
 
 CAUSAL = "causal"
 MOST_KEYS = 1_000_000
@@ -30,6 +40,14 @@ def mask_of(given: Any) -> Mask:
     """
     if given is None or (isinstance(given, str) and given == CAUSAL):
         return given
+    if isinstance(given, Several):
+        return _several(given)
+    rows = _rows_of(given)
+    causal = all(row == tuple(range(i + 1)) for i, row in enumerate(rows))
+    return CAUSAL if causal else rows
+
+
+def _rows_of(given: Any) -> Rows:
     told = f"{given!r:.60} is no mask"
     fix = 'write "causal", or a list of key positions for each query'
     if isinstance(given, str) or not isinstance(given, Iterable):
@@ -44,17 +62,29 @@ def mask_of(given: Any) -> Mask:
         rows.append(tuple(sorted({int(k) for k in keys})))
     if not rows:
         raise LayerError(told, fix=fix)
-    causal = all(row == tuple(range(i + 1)) for i, row in enumerate(rows))
-    return CAUSAL if causal else tuple(rows)
+    return tuple(rows)
 
 
-def checked(mask: Mask, queries: Size, keys: Size) -> None:
-    """Refuse a mask of other numbers of queries and keys.
+def _several(given: Several) -> Several:
+    if not is_number(given.axis) or given.axis < 0 or not given.masks:
+        raise LayerError("masks along an axis need the axis, and a mask for each of its positions")
+    return Several(int(given.axis), tuple(_rows_of(one) for one in given.masks))
+
+
+def checked(mask: Mask, dims: Sequence[Size]) -> None:
+    """Refuse a mask that does not fit scores of these dims (… queries × keys).
 
     Raises:
         ShapeError: it is.
     """
+    queries, keys = dims[-2:]
     if mask is None or isinstance(mask, str):
+        return
+    if isinstance(mask, Several):
+        if mask.axis > len(dims) - 3 or not agree(len(mask.masks), dims[mask.axis]):
+            raise ShapeError(f"{len(mask.masks)} masks along axis {mask.axis} do not fit {'x'.join(map(str, dims))}")
+        for one in mask.masks:
+            checked(one, (queries, keys))
         return
     most = max((row[-1] for row in mask if row), default=0)
     if not agree(len(mask), queries) or (is_number(keys) and most >= keys):
@@ -63,7 +93,7 @@ def checked(mask: Mask, queries: Size, keys: Size) -> None:
         )
 
 
-def allowed(mask: Mask, query: int, keys: int) -> Sequence[int]:
+def allowed(mask: str | Rows | None, query: int, keys: int) -> Sequence[int]:
     """The keys that a query sees.
 
     >>> list(allowed("causal", 2, 5)), list(allowed(((0,), (1, 4)), 1, 5))
@@ -76,8 +106,34 @@ def allowed(mask: Mask, query: int, keys: int) -> Sequence[int]:
     return mask[query]
 
 
-def keyed(mask: Mask, queries: Size, keys: Size) -> Index:
-    """Which keys a query reads, as an index."""
+Placed: TypeAlias = "tuple[int | None, Index | None, Index]"  # the axis of the masks, its index; which keys are read
+
+
+def keyed(mask: Mask, queries: Size, keys: Size) -> list[Placed]:
+    """Which keys a query reads, as an index; where masks differ along an axis, for each mask where it stands too."""
+    if not isinstance(mask, Several):
+        return [(None, None, _keyed(mask, queries, keys))]
+    found: list[Placed] = []
+    for one in dict.fromkeys(mask.masks):
+        places = Listed([[u] if own == one else [] for u, own in enumerate(mask.masks)])
+        found.append((mask.axis, places, _keyed(one, queries, keys)))
+    return found
+
+
+def of_axis(i: int, placed: Placed) -> tuple[int, Index]:
+    """How an axis before the last two is read: as it is, or where the mask stands."""
+    axis, places, _ = placed
+    return (i, places) if axis == i and places is not None else (i, STEP)
+
+
+def seeing(keys: Index) -> Index | None:
+    """Each query's own place, where it sees any key: of nothing nothing is made. None where all do."""
+    if not isinstance(keys, Listed) or all(keys.units):
+        return None
+    return Listed([[u] if seen else [] for u, seen in enumerate(keys.units)])
+
+
+def _keyed(mask: str | Rows | None, queries: Size, keys: Size) -> Index:
     if not (is_number(queries) and is_number(keys)):
         return Unsized("which keys a query sees depends on their number")
     return Listed([allowed(mask, q, int(keys)) for q in range(int(queries))])
@@ -93,7 +149,13 @@ def written(mask: Mask, exact: bool) -> str:
         return "" if mask is None else " causal"
     if not exact:
         return " masked"
-    return " keys" + "/".join(_runs(row) or "-" for row in mask)
+    if isinstance(mask, Several):
+        return " keys" + "//".join(_rows(one) for one in mask.masks) + f" over{mask.axis}"
+    return " keys" + _rows(mask)
+
+
+def _rows(mask: Rows) -> str:
+    return "/".join(_runs(row) or "-" for row in mask)
 
 
 def _runs(row: tuple[int, ...]) -> str:
@@ -120,6 +182,19 @@ def from_word(word: Word) -> Mask:
     word.culprit = "keys"
     if causal:
         raise LayerError("causal and keys exclude each other", fix="write one of them")
+    over = word.value("over")
+    if over is not None or "//" in told:
+        word.culprit = "over" if over is not None else "keys"
+        if over is None or not (over.isascii() and over.isdigit() and len(over) < 3):
+            raise LayerError(
+                "keys of several masks need the axis that they stand along", fix="write keys0/1//0:1 over0"
+            )
+        word.culprit = "keys"
+        return mask_of(Several(int(over), tuple(_read(part) for part in told.split("//"))))
+    return mask_of(_read(told))
+
+
+def _read(told: str) -> Rows:
     rows: list[list[int]] = []
     count = 0
     for part in told.split("/"):
@@ -134,8 +209,7 @@ def from_word(word: Word) -> Mask:
                 raise LayerError(f"{run} does not say keys", why=f"from the first to the last, at most {MOST_KEYS}")
             row += range(first, last + 1)
         rows.append(row)
-    word.culprit = None
-    return mask_of(rows)
+    return tuple(tuple(row) for row in rows)
 
 
 def of_flags(rows: Iterable[Sequence[bool]]) -> Mask:

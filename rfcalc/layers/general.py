@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, store
-from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
+from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
+from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
@@ -263,7 +263,8 @@ class AttentionProduct(Layer):
     (Shape(12, 197, 64, channel=2), 59610624)
 
     Args:
-        mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i) or a list of positions for each query.
+        mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i), a list of positions for each query, or
+            `Several` where heads or windows differ.
     """
 
     _: KW_ONLY
@@ -273,7 +274,7 @@ class AttentionProduct(Layer):
         ("attentionproduct", "sdpa"),
         "{fc64, fc64, fc64} attentionproduct causal",
         ("causal",),
-        ("keys",),
+        ("keys", "over"),
         "every query sees all keys",
     )
     arity: ClassVar[tuple[int, int | None]] = (3, 4)
@@ -295,25 +296,38 @@ class AttentionProduct(Layer):
         for x in xs[3:]:
             if any(decide(n == 1) is not True and not agree(n, m) for n, m in zip(x.dims, wanted, strict=True)):
                 raise ShapeError(f"the bias {x} does not fit", why=f"the products are {'x'.join(map(str, wanted))}")
-        checked(self.mask, q.dims[-2], k.dims[-2])
+        checked(self.mask, wanted)
         return Shape(*q.dims[:-1], v.dims[-1], channel=q.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         last = len(y.dims) - 1
-        keys = None if self.mask is None else keyed(self.mask, xs[0].dims[-2], xs[1].dims[-2])
+        masks = keyed(self.mask, xs[0].dims[-2], xs[1].dims[-2]) if self.mask is not None else None
 
-        def of(x: Shape, rows: bool, columns: bool) -> Alternatives:
+        def one(x: Shape, rows: bool, columns: bool, placed: Placed | None) -> Reads:
             axes: list[tuple[int | None, Index]] = []
             for i, n in enumerate(x.dims):
-                if keys is not None and i == last - 1 and not rows:
-                    axes.append((i, keys))
+                if placed is not None and i == last - 1 and not rows:
+                    axes.append((i, placed[2]))
                     continue
                 own = i < last - 1 or (i == last - 1 and rows) or (i == last and columns)
-                axes.append((i, STEP) if own and agree(n, y.dims[i]) else (None, All(n)))
-            return (tuple(axes),)
+                if rows and placed is not None and i == last - 1 and (some := seeing(placed[2])) is not None:
+                    axes.append((i, some))
+                    continue
+                as_it_is = (i, STEP) if placed is None or i >= last - 1 else of_axis(i, placed)
+                axes.append(as_it_is if own and agree(n, y.dims[i]) else (None, All(n)))
+            return tuple(axes)
+
+        def of(x: Shape, rows: bool, columns: bool) -> Alternatives:
+            if masks is None or (rows and all(seeing(placed[2]) is None for placed in masks)):
+                return (one(x, rows, columns, None),)
+            return tuple([one(x, rows, columns, placed) for placed in masks])
 
         found = [of(xs[0], True, False), of(xs[1], False, False), of(xs[2], False, True)]
         return tuple(found + [of(x, True, False) for x in xs[3:]])
+
+    @property
+    def at_most(self) -> bool:
+        return isinstance(self.mask, Several)
 
     def any_length(self) -> AttentionProduct | None:
         return None if self.mask is None else replace(self, mask=None)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, store
-from rfcalc.core.masks import checked, from_word, keyed, mask_of, written
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, Reads, layer, store
+from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, is_number
 from rfcalc.core.syntax import Spelling, Word, flags
@@ -193,7 +193,8 @@ class MatMul(Layer):
 
     Args:
         transpose: whether B is given as m×k.
-        mask: where A is not zero: ``"causal"`` (row i: columns 0 … i) or a list of columns for each row.
+        mask: where A is not zero: ``"causal"`` (row i: columns 0 … i), a list of columns for each row, or `Several`
+            where the matrices differ.
     """
 
     _: KW_ONLY
@@ -204,7 +205,7 @@ class MatMul(Layer):
         ("matmul",),
         "{fc64, fc64} matmul transpose",
         ("transpose", "causal"),
-        ("keys",),
+        ("keys", "over"),
         "the second as k×m, no mask",
     )
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -221,41 +222,43 @@ class MatMul(Layer):
             raise ShapeError(f"matmul of {a} and {b} does not fit", why=f"inner sizes {a.dims[-1]} and {inner}")
         if any(not agree(p, q) for p, q in zip(a.dims[:-2], b.dims[:-2], strict=True)):
             raise ShapeError(f"matmul of {a} and {b} does not fit", why="the leading axes differ")
-        checked(self.mask, a.dims[-2], a.dims[-1])
+        checked(self.mask, a.dims)
         return Shape(*a.dims[:-1], outer, channel=a.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         a, _ = xs
-        return self._reads(xs, None if a.channel == len(a.dims) - 1 else self._columns(xs))
+        return self._reads(xs, a.channel != len(a.dims) - 1)
+
+    @property
+    def at_most(self) -> bool:
+        return isinstance(self.mask, Several)
 
     @property
     def selective(self) -> bool:
         return self.mask is not None
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return None if self.mask is None else self._reads(xs, self._columns(xs))
+        return None if self.mask is None else self._reads(xs, True)
 
-    def _columns(self, xs: tuple[Shape, ...]) -> Index | None:
-        a, _ = xs
-        return None if self.mask is None else keyed(self.mask, a.dims[-2], a.dims[-1])
+    def _reads(self, xs: tuple[Shape, ...], own: bool) -> tuple[Alternatives, ...]:
+        """The relation; `own`: whether the columns of A that a row reads are told apart."""
+        masks = [None] if self.mask is None else keyed(self.mask, xs[0].dims[-2], xs[0].dims[-1])
+        return tuple(tuple(pair) for pair in zip(*(self._masked(xs, own, one) for one in masks), strict=True))
 
-    def _reads(self, xs: tuple[Shape, ...], own: Index | None) -> tuple[Alternatives, ...]:
-        """The relation; `own`: which columns of A a row reads, where they are told apart."""
+    def _masked(self, xs: tuple[Shape, ...], own: bool, placed: Placed | None) -> tuple[Reads, Reads]:
         a, b = xs
         last = len(a.dims) - 1
-        columns = self._columns(xs)
-        left: list[tuple[int | None, Index]] = [(i, STEP) for i in range(last)]
-        left.append((last, All(a.dims[last])) if own is None else (last - 1, own))
-        rows: list[tuple[int | None, Index]] = []
-        for i, n in enumerate(b.dims):
-            stays = last - 1 if self.transpose else last
-            if i < last - 1:
-                rows.append((i, STEP))
-            elif i == stays:
+        lead = [(i, STEP) if placed is None else of_axis(i, placed) for i in range(last - 1)]
+        columns = None if placed is None else placed[2]
+        left: list[tuple[int | None, Index]] = [*lead, (last - 1, STEP)]
+        left.append((last, All(a.dims[last])) if columns is None or not own else (last - 1, columns))
+        rows: list[tuple[int | None, Index]] = [*lead]
+        for i, n in enumerate(b.dims[last - 1 :], last - 1):
+            if i == (last - 1 if self.transpose else last):
                 rows.append((last, STEP))
             else:
                 rows.append((None, All(n)) if columns is None else (last - 1, columns))
-        return ((tuple(left),), (tuple(rows),))
+        return tuple(left), tuple(rows)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(macs=MACS(r=y.dims, k=xs[0].dims[-1]))

@@ -125,7 +125,8 @@ class Softmax(Layer):
         axis: an axis of the map; None: the channels.
         log: whether it is the logarithm.
         mask: which keys (positions of the last axis, over which it must go) each query (of the axis before it) sees:
-            ``"causal"`` (query i sees keys 0 … i) or a list of positions for each query. The others come out as 0.
+            ``"causal"`` (query i sees keys 0 … i), a list of positions for each query, or `Several` where heads or
+            windows differ. The others come out as 0.
     """
 
     axis: int | None = None
@@ -138,7 +139,7 @@ class Softmax(Layer):
         ("softmax", "logsoftmax", "soft-max"),
         "softmax axis-1 causal",
         ("causal",),
-        ("axis", "keys"),
+        ("axis", "keys", "over"),
         "over the channels, no mask",
     )
     folds = True
@@ -163,7 +164,7 @@ class Softmax(Layer):
 
             if axis != len(x.dims) - 1 or len(x.dims) < 2 or x.channel == axis - 1:
                 raise ShapeError(f"a masked softmax goes over the last axis (keys), queries before it, and gets {x}")
-            checked(self.mask, x.dims[-2], x.dims[-1])
+            checked(self.mask, x.dims)
         return x
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
@@ -180,11 +181,15 @@ class Softmax(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return None if self.mask is None else self._masked(xs[0], self._axis(xs[0]))
 
-    def _masked(self, x: Shape, axis: int) -> tuple[Alternatives, ...]:
-        from rfcalc.core.masks import keyed
+    @property
+    def at_most(self) -> bool:
+        return isinstance(self.mask, tuple) and hasattr(self.mask, "masks")
 
-        index = keyed(self.mask, x.dims[-2], x.dims[-1])
-        return (((*[(i, STEP) for i in range(axis)], (axis - 1, index)),),)
+    def _masked(self, x: Shape, axis: int) -> tuple[Alternatives, ...]:
+        from rfcalc.core.masks import keyed, of_axis
+
+        told = keyed(self.mask, x.dims[-2], x.dims[-1])
+        return (tuple((*[of_axis(i, one) for i in range(axis)], (axis - 1, one[2])) for one in told),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(activation=ACTIVATED(y=y.dims))

@@ -10,7 +10,7 @@ from rfcalc.core.shape import Shape, axis_groups, numbers
 from rfcalc.core.window import STEP, All
 from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
-from rfcalc.receptive.field import Field, followed, gaps, join, of_positions, start, through
+from rfcalc.receptive.field import Field, followed, gaps, join, merged, of_positions, start, through
 
 if TYPE_CHECKING:
     from rfcalc.receptive.chains import Chain
@@ -34,6 +34,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
     chains: dict[int, Chain | None] = {}
     pieces: dict[int, Pieces] = {}
     told: Told | None = None
+    most: set[str] = set()  # nodes of which units see at most what is told
     known: dict[Any, tuple[tuple[Alternatives, ...], Layer]] = {}
     for position in range(max(arity, source + 1), len(shapes)):
         node = network.nodes[position - arity]
@@ -67,7 +68,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                     result = _settled(walked, position, found, result)
                 if told is not None and sources[0] in told.known:
                     result = told.after(position, result) or result
-            found[position] = result
+            found[position] = _at_most(node, result, [field], most) if most or node.layer.at_most else result
             continue
         if not any(found[s] is not None for s in sources):
             continue
@@ -101,8 +102,20 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
         if turned or (told is not None and not told.known.keys().isdisjoint(sources)):
             told = told or _told(walked, source, found)
             result = told.after(position, plain) or result
-        found[position] = result
+        at_most = most or node.layer.at_most
+        found[position] = _at_most(node, result, [found[s] for s in sources], most) if at_most else result
     return tuple(found)
+
+
+def _at_most(node: Any, field: Field | None, before: Sequence[Field | None], most: set[str]) -> Field | None:
+    """The field of a node that is, or stands behind, one whose units see at most what is told; `most` takes up such."""
+    if node.layer.at_most:
+        most.add(node.name)
+    if field is None:
+        return None
+    names = [node.name] if node.layer.at_most else []
+    names += [n for f in before if f is not None for n in f.bounded if n in most]
+    return field._replace(bounded=merged(field.bounded, tuple(dict.fromkeys(names))))
 
 
 def _told(walked: Shaped, source: int, found: Sequence[Field | None]) -> Told:

@@ -128,7 +128,8 @@ class _Engine:
             carriers = [c for c, _ in term if c is not None]
             split = [c for c in set(carriers) if carriers.count(c) > 1 and reads[c][1] is not STEP and _tied(term, c)]
             if split:
-                found += [(*one, *moved) for one in self.split(term, reads, split[0], x, y)]
+                there = tuple(self.presence(carriers, reads, x, y))
+                found += [(*one, *there, *moved) for one in self.split(term, reads, split[0], x, y)]
             else:
                 entries = [self.read(entry, reads, x, y) for entry in term]
                 found.append((*entries, *self.presence(carriers, reads, x, y), *moved))

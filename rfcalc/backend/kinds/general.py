@@ -122,7 +122,11 @@ def read(at: At) -> Twin:
     """The sum of what it reads: a query, all keys, a feature of all values, a row of the bias."""
     if at.layer.mask is not None:
         rows = f"{_kept(at)}.to({{1}}.dtype)"
-        parts = ["{0}.mean(-1, keepdim=True)", f"{rows} @ {{1}}.mean(-1, keepdim=True)", f"{rows} @ {{2}}"]
+        parts = [
+            f"({{0}} * {_kept(at)}.any(-1, keepdim=True)).mean(-1, keepdim=True)",
+            f"{rows} @ {{1}}.mean(-1, keepdim=True)",
+            f"{rows} @ {{2}}",
+        ]
         parts += [f"({{3}} * {_kept(at)}).mean(-1, keepdim=True)"] * (len(at.xs) - 3)
         return text_only(coupled(at, f"({' + '.join(parts)})"))
     parts = ["{0}.mean(-1, keepdim=True)", "{1}.mean((-2, -1), keepdim=True)", "{2}.mean(-2, keepdim=True)"]
@@ -131,7 +135,7 @@ def read(at: At) -> Twin:
 
 
 def _kept(at: At) -> str:
-    return kept_keys(at.layer.mask, at.xs[0].dims[-2], at.xs[1].dims[-2])
+    return kept_keys(at.layer.mask, (*at.xs[0].dims[:-1], at.xs[1].dims[-2]))
 
 
 def _along(at: At) -> int:

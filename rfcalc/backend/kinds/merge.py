@@ -35,7 +35,7 @@ def matmul(at: At) -> Twin:
 
 
 def _kept(at: At) -> str:
-    return kept_keys(at.layer.mask, at.x.dims[-2], at.x.dims[-1])
+    return kept_keys(at.layer.mask, at.x.dims)
 
 
 @measuring("matmul")

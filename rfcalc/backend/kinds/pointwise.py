@@ -46,7 +46,7 @@ def prelu(at: At) -> Twin:
 @twin("softmax")
 def softmax(at: At) -> Twin:
     if at.layer.mask is not None:
-        kept = kept_keys(at.layer.mask, at.x.dims[-2], at.x.dims[-1])
+        kept = kept_keys(at.layer.mask, at.x.dims)
         return text_only(f"{{0}}.masked_fill(~{kept}, float('-inf')).{'log_' * at.layer.log}softmax(-1)")
     return Twin(call("nn.LogSoftmax" if at.layer.log else "nn.Softmax", dim=_axis(at)))
 
@@ -59,7 +59,7 @@ def _axis(at: At) -> int:
 @measuring("softmax")
 def coupled(at: At) -> Twin:
     if at.layer.mask is not None:
-        kept = kept_keys(at.layer.mask, at.x.dims[-2], at.x.dims[-1])
+        kept = kept_keys(at.layer.mask, at.x.dims)
         return text_only(f"({{0}} + ({{0}} * {kept}).mean(-1, keepdim=True)) * {kept}")
     return text_only(f"{{0}} + {{0}}.mean({_axis(at)}, keepdim=True)")
 

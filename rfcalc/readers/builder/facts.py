@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
-from rfcalc.core.masks import Mask, of_flags
+from rfcalc.core.masks import Mask, Several, of_flags
 
 # Scores this far down count as masked, whatever they are added to; between the two if there are no other values but
 # one (Swin adds −100): a bias that falls off slowly (ALiBi) is none.
@@ -104,11 +104,41 @@ def softmaxed(x: Facts) -> Facts:
 
 
 def masked(gone: Any) -> tuple[Mask, bool]:
-    """Which keys each query sees, from flags of what is left out (… queries × keys); whether some see less than that,
-    because the leading axes (heads, windows) differ."""
+    """Which keys each query sees, from flags of what is left out (… queries × keys), and for each position of a leading
+    axis (heads, windows) where it differs along one; whether some see less than that, because several axes differ."""
     if gone is None or not gone.any():
         return None, False
-    flat = gone.reshape(-1, int(gone.shape[-2]), int(gone.shape[-1]))
+    shape = [int(n) for n in gone.shape]
+    flat = gone.reshape(-1, shape[-2], shape[-1])
     same = (flat == flat[:1]).all()
-    out = flat[0] if same else flat.all(0)
-    return of_flags((~out).tolist()), not same
+    if not same and (one := _differing(gone, shape)) is not None:
+        axis, masks = one
+        return Several(axis, tuple(_rows(m) for m in masks)), False
+    return _mask_of(flat[0] if same else flat.all(0)), not same
+
+
+MOST_MASKS = 64
+
+
+def _differing(gone: Any, shape: list[int]) -> tuple[int, list[Any]] | None:
+    """The one leading axis along which flags differ, and the flags at each of its positions."""
+    for axis, count in enumerate(shape[:-2]):
+        if count == 1:
+            continue
+        before = 1
+        for n in shape[:axis]:
+            before *= n
+        apart = gone.reshape(before, count, -1, shape[-2], shape[-1])
+        first = apart[:1, :, :1]
+        if (apart == first).all():
+            masks = [first[0, i, 0] for i in range(count)]
+            return (axis, masks) if len({m.tolist().__repr__() for m in masks}) <= MOST_MASKS else None
+    return None
+
+
+def _rows(gone: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(k for k, left_out in enumerate(row) if not left_out) for row in gone.tolist())
+
+
+def _mask_of(gone: Any) -> Mask:
+    return of_flags((~gone).tolist())

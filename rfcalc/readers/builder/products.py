@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from rfcalc.core.masks import Mask
+from rfcalc.core.masks import Mask, Several
 from rfcalc.layers.merge import MatMul
 from rfcalc.layers.reshape import Reshape
 from rfcalc.readers.builder.graph import Builder
@@ -28,7 +28,11 @@ def product(graph: Builder, a: Value, b: Value, dims: tuple[int, ...], mask: Mas
     if batch is None:
         a, b = graph.plain(a), graph.plain(b)
     a, b = _spread(graph, a, lead, batch), _spread(graph, b, lead, batch)
-    return graph.add(MatMul(mask=mask), (a.node, b.node), dims, batch)
+    here = graph.shape(b)
+    if not graph.carriers[a.node] and graph.shape(a).channel in graph.carriers[b.node] - {len(here.dims) - 2}:
+        # the first says where the channels of the product are, and positions of the second stay along that axis
+        a = Value(graph.laid(a, graph.shape(a).dims, here.channel), a.dims, a.batch)
+    return graph.add(MatMul(mask=within(mask, batch)), (a.node, b.node), dims, batch)
 
 
 def _shared_batch(a: Value, b: Value, rank: int) -> int | None:
@@ -135,6 +139,13 @@ def _by_matrices(graph: Builder, terms: tuple[str, str], out: str, values: tuple
             batch = 0
         made = regrouped(graph, made, split, batch)
     return moved(graph, made, tuple(order.index(c) for c in out))
+
+
+def within(mask: Mask, batch: int | None) -> Mask:
+    """A mask of a tensor as one of its map, which has no batch axis."""
+    if isinstance(mask, Several) and batch is not None:
+        return mask._replace(axis=mask.axis - (batch < mask.axis))
+    return mask
 
 
 def mask_of(graph: Builder, mask: Value, dims: tuple[int, ...], batch: int | None) -> int:

@@ -44,14 +44,14 @@ def stacked(graph: Builder, states: list[Value], dims: tuple[int, ...]) -> Value
     if len(states) == 1:
         return states[0]
     made = chained(graph, states, 0, dims)
-    _forgotten(graph)
+    forgotten(graph)
     return made
 
 
 def cells(graph: Builder, last: Value) -> Value:
     """The cells of an LSTM stand where its states do, and depend on the same."""
     made = graph.add(Elementwise("cell_state"), (last.node,), last.dims, last.batch, helper=True)
-    _forgotten(graph)
+    forgotten(graph)
     return made
 
 
@@ -97,6 +97,6 @@ def stepped(graph: Builder, kind: str, fed: Value, kept: Value, held: Sequence[V
     return [on(kind.removeprefix("rnn_"), joined(Add(), fed, kept))]
 
 
-def _forgotten(graph: Builder) -> None:
+def forgotten(graph: Builder) -> None:
     """Leave the newest node out if nothing reads it: the layer gives it in any case."""
     graph.nodes[-1].stem, graph.nodes[-1].helper = "state", True

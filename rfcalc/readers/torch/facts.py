@@ -86,11 +86,12 @@ def left(graph: TensorBuilder, gone: Any, dims: Sequence[int]) -> Mask:
     """The mask of flags of a tensor of these dims (… queries × keys): which keys each query sees."""
     if gone is None or len(dims) < 2:
         return None
-    gone = gone.reshape((1,) * max(2 - gone.dim(), 0) + tuple(gone.shape))
+    gone = gone.reshape((1,) * max(len(dims) - gone.dim(), 0) + tuple(gone.shape))
     mask, less = masked(gone.expand(*gone.shape[:-2], *dims[-2:]))
     if less:
         graph.note(
-            "a mask that differs between heads or windows counts with all that one of them leaves: at most that is seen"
+            "a mask that differs along several axes (heads and windows), or has more than 64 forms, counts with all "
+            "that one of them leaves: at most that is seen"
         )
     return mask
 

@@ -252,8 +252,14 @@ def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
         graph.step = 0
     for _, tensor in recording.outputs:
         entry = graph.entry(tensor)
-        if isinstance(entry, (Static, Stale)):
+        if isinstance(entry, Static):
             continue
+        if isinstance(entry, Stale):
+            dims = dims_of(tensor)
+            why = f"memory that {entry.operator} has written to through a view is returned"
+            entry = graph.not_understood(
+                entry.operator, why, (), dims, 0 if dims[:1] == (1,) else None, everything=True
+            )
         if entry.node < len(graph.inputs):
             entry = graph.add(Identity(), (entry.node,), entry.dims, entry.batch, stem="identity")
         found.append(entry.node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -128,8 +129,11 @@ def index_put(call: OperatorCall) -> Value:
     return written(graph, x, places, widened(graph, value, part) if value.dims != part else value)
 
 
-def inserted(graph: TensorBuilder, base: Value, how: Operation, new: Value) -> Value:
+def inserted(graph: TensorBuilder, base: Value, how: Operation, new: Value, view: Any) -> Value:
     """The base of a view after the view was written to: what is before it, the new part, what is after it.
+
+    Args:
+        view: the tensor that was written to, one of the results of `how`.
 
     Raises:
         NotUnderstood: views that are no slices.
@@ -141,19 +145,32 @@ def inserted(graph: TensorBuilder, base: Value, how: Operation, new: Value) -> V
         order = _order(how, len(base.dims))
         return moved(graph, new, tuple(order.index(i) for i in range(len(order))))
     places: list[range] = [range(n) for n in base.dims]
-    if how.name == "slice":
+    if how.name in ("slice", "narrow"):
         axis = args["dim"] % len(base.dims)
-        low, high = ends(args["start"], args["end"], base.dims[axis])
-        places[axis] = range(low, high, args["step"])
-    elif how.name == "select":
+        if how.name == "narrow":
+            low, step = int(args["start"]) % base.dims[axis], 1
+            high = low + int(args["length"])
+        else:
+            (low, high), step = ends(args["start"], args["end"], base.dims[axis]), args["step"]
+        places[axis] = range(low, high, step)
+    elif how.name in _PARTS:
+        axis = args.get("dim", 0) % len(base.dims)
+        at = next(i for i, part in enumerate(how.out) if part is view)
+        low = sum(int(part.shape[axis]) for part in how.out[:at])
+        places[axis] = range(low, low + int(view.shape[axis]))
+    elif how.name in ("select", "unbind"):
         axis = args["dim"] % len(base.dims)
-        low = int(args["index"]) % base.dims[axis]
+        one_of = next(i for i, part in enumerate(how.out) if part is view) if how.name == "unbind" else args["index"]
+        low = int(one_of) % base.dims[axis]
         places[axis] = range(low, low + 1)
         one = (*base.dims[:axis], 1, *base.dims[axis + 1 :])
         new = regrouped(graph, new, one, base.batch)
     else:
         raise NotUnderstood(f"it writes through {how.name}")
     return written(graph, base, places, new)
+
+
+_PARTS = ("split", "split_with_sizes", "chunk", "tensor_split")
 
 
 def _order(how: Operation, rank: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import torch
@@ -15,9 +15,14 @@ from rfcalc.layers.learned import PositionTable
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import GLU, Activation, Dropout, PReLU, Scale, Softmax
 from rfcalc.readers.builder.maps import alone
+from rfcalc.readers.builder.moves import picked, widened
+from rfcalc.readers.builder.products import within
+from rfcalc.readers.builder.recurrent import forgotten
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.vocabulary import SEVERAL, UNARY
+from rfcalc.readers.builder.writing import written
 from rfcalc.readers.torch.facts import score_mask
+from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.tensors import Static, TensorBuilder, dims_of
 
@@ -74,17 +79,21 @@ def softmax(call: OperatorCall) -> Value:
     here, log = graph.shape(x), "log" in call.step.name
     mask = None
     if at == len(x.dims) - 1 - (x.batch is not None) and len(here.dims) > 1 and here.channel != at - 1 and not log:
-        mask = score_mask(graph, call["self"], x.dims)
+        mask = within(score_mask(graph, call["self"], x.dims), x.batch)
     return alone(graph, x, Softmax(None if at == here.channel else at, log=log, mask=mask))
 
 
 @handles("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "sort", "argsort", "topk")
-def along(call: OperatorCall) -> Value | list[Value | None]:
-    """Functions along an axis; the positions that some give beside the values are not followed."""
+def along(call: OperatorCall) -> Value | list[Value]:
+    """Functions along an axis; the positions that some give beside the values depend on what these depend on."""
     graph, x, name = call.graph, call.x, call.step.name.rstrip("_")
     axis, keep = graph.axis(x, call["dim"]), int(call["k"]) if name == "topk" else None
     made = graph.add(Along(name, axis, keep=keep), (x.node,), call.dims, x.batch, extra=x.extra)
-    return made if name.startswith(("cumsum", "cumprod", "log", "arg")) else [made, None]
+    if name.startswith(("cumsum", "cumprod", "log", "arg")):
+        return made
+    at = graph.add(Elementwise("positions"), (made.node,), call.dims, x.batch, extra=x.extra, helper=True)
+    forgotten(graph)
+    return [made, at]
 
 
 @handles("glu")
@@ -118,8 +127,32 @@ def unary(call: OperatorCall) -> Value:
 @handles(*SEVERAL)
 def arithmetic(call: OperatorCall) -> Value:
     args = call.step.args
+    if call.step.name.rstrip("_") == "where" and (made := _chosen(call)) is not None:
+        return made
     given = [a for a in args.values() if isinstance(a, torch.Tensor)]
     return several(call, given)
+
+
+def _chosen(call: OperatorCall) -> Value | None:
+    """One tensor written into another where a fixed condition holds, or does not, on a product of positions; None for
+    other conditions, and for what masks scores."""
+    graph, dims, given = call.graph, call.dims, (call["self"], call["other"])
+    if not all(isinstance(t, torch.Tensor) and t.dim() for t in given) or not graph.is_static(call["condition"]):
+        return None
+    condition = known(graph, call["condition"])
+    if condition is None or condition.dtype != torch.bool:
+        return None
+    condition = condition.expand(dims)
+    for (new, base), flags in ((given, condition), (given[::-1], ~condition)):
+        along = [flags.movedim(i, 0).flatten(1).any(1) for i in range(flags.dim())]
+        places = [line.nonzero().flatten().tolist() for line in along]
+        if flags.sum() != prod(map(len, places)) or not all(places):
+            continue
+        part, whole = widened(graph, graph.get(new), dims), widened(graph, graph.get(base), dims)
+        for axis, positions in enumerate(places):
+            part = picked(graph, part, axis, positions)
+        return written(graph, whole, places, part)
+    return None
 
 
 def several(call: OperatorCall, given: list[Any]) -> Value:

@@ -12,7 +12,7 @@ from rfcalc.layers.general import AttentionProduct
 from rfcalc.layers.merge import Multiply
 from rfcalc.readers.builder.maps import plus
 from rfcalc.readers.builder.moves import moved, regrouped, repeated_each, stretched, transposed
-from rfcalc.readers.builder.products import contracted, mask_of, product
+from rfcalc.readers.builder.products import contracted, mask_of, product, within
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import dense
@@ -95,7 +95,7 @@ def attention(call: OperatorCall) -> Value:
         mask = own if mask is None else mask
         if not _only_masks(graph, bias):
             nodes.append(mask_of(graph, graph.get(bias), dims, batch))
-    return graph.add(AttentionProduct(mask=mask), nodes, dims, batch)
+    return graph.add(AttentionProduct(mask=within(mask, batch)), nodes, dims, batch)
 
 
 def _bias_mask(graph: TensorBuilder, bias: Any, dims: tuple[int, ...]) -> Mask:

@@ -120,7 +120,7 @@ def _memory(graph: TensorBuilder, step: Operation, given: Sequence[Any]) -> None
     at = written
     while id(at) in graph.bases:
         base, how = graph.bases[id(at)]
-        value = _write_back(graph, graph.entry(base), how, graph.entry(at))
+        value = _write_back(graph, graph.entry(base), how, graph.entry(at), at)
         graph.env[id(base)] = value
         chain.add(id(base))
         if isinstance(value, Stale):
@@ -145,7 +145,7 @@ def _root_of(graph: TensorBuilder, key: int) -> int:
     return key
 
 
-def _write_back(graph: TensorBuilder, base: Any, how: Operation, new: Any) -> Any:
+def _write_back(graph: TensorBuilder, base: Any, how: Operation, new: Any, view: Any) -> Any:
     """The base of a view after the view was written to; `Stale` where that cannot be said."""
     if how.name in ALIASES:
         return new
@@ -153,7 +153,7 @@ def _write_back(graph: TensorBuilder, base: Any, how: Operation, new: Any) -> An
         return Stale("an operator in place")
     before = len(graph.shapes)
     try:
-        return inserted(graph, graph.solid(base) if isinstance(base, Static) else base, how, new)
+        return inserted(graph, graph.solid(base) if isinstance(base, Static) else base, how, new, view)
     except NotUnderstood:
         graph.back_to(before)
         return Stale("an operator in place")
