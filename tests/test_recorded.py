@@ -45,7 +45,7 @@ def test_a_model_still_comes_to_what_was_recorded(package: str, name: str, shape
 
 def test_the_record_holds_many_printed_figures() -> None:
     printed = [claim for claim in shipped() if claim.printed is not None and not claim.derived]
-    assert len(printed) >= 1900
+    assert len(printed) >= 1800
     assert len({claim.source for claim in printed}) > 500
     assert {c.network.partition(":")[0] for c in printed} >= set(packages())
 
