@@ -42,10 +42,10 @@ This page is made by `python docs/make.py`.
 ABOUT_CLAIMS = """
 ## Published numbers that do
 
-{matching:,} printed figures follow from the layers, and so do the derived ones, which are printed by no source: counted in
-PyTorch on a network that was written independently, or by hand, and held here so that a change is noticed. Digits decide:
-"138M" means at least 137.5M and below 138.5M. [The table](published-numbers-table.html) has a row for each, with what is
-printed, what rfcalc computes, and where it is printed.
+{matching:,} printed figures follow from the layers, and so do the derived ones, which are printed by no source: counted
+in PyTorch on a network that was written independently, or by hand, and held here so that a change is noticed. Digits
+decide: "138M" means at least 137.5M and below 138.5M. [The table](published-numbers-table.html) has a row for each,
+with what is printed, what rfcalc computes, and where it is printed.
 """
 
 FIRST = ("24M", "93MB", "358M")
@@ -212,7 +212,8 @@ def html_page(results: list[Result]) -> str:
         while anchor in seen:
             anchor, number = f"{name}-{number}", number + 1
         seen.add(anchor)
-        cells = (r.claim.network, r.claim.name, r.claim.told, r.computed, kind, r.claim.source)
+        cut = ", truncated" if r.claim.printed is not None and r.claim.printed.rounding == "truncated" else ""
+        cells = (r.claim.network, r.claim.name, r.claim.told + cut, r.computed, kind, r.claim.source)
         told = why(r) if kind == "erratum" else r.claim.note
         body = "".join(f"<td>{escape(cell)}</td>" for cell in (*cells, told))
         rows.append(f'<tr id="{anchor}" class="{kind}"><td><a class="row" href="#{anchor}">#</a></td>{body}</tr>')
