@@ -207,7 +207,7 @@ def test_deep_nesting_is_refused_before_python_does() -> None:
         (Linear(10, in_features=100), "3x5x5", ["linear1", "100 features", "3x5x5 = 75 values", "flatten"]),
         (Conv(8, 3, groups=2), "3x5x5", ["3 input channels", "2 groups"]),
         (Conv(8, 3), "10", ["flat vector"]),
-        (Conv(8, (3, 3)), "3x5", ["kernel has 2 axes"]),
+        (Conv(8, (3, 3)), "3x5", ["this network is 2-D", "did you mean 3x5x5?"]),
         (MaxPool(2) >> MaxPool(2), "3x3x3", ["maxpool2", "larger than the padded map"]),
     ],
 )

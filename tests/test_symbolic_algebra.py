@@ -181,7 +181,7 @@ def test_declarations() -> None:
 def test_symbols_refuse_what_they_were_declared_not_to_be() -> None:
     odd = Declared("K", 2, 1)
     assert odd.behind(5) == 2
-    assert odd.value.free_symbols == {odd.whole}
+    assert odd.value.free_symbols == {odd.quotient}
     for wrong in (4, -1):
         with pytest.raises(SymbolError, match="odd"):
             odd.behind(wrong)

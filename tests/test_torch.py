@@ -404,8 +404,8 @@ def test_dropout_dtype_device() -> None:
 
 
 def test_bad_input_is_told() -> None:
-    with pytest.raises(RfcalcError, match=r"rfcalc\.load"):
-        to_torch("vgg16")  # type: ignore[arg-type]
+    with pytest.raises(RfcalcError, match="7 is not a network"):
+        to_torch(7)  # type: ignore[arg-type]
     with pytest.raises(Unsupported, match=r"(?s)unknown1.*'aten::foo'"):
         to_torch(Network(Unknown((4,), "aten::foo"), "4"))
     with pytest.raises(Unsupported, match="1 to 3 spatial axes"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def counted(module: nn.Module, *inputs: torch.Tensor) -> tuple[int, int]:
 def same(module: nn.Module, shape: tuple[int, ...], batch: int = 2) -> Report:
     network = from_torch(module, shape, training=True).network
     report = Report(network, batch=batch)
-    forward, backward = counted(module.to("meta"), torch.empty(batch, *shape, device="meta"))
+    forward, backward = counted(copy.deepcopy(module).to("meta"), torch.empty(batch, *shape, device="meta"))
     totals = report.totals
     assert (2 * totals.macs, 2 * totals.backward_macs) == (forward, backward)
     assert totals.training_flops == forward + backward

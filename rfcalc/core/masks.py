@@ -237,11 +237,11 @@ def pattern(rows: Sequence[Sequence[int]], keys: int) -> Pattern | None:
     A rule must be seen at least three times, and away from both ends (where rows are cut off).
 
     >>> pattern([range(u + 1) for u in range(9)], 9)
-    Pattern(index=Slide(1, 0, 1), open=True)
+    Pattern(index=Slide(1, 0, 1, 1, 'zeros'), open=True)
     >>> pattern([range(max(0, u - 2), min(9, u + 2)) for u in range(9)], 9)
-    Pattern(index=Slide(1, -2, 4), open=False)
+    Pattern(index=Slide(1, -2, 4, 1, 'zeros'), open=False)
     >>> pattern([range(u // 2 * 2, u // 2 * 2 + 2) for u in range(8)], 8)
-    Pattern(index=Table(2, [[0, 1], [0, 1]], <Border.ZEROS: 'zeros'>), open=False)
+    Pattern(index=Table(2, [[0, 1], [0, 1]], 'zeros'), open=False)
     """
     count = len(rows)
     if not all(rows):
