@@ -295,3 +295,12 @@ def test_tikz_compiles(tmp_path: Path) -> None:
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("option", ["--chart", "--style"])
+def test_several_networks_are_for_one_chart(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "several.svg"
+    assert run(["draw", "vgg16", "resnet50", option, "compare", "-o", str(file)]) == 0
+    assert "resnet50" in file.read_text(encoding="utf-8")
+    assert run(["draw", "vgg16", "resnet50", option, "growth", "-o", str(file)]) == 2
+    assert "2 networks are named" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def command(
     from rfcalc.readers.drawing import draw
 
     form = form_of(format, output)
-    if len(targets) > 1 and chart != "compare":
+    if len(targets) > 1 and (chart or style) != "compare":
         raise RfcalcError(f"{len(targets)} networks are named", fix="name one, or add --chart compare")
     chosen: dict[str, Any] = {
         "depth": depth, "metrics": tuple(m.strip() for m in (metrics or "").split(",") if m.strip()),
