@@ -28,6 +28,7 @@ html_theme = "furo"
 html_title = "rfcalc"
 html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
+html_extra_path = ["published-numbers-table.html"]
 html_js_files = ["filter.js"]
 html_css_files = ["site.css"]
 html_copy_source = False
@@ -46,6 +47,7 @@ def _links(app: Any, name: str, text: list[str]) -> None:
     """Links to files of the repository that are no pages lead to the repository."""
     if "/" in name:  # pages in a folder link to pages only
         return
+    text[0] = re.sub(r"\[([^\]]+)\]\((published-numbers-table\.html)\)", r'<a href="\2">\1</a>', text[0])  # no download
     text[0] = re.sub(r"\]\(\.\./([^)#]+)\)", rf"]({SOURCE}\1)", text[0])
     text[0] = re.sub(r"\]\(((?:examples|figures)/[^)#]+(?<!\.svg)(?<!\.png))\)", rf"]({SOURCE}docs/\1)", text[0])
 
@@ -59,6 +61,11 @@ def _playground(app: Any, name: str, text: list[str]) -> None:
     """The page of the playground, where what it needs is at hand."""
     if name == "playground":
         text[0] = text[0].replace("%playground%", f"```{{raw}} html\n{_bundle().html()}\n```")
+
+
+def _outdated(app: Any, env: Any, *changes: Any) -> list[str]:
+    """Pages that are made of more than their own text: what an earlier build left of them may be old."""
+    return [name for name in ("api", "index", "playground") if name in env.all_docs]
 
 
 def _rest(app: Any, name: str, text: list[str]) -> None:
@@ -85,6 +92,7 @@ def _bundle() -> Any:
 
 def setup(app: Any) -> None:
     """Sphinx's hook."""
+    app.connect("env-get-outdated", _outdated)
     app.connect("source-read", _playground)
     app.connect("source-read", _rest)
     app.connect("build-finished", _bundled)

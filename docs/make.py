@@ -166,7 +166,8 @@ tr.erratum td:nth-child(6) {{ color: #a02020 }}
 }}
 </style></head><body>
 <h1>Published numbers, checked</h1>
-<p>{counts} Type to filter; the sign before a row is its link. Made by <code>python docs/make.py</code>.</p>
+<p>{counts} Type to filter, <code>network:resnet</code> in one
+column; the sign before a row is its link. Made by <code>python docs/make.py</code>.</p>
 <form><input id="text" type="search" placeholder="filter: resnet params" aria-label="filter" size="40">
 <select id="kind" aria-label="kind"><option value="">all</option><option>erratum</option><option>printed</option>
 <option>derived</option></select> <output id="shown"></output></form>
@@ -177,14 +178,20 @@ tr.erratum td:nth-child(6) {{ color: #a02020 }}
 <script>
 const text = document.getElementById("text"), kind = document.getElementById("kind");
 const rows = [...document.querySelectorAll("tbody tr")];
+const columns = [...document.querySelectorAll("th")].map(cell => cell.textContent);
+const texts = rows.map(row => [...row.cells].map(cell => cell.textContent.toLowerCase()));
+function holds(cells, word) {{
+  const [name, ...rest] = word.split(":");
+  const column = rest.length && name ? columns.indexOf(name) : -1;
+  return column < 0 ? cells.some(cell => cell.includes(word)) : cells[column].includes(rest.join(":"));
+}}
 function filter() {{
   const words = text.value.toLowerCase().split(/\\s+/).filter(Boolean);
   let count = 0;
-  for (const row of rows) {{
-    const told = row.textContent.toLowerCase();
-    row.hidden = !(words.every(w => told.includes(w)) && (!kind.value || row.classList.contains(kind.value)));
+  rows.forEach((row, i) => {{
+    row.hidden = !(words.every(w => holds(texts[i], w)) && (!kind.value || row.classList.contains(kind.value)));
     count += !row.hidden;
-  }}
+  }});
   document.getElementById("shown").textContent = count + " of " + rows.length;
   const asked = new URLSearchParams();
   if (text.value) asked.set("q", text.value);

@@ -232,6 +232,8 @@ def test_an_image_lies_under_the_field(tmp_path: Path, capsys: pytest.CaptureFix
     text = out.read_text(encoding="utf-8")
     assert 'preserveAspectRatio="xMidYMid slice"' in text  # covers the input, is cropped, and never stretched
     assert "data:image/png;base64," in text and text.index("<image") < text.index('class="area seen"')
+    plain = rfcalc.draw("conv3-8 x4", "3x32x32", style="field").svg()
+    assert text.count(" casing") > 0 == plain.count(" casing")  # contours are seen on whatever the image shows
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     for wrong in (tmp_path / "none.png", tmp_path / "notes.txt"):
         assert run([*command, "--image", str(wrong)]) == 2

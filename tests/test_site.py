@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browser import browser, served
 
 import rfcalc
 
@@ -108,3 +109,32 @@ def test_the_library_is_documented(site: Path, pages: dict[Path, Page]) -> None:
 def test_search_finds_pages(site: Path) -> None:
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     assert all(word in index for word in ("halo", "checkpoint", "wavenet", "notation"))
+
+
+def test_the_record_is_a_page_whose_rows_can_be_linked_to(site: Path, pages: dict[Path, Page]) -> None:
+    links = [link for page in pages.values() for link in page.links]
+    assert "published-numbers-table.html" in links
+    assert not [link for link in links if "_downloads" in link and link.endswith(".html")]
+    assert "vgg16-total-memory-in-values" in pages[site / "published-numbers-table.html"].anchors
+
+
+@pytest.mark.system
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_rows_are_filtered_by_words_and_by_column(site: Path, tmp_path: Path) -> None:
+    shown = (
+        "[...document.querySelectorAll('tbody tr')].filter(r => r.offsetParent).map(r => r.textContent.toLowerCase())"
+    )
+    typed = "(e => { e.value = '%s'; e.dispatchEvent(new Event('input')); })(document.querySelector('%s'))"
+    with served(site) as address, browser(tmp_path) as page:
+        for name, field in (("published-numbers", ".filter"), ("published-numbers-table", "#text")):
+            page.send("Page.navigate", url=f"{address}/{name}.html")
+            page.until(f"document.readyState === 'complete' && !!document.querySelector('{field}')", 20)
+            rows = page.run(shown)
+            for text in ("vgg16 memory", "network:googlenet", "network:googlenet why:unexplained", "why:googlenet"):
+                page.run(typed % (text, field))
+                found = page.run(shown)
+                assert len(found) < len(rows)
+                if ":" not in text:
+                    assert found == [row for row in rows if all(word in row for word in text.split())]
+            assert found == []  # googlenet is in the column of networks only
+        assert page.run("location.search") == "?q=why%3Agooglenet"

@@ -1,17 +1,24 @@
-// A long table gets a field above it: rows that hold none of its words are hidden.
+// A long table gets a field above it: rows that lack one of its words are hidden. network:resnet looks in one column.
 document.addEventListener("DOMContentLoaded", () => {
   for (const table of document.querySelectorAll("article table")) {
     const rows = [...table.querySelectorAll("tbody tr")];
     if (rows.length < 20) continue;
+    table.classList.add("long");
+    const columns = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent.trim().toLowerCase());
     const field = document.createElement("input");
     field.type = "search";
     field.className = "filter";
-    field.placeholder = `Filter ${rows.length} rows: words that a row must hold`;
+    field.placeholder = `Filter ${rows.length} rows; ${columns[0]}:… looks in one column`;
     field.setAttribute("aria-label", field.placeholder);
-    const texts = rows.map((row) => row.textContent.toLowerCase());
+    const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent.toLowerCase()));
+    const holds = (cells, word) => {
+      const [name, ...rest] = word.split(":");
+      const column = rest.length && name ? columns.indexOf(name) : -1;
+      return column < 0 ? cells.some((cell) => cell.includes(word)) : cells[column].includes(rest.join(":"));
+    };
     field.addEventListener("input", () => {
       const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-      rows.forEach((row, i) => row.classList.toggle("filtered-out", !words.every((w) => texts[i].includes(w))));
+      rows.forEach((row, i) => row.classList.toggle("filtered-out", !words.every((word) => holds(texts[i], word))));
     });
     const wrapper = table.closest(".table-wrapper") ?? table;
     wrapper.parentNode.insertBefore(field, wrapper);

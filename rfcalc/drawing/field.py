@@ -103,7 +103,10 @@ def picture(report: Report, options: Options = NONE) -> Picture:
     for contour in contours:
         for loop in contour.loops:
             points = [(place.x(x), place.y(y)) for x, y in loop]
-            marks.append(Stroke((*points, points[0]), contour.role, title=contour.told))
+            points.append(points[0])
+            if options.image is not None:  # seen on whatever the image shows
+                marks.append(Stroke(tuple(points), "casing"))
+            marks.append(Stroke(tuple(points), contour.role, title=contour.told))
     lines += marks
     texts += _ticks(place, found.shape, region.hull, left, bottom + extra)
     image = None

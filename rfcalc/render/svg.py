@@ -24,6 +24,7 @@ LINES = {
     "grid": ' stroke="currentColor" stroke-opacity="0.22"',
     "leader": ' stroke="currentColor" stroke-opacity="0.6" stroke-width="0.7"',
     "peak": f' stroke="{MARK[0]}" stroke-dasharray="5 3"',
+    "casing": f' stroke="{PAPER[0]}" stroke-width="4" stroke-opacity="0.85"',
     "contour": f' stroke="{CONTOUR[0]}" stroke-width="1.6"',
     "contour-outer": f' stroke="{CONTOUR[0]}" stroke-width="1.2" stroke-dasharray="5 3"',
 }
@@ -180,7 +181,11 @@ def _styles(paper: Paper | None, used: set[str]) -> str:
     soft = f".picture .soft{{fill:{SOFT[0]}}}", f".picture .soft{{fill:{SOFT[1]}}}"
     weights += ".picture .lid{filter:brightness(1.06)}.picture .side{filter:brightness(.92)}"
     weights += ".picture .skip{stroke-dasharray:none;opacity:.75}"
-    for roles, (_, dark) in (({"mark", "seen", "peak"}, MARK), ({"contour", "contour-outer"}, CONTOUR)):
+    for roles, (_, dark) in (
+        ({"mark", "seen", "peak"}, MARK),
+        ({"contour", "contour-outer"}, CONTOUR),
+        ({"casing"}, PAPER),
+    ):
         filled = f";fill:{dark}" if roles & {"mark"} else ""
         boxes += "".join(
             f".picture .{role}{{stroke:{dark}{filled if role in ('mark', 'seen') else ''}}}"

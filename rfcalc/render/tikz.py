@@ -21,6 +21,7 @@ _LINES = {
     "grid": "draw=black!22",
     "leader": "draw=black!60",
     "peak": "draw=rfmark, dashed",
+    "casing": "draw=white, line width=3pt, opacity=0.85",
     "contour": "draw=rfcontour, thick",
     "contour-outer": "draw=rfcontour, dashed",
 }
