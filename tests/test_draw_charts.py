@@ -306,3 +306,9 @@ def test_several_networks_are_for_one_chart(option: str, tmp_path: Path, capsys:
     assert "resnet50" in file.read_text(encoding="utf-8")
     assert run(["draw", "vgg16", "resnet50", option, "growth", "-o", str(file)]) == 2
     assert "2 networks are named" in capsys.readouterr().err
+
+
+def test_a_depth_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["draw", "vgg16", "--depth", "0", "-o", str(tmp_path / "none.svg")]) == 2
+    assert "--depth 1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

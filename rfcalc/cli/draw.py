@@ -110,7 +110,11 @@ def command(
         "highlight": highlight, "at": at, "source": source, "unit": position("--unit", unit), "image": image,
         "tile": tile, "tiles": tiles, "infer": infer, "others": targets[1:],
     }  # fmt: skip
-    given = {name: value for name, value in chosen.items() if value not in (None, False, (), [])}
+    given = {
+        name: value
+        for name, value in chosen.items()
+        if value is not None and value is not False and value not in ((), [])
+    }
     drawing = draw(targets[0], inputs(input), style=chart or style, batch=batch, dtype=dtype, **given)
     shown(drawing, form, output, theme, font, width, no_notes)
 
