@@ -19,7 +19,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
 from rfcalc.plan.families import FAMILIES, Family, Parameter, limited
-from rfcalc.plan.search import Figure, Figures, Search, figure_of
+from rfcalc.plan.figures import Figure, Figures, figure_of
+from rfcalc.plan.search import Search
 from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
 from rfcalc.report.field_report import misaligned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
 from rfcalc import AttentionProduct, MatMul, Shape, Softmax
-from rfcalc.core.masks import Several
+from rfcalc.core.masks import Several, pattern
 from rfcalc.notation import parse
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.unit_walk import UnitWalk
@@ -258,3 +259,31 @@ def test_a_query_without_a_key_sees_nothing() -> None:
     layer = AttentionProduct(mask=[[], [0], [0, 2]])
     (reads,) = layer.reads((q, q, q), q)[0]
     assert reads[0][1].units == ((), (1,), (2,))
+
+
+def test_a_rule_of_a_mask_gives_its_rows_again() -> None:
+    """Random rules: their rows, cut off at both ends, show a rule that gives every row; a changed row shows none."""
+    draw = random.Random(7)
+    found = 0
+    for _ in range(3000):
+        period, keys = draw.randint(1, 4), draw.randint(24, 40)
+        is_open = draw.random() < 0.3
+        ends = [sorted((p + draw.randint(-4, 3), p + draw.randint(-3, 4))) for p in range(period)]
+        rows = [
+            [t for t in range(0 if is_open else first + at, last + at + 1) if 0 <= t < keys]
+            for u in range(keys)
+            for first, last in [ends[u % period]]
+            for at in [u // period * period]
+        ]
+        rule = pattern(rows, keys)
+        if rule is None:
+            continue
+        found += 1
+        for u, row in enumerate(rows):
+            taps = [t for t in rule.index.taps(u) if 0 <= t < keys]
+            assert ([*range(taps[-1] + 1)] if rule.open else taps) == row, (rows, rule, u)
+        broken = [*rows]
+        middle = keys // 2
+        broken[middle] = sorted({*rows[middle], next(t for t in range(keys - 1, -1, -1) if t not in rows[middle])})
+        assert pattern(broken, keys) is None
+    assert found > 1000

@@ -343,6 +343,11 @@ def whole_axes(x: Shape, axes: tuple[int, ...] | None = None) -> Alternatives:
     return (tuple((i, STEP) if i not in chosen or decide(n == 1) else (i, All(n)) for i, n in enumerate(x.dims)),)
 
 
+def on_axis(x: Shape, axis: int, index: Index) -> Alternatives:
+    """The relation of a layer that keeps the axes: along one a unit reads by an index, of others its own position."""
+    return (tuple((i, index if i == axis else STEP) for i in range(len(x.dims))),)
+
+
 def spatial_rank(x: Shape, layer: Layer) -> int:
     """The number of spatial axes of a channels-first map.
 

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from rfcalc.core.cost import Saved
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, on_axis
 from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import Size, decide, holds, is_number
 from rfcalc.core.sliding import axes, choice
@@ -100,7 +100,7 @@ class Along(Layer):
         axis = axis_of(x, self.axis)
         if axis == x.channel:
             return (SAME_UNIT,)
-        return ((tuple((i, self._index(n) if i == axis else STEP) for i, n in enumerate(x.dims)),),)
+        return (on_axis(x, axis, self._index(x.dims[axis])),)
 
     def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
         """The result so far, for each value of a position."""
@@ -115,7 +115,7 @@ class Along(Layer):
         """Along the channels, channel c reads 0 … c, or all; along another axis its own."""
         (x,) = xs
         axis = axis_of(x, self.axis)
-        return ((tuple((i, self._index(n) if i == axis else STEP) for i, n in enumerate(x.dims)),),)
+        return (on_axis(x, axis, self._index(x.dims[axis])),)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         said = FUNCTIONS[self.function]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, store
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, on_axis, store
 from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import holds, is_number
 from rfcalc.core.syntax import Spelling, Word, split
-from rfcalc.core.window import STEP, Index, Listed, Slide
+from rfcalc.core.window import Index, Listed, Slide
 
 MOST_TAKEN = 1_000_000
 
@@ -54,7 +54,7 @@ class Gather(Layer):
         step = at[1] - at[0] if len(at) > 1 else 1
         even = step > 0 and at == tuple(range(at[0], at[-1] + 1, step))
         index: Index = Slide(step, at[0]) if even else Listed([[p] for p in at])
-        return ((tuple((i, index if i == axis else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, axis, index),)
 
     @property
     def selective(self) -> bool:
@@ -64,9 +64,7 @@ class Gather(Layer):
         (x,) = xs
         axis = axis_of(x, self.axis)
         chosen = Listed([[p] for p in self.positions])
-        return (
-            ((tuple((i, chosen if i == axis else STEP) for i in range(len(x.dims))),),) if axis == x.channel else None
-        )
+        return (on_axis(x, axis, chosen),) if axis == x.channel else None
 
     def notation(self, exact: bool = False) -> str:
         return f"gather axis{self.axis} at{','.join(_runs(self.positions))}"

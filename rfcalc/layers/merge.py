@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
 from rfcalc.core.errors import ShapeError
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, Reads, layer, store
+from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, Reads, layer, on_axis, store
 from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, is_number
@@ -166,7 +166,7 @@ class Concat(Layer):
             return None
         found: list[Alternatives] = []
         for x in xs:
-            found.append((tuple((i, Slide(1, -start) if i == axis else STEP) for i in range(len(x.dims))),))
+            found.append(on_axis(x, axis, Slide(1, -start)))
             start += x.dims[axis]
         return tuple(found)
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 from rfcalc.core.cost import Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, spatial_rank, store, whole_axes
+from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, on_axis, spatial_rank, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, prod
 from rfcalc.core.sliding import axes
 from rfcalc.core.syntax import Spelling, Word, flags, number
-from rfcalc.core.window import STEP, Slide, Table
+from rfcalc.core.window import Slide, Table
 
 GAMMA = Formula("weights", "prod(c)", "one factor γ for each normalised feature")
 BETA = Formula("biases", "prod(c)", "one offset β for each normalised feature")
@@ -346,7 +346,7 @@ class LRN(Layer):
         """Channel c reads c − ⌊n/2⌋ up to c + ⌊(n − 1)/2⌋."""
         (x,) = xs
         near = Slide(1, -(self.size // 2), self.size)
-        return ((tuple((i, near if i == x.channel else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, x.channel, near),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(norm=NORMED(y=y.dims))

@@ -8,12 +8,12 @@ from typing import Any
 from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
-from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, store, whole_axes
+from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, on_axis, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
 from rfcalc.core.syntax import Spelling, Word, flags
-from rfcalc.core.window import STEP, Slide
+from rfcalc.core.window import Slide
 
 ACTIVATED = Formula("activation", "prod(y)", "one evaluation for each value")
 MASK = Formula("saved", "prod(y)", "what was dropped, value by value")
@@ -232,7 +232,7 @@ class GLU(Layer):
         """Channel c reads c and its gate c + C/2."""
         (x,) = xs
         pair = Slide(1, 0, 2, y.channels)
-        return ((tuple((i, pair if i == x.channel else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, x.channel, pair),)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(activation=ACTIVATED(y=y.dims))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.core.errors import LayerError, ShapeError, plural
-from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, store
+from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, on_axis, store
 from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import Size, agree, ceildiv, decide, divides, holds, is_number, is_size
 from rfcalc.core.sliding import axes, one
@@ -52,7 +52,7 @@ class Slice(Layer):
         axis, start, _ = self._bounds(x)
         if axis == x.channel:
             return (SAME_UNIT,)
-        return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, axis, Slide(self.step, start)),)
 
     def ended(self, x: Shape, axis: int) -> Slice:
         n = x.dims[axis]
@@ -72,7 +72,7 @@ class Slice(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         (x,) = xs
         axis, start, _ = self._bounds(x)
-        return ((tuple((i, Slide(self.step, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, axis, Slide(self.step, start)),)
 
     def notation(self, exact: bool = False) -> str:
         ends = [("" if v is None else number(v)) for v in (self.start, self.stop)]
@@ -129,7 +129,7 @@ class Split(Layer):
         axis, start, _ = self.place(x)
         if axis == x.channel:
             return (SAME_UNIT,)
-        return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, axis, Slide(1, start)),)
 
     @property
     def selective(self) -> bool:
@@ -138,7 +138,7 @@ class Split(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         (x,) = xs
         axis, start, _ = self.place(x)
-        return ((tuple((i, Slide(1, start) if i == axis else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, axis, Slide(1, start)),)
 
     def notation(self, exact: bool = False) -> str:
         listed = isinstance(self.parts, tuple)
@@ -174,7 +174,7 @@ class ChannelShuffle(Layer):
         (x,) = xs
         each = x.channels // self.groups
         mixed = Listed([[c % self.groups * each + c // self.groups] for c in range(x.channels)])
-        return ((tuple((i, mixed if i == x.channel else STEP) for i in range(len(x.dims))),),)
+        return (on_axis(x, x.channel, mixed),)
 
     def notation(self, exact: bool = False) -> str:
         return f"shuffle{number(self.groups)}"

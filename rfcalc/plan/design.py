@@ -18,7 +18,8 @@ from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.families import FAMILIES, Family, limited
-from rfcalc.plan.search import Design, Figures, Search, Work, figure, figure_of, least_side, measured, pareto
+from rfcalc.plan.figures import Figures, Work, figure, figure_of, measured
+from rfcalc.plan.search import Design, Search, least_side, pareto
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Listing, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric

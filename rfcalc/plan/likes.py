@@ -19,7 +19,8 @@ from rfcalc.core.size import is_number
 from rfcalc.notation.write import write
 from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.design import Tightest, nearest_of
-from rfcalc.plan.search import figure, measured, pareto
+from rfcalc.plan.figures import figure, measured
+from rfcalc.plan.search import pareto
 from rfcalc.plan.variants import MOVES, Choice, Draft, Move, Option, Unfit
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.metrics import metric

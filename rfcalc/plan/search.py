@@ -3,38 +3,25 @@
 A family's networks are the points of a box of whole numbers. Figures move one way with most of the numbers, so that
 the figures of a whole box lie between those of two of its corners. A box is left out where a constraint fails at its
 most favourable corner, or where a design that was found is as good in every objective as the box's best corner; else it
-is halved. Where a family says that a figure does not depend on a number, or is a polynomial in it, the figure follows
-from those of small networks; all others are walked.
+is halved.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from inspect import signature
-from itertools import pairwise
-from math import comb
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
-from rfcalc.notation import parse as read
-from rfcalc.notation.layers import Known
-from rfcalc.plan.families import Family, Law, Parameter
-from rfcalc.report.constraints import Constraint, holds
-from rfcalc.report.metrics import metric
+from rfcalc.plan.families import Family
+from rfcalc.plan.figures import Figure, Figures, Point, bounds_of, figure, figure_of, measured
+from rfcalc.report.constraints import Constraint
 from rfcalc.report.report import Report
 
-MOST_NODES = 400_000  # of all networks that are walked before a search is stopped
-FEW = 4  # values of a number, which are tried one by one
 SHORT = 8  # so many values of a number are told apart before those of the others
 MOST_CORNERS = 24  # of a box, where it is not said how a figure moves with some of its numbers
-MOST_BOXES = 150_000  # that are looked at before a search is stopped
 
 Box = tuple[tuple[int, int], ...]  # the first and last index of each number's values
-Point = tuple[int, ...]
 
 
 class Design(NamedTuple):
@@ -47,223 +34,6 @@ class Design(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {"family": self.family, "notation": self.notation, "figures": self.figures}
-
-
-class Figure(NamedTuple):
-    """A figure of a search: its key, the name under which families say how it moves, how a report gives it.
-
-    `whole`: whether it is the whole network's or its output's, not one of a node inside; `parameters`: of layers, on
-    which it depends (what a pattern counts).
-    """
-
-    key: str
-    name: str
-    read: Callable[[Report], Any]
-    whole: bool = True
-    parameters: tuple[str, ...] = ()
-
-    def sign(self, parameter: Parameter) -> str | None:
-        """How it moves with a number; None where it is not said."""
-        if not set(self.parameters).isdisjoint(parameter.touches):
-            return None
-        if not self.whole and parameter.moves.get("weight_layers") != "0":
-            return None  # there are other nodes
-        return parameter.moves.get(self.name)
-
-    def law(self, parameter: Parameter) -> Law | None:
-        """Its polynomial in a number; None where it is not said."""
-        return parameter.laws.get(self.name) if self.whole and not self.parameters else None
-
-
-class Bound(NamedTuple):
-    """What a constraint asks at the most favourable corner of a box: whether that is the greatest figure."""
-
-    most: bool
-    holds: Callable[[Any], bool]
-
-
-def figure(report: Report, name: str) -> Any:
-    """A figure of the whole network, else of its output."""
-    asked = metric(name)
-    value = (
-        asked.whole(report) if asked.whole is not None else None if asked.row is None else asked.row(report.outputs[-1])
-    )
-    return list(value) if isinstance(value, tuple) else value
-
-
-def measured(constraint: Constraint) -> str | None:
-    """The metric that a constraint bounds; None for those that count."""
-    return None if "(" in constraint.subject else metric(constraint.subject.partition("@")[0]).name
-
-
-def figure_of(constraint: Constraint) -> Figure:
-    """What a constraint bounds."""
-    _, _, node = constraint.subject.partition("@")
-    found = measured(constraint)
-    assert constraint.value is not None
-    if found is None:
-        how, _, pattern = constraint.subject.partition("(")
-        key = "holes" if how == "dense" else "count"
-        return Figure(f"{key}({pattern}", key, constraint.value, True, constraint.parameters)
-    whole = node in ("", "output")
-    return Figure(found if whole else f"{found}@{node}", found, constraint.value, whole)
-
-
-def bounds_of(constraint: Constraint) -> list[Bound]:
-    """What a constraint asks of the greatest and least figures."""
-    how, relation = constraint.subject.partition("(")[0], constraint.relation
-    if relation in (">", ">=") or how == "some":
-        return [Bound(True, constraint.holds)]
-    if relation in ("<", "<=") or how in ("none", "dense"):
-        return [Bound(False, constraint.holds)]
-    if relation in ("=", "=="):
-        wanted = constraint.wanted
-        return [
-            Bound(True, lambda have: holds(have, operator.ge, wanted)),
-            Bound(False, lambda have: holds(have, operator.le, wanted)),
-        ]
-    return []
-
-
-@dataclass
-class Work:
-    """How many networks were walked, and their nodes; `stopped`: whether that was too much."""
-
-    walked: int = 0
-    nodes: int = 0
-    boxes: int = 0
-
-    @property
-    def stopped(self) -> bool:
-        return self.nodes > MOST_NODES or self.boxes > MOST_BOXES
-
-
-class Figures:
-    """The figures of a family's networks, by their numbers; each is worked out once."""
-
-    def __init__(self, family: Family, shape: Shape, work: Work | None = None) -> None:
-        self.family, self.shape, self.work = family, shape, work or Work()
-        self._reports: dict[Point, Report | None] = {}
-        self.known: dict[tuple[str, Point], Any] = {}
-        self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
-        self._plans: dict[str, list[tuple[int, str | None, Law | None]]] = {}
-        self.failures: list[RfcalcError] = []
-        self._words = Known()
-
-    def notation(self, numbers: Point) -> str:
-        """The network of these numbers, as it is written."""
-        values = {p.name: n for p, n in zip(self.family.parameters, numbers, strict=True)}
-        if self._shaped:
-            return self.family.build(**values, shape=self.shape.spatial)
-        return self.family.build(**values)
-
-    @cached_property
-    def _shaped(self) -> bool:
-        return "shape" in signature(self.family.build).parameters
-
-    def report(self, numbers: Point) -> Report | None:
-        """The network of these numbers; None where it does not run on the input."""
-        if numbers not in self._reports:
-            self.work.walked += 1
-            found: Report | None
-            try:
-                found = Report(read(self.notation(numbers), known=self._words).network(), self.shape)
-            except RfcalcError:
-                found = None
-            self.work.nodes += len(found.network.nodes) if found is not None else 1
-            self._reports[numbers] = found
-        return self._reports[numbers]
-
-    def value(self, of: Figure, numbers: Point) -> Any:
-        """A figure of the network of these numbers; None where it has none, or does not run."""
-        plan = self._plans.get(of.key)
-        if plan is None:
-            plan = [(i, of.sign(p), of.law(p)) for i, p in enumerate(self.family.parameters)]
-            plan = [entry for entry in plan if entry[1] == "0" or entry[2] is not None]
-            plan.sort(key=lambda entry: entry[2] is not None and entry[2].convex)  # the others make networks small
-            self._plans[of.key] = plan
-        for i, sign, _ in plan:
-            if sign == "0":
-                numbers = (*numbers[:i], self.family.parameters[i].values[0], *numbers[i + 1 :])
-        key = (of.key, numbers)
-        if key in self.known:
-            return self.known[key]
-        for i, _, law in plan:
-            if law is not None and law.convex:
-                if len(self.family.parameters[i].values) > FEW:
-                    found = self._convex(of, numbers, i)
-                    break
-            elif law is not None and numbers[i] > law.start + law.degree:
-                found = self._polynomial(of, numbers, i, law)
-                break
-        else:
-            found = self._read(of, numbers)
-        self.known[key] = found
-        return found
-
-    def _polynomial(self, of: Figure, numbers: Point, i: int, law: Law) -> Any:
-        """A figure that is a polynomial of a number, from those of the first networks."""
-        key = (of.key, i, (*numbers[:i], *numbers[i + 1 :]))
-        if key not in self._rows:
-            steps = range(law.start, law.start + law.degree + 1)
-            self._rows[key] = _differences([self.value(of, (*numbers[:i], n, *numbers[i + 1 :])) for n in steps])
-        rows, at = self._rows[key], numbers[i] - law.start
-        if rows is None:
-            return None
-        found = tuple([sum(comb(at, j) * d for j, d in enumerate(row)) for row in rows[1]])
-        return found if rows[0] else found[0]
-
-    def _convex(self, of: Figure, numbers: Point, i: int) -> Any:
-        """A figure that is the greatest of several lines in a number: where the middle of a piece lies on the line
-        between its ends, so does all of the piece."""
-
-        def at(n: int) -> Any:
-            key = (of.key, (*numbers[:i], n, *numbers[i + 1 :]))
-            if key not in self.known:
-                self.known[key] = self._read(of, key[1])
-            return self.known[key]
-
-        values, goal = self.family.parameters[i].values, numbers[i]
-        low, high = values[0], values[-1]
-        while high - low > 2 and low < goal < high:
-            middle = (low + high) // 2
-            ends = at(low), at(middle), at(high)
-            if any(v is None for v in ends):
-                break
-            if (ends[1] - ends[0]) * (high - middle) == (ends[2] - ends[1]) * (middle - low):
-                return ends[0] + (ends[2] - ends[0]) * (goal - low) // (high - low)
-            low, high = (low, middle) if goal <= middle else (middle, high)
-        return at(goal)
-
-    def _read(self, of: Figure, numbers: Point) -> Any:
-        report = self.report(numbers)
-        if report is None:
-            return None
-        try:
-            value = of.read(report)
-        except RfcalcError as error:  # a node that this network has not
-            self.failures.append(error)
-            return None
-        return tuple(value) if isinstance(value, list) else value
-
-
-def _differences(values: Sequence[Any]) -> tuple[bool, list[list[Any]]] | None:
-    """Newton's forward differences of values, for each axis, and whether there are axes; None where a value is none.
-
-    >>> _differences([1, 4, 9]), _differences([(3, 1), (5, 1)])
-    ((False, [[1, 3, 2]]), (True, [[3, 2], [1, 0]]))
-    """
-    if any(v is None for v in values):
-        return None
-    axes = isinstance(values[0], tuple)
-    found = []
-    for row in zip(*values, strict=True) if axes else [values]:
-        first = []
-        while row:
-            first.append(row[0])
-            row = [b - a for a, b in pairwise(row)]
-        found.append(first)
-    return axes, found
 
 
 class Search:

@@ -10,24 +10,28 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
     return f"conv{kernel}-{width} d({base}**i) relu x{depth}:i"
 
 
-LARGER = moving(
-    rf="+", size="+", weight_layers="0", count="0", saved_bytes=""
-)  # unequal sides are padded in a map of their own
-FASTER = moving(rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
-WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="")
-DEPTHS = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
+def numbers(what: str, most: int) -> tuple[Parameter, ...]:
+    """The numbers of networks whose dilations grow by a factor, of at most so many layers or blocks."""
+    # What backward keeps is not said: unequal sides are padded in a map of their own.
+    larger = moving(rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
+    faster = moving(rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
+    wider = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+    deeper = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="")
+    widths = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+    depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
+    return (
+        Parameter("kernel", "size of every kernel", (2, 3, 5, 7), larger, touches=("kernel", "padding")),
+        Parameter("base", "factor of the dilations", (2, 3, 4, 5), faster, touches=("dilation", "padding")),
+        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), wider, widths, ("out_channels",)),
+        Parameter("depth", what, tuple(range(1, most + 1)), deeper, depths),
+    )
+
+
 FAMILY = Family(
     "dilated",
     "k × k convolutions of stride 1 with dilations 1, b, b², …, a ReLU after each",
     (1, 2, 3),
-    (
-        Parameter("kernel", "size of every kernel", (2, 3, 5, 7), LARGER, touches=("kernel", "padding")),
-        Parameter("base", "factor of the dilations", (2, 3, 4, 5), FASTER, touches=("dilation", "padding")),
-        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
-        Parameter("depth", "layers", tuple(range(1, 25)), DEEPER, DEPTHS),
-    ),
+    numbers("layers", 24),
     build,
     "3x224x224",
 )
