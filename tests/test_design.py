@@ -313,7 +313,7 @@ def test_what_excludes_each_other_in_a_family_is_named() -> None:
 
 
 def test_a_space_too_large_is_said_with_what_was_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rfcalc.plan.search.MOST_BOXES", 3)
+    monkeypatch.setattr("rfcalc.plan.figures.MOST_BOXES", 3)
     found = rfcalc.design("params > 40k, rf > 30", "pyramid", "3x32x32", values={"width": range(1, 4001)})
     assert not found.optimal
     told = " ".join(found.document().notes)

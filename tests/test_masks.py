@@ -246,6 +246,35 @@ def test_masks_that_differ(module: nn.Module) -> None:
     assert found.status in ("shift_variant", "bounded")
 
 
+def both(m: Any, x: Tensor) -> Tensor:
+    """Attention of two heads within three windows of four positions, each head of each window with its own mask."""
+    parts = x.view(1, 2, 2, 3, 4).permute(0, 3, 1, 4, 2)[0]
+    mask = torch.zeros(3, 2, 4, 4, dtype=torch.bool)
+    for window in range(3):
+        for head in range(2):
+            for query in range(4):
+                mask[window, head, query, : 1 + (query + window * head) % 3] = True
+    made = (parts @ parts.transpose(2, 3)).masked_fill(~mask, -1e9).softmax(-1) @ parts
+    return made.permute(1, 3, 0, 2).reshape(1, 4, 12)
+
+
+def test_masks_that_differ_along_two_axes_are_bounds() -> None:
+    """What each pixel moves, by gradients, lies in what is told, which is more, and the summary names the nodes."""
+    module = Module(both).double()
+    report = rfcalc.analyze(rfcalc.from_torch(module, "4x12"), "4x12")
+    field = rfcalc.receptive_field(report, at=report.rows[-1].name)
+    assert report.rows[-1].receptive_field.bounded  # the nodes of which units see at most what is told
+    x = torch.randn(1, 4, 12, dtype=torch.float64, requires_grad=True)
+    told = less = 0
+    for unit in range(12):
+        (grads,) = torch.autograd.grad(module(x)[0, :, unit].sum(), x)
+        moved = {int(p) for p in grads[0].abs().sum(0).nonzero()}
+        region = {p for (p,) in field.unit((unit,)).pixels()}
+        assert moved <= region
+        told, less = told + len(region), less + len(moved)
+    assert less < told
+
+
 def test_masks_that_differ_as_text() -> None:
     rows = (((0,), (0, 1)), ((0, 1), ()))
     for layer in (MatMul(mask=Several(0, rows)), AttentionProduct(mask=Several(1, rows))):
