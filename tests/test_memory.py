@@ -705,6 +705,16 @@ def test_the_picture_of_a_step_is_written_by_its_ending(capsys, tmp_path: Path) 
     assert "--patch" in err
 
 
+@pytest.mark.parametrize(
+    ("more", "fix"), [("--patch 0.9", "1.1"), ("--patch --rolling nan", "1.1"), ("1.2", "--patch")]
+)
+def test_a_bound_on_work_that_bounds_nothing_is_refused(capsys, more: str, fix: str) -> None:
+    *options, bound = more.split()
+    code, out, err = call(capsys, "lenet5", "--infer", *options, "--most-work", bound)
+    assert (code, out) == (2, "")
+    assert fix in err
+
+
 def test_python() -> None:
     found = rfcalc.memory(Conv(8, 3, padding=1), "3x8x8", batch=2, budget="1MB")
     assert found.largest is not None
