@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,3 +170,15 @@ def test_joint_sets_of_pixels() -> None:
     assert joint([(0, 0), (0, 0)]) == (0, 0)
     assert joint([(3, 0b1), (0, 0)]) == (3, 0b1)
     assert joint([(3, 0b1), (5, 0b1)]) == (3, 0b101)
+
+
+@pytest.mark.parametrize("text", ["²128", "1²", "i²", "²", "(² + 1)", "٣²"])
+def test_superscripts_are_no_digits(text: str) -> None:
+    """`str.isdigit` holds for them, and `int` refuses them."""
+    with pytest.raises(NotationError, match="not a whole-number expression"):
+        read(text)
+
+
+def test_no_digit_is_asked_for_that_int_refuses() -> None:
+    sources = (Path(rfcalc.__file__).parent).rglob("*.py")
+    assert [str(path) for path in sources if ".isdigit()" in path.read_text(encoding="utf-8")] == []

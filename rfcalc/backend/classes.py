@@ -160,7 +160,7 @@ class Classes:
 
 def _type(kind: Kind, argument: Argument) -> str:
     values = [use[argument.columns[0]] for use in kind.uses]
-    return "int" if all(v.isdigit() for v in values) else "float"
+    return "int" if all(v.isdecimal() for v in values) else "float"
 
 
 def _letters(i: int) -> str:

@@ -218,7 +218,7 @@ class _Writer:
         parts = [part for part in prefix.split(".") if re.sub(r"[\d_]+", "", part)]
         for word in (*reversed(parts), *reversed(folder.path.split("."))):
             plain = re.sub(r"\d+[a-z]?$", "", word).strip("_")
-            if camel(plain) and not plain[0].isdigit():
+            if camel(plain) and not plain[0].isdecimal():
                 return camel(plain)
         return "Block"
 
@@ -335,7 +335,7 @@ class _Writer:
         inside: Folder | int = folder
         for name in path.split(".")[skip:]:
             if isinstance(inside, Folder):
-                at = f"{at}[{name}]" if name.isdigit() and self.listed(inside) else access(at, name)
+                at = f"{at}[{name}]" if name.isdecimal() and self.listed(inside) else access(at, name)
                 inside = inside.parts.get(name, p)
             else:
                 at = access(at, name)

@@ -246,7 +246,7 @@ class _Parser:
         if self.peek()[1] == "[":
             self.next()
             number = self.next()
-            if number[0] != "number" or not number[1].isdigit():
+            if number[0] != "number" or not number[1].isdecimal():
                 raise self.error("needs an axis number in [ ]")
             axis = int(number[1])
             self.expect("]")

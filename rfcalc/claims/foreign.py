@@ -141,7 +141,7 @@ def _printed(text: str, where: str) -> Printed:
     """A printed figure. Of a whole number with zeros at its end (25560000) only the other digits count."""
     try:
         plain = text.replace(",", "").replace("_", "")
-        if plain.isdigit():
+        if plain.isdecimal():
             known = len(plain.rstrip("0")) or 1
             return read(text, digits=min(known, len(plain)) if len(plain) - known >= 3 else None)
         return read(text)
@@ -298,12 +298,12 @@ def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
             continue
         found = {k: _with_unit(cells[k], heads[at[k]][1]) for k in ("params", "macs", "flops") if _said(cells.get(k))}
         side = cells.get("input", "")
-        size = f"3x{side}x{side}" if side.isdigit() else side if re.fullmatch(r"\d+x\d+x\d+", side) else ""
+        size = f"3x{side}x{side}" if side.isdecimal() else side if re.fullmatch(r"\d+x\d+x\d+", side) else ""
         yield Entry(number, cells["model"], input=size, **found)
 
 
 def _said(cell: str | None) -> bool:
-    return bool(cell) and any(c.isdigit() for c in cell or "")
+    return bool(cell) and any(c.isdecimal() for c in cell or "")
 
 
 def head(text: str) -> tuple[str, str]:

@@ -204,7 +204,7 @@ def terminal() -> tuple[int | None, bool]:
     if not interactive:
         return None, color
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns) > 0:
+    if columns.isdecimal() and int(columns) > 0:
         return int(columns), color
     return os.get_terminal_size().columns or 80, color
 

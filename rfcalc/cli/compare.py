@@ -104,7 +104,7 @@ def numbers_of(given: list[str] | None) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in (p for text in given or () for p in text.split(",")):
         name, sign, value = (t.strip() for t in part.partition("="))
-        if not sign or not name.isidentifier() or not value.isdigit() or int(value) < 1:
+        if not sign or not name.isidentifier() or not value.isdecimal() or int(value) < 1:
             raise RfcalcError(f"--set {part!r} does not give a symbol a number", fix="write --set C=64,H=56,W=56")
         if found.get(name, int(value)) != int(value):
             raise RfcalcError(f"--set gives {name} two numbers", why=f"{found[name]} and {value}")

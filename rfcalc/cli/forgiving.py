@@ -126,7 +126,7 @@ class Understood:
         for text in rest:
             if text == "--":
                 words += rest
-            elif not text.startswith("-") or text == "-" or text[1:2].isdigit():
+            elif not text.startswith("-") or text == "-" or text[1:2].isdecimal():
                 words.append(text)
             else:
                 options += self._option(text, rest, known)
@@ -143,7 +143,7 @@ class Understood:
                 return ["--format", form]
         if known.get(name) and not sign:
             value = next(rest, None)
-            if value is not None and value.isdigit() and not value.isascii():
+            if value is not None and value.isdecimal() and not value.isascii():
                 raise RfcalcError(f"{name} {value} is not a number", fix="write it with the digits 0 to 9")
             return [text] if value is None else [text, value]
         return [text]

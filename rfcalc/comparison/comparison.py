@@ -97,7 +97,7 @@ class Comparison:
 
     def _seen(self, figure: Figure) -> Iterator[str]:
         """What units see, where it is one number for each."""
-        if not all(text.isdigit() for text in figure.texts):
+        if not all(text.isdecimal() for text in figure.texts):
             return
         told = ["×".join([text] * self._rank) for text in figure.texts]
         others = self.subjects[1:]

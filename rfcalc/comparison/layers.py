@@ -111,8 +111,8 @@ def _keys(step: WeightLayer) -> tuple[Any, ...]:
     words, head = step.words, step.head
     kind, channels = head.kind, str(head.shape.channels)
     number = step.name.removeprefix(head.node.layer.stem)
-    name = channels if number.isdigit() else step.name  # a name that is only a number says nothing
-    named = (kind, channels) if number.isdigit() else step.name
+    name = channels if number.isdecimal() else step.name  # a name that is only a number says nothing
+    named = (kind, channels) if number.isdecimal() else step.name
     first = head.notation.split()[0]
     kernel = first.split("-")[0] if "-" in first else ""
     return ((step.name, words), words, (name, kind), named, (kind, channels), (kind, kernel))

@@ -215,7 +215,7 @@ def _dims(given: Any) -> Dims | Shape | None:
     if not isinstance(given, str):
         return None if given is None else Shape.of(given)
     parts = [p.strip() for p in given.strip().replace("×", "x").replace(",", "x").split("x")]
-    if all(p.isdigit() for p in parts):
+    if all(p.isdecimal() for p in parts):
         return Shape.parse(given)
     try:
         found = tuple(read_size(p) for p in parts)

@@ -107,7 +107,7 @@ def figure_line(figure: Figure, brief: bool = False) -> TableLine:
     texts = figure.texts
     if brief and figure.counts:
         pairs = zip(texts, figure.values, strict=True)
-        texts = tuple(short(v) if is_number(v) and text[-1:].isdigit() else text for text, v in pairs)
+        texts = tuple(short(v) if is_number(v) and text[-1:].isdecimal() else text for text, v in pairs)
     cells = [Cell(figure.title), Cell(texts[0])]
     for text, value, against in zip(texts[1:], figure.values[1:], figure.against, strict=True):
         if figure.counts:

@@ -30,7 +30,7 @@ def read(text: str) -> Size:
     >>> print(read("2**3 + 1"), read("2**i*3 + 1"), read("-(4 - 6)"))
     9 2**i*3 + 1 2
     """
-    if text.isascii() and text.isdigit() and len(text) <= 15:
+    if text.isascii() and text.isdecimal() and len(text) <= 15:
         return int(text)
     if len(text) > LONGEST:
         raise NotationError("the expression is too long", why=f"the limit is {LONGEST} characters")
@@ -91,10 +91,12 @@ class _Reader:
             if self.next() != ")":
                 raise self.wrong()
             return value
-        if token[0].isdigit():
+        if token[0].isdecimal():
             if len(token) > 15:
                 raise NotationError(f"the number {token[:12]}… is too large", why=f"the limit is {LARGEST:,}")
             return int(token)
+        if not token.isidentifier():  # a superscript is no digit, and no letter
+            raise self.wrong(token)
         return Var(token)
 
 

@@ -185,7 +185,7 @@ def from_word(word: Word) -> Mask:
     over = word.value("over")
     if over is not None or "//" in told:
         word.culprit = "over" if over is not None else "keys"
-        if over is None or not (over.isascii() and over.isdigit() and len(over) < 3):
+        if over is None or not (over.isascii() and over.isdecimal() and len(over) < 3):
             raise LayerError(
                 "keys of several masks need the axis that they stand along", fix="write keys0/1//0:1 over0"
             )
@@ -201,7 +201,7 @@ def _read(told: str) -> Rows:
         row: list[int] = []
         for run in split(part, ",") if part != "-" else ():
             ends = split(run, ":")
-            if len(ends) > 2 or not all(e.isascii() and e.isdigit() and len(e) < 10 for e in ends):
+            if len(ends) > 2 or not all(e.isascii() and e.isdecimal() and len(e) < 10 for e in ends):
                 raise LayerError(f"{run or 'nothing'} does not say keys", fix="write keys0/0:1/0,2")
             first, last = int(ends[0]), int(ends[-1])
             count += last - first + 1

@@ -178,7 +178,7 @@ class Word:
         self.used.add("size")
         if not self._size:
             return None
-        if self._size.isascii() and self._size.isdigit() and len(self._size) <= 15:
+        if self._size.isascii() and self._size.isdecimal() and len(self._size) <= 15:
             return (int(self._size),)
         parts = split(self._size)
         if len(parts) > 1 and not parts[-1]:
@@ -281,7 +281,7 @@ class Word:
             return _expression(text[1:-1])
         digits = text[1:] if text.startswith("-") else text
         named = _SYMBOL.match(text) or (bare and text.isidentifier())
-        if not (digits.isascii() and digits.isdigit()) and not named:
+        if not (digits.isascii() and digits.isdecimal()) and not named:
             raise NotationError(f"{text or whole!r} is not a number", fix="write digits, or an expression: d(2**i)")
         return int(text) if digits is text and len(text) <= 15 and not named else _expression(text)
 

@@ -168,7 +168,7 @@ class _Writer:
             return self.divided(node.left, node.right, self.style.floor if kind is ast.FloorDiv else None)
         assert kind is ast.Pow, node
         base, power = self.bracketed(node.left, _ATOM), self.write(node.right)[0]
-        raised = f"^{{{power}}}" if self.style.latex else power.translate(_RAISED) if power.isdigit() else f"^{power}"
+        raised = f"^{{{power}}}" if self.style.latex else power.translate(_RAISED) if power.isdecimal() else f"^{power}"
         return base + (f"^{power}" if self.style is ASCII else raised), _POWER
 
     def factor(self, node: ast.expr) -> str:

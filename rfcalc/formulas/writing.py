@@ -142,11 +142,13 @@ class _Writer:
             return "*".join(text for text, _ in parts)
         if self.latex or self.form == "plain":
             times = r" \cdot " if self.latex else " * "
-            return "".join((times if i and t[0].isdigit() else " " if i else "") + t for i, (t, _) in enumerate(parts))
+            return "".join(
+                (times if i and t[0].isdecimal() else " " if i else "") + t for i, (t, _) in enumerate(parts)
+            )
         text = ""
         apart = False
         for part, word in parts:
-            digit = bool(text) and part[0].isdigit()
+            digit = bool(text) and part[0].isdecimal()
             text += ("·" if text and (word or apart or digit) else "") + part
             apart = word
         return text

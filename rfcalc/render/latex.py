@@ -217,7 +217,7 @@ def _fitting(table: Table, columns: list[_Column], texts: list[list[str]]) -> Fi
             if line.spans:
                 continue
             text = row[i]
-            if column.numbers and text[:1].isdigit():
+            if column.numbers and text[:1].isdecimal():
                 shown = f"{int(text.partition('.')[0]):,}{''.join(text.partition('.')[1:])}"
             else:
                 shown = words(line.cells[i].text)
@@ -271,7 +271,7 @@ def _text(cell: Cell, column: _Column) -> str:
 def _spec(column: _Column, texts: list[str]) -> str:
     if not column.numbers:
         return "r" if column.right else "l"
-    digits = [text.partition(".") for text in texts if text[:1].isdigit()]
+    digits = [text.partition(".") for text in texts if text[:1].isdecimal()]
     whole = max((len(d[0]) for d in digits), default=1)
     places = max((len(d[2]) for d in digits), default=0)
     return f"S[table-format={whole}{f'.{places}' if places else ''}]"

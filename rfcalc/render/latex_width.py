@@ -36,7 +36,7 @@ def width(text: str, bold: bool = False) -> float:
     (28, True)
     """
     total = sum(
-        _DIGIT if c.isdigit() else _NARROW.get(c) or _WIDE.get(c) or (_LETTER if c.isascii() else 7.9) for c in text
+        _DIGIT if c.isdecimal() else _NARROW.get(c) or _WIDE.get(c) or (_LETTER if c.isascii() else 7.9) for c in text
     )
     return total * (1.16 if bold else 1.0)
 

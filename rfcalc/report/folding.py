@@ -81,7 +81,7 @@ def _numbered(shown: list[Shown], i: int) -> tuple[int, int]:
     name = shown[i].head.name
     parts = name.split(".")
     for depth, part in enumerate(parts[:-1]):
-        if not part.isdigit():
+        if not part.isdecimal():
             continue
         before = ".".join(parts[:depth]) + "." if depth else ""
 

@@ -81,7 +81,7 @@ def _layers(rows: Sequence[Row]) -> Text:
 def _block(row: Row) -> str:
     """What tells copies of a block apart: the repetition, else the numbered beginning of the name."""
     parts = row.name.split(".")[:-1]
-    numbers = [i for i, part in enumerate(parts) if part.isdigit()]
+    numbers = [i for i, part in enumerate(parts) if part.isdecimal()]
     return f"{row.node.repeat} {'.'.join(parts[: numbers[0] + 1]) if numbers else ''}"
 
 

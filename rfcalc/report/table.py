@@ -85,11 +85,11 @@ def span(first: str, last: str) -> str:
     if first == last:
         return first
     stem = len(first.rstrip("0123456789"))
-    if first[:stem] == last[:stem] and last[stem:].isdigit() and stem < len(first):
+    if first[:stem] == last[:stem] and last[stem:].isdecimal() and stem < len(first):
         return f"{first}–{last[stem:]}"
     one, other = first.split("."), last.split(".")
     apart = [i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
-    if len(one) == len(other) and len(apart) == 1 and one[apart[0]].isdigit() and other[apart[0]].isdigit():
+    if len(one) == len(other) and len(apart) == 1 and one[apart[0]].isdecimal() and other[apart[0]].isdecimal():
         i = apart[0]
         return ".".join([*one[:i], f"{{{one[i]}–{other[i]}}}", *one[i + 1 :]])
     return f"{first} … {last}"

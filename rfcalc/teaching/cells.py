@@ -96,7 +96,7 @@ def _digits(text: str) -> list[tuple[Fraction, int]]:
         return found
     whole, _, part = plain.rpartition(decimal) if decimal else (plain, "", "")
     whole = re.sub(r"[^0-9]", "", whole)
-    if part and not part.isdigit():
+    if part and not part.isdecimal():
         return found
     value = (Fraction(int((whole + part) or "0"), 10 ** len(part)), len(part))
     if value not in found:

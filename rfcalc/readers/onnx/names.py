@@ -120,4 +120,4 @@ def invented(name: str) -> bool:
     >>> invented("onnx::Add_12"), invented("/norm/Constant_1_output_0"), invented("val_7"), invented("norm.weight")
     (True, True, True, False)
     """
-    return name.startswith(("/", "val_", "onnx::", "_val_")) or "Constant" in name or name.isdigit()
+    return name.startswith(("/", "val_", "onnx::", "_val_")) or "Constant" in name or name.isdecimal()

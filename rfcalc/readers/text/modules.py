@@ -354,7 +354,7 @@ def layer_of(module: Module) -> Made:
             where=module.where,
             fix=suggestion(module.name[:60], list(MODULES), 6) or None,
         )
-    rank = next((int(c) for c in module.name if c.isdigit()), 0) if module.name[-1] == "d" else 2
+    rank = next((int(c) for c in module.name if c.isdecimal()), 0) if module.name[-1] == "d" else 2
     if module.name in _ANY_ARGUMENTS:
         return known.make(Fields({}, module.where), rank)
     if len(module.args) > len(known.parameters):

@@ -44,7 +44,7 @@ class Block(NamedTuple):
         told = self.options.get(key)
         if told is None and default is not None:
             return default
-        if told is None or not told.isdigit() or len(told) > 9:
+        if told is None or not told.isdecimal() or len(told) > 9:
             what = "is not given" if told is None else f"is {told[:20]}: kernels of several sizes are not understood"
             raise RfcalcError(f"{key} {what}", where=shown(self.text))
         return int(told)

@@ -193,7 +193,7 @@ def item(identity: str) -> Item:
     """
     name, sign, rest = identity.rpartition(".v")
     version, dash, text = rest.partition("-")
-    if not sign or not dash or not version.isdigit():
+    if not sign or not dash or not version.isdecimal():
         raise RfcalcError(f"{identity!r} is not an exercise's id", fix="copy it from the bank or the paper")
     if int(version) != VERSION:
         raise RfcalcError(

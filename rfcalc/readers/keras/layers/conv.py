@@ -14,7 +14,7 @@ from rfcalc.readers.keras.layers.common import activated, image, padding, short
 
 
 def _rank(kind: str) -> int:
-    return int(next(c for c in kind if c.isdigit()))
+    return int(next(c for c in kind if c.isdecimal()))
 
 
 def _geometry(call: LayerCall, rank: int) -> tuple[Any, Any, Any, Any]:

@@ -11,7 +11,7 @@ from rfcalc.readers.keras.layers.common import image, padding, short
 
 
 def _rank(kind: str) -> int:
-    return int(next(c for c in kind if c.isdigit()))
+    return int(next(c for c in kind if c.isdecimal()))
 
 
 def _kinds(*names: str) -> list[str]:

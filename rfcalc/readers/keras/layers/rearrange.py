@@ -15,7 +15,7 @@ INTERPOLATIONS = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"
 
 
 def _rank(kind: str) -> int:
-    return int(next(c for c in kind if c.isdigit()))
+    return int(next(c for c in kind if c.isdecimal()))
 
 
 @layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
