@@ -42,8 +42,10 @@ class Live(TorchDispatchMode):
 
 
 def counters(module: nn.Module, block: int = 1) -> int:
-    """Bytes of what counts batches, which no figure of rfcalc has."""
-    return sum(max(8, block) for name, _ in module.named_buffers() if name.endswith("num_batches_tracked"))
+    """Bytes of buffers that are no running statistics, which no figure of rfcalc has: counters of batches, tables of
+    relative positions and their indices."""
+    found = [b for name, b in module.named_buffers() if not name.endswith(("running_mean", "running_var"))]
+    return sum(-(-b.untyped_storage().nbytes() // block) * block for b in found)
 
 
 def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1) -> int:

@@ -82,6 +82,7 @@ class Conv(Layer):
         LayerError: for parameters that no convolution can have.
     """
 
+    lies = "channels"
     out_channels: Size
     kernel: Any
     _: KW_ONLY
@@ -258,6 +259,7 @@ class Depthwise(Layer):
     288
     """
 
+    lies = "channels"
     kernel: Any
     _: KW_ONLY
     stride: Any = (1,)

@@ -95,6 +95,10 @@ class Elementwise(Layer):
     def stem(self) -> str:
         return self.function.rpartition(".")[2]
 
+    @property
+    def repeats(self) -> bool:  # type: ignore[override]  # of this kind not all do
+        return self.function == "expand"
+
     def output(self, *xs: Shape) -> Shape:
         return broadcast(self.function, xs)
 
@@ -102,7 +106,7 @@ class Elementwise(Layer):
         return tuple([stretched(x, y) for x in xs])
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        if self.function in _NOTHING:
+        if self.function in _NOTHING or self.repeats:
             return KEEPS_NOTHING
         return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
 
@@ -164,6 +168,7 @@ class Reduce(Layer):
         keep: whether the axes stay, with size 1.
     """
 
+    lies = "rows"
     op: str
     axes: Any = None
     _: KW_ONLY
@@ -266,7 +271,6 @@ class AttentionProduct(Layer):
         mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i), a list of positions for each query, or
             `Several` where heads or windows differ.
     """
-
     _: KW_ONLY
     mask: Any = None
 

@@ -23,6 +23,7 @@ PARAMETER = Formula("weights", "prod(y)", "every value is learned")
 class ClassToken(Layer):
     """Puts `count` learned vectors before the tokens (axis 0 of a tokens × features map)."""
 
+    lies = "rows"
     count: Size = 1
 
     spelling = Spelling(("classtoken",), "classtoken", defaults="one token")

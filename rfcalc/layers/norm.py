@@ -60,6 +60,7 @@ class BatchNorm(Layer):
     32
     """
 
+    lies = "channels"
     takes_mean_away = True
     _: KW_ONLY
     affine: bool = True
@@ -126,6 +127,7 @@ class LayerNorm(Layer):
     whole map.
     """
 
+    lies = "rows"
     over: int | str = 1
     _: KW_ONLY
     affine: bool = True
@@ -193,6 +195,7 @@ def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
 class GroupNorm(Layer):
     """Group normalisation over space and the channels of each group (Wu & He 2018)."""
 
+    lies = "channels"
     groups: Size
     _: KW_ONLY
     affine: bool = True
@@ -251,6 +254,7 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
 
+    lies = "rows"
     takes_mean_away = True
     _: KW_ONLY
     affine: bool = False
@@ -297,6 +301,7 @@ class InstanceNorm(Layer):
 class RMSNorm(Layer):
     """Root-mean-square normalisation over the last axis; a gain, no offset (Zhang & Sennrich 2019)."""
 
+    lies = "rows"
     _: KW_ONLY
     affine: bool = True
 
@@ -330,6 +335,7 @@ class RMSNorm(Layer):
 class LRN(Layer):
     """Local response normalisation over `size` neighbouring channels (Krizhevsky 2012); no parameters."""
 
+    lies = "rows"
     size: Size = 5
 
     spelling = Spelling(("lrn",), "lrn5", defaults="5 neighbouring channels")

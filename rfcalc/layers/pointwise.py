@@ -129,6 +129,7 @@ class Softmax(Layer):
             windows differ. The others come out as 0.
     """
 
+    lies = "rows"
     axis: int | None = None
     _: KW_ONLY
     log: bool = False
@@ -216,6 +217,7 @@ class Softmax(Layer):
 class GLU(Layer):
     """Gated linear unit: the first half of the channels times the sigmoid of the second (Dauphin 2017)."""
 
+    lies = "rows"
     spelling = Spelling(("glu",), "glu")
 
     def output(self, *xs: Shape) -> Shape:

@@ -32,6 +32,7 @@ class Pad(Layer):
     Shape(3, 11, 7)
     """
 
+    lies = "channels"
     padding: Any
     mode: str = Border.ZEROS
 
@@ -105,6 +106,7 @@ class Upsample(Layer):
     (Shape(64, 14, 18), Shape(64, 13, 20))
     """
 
+    lies = "channels"
     factor: Any = None
     size: Any = None
     mode: str = "nearest"
@@ -202,6 +204,7 @@ class Upsample(Layer):
 class PixelShuffle(Layer):
     """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
 
+    lies = "rows"
     factor: Size
 
     lends = True
@@ -246,6 +249,7 @@ class PixelShuffle(Layer):
 class PixelUnshuffle(Layer):
     """The reverse: r × r positions become r² channels (space to depth)."""
 
+    lies = "rows"
     factor: Size
 
     lends = True

@@ -44,6 +44,7 @@ class ConvTranspose(Layer):
         groups, bias: as for `Conv`.
     """
 
+    lies = "channels"
     out_channels: Size
     kernel: Any
     _: KW_ONLY

@@ -23,6 +23,7 @@ from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
 from rfcalc.graph.memory import overwriting, storages
+from rfcalc.graph.strides import Laid, dense, gradient, layout
 
 
 class Amount(NamedTuple):
@@ -133,7 +134,9 @@ class Run:
         over = (
             frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
         )
-        self.own = storages(walked, over)
+        self.laid = layout(walked, 1 if single else 2)
+        self.own = storages(walked, over, self.laid.reshaped)
+        self.once = tuple(_once(walked))
         self.frozen = frozen
         self.recomputed = {last: first for first, last in recomputed}
         self._first = {p: first for first, last in recomputed for p in range(first, last + 1)}  # of the run it is in
@@ -162,7 +165,11 @@ class Run:
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
-        return self.rounded(Amount(0, int(self.walked.shapes[position].values) * self.precision.maps))
+        return self.rounded(self.each(position, int(self.walked.shapes[position].values) * self.precision.maps))
+
+    def each(self, position: int, size: int) -> Amount:
+        """So many bytes for each item; once, where no input is behind a position."""
+        return Amount(size) if self.once[position] else Amount(0, size)
 
     def rounded(self, *tensors: Amount) -> Amount:
         """The sum of tensors, each as an allocator rounds it."""
@@ -172,8 +179,6 @@ class Run:
 
     def gradient(self, position: int) -> Amount:
         """The gradient of a position's map; that of a learned map is summed over the batch."""
-        if self.given(position):
-            return self.rounded(Amount(int(self.walked.shapes[position].values) * self.precision.maps))
         return self.size(position)
 
     def parameters(self, position: int) -> Amount:
@@ -190,7 +195,7 @@ class Run:
         """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
         if not self.learns[position]:
-            return self.rounded(Amount(0, INDEX * int(said.indices)))  # made all the same
+            return self.rounded(self.each(position, INDEX * int(said.indices)))  # made all the same
         mask = self.precision.maps if self.device == "cpu" else 1
         maps = self.precision.maps
         single = int(said.single_values) * maps if self.single else 0
@@ -200,9 +205,25 @@ class Run:
         statistics = int(said.batch_values) * self.precision.statistics  # mean and deviation
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
-            *(Amount(0, n) for n in (int(said.extra_values) * maps, INDEX * int(said.indices), single)),
-            Amount(0, int(said.masks) * mask),
+            *(
+                self.each(position, n)
+                for n in (int(said.extra_values) * maps, INDEX * int(said.indices), single, int(said.masks) * mask)
+            ),
+            *self.copies(position, True),
         )
+
+    def copies(self, position: int, kept: bool) -> list[Amount]:
+        """Copies of inputs that a position reads, because the maps do not lie as it needs: those that backward needs
+        (`kept`), or those that go when it has run."""
+        found, sources = [], self.network.sources[position - self.arity]
+        layer, said = self.network.nodes[position - self.arity].layer, self.saved[position]
+        has = tuple([self.learns[s] for s in sources])
+        for i, s in enumerate(sources):
+            if (position, i) in self.laid.read:
+                needed = self.learns[position] and i in said.inputs and layer.needs(i, has, self._trained[position])
+                if needed == kept:
+                    found.append(self.size(s))
+        return found
 
     def temporary(self, position: int) -> Amount:
         """What lives beside gradients for a moment while a node runs backward."""
@@ -210,7 +231,9 @@ class Run:
         xs, y = walked.input_shapes(position), walked.shapes[position]
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
         made = layer.temporary(xs, y, has, self._trained[position])
-        return self.rounded(Amount(0, int(made.values) * self.precision.maps), Amount(0, int(made.bytes)))
+        return self.rounded(
+            self.each(position, int(made.values) * self.precision.maps), self.each(position, int(made.bytes))
+        )
 
     def kept_maps(self, position: int) -> list[int]:
         """The positions whose memory a position keeps for its backward."""
@@ -219,7 +242,12 @@ class Run:
         said, sources = self.saved[position], self.network.sources[position - self.arity]
         layer, trained = self.network.nodes[position - self.arity].layer, self._trained[position]
         has = tuple([self.learns[s] for s in sources])
-        maps = [self.own[sources[i]] for i in said.inputs if sources and layer.needs(i, has, trained)]
+        copied = self.laid.read
+        maps = [
+            self.own[sources[i]]
+            for i in said.inputs
+            if sources and (position, i) not in copied and layer.needs(i, has, trained)
+        ]
         return [*maps, self.own[position]] if said.output else maps
 
     def given(self, position: int) -> bool:
@@ -277,7 +305,10 @@ class Run:
             account.add(
                 beside, Item("kept" if keeps else "activations", self.names[position]), self.kept_beside(position)
             )
+            passing = self.rounded(*self.copies(position, False))
+            account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
             yield moment(position, "forward")
+            account.drop(("copy", position))
             if not keeps:
                 account.drop(beside)
             for memory in dies.get(position, ()):
@@ -294,7 +325,7 @@ class Run:
         self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
     ) -> Iterator[Moment]:
         outputs = {self.network.position(name) for name in self.network.outputs}
-        gradients = Gradients(account)
+        gradients, laid = Gradients(account), dict[int, Laid]()
         for position in outputs:
             if self.learns[position]:  # whoever calls holds the gradient of the output
                 gradients.hold(gradients.receive(position, gradients.made(self.names[position], self.size(position))))
@@ -313,10 +344,21 @@ class Run:
                 gradients.free(mine)
                 account.add(("parameters", position), Item("gradients", node.name), self.parameters(position))
                 continue
+            lies = laid.get(position, self.laid.maps[position])
+            rows = node.layer.read_as(0, lies.dims)
+            if rows is not None and lies.viewed(rows) is None:  # copied before it is multiplied
+                copy = gradients.made(self.names[position], self.size(position))
+                yield moment(position, "backward")
+                gradients.free(mine)
+                held[0] = mine = copy
+                lies = dense(lies.dims)
             parts = []
             for s in sources:
                 if self.learns[s]:
-                    new = not node.layer.hands_gradient_on
+                    hands_on = node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
+                    part = gradient(node.layer, self.laid.maps[s], lies, hands_on)
+                    new = not hands_on or part is None
+                    laid[s] = part or dense(self.laid.maps[s].dims)
                     parts.append((s, gradients.made(self.names[s], self.gradient(s)) if new else gradients.hold(mine)))
             item = Item("activations", f"{self.names[position]}, for a moment")
             account.add(("temporary", position), item, self.temporary(position))
@@ -421,6 +463,14 @@ class Gradients:
     def of(self, position: int) -> int | None:
         """The memory of a position's gradient, if it has one yet."""
         return self._of.get(position)
+
+
+def _once(walked: Shaped) -> Iterator[bool]:
+    """For each position whether no input is behind it, so that it is there once whatever the batch."""
+    found = [False] * walked.network.arity
+    for sources in walked.network.sources:
+        found.append(all(found[s] for s in sources))
+    yield from found
 
 
 def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
