@@ -57,7 +57,9 @@ class Layer(Expr):
     # lie ("input"), that only where channels lie innermost ("channels"), row by row ("rows")
     repeats: ClassVar[bool] = False  # its output is a view in which values of the input stand several times (stride 0)
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
-    stays_precise: ClassVar[bool] = False  # mixed precision computes it in float32 all the same
+    stays_precise: ClassVar[tuple[str, ...]] = ()  # the devices on which mixed precision computes it in float32
+    widens: ClassVar[bool] = False  # its learned values, which mixed precision leaves in float32, make its output so
+    joins_copies: ClassVar[bool] = False  # it copies those of its inputs that are less precise than others
     takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
@@ -142,6 +144,10 @@ class Layer(Expr):
             trained: whether its weights are trained.
         """
         return True
+
+    def stays_precise_on(self, device: str) -> bool:
+        """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``."""
+        return device in self.stays_precise
 
     def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...] | None:
         """Of a view: the strides of its output, the batch first, where those of its input are given; None: row by row."""

@@ -95,6 +95,9 @@ class Elementwise(Layer):
     def stem(self) -> str:
         return self.function.rpartition(".")[2]
 
+    def stays_precise_on(self, device: str) -> bool:
+        return self.function in _PRECISE.get(device, ())
+
     @property
     def repeats(self) -> bool:  # type: ignore[override]  # of this kind not all do
         return self.function == "expand"
@@ -134,6 +137,16 @@ class Elementwise(Layer):
                 raise LayerError(f"by{by} is not a number, or two", fix="write them: by0.125, by-1:1") from None
         word.culprit = "fn" if not numbers else None
         return cls(told.removeprefix(":"), tuple(numbers))
+
+
+# Functions that mixed precision computes in float32, by device (PyTorch's documentation of autocast).
+_PRECISE = {
+    "cpu": ("prod",),
+    "cuda": (
+        *("exp", "expm1", "log", "log10", "log1p", "log2", "pow", "square", "reciprocal", "rsqrt", "rdiv", "acos"),
+        *("asin", "cosh", "sinh", "tan", "erfinv", "sum", "prod", "norm", "logsumexp"),
+    ),
+}
 
 
 # What autograd keeps of each reduction: the input, the output, int64 indices.
@@ -189,6 +202,9 @@ class Reduce(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return self.shape.reads(xs, y)
+
+    def stays_precise_on(self, device: str) -> bool:
+        return self.op in _PRECISE.get(device, ())
 
     def gathers(self, x: Shape) -> str:
         return self.shape.gathers(x) if self.op in GATHERED else ""
@@ -352,7 +368,7 @@ class AttentionProduct(Layer):
         q, k, v = xs[:3]
         if len(xs) == 3 and len(q.dims) == 3 and agree(q.dims[-1], v.dims[-1]):
             # the fused kernel: queries, keys, values, the result and a log-sum-exp for each query and head
-            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]))
+            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]), statistics=prod(y.dims[:-1]))
         # else scaled copies of queries and keys, the values, and the weights of all pairs
         return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
 

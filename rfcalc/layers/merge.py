@@ -120,6 +120,7 @@ class Multiply(Layer):
 class Concat(Layer):
     """Its inputs one after another along the channels, or another axis (by its index in the map)."""
 
+    joins_copies = True
     lies = "channels"
     hands_gradient_on = True
     axis: int | None = None

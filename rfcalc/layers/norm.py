@@ -134,7 +134,7 @@ class LayerNorm(Layer):
     bias: bool = True
     gamma: bool = True
 
-    stays_precise = True
+    stays_precise = ("cuda",)
     spelling = Spelling(
         ("ln", "layernorm"),
         "ln channels",
@@ -172,7 +172,7 @@ class LayerNorm(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         groups = y.values // prod(y.dims[i] for i in self.axes(y))
-        return Saved(inputs=(0,), extra_values=STATISTICS(g=groups))
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=groups), statistics=2 * groups)
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.over == 1 else f" {self.over}" if isinstance(self.over, str) else number(self.over)
@@ -195,6 +195,7 @@ def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
 class GroupNorm(Layer):
     """Group normalisation over space and the channels of each group (Wu & He 2018)."""
 
+    stays_precise = ("cuda",)
     lies = "channels"
     groups: Size
     _: KW_ONLY
@@ -239,7 +240,7 @@ class GroupNorm(Layer):
         return _cost((y.channels,), y, self.affine, self.bias, gamma=self.gamma)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups))
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups), statistics=2 * self.groups)
 
     def notation(self, exact: bool = False) -> str:
         without = flags(noaffine=not self.affine, nogamma=not self.gamma, nobias=not self.bias)
@@ -335,6 +336,7 @@ class RMSNorm(Layer):
 class LRN(Layer):
     """Local response normalisation over `size` neighbouring channels (Krizhevsky 2012); no parameters."""
 
+    stays_precise = ("cpu",)
     lies = "rows"
     size: Size = 5
 

@@ -135,7 +135,7 @@ class Softmax(Layer):
     log: bool = False
     mask: Any = None
 
-    stays_precise = True
+    stays_precise = ("cuda",)
     spelling = Spelling(
         ("softmax", "logsoftmax", "soft-max"),
         "softmax axis-1 causal",
@@ -321,6 +321,7 @@ class StochasticDepth(Layer):
 class Scale(Layer):
     """A learned factor for each channel (layer scale), with a learned offset if `bias`."""
 
+    widens = True
     _: KW_ONLY
     bias: bool = False
 

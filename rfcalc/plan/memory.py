@@ -146,7 +146,7 @@ class Memory:
     def run(self, recomputed: Sequence[tuple[int, int]] = (), batch: int | None = None) -> Run:
         """The run whose moments are looked at."""
         size = self.report.itemsize
-        precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
+        precision = Precision(size, size, 2) if self.amp else Precision(size, size)
         batch = self.batch if batch is None else batch
         return Run(
             self.report, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,

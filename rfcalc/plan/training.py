@@ -24,6 +24,7 @@ from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
 from rfcalc.graph.memory import overwriting, storages
 from rfcalc.graph.strides import Laid, dense, gradient, layout
+from rfcalc.plan.mixed import FULL, Mixed, mixed
 
 
 class Amount(NamedTuple):
@@ -63,12 +64,10 @@ class Moment(NamedTuple):
 
 
 class Precision(NamedTuple):
-    """Bytes of a value: in maps, in weights, in statistics; and in the copies of weights that mixed precision makes
-    (0: none)."""
+    """Bytes of a value: in maps, in weights and statistics; and in what mixed precision copies them to (0: none)."""
 
     maps: int
     weights: int
-    statistics: int
     copies: int = 0
 
 
@@ -136,6 +135,8 @@ class Run:
         )
         self.laid = layout(walked, 1 if single else 2)
         self.own = storages(walked, over, self.laid.reshaped)
+        plain = Mixed((precision.maps,) * len(walked.shapes), {})
+        self.widths, self.casts = mixed(walked, device) if precision.copies else plain
         self.once = tuple(_once(walked))
         self.frozen = frozen
         self.recomputed = {last: first for first, last in recomputed}
@@ -165,7 +166,7 @@ class Run:
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
-        return self.rounded(self.each(position, int(self.walked.shapes[position].values) * self.precision.maps))
+        return self.rounded(self.each(position, int(self.walked.shapes[position].values) * self.widths[position]))
 
     def each(self, position: int, size: int) -> Amount:
         """So many bytes for each item; once, where no input is behind a position."""
@@ -177,37 +178,42 @@ class Run:
             return sum(tensors, NONE)
         return Amount(sum(-(-t.at(self.batch) // self.block) * self.block for t in tensors))
 
-    def gradient(self, position: int) -> Amount:
-        """The gradient of a position's map; that of a learned map is summed over the batch."""
-        return self.size(position)
+    def gradient(self, position: int, width: int) -> Amount:
+        """The gradient of a position's map, at so many bytes a value; that of a learned map is summed over the batch."""
+        return self.rounded(self.each(position, int(self.walked.shapes[position].values) * width))
 
     def parameters(self, position: int) -> Amount:
         """The gradient of a position's parameters."""
+        return sum(self.learned(position, self.precision.weights), NONE)
+
+    def learned(self, position: int, width: int) -> tuple[Amount, Amount]:
+        """The gradients of a position's weights and biases, at so many bytes a value."""
         if self.frozen is None:
-            return NONE
+            return NONE, NONE
         frozen, cost = self.frozen.get(position, 0), self.walked.costs[position]
         # of a part that is frozen, the source says how many parameters it has: the weights, if these are enough
         weights, biases = int(cost.weights), int(cost.biases)
         weights, biases = (0, biases - frozen + weights) if frozen >= weights else (weights - frozen, biases)
-        return self.rounded(Amount(weights * self.precision.weights), Amount(biases * self.precision.weights))
+        return self.rounded(Amount(weights * width)), self.rounded(Amount(biases * width))
 
     def kept_beside(self, position: int) -> Amount:
         """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
         if not self.learns[position]:
             return self.rounded(self.each(position, INDEX * int(said.indices)))  # made all the same
-        mask = self.precision.maps if self.device == "cpu" else 1
-        maps = self.precision.maps
+        maps = self.widths[position]
+        mask = maps if self.device == "cpu" else 1
         single = int(said.single_values) * maps if self.single else 0
         copied = 0
         if self.precision.copies and self.walked.costs[position].macs:
             copied = int(self.walked.costs[position].weights) * self.precision.copies
-        statistics = int(said.batch_values) * self.precision.statistics  # mean and deviation
+        statistics = int(said.batch_values) * self.precision.weights  # mean and deviation
+        extra = (int(said.extra_values) - int(said.statistics)) * maps + int(said.statistics) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
             *(
                 self.each(position, n)
-                for n in (int(said.extra_values) * maps, INDEX * int(said.indices), single, int(said.masks) * mask)
+                for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)
             ),
             *self.copies(position, True),
         )
@@ -219,10 +225,13 @@ class Run:
         layer, said = self.network.nodes[position - self.arity].layer, self.saved[position]
         has = tuple([self.learns[s] for s in sources])
         for i, s in enumerate(sources):
-            if (position, i) in self.laid.read:
-                needed = self.learns[position] and i in said.inputs and layer.needs(i, has, self._trained[position])
-                if needed == kept:
-                    found.append(self.size(s))
+            cast, laid = self.casts.get((position, i)), (position, i) in self.laid.read
+            needed = self.learns[position] and i in said.inputs and layer.needs(i, has, self._trained[position])
+            made = self.rounded(self.each(s, int(self.walked.shapes[s].values) * (cast or self.widths[s])))
+            if cast and laid and not kept:
+                found.append(made)  # what is cast lies as before, and is copied once more
+            if (cast or laid) and needed == kept:
+                found.append(made)
         return found
 
     def temporary(self, position: int) -> Amount:
@@ -232,7 +241,7 @@ class Run:
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
         made = layer.temporary(xs, y, has, self._trained[position])
         return self.rounded(
-            self.each(position, int(made.values) * self.precision.maps), self.each(position, int(made.bytes))
+            self.each(position, int(made.values) * self.widths[position]), self.each(position, int(made.bytes))
         )
 
     def kept_maps(self, position: int) -> list[int]:
@@ -246,7 +255,10 @@ class Run:
         maps = [
             self.own[sources[i]]
             for i in said.inputs
-            if sources and (position, i) not in copied and layer.needs(i, has, trained)
+            if sources
+            and (position, i) not in copied
+            and (position, i) not in self.casts
+            and layer.needs(i, has, trained)
         ]
         return [*maps, self.own[position]] if said.output else maps
 
@@ -307,6 +319,9 @@ class Run:
             )
             passing = self.rounded(*self.copies(position, False))
             account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
+            if keeps and self.lowered(position):
+                biases = self.learned(self._holder[position], self.precision.copies)[1]
+                account.add(("bias", position), Item("activations", f"copy of the biases of {self.names[position]}"), biases)
             yield moment(position, "forward")
             account.drop(("copy", position))
             if not keeps:
@@ -314,6 +329,13 @@ class Run:
             for memory in dies.get(position, ()):
                 if not users[memory]:
                     account.drop(("map", memory))
+
+        for position in range(self.arity, len(self.names)):
+            account.drop(("bias", position))  # copies of parameters that nothing keeps go with autocast
+
+    def lowered(self, position: int) -> bool:
+        """Whether mixed precision casts a position's parameters."""
+        return self.precision.copies > 0 and self.walked.costs[position].macs != 0
 
     def _born(self, account: Account, users: Counter[int], position: int) -> None:
         memory = self.own[position]
@@ -353,18 +375,26 @@ class Run:
                 held[0] = mine = copy
                 lies = dense(lies.dims)
             parts = []
-            for s in sources:
+            for i, s in enumerate(sources):
                 if self.learns[s]:
                     hands_on = node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
                     part = gradient(node.layer, self.laid.maps[s], lies, hands_on)
                     new = not hands_on or part is None
                     laid[s] = part or dense(self.laid.maps[s].dims)
-                    parts.append((s, gradients.made(self.names[s], self.gradient(s)) if new else gradients.hold(mine)))
+                    width = self.casts.get((position, i), self.widths[position])
+                    amount = self.gradient(s, width)
+                    parts.append((s, width, gradients.made(self.names[s], amount) if new else gradients.hold(mine)))
             item = Item("activations", f"{self.names[position]}, for a moment")
             account.add(("temporary", position), item, self.temporary(position))
             owner, learned = self._holder[position], self.parameters(self._holder[position])
             again = ("parameters", owner) in account.items  # the gradient of shared parameters at another use of them
-            account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+            lowered = self.lowered(position) and not again
+            if lowered:  # made in two bytes, and cast afterwards
+                low = sum(self.learned(owner, self.precision.copies), NONE)
+                item = Item("activations", f"gradient of {self.names[owner]}, before it is cast")
+                account.add(("low", position), item, low)
+            else:
+                account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
             passing = Item("activations", f"gradient of {self.names[owner]} at this use")
             if again:
                 account.add(("use", position), passing, learned)
@@ -391,15 +421,25 @@ class Run:
                 users[memory] -= 1
                 if not users[memory] and memory >= self.arity and memory not in self._held:
                     account.drop(("map", memory))
-            for s, part in parts:
+            for s, width, part in parts:
+                if width != self.widths[s]:
+                    low, part = part, gradients.made(self.names[s], self.gradient(s, self.widths[s]))
+                    yield moment(position, "backward")
+                    gradients.free(low)
                 before = gradients.of(s)
                 if before is None:
                     gradients.receive(s, part)
                     continue
-                gradients.receive(s, gradients.made(self.names[s], self.gradient(s)))
+                gradients.receive(s, gradients.made(self.names[s], self.gradient(s, self.widths[s])))
                 yield moment(position, "backward")
                 gradients.free(before)
                 gradients.free(part)
+            if lowered:
+                account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+                account.add(("cast", position), passing, NONE - self.learned(owner, self.precision.weights)[1])
+                yield moment(position, "backward")
+                account.drop(("cast", position))
+                account.drop(("low", position))
 
     def _again(
         self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
