@@ -150,7 +150,7 @@ class Layer(Expr):
         return device in self.stays_precise
 
     def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...] | None:
-        """Of a view: the strides of its output, the batch first, where those of its input are given; None: row by row."""
+        """Of a view: the strides of its output, the batch first, given those of its input; None: row by row."""
         return given if len(given) == len(x.dims) + 1 else None
 
     def strides_back(self, given: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -168,6 +168,19 @@ class Layer(Expr):
             dims: the input's, the batch first.
         """
         return None
+
+    def needs_weights(self, has: tuple[bool, ...]) -> bool:
+        """Whether its backward keeps a copy of its weights that mixed precision made.
+
+        Args:
+            has: which inputs have a gradient.
+        """
+        return True
+
+    def copies_gradient(self, x: Shape) -> bool:
+        """Whether PyTorch copies the gradient of its weights where the channels of its input x lie innermost: it lies
+        so too then, and the weights do not."""
+        return False
 
     def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
         """What PyTorch makes for a moment while its backward runs, beside the gradients that it hands on."""

@@ -55,9 +55,7 @@ def overwriting(walked: Shaped) -> frozenset[int]:
 
 
 @uncollected
-def storages(
-    walked: Shaped, over: Collection[int] | None = None, copied: Collection[int] = ()
-) -> tuple[int, ...]:
+def storages(walked: Shaped, over: Collection[int] | None = None, copied: Collection[int] = ()) -> tuple[int, ...]:
     """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
     place.
 

@@ -10,6 +10,7 @@ The batch is the outermost axis here: of extent 1 or, standing for any larger on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 from rfcalc.core.layer import VIEW, Layer
@@ -36,7 +37,8 @@ class Laid(NamedTuple):
     @property
     def channels_last(self) -> bool:
         """Whether the first axis after the batch lies innermost, and the others in their order."""
-        wanted = Laid(self.dims, (*range(len(self.dims), 0, -1),)[:1] + (0, *range(len(self.dims) - 1, 1, -1)))
+        rank = len(self.dims)
+        wanted = Laid(self.dims, (rank, 0, *range(rank - 1, 1, -1)))
         return self.dims[1] > 1 and self.ordered(self.dims) == wanted.ordered(self.dims)
 
     def viewed(self, dims: tuple[int, ...]) -> Laid | None:
@@ -85,7 +87,7 @@ class Layout(NamedTuple):
 def layout(walked: Shaped, batch: int) -> Layout:
     """The layout of all maps; sizes must be numbers."""
     network, arity = walked.network, walked.network.arity
-    lead = min(batch, 2)
+    lead, alike = min(batch, 2), once(walked)
     maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
     reshaped, read = set(), set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
@@ -99,10 +101,18 @@ def layout(walked: Shaped, batch: int) -> Layout:
             found = moved(layer, walked.input_shapes(position), walked.shapes[position], given)
         maps.append(found or dense(dims))
         for i, one in enumerate(given):
-            wanted = layer.read_as(i, one.dims)
+            wanted = None if alike[sources[i]] else layer.read_as(i, one.dims)
             if wanted is not None and one.viewed(wanted) is None:
                 read.add((position, i))
     return Layout(tuple(maps), frozenset(reshaped), frozenset(read))
+
+
+def once(walked: Shaped) -> tuple[bool, ...]:
+    """For each position whether no input is behind it, so that it is there once whatever the batch."""
+    found = [False] * walked.network.arity
+    for sources in walked.network.sources:
+        found.append(all(found[s] for s in sources))
+    return tuple(found)
 
 
 def _dims(shape: Shape, lead: int) -> tuple[int, ...]:
@@ -136,6 +146,8 @@ def gradient(layer: Layer, x: Laid, mine: Laid, hands_on: bool) -> Laid | None:
     back = layer.strides_back(mine.strides)
     if back is not None:
         return Laid(x.dims, back)
+    if hands_on and prod(x.dims) > prod(mine.dims):  # stretched
+        return Laid(x.dims, (0,) * len(x.dims))
     if hands_on and len(x.dims) == len(mine.dims):
         return Laid(x.dims, mine.strides)
     return mine.ordered(x.dims) if mine.dims == x.dims and layer.lies != "rows" else dense(x.dims)

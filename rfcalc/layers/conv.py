@@ -204,6 +204,9 @@ class Conv(Layer):
             BIAS_ADDS(m=self.out_channels, o=y.dims[1:]),
         )
 
+    def copies_gradient(self, x: Shape) -> bool:
+        return bool(prod(self.geometry.kernel_axes(x.rank)) > 1 and x.dims[0] != self.groups)
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.table is None:
             return keeps(self.geometry, xs[0])

@@ -84,6 +84,9 @@ class Linear(Layer):
     def read_as(self, i: int, dims: tuple[int, ...]) -> tuple[int, ...]:
         return prod(dims[:-1]), dims[-1]
 
+    def needs_weights(self, has: tuple[bool, ...]) -> bool:
+        return has[0]
+
     def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
         return trained
 

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, field, replace
 from math import isfinite
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING_PASSING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
@@ -115,6 +115,8 @@ class Elementwise(Layer):
 
     def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
         """Steps of the derivative, and gradients of what was stretched at full size, before they are summed."""
+        if self.repeats:
+            return NOTHING_PASSING
         full = sum(gets and x.values != y.values for x, gets in zip(xs, has, strict=True))
         maps, masks = _PASSING.get(self.function, (0, 0)) if has[-1] else (0, 0)
         return Passing(y.values * (maps + full), y.values * masks)
@@ -216,6 +218,9 @@ class Reduce(Layer):
         given, made, indices = REDUCTIONS[self.op]
         return Saved(inputs=(0,) if given else (), output=made, indices=y.values if indices else 0)
 
+    def hands_on(self, x: Shape, y: Shape) -> bool:
+        return self.op == "sum"  # each value of the sum's, stretched
+
     def notation(self, exact: bool = False) -> str:
         where = "" if self.axes is None else f" axes{sizes(self.axes)}"
         return f"reduce op:{self.op}{where}" + flags(keep=self.keep)
@@ -287,6 +292,7 @@ class AttentionProduct(Layer):
         mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i), a list of positions for each query, or
             `Several` where heads or windows differ.
     """
+
     _: KW_ONLY
     mask: Any = None
 

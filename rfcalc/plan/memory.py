@@ -16,7 +16,8 @@ from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
-from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
+from rfcalc.plan.account import Account, Amount, Item, Moment, Precision
+from rfcalc.plan.training import Run
 from rfcalc.report.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.

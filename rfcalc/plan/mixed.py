@@ -33,7 +33,8 @@ def mixed(walked: Shaped, device: str) -> Mixed:
     network, arity = walked.network, walked.network.arity
     widths, casts = [FULL] * arity, dict[tuple[int, int], int]()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
-        layer, read = node.layer, [widths[s] for s in sources]
+        layer = node.layer
+        read = [widths[s] for s in (sources[:1] if layer.repeats else sources)]  # further ones only say how far
         wanted = LOW if walked.costs[position].macs else FULL if layer.stays_precise_on(device) else 0
         if wanted:
             casts.update({(position, i): wanted for i, width in enumerate(read) if width != wanted})

@@ -15,84 +15,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
-from rfcalc.graph.memory import overwriting, storages
-from rfcalc.graph.strides import Laid, dense, gradient, layout
-from rfcalc.plan.mixed import FULL, Mixed, mixed
-
-
-class Amount(NamedTuple):
-    """Bytes: `fixed`, and `each` for every item of the batch."""
-
-    fixed: int = 0
-    each: int = 0
-
-    def __add__(self, other: tuple[int, ...]) -> Amount:  # type: ignore[override]
-        return Amount(self.fixed + other[0], self.each + other[1])
-
-    def __sub__(self, other: Amount) -> Amount:
-        return Amount(self.fixed - other.fixed, self.each - other.each)
-
-    def at(self, batch: int) -> int:
-        """Bytes for this batch."""
-        return self.fixed + self.each * batch
-
-
-NONE = Amount()
-
-
-class Item(NamedTuple):
-    """Something that takes memory: its term of the sum, and the node that it belongs to ("" for the whole network)."""
-
-    term: str
-    node: str
-
-
-class Moment(NamedTuple):
-    """What lives while a node runs forward or backward, in all; the node's position and name."""
-
-    position: int
-    node: str
-    phase: str
-    amount: Amount
-
-
-class Precision(NamedTuple):
-    """Bytes of a value: in maps, in weights and statistics; and in what mixed precision copies them to (0: none)."""
-
-    maps: int
-    weights: int
-    copies: int = 0
-
-
-class Account:
-    """What lives now, by item; the sum is kept up to date."""
-
-    def __init__(self) -> None:
-        self.items: dict[tuple[str, int | str], tuple[Item, Amount]] = {}
-        self.total = NONE
-
-    def add(self, key: tuple[str, int | str], item: Item, amount: Amount) -> None:
-        """Something begins to live; nothing happens if it lives already."""
-        if key not in self.items and amount != NONE:
-            self.items[key] = (item, amount)
-            self.total = self.total + amount
-
-    def drop(self, key: tuple[str, int | str]) -> None:
-        """Something ends."""
-        found = self.items.pop(key, None)
-        if found is not None:
-            self.total = self.total - found[1]
-
-    def listed(self) -> list[tuple[Item, Amount]]:
-        """What lives, as it is."""
-        return list(self.items.values())
+from rfcalc.graph.memory import overwriting, repeating, storages
+from rfcalc.graph.strides import Laid, dense, gradient, layout, once
+from rfcalc.plan.account import NONE, Account, Amount, Gradients, Item, Moment, Precision
+from rfcalc.plan.mixed import Mixed, mixed
 
 
 class Run:
@@ -137,7 +69,8 @@ class Run:
         self.own = storages(walked, over, self.laid.reshaped)
         plain = Mixed((precision.maps,) * len(walked.shapes), {})
         self.widths, self.casts = mixed(walked, device) if precision.copies else plain
-        self.once = tuple(_once(walked))
+        self.once = once(walked)
+        self._values = self._distinct()
         self.frozen = frozen
         self.recomputed = {last: first for first, last in recomputed}
         self._first = {p: first for first, last in recomputed for p in range(first, last + 1)}  # of the run it is in
@@ -158,7 +91,26 @@ class Run:
             step = steps.get(node.name, -1)
             if step >= 0 and len(sources) == 1 and node.layer.memory == VIEW:
                 found.setdefault((step, sources[0]), []).append(position)
+        # the parts of a learned map (of the projections of attention) are those of a split too
+        parts: dict[int, list[int]] = {}
+        for position, sources in enumerate(self.network.sources, self.arity):
+            if len(sources) == 1 and self.given(sources[0]) and self.walked.costs[sources[0]].params:
+                parts.setdefault(sources[0], []).append(position)
+        values = [int(shape.values) for shape in self.walked.shapes]
+        for source, group in parts.items():
+            if len(group) > 1 and sum(values[p] for p in group) == values[source]:
+                found[-1, source] = group
         return {p: tuple(group) for group in found.values() if len(group) > 1 for p in group}
+
+    def _distinct(self) -> tuple[int, ...]:
+        """The values of each map; of learned ones that are stretched for a product, which PyTorch multiplies as they
+        are, those that are stretched."""
+        found = [int(shape.values) for shape in self.walked.shapes]
+        spread = repeating(self.walked)
+        for position in sorted(spread):
+            if self.once[position]:
+                found[position] = found[self.network.sources[position - self.arity][0]]
+        return tuple(found)
 
     def params(self, position: int) -> int:
         """Parameters of a position, with those of its weight group counted where the group first appears."""
@@ -166,7 +118,7 @@ class Run:
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
-        return self.rounded(self.each(position, int(self.walked.shapes[position].values) * self.widths[position]))
+        return self.rounded(self.each(position, self._values[position] * self.widths[position]))
 
     def each(self, position: int, size: int) -> Amount:
         """So many bytes for each item; once, where no input is behind a position."""
@@ -179,8 +131,8 @@ class Run:
         return Amount(sum(-(-t.at(self.batch) // self.block) * self.block for t in tensors))
 
     def gradient(self, position: int, width: int) -> Amount:
-        """The gradient of a position's map, at so many bytes a value; that of a learned map is summed over the batch."""
-        return self.rounded(self.each(position, int(self.walked.shapes[position].values) * width))
+        """The gradient of a position's map at so many bytes a value; of a learned map summed over the batch."""
+        return self.rounded(self.each(position, self._values[position] * width))
 
     def parameters(self, position: int) -> Amount:
         """The gradient of a position's parameters."""
@@ -205,16 +157,13 @@ class Run:
         mask = maps if self.device == "cpu" else 1
         single = int(said.single_values) * maps if self.single else 0
         copied = 0
-        if self.precision.copies and self.walked.costs[position].macs:
+        if self.lowered(position) and self._keeps_weights(position):
             copied = int(self.walked.costs[position].weights) * self.precision.copies
         statistics = int(said.batch_values) * self.precision.weights  # mean and deviation
         extra = (int(said.extra_values) - int(said.statistics)) * maps + int(said.statistics) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
-            *(
-                self.each(position, n)
-                for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)
-            ),
+            *(self.each(position, n) for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)),
             *self.copies(position, True),
         )
 
@@ -227,11 +176,13 @@ class Run:
         for i, s in enumerate(sources):
             cast, laid = self.casts.get((position, i)), (position, i) in self.laid.read
             needed = self.learns[position] and i in said.inputs and layer.needs(i, has, self._trained[position])
-            made = self.rounded(self.each(s, int(self.walked.shapes[s].values) * (cast or self.widths[s])))
+            made = self.rounded(self.each(s, self._values[s] * (cast or self.widths[s])))
             if cast and laid and not kept:
                 found.append(made)  # what is cast lies as before, and is copied once more
             if (cast or laid) and needed == kept:
                 found.append(made)
+            if laid and not kept and self.walked.costs[position].biases:
+                found.append(self.size(position))  # then biases are added apart
         return found
 
     def temporary(self, position: int) -> Amount:
@@ -320,8 +271,10 @@ class Run:
             passing = self.rounded(*self.copies(position, False))
             account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
             if keeps and self.lowered(position):
-                biases = self.learned(self._holder[position], self.precision.copies)[1]
-                account.add(("bias", position), Item("activations", f"copy of the biases of {self.names[position]}"), biases)
+                weights, biases = self.learned(self._holder[position], self.precision.copies)
+                copies = biases if self._keeps_weights(position) else weights + biases
+                item = Item("activations", f"copies of parameters of {self.names[position]}")
+                account.add(("copies", position), item, copies)
             yield moment(position, "forward")
             account.drop(("copy", position))
             if not keeps:
@@ -331,11 +284,15 @@ class Run:
                     account.drop(("map", memory))
 
         for position in range(self.arity, len(self.names)):
-            account.drop(("bias", position))  # copies of parameters that nothing keeps go with autocast
+            account.drop(("copies", position))  # copies of parameters that nothing keeps go with autocast
 
     def lowered(self, position: int) -> bool:
         """Whether mixed precision casts a position's parameters."""
         return self.precision.copies > 0 and self.walked.costs[position].macs != 0
+
+    def _keeps_weights(self, position: int) -> bool:
+        has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
+        return self.network.nodes[position - self.arity].layer.needs_weights(has)
 
     def _born(self, account: Account, users: Counter[int], position: int) -> None:
         memory = self.own[position]
@@ -378,9 +335,9 @@ class Run:
             for i, s in enumerate(sources):
                 if self.learns[s]:
                     hands_on = node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
-                    part = gradient(node.layer, self.laid.maps[s], lies, hands_on)
-                    new = not hands_on or part is None
-                    laid[s] = part or dense(self.laid.maps[s].dims)
+                    handed = gradient(node.layer, self.laid.maps[s], lies, hands_on)
+                    new = not hands_on or handed is None
+                    laid[s] = handed or dense(self.laid.maps[s].dims)
                     width = self.casts.get((position, i), self.widths[position])
                     amount = self.gradient(s, width)
                     parts.append((s, width, gradients.made(self.names[s], amount) if new else gradients.hold(mine)))
@@ -423,9 +380,9 @@ class Run:
                     account.drop(("map", memory))
             for s, width, part in parts:
                 if width != self.widths[s]:
-                    low, part = part, gradients.made(self.names[s], self.gradient(s, self.widths[s]))
+                    uncast, part = part, gradients.made(self.names[s], self.gradient(s, self.widths[s]))
                     yield moment(position, "backward")
-                    gradients.free(low)
+                    gradients.free(uncast)
                 before = gradients.of(s)
                 if before is None:
                     gradients.receive(s, part)
@@ -434,12 +391,21 @@ class Run:
                 yield moment(position, "backward")
                 gradients.free(before)
                 gradients.free(part)
+            weights, biases = self.learned(owner, self.precision.weights)
             if lowered:
                 account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
-                account.add(("cast", position), passing, NONE - self.learned(owner, self.precision.weights)[1])
+                account.add(("uncast", position), passing, NONE - biases)
                 yield moment(position, "backward")
-                account.drop(("cast", position))
                 account.drop(("low", position))
+                account.add(("low", position), passing, self.learned(owner, self.precision.copies)[1])
+            read = self.laid.maps[sources[0]]
+            last = self._trained[position] and len(read.dims) > 3 and read.channels_last
+            if last and node.layer.copies_gradient(self.walked.shapes[sources[0]]):
+                account.add(("clone", position), passing, weights)
+                yield moment(position, "backward")
+                account.drop(("clone", position))
+            account.drop(("uncast", position))
+            account.drop(("low", position))
 
     def _again(
         self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
@@ -467,50 +433,6 @@ class Run:
             for memory in dies.get(p, ()):
                 if not users[-1 - memory]:
                     account.drop(("again", memory))
-
-
-class Gradients:
-    """The gradients of maps: whose memory each lives in, and how often that memory is in use."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._uses: list[int] = []
-        self._of: dict[int, int] = {}
-
-    def made(self, node: str, amount: Amount) -> int:
-        """New memory for a gradient, in use once."""
-        memory = len(self._uses)
-        self._uses.append(1)
-        self._account.add(("gradient", memory), Item("activations", f"gradient of {node}"), amount)
-        return memory
-
-    def hold(self, memory: int) -> int:
-        """The memory is in use once more."""
-        self._uses[memory] += 1
-        return memory
-
-    def free(self, memory: int) -> None:
-        """The memory is in use once less; it ends with its last use."""
-        self._uses[memory] -= 1
-        if not self._uses[memory]:
-            self._account.drop(("gradient", memory))
-
-    def receive(self, position: int, memory: int) -> int:
-        """The gradient of a position lives in this memory."""
-        self._of[position] = memory
-        return memory
-
-    def of(self, position: int) -> int | None:
-        """The memory of a position's gradient, if it has one yet."""
-        return self._of.get(position)
-
-
-def _once(walked: Shaped) -> Iterator[bool]:
-    """For each position whether no input is behind it, so that it is there once whatever the batch."""
-    found = [False] * walked.network.arity
-    for sources in walked.network.sources:
-        found.append(all(found[s] for s in sources))
-    yield from found
 
 
 def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
