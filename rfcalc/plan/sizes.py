@@ -337,11 +337,11 @@ class Sizes:
             told = f"{node.name} has one value for each channel: training needs more, or a batch of at least 2"
             seen: set[int] = set()
 
-            def single(shapes: Sequence[Shape], p: int = position) -> bool:
-                return bool(shapes[p].values == shapes[p].channels)
+            def single(shapes: Sequence[Shape]) -> bool:
+                return bool(shapes[0].values == shapes[0].channels)
 
             for solved in self.axes:
-                pieces = [piece for c in solved.taken for piece in _pieces(c, single)]
+                pieces = [piece for c in solved.taken for piece in _pieces(c, single, (position,))]
                 if all(one for *_, one in pieces):
                     found.append(Trained(None, node.name, told))
                     break
@@ -469,9 +469,12 @@ def _table(values: Mapping[int, int]) -> str:
     return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"
 
 
-def _pieces(c: Class, value_of: Callable[[Sequence[Shape]], Any]) -> list[tuple[int, int, Range, Any]]:
-    """A function of all shapes, over the sizes of a class: split until each part has one answer."""
-    todo = [(c.modulus, c.rest, c.values, [c.shapes[p] for p in sorted(c.shapes)])]
+def _pieces(
+    c: Class, value_of: Callable[[Sequence[Shape]], Any], positions: Sequence[int] | None = None
+) -> list[tuple[int, int, Range, Any]]:
+    """A function of shapes (of all, unless positions are given), over the sizes of a class: split until each part has
+    one answer."""
+    todo = [(c.modulus, c.rest, c.values, [c.shapes[p] for p in (positions or sorted(c.shapes))])]
     done: list[tuple[int, int, Range, Any]] = []
     while todo:
         modulus, rest, values, shapes = todo.pop()
