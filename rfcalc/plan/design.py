@@ -319,7 +319,8 @@ def nearest_of(constraint: Constraint, reports: Sequence[Report]) -> Tightest | 
     """The nearest figure to a constraint's bound among networks; None where there is none, or no bound."""
     if not constraint.value or constraint.wanted is None:
         return None
-    return nearest_told(constraint, [v for v in map(constraint.value, reports) if v is not None])
+    found = [constraint.value(report) for report in reports]
+    return nearest_told(constraint, [v for v in found if v is not None and not (isinstance(v, tuple) and None in v)])
 
 
 def nearest_told(constraint: Constraint, figures: Sequence[Any]) -> Tightest | None:

@@ -20,7 +20,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.notation.layers import Known
 from rfcalc.plan.families import Family, Law, Parameter
-from rfcalc.report.constraints import Constraint, holds
+from rfcalc.report.constraints import Constraint, holds, of_network
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
 
@@ -70,6 +70,7 @@ def figure(report: Report, name: str) -> Any:
     value = (
         asked.whole(report) if asked.whole is not None else None if asked.row is None else asked.row(report.outputs[-1])
     )
+    value = of_network(report, asked, value)
     return list(value) if isinstance(value, tuple) else value
 
 
