@@ -147,9 +147,9 @@ _SOFTMAX = ("softmax", "_softmax")
 
 def _reveal(graph: TensorBuilder, step: Operation, name: str, found: Any) -> None:
     """Before a step that does not follow flags of its inputs: their nodes say that some values depend on no input."""
-    if any(isinstance(f, Facts) and f.blind is not None for f in (found if type(found) is list else [found])):
-        if name != "copy":
-            return
+    kept = any(isinstance(f, Facts) and f.blind is not None for f in (found if type(found) is list else [found]))
+    if kept and name != "copy":
+        return
     for argument, given in step.args.items():
         for t in tensors(given):
             fact = graph.facts.get(id(t))
@@ -272,7 +272,9 @@ def _put(args: Mapping[str, Any], of: Of, flags: Flags, settled: Settled) -> Fac
     behind = args["self"].dim() - axis - condition.dim()
     full = condition.reshape((1,) * axis + tuple(condition.shape) + (1,) * behind)
     new = of(values)
-    return chosen(full, new._replace(fixed=torch.ones((), dtype=torch.bool)) if settled(values) else new, of(args["self"]))
+    return chosen(
+        full, new._replace(fixed=torch.ones((), dtype=torch.bool)) if settled(values) else new, of(args["self"])
+    )
 
 
 def _moved(step: Operation, x: Facts) -> Any:

@@ -128,7 +128,6 @@ def _only_masks(graph: TensorBuilder, bias: Any) -> bool:
 @handles("einsum")
 def einsum(call: OperatorCall) -> Value:
     """Factors one after another: matrix products over the letters that nothing else has. One: its order, or sums."""
-    graph = call.graph
     operands = list(call["tensors"])
     terms, out = _letters(call["equation"].replace(" ", ""), [t.dim() for t in operands])
     if any(len(set(t)) != len(t) for t in (*terms, out)):
