@@ -8,7 +8,7 @@
     count       = "count" "(" pattern ")" relation number | ("none" | "some") "(" pattern ")"
     pattern     = kind { parameter relation value }         kind may be "pool", or "*" for any
     relation    = "<" | "<=" | "=" | "==" | ">=" | ">" | "!="
-    value       = number [K|M|G|T|KiB|MiB|GiB…] | number "x" number …
+    value       = number [K|M|G|T|KiB|MiB|GiB…] | number "x" number … | number "%"    (of a share)
 
 A figure with an axis each (``rf``) is compared axis by axis: every axis must hold.
 """
@@ -22,7 +22,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
-from rfcalc.report.metrics import metric
+from rfcalc.report.metrics import SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import read
 
@@ -114,7 +114,7 @@ def _split(text: str) -> list[str]:
 
 def _figure(text: str, name: str, node: str | None, relation: str, value: str, output: bool) -> Constraint:
     asked = metric(name)
-    wanted = _value(value)
+    wanted = _bound(value, asked)
     compare = RELATIONS[relation]
 
     def value_of(report: Report) -> Any:
@@ -156,6 +156,20 @@ def _dense(text: str, node: str | None) -> Constraint:
         return not most, f"holes of up to {most} pixels" if most else "there is no hole"
 
     return Constraint(text, check, "dense(rf)", "", holes, None, Fraction(0), lambda most: not most)
+
+
+def _bound(text: str, asked: Metric) -> Any:
+    """What a metric is compared with: a number, or one for each axis; a share in percent too.
+
+    Raises:
+        RfcalcError: it is no number; a percentage of what is no share.
+    """
+    if text.endswith("%"):
+        if asked.name not in SHARES:
+            fix = next((f"ask for {share}" for share, of in SHARES.items() if of == asked.name), "give a number")
+            raise RfcalcError(f"{text!r} is a percentage, and {asked.name} is no share", fix=fix)
+        return read(text[:-1]) / 100
+    return _value(text)
 
 
 def _value(text: str) -> Any:
