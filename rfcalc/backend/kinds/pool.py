@@ -1,7 +1,7 @@
 """Pooling.
 
-What PyTorch's layers cannot do (dilated averages, unequal padding, ONNX's ceil rule, TensorFlow's ``SAME``, padding wider than half the
-kernel) pads first, so that plain windows cover the map.
+What PyTorch's layers cannot do (dilated averages, unequal padding, ONNX's ceil rule, TensorFlow's ``SAME``, padding
+wider than half the kernel) pads first, so that plain windows cover the map.
 """
 
 from __future__ import annotations
