@@ -27,7 +27,7 @@ CALLS = {  # by command, a line each; what is written as source is copied, so th
     "rf": """vgg16 pool5
         resnet18
         unet --at conv5_2
-        wavenet""",
+        conv3-8,maxpool2,conv3-8 --input 1x16000""",
     "draw": "alexnet",
     "symbolic": """alexnet
         convK-C xN

@@ -158,6 +158,10 @@ def _ends(plan: StreamPlan) -> list[Text]:
 
 
 def _blockers(plan: StreamPlan) -> Table:
-    columns = (Column("blocked by", "node"), Column("why", least=24, wraps=True), Column("what would remove it", "fix", least=24, wraps=True))
+    columns = (
+        Column("blocked by", "node"),
+        Column("why", least=24, wraps=True),
+        Column("what would remove it", "fix", least=24, wraps=True),
+    )
     lines = [TableLine((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
     return Table(columns, tuple(lines), title=_title(plan))
