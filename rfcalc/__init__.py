@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from rfcalc.backend.build import to_torch as to_torch
     from rfcalc.backend.passes import in_passes as in_passes
     from rfcalc.backend.stream import to_stream as to_stream
+    from rfcalc.backend.verify import verify as verify
     from rfcalc.claims.checking import check as check
     from rfcalc.comparison.comparison import compare as compare
+    from rfcalc.comparison.equivalents import equivalents as equivalents
     from rfcalc.comparison.likes import variants as variants
     from rfcalc.core.errors import RfcalcError as RfcalcError
     from rfcalc.core.expr import Expr as Expr
@@ -120,6 +122,7 @@ else:
         "analyze": "readers.target",
         "check": "claims.checking",
         "compare": "comparison.comparison",
+        "equivalents": "comparison.equivalents",
         "exercises": "teaching.exercises.bank",
         "explain": "derivation.deriving",
         "from_keras": "readers.keras",
@@ -148,6 +151,7 @@ else:
         "tile": "readers.planning",
         "to_stream": "backend.stream",
         "to_torch": "backend.build",
+        "verify": "backend.verify",
         "Expr": "core.expr",
         "FieldReport": "report.field_report",
         "Network": "graph.network",
@@ -165,6 +169,7 @@ else:
         "symbolic": "sympy",
         "to_stream": "torch",
         "to_torch": "torch",
+        "verify": "torch",
     }  # public name → the package that its module imports
 
     def __getattr__(name):

@@ -95,6 +95,13 @@ def test_require_names_every_failure_with_its_figure() -> None:
     assert rfcalc.require("conv3-8", "params = 224", input="3x8x8").totals.params == 224
 
 
+def test_shares_are_bounded_in_percent_and_are_none_where_there_is_nothing_to_share() -> None:
+    rfcalc.require("vgg16", "params_share@fc6 >= 74%, params_share@fc6 < 0.75, params_share = 100 %")
+    with pytest.raises(rfcalc.RfcalcError, match="params_share is 74"):
+        rfcalc.require("vgg16", "params_share@fc6 >= 75%")
+    assert rfcalc.explain("relu > maxpool2", "params_share", input="3x8x8").value is None
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -103,6 +110,8 @@ def test_require_names_every_failure_with_its_figure() -> None:
         ("rrf > 3", ["rrf", "did you mean"]),
         ("rf@pool5 > many", ["'many' is not a number"]),
         ("rf@pool77 > 3", ["pool77"]),
+        ("params@fc6 > 74%", ["'74%' is a percentage", "params_share"]),
+        ("rf@pool5 > 74%", ["is a percentage", "give a number"]),
         ("count(conv)", ["count(conv) = 3"]),
         ("none(conv) = 3", ["none(…) alone"]),
         ("count(cnov) = 3", ["cnov", "did you mean conv"]),

@@ -14,7 +14,19 @@ import rfcalc
 from rfcalc import layers
 
 SOURCE = Path(rfcalc.__file__)
-FUNCTIONS = ("analyze", "check", "compare", "exercises", "explain", "load", "networks", "receptive_field", "require")
+FUNCTIONS = (
+    "analyze",
+    "check",
+    "compare",
+    "equivalents",
+    "exercises",
+    "explain",
+    "load",
+    "networks",
+    "receptive_field",
+    "require",
+    "verify",
+)
 
 
 def told_to_type_checkers() -> dict[str, str]:

@@ -192,7 +192,8 @@ def _whole(report: Report, chosen: Metric, value: Any) -> tuple[Section, ...]:
         whole = Equation("nodes", totals.TOTAL, {"x": tuple(count for _, count in listed)}, value, ("x",))
         return (Section("nodes by kind", (*lines, Statement(equations=(whole,)))),)
     if name in SHARES:
-        return (Section("", (Statement(text="the whole network: all of it"),)),)
+        told = "the network has none" if value is None else "the whole network: all of it"
+        return (Section("", (Statement(text=told),)),)
     if chosen.adds and chosen.row is not None:
         return totals.summed(report, name, [(r, chosen.row(r), _plainly(r, chosen)) for r in report], value)
     return (Section("", (Statement(text=chosen.meaning),)),)

@@ -224,7 +224,9 @@ class Fit:
             ("peak", f"{exact(memory.peak.bytes)} B = {bytes_short(memory.peak.bytes)} = {binary(memory.peak.bytes)}"),
         )
         return Table(
-            (Column("term"), Column("bytes", right=True, unit="bytes"), Column("what", least=20)), tuple(lines), total
+            (Column("term"), Column("bytes", right=True, unit="bytes"), Column("what", least=20, wraps=True)),
+            tuple(lines),
+            total,
         )
 
     def _peak(self) -> Table:

@@ -8,7 +8,7 @@
     count       = "count" "(" pattern ")" relation number | ("none" | "some") "(" pattern ")"
     pattern     = kind { parameter relation value }         kind may be "pool", or "*" for any
     relation    = "<" | "<=" | "=" | "==" | ">=" | ">" | "!="
-    value       = number [K|M|G|T|KiB|MiB|GiB…] | number "x" number …
+    value       = number [K|M|G|T|KiB|MiB|GiB…] | number "x" number … | number "%"    (of a share)
 
 A figure with an axis each (``rf``) is compared axis by axis: every axis must hold.
 """
@@ -22,7 +22,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
-from rfcalc.report.metrics import metric
+from rfcalc.report.metrics import SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
 from rfcalc.report.units import read
 
@@ -114,7 +114,7 @@ def _split(text: str) -> list[str]:
 
 def _figure(text: str, name: str, node: str | None, relation: str, value: str, output: bool) -> Constraint:
     asked = metric(name)
-    wanted = _value(value)
+    wanted = _bound(value, asked)
     compare = RELATIONS[relation]
 
     def value_of(report: Report) -> Any:
@@ -122,10 +122,11 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str, o
         if place is not None:
             if asked.row is None:
                 raise RfcalcError(f"{asked.name} belongs to the whole network, not to {node}")
-            return asked.at(report, _place(report, place))
+            have = asked.at(report, _place(report, place))
+            return of_network(report, asked, have) if place == OUTPUT else have
         if asked.whole is None:
             raise RfcalcError(f"{asked.name} belongs to a node", fix=f"name one: {name}@{report.network.outputs[0]}")
-        return asked.whole(report)
+        return of_network(report, asked, asked.whole(report))
 
     def check(report: Report) -> tuple[bool, str]:
         have = value_of(report)
@@ -142,6 +143,14 @@ def _place(report: Report, name: str) -> str:
     return name
 
 
+def of_network(report: Report, asked: Metric, have: Any) -> Any:
+    """A figure of an output; where its units have no place (a classifier), of the last map whose units have one."""
+    if asked.row is None or not (have is None or (isinstance(have, tuple) and all(v is None for v in have))):
+        return have
+    position = report.last_spatial - report.network.arity
+    return asked.row(report[report.network.nodes[position].name]) if position >= 0 else have
+
+
 def _dense(text: str, node: str | None) -> Constraint:
     """``dense(rf)``: the unit in the middle sees every pixel between the first and last that it sees."""
 
@@ -156,6 +165,20 @@ def _dense(text: str, node: str | None) -> Constraint:
         return not most, f"holes of up to {most} pixels" if most else "there is no hole"
 
     return Constraint(text, check, "dense(rf)", "", holes, None, Fraction(0), lambda most: not most)
+
+
+def _bound(text: str, asked: Metric) -> Any:
+    """What a metric is compared with: a number, or one for each axis; a share in percent too.
+
+    Raises:
+        RfcalcError: it is no number; a percentage of what is no share.
+    """
+    if text.endswith("%"):
+        if asked.name not in SHARES:
+            fix = next((f"ask for {share}" for share, of in SHARES.items() if of == asked.name), "give a number")
+            raise RfcalcError(f"{text!r} is a percentage, and {asked.name} is no share", fix=fix)
+        return read(text[:-1]) / 100
+    return _value(text)
 
 
 def _value(text: str) -> Any:
@@ -254,7 +277,8 @@ def require(network: Any, constraints: str, **options: Any) -> Report:
 
     Args:
         network: a report, a network, or any target that `analyze` takes.
-        constraints: text of the constraint language.
+        constraints: text of the constraint language; a figure of a node without a node is the output's (a
+            classifier's: its last map with places).
         options: for `analyze` (input, batch, dtype).
 
     Returns:
@@ -273,7 +297,8 @@ def require(network: Any, constraints: str, **options: Any) -> Report:
         from importlib import import_module
 
         report = import_module("rfcalc.readers.target").analyze(network, **options)
-    failed = [f"{c}: {told}" for c, ok, told in check(report, constraints) if not ok]
+    parsed = parse(constraints, output=True)
+    failed = [f"{c}: {told}" for c, ok, told in check(report, parsed) if not ok]
     if failed:
         count = "1 constraint does" if len(failed) == 1 else f"{len(failed)} constraints do"
         raise ConstraintFailed(f"{count} not hold", where=report.target, why="\n".join(failed))

@@ -292,7 +292,7 @@ for _name, _of, _title in tuple((name, of, f"% {METRICS[of].title}") for name, o
         _title,
         f"part of the network's {METRICS[_of].title}",
         (lambda n: lambda r: part(getattr(r, n), getattr(r.report.totals, n)))(_of),
-        lambda t: Fraction(1),
+        (lambda n: lambda t: part(getattr(t.totals, n), getattr(t.totals, n)))(_of),
         short=percent,
         full=percent,
     )
