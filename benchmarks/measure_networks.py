@@ -221,6 +221,23 @@ def fpn_model(depth: int, three: bool) -> dict:
     }
 
 
+def deit_model(size: str, distilled: bool) -> dict:
+    import timm
+
+    name = f"deit_{size}_{'distilled_' if distilled else ''}patch16_224"
+    found = timm_model(name)
+    found["macs"] = attention_macs(timm.create_model(name, pretrained=False), (3, 224, 224))
+    del found["layers"]  # its attention is one layer here and several there
+    return found
+
+
+def regnet_name(name: str) -> str:
+    """x-1600mf is torchvision's regnet_x_1_6gf."""
+    return "regnet_" + name.replace("-", "_").replace("1600mf", "1_6gf").replace("3200mf", "3_2gf")
+
+
+MNASNETS = {"-0.5": "mnasnet0_5", "-0.75": "mnasnet0_75", "": "mnasnet1_0", "-1.3": "mnasnet1_3"}
+REGNETS = [f"{k}-{n}" for k in "xy" for n in ("400mf", "800mf", "1600mf", "3200mf", "8gf", "16gf", "32gf")]
 NETWORKS = {
     **{name: partial(written, name) for name in written_names()},
     **{f"vgg{n}-torchvision": lambda n=n: torchvision_model(f"vgg{n}") for n in (11, 13, 16, 19)},
@@ -264,8 +281,24 @@ NETWORKS = {
     "xception": lambda: timm_model("legacy_xception", (3, 299, 299)),
     **{
         f"efficientnet-b{n}": lambda n=n, s=s: torchvision_model(f"efficientnet_b{n}", (3, s, s))
-        for n, s in ((0, 224), (1, 240), (2, 260), (3, 300), (4, 380))
+        for n, s in ((0, 224), (1, 240), (2, 260), (3, 300), (4, 380), (5, 456), (6, 528), (7, 600))
     },
+    **{
+        f"efficientnet-v2-{n}": lambda n=n, s=s: torchvision_model(f"efficientnet_v2_{n}", (3, s, s))
+        for n, s in (("s", 384), ("m", 480), ("l", 480))
+    },
+    **{f"mobilenet-v3-{n}": lambda n=n: torchvision_model(f"mobilenet_v3_{n}") for n in ("large", "small")},
+    **{f"mobilenet-v4-{n}": lambda n=n: timm_model(f"mobilenetv4_conv_{n}") for n in ("small", "medium")},
+    **{f"mnasnet{w}": lambda n=n: torchvision_model(n) for w, n in MNASNETS.items()},
+    **{f"regnet-{n}": lambda n=n: torchvision_model(regnet_name(n)) for n in REGNETS},
+    "ghostnet": lambda: timm_model("ghostnet_100"),
+    **{
+        f"deit-{n[0] if n != 'tiny' else 'ti'}{'-distilled' if d else ''}": partial(deit_model, n, d)
+        for n in ("tiny", "small", "base")
+        for d in (False, True)
+    },
+    **{f"fcn-resnet{n}": lambda n=n: deeplab_model(f"fcn_resnet{n}") for n in (50, 101)},
+    **{f"se-resnet{n}-v1": lambda n=n: cv_model(f"seresnet{n}") for n in (50, 101, 152)},
     **{f"convnext-{n[0]}": lambda n=n: torchvision_model(f"convnext_{n}") for n in ("tiny", "small", "base", "large")},
     **{
         f"vit-{n}-{p}": lambda n=n, p=p: torchvision_model(f"vit_{n}_{p}")
