@@ -1,8 +1,8 @@
 """RegNet (Radosavovic et al. 2020, arXiv:2003.13678): the widths of all blocks follow from four numbers.
 
-Block j is ``w0 + wa·j`` wide, rounded to the nearest ``w0·wm^s`` and to a multiple of eight (equations 2 to 4); blocks of
-equal width are a stage. A block is a 1×1, a 3×3 in groups of a fixed width, and a 1×1; RegNetY has a gate behind the
-3×3. 1600mf is what is also called 1.6GF.
+Block j is ``w0 + wa·j`` wide, rounded to the nearest ``w0·wm^s`` and to a multiple of eight (equations 2 to 4); blocks
+of equal width are a stage. A block is a 1×1, a 3×3 in groups of a fixed width, and a 1×1; RegNetY has a gate behind
+the 3×3. 1600mf is what is also called 1.6GF.
 """
 
 from __future__ import annotations
