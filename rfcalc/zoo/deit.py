@@ -50,7 +50,7 @@ def build(
     encoder = Repeat(layer(width, 4 * width, heads), LAYERS).block("encoder") >> NORM.named("ln")
     parts: list[Expr] = [series(embed).stage("embedding"), encoder.stage("encoder")]
     if top:
-        first = Slice(0, 0, 1).named("class") >> Flatten().named("flatten") >> Linear(classes).named("head")
+        first: Expr = Slice(0, 0, 1).named("class") >> Flatten().named("flatten") >> Linear(classes).named("head")
         if distilled:
             second = ref("ln") >> Slice(0, 1, 2).named("distillation") >> Flatten().named("flatten_dist")
             first = parallel([first, second >> Linear(classes).named("head_dist")], Add()).named("mean")
