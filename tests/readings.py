@@ -39,6 +39,14 @@ def module(package: str, name: str, shape: str) -> Any:
         if name.startswith(FRAMES[:2]):
             options["aux_loss"] = True
         return vision.models().get_model(name, **options).eval()
+    if package == "timm" and find_spec("timm"):
+        vision.models()  # timm imports torchvision, which wants its operators declared
+        import timm
+
+        size = tuple(map(int, shape.split("x")[1:]))
+        usual = timm.get_pretrained_cfg(name, allow_unregistered=True)
+        sized = usual is not None and usual.fixed_input_size and usual.input_size[1:] != size
+        return timm.create_model(name, num_classes=1000, **({"img_size": size} if sized else {})).eval()
     if package == "pytorchcv" and find_spec("pytorchcv"):
         from inspect import signature
 

@@ -74,15 +74,9 @@ def test_many_random_graphs() -> None:
     of_graphs(4000)
 
 
-# Back through a reshape that parts or merges channels, one unit is told with all channels: more than it sees.
-MORE = ("channels: by hand", "branches: flat")
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_modules(name: str) -> None:
     module, shape = MODULES[name]
-    if name in MORE:
-        pytest.xfail("the pixels of one unit are those of all channels")
     agree(rfcalc.analyze(rfcalc.from_torch(module, shape)), Counter(), nodes=20)
 
 

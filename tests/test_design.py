@@ -15,10 +15,10 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
-from rfcalc.plan.families import FAMILIES, Family, Parameter, limited
+from rfcalc.plan.families import FAMILIES, LOCAL, Family, Parameter, limited
 from rfcalc.plan.figures import Figure, Figures, figure_of
 from rfcalc.plan.search import Search
 from rfcalc.plan.variants import Draft, with_geometry
@@ -60,12 +60,40 @@ def test_figures_move_as_a_family_says(name: str) -> None:
             if report is None or other is None:
                 continue
             for figure, sign in parameter.moves.items():
-                if figure in ("count", "holes"):
+                if figure in ("count", "holes", "before"):
                     continue
                 a, b = whole(figure)(report), whole(figure)(other)
                 pairs = list(zip(a, b, strict=True)) if isinstance(a, tuple) else [(a, b)]
                 for x, y in pairs:
                     assert (y >= x) if sign == "+" else (y <= x) if sign == "-" else x == y, (figure, point, further)
+
+
+@pytest.mark.parametrize("name", FAMILIES.names())
+def test_nodes_that_are_there_stay_as_a_family_says(name: str) -> None:
+    """What a larger number puts behind them changes no figure of theirs; that the most layers have all names."""
+    family = smaller(FAMILIES[name], random.Random(11))
+    search = Search(family, shape_of(family), [], OBJECTIVES)
+    reports = dict(every(search))
+    largest = search.figures.largest
+    assert largest is not None
+    for i, parameter in enumerate(family.parameters):
+        for point, report in reports.items():
+            other = reports.get((*point[:i], point[i] + 1, *point[i + 1 :]))
+            assert report is None or set(report.network.positions) <= set(largest.positions)
+            if report is None or other is None or parameter.moves.get("before") is None:
+                continue
+            for row in report:
+                for figure in LOCAL:
+                    if (read := metric(figure).row) is not None:
+                        assert read(row) == read(other[row.name]), (figure, row.name, point)
+
+
+def test_a_node_that_no_network_has_is_told_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Figures, "report", lambda *a: pytest.fail("a network was walked"))
+    with pytest.raises(RfcalcError) as told:
+        rfcalc.design("params < 1M, rf@conv300 >= 10", "stack")
+    assert "rf@conv300 >= 10: no network of these families has a node 'conv300'" in str(told.value)
+    assert "did you mean conv30" in str(told.value)
 
 
 def whole(name: str) -> Any:
@@ -124,12 +152,20 @@ def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
     assert wrong
 
 
+def held(report: Any, parsed: list[Any]) -> bool:
+    """Whether all constraints hold; not those on a node that the network has not."""
+    try:
+        return all(ok for _, ok, _ in check(report, parsed))
+    except UnknownName:
+        return False
+
+
 def brute(search: Search, constraints: str) -> list[tuple[int, ...]]:
     """The objectives of all networks of which none is better in all, without leaving anything out."""
     parsed = parse(constraints, output=True)
     fits = []
     for _, report in every(search):
-        if report is not None and all(ok for _, ok, _ in check(report, parsed)):
+        if report is not None and held(report, parsed):
             fits.append(tuple(metric(n).whole(report) for n in search.objectives))  # type: ignore[misc]
     return sorted({a for a in fits if not any(b != a and all(x <= y for x, y in zip(b, a, strict=True)) for b in fits)})
 
@@ -142,6 +178,10 @@ CONSTRAINTS = [
     "rf >= {rf}, dense(rf)",
     "weight_layers <= 4",
     "params > {params}, count(conv) > 2",
+    "rf@conv3 >= {rf}, params < {params}",
+    "rf@relu2 <= {rf}, weight_layers >= 3",
+    "params@conv2 < {params}, rf >= {rf}",
+    "macs@conv3 > {macs}",
 ]
 
 
@@ -158,7 +198,7 @@ def check_searches(seeds: range) -> None:
         expected = brute(search, text)
         assert sorted({tuple(d.figures[n] for n in objectives) for d in search.found}) == expected, (seed, text)
         for found in search.found:
-            rfcalc.require(found.notation, text.replace("rf ", "rf@output "), input=shape_of(family))
+            rfcalc.require(found.notation, text, input=shape_of(family))
 
 
 def test_searches_equal_brute_force() -> None:

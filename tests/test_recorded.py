@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jsonschema
@@ -11,6 +12,7 @@ import torch
 from test_claims import schema
 
 from rfcalc.claims import ClaimError, judge, read, shipped
+from rfcalc.claims.files import SHIPPED
 from rfcalc.claims.foreign import claims_of
 from rfcalc.claims.judging import Reports
 from rfcalc.claims.recorded import packages, record
@@ -45,9 +47,21 @@ def test_a_model_still_comes_to_what_was_recorded(package: str, name: str, shape
 
 def test_the_record_holds_many_printed_figures() -> None:
     printed = [claim for claim in shipped() if claim.printed is not None and not claim.derived]
-    assert len(printed) >= 1800
+    assert len(printed) >= 2400
     assert len({claim.source for claim in printed}) > 500
     assert {c.network.partition(":")[0] for c in printed} >= set(packages())
+
+
+def test_the_record_holds_the_papers_of_releases() -> None:
+    """Each row says whose paper it is and where its release prints it; what does not follow has a cause, or is open."""
+    claims = read(SHIPPED / "papers.rfclaims.toml").claims
+    papers = {claim.source.partition(";")[0] for claim in claims}
+    assert len(papers) >= 43
+    assert all(re.search(r"arXiv:\d{4}\.\d{5}$", paper) for paper in papers)
+    assert all(re.search(r"the authors' release, [\w./-]+/[\w.-]+, .+ at [0-9a-f]{8}", c.source) for c in claims)
+    wrong = [claim for claim in claims if claim.expect == "mismatch"]
+    assert len(wrong) < len(claims) / 3
+    assert all(result.passed for result in judge(claims, Reports()))
 
 
 def test_a_table_is_claims() -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import warnings
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -80,18 +81,22 @@ def test_stacks_are_those_of_equivalents() -> None:
 
 
 def strided(draw: random.Random, rank: int) -> str:
-    """Convolutions and pools, some with strides, with or without padding and a skip."""
+    """Convolutions and pools, some with strides, with or without padding and a skip; means are of powers of two."""
     steps = []
     for _ in range(draw.randint(2, 5)):
         k, s = draw.choice([1, 2, 3, 5]), draw.choice([1, 1, 2, 3])
         p = draw.choice(["", f" p{draw.randint(0, k // 2)}"])
-        kind = draw.choice(["conv", "conv", "conv", "pool", "skip", "avg"])
+        kind = draw.choice(["conv", "conv", "conv", "pool", "skip", "depthwise", "mean"])
+        up = draw.choice(["", "", " ceil"])
         if kind == "conv":
             d = f" d{draw.choice([1, 2])}" if s == 1 and k > 1 else ""
             steps.append(f"conv{k}-{draw.choice([2, 3])}/{s}{p}{d} relu")
         elif kind == "pool":
-            steps.append(f"maxpool{draw.choice([2, 3])}/{draw.choice([1, 2])}")
-        elif kind == "avg":
+            steps.append(f"maxpool{draw.choice([2, 3])}/{draw.choice([1, 2])}{up}")
+        elif kind == "mean":
+            pads = draw.choice(["", " p1", " p1 nopadcount"])
+            steps.append(f"avgpool{draw.choice([2, 4])}/{draw.choice([1, 2, 3])}{pads}{up}")
+        elif kind == "depthwise":
             steps.append("dwconv3/2 p0")
         else:
             steps.append("((conv3-2 relu conv3-2) + conv1-2) relu")
@@ -206,14 +211,71 @@ def test_dense_evaluation_of_same_padding_equals_all_shifts(text: str, size: int
     assert seen > (2 if "/3" in text else 40)
 
 
+TRANSPOSED = [
+    ("conv3-2/3 relu > convt4-2/2 p1 > conv3-2", 3, 2),
+    ("conv3-2/2 relu > convt5-2/3 p1 op1 relu > conv3-2", 2, 3),
+    ("maxpool2/2 > convt3-2 p1 > conv3-2", 2, 1),
+    ("conv3-2/2 > maxpool2/2 > convt4-2/3 d2 p2 > avgpool2/1", 4, 3),
+    ("conv5-2/4 p0 > convt3-3/3 g1 nobias relu > dwconv3", 4, 3),
+]
+
+
+def transposed_equals_all_shifts(network: Network, shape: rfcalc.Shape, dense: Report, m: int, t: int) -> int:
+    """Output v of the network whose image begins r pixels later is unit m·v + t·r of the dense network; how many
+    were compared."""
+    generator = torch.Generator().manual_seed(m)
+    one, other = to_torch(network, shape).double().eval(), to_torch(dense.network, shape).double().eval()
+    with torch.no_grad():
+        for p in one.parameters():
+            p.copy_(torch.randint(-2, 3, p.shape, generator=generator).double())
+        other.load_state_dict(one.state_dict())
+        x = torch.randint(-3, 4, (1, *shape.dims), generator=generator).double()
+        whole, field = other(x)[0], dense.outputs[0].receptive_field
+        (size, n), (step, pad) = (field.size[0], shape.dims[1]), (field.stride[0], field.padding[0])
+        assert None not in (size, step, pad) and step == Fraction(1, t)
+        seen = 0
+        for r in range(m):
+            part = one(x[..., r:, r:])[0]
+            inside = [
+                v for v in range(part.shape[1]) if m * v + t * r < whole.shape[1]
+                and (low := (m * v + t * r) * step - pad) >= r + m and low + size <= n - m
+            ]  # fmt: skip
+            for u, v in itertools.product(inside, repeat=2):
+                assert torch.equal(part[:, u, v], whole[:, m * u + t * r, m * v + t * r])
+                seen += 1
+    return seen
+
+
+@pytest.mark.parametrize(("text", "m", "t"), TRANSPOSED)
+def test_dense_transposed_convolutions_equal_all_shifts(text: str, m: int, t: int) -> None:
+    """Where their stride has no factor in common with that by which their map has become finer."""
+    shape = rfcalc.Shape(2, 40, 40)
+    network = rfcalc.load(f"input: {shape}; {text}")
+    found = {told: (made, finer) for told, made, finer in dense_of(network, shape)}
+    made, finer = found["dilations for all strides"]
+    assert finer == (m, m)
+    assert transposed_equals_all_shifts(network, shape, made, m, t) > 100
+
+
+def test_the_check_of_transposed_convolutions_sees_another_dilation() -> None:
+    shape = rfcalc.Shape(2, 40, 40)
+    network = rfcalc.load(f"input: {shape}; conv3-2/3 relu > convt4-2/2 p1 > conv3-2")
+    wrong = Report(rfcalc.load(f"input: {shape}; conv3-2 relu > convt4-2/2 p2 d2 > conv3-2 d3 p3"), shape)
+    with pytest.raises(AssertionError):
+        transposed_equals_all_shifts(network, shape, wrong, 3, 2)
+
+
 def test_what_cannot_be_dense_is_told() -> None:
     for text, words in (
-        ("conv3-8/2 > avgpool2 > conv3-8", ["avgpool1", "has no dilation", "a convolution of stride 2", "beyond 2"]),
-        ("conv3-8/2 > convt2-8/4 > conv3-8", ["conv_transpose1", "does not follow", "after it"]),
+        ("conv3-8/2 > lppool2 > conv3-8", ["lppool1", "has no dilation", "a convolution of stride 2", "after it"]),
+        ("conv3-8/2 > convt2-8/4 > conv3-8", ["conv_transpose1", "does not follow", "2 times finer", "after it"]),
+        ("lppool2 > conv3-8", ["lppool1", "a stride that no dilation replaces"]),
+        ("pixelunshuffle2 > conv3-8", ["pixel_unshuffle1", "a stride that no dilation replaces"]),
+        ("conv3-8/2 > up2 > conv3-8", ["upsample1", "does not follow", "after it"]),
     ):
         found = like(rfcalc.analyze(text, "3x32x32"), "", ["dense"])
         assert found.unfit
-        assert all(word in why for why in found.unfit.values() for word in words), found.unfit
+        assert all(word in " ".join(found.unfit.values()) for word in words), found.unfit
     padded = like(rfcalc.analyze("conv3-8/2 > conv3-8 SAME", "3x32x32"), "stride <= 1", ["dense"])
     assert padded.designs
     assert not padded.unfit

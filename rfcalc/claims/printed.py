@@ -133,9 +133,11 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
 def _quantity(unit: str, rest: str) -> str:
     """What a unit counts: ``bytes``, ``macs``, ``flops`` or ``params``; "" where it says nothing.
 
-    >>> _quantity("MB", ""), _quantity("GFLOPs", ""), _quantity("M", "params"), _quantity("M", "")
-    ('bytes', 'flops', 'params', '')
+    >>> _quantity("MB", ""), _quantity("GFLOPs", ""), _quantity("M", "params"), _quantity("M", ""), _quantity("B", "")
+    ('bytes', 'flops', 'params', '', '')
     """
+    if unit == "B":
+        return next((name for name, words in _QUANTITIES.items() if rest in words), "")  # billions
     word = (re.sub(r"^[KkMGBT]i?(?=.)", "", unit) if unit.lower() not in _UNITS else unit).lower()
     for text in (rest, word):
         for name, words in _QUANTITIES.items():

@@ -26,6 +26,7 @@ MACS = Formula(
 )
 SOFTMAX = Formula("activation", "prod(l) * n * m", "softmax over m keys for each of n queries and each head")
 
+MASKED = "masked"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 # What autograd keeps of common functions; of others all inputs are taken to be kept.
 _NOTHING = [
@@ -43,6 +44,7 @@ _NOTHING = [
     "cast",
     "copy",
     "cell_state",
+    MASKED,
     "eq",
     "ne",
     "lt",
@@ -63,7 +65,8 @@ class Elementwise(Layer):
 
     Arithmetic, comparisons, roots: everything pointwise that is no activation. No parameters; its operations are not
     counted, like those of additions. ``plus`` and ``times`` are an addition of and a multiplication by a number,
-    ``rsub`` and ``rdiv`` a number less the value, and divided by it.
+    ``rsub`` and ``rdiv`` a number less the value, and divided by it; ``masked`` keeps values of which some depend on
+    nothing (a mask has put fixed ones there), so that units see at most what is told.
 
     Args:
         function: its name.
@@ -100,6 +103,10 @@ class Elementwise(Layer):
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return tuple([stretched(x, y) for x in xs])
+
+    @property
+    def at_most(self) -> bool:
+        return self.function == MASKED
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.function in _NOTHING:

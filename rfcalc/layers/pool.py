@@ -114,7 +114,7 @@ class AvgPool(Layer):
     """Average pooling; with `trainable`, LeNet-5's subsampling (a coefficient and a bias for each map).
 
     Args:
-        kernel, stride, padding, rounding: as for `MaxPool`.
+        kernel, stride, padding, dilation, rounding: as for `MaxPool`.
         count_padding: whether padded zeros are counted in the divisor.
         trainable: LeNet-5: the window's sum times a trainable coefficient, plus a trainable bias.
     """
@@ -123,6 +123,7 @@ class AvgPool(Layer):
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
+    dilation: Any = (1,)
     rounding: str = Rounding.FLOOR
     count_padding: bool = True
     trainable: bool = False
@@ -133,12 +134,12 @@ class AvgPool(Layer):
         ("avgpool", "meanpool"),
         "avgpool3/2 p1 nopadcount",
         ("nopadcount", "trainable", *PADDINGS, *ROUNDINGS),
-        ("/", "p"),
+        ("/", "p", "d"),
         POOL_DEFAULTS + "; padded zeros are counted in the divisor",
     )
 
     def __post_init__(self) -> None:
-        _geometry(self.kernel, self.stride, self.padding, (1,), self.rounding).held_by(self)
+        _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         cost = _cost(self, xs, y)

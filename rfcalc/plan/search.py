@@ -59,7 +59,8 @@ class Search:
         self.figures = figures or Figures(family, shape)
         self.exhausted = True
         self._found = [(tuple([d.figures[n] for n in objectives]), d) for d in found]
-        self._asked = [(figure_of(c), c, bounds_of(c)) for c in constraints]
+        needed = [n for c in constraints if (n := self.figures.needed(c.subject.partition("@")[2])) is not None]
+        self._asked = [(figure_of(c), c, bounds_of(c)) for c in (*needed, *constraints)]
         self._asked.sort(key=lambda asked: asked[0].name == "holes")  # which take longest to find
         self._least = [Figure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
         names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
@@ -100,7 +101,8 @@ class Search:
                     return []
                 found = [(*point, i) for point in found for i in range(low, high + 1)]
             else:
-                end = high if (sign == "+") == most and sign != "0" else low
+                inside = sign == "0" and not of.whole  # which may not be there at the low end
+                end = high if inside or (sign != "0" and (sign == "+") == most) else low
                 found = [(*point, end) for point in found]
         return found
 
@@ -211,7 +213,9 @@ class Search:
             # A figure that is asked for exactly: the nearest that is not beyond, from either side
             sides = [b for b in bounds if b is not bound]
             near = [constraint._replace(relation=">=" if b.most else "<=", holds=b.holds) for b in sides]
-            best = Search(self.family, self.shape, [*others, *near], (), self.figures).extreme(of, bound.most)
+            needed = self.figures.needed(constraint.subject.partition("@")[2])
+            asked = [*others, *near, *([needed] if needed is not None else ())]
+            best = Search(self.family, self.shape, asked, (), self.figures).extreme(of, bound.most)
             if best is not None:
                 found.append(best)
         return found

@@ -19,18 +19,20 @@ from typing import TypeAlias
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE, Reads
+from rfcalc.core.shape import axis_groups
 from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized, resolve
 from rfcalc.graph.forward import Shaped
 from rfcalc.receptive.region import Mask, Region, absorb, few_enough, runs
 from rfcalc.receptive.region_walk import exact, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
-from rfcalc.receptive.unit_sets import place
+from rfcalc.receptive.unit_sets import flattened, place
 
 Runs: TypeAlias = "tuple[tuple[int, int], ...]"
 Box: TypeAlias = "dict[int, Runs]"  # axis → positions
 
 MOST_BOXES = 4000
+MOST_REGROUPED = 1 << 20  # values of a map that are told apart back through a reshape
 
 
 def union(parts: Iterable[tuple[int, int]]) -> Runs:
@@ -154,6 +156,9 @@ class UnitWalk:
             return [box]
         if reads is POINTWISE:
             reads = tuple([(i, STEP) for i in range(len(x.dims))])
+        layer = self.walked.network.nodes[position - self.walked.network.arity].layer
+        if layer.row_major and (source in self._told or y.channel in box) and max(x.values, y.values) <= MOST_REGROUPED:
+            return self._regrouped(box, source, position)
         if any(isinstance(index, Scattered) for _, index in reads):
             return self._scattered(box, source, position)
         self.placed = self.placed or any(isinstance(reads[axis][1], (All, Listed)) for axis in x.axes)
@@ -172,6 +177,23 @@ class UnitWalk:
                 kept = range(len(x.dims)) if source in self._told else x.axes
                 found.append({axis: seen[axis] for axis in kept})
         return found
+
+    def _regrouped(self, box: Box, source: int, position: int) -> list[Box]:
+        """Back through a row-major reshape: the same values, channels told apart like positions."""
+        x, y = self.walked.shapes[source], self.walked.shapes[position]
+        self.placed = True
+        whole = {y.channel: ((0, y.channels - 1),)} | box
+        found: list[Box] = [{}]
+        for before, after in axis_groups(x.dims, y.dims):
+            if len(before) == len(after) == 1:
+                parts: list[Box] = [{before[0]: whole[after[0]]}]
+            else:
+                start, flat = flattened(tuple(mask_of(whole[j]) for j in after), tuple(y.dims[j] for j in after))
+                made = boxes_of(flat << start, tuple(x.dims[i] for i in before)) if before else [()]
+                parts = [{i: tuple(runs(m)) for i, m in zip(before, masks, strict=True)} for masks in made]
+            found = [{**one, **part} for one in found for part in parts]
+        kept = range(len(x.dims)) if source in self._told else x.axes
+        return [{axis: one[axis] for axis in kept} for one in found]
 
     def _read(self, units: Runs | None, index: Index, extent: int) -> Runs:
         """The real positions of an axis that these units read.

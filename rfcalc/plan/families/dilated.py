@@ -16,7 +16,7 @@ def numbers(what: str, most: int) -> tuple[Parameter, ...]:
     larger = moving(rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
     faster = moving(rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
     wider = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
-    deeper = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="")
+    deeper = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
     widths = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
     depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
     return (

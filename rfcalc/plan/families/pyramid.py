@@ -21,7 +21,7 @@ WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
 WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(rf="+", size="+", weight_layers="+", count="+")
 DEPTHS = laws(rf=1, costs=1, weight_layers=1, count=1)
-LOWER = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="")
+LOWER = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
 FAMILY = Family(
     "pyramid",
     "stages of k × k convolutions, the first of each of stride 2, channels doubled",

@@ -20,15 +20,22 @@ LOW, PERHAPS = -1e4, -50.0
 class Facts(NamedTuple):
     """Flags of a tensor's places; None where there are none.
 
-    `zero`: the value is 0. `low`: a softmax makes it 0, unless all of its row is low. `never`: it is −∞.
+    `zero`: the value is 0. `low`: a softmax makes it 0, unless all of its row is low. `never`: it is −∞. `fixed`: it
+    depends on no input (what is 0 does not either, and need not be flagged).
     """
 
     zero: Any = None
     low: Any = None
     never: Any = None
+    fixed: Any = None
 
     def __bool__(self) -> bool:
-        return self.zero is not None or self.low is not None
+        return self.zero is not None or self.low is not None or self.fixed is not None
+
+    @property
+    def blind(self) -> Any:
+        """Where the value depends on no input."""
+        return either(self.zero, self.fixed)
 
 
 NONE = Facts()
@@ -87,7 +94,7 @@ def chosen(condition: Any, a: Facts, b: Facts) -> Facts:
         left = None if p is None else condition & p
         return either(left, None if q is None else ~condition & q)
 
-    return Facts(of(a.zero, b.zero), of(a.low, b.low), of(a.never, b.never))
+    return Facts(of(a.zero, b.zero), of(a.low, b.low), of(a.never, b.never), of(a.fixed, b.fixed))
 
 
 def softmaxed(x: Facts) -> Facts:

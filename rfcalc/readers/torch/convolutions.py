@@ -7,6 +7,7 @@ from typing import Any
 
 from rfcalc.layers.conv import Conv
 from rfcalc.layers.dense import Linear
+from rfcalc.layers.general import MASKED, Elementwise
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.builder.maps import back, exchanged, mapped, plus, sized, tidy
 from rfcalc.readers.builder.moves import transposed
@@ -87,21 +88,28 @@ def convolution(call: OperatorCall) -> Value:
             fixed=fixed,
             taps=_taps(graph, call["weight"]),
         )
-    made = graph.add(layer, (x.node,), dims, x.batch)
-    return back(graph, graph.own(made, key), leading)
+    made = graph.own(graph.add(layer, (x.node,), dims, x.batch), key)
+    if _less(graph, call["weight"], isinstance(layer, ConvTranspose)):
+        made = graph.add(Elementwise(MASKED), (made.node,), dims, x.batch, helper=True)
+    return back(graph, made, leading)
 
 
 def _taps(graph: TensorBuilder, weight: Any) -> str | None:
     """Which taps of a kernel are not masked, row by row; None where all are used."""
     zero = facts(graph, weight).zero
-    if zero is None or not graph.leaves(weight):
+    if zero is None:
         return None
-    used = ~zero.expand(weight.shape)
-    over = used.flatten(0, 1)
-    kept = over.any(0)
-    if not bool((over == kept).all()):
-        graph.note("a kernel whose mask differs between channels counts with all taps that one of them uses")
+    kept = ~zero.expand(weight.shape).flatten(0, 1).all(0)
     return None if bool(kept.all()) else "".join("01"[int(on)] for on in kept.flatten().tolist())
+
+
+def _less(graph: TensorBuilder, weight: Any, always: bool = False) -> bool:
+    """Whether some weights are zero that are not so for all pairs of channels (`always`: whether any is)."""
+    zero = facts(graph, weight).zero
+    if zero is None or always:
+        return zero is not None
+    over = zero.expand(weight.shape).flatten(0, 1)
+    return not bool((over == over[:1]).all())
 
 
 def _masked_positions(graph: TensorBuilder, x: Value, weight: Any) -> bool:
@@ -120,7 +128,10 @@ def linear(call: OperatorCall) -> Value:
         turned = (*call.dims[:-2], call.dims[-1], call.dims[-2])
         made = transposed(graph, product(graph, weight, transposed(graph, call.x), turned, mask))
         return made if call["bias"] is None else plus(graph, made, call.value("bias"))
-    return affine(graph, call.x, call["weight"], call["bias"], call.dims)
+    made = affine(graph, call.x, call["weight"], call["bias"], call.dims)
+    if _less(graph, call["weight"], always=True):
+        made = graph.add(Elementwise(MASKED), (made.node,), made.dims, made.batch, extra=made.extra, helper=True)
+    return made
 
 
 def affine(graph: TensorBuilder, x: Value, weight: Any, bias: Any, dims: tuple[int, ...]) -> Value:

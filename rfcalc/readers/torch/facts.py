@@ -8,7 +8,11 @@ from typing import Any
 import torch
 
 from rfcalc.core.masks import Mask
+from rfcalc.layers.general import MASKED, Constant, Elementwise
 from rfcalc.readers.builder.facts import NONE, Facts, added, chosen, masked, multiplied, of_values, softmaxed
+from rfcalc.readers.builder.maps import alone
+from rfcalc.readers.builder.recurrent import forgotten
+from rfcalc.readers.builder.values import Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.recorder import Operation, memory_of, tensors
 from rfcalc.readers.torch.tensors import Static, TensorBuilder
@@ -113,13 +117,21 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
     name = step.name[:-1] if step.name.endswith("_") and not step.name.startswith("_") else step.name
     if name in _MAKE or (graph.facts and any(id(t) in graph.facts for a in step.args.values() for t in tensors(a))):
         try:
-            found = _after(step, lambda t: facts(graph, t), lambda t: _flags(graph, t))
+            found = _after(
+                step,
+                lambda t: facts(graph, t),
+                lambda t: _flags(graph, t),
+                lambda t: not isinstance(t, torch.Tensor) or graph.is_static(t),
+            )
         except (RuntimeError, IndexError, KeyError, TypeError, ValueError):  # a shape that the rule does not foresee
             found = NONE
+        _reveal(graph, step, name, found)
     if step.writes:
-        for t in tensors(next(iter(step.args.values()), None)):
+        for t in tensors(step.args.get("self")):
             gone = memory_of(t)
             for key in [k for k, (m, _) in graph.fact_memory.items() if m == gone]:
+                if key != id(t):
+                    blinded(graph, graph.fact_memory[key][1])
                 graph.facts.pop(key, None)
     outs = list(tensors(out))
     results = list(found) if type(found) in (list, tuple) else [found]
@@ -129,7 +141,59 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
             graph.fact_memory[id(t)] = (memory_of(t), t)
 
 
+_PRODUCTS = ("matmul", "mm", "bmm")
+_SOFTMAX = ("softmax", "_softmax")
+
+
+def _reveal(graph: TensorBuilder, step: Operation, name: str, found: Any) -> None:
+    """Before a step that does not follow flags of its inputs: their nodes say that some values depend on no input."""
+    kept = any(isinstance(f, Facts) and f.blind is not None for f in (found if type(found) is list else [found]))
+    if kept and name != "copy":
+        return
+    for argument, given in step.args.items():
+        for t in tensors(given):
+            fact = graph.facts.get(id(t))
+            if fact is None or fact.blind is None or (argument == "attn_mask" and name.startswith("scaled_dot")):
+                continue
+            if fact.low is not None and (name in ("add", "sub") or (name in _SOFTMAX and _is_last(step, t))):
+                continue
+            if name in _PRODUCTS and fact.zero is not None and fact.fixed is None and _left_out(graph, step, t):
+                continue
+            blinded(graph, t)
+
+
+def _is_last(step: Operation, t: torch.Tensor) -> bool:
+    return int(step.args["dim"]) % t.dim() == t.dim() - 1
+
+
+def _left_out(graph: TensorBuilder, step: Operation, t: torch.Tensor) -> bool:
+    """Whether a product leaves out what it multiplies with the zeros of a factor: of the first that has any."""
+    given = [a for v in step.args.values() for a in tensors(v)]
+    if min(a.dim() for a in given) < 2:
+        return False
+    return t is next(a for a in given if facts(graph, a).zero is not None)
+
+
+def blinded(graph: TensorBuilder, tensor: torch.Tensor) -> None:
+    """Say of the node of a tensor that some of its values depend on no input, or that none does."""
+    fact, value = graph.facts.get(id(tensor), NONE), graph.entry(tensor)
+    if fact.blind is None or not isinstance(value, Value):
+        return
+    if bool(fact.blind.all()):
+        shape = graph.shape(value)
+        made = graph.add(
+            Constant(shape.dims, shape.channel), (), value.dims, value.batch, stem="constant", extra=value.extra
+        )
+    else:
+        made = alone(graph, value, Elementwise(MASKED))
+    forgotten(graph)
+    graph.env[id(tensor)] = made
+    del graph.facts[id(tensor)]
+
+
 Of = Callable[[Any], Facts]
+Flags = Callable[[Any], "torch.Tensor | None"]
+Settled = Callable[[Any], bool]  # whether a tensor, or a number, depends on no input
 _MAKE = frozenset(
     [
         *("masked_fill", "where", "tril", "triu", "index_put", "_index_put_impl"),
@@ -138,13 +202,13 @@ _MAKE = frozenset(
 )
 
 
-def _after(step: Operation, of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Any:
+def _after(step: Operation, of: Of, flags: Flags, settled: Settled = lambda given: False) -> Any:
     """What is known of the result of an operator."""
     name, args = step.name, step.args
     name = name[:-1] if name.endswith("_") and not name.startswith("_") else name
     if name in _SAME:
         x = of(args.get("self", args.get("input")))
-        return x if name in _LOW_TOO else Facts(x.zero)
+        return x if name in _LOW_TOO else Facts(x.zero, fixed=x.fixed)
     if name == "copy":
         return of(args["src"])
     if name in _MOVES:
@@ -164,17 +228,16 @@ def _after(step: Operation, of: Of, flags: Callable[[Any], torch.Tensor | None])
         x = of(args["self"])
         return Facts(None, x.low, x.never) if args["beta"] == 1 else NONE
     if name in ("masked_fill", "where"):
-        return _picked(name, args, of, flags)
+        return _picked(name, args, of, flags, settled)
     if name in ("tril", "triu"):
         size = tuple(args["self"].shape[-2:])
         kept = getattr(torch.ones(size, dtype=torch.bool), name)(args.get("diagonal", 0))
         x = of(args["self"])
         return Facts(~kept if x.zero is None else x.zero | ~kept)
     if name in ("index_put", "_index_put_impl"):
-        return _put(args, of, flags)
-    if name in ("softmax", "_softmax"):
-        x, rank = of(args["self"]), args["self"].dim()
-        return softmaxed(x) if int(args["dim"]) % rank == rank - 1 else NONE
+        return _put(args, of, flags, settled)
+    if name in _SOFTMAX:
+        return softmaxed(of(args["self"])) if _is_last(step, args["self"]) else NONE
     return NONE
 
 
@@ -184,16 +247,19 @@ def _positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and value > 0
 
 
-def _picked(name: str, args: Mapping[str, Any], of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Facts:
+def _picked(name: str, args: Mapping[str, Any], of: Of, flags: Flags, settled: Settled) -> Facts:
     condition = flags(args["mask"] if name == "masked_fill" else args["condition"])
     if condition is None:
         return NONE
-    if name == "masked_fill":
-        return chosen(condition, of(args["value"]), of(args["self"]))
-    return chosen(condition, of(args["self"]), of(args["other"]))
+    new, old = ("value", "self") if name == "masked_fill" else ("self", "other")
+
+    def told(given: Any) -> Facts:
+        return of(given)._replace(fixed=torch.ones((), dtype=torch.bool)) if settled(given) else of(given)
+
+    return chosen(condition, told(args[new]), told(args[old]))
 
 
-def _put(args: Mapping[str, Any], of: Of, flags: Callable[[Any], torch.Tensor | None]) -> Facts:
+def _put(args: Mapping[str, Any], of: Of, flags: Flags, settled: Settled) -> Facts:
     """``x[mask] = value`` with one mask of leading axes."""
     indices, values = args["indices"], args["values"]
     axis = next((i for i, index in enumerate(indices) if index is not None), 0)
@@ -205,14 +271,17 @@ def _put(args: Mapping[str, Any], of: Of, flags: Callable[[Any], torch.Tensor | 
         return NONE
     behind = args["self"].dim() - axis - condition.dim()
     full = condition.reshape((1,) * axis + tuple(condition.shape) + (1,) * behind)
-    return chosen(full, of(values), of(args["self"]))
+    new = of(values)
+    return chosen(
+        full, new._replace(fixed=torch.ones((), dtype=torch.bool)) if settled(values) else new, of(args["self"])
+    )
 
 
 def _moved(step: Operation, x: Facts) -> Any:
     """The same re-arrangement of the flags."""
     if not x:
         return NONE
-    first = next(iter(step.args))
+    first = "self" if "self" in step.args else "input"
     given = step.args[first]
     operator = getattr(getattr(torch.ops.aten, step.name.rstrip("_")), step.overload or "default")
     schema = [a.name for a in operator._schema.arguments]

@@ -18,6 +18,7 @@ from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.batching import sizes
+from rfcalc.readers.torch.facts import blinded
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
@@ -90,6 +91,7 @@ def from_torch(
             training=training,
             sizes=sizes(recording),
             steps=steps,
+            sizes_asked=recording.sizes_asked,
             recomputed=recomputed,
         ),
     )
@@ -266,6 +268,7 @@ def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
         recording.steps.append(_nothing(recording))
         graph.step = 0
     for _, tensor in recording.outputs:
+        blinded(graph, tensor)
         entry = graph.entry(tensor)
         if isinstance(entry, Static):
             continue

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rfcalc.core.masks import CAUSAL, Mask
-from rfcalc.layers.general import AttentionProduct
+from rfcalc.layers.general import MASKED, AttentionProduct, Elementwise
 from rfcalc.layers.merge import Multiply
 from rfcalc.readers.builder.maps import plus
 from rfcalc.readers.builder.moves import moved, regrouped, repeated_each, stretched, transposed
@@ -50,12 +50,16 @@ def masked_product(graph: TensorBuilder, a: tuple[Any, Value], b: tuple[Any, Val
     if mask is not None:
         return product(graph, x, y, dims, mask)
     gone = facts(graph, second).zero
-    if gone is not None and gone.dim() > 1:  # the same turned round, so that the masked factor comes first
-        mask = left(graph, gone.transpose(-2, -1), (*y.dims[:-2], y.dims[-1], y.dims[-2]))
-        if mask is not None:
-            turned = (*dims[:-2], dims[-1], dims[-2])
-            return transposed(graph, product(graph, transposed(graph, y), transposed(graph, x), turned, mask))
-    return product(graph, x, y, dims)
+    return product(graph, x, y, dims) if gone is None or gone.dim() < 2 else masked_by(graph, x, y, gone, dims)
+
+
+def masked_by(graph: TensorBuilder, x: Value, y: Value, gone: Any, dims: tuple[int, ...]) -> Value:
+    """A matrix product whose second factor is zero where flags say: the same turned round, so that it comes first."""
+    mask = left(graph, gone.transpose(-2, -1), (*y.dims[:-2], y.dims[-1], y.dims[-2]))
+    if mask is None:
+        return product(graph, x, y, dims)
+    turned = (*dims[:-2], dims[-1], dims[-2])
+    return transposed(graph, product(graph, transposed(graph, y), transposed(graph, x), turned, mask))
 
 
 @handles("addmm", "baddbmm")
@@ -124,13 +128,18 @@ def _only_masks(graph: TensorBuilder, bias: Any) -> bool:
 @handles("einsum")
 def einsum(call: OperatorCall) -> Value:
     """Factors one after another: matrix products over the letters that nothing else has. One: its order, or sums."""
-    graph = call.graph
     operands = list(call["tensors"])
     terms, out = _letters(call["equation"].replace(" ", ""), [t.dim() for t in operands])
     if any(len(set(t)) != len(t) for t in (*terms, out)):
         raise NotUnderstood(f"{call['equation']}: a letter twice")
-    if len(operands) > 1 and any(graph.is_static(t) and facts(graph, t).zero is not None for t in operands):
-        graph.note("zeros of a fixed factor of an einsum are not followed: units may see less than is told")
+    if len(operands) == 2 and (made := _by_masked_matrix(call, terms, out)) is not None:
+        return made
+    made = _einsum(call, terms, out)
+    return _at_most(call, operands, made)
+
+
+def _einsum(call: OperatorCall, terms: list[str], out: str) -> Value:
+    graph, operands = call.graph, list(call["tensors"])
     values = [graph.get(t) for t in operands]
     term, value = terms[0], values[0]
     for k in range(1, len(terms)):
@@ -147,6 +156,41 @@ def einsum(call: OperatorCall) -> Value:
     return value if term == out else moved(graph, value, tuple(term.index(c) for c in out))
 
 
+def _at_most(call: OperatorCall, factors: list[Any], made: Value) -> Value:
+    """A contraction of which some factor has zeros, whose places are not followed."""
+    graph = call.graph
+    if any(graph.is_static(t) and facts(graph, t).zero is not None for t in factors):
+        return graph.add(Elementwise(MASKED), (made.node,), made.dims, made.batch, extra=made.extra, helper=True)
+    return made
+
+
+def _by_masked_matrix(call: OperatorCall, terms: list[str], out: str) -> Value | None:
+    """One axis multiplied with a fixed matrix that has zeros, as the product that leaves out what they multiply."""
+    graph, operands = call.graph, list(call["tensors"])
+    for k in (1, 0):
+        matrix, term, other = operands[k], terms[k], terms[1 - k]
+        if len(term) != 2 or not graph.is_static(matrix) or graph.is_static(operands[1 - k]):
+            continue
+        if facts(graph, matrix).zero is None:
+            continue
+        gone = [c for c in term if c in other and c not in out]
+        new = [c for c in term if c in out and c not in other]
+        rest = other.replace(gone[0], "") if gone else ""
+        if (len(gone), len(new)) != (1, 1) or sorted(rest + new[0]) != sorted(out):
+            continue
+        x = graph.get(operands[1 - k])
+        x = moved(graph, x, tuple(other.index(c) for c in rest + gone[0]))
+        sizes = dict(zip(out, call.dims, strict=True))
+        dims = tuple(sizes[c] for c in rest + new[0])
+        weight = graph.get(matrix)
+        gone_facts = facts(graph, matrix).zero.expand(matrix.shape)
+        if term.index(gone[0]) == 1:
+            weight, gone_facts = transposed(graph, weight), gone_facts.t()
+        made = masked_by(graph, x, weight, gone_facts, dims)
+        return moved(graph, made, tuple((rest + new[0]).index(c) for c in out))
+    return None
+
+
 @handles("tensordot", "inner")
 def tensordot(call: OperatorCall) -> Value:
     """The sum of products over pairs of axes; the others of the first factor, then those of the second, are left."""
@@ -159,15 +203,14 @@ def tensordot(call: OperatorCall) -> Value:
         first, second = ([d % t.dim() for d in call[f"dims_{n}"]] for t, n in ((a, "self"), (b, "other")))
     if any(a.shape[i] != b.shape[j] for i, j in zip(first, second, strict=True)):
         raise NotUnderstood("it broadcasts what it sums over")
-    if any(graph.is_static(t) and facts(graph, t).zero is not None for t in (a, b)):
-        graph.note(f"zeros of a fixed factor of {call.step.name} are not followed: units may see less than is told")
     letters = [chr(0x100 + i) for i in range(a.dim() + b.dim())]
     one, two = letters[: a.dim()], letters[a.dim() :]
     for i, j in zip(first, second, strict=True):
         two[j] = one[i]
     out = [c for c in one if c not in two] + [c for c in two if c not in one]
     values = graph.get(a), graph.get(b)
-    return contracted(graph, ("".join(one), "".join(two)), "".join(out), values, call.dims)
+    made = contracted(graph, ("".join(one), "".join(two)), "".join(out), values, call.dims)
+    return _at_most(call, [a, b], made)
 
 
 @handles("outer", "ger")

@@ -44,6 +44,7 @@ class Recording(NamedTuple):
     written: frozenset[int] = frozenset()
     assumed: tuple[str, ...] = ()
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    sizes_asked: bool = True  # whether the code may have seen a size of what hangs on the input
     again: tuple[tuple[int, int], ...] = ()
 
 
@@ -127,6 +128,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         frozenset(recorder.written),
         tuple(disguise.assumed),
         recorder.once,
+        disguise.sizes_asked or any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()),
         tuple(checkpoints.runs),
     )
 

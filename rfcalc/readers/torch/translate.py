@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from rfcalc.readers.builder.values import NotUnderstood, Value
-from rfcalc.readers.torch.facts import follow
+from rfcalc.readers.torch.facts import blinded, follow
 from rfcalc.readers.torch.handling import HANDLERS, OperatorCall
 from rfcalc.readers.torch.joining import inserted
 from rfcalc.readers.torch.recording import Operation, tensors
@@ -68,7 +68,10 @@ def translate(graph: TensorBuilder, step: Operation, forced: bool = False) -> No
                 graph.env[id(at)] = Static(dims_of(at), "", step, {**sources, id(at): graph.entry(at)}, at)
         return
     if not forced:
+        before = len(graph.shapes)
         follow(graph, step)
+        if len(graph.shapes) > before:
+            entries = {id(t): graph.entry(t) for t in given}
     if step.name in ALIASES:
         if forced:
             graph.env[id(step.out)] = graph.get(given[0])
@@ -115,6 +118,8 @@ def _memory(graph: TensorBuilder, step: Operation, given: Sequence[Any]) -> None
     if not step.writes or not given:
         return
     written = given[0]
+    if id(written) in graph.bases:
+        blinded(graph, written)
     root = _root(graph, written)
     chain = {id(written)}
     at = written
