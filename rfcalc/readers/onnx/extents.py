@@ -93,6 +93,12 @@ def _shaped(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
     return [reshaped(given[0] or (), reader.known(node, 1) or ())]
 
 
+def _resized(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
+    from rfcalc.readers.onnx.rules.resizing import sizes_of
+
+    return [sizes_of(reader, node, given[0] or ())[0]]
+
+
 def _recurrent(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
     """All hidden states, then the last ones."""
     x, weights = given[0] or (), given[1] or ()
@@ -144,5 +150,6 @@ SHAPES: dict[str, Rule] = {
     "Slice": _sliced,
     "Pad": _padded,
     "Reshape": _shaped,
+    **dict.fromkeys(["Resize", "Upsample"], _resized),
     **dict.fromkeys(["LSTM", "GRU", "RNN"], _recurrent),
 }

@@ -8,7 +8,7 @@ from fractions import Fraction
 from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.readers.builder.maps import back, mapped
-from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
 
@@ -20,7 +20,7 @@ def resize(reader: Reader, node: Node) -> None:
     given = reader.map(node)
     x, leading = mapped(reader.graph, given, len(given.dims) - 2)
     mode = node.attributes.get("mode", "nearest") or "nearest"
-    sizes, exact = _sizes(reader, node, given)
+    sizes, exact = sizes_of(reader, node, given.dims)
     if sizes[:2] != given.dims[:2]:
         raise NotUnderstood("it resizes channels or the batch")
     if not exact:
@@ -41,9 +41,9 @@ def resize(reader: Reader, node: Node) -> None:
     reader.give(node, back(reader.graph, reader.place(layer, [x], batch=x.batch), leading))
 
 
-def _sizes(reader: Reader, node: Node, x: Value) -> tuple[tuple[int, ...], bool]:
+def sizes_of(reader: Reader, node: Node, dims: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
     """The sizes that are asked for, and whether the factors are exactly theirs."""
-    rank = len(x.dims)
+    rank = len(dims)
     older = node.op == "Upsample" or reader.opset < 11
     at = 1 if older else 2
     scales: Sequence[float] | None = node.attributes.get("scales")
@@ -51,8 +51,8 @@ def _sizes(reader: Reader, node: Node, x: Value) -> tuple[tuple[int, ...], bool]
         scales = reader.known(node, at)
     if scales:
         scales = _spread(node, scales, rank, 1.0)
-        found = tuple(int(n * s + 1e-6) for n, s in zip(x.dims, scales, strict=True))
-        exact = all(abs(n * s - m) < 1e-3 for n, s, m in zip(x.dims, scales, found, strict=True))
+        found = tuple(int(n * s + 1e-6) for n, s in zip(dims, scales, strict=True))
+        exact = all(abs(n * s - m) < 1e-3 for n, s, m in zip(dims, scales, found, strict=True))
         if any(m < 1 for m in found):
             raise RfcalcError(f"the factors {list(scales)} leave nothing")
         return found, exact
@@ -64,7 +64,7 @@ def _sizes(reader: Reader, node: Node, x: Value) -> tuple[tuple[int, ...], bool]
     axes = node.attributes.get("axes")
     if axes is None and len(wanted) == rank:
         return tuple(int(v) for v in wanted), True
-    sizes = list(x.dims)
+    sizes = list(dims)
     for a, v in zip(axes or range(2, rank), wanted, strict=True):
         sizes[a] = int(v)
     return tuple(sizes), True
