@@ -58,7 +58,7 @@ PARTS = {
     ),
     "onnx": Part(
         "rfcalc/readers/onnx/*.py rfcalc/readers/onnx/rules/*.py",
-        "rfcalc/readers/onnx onnx_reader onnx_kinds onnx_fields onnx_models onnx_fuzz onnx_operators",
+        "rfcalc/readers/onnx onnx_reader onnx_kinds onnx_fields onnx_models onnx_fuzz onnx_operators onnx_integers",
     ),
     "verify": Part(
         "rfcalc/backend/verify/*.py rfcalc/backend/counters/*.py",
