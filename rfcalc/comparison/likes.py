@@ -111,5 +111,6 @@ def moves_listed() -> Document:
     """The changes that `variants` tries."""
     lines = [TableLine((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
     return Document(
-        "changes of a network", (Table((Column("move"), Column("what it changes", least=30)), tuple(lines)),)
+        "changes of a network",
+        (Table((Column("move"), Column("what it changes", least=30, wraps=True)), tuple(lines)),),
     )
