@@ -42,6 +42,8 @@ class Mapped(nn.Module):
 
 def torchvision_backbone(name: str) -> Any:
     net: Any = getattr(models(), name)(weights=None)
+    if name.startswith("mnasnet"):
+        return Mapped(net.layers)
     return Mapped(net.features if hasattr(net, "features") else nn.Sequential(*list(net.children())[:-2]))
 
 
@@ -222,23 +224,77 @@ def of_zoo(name: str) -> Any:
     return rfcalc.to_torch(rfcalc.load(name))
 
 
-BACKBONES = (
-    "vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn alexnet squeezenet1_0 squeezenet1_1 resnet18 resnet34 "
-    "resnet50 resnext50_32x4d wide_resnet50_2 densenet121 mobilenet_v2 mnasnet0_5 mnasnet1_0 shufflenet_v2_x0_5 "
-    "shufflenet_v2_x1_0 regnet_x_400mf regnet_x_800mf"
-).split()
-TIMM = (
-    "resnet10t resnet14t resnet26 resnet26d darknet53 dla34 dla46_c mobilenetv2_050 tf_efficientnet_lite0 fbnetc_100 "
-    "repvgg_a0 cspdarknet53 vovnet39a hardcorenas_a spnasnet_100 dpn48b"
-).split()
-SMP_ENCODERS = (
-    "resnet18 resnet34 resnet50 vgg11 vgg13_bn densenet121 mobilenet_v2 mobileone_s0 timm-tf_efficientnet_lite0 "
-    "tu-resnet18 tu-resnet10t tu-mobilenetv2_050"
-).split()
-CV_FEATURES = (
-    "bagnet9 bagnet17 bagnet33 vovnet27s peleenet zfnet drnc26 darknet53 squeezenext23_w1 diracnet18v2".split()
-)
-CV_WHOLE = "erfnet_cityscapes edanet_cityscapes".split()
+BACKBONES = [
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "vgg11_bn",
+    "vgg13_bn",
+    "vgg16_bn",
+    "vgg19_bn",
+    "alexnet",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "densenet121",
+    "mobilenet_v2",
+    "mnasnet0_5",
+    "mnasnet1_0",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "regnet_x_400mf",
+    "regnet_x_800mf",
+]
+TIMM = [
+    "resnet10t",
+    "resnet14t",
+    "resnet26",
+    "resnet26d",
+    "darknet53",
+    "dla34",
+    "dla46_c",
+    "mobilenetv2_050",
+    "tf_efficientnet_lite0",
+    "fbnetc_100",
+    "repvgg_a0",
+    "cspdarknet53",
+    "vovnet39a",
+    "spnasnet_100",
+    "dpn48b",
+]
+SMP_ENCODERS = [
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "vgg11",
+    "vgg13_bn",
+    "densenet121",
+    "mobilenet_v2",
+    "mobileone_s0",
+    "timm-tf_efficientnet_lite0",
+    "tu-resnet18",
+    "tu-resnet10t",
+    "tu-mobilenetv2_050",
+]
+CV_FEATURES = [
+    "bagnet9",
+    "bagnet17",
+    "bagnet33",
+    "vovnet27s",
+    "peleenet",
+    "zfnet",
+    "drnc26",
+    "darknet53",
+    "squeezenext23_w1",
+    "diracnet18v2",
+]
+
+CV_WHOLE = ["erfnet_cityscapes", "edanet_cityscapes"]
 NORM = {"norm": "batch"}
 
 

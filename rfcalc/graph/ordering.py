@@ -28,8 +28,8 @@ def ordered(
                 readers.setdefault(r, []).append(name)
             elif r not in known:
                 raise NetworkError(f"{name} reads {r!r}, which does not exist", fix=suggestion(r, [*known, *by_name]))
-    seen = set(known)
-    if all(seen.issuperset(reads) and not seen.add(name) for name, _, reads in listed):
+    places = {name: i for i, name in enumerate(by_name)}
+    if all(places.get(r, -1) < place for place, (_, _, reads) in enumerate(listed) for r in reads):
         yield from listed
         return
     ready = [name for name, _, _ in reversed(listed) if not waiting[name]]

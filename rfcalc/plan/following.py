@@ -2,8 +2,8 @@
 
 Code that is read at one size has that size in its resizing, its views, its padding. So it is read at several sizes, and
 what differs between the readings is told from the lengths of earlier maps: a length (and a constant), a multiple or a
-product of lengths, half of a difference, what is missing to a multiple (and what a kernel adds to it). Readings of further sizes must confirm all of
-it; what follows no rule is named.
+product of lengths, half of a difference, what is missing to a multiple (and what a kernel adds to it). Readings of
+further sizes must confirm all of it; what follows no rule is named.
 """
 
 from __future__ import annotations
@@ -161,12 +161,12 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
     for m in MULTIPLES:
-        if len(set(told)) < min(m, 3):
+        if len({n % m for n in dims}) < min(m, 3):
             continue
         if all(v == -n % m for v, n in pairs):
             yield 3, partial(_up_to, m)
         for more in range(MOST_PADDING):  # as TensorFlow's SAME pads before a stride: in all, before, after
-            for share in (_all, _lower_half, _upper_half):
+            for share in (_all, _lower_half):
                 if all(v == share(-n % m + more) for v, n in pairs):
                     yield 5, partial(_filled, share, m, more)
 
