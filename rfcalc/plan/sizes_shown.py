@@ -17,7 +17,7 @@ MOST_REFUSED = 8  # nodes that refuse
 
 def document(found: Sizes) -> Document:
     """What `rfcalc sizes` shows."""
-    columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20)]
+    columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20, wraps=True)]
     single = len(found.outputs) == 1
     columns += [Column("output"), Column("pixels that reach no output", "unseen")] if single else []
     lines: list[TableLine] = []
@@ -61,9 +61,9 @@ def _refusals(refused: Mapping[tuple[str, str], tuple[Refused, list[int]]]) -> I
     columns = (
         Column("node"),
         Column("axes"),
-        Column("refuses", least=16),
+        Column("refuses", least=16, wraps=True),
         Column("for example", "size", right=True),
-        Column("why", least=24),
+        Column("why", least=24, wraps=True),
     )
     rows = []
     for r, axes in list(refused.values())[:MOST_REFUSED]:

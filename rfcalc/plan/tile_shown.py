@@ -235,7 +235,7 @@ def passes_document(plan: PassPlan, verified: dict[str, Any] | None = None) -> D
         )
     columns = (
         Column("pass", right=True),
-        Column("gathers", least=12),
+        Column("gathers", least=12, wraps=True),
         Column("need"),
         Column("halo"),
         Column("align"),
