@@ -90,6 +90,36 @@ SYMBOLIC = {  # a command with symbols, and how many times the import of sympy i
 }
 
 
+GROWTH = {  # a command on ten times the nodes, and how many times the processor time it may take, start-up left out
+    ("table",): 16,
+    ("rf",): 16,
+    ("rf", "--format", "json"): 40,  # the effective field is told, which widens with the root of the depth
+    ("memory",): 16,
+    ("sizes",): 16,
+    ("tile", "--tile", "9000"): 16,
+    ("stream", "--axis", "-1"): 16,
+    ("design", "--lint"): 16,
+}
+
+
+def growth() -> list[tuple[str, float, float]]:
+    """Commands on a residual network of 10,000 nodes against one of 1,000, as whole processes less their start."""
+
+    def command(told: Sequence[str], copies: int) -> list[str]:
+        name, *options = told
+        network = f"conv3-8 > (conv3-8 bn relu + identity) x{copies}"
+        shape = "3x16384x16384" if name == "tile" else "3x64x64"
+        return [RFCALC, name, *options, network, "--input", shape]
+
+    found = []
+    for told, most in GROWTH.items():
+        start, small, large = (
+            min(child(command(told, copies)) for _ in range(runs)) for copies, runs in ((1, 3), (200, 3), (2000, 2))
+        )
+        found.append((f"rfcalc {' '.join(told)}: 10,000 nodes / 1,000", (large - start) / (small - start), most))
+    return found
+
+
 def symbolic() -> list[tuple[str, float, float]]:
     """Commands with symbols against the import of sympy, as whole processes."""
 
@@ -122,6 +152,7 @@ def main() -> int:
         ),
         ("import rfcalc / import typer", paired(imports("import rfcalc"), imports("import typer")), 1.0),
         *symbolic(),
+        *growth(),
         (
             "both walks over 500 nodes / import typer, rich.table",
             median(walks(500) for _ in range(9)) / median(drawing() for _ in range(9)),
