@@ -165,10 +165,10 @@ def _chained(
 
 
 def _is_view(layer: Layer, alternatives: Alternatives) -> bool:
-    """Whether a layer may give the values of its input as they are, in other places."""
+    """Whether a layer may give the values of its input in other places, or sums over whole axes of them."""
     if len(alternatives) != 1:
         return False
-    return layer.row_major or all(index is STEP for _, index in alternatives[0])
+    return layer.row_major or all(index is STEP or type(index) is All for _, index in alternatives[0])
 
 
 def _pieced(

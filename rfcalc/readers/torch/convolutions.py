@@ -10,7 +10,7 @@ from rfcalc.layers.dense import Linear
 from rfcalc.layers.general import MASKED, Elementwise
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.builder.maps import back, exchanged, mapped, plus, sized, tidy
-from rfcalc.readers.builder.moves import transposed
+from rfcalc.readers.builder.moves import moved, transposed
 from rfcalc.readers.builder.products import product
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.facts import facts, left
@@ -92,6 +92,20 @@ def convolution(call: OperatorCall) -> Value:
     if _less(graph, call["weight"], isinstance(layer, ConvTranspose)):
         made = graph.add(Elementwise(MASKED), (made.node,), dims, x.batch, helper=True)
     return back(graph, made, leading)
+
+
+@handles("conv_tbc")
+def time_first(call: OperatorCall) -> Value:
+    """A convolution of positions x batch x channels, with a kernel of positions x channels x channels."""
+    graph, (size, _, out) = call.graph, dims_of(call["weight"])
+    key = weights(graph, call["weight"], call["bias"])
+    x = moved(graph, graph.with_channels(call.x), (1, 2, 0))
+    if x.batch != 0:
+        raise NotUnderstood("of a merged batch")
+    x = Value(graph.laid(x, x.inner, 0), x.dims, 0)
+    dims = (x.dims[0], out, call.dims[0])
+    made = graph.add(Conv(out, size, padding=call["pad"], bias=True), (x.node,), dims, 0)
+    return moved(graph, graph.own(made, key), (2, 0, 1))
 
 
 def _taps(graph: TensorBuilder, weight: Any) -> str | None:
