@@ -147,7 +147,9 @@ def _read(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]
             continue
         full = (1 << x.dims[axis]) - 1
         mask = masks.get(axis, full)
-        if type(index) is All or out is None:
+        if isinstance(index, (Scattered, Unsized)):
+            lost = lost or axis in masks
+        elif type(index) is All or out is None:
             plain[axis] = (out, index)
         elif index is STEP:
             if mask != full:
@@ -161,8 +163,6 @@ def _read(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]
                 plain[axis] = (out, STEP)
                 if seen != (1 << units) - 1:
                     present[out] = present.get(out, -1) & seen
-        elif isinstance(index, (Scattered, Unsized)) and axis in masks:
-            lost = True
     field = through(part.field, (tuple(plain),), node, x.dims)
     return _placed(field, present, lost, y, node)
 
