@@ -398,7 +398,7 @@ def index_sum(pick: Pick, x: Shape) -> Layer:
 
 
 def _reading(layer: IndexSum, n: int) -> Layer:
-    return layer if any(layer.listed(n)) else Identity()
+    return layer if any(layer.listed(n)) else IndexSum(layer.axis, [[0]])
 
 
 def roll(pick: Pick, x: Shape) -> Layer | None:

@@ -144,6 +144,8 @@ def _chained(
 
         before = chains[s] or begun(walked, s)
         chain = before and before.then(node.layer, alternatives, x, y)
+        if chain is not None and not node.layer.row_major and _read_whole(chain, found[chain.root]):
+            chain = None  # a layer that sees all of an axis says so itself
     else:
         chain = None
     if chain is None:
@@ -162,6 +164,13 @@ def _chained(
     if made is not None and any(f in chain.after[y.channel] for i in along for f in chain.before[i]):
         made = made._replace(blurred=True)
     return made
+
+
+def _read_whole(chain: Chain, root: Field | None) -> bool:
+    """Whether nothing is left at a chain's end of an axis that positions of the source lie along at its beginning."""
+    left = {id(f) for axis in chain.after for f in axis}
+    along = set() if root is None else followed(root)
+    return any(chain.before[i] and not any(id(f) in left for f in chain.before[i]) for i in along)
 
 
 def _is_view(layer: Layer, alternatives: Alternatives) -> bool:
