@@ -62,14 +62,14 @@ def differing(
             goals[ends[bisect.bisect_right(ends, position)]].append(place)
         for stop, places in goals.items():
             picked = torch.tensor(places)
-            _stand(stream, state, picked)
+            _stand(stream, state, picked, x)
             chunk = x.narrow(axis, position * size, (stop - position) * size)
             made = stream(chunk.expand(len(places), *chunk.shape[1:]))
             mine = torch.tensor([rows[p] for p in places])
             _write(got, mine, out, position * stream.block["out"], made)
             at[stop].append(([rows[p] for p in places], _state(stream, len(places))))
     rows, state = _together(at.pop(blocks))
-    _stand(stream, state, torch.arange(len(rows)))
+    _stand(stream, state, torch.arange(len(rows)), x)
     _write(got, torch.tensor(rows), out, blocks * stream.block["out"], stream.flush())
     got = got.narrow(out, stream.latency, whole.shape[out])
     scale = float(whole.abs().max().clamp_min(1e-300))
@@ -93,7 +93,7 @@ def _state(stream: Any, many: int) -> State:
     return State(stream.came, stream.left, units, kept, states)
 
 
-def _stand(stream: Any, state: State | None, picked: Tensor) -> None:
+def _stand(stream: Any, state: State | None, picked: Tensor, x: Tensor) -> None:
     """Put the stream where these items of a state stand."""
     stream.reset()
     if state is None:
@@ -106,7 +106,7 @@ def _stand(stream: Any, state: State | None, picked: Tensor) -> None:
         if stream.lines[n].how == "recurrent":
             mine = tuple(t.transpose(0, 1).flatten(1, 2).contiguous() for t in mine)
         stream.states[n] = mine if len(mine) > 1 else mine[0]
-    stream._like = next((h.values for h in stream.kept.values()), torch.empty(0)).new_zeros(len(picked), 0)
+    stream._like = x.new_zeros(len(picked), 0)
 
 
 def _together(found: list[tuple[list[int], State | None]]) -> tuple[list[int], State | None]:
@@ -119,9 +119,7 @@ def _together(found: list[tuple[list[int], State | None]]) -> tuple[list[int], S
     assert all((s.came, s.left, s.next) == first[:3] for s in states)
     assert all({n: k[::2] for n, k in s.kept.items()} == {n: k[::2] for n, k in first.kept.items()} for s in states)
     kept = {n: (start, torch.cat([s.kept[n][1] for s in states]), gaps) for n, (start, _, gaps) in first.kept.items()}
-    pairs = {
-        n: tuple(torch.cat([s.states[n][i] for s in states]) for i in range(len(p))) for n, p in first.states.items()
-    }
+    pairs = {n: tuple(map(torch.cat, zip(*(s.states[n] for s in states), strict=True))) for n in first.states}
     return rows, State(first.came, first.left, first.next, kept, pairs)
 
 
