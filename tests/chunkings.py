@@ -53,7 +53,7 @@ def differing(
             continue
         rows, state = _together(at.pop(position))
         if wrong and state is not None:
-            for _, values, _ in state.kept.values():
+            for values in (*(k[1] for k in state.kept.values()), *(t for s in state.states.values() for t in s)):
                 values += 1
             wrong = False
         goals: dict[int, list[int]] = defaultdict(list)
