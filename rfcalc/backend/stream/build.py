@@ -107,14 +107,13 @@ def _target(
         from rfcalc.backend.stream.scores import with_scores
 
         read, walked = read_blocks(target, given, axis)
-        found = gathered(walked, at)
-        if found is None:
+        attention = gathered(walked, at)
+        if attention is None:
             return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
-        network, tables = found.network, dict[str, torch.Tensor]()
-        if found.scores and plan(forward(network, shapes_of_inputs(network)), axis).possible:
-            network, tables = with_scores(
-                target, read, network, found.scores, lambda seed: inputs(target, walked, seed)
-            )
+        network, tables = attention.network, dict[str, torch.Tensor]()
+        if attention.scores and plan(forward(network, shapes_of_inputs(network)), axis).possible:
+            pairs = [inputs(target, walked, seed) for seed in (1, 2)]
+            network, tables = with_scores(target, read, network, attention.scores, pairs)
         made = forward(network, shapes_of_inputs(network))
         return _dtype(target), made, read.assumptions, lambda: own_weights(target, read, network, tables)
     from rfcalc.readers.target import resolve, with_inputs
