@@ -163,3 +163,50 @@ def test_a_size_that_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "it runs on 3x34x40" in capsys.readouterr().err
     assert run(["table", "unet-padded", "--input", "1x350x525"]) == 2
     assert "multiples of 16; nearest 352x528 or 336x512" in capsys.readouterr().err
+
+
+class Branch(Base):
+    """Asks no tensor, but for how many pieces there are."""
+
+    def forward(self, x: Any) -> Any:
+        for row in self.a(x).split(8, 2):
+            x = row
+        return self.b(x)
+
+
+class Counted(Base):
+    def forward(self, x: Any) -> Any:
+        return self.a(x) if x.numel() % 2 else self.b(self.a(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [(ByFactor, False), (ToSize, True), (Views, True), (ToMultiples, True), (Branch, True), (Counted, True)],
+)
+def test_whether_code_asks_for_sizes(kind: Any, asked: bool) -> None:
+    assert rfcalc.from_torch(kind(), (3, 64, 64)).network.source.sizes_asked is asked
+
+
+def test_code_that_asks_for_no_size_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rfcalc.readers import again
+
+    count: list[Any] = []
+    read = again._read
+    monkeypatch.setattr(again, "_read", lambda *given: count.append(given) or read(*given))
+    assert "asks for no size" in rfcalc.sizes(nn.Conv2d(3, 4, 3), (3, 64, 64)).assumptions[-1] and len(count) == 1
+    assert "2 further sizes" in rfcalc.sizes(ByFactor(), (3, 64, 64)).assumptions[-1] and len(count) == 3
+    rfcalc.sizes(ToSize(), (3, 64, 64))
+    assert len(count) == 3 + 6
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_files_with_open_axes(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    path = str(tmp_path / "net.onnx")
+    given: dict[str, Any] = {"input_names": ["x"], "opset_version": 17, "dynamo": False}
+    torch.onnx.export(ToSize().eval(), torch.zeros(1, 3, 64, 64), path, dynamic_axes={"x": {2: "h", 3: "w"}}, **given)
+    found = rfcalc.sizes(path, (3, 64, 64))
+    assert found.axes[0].valid == rfcalc.sizes(ToSize(), (3, 64, 64)).axes[0].valid
+    torch.onnx.export(ToSize().eval(), torch.zeros(1, 3, 64, 64), path, **given)
+    with pytest.raises(RfcalcError, match="cannot be told from the file"):
+        rfcalc.sizes(path, (3, 64, 64))

@@ -6,6 +6,7 @@ where a check said no); an interrupt 130; a closed pipe is silent.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -56,6 +57,7 @@ COMMANDS = {
 }
 
 _FILES = {"list": "list_"}
+SPELLED = "rfcalc.spelled"  # how a stream that knows few letters treats the others
 
 
 class Commands(typer.core.TyperGroup):
@@ -90,8 +92,10 @@ class ForgivingCommand(typer.core.TyperCommand):
 
 
 def _literal(text: str) -> str:
-    """Help in which brackets are brackets, not markup."""
-    return text.replace("[", r"\[")
+    """Help in which brackets are brackets, not markup, and whose letters the terminal has."""
+    from rfcalc.cli.common import unicode
+
+    return text.replace("[", r"\[").replace("…", "…" if unicode() else "...")
 
 
 app = typer.Typer(
@@ -260,6 +264,20 @@ def _streams() -> None:
             setattr(sys, name, _Closed(told))
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            codecs.register_error(SPELLED, _spelled)
+            stream.reconfigure(errors=SPELLED)
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """What stands for letters that a stream cannot write: ``->`` for an arrow, one sign where a word was cut."""
+    assert isinstance(error, UnicodeEncodeError)
+    from rfcalc.render.plain import ASCII
+
+    lost = error.object[error.start : error.end]
+    cut = lost == "…" and not error.object[: error.start][-1:].isspace()
+    return "~" if cut else lost.translate(ASCII).encode("ascii", "replace").decode("ascii"), error.end
 
 
 def _broken(error: OSError) -> int:

@@ -348,8 +348,8 @@ class Lint:
         columns = (
             Column("rule"),
             Column("node", least=10),
-            Column("found", "what", least=30),
-            Column("remedy", least=30),
+            Column("found", "what", least=30, wraps=True),
+            Column("remedy", least=30, wraps=True),
         )
         lines = tuple(TableLine(tuple(Cell(t) for t in finding)) for finding in self.findings)
         return Document(

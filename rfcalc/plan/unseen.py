@@ -15,7 +15,7 @@ from rfcalc.core.layer import POINTWISE
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import maximum, minimum
 from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Table
-from rfcalc.graph.forward import reads_of
+from rfcalc.graph.forward import Walked, reads_of, relation
 from rfcalc.graph.network import Network
 
 MOST_PARTS = 64
@@ -37,8 +37,33 @@ class Unclear(Exception):
 Demand = dict[int, list[Part]]  # by axis of the map
 
 
-def read_positions(network: Network, shapes: Sequence[Shape], outputs: Sequence[int], source: int) -> Demand:
+def axes_from(network: Network, walked: Walked, source: int, axis: int) -> list[frozenset[int]]:
+    """For every position the axes of its map along which it depends on the place on this axis of a source."""
+    found: list[frozenset[int]] = [frozenset() for _ in range(len(walked.shapes))]
+    found[source] = frozenset([axis])
+    for position in range(network.arity, len(walked.shapes)):
+        mine: set[int] = set()
+        for s, alternatives in zip(network.sources[position - network.arity], relation(walked, position), strict=True):
+            for reads in alternatives:
+                if reads is POINTWISE:
+                    mine |= found[s]
+                else:
+                    mine.update(out for a in found[s] if (out := reads[a][0]) is not None)
+        found[position] = frozenset(mine)
+    return found
+
+
+def read_positions(
+    network: Network,
+    shapes: Sequence[Shape],
+    outputs: Sequence[int],
+    source: int,
+    along: Sequence[frozenset[int]] | None = None,
+) -> Demand:
     """The positions of a source that reach one of the outputs, by axis; no entry: nothing is read.
+
+    Args:
+        along: the axes of each position that are asked for (`axes_from`); all if left out.
 
     Raises:
         Unclear: it is no union of a few progressions.
@@ -46,7 +71,7 @@ def read_positions(network: Network, shapes: Sequence[Shape], outputs: Sequence[
     arity = network.arity
     found: list[Demand | None] = [None] * len(shapes)
     for p in outputs:
-        found[p] = {i: [Part(0, n - 1)] for i, n in enumerate(shapes[p].dims)}
+        found[p] = {i: [Part(0, n - 1)] for i, n in enumerate(shapes[p].dims) if along is None or i in along[p]}
     for position in range(max(outputs), arity - 1, -1):
         mine = found[position]
         sources = network.sources[position - arity]
@@ -65,9 +90,15 @@ def read_positions(network: Network, shapes: Sequence[Shape], outputs: Sequence[
                 if reads is POINTWISE:
                     demand = mine
                 else:
+                    asked = range(x.rank + 1) if along is None else along[s]
+                    if along is not None and any(
+                        reads[a][0] not in along[position] for a in asked if reads[a][0] is not None
+                    ):
+                        raise Unclear("the axes change their order with the size")
                     demand = {
-                        axis: _back(mine[out] if out is not None and out in mine else None, index, x.dims[axis])
+                        axis: _back(mine.get(out) if out is not None else None, index, x.dims[axis])
                         for axis, (out, index) in enumerate(reads)
+                        if axis in asked
                     }
                 found[s] = _joined(found[s], demand)
     return found[source] or {}

@@ -89,6 +89,7 @@ def from_torch(
             training=training,
             sizes=sizes(recording),
             steps=_steps(graph, recording, kept, named),
+            sizes_asked=recording.sizes_asked,
         ),
     )
     own = {id(p) for p in module.parameters()}

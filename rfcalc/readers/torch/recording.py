@@ -43,6 +43,7 @@ class Recording(NamedTuple):
     written: frozenset[int] = frozenset()
     assumed: tuple[str, ...] = ()
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    sizes_asked: bool = True  # whether the code may have seen a size of what hangs on the input
 
 
 def record(module: torch.nn.Module, call: ForwardCall, training: bool) -> Recording:
@@ -117,7 +118,14 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
         )
     return Recording(
-        recorder.steps, given, outputs, grown, frozenset(recorder.written), tuple(disguise.assumed), recorder.once
+        recorder.steps,
+        given,
+        outputs,
+        grown,
+        frozenset(recorder.written),
+        tuple(disguise.assumed),
+        recorder.once,
+        disguise.sizes_asked or any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()),
     )
 
 
