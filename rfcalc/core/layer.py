@@ -128,6 +128,11 @@ class Layer(Expr):
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self
 
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        """Whether all units together read every position of the inputs, for layers whose windows cannot be told at an
+        unknown size."""
+        return False
+
     def gathers(self, x: Shape) -> str:
         """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
         changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
