@@ -152,15 +152,17 @@ def materialized(module: torch.nn.Module, call: ForwardCall) -> torch.nn.Module:
     (torch.Size([8, 3, 3, 3]), LazyConv2d(0, 8, kernel_size=(3, 3), stride=(1, 1)))
     """
     held = [*module.parameters(), *module.buffers()]
-    args, kwargs = call.filled(lambda leaf: torch.empty(leaf.shape, dtype=leaf.dtype, device="meta"))
+    given = {leaf.name: torch.empty(leaf.shape, dtype=leaf.dtype, device="meta") for leaf in call.leaves}
+    args, kwargs = call.filled(lambda leaf: given[leaf.name])
+    recorder = Recorder(torch.device("meta"), frozenset(), exact=False)
     try:
         made = deepcopy(module, {id(t): _bare(t) for t in held})
         for m in made.modules():
             m.training = False
-        with torch.no_grad(), torch.device("meta"):
+        with _paths(made, recorder), torch.no_grad(), torch.device("meta"), _python_dispatcher(), recorder:
             made(*args, **kwargs)
     except Exception as error:
-        raise _failed(error, None, {}, module, call) from error
+        raise _failed(error, recorder, given, module, call) from error
     modes = {path: m.training for path, m in module.named_modules()}
     for path, m in made.named_modules():
         m.training = modes.get(path, module.training)
