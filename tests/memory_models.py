@@ -1,0 +1,150 @@
+"""The memory of torchvision's models: what is predicted against what lives while the module itself trains on a CPU.
+
+Run as ``python tests/memory_models.py [MODEL …] > docs/memory-models.md`` it writes the table of all models. Differences
+are in bytes, predicted less measured.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import sys
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import torch
+from live import kept, training_peak
+from torch import nn
+from vision import models
+
+from rfcalc import Report, from_torch
+from rfcalc.plan.checkpoint import Search
+from rfcalc.plan.memory import Memory
+
+MOST = 90_000_000  # parameters of a model that is run
+WIDE = ("vit_", "swin", "maxvit")  # whose size of image is fixed, or is padded a lot
+
+
+class Difference(NamedTuple):
+    """What is kept, and the peak: predicted less measured; the peak as it is measured."""
+
+    kept: int
+    peak: int
+    measured: int
+
+
+def names() -> list[str]:
+    """torchvision's models of classification and segmentation."""
+    found = [n for n in models().list_models() if "." not in n and "/" not in n and not n.startswith("quantized")]
+    other = ("raft", "rcnn", "fcos", "retina", "ssd", "mc3", "mvit", "r3d", "r2plus1d", "s3d", "swin3d")
+    return [n for n in found if not any(part in n for part in other)]
+
+
+def made(name: str) -> nn.Module:
+    """The model with random weights, without heads that only train."""
+    more: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):
+        more = {"aux_logits": False, "init_weights": False}
+    if any(part in name for part in ("deeplab", "fcn", "lraspp")):
+        more = {"weights_backbone": None}
+    torch.manual_seed(0)
+    return models().get_model(name, weights=None, **more)
+
+
+def size_of(name: str) -> int:
+    """The side of the image that a model is run on."""
+    if name == "inception_v3":
+        return 299
+    return 256 if "swin_v2" in name else 224 if name.startswith(WIDE) else 64
+
+
+def freeze(module: nn.Module) -> None:
+    """The first half of the parameters gets no gradient."""
+    parameters = list(module.parameters())
+    for parameter in parameters[: len(parameters) // 2]:
+        parameter.requires_grad_(False)
+
+
+def step_peak(memory: Memory) -> int:
+    """The predicted peak of forward and backward, without the optimizer."""
+    fixed = memory.constant["weights"] + memory.constant["buffers"]
+    return fixed + max(m.amount.at(memory.batch) for m in memory.moments)
+
+
+def compared(module: nn.Module, size: int, batch: int, amp: bool = False) -> Difference:
+    """One step of a module against the prediction."""
+    for parameter in module.parameters():
+        parameter.grad = None
+    network = from_torch(module, (3, size, size), training=True).network
+    memory = Memory(Report(network, batch=batch), amp="bf16" if amp else None)
+    x = torch.randn(batch, 3, size, size)
+    lived = training_peak(module, x, amp=amp)
+    return Difference(memory.kept - kept(module, x, amp=amp), step_peak(memory) - lived, lived)
+
+
+class Applied(NamedTuple):
+    """A plan of recomputation that was applied: its runs, the peak predicted less measured, whether gradients are equal
+    bit for bit."""
+
+    runs: int
+    peak: int
+    equal: bool
+
+
+def recomputed(module: nn.Module, size: int, batch: int = 2) -> Applied:
+    """A plan half-way between the peak and the least there is, applied by the code that is emitted."""
+    network = from_torch(module, (3, size, size), training=True).network
+    memory = Memory(Report(network, batch=batch), optimizer="sgd")
+    search = Search(memory)
+    least = min(search.curve(), key=lambda plan: plan.peak)
+    plan = search.plan((memory.peak.bytes + least.peak) // 2) or least
+    scope: dict[str, Any] = {}
+    exec(plan.source(), scope)
+    x = torch.randn(batch, 3, size, size)
+    lived = training_peak(scope["recompute"](copy.deepcopy(module)), x)
+    gradients = []
+    for one in (copy.deepcopy(module), scope["recompute"](copy.deepcopy(module))):
+        torch.manual_seed(1)
+        made = one.double().train()(x.double())
+        (made["out"] if isinstance(made, dict) else made).square().sum().backward()
+        gradients.append([p.grad for p in one.parameters()])
+    equal = all((a is None and b is None) or torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    return Applied(len(plan.runs), plan.peak - lived, equal)
+
+
+def line(name: str) -> str:
+    """A line of the table."""
+    module, size = made(name), size_of(name)
+    cells = [name, str(size)]
+    found = [compared(module, size, batch, amp) for amp in (False, True) for batch in (1, 4)]
+    plan = recomputed(module, size)
+    freeze(module)
+    found += [compared(module, size, 4)]
+    told = [f"{d.kept:+,} / {d.peak:+,}".replace("+0", "0") for d in found]
+    cells += told[:4] + [told[4], f"{found[1].measured:,}"]
+    cells.append(f"{plan.peak:+,}".replace("+0", "0") + f" ({plan.runs})" + ("" if plan.equal else ", UNEQUAL"))
+    return "| " + " | ".join(cells) + " |"
+
+
+def main(wanted: list[str]) -> None:
+    """Write the table."""
+    print(
+        f"# The memory of torchvision's models\n\nMeasured on {datetime.now(UTC):%d %B %Y}, torch {torch.__version__}."
+    )
+    heads = [
+        *("model", "pixels", "float32, batch 1", "float32, batch 4", "bf16, batch 1", "bf16, batch 4"),
+        *("half frozen, batch 4", "measured peak, batch 4", "recomputed, batch 2"),
+    ]
+    print("\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
+    for name in wanted or names():
+        count = sum(p.numel() for p in made(name).parameters())
+        if count <= MOST:
+            try:
+                print(line(name), flush=True)
+            except Exception as error:
+                print(f"| {name} | {type(error).__name__}: {error} |".replace("\n", " "), flush=True)
+        gc.collect()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
