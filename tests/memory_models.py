@@ -1,7 +1,7 @@
-"""The memory of torchvision's models: what is predicted against what lives while the module itself trains on a CPU.
+"""The memory of torchvision's models: what is predicted against what lives while the module itself trains.
 
-Run as ``python tests/memory_models.py [MODEL …] > docs/memory-models.md`` it writes the table of all models. Differences
-are in bytes, predicted less measured.
+Run as ``python tests/memory_models.py [MODEL …]`` it writes the table of all models. Differences are in bytes: what is
+predicted less what is measured.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Difference(NamedTuple):
 def names() -> list[str]:
     """torchvision's models of classification and segmentation."""
     found = [n for n in models().list_models() if "." not in n and "/" not in n and not n.startswith("quantized")]
-    other = ("raft", "rcnn", "fcos", "retina", "ssd", "mc3", "mvit", "r3d", "r2plus1d", "s3d", "swin3d")
+    # DeepLab normalises one position of its pooled branch, which PyTorch refuses to train on a single item
+    other = ("deeplab", "raft", "rcnn", "fcos", "retina", "ssd", "mc3", "mvit", "r3d", "r2plus1d", "s3d", "swin3d")
     return [n for n in found if not any(part in n for part in other)]
 
 
@@ -45,7 +46,7 @@ def made(name: str) -> nn.Module:
     more: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):
         more = {"aux_logits": False, "init_weights": False}
-    if any(part in name for part in ("deeplab", "fcn", "lraspp")):
+    if any(part in name for part in ("fcn", "lraspp")):
         more = {"weights_backbone": None}
     torch.manual_seed(0)
     return models().get_model(name, weights=None, **more)
@@ -121,7 +122,7 @@ def line(name: str) -> str:
     freeze(module)
     found += [compared(module, size, 4)]
     told = [f"{d.kept:+,} / {d.peak:+,}".replace("+0", "0") for d in found]
-    cells += told[:4] + [told[4], f"{found[1].measured:,}"]
+    cells += [*told, f"{found[1].measured:,}"]
     cells.append(f"{plan.peak:+,}".replace("+0", "0") + f" ({plan.runs})" + ("" if plan.equal else ", UNEQUAL"))
     return "| " + " | ".join(cells) + " |"
 

@@ -279,9 +279,15 @@ class Run:
             )
             passing = self.rounded(*self.copies(position, False))
             account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
-            if keeps and self.lowered(position):
-                weights, biases = self.learned(self._holder[position], self.precision.copies)
-                copies = biases if self._keeps_weights(position) else weights + biases
+            if (keeps or self.only_forward) and self.lowered(position):
+                if self.only_forward:
+                    cost = self.walked.costs[self._holder[position]]
+                    copies = self.rounded(
+                        *(Amount(int(n) * self.precision.copies) for n in (cost.weights, cost.biases))
+                    )
+                else:
+                    weights, biases = self.learned(self._holder[position], self.precision.copies)
+                    copies = biases if self._keeps_weights(position) else weights + biases
                 item = Item("activations", f"copies of parameters of {self.names[position]}")
                 account.add(("copies", position), item, copies)
             yield moment(position, "forward")
