@@ -1,6 +1,6 @@
 """The memory of torchvision's models: what is predicted against what lives while the module itself trains.
 
-Run as ``python tests/memory_models.py [MODEL …]`` it writes the table of all models. Differences are in bytes: what is
+``python tests/memory_models.py steps`` (or ``plans``) writes a table of all models. Differences are in bytes, what is
 predicted less what is measured.
 """
 
@@ -17,7 +17,7 @@ from live import kept, training_peak
 from torch import nn
 from vision import models
 
-from rfcalc import Report, from_torch
+from rfcalc import Network, Report, from_torch
 from rfcalc.plan.checkpoint import Search
 from rfcalc.plan.memory import Memory
 
@@ -72,11 +72,11 @@ def step_peak(memory: Memory) -> int:
     return fixed + max(m.amount.at(memory.batch) for m in memory.moments)
 
 
-def compared(module: nn.Module, size: int, batch: int, amp: bool = False) -> Difference:
+def compared(module: nn.Module, size: int, batch: int, amp: bool = False, network: Network | None = None) -> Difference:
     """One step of a module against the prediction."""
     for parameter in module.parameters():
         parameter.grad = None
-    network = from_torch(module, (3, size, size), training=True).network
+    network = network or from_torch(module, (3, size, size), training=True).network
     memory = Memory(Report(network, batch=batch), amp="bf16" if amp else None)
     x = torch.randn(batch, 3, size, size)
     lived = training_peak(module, x, amp=amp)
@@ -113,39 +113,53 @@ def recomputed(module: nn.Module, size: int, batch: int = 2) -> Applied:
     return Applied(len(plan.runs), plan.peak - lived, equal)
 
 
+def signed(number: int) -> str:
+    """With its sign, but for 0."""
+    return f"{number:+,}" if number else "0"
+
+
 def line(name: str) -> str:
-    """A line of the table."""
+    """A line of the table of steps."""
     module, size = made(name), size_of(name)
-    cells = [name, str(size)]
-    found = [compared(module, size, batch, amp) for amp in (False, True) for batch in (1, 4)]
-    plan = recomputed(module, size)
+    network = from_torch(module, (3, size, size), training=True).network
+    found = [compared(module, size, batch, amp, network) for amp in (False, True) for batch in (1, 4)]
+    peak = found[1].measured
     freeze(module)
     found += [compared(module, size, 4)]
-    told = [f"{d.kept:+,} / {d.peak:+,}".replace("+0", "0") for d in found]
-    cells += [*told, f"{found[1].measured:,}"]
-    cells.append(f"{plan.peak:+,}".replace("+0", "0") + f" ({plan.runs})" + ("" if plan.equal else ", UNEQUAL"))
+    cells = [name, str(size), *(f"{signed(d.kept)} / {signed(d.peak)}" for d in found), f"{peak:,}"]
     return "| " + " | ".join(cells) + " |"
 
 
-def main(wanted: list[str]) -> None:
-    """Write the table."""
-    print(
-        f"# The memory of torchvision's models\n\nMeasured on {datetime.now(UTC):%d %B %Y}, torch {torch.__version__}."
-    )
-    heads = [
+def plan(name: str) -> str:
+    """A line of the table of plans of recomputation."""
+    applied = recomputed(made(name), size_of(name))
+    cells = [name, str(applied.runs), signed(applied.peak), "yes" if applied.equal else "no"]
+    return "| " + " | ".join(cells) + " |"
+
+
+HEADS = {
+    line: (
         *("model", "pixels", "float32, batch 1", "float32, batch 4", "bf16, batch 1", "bf16, batch 4"),
-        *("half frozen, batch 4", "measured peak, batch 4", "recomputed, batch 2"),
-    ]
-    print("\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    for name in wanted or names():
-        count = sum(p.numel() for p in made(name).parameters())
-        if count <= MOST:
+        *("half frozen, batch 4", "peak, batch 4"),
+    ),
+    plan: ("model", "modules computed again", "peak", "gradients equal"),
+}
+
+
+def main(kind: str, wanted: list[str]) -> None:
+    """Write a table, the smallest model first."""
+    write = plan if kind == "plans" else line
+    print(f"{datetime.now(UTC):%d %B %Y}, torch {torch.__version__}\n", flush=True)
+    print("| " + " | ".join(HEADS[write]) + " |\n|" + "---|" * len(HEADS[write]), flush=True)
+    counts = {name: sum(p.numel() for p in made(name).parameters()) for name in wanted or names()}
+    for name in sorted(counts, key=counts.__getitem__):
+        if counts[name] <= MOST:
             try:
-                print(line(name), flush=True)
+                print(write(name), flush=True)
             except Exception as error:
                 print(f"| {name} | {type(error).__name__}: {error} |".replace("\n", " "), flush=True)
         gc.collect()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1] if len(sys.argv) > 1 else "steps", sys.argv[2:])
