@@ -297,8 +297,58 @@ def test_long_models_stay_readable() -> None:
     swin = rfcalc.analyze(rfcalc.from_torch(timm.create_model("swin_tiny_patch4_window7_224"), "3x224x224"))
     found = table(swin, View())
     assert found.width <= 160
-    names = [words(line.cells[0].text) for line in found.lines]
-    assert sum(name.endswith(".attn") for name in names) == 12
+    copies = {words(line.cells[0].text): line.cells[1].value or 1 for line in found.lines}
+    names = [*copies]
+    assert sum(n for name, n in copies.items() if name.endswith(".attn")) == 12
+    assert copies["layers.2.blocks.{0,2,4}.attn"] == copies["layers.2.blocks.{1,3,5}.attn"] == 3  # shifted in turns
     assert "layers.0.blocks.1.roll … view_2" in names
     assert table(swin, View(fold=False)).width <= 160
     assert len(table(swin, View(every=True, fold=False)).lines) > 500  # every node is there when asked for
+
+
+class Turns(nn.Module):
+    """Blocks of several kinds that take turns: each adds what its own layer makes of its own norm."""
+
+    def __init__(self, kernels: tuple[int, ...], count: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 4, kernels[i % len(kernels)], padding="same"))
+            for i in range(count)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = x + block(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("kernels", "count", "names", "copies"),
+    [
+        ((3,), 5, ["blocks.{0–4}"], [5]),
+        ((3, 1), 6, ["blocks.{0,2,4}", "blocks.{1,3,5}"], [3, 3]),
+        ((3, 1), 18, ["blocks.{0,2…16}", "blocks.{1,3…17}"], [9, 9]),
+        ((3, 1, 5), 6, ["blocks.{0,3}", "blocks.{1,4}", "blocks.{2,5}"], [2, 2, 2]),
+        ((3, 1), 5, ["blocks.{0,2}", "blocks.{1,3}", "blocks.4"], [2, 2, 1]),
+        ((3, 3, 1), 6, ["blocks.{0–1}", "blocks.2", "blocks.{3–4}", "blocks.5"], [2, 1, 2, 1]),
+    ],
+)
+def test_blocks_that_take_turns_fold_together(
+    kernels: tuple[int, ...], count: int, names: list[str], copies: list[int]
+) -> None:
+    """`shown` holds that no figure is lost; a block's norm stands in its own block, the sum behind it with it."""
+    told = [line for line in shown(Turns(kernels, count), "4x8x8", View(fold=True)) if "blocks" in str(line["name"])]
+    layers = [(f"{name}.{part}", times) for name, times in zip(names, copies, strict=True) for part in (0, 1)]
+    assert [(line["name"], line["copies"] or 1) for line in told] == layers
+
+
+def test_a_tree_folds_blocks_that_take_turns_and_runs_of_moves() -> None:
+    timm = pytest.importorskip("timm")
+    swin = rfcalc.analyze(rfcalc.from_torch(timm.create_model("swin_tiny_patch4_window7_224"), "3x224x224"))
+    tree = table(swin, View(depth=4))
+    found = {words(line.cells[0].text).strip(): line for line in tree.lines}
+    assert [found[name].cells[1].value for name in ("{0,2,4}", "{1,3,5}")] == [3, 3]
+    part = sum(swin[f"layers.2.blocks.{i}.mlp.fc1"].params for i in (0, 2, 4))
+    assert found["{0,2,4}"].cells[5].value > part
+    names = [words(line.cells[0].text) for line in table(swin, View(sort="memory")).lines]
+    assert "layers.0.blocks.1.roll … view_2" in names
