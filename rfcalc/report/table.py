@@ -128,7 +128,7 @@ def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
         if (
             follows
             and group is None
-            and row.node.layer.folds
+            and (row.node.layer.folds or _inside(row, found[-1][0]))
             and not every
             and row.shape == _shape_of(found[-1], about)
             and all(f"{found[-1][0].name}.".startswith(block) for block in _blocks(row.name) if block in busy)
@@ -138,6 +138,11 @@ def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
             found.append([*group.rows] if group is not None and group.words else [row])
             about.append(group)
     return [_one(group, told) for group, told in zip(found, about, strict=True)]
+
+
+def _inside(row: Row, layer: Row) -> bool:
+    """Whether a row is a part of that layer which has no figures of its own: what a computed weight fixes."""
+    return row.kind == "elementwise" and row.name.rpartition(".")[0] == layer.name and not row.params and not row.macs
 
 
 def _blocks(name: str) -> Iterator[str]:
