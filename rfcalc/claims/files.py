@@ -319,10 +319,10 @@ def shipped(name: str | None = None) -> list[Claim]:
         if entry is not None or Path(name).is_file():
             fix = f"write down what it is today, and check that: rfcalc lock {name} --output model{ENDING}"
         elif name.startswith("py:") or ".py:" in name or as_code(name):
-            code = as_code(name) or name
+            code = f'"{as_code(name)}"' if as_code(name) else name
             fix = (
-                f'write down what it is today: rfcalc lock "{code}" --output model{ENDING}'
-                f'\nand check that: rfcalc check model{ENDING} --run "{code}"'
+                f"write down what it is today: rfcalc lock {code} --output model{ENDING}"
+                f"\nand check that: rfcalc check model{ENDING} --run {code}"
             )
             like = zoo.find(model)
             if like is not None:
