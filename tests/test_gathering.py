@@ -276,6 +276,37 @@ def test_a_computed_kernel_stands_in_its_layers_row(name: str) -> None:
     assert lines[2]["params"] == sum(p.numel() for p in module[1].parameters())
 
 
+class Lora(nn.Module):
+    """A convolution to whose kernel B @ A of low rank is added; `alone`: the kernel is nothing else."""
+
+    def __init__(self, alone: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.a, self.b = nn.Parameter(torch.zeros(2, 72)), nn.Parameter(torch.zeros(8, 2))
+        if alone:
+            del self.conv
+            self.bias = nn.Parameter(torch.zeros(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = (self.b @ self.a).reshape(8, 8, 3, 3)
+        if hasattr(self, "bias"):
+            return nn.functional.conv2d(x, made, self.bias, padding=1)
+        return self.conv._conv_forward(x, self.conv.weight + 0.5 * made, self.conv.bias)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_products_that_make_a_kernel_are_counted(alone: bool) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), Lora(alone), nn.Conv2d(8, 4, 1)).eval()
+    report = rfcalc.analyze(rfcalc.from_torch(module, "3x8x8"))
+    assert report.complete
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    assert report.totals.macs == 36 * (27 * 8 + 72 * 8 + 8 * 4) + 8 * 2 * 72
+    assert report["1" if alone else "1.conv"].receptive_field.size == (5, 5)
+    lines = {line["name"]: line for line in shown(module, "3x8x8")}
+    assert len(lines) == (6 if alone else 4)
+    assert alone or lines["1.conv"]["macs"] == 36 * 72 * 8 + 8 * 2 * 72
+
+
 def test_a_parameter_that_no_layer_owns_keeps_its_row() -> None:
     class Loose(nn.Module):
         def __init__(self) -> None:

@@ -167,7 +167,7 @@ def _one(rows: list[Row], told: Any) -> Shown:
     if told.words:
         words = " ".join([told.words, *(row.notation for row in rows[len(told.rows) :])])
         return Shown(tuple(rows), title=told.name, words=words, together=True)
-    return Shown((*rows, *told.rows[1:]))
+    return Shown((*rows, *told.rows[1:]), together=True)
 
 
 class View(NamedTuple):
@@ -380,7 +380,8 @@ def _words(shown: Shown) -> Iterator[str]:
     if shown.words:
         yield shown.words
     for row in () if shown.words else shown.rows:
-        if row is shown.head or row.kind not in ("identity", "parameter"):
+        computes = shown.together and row.position < shown.head.position  # what its weight is computed from
+        if row is shown.head or not (computes or row.kind in ("identity", "parameter")):
             yield row.notation
 
 
