@@ -374,6 +374,7 @@ def test_blocks_that_take_turns_fold_together(
 
 
 def test_a_tree_folds_blocks_that_take_turns_and_runs_of_moves() -> None:
+    vision.models()
     timm = pytest.importorskip("timm")
     swin = rfcalc.analyze(rfcalc.from_torch(timm.create_model("swin_tiny_patch4_window7_224"), "3x224x224"))
     tree = table(swin, View(depth=4))
