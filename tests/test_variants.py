@@ -21,7 +21,7 @@ from rfcalc import Network, Report, RfcalcError, to_torch
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.plan.likes import like
-from rfcalc.plan.variants import MOVES, Draft, Unfit
+from rfcalc.plan.variants import MOVES, Asked, Draft, Unfit
 
 torch.set_num_threads(1)
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_text(encoding="utf-8"))
@@ -30,7 +30,7 @@ SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_
 def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
     """All variants of one move that can be made."""
     found = {}
-    for choice in MOVES[move].choices(report):
+    for choice in MOVES[move].choices(report, Asked(60)):
         for option in choice.options[1:]:
             draft = Draft(report)
             try:
@@ -67,6 +67,54 @@ def test_known_variants() -> None:
         *("conv3-64 nobias", "bn", "conv3-64 nobias", "bn", "conv3-64/2 nobias", "bn"),
     ]
     assert made.outputs[0].output_shape == (64, 112, 112)
+
+
+def test_stages_are_scaled_apart() -> None:
+    """Channels of the layers of a stage alone; of what reads them the weights; sums keep equal channels."""
+    report = rfcalc.analyze("resnet18")
+    found = every(report, "width")
+    (made, _) = found["channels of 7x7 × 1/2"]
+    changed = [row.name for row in made if row.params != report[row.name].params]
+    assert all(name.startswith("layer4") or name == "fc" for name in changed)
+    assert made["layer4.0.conv1"].params == 9 * 256 * 256
+    assert made["fc"].params == 256 * 1000 + 1000
+    assert made.outputs[0].output_shape == report.outputs[0].output_shape
+    (both, _) = found["channels of 28x28 × 1/2, 7x7 × 1/2"]
+    assert {row.shape.channels for row in both if row.kind == "conv"} == {64, 256}
+    assert both["layer3.0.conv1"].params == 9 * 64 * 256
+
+
+def test_parts_of_a_stack_are_scaled_as_the_layer() -> None:
+    found = rfcalc.variants(
+        "conv5-32 > conv3-64/2 > conv1-10", "", "3x32x32", moves=["stacks", "width"], factors=["1/2"]
+    )
+    words = {v.changes: [r.shape.channels for r in v.report if r.kind == "conv"] for v in found.designs}
+    assert words["conv1: kernel 5 as 2 of 3", "channels × 1/2"] == [16, 16, 32, 10]
+
+
+def test_factors_are_those_that_are_given(capsys) -> None:
+    net = "conv3-32 relu > maxpool2 > conv3-64 relu > maxpool2 > conv3-64 relu > conv1-10"
+    found = rfcalc.variants(net, "params < 30k", "3x32x32", moves=["width"], factors=["1/2", 0.75])
+    assert found.optimal
+    assert found.size == 1 + 2 + 3**3 - 3, "all alike once, by one factor"
+    words = " ".join(o.told for c in found.choices for o in c.options)
+    assert "32x32 × 1/2, 16x16 × 3/4" in words
+    assert "5/8" not in words
+    best = min(v.figures["params"] for v in found.designs)
+    assert best == rfcalc.analyze(net.replace("64", "32").replace("-32 relu > max", "-16 relu > max", 1)).totals.params
+    code, out, err = call(capsys, "--like", net, "--input", "3x32x32", "--set", "width=0", "params < 1k")
+    assert (code, out) == (2, "")
+    assert "no factor of channels" in err
+
+
+def test_dilations_are_tried_only_where_they_can_be_an_answer() -> None:
+    report = rfcalc.analyze("conv3-8/2 > conv3-8/2 > conv1-4", "3x32x32")
+    assert "dense" not in [m.name for m in like(report, "params < 1M, macs <= 1G").moves]
+    assert "dense" in [m.name for m in like(report, "stride <= 2").moves]
+    assert "dense" in [m.name for m in like(report, "macs >= 1k").moves]
+    every_ = like(report, "params < 1k, macs < 80k", ["stacks", "strides", "dense", "width"])
+    few = like(report, "params < 1k, macs < 80k")
+    assert [v.figures for v in every_.designs] == [v.figures for v in few.designs]
 
 
 def test_stacks_are_those_of_equivalents() -> None:

@@ -9,7 +9,7 @@ from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
 from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Shaped
-from rfcalc.graph.memory import storages
+from rfcalc.graph.memory import repeating, storages
 
 
 class Kept(NamedTuple):
@@ -70,17 +70,18 @@ def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], froze
         stays: whether inputs of the network must stay as they are (those of a part of a network need not).
     """
     network, arity = walked.network, walked.network.arity
-    own = storages(walked, over=())
+    own, spread = storages(walked, over=()), repeating(walked)
     readers = [0] * len(own)
     for node, sources in zip(network.nodes, network.sources, strict=True):
         for s in sources:
-            readers[own[s]] += node.layer.memory != VIEW
+            readers[own[s]] += not (node.layer.memory == VIEW or node.layer.repeats)
     needed = {*range(arity if stays else 0), *(own[network.position(name)] for name in network.outputs)}
     said: list[Saved] = [KEEPS_NOTHING] * arity
     over: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         kept = node.layer.saved(walked.input_shapes(position), walked.shapes[position])
         free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
+        free = free and sources[0] not in spread
         if node.layer.memory == IN_PLACE and free:
             over.add(position)
         elif node.layer.lends and not free:

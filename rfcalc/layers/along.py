@@ -53,6 +53,7 @@ class Along(Layer):
         keep: how many positions stay, of the largest values.
     """
 
+    lies = "rows"
     function: str
     axis: int = -1
     _: KW_ONLY

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, field, replace
 from math import isfinite
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING_PASSING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
@@ -98,6 +98,13 @@ class Elementwise(Layer):
     def stem(self) -> str:
         return self.function.rpartition(".")[2]
 
+    def stays_precise_on(self, device: str) -> bool:
+        return self.function in _PRECISE.get(device, ())
+
+    @property
+    def repeats(self) -> bool:  # type: ignore[override]  # of this kind not all do
+        return self.function == "expand"
+
     def output(self, *xs: Shape) -> Shape:
         return broadcast(self.function, xs)
 
@@ -109,12 +116,14 @@ class Elementwise(Layer):
         return self.function == MASKED
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        if self.function in _NOTHING:
+        if self.function in _NOTHING or self.repeats:
             return KEEPS_NOTHING
         return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
 
     def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
         """Steps of the derivative, and gradients of what was stretched at full size, before they are summed."""
+        if self.repeats:
+            return NOTHING_PASSING
         full = sum(gets and x.values != y.values for x, gets in zip(xs, has, strict=True))
         maps, masks = _PASSING.get(self.function, (0, 0)) if has[-1] else (0, 0)
         return Passing(y.values * (maps + full), y.values * masks)
@@ -137,6 +146,16 @@ class Elementwise(Layer):
                 raise LayerError(f"by{by} is not a number, or two", fix="write them: by0.125, by-1:1") from None
         word.culprit = "fn" if not numbers else None
         return cls(told.removeprefix(":"), tuple(numbers))
+
+
+# Functions that mixed precision computes in float32, by device (PyTorch's documentation of autocast).
+_PRECISE = {
+    "cpu": ("prod",),
+    "cuda": (
+        *("exp", "expm1", "log", "log10", "log1p", "log2", "pow", "square", "reciprocal", "rsqrt", "rdiv", "acos"),
+        *("asin", "cosh", "sinh", "tan", "erfinv", "sum", "prod", "norm", "logsumexp"),
+    ),
+}
 
 
 # What autograd keeps of each reduction: the input, the output, int64 indices.
@@ -171,6 +190,7 @@ class Reduce(Layer):
         keep: whether the axes stay, with size 1.
     """
 
+    lies = "rows"
     op: str
     axes: Any = None
     _: KW_ONLY
@@ -192,6 +212,9 @@ class Reduce(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return self.shape.reads(xs, y)
 
+    def stays_precise_on(self, device: str) -> bool:
+        return self.op in _PRECISE.get(device, ())
+
     def gathers(self, x: Shape) -> str:
         return self.shape.gathers(x) if self.op in GATHERED else ""
 
@@ -201,6 +224,9 @@ class Reduce(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         given, made, indices = REDUCTIONS[self.op]
         return Saved(inputs=(0,) if given else (), output=made, indices=y.values if indices else 0)
+
+    def hands_on(self, x: Shape, y: Shape) -> bool:
+        return self.op == "sum"  # each value of the sum's, stretched
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.axes is None else f" axes{sizes(self.axes)}"
@@ -355,7 +381,7 @@ class AttentionProduct(Layer):
         q, k, v = xs[:3]
         if len(xs) == 3 and len(q.dims) == 3 and agree(q.dims[-1], v.dims[-1]):
             # the fused kernel: queries, keys, values, the result and a log-sum-exp for each query and head
-            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]))
+            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]), statistics=prod(y.dims[:-1]))
         # else scaled copies of queries and keys, the values, and the weights of all pairs
         return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
 

@@ -83,6 +83,7 @@ class MaxPool(Layer):
             ``ceil-onnx`` (it is kept).
     """
 
+    lies = "channels"
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
@@ -119,6 +120,7 @@ class AvgPool(Layer):
         trainable: LeNet-5: the window's sum times a trainable coefficient, plus a trainable bias.
     """
 
+    lies = "channels"
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
@@ -169,6 +171,7 @@ class AvgPool(Layer):
 class LpPool(Layer):
     """Lp pooling: the p-norm over each window, without padding."""
 
+    lies = "rows"
     power: Size
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
@@ -211,6 +214,7 @@ class AdaptivePool(Layer):
         op: ``avg`` or ``max``.
     """
 
+    lies = "channels"
     size: Any
     op: str = "avg"
 
@@ -297,6 +301,7 @@ class Mean(Layer):
         keep: whether the axes stay, with size 1.
     """
 
+    lies = "rows"
     axes: tuple[int, ...] | None = None
     _: KW_ONLY
     keep: bool = False

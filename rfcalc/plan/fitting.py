@@ -409,13 +409,12 @@ class Fit:
             "the loss and its own maps are not counted"
         )
         if self.memory.amp:
-            yield "mixed precision: maps and copies of the weights in 2 bytes, weights, gradients and statistics in 4"
-            precise = [n.name for n in self.memory.report.network.nodes if n.layer.stays_precise]
-            if precise:
-                yield (
-                    f"{precise[0]}{f' and {len(precise) - 1} more' if len(precise) > 1 else ''} stay in float32 there: "
-                    "their maps are counted as 2 bytes only, and more is needed"
-                )
+            yield (
+                "mixed precision (autocast): what multiplies reads and gives two bytes a value, with copies of the "
+                "weights; weights, gradients, statistics and what is added to values of four bytes are in four"
+            )
+            if self.memory.device == "cuda":
+                yield "what stays in float32 on a GPU follows PyTorch's documentation; no GPU was at hand to measure it"
 
 
 def _bytes(value: int, whole: int) -> Cell:

@@ -16,7 +16,8 @@ from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
-from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
+from rfcalc.plan.account import Account, Amount, Item, Moment, Precision
+from rfcalc.plan.training import Run
 from rfcalc.report.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.
@@ -146,7 +147,7 @@ class Memory:
     def run(self, recomputed: Sequence[tuple[int, int]] = (), batch: int | None = None) -> Run:
         """The run whose moments are looked at."""
         size = self.report.itemsize
-        precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
+        precision = Precision(size, size, 2) if self.amp else Precision(size, size)
         batch = self.batch if batch is None else batch
         return Run(
             self.report, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,

@@ -23,7 +23,7 @@ from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.sliding import Rounding
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import relation
-from rfcalc.plan.variants import STAYS, Choice, Draft, Move, Option, Unfit, along, windowed, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, along, windowed, with_geometry
 from rfcalc.report.report import Report
 
 
@@ -191,7 +191,7 @@ def _whole(report: Report, position: int) -> bool:
     return True
 
 
-def choices(report: Report) -> list[Choice]:
+def choices(report: Report, asked: Asked) -> list[Choice]:
     """The largest stride that is left, of those that occur before the outputs."""
     found = {int(max(s)) for s in _factors(report) if s and max(s) == int(max(s)) >= 1}
     most = max(found, default=1)
@@ -203,4 +203,4 @@ def choices(report: Report) -> list[Choice]:
     return [Choice("dense", (STAYS, *options))] if options else []
 
 
-MOVE = Move("dense", "dilations for strides: every position of the output, with the same weights", choices, 2)
+MOVE = Move("dense", "dilations for strides: every position of the output, with the same weights", choices, 2, True)
