@@ -476,3 +476,31 @@ def test_dask_from_zarr_to_zarr(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tiles are equal to the whole" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("halo", "tile"),
+        ("overlap", "tile"),
+        ("valid sizes", "sizes"),
+        ("divisible by 32", "sizes"),
+        ("anchors", "grid"),
+    ],
+)
+def test_words_are_found_in_help(word: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from rfcalc.cli import run
+
+    run(["help", *word.split()])
+    assert f"Usage: rfcalc {command} " in capsys.readouterr().out
+
+
+def test_an_overlap_in_use_is_measured() -> None:
+    from overlaps import Bilinear, differing
+
+    from rfcalc.backend.tiling import exact as whole_numbers
+
+    torch.manual_seed(0)
+    run, _ = whole_numbers(Bilinear().eval(), ("x",))
+    picture = image(Shape(1, 96, 96))
+    assert differing(run, picture, 48, 28, 1)[0] == 0 and differing(run, picture, 48, 24, 1)[0] > 0
