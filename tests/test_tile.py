@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 import rfcalc
-from rfcalc import Conv, Network, RfcalcError
+from rfcalc import Conv, Network, RfcalcError, Shape
 from rfcalc.cli import run as cli
 from rfcalc.plan.axis_tiles import AxisTiles, Part
 from rfcalc.plan.tile import TilePlan
