@@ -504,3 +504,10 @@ def test_an_overlap_in_use_is_measured() -> None:
     run, _ = whole_numbers(Bilinear().eval(), ("x",))
     picture = image(Shape(1, 96, 96))
     assert differing(run, picture, 48, 28, 1)[0] == 0 and differing(run, picture, 48, 24, 1)[0] > 0
+
+
+@pytest.mark.parametrize("given", [None, 3.0, "a map"])
+def test_a_function_that_gives_no_array(given: object) -> None:
+    plan = rfcalc.tile("conv3-1", "1x64x64", tiles="2x2")
+    with pytest.raises(RfcalcError, match="gives no array"):
+        plan.run(lambda tile: given, torch.zeros(1, 64, 64))
