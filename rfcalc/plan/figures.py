@@ -176,7 +176,7 @@ class Figures:
     @cached_property
     def largest(self) -> Network | None:
         """The network that has the most layers of every kind; None where the family does not say which one."""
-        signs = [p.moves.get("count") for p in self.family.parameters]
+        signs = [p.moves.get("count", "0" if len(p.values) == 1 else None) for p in self.family.parameters]
         if not set(signs) <= {"+", "0"}:
             return None
         ends = zip(self.family.parameters, signs, strict=True)
