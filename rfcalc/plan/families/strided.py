@@ -16,13 +16,22 @@ def build(first: int, step: int, kernel: int, stride: int, width: int, depth: in
 
 
 # What backward keeps is not said: unequal sides are padded in a map of their own.
-LARGER = moving(rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
+LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
 COARSER = moving(
-    rf="+", size="-", weights="0", biases="0", params="0", buffers="0", weight_layers="0", count="0", saved_bytes=""
+    stride="+",
+    rf="+",
+    size="-",
+    weights="0",
+    biases="0",
+    params="0",
+    buffers="0",
+    weight_layers="0",
+    count="0",
+    saved_bytes="",
 )
-WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
 WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
+DEEPER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
 DEPTHS = laws(weights=1, biases=1, params=1, weight_layers=1, count=1)
 FAMILY = Family(
     "strided",
