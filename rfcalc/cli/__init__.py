@@ -141,7 +141,10 @@ rfcalc list shows the networks that can be named, rfcalc --help all commands."""
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None:
+        arguments = sys.argv[1:]
+        del sys.argv[1:]  # they are rfcalc's, not those of a module that is read
+    sys.exit(run(arguments))
 
 
 def run(arguments: list[str]) -> int:
@@ -182,6 +185,8 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
+        if error.what.endswith(" is not a network"):
+            import_module("rfcalc.cli.forgiving").recorded(error, arguments)
         quiet()
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
