@@ -1,7 +1,7 @@
 """Measures the real models, once, by hand: writes tests/data/networks.json, which the tests compare the zoo with.
 
-Not run by the tests: it needs torch, torchvision, timm, pytorchcv, pretrainedmodels and keras. Each entry says where
-its figures come from. Run: python benchmarks/measure_networks.py [name …]
+Not run by the tests: it needs torch, torchvision, timm, transformers, pytorchcv, pretrainedmodels and keras. Each entry
+says where its figures come from. Run: python benchmarks/measure_networks.py [name …]
 
 Figures of a model: trainable parameters; buffers (running statistics); multiply-adds of convolutions and linear
 layers by hooks (by torch's flop counter where there is attention); and, for every convolution and linear layer that
@@ -26,7 +26,8 @@ from torch import nn
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "tests" / "data" / "networks.json"
-COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
 
 
 def declare_operators() -> None:
@@ -53,7 +54,7 @@ def macs_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
     if isinstance(module, nn.Linear):
         return module.in_features * y.numel()
     kernel = module.weight[0, 0].numel()
-    if isinstance(module, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
+    if isinstance(module, TRANSPOSED):
         return kernel * x.numel() * module.out_channels // module.groups
     return kernel * (module.in_channels // module.groups) * y.numel()
 
@@ -180,16 +181,18 @@ def tcn_model() -> dict:
 
 def written_names() -> list[str]:
     sys.path.insert(0, str(HERE))
+    from written_more_networks import NETWORKS as MORE
     from written_networks import NETWORKS
 
-    return list(NETWORKS)
+    return [*NETWORKS, *MORE]
 
 
 def written(name: str) -> dict:
     """Modules written out in torch after the source that is named there, without rfcalc."""
+    from written_more_networks import NETWORKS as MORE
     from written_networks import NETWORKS
 
-    made, shape, source = NETWORKS[name]()
+    made, shape, source = (NETWORKS | MORE)[name]()
     return {"source": f"torch {torch.__version__.split('+')[0]}, {source}", **measure(made, shape)}
 
 
@@ -221,6 +224,71 @@ def fpn_model(depth: int, three: bool) -> dict:
     }
 
 
+def deit_model(size: str, distilled: bool) -> dict:
+    import timm
+
+    name = f"deit_{size}_{'distilled_' if distilled else ''}patch16_224"
+    found = timm_model(name)
+    found["macs"] = attention_macs(timm.create_model(name, pretrained=False), (3, 224, 224))
+    del found["layers"]  # its attention is one layer here and several there
+    return found
+
+
+def video_model(name: str) -> dict:
+    from torchvision.models import video
+
+    return {"source": f"{version('torchvision')} {name}", **measure(getattr(video, name)(), (3, 16, 112, 112))}
+
+
+class Scores(nn.Module):
+    """What a detector of torchvision computes before it chooses boxes: of every level, scores and boxes."""
+
+    def __init__(self, made: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = made.backbone, made.head
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        maps = list(self.backbone(x).values())
+        if hasattr(self.head.classification_head, "module_list"):  # SSD's: two convolutions for every map
+            heads = (self.head.classification_head, self.head.regression_head)
+            return [head.module_list[i](m) for i, m in enumerate(maps) for head in heads]
+        found = []
+        for m in maps:
+            one, two = self.head.classification_head, self.head.regression_head
+            found += [one.cls_logits(one.conv(m)), two.bbox_reg(two.conv(m))]
+        return found
+
+
+def detector(name: str, shape: tuple[int, ...]) -> dict:
+    from torchvision.models import detection
+
+    more = {} if name.startswith("ssd") else {"trainable_backbone_layers": 5}
+    made = getattr(detection, name)(weights=None, weights_backbone=None, **more)
+    return {"source": f"{version('torchvision')} {name}, before it chooses boxes", **measure(Scores(made), shape)}
+
+
+def wav2vec2_model() -> dict:
+    from transformers.models.wav2vec2 import modeling_wav2vec2 as code
+    from transformers.models.wav2vec2.configuration_wav2vec2 import Wav2Vec2Config
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = code.Wav2Vec2FeatureEncoder(Wav2Vec2Config())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.encoder(x[:, 0])
+
+    return {"source": f"{version('transformers')} Wav2Vec2FeatureEncoder", **measure(Encoder(), (1, 16000))}
+
+
+def regnet_name(name: str) -> str:
+    """x-1600mf is torchvision's regnet_x_1_6gf."""
+    return "regnet_" + name.replace("-", "_").replace("1600mf", "1_6gf").replace("3200mf", "3_2gf")
+
+
+MNASNETS = {"-0.5": "mnasnet0_5", "-0.75": "mnasnet0_75", "": "mnasnet1_0", "-1.3": "mnasnet1_3"}
+REGNETS = [f"{k}-{n}" for k in "xy" for n in ("400mf", "800mf", "1600mf", "3200mf", "8gf", "16gf", "32gf")]
 NETWORKS = {
     **{name: partial(written, name) for name in written_names()},
     **{f"vgg{n}-torchvision": lambda n=n: torchvision_model(f"vgg{n}") for n in (11, 13, 16, 19)},
@@ -264,8 +332,31 @@ NETWORKS = {
     "xception": lambda: timm_model("legacy_xception", (3, 299, 299)),
     **{
         f"efficientnet-b{n}": lambda n=n, s=s: torchvision_model(f"efficientnet_b{n}", (3, s, s))
-        for n, s in ((0, 224), (1, 240), (2, 260), (3, 300), (4, 380))
+        for n, s in ((0, 224), (1, 240), (2, 260), (3, 300), (4, 380), (5, 456), (6, 528), (7, 600))
     },
+    **{
+        f"efficientnet-v2-{n}": lambda n=n, s=s: torchvision_model(f"efficientnet_v2_{n}", (3, s, s))
+        for n, s in (("s", 384), ("m", 480), ("l", 480))
+    },
+    **{f"mobilenet-v3-{n}": lambda n=n: torchvision_model(f"mobilenet_v3_{n}") for n in ("large", "small")},
+    **{f"mobilenet-v4-{n}": lambda n=n: timm_model(f"mobilenetv4_conv_{n}") for n in ("small", "medium")},
+    **{f"mnasnet{w}": lambda n=n: torchvision_model(n) for w, n in MNASNETS.items()},
+    **{f"regnet-{n}": lambda n=n: torchvision_model(regnet_name(n)) for n in REGNETS},
+    **{n: partial(timm_model, n.replace("-", "_"), (3, 299, 299)) for n in ("inception-v4", "inception-resnet-v2")},
+    **{f"hrnet-w{n}": lambda n=n: timm_model(f"hrnet_w{n}") for n in (18, 32, 48)},
+    "r3d-18": lambda: video_model("r3d_18"),
+    "r2plus1d-18": lambda: video_model("r2plus1d_18"),
+    "ssd300-vgg16": lambda: detector("ssd300_vgg16", (3, 300, 300)),
+    "retinanet-resnet50": lambda: detector("retinanet_resnet50_fpn", (3, 512, 512)),
+    "wav2vec2-encoder": lambda: wav2vec2_model(),
+    "ghostnet": lambda: timm_model("ghostnet_100"),
+    **{
+        f"deit-{n[0] if n != 'tiny' else 'ti'}{'-distilled' if d else ''}": partial(deit_model, n, d)
+        for n in ("tiny", "small", "base")
+        for d in (False, True)
+    },
+    **{f"fcn-resnet{n}": lambda n=n: deeplab_model(f"fcn_resnet{n}") for n in (50, 101)},
+    **{f"se-resnet{n}-v1": lambda n=n: cv_model(f"seresnet{n}") for n in (50, 101, 152)},
     **{f"convnext-{n[0]}": lambda n=n: torchvision_model(f"convnext_{n}") for n in ("tiny", "small", "base", "large")},
     **{
         f"vit-{n}-{p}": lambda n=n, p=p: torchvision_model(f"vit_{n}_{p}")

@@ -138,12 +138,12 @@ def numbers_page(results: list[Result]) -> str:
 
 
 def known_errata(results: list[Result]) -> list[Result]:
-    """The figures that do not follow: slips first (those of the newest files on top), then cuts; open ones last."""
+    """What does not follow: slips (the best known, then those of the newest files), cuts, and open ones last."""
 
     def place(r: Result) -> tuple[bool, bool, int, int]:
         file = NEWEST.index(name) if (name := r.claim.file.path.name) in NEWEST else len(NEWEST)
         told = FIRST.index(r.claim.told) if r.claim.told in FIRST else len(FIRST)
-        return is_open(r), r.claim.note == CUT_OFF, file, told
+        return is_open(r), r.claim.note == CUT_OFF, told, file
 
     return sorted((r for r in results if r.claim.expect == "mismatch"), key=place)
 

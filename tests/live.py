@@ -42,15 +42,26 @@ class Live(TorchDispatchMode):
 
 
 def counters(module: nn.Module, block: int = 1) -> int:
-    """Bytes of what counts batches, which no figure of rfcalc has."""
-    return sum(max(8, block) for name, _ in module.named_buffers() if name.endswith("num_batches_tracked"))
+    """Bytes of buffers that are no running statistics, which no figure of rfcalc has: counters of batches, tables of
+    relative positions and their indices."""
+    found = [b for name, b in module.named_buffers() if not name.endswith(("running_mean", "running_var"))]
+    return sum(-(-b.untyped_storage().nbytes() // block) * block for b in found)
 
 
-def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1) -> int:
-    """The most bytes that live in a step of training, weights and buffers included, the optimizer's state not."""
+def autocast(amp: bool) -> Any:
+    """Mixed precision in bfloat16 on the CPU, where it is asked for."""
+    return torch.autocast("cpu", dtype=torch.bfloat16) if amp else nullcontext()
+
+
+def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1, amp: bool = False) -> int:
+    """The most bytes that live in a step of training, weights and buffers included, the optimizer's state not; forward
+    in mixed precision, if `amp`."""
     given = [*module.parameters(), *module.buffers(), *inputs]
     with Live(given, block) as live:
-        made = module.train()(*inputs)
+        with autocast(amp):
+            made = module.train()(*inputs)
+        if isinstance(made, dict):
+            made = list(made.values())
         outputs = list(made) if isinstance(made, (tuple, list)) else [made]
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
     return live.peak - counters(module, block)
@@ -69,7 +80,6 @@ def kept(module: nn.Module, *inputs: Tensor, amp: bool = False) -> int:
             alive.append(tensor)
         return tensor
 
-    lower: Any = torch.autocast("cpu", dtype=torch.bfloat16) if amp else nullcontext()
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), lower:
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), autocast(amp):
         module.train()(*inputs)
     return sum(found.values())

@@ -231,10 +231,11 @@ def _pool(kind: str) -> Callable[[Pick, Shape], Layer | None]:
             return MaxPool(w.kernel, stride, padding=w.padding, dilation=w.dilation, rounding=rounding)
         if kind == "lppool":
             return LpPool(pick.int(1, 3), w.kernel, stride, rounding=rounding)
-        padding = w.padding if w.dilation == 1 or isinstance(w.padding, str) else 0
+        counted, trainable = pick.chance(70), pick.chance(20)
         return AvgPool(
-            w.kernel, stride, padding, rounding=rounding, count_padding=pick.chance(70), trainable=pick.chance(20)
-        )
+            w.kernel, stride, w.padding, dilation=w.dilation, rounding=rounding, count_padding=counted,
+            trainable=trainable,
+        )  # fmt: skip
 
     return make
 

@@ -15,15 +15,16 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
-from rfcalc.plan.families import FAMILIES, Family, Parameter, limited
+from rfcalc.plan.families import FAMILIES, LOCAL, Family, Parameter, limited
 from rfcalc.plan.figures import Figure, Figures, figure_of
+from rfcalc.plan.lint import RULES, out_of_step
+from rfcalc.plan.lint import lint as read_design
 from rfcalc.plan.search import Search
 from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
-from rfcalc.report.field_report import misaligned
 from rfcalc.report.metrics import metric
 
 
@@ -60,12 +61,40 @@ def test_figures_move_as_a_family_says(name: str) -> None:
             if report is None or other is None:
                 continue
             for figure, sign in parameter.moves.items():
-                if figure in ("count", "holes"):
+                if figure in ("count", "holes", "before"):
                     continue
                 a, b = whole(figure)(report), whole(figure)(other)
                 pairs = list(zip(a, b, strict=True)) if isinstance(a, tuple) else [(a, b)]
                 for x, y in pairs:
                     assert (y >= x) if sign == "+" else (y <= x) if sign == "-" else x == y, (figure, point, further)
+
+
+@pytest.mark.parametrize("name", FAMILIES.names())
+def test_nodes_that_are_there_stay_as_a_family_says(name: str) -> None:
+    """What a larger number puts behind them changes no figure of theirs; that the most layers have all names."""
+    family = smaller(FAMILIES[name], random.Random(11))
+    search = Search(family, shape_of(family), [], OBJECTIVES)
+    reports = dict(every(search))
+    largest = search.figures.largest
+    assert largest is not None
+    for i, parameter in enumerate(family.parameters):
+        for point, report in reports.items():
+            other = reports.get((*point[:i], point[i] + 1, *point[i + 1 :]))
+            assert report is None or set(report.network.positions) <= set(largest.positions)
+            if report is None or other is None or parameter.moves.get("before") is None:
+                continue
+            for row in report:
+                for figure in LOCAL:
+                    if (read := metric(figure).row) is not None:
+                        assert read(row) == read(other[row.name]), (figure, row.name, point)
+
+
+def test_a_node_that_no_network_has_is_told_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Figures, "report", lambda *a: pytest.fail("a network was walked"))
+    with pytest.raises(RfcalcError) as told:
+        rfcalc.design("params < 1M, rf@conv300 >= 10", "stack")
+    assert "rf@conv300 >= 10: no network of these families has a node 'conv300'" in str(told.value)
+    assert "did you mean conv30" in str(told.value)
 
 
 def whole(name: str) -> Any:
@@ -100,7 +129,8 @@ def test_counts_and_holes_move_as_a_family_says(name: str) -> None:
 def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
     """At random numbers, beyond those that the polynomials are taken from; the check sees a degree too few."""
     draw, family = random.Random(name), FAMILIES[name]
-    most = {"kernel": 12, "width": 80, "depth": 30, "convs": 7, "base": 4, "stages": 4}
+    most = {"kernel": 12, "width": 80, "depth": 30, "convs": 7, "base": 4, "stages": 4, "second": 6, "third": 8}
+    most |= {"cycles": 9, "first": 12, "step": 4, "stride": 3, "spacing": 5}
     if name not in ("stack", "dilated", "tcn"):
         most["depth"] = 3
     most |= {"depth": 5, "kernel": 4} if name in ("dilated", "tcn") else {}
@@ -124,12 +154,20 @@ def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
     assert wrong
 
 
+def held(report: Any, parsed: list[Any]) -> bool:
+    """Whether all constraints hold; not those on a node that the network has not."""
+    try:
+        return all(ok for _, ok, _ in check(report, parsed))
+    except UnknownName:
+        return False
+
+
 def brute(search: Search, constraints: str) -> list[tuple[int, ...]]:
     """The objectives of all networks of which none is better in all, without leaving anything out."""
     parsed = parse(constraints, output=True)
     fits = []
     for _, report in every(search):
-        if report is not None and all(ok for _, ok, _ in check(report, parsed)):
+        if report is not None and held(report, parsed):
             fits.append(tuple(metric(n).whole(report) for n in search.objectives))  # type: ignore[misc]
     return sorted({a for a in fits if not any(b != a and all(x <= y for x, y in zip(b, a, strict=True)) for b in fits)})
 
@@ -142,6 +180,10 @@ CONSTRAINTS = [
     "rf >= {rf}, dense(rf)",
     "weight_layers <= 4",
     "params > {params}, count(conv) > 2",
+    "rf@conv3 >= {rf}, params < {params}",
+    "rf@relu2 <= {rf}, weight_layers >= 3",
+    "params@conv2 < {params}, rf >= {rf}",
+    "macs@conv3 > {macs}",
 ]
 
 
@@ -158,7 +200,7 @@ def check_searches(seeds: range) -> None:
         expected = brute(search, text)
         assert sorted({tuple(d.figures[n] for n in objectives) for d in search.found}) == expected, (seed, text)
         for found in search.found:
-            rfcalc.require(found.notation, text.replace("rf ", "rf@output "), input=shape_of(family))
+            rfcalc.require(found.notation, text, input=shape_of(family))
 
 
 def test_searches_equal_brute_force() -> None:
@@ -246,10 +288,31 @@ def depth(text: str, family: str, given: str, **fixed: int) -> int:
         (125, "tcn", "1x64", {"kernel": 3, "base": 5, "width": 8}, 3),
         (70, "patchgan", "3x128x128", {"width": 16}, 3),
         (142, "patchgan", "3x128x128", {"width": 16}, 4),
+        (400, "strided", "1x400", {"first": 10, "step": 5, "kernel": 3, "stride": 2, "width": 8}, 6),
     ],
 )
 def test_known_answers(rf: int, family: str, given: str, fixed: dict[str, int], expected: int) -> None:
     assert depth(f"rf >= {rf}", family, given, **fixed) == expected
+
+
+def test_the_rule_of_nnunet_for_axes_of_other_spacing() -> None:
+    """Worked out by hand: slices 6 times as far apart as pixels (20 × 320 × 256 at 3.6 × 0.62 × 0.62 mm) wait for two
+    halvings of the others (6 < 2 · 4), and kernels do not reach across them in the first two stages."""
+    family = FAMILIES["volume"]
+    text = family.build(spacing=6, width=8, convs=1, depth=6, shape=(20, 320, 256))
+    assert re.findall(r"maxpool(\S+)/", text)[:2] == ["1x2x2", "1x2x2"]
+    report = rfcalc.analyze(text, "1x20x320x256")
+    kernels = [row.node.layer.kernel for row in report if row.kind == "conv"]
+    assert kernels[:3] == [(1, 3, 3), (1, 3, 3), (3,)]
+    assert [row.node.layer.kernel for row in report if row.kind == "maxpool"][2] == (2, 2, 2)
+
+
+def test_hybrid_dilations_without_holes() -> None:
+    """1, 2, 5 leaves none with kernels of 3, 1, 2, 9 does (Wang et al. 2018)."""
+    for third, fits in ((5, True), (9, False)):
+        values = {"kernel": [3], "second": [2], "third": [third], "width": [8], "cycles": [1]}
+        found = rfcalc.design("dense(rf)", "hybrid", "1x64x64", values=values)
+        assert bool(found.designs) == fits
 
 
 def test_relaxing_a_constraint_never_loses_a_design() -> None:
@@ -360,7 +423,7 @@ def test_holes() -> None:
             ["conv1", "16 biases before batchnorm1", "16 parameters"],
         ),
         ("conv3-16 > conv3-16 d4 p4", "3x32x32", "gridding", ["conv2", "holes", "a dilation of 3 leaves none"]),
-        ("conv5-16 x8 > conv1-8", "3x9x9", "unproductive", ["from here on", "more than"]),
+        ("conv5-16 x8 > conv1-8", "3x9x9", "unproductive", ["from here on", "images of 33 pixels use all of them"]),
         ("conv4-16 p1 > conv1-8", "3x16x16", "even", ["kernel of 4", "3 or 5"]),
         ("conv3-16 p0 > maxpool2", "3x16x15", "unseen", ["16 pixels of 240"]),
         ("conv3-18 > conv1-8", "3x16x16", "channels", ["18 channels", "24"]),
@@ -403,6 +466,48 @@ def test_the_remedy_of_unseen_pixels_is_computed(text: str, given: str) -> None:
         assert not rfcalc.lint(text, "x".join([given.split("x")[0], *sides]), rules=["unseen"]).findings
 
 
+def odd_design(draw: random.Random) -> str:
+    """A network in which rules find something, mostly."""
+    steps = []
+    for _ in range(draw.randint(2, 5)):
+        k, c = draw.choice([2, 3, 3, 4, 5]), draw.choice([8, 16, 18, 22, 24])
+        d, s = draw.choice([1, 1, 2, 4, 7]), draw.choice([1, 1, 2])
+        plain = draw.choice([f" d{d} p{d * (k - 1) // 2}", " p0", f" p{k // 2}:{(k - 1) // 2}", ""])
+        conv = f"conv{k}-{c}{'/2' if s == 2 and 'd' not in plain else ''}{plain}"
+        join = f"(conv3-{c} p0:2 | conv{draw.choice([1, 3])}-{c})"
+        skip = f"((conv3-{c} relu conv3-{c}) + conv1-{c})"
+        steps.append(draw.choice([conv, conv, f"{conv} bn relu", join, skip, "maxpool2", "maxpool2/1"]))
+    return " > ".join([*steps, *draw.choice([[], [f"conv3-8 d{draw.choice([4, 9])}"]]), "conv1-5"])
+
+
+def test_every_remedy_mends_what_was_found() -> None:
+    """The network after a remedy has the finding no more, whatever else it has; every rule comes up."""
+    mended = dict.fromkeys(RULES, 0)
+    for seed in range(60):
+        draw = random.Random(seed)
+        text, given = odd_design(draw), f"3x{draw.choice([12, 17, 40, 120])}x{draw.choice([12, 17, 40, 120])}"
+        try:
+            found = rfcalc.lint(text, given)
+        except RfcalcError:
+            continue  # nothing is left of the map
+        for one in found.findings:
+            if one.mended is None:
+                continue
+            after = read_design(one.mended, [one.rule]).findings
+            assert one.node not in [f.node for f in after if f.what == one.what or one.rule != "joins"], (text, one)
+            mended[one.rule] += 1
+            data = one.to_dict()["mended"]
+            again = rfcalc.analyze(data["notation"], one.mended.inputs)
+            assert (again.totals.params, again.totals.macs) == (one.mended.totals.params, one.mended.totals.macs)
+    assert min(mended.values()) > 1, mended
+
+
+def test_causal_networks_are_not_out_of_step() -> None:
+    for name in ("wavenet", "tcn"):
+        assert not rfcalc.lint(name, rules=["joins", "even"]).findings
+    assert not rfcalc.lint("unet-padded", rules=["joins"]).findings
+
+
 def test_no_size_sees_all_where_windows_leave_gaps() -> None:
     (found,) = rfcalc.lint("conv3-16/4 p0", "3x64", rules=["unseen"]).findings
     assert "leave gaps" in found.remedy
@@ -423,7 +528,7 @@ def test_the_remedies_of_joins_and_reach_are_computed() -> None:
     for name, pads in paddings:
         one = tuple(int(n) for n in pads.split(":"))
         draft.replace(name, with_geometry(draft.pieces[name].layer, padding=(one,)))
-    assert not list(misaligned(rfcalc.Report(draft.network(), "3x16x16")))
+    assert not out_of_step(rfcalc.Report(draft.network(), "3x16x16"))
     (found,) = rfcalc.lint("conv3-16/2", "3x64x64", rules=["reach"]).findings
     assert "16 more 3 × 3 layers at its stride of 2 see all of them, or 5 with dilations" in found.remedy
     assert rfcalc.analyze("conv3-16/2 > conv3-16 x16", "3x64x64").outputs[0].receptive_field.size[0] >= 64

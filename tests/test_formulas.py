@@ -24,7 +24,9 @@ SAMPLE = (
         "mobilenet-v2",
     ),
     *("nin", "patchgan-70", "resnet18", "resnext50", "se-resnet50", "shufflenet-v2", "squeezenet1.1", "swin-t", "tcn"),
-    *("unet", "vgg16", "vit-b-32", "wavenet-block", "wide-resnet50-2", "xception", "zfnet"),
+    *("unet", "vgg16", "vit-b-32", "wavenet-block", "wide-resnet50-2", "xception", "zfnet", "deit-ti", "fcn-resnet50"),
+    *("ghostnet", "mnasnet", "mobilenet-v3-small", "mobilenet-v4-small", "regnet-y-400mf", "inception-v4", "fsrcnn-s"),
+    *("dcgan-discriminator", "r3d-18", "hrnet-w18", "vnet", "hifigan-v2", "deeplab-v1-largefov", "ssd300-vgg16"),
 )
 
 

@@ -68,7 +68,7 @@ def test_control_a_second_geometry_would_be_seen(monkeypatch: pytest.MonkeyPatch
     [
         (lambda: Conv(8, Sliding(3), stride=2), "says stride, padding and dilation"),
         (lambda: MaxPool(Sliding(3), rounding="ceil"), "says stride, padding and dilation"),
-        (lambda: AvgPool(Sliding(3, dilation=2)), "no parameter 'dilation'"),
+        (lambda: LpPool(2, Sliding(3, dilation=2)), "no parameter 'dilation'"),
         (lambda: Conv(8, Sliding(3, rounding="ceil")), "no parameter 'rounding'"),
         (lambda: Conv(8, 3, border="mirror"), "use one of: zeros, reflect, replicate, circular"),
         (lambda: MaxPool(3, 2, rounding="up"), "use one of: floor, ceil, ceil-onnx"),

@@ -14,6 +14,7 @@ from rfcalc.backend.stream.runtime import Read
 from rfcalc.cli import run
 from rfcalc.core.errors import ConstraintFailed, RfcalcError
 from rfcalc.core.window import Slide, Table
+from rfcalc.plan.schedule import MOST_WORK, Tries, _again
 from rfcalc.plan.timeline import kept, known
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "stream-1.json").read_text(encoding="utf-8"))
@@ -254,3 +255,26 @@ def test_small_inputs_and_several_outputs() -> None:
     plan = rfcalc.stream(net)
     assert plan.output == "conv1" and "conv1 that is streamed" in " ".join(plan.assumptions)
     assert rfcalc.stream(net, at="conv2").latency == 3
+
+
+def test_the_search_for_the_least_state_looks_at_each_map_a_few_times() -> None:
+    """Counted, not timed: what is made again is tried by looking at what it changes, not at the whole network."""
+    looked = []
+    for copies in (40, 400):
+        plan = rfcalc.stream(f"conv3-8 > (conv3-8 bn relu + identity) x{copies}", "3x64x64")
+        tries = Tries(plan.timeline, plan.latency)
+        start = tries.schedule({})
+        tries.left = MOST_WORK
+        _again(tries, start)
+        looked.append(MOST_WORK - tries.left)
+    assert 0 < looked[1] <= 11 * looked[0]
+
+
+def test_taking_every_improvement_finds_less_in_a_large_network() -> None:
+    plan = rfcalc.stream("conv3-16 > (conv1-16 g4 shuffle4 conv3-16 g4 + identity) x60", "3x32x32")
+    assert plan.schedule is not None
+    tries = Tries(plan.timeline, plan.latency)
+    assert plan.schedule.values < _again(tries, tries.schedule({})).values
+    assert plan.schedule.values == sum(
+        len(k) * m.width for k, m in zip(plan.schedule.keeps, tries.line.lines, strict=True)
+    )

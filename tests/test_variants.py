@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import warnings
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from rfcalc import Network, Report, RfcalcError, to_torch
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.plan.likes import like
-from rfcalc.plan.variants import MOVES, Draft, Unfit
+from rfcalc.plan.variants import MOVES, Asked, Draft, Unfit
 
 torch.set_num_threads(1)
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_text(encoding="utf-8"))
@@ -29,7 +30,7 @@ SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_
 def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
     """All variants of one move that can be made."""
     found = {}
-    for choice in MOVES[move].choices(report):
+    for choice in MOVES[move].choices(report, Asked(60)):
         for option in choice.options[1:]:
             draft = Draft(report)
             try:
@@ -68,6 +69,54 @@ def test_known_variants() -> None:
     assert made.outputs[0].output_shape == (64, 112, 112)
 
 
+def test_stages_are_scaled_apart() -> None:
+    """Channels of the layers of a stage alone; of what reads them the weights; sums keep equal channels."""
+    report = rfcalc.analyze("resnet18")
+    found = every(report, "width")
+    (made, _) = found["channels of 7x7 × 1/2"]
+    changed = [row.name for row in made if row.params != report[row.name].params]
+    assert all(name.startswith("layer4") or name == "fc" for name in changed)
+    assert made["layer4.0.conv1"].params == 9 * 256 * 256
+    assert made["fc"].params == 256 * 1000 + 1000
+    assert made.outputs[0].output_shape == report.outputs[0].output_shape
+    (both, _) = found["channels of 28x28 × 1/2, 7x7 × 1/2"]
+    assert {row.shape.channels for row in both if row.kind == "conv"} == {64, 256}
+    assert both["layer3.0.conv1"].params == 9 * 64 * 256
+
+
+def test_parts_of_a_stack_are_scaled_as_the_layer() -> None:
+    net = "conv5-32 > conv3-64/2 > conv1-10"
+    asked = "weight_layers = 4, params < 8k"
+    found = rfcalc.variants(net, asked, "3x32x32", moves=["stacks", "width"], factors=["1/2"])
+    words = {v.changes: [r.shape.channels for r in v.report if r.kind == "conv"] for v in found.designs}
+    assert words == {("conv1: kernel 5 as 2 of 3", "channels × 1/2"): [16, 16, 32, 10]}
+
+
+def test_factors_are_those_that_are_given(capsys) -> None:
+    net = "conv3-32 relu > maxpool2 > conv3-64 relu > maxpool2 > conv3-64 relu > conv1-10"
+    found = rfcalc.variants(net, "params < 30k", "3x32x32", moves=["width"], factors=["1/2", 0.75])
+    assert found.optimal
+    assert found.size == 1 + 2 + 3**3 - 3, "all alike once, by one factor"
+    words = " ".join(o.told for c in found.choices for o in c.options)
+    assert "32x32 × 1/2, 16x16 × 3/4" in words
+    assert "5/8" not in words
+    best = min(v.figures["params"] for v in found.designs)
+    assert best == rfcalc.analyze(net.replace("64", "32").replace("-32 relu > max", "-16 relu > max", 1)).totals.params
+    code, out, err = call(capsys, "--like", net, "--input", "3x32x32", "--set", "width=0", "params < 1k")
+    assert (code, out) == (2, "")
+    assert "no factor of channels" in err
+
+
+def test_dilations_are_tried_only_where_they_can_be_an_answer() -> None:
+    report = rfcalc.analyze("conv3-8/2 > conv3-8/2 > conv1-4", "3x32x32")
+    assert "dense" not in [m.name for m in like(report, "params < 1M, macs <= 1G").moves]
+    assert "dense" in [m.name for m in like(report, "stride <= 2").moves]
+    assert "dense" in [m.name for m in like(report, "macs >= 1k").moves]
+    every_ = like(report, "params < 1k, macs < 80k", ["stacks", "strides", "dense", "width"])
+    few = like(report, "params < 1k, macs < 80k")
+    assert [v.figures for v in every_.designs] == [v.figures for v in few.designs]
+
+
 def test_stacks_are_those_of_equivalents() -> None:
     for k in (5, 7, 9, 11):
         report = rfcalc.analyze(f"conv{k}-8", "8x40x40")
@@ -80,18 +129,22 @@ def test_stacks_are_those_of_equivalents() -> None:
 
 
 def strided(draw: random.Random, rank: int) -> str:
-    """Convolutions and pools, some with strides, with or without padding and a skip."""
+    """Convolutions and pools, some with strides, with or without padding and a skip; means are of powers of two."""
     steps = []
     for _ in range(draw.randint(2, 5)):
         k, s = draw.choice([1, 2, 3, 5]), draw.choice([1, 1, 2, 3])
         p = draw.choice(["", f" p{draw.randint(0, k // 2)}"])
-        kind = draw.choice(["conv", "conv", "conv", "pool", "skip", "avg"])
+        kind = draw.choice(["conv", "conv", "conv", "pool", "skip", "depthwise", "mean"])
+        up = draw.choice(["", "", " ceil"])
         if kind == "conv":
             d = f" d{draw.choice([1, 2])}" if s == 1 and k > 1 else ""
             steps.append(f"conv{k}-{draw.choice([2, 3])}/{s}{p}{d} relu")
         elif kind == "pool":
-            steps.append(f"maxpool{draw.choice([2, 3])}/{draw.choice([1, 2])}")
-        elif kind == "avg":
+            steps.append(f"maxpool{draw.choice([2, 3])}/{draw.choice([1, 2])}{up}")
+        elif kind == "mean":
+            pads = draw.choice(["", " p1", " p1 nopadcount"])
+            steps.append(f"avgpool{draw.choice([2, 4])}/{draw.choice([1, 2, 3])}{pads}{up}")
+        elif kind == "depthwise":
             steps.append("dwconv3/2 p0")
         else:
             steps.append("((conv3-2 relu conv3-2) + conv1-2) relu")
@@ -206,14 +259,71 @@ def test_dense_evaluation_of_same_padding_equals_all_shifts(text: str, size: int
     assert seen > (2 if "/3" in text else 40)
 
 
+TRANSPOSED = [
+    ("conv3-2/3 relu > convt4-2/2 p1 > conv3-2", 3, 2),
+    ("conv3-2/2 relu > convt5-2/3 p1 op1 relu > conv3-2", 2, 3),
+    ("maxpool2/2 > convt3-2 p1 > conv3-2", 2, 1),
+    ("conv3-2/2 > maxpool2/2 > convt4-2/3 d2 p2 > avgpool2/1", 4, 3),
+    ("conv5-2/4 p0 > convt3-3/3 g1 nobias relu > dwconv3", 4, 3),
+]
+
+
+def transposed_equals_all_shifts(network: Network, shape: rfcalc.Shape, dense: Report, m: int, t: int) -> int:
+    """Output v of the network whose image begins r pixels later is unit m·v + t·r of the dense network; how many
+    were compared."""
+    generator = torch.Generator().manual_seed(m)
+    one, other = to_torch(network, shape).double().eval(), to_torch(dense.network, shape).double().eval()
+    with torch.no_grad():
+        for p in one.parameters():
+            p.copy_(torch.randint(-2, 3, p.shape, generator=generator).double())
+        other.load_state_dict(one.state_dict())
+        x = torch.randint(-3, 4, (1, *shape.dims), generator=generator).double()
+        whole, field = other(x)[0], dense.outputs[0].receptive_field
+        (size, n), (step, pad) = (field.size[0], shape.dims[1]), (field.stride[0], field.padding[0])
+        assert None not in (size, step, pad) and step == Fraction(1, t)
+        seen = 0
+        for r in range(m):
+            part = one(x[..., r:, r:])[0]
+            inside = [
+                v for v in range(part.shape[1]) if m * v + t * r < whole.shape[1]
+                and (low := (m * v + t * r) * step - pad) >= r + m and low + size <= n - m
+            ]  # fmt: skip
+            for u, v in itertools.product(inside, repeat=2):
+                assert torch.equal(part[:, u, v], whole[:, m * u + t * r, m * v + t * r])
+                seen += 1
+    return seen
+
+
+@pytest.mark.parametrize(("text", "m", "t"), TRANSPOSED)
+def test_dense_transposed_convolutions_equal_all_shifts(text: str, m: int, t: int) -> None:
+    """Where their stride has no factor in common with that by which their map has become finer."""
+    shape = rfcalc.Shape(2, 40, 40)
+    network = rfcalc.load(f"input: {shape}; {text}")
+    found = {told: (made, finer) for told, made, finer in dense_of(network, shape)}
+    made, finer = found["dilations for all strides"]
+    assert finer == (m, m)
+    assert transposed_equals_all_shifts(network, shape, made, m, t) > 100
+
+
+def test_the_check_of_transposed_convolutions_sees_another_dilation() -> None:
+    shape = rfcalc.Shape(2, 40, 40)
+    network = rfcalc.load(f"input: {shape}; conv3-2/3 relu > convt4-2/2 p1 > conv3-2")
+    wrong = Report(rfcalc.load(f"input: {shape}; conv3-2 relu > convt4-2/2 p2 d2 > conv3-2 d3 p3"), shape)
+    with pytest.raises(AssertionError):
+        transposed_equals_all_shifts(network, shape, wrong, 3, 2)
+
+
 def test_what_cannot_be_dense_is_told() -> None:
     for text, words in (
-        ("conv3-8/2 > avgpool2 > conv3-8", ["avgpool1", "has no dilation", "a convolution of stride 2", "beyond 2"]),
-        ("conv3-8/2 > convt2-8/4 > conv3-8", ["conv_transpose1", "does not follow", "after it"]),
+        ("conv3-8/2 > lppool2 > conv3-8", ["lppool1", "has no dilation", "a convolution of stride 2", "after it"]),
+        ("conv3-8/2 > convt2-8/4 > conv3-8", ["conv_transpose1", "does not follow", "2 times finer", "after it"]),
+        ("lppool2 > conv3-8", ["lppool1", "a stride that no dilation replaces"]),
+        ("pixelunshuffle2 > conv3-8", ["pixel_unshuffle1", "a stride that no dilation replaces"]),
+        ("conv3-8/2 > up2 > conv3-8", ["upsample1", "does not follow", "after it"]),
     ):
         found = like(rfcalc.analyze(text, "3x32x32"), "", ["dense"])
         assert found.unfit
-        assert all(word in why for why in found.unfit.values() for word in words), found.unfit
+        assert all(word in " ".join(found.unfit.values()) for word in words), found.unfit
     padded = like(rfcalc.analyze("conv3-8/2 > conv3-8 SAME", "3x32x32"), "stride <= 1", ["dense"])
     assert padded.designs
     assert not padded.unfit

@@ -6,6 +6,7 @@ where a check said no); an interrupt 130; a closed pipe is silent.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -35,7 +36,10 @@ COMMANDS = {
     "list": ("look", "List the networks of the literature that can be named."),
     "columns": ("look", "List the figures that can be columns, by name, with what each means."),
     "stream": ("plan", "Say how a network runs along one axis, block by block: look-ahead, latency, caches, blockers."),
-    "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
+    "sizes": (
+        "plan",
+        "List all valid sizes of a network's input, and the nearest ones: divisible by 32, or what it is.",
+    ),
     "tile": (
         "plan",
         "Plan exact tiles: halo (overlap), reads, writes, crops, extra work, memory; or why there are none.",
@@ -56,6 +60,7 @@ COMMANDS = {
 }
 
 _FILES = {"list": "list_"}
+SPELLED = "rfcalc.spelled"  # how a stream that knows few letters treats the others
 
 
 class Commands(typer.core.TyperGroup):
@@ -90,8 +95,10 @@ class ForgivingCommand(typer.core.TyperCommand):
 
 
 def _literal(text: str) -> str:
-    """Help in which brackets are brackets, not markup."""
-    return text.replace("[", r"\[")
+    """Help in which brackets are brackets, not markup, and whose letters the terminal has."""
+    from rfcalc.cli.common import unicode
+
+    return text.replace("[", r"\[").replace("…", "…" if unicode() else "...")
 
 
 app = typer.Typer(
@@ -137,7 +144,10 @@ rfcalc list shows the networks that can be named, rfcalc --help all commands."""
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None:
+        arguments = sys.argv[1:]
+        del sys.argv[1:]  # they are rfcalc's, not those of a module that is read
+    sys.exit(run(arguments))
 
 
 def run(arguments: list[str]) -> int:
@@ -178,6 +188,8 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
+        if error.what.endswith(" is not a network"):
+            import_module("rfcalc.cli.forgiving").recorded(error, arguments)
         quiet()
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2
@@ -260,6 +272,20 @@ def _streams() -> None:
             setattr(sys, name, _Closed(told))
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            codecs.register_error(SPELLED, _spelled)
+            stream.reconfigure(errors=SPELLED)
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """What stands for letters that a stream cannot write: ``->`` for an arrow, one sign where a word was cut."""
+    assert isinstance(error, UnicodeEncodeError)
+    from rfcalc.render.plain import ASCII
+
+    lost = error.object[error.start : error.end]
+    cut = lost == "…" and not error.object[: error.start][-1:].isspace()
+    return "~" if cut else lost.translate(ASCII).encode("ascii", "replace").decode("ascii"), error.end
 
 
 def _broken(error: OSError) -> int:

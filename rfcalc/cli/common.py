@@ -168,12 +168,13 @@ def emit(
     """
     from rfcalc.render import Look, render
 
-    form = format_of(format, output)
+    form = drawn = format_of(format, output)
     look = Look(*terminal()) if output is None else Look()
     if form == "terminal" and output is None and not unicode():
-        form = "plain"
-    made = document(form, look.width if form == "terminal" else None) if callable(document) else document
-    write(render(made.without_notes() if no_notes else made, form, look), output)
+        form, drawn = "plain", "plain" if look.width is None else "terminal"
+        look = look._replace(ascii=True)
+    made = document(form, look.width if drawn == "terminal" else None) if callable(document) else document
+    write(render(made.without_notes() if no_notes else made, drawn, look), output)
 
 
 def strict(report: Any, wanted: bool) -> None:
@@ -232,8 +233,9 @@ def write(text: str, output: Path | None) -> None:
 
     quiet()
     if output is None:
-        encoding = sys.stdout.encoding or "ascii"
-        print(text.encode(encoding, "replace").decode(encoding))
+        if unicode():  # a lone surrogate can be in a name
+            text = text.encode("utf-8", "replace").decode("utf-8")
+        print(text)
         return
     from rfcalc.core.atomic import draft
 

@@ -41,7 +41,8 @@ def command(
         str | None, typer.Option("--rate", help="Samples a second, for times: 'lookahead <= 20ms' with --rate 16kHz.")
     ] = None,
     values: Annotated[
-        list[str] | None, typer.Option("--set", help="Values of a family's number: kernel=3,5 or depth=1..8.")
+        list[str] | None,
+        typer.Option("--set", help="Values of a family's number: kernel=3,5, depth=1..8; with --like: width=1/2,3/4."),
     ] = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
@@ -74,7 +75,12 @@ def command(
 
         chosen = [m.strip() for m in moves.split(",") if m.strip()] if moves else ()
         variants = likes.variants(
-            like, planning.with_rate(constraints or "", rate), given, moves=chosen, minimize=objectives
+            like,
+            planning.with_rate(constraints or "", rate),
+            given,
+            moves=chosen,
+            minimize=objectives,
+            factors=_factors(values or ()),
         )
         emit(likes.document(variants), format, output, no_notes)
         return 0 if variants.designs else 1
@@ -87,6 +93,21 @@ def command(
     )
     emit(answer.document(), format, output, no_notes)
     return 0 if answer.designs else 1
+
+
+def _factors(given: Sequence[str]) -> list[str]:
+    """Factors of channels from ``width=1/2,3/4``.
+
+    Raises:
+        RfcalcError: values of anything else.
+    """
+    found: list[str] = []
+    for text in given:
+        name, _, listed = text.partition("=")
+        if name.strip() != "width" or not listed.strip():
+            raise RfcalcError(f"{text!r} sets nothing of a given network", fix="--set width=1/2,3/4 sets the factors")
+        found += listed.split(",")
+    return found
 
 
 def _values(given: Sequence[str]) -> dict[str, list[int]]:

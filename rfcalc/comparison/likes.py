@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from rfcalc.comparison.comparison import Comparison
 from rfcalc.comparison.subject import Subject
 from rfcalc.comparison.tables import document as compared
+from rfcalc.core.errors import RfcalcError
 from rfcalc.notation.write import write
-from rfcalc.plan.design import cell, nearest_table
+from rfcalc.plan.design import OBJECTIVES, cell, nearest_table
 from rfcalc.plan.likes import Likes, Variant, like
 from rfcalc.plan.variants import MOVES
 from rfcalc.readers.target import analyze
@@ -17,6 +19,7 @@ from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sen
 from rfcalc.report.metrics import metric
 
 MOST_SHOWN = 12
+LARGEST_FACTOR = 64
 MOST_LINES = 24  # of notation
 
 
@@ -27,14 +30,17 @@ def variants(
     *,
     moves: Sequence[str] = (),
     minimize: Sequence[str] | None = None,
+    factors: Sequence[Any] = (),
 ) -> Likes:
     """Variants of a network that keep its output and hold constraints, those with the fewest changes first.
 
     Args:
         target, input: as for `analyze`.
         constraints: in the constraint language: ``"params < 8M, rf >= 200"``; may be left out.
-        moves: which changes are tried (``stacks``, ``strides``, ``dense``, ``width``); all if left out.
+        moves: which changes are tried (``stacks``, ``strides``, ``dense``, ``width``); all if left out, ``dense`` only
+            where what costs more can be an answer.
         minimize: metrics that are to be small; parameters, multiply-adds, peak memory and layers if left out.
+        factors: by which channels are scaled, of all stages or of each (``["1/2", "3/4"]``).
 
     Raises:
         RfcalcError: what cannot be read; sizes that are symbols; operators that were not understood.
@@ -43,8 +49,27 @@ def variants(
     >>> rfcalc.variants("conv7-8 > relu", "params < 2k", "8x32x32", moves=["stacks"]).designs[0].changes
     ('conv1: kernel 7 as 3 of 3',)
     """
+    scales = tuple(_factor(f) for f in factors)
     report = analyze(target, input)
-    return like(report, constraints, tuple(moves), *((tuple(minimize),) if minimize else ()))
+    return like(report, constraints, tuple(moves), tuple(minimize or OBJECTIVES), factors=scales)
+
+
+def _factor(given: Any) -> Fraction:
+    """A factor of channels.
+
+    Raises:
+        RfcalcError: it is no number between 1/64 and 64, or 1.
+    """
+    try:
+        found = Fraction(str(given).strip())
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(0)
+    if found == 1 or not Fraction(1, LARGEST_FACTOR) <= found <= LARGEST_FACTOR:
+        raise RfcalcError(
+            f"{given} is no factor of channels", why=f"it is between 1/{LARGEST_FACTOR} and {LARGEST_FACTOR}, not 1",
+            fix="write fractions: width=1/2,3/4",
+        )  # fmt: skip
+    return found
 
 
 def document(found: Likes) -> Document:
@@ -111,5 +136,6 @@ def moves_listed() -> Document:
     """The changes that `variants` tries."""
     lines = [TableLine((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
     return Document(
-        "changes of a network", (Table((Column("move"), Column("what it changes", least=30)), tuple(lines)),)
+        "changes of a network",
+        (Table((Column("move"), Column("what it changes", least=30, wraps=True)), tuple(lines)),),
     )

@@ -157,7 +157,7 @@ def names(where: Sequence[str]) -> str:
 
 def changes_table(changes: Sequence[Change], counted: str, every: bool = False, title: str = "") -> Table:
     """One line a difference: where, and what it adds; the lines add up to the difference of the totals."""
-    named = (Column("differs", least=16), Column("layer", least=12))
+    named = (Column("differs", least=16, wraps=True), Column("layer", least=12))
     columns = (named[0], *map(_right, ("count", counted, "macs")), named[1])
     lines = []
     shown = [c for c in changes if c.status != INPUT or any(signed(c.added(n)) != "=" for n in (counted, "macs"))]
@@ -176,7 +176,7 @@ def changes_table(changes: Sequence[Change], counted: str, every: bool = False, 
 
 def layers_table(matched: Sequence[Match], labels: tuple[str, str], counted: str, title: str = "") -> Table:
     """One line a layer, in order: how it stands in both, what differs."""
-    named = (Column("layer", least=12), Column("notation", least=12, spare=3), Column("differs", least=16))
+    named = (Column("layer", least=12), Column("notation", least=12, spare=3), Column("differs", least=16, wraps=True))
     columns = (*named, _right(counted), _right("macs"))
     lines = []
     for m in matched:

@@ -28,7 +28,7 @@ from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Pass
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_size
+from rfcalc.core.size import Size, decide, is_size, native
 from rfcalc.core.window import STEP, All, Index
 
 if TYPE_CHECKING:
@@ -53,8 +53,13 @@ class Layer(Expr):
     memory: ClassVar[str] = NEW  # NEW: an output of its own; VIEW: none; IN_PLACE: written over its input
     lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
     hands_gradient_on: ClassVar[bool] = False  # its inputs' gradients are its output's, or parts of it: no new memory
+    lies: ClassVar[str] = "input"  # how PyTorch lays its output out: its axes in the order in which those of its input
+    # lie ("input"), that only where channels lie innermost ("channels"), row by row ("rows")
+    repeats: ClassVar[bool] = False  # its output is a view in which values of the input stand several times (stride 0)
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
-    stays_precise: ClassVar[bool] = False  # mixed precision computes it in float32 all the same
+    stays_precise: ClassVar[tuple[str, ...]] = ()  # the devices on which mixed precision computes it in float32
+    widens: ClassVar[bool] = False  # its learned values, which mixed precision leaves in float32, make its output so
+    joins_copies: ClassVar[bool] = False  # it copies those of its inputs that are less precise than others
     takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
@@ -123,6 +128,11 @@ class Layer(Expr):
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self
 
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        """Whether all units together read every position of the inputs, for layers whose windows cannot be told at an
+        unknown size."""
+        return False
+
     def gathers(self, x: Shape) -> str:
         """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
         changes every value by itself), ``value`` (it is made of them alone); empty where it is neither."""
@@ -139,6 +149,43 @@ class Layer(Expr):
             trained: whether its weights are trained.
         """
         return True
+
+    def stays_precise_on(self, device: str) -> bool:
+        """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``."""
+        return device in self.stays_precise
+
+    def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Of a view: the strides of its output, the batch first, given those of its input; None: row by row."""
+        return given if len(given) == len(x.dims) + 1 else None
+
+    def strides_back(self, given: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Of a view: the strides of its input's gradient, which is a view of its output's; None: it is none."""
+        return None
+
+    def hands_on(self, x: Shape, y: Shape) -> bool:
+        """Whether the gradient of an input x is that of its output, or a part of it: no new memory."""
+        return self.hands_gradient_on
+
+    def read_as(self, i: int, dims: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The extents in which PyTorch reads input i, a copy of it where it cannot be viewed so; None: as it lies.
+
+        Args:
+            dims: the input's, the batch first.
+        """
+        return None
+
+    def needs_weights(self, has: tuple[bool, ...]) -> bool:
+        """Whether its backward keeps a copy of its weights that mixed precision made.
+
+        Args:
+            has: which inputs have a gradient.
+        """
+        return True
+
+    def copies_gradient(self, x: Shape) -> bool:
+        """Whether PyTorch copies the gradient of its weights where the channels of its input x lie innermost: it lies
+        so too then, and the weights do not."""
+        return False
 
     def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
         """What PyTorch makes for a moment while its backward runs, beside the gradients that it hands on."""
@@ -246,14 +293,15 @@ def _checked(check: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _named_after(most: int, init: Callable[..., None]) -> Callable[..., None]:
-    """`init`, which refuses more than `most` positional arguments with a message that holds the right call."""
+    """`init`, which refuses more than `most` positional arguments with a message that holds the right call; numbers and
+    arrays of other libraries become Python's own."""
 
     @wraps(init)
     def made(self: Any, *given: Any, **named: Any) -> None:
         if len(given) > most:
             raise _misordered(type(self), given, named, most)
         try:
-            init(self, *given, **named)
+            init(self, *map(native, given), **{name: native(value) for name, value in named.items()})
         except TypeError:
             _check_names(type(self), len(given), named)
             raise
@@ -319,8 +367,9 @@ def layer(kind: str) -> Callable[[type[L]], type[L]]:
         if check is not None:
             made.__post_init__ = _checked(check)  # type: ignore[attr-defined]
         free = [f.kw_only for f in parameters(made)]
-        if True in free:
-            made.__init__ = _named_after(free.index(True), made.__init__)  # type: ignore[method-assign]
+        if free:
+            most = free.index(True) if True in free else len(free)
+            made.__init__ = _named_after(most, made.__init__)  # type: ignore[method-assign]
         LAYERS.add(kind, made)
         return made
 

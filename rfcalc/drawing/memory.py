@@ -15,7 +15,7 @@ from rfcalc.report.document import Area, Box, Label, Picture, Stroke
 from rfcalc.report.units import bytes_short
 
 if TYPE_CHECKING:
-    from rfcalc.plan.training import Account
+    from rfcalc.plan.account import Account
     from rfcalc.report.report import Report
 
 WIDE, HIGH = 640.0, 260.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
@@ -9,7 +10,7 @@ from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.core.size import Size, decide
 from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Shaped
-from rfcalc.graph.memory import storages
+from rfcalc.graph.memory import repeating, storages
 
 
 class Kept(NamedTuple):
@@ -33,16 +34,27 @@ class Kept(NamedTuple):
 
 
 @uncollected
-def kept(walked: Shaped) -> tuple[Kept, ...]:
+def kept(walked: Shaped, again: Sequence[frozenset[str]] = (), idle: frozenset[str] = frozenset()) -> tuple[Kept, ...]:
     """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
 
     What is given with the weights (learned tables, constants) adds nothing.
+
+    Args:
+        again: the nodes of each part that is computed again in the backward pass; of it only what it reads is kept.
+        idle: nodes whose weights get no gradient.
     """
     network = walked.network
     arity = network.arity
     own = storages(walked, over=())
     maps: set[int] = set()
-    extra, _ = saving(walked)
+    extra = list(saving(walked)[0])
+    part = {network.position(name): i for i, names in enumerate(again) for name in names}
+    for position, i in part.items():
+        maps.update(own[s] for s in network.sources[position - arity] if part.get(s) != i)
+        extra[position] = KEEPS_NOTHING
+    for name in idle:
+        if extra[network.position(name)].learning:
+            extra[network.position(name)] = KEEPS_NOTHING
     for position, said in enumerate(extra):
         maps.update(own[network.sources[position - arity][i]] for i in said.inputs)
         if said.output:
@@ -70,17 +82,18 @@ def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], froze
         stays: whether inputs of the network must stay as they are (those of a part of a network need not).
     """
     network, arity = walked.network, walked.network.arity
-    own = storages(walked, over=())
+    own, spread = storages(walked, over=()), repeating(walked)
     readers = [0] * len(own)
     for node, sources in zip(network.nodes, network.sources, strict=True):
         for s in sources:
-            readers[own[s]] += node.layer.memory != VIEW
+            readers[own[s]] += not (node.layer.memory == VIEW or node.layer.repeats)
     needed = {*range(arity if stays else 0), *(own[network.position(name)] for name in network.outputs)}
     said: list[Saved] = [KEEPS_NOTHING] * arity
     over: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         kept = node.layer.saved(walked.input_shapes(position), walked.shapes[position])
         free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
+        free = free and sources[0] not in spread
         if node.layer.memory == IN_PLACE and free:
             over.add(position)
         elif node.layer.lends and not free:

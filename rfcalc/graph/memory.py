@@ -12,6 +12,17 @@ from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Shaped
 
 
+def repeating(walked: Shaped) -> frozenset[int]:
+    """The positions whose map is a view in which values stand several times: nothing is written over it."""
+    network, arity = walked.network, walked.network.arity
+    found: set[int] = set()
+    if any(node.layer.repeats for node in network.nodes):
+        for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+            if node.layer.repeats or (node.layer.memory == VIEW and sources and sources[0] in found):
+                found.add(position)
+    return frozenset(found)
+
+
 @uncollected
 def overwriting(walked: Shaped) -> frozenset[int]:
     """The positions that write over their input: activations and dropout, where no later node needs what was there.
@@ -27,14 +38,15 @@ def overwriting(walked: Shaped) -> frozenset[int]:
             read[s] = position
     for name in network.outputs:
         read[network.position(name)] = len(read)
+    spread = repeating(walked)
     own = list(range(arity))
     needed = read[:arity]  # the same, over all that live in one memory
     over = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         memory = own[sources[0]] if sources else position
-        if node.layer.memory == IN_PLACE and sources and needed[memory] <= position:
+        if node.layer.memory == IN_PLACE and sources and needed[memory] <= position and sources[0] not in spread:
             over.add(position)
-        elif node.layer.memory != VIEW or not sources:
+        elif not (node.layer.memory == VIEW or node.layer.repeats) or not sources:
             memory = position
         own.append(memory)
         needed.append(len(read) if node.layer.memory == VIEW and not sources else read[position])
@@ -43,12 +55,13 @@ def overwriting(walked: Shaped) -> frozenset[int]:
 
 
 @uncollected
-def storages(walked: Shaped, over: Collection[int] | None = None) -> tuple[int, ...]:
+def storages(walked: Shaped, over: Collection[int] | None = None, copied: Collection[int] = ()) -> tuple[int, ...]:
     """For each position the position whose memory it lives in: its own, or its input's for views and what is written in
     place.
 
     Args:
         over: the positions that write over their input; those of `overwriting` if left out.
+        copied: reshapes that copy, because what they read does not lie row by row.
     """
     network = walked.network
     arity = network.arity
@@ -56,7 +69,8 @@ def storages(walked: Shaped, over: Collection[int] | None = None) -> tuple[int, 
     found = list(range(arity))
     for position in range(arity, len(walked.shapes)):
         sources = network.sources[position - arity]
-        same = position in over or network.nodes[position - arity].layer.memory == VIEW
+        layer = network.nodes[position - arity].layer
+        same = position in over or ((layer.memory == VIEW or layer.repeats) and position not in copied)
         found.append(found[sources[0]] if same and sources else position)
     return tuple(found)
 

@@ -56,6 +56,7 @@ class Along(Layer):
         keep: how many positions stay, of the largest values; how many a transform makes, where it is another number.
     """
 
+    lies = "rows"
     function: str
     axis: int = -1
     _: KW_ONLY

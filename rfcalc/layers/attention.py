@@ -64,6 +64,7 @@ class SelfAttention(Layer):
         out_bias: whether the output projection has one.
     """
 
+    lies = "rows"
     heads: Size
     _: KW_ONLY
     bias: bool = True
@@ -131,6 +132,7 @@ class WindowAttention(Layer):
         bias, out_bias: whether the projections have biases.
     """
 
+    lies = "rows"
     heads: Size
     window: Any
     shift: Any = (0,)

@@ -82,6 +82,7 @@ class Conv(Layer):
         LayerError: for parameters that no convolution can have.
     """
 
+    lies = "channels"
     out_channels: Size
     kernel: Any
     _: KW_ONLY
@@ -203,6 +204,9 @@ class Conv(Layer):
             BIAS_ADDS(m=self.out_channels, o=y.dims[1:]),
         )
 
+    def copies_gradient(self, x: Shape) -> bool:
+        return bool(prod(self.geometry.kernel_axes(x.rank)) > 1 and x.dims[0] != self.groups)
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.table is None:
             return keeps(self.geometry, xs[0])
@@ -258,6 +262,7 @@ class Depthwise(Layer):
     288
     """
 
+    lies = "channels"
     kernel: Any
     _: KW_ONLY
     stride: Any = (1,)

@@ -9,7 +9,7 @@ from rfcalc.core.errors import ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, agree
+from rfcalc.core.size import Size, agree, prod
 from rfcalc.core.sliding import axes
 from rfcalc.core.syntax import Spelling, Word, flags, number
 from rfcalc.core.window import STEP, All
@@ -47,6 +47,7 @@ class Linear(Layer):
         in_features: if given, the last axis must have this size before.
     """
 
+    lies = "rows"
     out_features: Size
     _: KW_ONLY
     bias: bool = True
@@ -78,7 +79,13 @@ class Linear(Layer):
         return cost + Cost(biases=BIASES(m=m), linear_bias_adds=BIAS_ADDS(m=m, r=rows)) if self.bias else cost
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return KEEPS_INPUT
+        return KEEPS_INPUT._replace(learning=True)
+
+    def read_as(self, i: int, dims: tuple[int, ...]) -> tuple[int, ...]:
+        return prod(dims[:-1]), dims[-1]
+
+    def needs_weights(self, has: tuple[bool, ...]) -> bool:
+        return has[0]
 
     def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
         return trained
@@ -107,6 +114,7 @@ class RBF(Layer):
         trainable: whether the centres are parameters.
     """
 
+    lies = "rows"
     out_features: Size
     _: KW_ONLY
     trainable: bool = False

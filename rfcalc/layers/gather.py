@@ -27,6 +27,7 @@ class Gather(Layer):
         positions: from 0; position i of the result is position positions[i] of the input.
     """
 
+    lies = "rows"
     axis: int
     positions: Any
 

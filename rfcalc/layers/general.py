@@ -7,11 +7,11 @@ from dataclasses import KW_ONLY, field, replace
 from math import isfinite
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING_PASSING, Cost, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
-from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
+from rfcalc.core.masks import CAUSAL, Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
@@ -98,6 +98,13 @@ class Elementwise(Layer):
     def stem(self) -> str:
         return self.function.rpartition(".")[2]
 
+    def stays_precise_on(self, device: str) -> bool:
+        return self.function in _PRECISE.get(device, ())
+
+    @property
+    def repeats(self) -> bool:  # type: ignore[override]  # of this kind not all do
+        return self.function == "expand"
+
     def output(self, *xs: Shape) -> Shape:
         return broadcast(self.function, xs)
 
@@ -109,12 +116,14 @@ class Elementwise(Layer):
         return self.function == MASKED
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        if self.function in _NOTHING:
+        if self.function in _NOTHING or self.repeats:
             return KEEPS_NOTHING
         return Saved(output=True) if self.function in _OUTPUT else Saved(inputs=tuple(range(len(xs))))
 
     def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
         """Steps of the derivative, and gradients of what was stretched at full size, before they are summed."""
+        if self.repeats:
+            return NOTHING_PASSING
         full = sum(gets and x.values != y.values for x, gets in zip(xs, has, strict=True))
         maps, masks = _PASSING.get(self.function, (0, 0)) if has[-1] else (0, 0)
         return Passing(y.values * (maps + full), y.values * masks)
@@ -137,6 +146,16 @@ class Elementwise(Layer):
                 raise LayerError(f"by{by} is not a number, or two", fix="write them: by0.125, by-1:1") from None
         word.culprit = "fn" if not numbers else None
         return cls(told.removeprefix(":"), tuple(numbers))
+
+
+# Functions that mixed precision computes in float32, by device (PyTorch's documentation of autocast).
+_PRECISE = {
+    "cpu": ("prod",),
+    "cuda": (
+        *("exp", "expm1", "log", "log10", "log1p", "log2", "pow", "square", "reciprocal", "rsqrt", "rdiv", "acos"),
+        *("asin", "cosh", "sinh", "tan", "erfinv", "sum", "prod", "norm", "logsumexp"),
+    ),
+}
 
 
 # What autograd keeps of each reduction: the input, the output, int64 indices.
@@ -171,6 +190,7 @@ class Reduce(Layer):
         keep: whether the axes stay, with size 1.
     """
 
+    lies = "rows"
     op: str
     axes: Any = None
     _: KW_ONLY
@@ -192,6 +212,9 @@ class Reduce(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return self.shape.reads(xs, y)
 
+    def stays_precise_on(self, device: str) -> bool:
+        return self.op in _PRECISE.get(device, ())
+
     def gathers(self, x: Shape) -> str:
         return self.shape.gathers(x) if self.op in GATHERED else ""
 
@@ -201,6 +224,9 @@ class Reduce(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         given, made, indices = REDUCTIONS[self.op]
         return Saved(inputs=(0,) if given else (), output=made, indices=y.values if indices else 0)
+
+    def hands_on(self, x: Shape, y: Shape) -> bool:
+        return self.op == "sum"  # each value of the sum's, stretched
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.axes is None else f" axes{sizes(self.axes)}"
@@ -272,22 +298,35 @@ class AttentionProduct(Layer):
     Args:
         mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i), a list of positions for each query, or
             `Several` where heads or windows differ.
+        scale: by what products are multiplied; None: 1/√d.
+        offsets: (first, last, heads) where a bias is added that depends on query − key alone: one number for each of
+            these differences and each head, and beyond them in a straight line. They are given with the weights, and
+            not counted.
     """
 
     _: KW_ONLY
     mask: Any = None
+    scale: float | None = None
+    offsets: tuple[int, int, int] | None = None
 
     spelling = Spelling(
         ("attentionproduct", "sdpa"),
-        "{fc64, fc64, fc64} attentionproduct causal",
+        "{fc64, fc64, fc64} attentionproduct causal scale0.125",
         ("causal",),
-        ("keys", "over"),
-        "every query sees all keys",
+        ("keys", "over", "scale", "offsets"),
+        "every query sees all keys, products divided by √d",
     )
     arity: ClassVar[tuple[int, int | None]] = (3, 4)
 
     def __post_init__(self) -> None:
-        store(self, mask=mask_of(self.mask))
+        if self.scale is not None and not (isinstance(self.scale, (int, float)) and isfinite(self.scale)):
+            raise LayerError(f"scale {self.scale!r} is not a number", fix="write one: scale0.125")
+        store(
+            self,
+            mask=mask_of(self.mask),
+            scale=None if self.scale is None else float(self.scale),
+            offsets=_offsets(self.offsets),
+        )
 
     def output(self, *xs: Shape) -> Shape:
         q, k, v = xs[:3]
@@ -303,6 +342,9 @@ class AttentionProduct(Layer):
         for x in xs[3:]:
             if any(decide(n == 1) is not True and not agree(n, m) for n, m in zip(x.dims, wanted, strict=True)):
                 raise ShapeError(f"the bias {x} does not fit", why=f"the products are {'x'.join(map(str, wanted))}")
+        heads = 1 if self.offsets is None else self.offsets[2]
+        if heads > 1 and (rank < 3 or not agree(heads, q.dims[-3])):
+            raise ShapeError(f"a bias for each of {heads} heads does not fit", why=told)
         checked(self.mask, wanted)
         return Shape(*q.dims[:-1], v.dims[-1], channel=q.channel)
 
@@ -337,7 +379,11 @@ class AttentionProduct(Layer):
         return isinstance(self.mask, Several)
 
     def any_length(self) -> AttentionProduct | None:
-        return None if self.mask is None else replace(self, mask=None)
+        return None if self.mask is None else replace(self, mask=None, offsets=None)
+
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        """Query i of a causal mask sees keys 0 … i: all are seen where there are at least as many queries."""
+        return self.mask == CAUSAL and len(xs) == 3 and bool(xs[0].dims[-2] >= xs[1].dims[-2])
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         q, k, v = xs[:3]
@@ -355,13 +401,55 @@ class AttentionProduct(Layer):
         q, k, v = xs[:3]
         if len(xs) == 3 and len(q.dims) == 3 and agree(q.dims[-1], v.dims[-1]):
             # the fused kernel: queries, keys, values, the result and a log-sum-exp for each query and head
-            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]))
+            return Saved(inputs=(0, 1, 2), output=True, extra_values=prod(y.dims[:-1]), statistics=prod(y.dims[:-1]))
         # else scaled copies of queries and keys, the values, and the weights of all pairs
         return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
 
     def notation(self, exact: bool = False) -> str:
-        return "attentionproduct" + written(self.mask, exact)
+        told = "" if self.scale is None else f" scale{repr(self.scale).removesuffix('.0').replace('+', '')}"
+        if self.offsets is not None:
+            first, last, heads = self.offsets
+            told += f" offsets{first}:{last}:{heads}"
+        return "attentionproduct" + written(self.mask, exact) + told
 
     @classmethod
     def from_word(cls, word: Word) -> AttentionProduct:
-        return cls(mask=from_word(word))
+        scale, offsets = word.value("scale"), word.value("offsets")
+        made = cls(mask=from_word(word))
+        if scale is not None:
+            word.culprit = "scale"
+            made = replace(made, scale=_numbers(scale, float, 1)[0])
+        if offsets is not None:
+            word.culprit = "offsets"
+            made = replace(made, offsets=_numbers(offsets, int, 3))
+        word.culprit = None
+        return made
+
+
+def _numbers(told: str, kind: Any, count: int) -> Any:
+    """So many numbers between colons.
+
+    Raises:
+        LayerError: something else.
+    """
+    try:
+        found = tuple([kind(part) for part in told.split(":")])
+    except ValueError:
+        found = ()
+    if len(found) != count:
+        raise LayerError(f"{told} is not {'a number' if count == 1 else f'{count} whole numbers'}")
+    return found
+
+
+def _offsets(given: Any) -> tuple[int, int, int] | None:
+    """Differences of a bias, and its heads.
+
+    Raises:
+        LayerError: they are none.
+    """
+    if given is None:
+        return None
+    found = tuple(given) if isinstance(given, (tuple, list)) else ()
+    if len(found) != 3 or not all(type(n) is int for n in found) or found[0] > found[1] or found[2] < 1:
+        raise LayerError(f"offsets {given!r} are not a first and last difference and a number of heads")
+    return found

@@ -23,6 +23,8 @@ PARAMETER = Formula("weights", "prod(y)", "every value is learned")
 class ClassToken(Layer):
     """Puts `count` learned vectors before the tokens (axis 0 of a tokens × features map)."""
 
+    widens = True
+    lies = "rows"
     count: Size = 1
 
     spelling = Spelling(("classtoken",), "classtoken", defaults="one token")
@@ -59,6 +61,7 @@ class ClassToken(Layer):
 class PositionTable(Layer):
     """Adds a learned number to every value (a table of position embeddings)."""
 
+    widens = True
     spelling = Spelling(("positions",), "positions")
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:

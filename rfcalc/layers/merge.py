@@ -11,7 +11,7 @@ from rfcalc.core.formula import Formula
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, Reads, layer, on_axis, store
 from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, written
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, agree, decide, is_number
+from rfcalc.core.size import Size, agree, decide, is_number, prod
 from rfcalc.core.syntax import Spelling, Word, flags
 from rfcalc.core.window import STEP, All, Index, Listed, Slide, Unsized
 
@@ -68,6 +68,9 @@ class Add(Layer):
     def output(self, *xs: Shape) -> Shape:
         return broadcast("add", xs)
 
+    def hands_on(self, x: Shape, y: Shape) -> bool:
+        return x.dims == y.dims  # that of what was stretched is summed
+
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return tuple([stretched(x, y) for x in xs])
 
@@ -117,6 +120,8 @@ class Multiply(Layer):
 class Concat(Layer):
     """Its inputs one after another along the channels, or another axis (by its index in the map)."""
 
+    joins_copies = True
+    lies = "channels"
     hands_gradient_on = True
     axis: int | None = None
 
@@ -197,6 +202,7 @@ class MatMul(Layer):
             where the matrices differ.
     """
 
+    lies = "rows"
     _: KW_ONLY
     transpose: bool = False
     mask: Any = None
@@ -265,6 +271,9 @@ class MatMul(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return Saved(inputs=(0, 1))
+
+    def read_as(self, i: int, dims: tuple[int, ...]) -> tuple[int, ...]:
+        return prod(dims[:-2]), *dims[-2:]
 
     def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
         return any(has[:i]) or any(has[i + 1 :])

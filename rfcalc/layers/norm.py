@@ -60,6 +60,7 @@ class BatchNorm(Layer):
     32
     """
 
+    lies = "channels"
     takes_mean_away = True
     _: KW_ONLY
     affine: bool = True
@@ -126,13 +127,14 @@ class LayerNorm(Layer):
     whole map.
     """
 
+    lies = "rows"
     over: int | str = 1
     _: KW_ONLY
     affine: bool = True
     bias: bool = True
     gamma: bool = True
 
-    stays_precise = True
+    stays_precise = ("cuda",)
     spelling = Spelling(
         ("ln", "layernorm"),
         "ln channels",
@@ -170,7 +172,7 @@ class LayerNorm(Layer):
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         groups = y.values // prod(y.dims[i] for i in self.axes(y))
-        return Saved(inputs=(0,), extra_values=STATISTICS(g=groups))
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=groups), statistics=2 * groups)
 
     def notation(self, exact: bool = False) -> str:
         where = "" if self.over == 1 else f" {self.over}" if isinstance(self.over, str) else number(self.over)
@@ -193,6 +195,8 @@ def _local_and(x: Shape, together: tuple[int, ...]) -> Alternatives:
 class GroupNorm(Layer):
     """Group normalisation over space and the channels of each group (Wu & He 2018)."""
 
+    stays_precise = ("cuda",)
+    lies = "channels"
     groups: Size
     _: KW_ONLY
     affine: bool = True
@@ -236,7 +240,7 @@ class GroupNorm(Layer):
         return _cost((y.channels,), y, self.affine, self.bias, gamma=self.gamma)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups))
+        return Saved(inputs=(0,), extra_values=STATISTICS(g=self.groups), statistics=2 * self.groups)
 
     def notation(self, exact: bool = False) -> str:
         without = flags(noaffine=not self.affine, nogamma=not self.gamma, nobias=not self.bias)
@@ -251,6 +255,7 @@ class GroupNorm(Layer):
 class InstanceNorm(Layer):
     """Instance normalisation: each channel over its own space (Ulyanov 2016); without parameters by default."""
 
+    lies = "rows"
     takes_mean_away = True
     _: KW_ONLY
     affine: bool = False
@@ -297,6 +302,7 @@ class InstanceNorm(Layer):
 class RMSNorm(Layer):
     """Root-mean-square normalisation over the last axis; a gain, no offset (Zhang & Sennrich 2019)."""
 
+    lies = "rows"
     _: KW_ONLY
     affine: bool = True
 
@@ -330,6 +336,8 @@ class RMSNorm(Layer):
 class LRN(Layer):
     """Local response normalisation over `size` neighbouring channels (Krizhevsky 2012); no parameters."""
 
+    stays_precise = ("cpu",)
+    lies = "rows"
     size: Size = 5
 
     spelling = Spelling(("lrn",), "lrn5", defaults="5 neighbouring channels")

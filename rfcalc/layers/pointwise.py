@@ -129,12 +129,13 @@ class Softmax(Layer):
             windows differ. The others come out as 0.
     """
 
+    lies = "rows"
     axis: int | None = None
     _: KW_ONLY
     log: bool = False
     mask: Any = None
 
-    stays_precise = True
+    stays_precise = ("cuda",)
     spelling = Spelling(
         ("softmax", "logsoftmax", "soft-max"),
         "softmax axis-1 causal",
@@ -216,6 +217,7 @@ class Softmax(Layer):
 class GLU(Layer):
     """Gated linear unit: the first half of the channels times the sigmoid of the second (Dauphin 2017)."""
 
+    lies = "rows"
     spelling = Spelling(("glu",), "glu")
 
     def output(self, *xs: Shape) -> Shape:
@@ -319,6 +321,7 @@ class StochasticDepth(Layer):
 class Scale(Layer):
     """A learned factor for each channel (layer scale), with a learned offset if `bias`."""
 
+    widens = True
     _: KW_ONLY
     bias: bool = False
 

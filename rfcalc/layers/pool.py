@@ -83,6 +83,7 @@ class MaxPool(Layer):
             ``ceil-onnx`` (it is kept).
     """
 
+    lies = "channels"
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
@@ -114,15 +115,17 @@ class AvgPool(Layer):
     """Average pooling; with `trainable`, LeNet-5's subsampling (a coefficient and a bias for each map).
 
     Args:
-        kernel, stride, padding, rounding: as for `MaxPool`.
+        kernel, stride, padding, dilation, rounding: as for `MaxPool`.
         count_padding: whether padded zeros are counted in the divisor.
         trainable: LeNet-5: the window's sum times a trainable coefficient, plus a trainable bias.
     """
 
+    lies = "channels"
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
+    dilation: Any = (1,)
     rounding: str = Rounding.FLOOR
     count_padding: bool = True
     trainable: bool = False
@@ -133,12 +136,12 @@ class AvgPool(Layer):
         ("avgpool", "meanpool"),
         "avgpool3/2 p1 nopadcount",
         ("nopadcount", "trainable", *PADDINGS, *ROUNDINGS),
-        ("/", "p"),
+        ("/", "p", "d"),
         POOL_DEFAULTS + "; padded zeros are counted in the divisor",
     )
 
     def __post_init__(self) -> None:
-        _geometry(self.kernel, self.stride, self.padding, (1,), self.rounding).held_by(self)
+        _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         cost = _cost(self, xs, y)
@@ -168,6 +171,7 @@ class AvgPool(Layer):
 class LpPool(Layer):
     """Lp pooling: the p-norm over each window, without padding."""
 
+    lies = "rows"
     power: Size
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
@@ -210,6 +214,7 @@ class AdaptivePool(Layer):
         op: ``avg`` or ``max``.
     """
 
+    lies = "channels"
     size: Any
     op: str = "avg"
 
@@ -243,6 +248,9 @@ class AdaptivePool(Layer):
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
+
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        return True  # the windows ⌊u·n/m⌋ … ⌈(u + 1)·n/m⌉ leave no gap
 
     def gathers(self, x: Shape) -> str:
         return "value" if all(size == 1 for size in self.size) else ""
@@ -296,6 +304,7 @@ class Mean(Layer):
         keep: whether the axes stay, with size 1.
     """
 
+    lies = "rows"
     axes: tuple[int, ...] | None = None
     _: KW_ONLY
     keep: bool = False

@@ -63,6 +63,7 @@ class Recurrent(Layer):
         bias: whether the gates have biases; ``"one"``: one vector a gate, as Keras has them.
     """
 
+    lies = "rows"
     cell: str
     hidden: Size
     _: KW_ONLY

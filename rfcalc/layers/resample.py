@@ -32,6 +32,7 @@ class Pad(Layer):
     Shape(3, 11, 7)
     """
 
+    lies = "channels"
     padding: Any
     mode: str = Border.ZEROS
 
@@ -78,6 +79,9 @@ class Pad(Layer):
         inside = decide(a <= 0) is True and decide(b <= 0) is True
         return Slide(1, -a, border=Border.ZEROS if inside else Border(self.mode))
 
+    def stays_precise_on(self, device: str) -> bool:
+        return device == "cpu" and self.mode in (Border.REFLECT, Border.REPLICATE)
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT if self.mode in (Border.REFLECT, Border.REPLICATE) else KEEPS_NOTHING
 
@@ -105,6 +109,7 @@ class Upsample(Layer):
     (Shape(64, 14, 18), Shape(64, 13, 20))
     """
 
+    lies = "channels"
     factor: Any = None
     size: Any = None
     mode: str = "nearest"
@@ -158,6 +163,9 @@ class Upsample(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
 
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        return all(decide(m >= n) for n, m in zip(xs[0].dims[1:], y.dims[1:], strict=True))  # steps of one at most
+
     def sized(self, y: Shape) -> Upsample:
         return Upsample(None, y.spatial, self.mode, self.align_corners)
 
@@ -202,6 +210,7 @@ class Upsample(Layer):
 class PixelShuffle(Layer):
     """Moves groups of r² channels into r × r positions (any number of axes): C·r² × H × W → C × H·r × W·r."""
 
+    lies = "rows"
     factor: Size
 
     lends = True
@@ -246,6 +255,7 @@ class PixelShuffle(Layer):
 class PixelUnshuffle(Layer):
     """The reverse: r × r positions become r² channels (space to depth)."""
 
+    lies = "rows"
     factor: Size
 
     lends = True

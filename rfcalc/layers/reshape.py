@@ -231,6 +231,12 @@ class Permute(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return ((tuple((self.order.index(i), STEP) for i in range(len(self.order))),),)
 
+    def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...]:
+        return (given[0], *(given[1 + i] for i in self.order))
+
+    def strides_back(self, given: tuple[int, ...]) -> tuple[int, ...]:
+        return (given[0], *(given[1 + self.order.index(i)] for i in range(len(self.order))))
+
     def notation(self, exact: bool = False) -> str:
         return "permute" + "x".join(map(str, self.order))
 
@@ -246,6 +252,7 @@ class WindowPartition(Layer):
     Both new axes decide together where a unit comes from.
     """
 
+    lies = "rows"
     window: Any
 
     lends = True

@@ -65,6 +65,10 @@ class Slice(Layer):
             start = max(n + start, 0)
         return Slice(self.axis, start, stop, self.step)
 
+    def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...]:
+        at = axis_of(x, self.axis) + 1
+        return (*given[:at], given[at] * self.step, *given[at + 1 :])
+
     @property
     def selective(self) -> bool:
         return True
@@ -156,6 +160,7 @@ class Split(Layer):
 class ChannelShuffle(Layer):
     """Interleaves the channels of `groups` groups (ShuffleNet)."""
 
+    lies = "channels"
     groups: Size
 
     lends = True
@@ -188,6 +193,7 @@ class ChannelShuffle(Layer):
 class Roll(Layer):
     """Rolls the spatial axes: position u of the result is position u − shift, around the end."""
 
+    lies = "rows"
     shift: Any
 
     spelling = Spelling(("roll",), "roll by-3", values=("by",))

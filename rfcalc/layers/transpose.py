@@ -10,7 +10,7 @@ from rfcalc.core.errors import LayerError, ShapeError, noun, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, divides, holds, is_number
+from rfcalc.core.size import Size, decide, divides, holds, is_number, prod
 from rfcalc.core.sliding import Sliding, axes, check_phases, one
 from rfcalc.core.syntax import Spelling, Word, flags, number, sizes, spell
 from rfcalc.core.window import Index, Table, Unsized
@@ -44,6 +44,7 @@ class ConvTranspose(Layer):
         groups, bias: as for `Conv`.
     """
 
+    lies = "channels"
     out_channels: Size
     kernel: Any
     _: KW_ONLY
@@ -141,6 +142,9 @@ class ConvTranspose(Layer):
             return Cost(weights, macs=macs)
         m = self.out_channels
         return Cost(weights, BIASES(m=m), 0, macs, BIAS_ADDS(m=m, o=y.dims[1:]))
+
+    def copies_gradient(self, x: Shape) -> bool:
+        return bool(prod(self.geometry.kernel_axes(x.rank)) > 1 and self.out_channels != self.groups)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT

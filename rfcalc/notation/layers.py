@@ -18,6 +18,8 @@ from rfcalc.notation.tokens import Token, Tokens, fault
 _NAME = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)-?(?=[\d(?]|$|/)")
 _APART = re.compile(r"\s*\(?\s*(\d+(?:[x×]\d+)*)(?:\s*[,-]?\s*(\d+))?")
 _SYMBOLIC = re.compile(rf"([A-Za-z_]+?)(?={SYMBOL}(?:$|[-/x×]))")
+_LONG = re.compile(r"(stride|padding|pad|dilation|group|bias)s?\s*[=(]*\s*(\d+|same|valid|false)?", re.I)
+_SHORT = {"s": "/", "p": "p", "d": "d", "g": "g"}  # the first letter of what is written out, and the option's name
 _HEAD = re.compile(r"([A-Za-z]+(?:_[A-Za-z]+)*)(.*)$", re.DOTALL)
 
 
@@ -153,6 +155,7 @@ class Reader:
         found = kind_of(name) if match else None
         if found is not None:
             fix = self._example(found[1]) or fix
+        fix = self._option(token) or fix
         what = f"{token.text[:60]!r} is not a layer"
         before = self.last
         if before is not None and before.spelling is not None and self.behind == token.start:
@@ -162,6 +165,19 @@ class Reader:
         fault = self._fault(token, what, fix)
         fault.no_layer = True
         return fault
+
+    def _option(self, token: Token) -> str | None:
+        """How an option that is written out (``stride2``, ``padding=1``, as code has it) is written here."""
+        match = _LONG.match(self.tokens.text, self.behind, token.end)
+        if self.last is None or self.last.spelling is None or match is None:
+            return None
+        flags, values = self.last.spelling.flags, self.last.spelling.values
+        letter, value = match[1][0].lower(), (match[2] or "").lower()
+        if letter == "b":
+            return "write nobias" if value == "false" and "nobias" in flags else None
+        if letter == "p" and value in flags:
+            return f"write {value}"
+        return f"write {letter}{value if value.isdecimal() else 2}" if _SHORT[letter] in values else None
 
 
 def _split(text: str) -> tuple[str, type[Layer], str, str, str] | None:

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
-from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.errors import RfcalcError, plural, suggestion
 from rfcalc.core.shape import Shape
 from rfcalc.notation import parse as read
 from rfcalc.plan.contradictions import refuse
@@ -210,9 +210,10 @@ def design(
     searches: list[Search] = []
     found: Sequence[Design] = ()
     work = Work()
-    for family in chosen:
-        shape = given or Shape.parse(family.input)
-        search = Search(family, shape, parsed, names, Figures(family, shape, work), found)
+    tables = [Figures(f, given or Shape.parse(f.input), work) for f in chosen]
+    _nodes_there(parsed, tables)
+    for figures in tables:
+        search = Search(figures.family, figures.shape, parsed, names, figures, found)
         search.run()
         searches.append(search)
         found = search.found
@@ -260,6 +261,24 @@ def _objective(name: str) -> str:
     if asked.full is str or asked.name == "output_shape" or (asked.whole is None and asked.row is None):
         raise RfcalcError(f"{name} is not a number that can be small", fix="minimise params, macs, peak_bytes, …")
     return asked.name
+
+
+def _nodes_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -> None:
+    """Refuse a constraint on a node that no network has.
+
+    Raises:
+        RfcalcError: with the nearest names that there are.
+    """
+    for constraint in constraints:
+        node = constraint.subject.partition("@")[2]
+        if any(t.has(node) for t in tables):
+            continue
+        there = [n for t in tables if t.largest for n in t.largest.positions]
+        raise RfcalcError(
+            f"no network of these families has a node {node!r}", where=str(constraint),
+            why=f"searched: {', '.join(t.family.name for t in tables)}",
+            fix=f"{suggestion(node, there)}; {constraint.subject.partition('@')[0]} without a node is the output's",
+        )  # fmt: skip
 
 
 def _read_somewhere(searches: Sequence[Search], constraints: Sequence[Constraint]) -> None:
@@ -319,7 +338,8 @@ def nearest_of(constraint: Constraint, reports: Sequence[Report]) -> Tightest | 
     """The nearest figure to a constraint's bound among networks; None where there is none, or no bound."""
     if not constraint.value or constraint.wanted is None:
         return None
-    return nearest_told(constraint, [v for v in map(constraint.value, reports) if v is not None])
+    found = [constraint.value(report) for report in reports]
+    return nearest_told(constraint, [v for v in found if v is not None and not (isinstance(v, tuple) and None in v)])
 
 
 def nearest_told(constraint: Constraint, figures: Sequence[Any]) -> Tightest | None:

@@ -7,8 +7,11 @@ of small networks; all others are walked. Each is worked out once.
 from __future__ import annotations
 
 import operator
+import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from inspect import signature
 from itertools import pairwise
@@ -17,16 +20,19 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
 from rfcalc.notation import parse as read
 from rfcalc.notation.layers import Known
-from rfcalc.plan.families import Family, Law, Parameter
-from rfcalc.report.constraints import Constraint, holds
+from rfcalc.plan.families import LOCAL, Family, Law, Parameter
+from rfcalc.report.constraints import RELATIONS, Constraint, holds, of_network, parse
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
 
 MOST_NODES = 400_000  # of all networks that are walked before a search is stopped
 MOST_BOXES = 150_000  # that are looked at before a search is stopped
 FEW = 4  # values of a number, which are tried one by one
+
+_NUMBERED = re.compile(r"(.*?[^\d])([1-9]\d*)")  # a node that is named after its kind
 
 Point = tuple[int, ...]
 
@@ -49,7 +55,8 @@ class Figure(NamedTuple):
         if not set(self.parameters).isdisjoint(parameter.touches):
             return None
         if not self.whole and parameter.moves.get("weight_layers") != "0":
-            return None  # there are other nodes
+            # there are other nodes, after it at most
+            return "0" if parameter.moves.get("before") == "0" and self.name in LOCAL else None
         return parameter.moves.get(self.name)
 
     def law(self, parameter: Parameter) -> Law | None:
@@ -70,6 +77,7 @@ def figure(report: Report, name: str) -> Any:
     value = (
         asked.whole(report) if asked.whole is not None else None if asked.row is None else asked.row(report.outputs[-1])
     )
+    value = of_network(report, asked, value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -93,18 +101,26 @@ def figure_of(constraint: Constraint) -> Figure:
 
 def bounds_of(constraint: Constraint) -> list[Bound]:
     """What a constraint asks of the greatest and least figures."""
-    how, relation = constraint.subject.partition("(")[0], constraint.relation
+    how, counts, _ = constraint.subject.partition("(")
+    relation, wanted = constraint.relation, _plain(constraint.wanted)
+    held = constraint.holds if counts else (lambda have: holds(have, RELATIONS[relation], wanted))
     if relation in (">", ">=") or how == "some":
-        return [Bound(True, constraint.holds)]
+        return [Bound(True, held)]
     if relation in ("<", "<=") or how in ("none", "dense"):
-        return [Bound(False, constraint.holds)]
+        return [Bound(False, held)]
     if relation in ("=", "=="):
-        wanted = constraint.wanted
         return [
             Bound(True, lambda have: holds(have, operator.ge, wanted)),
             Bound(False, lambda have: holds(have, operator.le, wanted)),
         ]
     return []
+
+
+def _plain(wanted: Any) -> Any:
+    """A bound in whole numbers where it is one: they compare faster than fractions."""
+    if isinstance(wanted, tuple):
+        return tuple(map(_plain, wanted))
+    return int(wanted) if isinstance(wanted, Fraction) and wanted.denominator == 1 else wanted
 
 
 @dataclass
@@ -130,6 +146,7 @@ class Figures:
         self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
         self._plans: dict[str, list[tuple[int, str | None, Law | None]]] = {}
         self.failures: list[RfcalcError] = []
+        self._counts: dict[str, Constraint | None] = {}
         self._words = Known()
 
     def notation(self, numbers: Point) -> str:
@@ -156,6 +173,37 @@ class Figures:
             self._reports[numbers] = found
         return self._reports[numbers]
 
+    @cached_property
+    def largest(self) -> Network | None:
+        """The network that has the most layers of every kind; None where the family does not say which one."""
+        signs = [p.moves.get("count", "0" if len(p.values) == 1 else None) for p in self.family.parameters]
+        if not set(signs) <= {"+", "0"}:
+            return None
+        ends = zip(self.family.parameters, signs, strict=True)
+        return read(self.notation(tuple(p.values[-1 if sign == "+" else 0] for p, sign in ends))).network()
+
+    def has(self, node: str) -> bool:
+        """Whether a network of the family may have a node of this name: the one with the most layers has, if any has,
+        as nodes are called after their kind, with a number."""
+        largest = self.largest
+        return largest is None or node in ("", "output") or node in largest.positions or bool(largest.inside(node))
+
+    def needed(self, node: str) -> Constraint | None:
+        """What a constraint on a node asks beside: as many layers of the node's kind as its number says."""
+        if node not in self._counts:
+            self._counts[node] = self._count(node)
+        return self._counts[node]
+
+    def _count(self, node: str) -> Constraint | None:
+        numbered = _NUMBERED.fullmatch(node)
+        if numbered is None or self.largest is None:
+            return None
+        stem, number = numbered.groups()
+        names = [node.name for node in self.largest.nodes if node.layer.stem == stem]
+        if names != [f"{stem}{i}" for i in range(1, len(names) + 1)] or not names:
+            return None
+        return parse(f"count({stem}) >= {number}")[0]
+
     def value(self, of: Figure, numbers: Point) -> Any:
         """A figure of the network of these numbers; None where it has none, or does not run."""
         plan = self._plans.get(of.key)
@@ -166,7 +214,11 @@ class Figures:
             self._plans[of.key] = plan
         for i, sign, _ in plan:
             if sign == "0":
-                numbers = (*numbers[:i], self.family.parameters[i].values[0], *numbers[i + 1 :])
+                values = self.family.parameters[i].values
+                first = values[0] if of.whole else self._first_with(of, numbers, i)
+                if first is None or (first > numbers[i] and not of.whole):
+                    return None
+                numbers = (*numbers[:i], first, *numbers[i + 1 :])
         key = (of.key, numbers)
         if key in self.known:
             return self.known[key]
@@ -182,6 +234,20 @@ class Figures:
             found = self._read(of, numbers)
         self.known[key] = found
         return found
+
+    def _first_with(self, of: Figure, numbers: Point, i: int) -> int | None:
+        """The least value of a number with which there is the node of a figure; None where there is none."""
+        parameter = self.family.parameters[i]
+        if parameter.moves.get("count") == "0":
+            return parameter.values[0]
+        needed = self.needed(of.key.partition("@")[2])
+        if needed is None:
+            return numbers[i]
+        count = figure_of(needed)
+        at = bisect_left(
+            parameter.values, True, key=lambda n: needed.holds(self.value(count, (*numbers[:i], n, *numbers[i + 1 :])))
+        )
+        return parameter.values[at] if at < len(parameter.values) else None
 
     def _polynomial(self, of: Figure, numbers: Point, i: int, law: Law) -> Any:
         """A figure that is a polynomial of a number, from those of the first networks."""

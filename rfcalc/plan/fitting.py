@@ -73,6 +73,9 @@ class Fit:
             raise RfcalcError(
                 "the largest input is found for the maps of a framework", fix="leave --arena, --patch out"
             )
+        if not self.count_input and not self.device:
+            why = "the largest sum of maps of a framework always has it"
+            raise RfcalcError("leaving the input out is for devices", why=why, fix="add --arena, --patch or --fold-bn")
         if self.rolling and not self.patch:
             raise RfcalcError("rolling rows are a way to run the first part in pieces", fix="add --patch")
         if self.most_work is not None and (not self.patch or not self.most_work >= 1):
@@ -224,7 +227,9 @@ class Fit:
             ("peak", f"{exact(memory.peak.bytes)} B = {bytes_short(memory.peak.bytes)} = {binary(memory.peak.bytes)}"),
         )
         return Table(
-            (Column("term"), Column("bytes", right=True, unit="bytes"), Column("what", least=20)), tuple(lines), total
+            (Column("term"), Column("bytes", right=True, unit="bytes"), Column("what", least=20, wraps=True)),
+            tuple(lines),
+            total,
         )
 
     def _peak(self) -> Table:
@@ -407,13 +412,12 @@ class Fit:
             "the loss and its own maps are not counted"
         )
         if self.memory.amp:
-            yield "mixed precision: maps and copies of the weights in 2 bytes, weights, gradients and statistics in 4"
-            precise = [n.name for n in self.memory.report.network.nodes if n.layer.stays_precise]
-            if precise:
-                yield (
-                    f"{precise[0]}{f' and {len(precise) - 1} more' if len(precise) > 1 else ''} stay in float32 there: "
-                    "their maps are counted as 2 bytes only, and more is needed"
-                )
+            yield (
+                "mixed precision (autocast): what multiplies reads and gives two bytes a value, with copies of the "
+                "weights; weights, gradients, statistics and what is added to values of four bytes are in four"
+            )
+            if self.memory.device == "cuda":
+                yield "what stays in float32 on a GPU follows PyTorch's documentation; no GPU was at hand to measure it"
 
 
 def _bytes(value: int, whole: int) -> Cell:

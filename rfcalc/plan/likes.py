@@ -18,10 +18,11 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.notation.write import write
 from rfcalc.plan.contradictions import refuse
-from rfcalc.plan.design import Tightest, nearest_of
+from rfcalc.plan.design import OBJECTIVES, Tightest, nearest_of
+from rfcalc.plan.families import SIZE
 from rfcalc.plan.figures import figure, measured
 from rfcalc.plan.search import pareto
-from rfcalc.plan.variants import MOVES, Choice, Draft, Move, Option, Unfit
+from rfcalc.plan.variants import MOVES, Asked, Choice, Draft, Move, Option, Unfit
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
@@ -114,8 +115,9 @@ def like(
     report: Report,
     constraints: str,
     moves: Sequence[str] = (),
-    objectives: Sequence[str] = ("params", "macs", "peak_bytes", "weight_layers"),
+    objectives: Sequence[str] = OBJECTIVES,
     most: int = MOST_VARIANTS,
+    factors: Sequence[Fraction] = (),
 ) -> Likes:
     """Search the variants of a network.
 
@@ -125,6 +127,7 @@ def like(
         moves: names of `MOVES`; all if left out.
         objectives: what is to be small.
         most: how many networks are built before the search is stopped.
+        factors: by which channels are scaled; `width` has its own.
 
     Raises:
         UnknownName: a move or a figure that there is not.
@@ -133,7 +136,8 @@ def like(
     parsed = parse(constraints, output=True) if constraints.strip() else []
     refuse(parsed)
     names = tuple(metric(name).name for name in objectives)
-    chosen = tuple(sorted((MOVES[name] for name in moves or MOVES.names()), key=lambda move: move.order))
+    asked = moves or [name for name in MOVES.names() if not (MOVES[name].costs_more and _only_costs(parsed, names))]
+    chosen = tuple(sorted((MOVES[name] for name in asked), key=lambda move: move.order))
     if not all(is_number(n) for shape in report.shapes for n in shape.dims):
         raise RfcalcError("variants need sizes in numbers", fix="give an input such as 3x224x224")
     if not report.complete:
@@ -141,8 +145,10 @@ def like(
             f"{report.target} has operators that were not understood", why="they could not be kept as they are",
             fix="rfcalc table names them",
         )  # fmt: skip
-    pairs = [(move, choice) for move in chosen for choice in move.choices(report)]
-    choices = tuple(choice for _, choice in pairs)
+    choices: tuple[Choice, ...] = ()
+    for move in chosen:
+        room = most // prod(len(choice.options) for choice in choices)
+        choices += tuple(move.choices(report, Asked(room, len(chosen) == 1, tuple(factors))))
     unfit: dict[str, str] = {}
     found: list[Variant] = []
     searched = 0
@@ -155,7 +161,7 @@ def like(
         if made is not None:
             changes = tuple(option.told for option in options if option.change is not None)
             figures = {name: figure(made[0], name) for name in (*names, *extra)}
-            figures["changes"] = len(changes)
+            figures["changes"] = sum(option.changes for option in options if option.change is not None)
             figures["scaled"] = max((option.amount for option in options), default=Fraction(0))
             found.append(Variant(changes, made[0], figures, made[1]))
     fits = [v for v in found if all(c.check(v.report)[0] for c in parsed)]
@@ -163,6 +169,12 @@ def like(
     best = sorted(pareto(fits, (*DISTANCE, *names)), key=lambda v: [v.figures[n] for n in (*DISTANCE, *names)])
     shown = tuple([v._replace(figures={n: f for n, f in v.figures.items() if n not in DISTANCE}) for v in best])
     return Likes(report, tuple(map(str, parsed)), names, chosen, choices, searched, unfit, shown, tightest)
+
+
+def _only_costs(constraints: Sequence[Constraint], objectives: Sequence[str]) -> bool:
+    """Whether what costs more cannot be listed: costs are bounded from above, and are all that is to be small."""
+    bounded = [c for c in constraints if not (measured(c) in SIZE and c.relation in ("<", "<="))]
+    return not bounded and set(objectives) <= {*SIZE, "weight_layers"}
 
 
 def _made(report: Report, options: Sequence[Option], unfit: dict[str, str]) -> tuple[Report, tuple[str, ...]] | None:

@@ -16,7 +16,8 @@ from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
-from rfcalc.plan.training import Account, Amount, Item, Moment, Precision, Run
+from rfcalc.plan.account import Account, Amount, Item, Moment, Precision
+from rfcalc.plan.training import Run
 from rfcalc.report.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.
@@ -113,6 +114,17 @@ class Memory:
             raise UnknownName("mixed precision", self.amp, list(AMP))
         if self.device not in ("cpu", "cuda"):
             raise UnknownName("device", self.device, ["cpu", "cuda"])
+        dtype = self.report.dtype
+        if not self.infer and "int" in dtype:
+            raise RfcalcError(f"{dtype} has no gradients", why="training needs fractions", fix="add --infer")
+        if self.amp is not None and dtype != "float32":
+            why = f"mixed precision lowers float32, and these are {dtype}"
+            raise RfcalcError(f"--amp {self.amp} has nothing to lower", why=why, fix="leave --amp or --dtype out")
+        if self.infer and self.freeze:
+            raise RfcalcError(
+                "a network that only runs has no gradients to freeze",
+                fix="leave --freeze or --infer (--arena, --patch) out",
+            )
         if not all(is_number(shape.values) for shape in self.report.shapes):
             raise RfcalcError("memory needs sizes in numbers", fix="give an input such as 3x224x224")
         _ = self.frozen
@@ -146,7 +158,7 @@ class Memory:
     def run(self, recomputed: Sequence[tuple[int, int]] = (), batch: int | None = None) -> Run:
         """The run whose moments are looked at."""
         size = self.report.itemsize
-        precision = Precision(2, size, 4, 2) if self.amp else Precision(size, size, size)
+        precision = Precision(size, size, 2) if self.amp else Precision(size, size)
         batch = self.batch if batch is None else batch
         return Run(
             self.report, precision, None if self.infer else self.frozen, single=batch == 1, device=self.device,

@@ -28,13 +28,14 @@ from rfcalc.plan.solving import (
     substituted,
     with_size,
 )
-from rfcalc.plan.unseen import Unclear, count, read_positions
+from rfcalc.plan.unseen import Unclear, axes_from, count, read_positions
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/sizes/1"
 MOST_PIECES = 4096
+MOST_COMPARED = 2048  # sizes at which two axes are compared
 
 
 class Refused(NamedTuple):
@@ -120,6 +121,7 @@ class Sizes:
         self.params = tuple(cost.params for cost in self._walked.costs)
         found = [self._axis(axis) for axis in range(rank)]
         self.axes: tuple[Axis, ...] = tuple(found)
+        self._told: dict[int, dict[str, str | None]] = {}  # what `unseen` has found
 
     def _axis(self, axis: int) -> Axis:
         kept = range(self.network.arity + len(self.network.nodes))
@@ -216,10 +218,13 @@ class Sizes:
 
     def unseen(self, axis: int) -> dict[str, str | None]:
         """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""
+        if axis in self._told:
+            return self._told[axis]
         first = self._alike(axis)
+        found = self._told[axis] = {}
         if first < axis:
-            return self.unseen(first)
-        found: dict[str, str | None] = {}
+            found.update(self.unseen(first))
+            return found
         for name, position in zip(self.network.outputs, self.outputs, strict=True):
             try:
                 found[name] = self._unseen(axis, position)
@@ -229,28 +234,44 @@ class Sizes:
 
     def _alike(self, axis: int) -> int:
         """The first axis that the network treats like this one: equal lengths at every map, equal reads."""
+        if axis == 0:
+            return 0
+        every = [c for solved in self.axes for c in solved.found]
+        turn = lcm(*(c.modulus for c in every if c.last is None))
+        end = max(c.first if c.last is None else c.last + 1 for c in every) + 3 * turn
         for first in range(axis):
-            if self._signature(first) == self._signature(axis):
+            if self._signature(first, end) == self._signature(axis, end):
                 return first
         return axis
 
-    def _signature(self, axis: int) -> Any:
-        """All lengths of an axis, and what is read along it; None-like (the axis itself) where a map has other axes."""
+    def _signature(self, axis: int, end: int) -> Any:
+        """All lengths of an axis for every size, and what is read along it; the axis itself where that cannot be told.
+
+        Lengths are straight lines for every rest from some size on: where two agree at three sizes of each rest (below
+        `end`), they agree at all larger ones.
+        """
         solved = self.axes[axis]
         rank = self.inputs[0].rank
         of = self.inputs[0].axes[axis]
-        if self.inputs[0].channel != 0 or self.network.arity > 1:
+        if self.inputs[0].channel != 0 or self.network.arity > 1 or end > MOST_COMPARED:
             return axis
         told: list[Any] = []
         for c in solved.found:
-            lengths = []
+            lines: list[tuple[int, ...]] = []
             for shape in c.shapes.values():
                 if shape.rank == rank and shape.channel == 0:
                     length = shape.dims[of]
-                    lengths.append(length.coefficients if isinstance(length, Number) else length)
+                    lines.append(length.coefficients if isinstance(length, Number) else (length,))
                 elif any(isinstance(d, Number) for d in shape.dims):
                     return axis
-            told.append((c.modulus, c.rest, c.values, lengths, c.position))
+            different = set(lines)
+            if any(len(line) > 2 for line in different):
+                return axis
+            for n in c.sizes(end):
+                t = (n - c.rest) // c.modulus
+                value = {line: line[0] + (line[1] * t if len(line) > 1 else 0) for line in different}
+                told.append((n, c.position, [value[line] for line in lines]))
+        told.sort(key=lambda item: item[0])
         for position in range(1, len(self._walked.shapes)):
             for alternatives in relation(self._walked, position):
                 for reads in alternatives:
@@ -263,12 +284,17 @@ class Sizes:
     def _unseen(self, axis: int, position: int) -> str | None:
         solved = self.axes[axis]
         of = self.inputs[0].axes[axis]
+        every = range(len(self._walked.shapes))
+        along = axes_from(self.network, self._walked, 0, of)
 
         def left(shapes: Sequence[Shape]) -> Any:
-            parts = read_positions(self.network, shapes, [position], 0).get(of, [])
-            return shapes[0].dims[of] - count(parts)
+            try:
+                parts = read_positions(self.network, shapes, [position], 0, along)
+            except Unclear:  # at some sizes the axes of a map may lie in another order
+                parts = read_positions(self.network, shapes, [position], 0)
+            return shapes[0].dims[of] - count(parts.get(of, []))
 
-        pieces = [piece for c in solved.taken for piece in _pieces(c, left)]
+        pieces = [piece for c in solved.taken for piece in _pieces(c, left, every)]
         endless = [(m, rest, values, value) for m, rest, values, value in pieces if values.last is None]
         small = {}
         bound = max([1, *(m * values.first + rest for m, rest, values, _ in endless)])
@@ -337,11 +363,11 @@ class Sizes:
             told = f"{node.name} has one value for each channel: training needs more, or a batch of at least 2"
             seen: set[int] = set()
 
-            def single(shapes: Sequence[Shape], p: int = position) -> bool:
-                return bool(shapes[p].values == shapes[p].channels)
+            def single(shapes: Sequence[Shape]) -> bool:
+                return bool(shapes[0].values == shapes[0].channels)
 
             for solved in self.axes:
-                pieces = [piece for c in solved.taken for piece in _pieces(c, single)]
+                pieces = [piece for c in solved.taken for piece in _pieces(c, single, [position])]
                 if all(one for *_, one in pieces):
                     found.append(Trained(None, node.name, told))
                     break
@@ -469,9 +495,11 @@ def _table(values: Mapping[int, int]) -> str:
     return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"
 
 
-def _pieces(c: Class, value_of: Callable[[Sequence[Shape]], Any]) -> list[tuple[int, int, Range, Any]]:
-    """A function of all shapes, over the sizes of a class: split until each part has one answer."""
-    todo = [(c.modulus, c.rest, c.values, [c.shapes[p] for p in sorted(c.shapes)])]
+def _pieces(
+    c: Class, value_of: Callable[[Sequence[Shape]], Any], positions: Sequence[int]
+) -> list[tuple[int, int, Range, Any]]:
+    """A function of the shapes of some positions, over the sizes of a class: split until each part has one answer."""
+    todo = [(c.modulus, c.rest, c.values, [c.shapes[p] for p in positions])]
     done: list[tuple[int, int, Range, Any]] = []
     while todo:
         modulus, rest, values, shapes = todo.pop()
@@ -481,6 +509,6 @@ def _pieces(c: Class, value_of: Callable[[Sequence[Shape]], Any]) -> list[tuple[
             done.append((modulus, rest, values, value_of(shapes)))
         except Split as split:
             for count_, more, part in parts(values, split):
-                changed = [substituted(s, count_, more, part) for s in shapes]
+                changed = substituted(shapes, count_, more, part)
                 todo.append((modulus * count_, rest + modulus * more, part, changed))
     return done

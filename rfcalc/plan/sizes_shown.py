@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import plural
@@ -17,7 +17,7 @@ MOST_REFUSED = 8  # nodes that refuse
 
 def document(found: Sizes) -> Document:
     """What `rfcalc sizes` shows."""
-    columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20)]
+    columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20, wraps=True)]
     single = len(found.outputs) == 1
     columns += [Column("output"), Column("pixels that reach no output", "unseen")] if single else []
     lines: list[TableLine] = []
@@ -44,7 +44,7 @@ def document(found: Sizes) -> Document:
     if found.asked_near is not None:
         sections.append(Sentences(tuple(near_told(found.asked_near, found.near)), title="Nearest"))
     if refused:
-        sections.append(_refusals(refused))
+        sections += _refusals(refused)
     if found.training:
         trained = [f"{'every size' if t.size is None else f'n = {t.size}'}: {t.why}" for t in found.training]
         sections.append(Sentences(tuple(trained), title="In training only"))
@@ -56,19 +56,19 @@ def document(found: Sizes) -> Document:
     return Document(f"valid sizes of {found.target}", tuple(sections), (*notes, *found.assumptions), found.to_dict)
 
 
-def _refusals(refused: Mapping[tuple[str, str], tuple[Refused, list[int]]]) -> Table:
+def _refusals(refused: Mapping[tuple[str, str], tuple[Refused, list[int]]]) -> Iterator[Table | Sentences]:
     """Which node refuses which sizes, those that nothing larger mends first."""
     columns = (
         Column("node"),
         Column("axes"),
-        Column("refuses", least=16),
+        Column("refuses", least=16, wraps=True),
         Column("for example", "size", right=True),
-        Column("why", least=24),
+        Column("why", least=24, wraps=True),
     )
     rows = []
     for r, axes in list(refused.values())[:MOST_REFUSED]:
         told = (r.node, ", ".join(map(str, axes)), r.sizes)
         rows.append(TableLine((*map(Cell, told), Cell(str(r.size), r.size), Cell(r.brief))))
-    left = len(refused) - len(rows)
-    totals = (("and", f"{plural(left, 'node')} that refuse small sizes"),) if left else ()
-    return Table(columns, tuple(rows), totals, title="What refuses the others")
+    yield Table(columns, tuple(rows), title="What refuses the others")
+    if left := len(refused) - len(rows):
+        yield Sentences((f"{plural(left, 'more node')} {'refuses' if left == 1 else 'refuse'} other sizes.",))

@@ -114,7 +114,7 @@ def classes(
                         shapes[s] = None  # nothing reads it any more
         except Split as split:
             for count_, more, part in parts(values, split):
-                changed = [substituted(shape, count_, more, part) for shape in shapes]
+                changed = substituted(shapes, count_, more, part)
                 states.append(_State(position, changed, modulus * count_, rest + modulus * more, part))
             continue
         except RfcalcError as error:
@@ -158,7 +158,7 @@ class Weights:
         if known is None:
             if not any(isinstance(d, Number) for x in (*xs, y) for d in x.dims):
                 return False  # nothing varies here: it says nothing of other sizes
-            varied = [substituted(x, 1, 0, Range(1, None)) for x in (*xs, y)]
+            varied = substituted((*xs, y), 1, 0, Range(1, None))
             try:
                 known = not isinstance(layer.cost(tuple(varied[:-1]), varied[-1]).params, Number)
             except (Split, Undecided):
@@ -190,12 +190,28 @@ def parts(values: Range, split: Split) -> Iterator[tuple[int, int, Range]]:
     yield 1, 0, Range(split.at, values.last)
 
 
-def substituted(shape: Shape | None, count: int, rest: int, values: Range) -> Any:
-    """The shape of a part of a class."""
-    if shape is None or not any(isinstance(d, Number) for d in shape.dims):
-        return shape
-    dims = [d.substituted(count, rest, values) if isinstance(d, Number) else d for d in shape.dims]
-    return Shape(*dims, channel=shape.channel)
+def substituted(shapes: Sequence[Shape | None], count: int, rest: int, values: Range) -> list[Any]:
+    """The shapes of a part of a class; what is one object stays one."""
+    numbers: dict[tuple[int, ...], Any] = {}
+    made: dict[int, Shape] = {}
+    found: list[Shape | None] = []
+    for shape in shapes:
+        if shape is None or not any(type(d) is Number for d in shape.dims):
+            found.append(shape)
+            continue
+        new = made.get(id(shape))
+        if new is None:
+            dims = []
+            for d in shape.dims:
+                if type(d) is Number:
+                    length = numbers.get(d.coefficients)
+                    if length is None:
+                        length = numbers[d.coefficients] = d.substituted(count, rest, values)
+                    d = length
+                dims.append(d)
+            new = made[id(shape)] = Shape(*dims, channel=shape.channel)
+        found.append(new)
+    return found
 
 
 class Axis(NamedTuple):

@@ -76,7 +76,7 @@ def _figures(plan: StreamPlan) -> Table:
         block = Fraction(size * 1000) / plan.rate
         rows[2] = ("block", f"{size:,} in, {out:,} out ({float(block):.4g} ms)", rows[2][2])
     lines = [TableLine(tuple(map(Cell, row))) for row in rows]
-    columns = (Column("figure"), Column("value"), Column("meaning", least=20, spare=1))
+    columns = (Column("figure"), Column("value"), Column("meaning", least=20, spare=1, wraps=True))
     return Table(columns, tuple(lines), title=_title(plan))
 
 
@@ -158,6 +158,10 @@ def _ends(plan: StreamPlan) -> list[Text]:
 
 
 def _blockers(plan: StreamPlan) -> Table:
-    columns = (Column("blocked by", "node"), Column("why", least=24), Column("what would remove it", "fix", least=24))
+    columns = (
+        Column("blocked by", "node"),
+        Column("why", least=24, wraps=True),
+        Column("what would remove it", "fix", least=24, wraps=True),
+    )
     lines = [TableLine((Cell(b.node, role="bad"), Cell(b.why), Cell(b.fix))) for b in plan.blockers]
     return Table(columns, tuple(lines), title=_title(plan))

@@ -132,7 +132,7 @@ def _axes(plan: TilePlan) -> Table:
     return Table(columns, tuple(lines), title=title)
 
 
-def _tiles(plan: TilePlan) -> list[Table]:
+def _tiles(plan: TilePlan) -> list[Table | Sentences]:
     if plan.count == 1:
         return []
     name = plan.network.outputs[0]
@@ -145,9 +145,9 @@ def _tiles(plan: TilePlan) -> list[Table]:
                 (Cell(str(i), i), Cell(_box(tile.read)), Cell(_box(tile.write[name])), Cell(_box(tile.crop[name])))
             )
         )
+    listed = Table(columns, tuple(lines), title="Tiles, half-open ranges on each axis")
     left = plan.count - len(lines)
-    totals = (("and", f"{plural(left, 'more tile')} (--format json lists all)"),) if left else ()
-    return [Table(columns, tuple(lines), totals, title="Tiles, half-open ranges on each axis")]
+    return [listed, Sentences((f"{plural(left, 'more tile')}: --format json lists all.",))] if left else [listed]
 
 
 def _box(ranges: Any) -> str:
@@ -235,7 +235,7 @@ def passes_document(plan: PassPlan, verified: dict[str, Any] | None = None) -> D
         )
     columns = (
         Column("pass", right=True),
-        Column("gathers", least=12),
+        Column("gathers", least=12, wraps=True),
         Column("need"),
         Column("halo"),
         Column("align"),

@@ -15,84 +15,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from rfcalc.core.cost import INDEX
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
-from rfcalc.graph.memory import overwriting, storages
-
-
-class Amount(NamedTuple):
-    """Bytes: `fixed`, and `each` for every item of the batch."""
-
-    fixed: int = 0
-    each: int = 0
-
-    def __add__(self, other: tuple[int, ...]) -> Amount:  # type: ignore[override]
-        return Amount(self.fixed + other[0], self.each + other[1])
-
-    def __sub__(self, other: Amount) -> Amount:
-        return Amount(self.fixed - other.fixed, self.each - other.each)
-
-    def at(self, batch: int) -> int:
-        """Bytes for this batch."""
-        return self.fixed + self.each * batch
-
-
-NONE = Amount()
-
-
-class Item(NamedTuple):
-    """Something that takes memory: its term of the sum, and the node that it belongs to ("" for the whole network)."""
-
-    term: str
-    node: str
-
-
-class Moment(NamedTuple):
-    """What lives while a node runs forward or backward, in all; the node's position and name."""
-
-    position: int
-    node: str
-    phase: str
-    amount: Amount
-
-
-class Precision(NamedTuple):
-    """Bytes of a value: in maps, in weights, in statistics; and in the copies of weights that mixed precision makes
-    (0: none)."""
-
-    maps: int
-    weights: int
-    statistics: int
-    copies: int = 0
-
-
-class Account:
-    """What lives now, by item; the sum is kept up to date."""
-
-    def __init__(self) -> None:
-        self.items: dict[tuple[str, int | str], tuple[Item, Amount]] = {}
-        self.total = NONE
-
-    def add(self, key: tuple[str, int | str], item: Item, amount: Amount) -> None:
-        """Something begins to live; nothing happens if it lives already."""
-        if key not in self.items and amount != NONE:
-            self.items[key] = (item, amount)
-            self.total = self.total + amount
-
-    def drop(self, key: tuple[str, int | str]) -> None:
-        """Something ends."""
-        found = self.items.pop(key, None)
-        if found is not None:
-            self.total = self.total - found[1]
-
-    def listed(self) -> list[tuple[Item, Amount]]:
-        """What lives, as it is."""
-        return list(self.items.values())
+from rfcalc.graph.memory import overwriting, repeating, storages
+from rfcalc.graph.strides import Laid, dense, gradient, layout, once
+from rfcalc.plan.account import NONE, Account, Amount, Gradients, Item, Moment, Precision
+from rfcalc.plan.mixed import Mixed, mixed
 
 
 class Run:
@@ -133,7 +65,12 @@ class Run:
         over = (
             frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
         )
-        self.own = storages(walked, over)
+        self.laid = layout(walked, 1 if single else 2)
+        self.own = storages(walked, over, self.laid.reshaped)
+        plain = Mixed((precision.maps,) * len(walked.shapes), {})
+        self.widths, self.casts = mixed(walked, device) if precision.copies else plain
+        self.once = once(walked)
+        self._values = self._distinct()
         self.frozen = frozen
         self.recomputed = {last: first for first, last in recomputed}
         self._first = {p: first for first, last in recomputed for p in range(first, last + 1)}  # of the run it is in
@@ -154,7 +91,26 @@ class Run:
             step = steps.get(node.name, -1)
             if step >= 0 and len(sources) == 1 and node.layer.memory == VIEW:
                 found.setdefault((step, sources[0]), []).append(position)
+        # the parts of a learned map (of the projections of attention) are those of a split too
+        parts: dict[int, list[int]] = {}
+        for position, sources in enumerate(self.network.sources, self.arity):
+            if len(sources) == 1 and self.given(sources[0]) and self.walked.costs[sources[0]].params:
+                parts.setdefault(sources[0], []).append(position)
+        values = [int(shape.values) for shape in self.walked.shapes]
+        for source, group in parts.items():
+            if len(group) > 1 and sum(values[p] for p in group) == values[source]:
+                found[-1, source] = group
         return {p: tuple(group) for group in found.values() if len(group) > 1 for p in group}
+
+    def _distinct(self) -> tuple[int, ...]:
+        """The values of each map; of learned ones that are stretched for a product, which PyTorch multiplies as they
+        are, those that are stretched."""
+        found = [int(shape.values) for shape in self.walked.shapes]
+        spread = repeating(self.walked)
+        for position in sorted(spread):
+            if self.once[position]:
+                found[position] = found[self.network.sources[position - self.arity][0]]
+        return tuple(found)
 
     def params(self, position: int) -> int:
         """Parameters of a position, with those of its weight group counted where the group first appears."""
@@ -162,7 +118,11 @@ class Run:
 
     def size(self, position: int) -> Amount:
         """The map of a position."""
-        return self.rounded(Amount(0, int(self.walked.shapes[position].values) * self.precision.maps))
+        return self.rounded(self.each(position, self._values[position] * self.widths[position]))
+
+    def each(self, position: int, size: int) -> Amount:
+        """So many bytes for each item; once, where no input is behind a position."""
+        return Amount(size) if self.once[position] and not self.drawn(position) else Amount(0, size)
 
     def rounded(self, *tensors: Amount) -> Amount:
         """The sum of tensors, each as an allocator rounds it."""
@@ -170,39 +130,60 @@ class Run:
             return sum(tensors, NONE)
         return Amount(sum(-(-t.at(self.batch) // self.block) * self.block for t in tensors))
 
-    def gradient(self, position: int) -> Amount:
-        """The gradient of a position's map; that of a learned map is summed over the batch."""
-        if self.given(position):
-            return self.rounded(Amount(int(self.walked.shapes[position].values) * self.precision.maps))
-        return self.size(position)
+    def gradient(self, position: int, width: int) -> Amount:
+        """The gradient of a position's map at so many bytes a value; of a learned map summed over the batch."""
+        return self.rounded(self.each(position, self._values[position] * width))
 
     def parameters(self, position: int) -> Amount:
         """The gradient of a position's parameters."""
+        return sum(self.learned(position, self.precision.weights), NONE)
+
+    def learned(self, position: int, width: int) -> tuple[Amount, Amount]:
+        """The gradients of a position's weights and biases, at so many bytes a value."""
         if self.frozen is None:
-            return NONE
+            return NONE, NONE
         frozen, cost = self.frozen.get(position, 0), self.walked.costs[position]
         # of a part that is frozen, the source says how many parameters it has: the weights, if these are enough
         weights, biases = int(cost.weights), int(cost.biases)
         weights, biases = (0, biases - frozen + weights) if frozen >= weights else (weights - frozen, biases)
-        return self.rounded(Amount(weights * self.precision.weights), Amount(biases * self.precision.weights))
+        return self.rounded(Amount(weights * width)), self.rounded(Amount(biases * width))
 
     def kept_beside(self, position: int) -> Amount:
         """What a position makes beside its map, for backward: statistics, indices, masks, copies of weights."""
         said = self.saved[position]
         if not self.learns[position]:
-            return self.rounded(Amount(0, INDEX * int(said.indices)))  # made all the same
-        mask = self.precision.maps if self.device == "cpu" else 1
-        maps = self.precision.maps
+            return self.rounded(self.each(position, INDEX * int(said.indices)))  # made all the same
+        maps = self.widths[position]
+        mask = maps if self.device == "cpu" else 1
         single = int(said.single_values) * maps if self.single else 0
         copied = 0
-        if self.precision.copies and self.walked.costs[position].macs:
+        if self.lowered(position) and self._keeps_weights(position):
             copied = int(self.walked.costs[position].weights) * self.precision.copies
-        statistics = int(said.batch_values) * self.precision.statistics  # mean and deviation
+        statistics = int(said.batch_values) * self.precision.weights  # mean and deviation
+        extra = (int(said.extra_values) - int(said.statistics)) * maps + int(said.statistics) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
-            *(Amount(0, n) for n in (int(said.extra_values) * maps, INDEX * int(said.indices), single)),
-            Amount(0, int(said.masks) * mask),
+            *(self.each(position, n) for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)),
+            *self.copies(position, True),
         )
+
+    def copies(self, position: int, kept: bool) -> list[Amount]:
+        """Copies of inputs that a position reads, because the maps do not lie as it needs: those that backward needs
+        (`kept`), or those that go when it has run."""
+        found, sources = [], self.network.sources[position - self.arity]
+        layer, said = self.network.nodes[position - self.arity].layer, self.saved[position]
+        has = tuple([self.learns[s] for s in sources])
+        for i, s in enumerate(sources):
+            cast, laid = self.casts.get((position, i)), (position, i) in self.laid.read
+            needed = self.learns[position] and i in said.inputs and layer.needs(i, has, self._trained[position])
+            made = self.rounded(self.each(s, self._values[s] * (cast or self.widths[s])))
+            if cast and laid and not kept:
+                found.append(made)  # what is cast lies as before, and is copied once more
+            if (cast or laid) and needed == kept:
+                found.append(made)
+            if laid and not kept and self.walked.costs[position].biases:
+                found.append(self.size(position))  # then biases are added apart
+        return found
 
     def temporary(self, position: int) -> Amount:
         """What lives beside gradients for a moment while a node runs backward."""
@@ -210,7 +191,9 @@ class Run:
         xs, y = walked.input_shapes(position), walked.shapes[position]
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
         made = layer.temporary(xs, y, has, self._trained[position])
-        return self.rounded(Amount(0, int(made.values) * self.precision.maps), Amount(0, int(made.bytes)))
+        return self.rounded(
+            self.each(position, int(made.values) * self.widths[position]), self.each(position, int(made.bytes))
+        )
 
     def kept_maps(self, position: int) -> list[int]:
         """The positions whose memory a position keeps for its backward."""
@@ -219,12 +202,29 @@ class Run:
         said, sources = self.saved[position], self.network.sources[position - self.arity]
         layer, trained = self.network.nodes[position - self.arity].layer, self._trained[position]
         has = tuple([self.learns[s] for s in sources])
-        maps = [self.own[sources[i]] for i in said.inputs if sources and layer.needs(i, has, trained)]
+        copied = self.laid.read
+        maps = [
+            self.own[sources[i]]
+            for i in said.inputs
+            if sources
+            and (position, i) not in copied
+            and (position, i) not in self.casts
+            and layer.needs(i, has, trained)
+        ]
         return [*maps, self.own[position]] if said.output else maps
 
     def given(self, position: int) -> bool:
         """Whether a map is given with the weights: it takes no memory of its own."""
+        return self.constant(position) and not self.drawn(position)
+
+    def constant(self, position: int) -> bool:
+        """Whether a map depends on nothing."""
         return position >= self.arity and not self.network.sources[position - self.arity]
+
+    def drawn(self, position: int) -> bool:
+        """Whether a map is drawn in every step: one number for each item (by which branches are dropped)."""
+        single = self.constant(position) and self.walked.shapes[position].values == 1
+        return single and not self.walked.costs[position].params
 
     def moments(self, watch: Callable[[int, Account], None] | None = None) -> Iterator[Moment]:
         """The moments of a step, in order.
@@ -277,12 +277,37 @@ class Run:
             account.add(
                 beside, Item("kept" if keeps else "activations", self.names[position]), self.kept_beside(position)
             )
+            passing = self.rounded(*self.copies(position, False))
+            account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
+            if (keeps or self.only_forward) and self.lowered(position):
+                if self.only_forward:
+                    cost = self.walked.costs[self._holder[position]]
+                    copies = self.rounded(
+                        *(Amount(int(n) * self.precision.copies) for n in (cost.weights, cost.biases))
+                    )
+                else:
+                    weights, biases = self.learned(self._holder[position], self.precision.copies)
+                    copies = biases if self._keeps_weights(position) else weights + biases
+                item = Item("activations", f"copies of parameters of {self.names[position]}")
+                account.add(("copies", position), item, copies)
             yield moment(position, "forward")
+            account.drop(("copy", position))
             if not keeps:
                 account.drop(beside)
             for memory in dies.get(position, ()):
                 if not users[memory]:
                     account.drop(("map", memory))
+
+        for position in range(self.arity, len(self.names)):
+            account.drop(("copies", position))  # copies of parameters that nothing keeps go with autocast
+
+    def lowered(self, position: int) -> bool:
+        """Whether mixed precision casts a position's parameters."""
+        return self.precision.copies > 0 and self.walked.costs[position].macs != 0
+
+    def _keeps_weights(self, position: int) -> bool:
+        has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
+        return self.network.nodes[position - self.arity].layer.needs_weights(has)
 
     def _born(self, account: Account, users: Counter[int], position: int) -> None:
         memory = self.own[position]
@@ -294,7 +319,7 @@ class Run:
         self, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
     ) -> Iterator[Moment]:
         outputs = {self.network.position(name) for name in self.network.outputs}
-        gradients = Gradients(account)
+        gradients, laid = Gradients(account), dict[int, Laid]()
         for position in outputs:
             if self.learns[position]:  # whoever calls holds the gradient of the output
                 gradients.hold(gradients.receive(position, gradients.made(self.names[position], self.size(position))))
@@ -313,16 +338,35 @@ class Run:
                 gradients.free(mine)
                 account.add(("parameters", position), Item("gradients", node.name), self.parameters(position))
                 continue
+            lies = laid.get(position, self.laid.maps[position])
+            rows = node.layer.read_as(0, lies.dims)
+            if rows is not None and lies.viewed(rows) is None:  # copied before it is multiplied
+                copy = gradients.made(self.names[position], self.size(position))
+                yield moment(position, "backward")
+                gradients.free(mine)
+                held[0] = mine = copy
+                lies = dense(lies.dims)
             parts = []
-            for s in sources:
+            for i, s in enumerate(sources):
                 if self.learns[s]:
-                    new = not node.layer.hands_gradient_on
-                    parts.append((s, gradients.made(self.names[s], self.gradient(s)) if new else gradients.hold(mine)))
+                    hands_on = node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
+                    handed = gradient(node.layer, self.laid.maps[s], lies, hands_on)
+                    new = not hands_on or handed is None
+                    laid[s] = handed or dense(self.laid.maps[s].dims)
+                    width = self.casts.get((position, i), self.widths[position])
+                    amount = self.gradient(s, width)
+                    parts.append((s, width, gradients.made(self.names[s], amount) if new else gradients.hold(mine)))
             item = Item("activations", f"{self.names[position]}, for a moment")
             account.add(("temporary", position), item, self.temporary(position))
             owner, learned = self._holder[position], self.parameters(self._holder[position])
             again = ("parameters", owner) in account.items  # the gradient of shared parameters at another use of them
-            account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+            lowered = self.lowered(position) and not again
+            if lowered:  # made in two bytes, and cast afterwards
+                low = sum(self.learned(owner, self.precision.copies), NONE)
+                item = Item("activations", f"gradient of {self.names[owner]}, before it is cast")
+                account.add(("low", position), item, low)
+            else:
+                account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
             passing = Item("activations", f"gradient of {self.names[owner]} at this use")
             if again:
                 account.add(("use", position), passing, learned)
@@ -349,15 +393,34 @@ class Run:
                 users[memory] -= 1
                 if not users[memory] and memory >= self.arity and memory not in self._held:
                     account.drop(("map", memory))
-            for s, part in parts:
+            for s, width, part in parts:
+                if width != self.widths[s]:
+                    uncast, part = part, gradients.made(self.names[s], self.gradient(s, self.widths[s]))
+                    yield moment(position, "backward")
+                    gradients.free(uncast)
                 before = gradients.of(s)
                 if before is None:
                     gradients.receive(s, part)
                     continue
-                gradients.receive(s, gradients.made(self.names[s], self.gradient(s)))
+                gradients.receive(s, gradients.made(self.names[s], self.gradient(s, self.widths[s])))
                 yield moment(position, "backward")
                 gradients.free(before)
                 gradients.free(part)
+            weights, biases = self.learned(owner, self.precision.weights)
+            if lowered:
+                account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+                account.add(("uncast", position), passing, NONE - biases)
+                yield moment(position, "backward")
+                account.drop(("low", position))
+                account.add(("low", position), passing, self.learned(owner, self.precision.copies)[1])
+            read = self.laid.maps[sources[0]]
+            last = self._trained[position] and len(read.dims) > 3 and read.channels_last
+            if last and node.layer.copies_gradient(self.walked.shapes[sources[0]]):
+                account.add(("clone", position), passing, weights)
+                yield moment(position, "backward")
+                account.drop(("clone", position))
+            account.drop(("uncast", position))
+            account.drop(("low", position))
 
     def _again(
         self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
@@ -385,42 +448,9 @@ class Run:
             for memory in dies.get(p, ()):
                 if not users[-1 - memory]:
                     account.drop(("again", memory))
-
-
-class Gradients:
-    """The gradients of maps: whose memory each lives in, and how often that memory is in use."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._uses: list[int] = []
-        self._of: dict[int, int] = {}
-
-    def made(self, node: str, amount: Amount) -> int:
-        """New memory for a gradient, in use once."""
-        memory = len(self._uses)
-        self._uses.append(1)
-        self._account.add(("gradient", memory), Item("activations", f"gradient of {node}"), amount)
-        return memory
-
-    def hold(self, memory: int) -> int:
-        """The memory is in use once more."""
-        self._uses[memory] += 1
-        return memory
-
-    def free(self, memory: int) -> None:
-        """The memory is in use once less; it ends with its last use."""
-        self._uses[memory] -= 1
-        if not self._uses[memory]:
-            self._account.drop(("gradient", memory))
-
-    def receive(self, position: int, memory: int) -> int:
-        """The gradient of a position lives in this memory."""
-        self._of[position] = memory
-        return memory
-
-    def of(self, position: int) -> int | None:
-        """The memory of a position's gradient, if it has one yet."""
-        return self._of.get(position)
+        for memory in range(first, last + 1):  # what only those would read that do not run again
+            if not users[-1 - memory]:
+                account.drop(("again", memory))
 
 
 def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:

@@ -1,32 +1,37 @@
-"""Code that is read again at other sizes: what it freezes into layers becomes rules, which further readings confirm."""
+"""What is read again at other sizes: what code and files freeze into layers becomes rules, which readings confirm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.plan.following import Following, Reading, Unfollowed, follow
 from rfcalc.plan.solving import Weights, with_size
-from rfcalc.readers.target import Target, resolve
+from rfcalc.readers.target import Target, named, resolve
 
 # By how much the spatial axes are longer in further readings: with multiples of what networks divide by, and without.
 EVEN = ((32, 64, 96), (64, 128, 192))
-ODD = ((1, 3, 2), (6, 13, 9))
-LAST = ((11, 2, 5), (39, 74, 49), (31, 63, 95))  # these must only confirm; code may refuse what layers take
+ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
+LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
 
 
 def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
-    """The network of code at any size, and what is to be told about it.
+    """The network of code, or of a framework's file, at any size, and what is to be told about it.
 
     Raises:
-        RfcalcError: what the code does at other sizes follows no rule; the message names the node.
+        RfcalcError: what it does at other sizes follows no rule; the message names the node.
     """
     network = first.network
+    what = "file" if named(target).sort == "file" else "code"
     base = [s for s in network.inputs.values() if s is not None]
     known = Reading(network, forward(network, base).shapes)
+    at = ", ".join("x".join(map(str, x.dims)) for x in base)
+    if not getattr(network.source, "sizes_asked", True) and (count := _confirmed(target, known)):
+        told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
+        return Following(network, {}), (told,)
     readings: list[Reading] = [known]
     refused: list[tuple[list[Shape], RfcalcError]] = []
     for deltas in (*EVEN, *ODD):
@@ -41,26 +46,42 @@ def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
     try:
         found = follow(readings)
     except Unfollowed as unfollowed:
-        raise _untold(unfollowed.why, unfollowed.node) from None
+        raise _untold(what, unfollowed.why, unfollowed.node) from None
     params = [c.params for c in forward(found.at(base), base).costs]
     confirmed = [*refused]
     for deltas in LAST:
         inputs = _longer(base, deltas)
         read = _read(target, network, inputs)
         if isinstance(read, Reading):
-            _agrees(found, read, inputs, params)
+            _agrees(what, found, read, inputs, params)
         else:
             confirmed.append((inputs, read))
     for one in readings:
-        _agrees(found, one, list(one.shapes[: network.arity]), params)
+        _agrees(what, found, one, list(one.shapes[: network.arity]), params)
     for inputs, error in confirmed:
         if not isinstance(_predicted(found, inputs, params), RfcalcError):
             size = ", ".join(map(str, inputs))
-            raise _untold(f"the layers take {size}, and the code does not: {_brief(error)}")
-    at = ["x".join(map(str, x.dims)) for x in base]
+            raise _untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
     count = len(readings) + len(refused) + len(LAST)
-    told = f"the code was read at {', '.join(at)} and {count - 1} further sizes, which agree"
+    told = f"the {what} was read at {at} and {count - 1} further sizes, which agree"
     return found, (told,)
+
+
+def _confirmed(target: Any, known: Reading) -> int:
+    """How many further readings it took to find the same layers at another size; 0 where they are not the same."""
+    base = list(known.shapes[: known.network.arity])
+    mine, fixed = known.network, Following(known.network, {})
+    params = [c.params for c in forward(mine, base).costs]
+    for count, deltas in enumerate((ODD[1], *EVEN), 1):
+        inputs = _longer(base, deltas)
+        read = _read(target, mine, inputs)
+        if isinstance(read, Reading):
+            theirs = read.network
+            same = [n.layer for n in mine.nodes] == [n.layer for n in theirs.nodes]
+            return count if same and mine.sources == theirs.sources and mine.outputs == theirs.outputs else 0
+        if not isinstance(_predicted(fixed, inputs, params), RfcalcError):
+            return 0
+    return 0
 
 
 def multiple_of(target: Any, first: Target) -> int:
@@ -102,24 +123,26 @@ def _predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int])
     return shapes
 
 
-def _agrees(found: Following, read: Reading, inputs: Sequence[Shape], params: Sequence[int]) -> None:
+def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], params: Sequence[int]) -> None:
     """Refuse rules that predict other outputs than a reading has."""
     shapes = _predicted(found, inputs, params)
     size = ", ".join(map(str, inputs))
     if isinstance(shapes, RfcalcError):
-        raise _untold(f"the code takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where)
+        raise _untold(
+            what, f"the {what} takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where
+        )
     for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
         if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
-            raise _untold(f"the code gives another output at {size} than its layers as they were read", name)
+            raise _untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)
 
 
-def _untold(why: str, where: str | None = None) -> RfcalcError:
-    return RfcalcError(
-        "the valid sizes cannot be told from the code",
-        where=where,
-        why=why,
-        fix="read it at the size in question with --input; write sizes in the code as expressions of the input's",
-    )
+def _untold(what: str, why: str, where: str | None = None) -> RfcalcError:
+    mend = {
+        "code": "write sizes in the code as expressions of the input's",
+        "file": "write the file with open (dynamic) axes, where sizes are constants in it",
+    }
+    fix = f"read it at the size in question with --input; {mend[what]}"
+    return RfcalcError(f"the valid sizes cannot be told from the {what}", where=where, why=why, fix=fix)
 
 
 def _brief(error: RfcalcError) -> str:

@@ -92,7 +92,7 @@ class Named(NamedTuple):
     @property
     def again(self) -> bool:
         """Whether it can be read at any size of its input."""
-        return self.sort in ("code", "model")
+        return self.sort in ("code", "model", "file")
 
 
 def resolve(target: Any, input: Any = None) -> Target:  # noqa: A002

@@ -35,10 +35,12 @@ OTHER_NAMES = {"rich": "terminal", "text": "terminal", "unicode": "terminal", "m
 
 
 class Look(NamedTuple):
-    """How text is drawn: `width` of the terminal (None: lines may be as long as they need), and whether in colour."""
+    """How text is drawn: `width` of the terminal (None: lines may be as long as they need), whether in colour, and
+    whether the terminal shows ASCII alone."""
 
     width: int | None = None
     color: bool = False
+    ascii: bool = False
 
 
 def named(form: str, more: Collection[str] = ()) -> str:

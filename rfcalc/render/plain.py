@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import printable, printable_lines
-from rfcalc.report.document import Derivation, Document, Grid, Picture, Section, Sentences, Span, Table, Text
+from rfcalc.report.document import (
+    Derivation,
+    Document,
+    Grid,
+    Listing,
+    Picture,
+    Section,
+    Sentences,
+    Span,
+    Table,
+    Text,
+)
 
 if TYPE_CHECKING:
     from rfcalc.render import Look
@@ -69,6 +80,25 @@ def spell(text: Text) -> str:
     """
     parts = (text,) if isinstance(text, str) else (p if isinstance(p, str) else p.plain or p.text for p in text)
     return printable("".join(parts)).translate(ASCII)
+
+
+def in_ascii(part: Any) -> Any:
+    """A document, or a part of one, with its texts in ASCII where they can be; figures for machines stay.
+
+    >>> in_ascii(("2 × ", Span("k²", "result", "k^2")))
+    ('2 x ', Span(text='k^2', role='result', plain='k^2', latex='', parts=()))
+    """
+    if isinstance(part, str):
+        return part.translate(ASCII)
+    if isinstance(part, Span):
+        return replace(part, text=(part.plain or part.text).translate(ASCII), parts=())
+    if isinstance(part, tuple):
+        made = map(in_ascii, part)
+        return part._make(made) if hasattr(part, "_make") else tuple(made)
+    if isinstance(part, (Document, Table, Sentences, Derivation, Listing, Grid, Picture)):
+        names = [f.name for f in fields(part) if not isinstance(part, Picture) or f.name == "text"]
+        return replace(part, **{name: in_ascii(getattr(part, name)) for name in names})
+    return part
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -9,11 +9,14 @@ from rfcalc.report.document import Grid, Runs
 MARKS = {"seen": "█", "some": "▒", "clipped": "░", "none": "·", "": " "}
 ASCII_MARKS = {"seen": "#", "some": "+", "clipped": "-", "none": ".", "": " "}
 LEGEND = {"seen": "seen", "none": "not seen", "clipped": "padding, clipped", "some": "in part"}
-WIDTH = 56
+WIDTH = 56  # letters of a drawing, at most
+PAGE = 80
 
 
-def scaled(grid: Grid, ascii_only: bool = False, width: int = WIDTH) -> Iterator[str]:
+def scaled(grid: Grid, ascii_only: bool = False, room: int | None = None) -> Iterator[str]:
     """The drawing with the positions of the map's ends and the region's at its edges, and what a sign stands for.
+
+    `room`: the letters of a line that a terminal has.
 
     >>> from rfcalc.report.document import Runs
     >>> print(*scaled(Grid((8,), ((0, 8),), (Runs((((2, 5),),)),)), ascii_only=True), sep="\\n")
@@ -21,6 +24,8 @@ def scaled(grid: Grid, ascii_only: bool = False, width: int = WIDTH) -> Iterator
     ..###...
     # seen  . not seen
     """
+    edge = max(len(str(n)) for n in (grid.shape[0] - 1, *_ends(grid, 0))) + 1 if len(grid.shape) > 1 else 0
+    width = min(WIDTH, max(8, (room or PAGE) - edge))
     lines = [*raster(grid, ascii_only, width)]
     columns, rows = _columns(grid, width), _rows(grid, width)
     sides = {}

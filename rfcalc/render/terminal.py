@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from rfcalc.report.document import (
     Derivation,
     Document,
     Grid,
+    Listing,
     Picture,
     Section,
     Sentences,
@@ -57,6 +59,7 @@ OF_256 = {
     "255;255;255": 231,
     "38;70;110": 24,
 }
+IN_ASCII = str.maketrans({"─": "-", "…": "~", "×": "x", "–": "-"})  # what is drawn here, and texts that are cut
 MARKS = {"█": "rgb(40,120,200)", "▒": "rgb(40,120,200)", "░": "rgb(160,107,0)", "·": SOFT}  # of a picture
 
 
@@ -64,6 +67,10 @@ def render(document: Document, look: Look) -> str:
     """The document as text with (or without) terminal colours."""
     from io import StringIO
 
+    if look.ascii:
+        from rfcalc.render.plain import in_ascii
+
+        document = in_ascii(document)
     fitted = [fit(s, look.width) if isinstance(s, Table) else (s, []) for s in document.sections]
     natural = max((sum(w) + GAP * (len(w) - 1) for _, w in fitted if w), default=0)
     out = StringIO()
@@ -82,19 +89,23 @@ def render(document: Document, look: Look) -> str:
     for i, (section, widths) in enumerate(fitted):
         if i or document.titled:
             console.print()
-        _section(console, section, widths, look.width is not None)
+        _section(console, section, widths, look)
     gone = [
-        f"not shown in {look.width} columns: {', '.join(c.title for c in whole.columns if c not in fit_.columns)}; "
-        "a wider terminal shows them"
+        column.title
         for whole, (fit_, _) in zip(document.sections, fitted, strict=True)
-        if isinstance(whole, Table) and isinstance(fit_, Table) and len(whole.columns) > len(fit_.columns)
+        if isinstance(whole, Table) and isinstance(fit_, Table)
+        for column in whole.columns
+        if column not in fit_.columns
     ]
-    notes = (*dict.fromkeys(gone), *document.notes)
+    left_out = f"not shown in {look.width} columns: {', '.join(dict.fromkeys(gone))}; a wider terminal shows them"
+    notes = (*([left_out] if gone else []), *document.notes)
     if notes:
         console.print()
     for note in notes:
         console.print(spell(note, SOFT), soft_wrap=not (natural or look.width))
     text = "\n".join(line.rstrip() for line in out.getvalue().split("\n")).rstrip("\n")
+    if look.ascii:
+        text = text.translate(IN_ASCII)
     return text if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else in_256_colors(text)
 
 
@@ -112,7 +123,8 @@ def spell(text: Text, style: str = "") -> RichText:
     return RichText.assemble(*((printable(part), STYLES[role]) for part, role in pieces(text)), style=style)
 
 
-def _section(console: Console, section: Section, widths: list[int], wraps: bool) -> None:
+def _section(console: Console, section: Section, widths: list[int], look: Look) -> None:
+    wraps = look.width is not None
     if section.title and not isinstance(section, (Picture, Derivation)):
         console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
@@ -127,13 +139,36 @@ def _section(console: Console, section: Section, widths: list[int], wraps: bool)
     elif isinstance(section, Grid):
         from rfcalc.render.raster import scaled
 
-        for row in scaled(section):
-            drawn = RichText(row)
-            for mark, style in MARKS.items():
-                drawn.highlight_words([mark], style)
-            _print(console, drawn)
+        *rows, legend = scaled(section, look.ascii, look.width)
+        for row in rows:
+            _print(console, _marked(row))
+        console.print(_marked(legend), soft_wrap=not wraps)
     else:
-        console.file.write(printable_lines(section.text) + "\n")
+        text = printable_lines(section.text)
+        whole = isinstance(section, Listing) and section.language  # source, which is copied
+        if wraps and not whole:
+            text = "\n".join(line for long in text.split("\n") for line in _broken(long, console.width))
+        console.file.write(text + "\n")
+
+
+def _marked(row: str) -> RichText:
+    """A row of a grid, its marks in their colours."""
+    drawn = RichText(row)
+    for mark, style in MARKS.items():
+        drawn.highlight_words([mark], style)
+    return drawn
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A preformatted line in lines of a terminal, those after the first further in; a rule is as long as it fits.
+
+    >>> _broken("conv3-64 > relu > maxpool2", 20)
+    ['conv3-64 > relu >', '    maxpool2']
+    """
+    if len(line) <= width or not line.strip("=-"):
+        return [line[:width]]
+    further = " " * (len(line) - len(line.lstrip(" ")) + 4)
+    return wrap(line, max(width, 20), subsequent_indent=further, break_on_hyphens=False)
 
 
 def _sentence(console: Console, text: RichText, wraps: bool) -> None:
@@ -167,10 +202,14 @@ def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> No
     if table.totals:
         console.print()
     label = max((len(name) for name, _ in table.totals), default=0) + 2
+    below = wraps and console.width - label < 20  # the figure, where there is no room beside its name
     for name, figure in table.totals:
-        parts = spell(figure).wrap(console, max(console.width - label, 20)) if wraps else [spell(figure)]
-        for i, part in enumerate(parts):
-            _print(console, RichText(" " * label if i else printable(name).ljust(label), "bold") + part)
+        heads = iter([printable(name).ljust(label)])
+        if below:
+            _print(console, RichText(next(heads).rstrip(), "bold"))
+        indent = 4 if below else label
+        for part in spell(figure).wrap(console, console.width - indent) if wraps else [spell(figure)]:
+            _print(console, RichText(next(heads, " " * indent), "bold") + part)
 
 
 def _rows(
@@ -202,11 +241,15 @@ def _joined(cells: Iterable[RichText]) -> RichText:
     return RichText(" " * GAP).join(cells)
 
 
-def _placed(text: RichText, width: int, right: bool, middle: bool = False) -> RichText:
-    """The text in exactly so many columns of the terminal; `middle`: names are cut there, as their ends differ."""
-    if middle and text.cell_len > width >= 8:
+def _placed(text: RichText, width: int, right: bool, name: str = "") -> RichText:
+    """The text in exactly so many columns of the terminal: names are cut in the middle, as their ends differ, notations
+    behind a word."""
+    if name == "name" and text.cell_len > width >= 8:
         kept = (width - 1) * 2 // 3
         text = text[: width - 1 - kept] + RichText("…") + text[len(text) - kept :]
+    if name == "notation" and text.cell_len > width:
+        end = text.plain.rfind(" ", 0, width - 1)
+        text = text[: end + 1] + RichText("…") if end >= width // 2 else text
     text.truncate(width, overflow="ellipsis")
     text.align("right" if right else "left", width)
     return text
@@ -237,7 +280,7 @@ def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
 
 def _cell(cell: Cell, width: int, column: Column, line: TableLine) -> RichText:
     """The cell's text, over a bar as long as its share of the whole."""
-    text = _placed(spell(cell.text, STYLES[cell.role]), width, column.right, column.name == "name")
+    text = _placed(spell(cell.text, STYLES[cell.role]), width, column.right, column.name)
     filled = cell.share * width // 1000
     if filled and not line.heading:
         text.stylize(BAR, 0, filled)

@@ -122,10 +122,11 @@ def _figure(text: str, name: str, node: str | None, relation: str, value: str, o
         if place is not None:
             if asked.row is None:
                 raise RfcalcError(f"{asked.name} belongs to the whole network, not to {node}")
-            return asked.at(report, _place(report, place))
+            have = asked.at(report, _place(report, place))
+            return of_network(report, asked, have) if place == OUTPUT else have
         if asked.whole is None:
             raise RfcalcError(f"{asked.name} belongs to a node", fix=f"name one: {name}@{report.network.outputs[0]}")
-        return asked.whole(report)
+        return of_network(report, asked, asked.whole(report))
 
     def check(report: Report) -> tuple[bool, str]:
         have = value_of(report)
@@ -140,6 +141,14 @@ def _place(report: Report, name: str) -> str:
     if name == OUTPUT and name not in report.network.positions and not report.network.inside(name):
         return report.outputs[-1].name
     return name
+
+
+def of_network(report: Report, asked: Metric, have: Any) -> Any:
+    """A figure of an output; where its units have no place (a classifier), of the last map whose units have one."""
+    if asked.row is None or not (have is None or (isinstance(have, tuple) and all(v is None for v in have))):
+        return have
+    position = report.last_spatial - report.network.arity
+    return asked.row(report[report.network.nodes[position].name]) if position >= 0 else have
 
 
 def _dense(text: str, node: str | None) -> Constraint:
@@ -268,7 +277,8 @@ def require(network: Any, constraints: str, **options: Any) -> Report:
 
     Args:
         network: a report, a network, or any target that `analyze` takes.
-        constraints: text of the constraint language.
+        constraints: text of the constraint language; a figure of a node without a node is the output's (a
+            classifier's: its last map with places).
         options: for `analyze` (input, batch, dtype).
 
     Returns:
@@ -287,7 +297,8 @@ def require(network: Any, constraints: str, **options: Any) -> Report:
         from importlib import import_module
 
         report = import_module("rfcalc.readers.target").analyze(network, **options)
-    failed = [f"{c}: {told}" for c, ok, told in check(report, constraints) if not ok]
+    parsed = parse(constraints, output=True)
+    failed = [f"{c}: {told}" for c, ok, told in check(report, parsed) if not ok]
     if failed:
         count = "1 constraint does" if len(failed) == 1 else f"{len(failed)} constraints do"
         raise ConstraintFailed(f"{count} not hold", where=report.target, why="\n".join(failed))

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from rfcalc.core.expr import Expr, Series, series
 from rfcalc.core.layer import Layer
+from rfcalc.core.size import Size
 from rfcalc.layers.merge import Add
 from rfcalc.layers.norm import BatchNorm
-from rfcalc.layers.pointwise import Activation, ReLU
+from rfcalc.layers.pointwise import Activation, Dropout, ReLU
 
 RELU = ReLU()
 NORM = BatchNorm()
@@ -41,6 +42,34 @@ def residual(*branches: Expr, act: Layer | None = RELU, name: str = "add") -> Ex
 def shortcut() -> Expr:
     """The plain shortcut of a residual block: the value itself, no node."""
     return series([])
+
+
+def excite(wide: Size, middle: Size, *, act: Layer = RELU, gate: str = "sigmoid") -> Expr:
+    """Squeeze and excitation: each channel times a gate that two 1×1 convolutions compute from all channels' means."""
+    from rfcalc.core.expr import parallel
+    from rfcalc.layers.conv import Conv
+    from rfcalc.layers.merge import Multiply
+    from rfcalc.layers.pool import GlobalPool
+
+    steps: list[Expr] = [
+        GlobalPool().named("se_pool"),
+        Conv(middle, 1).named("se_fc1"),
+        act.named(f"se_{act.stem}"),
+        Conv(wide, 1).named("se_fc2"),
+        Activation(gate).named(f"se_{gate}"),
+    ]
+    return parallel([shortcut(), series(steps)], Multiply()).named("se_scale")
+
+
+def top_of(classes: int, *, dropout: float | None = None, name: str = "fc") -> Series:
+    """The mean of each map, and the classifier."""
+    from rfcalc.layers.dense import Linear
+    from rfcalc.layers.pool import GlobalPool
+    from rfcalc.layers.reshape import Flatten
+
+    parts: list[Expr] = [GlobalPool().named("avgpool"), Flatten().named("flatten")]
+    parts += [] if dropout is None else [Dropout(dropout).named("dropout")]
+    return series([*parts, Linear(classes).named(name)])
 
 
 def joined(parts: Iterable[Expr | None]) -> Series:

@@ -44,10 +44,10 @@ def backbone(depth: int, stride: int = 8) -> list[Expr]:
     return [stem(), *stages(kind, counts, Style(), dilated=DILATED[stride])]
 
 
-def aspp(side: tuple[int, int], width: int = 256) -> Expr:
+def aspp(side: tuple[int, int], width: int = 256, rates: tuple[int, ...] = RATES) -> Expr:
     """Atrous spatial pyramid pooling on a map of these sides: a 1×1, three dilated 3×3, and the image's mean."""
     branches = [unit("aspp1", Conv(width, 1, bias=False))]
-    for i, rate in enumerate(RATES, 2):
+    for i, rate in enumerate(rates, 2):
         branches.append(unit(f"aspp{i}", Conv(width, 3, padding=rate, dilation=rate, bias=False)))
     pooled = [GlobalPool().named("image_pool"), unit("image_conv", Conv(width, 1, bias=False))]
     branches.append(series([*pooled, Upsample(size=side, mode="bilinear").named("image_up")]))

@@ -23,7 +23,7 @@ from rfcalc.layers.pool import GlobalPool, MaxPool
 from rfcalc.layers.reshape import Flatten
 from rfcalc.layers.slice import Slice
 from rfcalc.zoo import Entry, Family
-from rfcalc.zoo._parts import RELU, residual, shortcut, unit
+from rfcalc.zoo._parts import RELU, excite, residual, shortcut, unit
 
 CITATION = "He, Zhang, Ren & Sun, Deep Residual Learning for Image Recognition, arXiv:1512.03385"
 
@@ -62,24 +62,6 @@ def conv(out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int 
     )  # fmt: skip
 
 
-def gate(channels: int, reduction: int) -> Expr:
-    """Squeeze and excitation (Hu 2018): each channel times a gate computed from the means of all channels."""
-    from rfcalc.core.expr import parallel
-    from rfcalc.layers.merge import Multiply
-    from rfcalc.layers.pointwise import Activation
-
-    squeeze = series(
-        [
-            GlobalPool().named("se_pool"),
-            Conv(channels // reduction, 1).named("se_fc1"),
-            RELU.named("se_relu"),
-            Conv(channels, 1).named("se_fc2"),
-            Activation("sigmoid").named("se_sigmoid"),
-        ]
-    )
-    return parallel([shortcut(), squeeze], Multiply()).named("se_scale")
-
-
 def block(kind: str, c_in: int, width: int, stride: int, style: Style, dilations: tuple[int, int] = (1, 1)) -> Expr:
     """One residual (or plain) block. `dilations`: of its first and its second 3×3 layer."""
     first, second = dilations
@@ -98,7 +80,7 @@ def block(kind: str, c_in: int, width: int, stride: int, style: Style, dilations
     if style.option is None:
         return branch >> RELU.named("relu_out")
     if style.squeeze:
-        branch = branch >> gate(out, style.squeeze)
+        branch = branch >> excite(out, out // style.squeeze)
     if style.option != "C" and c_in == out:
         passed: Expr = shortcut() if stride == 1 else MaxPool(1, stride).named("shortcut")
     elif style.option == "A":

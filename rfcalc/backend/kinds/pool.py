@@ -1,7 +1,7 @@
 """Pooling.
 
-What PyTorch's layers cannot do (unequal padding, ONNX's ceil rule, TensorFlow's ``SAME``, padding wider than half the
-kernel) pads first, so that plain windows cover the map.
+What PyTorch's layers cannot do (dilated averages, unequal padding, ONNX's ceil rule, TensorFlow's ``SAME``, padding
+wider than half the kernel) pads first, so that plain windows cover the map.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def native(at: At, rank: int, averages: bool = False) -> bool:
     reach = each(g.kernel, rank)
     # PyTorch's one-dimensional max pooling has a ceil rule of its own where the window is larger than the map.
     fits = all(a == b and 2 * a <= k for (a, b), k in zip(sides, reach, strict=True))
+    if averages and any(d != 1 for d in each(g.dilation, rank)):
+        return False
     if averages and rank == 3 and any(n < k for n, k in zip(at.x.dims[1:], reach, strict=True)):
         return False  # PyTorch wants the map itself, without its padding, to be as large as the kernel here
     return fits and (g.rounding == "floor" or (g.rounding == "ceil" and (rank > 1 or averages)))

@@ -1,4 +1,4 @@
-"""Pooling for which PyTorch has no layer: unequal padding, ONNX's ceil rule, TensorFlow's SAME."""
+"""Pooling for which PyTorch has no layer: dilated averages, unequal padding, ONNX's ceil rule, TensorFlow's SAME."""
 
 from __future__ import annotations
 
@@ -114,10 +114,17 @@ def mean_pool(
     pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
     rule = "floor" if sides is None else rounding
     sides = known_sides(x, kernel, stride, sides, dilation)
+    flat = [p for pair in reversed(sides) for p in pair]
+    if max(dilation) > 1:
+        filled = covered(x, kernel, stride, sides, dilation, rule)
+        inside = F.pad(x.new_ones(1, 1, *x.shape[2:]), flat, value=1.0 if count_padding else 0.0)
+        ends = [m - n for n, m in zip(inside.shape[2:], filled.shape[2:], strict=True)]
+        inside = F.pad(inside, [p for end in reversed(ends) for p in (0, end)])
+        share = spread_sum(inside, kernel, stride, dilation).clamp(min=1)
+        return spread_sum(filled, kernel, stride, dilation) / share
     ready, padding, ceil = prepared(x, kernel, stride, sides, dilation, rule, whole=len(kernel) == 3)
     if ready is x:
         return pool(x, kernel, stride, padding, ceil, count_padding)
-    flat = [p for pair in reversed(sides) for p in pair]
     inside = F.pad(x.new_ones(1, 1, *x.shape[2:]), flat, value=1.0 if count_padding else 0.0)
     ends = [m - n for n, m in zip(inside.shape[2:], ready.shape[2:], strict=True)]
     if count_padding and all(end <= 0 for end in ends):
@@ -125,6 +132,15 @@ def mean_pool(
     inside = F.pad(inside, [p for end in reversed(ends) for p in (0, end)])
     share = pool(inside, kernel, stride, 0, ceil).clamp(min=1 / math.prod(kernel))
     return pool(ready, kernel, stride, 0, ceil) / share
+
+
+def spread_sum(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
+    """The sum over each window whose taps lie `dilation` apart, of those that fit into the map: axis by axis."""
+    for axis, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True), 2):
+        room = x.shape[axis] - d * (k - 1)
+        taps = [x.narrow(axis, t * d, room) for t in range(k)]
+        x = sum(taps[1:], taps[0])[(slice(None),) * axis + (slice(None, None, s),)]
+    return x
 
 
 def sum_pool(
@@ -143,6 +159,8 @@ def sum_pool(
         )
     rule = "floor" if sides is None else rounding
     sides = known_sides(x, kernel, stride, sides, dilation)
+    if max(dilation) > 1:
+        return spread_sum(covered(x, kernel, stride, sides, dilation, rule), kernel, stride, dilation)
     x, padding, ceil = prepared(x, kernel, stride, sides, dilation, rule, whole=len(kernel) == 3)
     if len(kernel) == 2:
         return F.avg_pool2d(x, kernel, stride, padding, ceil, divisor_override=1)

@@ -3,8 +3,9 @@
 A family says which whole numbers make a network (`Parameter`), how the notation of it is written (`build`), and how
 figures move when one number grows: ``+`` they never fall, ``-`` they never rise, ``0`` they stay; and which of them
 are polynomials in it (`Law`). What is not said is not used to leave anything out of a search. Beside the metrics,
-``count`` stands for how many layers fit any pattern, and ``holes`` for the holes that a unit sees with. Adding a family
-is adding a file with a `FAMILY` in it.
+``count`` stands for how many layers fit any pattern, ``holes`` for the holes that a unit sees with, and ``before``
+(``0`` only) for all that nodes are that are there already: what a larger number adds comes after them. Nodes are named
+after their kind, with a number. Adding a family is adding a file with a `FAMILY` in it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SIZE = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "by
 
 
 COSTS = ("weights", "biases", "params", "macs", "flops")
+LOCAL = (*FIELD, *COSTS, "stride", "padding", "center", "values", "bytes")  # of a node: what comes after it is the same
 
 
 class Law(NamedTuple):

@@ -42,6 +42,7 @@ class Draft:
         pieces: the nodes by name, in order.
         finer: by how much the outputs' grid has become finer (dilations for strides), for each spatial axis.
         notes: what is to be said beside the change.
+        parts: of nodes that stand for one of the network, together with it: that one.
     """
 
     def __init__(self, report: Report) -> None:
@@ -51,6 +52,7 @@ class Draft:
         self.outputs = list(network.outputs)
         self.finer: tuple[int, ...] = (1,)
         self.notes: list[str] = []
+        self.parts: dict[str, str] = {}
 
     def replace(self, name: str, layer: Layer) -> None:
         """The node with another layer."""
@@ -67,10 +69,17 @@ class Draft:
                     if inner in self.pieces:
                         raise Unfit(f"there is a node {inner} already")
                     found[inner] = Piece(layer, reads)
+                    self.parts[inner] = name
                     reads = (inner,)
                 piece = Piece(layers[-1], reads, piece.group)
             found[key] = piece
         self.pieces = found
+
+    def add(self, name: str, layer: Layer, reads: tuple[str, ...]) -> None:
+        """A further node."""
+        if name in self.pieces:
+            raise Unfit(f"there is a node {name} already")
+        self.pieces[name] = Piece(layer, reads)
 
     def readers(self, name: str) -> list[str]:
         """The nodes that read a node."""
@@ -93,15 +102,25 @@ class Draft:
 class Option(NamedTuple):
     """One way to change a network: words for it, and the change; without a change everything stays.
 
-    `amount`: of changes that are larger or smaller, how far this one leads away from the network.
+    `amount`: of changes that are larger or smaller, how far this one leads away from the network; `changes`: how many
+    it counts as.
     """
 
     told: str
     change: Callable[[Draft], None] | None = None
     amount: Fraction = Fraction(0)
+    changes: int = 1
 
 
 STAYS = Option("as it is")
+
+
+class Asked(NamedTuple):
+    """What is asked of a move: how many options there is room for, whether it is the only move, factors of channels."""
+
+    room: int
+    alone: bool = False
+    factors: tuple[Fraction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +133,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Move:
-    """A kind of change: its name, what it is, its choices for a network; in which order changes are made."""
+    """A kind of change: its name, what it is, its choices for a network; in which order changes are made, and asked for
+    choices (each with the room that those before leave); whether all that it changes costs more."""
 
     name: str
     told: str
-    choices: Callable[[Report], list[Choice]]
+    choices: Callable[[Report, Asked], list[Choice]]
     order: int
+    costs_more: bool = False
 
 
 def windowed(report: Report, position: int) -> bool:

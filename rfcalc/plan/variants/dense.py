@@ -1,31 +1,41 @@
 """Dilations for strides: the same weights give every position of an output (Chen et al. 2018, DeepLab; "à trous").
 
 Without its stride s a layer's map is s times finer; whoever reads the finer map dilates its window and its padding by
-as much; a padding that depends on the size (`SAME`) is written in numbers. Unit u of the strided network is unit s·u of
-the dense one, and the units between are those of the strided network on shifted images, exactly where their fields
-touch no padding: at a border the one pads a finer map than the other.
+as much; a padding that depends on the size (`SAME`), and the last window of a pool that rounds up, are written in
+numbers. Unit u of the strided network is unit s·u of the dense one, and the units between are those of the strided
+network on shifted images, exactly where their fields touch no padding: at a border the one pads a finer map than the
+other.
+
+A transposed convolution of stride t reads a map that is m times finer: output v of the network whose image is shifted
+by r units of that map stands at m·v + t·r. Where t and m have no factor in common every position is one such pair, and
+dilating its kernel by m gives all of them; else g = gcd(t, m) shifts claim one position, each with the taps of another
+phase, and no single map holds their values.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
+from math import gcd, prod
 from typing import Any
 
-from rfcalc.core.layer import POINTWISE
-from rfcalc.core.size import is_number
+from rfcalc.core.layer import POINTWISE, Layer
+from rfcalc.core.sliding import Rounding
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import relation
-from rfcalc.plan.variants import STAYS, Choice, Draft, Move, Option, Unfit, along, windowed, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, along, windowed, with_geometry
 from rfcalc.report.report import Report
 
 
-def _factors(report: Report) -> list[tuple[int, ...] | None]:
+def _factors(report: Report) -> list[tuple[Fraction, ...] | None]:
     """The effective stride of every position's map, an entry an axis; None where it has none."""
-    found: list[tuple[int, ...] | None] = [(1,) * shape.rank for shape in report.shapes[: report.network.arity]]
+    found: list[tuple[Fraction, ...] | None] = [
+        (Fraction(1),) * shape.rank for shape in report.shapes[: report.network.arity]
+    ]
     for row in report:
         stride = row.receptive_field.stride
-        whole = row.shape.rank and all(s is not None and is_number(s) and s == int(s) and s >= 1 for s in stride)
-        found.append(tuple(int(s) for s in stride if s is not None) if whole else None)
+        known = row.shape.rank and all(s is not None for s in stride)
+        found.append(tuple(Fraction(s) for s in stride if s is not None) if known else None)
     return found
 
 
@@ -50,37 +60,30 @@ def _change(most: int, draft: Draft) -> None:
             raise Unfit(f"{node.name} joins maps of which one would be finer than the other")
         (mine,) = given
         rank = len(mine)
-        if len(sources) == 1 and windowed(report, position):
+        if len(sources) == 1 and hasattr(layer, "output_padding"):
+            if max(mine) > 1:
+                draft.replace(node.name, _transposed(node.name, layer, mine))
+            finer[position] = mine
+        elif len(sources) == 1 and windowed(report, position):
             before = strides[sources[0]]
             if before is None:
-                raise Unfit(f"the stride before {node.name} is not a whole number")
+                raise Unfit(f"the stride before {node.name} is not known")
             stride = along(layer.stride, rank)
             kept = tuple(1 if s > 1 and b * s > most else s for s, b in zip(stride, before, strict=True))
-            grown = tuple(m * (s // k) for m, s, k in zip(mine, stride, kept, strict=True))
             if kept != stride or max(mine) > 1:
-                pads = _padding(report, position) if isinstance(layer.padding, str) else along(layer.padding, rank)
-                changed = {
-                    "stride": kept,
-                    "padding": tuple((m * a, m * b) for m, (a, b) in zip(mine, pads, strict=True)),
-                }
-                if max(mine) > 1:
-                    if not hasattr(layer, "dilation"):
-                        raise Unfit(
-                            f"{node.name} ({layer.kind}) has no dilation: replace it by a convolution of stride "
-                            f"{_by(stride)}, or replace only strides beyond {max(before)}, which come after it"
-                        )
-                    dilation = along(layer.dilation, rank)
-                    changed["dilation"] = tuple(m * d for m, d in zip(mine, dilation, strict=True))
-                draft.replace(node.name, with_geometry(layer, **changed))
-            finer[position] = grown
+                draft.replace(node.name, _denser(report, position, layer, mine, kept))
+            finer[position] = tuple(m * (s // k) for m, s, k in zip(mine, stride, kept, strict=True))
         elif max(mine) == 1 or _pointwise(report, position):
+            _keeps(report, position, strides, most)
             finer[position] = mine if report.shapes[position].rank == rank else (1,) * report.shapes[position].rank
         elif _whole(report, position):
-            times = 1
-            for m in mine:
-                times *= m
-            draft.notes.append(f"{node.name} reads {times} times as many positions: not the same values behind it")
+            draft.notes.append(f"{node.name} reads {prod(mine)} times as many positions: not the same values behind it")
             finer[position] = (1,) * report.shapes[position].rank
+        elif hasattr(layer, "kernel"):
+            raise Unfit(
+                f"{node.name} ({layer.kind}) has no dilation: replace it by a convolution of stride "
+                f"{_by(along(layer.stride, rank))}, or replace only strides that come after it"
+            )
         else:
             raise Unfit(
                 f"{node.name} ({layer.kind}) does not follow a finer map: what it makes of a unit depends on the grid;"
@@ -90,6 +93,62 @@ def _change(most: int, draft: Draft) -> None:
     if len(ends) > 1:
         raise Unfit("the outputs would be finer by different factors")
     (draft.finer,) = ends
+
+
+def _keeps(report: Report, position: int, strides: list[tuple[Fraction, ...] | None], most: int) -> None:
+    """Refuse a stride beyond `most` of a layer that has no window to be dilated after it.
+
+    Raises:
+        Unfit: naming the layer.
+    """
+    before, after = strides[report.network.sources[position - report.network.arity][0]], strides[position]
+    if before is None or after is None or len(before) != len(after):
+        return
+    node = report.network.nodes[position - report.network.arity]
+    if any(b < a and a > most for b, a in zip(before, after, strict=True)):
+        raise Unfit(f"{node.name} ({node.layer.kind}) has a stride that no dilation replaces")
+
+
+def _denser(report: Report, position: int, layer: Any, mine: tuple[int, ...], stride: tuple[int, ...]) -> Layer:
+    """A layer with a window for a map that is finer by `mine`, with another stride."""
+    rank = len(mine)
+    up = getattr(layer, "rounding", Rounding.FLOOR) != Rounding.FLOOR
+    in_numbers = up or isinstance(layer.padding, str)
+    pads = _padding(report, position) if in_numbers else along(layer.padding, rank)
+    changed: dict[str, Any] = {
+        "stride": stride,
+        "padding": tuple((m * a, m * b) for m, (a, b) in zip(mine, pads, strict=True)),
+    }
+    if max(mine) > 1:
+        changed["dilation"] = tuple(m * d for m, d in zip(mine, along(layer.dilation, rank), strict=True))
+    if up:
+        changed["rounding"] = Rounding.FLOOR
+    return with_geometry(layer, **changed)
+
+
+def _transposed(name: str, layer: Any, mine: tuple[int, ...]) -> Layer:
+    """A transposed convolution for a map that is finer by `mine`.
+
+    Raises:
+        Unfit: its stride has a factor in common with that.
+    """
+    rank = len(mine)
+    stride, dilation = along(layer.stride, rank), along(layer.dilation, rank)
+    for t, m in zip(stride, mine, strict=True):
+        if gcd(t, m) > 1:
+            raise Unfit(
+                f"{name} ({layer.kind}) does not follow a map that is {m} times finer: its stride of {t} gives a "
+                f"position other taps under one shift of the image than under another, so that no single map holds "
+                f"both (it does where the two numbers have no factor in common); replace only strides that come after "
+                f"it"
+            )
+    dilated = tuple(m * d for m, d in zip(mine, dilation, strict=True))
+    extra = tuple(
+        min(m * e, max(t, d) - 1)
+        for m, e, t, d in zip(mine, along(layer.output_padding, rank), stride, dilated, strict=True)
+    )
+    pads = tuple((m * a, m * b) for m, (a, b) in zip(mine, along(layer.padding, rank), strict=True))
+    return with_geometry(layer, dilation=dilated, padding=pads, output_padding=extra)
 
 
 def _padding(report: Report, position: int) -> list[tuple[int, int]]:
@@ -132,9 +191,9 @@ def _whole(report: Report, position: int) -> bool:
     return True
 
 
-def choices(report: Report) -> list[Choice]:
+def choices(report: Report, asked: Asked) -> list[Choice]:
     """The largest stride that is left, of those that occur before the outputs."""
-    found = {max(s) for s in _factors(report) if s}
+    found = {int(max(s)) for s in _factors(report) if s and max(s) == int(max(s)) >= 1}
     most = max(found, default=1)
     options = [
         Option(f"dilations for strides beyond {n}" if n > 1 else "dilations for all strides", partial(_change, n))
@@ -144,4 +203,4 @@ def choices(report: Report) -> list[Choice]:
     return [Choice("dense", (STAYS, *options))] if options else []
 
 
-MOVE = Move("dense", "dilations for strides: every position of the output, with the same weights", choices, 2)
+MOVE = Move("dense", "dilations for strides: every position of the output, with the same weights", choices, 2, True)

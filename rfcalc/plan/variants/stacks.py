@@ -12,7 +12,7 @@ from typing import Any
 from rfcalc.core.layer import IN_PLACE, Layer
 from rfcalc.core.size import is_number
 from rfcalc.plan.partitions import Part, cheapest
-from rfcalc.plan.variants import STAYS, Choice, Draft, Move, Option, along, windowed, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, along, windowed, with_geometry
 from rfcalc.report.report import Report
 
 LARGEST = 31  # kernels beyond this are left as they are
@@ -78,7 +78,7 @@ def _change(names: list[str], parts: tuple[Part, ...], draft: Draft) -> None:
         draft.chain(name, stack)
 
 
-def choices(report: Report) -> list[Choice]:
+def choices(report: Report, asked: Asked) -> list[Choice]:
     """For each size of large kernels, the cheapest stacks."""
     found = []
     for k, names in sorted(_large(report).items(), reverse=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from rfcalc.plan.variants import STAYS, Choice, Draft, Move, Option, Unfit, windowed, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, windowed, with_geometry
 from rfcalc.report.report import Report
 
 
@@ -61,7 +61,7 @@ def _change(moves: list[tuple[str, str]], draft: Draft) -> None:
         draft.replace(goal, with_geometry(draft.pieces[goal].layer, stride=stride))
 
 
-def choices(report: Report) -> list[Choice]:
+def choices(report: Report, asked: Asked) -> list[Choice]:
     """All strides one later, or one earlier, or, where there are few, each by itself."""
     options = [STAYS]
     for later, word in ((True, "later"), (False, "earlier")):

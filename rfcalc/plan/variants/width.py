@@ -1,18 +1,26 @@
-"""Channels scaled: every layer inside of the network with a part or a multiple of its channels, the outputs' stay."""
+"""Channels scaled: every layer inside of the network with a part or a multiple of its channels, the outputs' stay.
+
+One factor for the whole network, or one for each stage: the layers whose maps have the same size. Layers whose maps
+meet in a sum have the same channels, so that they stand in one stage, the one of the larger map.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import product
 from math import lcm
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import is_number
-from rfcalc.plan.variants import STAYS, Choice, Draft, Move, Option, Unfit, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, with_geometry
 from rfcalc.report.report import Report
 
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
+OF_STAGES = tuple(tuple(Fraction(n, 4) for n in eighths) for eighths in ((1, 2, 3, 6), (2, 3, 6), (2, 3), (2,)))
+MOST_OPTIONS = 20_000  # with factors that are given, of no other change
 MULTIPLE = 8  # of channels, where there are more than that
 
 
@@ -57,8 +65,66 @@ def _depthwise(draft: Draft, name: str) -> bool:
     return bool(groups != 1 and xs and is_number(groups) and groups == xs[0].channels)
 
 
-def _change(factor: Fraction, draft: Draft) -> None:
-    stay = ends(draft)
+class Ties:
+    """Which layers make the channels of a network's maps, and which of them have the same: their maps meet in a sum."""
+
+    def __init__(self, report: Report) -> None:
+        self._towards: dict[str, str] = {}
+        draft = Draft(report)
+        makers: dict[str, tuple[str, ...]] = dict.fromkeys(report.inputs, ())  # of a map's channels
+        for name, piece in draft.pieces.items():
+            if _out(piece.layer) is not None and piece.layer.weight_layers and not _depthwise(draft, name):
+                self._towards[name] = name
+                makers[name] = (name,)
+                continue
+            row = report[name]
+            makers[name] = tuple(dict.fromkeys(m for r in piece.reads for m in makers[r]))
+            if len(piece.reads) > 1 and all(x.channels == row.shape.channels for x in row.input_shapes):
+                for one in makers[name][1:]:
+                    self._towards[self.first(one)] = self.first(makers[name][0])
+        self.stay = ends(draft)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._towards)
+
+    def first(self, name: str) -> str:
+        """The layer that stands for all with the same channels."""
+        while self._towards[name] != name:
+            self._towards[name] = self._towards[self._towards[name]]
+            name = self._towards[name]
+        return name
+
+
+def tied_to(report: Report, name: str) -> list[str]:
+    """A layer and those that must have as many channels; none where an output's channels would change."""
+    ties = Ties(report)
+    if name not in ties:
+        return []
+    same = [other for other in ties if ties.first(other) == ties.first(name)]
+    return [] if ties.stay.intersection(same) else same
+
+
+def stages(report: Report) -> dict[tuple[int, ...], list[str]]:
+    """The layers whose channels can be scaled, by the size of their maps; the larger maps first.
+
+    >>> from rfcalc import analyze
+    >>> {size: len(names) for size, names in stages(analyze("resnet18")).items()}
+    {(112, 112): 3, (56, 56): 2, (28, 28): 5, (14, 14): 5, (7, 7): 5}
+    """
+    ties = Ties(report)
+    sizes: dict[str, tuple[int, ...]] = {}
+    for name in ties:
+        own = tuple(int(n) for n in report[name].shape.spatial)
+        sizes[ties.first(name)] = max(sizes.get(ties.first(name), ()), own)
+    found: dict[tuple[int, ...], list[str]] = {}
+    for name in ties:
+        if name not in ties.stay:
+            found.setdefault(sizes[ties.first(name)], []).append(name)
+    return dict(sorted(found.items(), reverse=True))
+
+
+def rescaled(draft: Draft, factors: Mapping[str, Fraction]) -> None:
+    """Scale the channels of layers, each by its own factor."""
     shapes = dict(draft.report.inputs)
     old = dict(draft.report.inputs)
     for name, piece in draft.pieces.items():
@@ -72,8 +138,8 @@ def _change(factor: Fraction, draft: Draft) -> None:
                 changed: dict[str, int] = {}
                 if groups != 1 and groups == before[0].channels:  # a depthwise layer has a group for each channel
                     changed = {"groups": int(xs[0].channels), word: int(xs[0].channels) * (out // groups)}
-                elif name not in stay:
-                    changed = {word: scaled(out, factor, groups)}
+                elif (whole := draft.parts.get(name, name)) in factors:
+                    changed = {word: scaled(out, factors[whole], groups)}
                 if getattr(layer, "in_features", None) is not None:
                     changed["in_features"] = int(xs[0].dims[-1])
                 layer = with_geometry(layer, **changed) if changed else layer
@@ -83,14 +149,47 @@ def _change(factor: Fraction, draft: Draft) -> None:
         draft.replace(name, layer)
 
 
-def choices(report: Report) -> list[Choice]:
-    """One factor for the whole network."""
-    draft = Draft(report)
-    inside = [n for n, p in draft.pieces.items() if _out(p.layer) is not None and p.layer.weight_layers]
-    if not set(inside) - ends(draft):
+def choices(report: Report, asked: Asked) -> list[Choice]:
+    """One factor for the whole network, or, as far as there is room, one for each stage."""
+    there = stages(report)
+    if not there:
         return []
-    options = [Option(f"channels × {f}", partial(_change, f), max(f, 1 / f) - 1) for f in FACTORS]
+    whole = asked.factors or FACTORS
+    options = [Option(f"channels × {f}", partial(rescaled, factors=_of(there, f)), away(f)) for f in whole]
+    options += _by_stage(there, asked, asked.room - len(options) - 1) if len(there) > 1 else ()
     return [Choice("channels", (STAYS, *options))]
 
 
-MOVE = Move("width", "channels scaled, those of the outputs as they are", choices, 3)
+def _of(there: Mapping[tuple[int, ...], list[str]], factor: Fraction) -> dict[str, Fraction]:
+    return {name: factor for names in there.values() for name in names}
+
+
+def away(factor: Fraction) -> Fraction:
+    """How far a factor leads away from 1."""
+    return max(factor, 1 / factor) - 1
+
+
+def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: int) -> Iterator[Option]:
+    """A factor for each stage: all combinations of as many factors as there is room for, else one stage at a time."""
+    lists: Sequence[tuple[Fraction, ...]] = (asked.factors,) if asked.factors else OF_STAGES
+    for factors in lists:
+        size = (1 + len(factors)) ** len(there)
+        if size <= room or (asked.factors and asked.alone and size <= MOST_OPTIONS):
+            choices: Iterable[tuple[Fraction, ...]] = product((Fraction(1), *factors), repeat=len(there))
+            break
+    else:
+        fits = next((f for f in lists if len(f) * len(there) <= room), ())
+        choices = [
+            tuple(f if i == at else Fraction(1) for i in range(len(there))) for at in range(len(there)) for f in fits
+        ]
+    for chosen in choices:
+        changed = [(size, f) for size, f in zip(there, chosen, strict=True) if f != 1]
+        if not changed or (len({f for _, f in changed}) == 1 and len(changed) == len(there)):
+            continue  # the network itself, or one factor for all
+        factors_of = {name: f for size, f in changed for name in there[size]}
+        told = ", ".join(f"{'x'.join(map(str, size)) or 'vectors'} × {f}" for size, f in changed)
+        amount = sum((away(f) for _, f in changed), Fraction(0)) / len(there)
+        yield Option(f"channels of {told}", partial(rescaled, factors=factors_of), amount, len(changed))
+
+
+MOVE = Move("width", "channels scaled, of all stages or of each, those of the outputs as they are", choices, 3)

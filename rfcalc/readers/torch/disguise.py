@@ -9,7 +9,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -27,19 +27,46 @@ class Disguise(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
+        self.sizes_asked = False  # whether the code may have seen a size of something without data
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         special = _SPECIAL.get(func)
         if special is not None and args:
             return special(self, func, args, kwargs or {})
         if isinstance(func, HigherOrderOperator):
+            self.sizes_asked = True
             return plain(self.blank, func, args, kwargs or {})
-        return func(*args, **(kwargs or {}))
+        out = func(*args, **(kwargs or {}))
+        if not self.sizes_asked:
+            self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
+        return out
+
+    def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
+        """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or
+        to a function that is written in Python (but for those that are known to look at the rank only)."""
+        if func in _SIZES:
+            return not args or self.blank(args[0])
+        if isinstance(out, (tuple, list)):
+            return True
+        if not isinstance(func, FunctionType) or func.__name__ in _BY_RANK:
+            return False
+        if func.__name__ == "interpolate":
+            return bool(kwargs.get("recompute_scale_factor")) or len(args) > 5
+        if func.__name__.startswith("adaptive_"):
+            size = args[1] if len(args) > 1 else kwargs.get("output_size")
+            return size is None or (isinstance(size, (tuple, list)) and None in size)
+        return True
 
     def blank(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and self.recorder.blank(value)
 
 
+_BY_RANK = frozenset((
+    "_assert", "alpha_dropout", "batch_norm", "celu", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "fn",
+    "glu", "group_norm", "hardsigmoid", "hardswish", "hardtanh", "layer_norm", "leaky_relu", "log_softmax",
+    "max_pool1d", "max_pool2d", "max_pool3d", "mish", "normalize", "pad", "relu", "relu6", "selu", "sigmoid", "silu",
+    "softmax", "softplus", "softsign", "tanh", "tanhshrink",
+))  # fmt: skip
 Special = Callable[[Disguise, Any, Any, Any], Any]
 _SPECIAL: dict[Any, Special] = {}
 
@@ -53,6 +80,10 @@ def _of(*functions: Any) -> Callable[[Special], Special]:
 
 
 _T: Any = torch.Tensor
+_SIZES = frozenset((
+    _T.shape.__get__, _T.size, _T.numel, _T.nelement, _T.__len__, _T.__iter__, _T.stride, _T.nbytes.__get__,
+    _T.untyped_storage, _T.storage_offset, torch.numel,
+))  # fmt: skip
 
 
 @_of(_T.device.__get__)

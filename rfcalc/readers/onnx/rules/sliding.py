@@ -222,20 +222,19 @@ def pool(reader: Reader, node: Node) -> None:
             pads = tuple((t // 2, t - t // 2) for t in totals)
         x = reader.place(Pad(around(pads, leading, rank)), [x], batch=x.batch, helper=True)
         pads = ((0, 0),)
-    if node.op != "MaxPool" and set(dilation) != {1}:
+    if node.op == "LpPool" and set(dilation) != {1}:
         raise NotUnderstood("its windows have holes")
 
     wide = spread(kernel, leading), spread(stride, leading)
 
     def layer(rounding: str) -> Layer:
+        holes, sides = spread(dilation, leading), around(pads, leading, rank)
         if node.op == "MaxPool":
-            return MaxPool(
-                wide[0], wide[1], around(pads, leading, rank), dilation=spread(dilation, leading), rounding=rounding
-            )
+            return MaxPool(wide[0], wide[1], sides, dilation=holes, rounding=rounding)
         if node.op == "LpPool":
             return LpPool(int(node.attributes.get("p", 2)), wide[0], wide[1], rounding=rounding)
         counted = bool(node.attributes.get("count_include_pad", 0)) or pads == ((0, 0),)
-        return AvgPool(wide[0], wide[1], around(pads, leading, rank), rounding=rounding, count_padding=counted)
+        return AvgPool(wide[0], wide[1], sides, dilation=holes, rounding=rounding, count_padding=counted)
 
     made = layer("floor")
     if ceil:

@@ -1,0 +1,153 @@
+"""How PyTorch lays maps out in memory, and where that makes it copy.
+
+A permutation of axes moves no value: the map is a view with other strides. What cannot read a view copies it: a reshape
+that merges axes which no longer lie beside one another, the operands of a product of matrices, the rows that a linear
+layer reads. The copy is what backward keeps.
+
+The batch is the outermost axis here: of extent 1 or, standing for any larger one, 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+from rfcalc.core.layer import VIEW, Layer
+from rfcalc.core.shape import Shape
+from rfcalc.graph import uncollected
+from rfcalc.graph.forward import Shaped
+
+Strides = tuple[int, ...]
+
+
+class Laid(NamedTuple):
+    """Extents and strides of a map, the batch first."""
+
+    dims: tuple[int, ...]
+    strides: Strides
+
+    def ordered(self, dims: tuple[int, ...]) -> Laid:
+        """A dense map of these extents whose axes lie in the order of this one's (as many axes)."""
+        found, step = [0] * len(dims), 1
+        for axis in sorted(range(len(dims)), key=lambda a: (self.strides[a], -a)):
+            found[axis], step = step, step * dims[axis]
+        return Laid(dims, tuple(found))
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the first axis after the batch lies innermost, and the others in their order."""
+        rank = len(self.dims)
+        wanted = Laid(self.dims, (rank, 0, *range(rank - 1, 1, -1)))
+        return self.dims[1] > 1 and self.ordered(self.dims) == wanted.ordered(self.dims)
+
+    def viewed(self, dims: tuple[int, ...]) -> Laid | None:
+        """The same values as a view of other extents, row-major; None: they do not lie so, and must be copied.
+
+        >>> dense((2, 3, 4)).viewed((6, 4)), Laid((3, 2), (1, 3)).viewed((6,))
+        (Laid(dims=(6, 4), strides=(4, 1)), None)
+        """
+        runs: list[tuple[int, int]] = []  # axes that lie beside one another: values, and the step between them
+        for n, step in zip(self.dims, self.strides, strict=True):
+            if n == 1:
+                continue
+            if runs and runs[-1][1] == n * step:
+                runs[-1] = (runs[-1][0] * n, step)
+            else:
+                runs.append((n, step))
+        found, (left, step) = [], runs.pop() if runs else (1, 1)
+        for n in reversed(dims):
+            if n > 1 and left == 1:
+                left, step = runs.pop()
+            if left % n:
+                return None
+            found.append(step)
+            left, step = left // n, step * n
+        return Laid(dims, tuple(reversed(found)))
+
+
+def dense(dims: Sequence[int]) -> Laid:
+    """A map whose values lie row by row."""
+    found, step = [], 1
+    for n in reversed(dims):
+        found.append(step)
+        step *= n
+    return Laid(tuple(dims), tuple(reversed(found)))
+
+
+class Layout(NamedTuple):
+    """How each map lies; reshapes that copy; inputs (by position and number) that are copied before they are read."""
+
+    maps: tuple[Laid, ...]
+    reshaped: frozenset[int]
+    read: frozenset[tuple[int, int]]
+
+
+@uncollected
+def layout(walked: Shaped, batch: int) -> Layout:
+    """The layout of all maps; sizes must be numbers."""
+    network, arity = walked.network, walked.network.arity
+    lead, alike = min(batch, 2), once(walked)
+    maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
+    reshaped, read = set(), set()
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
+        dims, layer = _dims(walked.shapes[position], lead), node.layer
+        given = [maps[s] for s in sources]
+        if layer.row_major and given:
+            found = given[0].viewed(dims)
+            if found is None:
+                reshaped.add(position)
+        else:
+            found = moved(layer, walked.input_shapes(position), walked.shapes[position], given)
+        maps.append(found or dense(dims))
+        for i, one in enumerate(given):
+            wanted = None if alike[sources[i]] else layer.read_as(i, one.dims)
+            if wanted is not None and one.viewed(wanted) is None:
+                read.add((position, i))
+    return Layout(tuple(maps), frozenset(reshaped), frozenset(read))
+
+
+def once(walked: Shaped) -> tuple[bool, ...]:
+    """For each position whether no input is behind it, so that it is there once whatever the batch."""
+    found = [False] * walked.network.arity
+    for sources in walked.network.sources:
+        found.append(all(found[s] for s in sources))
+    return tuple(found)
+
+
+def _dims(shape: Shape, lead: int) -> tuple[int, ...]:
+    return (lead, *(int(n) for n in shape.dims))
+
+
+def moved(layer: Layer, xs: tuple[Shape, ...], y: Shape, given: Sequence[Laid]) -> Laid | None:
+    """How the output of a layer lies that does not reshape; None: row by row."""
+    if not given:
+        return None
+    dims = (given[0].dims[0], *(int(n) for n in y.dims))
+    if layer.memory == VIEW or layer.repeats:
+        strides = layer.strides(xs[0], given[0].strides)
+        return None if strides is None else Laid(dims, strides)
+    like = [x for x in given if x.dims == dims] or [x for x in given[:1] if len(x.dims) == len(dims)]
+    if not like or layer.lies == "rows":
+        return None
+    if layer.lies == "channels":
+        return like[0].ordered(dims) if y.channel == 0 and len(dims) > 3 and like[0].channels_last else None
+    return like[0].ordered(dims)
+
+
+def gradient(layer: Layer, x: Laid, mine: Laid, hands_on: bool) -> Laid | None:
+    """How the gradient of an input that lies as x lies, where that of the output is `mine`.
+
+    Args:
+        hands_on: whether it is the output's gradient, or a part of it; None is returned where it must be copied then.
+    """
+    if layer.row_major:
+        return mine.viewed(x.dims)
+    back = layer.strides_back(mine.strides)
+    if back is not None:
+        return Laid(x.dims, back)
+    if hands_on and prod(x.dims) > prod(mine.dims):  # stretched
+        return Laid(x.dims, (0,) * len(x.dims))
+    if hands_on and len(x.dims) == len(mine.dims):
+        return Laid(x.dims, mine.strides)
+    return mine.ordered(x.dims) if mine.dims == x.dims and layer.lies != "rows" else dense(x.dims)
