@@ -409,9 +409,9 @@ def roll(pick: Pick, x: Shape) -> Layer | None:
 def recurrent(pick: Pick, x: Shape) -> Layer | None:
     if len(x.dims) < 2:
         return None
-    cell, hidden = pick.one(("lstm", "gru", "rnn")), pick.int(1, 4)
-    projection = pick.int(1, hidden) if cell == "lstm" and hidden > 1 and pick.chance(20) else None
-    return Recurrent(cell, hidden, bidirectional=pick.chance(50), bias=pick.chance(60), projection=projection)
+    return Recurrent(
+        pick.one(("lstm", "gru", "rnn")), pick.int(1, 4), bidirectional=pick.chance(50), bias=pick.chance(60)
+    )
 
 
 def along(pick: Pick, x: Shape) -> Layer:

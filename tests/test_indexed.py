@@ -258,3 +258,21 @@ def test_embedding_of_sums_by_index() -> None:
 def test_what_is_refused(make: Any, told: str) -> None:
     with pytest.raises(RfcalcError, match=told):
         make()
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("ways", [False, True])
+def test_projected_lstm(ways: bool) -> None:
+    """Each direction: four gates of five values over the input and the projected state, and the projection."""
+    module = nn.LSTM(6, 5, proj_size=3, batch_first=True, bidirectional=ways).double()
+    report = rfcalc.analyze(rfcalc.from_torch(Module(lambda m, x: m.l(x)[0], l=module), (4, 6)))
+    count = 2 if ways else 1
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    assert report.totals.macs == 4 * count * (4 * 5 * (6 + 3) + 3 * 5)
+    assert report.rows[-1].output_shape == (4, 3 * count)
+    assert report.rows[-1].node.layer.notation() == "lstm5 proj3" + (" bidirectional" if ways else "")
+    built = rfcalc.to_torch(report.network)
+    assert built(torch.rand(1, 4, 6)).shape == (1, 4, 3 * count)
+    check(Module(lambda m, x: m.l(x)[0], l=module), "4x6")
+    with pytest.raises(RfcalcError, match="not projected"):
+        rfcalc.Recurrent("gru", 5, projection=3)
