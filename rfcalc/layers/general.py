@@ -11,7 +11,7 @@ from rfcalc.core.cost import KEEPS_NOTHING, NOTHING_PASSING, Cost, Passing, Save
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
-from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
+from rfcalc.core.masks import CAUSAL, Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, decide, prod
 from rfcalc.core.sliding import choice
@@ -364,6 +364,10 @@ class AttentionProduct(Layer):
 
     def any_length(self) -> AttentionProduct | None:
         return None if self.mask is None else replace(self, mask=None)
+
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        """Query i of a causal mask sees keys 0 … i: all are seen where there are at least as many queries."""
+        return self.mask == CAUSAL and len(xs) == 3 and bool(xs[0].dims[-2] >= xs[1].dims[-2])
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         q, k, v = xs[:3]
