@@ -129,6 +129,19 @@ def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
         (["table", "b{conv3-8, relu}"], ["a block has no branches"]),
         (["table", "torchvision.models:resnet18"], ["write py:torchvision.models:resnet18"]),
         (["table", "timm:create_model('x')"], ["write py:timm:create_model('x')"]),
+        (
+            ["table", "torchvision:alexnet"],
+            [
+                "only the totals are kept",
+                "61,100,840 parameters",
+                "write alexnet-torchvision, which is the same network",
+            ],
+        ),
+        (["rf", "timm:rdnet_small"], ["only the totals are kept", "py:timm:create_model('rdnet_small')"]),
+        (
+            ["compare", "vgg16", "torchvision:fcn_resnet50"],
+            ["of torchvision:fcn_resnet50 only", "weights_backbone=None"],
+        ),
         (["table", "vgg"], ["did you mean vgg", "rfcalc list"]),
         (["table", "resnet-55"], ["did you mean resnet50"]),
         (["table", "VGG-61"], ["did you mean vgg"]),
@@ -501,3 +514,15 @@ def test_several_inputs_are_taken_in_their_order(capsys, modules: str, command: 
 def test_layers_in_a_plain_list_are_told(capsys, modules: str) -> None:
     out = call(capsys, "table", f"{modules}:Listed", "--input", "3x8x8", "--format", "plain")[1]
     assert "the layers in steps are not registered: use nn.ModuleList" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("torchvision:alexnet", "alexnet-torchvision"), ("torchvision:resnet50", "resnet50"), ("timm:rdnet_small", "")],
+)
+def test_models_of_packages_are_checked_by_either_name(capsys, name: str, network: str) -> None:
+    code, out, _ = call(capsys, "check", name, "--json")
+    assert code == 0
+    found = {claim["network"] for claim in json.loads(out)["claims"]}
+    assert found <= {name, network}
+    assert network in found or not network

@@ -185,6 +185,8 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
+        if error.what.endswith(" is not a network"):
+            import_module("rfcalc.cli.forgiving").recorded(error, arguments)
         quiet()
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2

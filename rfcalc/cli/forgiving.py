@@ -208,3 +208,19 @@ def eaten_by_the_shell() -> str | None:
         f"note: the shell wrote this to a file called {name}: it takes > for itself. "
         "Put the network in quotes, or write -> in quotes, or a comma, between layers"
     )
+
+
+def recorded(error: RfcalcError, arguments: list[str]) -> None:
+    """Where a model of a package was named of which only totals are kept: what they are, and how to get its rows."""
+    from rfcalc.claims.recorded import as_code, in_zoo, record
+
+    target = next((word for word in arguments if error.what == f"{word!r} is not a network"), "")
+    code = as_code(target)
+    if code is None:
+        return
+    totals, same = record(target).totals, in_zoo(target)
+    error.what = f"of {target} only the totals are kept, not its layers"
+    error.why = f"{totals.params:,} parameters, {totals.macs:,} multiply-adds (rfcalc check {target})"
+    error.fix = f'write "{code}", which imports and runs that code'
+    if same is not None:
+        error.fix = f"write {same}, which is the same network\nor {error.fix[6:]}"
