@@ -67,7 +67,7 @@ def whole_line(arguments: Sequence[str], commands: Sequence[str]) -> list[str]:
     if first == "-V":
         return ["--version", *words[1:]]
     if first == "help":
-        return [words[1], "--help"] if words[1:2] and words[1] in commands else ["--help"]
+        return [words[1], "--help"] if words[1:2] and words[1] in commands else _about(" ".join(words[1:]))
     if first.startswith("-") and first != "-":
         return words
     if first in ALIASES:
@@ -80,6 +80,20 @@ def whole_line(arguments: Sequence[str], commands: Sequence[str]) -> list[str]:
     if network.startswith("did you mean") and not command.startswith("did you mean"):
         raise RfcalcError(f"there is no command and no network {first!r}", fix=f"{network} (rfcalc list)")
     raise UnknownName("command", first, [*commands], fix="rfcalc --help shows what there is")
+
+
+def _about(word: str) -> list[str]:
+    """The help of the one command that tells of something (halo, divisible by 32); else of all.
+
+    Raises:
+        RfcalcError: several do; they are named.
+    """
+    from rfcalc.cli import COMMANDS
+
+    found = [name for name, (_, told) in COMMANDS.items() if word and word.lower() in told.lower()]
+    if len(found) > 1:
+        raise RfcalcError(f"{', '.join(found)} tell of {word!r}", fix=f"write rfcalc help {found[0]}")
+    return [*found, "--help"]
 
 
 def _is_network(text: str) -> bool:
