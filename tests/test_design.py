@@ -569,6 +569,12 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
     ("arguments", "words"),
     [
         ([], ["what is wanted", "rfcalc design"]),
+        (["rf >= 3", "--lint", "resnet18"], ["a constraint says nothing of --lint"]),
+        (["--like", "resnet18", "--lint", "resnet18"], ["--lint and --like are two questions"]),
+        (["rf >= 3", "--moves", "width"], ["--moves says nothing of a search", "--moves goes with --like"]),
+        (["rf >= 3", "--rules", "bias"], ["--rules says nothing", "with --lint"]),
+        (["--like", "resnet18", "--family", "stack"], ["--family says nothing of --like"]),
+        (["macs < 5MiB"], ["'5MiB' is a number of bytes, and macs is none"]),
         (["rf >= 10,000,000,000"], ["out of reach", "10,000,000"]),
         (["rf >= =3"], ["is not a number"]),
         (["rff >= 3"], ["did you mean rf"]),
