@@ -58,7 +58,7 @@ PARTS = {
     ),
     "onnx": Part(
         "rfcalc/readers/onnx/*.py rfcalc/readers/onnx/rules/*.py",
-        "rfcalc/readers/onnx onnx_reader onnx_kinds onnx_fields onnx_models onnx_fuzz",
+        "rfcalc/readers/onnx onnx_reader onnx_kinds onnx_fields onnx_models onnx_fuzz onnx_operators onnx_integers",
     ),
     "verify": Part(
         "rfcalc/backend/verify/*.py rfcalc/backend/counters/*.py",
@@ -93,12 +93,12 @@ class Mutant(NamedTuple):
 def mutants(file: str) -> Iterator[Mutant]:
     """All mutants of a file."""
     source = (ROOT / file).read_text(encoding="utf-8")
+    lines = source.encode().splitlines()
     for node in _changeable(ast.parse(source)):
-        before = ast.get_source_segment(source, node)
-        if before is None or "\n" in before:
+        if node.lineno != node.end_lineno:
             continue
+        before = lines[node.lineno - 1][node.col_offset : node.end_col_offset].decode()
         for after in _changed(node):
-            assert node.end_lineno is not None
             assert node.end_col_offset is not None
             start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
             yield Mutant(file, node.lineno, before, f"({after})", start, end)

@@ -87,3 +87,11 @@ def test_another_run_at_another_batch_is_refused() -> None:
     assert analyze(read).totals.macs == 108 * 36
     with pytest.raises(RfcalcError, match="other operators at another batch"):
         _ = analyze(read, batch=2).totals.macs
+
+
+def test_a_module_that_changed_since_it_was_read_is_told_as_that() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    read = from_torch(module, "3x8x8")
+    module[1] = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU())
+    with pytest.raises(RfcalcError, match="not what it was when it was read"):
+        _ = analyze(read, batch=2).totals.macs

@@ -99,6 +99,18 @@ def test_the_actions_step_annotates_and_writes_a_summary(repository: Path) -> No
     assert "--run model.py:Net" in unsaid.stderr  # code is run only where the workflow names it
 
 
+def test_the_actions_step_reads_designs(repository: Path) -> None:
+    """A line a network; a chosen rule that finds something fails the step, whatever comes after it."""
+    step = next(s for s in steps() if s["name"] == "Read the designs")
+    summary = repository / "summary.md"
+    odd = "conv3-16>bn --input 3x16x16 --rules bias"
+    good = "conv3-16 --input 3x16x16 --rules bias,gridding"
+    for lines, code in ((f"{good}\n", 0), (f"{odd}\n\n{good}", 1), ("conv3-16 --rules bais", 2)):
+        ran = bash(step["run"], repository, LINT=lines, GITHUB_STEP_SUMMARY=str(summary))
+        assert ran.returncode == code, ran.stderr
+    assert "16 biases before batchnorm1" in summary.read_text(encoding="utf-8")
+
+
 def test_the_actions_inputs_are_not_put_into_its_script() -> None:
     """An expression within a script would let an input run code: inputs come through the environment alone."""
     for step in steps():

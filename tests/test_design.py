@@ -20,10 +20,11 @@ from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
 from rfcalc.plan.families import FAMILIES, LOCAL, Family, Parameter, limited
 from rfcalc.plan.figures import Figure, Figures, figure_of
+from rfcalc.plan.lint import RULES, out_of_step
+from rfcalc.plan.lint import lint as read_design
 from rfcalc.plan.search import Search
 from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
-from rfcalc.report.field_report import misaligned
 from rfcalc.report.metrics import metric
 
 
@@ -400,7 +401,7 @@ def test_holes() -> None:
             ["conv1", "16 biases before batchnorm1", "16 parameters"],
         ),
         ("conv3-16 > conv3-16 d4 p4", "3x32x32", "gridding", ["conv2", "holes", "a dilation of 3 leaves none"]),
-        ("conv5-16 x8 > conv1-8", "3x9x9", "unproductive", ["from here on", "more than"]),
+        ("conv5-16 x8 > conv1-8", "3x9x9", "unproductive", ["from here on", "images of 33 pixels use all of them"]),
         ("conv4-16 p1 > conv1-8", "3x16x16", "even", ["kernel of 4", "3 or 5"]),
         ("conv3-16 p0 > maxpool2", "3x16x15", "unseen", ["16 pixels of 240"]),
         ("conv3-18 > conv1-8", "3x16x16", "channels", ["18 channels", "24"]),
@@ -443,6 +444,48 @@ def test_the_remedy_of_unseen_pixels_is_computed(text: str, given: str) -> None:
         assert not rfcalc.lint(text, "x".join([given.split("x")[0], *sides]), rules=["unseen"]).findings
 
 
+def odd_design(draw: random.Random) -> str:
+    """A network in which rules find something, mostly."""
+    steps = []
+    for _ in range(draw.randint(2, 5)):
+        k, c = draw.choice([2, 3, 3, 4, 5]), draw.choice([8, 16, 18, 22, 24])
+        d, s = draw.choice([1, 1, 2, 4, 7]), draw.choice([1, 1, 2])
+        plain = draw.choice([f" d{d} p{d * (k - 1) // 2}", " p0", f" p{k // 2}:{(k - 1) // 2}", ""])
+        conv = f"conv{k}-{c}{'/2' if s == 2 and 'd' not in plain else ''}{plain}"
+        join = f"(conv3-{c} p0:2 | conv{draw.choice([1, 3])}-{c})"
+        skip = f"((conv3-{c} relu conv3-{c}) + conv1-{c})"
+        steps.append(draw.choice([conv, conv, f"{conv} bn relu", join, skip, "maxpool2", "maxpool2/1"]))
+    return " > ".join([*steps, *draw.choice([[], [f"conv3-8 d{draw.choice([4, 9])}"]]), "conv1-5"])
+
+
+def test_every_remedy_mends_what_was_found() -> None:
+    """The network after a remedy has the finding no more, whatever else it has; every rule comes up."""
+    mended = dict.fromkeys(RULES, 0)
+    for seed in range(60):
+        draw = random.Random(seed)
+        text, given = odd_design(draw), f"3x{draw.choice([12, 17, 40, 120])}x{draw.choice([12, 17, 40, 120])}"
+        try:
+            found = rfcalc.lint(text, given)
+        except RfcalcError:
+            continue  # nothing is left of the map
+        for one in found.findings:
+            if one.mended is None:
+                continue
+            after = read_design(one.mended, [one.rule]).findings
+            assert one.node not in [f.node for f in after if f.what == one.what or one.rule != "joins"], (text, one)
+            mended[one.rule] += 1
+            data = one.to_dict()["mended"]
+            again = rfcalc.analyze(data["notation"], one.mended.inputs)
+            assert (again.totals.params, again.totals.macs) == (one.mended.totals.params, one.mended.totals.macs)
+    assert min(mended.values()) > 1, mended
+
+
+def test_causal_networks_are_not_out_of_step() -> None:
+    for name in ("wavenet", "tcn"):
+        assert not rfcalc.lint(name, rules=["joins", "even"]).findings
+    assert not rfcalc.lint("unet-padded", rules=["joins"]).findings
+
+
 def test_no_size_sees_all_where_windows_leave_gaps() -> None:
     (found,) = rfcalc.lint("conv3-16/4 p0", "3x64", rules=["unseen"]).findings
     assert "leave gaps" in found.remedy
@@ -463,7 +506,7 @@ def test_the_remedies_of_joins_and_reach_are_computed() -> None:
     for name, pads in paddings:
         one = tuple(int(n) for n in pads.split(":"))
         draft.replace(name, with_geometry(draft.pieces[name].layer, padding=(one,)))
-    assert not list(misaligned(rfcalc.Report(draft.network(), "3x16x16")))
+    assert not out_of_step(rfcalc.Report(draft.network(), "3x16x16"))
     (found,) = rfcalc.lint("conv3-16/2", "3x64x64", rules=["reach"]).findings
     assert "16 more 3 × 3 layers at its stride of 2 see all of them, or 5 with dilations" in found.remedy
     assert rfcalc.analyze("conv3-16/2 > conv3-16 x16", "3x64x64").outputs[0].receptive_field.size[0] >= 64

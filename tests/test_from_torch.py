@@ -752,3 +752,10 @@ def test_what_is_trained_and_what_is_frozen() -> None:
     assert report.to_dict()["totals"]["trainable"] == 130
     assert analyze("conv3-8").totals.trainable == analyze("conv3-8").totals.params
     rfcalc.require(from_torch(nn.Sequential(body, head), (64,)), "trainable = 130, frozen = 4160")
+
+
+@pytest.mark.parametrize("given", ["1x3x32x32", "32x32x3", "32x32", "1x32x32"])
+def test_a_wrong_shape_for_a_module_with_lazy_layers_is_answered_with_the_right_one(given) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+    with pytest.raises(RfcalcError, match="did you mean 3x32x32"):
+        from_torch(module, given)

@@ -224,3 +224,26 @@ def test_rows_are_found_by_place_and_by_name() -> None:
     for wrong in (None, 2.5, ("conv1",), "conv2"):
         with pytest.raises(rfcalc.RfcalcError, match="unknown node"):
             report[wrong]
+
+
+def test_numbers_and_arrays_of_other_libraries_are_taken_as_python_s() -> None:
+    import json
+
+    import numpy
+    import torch
+
+    many = (numpy.int64(3), torch.tensor(64), 64)
+    for shape in (numpy.array([3, 64, 64]), torch.tensor([3, 64, 64]), many):
+        report = rfcalc.analyze("conv3-8/2 > maxpool2", shape, batch=numpy.int64(2))
+        assert {type(n) for n in (*report.shapes[0].dims, report.batch, report.totals.macs)} == {int}
+        assert json.dumps(report.to_dict())
+    layer = rfcalc.Conv(numpy.int64(4), numpy.array([3, 5]), bias=numpy.bool_(False))
+    assert repr(layer) == "Conv(4, (3, 5), bias=False)"
+    assert repr(rfcalc.repeat(layer, numpy.int8(2))) == "Conv(4, (3, 5), bias=False) * 2"
+    field = rfcalc.receptive_field("vgg16", "pool5")
+    assert field.unit(numpy.array([3, 3])) == field.unit((3, torch.tensor(3))) == field.unit((3, 3))
+    assert json.dumps(field.to_dict((numpy.int64(3), 3)))
+    assert (
+        rfcalc.tile("conv3-4", "1x64x64", tile=numpy.array([32, 32])).to_dict()
+        == rfcalc.tile("conv3-4", "1x64x64", tile="32x32").to_dict()
+    )

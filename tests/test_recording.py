@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import warnings
@@ -232,6 +233,8 @@ class Hostile(nn.Module):
         warnings.simplefilter("always")
         sys.argv.append("--more")
         sys.path.append("elsewhere")
+        os.environ["RFCALC_TEST"] = "1"
+        os.chdir("/")
         print("here")
         if x.shape[-1] == 7:
             raise ValueError("seven")
@@ -265,6 +268,8 @@ def everything(module: nn.Module) -> Any:
         list(warnings.filters),
         list(sys.argv),
         list(sys.path),
+        dict(os.environ),
+        os.getcwd(),
         len(torch.nn.modules.module._global_forward_hooks),
         len(torch.overrides._get_current_function_mode_stack()),
     )
@@ -293,6 +298,7 @@ def test_control_the_hostile_module_leaves_traces() -> None:
     module = Hostile()
     before = everything(module)
     state = torch.get_rng_state(), torch.get_default_dtype(), list(sys.argv), list(sys.path)
+    folder = os.getcwd()
     with warnings.catch_warnings(), torch.no_grad():
         module(torch.rand(2, 3, 8, 8))
         after = everything(module)
@@ -301,6 +307,8 @@ def test_control_the_hostile_module_leaves_traces() -> None:
     torch.set_default_dtype(state[1])
     torch.set_rng_state(state[0])
     sys.argv[:], sys.path[:] = state[2], state[3]
+    os.chdir(folder)
+    del os.environ["RFCALC_TEST"]
     Hostile.runs = 0
     assert all(a != b for a, b in zip(after, before, strict=True))
 

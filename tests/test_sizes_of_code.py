@@ -196,7 +196,7 @@ def test_code_that_asks_for_no_size_is_read_twice(monkeypatch: pytest.MonkeyPatc
     assert "asks for no size" in rfcalc.sizes(nn.Conv2d(3, 4, 3), (3, 64, 64)).assumptions[-1] and len(count) == 1
     assert "2 further sizes" in rfcalc.sizes(ByFactor(), (3, 64, 64)).assumptions[-1] and len(count) == 3
     rfcalc.sizes(ToSize(), (3, 64, 64))
-    assert len(count) == 3 + 6
+    assert len(count) == 3 + 7
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -210,3 +210,69 @@ def test_files_with_open_axes(tmp_path: Path) -> None:
     torch.onnx.export(ToSize().eval(), torch.zeros(1, 3, 64, 64), path, **given)
     with pytest.raises(RfcalcError, match="cannot be told from the file"):
         rfcalc.sizes(path, (3, 64, 64))
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.m = nn.Conv2d(3, 16, 4, 4), nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        t = y.flatten(2).transpose(1, 2)
+        return self.m(t, t, t, need_weights=False)[0].transpose(1, 2).reshape(y.shape)
+
+
+class CausalSignal(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv1d(3, 8, 4, 4)
+
+    def forward(self, x: Any) -> Any:
+        t = self.a(x).transpose(1, 2)
+        return F.scaled_dot_product_attention(t, t, t, is_causal=True)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(Attending, (3, 32, 32)), (CausalSignal, (3, 64)), (Back, (3, 64, 48))])
+def test_unseen_behind_attention_and_resizing(kind: Any, shape: tuple[int, ...]) -> None:
+    """The formula against gradients: positions that change nothing at some sizes."""
+    module = kind().double().eval()
+    found = rfcalc.sizes(module, shape)
+    formula = found.unseen(0)[found.network.outputs[0]]
+    assert formula is not None
+    for n in (8, 9, 10, 11, 17, 30):
+        x = torch.rand(1, 3, n, *shape[2:], dtype=torch.float64, requires_grad=True)
+        (module(x) * torch.rand(1, dtype=torch.float64)).pow(2).sum().backward()
+        seen = (x.grad.abs().amax([0, 1, *range(3, x.dim())]) > 0).sum()
+        assert eval(formula, {}, {"n": n}) == n - int(seen), (kind, n, formula)
+
+
+class PaddedSame(nn.Module):
+    """As TensorFlow pads, in Python (timm's ``tf_`` models)."""
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 4, kernel, stride)
+
+    def forward(self, x: Any) -> Any:
+        (k, _), (s, _) = self.a.kernel_size, self.a.stride
+        h, w = (max((-(-n // s) - 1) * s + k - n, 0) for n in x.shape[-2:])
+        return self.a(F.pad(x, [w // 2, w - w // 2, h // 2, h - h // 2]))
+
+
+class Halved(nn.Module):
+    """Three pools that round down, and the way back to each size."""
+
+    def forward(self, x: Any) -> Any:
+        maps = [x]
+        for _ in range(3):
+            maps.append(F.max_pool2d(maps[-1], 2))
+        y = maps.pop()
+        while maps:
+            y = F.interpolate(y, size=maps[-1].shape[-2:]) + maps.pop()
+        return y
+
+
+@pytest.mark.parametrize("module", [PaddedSame(3, 2), PaddedSame(5, 2), PaddedSame(7, 4), Halved()])
+def test_padding_and_resizing_in_python(module: Any) -> None:
+    against_torch(module, (3, 64, 48), range(8, 100))

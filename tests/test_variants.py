@@ -85,11 +85,11 @@ def test_stages_are_scaled_apart() -> None:
 
 
 def test_parts_of_a_stack_are_scaled_as_the_layer() -> None:
-    found = rfcalc.variants(
-        "conv5-32 > conv3-64/2 > conv1-10", "", "3x32x32", moves=["stacks", "width"], factors=["1/2"]
-    )
+    net = "conv5-32 > conv3-64/2 > conv1-10"
+    asked = "weight_layers = 4, params < 8k"
+    found = rfcalc.variants(net, asked, "3x32x32", moves=["stacks", "width"], factors=["1/2"])
     words = {v.changes: [r.shape.channels for r in v.report if r.kind == "conv"] for v in found.designs}
-    assert words["conv1: kernel 5 as 2 of 3", "channels × 1/2"] == [16, 16, 32, 10]
+    assert words == {("conv1: kernel 5 as 2 of 3", "channels × 1/2"): [16, 16, 32, 10]}
 
 
 def test_factors_are_those_that_are_given(capsys) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from vision import models
 
-from rfcalc import analyze, from_torch
+from rfcalc import RfcalcError, analyze, from_torch
 from rfcalc.backend.verify import verify
 from rfcalc.backend.verify.finding import DISAGREES, EQUAL
 from rfcalc.cli import run
@@ -105,12 +107,106 @@ class Checkpointed(nn.Module):
 
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_checkpointed_blocks_keep_less(reentrant: bool) -> None:
-    found = checked(Checkpointed(reentrant), "3x16x16")
+    """What is kept is predicted to the byte: of a part that is computed again, what it reads."""
+    read = from_torch(Checkpointed(reentrant), "3x16x16")
+    assert [n for n in read.notes if "checkpointed" in n and "1 part of it is" in n]
+    found = verify(analyze(read), what=WHAT)
     assert found.passed
-    predicted, measured = figure(found, "kept for backward")
-    assert (predicted, measured) == (35_840, 4 * (3 + 8) * 256)
+    assert figure(found, "kept for backward") == (4 * (3 + 8) * 256, 4 * (3 + 8) * 256)
     (finding,) = [f for f in found.findings if f.figure.startswith("kept")]
-    assert "checkpointed" in finding.bound
+    assert finding.verdict == EQUAL
+    assert "checkpointed" in finding.note
+    assert analyze(read).totals.saved_bytes == 35_840  # without
+
+
+class Block(nn.Module):
+    def __init__(self, reentrant: bool, kind: int) -> None:
+        super().__init__()
+        conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.body = [
+            nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU()),
+            nn.Sequential(conv, nn.Dropout(0.1), nn.ReLU(inplace=True), nn.Conv2d(8, 8, 1)),
+            nn.Sequential(nn.MaxPool2d(3, 1, 1), conv),
+        ][kind]
+        self.reentrant, self.within = reentrant, kind == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        run = self._again if self.within else self.body
+        y: Tensor = checkpoint(run, x, use_reentrant=self.reentrant)
+        return x + y
+
+    def _again(self, x: Tensor) -> Tensor:
+        return checkpoint(self.body, x, use_reentrant=self.reentrant)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("kinds", [(0,), (1, 2), (2, 0, 1), (0, 0, 0)])
+def test_checkpointed_parts_with_statistics_masks_indices_and_parts_of_their_own(
+    reentrant: bool, kinds: tuple[int, ...]
+) -> None:
+    blocks = [Block(reentrant, kind) for kind in kinds]
+    found = checked(nn.Sequential(nn.Conv2d(3, 8, 3), *blocks, nn.Flatten(), nn.Linear(8 * 36, 3)), "3x8x8", batch=2)
+    assert found.passed, [f for f in found.findings if f.verdict == DISAGREES]
+    (kept,) = [f for f in found.findings if f.figure.startswith("kept")]
+    assert kept.verdict == EQUAL, kept
+    units = [f for f in found.of("receptive_field") if f.figure.startswith(("unit ", "output"))]
+    assert {f.verdict for f in units} == {EQUAL}
+    assert len({f.node for f in units}) == 2  # the last map that a layer gives, and the output
+
+
+class Cut(nn.Module):
+    """A branch that no derivative passes: it is seen all the same."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.near, self.far = how, nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(2, 4, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "detach":
+            return self.near(x) + self.far(x).detach()  # type: ignore[no-any-return]
+        with torch.no_grad():
+            y = self.far(x.mul_(0.5) if self.how == "written" else x)
+        return self.near(x) + y  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("how", ["detach", "no_grad", "written"])
+def test_pixels_without_a_derivative_are_moved(how: str) -> None:
+    found = checked(Cut(how), "2x9x9", what=("receptive_field", "saved_bytes"))
+    assert found.passed, [f for f in found.findings if f.verdict == DISAGREES]
+    middle = next(f for f in found.of("receptive_field") if f.figure.startswith("unit 4,4"))
+    assert middle.verdict == EQUAL
+    assert "16 pixels moved" in middle.note
+
+
+def test_outputs_without_positions_are_measured() -> None:
+    module = Of(lambda m, x: m.c(x).amax((2, 3)), c=nn.Conv2d(3, 4, 3, 2))
+    found = checked(module, "3x8x8", what=("receptive_field",))
+    assert found.passed
+    (flat,) = [f for f in found.findings if f.figure.startswith("output on")]
+    assert flat.predicted == flat.measured == "7 x 7 at 0 … 6, 0 … 6, 49 pixels"
+
+
+def test_a_module_that_does_not_run_is_told() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c, self.e = nn.Conv1d(8, 4, 3), nn.Embedding(10, 8)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            if self.training:
+                raise KeyError("targets")
+            return self.c(self.e(ids).transpose(1, 2))  # type: ignore[no-any-return]
+
+    found = checked(Net(), "int64:16", what=("shapes", "saved_bytes"))
+    assert found.passed
+    (kept,) = found.of("saved_bytes")
+    assert kept.verdict == "not measured"
+    assert "KeyError" in kept.note
+    read = analyze(
+        from_torch(Of(lambda m, x: m.c(m.e(x + 10).transpose(1, 2)), **dict(Net().named_children())), "int64:16")
+    )
+    with pytest.raises(RfcalcError, match="not on values"):
+        verify(read, what=("shapes",))
 
 
 # --- a wrong reading is caught --------------------------------------------------------------------------------------
@@ -181,6 +277,54 @@ def test_control_attention_whose_mask_is_lost_disagrees(monkeypatch: pytest.Monk
     assert checked(module, "8x16", ("receptive_field",)).passed
     monkeypatch.setattr(translate, "follow", lambda graph, step: None)
     assert not checked(module, "8x16", ("receptive_field",)).passed
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_control_a_branch_without_derivatives_that_is_misread_disagrees(
+    monkeypatch: pytest.MonkeyPatch, by: int
+) -> None:
+    """A kernel of the branch that is read too small or too large: gradients alone would not tell the first."""
+
+    def change(layer: Layer) -> Layer:
+        if not isinstance(layer, Conv) or layer.kernel[0] != 5:
+            return layer
+        return replace(layer, kernel=(5 + 2 * by,) * 2, padding=((2 + by,) * 2,) * 2)
+
+    monkeypatch.setitem(translate.HANDLERS, "conv2d", wrong(change))
+    found = checked(Cut("detach"), "2x13x13", what=("receptive_field",))
+    middle = next(f for f in found.of("receptive_field") if f.figure.startswith("unit 6,6"))
+    assert middle.verdict == DISAGREES
+    assert ("others have" if by < 0 else "have no influence") in middle.note
+
+
+def test_verifying_leaves_no_trace() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c, self.log = nn.Conv2d(3, 4, 3), []  # type: ignore[var-annotated]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.log.append(x)
+            type(self).last = x  # type: ignore[attr-defined]
+            os.environ["RFCALC_TEST"] = "1"
+            os.chdir("/")
+            torch.manual_seed(7)
+            torch.set_default_dtype(torch.float64)
+            return self.c(x.to(self.c.weight.dtype)).to(torch.float32)  # type: ignore[no-any-return]
+
+    module = Net()
+
+    def state() -> Any:
+        own = {k: v.clone() for k, v in module.state_dict().items()}
+        hash_of = [(k, v.dtype, v.tolist()) for k, v in own.items()]
+        return hash_of, os.getcwd(), dict(os.environ), torch.get_default_dtype(), torch.get_rng_state().tolist()
+
+    before = state()
+    found = checked(module, "3x8x8")
+    assert found.findings
+    assert state() == before
+    assert module.log == []
+    assert not hasattr(Net, "last")
 
 
 def test_control_false_claims_of_a_summary_disagree() -> None:

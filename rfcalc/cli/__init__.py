@@ -142,7 +142,10 @@ rfcalc list shows the networks that can be named, rfcalc --help all commands."""
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None:
+        arguments = sys.argv[1:]
+        del sys.argv[1:]  # they are rfcalc's, not those of a module that is read
+    sys.exit(run(arguments))
 
 
 def run(arguments: list[str]) -> int:

@@ -138,7 +138,8 @@ class Saved(NamedTuple):
     the batch: `extra_values` of the network's dtype (copies, statistics), `indices` (where maxima were: int64 whatever
     the dtype, made without gradients too), `masks` of dropout (a value each on a CPU, a byte each on a GPU).
     `batch_values` do not grow with the batch (batch statistics); `single_values` are kept in a batch of one only
-    (where a copy is spared). `statistics`: how many of the extra values mixed precision holds in float32.
+    (where a copy is spared). `learning`: all of it is for the gradients of weights: where these get none, nothing is.
+    `statistics`: how many of the extra values mixed precision holds in float32.
     """
 
     inputs: tuple[int, ...] = ()
@@ -150,6 +151,7 @@ class Saved(NamedTuple):
     batch_values: Size = 0
     single_values: Size = 0
     statistics: Size = 0
+    learning: bool = False
 
 
 class Passing(NamedTuple):

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import LimitError, NetworkError
 from rfcalc.core.registry import Registry
-from rfcalc.core.size import Size, decide, is_number, is_size
+from rfcalc.core.size import Size, decide, is_number, is_size, native
 
 if TYPE_CHECKING:
     from rfcalc.core.index import Var
@@ -211,6 +211,7 @@ class Repeat(Expr):
     depth: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "times", native(self.times))
         if not is_size(self.times) or decide(self.times < 1):
             raise NetworkError(f"cannot repeat {self.times!r} times", fix="give a whole number of at least 1")
         _measure(self, (self.body,), self.times)

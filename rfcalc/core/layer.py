@@ -28,7 +28,7 @@ from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Pass
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Size, decide, is_size
+from rfcalc.core.size import Size, decide, is_size, native
 from rfcalc.core.window import STEP, All, Index
 
 if TYPE_CHECKING:
@@ -127,6 +127,11 @@ class Layer(Expr):
     def ended(self: L, x: Shape, axis: int) -> L:
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self
+
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        """Whether all units together read every position of the inputs, for layers whose windows cannot be told at an
+        unknown size."""
+        return False
 
     def gathers(self, x: Shape) -> str:
         """What sums (or extremes) over all positions, gathered piece by piece, make of it: ``map`` (with them known, it
@@ -288,14 +293,15 @@ def _checked(check: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _named_after(most: int, init: Callable[..., None]) -> Callable[..., None]:
-    """`init`, which refuses more than `most` positional arguments with a message that holds the right call."""
+    """`init`, which refuses more than `most` positional arguments with a message that holds the right call; numbers and
+    arrays of other libraries become Python's own."""
 
     @wraps(init)
     def made(self: Any, *given: Any, **named: Any) -> None:
         if len(given) > most:
             raise _misordered(type(self), given, named, most)
         try:
-            init(self, *given, **named)
+            init(self, *map(native, given), **{name: native(value) for name, value in named.items()})
         except TypeError:
             _check_names(type(self), len(given), named)
             raise
@@ -361,8 +367,9 @@ def layer(kind: str) -> Callable[[type[L]], type[L]]:
         if check is not None:
             made.__post_init__ = _checked(check)  # type: ignore[attr-defined]
         free = [f.kw_only for f in parameters(made)]
-        if True in free:
-            made.__init__ = _named_after(free.index(True), made.__init__)  # type: ignore[method-assign]
+        if free:
+            most = free.index(True) if True in free else len(free)
+            made.__init__ = _named_after(most, made.__init__)  # type: ignore[method-assign]
         LAYERS.add(kind, made)
         return made
 

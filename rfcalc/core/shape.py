@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, ShapeError, plural
-from rfcalc.core.size import Size, is_number, is_size, prod
+from rfcalc.core.size import Size, is_number, is_size, native, prod
 
 LARGEST = 10**12  # positions along one axis
 
@@ -34,9 +34,13 @@ class Shape:
 
     def __init__(self, *dims: Size, channel: int = 0) -> None:
         store = object.__setattr__
+        values = prod(dims)
+        if type(values) is not int:  # symbols, or numbers of another library
+            dims = tuple(map(native, dims))
+            values = prod(dims)
         store(self, "dims", dims)
         store(self, "channel", channel)
-        store(self, "values", prod(dims))
+        store(self, "values", values)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a shape does not change: {name}")
@@ -75,9 +79,8 @@ class Shape:
             return value
         if isinstance(value, str):
             return cls.parse(value)
-        if is_size(value):
-            value = (value,)
-        dims = tuple(value)
+        value = native(value)
+        dims = (value,) if is_size(value) else tuple(value)
         if not dims or not all(is_size(d) for d in dims):
             raise RfcalcError(f"{value!r} is not a shape", fix="give whole numbers, channels first: (3, 224, 224)")
         if any(d.__index__() < 1 for d in dims if hasattr(d, "__index__") and not getattr(d, "free_symbols", None)):

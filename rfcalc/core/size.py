@@ -247,6 +247,21 @@ def is_number(value: object) -> bool:
     return hasattr(value, "__index__") and not getattr(value, "free_symbols", None)
 
 
+def native(value: Any) -> Any:
+    """The value with numbers of other libraries (NumPy's, a tensor of one) as Python's own, arrays and lists of them as
+    tuples; anything else as it is.
+
+    >>> native(3), native([3, (1, True)]), native("same")
+    (3, (3, (1, True)), 'same')
+    """
+    kind = type(value)
+    if kind is int or kind is str or kind is bool or value is None:
+        return value
+    if kind is tuple or kind is list:
+        return tuple(map(native, value))
+    return native(value.tolist()) if hasattr(value, "tolist") else value  # an array, or one of its numbers
+
+
 def same(a: Size, b: Size) -> bool:
     """Whether two sizes are equal as far as it can be decided; open comparisons count as different."""
     if decide(a == b) is True:

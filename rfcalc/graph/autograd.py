@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
@@ -33,16 +34,27 @@ class Kept(NamedTuple):
 
 
 @uncollected
-def kept(walked: Shaped) -> tuple[Kept, ...]:
+def kept(walked: Shaped, again: Sequence[frozenset[str]] = (), idle: frozenset[str] = frozenset()) -> tuple[Kept, ...]:
     """What each position adds to what autograd keeps; a map that two nodes keep counts where it was made.
 
     What is given with the weights (learned tables, constants) adds nothing.
+
+    Args:
+        again: the nodes of each part that is computed again in the backward pass; of it only what it reads is kept.
+        idle: nodes whose weights get no gradient.
     """
     network = walked.network
     arity = network.arity
     own = storages(walked, over=())
     maps: set[int] = set()
-    extra, _ = saving(walked)
+    extra = list(saving(walked)[0])
+    part = {network.position(name): i for i, names in enumerate(again) for name in names}
+    for position, i in part.items():
+        maps.update(own[s] for s in network.sources[position - arity] if part.get(s) != i)
+        extra[position] = KEEPS_NOTHING
+    for name in idle:
+        if extra[network.position(name)].learning:
+            extra[network.position(name)] = KEEPS_NOTHING
     for position, said in enumerate(extra):
         maps.update(own[network.sources[position - arity][i]] for i in said.inputs)
         if said.output:

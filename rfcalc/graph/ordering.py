@@ -11,7 +11,8 @@ from rfcalc.core.layer import Layer
 def ordered(
     listed: list[tuple[str, Layer, Sequence[str]]], known: set[str]
 ) -> Iterable[tuple[str, Layer, Sequence[str]]]:
-    """The nodes so that each stands after what it reads, without recursion; linear in the edges."""
+    """The nodes so that each stands after what it reads, without recursion; linear in the edges. Nodes that stand so
+    already stay in their order."""
     by_name: dict[str, tuple[str, Layer, Sequence[str]]] = {}
     for entry in listed:
         if entry[0] in by_name or entry[0] in known:
@@ -27,6 +28,10 @@ def ordered(
                 readers.setdefault(r, []).append(name)
             elif r not in known:
                 raise NetworkError(f"{name} reads {r!r}, which does not exist", fix=suggestion(r, [*known, *by_name]))
+    places = {name: i for i, name in enumerate(by_name)}
+    if all(places.get(r, -1) < place for place, (_, _, reads) in enumerate(listed) for r in reads):
+        yield from listed
+        return
     ready = [name for name, _, _ in reversed(listed) if not waiting[name]]
     done = 0
     while ready:

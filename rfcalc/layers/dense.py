@@ -79,7 +79,7 @@ class Linear(Layer):
         return cost + Cost(biases=BIASES(m=m), linear_bias_adds=BIAS_ADDS(m=m, r=rows)) if self.bias else cost
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
-        return KEEPS_INPUT
+        return KEEPS_INPUT._replace(learning=True)
 
     def read_as(self, i: int, dims: tuple[int, ...]) -> tuple[int, ...]:
         return prod(dims[:-1]), dims[-1]

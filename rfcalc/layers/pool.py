@@ -249,6 +249,9 @@ class AdaptivePool(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
 
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        return True  # the windows ⌊u·n/m⌋ … ⌈(u + 1)·n/m⌉ leave no gap
+
     def gathers(self, x: Shape) -> str:
         return "value" if all(size == 1 for size in self.size) else ""
 

@@ -163,6 +163,9 @@ class Upsample(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return (channelwise(self.reads(xs, y)[0]),)
 
+    def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
+        return all(decide(m >= n) for n, m in zip(xs[0].dims[1:], y.dims[1:], strict=True))  # steps of one at most
+
     def sized(self, y: Shape) -> Upsample:
         return Upsample(None, y.spatial, self.mode, self.align_corners)
 

@@ -152,12 +152,14 @@ class AxisTiles:
         hulls = self.view.demand(units, clipped=False).hulls
         for after in range(right, right + 2 * self.modulus + 1):
             size = before + count * self.align + after
-            if size > 0 and self._holds(hulls, -before, size, exactly=None) and self.alike(size):
+            if size > 0 and self._holds(hulls, -before, size, ends=None) and self.alike(size):
                 return before, after
         return None
 
-    def _holds(self, hulls: Sequence[Interval | None], start: int, size: int, exactly: Sequence[bool] | None) -> bool:
-        """Whether a tile from `start` on holds these positions of every map (and ends with it, where it must)."""
+    def _holds(
+        self, hulls: Sequence[Interval | None], start: int, size: int, ends: Sequence[int | None] | None
+    ) -> bool:
+        """Whether a tile from `start` on holds these positions of every map (and ends in time, where it must)."""
         lengths = self.lengths(size)
         if lengths is None:
             return False
@@ -168,7 +170,8 @@ class AxisTiles:
             origin = start * self.view.densities[p]
             if origin.denominator != 1 or origin > hull[0] or origin + length - 1 < hull[1]:
                 return False
-            if exactly is not None and exactly[p] and origin + length != self.view.lengths[p]:
+            end = None if ends is None else ends[p]
+            if end is not None and origin + length > end:
                 return False
         return True
 
@@ -194,7 +197,7 @@ class AxisTiles:
                 units[p] = new if old is None else (min(old[0], new[0]), max(old[1], new[1]))
         wraps = self.view.wraps
         demand = self.view.demand(units, clipped=not wraps)
-        read_ = self._wrapped(demand.hulls, first, last) if wraps else self._fitted(demand.hulls, demand.beyond)
+        read_ = self._wrapped(demand.hulls, first, last) if wraps else self._fitted(demand.hulls, demand.ends)
         lengths = self.lengths(read_[1] - read_[0])
         assert lengths is not None
         crops = []
@@ -203,29 +206,29 @@ class AxisTiles:
             crops.append((begin - origin, end - origin) if begin < end else (0, 0))
         return Part(read_, tuple(writes), tuple(crops))
 
-    def _fitted(self, hulls: Sequence[Interval | None], beyond: Sequence[bool]) -> Range:
+    def _fitted(self, hulls: Sequence[Interval | None], ends: Sequence[int | None]) -> Range:
         """The least range of the image that holds these positions of every map."""
         start = self.size
         for p, hull in enumerate(hulls):
             if hull is not None:
                 start = min(start, int(hull[0] / self.view.densities[p]) // self.align * self.align)
-        ends = [hull[1] + 1 for p, hull in enumerate(hulls[: self.network.arity]) if hull is not None]
-        least = max(ends, default=1)
+        held = [hull[1] + 1 for hull in hulls[: self.network.arity] if hull is not None]
+        least = max(held, default=1)
         while start > 0:
             last = min(self.size, max(least, start + 1) + 2 * self.modulus + MOST_TRIED)
             for end in range(max(least, start + 1), last + 1):
-                if self._holds(hulls, start, end - start, beyond) and self.alike(end - start):
+                if self._holds(hulls, start, end - start, ends) and self.alike(end - start):
                     return start, end
             if (
                 last < self.size
-                and self._holds(hulls, start, self.size - start, beyond)
+                and self._holds(hulls, start, self.size - start, ends)
                 and self.alike(self.size - start)
             ):
                 return start, self.size
             start -= self.align
         last = min(self.size, least + 2 * self.modulus + MOST_TRIED)
         for end in range(least, last + 1):
-            if self._holds(hulls, 0, end, beyond) and self.alike(end):
+            if self._holds(hulls, 0, end, ends) and self.alike(end):
                 return 0, end
         return 0, self.size
 

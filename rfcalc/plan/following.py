@@ -2,8 +2,8 @@
 
 Code that is read at one size has that size in its resizing, its views, its padding. So it is read at several sizes, and
 what differs between the readings is told from the lengths of earlier maps: a length (and a constant), a multiple or a
-product of lengths, half of a difference, what is missing to a multiple. Readings of further sizes must confirm all of
-it; what follows no rule is named.
+product of lengths, half of a difference, what is missing to a multiple (and what a kernel adds to it). Readings of
+further sizes must confirm all of it; what follows no rule is named.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.layers.resample import Pad
 
+MOST_PADDING = 12  # beyond what is missing to a multiple
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
@@ -160,8 +161,14 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
     for m in MULTIPLES:
-        if len(set(told)) > 2 and all(v == -n % m for v, n in pairs):
+        if len({n % m for n in dims}) < min(m, 3):
+            continue
+        if all(v == -n % m for v, n in pairs):
             yield 3, partial(_up_to, m)
+        for more in range(MOST_PADDING):  # as TensorFlow's SAME pads before a stride: in all, before, after
+            for share in (_all, _lower_half):
+                if all(v == share(-n % m + more) for v, n in pairs):
+                    yield 5, partial(_filled, share, m, more)
 
 
 def _times(k: int, n: Any) -> Any:
@@ -174,6 +181,10 @@ def _part(k: int, n: Any) -> Any:
 
 def _up_to(m: int, n: Any) -> Any:
     return -n % m
+
+
+def _filled(share: Callable[[Any], Any], m: int, more: int, n: Any) -> Any:
+    return share(-n % m + more)
 
 
 def _lower_half(d: Any) -> Any:

@@ -181,7 +181,7 @@ class LineView:
             clipped: whether maps end where they do (borders count), or go on for ever on both sides.
         """
         hulls: list[Interval | None] = [None] * len(self.shapes)
-        beyond = [False] * len(self.shapes)
+        ends: list[int | None] = [None] * len(self.shapes)
         for position, interval in units.items():
             hulls[position] = _union(hulls[position], interval)
         for position in range(max(units), self.network.arity - 1, -1):
@@ -194,19 +194,20 @@ class LineView:
                     continue
                 if clipped:
                     n = self.lengths[source] or 1
-                    beyond[source] |= high > n - 1
-                    low, high = _bordered(index.border, low, high, n)
+                    low, high, end = _bordered(index, mine, (low, high), n)
+                    ends[source] = min((e for e in (ends[source], end) if e is not None), default=None)
                     if low > high:
                         continue
                 hulls[source] = _union(hulls[source], (low, high))
-        return Demand(tuple(hulls), tuple(beyond))
+        return Demand(tuple(hulls), tuple(ends))
 
 
 class Demand(NamedTuple):
-    """What some units need of every map (first and last position), and where they read beyond its end."""
+    """What some units need of every map (first and last position), and the position beyond its end, if any, by which
+    the map of a tile must have ended, because nothing may stand there."""
 
     hulls: tuple[Interval | None, ...]
-    beyond: tuple[bool, ...]
+    ends: tuple[int | None, ...]
 
 
 def read(index: Slide | Table, first: int, last: int) -> Interval:
@@ -225,16 +226,40 @@ def read(index: Slide | Table, first: int, last: int) -> Interval:
     return (min(lows), max(highs)) if lows and highs else (0, -1)
 
 
-def _bordered(border: str, low: int, high: int, n: int) -> Interval:
-    """What is read of a map of n, where what lies outside stands for positions inside, or for nothing."""
+def _bordered(index: Slide | Table, units: Interval, hull: Interval, n: int) -> tuple[int, int, int | None]:
+    """What units read of a map of n, where what lies outside stands for positions inside, or for nothing; and where
+    the map must have ended.
+    """
+    (low, high), border = hull, index.border
+    end = n if high > n - 1 else None
     if border == Border.REFLECT:
         low, high = (0, max(high, -low)) if low < 0 else (low, high)
         low, high = (min(low, 2 * (n - 1) - high), n - 1) if high > n - 1 else (low, high)
     elif border == Border.REPLICATE:
         low, high = min(low, n - 1), max(high, 0)
     elif border == Border.CIRCULAR and (low < 0 or high > n - 1):
-        return 0, n - 1
-    return max(low, 0), min(high, n - 1)
+        return 0, n - 1, end
+    elif isinstance(index, Slide) and index.dilation > 1 and (low < 0 or high > n - 1):
+        return _with_holes(index, units, n)
+    return max(low, 0), min(high, n - 1), end
+
+
+def _with_holes(index: Slide, units: Interval, n: int) -> tuple[int, int, int | None]:
+    """The same for windows with holes and a border of zeros: at a hole a map may end sooner or later than the whole.
+
+    >>> _with_holes(Slide(3, -1, 2, 2), (1, 1), 4)  # unit 1 reads 2 and 4: position 3 need not be there
+    (2, 2, 4)
+    """
+    first, last = units
+    span = index.dilation * (index.kernel - 1)
+    a = max(first, -(index.first // index.stride))  # units a … b read real positions only
+    b = min(last, (n - 1 - span - index.first) // index.stride)
+    edge = [*range(first, a), *range(b + 1, last + 1)] if a <= b else range(first, last + 1)
+    taps = [t for u in edge for t in index.taps(u)]
+    within = [t for t in taps if 0 <= t < n]
+    if a <= b:
+        within += [index.stride * a + index.first, index.stride * b + index.first + span]
+    return min(within, default=0), max(within, default=-1), min((t for t in taps if t >= n), default=None)
 
 
 def _union(a: Interval | None, b: Interval) -> Interval:

@@ -1,6 +1,7 @@
 """What is odd about a design, with the figures that show it and a remedy that was computed.
 
-A rule looks at a report and gives findings. Adding a rule is adding a function to `RULES`.
+A rule looks at a report and gives findings; their remedies were applied and walked (`rfcalc.plan.remedies`). Adding a
+rule is adding a function to `RULES`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,28 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
-from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
+from rfcalc.notation.write import write
+from rfcalc.plan.grid import offset
+from rfcalc.plan.remedies import (
+    Remedy,
+    at_size,
+    by,
+    larger_images,
+    more_channels,
+    more_layers,
+    odd_kernel,
+    replaced,
+    smaller_dilation,
+    walked,
+    without_biases,
+)
 from rfcalc.plan.variants import Draft, along, windowed, with_geometry
+from rfcalc.plan.variants.width import Ties
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
-from rfcalc.report.field_report import FieldReport, misaligned
-from rfcalc.report.report import Report
+from rfcalc.report.field_report import FieldReport
+from rfcalc.report.report import Report, Row
 
 MOST_CHANGES = 6  # of paddings, to put joins in step
 MOST_BEFORE = 24  # layers before a join of which another padding is tried
@@ -27,86 +43,140 @@ MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 
 
 class Finding(NamedTuple):
-    """Something odd: the rule, the node, what was found (with figures), and what helps."""
+    """Something odd: the rule, the node, what was found (with figures), what helps, and the report of the network after
+    that was done; None where nothing is known to help."""
 
     rule: str
     node: str
     what: str
     remedy: str
+    mended: Report | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        after = None
+        if self.mended is not None:
+            inputs = {name: list(shape.dims) for name, shape in self.mended.inputs.items()}
+            after = {"notation": write(self.mended.network, None), "input": inputs}
+        return {"rule": self.rule, "node": self.node, "what": self.what, "remedy": self.remedy, "mended": after}
 
 
-Rule = Callable[[Report], Iterator[tuple[str, str, str]]]
+Found = tuple[str, str, Remedy]
+Rule = Callable[[Report], Iterator[Found]]
 
 
-def unproductive(report: Report) -> Iterator[tuple[str, str, str]]:
+def unproductive(report: Report) -> Iterator[Found]:
     """Layers that read a map whose units see the whole image already (Richter et al. 2021)."""
     found = sorted(report.unproductive)
     if not found:
         return
     nodes, arity = report.network.nodes, report.network.arity
     names = [nodes[p - arity].name for p in found]
-    image = _by(next(iter(report.inputs.values())).spatial)
+    image = by(next(iter(report.inputs.values())).spatial)
     seen = report[nodes[found[0] - arity].inputs[0]].receptive_field.size
+    params = sum(int(report[name].params) for name in names)
     yield (
         names[0],
-        f"{plural(len(names), 'layer')} from here on only combine what is seen: {_by(seen)} of {image} pixels",
-        f"leave them out, or give images of more than {_by(seen)} pixels",
+        f"{plural(len(names), 'layer')} from here on only combine what is seen, {by(seen)} of {image} pixels: "
+        f"{params:,} of {int(report.totals.params):,} parameters",
+        larger_images(report),
     )
 
 
-def gridding(report: Report) -> Iterator[tuple[str, str, str]]:
+def gridding(report: Report) -> Iterator[Found]:
     """Holes in what a unit sees: dilations without a factor in between."""
     for row in report.outputs:
-        found = FieldReport(report, row.name)
-        if not found.sized or not row.shape.rank:
-            continue
-        gap = found.gridding
-        if gap is not None and max(gap[1]) > 0:
+        gap = _gap(report, row.name)
+        if gap is not None:
             node, holes = gap
             yield (
                 node,
-                f"units of {row.name} see with holes of up to {plural(max(holes), 'pixel')} from here on",
-                _denser(report, node),
+                f"units of {row.name} see with holes of up to {plural(holes, 'pixel')} from here on",
+                _denser(report, node, row.name),
             )
 
 
-def _denser(report: Report, node: str) -> str:
+def _gap(report: Report, name: str) -> tuple[str, int] | None:
+    """The layer from which on units of a node see with holes, and how large these are."""
+    found = FieldReport(report, name)
+    gap = found.gridding if found.sized and report[name].shape.rank else None
+    return (gap[0], max(gap[1])) if gap is not None and max(gap[1]) > 0 else None
+
+
+def _denser(report: Report, node: str, output: str) -> Remedy:
     """The largest dilation of a layer without holes: neighbouring taps are at most a field of its input apart."""
     row = report[node]
     source = row.inputs[0]
-    if source in report.inputs:
-        return "a dilation of 1 leaves none"
-    field = report[source].receptive_field
-    pairs = [(s, j) for s, j in zip(field.size, field.stride, strict=True) if s is not None and j]
-    most = min((int(s // j) for s, j in pairs), default=1)
-    return (
-        f"{node} reads units of {_by(field.size)} pixels, {_by(field.stride)} apart: a dilation of {most} leaves none"
-    )
+    dilation = max(getattr(row.node.layer, "dilation", (1,)))
+    field = None if source in report.inputs else report[source].receptive_field
+    most = 1
+    if field is not None:
+        pairs = [(s, j) for s, j in zip(field.size, field.stride, strict=True) if s is not None and j]
+        most = min((int(s // j) for s, j in pairs), default=1)
+    for d in range(min(most, dilation - 1), 0, -1):
+        made = smaller_dilation(report, node, d)
+        if made is None:
+            break
+        gap = _gap(made, output)
+        if gap is None or (made.network.position(gap[0]) > made.network.position(node)):
+            rest = f"; then there are holes from {gap[0]} on" if gap is not None else ""
+            if field is None:
+                return Remedy(f"a dilation of {d} leaves none{rest}", made)
+            return Remedy(
+                f"{node} reads units of {by(field.size)} pixels, {by(field.stride)} apart: a dilation of {d} leaves "
+                f"none{rest}",
+                made,
+            )
+    return Remedy("no smaller dilation of it leaves none: larger kernels, or layers before it, have to fill them")
 
 
-def joins(report: Report) -> Iterator[tuple[str, str, str]]:
+def joins(report: Report) -> Iterator[Found]:
     """Maps that meet although their units do not lie over the same pixels."""
-    found = list(misaligned(report))
+    found = out_of_step(report)
     if found:
         _, name, _ = found[0]
-        most = max(max(offset) for *_, offset in found)
+        most = max(offset for *_, offset in found)
         where = (
             f"{plural(len(found), 'join')} from here on read maps that are"
             if len(found) > 1
             else "it reads maps that are"
         )
-        remedy = _in_step(report) or "no other padding of one layer before the first of them, with as much in all, does"
-        yield (
-            name,
-            f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}",
-            remedy,
+        told = f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}"
+        yield name, told, _in_step(report, found)
+
+
+def out_of_step(report: Report) -> list[tuple[int, str, Fraction]]:
+    """Joins at which maps of equal stride meet half a pixel or more apart: position, node, how far at most; not those
+    whose units end at the same pixel (causal networks).
+
+    Where units see other pixels from one to the next in a period (behind a transposed convolution), the middle of the
+    period counts, as for `rfcalc grid`.
+    """
+    network, rank = report.network, report.shapes[0].rank
+    found = []
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
+        places: list[list[tuple[Fraction, int]]] = [[] for _ in range(rank)]
+        strides = set()
+        for s in dict.fromkeys(sources) if len(sources) > 1 else ():
+            field = ReceptiveField(report.fields[0][s], report.shapes[0], report.shapes[s])
+            windows = field.windows
+            if field.status not in ("exact", "periodic") or any(w is None or w.empty for w in windows):
+                continue
+            strides.add(field.stride)
+            for axis, window in enumerate(windows):
+                assert window is not None
+                places[axis].append((offset(window), max(e[1] for e in window.ends if e is not None)))
+        apart = max(
+            (max(at)[0] - min(at)[0] for at in places if len({last for _, last in at}) > 1), default=Fraction(0)
         )
+        if len(strides) == 1 and apart >= Fraction(1, 2):
+            found.append((position, node.name, apart))
+    return found
 
 
-def _in_step(report: Report) -> str:
+def _in_step(report: Report, left: list[tuple[int, str, Fraction]]) -> Remedy:
     """Other paddings of single layers, with as much in all, after which no join is out of step; tried one by one."""
     changed: list[str] = []
-    left = list(misaligned(report))
     while left and len(changed) < MOST_CHANGES:
         found = _nearer(report, left)
         if found is None:
@@ -114,10 +184,10 @@ def _in_step(report: Report) -> str:
         told, report, left = found
         changed.append(told)
     if not changed:
-        return ""
+        return Remedy("no other padding of one layer before the first of them, with as much in all, does")
     rest = f"; {plural(len(left), 'join')} left" if left else ""
     verb = "puts" if len(changed) == 1 else "put"
-    return f"{', '.join(changed)} (before:after) {verb} them in step{rest}"
+    return Remedy(f"{', '.join(changed)} (before:after) {verb} them in step{rest}", report)
 
 
 def _nearer(report: Report, found: list[Any]) -> tuple[str, Report, list[Any]] | None:
@@ -143,23 +213,18 @@ def _nearer(report: Report, found: list[Any]) -> tuple[str, Report, list[Any]] |
             sides = [
                 ((d * (k - 1)) // 2, d * (k - 1) - (d * (k - 1)) // 2) for k, d in zip(kernel, dilation, strict=True)
             ]
-        for by in (1, -1, 2, -2):
-            moved = tuple((a + by, b - by) for a, b in sides)
+        for step in (1, -1, 2, -2):
+            moved = tuple((a + step, b - step) for a, b in sides)
             if not sides or min(min(pair) for pair in moved) < 0:
                 continue
-            draft = Draft(report)
-            try:
-                draft.replace(row.name, with_geometry(layer, padding=moved))
-                made = Report(draft.network(), report.inputs)
-                left = list(misaligned(made))
-            except RfcalcError:
-                continue
-            if len(left) < len(found):
-                return f"{row.name} with padding {_by([f'{a}:{b}' for a, b in moved])}", made, left
+            made = replaced(report, {row.name: with_geometry(layer, padding=moved)})
+            left = found if made is None else out_of_step(made)
+            if made is not None and len(left) < len(found):
+                return f"{row.name} with padding {by([f'{a}:{b}' for a, b in moved])}", made, left
     return None
 
 
-def unseen(report: Report) -> Iterator[tuple[str, str, str]]:
+def unseen(report: Report) -> Iterator[Found]:
     """Pixels that reach no output: floors cut them off."""
     for row in report.outputs:
         found = FieldReport(report, row.name)
@@ -177,22 +242,18 @@ def unseen(report: Report) -> Iterator[tuple[str, str, str]]:
             )
 
 
-def _seeing(report: Report, node: str) -> str:
+def _seeing(report: Report, node: str) -> Remedy:
     """The nearest sizes of the input, smaller and larger, of which no pixel is lost, axis by axis.
 
     What is seen is a product over the axes, so that the part of an axis that is seen is largest where all of it is.
     """
-    name, shape = next(iter(report.inputs.items()))
+    shape = next(iter(report.inputs.values()))
     whole = prod(int(n) for n in shape.spatial)
 
     def part(axis: int, size: int) -> Fraction | None:
         """Which part of the pixels is seen where one axis has another size."""
-        other = Shape(*(size if a == axis else n for a, n in enumerate(shape.dims)), channel=shape.channel)
-        try:
-            again = Report(report.network, {**report.inputs, name: other})
-        except RfcalcError:
-            return None
-        if again.totals.params != report.totals.params:
+        again = at_size(report, [size if a == axis else shape.dims[a] for a in shape.axes])
+        if again is None:
             return None
         pixels = whole // int(shape.dims[axis]) * size
         return 1 - Fraction(FieldReport(again, node).unseen or 0, pixels)
@@ -206,19 +267,17 @@ def _seeing(report: Report, node: str) -> str:
         for sign, sizes in nearest.items():
             fitting = [size for size in full if sign * (size - n) >= 0]
             sizes += [min(fitting, key=lambda size: abs(size - n))] if fitting else []
-    told = []
+    told: dict[str, Report] = {}
     for sizes in nearest.values():
-        if len(sizes) == shape.rank:
-            by_axis = dict(zip(shape.axes, sizes, strict=True))
-            other = Shape(*(by_axis.get(a, n) for a, n in enumerate(shape.dims)), channel=shape.channel)
-            if not FieldReport(Report(report.network, {**report.inputs, name: other}), node).unseen:
-                told.append(_by(sizes))
+        made = at_size(report, sizes) if len(sizes) == shape.rank else None
+        if made is not None and not FieldReport(made, node).unseen:
+            told.setdefault(by(sizes), made)
     if not told:
-        return "no size near sees all: its windows leave gaps, or padding on the right has to bring the rest in"
-    return f"of {' or '.join(dict.fromkeys(told))} pixels all are seen"
+        return Remedy("no size near sees all: its windows leave gaps, or padding on the right has to bring the rest in")
+    return Remedy(f"of {' or '.join(told)} pixels all are seen", next(iter(told.values())))
 
 
-def needless_bias(report: Report) -> Iterator[tuple[str, str, str]]:
+def needless_bias(report: Report) -> Iterator[Found]:
     """A bias before a normalisation that takes the mean away again."""
     network, arity = report.network, report.network.arity
     readers: dict[int, list[int]] = {}
@@ -226,82 +285,100 @@ def needless_bias(report: Report) -> Iterator[tuple[str, str, str]]:
         for s in sources:
             readers.setdefault(s, []).append(position)
     for position, node in enumerate(network.nodes, arity):
-        if not report[node.name].cost.biases or not node.layer.weight_layers:
+        if not report[node.name].cost.biases or not node.layer.weight_layers or node.name in network.outputs:
             continue
         after = readers.get(position, [])
         if after and all(network.nodes[p - arity].layer.takes_mean_away for p in after):
             biases = int(report[node.name].cost.biases)
             norm = network.nodes[after[0] - arity].name
             told = f"{plural(biases, 'bias', 'biases')} before {norm}, which takes the mean away"
-            yield node.name, told, f"without them (nobias) there are {plural(biases, 'parameter')} fewer"
+            yield node.name, told, without_biases(report, node.name)
 
 
-def odd_channels(report: Report) -> Iterator[tuple[str, str, str]]:
-    """Channels that no group divides well: a prime number, or not a multiple of 8 above 16."""
+def odd_channels(report: Report) -> Iterator[Found]:
+    """Channels that no group divides well: not a multiple of 8, above 16; of those that are added, the first."""
+    ties = Ties(report)
+    told: set[str] = set()
     for row in report:
-        if not row.node.layer.weight_layers or row is report.outputs[-1] or row.name in report.network.outputs:
+        if not row.node.layer.weight_layers or row.name not in ties or row.name in ties.stay:
             continue
-        n = row.shape.channels
-        if is_number(n) and n > 16 and n % 8:
-            more = -(-int(n) // 8) * 8
-            yield row.name, f"{n} channels are no multiple of 8", f"{more} channels are the next that are"
+        n, first = row.shape.channels, ties.first(row.name)
+        if is_number(n) and n > 16 and n % 8 and first not in told:
+            told.add(first)
+            yield row.name, f"{n} channels are no multiple of 8", more_channels(report, row)
 
 
-def reach(report: Report) -> Iterator[tuple[str, str, str]]:
+def reach(report: Report) -> Iterator[Found]:
     """A receptive field far below the image, so that no unit sees what lies apart, or far above it."""
     for row in report.outputs:
         field = row.receptive_field
-        image = [n for n in next(iter(report.inputs.values())).spatial if is_number(n)]
+        image = [int(n) for n in next(iter(report.inputs.values())).spatial if is_number(n)]
         size = [s for s in field.size if s is not None]
         if not size or len(size) != len(image) or field.status in ("global", "unknown", "none"):
             continue
         small = [(s, n) for s, n in zip(size, image, strict=True) if 4 * s < n]
-        large = [(s, n) for s, n in zip(size, image, strict=True) if s > 4 * n]
+        large = [axis for axis, (s, n) in enumerate(zip(size, image, strict=True)) if s > 4 * n]
         if small:
             s, n = small[0]
-            yield row.name, f"its units see {s} of {n} pixels", _wider(field, int(s), int(n))
+            yield row.name, f"its units see {s} of {n} pixels", _wider(report, row, image)
         if large:
-            s, n = large[0]
-            first = next((r.name for r in report if max(r.receptive_field.size or (0,), key=_known) >= n), row.name)
-            yield (
-                row.name,
-                f"its units could see {s} pixels, the image has {n}",
-                f"fields reach {n} pixels at {first}: an output there sees all of the image",
-            )
+            s, n = size[large[0]], image[large[0]]
+            first = next(r.name for r in report if _covers(r, image, large))
+            told = f"fields reach {n} pixels at {first}: an output there sees all of the image"
+            yield row.name, f"its units could see {s} pixels, the image has {n}", Remedy(told, _until(report, first))
 
 
-def _known(value: Any) -> Any:
-    return value if value is not None else 0
+def _covers(row: Row, image: Sequence[int], axes: Sequence[int]) -> bool:
+    """Whether units see as much as the image has on these axes."""
+    sizes = row.receptive_field.size
+    return len(sizes) == len(image) and all((s := sizes[a]) is not None and s >= image[a] for a in axes)
 
 
-def _wider(field: ReceptiveField, size: int, image: int) -> str:
+def _until(report: Report, name: str) -> Report | None:
+    """The network that ends at a node."""
+    draft = Draft(report)
+    draft.outputs = [name]
+    return walked(report, draft)
+
+
+def _wider(report: Report, row: Row, image: Sequence[int]) -> Remedy:
     """How many layers at the output would see the whole image."""
-    stride = field.stride[0]
-    if stride is None or not is_number(stride) or stride <= 0:
-        return f'rfcalc design "rf >= {image}" lists what sees all of them'
-    layers = -(-(image - size) // int(2 * stride)) if stride >= 1 else image - size
-    dilated = next(k for k in range(1, 64) if size + 2 * stride * (2**k - 1) >= image)
-    return (
-        f"{layers} more 3 × 3 layers at its stride of {stride} see all of them, or {dilated} with dilations 1, 2, 4, …"
+    layers, made, doubling = more_layers(report, row, image)
+    if made is None:
+        return Remedy(f'rfcalc design "rf >= {by(image).replace(" ", "")}" lists what sees all of them')
+    return Remedy(
+        f"{layers} more 3 × 3 layers at its stride of {by(row.receptive_field.stride)} see all of them, or {doubling} "
+        f"with dilations 1, 2, 4, …",
+        made,
     )
 
 
-def even_kernels(report: Report) -> Iterator[tuple[str, str, str]]:
-    """Kernels of even size at stride 1: the map moves by half a pixel."""
+def even_kernels(report: Report) -> Iterator[Found]:
+    """Windows without a middle at stride 1: the map moves by half a pixel; not where it is padded before only (causal
+    layers move theirs on purpose)."""
     for row in report:
-        kernel, stride = getattr(row.node.layer, "kernel", None), getattr(row.node.layer, "stride", None)
-        if not isinstance(kernel, tuple) or not isinstance(stride, tuple) or not row.node.layer.weight_layers:
+        layer: Any = row.node.layer
+        if not row.shape.rank or len(row.inputs) != 1 or not windowed(report, row.position):
             continue
+        rank = row.shape.rank
+        kernel, stride = along(layer.kernel, rank), along(layer.stride, rank)
+        dilation = along(getattr(layer, "dilation", (1,)), rank)
+        pads = [("",) * 2] * rank if isinstance(layer.padding, str) else along(layer.padding, rank)
         sides = [
-            k for k, s in zip(kernel, stride * len(kernel), strict=False) if is_number(k) and s == 1 and k % 2 == 0
-        ]
+            k for k, s, d, p in zip(kernel, stride, dilation, pads, strict=True)
+            if s == 1 and (k - 1) * d % 2 and p != (d * (k - 1), 0)
+        ]  # fmt: skip
         if sides:
             k = int(sides[0])
-            yield (
-                row.name,
-                f"a kernel of {k} at stride 1 moves the map by half a pixel of its own grid",
-                f"kernels of {k - 1} or {k + 1} have a centre",
-            )
+            told = f"a kernel of {k} at stride 1 moves the map by half a pixel of its own grid"
+            yield row.name, told, _centred(report, row, k)
+
+
+def _centred(report: Report, row: Row, k: int) -> Remedy:
+    """Odd kernels, one smaller or larger, that keep the size."""
+    found = [r for less in (True, False) if (r := odd_kernel(report, row.name, less)) is not None]
+    told = f"kernels of {k - 1} or {k + 1} have a centre"
+    return Remedy("; ".join([told, *(r.told for r in found)]), found[0].report if found else None)
 
 
 RULES: dict[str, Rule] = {
@@ -331,7 +408,7 @@ class Lint:
             "network": self.report.target,
             "input": {name: list(shape.dims) for name, shape in self.report.inputs.items()},
             "rules": list(self.rules),
-            "findings": [f._asdict() for f in self.findings],
+            "findings": [f.to_dict() for f in self.findings],
         }
 
     _repr_html_ = displayed
@@ -351,7 +428,7 @@ class Lint:
             Column("found", "what", least=30, wraps=True),
             Column("remedy", least=30, wraps=True),
         )
-        lines = tuple(TableLine(tuple(Cell(t) for t in finding)) for finding in self.findings)
+        lines = tuple(TableLine(tuple(Cell(t) for t in finding[:4])) for finding in self.findings)
         return Document(
             "design of " + self.report.target, (Table(columns, lines),), notes=(f"rules: {told}",), data=self.to_dict
         )
@@ -374,12 +451,9 @@ def lint(report: Report, rules: Sequence[str] | None = None) -> Lint:
             raise UnknownName("rule", name, list(RULES))
     if not all(is_number(n) for shape in report.inputs.values() for n in shape.dims):
         raise RfcalcError("rules need sizes in numbers", fix="give an input such as 3x224x224")
-    found = [Finding(name, *one) for name in chosen for one in RULES[name](report)]
+    found = [
+        Finding(name, node, what, remedy.told, remedy.report)
+        for name in chosen
+        for node, what, remedy in RULES[name](report)
+    ]
     return Lint(report, chosen, tuple(found))
-
-
-def _by(values: Any) -> str:
-    if not isinstance(values, (tuple, list)):
-        return str(values)
-    shown = [str(v) for v in values]
-    return shown[0] if len(set(shown)) == 1 else " x ".join(shown)

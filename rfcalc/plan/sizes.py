@@ -289,8 +289,11 @@ class Sizes:
         along = axes_from(self.network, self._walked, 0, of)
 
         def left(shapes: Sequence[Shape]) -> Any:
-            parts = read_positions(self.network, shapes, [position], 0, along).get(of, [])
-            return shapes[0].dims[of] - count(parts)
+            try:
+                parts = read_positions(self.network, shapes, [position], 0, along)
+            except Unclear:  # at some sizes the axes of a map may lie in another order
+                parts = read_positions(self.network, shapes, [position], 0)
+            return shapes[0].dims[of] - count(parts.get(of, []))
 
         pieces = [piece for c in solved.taken for piece in _pieces(c, left, every)]
         endless = [(m, rest, values, value) for m, rest, values, value in pieces if values.last is None]

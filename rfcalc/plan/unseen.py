@@ -14,9 +14,10 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import POINTWISE
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import maximum, minimum
-from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Table
+from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Table
 from rfcalc.graph.forward import Walked, reads_of, relation
 from rfcalc.graph.network import Network
+from rfcalc.plan.classes import Undecided
 
 MOST_PARTS = 64
 MOST_LISTED = 100_000
@@ -83,6 +84,14 @@ def read_positions(
             raise Unclear(node.name)
         try:
             relation = reads_of(node, xs, shapes[position])
+        except Undecided:
+            asked = range(len(shapes[position].dims)) if along is None else along[position]
+            if not node.layer.covers(xs, shapes[position]) or not all(_all(mine, a, shapes[position]) for a in asked):
+                raise
+            for s, x in zip(sources, xs, strict=True):
+                whole = {a: [Part(0, n - 1)] for a, n in enumerate(x.dims) if along is None or a in along[s]}
+                found[s] = _joined(found[s], whole)
+            continue
         except RfcalcError as error:
             raise Unclear(node.name) from error
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
@@ -104,6 +113,11 @@ def read_positions(
     return found[source] or {}
 
 
+def _all(demand: Demand, axis: int, shape: Shape) -> bool:
+    """Whether all positions of an axis are among them."""
+    return any(p.step == 1 and p.first == 0 and p.last == shape.dims[axis] - 1 for p in demand.get(axis, ()))
+
+
 def _back(units: list[Part] | None, index: Any, n: Any) -> list[Part]:
     """The positions of an axis of n that these units read."""
     if index is STEP:
@@ -113,8 +127,8 @@ def _back(units: list[Part] | None, index: Any, n: Any) -> list[Part]:
         return [Part(0, n - 1)]
     if kind is Slide:
         parts = [part for unit in units for part in _slid(unit, index)]
-    elif kind is Table:
-        parts = [_tabled(unit, index) for unit in units]
+    elif kind is Table or kind is Listed:
+        parts = [part for unit in units for part in _listed(unit, index)]
     else:
         raise Unclear(type(index).__name__)
     border = index.border
@@ -151,6 +165,17 @@ def _slid(units: Part, index: Slide) -> list[Part]:
     if k > MOST_PARTS:
         raise Unclear("a long kernel with holes")
     return [Part(low + d * t, high + d * t, step) for t in range(k)]
+
+
+def _listed(units: Part, index: Table | Listed) -> list[Part]:
+    """The positions of units that are known one by one; else of a table without holes."""
+    if isinstance(units.first, int) and isinstance(units.last, int) and units.last - units.first < MOST_LISTED:
+        taps = sorted({t for u in range(units.first, units.last + 1, units.step) for t in index.taps(u)})
+        starts = [0, *(i for i in range(1, len(taps)) if taps[i] > taps[i - 1] + 1), len(taps)]
+        return [Part(taps[a], taps[b - 1]) for a, b in pairwise(starts)] if taps else []
+    if isinstance(index, Listed):
+        raise Unclear("units that are listed, of an unknown number")
+    return [_tabled(units, index)]
 
 
 def _tabled(units: Part, index: Table) -> Part:
@@ -203,6 +228,10 @@ def _union(a: Part, b: Part) -> Part | None:
         if b.step == 1 and b.first <= a.last + 1 and a.first <= b.last + 1:
             return Part(minimum(a.first, b.first), maximum(a.last, b.last))
         return None
+    if a.step == b.step == 2 and a.first > b.first:
+        a, b = b, a
+    if a.step == b.step == 2 and b.first == a.first + 1 and b.last == a.last + 1:  # every second one, and those between
+        return Part(a.first, b.last)
     near = b.first <= a.last + a.step and a.first <= b.last + a.step
     if a.step == b.step and near and (b.first - a.first) % a.step == 0:
         return Part(minimum(a.first, b.first), maximum(a.last, b.last), a.step)

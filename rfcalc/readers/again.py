@@ -14,8 +14,8 @@ from rfcalc.readers.target import Target, named, resolve
 
 # By how much the spatial axes are longer in further readings: with multiples of what networks divide by, and without.
 EVEN = ((32, 64, 96), (64, 128, 192))
-ODD = ((1, 3, 2), (6, 13, 9))
-LAST = ((11, 2, 5), (39, 74, 49), (31, 63, 95))  # these must only confirm; code may refuse what layers take
+ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
+LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
 
 
 def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
+from rfcalc.core.size import native
 from rfcalc.graph.forward import shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.readers.target import analyze, named
@@ -347,6 +348,7 @@ def lengths(name: str, given: Any) -> tuple[int, ...] | None:
     >>> lengths("near", "350x525")
     (350, 525)
     """
+    given = native(given)
     if given is None:
         return None
     parts: Sequence[Any] = given.lower().replace("×", "x").split("x") if isinstance(given, str) else ()

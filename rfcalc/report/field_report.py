@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError, plural
-from rfcalc.core.size import Size, is_number
+from rfcalc.core.size import Size, is_number, native
 from rfcalc.receptive.effective import ASSUMPTIONS, Spread, effective
 from rfcalc.receptive.field import Field
 from rfcalc.receptive.fields import fields
@@ -129,7 +129,7 @@ class FieldReport:
 
     def unit(self, unit: Sequence[int]) -> Region:
         """The real pixels that one unit sees."""
-        return self._unit(self.position, tuple(unit))
+        return self._unit(self.position, native(unit))
 
     def _unit(self, position: int, unit: tuple[int, ...]) -> Region:
         known = self._units.get((position, unit))
@@ -157,6 +157,7 @@ class FieldReport:
         Raises:
             RfcalcError: there is no such pixel.
         """
+        pixel = native(pixel)
         if self._long is not None and len(pixel) == 1 and 0 <= pixel[0] < self._long.extent:
             return self._long.reached_by(pixel[0])
         return self.regions.reached_by(pixel)
@@ -164,7 +165,7 @@ class FieldReport:
     def interval(self, unit: Sequence[int]) -> tuple[Any, ...]:
         """What one unit sees with padding counted, an interval an axis; None where no window says it."""
         axes = self.report.shapes[self.position].axes
-        at = dict(zip(axes, unit, strict=True))
+        at = dict(zip(axes, native(unit), strict=True))
         found = []
         for axis, window in enumerate(self.field.windows):
             carrier = self.field.carrier(axis)
@@ -241,7 +242,7 @@ class FieldReport:
 
     def effective_field(self, unit: Sequence[int] | None = None) -> tuple[Spread | None, ...]:
         """The effective receptive field of a unit (the middle one), for each axis of the source."""
-        return effective(self.report, self.position, tuple(unit or self.centre_unit), self.origin)
+        return effective(self.report, self.position, native(self.centre_unit if unit is None else unit), self.origin)
 
     @property
     def alignments(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
@@ -281,7 +282,7 @@ class FieldReport:
                 "regions": [{"size": list(size), "units": count} for size, count in self.sizes.items()],
                 "full_units": self.full_units,
                 "unseen_pixels": self.unseen,
-                "unit": self._unit_dict(tuple(unit) if unit is not None else self.centre_unit),
+                "unit": self._unit_dict(native(unit) if unit is not None else self.centre_unit),
                 "gridding": None if not self.gridding else {"node": self.gridding[0], "gaps": list(self.gridding[1])},
             }
         return document

@@ -18,7 +18,7 @@ from rfcalc.core.cost import Cost, Counted, total
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
-from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size
+from rfcalc.core.size import Figure, Size, algebra_in_use, decide, is_size, native
 from rfcalc.graph.forward import Walked, forward, owners, shapes_of_inputs
 from rfcalc.graph.memory import new_values, overwriting, peak, storages
 from rfcalc.graph.network import Network, Node
@@ -277,6 +277,7 @@ class Report:
         target: str = "",
         assumptions: Sequence[str] = (),
     ) -> None:
+        batch = native(batch)
         if not is_size(batch):
             raise RfcalcError(f"a batch of {batch!r} is no whole number", fix="give a batch of at least 1")
         if decide(batch < 1):

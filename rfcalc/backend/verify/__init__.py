@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rfcalc.backend.verify import saved
 from rfcalc.backend.verify.finding import UNSEEN, Finding, Verification
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.readers.target import analyze
+from rfcalc.readers.torch.untouched import untouched
 from rfcalc.report.report import Report
 
 CHECKS = ("shapes", "params", "macs", "receptive_field", "saved_bytes", "peak_bytes", "erf")
@@ -74,8 +76,10 @@ def verify(
     notes: list[str] = []
     report = network if isinstance(network, Report) else analyze(network, inputs, batch=batch, dtype=dtype)
     place = chosen_device(device)
+    source = report.network.source
     try:
-        findings = tuple(_all(report, frozenset(what), place, weights, as_is, draws, picture, tick, notes))
+        with nullcontext() if source is None else untouched(source.module):
+            findings = tuple(_all(report, frozenset(what), place, weights, as_is, draws, picture, tick, notes))
     except (torch.OutOfMemoryError, MemoryError):
         totals = report.totals
         need = 4 * totals.params * report.itemsize + totals.saved_bytes + totals.peak_bytes
@@ -122,7 +126,7 @@ def _all(
     def blank() -> NetworkModule:
         return to_torch(network, given, device="meta", in_place=True, dtype=saved.DTYPES[report.dtype])
 
-    from rfcalc.backend.verify import counted, itself
+    from rfcalc.backend.verify import counted, itself, units
 
     it = itself.subject(report)
     if it is not None:
@@ -133,7 +137,7 @@ def _all(
         )
         yield from itself.counted(report, it, what, tick)
         if "receptive_field" in what:
-            yield from itself.receptive(report, it, tick)
+            yield from units.receptive(report, it, tick)
         if "saved_bytes" in what and weights is None:
             yield from itself.training(report, it, tick)
             what -= {"saved_bytes"}

@@ -22,6 +22,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.receptive.region import Region
 from rfcalc.receptive.region_walk import regions
+from rfcalc.report.field_report import FieldReport
 from rfcalc.report.report import Report
 
 Unit = tuple[int, ...]
@@ -139,6 +140,9 @@ def claims(
         if field.status == "global" and field.windows[axis] is None:
             spans = [h[axis] for h in hulls.values() if h is not None]
             widest = max((b - a + 1 for a, b in spans), default=0)
+            if widest < n and FieldReport(report, name).unseen:  # of what reaches some unit
+                walk = regions(report, name)
+                n = max((b - a + 1 for u in hulls for a, b in (walk.unit(u).hull or ())[axis : axis + 1]), default=0)
             finding = compared(
                 "receptive_field", name, f"summary: global along axis {axis}, widest unit on {whole}", n, widest
             )

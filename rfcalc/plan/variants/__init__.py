@@ -75,6 +75,12 @@ class Draft:
             found[key] = piece
         self.pieces = found
 
+    def add(self, name: str, layer: Layer, reads: tuple[str, ...]) -> None:
+        """A further node."""
+        if name in self.pieces:
+            raise Unfit(f"there is a node {name} already")
+        self.pieces[name] = Piece(layer, reads)
+
     def readers(self, name: str) -> list[str]:
         """The nodes that read a node."""
         return [key for key, piece in self.pieces.items() if name in piece.reads]

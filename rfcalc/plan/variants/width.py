@@ -20,6 +20,7 @@ from rfcalc.report.report import Report
 
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
 OF_STAGES = tuple(tuple(Fraction(n, 4) for n in eighths) for eighths in ((1, 2, 3, 6), (2, 3, 6), (2, 3), (2,)))
+MOST_OPTIONS = 20_000  # with factors that are given, of no other change
 MULTIPLE = 8  # of channels, where there are more than that
 
 
@@ -64,47 +65,65 @@ def _depthwise(draft: Draft, name: str) -> bool:
     return bool(groups != 1 and xs and is_number(groups) and groups == xs[0].channels)
 
 
+class Ties:
+    """Which layers make the channels of a network's maps, and which of them have the same: their maps meet in a sum."""
+
+    def __init__(self, report: Report) -> None:
+        self._towards: dict[str, str] = {}
+        draft = Draft(report)
+        makers: dict[str, tuple[str, ...]] = dict.fromkeys(report.inputs, ())  # of a map's channels
+        for name, piece in draft.pieces.items():
+            if _out(piece.layer) is not None and piece.layer.weight_layers and not _depthwise(draft, name):
+                self._towards[name] = name
+                makers[name] = (name,)
+                continue
+            row = report[name]
+            makers[name] = tuple(dict.fromkeys(m for r in piece.reads for m in makers[r]))
+            if len(piece.reads) > 1 and all(x.channels == row.shape.channels for x in row.input_shapes):
+                for one in makers[name][1:]:
+                    self._towards[self.first(one)] = self.first(makers[name][0])
+        self.stay = ends(draft)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._towards)
+
+    def first(self, name: str) -> str:
+        """The layer that stands for all with the same channels."""
+        while self._towards[name] != name:
+            self._towards[name] = self._towards[self._towards[name]]
+            name = self._towards[name]
+        return name
+
+
+def tied_to(report: Report, name: str) -> list[str]:
+    """A layer and those that must have as many channels; none where an output's channels would change."""
+    ties = Ties(report)
+    if name not in ties:
+        return []
+    same = [other for other in ties if ties.first(other) == ties.first(name)]
+    return [] if ties.stay.intersection(same) else same
+
+
 def stages(report: Report) -> dict[tuple[int, ...], list[str]]:
     """The layers whose channels can be scaled, by the size of their maps; the larger maps first.
 
     >>> from rfcalc import analyze
     >>> {size: len(names) for size, names in stages(analyze("resnet18")).items()}
-    {(112, 112): 5, (28, 28): 5, (14, 14): 5, (7, 7): 5}
+    {(112, 112): 3, (56, 56): 2, (28, 28): 5, (14, 14): 5, (7, 7): 5}
     """
-    draft = Draft(report)
-    stay = ends(draft)
-    tied: dict[str, str] = {}  # towards the layer that stands for all that have the same channels
-
-    def first(name: str) -> str:
-        while tied[name] != name:
-            tied[name] = tied[tied[name]]
-            name = tied[name]
-        return name
-
-    makers: dict[str, tuple[str, ...]] = dict.fromkeys(report.inputs, ())  # of a map's channels
-    for name, piece in draft.pieces.items():
-        row = report[name]
-        reads = [makers[r] for r in piece.reads]
-        if _out(piece.layer) is not None and piece.layer.weight_layers and not _depthwise(draft, name):
-            tied[name] = name
-            makers[name] = (name,)
-            continue
-        makers[name] = tuple(dict.fromkeys(m for some in reads for m in some))
-        if len(reads) > 1 and all(x.channels == row.shape.channels for x in row.input_shapes):
-            for one in makers[name][1:]:
-                tied[first(one)] = first(makers[name][0])
+    ties = Ties(report)
     sizes: dict[str, tuple[int, ...]] = {}
-    for name in tied:
+    for name in ties:
         own = tuple(int(n) for n in report[name].shape.spatial)
-        sizes[first(name)] = max(sizes.get(first(name), ()), own)
+        sizes[ties.first(name)] = max(sizes.get(ties.first(name), ()), own)
     found: dict[tuple[int, ...], list[str]] = {}
-    for name in tied:
-        if name not in stay:
-            found.setdefault(sizes[first(name)], []).append(name)
+    for name in ties:
+        if name not in ties.stay:
+            found.setdefault(sizes[ties.first(name)], []).append(name)
     return dict(sorted(found.items(), reverse=True))
 
 
-def _change(factors: Mapping[str, Fraction], draft: Draft) -> None:
+def rescaled(draft: Draft, factors: Mapping[str, Fraction]) -> None:
     """Scale the channels of layers, each by its own factor."""
     shapes = dict(draft.report.inputs)
     old = dict(draft.report.inputs)
@@ -136,7 +155,7 @@ def choices(report: Report, asked: Asked) -> list[Choice]:
     if not there:
         return []
     whole = asked.factors or FACTORS
-    options = [Option(f"channels × {f}", partial(_change, _of(there, f)), away(f)) for f in whole]
+    options = [Option(f"channels × {f}", partial(rescaled, factors=_of(there, f)), away(f)) for f in whole]
     options += _by_stage(there, asked, asked.room - len(options) - 1) if len(there) > 1 else ()
     return [Choice("channels", (STAYS, *options))]
 
@@ -154,7 +173,8 @@ def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: in
     """A factor for each stage: all combinations of as many factors as there is room for, else one stage at a time."""
     lists: Sequence[tuple[Fraction, ...]] = (asked.factors,) if asked.factors else OF_STAGES
     for factors in lists:
-        if (1 + len(factors)) ** len(there) <= room or (asked.factors and asked.alone):
+        size = (1 + len(factors)) ** len(there)
+        if size <= room or (asked.factors and asked.alone and size <= MOST_OPTIONS):
             choices: Iterable[tuple[Fraction, ...]] = product((Fraction(1), *factors), repeat=len(there))
             break
     else:
@@ -169,7 +189,7 @@ def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: in
         factors_of = {name: f for size, f in changed for name in there[size]}
         told = ", ".join(f"{'x'.join(map(str, size)) or 'vectors'} × {f}" for size, f in changed)
         amount = sum((away(f) for _, f in changed), Fraction(0)) / len(there)
-        yield Option(f"channels of {told}", partial(_change, factors_of), amount, len(changed))
+        yield Option(f"channels of {told}", partial(rescaled, factors=factors_of), amount, len(changed))
 
 
 MOVE = Move("width", "channels scaled, of all stages or of each, those of the outputs as they are", choices, 3)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.onnx.constants import axes_of, axis_of, reshaped
 from rfcalc.readers.onnx.model import Node
 
@@ -93,6 +95,51 @@ def _shaped(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
     return [reshaped(given[0] or (), reader.known(node, 1) or ())]
 
 
+def sizes_of(reader: Reader, node: Node, dims: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """The sizes that are asked for, and whether the factors are exactly theirs."""
+    rank = len(dims)
+    older = node.op == "Upsample" or reader.opset < 11
+    at = 1 if older else 2
+    scales: Sequence[float] | None = node.attributes.get("scales")
+    if scales is None and len(node.inputs) > at and node.inputs[at]:
+        scales = reader.known(node, at)
+    if scales:
+        scales = _spread(node, scales, rank, 1.0)
+        found = tuple(int(n * s + 1e-6) for n, s in zip(dims, scales, strict=True))
+        exact = all(abs(n * s - m) < 1e-3 for n, s, m in zip(dims, scales, found, strict=True))
+        if any(m < 1 for m in found):
+            raise RfcalcError(f"the factors {list(scales)} leave nothing")
+        return found, exact
+    wanted = reader.known(node, 3) if not older and len(node.inputs) > 3 else None
+    if not wanted:
+        raise RfcalcError("nothing says the size")
+    if node.attributes.get("keep_aspect_ratio_policy", "stretch") not in ("stretch", ""):
+        raise NotUnderstood("it keeps the aspect ratio")
+    axes = node.attributes.get("axes")
+    if axes is None and len(wanted) == rank:
+        return tuple(int(v) for v in wanted), True
+    sizes = list(dims)
+    for a, v in zip(axes or range(2, rank), wanted, strict=True):
+        sizes[a] = int(v)
+    return tuple(sizes), True
+
+
+def _spread(node: Node, scales: Sequence[float], rank: int, default: float) -> list[float]:
+    axes = node.attributes.get("axes")
+    if axes is None:
+        if len(scales) != rank:
+            raise RfcalcError(f"{len(scales)} factors for {rank} axes")
+        return list(scales)
+    found = [default] * rank
+    for a, s in zip(axes, scales, strict=True):
+        found[a] = s
+    return found
+
+
+def _resized(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
+    return [sizes_of(reader, node, given[0] or ())[0]]
+
+
 def _recurrent(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
     """All hidden states, then the last ones."""
     x, weights = given[0] or (), given[1] or ()
@@ -144,5 +191,6 @@ SHAPES: dict[str, Rule] = {
     "Slice": _sliced,
     "Pad": _padded,
     "Reshape": _shaped,
+    **dict.fromkeys(["Resize", "Upsample"], _resized),
     **dict.fromkeys(["LSTM", "GRU", "RNN"], _recurrent),
 }

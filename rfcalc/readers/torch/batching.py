@@ -63,7 +63,14 @@ def scales(
     many = sizes(recording)
     if not many:
         return {}
-    if [s.name for s in one] != [s.name for s in many]:
+    different = [s.name for s in one] != [s.name for s in many]
+    if different and sizes(record(module, call, training)) != tuple(one):
+        raise RfcalcError(
+            "the module is not what it was when it was read",
+            why="at the same batch it runs other operators now: it was moved, its mode or a layer of it changed",
+            fix="read it again: from_torch(module, …)",
+        )
+    if different:
         raise RfcalcError(
             f"figures for a batch of {batch} are not those of one item times {batch}",
             why="the module runs other operators at another batch",

@@ -75,6 +75,8 @@ def from_torch(
     named = names(graph, recording.steps, gone)
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     frozen = _frozen(module, graph, named)
+    steps = _steps(graph, recording, kept, named)
+    recomputed = _recomputed(recording, steps)
     network = Network(
         expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
         {n: graph.shapes[i] for i, n in enumerate(graph.inputs)},
@@ -88,8 +90,9 @@ def from_torch(
             unused=unused,
             training=training,
             sizes=sizes(recording),
-            steps=_steps(graph, recording, kept, named),
+            steps=steps,
             sizes_asked=recording.sizes_asked,
+            recomputed=recomputed,
         ),
     )
     own = {id(p) for p in module.parameters()}
@@ -108,6 +111,11 @@ def from_torch(
         )
     notes += graph.notes
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
+    if recomputed:
+        notes.append(
+            f"{plural(len(recomputed), 'part')} of it {'is' if len(recomputed) == 1 else 'are'} computed again in the "
+            "backward pass (checkpointed); what is kept for backward is told as if nothing were"
+        )
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
     shapes = {named[p]: graph.shapes[p].dims for p in kept}
@@ -169,6 +177,13 @@ def _steps(graph: TensorBuilder, recording: Recording, kept: Sequence[int], name
             made = -1 if step is None else numbers.get(id(step), -1)
         found[named[position]] = made
     return found
+
+
+def _recomputed(recording: Recording, steps: Mapping[str, int]) -> tuple[frozenset[str], ...]:
+    """The nodes of each checkpointed part; parts of parts are part of these."""
+    outer = [(a, b) for a, b in recording.again if not any(c <= a and b <= d for c, d in {*recording.again} - {(a, b)})]
+    parts = (frozenset(n for n, step in steps.items() if a <= step < b) for a, b in dict.fromkeys(outer))
+    return tuple(part for part in parts if part)
 
 
 def _frozen(module: torch.nn.Module, graph: TensorBuilder, named: Mapping[int, str]) -> dict[str, int]:

@@ -99,7 +99,9 @@ def attention(call: OperatorCall) -> Value:
         mask = own if mask is None else mask
         if not _only_masks(graph, bias):
             nodes.append(mask_of(graph, graph.get(bias), dims, batch))
-    return graph.add(AttentionProduct(mask=within(mask, batch)), nodes, dims, batch)
+    scale = call["scale"]
+    made = AttentionProduct(mask=within(mask, batch), scale=None if scale is None else float(scale))
+    return graph.add(made, nodes, dims, batch)
 
 
 def _bias_mask(graph: TensorBuilder, bias: Any, dims: tuple[int, ...]) -> Mask:

@@ -21,6 +21,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from rfcalc.core import progress
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.builder.values import Frame
+from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.readers.torch.disguise import Disguise, told
 from rfcalc.readers.torch.given import ForwardCall, Leaf
 from rfcalc.readers.torch.higher_order import plainly
@@ -33,8 +34,8 @@ from rfcalc.readers.torch.untouched import untouched
 
 class Recording(NamedTuple):
     """What a run gave: steps in order, the inputs by name, the outputs (with names where the module gives them),
-    whether the module made parameters of its own while it ran, memory that was written to, and assertions taken to
-    hold."""
+    whether the module made parameters of its own while it ran, memory that was written to, assertions taken to hold,
+    and the steps (from, up to) that are computed again in the backward pass."""
 
     steps: list[Operation]
     inputs: dict[str, torch.Tensor]
@@ -44,6 +45,7 @@ class Recording(NamedTuple):
     assumed: tuple[str, ...] = ()
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
     sizes_asked: bool = True  # whether the code may have seen a size of what hangs on the input
+    again: tuple[tuple[int, int], ...] = ()
 
 
 def record(module: torch.nn.Module, call: ForwardCall, training: bool) -> Recording:
@@ -94,6 +96,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             return given[leaf.name]
 
         args, kwargs = call.filled(make)
+        checkpoints = stack.enter_context(Checkpoints(plain=True, now=lambda: len(recorder.steps)))
         try:
             stack.enter_context(_python_dispatcher())
             with recorder, disguise:
@@ -126,6 +129,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         tuple(disguise.assumed),
         recorder.once,
         disguise.sizes_asked or any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()),
+        tuple(checkpoints.runs),
     )
 
 
@@ -148,15 +152,17 @@ def materialized(module: torch.nn.Module, call: ForwardCall) -> torch.nn.Module:
     (torch.Size([8, 3, 3, 3]), LazyConv2d(0, 8, kernel_size=(3, 3), stride=(1, 1)))
     """
     held = [*module.parameters(), *module.buffers()]
-    args, kwargs = call.filled(lambda leaf: torch.empty(leaf.shape, dtype=leaf.dtype, device="meta"))
+    given = {leaf.name: torch.empty(leaf.shape, dtype=leaf.dtype, device="meta") for leaf in call.leaves}
+    args, kwargs = call.filled(lambda leaf: given[leaf.name])
+    recorder = Recorder(torch.device("meta"), frozenset(), exact=False)
     try:
         made = deepcopy(module, {id(t): _bare(t) for t in held})
         for m in made.modules():
             m.training = False
-        with torch.no_grad(), torch.device("meta"):
+        with _paths(made, recorder), torch.no_grad(), torch.device("meta"), _python_dispatcher(), recorder:
             made(*args, **kwargs)
     except Exception as error:
-        raise _failed(error, None, {}, module, call) from error
+        raise _failed(error, recorder, given, module, call) from error
     modes = {path: m.training for path, m in module.named_modules()}
     for path, m in made.named_modules():
         m.training = modes.get(path, module.training)

@@ -33,6 +33,7 @@ class Source:
         steps: the step of a run that made a node, by its number; -1 for what is given with the weights.
         make: builds it with weights; None where it has them.
         sizes_asked: whether its code may have seen the sizes of its maps, and so do something else at others.
+        recomputed: the nodes of each part that is computed again in the backward pass (checkpointed).
     """
 
     module: torch.nn.Module
@@ -45,6 +46,7 @@ class Source:
     steps: Mapping[str, int] = field(default_factory=dict)
     make: Callable[[], Any] | None = None
     sizes_asked: bool = True
+    recomputed: tuple[frozenset[str], ...] = ()
 
     def scales(self, batch: Any) -> Mapping[str, Any]:
         """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import sys
 import warnings
@@ -188,7 +189,8 @@ def untouched(module: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def the_process() -> Iterator[None]:
-    """The state of the process is put back: random numbers, gradients, defaults, warnings, arguments, output.
+    """The state of the process is put back: random numbers, gradients, defaults, warnings, arguments, the environment,
+    the folder it works in, output.
 
     What is printed meanwhile goes to stderr, so that what rfcalc prints can be piped.
     """
@@ -203,11 +205,17 @@ def the_process() -> Iterator[None]:
     undo += [partial(put, get()) for get, put in _SETTINGS]
     argv, path = sys.argv, sys.path[:]
     arguments = argv[:]
+    environment, folder = dict(os.environ), _folder()
 
     def again() -> None:
         sys.argv = argv
         sys.argv[:] = arguments
         sys.path[:] = path
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        if folder is not None and _folder() != folder:
+            os.chdir(folder)
 
     undo.append(again)
     logger = logging.getLogger("torch._subclasses.fake_tensor")
@@ -221,6 +229,14 @@ def the_process() -> Iterator[None]:
         logger.disabled = silent
         for call in reversed(undo):
             call()
+
+
+def _folder() -> str | None:
+    """The folder that the process works in; None where it was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _default_context() -> Any:

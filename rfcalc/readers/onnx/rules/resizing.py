@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.readers.builder.maps import back, mapped
-from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.values import NotUnderstood
+from rfcalc.readers.onnx.extents import sizes_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
 
@@ -20,7 +20,7 @@ def resize(reader: Reader, node: Node) -> None:
     given = reader.map(node)
     x, leading = mapped(reader.graph, given, len(given.dims) - 2)
     mode = node.attributes.get("mode", "nearest") or "nearest"
-    sizes, exact = _sizes(reader, node, given)
+    sizes, exact = sizes_of(reader, node, given.dims)
     if sizes[:2] != given.dims[:2]:
         raise NotUnderstood("it resizes channels or the batch")
     if not exact:
@@ -39,47 +39,6 @@ def resize(reader: Reader, node: Node) -> None:
     else:
         layer = Upsample(None, (*given.dims[:1], *sizes[2:]) if leading else sizes[2:], named, corners)
     reader.give(node, back(reader.graph, reader.place(layer, [x], batch=x.batch), leading))
-
-
-def _sizes(reader: Reader, node: Node, x: Value) -> tuple[tuple[int, ...], bool]:
-    """The sizes that are asked for, and whether the factors are exactly theirs."""
-    rank = len(x.dims)
-    older = node.op == "Upsample" or reader.opset < 11
-    at = 1 if older else 2
-    scales: Sequence[float] | None = node.attributes.get("scales")
-    if scales is None and len(node.inputs) > at and node.inputs[at]:
-        scales = reader.known(node, at)
-    if scales:
-        scales = _spread(node, scales, rank, 1.0)
-        found = tuple(int(n * s + 1e-6) for n, s in zip(x.dims, scales, strict=True))
-        exact = all(abs(n * s - m) < 1e-3 for n, s, m in zip(x.dims, scales, found, strict=True))
-        if any(m < 1 for m in found):
-            raise RfcalcError(f"the factors {list(scales)} leave nothing")
-        return found, exact
-    wanted = reader.known(node, 3) if not older and len(node.inputs) > 3 else None
-    if not wanted:
-        raise RfcalcError("nothing says the size")
-    if node.attributes.get("keep_aspect_ratio_policy", "stretch") not in ("stretch", ""):
-        raise NotUnderstood("it keeps the aspect ratio")
-    axes = node.attributes.get("axes")
-    if axes is None and len(wanted) == rank:
-        return tuple(int(v) for v in wanted), True
-    sizes = list(x.dims)
-    for a, v in zip(axes or range(2, rank), wanted, strict=True):
-        sizes[a] = int(v)
-    return tuple(sizes), True
-
-
-def _spread(node: Node, scales: Sequence[float], rank: int, default: float) -> list[float]:
-    axes = node.attributes.get("axes")
-    if axes is None:
-        if len(scales) != rank:
-            raise RfcalcError(f"{len(scales)} factors for {rank} axes")
-        return list(scales)
-    found = [default] * rank
-    for a, s in zip(axes, scales, strict=True):
-        found[a] = s
-    return found
 
 
 def _rule(node: Node, mode: str, factors: list[Fraction], older: bool) -> tuple[str, bool]:
