@@ -87,8 +87,13 @@ class ForgivingCommand(typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if len(args) != 1 or args[0].startswith("-") or args[0].isdecimal() or set(args[0]) & set(DOUBTFUL):
             from rfcalc.cli.forgiving import Understood
+            from rfcalc.core.errors import RfcalcError
 
-            args = Understood(self).meant(list(args))
+            try:
+                args = Understood(self).meant(list(args))
+            except RfcalcError:
+                if not ctx.resilient_parsing:  # a line that is not finished is completed, not judged
+                    raise
         return list(super().parse_args(ctx, args))
 
 

@@ -189,9 +189,9 @@ class Understood:
             name = name.replace("_", "-").lower()
             text = f"{name}={given}" if sign else name
         if name not in known and name in OPTIONS and OPTIONS[name][0] in known:
-            name, *value = OPTIONS[name]
-            if value:
-                return [name, *value]
+            name, *said = OPTIONS[name]
+            if said:
+                return [name, *said]
             text = f"{name}={given}" if sign else name
         if name not in known and "--format" in known and name.startswith("--"):
             from rfcalc.render import FORMATS
