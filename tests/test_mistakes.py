@@ -579,7 +579,6 @@ FIXED = [  # what is typed, words of the message, and what it says to type inste
     ("--rf vgg16 pool5", "write rfcalc rf vgg16 pool5", "rf vgg16 pool5"),
     ("version", "rfcalc --version", "--version"),
     ("help tabel", "did you mean table?", "help table"),
-    ("help vgg16", "unknown command 'vgg16'", "help table"),
     ("sizes resnet18 350", "write rfcalc sizes resnet18 --near 350x350", "sizes resnet18 --near 350x350"),
     ("sizes resnet18 --near 350", "write 350x350", "sizes resnet18 --near 350x350"),
     ("tile unet 256", "write rfcalc tile unet --tile 256", "tile unet --tile 256"),

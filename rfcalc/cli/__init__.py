@@ -36,7 +36,10 @@ COMMANDS = {
     "list": ("look", "List the networks of the literature that can be named."),
     "columns": ("look", "List the figures that can be columns, by name, with what each means."),
     "stream": ("plan", "Say how a network runs along one axis, block by block: look-ahead, latency, caches, blockers."),
-    "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
+    "sizes": (
+        "plan",
+        "List all valid sizes of a network's input, and the nearest ones: divisible by 32, or what it is.",
+    ),
     "tile": (
         "plan",
         "Plan exact tiles: halo (overlap), reads, writes, crops, extra work, memory; or why there are none.",

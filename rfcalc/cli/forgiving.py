@@ -89,9 +89,7 @@ def whole_line(arguments: Sequence[str], commands: Sequence[str]) -> list[str]:
     if first == "-V":
         return ["--version", *words[1:]]
     if first == "help":
-        if words[1:] and words[1] not in commands:
-            raise UnknownName("command", words[1], [*commands], fix="rfcalc --help shows what there is")
-        return [words[1], "--help"] if words[1:] else ["--help"]
+        return [words[1], "--help"] if words[1:2] and words[1] in commands else _about(" ".join(words[1:]))
     if first.startswith("--") and first[2:] in commands:
         raise RfcalcError(f"{first} is no option", fix=f"write rfcalc {' '.join([first[2:], *map(_shown, words[1:])])}")
     if first.startswith("-") and first != "-":
@@ -113,6 +111,22 @@ def whole_line(arguments: Sequence[str], commands: Sequence[str]) -> list[str]:
     if network.startswith("did you mean") and not command.startswith("did you mean"):
         raise RfcalcError(f"there is no command and no network {first!r}", fix=f"{network} (rfcalc list)")
     raise UnknownName("command", first, [*commands], fix="rfcalc --help shows what there is")
+
+
+def _about(word: str) -> list[str]:
+    """The help of the one command that tells of something (halo, divisible by 32); else of all.
+
+    Raises:
+        RfcalcError: several do; they are named. Or none does, and a command has nearly this name.
+    """
+    from rfcalc.cli import COMMANDS
+
+    found = [name for name, (_, told) in COMMANDS.items() if word and word.lower() in told.lower()]
+    if len(found) > 1:
+        raise RfcalcError(f"{', '.join(found)} tell of {word!r}", fix=f"write rfcalc help {found[0]}")
+    if not found and (near := suggestion(word, COMMANDS)).startswith("did you mean"):
+        raise RfcalcError(f"there is no command {word!r}", fix=near)
+    return [*found, "--help"]
 
 
 def _is_network(text: str) -> bool:
