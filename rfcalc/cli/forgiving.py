@@ -124,7 +124,7 @@ def _about(word: str) -> list[str]:
     found = [name for name, (_, told) in COMMANDS.items() if word and word.lower() in told.lower()]
     if len(found) > 1:
         raise RfcalcError(f"{', '.join(found)} tell of {word!r}", fix=f"write rfcalc help {found[0]}")
-    if not found and (near := suggestion(word, COMMANDS)).startswith("did you mean"):
+    if not found and (near := suggestion(word, [*COMMANDS])).startswith("did you mean"):
         raise RfcalcError(f"there is no command {word!r}", fix=near)
     return [*found, "--help"]
 
