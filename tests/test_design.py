@@ -325,6 +325,26 @@ def test_relaxing_a_constraint_never_loses_a_design() -> None:
             assert any(all(e.figures[n] <= d.figures[n] for n in OBJECTIVES) for e in many.designs)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_relaxing_any_constraint_never_loses_a_design(seed: int) -> None:
+    """Random families and bounds; for each design there is one that is as good in everything with looser bounds."""
+    draw = random.Random(seed)
+    family = smaller(FAMILIES[draw.choice(FAMILIES.names())], draw)
+    rf, params, layers = draw.randint(2, 60), draw.choice([300, 3_000, 30_000]), draw.randint(3, 12)
+    bounds = [(rf, params, layers)]
+    bounds.append((rf - draw.randint(0, rf - 1), params * draw.randint(1, 9), layers + draw.randint(0, 5)))
+    few, many = (
+        Search(
+            family, shape_of(family), parse(f"rf >= {r}, params < {p}, weight_layers <= {n}", output=True), OBJECTIVES
+        )
+        for r, p, n in bounds
+    )
+    few.run()
+    many.run()
+    for d in few.found:
+        assert any(all(e.figures[n] <= d.figures[n] for n in OBJECTIVES) for e in many.found)
+
+
 def test_where_nothing_fits_the_nearest_bounds_hold() -> None:
     found = rfcalc.design("rf >= 1000, params < 10k", "stack", "3x32x32")
     assert not found.designs
@@ -569,6 +589,12 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
     ("arguments", "words"),
     [
         ([], ["what is wanted", "rfcalc design"]),
+        (["rf >= 3", "--lint", "resnet18"], ["a constraint says nothing of --lint"]),
+        (["--like", "resnet18", "--lint", "resnet18"], ["--lint and --like are two questions"]),
+        (["rf >= 3", "--moves", "width"], ["--moves says nothing of a search", "--moves goes with --like"]),
+        (["rf >= 3", "--rules", "bias"], ["--rules says nothing", "with --lint"]),
+        (["--like", "resnet18", "--family", "stack"], ["--family says nothing of --like"]),
+        (["macs < 5MiB"], ["'5MiB' is a number of bytes, and macs is none"]),
         (["rf >= 10,000,000,000"], ["out of reach", "10,000,000"]),
         (["rf >= =3"], ["is not a number"]),
         (["rff >= 3"], ["did you mean rf"]),

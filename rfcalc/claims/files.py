@@ -25,7 +25,7 @@ CONVENTIONS = ("K", "biases", "operations")
 OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim", "table")
 OF_CLAIM = (
     "name", "where", "source", "network", "input", "what", "printed", "derived", "gives", "digits", "rounding", "min",
-    "max", "rule", "expect", "note", "conventions",
+    "max", "rule", "expect", "note", "slip", "conventions",
 )  # fmt: skip
 OF_TABLE = ("columns", "rows", "network", "where", "source", "input", "digits", "rounding", "note", "conventions")
 OF_ROW = ("name", "where", "network", "input")  # columns of a table that print no figure
@@ -57,6 +57,7 @@ class Claim:
     derived: bool = False  # no source prints the figure: it was computed, to hold it
     gives: language.Expression | None = None  # what makes the printed figure; `note` says why
     own_source: str = ""
+    slip: bool = False  # `note` says how the figure came about; no change is tried
     counted: str = ""  # by which convention a figure of others' files was found true
 
     def __repr__(self) -> str:
@@ -234,6 +235,9 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     printed = derived if printed is None else printed
     if "gives" in entry and (printed is None or expect != "mismatch"):
         raise RfcalcError("gives what it should not explain", fix="gives explains a printed figure that does not fit")
+    if "slip" in entry and (entry["slip"] is not True or expect != "mismatch" or printed is None or "gives" in entry):
+        fix = 'slip = true stands with a printed figure, expect = "mismatch", and a note that says how it came about'
+        raise RfcalcError(f"has slip = {entry['slip']!r} where no slip is told", fix=fix)
     kinds = [bool(rule), printed is not None, least is not None or most is not None]
     if sum(kinds) != 1 or bool(what) == bool(rule):
         raise RfcalcError(
@@ -257,7 +261,7 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     return Claim(
         file, line, name, network, shape, what, parsed, printed, least, most, rule, expect, place, note,
         operations_setting, derived is not None, language.parse(str(entry["gives"])) if "gives" in entry else None,
-        str(entry.get("source", "")),
+        str(entry.get("source", "")), bool(entry.get("slip", False)),
     )  # fmt: skip
 
 

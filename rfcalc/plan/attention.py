@@ -44,9 +44,8 @@ def gathered(walked: Shaped, at: str | None = None) -> Gathered | None:
     without nodes that are read by nothing else then; None where it has none.
 
     >>> import rfcalc
-    >>> pairs = "{fc4, fc4 > permute1x0} matmul > softmax axis-1 causal"
-    >>> walked = rfcalc.analyze(f"{{{pairs}, fc4}} matmul causal", "6x8")
-    >>> print([n.layer.notation() for n in gathered(walked).network.nodes][-1])
+    >>> text = "{{fc4, fc4 > permute1x0} matmul > softmax axis1, fc4} matmul causal"
+    >>> print(gathered(rfcalc.analyze(text, "6x8")).network.nodes[-1].layer.notation())
     attentionproduct causal scale1
     """
     network = walked.network

@@ -13,6 +13,7 @@ from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import NetworkModule, compiled
 from rfcalc.backend.stream.reads import Read
 from rfcalc.backend.stream.runtime import Streamed, StreamedMap, hang
+from rfcalc.backend.stream.step import StreamStep, step_of
 from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
@@ -41,11 +42,32 @@ class Stream(Streamed):
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the state between two blocks, for a batch of one, in the module's own type."""
+        """Bytes of the state between two blocks, for a batch of one, in the module's own type; without what grows with
+        every block (`plan.growth`)."""
         kind = next((t for t in self.parameters() if t.is_floating_point()), None)
         state = self.plan.state
         assert state is not None
         return state["values"] * (self.plan.itemsize if kind is None else kind.element_size())
+
+    def step(self, blocks: int = 1, batch: int = 1) -> StreamStep:
+        """One step on a chunk of so many blocks as a function without memory, to be exported or traced.
+
+        ``step(chunk, *step.state)`` gives the output and the next state. The beginning is over: the first `state` is
+        that after silence, and what comes is what the stream gives for a signal behind zeros.
+
+        >>> import torch
+        >>> from rfcalc import to_stream
+        >>> step = to_stream("conv3-4 p1 > relu > conv3-1 p1", "1x100").step(blocks=16)
+        >>> exported = torch.export.export(step, (torch.zeros(1, 1, 16), *step.state))
+        >>> out, *state = exported.module()(torch.randn(1, 1, 16), *step.state)
+        >>> out.shape, [tuple(t.shape) for t in state]
+        (torch.Size([1, 1, 16]), [(1, 1, 2), (1, 4, 2)])
+
+        Raises:
+            Unsupported: the state grows with every block.
+        """
+        kind = next((t.dtype for t in self.parameters() if t.is_floating_point()), torch.get_default_dtype())
+        return step_of(self, blocks, batch, torch.empty(0, dtype=kind))
 
 
 class Way(NamedTuple):
