@@ -60,6 +60,7 @@ COMMANDS = {
 }
 
 _FILES = {"list": "list_"}
+DOUBTFUL = "“”„‟‘’‚«»\"'`–—−*×;,"  # a single word with one of these may be meant otherwise
 SPELLED = "rfcalc.spelled"  # how a stream that knows few letters treats the others
 
 
@@ -87,10 +88,15 @@ class ForgivingCommand(typer.core.TyperCommand):
     """A command that reads its arguments as people type them; one word that is no option stands for itself."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if len(args) != 1 or args[0].startswith("-"):
+        if len(args) != 1 or args[0].startswith("-") or args[0].isdecimal() or set(args[0]) & set(DOUBTFUL):
             from rfcalc.cli.forgiving import Understood
+            from rfcalc.core.errors import RfcalcError
 
-            args = Understood(self).meant(list(args))
+            try:
+                args = Understood(self).meant(list(args))
+            except RfcalcError:
+                if not ctx.resilient_parsing:  # a line that is not finished is completed, not judged
+                    raise
         return list(super().parse_args(ctx, args))
 
 
