@@ -54,7 +54,8 @@ PARTS = {
     "torch": Part(
         "rfcalc/readers/torch/*.py rfcalc/readers/builder/*.py",
         "rfcalc/readers/torch rfcalc/readers/builder dependence recording from_torch given_inputs along masks "
-        "more_operators named_parameters random_modules reader_fuzz user_objects batch_of_modules walks_agree",
+        "more_operators named_parameters random_modules torch_operators reader_fuzz user_objects "
+        "batch_of_modules walks_agree",
     ),
     "onnx": Part(
         "rfcalc/readers/onnx/*.py rfcalc/readers/onnx/rules/*.py",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,8 +32,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {  # build, chan
     "WaveNet, 10 layers of 64 channels": (lambda: nets.WaveNet(64, 128, 10), 1, 16000),
     "amplifier: WaveNet, 10 layers of 8 channels": (lambda: nets.WaveNet(8, 8, 10), 1, 44100),
     "HiFi-GAN, 32 channels, 86 frames": (nets.HifiGan, 20, 86),
-    "Wave-U-Net, 8 channels": (nets.UNet, 1, 16000),
-    "Conv-TasNet, 12 channels": (nets.Separator, 1, 16000),
+    **{f"HiFi-GAN, {n} channels, 86 frames": (partial(nets.HifiGan, n), 20, 86) for n in (128, 512)},
+    **{f"Wave-U-Net, {n} channels": (partial(nets.UNet, n), 1, 16000) for n in (8, 32, 128)},
+    **{f"Conv-TasNet, {n} channels": (partial(nets.Separator, width=n), 1, 16000) for n in (12, 128, 512)},
 }
 
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.general import Constant as Constant
     from rfcalc.layers.general import Elementwise as Elementwise
     from rfcalc.layers.general import Reduce as Reduce
+    from rfcalc.layers.index_sum import IndexSum as IndexSum
     from rfcalc.layers.learned import ClassToken as ClassToken
     from rfcalc.layers.learned import Parameter as Parameter
     from rfcalc.layers.learned import PositionTable as PositionTable

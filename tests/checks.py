@@ -31,6 +31,7 @@ REARRANGING = (
     "window_attention",
     "recurrent",
     "gather",
+    "index_sum",
     "along",
     "reshape",
     "flatten",

@@ -60,6 +60,8 @@ def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1, amp: bool 
     with Live(given, block) as live:
         with autocast(amp):
             made = module.train()(*inputs)
+        if isinstance(made, dict):
+            made = list(made.values())
         outputs = list(made) if isinstance(made, (tuple, list)) else [made]
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
     return live.peak - counters(module, block)

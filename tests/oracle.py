@@ -355,6 +355,10 @@ def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
         at = place(x, layer.axis % len(x.dims))
         even = len(gaps) == 1 and min(gaps) > 0
         return [(i, j, Fraction(min(gaps) if i == at else 1)) for i, j, _ in same if even or i != at]
+    if kind == "index_sum" and layer.axis % len(x.dims) != x.channel:
+        at = place(x, layer.axis % len(x.dims))
+        step = Fraction(layer.by, len(layer.rows)) if layer.by else None
+        return [(i, j, step if i == at else Fraction(1)) for i, j, _ in same if i != at or step]  # type: ignore[misc]
     if kind == "slice" and layer.axis % len(x.dims) != x.channel:
         at = place(x, layer.axis % len(x.dims))
         return [(i, j, Fraction(layer.step if i == at else 1)) for i, j, _ in same]

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from oracle_edges import RULES, Unit, space
+from oracle_layout import listed_by
 
 from rfcalc.core.shape import Shape
 
@@ -21,7 +22,18 @@ OWN = (
     *("maxpool", "avgpool", "lppool", "adaptive_pool", "pad", "upsample", "roll", "class_token", "permute"),
     *("batchnorm", "window_partition"),
 )
-CHOOSING = ("slice", "split", "gather", "lrn", "glu", "groupnorm", "pixel_shuffle", "conv", "conv_transpose")
+CHOOSING = (
+    "slice",
+    "split",
+    "gather",
+    "index_sum",
+    "lrn",
+    "glu",
+    "groupnorm",
+    "pixel_shuffle",
+    "conv",
+    "conv_transpose",
+)
 
 
 def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Callable[[int], Iterable[int]] | None:
@@ -67,6 +79,10 @@ def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Call
         return lambda c: range(c // out * into, c // out * into + into)
     if kind == "conv" and layer.table is not None and all(layer.table):
         return lambda c: layer.table[c]
+    if kind == "index_sum":
+        if layer.axis % len(x.dims) != x.channel:
+            return lambda c: (c,)
+        return lambda c: [t for t in listed_by(layer, c) if 0 <= t < x.channels]
     if kind in ("slice", "split", "gather"):
         axis = x.channel if layer.axis is None else layer.axis % len(x.dims)
         if axis != x.channel:

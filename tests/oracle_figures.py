@@ -79,7 +79,7 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     if kind == "pixel_unshuffle":
         return Shape(dims[0] * layer.factor ** (len(dims) - 1), *(n // layer.factor for n in dims[1:]))
     if kind == "recurrent":
-        return Shape(*dims[:-1], layer.hidden * (1 + layer.bidirectional), channel=x.channel)
+        return Shape(*dims[:-1], (layer.projection or layer.hidden) * (1 + layer.bidirectional), channel=x.channel)
     if kind in ("linear", "rbf"):
         return Shape(*dims[:-1], layer.out_features, channel=x.channel)
     if kind == "glu":
@@ -109,6 +109,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
         dims[axis] = len(range(dims[axis])[layer.start : layer.stop : layer.step])
     elif kind == "along" and layer.keep:
         dims[layer.axis % len(dims)] = layer.keep
+    elif kind == "index_sum":
+        dims[layer.axis % len(dims)] = how_many(layer.rows) if layer.length is None else layer.length
     elif kind == "gather":
         dims[layer.axis % len(dims)] = how_many(layer.positions)
     elif kind == "split":
@@ -195,7 +197,7 @@ def _recurrent(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     cells = list(product(range(1 + layer.bidirectional), range(layer.hidden)))
     rows = how_many(product(cells, gates))
     steps = how_many(product(*map(range, x.dims[:-1])))
-    weights = rows * (x.dims[-1] + layer.hidden)
+    weights = rows * (x.dims[-1] + (layer.projection or layer.hidden)) + len(cells) * (layer.projection or 0)
     applied = len(gates) + (layer.cell == "lstm")  # the state that is given on
     found = {"weights": weights, "macs": weights * steps, "activation": len(cells) * applied * steps}
     return found | {"biases": 2 * rows, "linear_bias_adds": 2 * rows * steps} if layer.bias else found
@@ -280,7 +282,7 @@ COSTS = {
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
     *("slice", "gather", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
-    *("pixel_unshuffle", "unknown", "elementwise", "constant", "along"),
+    *("pixel_unshuffle", "unknown", "elementwise", "constant", "along", "index_sum"),
 )
 
 
@@ -297,8 +299,9 @@ def roots(network: Network) -> list[int]:
     kept = [network.position(name) for name in network.outputs]
     root: list[int] = list(range(arity))
     for position, sources in enumerate(network.sources, arity):
-        kind = network.nodes[position - arity].layer.kind
-        lends = kind in VIEWS
+        layer = network.nodes[position - arity].layer
+        kind = layer.kind
+        lends = kind in VIEWS or getattr(layer, "view", False)
         if kind in IN_PLACE:
             before = [p for p in range(position) if root[p] == root[sources[0]]]
             wanted = [s for later in network.sources[position - arity + 1 :] for s in later] + kept
@@ -312,7 +315,7 @@ def roots(network: Network) -> list[int]:
 def own_values(network: Network, shapes: list[Shape]) -> list[int]:
     """Elements that each position adds: none where it lives in another's memory, or is given with the weights."""
     arity = len(network.inputs)
-    given = [False] * arity + [node.layer.kind in VIEWS for node in network.nodes]
+    given = [False] * arity + [node.layer.kind in VIEWS or getattr(node.layer, "view", False) for node in network.nodes]
     owned = [at == p and not g for p, (at, g) in enumerate(zip(roots(network), given, strict=True))]
     return [s.values if mine else 0 for s, mine in zip(shapes, owned, strict=True)]
 

@@ -155,6 +155,28 @@ def take(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [bounded(lambda u: [(*u[:at], listed[u[at]], *u[at + 1 :])], space(y))]
 
 
+def listed_by(layer: Any, u: int) -> list[int]:
+    """The positions that `IndexSum` adds up at unit u, those beside the map too."""
+    if layer.by is None:
+        return list(layer.rows[u])
+    turn, phase = divmod(u, len(layer.rows))
+    return [layer.by * turn + t for t in layer.rows[phase]]
+
+
+@rule("index_sum")
+def index_sum(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    (x,) = xs
+    axis = layer.axis % len(x.dims)
+    if axis == x.channel:
+        return [own(x)]
+    at = place(x, axis)
+    if layer.by is None:
+        return [bounded(lambda u: [(*u[:at], t, *u[at + 1 :]) for t in layer.rows[u[at]]], space(y))]
+    taps: list[Taps] = [(lambda u: [u])] * len(space(x))
+    taps[at] = lambda u: listed_by(layer, u)
+    return [separable(taps, space(x))]
+
+
 @rule("roll")
 def roll(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     (x,) = xs

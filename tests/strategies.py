@@ -33,6 +33,7 @@ from rfcalc import (
     Gather,
     GroupNorm,
     Identity,
+    IndexSum,
     InstanceNorm,
     LayerNorm,
     Linear,
@@ -381,6 +382,26 @@ def gather(pick: Pick, x: Shape) -> Layer:
     return Gather(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
 
 
+def index_sum(pick: Pick, x: Shape) -> Layer:
+    axis = pick.int(0, len(x.dims) - 1)
+    n = x.dims[axis]
+    if pick.chance(50):
+        rows = [[pick.int(0, n - 1) for _ in range(pick.int(0, 2))] for _ in range(pick.int(1, n + 1))]
+        return _reading(IndexSum(axis - len(x.dims) * pick.chance(20), rows), n)
+    size, step = pick.int(1, 3), pick.int(1, 3)
+    first = pick.int(-1, 0)
+    if pick.chance(60):  # frames
+        frames = pick.int(1, n // step + 1)
+        rows = [[t + first] for t in range(size)]
+        return _reading(IndexSum(axis, rows, by=step, length=frames * size, view=pick.chance(50)), n)
+    phases = [[pick.int(-2, 3) for _ in range(pick.int(1, 2))] for _ in range(step)]
+    return _reading(IndexSum(axis, phases, by=size, length=pick.int(1, 9)), n)
+
+
+def _reading(layer: IndexSum, n: int) -> Layer:
+    return layer if any(layer.listed(n)) else IndexSum(layer.axis, [[0]])
+
+
 def roll(pick: Pick, x: Shape) -> Layer | None:
     return Roll(tuple(pick.int(-4, 4) for _ in range(x.rank if pick.chance(50) else 1))) if x.rank else None
 
@@ -456,6 +477,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "split": split,
     "channel_shuffle": lambda pick, x: ChannelShuffle(pick.divisor(x.channels)),
     "gather": gather,
+    "index_sum": index_sum,
     "roll": roll,
     "window_partition": window_partition,
     "pad": pad,

@@ -83,13 +83,13 @@ class Residual(nn.Module):
 class HifiGan(nn.Module):
     """Kong et al. 2020: transposed convolutions, each followed by residual blocks side by side."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 32) -> None:
         super().__init__()
-        self.first = nn.Conv1d(20, 32, 7, padding=3)
-        sizes = [(32, 16, 8), (16, 8, 4), (8, 4, 2)]
+        self.first = nn.Conv1d(20, width, 7, padding=3)
+        sizes = [(width, width // 2, 8), (width // 2, width // 4, 4), (width // 4, width // 8, 2)]
         self.ups = nn.ModuleList(nn.ConvTranspose1d(a, b, 2 * u, u, padding=u // 2) for a, b, u in sizes)
         self.blocks = nn.ModuleList(nn.ModuleList(Residual(b, k) for k in (3, 7, 11)) for _, b, _ in sizes)
-        self.last = nn.Conv1d(4, 1, 7, padding=3)
+        self.last = nn.Conv1d(width // 8, 1, 7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -227,14 +227,14 @@ class LimitedTds(nn.Module):
 class Separator(nn.Module):
     """Conv-TasNet (Luo & Mesgarani 2019) with normalisation over the channels of each frame, and causal."""
 
-    def __init__(self, norm: str = "channels") -> None:
+    def __init__(self, norm: str = "channels", width: int = 12) -> None:
         super().__init__()
-        self.encode = nn.Conv1d(1, 12, 16, 8)
-        self.norm = nn.GroupNorm(1, 12) if norm == "global" else nn.BatchNorm1d(12)
-        self.inner = nn.ModuleList(nn.Conv1d(12, 12, 3, dilation=2**i, groups=12) for i in range(3))
-        self.mix = nn.ModuleList(nn.Conv1d(12, 12, 1) for _ in range(3))
-        self.mask = nn.Conv1d(12, 12, 1)
-        self.decode = nn.ConvTranspose1d(12, 1, 16, 8)
+        self.encode = nn.Conv1d(1, width, 16, 8)
+        self.norm = nn.GroupNorm(1, width) if norm == "global" else nn.BatchNorm1d(width)
+        self.inner = nn.ModuleList(nn.Conv1d(width, width, 3, dilation=2**i, groups=width) for i in range(3))
+        self.mix = nn.ModuleList(nn.Conv1d(width, width, 1) for _ in range(3))
+        self.mask = nn.Conv1d(width, width, 1)
+        self.decode = nn.ConvTranspose1d(width, 1, 16, 8)
 
     def forward(self, x: Tensor) -> Tensor:
         encoded = F.relu(self.encode(x))
@@ -247,11 +247,12 @@ class Separator(nn.Module):
 class UNet(nn.Module):
     """Wave-U-Net in small: pooling, linear resizing, skips joined."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 8) -> None:
         super().__init__()
-        self.down = nn.ModuleList([nn.Conv1d(1, 4, 5, padding=2), nn.Conv1d(4, 8, 5, padding=2)])
-        self.middle = nn.Conv1d(8, 8, 5, padding=2)
-        self.up = nn.ModuleList([nn.Conv1d(16, 4, 5, padding=2), nn.Conv1d(8, 4, 5, padding=2)])
+        thin = width // 2
+        self.down = nn.ModuleList([nn.Conv1d(1, thin, 5, padding=2), nn.Conv1d(thin, width, 5, padding=2)])
+        self.middle = nn.Conv1d(width, width, 5, padding=2)
+        self.up = nn.ModuleList([nn.Conv1d(2 * width, thin, 5, padding=2), nn.Conv1d(width, thin, 5, padding=2)])
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []

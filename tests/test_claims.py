@@ -285,6 +285,17 @@ def test_printed_and_derived_are_two_kinds() -> None:
         made(f'{head}derived = "138M"\nprinted = "138M"')
 
 
+def test_a_slip_is_explained_by_its_note() -> None:
+    """A note that explains is not called unexplained; a slip that is told without need is refused."""
+    head = 'network = "mobilenet-v1"\nwhat = "params"\nprinted = "2.4M"\nslip = true\n'
+    (found,) = made(f'{head}expect = "mismatch"\nnote = "The digits of 4.2M stand in the wrong order."')
+    assert found.passed and str(found.explanation) == "The digits of 4.2M stand in the wrong order"
+    with pytest.raises(RfcalcError, match="where no slip is told"):
+        made(head)
+    results = judge([c for c in shipped() if c.slip], Reports())
+    assert len(results) >= 12 and all("unexplained" not in r.told for r in results)
+
+
 def test_what_gives_a_wrong_figure_is_checked() -> None:
     head = 'network = "alexnet"\nwhat = "values@conv1"\nprinted = "253,440"\nexpect = "mismatch"\nnote = "48 maps"\n'
     (found,) = made(f'{head}gives = "55*48*96"')

@@ -129,7 +129,8 @@ def test_counts_and_holes_move_as_a_family_says(name: str) -> None:
 def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
     """At random numbers, beyond those that the polynomials are taken from; the check sees a degree too few."""
     draw, family = random.Random(name), FAMILIES[name]
-    most = {"kernel": 12, "width": 80, "depth": 30, "convs": 7, "base": 4, "stages": 4}
+    most = {"kernel": 12, "width": 80, "depth": 30, "convs": 7, "base": 4, "stages": 4, "second": 6, "third": 8}
+    most |= {"cycles": 9, "first": 12, "step": 4, "stride": 3, "spacing": 5}
     if name not in ("stack", "dilated", "tcn"):
         most["depth"] = 3
     most |= {"depth": 5, "kernel": 4} if name in ("dilated", "tcn") else {}
@@ -287,10 +288,31 @@ def depth(text: str, family: str, given: str, **fixed: int) -> int:
         (125, "tcn", "1x64", {"kernel": 3, "base": 5, "width": 8}, 3),
         (70, "patchgan", "3x128x128", {"width": 16}, 3),
         (142, "patchgan", "3x128x128", {"width": 16}, 4),
+        (400, "strided", "1x400", {"first": 10, "step": 5, "kernel": 3, "stride": 2, "width": 8}, 6),
     ],
 )
 def test_known_answers(rf: int, family: str, given: str, fixed: dict[str, int], expected: int) -> None:
     assert depth(f"rf >= {rf}", family, given, **fixed) == expected
+
+
+def test_the_rule_of_nnunet_for_axes_of_other_spacing() -> None:
+    """Worked out by hand: slices 6 times as far apart as pixels (20 × 320 × 256 at 3.6 × 0.62 × 0.62 mm) wait for two
+    halvings of the others (6 < 2 · 4), and kernels do not reach across them in the first two stages."""
+    family = FAMILIES["volume"]
+    text = family.build(spacing=6, width=8, convs=1, depth=6, shape=(20, 320, 256))
+    assert re.findall(r"maxpool(\S+)/", text)[:2] == ["1x2x2", "1x2x2"]
+    report = rfcalc.analyze(text, "1x20x320x256")
+    kernels = [row.node.layer.kernel for row in report if row.kind == "conv"]
+    assert kernels[:3] == [(1, 3, 3), (1, 3, 3), (3,)]
+    assert [row.node.layer.kernel for row in report if row.kind == "maxpool"][2] == (2, 2, 2)
+
+
+def test_hybrid_dilations_without_holes() -> None:
+    """1, 2, 5 leaves none with kernels of 3, 1, 2, 9 does (Wang et al. 2018)."""
+    for third, fits in ((5, True), (9, False)):
+        values = {"kernel": [3], "second": [2], "third": [third], "width": [8], "cycles": [1]}
+        found = rfcalc.design("dense(rf)", "hybrid", "1x64x64", values=values)
+        assert bool(found.designs) == fits
 
 
 def test_relaxing_a_constraint_never_loses_a_design() -> None:
@@ -301,6 +323,26 @@ def test_relaxing_a_constraint_never_loses_a_design() -> None:
         few, many = (design(t, ["stack", "dilated"], Shape(1, 32, 32)) for t in (tight, loose))
         for d in few.designs:
             assert any(all(e.figures[n] <= d.figures[n] for n in OBJECTIVES) for e in many.designs)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_relaxing_any_constraint_never_loses_a_design(seed: int) -> None:
+    """Random families and bounds; for each design there is one that is as good in everything with looser bounds."""
+    draw = random.Random(seed)
+    family = smaller(FAMILIES[draw.choice(FAMILIES.names())], draw)
+    rf, params, layers = draw.randint(2, 60), draw.choice([300, 3_000, 30_000]), draw.randint(3, 12)
+    bounds = [(rf, params, layers)]
+    bounds.append((rf - draw.randint(0, rf - 1), params * draw.randint(1, 9), layers + draw.randint(0, 5)))
+    few, many = (
+        Search(
+            family, shape_of(family), parse(f"rf >= {r}, params < {p}, weight_layers <= {n}", output=True), OBJECTIVES
+        )
+        for r, p, n in bounds
+    )
+    few.run()
+    many.run()
+    for d in few.found:
+        assert any(all(e.figures[n] <= d.figures[n] for n in OBJECTIVES) for e in many.found)
 
 
 def test_where_nothing_fits_the_nearest_bounds_hold() -> None:
@@ -547,6 +589,12 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
     ("arguments", "words"),
     [
         ([], ["what is wanted", "rfcalc design"]),
+        (["rf >= 3", "--lint", "resnet18"], ["a constraint says nothing of --lint"]),
+        (["--like", "resnet18", "--lint", "resnet18"], ["--lint and --like are two questions"]),
+        (["rf >= 3", "--moves", "width"], ["--moves says nothing of a search", "--moves goes with --like"]),
+        (["rf >= 3", "--rules", "bias"], ["--rules says nothing", "with --lint"]),
+        (["--like", "resnet18", "--family", "stack"], ["--family says nothing of --like"]),
+        (["macs < 5MiB"], ["'5MiB' is a number of bytes, and macs is none"]),
         (["rf >= 10,000,000,000"], ["out of reach", "10,000,000"]),
         (["rf >= =3"], ["is not a number"]),
         (["rff >= 3"], ["did you mean rf"]),

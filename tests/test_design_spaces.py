@@ -196,7 +196,7 @@ def test_searches_of_a_million_networks_equal_brute_force() -> None:
     times = sorted(check(seed, 10**6) for seed in range(1_000, 1_200))
     taken = [t for t, *_ in times]
     print(f"\n{len(times)} searches: median {taken[len(taken) // 2]:.2f} s, at most {taken[-1]:.2f} s; {times[-3:]}")
-    assert taken[-1] < 3 and taken[190] < 1
+    assert taken[-1] < 1
 
 
 def test_the_comparison_sees_a_wrong_front() -> None:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import pytest
+from exercise_prose import prose
 from exercise_text import Unreadable, keys
 
 from rfcalc.teaching.exercises import bank, patterns
@@ -34,29 +35,67 @@ def items(seeds: range) -> Iterator[Item]:
                 yield found
 
 
-def confirmed(seeds: range) -> Counter[str]:
-    """How many items of each form have the key that follows from their text; the others tell no network in full."""
+def confirmed(seeds: range) -> tuple[Counter[str], set[str], int]:
+    """Items whose key follows from their text, by form; their patterns; and how many items no reader understands."""
     found: Counter[str] = Counter()
+    read_patterns: set[str] = set()
+    unread = 0
     for item in items(seeds):
         try:
-            read = keys(item)
+            try:
+                read = keys(item)
+            except Unreadable:
+                read = prose(item)
         except Unreadable:
+            unread += 1
             continue
         for blank in item.blanks:
             assert read.get(blank.name, blank.key).replace("`", "") == blank.key.replace("`", ""), item.id
         found[item.form] += 1
-    return found
+        read_patterns.add(item.pattern)
+    return found, read_patterns, unread
 
 
 def test_keys_follow_from_the_text_alone() -> None:
-    found = confirmed(range(3))
-    assert sum(found.values()) >= 500
-    assert set(found) == {"one-layer", "table", "setting", "error", "compare", "summary"}
+    found, read, unread = confirmed(range(3))
+    assert sum(found.values()) >= 760 and unread <= 15
+    assert set(found) == {"one-layer", "table", "setting", "error", "compare", "summary", "statement"}
+    assert len(read) >= len(PATTERNS) - 3
 
 
 @pytest.mark.exhaustive
 def test_keys_of_13000_items_follow_from_the_text_alone() -> None:
-    assert sum(confirmed(range(50)).values()) >= 8_500
+    found, read, unread = confirmed(range(50))
+    assert sum(found.values()) + unread == 13_000
+    assert unread <= 120
+    assert len(read) == len(PATTERNS)
+
+
+def test_every_choice_has_one_right_option() -> None:
+    for item in items(range(3)):
+        for blank in item.blanks:
+            if blank.kind == "choice":
+                assert [o.right for o in blank.options].count(True) == 1, item.id
+                assert len({o.text for o in blank.options}) == len(blank.options), item.id
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("receptive-field.area.one-layer", "output-size.unet-valid.one-layer"),
+        *("parameters.ratio-of-separable.one-layer", "design.one-kernel-for-a-stack.setting"),
+    ],
+)
+def test_the_reader_of_sentences_sees_a_wrong_key(pattern: str) -> None:
+    """The control: with one number of the sentence changed, another key is read."""
+    one = next(i for i in items(range(1)) if i.pattern == pattern)
+    (block,) = [b for b in one.body if isinstance(b, Text)][-1:]
+    number = re.search(r"\d+", block.text)
+    assert number is not None
+    text = block.text[: number.start()] + str(int(number[0]) + 2) + block.text[number.end() :]
+    body = tuple(b._replace(text=text) if b is block else b for b in one.body)
+    changed = replace(one, question=replace(one.question, body=body))
+    assert prose(one) != prose(changed)
 
 
 def test_the_reader_of_texts_sees_a_wrong_key() -> None:

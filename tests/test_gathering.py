@@ -276,6 +276,37 @@ def test_a_computed_kernel_stands_in_its_layers_row(name: str) -> None:
     assert lines[2]["params"] == sum(p.numel() for p in module[1].parameters())
 
 
+class Lora(nn.Module):
+    """A convolution to whose kernel B @ A of low rank is added; `alone`: the kernel is nothing else."""
+
+    def __init__(self, alone: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.a, self.b = nn.Parameter(torch.zeros(2, 72)), nn.Parameter(torch.zeros(8, 2))
+        if alone:
+            del self.conv
+            self.bias = nn.Parameter(torch.zeros(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = (self.b @ self.a).reshape(8, 8, 3, 3)
+        if hasattr(self, "bias"):
+            return nn.functional.conv2d(x, made, self.bias, padding=1)
+        return self.conv._conv_forward(x, self.conv.weight + 0.5 * made, self.conv.bias)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_products_that_make_a_kernel_are_counted(alone: bool) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), Lora(alone), nn.Conv2d(8, 4, 1)).eval()
+    report = rfcalc.analyze(rfcalc.from_torch(module, "3x8x8"))
+    assert report.complete
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    assert report.totals.macs == 36 * (27 * 8 + 72 * 8 + 8 * 4) + 8 * 2 * 72
+    assert report["1" if alone else "1.conv"].receptive_field.size == (5, 5)
+    lines = {line["name"]: line for line in shown(module, "3x8x8")}
+    assert len(lines) == (6 if alone else 4)
+    assert alone or lines["1.conv"]["macs"] == 36 * 72 * 8 + 8 * 2 * 72
+
+
 def test_a_parameter_that_no_layer_owns_keeps_its_row() -> None:
     class Loose(nn.Module):
         def __init__(self) -> None:
@@ -297,8 +328,60 @@ def test_long_models_stay_readable() -> None:
     swin = rfcalc.analyze(rfcalc.from_torch(timm.create_model("swin_tiny_patch4_window7_224"), "3x224x224"))
     found = table(swin, View())
     assert found.width <= 160
-    names = [words(line.cells[0].text) for line in found.lines]
-    assert sum(name.endswith(".attn") for name in names) == 12
+    copies = {words(line.cells[0].text): line.cells[1].value or 1 for line in found.lines}
+    names = [*copies]
+    assert sum(n for name, n in copies.items() if name.endswith(".attn")) == 12
+    assert copies["layers.2.blocks.{0,2}.attn"] == copies["layers.2.blocks.{1,3}.attn"] == 2  # shifted in turns
     assert "layers.0.blocks.1.roll … view_2" in names
     assert table(swin, View(fold=False)).width <= 160
     assert len(table(swin, View(every=True, fold=False)).lines) > 500  # every node is there when asked for
+
+
+class Turns(nn.Module):
+    """Blocks of several kinds that take turns: each adds what its own layer makes of its own norm."""
+
+    def __init__(self, kernels: tuple[int, ...], count: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 4, kernels[i % len(kernels)], padding="same"))
+            for i in range(count)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = x + block(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("kernels", "count", "names", "copies"),
+    [
+        ((3,), 5, ["blocks.{0–4}"], [5]),
+        ((3, 1), 6, ["blocks.{0,2,4}", "blocks.{1,3,5}"], [3, 3]),
+        ((3, 1), 18, ["blocks.{0,2…16}", "blocks.{1,3…17}"], [9, 9]),
+        ((3, 1, 5), 6, ["blocks.{0,3}", "blocks.{1,4}", "blocks.{2,5}"], [2, 2, 2]),
+        ((3, 1), 5, ["blocks.{0,2}", "blocks.{1,3}", "blocks.4"], [2, 2, 1]),
+        ((3, 3, 1), 6, ["blocks.{0–1}", "blocks.2", "blocks.{3–4}", "blocks.5"], [2, 1, 2, 1]),
+    ],
+)
+def test_blocks_that_take_turns_fold_together(
+    kernels: tuple[int, ...], count: int, names: list[str], copies: list[int]
+) -> None:
+    """`shown` holds that no figure is lost; a block's norm stands in its own block, the sum behind it with it."""
+    told = [line for line in shown(Turns(kernels, count), "4x8x8", View(fold=True)) if "blocks" in str(line["name"])]
+    layers = [(f"{name}.{part}", times) for name, times in zip(names, copies, strict=True) for part in (0, 1)]
+    assert [(line["name"], line["copies"] or 1) for line in told] == layers
+
+
+def test_a_tree_folds_blocks_that_take_turns_and_runs_of_moves() -> None:
+    vision.models()
+    timm = pytest.importorskip("timm")
+    swin = rfcalc.analyze(rfcalc.from_torch(timm.create_model("swin_tiny_patch4_window7_224"), "3x224x224"))
+    tree = table(swin, View(depth=4))
+    found = {words(line.cells[0].text).strip(): line for line in tree.lines}
+    assert [found[name].cells[1].value for name in ("{0,2}", "{1,3}")] == [2, 2]
+    inside = [row for row in swin if row.name.startswith(("layers.2.blocks.0.", "layers.2.blocks.2."))]
+    place = [column.name for column in tree.columns].index("params")
+    assert found["{0,2}"].cells[place].value == sum(row.params for row in inside)
+    names = [words(line.cells[0].text) for line in table(swin, View(sort="memory")).lines]
+    assert "layers.0.blocks.1.roll … view_2" in names

@@ -155,6 +155,51 @@ def test_misconceptions_at_random_rows_are_found_and_named(keys: dict[str, Key])
     assert two > 20
 
 
+FOLDED = {  # rows with an activation, normalisation or dropout behind them; those are no rows of a student's table
+    "folded": ("conv5-8 bn relu > maxpool2 > conv3-16/2 relu > conv3-16 d2 bn > avgpool2 > conv1-8 relu", "3x64x64"),
+    "folded-dense": ("conv3-8 p0 relu > maxpool2 > conv5-12 bn relu > flatten > fc20 relu dropout > fc10", "1x32x32"),
+    "folded-deep": (
+        "conv3-8 relu > dwconv3 bn relu > conv1-16 bn > maxpool3/2 p1 > conv3-16 g2 relu > conv3-8",
+        "3x48x48",
+    ),
+}
+
+
+def test_students_with_up_to_three_mistakes_in_every_kind_of_row_are_read() -> None:
+    """200 students, folded rows too: no crash, the first wrong row is named, and the misconception behind each."""
+    tables = {name: Key(rfcalc.analyze(*network)) for name, network in (CHAINS | FOLDED).items()}
+    draw = Random(20251129)
+    students, kinds, several = 0, set(), 0
+    while students < 200:
+        key = tables[draw.choice(sorted(tables))]
+        arity, nodes = key.report.network.arity, key.report.network.nodes
+        shown = [n.name for n in nodes if not (n.layer.folds or n.layer.stem in ("relu", "dropout"))]
+        found = [x for x in (injections(key, draw) for _ in range(1 + students % 3)) if x is not None]
+        found = sorted((x for x in found if nodes[x[0] - arity].name in shown), key=lambda x: x[0])
+        if not found or len({p for p, *_ in found}) < len(found):
+            continue
+        rows = student(key, found)
+        if rows is None or any("." in c or "/" in c for row in rows[1:] for c in row[1:]):
+            continue
+        if rows == sheet(key.report, {}, {}):  # a size that is not rounded cannot be gone on from
+            continue
+        rows = [row for row in rows if row[0] == "layer" or row[0] in shown]
+        grade = key.mark(text(rows))
+        told = f"{students}: {[(nodes[p - arity].name, m.name, f) for p, m, f, _ in found]}"
+        assert grade.first_wrong is not None, told
+        assert grade.first_wrong.node == nodes[found[0][0] - arity].name, told
+        marked = {row.node: row for row in grade.rows}
+        wrong = {row.node for row in grade.rows if row.status == "wrong"}
+        assert wrong <= {nodes[p - arity].name for p, *_ in found}, told
+        for p, one, _figure, _ in found:
+            row = marked[nodes[p - arity].name]
+            assert row.status != "wrong" or one in row.by, told
+        students += 1
+        several += len(wrong) > 1
+        kinds |= {nodes[p - arity].layer.stem for p, *_ in found}
+    assert kinds >= {"conv", "depthwise", "maxpool", "avgpool", "linear", "concat"} and several > 25, kinds
+
+
 def test_control_a_student_who_does_not_go_on_from_the_mistake_is_not_consistent(keys: dict[str, Key]) -> None:
     key = keys["plain"]
     own = MISCONCEPTIONS["own-stride-in-growth"]

@@ -524,6 +524,39 @@ def test_arenas_equal_brute_force() -> None:
             assert not together or at + a[0] <= to or to + b[0] <= at
 
 
+def packed(draw: random.Random, count: int, seconds: float) -> bool:
+    """An arena of a random graph with long skips: no two maps overlap; whether it is proven to be the least."""
+    text, size = [], 1
+    for i in range(count):
+        size = draw.randint(1, 40)
+        text.append((f"c{i}", Conv(size, 1), (f"c{i - 1}",) if i else ()))
+    nodes = []
+    for i, (name, layer, sources) in enumerate(text):
+        nodes.append((name, layer, sources or ("input",)))
+        if i > 1 and draw.random() < 0.3:
+            name = f"j{i}"
+            nodes.append((name, rfcalc.Concat(), (f"c{i}", f"c{draw.randrange(max(0, i - 9), i)}")))
+    network = Network.from_nodes(nodes)
+    report = Report(network, "3x4x4")
+    found = arena(report, layout(report), 1, seconds=seconds)
+    for a, b in itertools.combinations(found.placed, 2):
+        together = a.first <= b.last and b.first <= a.last
+        assert not together or a.offset + a.bytes <= b.offset or b.offset + b.bytes <= a.offset
+    assert found.bound <= found.bytes
+    return found.optimal
+
+
+def test_arenas_of_graphs_of_60_maps_are_the_least() -> None:
+    draw = random.Random(20)
+    assert all(packed(draw, draw.randint(10, 40), 10.0) for _ in range(40))
+
+
+@pytest.mark.parametrize("name", ["unet", "unet-padded", "googlenet", "squeezenet1.0", "lenet5", "tcn"])
+def test_arenas_of_the_zoo_are_the_least(name: str) -> None:
+    report = rfcalc.analyze(name)
+    assert arena(report, layout(report), 1).optimal
+
+
 def executed(report: Report, wrong: bool = False) -> None:
     """The network run with every map in one buffer; what is dead is filled with rubbish after each node.
 
@@ -684,6 +717,12 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int) -> Non
         (["fc10", "--input", "5", "--largest", "input", "--budget", "1GB"], ["no axis", "--largest batch"]),
         (["resnet18", "--arena", "--largest", "input", "--budget", "1GB"], ["leave --arena"]),
         (["conv3-C"], ["conv3-C"]),
+        (["resnet18", "--dtype", "int8"], ["int8 has no gradients", "--infer"]),
+        (["resnet18", "--dtype", "float16", "--amp", "bf16"], ["nothing to lower", "float16"]),
+        (["resnet18", "--infer", "--freeze", "layer1"], ["no gradients to freeze", "leave"]),
+        (["resnet18", "--infer", "--optimizer", "sgd"], ["no optimizer"]),
+        (["resnet18", "--no-input"], ["is for devices", "--arena"]),
+        (["resnet18", "--arena", "--timeline"], ["moment by moment", "leave --timeline out"]),
     ],
 )
 def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:

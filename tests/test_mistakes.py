@@ -52,6 +52,33 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["table", "vgg16", "--input", "(3, 224, 224)"], ["table", "vgg16", "--input", "3x224x224"]),
         (["table", "vgg16", "--input", "[3,224,224]"], ["table", "vgg16", "--input", "3x224x224"]),
         (["table", "conv3-8 => relu => maxpool2"], ["table", "conv3-8 > relu > maxpool2"]),
+        (["table", "vgg16", "--input-size", "3x224x224"], ["table", "vgg16", "--input", "3x224x224"]),
+        (["table", "vgg16", "--input_shape=3x224x224"], ["table", "vgg16", "--input", "3x224x224"]),
+        (["table", "vgg16", "--batch_size", "8"], ["table", "vgg16", "--batch", "8"]),
+        (["table", "vgg16", "-b", "8"], ["table", "vgg16", "--batch", "8"]),
+        (["table", "vgg16", "--Batch", "8"], ["table", "vgg16", "--batch", "8"]),
+        (["table", "vgg16", "--fp16"], ["table", "vgg16", "--dtype", "float16"]),
+        (["table", "vgg16", "--cols", "name,rf"], ["table", "vgg16", "--columns", "name,rf"]),
+        (["table", "vgg16", "--layer", "pool5"], ["table", "vgg16", "--at", "pool5"]),
+        (["table", "resnet18", "--max-depth", "1"], ["table", "resnet18", "--depth", "1"]),
+        (["rf", "vgg16", "--node", "pool5"], ["rf", "vgg16", "--at", "pool5"]),
+        (
+            ["memory", "alexnet", "--vram", "8GB", "--optim", "adam"],
+            ["memory", "alexnet", "--budget", "8GB", "--optimizer", "adam"],
+        ),
+        (["memory", "alexnet", "--inference"], ["memory", "alexnet", "--infer"]),
+        (["table", "“conv3–8, relu”"], ["table", "conv3-8, relu"]),
+        (["table", "'conv3-8 relu'"], ["table", "conv3-8 relu"]),
+        (["table", "`conv3-8`"], ["table", "conv3-8"]),
+        (["table", "conv3-8; relu; maxpool2"], ["table", "conv3-8, relu, maxpool2"]),
+        (["table", "conv3-8*3"], ["table", "conv3-8 x3"]),
+        (["table", "3*conv3-8"], ["table", "conv3-8 x3"]),
+        (["rf", "conv3-8 * 3, maxpool2"], ["rf", "conv3-8 x3, maxpool2"]),
+        (["table", "resnet18", "3x96x96"], ["table", "resnet18", "--input", "3x96x96"]),
+        (["compare", "vgg11,vgg13"], ["compare", "vgg11", "vgg13"]),
+        (["compare", "vgg11", "vs", "vgg13"], ["compare", "vgg11", "vgg13"]),
+        (["compare", "vgg11", "and", "vgg13"], ["compare", "vgg11", "vgg13"]),
+        (["compare", "vgg11,", "vgg13"], ["compare", "vgg11", "vgg13"]),
         (["-V"], ["--version"]),
         (["help"], ["--help"]),
         (["help", "table"], ["table", "--help"]),
@@ -129,6 +156,19 @@ def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
         (["table", "b{conv3-8, relu}"], ["a block has no branches"]),
         (["table", "torchvision.models:resnet18"], ["write py:torchvision.models:resnet18"]),
         (["table", "timm:create_model('x')"], ["write py:timm:create_model('x')"]),
+        (
+            ["table", "torchvision:alexnet"],
+            [
+                "only the totals are kept",
+                "61,100,840 parameters",
+                "write alexnet-torchvision, which is the same network",
+            ],
+        ),
+        (["rf", "timm:rdnet_small"], ["only the totals are kept", "py:timm:create_model('rdnet_small')"]),
+        (
+            ["compare", "vgg16", "torchvision:fcn_resnet50"],
+            ["of torchvision:fcn_resnet50 only", "weights_backbone=None"],
+        ),
         (["table", "vgg"], ["did you mean vgg", "rfcalc list"]),
         (["table", "resnet-55"], ["did you mean resnet50"]),
         (["table", "VGG-61"], ["did you mean vgg"]),
@@ -501,3 +541,102 @@ def test_several_inputs_are_taken_in_their_order(capsys, modules: str, command: 
 def test_layers_in_a_plain_list_are_told(capsys, modules: str) -> None:
     out = call(capsys, "table", f"{modules}:Listed", "--input", "3x8x8", "--format", "plain")[1]
     assert "the layers in steps are not registered: use nn.ModuleList" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("torchvision:alexnet", "alexnet-torchvision"), ("torchvision:resnet50", "resnet50"), ("timm:rdnet_small", "")],
+)
+def test_models_of_packages_are_checked_by_either_name(capsys, name: str, network: str) -> None:
+    code, out, _ = call(capsys, "check", name, "--json")
+    assert code == 0
+    found = {claim["network"] for claim in json.loads(out)["claims"]}
+    assert found <= {name, network}
+    assert network in found or not network
+
+
+FIXED = [  # what is typed, words of the message, and what it says to type instead, which works
+    ("table vgg16 --input 3 224 224", "takes one word; write --input 3x224x224", "table vgg16 --input 3x224x224"),
+    ("rf resnet18 -i 3 96 96", "write -i 3x96x96", "rf resnet18 -i 3x96x96"),
+    ("table vgg16 --output", "nothing stands behind --output", "table vgg16 --output {0}/table.md"),
+    ("table vgg16 -o", "nothing stands behind -o", "table vgg16 -o {0}/table.md"),
+    ("table vgg16 --sort", "--sort params", "table vgg16 --sort params"),
+    ("table vgg16 --columns", "--columns name,output,params", "table vgg16 --columns name,output,params"),
+    ("table vgg16 --input", "--input 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --batch", "--batch 8", "table vgg16 --batch 8"),
+    ("sizes resnet18 --near", "--near 350x525", "sizes resnet18 --near 350x525"),
+    ("memory alexnet --budget", "--budget 24GB", "memory alexnet --budget 24GB"),
+    ("table vgg16 --batch eight", "takes a whole number: --batch 8", "table vgg16 --batch 8"),
+    ("table vgg16 --batch 1e3", "takes a whole number", "table vgg16 --batch 8"),
+    ("table vgg16 --depth two", "takes a whole number: --depth 8", "table vgg16 --depth 8"),
+    ("quiz --difficulty hard", "takes a whole number", "exercise --difficulty 1 --count 1"),
+    ("vgg16 rf", "the command comes before; write rfcalc rf vgg16", "rf vgg16"),
+    ("vgg16 rf pool5", "write rfcalc rf vgg16 pool5", "rf vgg16 pool5"),
+    ("vgg16 table", "write rfcalc table vgg16", "table vgg16"),
+    ("rf pool5 vgg16", "vgg16 is a network; write rfcalc rf vgg16 pool5", "rf vgg16 pool5"),
+    ("table pool5 vgg16", "write rfcalc table vgg16 pool5", "table vgg16 pool5"),
+    ("--table vgg16", "--table is no option; write rfcalc table vgg16", "table vgg16"),
+    ("--rf vgg16 pool5", "write rfcalc rf vgg16 pool5", "rf vgg16 pool5"),
+    ("version", "rfcalc --version", "--version"),
+    ("help tabel", "did you mean table?", "help table"),
+    ("sizes resnet18 350", "write rfcalc sizes resnet18 --near 350x350", "sizes resnet18 --near 350x350"),
+    ("sizes resnet18 --near 350", "write 350x350", "sizes resnet18 --near 350x350"),
+    ("tile unet 256", "write rfcalc tile unet --tile 256", "tile unet --tile 256"),
+    ("memory alexnet 32", "write rfcalc memory alexnet --batch 32", "memory alexnet --batch 32"),
+    ("exercise 2", "write rfcalc exercise --count 2", "exercise --count 2"),
+    ("quiz 2", "write rfcalc quiz --count 2", "exercise --count 2"),
+    ("export vgg16 -o {0}/vgg16.onnx", "no onnx is written; .toml (spec)", "export vgg16 -o {0}/vgg16.toml"),
+    ("export vgg16 -o {0}/vgg16.pt", "no pt is written; .py (PyTorch source)", "export vgg16 -o {0}/vgg16.py"),
+    ("export vgg16 --to pytorch", "did you mean torch?", "export vgg16 --to torch"),
+    ("export vgg16 --to tomll", "there is notation, spec", "export vgg16 --to spec"),
+    ("draw vgg16 {0}/net.svg", "write it behind -o: -o {0}/net.svg", "draw vgg16 -o {0}/net.svg"),
+    ("draw vgg16 -o {0}/net", "the file has no ending; -o {0}/net.svg", "draw vgg16 -o {0}/net.svg"),
+    ("draw vgg16 --theme darkk", "did you mean dark?", "draw vgg16 --theme dark"),
+    ("draw vgg16 --style stage", "did you mean stages?", "draw vgg16 --style stages"),
+    ("draw vgg16 --format svgz", "did you mean svg?", "draw vgg16 --format svg"),
+    ("table vgg16 --format yaml", "json", "table vgg16 --format json"),
+    ("table vgg16 --format markdwon", "did you mean markdown?", "table vgg16 --format markdown"),
+    ("table conv3_8", "write them after a dash: conv3-8", "table conv3-8"),
+    ("table conv3x3(8)", "write them after a dash: conv3x3-8", "table conv3x3-8"),
+    ("table conv5", "write them after a dash: conv5-64", "table conv5-64"),
+    ("equivalents conv7", "write them after a dash: conv7-64", "equivalents conv7-64"),
+    ("equivalents vgg16", "name a layer or a stack of layers: conv7-C", "equivalents conv7-C"),
+    ("design rf=>50", "write >= and <=", "design rf>=9,params<4k"),
+    ("design rf>=9/params<=1M", "comma between two constraints", "design rf>=9,params<=1M"),
+    ("design parms<1M", "did you mean params", "design params<1k"),
+    ("explain vgg16 rf pool5", "the node comes first: pool5 rf", "explain vgg16 pool5 rf"),
+    ("explain vgg16 pool5", "name a metric after it: pool5 receptive-field", "explain vgg16 pool5 receptive-field"),
+    ("explain vgg16 pool5 receptive", "did you mean receptive_field?", "explain vgg16 pool5 receptive_field"),
+    ("memory alexnet --optimizer adamm", "did you mean adam", "memory alexnet --optimizer adam"),
+    ("exercise --family recptive-field", "did you mean receptive-field?", "exercise --family receptive-field -n 1"),
+    ("list vggg", "did you mean vgg", "list vgg"),
+    ("tables vgg16", "did you mean table", "table vgg16"),
+    ("table resnet", "did you mean resnet50", "table resnet50"),
+    ("table {0}/sub", "this is a folder; a path to a file in it", "table {0}/sub/spec.toml"),
+    ("table {0}/figures.csv", "no network is read from a file of this kind; .toml", "table {0}/sub/spec.toml"),
+    ("table {0}/weights.pth", "it holds weights; model.py:build", "table {0}/sub/spec.toml"),
+    ("table {0}/sub/spec.tml", "no such file; did you mean", "table {0}/sub/spec.toml"),
+    ("table {0}/model.py::Net", "write one colon: model.py:Net", "table {0}/model.py:Net"),
+    ("table {0}/model.py:Nett", "did you mean Net?", "table {0}/model.py:Net"),
+    ("table {0}/model.py", "name one: {0}/model.py:Net", "table {0}/model.py:Net"),
+    ("table {0}/model.py:Net(wide=8)", "unexpected keyword; without wide=", "table {0}/model.py:Net(width=8)"),
+]
+
+
+@pytest.mark.parametrize(("typed", "words", "fixed"), FIXED, ids=[typed for typed, _, _ in FIXED])
+def test_what_a_message_says_to_type_works(capsys, tmp_path: Path, typed: str, words: str, fixed: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "spec.toml").write_text('layers = "conv3-8 relu"\n', encoding="utf-8")
+    (tmp_path / "figures.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (tmp_path / "weights.pth").write_bytes(b"PK")
+    (tmp_path / "model.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self, width=4):\n"
+        "        super().__init__(nn.Conv2d(3, width, 3))\n",
+        encoding="utf-8",
+    )
+    code, out, err = call(capsys, *typed.format(tmp_path).split())
+    assert (code, out) == (2, ""), err
+    assert err.startswith("error: ") and "Traceback" not in err
+    told = " ".join(err.split())
+    assert all(part in told for part in words.format(tmp_path).split("; ")), err
+    assert call(capsys, *fixed.format(tmp_path).split())[0] in ((0, 1) if "budget" in fixed else (0,))

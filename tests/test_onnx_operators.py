@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx_files import Array, File, evaluated, reference, told
-from onnx_operators import MAKERS, drawn
+from onnx_layouts import MAKERS, drawn
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.onnx import from_onnx

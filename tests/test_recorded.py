@@ -118,7 +118,7 @@ def test_what_is_not_recorded_is_said(network: str, more: str, told: str) -> Non
 
 def test_files_of_others_may_name_recorded_models(tmp_path: Any) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("model,params,GMACs\nregnet_y_400mf,4.3M,0.40\nresnet18,11.7M,1.8\nnobody,1,2\n")
+    path.write_text("model,params,GMACs\nmaxvit_t,30.9M,5.56\nresnet18,11.7M,1.8\nnobody,1,2\n")
     found = claims_of(path)
-    assert [c.network for c in found.claims] == ["torchvision:regnet_y_400mf"] * 2 + ["resnet18"] * 2
+    assert [c.network for c in found.claims] == ["torchvision:maxvit_t"] * 2 + ["resnet18"] * 2
     assert found.unknown == ("nobody",)

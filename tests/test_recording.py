@@ -230,6 +230,7 @@ class Hostile(nn.Module):
         torch.set_default_dtype(torch.float64)
         torch.set_default_device("meta")
         torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(2)
         warnings.simplefilter("always")
         sys.argv.append("--more")
         sys.path.append("elsewhere")
@@ -265,6 +266,7 @@ def everything(module: nn.Module) -> Any:
         torch.get_default_dtype(),
         torch.get_default_device(),
         torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(),
         list(warnings.filters),
         list(sys.argv),
         list(sys.path),
@@ -298,11 +300,12 @@ def test_control_the_hostile_module_leaves_traces() -> None:
     module = Hostile()
     before = everything(module)
     state = torch.get_rng_state(), torch.get_default_dtype(), list(sys.argv), list(sys.path)
-    folder = os.getcwd()
+    folder, threads = os.getcwd(), torch.get_num_threads()
     with warnings.catch_warnings(), torch.no_grad():
         module(torch.rand(2, 3, 8, 8))
         after = everything(module)
     torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
     torch.set_default_device(None)
     torch.set_default_dtype(state[1])
     torch.set_rng_state(state[0])

@@ -237,13 +237,3 @@ def test_a_causal_mask_is_known_at_any_length(n: int) -> None:
     with torch.no_grad():
         found = streamed(to_stream(whole, f"8x{n}"), x, Random(0))
         assert torch.allclose(found, whole(x), rtol=0, atol=1e-12)
-
-
-def test_attention_written_by_hand_says_how_it_would_run() -> None:
-    class ByHand(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            scores = (x @ x.transpose(1, 2)).masked_fill(~mask(x.shape[1], None), -torch.inf)
-            return scores.softmax(-1) @ x
-
-    with pytest.raises(RfcalcError, match="scaled_dot_product_attention"):
-        to_stream(InTime(ByHand(), False).double(), "8x24")

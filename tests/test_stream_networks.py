@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from random import Random
 
 import pytest
 import stream_networks as nets
 import torch
+from chunkings import chunked, differing
 from torch import nn
 
 import rfcalc
@@ -64,32 +64,32 @@ def test_equal_to_the_modules_own_run(name: str) -> None:
     assert latency is None or stream.latency == latency
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("group", range(10))
-@pytest.mark.parametrize("name", CASES)
-def test_ten_thousand_chunkings(name: str, group: int) -> None:
-    """A thousand random chunkings of one input in every group: none differs from the whole run."""
+@pytest.mark.parametrize("name", ["tcn", "demucs", "gru", "amplifier", "tds"])
+def test_hundreds_of_chunkings(name: str) -> None:
+    """Items of one batch with states of their own; a state that is changed is seen."""
     build, shape, axis, _ = CASES[name]
-    torch.manual_seed(group)
-    torch.set_num_threads(1)
+    torch.manual_seed(0)
     module = build().double().eval()
     stream = rfcalc.to_stream(module, shape, axis)
+    assert chunked(module, stream, shape, range(200))[0] == 0
     dims = [int(n) for n in shape.split("x")]
-    at, size = list(range(1, len(dims)))[axis], stream.block["in"]
-    dims[at] = max(24, -(-dims[at] // size // 4)) * size
+    dims[stream.lines[0].axis - 1] = 24 * stream.block["in"]
     x = torch.randn(1, *dims, dtype=torch.float64)
-    out, blocks = stream.lines[stream.output].axis, dims[at] // size
     with torch.no_grad():
         whole = module(x)
-    for seed in range(1000 * group, 1000 * group + 1000):
-        r = Random(seed)
-        cuts = sorted({0, blocks, *(r.randint(1, blocks - 1) for _ in range(r.randint(0, 8)))})
-        stream.reset()
-        parts = [stream(x.narrow(at + 1, a * size, (b - a) * size)) for a, b in pairwise(cuts)]
-        got = torch.cat([*parts, stream.flush()], out)
-        got = got.narrow(out, stream.latency, got.shape[out] - stream.latency)
-        assert got.shape == whole.shape, seed
-        assert torch.allclose(got, whole, rtol=1e-11, atol=1e-12), seed
+    assert differing(stream, x, whole, range(20), 1e-11, wrong=True)[0] > 0
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", CASES)
+def test_ten_thousand_chunkings(name: str) -> None:
+    """Ten signals in a thousand random chunkings each: no value differs from the whole run."""
+    build, shape, axis, _ = CASES[name]
+    torch.manual_seed(0)
+    module = build().double().eval()
+    count, worst = chunked(module, rfcalc.to_stream(module, shape, axis), shape, range(10_000))
+    print(f"{name}: {count} of the values differ, at most {worst:.1e}")
+    assert count == 0
 
 
 def test_known_values() -> None:

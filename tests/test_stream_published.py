@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from chunkings import chunked
 
 import rfcalc
 from rfcalc import RfcalcError
@@ -270,6 +271,21 @@ def test_published_networks(name: str) -> None:
     build, shape, axis = NO_BLOCKERS[name]
     error, _ = streamed(built(build), shape, axis)
     assert error < 1e-11
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", NO_BLOCKERS)
+def test_ten_thousand_chunkings_of_published_networks(name: str) -> None:
+    """Random chunkings with up to nine chunks of 24 blocks (videos: a thousand of 8), each with a state of its own."""
+    build, shape, axis = NO_BLOCKERS[name]
+    module = built(build)
+    stream = rfcalc.to_stream(module, shape, axis)
+    video = name.startswith("torchvision")
+    count, worst = chunked(
+        module, stream, "3x16x8x8" if video else shape, range(1000 if video else 10_000), blocks=8 if video else 24
+    )
+    print(f"{name}: {count} of the values differ, at most {worst:.1e}")
+    assert count == 0
 
 
 @pytest.mark.parametrize("name", BLOCKED)

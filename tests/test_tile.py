@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 import rfcalc
-from rfcalc import Conv, Network, RfcalcError
+from rfcalc import Conv, Network, RfcalcError, Shape
 from rfcalc.cli import run as cli
 from rfcalc.plan.axis_tiles import AxisTiles, Part
 from rfcalc.plan.tile import TilePlan
@@ -476,3 +476,38 @@ def test_dask_from_zarr_to_zarr(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tiles are equal to the whole" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("halo", "tile"),
+        ("overlap", "tile"),
+        ("valid sizes", "sizes"),
+        ("divisible by 32", "sizes"),
+        ("anchors", "grid"),
+    ],
+)
+def test_words_are_found_in_help(word: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from rfcalc.cli import run
+
+    run(["help", *word.split()])
+    assert f"Usage: rfcalc {command} " in capsys.readouterr().out
+
+
+def test_an_overlap_in_use_is_measured() -> None:
+    from overlaps import Bilinear, differing
+
+    from rfcalc.backend.tiling import exact as whole_numbers
+
+    torch.manual_seed(0)
+    run, _ = whole_numbers(Bilinear().eval(), ("x",))
+    picture = image(Shape(1, 96, 96))
+    assert differing(run, picture, 48, 28, 1)[0] == 0 and differing(run, picture, 48, 24, 1)[0] > 0
+
+
+@pytest.mark.parametrize("given", [None, 3.0, "a map"])
+def test_a_function_that_gives_no_array(given: object) -> None:
+    plan = rfcalc.tile("conv3-1", "1x64x64", tiles="2x2")
+    with pytest.raises(RfcalcError, match="gives no array"):
+        plan.run(lambda tile: given, torch.zeros(1, 64, 64))

@@ -420,3 +420,20 @@ def test_a_call_that_no_input_reaches_has_no_node() -> None:
     found = verify(analyze(from_torch(Net(), "3x8x8")), what=("shapes",), device="cpu")
     assert found.passed
     assert "conv" in {f.node for f in found.of("shapes")}
+
+
+def test_the_peak_of_masked_attention_is_measured() -> None:
+    """On tensors without data: the table of the mask stands on the device of what it masks."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(16, 4, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mask = torch.full((x.shape[1],) * 2, float("-inf")).triu(1)
+            return self.attention(x, x, x, attn_mask=mask, need_weights=False)[0]  # type: ignore[no-any-return]
+
+    found = verify(analyze(from_torch(Net(), "8x16")))
+    assert found.passed
+    assert [f.verdict for f in found.of("peak_bytes")] in ([EQUAL], ["within bound"])

@@ -287,10 +287,8 @@ CV_FEATURES = [
     "bagnet33",
     "vovnet27s",
     "peleenet",
-    "zfnet",
     "drnc26",
     "darknet53",
-    "squeezenext23_w1",
     "diracnet18v2",
 ]
 
@@ -388,7 +386,7 @@ def cases() -> Iterator[tuple[str, Case]]:
     yield "DeepLab-LargeFOV", Case(partial(LargeFov, (12,)), 3, (64,))
     yield "DeepLab v2, ASPP-L", Case(partial(LargeFov, (6, 12, 18, 24)), 3, (64,))
     for name in CV_FEATURES:
-        yield f"pytorchcv {name}", Case(partial(without_last_pool, name))
+        yield f"pytorchcv {name}", Case(partial(without_last_pool, name), 3, (64,))
     for name in CV_WHOLE:
         yield f"pytorchcv {name}", Case(partial(pytorchcv, name, False), 3, (64,))
     for name, beside in (("unet-padded", (32,)), ("patchgan", (64,))):

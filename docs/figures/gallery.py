@@ -62,6 +62,26 @@ GALLERY: dict[str, tuple[Entry, ...]] = {
             "Tiles of U-Net that put together the exact map",
         ),
         Entry(
+            "slide-tiles",
+            "unet-padded --input 1x4096x4096 --chart tiles --tile 1024",
+            "A tile of a slide: what it reads, and what it writes",
+        ),
+        Entry(
+            "super-resolution-tiles",
+            "'conv5-64 > conv3-64 x3 > conv5-48 > pixelshuffle4' --input 3x128x128 --chart tiles --tiles 3x3",
+            "A tile of a super-resolution network: the output is four times larger",
+        ),
+        Entry(
+            "detector-tiles",
+            "fpn-resnet50 --input 3x2048x2048 --chart tiles --at P3 --tile 1024",
+            "A tile of a detector's finest level",
+        ),
+        Entry(
+            "detector-field",
+            "fpn-resnet50 --input 3x800x1312 --chart field --at P3",
+            "What a cell of a detector sees",
+        ),
+        Entry(
             "vgg16-field",
             "vgg16 --chart field --at pool4 --unit 2,5",
             "What a unit near the border sees, and where its gradient lies",

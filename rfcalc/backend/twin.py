@@ -116,14 +116,15 @@ MEASURES: Registry[Maker] = Registry("measuring twin", _load)
 def kept_keys(mask: Mask, dims: Sequence[Any]) -> str:
     """The expression of a table of flags: which keys each query sees; `dims`: of the scores (… queries × keys)."""
     queries, keys = dims[-2:]
+    kind = "dtype=torch.bool, device={0}.device"
     if isinstance(mask, Several):
         tables = [[[int(k in row) for k in range(keys)] for row in map(set, one)] for one in mask.masks]
         ones = "1, " * (len(dims) - 3 - mask.axis)
-        return f"torch.tensor({tables}, dtype=torch.bool).view({len(tables)}, {ones}{queries}, {keys})"
+        return f"torch.tensor({tables}, {kind}).view({len(tables)}, {ones}{queries}, {keys})"
     if isinstance(mask, str):
-        return f"torch.ones({queries}, {keys}, dtype=torch.bool).tril()"
+        return f"torch.ones({queries}, {keys}, {kind}).tril()"
     rows = [[int(k in row) for k in range(keys)] for row in map(set, mask or ())]
-    return f"torch.tensor({rows}, dtype=torch.bool)"
+    return f"torch.tensor({rows}, {kind})"
 
 
 def twin(*kinds: str) -> Callable[[Maker], Maker]:

@@ -12,7 +12,7 @@ from typing import Any
 from rfcalc.claims import expression as language
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.claims.printed import read as read_printed
-from rfcalc.claims.recorded import is_recorded
+from rfcalc.claims.recorded import as_code, in_zoo, is_recorded
 from rfcalc.core.errors import RfcalcError, suggestion
 from rfcalc.core.registry import fold
 from rfcalc.spec.toml import tables
@@ -25,7 +25,7 @@ CONVENTIONS = ("K", "biases", "operations")
 OF_FILE = ("schema", "title", "source", "network", "input", "inputs", "conventions", "claim", "table")
 OF_CLAIM = (
     "name", "where", "source", "network", "input", "what", "printed", "derived", "gives", "digits", "rounding", "min",
-    "max", "rule", "expect", "note", "conventions",
+    "max", "rule", "expect", "note", "slip", "conventions",
 )  # fmt: skip
 OF_TABLE = ("columns", "rows", "network", "where", "source", "input", "digits", "rounding", "note", "conventions")
 OF_ROW = ("name", "where", "network", "input")  # columns of a table that print no figure
@@ -57,6 +57,7 @@ class Claim:
     derived: bool = False  # no source prints the figure: it was computed, to hold it
     gives: language.Expression | None = None  # what makes the printed figure; `note` says why
     own_source: str = ""
+    slip: bool = False  # `note` says how the figure came about; no change is tried
     counted: str = ""  # by which convention a figure of others' files was found true
 
     def __repr__(self) -> str:
@@ -234,6 +235,9 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     printed = derived if printed is None else printed
     if "gives" in entry and (printed is None or expect != "mismatch"):
         raise RfcalcError("gives what it should not explain", fix="gives explains a printed figure that does not fit")
+    if "slip" in entry and (entry["slip"] is not True or expect != "mismatch" or printed is None or "gives" in entry):
+        fix = 'slip = true stands with a printed figure, expect = "mismatch", and a note that says how it came about'
+        raise RfcalcError(f"has slip = {entry['slip']!r} where no slip is told", fix=fix)
     kinds = [bool(rule), printed is not None, least is not None or most is not None]
     if sum(kinds) != 1 or bool(what) == bool(rule):
         raise RfcalcError(
@@ -257,7 +261,7 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     return Claim(
         file, line, name, network, shape, what, parsed, printed, least, most, rule, expect, place, note,
         operations_setting, derived is not None, language.parse(str(entry["gives"])) if "gives" in entry else None,
-        str(entry.get("source", "")),
+        str(entry.get("source", "")), bool(entry.get("slip", False)),
     )  # fmt: skip
 
 
@@ -303,25 +307,30 @@ def shipped(name: str | None = None) -> list[Claim]:
     entry = zoo.find(name)
     key = entry.name if entry else name if is_recorded(name) else fold(name)
     package, _, model = key.partition(":")
+    keys = {key, in_zoo(name) or key}  # a model of a package, and the same network under its name here
     # a file is read only where the name stands in it
     texts = {p: p.read_text(encoding="utf-8") for p in sorted(SHIPPED.glob(f"*{ENDING}"))}
     likely = [
         p
         for p, text in texts.items()
-        if any(t in text for t in (f'"{key}"', f"'{key}'"))
+        if any(f'"{k}"' in text or f"'{k}'" in text for k in keys)
         or (model and f'"{package}:*"' in text and f'"{model}"' in text)
     ]
-    found = [claim for path in likely for claim in read(path, texts[path]) if key in networks(claim)]
+    found = [claim for path in likely for claim in read(path, texts[path]) if keys & {*networks(claim)}]
     if not found:
         known = dict.fromkeys(n for path in texts for claim in read(path) for n in networks(claim))
         fix = suggestion(key, list(known))
         if entry is not None or Path(name).is_file():
             fix = f"write down what it is today, and check that: rfcalc lock {name} --output model{ENDING}"
-        elif name.startswith("py:") or ".py:" in name:
+        elif name.startswith("py:") or ".py:" in name or as_code(name):
+            code = f'"{as_code(name)}"' if as_code(name) else name
             fix = (
-                f"write down what it is today: rfcalc lock {name} --output model{ENDING}"
-                f"\nand check that: rfcalc check model{ENDING} --run {name}"
+                f"write down what it is today: rfcalc lock {code} --output model{ENDING}"
+                f"\nand check that: rfcalc check model{ENDING} --run {code}"
             )
+            like = zoo.find(model)
+            if like is not None:
+                fix = f"a network of that name is checked by: rfcalc check {like.name}\nor {fix}"
         elif "/" in name or name.endswith((".toml", ".json", ".yml", ".csv", ".md", ".onnx", ".keras")):
             raise RfcalcError("there is no such file", where=name, fix=f"give a claims file (*{ENDING})")
         raise RfcalcError(f"nothing is claimed about {name!r}", fix=fix)

@@ -130,5 +130,7 @@ def _judged(claim: Claim, reports: Reports, explained: bool) -> Result:
             told = f"what it gives is {claim.printed.like(made)}, not {claim.printed.text}"
             raise RfcalcError(told, fix="correct the expression of gives, or leave it out")
         return Result(claim, value, computed, Verdict.MISMATCH, Explanation((claim.note.rstrip("."),), 1, True))
+    if claim.slip:
+        return Result(claim, value, computed, Verdict.MISMATCH, Explanation((claim.note.rstrip("."),), 1, True))
     found = explain(claim, reports) if explained else None
     return Result(claim, value, computed, Verdict.MISMATCH, found)

@@ -16,6 +16,14 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, UnknownName
 
 READINGS = Path(__file__).parent / "readings"
+CODE = {  # how a model of a package is named as code, so that it is read anew, with all its rows
+    "keras": "py:keras.applications:{0}(weights=None)",
+    "mmpretrain": "py:mmpretrain:get_model('{0}')",
+    "pytorchcv": "py:pytorchcv.model_provider:get_model('{0}')",
+    "timm": "py:timm:create_model('{0}')",
+    "torchvision": "py:torchvision.models:get_model('{0}', weights=None)",
+}
+PARTS = ("rcnn", "retinanet", "ssd", "fcos", "deeplab", "fcn", "lraspp")  # torchvision's models with a backbone
 
 
 class _Totals(SimpleNamespace):
@@ -81,6 +89,48 @@ def record(target: str, shape: str | None = None) -> Record:
 def _data(package: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(packages()[package].read_text(encoding="utf-8"))
     return found
+
+
+def as_code(target: str) -> str | None:
+    """How the model is named as code; None where no such model is recorded.
+
+    >>> as_code("torchvision:alexnet"), as_code("timm:convnextv2_small")
+    ("py:torchvision.models:get_model('alexnet', weights=None)", "py:timm:create_model('convnextv2_small')")
+    """
+    package, _, name = target.partition(":")
+    if not is_recorded(target) or name not in _data(package)["models"]:
+        return None
+    name = name.partition(".")[0] if package == "torchvision" else name  # .box, .aux: a part of it
+    code = CODE[package].format(name)
+    if package == "torchvision" and any(part in name for part in PARTS):
+        return code.replace("weights=None", "weights=None, weights_backbone=None")
+    return code
+
+
+def in_zoo(target: str) -> str | None:
+    """The network of the literature that is this recorded model: of its family, of the same figures at its input.
+
+    >>> in_zoo("torchvision:alexnet"), in_zoo("torchvision:convnext_tiny"), in_zoo("timm:convnextv2_small")
+    ('alexnet-torchvision', 'convnext-t', None)
+    """
+    from rfcalc import zoo
+    from rfcalc.readers.target import analyze
+
+    package, _, name = target.partition(":")
+    if as_code(target) is None:
+        return None
+    shape = next(iter(_data(package)["models"][name]))
+    own = record(target).totals
+    family = name.lower().split("_")[0].rstrip("0123456789")
+    named = [entry.name for entry in (zoo.find(f"{name}-{package}"), zoo.find(name)) if entry is not None]
+    for network in dict.fromkeys([*named, *(n for n in zoo.networks() if n.startswith(family))]):
+        try:
+            totals = analyze(network, shape).totals
+        except RfcalcError:  # it does not take that input
+            continue
+        if all(getattr(totals, figure) == getattr(own, figure) for figure in ("weights", "biases", "buffers", "macs")):
+            return network
+    return None
 
 
 def recorded_as(name: str) -> str | None:

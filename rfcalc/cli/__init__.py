@@ -36,7 +36,10 @@ COMMANDS = {
     "list": ("look", "List the networks of the literature that can be named."),
     "columns": ("look", "List the figures that can be columns, by name, with what each means."),
     "stream": ("plan", "Say how a network runs along one axis, block by block: look-ahead, latency, caches, blockers."),
-    "sizes": ("plan", "List all valid input sizes of a network, and the nearest ones: divisible by 32, or what it is."),
+    "sizes": (
+        "plan",
+        "List all valid sizes of a network's input, and the nearest ones: divisible by 32, or what it is.",
+    ),
     "tile": (
         "plan",
         "Plan exact tiles: halo (overlap), reads, writes, crops, extra work, memory; or why there are none.",
@@ -57,6 +60,7 @@ COMMANDS = {
 }
 
 _FILES = {"list": "list_"}
+DOUBTFUL = "“”„‟‘’‚«»\"'`–—−*×;,"  # a single word with one of these may be meant otherwise
 SPELLED = "rfcalc.spelled"  # how a stream that knows few letters treats the others
 
 
@@ -84,10 +88,15 @@ class ForgivingCommand(typer.core.TyperCommand):
     """A command that reads its arguments as people type them; one word that is no option stands for itself."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if len(args) != 1 or args[0].startswith("-"):
+        if len(args) != 1 or args[0].startswith("-") or args[0].isdecimal() or set(args[0]) & set(DOUBTFUL):
             from rfcalc.cli.forgiving import Understood
+            from rfcalc.core.errors import RfcalcError
 
-            args = Understood(self).meant(list(args))
+            try:
+                args = Understood(self).meant(list(args))
+            except RfcalcError:
+                if not ctx.resilient_parsing:  # a line that is not finished is completed, not judged
+                    raise
         return list(super().parse_args(ctx, args))
 
 
@@ -185,6 +194,8 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None or error.advice is not None:
             import_module("rfcalc.cli.sizes").advise(error)
+        if error.what.endswith(" is not a network"):
+            import_module("rfcalc.cli.forgiving").recorded(error, arguments)
         quiet()
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2

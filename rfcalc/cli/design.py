@@ -61,6 +61,18 @@ def command(
     from rfcalc.readers import planning
 
     format_of(format, output)
+    _together(
+        {"--families": families, "--lint": lint is not None, "--like": like is not None},
+        {
+            "a constraint": constraints is not None and (lint is not None or families),
+            "--family": bool(family),
+            "--moves": moves is not None and like is None,
+            "--rules": rules is not None and lint is None,
+            "--minimize": minimize is not None and lint is not None,
+            "--set": bool(values) and lint is not None,
+            "--rate": rate is not None and lint is not None,
+        },
+    )
     if families:
         emit(planning.families_listed(), format, output, no_notes)
         return 0
@@ -93,6 +105,22 @@ def command(
     )
     emit(answer.document(), format, output, no_notes)
     return 0 if answer.designs else 1
+
+
+def _together(asked: dict[str, bool], beside: dict[str, bool]) -> None:
+    """Refuse options that would be left out.
+
+    Raises:
+        RfcalcError: naming them.
+    """
+    ways = [name for name, given in asked.items() if given]
+    left = [name for name, given in beside.items() if given]
+    if len(ways) > 1:
+        raise RfcalcError(f"{' and '.join(ways)} are two questions", fix="ask one of them")
+    if left and (ways or left != ["--family"]):
+        of = f"nothing of {ways[0]}" if ways else "nothing of a search through families"
+        fix = "--moves goes with --like, --rules with --lint" if set(left) & {"--moves", "--rules"} else "leave it out"
+        raise RfcalcError(f"{left[0]} says {of}", fix=fix)
 
 
 def _factors(given: Sequence[str]) -> list[str]:

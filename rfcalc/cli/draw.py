@@ -99,10 +99,17 @@ def command(
     Example: rfcalc draw resnet50 -o resnet50.svg
     """
     from rfcalc.cli.rf import position
-    from rfcalc.core.errors import RfcalcError
+    from rfcalc.core.errors import RfcalcError, UnknownName
     from rfcalc.readers.drawing import draw
 
+    if output is not None and not output.suffix and format is None and not output.exists():
+        raise RfcalcError("the file has no ending, which says what it is", where=str(output), fix=f"-o {output}.svg")
+    if theme not in ("auto", "light", "dark"):
+        raise UnknownName("theme", theme, ["auto", "light", "dark"])
     form = form_of(format, output)
+    pictures = [word for word in targets[1:] if word.lower().endswith((".svg", ".png", ".pdf"))]
+    if pictures:
+        raise RfcalcError(f"{pictures[0]} is no network", fix=f"write it behind -o: -o {pictures[0]}")
     if len(targets) > 1 and (chart or style) != "compare":
         raise RfcalcError(f"{len(targets)} networks are named", fix="name one, or add --chart compare")
     chosen: dict[str, Any] = {

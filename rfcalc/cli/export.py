@@ -18,8 +18,12 @@ def command(
         typer.Argument(help=TARGET, autocompletion=completion("networks")),
     ],
     to: Annotated[
-        str, typer.Option(help="notation, spec (TOML), json or torch (source).", autocompletion=completion("exports"))
-    ] = "notation",
+        str | None,
+        typer.Option(
+            help="notation, spec (TOML), json or torch (source); left out: as --output ends, else notation.",
+            autocompletion=completion("exports"),
+        ),
+    ] = None,
     input: Annotated[  # noqa: A002
         list[str] | None, typer.Option("--input", "-i", help="Input shape, 3x224x224; name=3x224x224 for several.")
     ] = None,
@@ -32,6 +36,7 @@ def command(
     """Example: rfcalc export vgg16 --to spec --output vgg16.toml"""
     from rfcalc.readers.target import resolve, with_inputs
 
+    to = to or _form_of(output)
     if to not in FORMS:
         raise UnknownName("form", to, list(FORMS))
     if stream and to != "torch":
@@ -63,3 +68,20 @@ def command(
     from rfcalc import spec
 
     write(spec.write(network, "toml" if to == "spec" else "json"), output)
+
+
+def _form_of(output: Path | None) -> str:
+    """What the file's ending says.
+
+    Raises:
+        RfcalcError: a file that holds trained weights, or a picture, which is not written here.
+    """
+    ending = output.suffix.lower() if output is not None else ""
+    form = {".toml": "spec", ".json": "json", ".py": "torch", ".txt": "notation", "": "notation"}.get(ending)
+    if form is None:
+        raise RfcalcError(
+            f"no {ending[1:]} is written here",
+            where=str(output),
+            fix="name a .toml (spec), .json, .py (PyTorch source) or .txt (notation), or say which by --to",
+        )
+    return form

@@ -6,6 +6,7 @@ Only words that mean nothing as they stand are rewritten; what is well-formed al
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,27 @@ ALIASES = {
     **dict.fromkeys(("exercises", "homework", "exam"), "rfcalc exercise"),
     **dict.fromkeys(("mark", "marks"), "rfcalc grade ANSWERS"),
 }
+# Options as other tools call them → what is meant here, with its value where the name alone says it.
+OPTIONS = {
+    **dict.fromkeys(("--input-size", "--input-shape", "--shape", "--img-size", "--imgsz"), ("--input",)),
+    **dict.fromkeys(("--batch-size", "--bs", "-b"), ("--batch",)),
+    **dict.fromkeys(("--layer", "--node"), ("--at",)),
+    **dict.fromkeys(("--col", "--cols", "--column"), ("--columns",)),
+    **dict.fromkeys(("--max-depth",), ("--depth",)),
+    **dict.fromkeys(("--sort-by", "--order-by"), ("--sort",)),
+    **dict.fromkeys(("--precision", "--data-type"), ("--dtype",)),
+    **dict.fromkeys(("--out", "--save", "--save-to", "--output-file"), ("--output",)),
+    **dict.fromkeys(("--vram", "--gpu-memory"), ("--budget",)),
+    **dict.fromkeys(("--optim", "--opt"), ("--optimizer",)),
+    **dict.fromkeys(("--inference", "--eval"), ("--infer",)),
+    **dict.fromkeys(("--fp16", "--half", "--float16"), ("--dtype", "float16")),
+    **dict.fromkeys(("--bf16", "--bfloat16"), ("--dtype", "bfloat16")),
+}
+NEEDS = {  # what a number behind the network means, by command
+    "sizes": "--near {0}x{0}", "tile": "--tile {0}", "memory": "--batch {0}", "exercise": "--count {0}",
+    "quiz": "--count {0}",
+}  # fmt: skip
+QUOTES = "“”„‟‘’‚«»\"'`"
 SIGNS = (",", "->", "→", ">", ">>", "|", "+", "*")
 SEVERAL = ("compare", "check", "grade", "list", "exercise", "quiz", "columns")  # these do not take one network first
 
@@ -67,19 +89,44 @@ def whole_line(arguments: Sequence[str], commands: Sequence[str]) -> list[str]:
     if first == "-V":
         return ["--version", *words[1:]]
     if first == "help":
-        return [words[1], "--help"] if words[1:2] and words[1] in commands else ["--help"]
+        return [words[1], "--help"] if words[1:2] and words[1] in commands else _about(" ".join(words[1:]))
+    if first.startswith("--") and first[2:] in commands:
+        raise RfcalcError(f"{first} is no option", fix=f"write rfcalc {' '.join([first[2:], *map(_shown, words[1:])])}")
     if first.startswith("-") and first != "-":
         return words
     if first in ALIASES:
         raise RfcalcError(f"there is no command {first!r}", fix=f"write {ALIASES[first]}")
-    if _is_network(first):
+    if _is_network(first) or _is_network(plain(first)):
+        if words[1:2] and words[1] in commands:
+            raise RfcalcError(
+                f"the command comes before the network {first}",
+                fix=f"write rfcalc {words[1]} {' '.join([_shown(first), *words[2:]])}",
+            )
         return ["table", *words]
+    if first in ("version", "about"):
+        raise RfcalcError(f"there is no command {first!r}", fix="write rfcalc --version")
     from rfcalc import zoo
 
     command, network = suggestion(first, commands), suggestion(first, zoo.networks())
     if network.startswith("did you mean") and not command.startswith("did you mean"):
         raise RfcalcError(f"there is no command and no network {first!r}", fix=f"{network} (rfcalc list)")
     raise UnknownName("command", first, [*commands], fix="rfcalc --help shows what there is")
+
+
+def _about(word: str) -> list[str]:
+    """The help of the one command that tells of something (halo, divisible by 32); else of all.
+
+    Raises:
+        RfcalcError: several do; they are named. Or none does, and a command has nearly this name.
+    """
+    from rfcalc.cli import COMMANDS
+
+    found = [name for name, (_, told) in COMMANDS.items() if word and word.lower() in told.lower()]
+    if len(found) > 1:
+        raise RfcalcError(f"{', '.join(found)} tell of {word!r}", fix=f"write rfcalc help {found[0]}")
+    if not found and (near := suggestion(word, [*COMMANDS])).startswith("did you mean"):
+        raise RfcalcError(f"there is no command {word!r}", fix=near)
+    return [*found, "--help"]
 
 
 def _is_network(text: str) -> bool:
@@ -91,6 +138,22 @@ def _is_network(text: str) -> bool:
     if any(text.lower().endswith(ending) for ending in (".onnx", ".keras", ".toml", ".cfg")):
         return True
     return zoo.find(text) is not None or _are_layers(text)
+
+
+def _shown(word: str) -> str:
+    """A word as it is typed in a shell."""
+    return f'"{word}"' if set(word) & set(" >|*()'&;<") else word
+
+
+def plain(text: str) -> str:
+    """A network without the quotes and signs that editors and other shells put around it and into it.
+
+    >>> plain("“conv3–64, relu”"), plain("'conv3-64 * 3'"), plain("3*conv3-64"), plain("conv3-64; relu")
+    ('conv3-64, relu', 'conv3-64 x3', 'conv3-64 x3', 'conv3-64, relu')
+    """
+    text = text.strip().strip(QUOTES).strip().replace("–", "-").replace("—", "-").replace("−", "-").replace(";", ",")
+    text = re.sub(r"^(\d+)\s*[*×]\s*(\S+)$", r"\2 x\1", text)
+    return re.sub(r"(?<=[\w)])\s*[*×]\s*(\d+)(?=$|[\s,>])", r" x\1", text)
 
 
 def _are_layers(text: str) -> bool:
@@ -131,10 +194,19 @@ class Understood:
             else:
                 options += self._option(text, rest, known)
         words, more = self._words(words, known)
+        options = self._completed(options, words)
         return [*options, *more, "--", *words] if words else [*options, *more]
 
     def _option(self, text: str, rest: Iterator[str], known: dict[str, bool]) -> list[str]:
-        name, sign, _ = text.partition("=")
+        name, sign, given = text.partition("=")
+        if name not in known and name.startswith("--"):
+            name = name.replace("_", "-").lower()
+            text = f"{name}={given}" if sign else name
+        if name not in known and name in OPTIONS and OPTIONS[name][0] in known:
+            name, *said = OPTIONS[name]
+            if said:
+                return [name, *said]
+            text = f"{name}={given}" if sign else name
         if name not in known and "--format" in known and name.startswith("--"):
             from rfcalc.render import FORMATS
 
@@ -145,19 +217,71 @@ class Understood:
             value = next(rest, None)
             if value is not None and value.isdecimal() and not value.isascii():
                 raise RfcalcError(f"{name} {value} is not a number", fix="write it with the digits 0 to 9")
-            return [text] if value is None else [text, value]
+            if value is None:
+                raise RfcalcError(f"nothing stands behind {name}", fix=f"give a value: {name} {self._value(name)}")
+            return [text, value]
         return [text]
+
+    def _value(self, name: str) -> str:
+        """A value that an option takes, for a message: that of the command's example, or its kind."""
+        usual = {
+            "--input": "3x224x224",
+            "-i": "3x224x224",
+            "--output": "table.md",
+            "-o": "table.md",
+            "--near": "350x525",
+        }
+        usual |= {"--sort": "params", "--at": "NODE", "--format": "markdown", "-f": "markdown", "--dtype": "float16"}
+        usual |= {"--columns": "name,output,params", "-c": "name,output,params", "--budget": "24GB"}
+        kind = next((p.type.name for p in self.params if name in p.opts), "")
+        return usual.get(name) or ("8" if kind in ("integer", "int") else "VALUE")
+
+    def _completed(self, options: list[str], words: list[str]) -> list[str]:
+        """The options, once it is clear that no shape was typed in several words.
+
+        Raises:
+            RfcalcError: ``--input 3 224 224``.
+        """
+        rest = [word for word in words if word.isdecimal()]
+        for name in ("--input", "-i"):
+            if name in options[:-1] and rest and words[-len(rest) :] == rest:
+                first = options[options.index(name) + 1].strip("()[], ")
+                if first.isdecimal():
+                    raise RfcalcError(
+                        f"{name} takes one word", fix=f"write {name} {'x'.join([first, *rest])}, channels first"
+                    )
+        return options
 
     def _words(self, words: list[str], known: dict[str, bool]) -> tuple[list[str], list[str]]:
         """The arguments with the words of a network joined, and an option for a node that follows it."""
+        words = [word if _is_network(word) or not _is_network(plain(word)) else plain(word) for word in words]
+        if self.name == "compare":
+            return _apart(words), []
+        number = words[-1] if words and words[-1].isdecimal() else ""
+        nodes = "--at" in known and number and int(number) < 32  # a module's parts are called 0, 1, 2
+        if number and self.name in NEEDS and not nodes and len(words) > min(self._places, 1):
+            meant = " ".join([*map(_shown, words[:-1]), NEEDS[self.name].format(number)])
+            raise RfcalcError(f"{number} stands alone", fix=f"write rfcalc {self.name} {meant}")
         if self.name in SEVERAL or len(words) < 2:
             return words, []
+        if "--input" in known and re.fullmatch(r"\d+(x\d+)+", words[-1]):
+            return self._words(words[:-1], known)[0], ["--input", words[-1]]
+        if len(words) == 2 and not _is_file(words[0]) and _named(words[1]) and not _named(words[0]):
+            raise RfcalcError(
+                f"{words[1]} is a network, and stands behind {words[0]}",
+                fix=f"write rfcalc {self.name} {words[1]} {words[0]}",
+            )
         count = self._joined(words)
         words = [" ".join(words[:count]), *words[count:]]
         takes = [p for p in self.params if p.param_type_name == "argument"]
         if len(words) == 2 and len(takes) == 1 and takes[0].nargs == 1 and "--at" in known:
             return words[:1], ["--at", words[1]]
         return words, []
+
+    @property
+    def _places(self) -> int:
+        """How many words the command takes."""
+        return sum(p.nargs for p in self.params if p.param_type_name == "argument")
 
     def _joined(self, words: list[str]) -> int:
         """How many of the first words are layers of one network; a word that names a node of it is not one of them."""
@@ -180,8 +304,33 @@ class Understood:
             return False
 
 
+def _is_file(text: str) -> bool:
+    return os.path.exists(text) or ".py:" in text or text.startswith("py:")
+
+
+def _named(text: str) -> bool:
+    """Whether a word is a network of the literature."""
+    from rfcalc import zoo
+
+    return zoo.find(text) is not None
+
+
+def _apart(words: list[str]) -> list[str]:
+    """The networks that are compared, without the words and commas between them."""
+    found: list[str] = []
+    for word in words:
+        parts = [part.strip() for part in word.split(",") if part.strip()]
+        if _is_file(word) or not all(map(_named, parts)):
+            parts = [word] if word not in ("and", "vs", "vs.", "versus", "with", "against", "&", ",") else []
+        found += parts
+    return found
+
+
 def example(error: Any) -> str:
     """The example of the command that a complaint is about, as a fix; the general help where there is none."""
+    param, text = getattr(error, "param", None), str(getattr(error, "message", ""))
+    if param is not None and text.endswith(("is not a valid int.", "is not a valid integer.")):
+        return f"{param.opts[0]} takes a whole number: {param.opts[0]} 8"
     command = getattr(getattr(error, "ctx", None), "command", None)
     told = getattr(getattr(command, "callback", None), "__doc__", None) or ""
     line = next((line.strip() for line in told.split("\n") if line.strip().startswith("Example: ")), "")
@@ -208,3 +357,19 @@ def eaten_by_the_shell() -> str | None:
         f"note: the shell wrote this to a file called {name}: it takes > for itself. "
         "Put the network in quotes, or write -> in quotes, or a comma, between layers"
     )
+
+
+def recorded(error: RfcalcError, arguments: list[str]) -> None:
+    """Where a model of a package was named of which only totals are kept: what they are, and how to get its rows."""
+    from rfcalc.claims.recorded import as_code, in_zoo, record
+
+    target = next((word for word in arguments if error.what == f"{word!r} is not a network"), "")
+    code = as_code(target)
+    if code is None:
+        return
+    totals, same = record(target).totals, in_zoo(target)
+    error.what = f"of {target} only the totals are kept, not its layers"
+    error.why = f"{totals.params:,} parameters, {totals.macs:,} multiply-adds (rfcalc check {target})"
+    error.fix = f'write "{code}", which imports and runs that code'
+    if same is not None:
+        error.fix = f"write {same}, which is the same network\nor {error.fix[6:]}"

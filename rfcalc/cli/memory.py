@@ -17,7 +17,9 @@ def command(
     input: Inputs = None,  # noqa: A002
     batch: Batch = 1,
     dtype: Dtype = None,
-    optimizer: Annotated[str, typer.Option(help="sgd, sgd-momentum, adam, adamw, rmsprop, adagrad, lion, …")] = "adam",
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd, sgd-momentum, adam (the default), adamw, rmsprop, adagrad, lion, …")
+    ] = None,
     amp: Annotated[str | None, typer.Option(help="Mixed precision: bf16 or fp16.")] = None,
     freeze: Annotated[
         list[str] | None, typer.Option(help="Nodes, blocks or stages that are not trained; patterns with * and ?.")
@@ -68,12 +70,19 @@ def command(
     from rfcalc.readers.planning import memory
 
     form = form_of(format, output)
+    infer = infer or arena or patch or fold_bn
+    if infer and optimizer is not None:
+        raise RfcalcError(
+            "a network that only runs has no optimizer", fix="leave --optimizer out, or what only runs it"
+        )
     found = memory(
-        target, inputs(input), batch=batch, dtype=dtype, infer=infer or arena or patch or fold_bn, optimizer=optimizer,
+        target, inputs(input), batch=batch, dtype=dtype, infer=infer, optimizer=optimizer or "adam",
         amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
         fold_bn=fold_bn, count_input=count_input, most_work=most_work, largest=largest.lower(),
         round_blocks=round_blocks, rolling=rolling,
     )  # fmt: skip
+    if timeline and found.device:
+        raise RfcalcError("what a device stores is not told moment by moment", fix="leave --timeline out")
     if form in PICTURES or (timeline and form == "html" and not found.device):
         from rfcalc.drawing.drawing import Drawing
         from rfcalc.drawing.memory import timeline as moments

@@ -198,7 +198,9 @@ class Word:
     def need_channels(self) -> Size:
         channels = self.channels
         if channels is None:
-            raise NotationError(f"{self.text!r} has no channels", fix=f"write them after a dash: {self.text}-64")
+            word = re.match(r"([a-zA-Z]+[0-9]*(?:x[0-9]+)*)[^0-9]*([0-9]*)", self.text)
+            meant = f"{word[1]}-{word[2] or 64}" if word else f"{self.text}-64"
+            raise NotationError(f"{self.text!r} has no channels", fix=f"write them after a dash: {meant}")
         return channels
 
     def need_size(self) -> tuple[Any, ...]:

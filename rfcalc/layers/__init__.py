@@ -16,6 +16,7 @@ WHERE: dict[str, str] = {
         "dense": ("Linear", "RBF"),
         "recurrent": ("Recurrent",),
         "gather": ("Gather",),
+        "index_sum": ("IndexSum",),
         "along": ("Along",),
         "pointwise": (
             "Activation",
@@ -52,6 +53,7 @@ WORDS: dict[str, str] = {  # word of the notation → module; a test compares it
         "dense": "fc linear rbf",
         "recurrent": "lstm gru rnn",
         "gather": "gather",
+        "index_sum": "indexsum",
         "along": "along",
         "pointwise": "relu relu6 leaky_relu elu selu celu hardtanh sigmoid tanh gelu gelu_tanh silu mish softplus "
         "hardsigmoid hardswish swish leakyrelu hswish hsigmoid prelu softmax logsoftmax soft-max glu "

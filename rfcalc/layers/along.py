@@ -23,6 +23,7 @@ class Function(NamedTuple):
     made: bool = False
     indices: bool = False
     shortens: bool = False  # the number of results is chosen
+    resizes: bool = False  # it may be larger than that of values
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -34,6 +35,7 @@ FUNCTIONS: dict[str, Function] = {
     "sort": Function(False, indices=True),
     "argsort": Function(False),
     "topk": Function(False, indices=True, shortens=True),
+    "transform": Function(False, resizes=True),
 }
 
 
@@ -48,9 +50,10 @@ class Along(Layer):
     Shape(3, 2, 5)
 
     Args:
-        function: ``cumsum``, ``cumprod``, ``cummax``, ``cummin``, ``logcumsumexp``, ``sort``, ``argsort`` or ``topk``.
+        function: ``cumsum``, ``cumprod``, ``cummax``, ``cummin``, ``logcumsumexp``, ``sort``, ``argsort``, ``topk`` or
+            ``transform`` (Fourier's and others: every result is made of all positions).
         axis: an axis of the map, channels included.
-        keep: how many positions stay, of the largest values.
+        keep: how many positions stay, of the largest values; how many a transform makes, where it is another number.
     """
 
     lies = "rows"
@@ -70,7 +73,8 @@ class Along(Layer):
             raise LayerError(f"{self.axis!r} is not the index of an axis")
         if self.keep is not None:
             axes("keep", self.keep)
-        if FUNCTIONS[self.function].shortens != (self.keep is not None):
+        said = FUNCTIONS[self.function]
+        if said.shortens != (self.keep is not None) and not said.resizes:
             many = "how many it keeps is missing" if self.keep is None else f"it keeps all positions, not {self.keep}"
             raise LayerError(f"{self.function}: {many}", fix='write Along("topk", 1, keep=5), Along("cumsum", 1)')
 
@@ -83,12 +87,14 @@ class Along(Layer):
         axis = axis_of(x, self.axis)
         if self.keep is None:
             return x
-        if not holds(self.keep <= x.dims[axis], "{} ≤ {}", self.keep, x.dims[axis]):
+        if not FUNCTIONS[self.function].resizes and not holds(
+            self.keep <= x.dims[axis], "{} ≤ {}", self.keep, x.dims[axis]
+        ):
             raise ShapeError(f"axis {axis} of {x} has no {self.keep} positions", why=f"it has {x.dims[axis]}")
         return Shape(*x.dims[:axis], self.keep, *x.dims[axis + 1 :], channel=x.channel)
 
     def _index(self, n: Size) -> Index:
-        if decide(n == 1):
+        if decide(n == 1) and not FUNCTIONS[self.function].resizes:
             return STEP
         if not FUNCTIONS[self.function].before:
             return All(n)

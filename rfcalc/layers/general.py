@@ -298,22 +298,35 @@ class AttentionProduct(Layer):
     Args:
         mask: which keys each query sees: ``"causal"`` (query i sees keys 0 … i), a list of positions for each query, or
             `Several` where heads or windows differ.
+        scale: by what products are multiplied; None: 1/√d.
+        offsets: (first, last, heads) where a bias is added that depends on query − key alone: one number for each of
+            these differences and each head, and beyond them in a straight line. They are given with the weights, and
+            not counted.
     """
 
     _: KW_ONLY
     mask: Any = None
+    scale: float | None = None
+    offsets: tuple[int, int, int] | None = None
 
     spelling = Spelling(
         ("attentionproduct", "sdpa"),
-        "{fc64, fc64, fc64} attentionproduct causal",
+        "{fc64, fc64, fc64} attentionproduct causal scale0.125",
         ("causal",),
-        ("keys", "over"),
-        "every query sees all keys",
+        ("keys", "over", "scale", "offsets"),
+        "every query sees all keys, products divided by √d",
     )
     arity: ClassVar[tuple[int, int | None]] = (3, 4)
 
     def __post_init__(self) -> None:
-        store(self, mask=mask_of(self.mask))
+        if self.scale is not None and not (isinstance(self.scale, (int, float)) and isfinite(self.scale)):
+            raise LayerError(f"scale {self.scale!r} is not a number", fix="write one: scale0.125")
+        store(
+            self,
+            mask=mask_of(self.mask),
+            scale=None if self.scale is None else float(self.scale),
+            offsets=_offsets(self.offsets),
+        )
 
     def output(self, *xs: Shape) -> Shape:
         q, k, v = xs[:3]
@@ -329,6 +342,9 @@ class AttentionProduct(Layer):
         for x in xs[3:]:
             if any(decide(n == 1) is not True and not agree(n, m) for n, m in zip(x.dims, wanted, strict=True)):
                 raise ShapeError(f"the bias {x} does not fit", why=f"the products are {'x'.join(map(str, wanted))}")
+        heads = 1 if self.offsets is None else self.offsets[2]
+        if heads > 1 and (rank < 3 or not agree(heads, q.dims[-3])):
+            raise ShapeError(f"a bias for each of {heads} heads does not fit", why=told)
         checked(self.mask, wanted)
         return Shape(*q.dims[:-1], v.dims[-1], channel=q.channel)
 
@@ -363,7 +379,7 @@ class AttentionProduct(Layer):
         return isinstance(self.mask, Several)
 
     def any_length(self) -> AttentionProduct | None:
-        return None if self.mask is None else replace(self, mask=None)
+        return None if self.mask is None else replace(self, mask=None, offsets=None)
 
     def covers(self, xs: tuple[Shape, ...], y: Shape) -> bool:
         """Query i of a causal mask sees keys 0 … i: all are seen where there are at least as many queries."""
@@ -390,8 +406,50 @@ class AttentionProduct(Layer):
         return Saved(inputs=(2,), extra_values=q.values + k.values + prod(q.dims[:-1]) * k.dims[-2])
 
     def notation(self, exact: bool = False) -> str:
-        return "attentionproduct" + written(self.mask, exact)
+        told = "" if self.scale is None else f" scale{repr(self.scale).removesuffix('.0').replace('+', '')}"
+        if self.offsets is not None:
+            first, last, heads = self.offsets
+            told += f" offsets{first}:{last}:{heads}"
+        return "attentionproduct" + written(self.mask, exact) + told
 
     @classmethod
     def from_word(cls, word: Word) -> AttentionProduct:
-        return cls(mask=from_word(word))
+        scale, offsets = word.value("scale"), word.value("offsets")
+        made = cls(mask=from_word(word))
+        if scale is not None:
+            word.culprit = "scale"
+            made = replace(made, scale=_numbers(scale, float, 1)[0])
+        if offsets is not None:
+            word.culprit = "offsets"
+            made = replace(made, offsets=_numbers(offsets, int, 3))
+        word.culprit = None
+        return made
+
+
+def _numbers(told: str, kind: Any, count: int) -> Any:
+    """So many numbers between colons.
+
+    Raises:
+        LayerError: something else.
+    """
+    try:
+        found = tuple([kind(part) for part in told.split(":")])
+    except ValueError:
+        found = ()
+    if len(found) != count:
+        raise LayerError(f"{told} is not {'a number' if count == 1 else f'{count} whole numbers'}")
+    return found
+
+
+def _offsets(given: Any) -> tuple[int, int, int] | None:
+    """Differences of a bias, and its heads.
+
+    Raises:
+        LayerError: they are none.
+    """
+    if given is None:
+        return None
+    found = tuple(given) if isinstance(given, (tuple, list)) else ()
+    if len(found) != 3 or not all(type(n) is int for n in found) or found[0] > found[1] or found[2] < 1:
+        raise LayerError(f"offsets {given!r} are not a first and last difference and a number of heads")
+    return found

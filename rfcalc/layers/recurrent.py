@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 
 from rfcalc.core.cost import Cost, Saved
-from rfcalc.core.errors import ShapeError
+from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
@@ -20,9 +20,15 @@ CELLS: dict[str, tuple[int, int]] = {"lstm": (4, 5), "gru": (3, 3), "rnn": (1, 1
 WEIGHTS = Formula(
     "weights", "d * g * h * (c + h)", "for each direction and gate: from the features, and from the state"
 )
+PROJECTED = Formula(
+    "weights", "d * (g * h * (c + p) + p * h)", "from the features, and from the projected state; and its projection"
+)
 BIASES = Formula("biases", "2 * d * g * h", "two for each gate and hidden value: beside the features and the state")
 ONE_BIAS = Formula("biases", "d * g * h", "one for each gate and hidden value")
 MACS = Formula("macs", "d * g * h * (c + h) * r", "every weight is used once at each of r positions")
+MACS_PROJECTED = Formula(
+    "macs", "d * (g * h * (c + p) + p * h) * r", "every weight is used once at each of r positions"
+)
 BIAS_ADDS = Formula("linear_bias_adds", "2 * d * g * h * r", "two additions for each gate and hidden value")
 ONE_ADD = Formula("linear_bias_adds", "d * g * h * r", "one addition for each gate and hidden value")
 ACTIVATION = Formula("activation", "d * h * a * r", "of the gates, and of the new state, at each of r positions")
@@ -53,6 +59,7 @@ class Recurrent(Layer):
         cell: ``lstm``, ``gru`` or ``rnn``.
         hidden: values of the state, in each direction.
         bidirectional: whether a second cell walks backwards.
+        projection: values that an LSTM's state is projected to before anything reads it (Sak et al. 2014).
         bias: whether the gates have biases; ``"one"``: one vector a gate, as Keras has them.
     """
 
@@ -62,13 +69,15 @@ class Recurrent(Layer):
     _: KW_ONLY
     bidirectional: bool = False
     bias: bool | str = True
+    projection: Size | None = None
 
     weight_layers = 1
     spelling = Spelling(
         ("lstm", "gru", "rnn"),
         "lstm256 bidirectional",
         ("bidirectional", "nobias", "onebias"),
-        defaults="one direction, biases",
+        ("proj",),
+        "one direction, biases, no projection",
     )
 
     def __post_init__(self) -> None:
@@ -76,10 +85,19 @@ class Recurrent(Layer):
         axes("hidden", self.hidden)
         if isinstance(self.bias, str):
             choice("bias", self.bias, ("one",))
+        if self.projection is not None:
+            axes("projection", self.projection)
+            if self.cell != "lstm":
+                raise LayerError(f"the state of {self.cell} is not projected", why="only an LSTM's is")
 
     @property
     def stem(self) -> str:
         return self.cell
+
+    @property
+    def state(self) -> Size:
+        """How many values of each direction come out."""
+        return self.hidden if self.projection is None else self.projection
 
     def _gates(self) -> dict[str, Size]:
         return {"d": 2 if self.bidirectional else 1, "g": CELLS[self.cell][0], "h": self.hidden}
@@ -92,7 +110,7 @@ class Recurrent(Layer):
                 why="it needs positions × features",
                 fix="Reshape((positions, features), channel=1) before it",
             )
-        return Shape(*x.dims[:-1], self.hidden * (2 if self.bidirectional else 1), channel=x.channel)
+        return Shape(*x.dims[:-1], self.state * (2 if self.bidirectional else 1), channel=x.channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         (x,) = xs
@@ -111,9 +129,10 @@ class Recurrent(Layer):
         (x,) = xs
         gates, c = self._gates(), x.dims[-1]
         r = x.values // c
+        p = self.projection
         cost = Cost(
-            weights=WEIGHTS(**gates, c=c),
-            macs=MACS(**gates, c=c, r=r),
+            weights=WEIGHTS(**gates, c=c) if p is None else PROJECTED(**gates, c=c, p=p),
+            macs=MACS(**gates, c=c, r=r) if p is None else MACS_PROJECTED(**gates, c=c, p=p, r=r),
             activation=ACTIVATION(d=gates["d"], h=self.hidden, a=CELLS[self.cell][1], r=r),
         )
         if self.bias == "one":
@@ -122,15 +141,16 @@ class Recurrent(Layer):
 
     def gradient_macs(self, xs: tuple[Shape, ...], y: Shape, macs: Size, has: tuple[bool, ...]) -> Size:
         """The state's share is there anyway; the features' where the input has a gradient."""
-        c = xs[0].dims[-1]
-        return macs if has[0] else macs * self.hidden // (c + self.hidden)
+        gates = self._gates()
+        return macs if has[0] else macs - gates["d"] * gates["g"] * self.hidden * xs[0].values
 
     def carried(self, xs: tuple[Shape, ...], y: Shape) -> Size | None:
         """The state of every sequence; of an LSTM the cell too."""
         (x,) = xs
         if self.bidirectional or x.channel == len(x.dims) - 2:
             return None
-        return (2 if self.cell == "lstm" else 1) * self.hidden * (x.values // (x.dims[-1] * x.dims[-2]))
+        each = self.state + (self.hidden if self.cell == "lstm" else 0)
+        return each * (x.values // (x.dims[-1] * x.dims[-2]))
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         (x,) = xs
@@ -138,12 +158,15 @@ class Recurrent(Layer):
         r = x.values // c
         s = r // x.dims[-2]
         extra = KEPT_PLAIN(d=d, h=h, r=r, s=s) if self.cell == "rnn" else KEPT(d=d, h=h, r=r)
+        if self.projection is not None:  # what is projected, and what comes of it
+            extra = extra + d * self.projection * r
         if decide(s == 1) or decide(x.dims[-2] == 1):
             return Saved(inputs=(0,), extra_values=extra)
         return Saved(extra_values=extra + COPIED(d=d, c=c, r=r))  # sequences side by side: positions come first
 
     def notation(self, exact: bool = False) -> str:
-        return f"{self.cell}{number(self.hidden)}" + flags(
+        projected = "" if self.projection is None else f" proj{number(self.projection)}"
+        return f"{self.cell}{number(self.hidden)}{projected}" + flags(
             bidirectional=self.bidirectional, nobias=not self.bias, onebias=self.bias == "one"
         )
 
@@ -155,4 +178,5 @@ class Recurrent(Layer):
             word.one_size(),
             bidirectional=word.flag("bidirectional"),
             bias="one" if one else not word.flag("nobias"),
+            projection=word.number("proj", None),
         )

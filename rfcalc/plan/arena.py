@@ -3,8 +3,8 @@
 Element-wise layers (activations, folded batch normalisation, additions) write over an input that nothing else needs, a
 layer that works on every channel by itself (depthwise convolution of stride 1) too, with a copy of one channel beside.
 Placing the rest is dynamic storage allocation: no two maps that live at once overlap. The largest sum of live maps is a
-lower bound. Greedy placement usually meets it; else a search over placements in the order of their offsets, in which
-every optimum has a place, is tried for a limited time.
+lower bound. Greedy placement usually meets it; else a search over the orders of all pairs of maps that live at once is
+tried for a limited time.
 """
 
 from __future__ import annotations
@@ -183,6 +183,7 @@ def arena(
 
 
 Wanted = tuple[int, int, int, str]
+Decided = tuple[list[int], list[int], list[tuple[int, int]], list[tuple[int, int]]]  # see `_Search._propagate`
 
 
 def _by_size(w: Wanted) -> tuple[int, int]:
@@ -250,50 +251,96 @@ def _improved(offsets: list[int], order: list[Wanted], bound: int, rounds: int =
 
 
 class _Search:
-    """Placements in the order of their offsets, depth first, below the best height so far."""
+    """Which of two maps that live at once lies below the other, pair by pair, for a height below the best so far.
+
+    Decided pairs are a network of differences: the longest way up to a map is the least offset that it can have, the
+    longest way down from the top likewise. A pair for which one order leaves too little room has the other; all that
+    lives at one moment must fit between the least of both. What is left is tried both ways, the tightest pair first
+    (as in job-shop scheduling: Carlier & Pinson 1989).
+    """
 
     def __init__(self, wanted: list[Wanted], bound: int, best: int, seconds: float) -> None:
         self.wanted, self.bound, self.best = wanted, bound, best
         self.until = monotonic() + seconds
         self.exhausted = True
         self.found: list[int] | None = None
-        n = len(wanted)
-        self.meets = [
-            [j for j in range(n) if j != i and wanted[j][1] <= wanted[i][2] and wanted[i][1] <= wanted[j][2]]
-            for i in range(n)
+        self.sizes = [w[0] for w in wanted]
+        self.pairs = [
+            (i, j) for j, b in enumerate(wanted) for i, a in enumerate(wanted[:j]) if a[1] <= b[2] and b[1] <= a[2]
         ]
-        self.offsets: list[int] = [-1] * n
+        together = [[i for i, w in enumerate(wanted) if w[1] <= t <= w[2]] for t in sorted({w[1] for w in wanted})]
+        self.cliques = [(c, sum(self.sizes[i] for i in c)) for c in together if len(c) > 1]
 
     def run(self) -> list[int] | None:
         """The offsets of a better placement than the one known; None if none was found."""
-        self._place([0] * len(self.wanted), 0)
+        n = len(self.wanted)
+        undecided = sorted(self.pairs, key=lambda p: -self.sizes[p[0]] - self.sizes[p[1]])
+        # turned upside down, a placement is one too: the order of the first pair is free
+        nodes: list[Decided] = [([0] * n, [0] * n, undecided[:1], undecided[1:])]
+        while nodes and self.best > self.bound:
+            if monotonic() > self.until:
+                self.exhausted = False
+                break
+            nodes += self._decide(*nodes.pop())
         return self.found
 
-    def _place(self, lowest: list[int], since: int) -> None:
-        """Place what is left: `lowest` is where each would lie now; offsets do not fall below `since`."""
-        if self.best == self.bound or monotonic() > self.until:
-            self.exhausted = self.exhausted and self.best == self.bound
-            return
-        left = [i for i, o in enumerate(self.offsets) if o < 0]
-        if not left:
-            self.best = max(o + w[0] for o, w in zip(self.offsets, self.wanted, strict=True))
-            self.found = list(self.offsets)
-            return
-        at = {i: max(lowest[i], since) for i in left}
-        if any(at[i] + self.wanted[i][0] >= self.best for i in left):
-            return
-        # something lies lowest: none of the others may fit wholly below it, or it would lie there
-        ceiling = min(at[i] + self.wanted[i][0] for i in left)
-        for i in sorted(left, key=lambda i: (at[i], -self.wanted[i][0])):
-            if at[i] >= ceiling and at[i] > min(at.values()):
-                break
-            self.offsets[i] = at[i]
-            further = list(lowest)
-            for j in self.meets[i]:
-                if self.offsets[j] < 0:
-                    further[j] = max(further[j], at[i] + self.wanted[i][0])
-            self._place(further, at[i])
-            self.offsets[i] = -1
-            if self.best == self.bound or monotonic() > self.until:
-                self.exhausted = self.exhausted and self.best == self.bound
-                return
+    def _propagate(
+        self, low: list[int], high: list[int], edges: list[tuple[int, int]], undecided: list[tuple[int, int]]
+    ) -> list[tuple[int, int]] | None:
+        """What follows from what is decided: the pairs that are left, or None where it cannot be.
+
+        Args:
+            low, high: the least that lies below and above each map; they are raised.
+            edges: pairs of which the first lies below the second; those that follow are added.
+        """
+        sizes, room = self.sizes, self.best - 1
+        changed = True
+        while changed:
+            changed = False
+            for i, j in edges:
+                if low[i] + sizes[i] > low[j]:
+                    low[j], changed = low[i] + sizes[i], True
+                if high[j] + sizes[j] > high[i]:
+                    high[i], changed = high[j] + sizes[j], True
+            if changed and any(a + s + b > room for a, s, b in zip(low, sizes, high, strict=True)):
+                return None
+            left = []
+            for i, j in undecided:
+                both = sizes[i] + sizes[j]
+                up, down = low[i] + both + high[j] <= room, low[j] + both + high[i] <= room
+                if up and down:
+                    left.append((i, j))
+                elif up or down:
+                    edges.append((i, j) if up else (j, i))
+                    changed = True
+                else:
+                    return None
+            undecided = left
+        for clique, size in self.cliques:
+            if min([low[i] for i in clique]) + size + min([high[i] for i in clique]) > room:
+                return None
+        return undecided
+
+    def _decide(
+        self, low: list[int], high: list[int], edges: list[tuple[int, int]], undecided: list[tuple[int, int]] | None
+    ) -> list[Decided]:
+        """What is to be tried next, the better order of a pair last."""
+        undecided = self._propagate(low, high, edges, undecided or [])
+        if undecided is None:
+            return []
+        sizes = self.sizes
+        if not undecided:
+            self.found = low
+            self.best = max(a + s for a, s in zip(low, sizes, strict=True))
+            return []
+
+        def slack(pair: tuple[int, int]) -> tuple[int, int]:
+            """The room that the worse and the better order leave, without what is the same for all."""
+            i, j = pair
+            up, down = low[i] + high[j], low[j] + high[i]
+            return -sizes[i] - sizes[j] - max(up, down), -sizes[i] - sizes[j] - min(up, down)
+
+        i, j = min(undecided, key=slack)
+        rest = [pair for pair in undecided if pair != (i, j)]
+        both = ((j, i), (i, j)) if low[i] + high[j] <= low[j] + high[i] else ((i, j), (j, i))
+        return [(list(low), list(high), [*edges, one], rest) for one in both]

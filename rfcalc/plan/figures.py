@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from inspect import signature
 from itertools import pairwise
@@ -23,7 +24,7 @@ from rfcalc.graph.network import Network
 from rfcalc.notation import parse as read
 from rfcalc.notation.layers import Known
 from rfcalc.plan.families import LOCAL, Family, Law, Parameter
-from rfcalc.report.constraints import Constraint, holds, of_network, parse
+from rfcalc.report.constraints import RELATIONS, Constraint, holds, of_network, parse
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
 
@@ -100,18 +101,26 @@ def figure_of(constraint: Constraint) -> Figure:
 
 def bounds_of(constraint: Constraint) -> list[Bound]:
     """What a constraint asks of the greatest and least figures."""
-    how, relation = constraint.subject.partition("(")[0], constraint.relation
+    how, counts, _ = constraint.subject.partition("(")
+    relation, wanted = constraint.relation, _plain(constraint.wanted)
+    held = constraint.holds if counts else (lambda have: holds(have, RELATIONS[relation], wanted))
     if relation in (">", ">=") or how == "some":
-        return [Bound(True, constraint.holds)]
+        return [Bound(True, held)]
     if relation in ("<", "<=") or how in ("none", "dense"):
-        return [Bound(False, constraint.holds)]
+        return [Bound(False, held)]
     if relation in ("=", "=="):
-        wanted = constraint.wanted
         return [
             Bound(True, lambda have: holds(have, operator.ge, wanted)),
             Bound(False, lambda have: holds(have, operator.le, wanted)),
         ]
     return []
+
+
+def _plain(wanted: Any) -> Any:
+    """A bound in whole numbers where it is one: they compare faster than fractions."""
+    if isinstance(wanted, tuple):
+        return tuple(map(_plain, wanted))
+    return int(wanted) if isinstance(wanted, Fraction) and wanted.denominator == 1 else wanted
 
 
 @dataclass
@@ -167,7 +176,7 @@ class Figures:
     @cached_property
     def largest(self) -> Network | None:
         """The network that has the most layers of every kind; None where the family does not say which one."""
-        signs = [p.moves.get("count") for p in self.family.parameters]
+        signs = [p.moves.get("count", "0" if len(p.values) == 1 else None) for p in self.family.parameters]
         if not set(signs) <= {"+", "0"}:
             return None
         ends = zip(self.family.parameters, signs, strict=True)

@@ -73,6 +73,9 @@ class Fit:
             raise RfcalcError(
                 "the largest input is found for the maps of a framework", fix="leave --arena, --patch out"
             )
+        if not self.count_input and not self.device:
+            why = "the largest sum of maps of a framework always has it"
+            raise RfcalcError("leaving the input out is for devices", why=why, fix="add --arena, --patch or --fold-bn")
         if self.rolling and not self.patch:
             raise RfcalcError("rolling rows are a way to run the first part in pieces", fix="add --patch")
         if self.most_work is not None and (not self.patch or not self.most_work >= 1):

@@ -128,7 +128,8 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
     candidates: list[tuple[int, Rule]] = []
     for (p, i), dims in lengths.items():
         for rank, rule in _alone(told, dims):
-            candidates.append((rank, partial(_of_one, rule, p, i)))
+            far = rank >= 3 and p not in own  # what is missing to a multiple is missing to the map that is padded
+            candidates.append((rank + 10 * far, partial(_of_one, rule, p, i)))
     if candidates:
         return min(candidates, key=lambda c: c[0])[1]
     for p in own:  # a view: a product of neighbouring axes

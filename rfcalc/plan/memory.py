@@ -114,6 +114,17 @@ class Memory:
             raise UnknownName("mixed precision", self.amp, list(AMP))
         if self.device not in ("cpu", "cuda"):
             raise UnknownName("device", self.device, ["cpu", "cuda"])
+        dtype = self.report.dtype
+        if not self.infer and "int" in dtype:
+            raise RfcalcError(f"{dtype} has no gradients", why="training needs fractions", fix="add --infer")
+        if self.amp is not None and dtype != "float32":
+            why = f"mixed precision lowers float32, and these are {dtype}"
+            raise RfcalcError(f"--amp {self.amp} has nothing to lower", why=why, fix="leave --amp or --dtype out")
+        if self.infer and self.freeze:
+            raise RfcalcError(
+                "a network that only runs has no gradients to freeze",
+                fix="leave --freeze or --infer (--arena, --patch) out",
+            )
         if not all(is_number(shape.values) for shape in self.report.shapes):
             raise RfcalcError("memory needs sizes in numbers", fix="give an input such as 3x224x224")
         _ = self.frozen

@@ -32,6 +32,7 @@ def mixed(walked: Shaped, device: str) -> Mixed:
     """What autocast casts on a device (``cpu``, ``cuda``)."""
     network, arity = walked.network, walked.network.arity
     widths, casts = [FULL] * arity, dict[tuple[int, int], int]()
+    drawn: set[int] = set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layer = node.layer
         read = [widths[s] for s in (sources[:1] if layer.repeats else sources)]  # further ones only say how far
@@ -40,10 +41,14 @@ def mixed(walked: Shaped, device: str) -> Mixed:
             casts.update({(position, i): wanted for i, width in enumerate(read) if width != wanted})
             width = wanted
         else:
-            # a single number that is given (a draw of stochastic depth) is of the type of what it is combined with
-            single = not read and walked.shapes[position].values == 1 and not walked.costs[position].params
-            width = LOW if single else FULL if layer.widens or not read else max(read)
+            if not read and walked.shapes[position].values == 1 and not walked.costs[position].params:
+                drawn.add(position)
+            width = LOW if position in drawn else FULL if layer.widens or not read else max(read)
             if layer.joins_copies:
                 casts.update({(position, i): width for i, one in enumerate(read) if one != width})
         widths.append(width)
+    for sources in network.sources:  # drawn numbers are of the type of what they are combined with
+        for s in sources:
+            if s in drawn and len(sources) > 1:
+                widths[s] = max([widths[o] for o in sources if o not in drawn], default=FULL)
     return Mixed(tuple(widths), casts)

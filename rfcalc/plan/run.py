@@ -41,6 +41,12 @@ class OneTile:
         results = {}
         for name, places in self.outputs.items():
             array = found[name]
+            if not hasattr(array, "shape"):
+                raise RfcalcError(
+                    f"the function gives no array for {name}",
+                    why=f"it gives {type(array).__name__} for a tile of {_sides(tile.read)}",
+                    fix="return the network's output",
+                )
             shape = tuple(array.shape)
             got = tuple(shape[i] if -len(shape) <= i else None for i in places)
             if got != lengths[name]:

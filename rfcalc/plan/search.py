@@ -65,7 +65,8 @@ class Search:
         self._least = [Figure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
         names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
         self._shown = [*self._least, *(Figure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
-        self._corners: dict[str, list[str | None]] = {}
+        self._ends: dict[tuple[str, bool], tuple[int | None, ...]] = {}
+        self._values: dict[tuple[str, Point], Any] = {}
 
     @property
     def found(self) -> list[Design]:
@@ -87,24 +88,37 @@ class Search:
 
     def value(self, of: Figure, point: Point) -> Any:
         """A figure of the network at a point."""
-        return self.figures.value(of, self.numbers(point))
+        key = (of.key, point)
+        if key not in self._values:
+            self._values[key] = self.figures.value(of, self.numbers(point))
+        return self._values[key]
 
     def corners(self, box: Box, of: Figure, most: bool) -> list[Point]:
         """The points of a box among which a figure is largest (or least); none where these would be too many."""
-        signs = self._corners.get(of.key)
-        if signs is None:
-            signs = self._corners[of.key] = [of.sign(p) for p in self.family.parameters]
+        ends = self._ends_of(of, most)
+        if None not in ends:
+            return [tuple([side[end] for side, end in zip(box, ends, strict=True)])]  # type: ignore[index]
         found: list[Point] = [()]
-        for sign, (low, high) in zip(signs, box, strict=True):
-            if sign is None:
+        for end, (low, high) in zip(ends, box, strict=True):
+            if end is None:
                 if len(found) * (high - low + 1) > (1 if of.name == "holes" else MOST_CORNERS):
                     return []
                 found = [(*point, i) for point in found for i in range(low, high + 1)]
             else:
-                inside = sign == "0" and not of.whole  # which may not be there at the low end
-                end = high if inside or (sign != "0" and (sign == "+") == most) else low
-                found = [(*point, end) for point in found]
+                found = [(*point, high if end else low) for point in found]
         return found
+
+    def _ends_of(self, of: Figure, most: bool) -> tuple[int | None, ...]:
+        """At which end of each side of a box a figure is largest (or least): 0 the low one, 1 the high one; None where
+        it is not said."""
+        if (of.key, most) not in self._ends:
+            found: list[int | None] = []
+            for sign in map(of.sign, self.family.parameters):
+                inside = sign == "0" and not of.whole  # which may not be there at the low end
+                high = inside or (sign != "0" and (sign == "+") == most)
+                found.append(None if sign is None else int(high))
+            self._ends[of.key, most] = tuple(found)
+        return self._ends[of.key, most]
 
     def extreme_of(self, box: Box, of: Figure, most: bool) -> Any:
         """A bound of a figure in a box; None where none is known."""
@@ -164,17 +178,19 @@ class Search:
         """The box without the ends of its sides in which a constraint fails, whatever the other numbers are."""
         for i in range(len(box)):
             first, last = box[i]
-            low, high = first, last
+
+            def held(low: int, high: int, i: int = i, box: Box = box) -> bool:
+                return self.possible((*box[:i], (low, high), *box[i + 1 :]))
+
+            low, high = first, first if first == last or held(first, first) else last
             while low < high:  # the least end from which on a run from the first value may hold
                 middle = (low + high) // 2
-                held = self.possible((*box[:i], (first, middle), *box[i + 1 :]))
-                low, high = (low, middle) if held else (middle + 1, high)
+                low, high = (low, middle) if held(first, middle) else (middle + 1, high)
             first = low
-            low, high = first, last
+            low, high = last if first == last or held(last, last) else first, last
             while low < high:
                 middle = (low + high + 1) // 2
-                held = self.possible((*box[:i], (middle, last), *box[i + 1 :]))
-                low, high = (middle, high) if held else (low, middle - 1)
+                low, high = (middle, high) if held(middle, last) else (low, middle - 1)
             box = (*box[:i], (first, low), *box[i + 1 :])
         return box
 

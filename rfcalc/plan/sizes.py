@@ -110,10 +110,11 @@ class Sizes:
         if rank == 0:
             raise RfcalcError(f"the input {inputs[0]} has no spatial axes", fix="a flat vector has one size only")
         if near is not None and len(near) != rank:
+            meant = "x".join([str(near[0] if len(near) == 1 else 350)] * rank)
             raise RfcalcError(
                 f"--near {'x'.join(map(str, near))} has {plural(len(near), 'size')}",
                 why=f"the input {inputs[0]} has {plural(rank, 'spatial axis', 'spatial axes')}",
-                fix=f"write {'x'.join(['350'] * rank)}, without the channels",
+                fix=f"write {meant}, without the channels",
             )
         self.asked_near = None if near is None else tuple(near)
         self.inputs = self._base(tuple(inputs))

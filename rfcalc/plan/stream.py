@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
-from rfcalc.graph.forward import Shaped
+from rfcalc.graph.forward import Shaped, forward, shapes_of_inputs
+from rfcalc.plan.attention import gathered
 from rfcalc.plan.blockers import Blocker
 from rfcalc.plan.schedule import MANY, Schedule, best
 from rfcalc.plan.timeline import Timeline, kept
@@ -230,6 +231,11 @@ def plan(
     Raises:
         RfcalcError: an axis that is not there, a rate that is not positive, sizes that are symbols.
     """
+    Timeline(walked, axis, at)  # an axis or a node that is not there is told
+    attention = gathered(walked, at)
+    told = _chosen(walked, at)
+    if attention is not None:
+        walked = forward(attention.network, shapes_of_inputs(attention.network))
     line = Timeline(walked, axis, at)
     line.check()
     seconds = None if rate is None else units.rate(rate)
@@ -244,7 +250,7 @@ def plan(
         itemsize=itemsize,
         dtype=dtype,
         blockers=tuple(line.blockers),
-        assumptions=(*assumptions, *line.assumptions, *_chosen(walked, at)),
+        assumptions=(*assumptions, *line.assumptions, *told),
     )
     if not line.blockers and not line.moving:
         why = "the output does not depend on the input's positions one by one"

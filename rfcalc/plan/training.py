@@ -122,7 +122,7 @@ class Run:
 
     def each(self, position: int, size: int) -> Amount:
         """So many bytes for each item; once, where no input is behind a position."""
-        return Amount(size) if self.once[position] else Amount(0, size)
+        return Amount(size) if self.once[position] and not self.drawn(position) else Amount(0, size)
 
     def rounded(self, *tensors: Amount) -> Amount:
         """The sum of tensors, each as an allocator rounds it."""
@@ -215,7 +215,16 @@ class Run:
 
     def given(self, position: int) -> bool:
         """Whether a map is given with the weights: it takes no memory of its own."""
+        return self.constant(position) and not self.drawn(position)
+
+    def constant(self, position: int) -> bool:
+        """Whether a map depends on nothing."""
         return position >= self.arity and not self.network.sources[position - self.arity]
+
+    def drawn(self, position: int) -> bool:
+        """Whether a map is drawn in every step: one number for each item (by which branches are dropped)."""
+        single = self.constant(position) and self.walked.shapes[position].values == 1
+        return single and not self.walked.costs[position].params
 
     def moments(self, watch: Callable[[int, Account], None] | None = None) -> Iterator[Moment]:
         """The moments of a step, in order.
@@ -270,9 +279,15 @@ class Run:
             )
             passing = self.rounded(*self.copies(position, False))
             account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
-            if keeps and self.lowered(position):
-                weights, biases = self.learned(self._holder[position], self.precision.copies)
-                copies = biases if self._keeps_weights(position) else weights + biases
+            if (keeps or self.only_forward) and self.lowered(position):
+                if self.only_forward:
+                    cost = self.walked.costs[self._holder[position]]
+                    copies = self.rounded(
+                        *(Amount(int(n) * self.precision.copies) for n in (cost.weights, cost.biases))
+                    )
+                else:
+                    weights, biases = self.learned(self._holder[position], self.precision.copies)
+                    copies = biases if self._keeps_weights(position) else weights + biases
                 item = Item("activations", f"copies of parameters of {self.names[position]}")
                 account.add(("copies", position), item, copies)
             yield moment(position, "forward")
@@ -433,6 +448,9 @@ class Run:
             for memory in dies.get(p, ()):
                 if not users[-1 - memory]:
                     account.drop(("again", memory))
+        for memory in range(first, last + 1):  # what only those would read that do not run again
+            if not users[-1 - memory]:
+                account.drop(("again", memory))
 
 
 def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:

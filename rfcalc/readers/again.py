@@ -131,6 +131,11 @@ def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape],
         raise _untold(
             what, f"the {what} takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where
         )
+    if len(shapes) == len(read.shapes):  # else padding that came to nothing is left out
+        for p, (mine, theirs) in enumerate(zip(shapes, read.shapes, strict=True)):
+            if mine.dims != theirs.dims:
+                node = found.network.nodes[p - found.network.arity].name
+                raise _untold(what, f"the {what} gives another map at {size} than its layers as they were read", node)
     for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
         if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
             raise _untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from os import listdir
-from os.path import basename, dirname, isdir, isfile
+from os.path import basename, dirname, exists, isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, plural, suggestion
@@ -221,8 +221,13 @@ def _unread(text: str, error: NotationError) -> RfcalcError:
     if _MODULE.match(text):
         why, fix = "code is run only where it is asked for", f"write {_code(text)}, which imports and runs that code"
         return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
-    if text in (".", ".."):
+    if text in (".", "..") or isdir(text):
         return RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
+    if "/" in text and "\n" not in text and not exists(text) and isdir(dirname(text)):
+        return no_such_file(text)
+    if isfile(text):
+        fix = "give a .onnx, .keras, .toml, .json, .cfg or .py:object, or notation in a .txt"
+        return RfcalcError("no network is read from a file of this kind", where=text, fix=fix)
     if _word_like(text) and error.no_layer:
         from rfcalc import zoo
 
@@ -286,7 +291,8 @@ def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target
 def no_such_file(path: str) -> RfcalcError:
     """What is told of a file that is not there: the file of its folder that may be meant, if one is close."""
     try:
-        found = [name for name in listdir(dirname(path) or ".") if name.endswith(path[path.rfind(".") :])]
+        known = (path[path.rfind(".") :], *FILES, *IMPORTERS)
+        found = [name for name in listdir(dirname(path) or ".") if name.endswith(known)]
     except OSError:
         found = []
     near = suggestion(basename(path), found)

@@ -10,6 +10,7 @@ touched only if the user's code has imported it.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -48,6 +49,8 @@ def parse(text: str) -> Reference:
         why="it must be a name, with literal arguments if any: they are read, not run",
         fix='write it like build, UNet or UNet(depth=4, mode="bilinear")',
     )
+    if text.startswith(":"):
+        problem.fix = f"write one colon: model.py:{text.lstrip(':')}"
     if len(text) > 10_000:
         raise problem
     try:
@@ -273,6 +276,9 @@ def _advice(error: BaseException, path: str, reference: str) -> str:
     if isinstance(error, ImportError) and error.name is None and _imports_relatively(path):
         package, folder = _package(path)
         return f"it is part of a package: py:{package}:{reference or 'Net'}, in the folder {folder}"
+    known = re.search(r"unexpected keyword argument '(\w+)'(?:\. Did you mean '(\w+)')?", str(error))
+    if known is not None and isinstance(error, TypeError):
+        return f"did you mean {known[2]}=…?" if known[2] else f"write it without {known[1]}=…, or as it is declared"
     return "run it by itself first"
 
 

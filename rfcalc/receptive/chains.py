@@ -79,7 +79,8 @@ class Chain(NamedTuple):
     after: Axes
 
     def then(self, layer: Layer, alternatives: Alternatives, x: Shape, y: Shape) -> Chain | None:
-        """With one more layer at its end; None where that is no view, or no factors say it (12 = 4·3 to 6·2)."""
+        """With one more layer at its end, which gives values in other places, or reads whole axes (a sum over them, a
+        linear layer): their factors are gone; None for others, or where no factors say it (12 = 4·3 to 6·2)."""
         if len(alternatives) != 1:
             return None
         (reads,) = alternatives
@@ -87,12 +88,13 @@ class Chain(NamedTuple):
             return self if x.dims == y.dims else None
         if layer.row_major:
             return self.regrouped(y.dims)
-        outs = [out for out, _ in reads]
-        if any(index is not STEP for _, index in reads) or sorted(o for o in outs if o is not None) != list(
-            range(len(y.dims))
-        ):
+        if any(index is not STEP and type(index) is not All for _, index in reads):
             return None
-        return self._replace(after=tuple(self.after[outs.index(j)] for j in range(len(y.dims))))
+        from_axis = {out: i for i, (out, index) in enumerate(reads) if index is STEP and out is not None}
+        if len(from_axis) != sum(1 for _, index in reads if index is STEP):
+            return None
+        made = [(Factor(n),) if n > 1 else () for n in y.dims]  # of axes that are read as a whole nothing is left
+        return self._replace(after=tuple(self.after[from_axis[j]] if j in from_axis else f for j, f in enumerate(made)))
 
     def regrouped(self, dims: tuple[int, ...]) -> Chain | None:
         """With a row-major reshape to `dims` at its end."""
@@ -108,7 +110,7 @@ class Chain(NamedTuple):
         where = {id(f): j for j, axis in enumerate(self.after) for f in axis}
         found: list[tuple[int | None, Index]] = []
         for i, axis in enumerate(self.before):
-            outs = {where[id(f)] for f in axis} - {y.channel}
+            outs = {where[id(f)] for f in axis if id(f) in where} - {y.channel}
             if i not in along or i == x.channel or not axis or not outs:
                 found.append((None, All(x.dims[i])))
             elif len(outs) > 1:

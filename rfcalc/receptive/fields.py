@@ -10,7 +10,7 @@ from rfcalc.core.shape import Shape, axis_groups, numbers
 from rfcalc.core.window import STEP, All
 from rfcalc.graph import uncollected
 from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
-from rfcalc.receptive.field import Field, followed, gaps, join, merged, of_positions, start, through
+from rfcalc.receptive.field import Field, Unaligned, followed, gaps, join, merged, of_positions, start, through
 
 if TYPE_CHECKING:
     from rfcalc.receptive.chains import Chain
@@ -139,11 +139,17 @@ def _chained(
     node, (s,), (x,), y = walked.at(position)
     if plain is None or not numbers(x, y):
         return plain
-    if s in chains and _is_view(node.layer, alternatives):
+    before = found[s]
+    loose = chains.get(s) is not None or (
+        before is not None and any(type(e) is Unaligned for t in before.terms for e in t)
+    )
+    if s in chains and _is_view(node.layer, alternatives, loose):
         from rfcalc.receptive.chains import begun
 
-        before = chains[s] or begun(walked, s)
-        chain = before and before.then(node.layer, alternatives, x, y)
+        begins = chains[s] or begun(walked, s)
+        chain = begins and begins.then(node.layer, alternatives, x, y)
+        if chain is not None and not node.layer.row_major and _read_whole(chain, found[chain.root]):
+            chain = None  # a layer that sees all of an axis says so itself
     else:
         chain = None
     if chain is None:
@@ -164,11 +170,18 @@ def _chained(
     return made
 
 
-def _is_view(layer: Layer, alternatives: Alternatives) -> bool:
-    """Whether a layer may give the values of its input as they are, in other places."""
+def _read_whole(chain: Chain, root: Field | None) -> bool:
+    """Whether nothing is left at a chain's end of an axis that positions of the source lie along at its beginning."""
+    left = {id(f) for axis in chain.after for f in axis}
+    along = set() if root is None else followed(root)
+    return any(chain.before[i] and not any(id(f) in left for f in chain.before[i]) for i in along)
+
+
+def _is_view(layer: Layer, alternatives: Alternatives, loose: bool) -> bool:
+    """Whether a layer may give the values of its input in other places, or (`loose`) sums over whole axes of them."""
     if len(alternatives) != 1:
         return False
-    return layer.row_major or all(index is STEP for _, index in alternatives[0])
+    return layer.row_major or all(index is STEP or (loose and type(index) is All) for _, index in alternatives[0])
 
 
 def _pieced(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups, numbers
-from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized
+from rfcalc.core.window import STEP, All, Border, Index, Scattered, Slide, Unsized
 from rfcalc.graph.forward import Shaped, reads_of, tells_channels_apart
 from rfcalc.receptive.field import Field, Join, followed, gaps, join, of_positions, through
 
@@ -147,22 +147,21 @@ def _read(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]
             continue
         full = (1 << x.dims[axis]) - 1
         mask = masks.get(axis, full)
-        if type(index) is All or out is None:
+        if isinstance(index, (Scattered, Unsized)):
+            lost = lost or axis in masks
+        elif type(index) is All or out is None:
             plain[axis] = (out, index)
         elif index is STEP:
             if mask != full:
                 present[out] = present.get(out, -1) & mask
-        elif isinstance(index, (Slide, Table, Listed)):
-            if axis in masks or axis == x.channel or not isinstance(index, Slide):
-                units = y.dims[out]
-                seen = chosen(index, mask, x.dims[axis], units)
-                if not seen:
-                    return []
-                plain[axis] = (out, STEP)
-                if seen != (1 << units) - 1:
-                    present[out] = present.get(out, -1) & seen
-        elif isinstance(index, (Scattered, Unsized)) and axis in masks:
-            lost = True
+        elif axis in masks or axis == x.channel or not isinstance(index, Slide):
+            units = y.dims[out]
+            seen = chosen(index, mask, x.dims[axis], units)
+            if not seen:
+                return []
+            plain[axis] = (out, STEP)
+            if seen != (1 << units) - 1:
+                present[out] = present.get(out, -1) & seen
     field = through(part.field, (tuple(plain),), node, x.dims)
     return _placed(field, present, lost, y, node)
 

@@ -129,6 +129,8 @@ class ReceptiveField:
                     break
                 if not entry.constant:
                     window = entry.window if window is None else window | entry.window
+            if window is not None and field.bounded and any(t[axis].constant for t in field.terms):
+                window = None  # at most: of the local paths alone nothing can be told
             found.append(window)
         return tuple(found)
 

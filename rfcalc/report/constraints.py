@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
 from rfcalc.report.metrics import SHARES, Metric, metric
 from rfcalc.report.report import Report, Row
-from rfcalc.report.units import read
+from rfcalc.report.units import bytes_short, read
 
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -40,6 +40,7 @@ _FIGURE = re.compile(rf"\s*([A-Za-z_][\w-]*)\s*(?:@\s*([^\s<>=!]+))?\s*{_RELATIO
 _COUNT = re.compile(rf"\s*(count|none|some)\s*\(([^()]*)\)\s*(?:{_RELATION}\s*(\S+))?\s*$")
 _DENSE = re.compile(r"\s*dense\s*\(\s*(?:rf|receptive[-_]field)\s*(?:@\s*([^\s()]+))?\s*\)\s*$")
 OUTPUT = "output"  # stands for the network's output
+_BYTES = re.compile(r"\d\s*([KMGTkmgt]i?)B$")
 _TERM = re.compile(rf"([A-Za-z_]\w*)\s*{_RELATION}\s*([\w.x]+)")
 
 
@@ -178,6 +179,8 @@ def _bound(text: str, asked: Metric) -> Any:
             fix = next((f"ask for {share}" for share, of in SHARES.items() if of == asked.name), "give a number")
             raise RfcalcError(f"{text!r} is a percentage, and {asked.name} is no share", fix=fix)
         return read(text[:-1]) / 100
+    if _BYTES.search(text) and asked.short is not bytes_short:
+        raise RfcalcError(f"{text!r} is a number of bytes, and {asked.name} is none", fix="write it like 200k, 1.5G")
     return _value(text)
 
 

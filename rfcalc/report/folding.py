@@ -7,6 +7,9 @@ from itertools import groupby
 
 from rfcalc.report.table import Shown
 
+DIGITS = "0123456789"
+BETWEEN = 3  # so many lines between two blocks may belong to the first
+TURNS = 4  # blocks of so many kinds may take turns
 LONG = 40  # letters of notations beyond which a run of moves is told by its kinds
 
 
@@ -15,11 +18,11 @@ def folded(shown: list[Shown]) -> list[Shown]:
     found: list[Shown] = []
     i = 0
     while i < len(shown):
-        length, times = _repetition(shown, i)
+        length, times, period = _repetition(shown, i)
         last = shown[i + length * (times - 1) : i + length * times]
         for k in range(length):
             first = shown[i + k]
-            found.append(first._replace(times=times, last=last[k]) if times > 1 else first)
+            found.append(first._replace(times=times, last=last[k], period=period) if times > 1 else first)
         i += length * times
     return found
 
@@ -51,14 +54,14 @@ def _run(run: list[Shown]) -> list[Shown]:
     return [Shown(rows, title=f"{rows[0].name} … {rows[-1].name.rpartition('.')[2]}", words=words)]
 
 
-def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
-    """How many lines from i repeat, and how often: one line, or the lines of one copy."""
+def _repetition(shown: list[Shown], i: int) -> tuple[int, int, int]:
+    """How many lines from i repeat, how often, and how many numbers they stand for: one line, or one copy's."""
     first = shown[i]
     times = 1
     while i + times < len(shown) and _alike(first, shown[i + times]) and _follows(shown, i + times):
         times += 1
     if times > 1:
-        return 1, times
+        return 1, times, 1
     here = first.head.node.repeat
     if here is None:
         return _numbered(shown, i)
@@ -73,39 +76,74 @@ def _repetition(shown: list[Shown], i: int) -> tuple[int, int]:
         if _copy_length(shown, start) != length:
             break
         times += 1
-    return (length, times) if times > 1 else (1, 1)
+    return (length, times, 1) if times > 1 else (1, 1, 1)
 
 
-def _numbered(shown: list[Shown], i: int) -> tuple[int, int]:
-    """The same, told by names with a number: the lines of layer3.1, layer3.2, … are copies if they are alike."""
+def _numbered(shown: list[Shown], i: int) -> tuple[int, int, int]:
+    """The same, told by names with a number: the lines of layer3.1, layer3.2, … are copies if they are alike. Blocks of
+    several kinds that take turns are copies together: how many of them is the last that is told."""
     name = shown[i].head.name
     parts = name.split(".")
     for depth, part in enumerate(parts[:-1]):
-        if not part.isdecimal():
+        if not part.isdecimal() or not part.isascii():
             continue
         before = ".".join(parts[:depth]) + "." if depth else ""
-
-        def run(number: int, start: int, before: str = before) -> list[str]:
-            """The names of the lines of one copy, from `start` on, without their beginning."""
-            scope, found = f"{before}{number}.", []
-            while start < len(shown) and shown[start].head.name.startswith(scope):
-                found.append(shown[start].head.name[len(scope) :])
-                start += 1
-            return found
-
-        first, own = int(part), f"{before}{part}."
-        if i and shown[i - 1].head.name.startswith(own):
+        if i and shown[i - 1].head.name.startswith(f"{before}{part}."):
             continue
-        names = run(first, i)
-        times = 1
-        while run(first + times, i + len(names) * times) == names and all(
-            _alike(shown[i + k], shown[i + len(names) * times + k], own[:-1], f"{before}{first + times}")
-            for k in range(len(names))
-        ):
-            times += 1
-        if times > 1:
-            return len(names), times
-    return 1, 1
+        for period in range(1, TURNS + 1):
+            length, times = _copies(shown, i, before, int(part), period)
+            if times > 1:
+                return length, times, period
+    return 1, 1, 1
+
+
+def _copies(shown: list[Shown], i: int, before: str, first: int, period: int) -> tuple[int, int]:
+    """How many lines the `period` blocks from number `first` on have, and how often such blocks stand there.
+
+    What stands between two blocks goes with the one before it: a sum that the code around them makes.
+    """
+
+    def blocks(start: int) -> list[tuple[int, int]]:
+        """The lines of one copy from there on, each with its block; none if a block is missing."""
+        found: list[tuple[int, int]] = []
+        end = start
+        for k in range(period):
+            scope, after = f"{before}{first + k}.", f"{before}{first + k + 1}."
+            while end < len(shown) and shown[end].head.name.startswith(scope):
+                found.append((end, k))
+                end += 1
+            if not found or found[-1][1] != k:
+                return []
+            beside = next((n for n in range(BETWEEN + 1) if _named(shown, end + n, after)), 0)
+            found += [(end + n, k) for n in range(beside)]
+            end += beside
+        return found
+
+    def copy(one: int, other: int, k: int, number: int) -> bool:
+        """Whether the line `other` is to the block `number` what `one` is to the block k."""
+        scope, there = f"{before}{first + k}", f"{before}{number}"
+        a, b = shown[one].head.name, shown[other].head.name
+        inside = a.startswith(f"{scope}.")
+        same = (
+            b == there + a[len(scope) :]
+            if inside
+            else b.rstrip(DIGITS) == a.rstrip(DIGITS) or f"{a}_" == b.rstrip(DIGITS)
+        )
+        return same and _alike(shown[one], shown[other], scope, there)
+
+    own = blocks(i)
+    times = 1
+    while (
+        own
+        and i + len(own) * (times + 1) <= len(shown)
+        and all(copy(one, one + len(own) * times, k, first + period * times + k) for one, k in own)
+    ):
+        times += 1
+    return len(own), times
+
+
+def _named(shown: list[Shown], i: int, scope: str) -> bool:
+    return i < len(shown) and shown[i].head.name.startswith(scope)
 
 
 def _follows(shown: list[Shown], i: int) -> bool:

@@ -10,7 +10,7 @@ parameters alone, as far as nothing else reads it. What a layer computes its wei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, takewhile
 from typing import NamedTuple
 
@@ -281,12 +281,30 @@ def _computed(row: Row) -> str:
 
 
 def _unread(graph: Graph) -> Iterator[tuple[str, Gathered]]:
-    """Parameters that no node reads, as what a layer computes its weight from has them, with their layer."""
-    own: dict[str, list[Row]] = {}
+    """Parameters that no node reads, and products of them, as what a layer computes its weight from has them, with
+    their layer."""
+    own: dict[str, dict[str, Row]] = {}
+    within: dict[str, list[str]] = {}
+    for name in graph.reached:
+        for scope in _scopes(name) if graph.rows[name].node.layer.weight_layers else ():
+            within.setdefault(scope, []).append(name)
     for name, row in graph.rows.items():
-        if row.kind == "parameter" and not graph.readers[name] and name not in graph.outputs:
-            layer = next((s for s in reversed([*_scopes(name)]) if s in graph.rows and s not in graph.taken), None)
-            if layer is not None and graph.rows[layer].stage == row.stage:
-                own.setdefault(layer, []).append(row)
+        if name in graph.reached or graph.readers[name] or name in graph.outputs or name in graph.taken:
+            continue
+        layer = _layer_of(graph, name, within)
+        if layer is not None and graph.rows[layer].stage == row.stage:
+            made = graph.ordered(graph.constant(name))
+            own.setdefault(layer, {}).update({one: graph.rows[one] for one in made})
     for layer, rows in own.items():
-        yield layer, Gathered((graph.rows[layer], *rows), layer, None)
+        yield layer, Gathered((graph.rows[layer], *rows.values()), layer, None)
+
+
+def _layer_of(graph: Graph, name: str, within: Mapping[str, Sequence[str]]) -> str | None:
+    """The layer that a parameter stands in: the row of its module, or the only layer of weights beside it there."""
+    for scope in reversed([*_scopes(name)]):
+        if scope in graph.rows and scope not in graph.taken:
+            return scope
+        layers = [n for n in within.get(scope, ()) if n not in graph.taken]
+        if layers:
+            return layers[0] if len(layers) == 1 else None
+    return None

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.report.document import Cell, TableLine
+from rfcalc.report.folding import TURNS, moves_in_one
 from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import Shown, View, cell, figure, span, subtotal
+from rfcalc.report.table import FOLD_FROM, Shown, View, cell, figure, span, subtotal
 
 INDENT = "  "
 ENDS = ("output_shape", "stride", "padding", "center", "status", "seen")  # a group has those of its last row
@@ -46,6 +47,8 @@ def lines(
     for name, number in (("depth", view.depth), ("top", view.top)):
         if number is not None and number < 1:
             raise RfcalcError(f"--{name} {number} shows nothing", fix=f"give 1 or more: --{name} 1")
+    if len(shown) > FOLD_FROM if view.fold is None else view.fold:
+        shown = moves_in_one([*shown])
     sort = view.sort or ("params" if view.top is not None else None)
     if view.depth is None:
         parts = [Part(one.name, (one,), False) for one in shown]
@@ -75,23 +78,33 @@ def _level(
         inner[id(parts[-1])] = pairs
     last = view.depth is not None and level + 1 >= view.depth
     cut = view.top if level == 0 else None
-    for copies in _copies(_ordered(parts, sort), view.fold is not False and last)[:cut]:
+    for copies, period in _copies(_ordered(parts, sort), view.fold is not False and last)[:cut]:
         part = copies[0]
         if len(copies) > 1:
-            part = Part(span(part.name, copies[-1].name), tuple(one for copy in copies for one in copy.shown), True)
+            name = span(part.name, copies[-1].name, period)
+            part = Part(name, tuple(one for copy in copies for one in copy.shown), True)
         yield _line(part, level, report, columns), len(copies)
         if part.group and not last:
             yield from _level(inner[id(copies[0])], level + 1, report, columns, view, sort)
 
 
-def _copies(parts: Sequence[Part], fold: bool) -> list[list[Part]]:
-    """Equal groups that stand beside each other, together."""
-    found: list[list[Part]] = []
-    for part in parts:
-        if fold and found and part.group and found[-1][-1].group and found[-1][-1].alike == part.alike:
-            found[-1].append(part)
+def _copies(parts: Sequence[Part], fold: bool) -> list[tuple[list[Part], int]]:
+    """Equal groups that stand beside each other, or take turns, together, and how many kinds take turns."""
+    about = [part.alike if fold and part.group else None for part in parts]
+    found: list[tuple[list[Part], int]] = []
+    i = 0
+    while i < len(parts):
+        for period in range(1, TURNS + 1):
+            own = about[i : i + period]
+            times = 1
+            while None not in own and about[i + period * times : i + period * (times + 1)] == own:
+                times += 1
+            if times > 1:
+                break
         else:
-            found.append([part])
+            period = 1
+        found += [([parts[i + k + period * c] for c in range(times)], period) for k in range(period)]
+        i += period * times
     return found
 
 

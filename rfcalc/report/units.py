@@ -132,6 +132,9 @@ def read(text: str) -> Fraction:
     match = _NUMBER.match(text.strip())
     letter = match[2].lower() if match else "?"
     # A lone b is bytes (512B), not a billion, unless it stands where a scale must: 1.5B
+    if re.search(r"[<>=]", text):
+        fix = "write >= and <=, and a comma between two constraints: 'rf >= 50, params <= 1M'"
+        raise RfcalcError(f"{text!r} is not a number", fix=fix)
     if letter not in SCALES or match is None:
         raise RfcalcError(f"{text!r} is not a number", fix="write it like 212, 200k, 1.5GMac, 58MiB or 1,728")
     return Fraction(match[1].replace(",", "").replace("_", "")) * SCALES[letter]

@@ -142,7 +142,7 @@ def grown(case: Case) -> Seen | None:
     for before, alternatives in zip(case.seen, relations, strict=False):
         if before is None:
             return None
-        part: Seen | None = before if alternatives is SAME_UNIT else _through(before, alternatives)
+        part: Seen | None = before if alternatives == SAME_UNIT else _through(before, alternatives)
         if part is None:
             return None
         if result is not None and result.stride != part.stride:

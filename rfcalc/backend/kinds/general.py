@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rfcalc.backend.kinds.merge import coupled
-from rfcalc.backend.twin import At, Twin, kept_keys, measuring, text_only, twin
+from rfcalc.backend.twin import At, Learned, Twin, kept_keys, measuring, text_only, twin
 from rfcalc.core.errors import Unsupported
 
 SIGNS = {"sub": "-", "div": "/", "pow": "**", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -114,7 +114,16 @@ def attention_product(at: At) -> Twin:
     if at.layer.mask is not None:
         kept = _kept(at)
         mask = f", attn_mask={{3}}.masked_fill(~{kept}, float('-inf'))" if mask else f", attn_mask={kept}"
-    return text_only(f"F.scaled_dot_product_attention({{0}}, {{1}}, {{2}}{mask})")
+    learned = None
+    if at.layer.offsets is not None:
+        first, last, heads = at.layer.offsets
+        learned = Learned((heads, last - first + 1), std=0.02)
+        bias = f"by_offset({{w}}, {first}, {at.xs[0].dims[-2]}, {at.xs[1].dims[-2]})"
+        if at.layer.mask is not None:
+            bias += f".masked_fill(~{_kept(at)}, float('-inf'))"
+        mask = f", attn_mask={bias}" if len(at.xs) == 3 else f", attn_mask={{3}} + {bias}"
+    scale = "" if at.layer.scale is None else f", scale={at.layer.scale!r}"
+    return Twin(None, f"F.scaled_dot_product_attention({{0}}, {{1}}, {{2}}{mask}{scale})", learned)
 
 
 @measuring("attention_product")

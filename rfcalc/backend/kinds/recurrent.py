@@ -21,6 +21,7 @@ def recurrent(at: At) -> Twin:
         bias=None if layer.bias else False,
         batch_first=True,
         bidirectional=True if layer.bidirectional else None,
+        proj_size=layer.projection,
     )
     beside = len(at.x.dims) - 2
     if not beside:

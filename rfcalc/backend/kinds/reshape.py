@@ -70,6 +70,13 @@ def take(at: At) -> Twin:
     return Twin(call("Gather", at.layer.axis % len(at.x.dims) + 1, list(at.layer.positions)))
 
 
+@twin("index_sum")
+def summed(at: At) -> Twin:
+    axis = at.layer.axis % len(at.x.dims)
+    rows = [list(row) for row in at.layer.listed(at.x.dims[axis])]
+    return Twin(call("IndexSum", axis + 1, rows))
+
+
 @twin("split")
 def split(at: At) -> Twin:
     axis, start, length = at.layer.place(at.x)  # PyTorch's split and chunk give views that nothing may write over

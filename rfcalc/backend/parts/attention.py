@@ -160,3 +160,24 @@ def window_mean(x: Tensor, window: Sequence[int], shift: Sequence[int], masked: 
     weights = weights.softmax(-1)
     mixed = weights.unsqueeze(0).matmul(x.reshape(-1, len(weights), n, x.shape[-1])).flatten(0, 1)
     return from_windows(mixed, window, full, rolled, sizes)
+
+
+def by_offset(table: Tensor, first: int, queries: int, keys: int, query: int = 0, key: int = 0) -> Tensor:
+    """heads × queries × keys: the bias of each pair by its difference query − key, counted from `query` and `key` on.
+
+    `table` (heads × differences) holds it from the difference `first` on; beyond its ends it goes on in a straight
+    line, as steep as its last (or first) half.
+    """
+    size = table.shape[1]
+    place = torch.arange(query, query + queries, device=table.device)[:, None] - first
+    place = place - torch.arange(key, key + keys, device=table.device)
+    inside = place.clamp(0, size - 1)
+    bias = table[:, inside]
+    if size > 1:
+        half = size // 2
+        beyond = place - inside
+        up = (table[:, -1] - table[:, -1 - half]) / half
+        down = (table[:, half] - table[:, 0]) / half
+        slope = torch.where(beyond > 0, up[:, None, None], down[:, None, None])
+        bias = torch.where(beyond == 0, bias, bias + beyond * slope)
+    return bias

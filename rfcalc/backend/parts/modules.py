@@ -56,6 +56,28 @@ class Gather(nn.Module):
         return f"axis={self.axis}, {len(self.positions)} positions"
 
 
+class IndexSum(nn.Module):
+    """Sums of listed positions of an axis."""
+
+    positions: Tensor
+
+    def __init__(self, axis: int, rows: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.axis = axis
+        most = max(1, *map(len, rows))
+        # -1 is a position of zeros that is put behind the last
+        listed = [[*row, *[-1] * (most - len(row))] for row in rows]
+        self.register_buffer("positions", torch.tensor(listed, device="cpu"), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.movedim(self.axis, -1)
+        x = torch.cat([x, torch.zeros_like(x[..., :1])], -1)
+        return x[..., self.positions].sum(-1).movedim(-1, self.axis)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}, {len(self.positions)} positions"
+
+
 class StochasticDepth(nn.Module):
     """In training, drops all of an item of the batch with probability p and scales the others up (Huang 2016)."""
 

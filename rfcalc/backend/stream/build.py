@@ -13,6 +13,7 @@ from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import NetworkModule, compiled
 from rfcalc.backend.stream.reads import Read
 from rfcalc.backend.stream.runtime import Streamed, StreamedMap, hang
+from rfcalc.backend.stream.step import StreamStep, step_of
 from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, twin_of
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, Unsupported
@@ -21,7 +22,8 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import one
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
-from rfcalc.plan.stream import StreamPlan
+from rfcalc.plan.attention import gathered
+from rfcalc.plan.stream import StreamPlan, plan
 from rfcalc.plan.timeline import Edge
 
 
@@ -40,11 +42,32 @@ class Stream(Streamed):
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the state between two blocks, for a batch of one, in the module's own type."""
+        """Bytes of the state between two blocks, for a batch of one, in the module's own type; without what grows with
+        every block (`plan.growth`)."""
         kind = next((t for t in self.parameters() if t.is_floating_point()), None)
         state = self.plan.state
         assert state is not None
         return state["values"] * (self.plan.itemsize if kind is None else kind.element_size())
+
+    def step(self, blocks: int = 1, batch: int = 1) -> StreamStep:
+        """One step on a chunk of so many blocks as a function without memory, to be exported or traced.
+
+        ``step(chunk, *step.state)`` gives the output and the next state. The beginning is over: the first `state` is
+        that after silence, and what comes is what the stream gives for a signal behind zeros.
+
+        >>> import torch
+        >>> from rfcalc import to_stream
+        >>> step = to_stream("conv3-4 p1 > relu > conv3-1 p1", "1x100").step(blocks=16)
+        >>> exported = torch.export.export(step, (torch.zeros(1, 1, 16), *step.state))
+        >>> out, *state = exported.module()(torch.randn(1, 1, 16), *step.state)
+        >>> out.shape, [tuple(t.shape) for t in state]
+        (torch.Size([1, 1, 16]), [(1, 1, 2), (1, 4, 2)])
+
+        Raises:
+            Unsupported: the state grows with every block.
+        """
+        kind = next((t.dtype for t in self.parameters() if t.is_floating_point()), torch.get_default_dtype())
+        return step_of(self, blocks, batch, torch.empty(0, dtype=kind))
 
 
 class Way(NamedTuple):
@@ -84,9 +107,7 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
         ConstraintFailed: no stream exists; every blocker is named, with what would remove it.
         Unsupported: a layer that cannot be run in pieces.
     """
-    from rfcalc.plan.stream import plan
-
-    dtype, walked, assumptions, build = _target(target, input, axis)
+    dtype, walked, assumptions, build = _target(target, input, axis, at)
     size = torch.empty(0, dtype=dtype).element_size()
     found = plan(walked, axis, at=at, itemsize=size, dtype=str(dtype).removeprefix("torch."), assumptions=assumptions)
     if not found.possible:
@@ -95,25 +116,49 @@ def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None 
 
 
 def _target(
-    target: Any, given: Any, axis: int
+    target: Any, given: Any, axis: int, at: str | None
 ) -> tuple[torch.dtype, Walked, tuple[str, ...], Callable[[], NetworkModule]]:
     """The type of a target's values, its walk, what was assumed, and how the module that runs it whole is made."""
     if isinstance(target, NetworkModule):
         shapes: Any = target.shapes if given is None else given
         graph = target
-        return _dtype(graph), forward(graph.network, shapes_of_inputs(graph.network, shapes)), (), lambda: graph
+        own = forward(graph.network, shapes_of_inputs(graph.network, shapes))
+        return _dtype(graph), _known(own, at), (), lambda: graph
     if isinstance(target, nn.Module):
-        from rfcalc.backend.stream.own import own_weights, read_blocks
+        from rfcalc.backend.stream.own import inputs, own_weights, read_blocks
+        from rfcalc.backend.stream.scores import with_scores
 
         read, walked = read_blocks(target, given, axis)
-        return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
+        attention = gathered(walked, at)
+        if attention is None:
+            return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
+        network, tables = attention.network, dict[str, torch.Tensor]()
+        if attention.scores and plan(forward(network, shapes_of_inputs(network)), axis).possible:
+            pairs = [inputs(target, walked, seed) for seed in (1, 2)]
+            network, tables = with_scores(target, read, network, attention.scores, pairs)
+        made = forward(network, shapes_of_inputs(network))
+        return _dtype(target), made, read.assumptions, lambda: own_weights(target, read, network, tables)
     from rfcalc.readers.target import resolve, with_inputs
 
     found = resolve(target, given)
     shapes, assumptions = found.at(given)
     network = with_inputs(found.network, shapes)
     walked = forward(network, shapes_of_inputs(network))
-    return torch.get_default_dtype(), walked, assumptions, lambda: to_torch(network).eval()
+    return torch.get_default_dtype(), _known(walked, at), assumptions, lambda: to_torch(network).eval()
+
+
+def _known(walked: Walked, at: str | None) -> Walked:
+    """The same, once what is done to the scores of its attentions is known.
+
+    Raises:
+        Unsupported: it is not.
+    """
+    found = gathered(walked, at)
+    for name, scores in (found.scores if found is not None else {}).items():
+        if scores.scale is None:
+            why = "what is done to its scores has no numbers in the network"
+            raise Unsupported("this attention cannot be run in pieces", where=name, why=why, fix="stream the module")
+    return walked
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -171,9 +216,11 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
             same = own.module == way.twin.module
             if module not in held:
                 held[module] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
-        elif way.twin.learned is not None:
+        elif way.twin.learned is not None or (way.how == "attention" and node.name in learned_at):
             learned = f"net.{learned_at[node.name]}"
-            calls[learned] = way.twin.learned
+            whole_twin = twin_of(At(node.layer, line.walked.input_shapes(position), line.walked.shapes[position]))
+            assert whole_twin.learned is not None
+            calls[learned] = whole_twin.learned
             held[learned] = graph.get_parameter(learned_at[node.name])
         texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
@@ -249,7 +296,9 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     if len(at.edges) != len(sources):
         raise Unsupported("what it reads cannot be given in pieces", where=node.name)
     if at.masked:
-        return Way("attention", twin_of(At(layer, (*xs, xs[0]), y, eps=eps)))  # the mask comes as a fourth input
+        offsets = getattr(node.layer, "offsets", None)
+        made = twin_of(At(layer, (*xs, xs[0]), y, eps=eps))  # the mask comes as a fourth input
+        return Way("attention", made, offsets[0] if offsets else 0)
     if at.carried:
         made = twin_of(At(layer, xs, y, eps=eps))
         return Way("recurrent" if made.module is not None else "running", made)

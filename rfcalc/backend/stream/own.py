@@ -13,6 +13,7 @@ from rfcalc.backend.build import to_torch
 from rfcalc.backend.graph import NetworkModule
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.network import Network
 from rfcalc.readers.imported import Imported
 
 # attributes of PyTorch's modules that are arguments of the operators: ours, theirs
@@ -42,19 +43,28 @@ def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported
     return read, walked
 
 
-def own_weights(module: nn.Module, read: Imported) -> NetworkModule:
+def own_weights(
+    module: nn.Module, read: Imported, network: Network | None = None, tables: Mapping[str, torch.Tensor] | None = None
+) -> NetworkModule:
     """What was read of a module as a network that runs with the module's own parameters.
 
     Parameters are those that the module's operators were called with when it was read. The two are run beside each
     other once, on small random numbers, so that a wrong weight cannot go unseen.
 
+    Args:
+        network: what stands for what was read, where attention was gathered; `tables` are the biases that it adds.
+
     Raises:
         Unsupported: parameters that cannot be found, an operator without a counterpart, or different values.
     """
-    graph = to_torch(read.network, names="own").eval()
+    network, tables = network or read.network, tables or {}
+    graph = to_torch(network, names="own").eval()
     with torch.no_grad():
-        for node in read.network.nodes:
-            _node(graph, node.name, read, dict(module.named_parameters()))
+        for node in network.nodes:
+            if node.name in tables:
+                _table(graph, node.name, tables[node.name], module)
+            elif node.name in read.origins:  # what gathering has added has no weights
+                _node(graph, node.name, read, dict(module.named_parameters()))
     _compare(module, graph)
     return graph
 
@@ -120,6 +130,22 @@ def _learned(graph: NetworkModule, name: str, parameters: Mapping[str, nn.Parame
     owner, _, last = step.learned.rpartition(".")
     kept = found if found.shape == mine.shape else nn.Parameter(found.detach().reshape(mine.shape), requires_grad=False)
     graph.get_submodule(owner)._parameters[last] = kept
+
+
+def _table(graph: NetworkModule, name: str, table: torch.Tensor, module: nn.Module) -> None:
+    """Give an attention the bias that it adds by the distance of a pair, as it is now."""
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    owner, _, last = next(s.learned for s in graph.steps if s.name == name).rpartition(".")
+    kept = nn.Parameter(table.to(like.device, like.dtype), requires_grad=False)
+    graph.get_submodule(owner)._parameters[last] = kept
+
+
+def inputs(module: nn.Module, walked: Walked, seed: int = 0) -> list[torch.Tensor]:
+    """Random inputs of a network, of the module's type, for a batch of one."""
+    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    made = torch.Generator().manual_seed(seed)
+    shapes = walked.shapes[: walked.network.arity]
+    return [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in shapes]
 
 
 def _compare(module: nn.Module, graph: NetworkModule) -> None:

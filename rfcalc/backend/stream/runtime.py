@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rfcalc.backend.parts.attention import by_offset
 from rfcalc.backend.stream.reads import Read
 from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, cat, copy, narrow, picked, spread, zeros
 
@@ -29,7 +30,8 @@ class StreamedMap(NamedTuple):
     module: str = ""
     learned: str = ""
     fill: float = 0.0  # what stands beyond the ends
-    cut: int = 0  # positions before the first unit that its layer makes (transposed), or reads (whole)
+    cut: int = 0  # positions before the first unit that its layer makes (transposed), or reads (whole); of a bias by
+    # differences (attention), the first one
     hold: int = 0  # positions by which it waits longer than it must
     again: bool = False  # it is made again from the maps before it, and not kept
     after: int = 0  # how far its last window reaches beyond the end
@@ -415,6 +417,10 @@ class Streamed(nn.Module):
         low, high = 0 if begins else max(low, 0), min(high, count)
         xs += [self._fetched(read, low, high, values, counts, line) for read in others]
         seen = others[0].seen(range(start, stop), range(low, high)).to(xs[0].device)
+        if line.learned:  # a bias by the difference of query and key
+            table = self.get_parameter(line.learned)
+            bias = by_offset(table, line.cut, stop - start, high - low, start, low).to(xs[0].dtype)
+            seen = bias.masked_fill(~seen, -torch.inf)
         return self._do(Run(line.run, None, None, ""), xs, seen)  # type: ignore[no-any-return]
 
     def _fetched(

@@ -12,6 +12,7 @@ from torch import nn
 from rfcalc.backend.build import make
 from rfcalc.backend.emit import camel
 from rfcalc.backend.needs import parts
+from rfcalc.backend.parts.attention import by_offset
 from rfcalc.backend.stream import reads, runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
@@ -21,7 +22,7 @@ from rfcalc.backend.twin import ConstructorCall
 
 PARTS: tuple[Any, ...] = (
     *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
-    *(tape.narrow, tape.zeros, tape.copy, tape.picked, tape.spread, tape.cat, runtime.hang),
+    *(by_offset, tape.narrow, tape.zeros, tape.copy, tape.picked, tape.spread, tape.cat, runtime.hang),
 )
 
 IMPORTS = (

@@ -90,8 +90,12 @@ class Recur:
 
     def __call__(self, *xs: Tensor) -> Tensor:
         states = self.root.states
-        made, states[self.number] = self.run(self.module, states.get(self.number), *xs)
-        return made  # type: ignore[no-any-return]
+        made, states[self.number] = self.step(states.get(self.number), *xs)
+        return made
+
+    def step(self, state: Any, *xs: Tensor) -> tuple[Tensor, Any]:
+        """The same from a state, with the next one."""
+        return self.run(self.module, state, *xs)  # type: ignore[no-any-return]
 
 
 class Running:
@@ -102,11 +106,14 @@ class Running:
 
     def __call__(self, x: Tensor) -> Tensor:
         states = self.root.states
-        last = states.get(self.number)
+        made, states[self.number] = self.step(states.get(self.number), x)
+        return made
+
+    def step(self, last: Any, x: Tensor) -> tuple[Tensor, Any]:
+        """The same from the last result, with the next one."""
         made = self.run(None, None, x if last is None else torch.cat([last, x], self.axis))
         made = made if last is None else made.narrow(self.axis, 1, x.shape[self.axis])
-        states[self.number] = made.narrow(self.axis, -1, 1).clone()
-        return made  # type: ignore[no-any-return]
+        return made, made.narrow(self.axis, -1, 1).clone()
 
 
 def narrow(x: Tensor, axis: int, start: int, count: int) -> Tensor:

@@ -13,10 +13,10 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
 def numbers(what: str, most: int) -> tuple[Parameter, ...]:
     """The numbers of networks whose dilations grow by a factor, of at most so many layers or blocks."""
     # What backward keeps is not said: unequal sides are padded in a map of their own.
-    larger = moving(rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
-    faster = moving(rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
-    wider = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
-    deeper = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
+    larger = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
+    faster = moving(stride="0", rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
+    wider = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
+    deeper = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
     widths = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
     depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
     return (

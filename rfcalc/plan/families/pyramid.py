@@ -16,12 +16,12 @@ def build(kernel: int, width: int, convs: int, stages: int) -> str:
     return " > ".join(steps)
 
 
-LARGER = moving(rf="+", size="+", weight_layers="0", count="0")
-WIDER = moving(rf="0", size="+", weight_layers="0", count="0", holes="0")
+LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0")
+WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
 WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(rf="+", size="+", weight_layers="+", count="+")
+DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+")
 DEPTHS = laws(rf=1, costs=1, weight_layers=1, count=1)
-LOWER = moving(rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
+LOWER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
 FAMILY = Family(
     "pyramid",
     "stages of k × k convolutions, the first of each of stride 2, channels doubled",

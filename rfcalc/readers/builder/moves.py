@@ -79,6 +79,11 @@ def _root_of(graph: Builder, node: int, dims: tuple[int, ...]) -> int | None:
     """The node whose values a view and a reshape to `dims` give back as they were."""
     if not is_view(graph, node):
         return None
+    before = node
+    while is_view(graph, before) and (made := graph.nodes[before - len(graph.inputs)]).layer.row_major:
+        (before,) = made.inputs
+        if graph.shapes[before].dims == dims:
+            return before
     root = undone(graph, behind(graph, node).regrouped(dims))
     return root if root is not None and graph.shapes[root].dims == dims else None
 

@@ -10,7 +10,7 @@ from rfcalc.layers.dense import Linear
 from rfcalc.layers.general import MASKED, Elementwise
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.readers.builder.maps import back, exchanged, mapped, plus, sized, tidy
-from rfcalc.readers.builder.moves import transposed
+from rfcalc.readers.builder.moves import moved, transposed
 from rfcalc.readers.builder.products import product
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.facts import facts, left
@@ -38,6 +38,9 @@ def weights(graph: TensorBuilder, *given: Any) -> tuple[str, ...]:
         if not own:
             raise NotUnderstood("its weights are computed from parameters of other sizes")
         names.append(own[0])
+        for made in graph.multiplied(tensor):
+            if own[0] not in graph.leaves(made):  # what is added to the weights: B @ A of low rank
+                graph.solid(made)
         for name in found:
             if name != own[0] and name not in graph.counted:
                 graph.solid(Static(graph.dims[name], name))
@@ -49,16 +52,21 @@ def convolution(call: OperatorCall) -> Value:
     graph, step = call.graph, call.step
     kernel = dims_of(call["weight"])
     rank = len(kernel) - 2
-    fixed = call["bias"] is None and graph.is_static(call["weight"]) and not graph.leaves(call["weight"])
+    static = graph.is_static(call["weight"])
+    fixed = call["bias"] is None and static and not graph.leaves(call["weight"])
+    composed = static and _composed(graph, call["weight"])
     if fixed and "transpose" in step.name:
         raise NotUnderstood("its weights are no parameters")
+    if composed:
+        graph.get(call["weight"])  # its parameters and products are nodes of their own
+    fixed = fixed or composed
     key = () if fixed else weights(graph, call["weight"], call["bias"])
     x, leading = mapped(graph, call.x, rank)
     stride = sized(call["stride"], rank, leading)
     dilation = sized(call["dilation"], rank, leading)
     padding = call["padding"]
     sizes = sized(kernel[2:], rank, leading)
-    bias = call["bias"] is not None
+    bias = call["bias"] is not None and not composed
     dims = exchanged(call.dims, leading)
     if "transpose" in step.name or step.args.get("transposed"):
         extra = sized(call["output_padding"], rank, leading, 0)
@@ -91,7 +99,33 @@ def convolution(call: OperatorCall) -> Value:
     made = graph.own(graph.add(layer, (x.node,), dims, x.batch), key)
     if _less(graph, call["weight"], isinstance(layer, ConvTranspose)):
         made = graph.add(Elementwise(MASKED), (made.node,), dims, x.batch, helper=True)
-    return back(graph, made, leading)
+    made = back(graph, made, leading)
+    if composed and call["bias"] is not None:
+        apart = graph.get(call["bias"])
+        return plus(
+            graph, made, Value(graph.laid(apart, (*apart.dims, *([1] * rank)), 0), (*apart.dims, *([1] * rank)), None)
+        )
+    return made
+
+
+def _composed(graph: TensorBuilder, weight: Any) -> bool:
+    """Whether a kernel is nothing but a product of smaller parameters."""
+    size = prod(dims_of(weight))
+    return bool(graph.multiplied(weight)) and not any(graph.size(n) == size for n in graph.leaves(weight))
+
+
+@handles("conv_tbc")
+def time_first(call: OperatorCall) -> Value:
+    """A convolution of positions x batch x channels, with a kernel of positions x channels x channels."""
+    graph, (size, _, out) = call.graph, dims_of(call["weight"])
+    key = weights(graph, call["weight"], call["bias"])
+    x = moved(graph, graph.with_channels(call.x), (1, 2, 0))
+    if x.batch != 0:
+        raise NotUnderstood("of a merged batch")
+    x = Value(graph.laid(x, x.inner, 0), x.dims, 0)
+    dims = (x.dims[0], out, call.dims[0])
+    made = graph.add(Conv(out, size, padding=call["pad"], bias=True), (x.node,), dims, 0)
+    return moved(graph, graph.own(made, key), (2, 0, 1))
 
 
 def _taps(graph: TensorBuilder, weight: Any) -> str | None:

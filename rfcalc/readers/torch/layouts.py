@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 
 from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.slice import ChannelShuffle, Roll
+from rfcalc.readers.builder.indexed import at_most, summed
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import (
     batch_after,
@@ -25,6 +28,7 @@ from rfcalc.readers.builder.moves import (
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
+from rfcalc.readers.torch.indices import picked_anywhere
 from rfcalc.readers.torch.tensors import TensorBuilder
 
 
@@ -156,7 +160,9 @@ def repeated(call: OperatorCall) -> Value:
 
 @handles("index_select")
 def taken(call: OperatorCall) -> Value:
-    """Fixed positions of one axis."""
+    """Positions of one axis."""
+    if not call.graph.is_static(call["index"]):
+        return picked_anywhere(call, call.x, call["dim"] % len(call.x.dims), call["index"])
     return _picked_by(call.graph, call.x, call["dim"] % len(call.x.dims), _positions(call, call["index"]))
 
 
@@ -168,6 +174,8 @@ def indexed(call: OperatorCall) -> Value:
     axes = [axis for axis, _ in given]
     if len(given) == 1:
         ((axis, index),) = given
+        if not graph.is_static(index) and index.dtype != torch.bool:
+            return picked_anywhere(call, x, axis, index)
         positions = _positions(call, index)
         x = _picked_by(graph, x, axis, positions)
         if positions.dim() == 1:
@@ -193,17 +201,33 @@ def gathered(call: OperatorCall) -> Value:
     if call["dim"] is None and len(x.dims) != 1:
         raise NotUnderstood("of all values")
     axis = (call["dim"] or 0) % len(dims)
+    if not graph.is_static(index):
+        return picked_anywhere(call, x, axis, index)
     positions = _positions(call, index)
     if positions.dim() != len(dims):
         raise NotUnderstood("by another number of axes")
     line = positions.movedim(axis, -1).reshape(-1, positions.shape[axis])
     if not bool((line == line[0]).all()):
-        raise NotUnderstood("by positions that differ from place to place")
+        return _apart(call, x, axis, positions)
     for i, n in enumerate(dims):
         if i != axis and n < x.dims[i]:
             x = sliced(graph, x, i, 0, n)
     x = _picked_by(graph, x, axis, line[0])
     return stretched(graph, x, dims)
+
+
+def _apart(call: OperatorCall, x: Value, axis: int, positions: torch.Tensor) -> Value:
+    """Positions that differ from place to place: of the axis with all other axes merged, one by one."""
+    graph, dims = call.graph, call.dims
+    if x.batch is None or x.batch == axis or graph.axis(x, axis) == graph.shape(x).channel:
+        raise NotUnderstood("by positions that differ from place to place")
+    other = [i for i in range(len(dims)) if i not in (axis, x.batch)]
+    first = positions.select(x.batch, 0).unsqueeze(x.batch)
+    if any(dims[i] != x.dims[i] for i in other) or not bool((positions == first).all()):
+        raise NotUnderstood("by positions that differ from place to place")
+    rows = positions.movedim(axis, -1).reshape(-1, dims[axis])
+    seen = [sorted({int(p) % x.dims[axis] for p in column}) for column in rows.t().tolist()]
+    return at_most(graph, summed(graph, x, axis, seen))
 
 
 @handles("embedding")
@@ -250,16 +274,27 @@ def flip(call: OperatorCall) -> Value:
 
 @handles("roll")
 def roll(call: OperatorCall) -> Value:
-    graph, x = call.graph, graph_whole(call)
-    here = graph.shape(x)
-    shifts = dict.fromkeys(here.axes, 0)
-    if not call["dims"]:
-        raise NotUnderstood("over all values")
+    graph, x = call.graph, call.x
+    if not call["dims"]:  # of all values in a row
+        batch = None if x.batch is not None and x.dims[x.batch] != 1 else x.batch
+        count = prod(x.dims)
+        row = regrouped(graph, x, (1, count) if batch == 0 else (count,), 0 if batch == 0 else None)
+        by = int(call["shifts"][0]) % count
+        row = picked(graph, row, len(row.dims) - 1, [(i - by) % count for i in range(count)])
+        return regrouped(graph, row, call.dims, batch)
+    spatial = []
     for d, s in zip(call["dims"], call["shifts"], strict=True):
-        at = graph.axis(x, d)
-        if at == here.channel:
-            raise NotUnderstood("along the channels")
-        shifts[at] += int(s)
+        axis, n = d % len(x.dims), x.dims[d]
+        if axis == x.batch and n == 1:
+            continue
+        if not x.extra and axis != x.batch and graph.axis(x, axis) != graph.shape(x).channel:
+            spatial.append((axis, int(s)))
+        elif int(s) % n:
+            x = picked(graph, x, axis, [(i - int(s)) % n for i in range(n)])
+    x = graph.with_channels(x) if spatial else x
+    shifts = dict.fromkeys(graph.shape(x).axes, 0)
+    for axis, s in spatial:
+        shifts[graph.axis(x, axis)] += s
     if not any(shifts.values()):
         return x
     return graph.add(Roll(tuple(shifts.values())), (x.node,), x.dims, x.batch)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
+from rfcalc.readers.builder.indexed import summed
 from rfcalc.readers.builder.maps import back, mapped, sized, tidy
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -105,6 +108,31 @@ for _mode, _ranks in (("nearest", "123"), ("linear", "1"), ("bilinear", "2"), ("
         handles(f"upsample_{_mode}{_r}d")(_resize)
 for _r in "123":
     handles(f"_upsample_nearest_exact{_r}d")(_resize)
+
+
+@handles("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+def smooth_resize(call: OperatorCall) -> Value:
+    """Resizing with a filter as wide as the step: a triangle, or a cubic, that is not 0 at these positions."""
+    graph, x, args = call.graph, call.x, call.step.args
+    if args.get("align_corners") or len(x.dims) != 4:
+        raise NotUnderstood("with corners aligned")
+    given = args.get("scale_factors") or [args.get("scales_h"), args.get("scales_w")]
+    half = 1 if "bilinear" in call.step.name else 2
+    for axis, factor in zip((2, 3), given, strict=True):
+        n, m = x.dims[axis], call.dims[axis]
+        if factor is not None and abs(n * factor - m) > 1e-6:
+            raise NotUnderstood(f"a factor of {factor:g}, which the sizes {n} and {m} do not have")
+        if n != m:
+            step = Fraction(n, m)
+            wide = max(step, Fraction(1))
+            rows = []
+            for unit in range(step.denominator):
+                centre = step * (unit + Fraction(1, 2)) - Fraction(1, 2)
+                near = range(floor(centre - half * wide), ceil(centre + half * wide) + 1)
+                places = [(j, abs(j - centre) / wide) for j in near]
+                rows.append([j for j, far in places if far < half and (far.denominator != 1 or not far)])
+            x = summed(graph, x, axis, rows, step.numerator, m)
+    return x
 
 
 @handles("pixel_shuffle", "pixel_unshuffle")

@@ -10,6 +10,7 @@ import torch
 from rfcalc.core.masks import CAUSAL, Mask
 from rfcalc.layers.general import MASKED, AttentionProduct, Elementwise
 from rfcalc.layers.merge import Multiply
+from rfcalc.readers.builder.indexed import diagonal
 from rfcalc.readers.builder.maps import plus
 from rfcalc.readers.builder.moves import moved, regrouped, repeated_each, stretched, transposed
 from rfcalc.readers.builder.products import contracted, mask_of, product, within
@@ -99,7 +100,9 @@ def attention(call: OperatorCall) -> Value:
         mask = own if mask is None else mask
         if not _only_masks(graph, bias):
             nodes.append(mask_of(graph, graph.get(bias), dims, batch))
-    return graph.add(AttentionProduct(mask=within(mask, batch)), nodes, dims, batch)
+    scale = call["scale"]
+    made = AttentionProduct(mask=within(mask, batch), scale=None if scale is None else float(scale))
+    return graph.add(made, nodes, dims, batch)
 
 
 def _bias_mask(graph: TensorBuilder, bias: Any, dims: tuple[int, ...]) -> Mask:
@@ -130,8 +133,10 @@ def einsum(call: OperatorCall) -> Value:
     """Factors one after another: matrix products over the letters that nothing else has. One: its order, or sums."""
     operands = list(call["tensors"])
     terms, out = _letters(call["equation"].replace(" ", ""), [t.dim() for t in operands])
-    if any(len(set(t)) != len(t) for t in (*terms, out)):
-        raise NotUnderstood(f"{call['equation']}: a letter twice")
+    if len(set(out)) != len(out):
+        raise NotUnderstood(f"{call['equation']}: a letter twice in the result")
+    if any(len(set(t)) != len(t) for t in terms):
+        return _einsum(call, terms, out)
     if len(operands) == 2 and (made := _by_masked_matrix(call, terms, out)) is not None:
         return made
     made = _einsum(call, terms, out)
@@ -141,6 +146,12 @@ def einsum(call: OperatorCall) -> Value:
 def _einsum(call: OperatorCall, terms: list[str], out: str) -> Value:
     graph, operands = call.graph, list(call["tensors"])
     values = [graph.get(t) for t in operands]
+    for k, t in enumerate(terms):
+        while (twice := next((c for c in t if t.count(c) > 1), None)) is not None:  # its diagonal
+            first, second = [i for i, c in enumerate(t) if c == twice][:2]
+            values[k] = diagonal(graph, values[k], first, second)
+            t = "".join(c for i, c in enumerate(t) if i not in (first, second)) + twice
+        terms = [*terms[:k], t, *terms[k + 1 :]]
     term, value = terms[0], values[0]
     for k in range(1, len(terms)):
         later = {c for t in (*terms[k + 1 :], out) for c in t}
@@ -245,3 +256,15 @@ def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str]:
         if len(found[-1]) != n:
             raise NotUnderstood(equation)
     return found, out.replace("...", "".join(free[:most]))
+
+
+@handles("bilinear")
+def bilinear(call: OperatorCall) -> Value:
+    """Each result is a sum of products of a feature of one and a feature of the other, with a weight for each pair."""
+    graph, dims = call.graph, call.dims
+    first, second, weight = call.value("input1"), call.value("input2"), graph.get(call["weight"])
+    lead = "".join(chr(0x100 + i) for i in range(len(dims) - 1))
+    pairs = (*dims, second.dims[-1])
+    made = contracted(graph, (lead + "i", "oij"), lead + "oj", (first, weight), pairs)
+    made = contracted(graph, (lead + "oj", lead + "j"), lead + "o", (made, second), dims)
+    return made if call["bias"] is None else plus(graph, made, graph.get(call["bias"]))

@@ -218,7 +218,8 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.empty.add(memory)
         if not originals and not any(True for _ in tensors(args)) and "device" in known.names:
             named["device"] = _META
-        named.pop("generator", None)
+        if named.pop("generator", None) is not None and "generator" not in known.defaults:
+            named["generator"] = None
         if known.reshapes and not args[0].is_meta:  # the object itself changes its shape
             func(*args, **kwargs)
             return args[0]
@@ -366,15 +367,17 @@ def _settled(known: Known, args: Any, kwargs: Any) -> bool:
 
 
 def walked(args: Any) -> Any:
-    """What a recurrent layer gives, without the many steps that it is decomposed into; None if it has a projection.
+    """What a recurrent layer gives, without the many steps that it is decomposed into; None for packed sequences.
 
     It gives the states at all positions, and for each layer and direction the last one (of an LSTM, the cells too).
     """
     x, states, params, biases, layers, _, _, both, batch_first = args
     ways = 2 if both else 1
-    if len(params) != (4 if biases else 2) * ways * layers:
+    each, spare = divmod(len(params), ways * layers)
+    if spare or each - (4 if biases else 2) not in (0, 1):
         return None
     hidden = params[1].shape[1]
+    cells = params[1].shape[0] // 4
     rows = x.shape[0 if batch_first else 1]
 
     def made(*shape: int) -> torch.Tensor:
@@ -382,7 +385,9 @@ def walked(args: Any) -> Any:
 
     out = made(*x.shape[:2], ways * hidden)
     state = (ways * layers, rows, hidden)
-    return (out, made(*state), made(*state)) if isinstance(states, (list, tuple)) else (out, made(*state))
+    if not isinstance(states, (list, tuple)):
+        return out, made(*state)
+    return out, made(*state), made(ways * layers, rows, cells)
 
 
 def memory_of(tensor: torch.Tensor) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from rfcalc.layers.pointwise import Dropout
 from rfcalc.layers.recurrent import Recurrent
+from rfcalc.readers.builder.indexed import transformed
 from rfcalc.readers.builder.moves import moved
-from rfcalc.readers.builder.recurrent import cells, stacked, states, stepped, vectors
+from rfcalc.readers.builder.recurrent import cells, forgotten, stacked, states, stepped, vectors
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import affine, weights
 from rfcalc.readers.torch.handling import OperatorCall, handles
@@ -25,9 +26,9 @@ def recurrent(call: OperatorCall) -> Sequence[Value]:
         raise NotUnderstood("its first state is not zero")
     each = 4 if args["has_biases"] else 2
     ways, layers = 2 if args["bidirectional"] else 1, args["num_layers"]
-    if len(args["params"]) != each * ways * layers:
-        raise NotUnderstood("with a projection")
-    hidden = dims_of(args["params"][1])[1]
+    projected = len(args["params"]) != each * ways * layers
+    each += projected
+    hidden, cell_size = dims_of(args["params"][1])[1], dims_of(args["params"][1])[0] // (4 if lstm else 1)
     x = graph.with_channels(call.value("input"))
     if not args["batch_first"]:
         x = moved(graph, x, (1, 0, 2))
@@ -37,7 +38,11 @@ def recurrent(call: OperatorCall) -> Sequence[Value]:
     for number in range(layers):
         held = args["params"][number * each * ways : (number + 1) * each * ways]
         cell = Recurrent(
-            call.step.name.partition("_")[0], hidden, bidirectional=ways == 2, bias=bool(args["has_biases"])
+            call.step.name.partition("_")[0],
+            cell_size if projected else hidden,
+            bidirectional=ways == 2,
+            bias=bool(args["has_biases"]),
+            projection=hidden if projected else None,
         )
         dims = (*x.dims[:2], hidden * ways)
         x = graph.own(graph.add(cell, (x.node,), dims, x.batch), weights(graph, *held))
@@ -46,7 +51,13 @@ def recurrent(call: OperatorCall) -> Sequence[Value]:
             x = graph.add(Dropout(args["dropout"]), (x.node,), dims, x.batch, helper=True)
     result = x if args["batch_first"] else moved(graph, x, (1, 0, 2))
     last = stacked(graph, last_ones, dims_of(call.step.out[1]))
-    return [result, last, cells(graph, last)] if lstm else [result, last]
+    if not lstm:
+        return [result, last]
+    if projected:  # as many cells as there were values before the projection
+        made = transformed(graph, last, [2], dims_of(call.step.out[2]))
+        forgotten(graph)
+        return [result, last, made]
+    return [result, last, cells(graph, last)]
 
 
 @handles("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")

@@ -87,7 +87,7 @@ class TensorBuilder(Builder):
     def leaves(self, tensor: Any) -> list[str]:
         """The parameters that a static tensor is computed from, in order."""
         found: dict[str, None] = {}
-        stack, seen = [self.entry(tensor)], set()
+        stack, seen = [tensor if isinstance(tensor, Static) else self.entry(tensor)], set()
         while stack:
             entry = stack.pop()
             if not isinstance(entry, Static) or id(entry) in seen:
@@ -98,18 +98,20 @@ class TensorBuilder(Builder):
             stack += list(entry.sources.values())
         return list(found)
 
-    def multiplied(self, tensor: Any) -> bool:
-        """Whether products are in what a static tensor is computed from."""
+    def multiplied(self, tensor: Any) -> list[Any]:
+        """The products in what a static tensor is computed from, the last first; not those inside them."""
         stack, seen = [self.entry(tensor)], set()
+        found: list[Any] = []
         while stack:
             entry = stack.pop()
             if not isinstance(entry, Static) or id(entry) in seen:
                 continue
             seen.add(id(entry))
             if entry.step is not None and entry.step.name in PRODUCTS:
-                return True
-            stack += list(entry.sources.values())
-        return False
+                found.append(entry)
+            else:
+                stack += list(entry.sources.values())
+        return found
 
     def solid(self, static: Static) -> Value:
         """The node of a static tensor: a parameter, a constant, or the steps that make it."""

@@ -13,7 +13,18 @@ from rfcalc.readers.torch.joining import inserted
 from rfcalc.readers.torch.recording import Operation, tensors
 from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
 
-FAMILIES = ("convolutions", "products", "norms", "pooling", "pointwise", "layouts", "joining", "recurrent", "windows")
+FAMILIES = (
+    "convolutions",
+    "products",
+    "norms",
+    "pooling",
+    "pointwise",
+    "layouts",
+    "joining",
+    "recurrent",
+    "windows",
+    "indices",
+)
 
 # Made from a tensor's shape, not from its values.
 CREATORS = frozenset(

@@ -1,65 +1,109 @@
-"""Patches: windows that do not overlap, as axes or channels of their own."""
+"""Windows of maps and signals: as axes or channels of their own, added up again, and transformed."""
 
 from __future__ import annotations
 
+import torch
+
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle
+from rfcalc.readers.builder.indexed import folded, framed, transformed
+from rfcalc.readers.builder.joining import padded
 from rfcalc.readers.builder.maps import mapped
 from rfcalc.readers.builder.moves import moved, regrouped, sliced
 from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
 
 
 @handles("unfold")
 def unfold(call: OperatorCall) -> Value:
     """Windows of an axis, their positions along a last axis."""
-    x, size, axis = call.x, call["size"], call["dimension"] % len(call.x.dims)
-    if call["step"] != size:
-        raise NotUnderstood("windows that overlap, or leave gaps")
-    graph, count = call.graph, x.dims[axis] // size
+    graph, x, size, axis = call.graph, call.x, call["size"], call["dimension"] % len(call.x.dims)
     if axis == x.batch:
         x = graph.plain(x)
-    x = sliced(graph, x, axis, 0, count * size)
+    count = call.dims[axis]
+    if call["step"] == size:
+        x = sliced(graph, x, axis, 0, count * size)
+    else:
+        x = framed(graph, x, axis, range(size), call["step"], count)
     apart = (*x.dims[:axis], count, size, *x.dims[axis + 1 :])
     batch = None if x.batch is None else x.batch + (axis < x.batch)
     x = regrouped(graph, x, apart, batch)
     return moved(graph, x, (*range(axis + 1), *range(axis + 2, len(apart)), axis + 1))
 
 
-def _side(call: OperatorCall) -> int:
-    """The side of patches.
-
-    Raises:
-        NotUnderstood: they overlap, are padded, or are not square.
-    """
-    size = tuple(call["kernel_size"])
-    if tuple(call["stride"]) != size or any(call["padding"]) or any(d != 1 for d in call["dilation"]):
-        raise NotUnderstood("windows that overlap, leave gaps, or are padded")
-    if len(set(size)) != 1:
-        raise NotUnderstood("patches that are not square")
-    return int(size[0])
+def _sizes(call: OperatorCall) -> list[tuple[int, int, int, int]]:
+    """Of each axis: how large windows are, by how much they move on, the padding, the gap between positions."""
+    given = (call["kernel_size"], call["stride"], call["padding"], call["dilation"])
+    return list(zip(*(tuple(v) * 2 if len(v) == 1 else tuple(v) for v in given), strict=True))
 
 
 @handles("im2col")
 def im2col(call: OperatorCall) -> Value:
-    graph, side = call.graph, _side(call)
+    graph, sizes = call.graph, _sizes(call)
     x, leading = mapped(graph, call.x, 2)
     if leading or x.batch != 0:
         raise NotUnderstood("of a merged batch")
-    for axis in (2, 3):
-        x = sliced(graph, x, axis, 0, x.dims[axis] // side * side)
-    b, c, h, w = x.dims
-    x = graph.add(PixelUnshuffle(side), (x.node,), (b, c * side * side, h // side, w // side), 0, helper=True)
+    counts = []
+    for axis, (size, step, pad, gap) in enumerate(sizes, 2):
+        count = (x.dims[axis] + 2 * pad - gap * (size - 1) - 1) // step + 1
+        counts.append(count)
+        if (step, pad, gap) == (size, 0, 1):
+            x = sliced(graph, x, axis, 0, count * size)
+        else:
+            x = framed(graph, x, axis, [gap * t - pad for t in range(size)], step, count)
+    b, c = x.dims[:2]
+    (kh, *_), (kw, *_) = sizes
+    h, w = counts
+    if kh == kw:
+        x = graph.add(PixelUnshuffle(kh), (x.node,), (b, c * kh * kw, h, w), 0, helper=True)
+        return regrouped(graph, x, call.dims, 0)
+    x = moved(graph, regrouped(graph, x, (b, c, h, kh, w, kw), 0), (0, 1, 3, 5, 2, 4))
     return regrouped(graph, x, call.dims, 0)
 
 
 @handles("col2im")
 def col2im(call: OperatorCall) -> Value:
-    graph, side, x = call.graph, _side(call), call.graph.with_channels(call.x)
-    b, c, h, w = call.dims
-    if (h % side, w % side) != (0, 0):
-        raise NotUnderstood("a border that no patch covers")
+    graph, sizes, x = call.graph, _sizes(call), call.graph.with_channels(call.x)
+    b, c, *space = call.dims
     if x.batch != 0:
         raise NotUnderstood("of a merged batch")
-    x = regrouped(graph, x, (b, c * side * side, h // side, w // side), 0)
-    node = graph.laid(x, x.inner, 0)
-    return graph.add(PixelShuffle(side), (node,), call.dims, 0)
+    (kh, *_), (kw, *_) = sizes
+    h, w = (
+        (n + 2 * pad - gap * (size - 1) - 1) // step + 1 for n, (size, step, pad, gap) in zip(space, sizes, strict=True)
+    )
+    if kh == kw:
+        x = regrouped(graph, x, (b, c * kh * kw, h, w), 0)
+        x = graph.add(PixelShuffle(kh), (graph.laid(x, x.inner, 0),), (b, c, h * kh, w * kw), 0)
+    else:
+        x = moved(graph, regrouped(graph, x, (b, c, kh, kw, h, w), 0), (0, 1, 4, 2, 5, 3))
+        x = regrouped(graph, x, (b, c, h * kh, w * kw), 0)
+    for axis, (size, step, pad, gap) in enumerate(sizes, 2):
+        if (step, pad, gap, x.dims[axis]) != (size, 0, 1, call.dims[axis]):
+            x = folded(graph, x, axis, size, step, -pad, gap, call.dims[axis])
+    return x
+
+
+@handles("stft")
+def spectrogram(call: OperatorCall) -> Value:
+    """Frames of a signal, each transformed: frequencies are the channels. Where the window is 0, nothing is read."""
+    graph, args, x, dims = call.graph, call.step.args, call.x, call.dims
+    size = args["n_fft"]
+    step = args.get("hop_length") or size // 4
+    width = args.get("win_length") or size
+    if not x.extra or x.batch is None:
+        raise NotUnderstood("of a map that is no signal")
+    taps = list(range((size - width) // 2, (size - width) // 2 + width))
+    window = args.get("window")
+    values = known(graph, window) if isinstance(window, torch.Tensor) else None
+    if values is not None:
+        taps = [taps[0] + i for i in range(width) if values[i] != 0]
+    if args.get("center"):
+        mode = "zeros" if args["pad_mode"] == "constant" else args["pad_mode"]
+        x = padded(graph, x, [(0, 0), (size // 2, size // 2)], mode)
+    count = (x.dims[1] - size) // step + 1
+    x = framed(graph, Value(x.node, (x.dims[0], 1, x.dims[1]), x.batch), 2, taps, step, count)
+    x = graph.add(PixelUnshuffle(len(taps)), (x.node,), (x.dims[0], len(taps), count), x.batch, helper=True)
+    x = transformed(graph, x, [1], (x.dims[0], dims[1], count))
+    if len(dims) == 4:  # real and imaginary parts along a last axis
+        raise NotUnderstood("with parts of complex numbers apart: give return_complex=True")
+    return x

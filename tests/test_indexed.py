@@ -1,0 +1,278 @@
+"""Frames, folds, sums by index, transforms, and what values of the input pick: by the gradient of the module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pixels import Module, check, pixels
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+import rfcalc
+from rfcalc import IndexSum, RfcalcError, Shape
+from rfcalc.receptive.region_walk import regions
+
+torch.set_num_threads(1)
+HANN = torch.hann_window(16).double()
+PAIRS = torch.arange(8) // 2
+ONE, THREE = torch.tensor([1, 3, 1]), torch.tensor([[[0, 1, 2], [3, 2, 1]]])
+
+
+def square(k: int, c: int = 2) -> nn.Conv2d:
+    return nn.Conv2d(2, c, k, padding=k // 2)
+
+
+def image(run: Any, **parts: nn.Module) -> nn.Module:
+    return Module(lambda m, x: run(m, m.a(x)), a=square(3), **parts)
+
+
+def signal(run: Any) -> nn.Module:
+    return Module(lambda m, x: run(x, m.a(x)), a=nn.Conv1d(2, 2, 3, padding=1))
+
+
+def spectrum(x: Tensor, **options: Any) -> Tensor:
+    return torch.stft(x.squeeze(1), 16, 4, return_complex=True, **options).abs()
+
+
+def empty(n: int) -> Tensor:
+    return torch.zeros(1, 2, n).double()
+
+
+def pixelwise(m: Any, x: Tensor) -> Tensor:
+    grid: Tensor = m.a(x).movedim(1, -1).tanh()
+    return F.grid_sample(x, grid, align_corners=False)
+
+
+def turned(m: Any, x: Tensor) -> Tensor:
+    grid = F.affine_grid(m.l(x.mean((2, 3))).view(1, 2, 3), [1, 2, 6, 6], align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
+
+
+def filtered(m: Any, x: Tensor) -> Tensor:
+    return torch.fft.irfft(torch.fft.rfft(x) * torch.view_as_complex(m.w), n=12)
+
+
+def by_linear(m: Any, x: Tensor) -> Tensor:
+    y: Tensor = m.l(F.unfold(x, 3, padding=1).mT).mT.view(1, 4, 6, 6)
+    return y
+
+
+FILTER = nn.Parameter(torch.rand(2, 7, 2) + 0.5)
+CASES: dict[str, tuple[nn.Module, str, str, tuple[int | None, ...]]] = {
+    "Fourier": (signal(lambda x, y: torch.fft.fft(y).abs()), "2x12", "global", (None,)),
+    "Fourier, half": (image(lambda m, y: torch.fft.rfft2(y).abs()), "2x6x6", "global", (None, None)),
+    "Fourier, one axis": (image(lambda m, y: torch.fft.fftn(y, dim=(2,)).real), "2x6x6", "global", (None, 3)),
+    "Fourier and back": (Module(filtered, w=FILTER), "2x12", "global", (None,)),
+    "Fourier, tokens": (Module(lambda m, x: torch.fft.fft2(x).real), "7x4", "global", (None,)),
+    "Fourier, shifted": (image(lambda m, y: torch.fft.fftshift(y, dim=(2, 3))), "2x5x6", "shift_variant", (None, None)),
+    "spectrogram": (Module(lambda m, x: spectrum(x, window=HANN, center=False)), "1x64", "exact", (15,)),
+    "spectrogram, padded": (Module(lambda m, x: spectrum(x, pad_mode="constant")), "1x64", "exact", (16,)),
+    "patches": (image(lambda m, y: F.unfold(y, 3, padding=1).view(1, 2, 9, 6, 6).sum(2)), "2x6x6", "exact", (5, 5)),
+    "patches, every second": (
+        image(lambda m, y: m.l(F.unfold(y, 3, stride=2, padding=1).mT).mT.view(1, 4, 4, 4), l=nn.Linear(18, 4)),
+        "2x7x7",
+        "exact",
+        (5, 5),
+    ),
+    "patches, gaps": (Module(lambda m, x: F.unfold(x, 3, dilation=2)), "2x7x7", "periodic", (5, 5)),
+    "patches, not square": (
+        Module(lambda m, x: F.unfold(x, (3, 1), padding=(1, 0))),
+        "2x5x4",
+        "periodic",
+        (3, 1),
+    ),
+    "patches, linear": (Module(by_linear, l=nn.Linear(18, 4)), "2x6x6", "exact", (3, 3)),
+    "patches, folded": (
+        image(lambda m, y: F.fold(F.unfold(y, 3, padding=1), 6, 3, padding=1)),
+        "2x6x6",
+        "exact",
+        (3, 3),
+    ),
+    "folded": (
+        Module(lambda m, x: F.fold(m.l(x), 8, 4, stride=2, padding=1), l=nn.Conv1d(4, 32, 1)),
+        "4x16",
+        "shift_variant",
+        (None,),
+    ),
+    "folded image": (
+        Module(lambda m, x: F.fold(m.l(x).flatten(2), 8, 4, stride=2, padding=1), l=nn.Conv2d(2, 32, 1)),
+        "2x4x4",
+        "periodic",
+        (2, 2),
+    ),
+    "frames": (Module(lambda m, x: x.unfold(2, 4, 2).mean(-1)), "2x12", "exact", (4,)),
+    "frames, linear": (Module(lambda m, x: m.l(x.unfold(2, 4, 2)), l=nn.Linear(4, 3)), "2x12", "exact", (4,)),
+    "frames, two axes": (
+        Module(lambda m, x: x.unfold(2, 3, 1).unfold(3, 3, 1).sum((-1, -2))),
+        "2x6x6",
+        "shift_variant",
+        (None, None),
+    ),
+    "added by index": (signal(lambda x, y: empty(4).index_add(2, PAIRS, y)), "2x8", "shift_variant", (None,)),
+    "added by index to the input": (
+        signal(lambda x, y: x.index_add(2, ONE, y[:, :, :3])),
+        "2x8",
+        "shift_variant",
+        (None,),
+    ),
+    "scattered and added": (
+        signal(lambda x, y: empty(4).scatter_add(2, PAIRS.expand(1, 2, 8), y)),
+        "2x8",
+        "shift_variant",
+        (None,),
+    ),
+    "scattered": (
+        signal(lambda x, y: empty(9).scatter(2, torch.arange(8).expand(1, 2, 8), y)),
+        "2x8",
+        "shift_variant",
+        (None,),
+    ),
+    "copied": (signal(lambda x, y: x.index_copy(2, ONE[:2], y[:, :, :2])), "2x8", "shift_variant", (None,)),
+    "filled": (signal(lambda x, y: y.index_fill(2, ONE, 0.0)), "2x8", "shift_variant", (None,)),
+    "scattered by values": (signal(lambda x, y: empty(8).scatter(2, x.argsort(2), y)), "2x8", "bounded", (None,)),
+    "picked by values": (signal(lambda x, y: x.gather(2, y.argsort(2))), "2x8", "bounded", (None,)),
+    "picked, each place its own": (Module(lambda m, x: x.gather(2, THREE)), "2x8", "shift_variant", (None,)),
+    "sampled": (Module(pixelwise, a=square(3)), "2x6x6", "bounded", (None, None)),
+    "sampled, turned": (Module(turned, l=nn.Linear(2, 6)), "2x6x6", "bounded", (None, None)),
+    "time first": (
+        Module(
+            lambda m, x: torch.conv_tbc(x.permute(2, 0, 1), m.w, m.b, 1).permute(1, 2, 0),
+            w=nn.Parameter(torch.rand(3, 2, 4)),
+            b=nn.Parameter(torch.rand(4)),
+        ),
+        "2x9",
+        "exact",
+        (3,),
+    ),
+    "rolled channels": (
+        Module(lambda m, x: torch.cat([x, m.a(x)], 1).roll(2, 1)[:, :2], a=square(5)),
+        "2x7x7",
+        "exact",
+        (5, 5),
+    ),
+    "turned by 90 degrees": (image(lambda m, y: torch.rot90(y, 1, (2, 3))), "2x5x6", "shift_variant", (3, None)),
+    "turned by 270 degrees": (image(lambda m, y: torch.rot90(y, 3, (-2, -1))), "2x5x6", "shift_variant", (None, 3)),
+    "cosine": (image(lambda m, y: F.cosine_similarity(y, m.b(y), 1)[:, None], b=square(3)), "2x7x7", "exact", (5, 5)),
+    "distance": (
+        image(lambda m, y: F.pairwise_distance(y, m.b(y), keepdim=True), b=square(1)),
+        "2x4x5",
+        "global",
+        (3, None),
+    ),
+    "bilinear": (
+        Module(lambda m, x: m.b(m.a(x), x), a=nn.Linear(4, 3), b=nn.Bilinear(3, 4, 5)),
+        "7x4",
+        "global",
+        (None,),
+    ),
+    "a letter twice": (image(lambda m, y: torch.einsum("bcii->bci", y)), "2x6x6", "periodic", (3, 3)),
+    "trace": (image(lambda m, y: torch.einsum("bcii->bc", y)), "2x6x6", "global", (None, None)),
+    "diagonal": (image(lambda m, y: torch.diagonal(y, 1, 2, 3)), "2x6x6", "periodic", (3, 3)),
+    "as a diagonal": (signal(lambda x, y: torch.diag_embed(y)), "2x5", "shift_variant", (None,)),
+    "smooth, smaller": (
+        image(lambda m, y: F.interpolate(y, (5, 5), mode="bilinear", antialias=True)),
+        "2x12x12",
+        "periodic",
+        (7, 7),
+    ),
+    "smooth, half": (
+        Module(lambda m, x: F.interpolate(x, (6, 6), mode="bicubic", antialias=True)),
+        "2x12x12",
+        "exact",
+        (8, 8),
+    ),
+    "smooth, larger": (
+        Module(lambda m, x: F.interpolate(x, (9, 9), mode="bilinear", antialias=True)),
+        "2x6x6",
+        "periodic",
+        (2, 2),
+    ),
+    "inverse": (image(lambda m, y: torch.linalg.inv(y + torch.eye(5))), "2x5x5", "global", (None, None)),
+    "cross": (
+        Module(lambda m, x: torch.cross(x, m.a(x), dim=1), a=nn.Conv2d(3, 3, 3, padding=1)),
+        "3x5x5",
+        "exact",
+        (3, 3),
+    ),
+    "noise of its own": (
+        Module(lambda m, x: m.a(x) + torch.rand(x.shape, generator=torch.Generator(), dtype=x.dtype), a=square(3)),
+        "2x5x5",
+        "exact",
+        (3, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_the_module(name: str) -> None:
+    module, shape, status, size = CASES[name]
+    torch.manual_seed(0)
+    module = module.double()
+    report = rfcalc.analyze(rfcalc.from_torch(module, Shape.of(shape).dims))
+    with torch.no_grad():
+        y = module(torch.rand(1, *Shape.of(shape).dims, dtype=torch.float64))
+    assert report.rows[-1].output_shape == tuple(y.shape[1:])
+    found = check(module, shape)
+    assert (found.status, found.size) == (status, size)
+
+
+def test_a_padded_spectrogram_reads_mirrored_samples() -> None:
+    module = Module(lambda m, x: spectrum(x, window=HANN))
+    report = rfcalc.analyze(rfcalc.from_torch(module, (1, 64)))
+    told = regions(report, report.network.arity + len(report.network.nodes) - 1)
+    for unit, seen in pixels(module, (1, 64), 0).items():
+        assert frozenset(told.unit(unit).pixels()) == seen, unit
+
+
+def test_patches_folded_back_are_what_they_were() -> None:
+    module = Module(lambda m, x: F.fold(F.unfold(x, 3, padding=1), 6, 3, padding=1))
+    report = rfcalc.analyze(rfcalc.from_torch(module, (2, 6, 6)))
+    assert report.rows[-1].receptive_field.size == (1, 1)
+    assert report.totals.macs == 0
+
+
+def test_embedding_of_sums_by_index() -> None:
+    rows = ((0, 3), (), (1,))
+    layer = IndexSum(1, rows)
+    assert layer.notation(exact=True) == "indexsum axis1 at0,3/-/1"
+    ruled = IndexSum(1, [[-1, 0], [1]], by=2, length=7, view=True)
+    assert ruled.notation(exact=True) == "indexsum axis1 at-1:0/1 by2 to7 view"
+    assert ruled.listed(5) == [[0], [1], [1, 2], [3], [3, 4], [], []]
+    module, source = rfcalc.to_torch(rfcalc.Network(layer, "2x4")), torch.arange(8.0).view(1, 2, 4)
+    assert module(source).tolist() == [[[3, 0, 1], [11, 0, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: IndexSum(1, []), "not lists"),
+        (lambda: IndexSum(1, [[0.5]]), "not positions"),
+        (lambda: IndexSum(1, [[-1]]), "from 0"),
+        (lambda: IndexSum(1, [[0]], by=2), "by and length"),
+        (lambda: IndexSum(1, [[9]]).output(Shape(3, 5)), "nothing of axis 1"),
+        (lambda: IndexSum(4, [[0]]).output(Shape(3, 5)), "axis 4"),
+    ],
+)
+def test_what_is_refused(make: Any, told: str) -> None:
+    with pytest.raises(RfcalcError, match=told):
+        make()
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("ways", [False, True])
+def test_projected_lstm(ways: bool) -> None:
+    """Each direction: four gates of five values over the input and the projected state, and the projection."""
+    module = nn.LSTM(6, 5, proj_size=3, batch_first=True, bidirectional=ways).double()
+    report = rfcalc.analyze(rfcalc.from_torch(Module(lambda m, x: m.l(x)[0], l=module), (4, 6)))
+    count = 2 if ways else 1
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    assert report.totals.macs == 4 * count * (4 * 5 * (6 + 3) + 3 * 5)
+    assert report.rows[-1].output_shape == (4, 3 * count)
+    assert report.rows[-1].node.layer.notation() == "lstm5 proj3" + (" bidirectional" if ways else "")
+    built = rfcalc.to_torch(report.network)
+    assert built(torch.rand(1, 4, 6)).shape == (1, 4, 3 * count)
+    check(Module(lambda m, x: m.l(x)[0], l=module), "4x6")
+    with pytest.raises(RfcalcError, match="not projected"):
+        rfcalc.Recurrent("gru", 5, projection=3)
