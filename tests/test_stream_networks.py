@@ -87,7 +87,9 @@ def test_ten_thousand_chunkings(name: str) -> None:
     build, shape, axis, _ = CASES[name]
     torch.manual_seed(0)
     module = build().double().eval()
-    count, worst = chunked(module, rfcalc.to_stream(module, shape, axis), shape, range(10_000))
+    stream = rfcalc.to_stream(module, shape, axis)
+    blocks = 24 + (stream.plan.lookahead or 0 if name == "wavenet-valid" else 0)  # not padded: a window must fit
+    count, worst = chunked(module, stream, shape, range(10_000), blocks=blocks)
     print(f"{name}: {count} of the values differ, at most {worst:.1e}")
     assert count == 0
 
