@@ -259,7 +259,6 @@ TIMM = [
     "dla34",
     "dla46_c",
     "mobilenetv2_050",
-    "tf_efficientnet_lite0",
     "fbnetc_100",
     "repvgg_a0",
     "cspdarknet53",
