@@ -320,7 +320,7 @@ def _apart(words: list[str]) -> list[str]:
     found: list[str] = []
     for word in words:
         parts = [part.strip() for part in word.split(",") if part.strip()]
-        if _is_file(word) or not all(map(_named, parts)):
+        if _is_file(word) or not parts or not all(map(_named, parts)):
             parts = [word] if word not in ("and", "vs", "vs.", "versus", "with", "against", "&", ",") else []
         found += parts
     return found

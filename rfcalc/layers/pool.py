@@ -125,10 +125,10 @@ class AvgPool(Layer):
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
     _: KW_ONLY
-    dilation: Any = (1,)
-    rounding: str = Rounding.FLOOR
+    rounding: str = Rounding.FLOOR  # then count_padding, as PyTorch orders them; it has no dilation
     count_padding: bool = True
     trainable: bool = False
+    dilation: Any = (1,)
     geometry: Sliding = field(init=False, compare=False)
 
     output, reads, apart = _output, _reads, _apart
