@@ -124,7 +124,7 @@ def _together(found: list[tuple[list[int], State | None]]) -> tuple[list[int], S
 
 
 def chunked(
-    module: Any, stream: Any, shape: str, seeds: range, tolerance: float = 1e-11, blocks: int = 24
+    module: Any, stream: Any, shape: str, seeds: range, tolerance: float = 1e-12, blocks: int = 24
 ) -> tuple[int, float]:
     """`differing` for a module and a random signal of so many blocks, a thousand chunkings at once."""
     torch.set_num_threads(1)

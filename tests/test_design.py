@@ -25,6 +25,7 @@ from rfcalc.plan.lint import lint as read_design
 from rfcalc.plan.search import Search
 from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
+from rfcalc.report.field_report import misaligned
 from rfcalc.report.metrics import metric
 
 
@@ -548,7 +549,8 @@ def test_the_remedies_of_joins_and_reach_are_computed() -> None:
     for name, pads in paddings:
         one = tuple(int(n) for n in pads.split(":"))
         draft.replace(name, with_geometry(draft.pieces[name].layer, padding=(one,)))
-    assert not out_of_step(rfcalc.Report(draft.network(), "3x16x16"))
+    after = rfcalc.Report(draft.network(), "3x16x16")
+    assert not out_of_step(after) and not list(misaligned(after))
     (found,) = rfcalc.lint("conv3-16/2", "3x64x64", rules=["reach"]).findings
     assert "16 more 3 × 3 layers at its stride of 2 see all of them, or 5 with dilations" in found.remedy
     assert rfcalc.analyze("conv3-16/2 > conv3-16 x16", "3x64x64").outputs[0].receptive_field.size[0] >= 64

@@ -314,16 +314,21 @@ def test_the_check_of_transposed_convolutions_sees_another_dilation() -> None:
 
 
 def test_what_cannot_be_dense_is_told() -> None:
-    for text, words in (
-        ("conv3-8/2 > lppool2 > conv3-8", ["lppool1", "has no dilation", "a convolution of stride 2", "after it"]),
-        ("conv3-8/2 > convt2-8/4 > conv3-8", ["conv_transpose1", "does not follow", "2 times finer", "after it"]),
-        ("lppool2 > conv3-8", ["lppool1", "a stride that no dilation replaces"]),
-        ("pixelunshuffle2 > conv3-8", ["pixel_unshuffle1", "a stride that no dilation replaces"]),
-        ("conv3-8/2 > up2 > conv3-8", ["upsample1", "does not follow", "after it"]),
+    everywhere, beyond = "dilations for all strides", "dilations for strides beyond 2"
+    no_dilation = ["lppool1", "has no dilation", "a convolution of stride 2", "after it"]
+    no_stride = ["lppool1", "a stride that no dilation replaces"]
+    not_followed = ["conv_transpose1", "does not follow", "2 times finer", "after it"]
+    for text, reasons in (
+        ("conv3-8/2 > lppool2 > conv3-8", {everywhere: no_dilation, beyond: no_stride}),
+        ("conv3-8/2 > convt2-8/4 > conv3-8", {everywhere: not_followed}),
+        ("lppool2 > conv3-8", {everywhere: no_stride}),
+        ("pixelunshuffle2 > conv3-8", {everywhere: ["pixel_unshuffle1", "a stride that no dilation replaces"]}),
+        ("conv3-8/2 > up2 > conv3-8", {everywhere: ["upsample1", "does not follow", "after it"]}),
     ):
         found = like(rfcalc.analyze(text, "3x32x32"), "", ["dense"])
-        assert found.unfit
-        assert all(word in " ".join(found.unfit.values()) for word in words), found.unfit
+        assert found.unfit.keys() == reasons.keys()
+        for told, words in reasons.items():
+            assert all(word in found.unfit[told] for word in words), found.unfit
     padded = like(rfcalc.analyze("conv3-8/2 > conv3-8 SAME", "3x32x32"), "stride <= 1", ["dense"])
     assert padded.designs
     assert not padded.unfit

@@ -35,8 +35,8 @@ class Shape:
     def __init__(self, *dims: Size, channel: int = 0) -> None:
         store = object.__setattr__
         values = prod(dims)
-        if type(values) is not int:  # symbols, or numbers of another library
-            dims = tuple(map(native, dims))
+        if type(values) is not int and any(hasattr(d, "tolist") for d in dims):  # numbers of another library
+            dims = native(dims)
             values = prod(dims)
         store(self, "dims", dims)
         store(self, "channel", channel)
