@@ -480,7 +480,7 @@ def _alignment_sentences(found: Sequence[tuple[str, tuple[Any, ...]]]) -> Iterat
     worst = {node for node, _ in sorted(found, key=lambda item: max(item[1]), reverse=True)[:MOST_JOINS]}
     for node, offset in found:
         if node in worst:
-            yield f"At {node} paths arrive {_apart(offset, 'pixels')} apart in their centres."
+            yield f"At {node} paths arrive {_apart(offset, 'pixels')} apart in their centres (of unit 0)."
     if len(found) > MOST_JOINS:
         yield f"So do the paths of {len(found) - MOST_JOINS} more joins, less far apart (--format json lists them)."
 
