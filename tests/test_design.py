@@ -523,6 +523,12 @@ def test_every_remedy_mends_what_was_found() -> None:
     assert min(mended.values()) > 1, mended
 
 
+@pytest.mark.parametrize("name", ["unet", "unet-padded", "unet-3d", "unet-3d-padded"])
+def test_unets_are_in_step_whose_units_do_not_see_alike(name: str) -> None:
+    """Everything in them is symmetric, so the maps of their joins are; the middle of a period would say 4 pixels."""
+    assert not out_of_step(rfcalc.analyze(name))
+
+
 def test_causal_networks_are_not_out_of_step() -> None:
     for name in ("wavenet", "tcn"):
         assert not rfcalc.lint(name, rules=["joins", "even"]).findings

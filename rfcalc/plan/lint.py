@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.size import is_number
+from rfcalc.core.window import Window
 from rfcalc.notation.write import write
-from rfcalc.plan.grid import offset
 from rfcalc.plan.remedies import (
     Remedy,
     at_size,
@@ -149,8 +149,8 @@ def out_of_step(report: Report) -> list[tuple[int, str, Fraction]]:
     """Joins at which maps of equal stride meet half a pixel or more apart: position, node, how far at most; not those
     whose units end at the same pixel (causal networks).
 
-    Where units see other pixels from one to the next in a period (behind a transposed convolution), the middle of the
-    period counts, as for `rfcalc grid`.
+    Where units see other pixels from one to the next in a period (behind a transposed convolution), the mean of their
+    centres counts, each less its own place: it is the same wherever the period is taken to begin.
     """
     network, rank = report.network, report.shapes[0].rank
     found = []
@@ -165,13 +165,24 @@ def out_of_step(report: Report) -> list[tuple[int, str, Fraction]]:
             strides.add(field.stride)
             for axis, window in enumerate(windows):
                 assert window is not None
-                places[axis].append((offset(window), max(e[1] for e in window.ends if e is not None)))
+                places[axis].append((_centre(window), max(e[1] for e in window.ends if e is not None)))
         apart = max(
             (max(at)[0] - min(at)[0] for at in places if len({last for _, last in at}) > 1), default=Fraction(0)
         )
         if len(strides) == 1 and apart >= Fraction(1, 2):
             found.append((position, node.name, apart))
     return found
+
+
+def _centre(window: Window) -> Fraction:
+    """The mean over a period of where units are centred, less stride · u: that of unit 0 where all see alike.
+
+    In the U-Net of the paper, units 0 … 7 of upconv1 see 0 … 187 and units 8 … 15 see 0 … 203: 97.5 − 7.5 = 90, as its
+    skip has it.
+    """
+    steps = [(p, end) for p, end in enumerate(window.ends) if end is not None]
+    places = [Fraction(a + b, 2) - Fraction(window.advance * p, window.period) for p, (a, b) in steps]
+    return sum(places, Fraction(0)) / len(places)
 
 
 def _in_step(report: Report, left: list[tuple[int, str, Fraction]]) -> Remedy:
