@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.size import Size, agree, is_number
-from rfcalc.core.syntax import Word, split
+from rfcalc.core.syntax import Word, ranges, split
 from rfcalc.core.window import STEP, Index, Listed, Slide, Table, Unsized
 
 Rows: TypeAlias = "tuple[tuple[int, ...], ...]"
@@ -155,19 +155,7 @@ def written(mask: Mask, exact: bool) -> str:
 
 
 def _rows(mask: Rows) -> str:
-    return "/".join(_runs(row) or "-" for row in mask)
-
-
-def _runs(row: tuple[int, ...]) -> str:
-    found: list[str] = []
-    i = 0
-    while i < len(row):
-        j = i
-        while j + 1 < len(row) and row[j + 1] == row[j] + 1:
-            j += 1
-        found.append(str(row[i]) if i == j else f"{row[i]}:{row[j]}")
-        i = j + 1
-    return ",".join(found)
+    return "/".join(ranges(row) or "-" for row in mask)
 
 
 def from_word(word: Word) -> Mask:

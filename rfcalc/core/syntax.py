@@ -9,6 +9,7 @@ repetition, branches) is the notation's business.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LayerError, NotationError
@@ -56,6 +57,30 @@ class Spelling(NamedTuple):
             if text.startswith(typed) and (_VALUE.match(text, len(typed)) or _SYMBOL.match(text, len(typed))):
                 return name, text[len(typed) :]
         return None
+
+
+def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Where numbers in order follow one another: the first and the last of each run.
+
+    >>> runs([0, 1, 2, 5])
+    [(0, 2), (5, 5)]
+    """
+    found: list[tuple[int, int]] = []
+    for n in numbers:
+        if found and found[-1][1] + 1 == n:
+            found[-1] = (found[-1][0], n)
+        else:
+            found.append((n, n))
+    return found
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Numbers in order as they are typed, each run by its ends.
+
+    >>> ranges([0, 1, 2, 5])
+    '0:2,5'
+    """
+    return ",".join(f"{a}" if a == b else f"{a}:{b}" for a, b in runs(numbers))
 
 
 def number(value: Any) -> str:

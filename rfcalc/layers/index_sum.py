@@ -10,7 +10,7 @@ from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.layer import NEW, SAME_UNIT, VIEW, Alternatives, Layer, layer, on_axis, store
 from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import is_number
-from rfcalc.core.syntax import Spelling, Word, split
+from rfcalc.core.syntax import Spelling, Word, ranges, split
 from rfcalc.core.window import Listed, Slide, Table
 
 MOST_LISTED = 4_000_000
@@ -107,7 +107,7 @@ class IndexSum(Layer):
 
     def notation(self, exact: bool = False) -> str:
         ruled = "" if self.by is None else f" by{self.by} to{self.length}"
-        listed = "/".join(_runs(row) or "-" for row in self.rows)
+        listed = "/".join(ranges(row) or "-" for row in self.rows)
         return f"indexsum axis{self.axis} at{listed}{ruled}" + (" view" if self.view else "")
 
     @classmethod
@@ -137,16 +137,3 @@ def _row(given: Any) -> tuple[int, ...]:
     if not all(is_number(p) for p in row):
         raise LayerError(f"{given!r:.60} are not positions", why="they are whole numbers")
     return tuple(sorted({int(p) for p in row}))
-
-
-def _runs(row: tuple[int, ...]) -> str:
-    """Positions in order as they are written: ``0:2,5``."""
-    found: list[str] = []
-    i = 0
-    while i < len(row):
-        j = i
-        while j + 1 < len(row) and row[j + 1] == row[j] + 1:
-            j += 1
-        found.append(str(row[i]) if i == j else f"{row[i]}:{row[j]}")
-        i = j + 1
-    return ",".join(found)

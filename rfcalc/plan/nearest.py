@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rfcalc.core.syntax import runs
 from rfcalc.plan.formulas import Congruence
 
 
@@ -41,14 +42,7 @@ def told(valid: Congruence) -> str:
 
 def _runs_told(numbers: Sequence[int]) -> str:
     """Numbers with runs shortened: 1, 4 … 9."""
-    parts: list[str] = []
-    i = 0
-    while i < len(numbers):
-        j = i
-        while j + 1 < len(numbers) and numbers[j + 1] == numbers[j] + 1:
-            j += 1
-        parts.append(str(numbers[i]) if i == j else f"{numbers[i]}{', ' if j == i + 1 else ' … '}{numbers[j]}")
-        i = j + 1
+    parts = [f"{a}" if a == b else f"{a}{', ' if b == a + 1 else ' … '}{b}" for a, b in runs(numbers)]
     return ", ".join(parts[:12]) + (f" … ({len(numbers)} sizes)" if len(parts) > 12 else "")
 
 
