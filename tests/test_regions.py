@@ -33,6 +33,7 @@ from rfcalc import (
 from rfcalc.core.window import resolve
 from rfcalc.receptive.region import Region
 from rfcalc.receptive.region_walk import regions
+from rfcalc.receptive.unit_walk import UnitWalk
 from rfcalc.report.report import Report
 
 DEFAULT, EXHAUSTIVE = 1250, 12500
@@ -134,6 +135,16 @@ def test_one_of_vgg16s_pool5_units_sees_all_of_its_field() -> None:
     assert [pool5.unit((i, 3)).size for i in range(7)] == [(n, 212) for n in (122, 154, 186, 212, 186, 154, 122)]
     assert sum(pool5.unit(u).size == (212, 212) for u in pool5.units()) == 1
     assert pool5.unit((0, 6)).hull == ((0, 121), (102, 223))
+
+
+def test_a_vector_that_becomes_positions_again_tells_them_apart() -> None:
+    """Channel i·10 + j of the vector is channel i at position j: laid out as 20 positions, each sees one pixel."""
+    for shape, layers in (("1x10", "flatten > reshape10x1x1 channel2"), ("2x10", "flatten > reshape20x1 channel1")):
+        report = rfcalc.analyze(layers, shape)
+        found = regions(report, len(report.shapes) - 1)
+        for unit in found.units():
+            assert list(found.unit(unit).pixels()) == [(unit[0] % 10,)]
+            assert UnitWalk(report, len(report.shapes) - 1, unit).region.count == 1
 
 
 @pytest.mark.parametrize(("border", "pixel"), [("replicate", 2), ("reflect", 0), ("circular", 1)])

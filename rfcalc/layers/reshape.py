@@ -67,18 +67,25 @@ class Flatten(Layer):
         return Shape(*dims, channel=channel)
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
-        (x,) = xs
+        return (self._relation(xs[0], False),)
+
+    def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
+        """Channel i·n + j of the vector is channel i at position j of n."""
+        first, last = self._range(xs[0])
+        return (self._relation(xs[0], True),) if first <= xs[0].channel <= last and first < last else None
+
+    def _relation(self, x: Shape, apart: bool) -> Alternatives:
         first, last = self._range(x)
         if first == last:
-            return (SAME_UNIT,)
+            return SAME_UNIT
         merged: list[tuple[int | None, Index]]
-        if first <= x.channel <= last:
+        if first <= x.channel <= last and not apart:
             merged = [(None, All(n)) for n in x.dims[first : last + 1]]
         else:
             merged = _merged(x.dims[first : last + 1], first)
         before: list[tuple[int | None, Index]] = [(i, STEP) for i in range(first)]
         after: list[tuple[int | None, Index]] = [(i - last + first, STEP) for i in range(last + 1, len(x.dims))]
-        return (((*before, *merged, *after),),)
+        return ((*before, *merged, *after),)
 
     def notation(self, exact: bool = False) -> str:
         if (self.start, self.end) == (0, -1):

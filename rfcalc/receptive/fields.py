@@ -148,7 +148,7 @@ def _chained(
 
         begins = chains[s] or begun(walked, s)
         chain = begins and begins.then(node.layer, alternatives, x, y)
-        if chain is not None and not node.layer.row_major and _read_whole(chain, found[chain.root]):
+        if chain is not None and not node.layer.row_major and _read_whole(chain, found[chain.root], y.channel):
             chain = None  # a layer that sees all of an axis says so itself
     else:
         chain = None
@@ -170,9 +170,10 @@ def _chained(
     return made
 
 
-def _read_whole(chain: Chain, root: Field | None) -> bool:
-    """Whether nothing is left at a chain's end of an axis that positions of the source lie along at its beginning."""
-    left = {id(f) for axis in chain.after for f in axis}
+def _read_whole(chain: Chain, root: Field | None, channel: int) -> bool:
+    """Whether nothing is left at a chain's end, but in the channels, of an axis that positions of the source lie along
+    at its beginning."""
+    left = {id(f) for j, axis in enumerate(chain.after) if j != channel for f in axis}
     along = set() if root is None else followed(root)
     return any(chain.before[i] and not any(id(f) in left for f in chain.before[i]) for i in along)
 

@@ -137,7 +137,8 @@ def build(scale: str = "b0", *, classes: int = 1000, channels: int = 3, top: boo
         head = [GlobalPool().named("avgpool"), Flatten().named("flatten"), Dropout(0.2).named("dropout")]
         parts.append(series([*head, Linear(classes).named("fc")]).stage("classifier"))
     name, title = f"efficientnet-{scale}", f"EfficientNet-{scale.upper()}"
-    torch = Naming(f"efficientnet_{scale}", TORCH)
+    # torchvision's B5 to B7 came with another ε of batch normalisation, as their weights did
+    torch = Naming(f"efficientnet_{scale}", TORCH, **({"eps": 1e-3} if scale in ("b5", "b6", "b7") else {}))
     return Network(series(parts), f"{channels}x{side}x{side}", name=name, title=title, citation=CITATION, torch=torch)
 
 
