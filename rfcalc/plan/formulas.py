@@ -6,9 +6,9 @@ plain Python, so that it can be evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Affine(NamedTuple):
@@ -163,3 +163,27 @@ class Congruence(NamedTuple):
                 return last
         fitting = [b for b in self.below if b <= n]
         return fitting[-1] if fitting else None
+
+
+def with_exceptions(lines: Sequence[Affine], small: Mapping[int, Any]) -> str:
+    """The formula of large sizes, and what is otherwise for small ones."""
+    formula = written(lines)
+    compiled = compile(formula, "formula", "eval")
+
+    def differs(n: int, value: int) -> bool:
+        try:
+            return bool(eval(compiled, {}, {"n": n}) != value)
+        except KeyError:  # a table of the rests that large sizes have
+            return True
+
+    others = {n: v for n, v in sorted(small.items()) if differs(n, v)}
+    if not others:
+        return formula
+    if len(set(others.values())) == 1 and all(n in others for n in small if n <= max(others)):
+        return f"{formula} if n > {max(others)} else {next(iter(others.values()))}"
+    return f"{of_each(others)} if n in {{{', '.join(map(str, others))}}} else {formula}"
+
+
+def of_each(values: Mapping[int, int]) -> str:
+    """The value of each n that there is, looked up."""
+    return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"

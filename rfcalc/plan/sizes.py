@@ -14,7 +14,7 @@ from rfcalc.graph.forward import forward, relation
 from rfcalc.graph.network import Network
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.formulas import Affine, written
+from rfcalc.plan.formulas import of_each, with_exceptions, written
 from rfcalc.plan.nearest import Near, nearest, told
 from rfcalc.plan.solving import (
     Axis,
@@ -204,7 +204,7 @@ class Sizes:
         if not lines:
             return None
         small = {n: solved.length(position, of, n) for n in self._smaller(axis)}
-        return _with_exceptions(lines, small)
+        return with_exceptions(lines, small)
 
     def _smaller(self, axis: int) -> list[int]:
         """The valid sizes for which classes of their own were found."""
@@ -304,10 +304,10 @@ class Sizes:
             for t in range(values.first, last + 1):
                 small[m * t + rest] = value.at(t) if isinstance(value, Number) else value
         if not endless:
-            return str(small.popitem()[1]) if len(set(small.values())) == 1 else _table(small)
+            return str(small.popitem()[1]) if len(set(small.values())) == 1 else of_each(small)
         whole = lcm(*(m for m, *_ in endless))
         lines = [line for m, rest, _, value in endless for line in refined(m, rest, value, whole)]
-        return _with_exceptions(sorted(lines, key=lambda line: line.rest), small)
+        return with_exceptions(sorted(lines, key=lambda line: line.rest), small)
 
     @cached_property
     def joint(self) -> Joint | None:
@@ -471,29 +471,6 @@ def _why(following: Following, inputs: Sequence[Shape], position: int, params: S
 def _classes_told(refusing: Sequence[Class]) -> str:
     """The sizes that are refused, in words."""
     return told(congruence([c._replace(error=None) for c in refusing]))
-
-
-def _with_exceptions(lines: Sequence[Affine], small: Mapping[int, Any]) -> str:
-    """The formula of large sizes, and what is otherwise for small ones."""
-    formula = written(lines)
-    compiled = compile(formula, "formula", "eval")
-
-    def differs(n: int, value: int) -> bool:
-        try:
-            return bool(eval(compiled, {}, {"n": n}) != value)
-        except KeyError:  # a table of the rests that large sizes have
-            return True
-
-    others = {n: v for n, v in sorted(small.items()) if differs(n, v)}
-    if not others:
-        return formula
-    if len(set(others.values())) == 1 and all(n in others for n in small if n <= max(others)):
-        return f"{formula} if n > {max(others)} else {next(iter(others.values()))}"
-    return f"{_table(others)} if n in {{{', '.join(map(str, others))}}} else {formula}"
-
-
-def _table(values: Mapping[int, int]) -> str:
-    return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"
 
 
 def _pieces(
