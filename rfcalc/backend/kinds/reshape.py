@@ -16,12 +16,6 @@ def flatten(at: At) -> Twin:
     return Twin(call("nn.Flatten", start, end))
 
 
-@measuring("flatten")
-def flatten_coupled(at: At) -> Twin:
-    rank = len(at.x.dims)
-    return text_only(coupled(at, f"{{0}}.flatten({at.layer.start % rank + 1}, {at.layer.end % rank + 1})"))
-
-
 @twin("reshape")
 def reshape(at: At) -> Twin:
     return text_only(f"{{0}}.reshape({{0}}.shape[0], {', '.join(map(str, at.layer.dims))})")
