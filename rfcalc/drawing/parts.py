@@ -20,8 +20,7 @@ from rfcalc.report.document import words
 from rfcalc.report.folding import folded
 from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.shown import Shown, shown_rows, span
-from rfcalc.report.table import cell, subtotal
+from rfcalc.report.table import Shown, cell, shown_rows, span, subtotal
 from rfcalc.report.tree import paths
 from rfcalc.report.units import exact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 
-from rfcalc.report.shown import Shown
+from rfcalc.report.table import Shown
 
 DIGITS = "0123456789"
 BETWEEN = 3  # so many lines between two blocks may belong to the first

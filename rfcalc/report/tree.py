@@ -12,8 +12,7 @@ from rfcalc.report.document import Cell, TableLine
 from rfcalc.report.folding import TURNS, moves_in_one
 from rfcalc.report.metrics import Metric, metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.shown import Shown, span
-from rfcalc.report.table import FOLD_FROM, View, cell, figure, subtotal
+from rfcalc.report.table import FOLD_FROM, Shown, View, cell, figure, span, subtotal
 
 INDENT = "  "
 ENDS = ("output_shape", "stride", "padding", "center", "status", "seen")  # a group has those of its last row
