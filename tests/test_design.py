@@ -535,6 +535,15 @@ def test_causal_networks_are_not_out_of_step() -> None:
     assert not rfcalc.lint("unet-padded", rules=["joins"]).findings
 
 
+def test_biases_are_taken_away_together_and_counted_apart() -> None:
+    """One walk for all of them, however many: a walk each made it quadratic."""
+    found = rfcalc.lint("conv3-8 bn > conv1-16 bn > conv1-4", "3x16x16", rules=["bias"]).findings
+    assert [f.remedy.split()[-3] for f in found] == ["8", "16"]
+    assert found[0].mended is found[1].mended
+    assert found[0].mended is not None
+    assert not rfcalc.lint(found[0].mended, rules=["bias"]).findings
+
+
 def test_no_size_sees_all_where_windows_leave_gaps() -> None:
     (found,) = rfcalc.lint("conv3-16/4 p0", "3x64", rules=["unseen"]).findings
     assert "leave gaps" in found.remedy

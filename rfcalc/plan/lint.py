@@ -295,15 +295,16 @@ def needless_bias(report: Report) -> Iterator[Found]:
     for position, sources in enumerate(network.sources, arity):
         for s in sources:
             readers.setdefault(s, []).append(position)
+    found: dict[str, tuple[int, str]] = {}
     for position, node in enumerate(network.nodes, arity):
         if not report[node.name].cost.biases or not node.layer.weight_layers or node.name in network.outputs:
             continue
         after = readers.get(position, [])
         if after and all(network.nodes[p - arity].layer.takes_mean_away for p in after):
-            biases = int(report[node.name].cost.biases)
-            norm = network.nodes[after[0] - arity].name
-            told = f"{plural(biases, 'bias', 'biases')} before {norm}, which takes the mean away"
-            yield node.name, told, without_biases(report, node.name)
+            found[node.name] = int(report[node.name].cost.biases), network.nodes[after[0] - arity].name
+    remedies = without_biases(report, {name: biases for name, (biases, _) in found.items()})
+    for name, (biases, norm) in found.items():
+        yield name, f"{plural(biases, 'bias', 'biases')} before {norm}, which takes the mean away", remedies[name]
 
 
 def odd_channels(report: Report) -> Iterator[Found]:

@@ -68,16 +68,22 @@ def larger_images(report: Report) -> Remedy:
     return Remedy("it takes no image so large that all of them see more")
 
 
-def without_biases(report: Report, name: str) -> Remedy:
-    """A layer without its biases."""
-    made = None
-    layer = report[name].node.layer
-    if "bias" in layer.given:
-        made = replaced(report, {name: layer.changed(bias=False)})
-    if made is None:
-        return Remedy("its kind has no form without them")
-    fewer = int(report.totals.params - made.totals.params)
-    return Remedy(f"without them (nobias) there are {plural(fewer, 'parameter')} fewer", made)
+def without_biases(report: Report, biases: Mapping[str, int]) -> dict[str, Remedy]:
+    """Layers, each with its number of biases, without them: for each what it saves, and the network in which none of
+    them has any. One walk proves all; where the network does not run so, each is tried by itself."""
+    layers = {name: report[name].node.layer for name in biases}
+    bare = {name: layer.changed(bias=False) for name, layer in layers.items() if "bias" in layer.given}
+    made = replaced(report, bare) if bare else None
+    if made is not None and report.totals.params - made.totals.params == sum(biases[name] for name in bare):
+        told = {
+            name: Remedy(f"without them (nobias) there are {plural(biases[name], 'parameter')} fewer", made)
+            for name in bare
+        }
+    elif len(bare) > 1:
+        told = {name: without_biases(report, {name: biases[name]})[name] for name in bare}
+    else:
+        told = {}
+    return {name: told.get(name, Remedy("its kind has no form without them")) for name in biases}
 
 
 def more_channels(report: Report, row: Row) -> Remedy:
