@@ -91,7 +91,6 @@ SYMBOLIC = {  # a command with symbols, and how many times the import of sympy i
 
 
 GROWTH = {  # a command on ten times the nodes, and how many times the processor time it may take, start-up left out
-    ("table",): 16,
     ("rf",): 16,
     ("rf", "--format", "json"): 40,  # the effective field is told, which widens with the root of the depth
     ("memory",): 16,

@@ -82,6 +82,7 @@ class Ties:
             if len(piece.reads) > 1 and all(x.channels == row.shape.channels for x in row.input_shapes):
                 for one in makers[name][1:]:
                     self._towards[self.first(one)] = self.first(makers[name][0])
+                makers[name] = tuple([self.first(one) for one in makers[name][:1]])  # it stands for all of them
         self.stay = ends(draft)
 
     def __iter__(self) -> Iterator[str]:
