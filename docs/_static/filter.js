@@ -1,10 +1,17 @@
-// A long table gets a field above it: rows that lack one of its words are hidden. network:resnet looks in one column.
+// Long tables get a field above them: rows that lack one of its words are hidden. network:resnet looks in one column.
+// Tables of one page with the same columns share the field, which stands above the first.
 document.addEventListener("DOMContentLoaded", () => {
+  const alike = new Map();
   for (const table of document.querySelectorAll("article table")) {
     const rows = [...table.querySelectorAll("tbody tr")];
     if (rows.length < 20) continue;
     table.classList.add("long");
     const columns = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent.trim().toLowerCase());
+    const key = columns.join("\n");
+    if (!alike.has(key)) alike.set(key, { columns, first: table, rows: [] });
+    alike.get(key).rows.push(...rows);
+  }
+  for (const { columns, first, rows } of alike.values()) {
     const field = document.createElement("input");
     field.type = "search";
     field.className = "filter";
@@ -20,7 +27,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
       rows.forEach((row, i) => row.classList.toggle("filtered-out", !words.every((word) => holds(texts[i], word))));
     });
-    const wrapper = table.closest(".table-wrapper") ?? table;
+    const wrapper = first.closest(".table-wrapper") ?? first;
     wrapper.parentNode.insertBefore(field, wrapper);
   }
 });
