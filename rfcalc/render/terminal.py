@@ -20,7 +20,6 @@ from rfcalc.report.document import (
     Document,
     Grid,
     Listing,
-    Picture,
     Section,
     Sentences,
     Table,
@@ -67,6 +66,7 @@ def render(document: Document, look: Look) -> str:
     """The document as text with (or without) terminal colours."""
     from io import StringIO
 
+    document = document.in_letters()
     if look.ascii:
         from rfcalc.render.plain import in_ascii
 
@@ -125,7 +125,7 @@ def spell(text: Text, style: str = "") -> RichText:
 
 def _section(console: Console, section: Section, widths: list[int], look: Look) -> None:
     wraps = look.width is not None
-    if section.title and not isinstance(section, (Picture, Derivation)):
+    if section.title and not isinstance(section, Derivation):
         console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
         _table(console, section, widths, wraps)
@@ -143,10 +143,9 @@ def _section(console: Console, section: Section, widths: list[int], look: Look) 
         for row in rows:
             _print(console, _marked(row))
         console.print(_marked(legend), soft_wrap=not wraps)
-    else:
+    elif isinstance(section, Listing):
         text = printable_lines(section.text)
-        whole = isinstance(section, Listing) and section.language  # source, which is copied
-        if wraps and not whole:
+        if wraps and not section.language:  # source is copied
             text = "\n".join(line for long in text.split("\n") for line in _broken(long, console.width))
         console.file.write(text + "\n")
 
