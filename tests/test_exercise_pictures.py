@@ -53,7 +53,7 @@ def words(item: Item) -> set[str]:
 def told(picture: Picture) -> list[str]:
     """Whatever can be read in a picture."""
     texts = [t.text for t in picture.texts] + [b.label for b in picture.boxes] + [a.title for a in picture.areas]
-    return [*texts, *(b.title for b in picture.boxes), *(n.title for n in picture.lines), picture.text]
+    return [*texts, *(b.title for b in picture.boxes), *(n.title for n in picture.lines), str(picture.letters or "")]
 
 
 def checked(item: Item) -> None:

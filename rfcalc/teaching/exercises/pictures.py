@@ -122,8 +122,8 @@ def drawn(found: Figure) -> Picture:
         RfcalcError: its target is no network of the zoo and no notation, or cannot be read.
 
     >>> picture = drawn(figure("window", "conv3-8/2 p1", "1x7x7"))
-    >>> picture.text, [area.role for area in picture.areas].count("seen")
-    ('', 9)
+    >>> picture.title, [area.role for area in picture.areas].count("seen")
+    ('a map and a window on it', 9)
     """
     from rfcalc.readers.target import named
 
