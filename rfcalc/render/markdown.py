@@ -12,7 +12,6 @@ from rfcalc.report.document import (
     Document,
     Grid,
     Listing,
-    Picture,
     Section,
     Sentences,
     Span,
@@ -63,6 +62,7 @@ def _line(text: Text) -> str:
 
 def render(document: Document, look: Look) -> str:
     """The document in GitHub's Markdown; a document's title is shown by its sections."""
+    document = document.in_letters()
     parts = [f"### {escape(document.title)}"] if document.titled else []
     parts += ["\n".join(_section(section)) for section in document.sections]
     if document.notes:
@@ -71,7 +71,7 @@ def render(document: Document, look: Look) -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    if section.title and not isinstance(section, Picture):
+    if section.title:
         yield from (f"**{escape(section.title)}**", "")
     if isinstance(section, Table):
         yield from grid(section)
@@ -83,9 +83,8 @@ def _section(section: Section) -> Iterator[str]:
         from rfcalc.render.raster import scaled
 
         yield from _fenced(scaled(section), "")
-    else:
-        language = section.language if isinstance(section, Listing) else ""
-        yield from _fenced(printable_lines(section.text).split("\n"), language)
+    elif isinstance(section, Listing):
+        yield from _fenced(printable_lines(section.text).split("\n"), section.language)
 
 
 def _steps(found: Derivation) -> Iterator[str]:

@@ -262,8 +262,8 @@ class Image(NamedTuple):
 class Picture:
     """A drawing as data, in units of 1/96 inch, y downwards: an image at its place, areas, lines, boxes, texts, marks.
 
-    `title` and `description` are for readers who cannot see it; `text` is what formats without pictures show instead.
-    `marks` are areas that lie over everything else.
+    `title` and `description` are for readers who cannot see it; `letters` is what formats without pictures show
+    instead. `marks` are areas that lie over everything else.
     """
 
     width: float
@@ -274,7 +274,7 @@ class Picture:
     texts: tuple[Label, ...] = ()
     title: str = ""
     description: str = ""
-    text: str = ""
+    letters: tuple[Table | Sentences, ...] = ()
     marks: tuple[Area, ...] = ()
     image: Image | None = None
 
@@ -322,6 +322,13 @@ class Document:
     def table_records(self) -> Records | None:
         """What CSV gets, where the document says it."""
         return self.records() if callable(self.records) else self.records
+
+    def in_letters(self) -> Document:
+        """The document for a format without pictures: in place of each picture what tells the same in letters."""
+        if not any(isinstance(section, Picture) for section in self.sections):
+            return self
+        told = (section.letters if isinstance(section, Picture) else (section,) for section in self.sections)
+        return replace(self, sections=tuple(part for parts in told for part in parts))
 
     def without_notes(self) -> Document:
         """The document without its notes."""
