@@ -353,6 +353,20 @@ def test_copies_fold_at_every_level() -> None:
     assert found["  1–35"].cells[2].value == sum(line.cells[2].value for name, line in found.items() if name[2] == " ")
 
 
+def test_levels_of_a_tree_stand_further_in_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """Leading spaces alone would be lost in a page, in Markdown and in LaTeX."""
+
+    def line(form: str) -> str:
+        assert run(["table", "resnet50", "--depth", "2", "--format", form]) == 0
+        return next(x for x in capsys.readouterr().out.splitlines() if "maxpool" in x and "maxpool3" in x)
+
+    assert "|  maxpool" not in line("markdown") and "| &emsp;maxpool " in line("markdown")
+    assert line("latex").startswith(r"\quad maxpool &")
+    assert '<th scope="row">  maxpool</th>' in line("html")
+    assert run(["table", "resnet50", "--depth", "2", "--format", "html"]) == 0
+    assert "white-space: pre;" in capsys.readouterr().out
+
+
 def test_a_stages_subtotal_is_the_stages_whatever_is_shown() -> None:
     found = table.table(rfcalc.analyze("vgg16"), table.View(("name", "params"), at="fc6"))
     assert [line.cells[1].text for line in found.lines] == ["123,642,856", "102,764,544"]

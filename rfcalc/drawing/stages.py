@@ -204,13 +204,14 @@ def letters(found: Parts, about: Sequence[str]) -> tuple[Table, Sentences]:
         told = "" if sources in ([], [i - 1]) else ", ".join(found.parts[a].name for a in sources[:4]) + more
         name, *cells = _cells(part, found)
         rows.append((name, part.copies.strip(), *cells, told))
+    longest = max((len(found.parts[a].name) for sources in reads.values() for a in sources), default=0)
     name, notation, *figures = _heads(found)
     columns = [
         Column(name, "name", least=16, most=60),
         Column("", "copies", right=True),
         Column(notation, "notation", least=12, most=60, spare=1),
         *(Column(head, right=True, spare=max(0, i - 1)) for i, head in enumerate(figures)),  # output and rf stay
-        Column("reads", "inputs", least=20, most=60, wraps=True),
+        Column("reads", "inputs", least=min(longest + 1, 30), most=60, wraps=True),  # no name is broken
     ]
     used = [i for i, column in enumerate(columns) if column.title not in ("", "reads") or any(row[i] for row in rows)]
     lines = tuple(TableLine(tuple(Cell(row[i]) for i in used)) for row in rows)

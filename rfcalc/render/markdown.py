@@ -17,6 +17,7 @@ from rfcalc.report.document import (
     Span,
     Table,
     Text,
+    indent,
     pieces,
 )
 
@@ -123,10 +124,11 @@ def _fenced(lines: Iterable[str], language: str) -> Iterator[str]:
 
 def grid(table: Table) -> Iterator[str]:
     """A table, groups and totals in bold; labelled figures as a list below."""
-    rows = [[spell(cell.text) for cell in line.cells] for line in table.lines]
+    rows = [[spell(cell.text).lstrip(" ") for cell in line.cells] for line in table.lines]
     for row, shown in zip(rows, table.lines, strict=True):
-        if shown.kind:
+        if shown.kind or shown.role == "strong":
             row[:] = [f"**{text}**" if text else "" for text in row]
+        row[:1] = [f"{'&emsp;' * (indent(shown.cells[0].text) // 2)}{text}" for text in row[:1]]
     heads = [escape(column.title) for column in table.columns]
     widths = [max(3, len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)]
     right = [column.right for column in table.columns]

@@ -48,6 +48,16 @@ def words(text: Text) -> str:
     return text if isinstance(text, str) else "".join(p if isinstance(p, str) else p.text for p in text)
 
 
+def indent(text: Text) -> int:
+    """How many spaces a text begins with: a row of a tree stands two further in than the row above it.
+
+    >>> indent("  conv1")
+    2
+    """
+    told = words(text)
+    return len(told) - len(told.lstrip(" "))
+
+
 def pieces(text: Text) -> Iterator[tuple[str, Role]]:
     """The words of a text with their roles.
 
