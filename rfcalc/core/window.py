@@ -379,7 +379,7 @@ class Window:
             below //= n
             if all(seen[u] == seen[u // below % n * below] for u in range(count)):
                 window = _by_rule(seen[: n * below : below])
-                return window and (k, window)
+                return None if window is None else (k, window)
         return None
 
     def over(self, extent: Size) -> Ends:
@@ -489,10 +489,10 @@ def resolve(position: int, extent: int, border: Border) -> int | None:
     return position if position < extent else period - position
 
 
-def taps(index: Index, unit: int, extent: int) -> list[int]:
-    """The real positions that a unit reads."""
+def taps(index: Index, unit: int, extent: int) -> Sequence[int]:
+    """The real positions that a unit reads, in order."""
     if isinstance(index, All):
-        return list(range(index.extent))
+        return range(index.extent)
     if isinstance(index, (Unsized, Scattered)):
         raise TypeError(f"{index} has no taps on one axis")
     found = (resolve(t, extent, index.border) for t in index.taps(unit))
