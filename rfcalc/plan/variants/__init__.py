@@ -153,6 +153,15 @@ def windowed(report: Report, position: int) -> bool:
     return all(isinstance(reads[a][1], Slide) for reads in alternatives for a in x.axes if reads != POINTWISE)
 
 
+def readers_of(report: Report) -> dict[int, list[int]]:
+    """For each position those that read it, in order."""
+    found: dict[int, list[int]] = {}
+    for position, sources in enumerate(report.network.sources, report.network.arity):
+        for s in sources:
+            found.setdefault(s, []).append(position)
+    return found
+
+
 def along(values: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     """An entry for each axis, where one may stand for all."""
     return tuple(values) * rank if len(values) == 1 else tuple(values)
