@@ -69,7 +69,7 @@ def _table(found: Likes, most: int) -> Table:
     names = [n for n in found.figures if not (found.ranked and n in ALIKE)]
     lead = next((n for n in names if n in found.objectives and metric(n).whole is not None), None)
     called = found.subject.name if len(found.subject.name) <= LONGEST_NAME else "it"
-    seen = any(v.seen is not None for v in found.designs)
+    seen = any(v.seen is not None and v.seen < prod(v.figures["receptive_field"]) for v in found.designs)
     columns = [Column("", "number", right=True)]
     columns.append(Column("stack" if found.ranked else "changes", least=16 if found.ranked else 30, wraps=True))
     for n in names:
