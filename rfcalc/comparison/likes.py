@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from importlib import import_module
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -119,9 +120,8 @@ class Likes:
 
     def document(self, show: Sequence[int] | None = None) -> Document:
         """What `rfcalc design --like` shows; `show`: of which variants, from 1, all that they change."""
-        from rfcalc.comparison.likes_shown import document
-
-        return document(self, show)
+        made: Document = import_module("rfcalc.comparison.likes_shown").document(self, show)
+        return made
 
     _repr_html_ = displayed
 
