@@ -259,6 +259,9 @@ class _AxisWalk:
         if Aligned(carrier, window).constant and (isinstance(index, Scattered) or all(index.units)):
             return Aligned(out, Window(0, (ends,)))  # what every unit sees stays so, however they are re-arranged
         if isinstance(index, Scattered):
+            parted = None if index.split is None else window.parted(index.split)
+            if parted is not None:
+                return Aligned(index.axes[parted[0]], parted[1])
             outs = frozenset(index.axes)
         else:
             from rfcalc.receptive.within import banded, pulled
