@@ -20,7 +20,6 @@ from rfcalc.core.layer import POINTWISE, Alternatives, Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import STEP, All, Index, Table
 from rfcalc.graph.forward import Shaped, reads_of
-from rfcalc.receptive.field import Aligned, Field, followed, join
 
 MOST_PHASES = 1 << 12
 
@@ -73,10 +72,9 @@ def regrouped(before: Axes, after: Axes, dims: Sequence[int]) -> tuple[Axes, Axe
 
 
 class Chain(NamedTuple):
-    """What a chain begins at (its field and shape), and the factors of its axes and of the axes at the chain's end."""
+    """The position that a chain begins at, and the factors of its axes and of the axes at the chain's end."""
 
-    field: Field
-    shape: Shape
+    root: int
     before: Axes
     after: Axes
 
@@ -87,13 +85,13 @@ class Chain(NamedTuple):
             return None
         (reads,) = alternatives
         if reads is POINTWISE:
-            return self if x.dims == y.dims else self._with_channels(x, y)
+            return self if x.dims == y.dims else None
         if layer.row_major:
             return self.regrouped(y.dims)
-        if any(index != STEP and type(index) is not All for _, index in reads):
+        if any(index is not STEP and type(index) is not All for _, index in reads):
             return None
-        from_axis = {out: i for i, (out, index) in enumerate(reads) if index == STEP and out is not None}
-        if len(from_axis) != sum(1 for _, index in reads if index == STEP):
+        from_axis = {out: i for i, (out, index) in enumerate(reads) if index is STEP and out is not None}
+        if len(from_axis) != sum(1 for _, index in reads if index is STEP):
             return None
         made = [(Factor(n),) if n > 1 else () for n in y.dims]  # of axes that are read as a whole nothing is left
         return self._replace(after=tuple(self.after[from_axis[j]] if j in from_axis else f for j, f in enumerate(made)))
@@ -101,27 +99,14 @@ class Chain(NamedTuple):
     def regrouped(self, dims: tuple[int, ...]) -> Chain | None:
         """With a row-major reshape to `dims` at its end."""
         axes = regrouped(self.before, self.after, dims)
-        return axes and self._replace(before=axes[0], after=axes[1])
+        return axes and Chain(self.root, *axes)
 
-    def _with_channels(self, x: Shape, y: Shape) -> Chain | None:
-        """With other channels at its end, some of them or more beside them; None where positions lie along them."""
-        places = {id(f) for i, axis in enumerate(self.before) if i != self.shape.channel for f in axis}
-        if (x.channel, x.spatial) != (y.channel, y.spatial) or any(id(f) in places for f in self.after[x.channel]):
-            return None
-        made = (Factor(y.channels),) if y.channels > 1 else ()
-        return self._replace(after=tuple(made if j == y.channel else axis for j, axis in enumerate(self.after)))
+    def relation(self, x: Shape, y: Shape, along: set[int]) -> Alternatives | None:
+        """What the end reads of the beginning, axis by axis; None where several axes decide together.
 
-    @property
-    def layout(self) -> tuple[object, ...]:
-        """Where the positions of the beginning are at the end: equal for chains that lay them out alike."""
-        where = {id(f): (j, len(axis) - k) for j, axis in enumerate(self.after) for k, f in enumerate(axis)}
-        channel = self.shape.channel
-        found = [[(f.size, where.get(id(f))) for f in axis] for i, axis in enumerate(self.before) if i != channel]
-        return channel, self.shape.spatial, found
-
-    def relation(self, y: Shape) -> Alternatives | None:
-        """What the end reads of the beginning, axis by axis; None where several axes decide together."""
-        x, along = self.shape, followed(self.field)  # the axes that positions of the source lie along
+        Args:
+            along: the axes of the beginning that positions of the source lie along.
+        """
         where = {id(f): j for j, axis in enumerate(self.after) for f in axis}
         found: list[tuple[int | None, Index]] = []
         for i, axis in enumerate(self.before):
@@ -170,45 +155,8 @@ class Chain(NamedTuple):
         return Table(weights[id(axis[0])] if leads else 0, phases)
 
 
-def begun(walked: Shaped, position: int, found: Sequence[Field | None]) -> Chain | None:
+def begun(walked: Shaped, position: int) -> Chain | None:
     """The chain that the reshape at a position begins; None where no factors say it."""
     node, (root,), (x,), y = walked.at(position)
-    field = found[root]
     axes = tuple((Factor(n),) if n > 1 else () for n in x.dims)
-    return field and Chain(field, x, axes, axes).then(node.layer, reads_of(node, (x,), y)[0], x, y)
-
-
-def together(
-    walked: Shaped,
-    position: int,
-    relation: Sequence[Alternatives],
-    found: Sequence[Field | None],
-    chains: dict[int, Chain | None],
-) -> Chain | None:
-    """The chain of a node that several chains meet in which lay out their positions alike: it begins at the union of
-    what they begin at. What sees the same at every unit may join it. None where there is no such chain."""
-    node, sources, xs, y = walked.at(position)
-    whole: Chain | None = None
-    rest: list[Field] = []
-    for s, alternatives, x in zip(sources, relation, xs, strict=True):
-        field = found[s]
-        if field is None:
-            continue
-        if s not in chains:
-            held = [[e for e in t if isinstance(e, Aligned) and e.constant] for t in field.terms]
-            if any(len(kept) < len(t) for kept, t in zip(held, field.terms, strict=True)):
-                return None
-            rest.append(field._replace(terms=tuple(tuple(e._replace(carrier=None) for e in t) for t in held)))
-            continue
-        begins = chains[s] or begun(walked, s, found)
-        chain = begins and begins.then(node.layer, alternatives, x, y)
-        if chain is None or (whole is not None and whole.layout != chain.layout):
-            return None
-        rest.append(chain.field)
-        whole = whole or chain
-    if whole is None:
-        return None
-    field = whole.field
-    for other in rest:
-        field = join(field, other, node.name, whole.shape.dims)
-    return whole._replace(field=field)
+    return Chain(root, axes, axes).then(node.layer, reads_of(node, (x,), y)[0], x, y)

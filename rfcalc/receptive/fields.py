@@ -63,7 +63,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                     result = of_positions(result, y.channel, y.dims, node.name)
                 if node.layer.selective or sources[0] in branched or gaps(result, node.name):
                     apart = apart or _apart(walked, source, found)
-                    result = _parted(apart, position, result, branched, chains, node.layer.row_major)
+                    result = apart.joined(position, result, branched)
                 if result is not None and (result.blurred or node.layer.row_major):
                     result = _settled(walked, position, found, result)
                 if told is not None and sources[0] in told.known:
@@ -88,8 +88,6 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                 result, first = part, name
             else:
                 result = join(result, part, node.name, own, (first, name))
-        if result is not None and not chains.keys().isdisjoint(sources):
-            result = _chained_together(walked, position, relation, found, chains, result)
         if result is not None and result.joins and result.joins[-1].node == node.name:
             result = _pieced(walked, position, relation, found, pieces, result)
         plain, turned = result, False
@@ -98,7 +96,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
             turned = result is not plain
             if node.layer.selective or not branched.isdisjoint(sources) or gaps(result, node.name):
                 apart = apart or _apart(walked, source, found)
-                result = _parted(apart, position, result, branched, chains, False)
+                result = apart.joined(position, result, branched)
             if result is not None and result.blurred:
                 result = _settled(walked, position, found, result)
         if turned or (told is not None and not told.known.keys().isdisjoint(sources)):
@@ -107,30 +105,6 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
         at_most = most or node.layer.at_most
         found[position] = _at_most(node, result, [found[s] for s in sources], most) if at_most else result
     return tuple(found)
-
-
-def _parted(
-    apart: Apart,
-    position: int,
-    whole: Field | None,
-    branched: set[int],
-    chains: dict[int, Chain | None],
-    row_major: bool,
-) -> Field | None:
-    """The field of a node of which channels, or branches, see different things; a chain that knows of all of them
-    ends where some are left out."""
-    made = apart.joined(position, whole, branched)
-    if chains.get(position) is None or made is whole or (made and whole and made.terms == whole.terms):
-        return made
-    if row_major and whole is not None and not _loose(whole) and (made is None or _loose(made)):
-        return whole
-    del chains[position]
-    return made
-
-
-def _loose(field: Field) -> bool:
-    """Whether no window says which unit sees what, on some axis."""
-    return any(type(e) is Unaligned for t in field.terms for e in t)
 
 
 def _at_most(node: Any, field: Field | None, before: Sequence[Field | None], most: set[str]) -> Field | None:
@@ -166,13 +140,15 @@ def _chained(
     if plain is None or not numbers(x, y):
         return plain
     before = found[s]
-    loose = chains.get(s) is not None or (before is not None and _loose(before))
-    if s in chains and _is_view(node.layer, alternatives, loose, x.channel):
+    loose = chains.get(s) is not None or (
+        before is not None and any(type(e) is Unaligned for t in before.terms for e in t)
+    )
+    if s in chains and _is_view(node.layer, alternatives, loose):
         from rfcalc.receptive.chains import begun
 
-        begins = chains[s] or begun(walked, s, found)
+        begins = chains[s] or begun(walked, s)
         chain = begins and begins.then(node.layer, alternatives, x, y)
-        if chain is not None and not node.layer.row_major and _read_whole(chain, y.channel):
+        if chain is not None and not node.layer.row_major and _read_whole(chain, found[chain.root], y.channel):
             chain = None  # a layer that sees all of an axis says so itself
     else:
         chain = None
@@ -181,57 +157,32 @@ def _chained(
             chains[position] = None
         return plain
     chains[position] = chain
-    return plain if plain is found[s] else _behind(chain, y, node.name, plain)
-
-
-def _behind(chain: Chain, y: Shape, node: str, plain: Field) -> Field | None:
-    """The field at the end of a chain, from its beginning; `plain` where several axes decide together."""
-    relation = chain.relation(y)
+    shapes, root = walked.shapes, found[chain.root]
+    if root is None or plain is found[s]:
+        return plain
+    along = followed(root)
+    relation = chain.relation(shapes[chain.root], y, along)
     if relation is None:
         return plain
-    made = through(chain.field, relation, node, chain.shape.dims)
-    if made is not None and any(f in chain.after[y.channel] for i in followed(chain.field) for f in chain.before[i]):
+    made = through(root, relation, node.name, shapes[chain.root].dims)
+    if made is not None and any(f in chain.after[y.channel] for i in along for f in chain.before[i]):
         made = made._replace(blurred=True)
     return made
 
 
-def _chained_together(
-    walked: Shaped,
-    position: int,
-    relation: tuple[Alternatives, ...],
-    found: list[Field | None],
-    chains: dict[int, Chain | None],
-    plain: Field,
-) -> Field | None:
-    """The field of a node that chains of views meet in, from what they begin at; `plain` where they are not alike."""
-    from rfcalc.receptive.chains import together
-
-    node, _, xs, y = walked.at(position)
-    if node.layer.opaque or not numbers(*xs, y):
-        return plain
-    chain = together(walked, position, relation, found, chains)
-    if chain is None or _read_whole(chain, y.channel):
-        return plain
-    chains[position] = chain
-    return _behind(chain, y, node.name, plain) if _loose(plain) else plain
-
-
-def _read_whole(chain: Chain, channel: int) -> bool:
+def _read_whole(chain: Chain, root: Field | None, channel: int) -> bool:
     """Whether nothing is left at a chain's end, but in the channels, of an axis that positions of the source lie along
     at its beginning."""
     left = {id(f) for j, axis in enumerate(chain.after) if j != channel for f in axis}
-    return any(chain.before[i] and not any(id(f) in left for f in chain.before[i]) for i in followed(chain.field))
+    along = set() if root is None else followed(root)
+    return any(chain.before[i] and not any(id(f) in left for f in chain.before[i]) for i in along)
 
 
-def _is_view(layer: Layer, alternatives: Alternatives, loose: bool, channel: int) -> bool:
-    """Whether a layer may give the values of its input in other places, or is a sum over all channels, or (`loose`)
-    over whole axes."""
+def _is_view(layer: Layer, alternatives: Alternatives, loose: bool) -> bool:
+    """Whether a layer may give the values of its input in other places, or (`loose`) sums over whole axes of them."""
     if len(alternatives) != 1:
         return False
-    (reads,) = alternatives
-    if layer.row_major or reads is POINTWISE:
-        return True
-    return all(index == STEP or (type(index) is All and (loose or i == channel)) for i, (_, index) in enumerate(reads))
+    return layer.row_major or all(index is STEP or (loose and type(index) is All) for _, index in alternatives[0])
 
 
 def _pieced(
