@@ -31,7 +31,7 @@ TOLD = {
     "optimizer": "state of the optimizer",
     "kept": "maps, statistics and indices that backward needs, when forward has run",
     "activations": "other maps and gradients of maps, at the worst moment",
-    "buffers": "running statistics",
+    "buffers": "running statistics, counters; all buffers of a module",
 }
 
 
@@ -405,6 +405,9 @@ class Fit:
                 "it leaves unsplit of larger blocks, and workspaces of libraries, are not counted"
             )
         yield f"MB = 10^6 bytes, MiB = 2^20; {told}"
+        if self.memory.unused:
+            size = bytes_short(sum(self.memory.unused) * self.memory.report.itemsize)
+            yield f"parameters that nothing uses lie there too: {size} of the weights; they get no gradient and no state"
         if self.memory.infer:
             return
         yield (

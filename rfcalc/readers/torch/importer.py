@@ -93,6 +93,7 @@ def from_torch(
             steps=steps,
             sizes_asked=recording.sizes_asked,
             recomputed=recomputed,
+            dtype=dtype_of(module, given),
         ),
     )
     own = {id(p) for p in module.parameters()}
