@@ -19,6 +19,7 @@ from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.batching import sizes
 from rfcalc.readers.torch.facts import blinded
+from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
@@ -96,6 +97,7 @@ def from_torch(
             dtype=dtype_of(module, given),
         ),
     )
+    network.source.copied = copied(graph, recording, network, named, steps)
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}

@@ -42,6 +42,8 @@ class Source:
         sizes_asked: whether its code may have seen the sizes of its maps, and so do something else at others.
         recomputed: the nodes of each part that is computed again in the backward pass (checkpointed).
         dtype: what it computes in.
+        copied: the nodes that read a copy of what they read, by the number of the input; whether channels lie innermost
+            in it.
     """
 
     module: torch.nn.Module
@@ -56,6 +58,7 @@ class Source:
     sizes_asked: bool = True
     recomputed: tuple[frozenset[str], ...] = ()
     dtype: str = "float32"
+    copied: Mapping[tuple[str, int], bool] = field(default_factory=dict)
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
