@@ -1,7 +1,7 @@
 """The memory of torchvision's models: what is predicted against what lives while the module itself trains.
 
-``python tests/memory_models.py steps`` (or ``plans``, ``half``) writes a table of all models. Differences are in bytes, what is
-predicted less what is measured.
+``python tests/memory_models.py steps`` (or ``plans``, ``half``) writes a table of all models. Differences are in bytes,
+what is predicted less what is measured.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def step_peak(memory: Memory) -> int:
     return fixed + max(m.amount.at(memory.batch) for m in memory.moments)
 
 
-def compared(module: nn.Module, size: int, batch: int, amp: bool | torch.dtype = False, network: Network | None = None) -> Difference:
+def compared(
+    module: nn.Module, size: int, batch: int, amp: bool | torch.dtype = False, network: Network | None = None
+) -> Difference:
     """One step of a module against the prediction."""
     for parameter in module.parameters():
         parameter.grad = None

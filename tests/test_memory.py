@@ -27,9 +27,9 @@ from rfcalc import Conv, Network, Report, RfcalcError, from_torch, to_torch
 from rfcalc.cli import run
 from rfcalc.plan.arena import _bound, _first_fit, _height, _Search, arena, layout, live
 from rfcalc.plan.checkpoint import Search
+from rfcalc.plan.cuts import cuts
 from rfcalc.plan.memory import OPTIMIZERS, Memory
 from rfcalc.plan.patch import boxes, patched
-from rfcalc.plan.training import cuts
 from rfcalc.receptive.region_walk import regions
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "memory-1.json").read_text(encoding="utf-8"))

@@ -157,7 +157,7 @@ class Saved(NamedTuple):
 class Passing(NamedTuple):
     """What PyTorch makes for a moment while a node runs backward, for each item of the batch: values as wide as the
     node's map, bytes that do not follow it (masks of a byte each), and values that mixed precision leaves as they
-    are (less than nothing: what it kept and has let go by then). `late`: the gradient of its output has gone by then."""
+    are (less than nothing: what it kept and has let go). `late`: the gradient of its output has gone by then."""
 
     values: Size = 0
     bytes: Size = 0

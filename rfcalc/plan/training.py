@@ -78,7 +78,9 @@ class Run:
         told = Learning(none, none, none, none) if frozen is None else learning(walked, frozen)
         self.learns, self._trained = told.maps, told.weights
         self._holder = holders(walked)
-        self._keeping: dict[int, int] = {}  # by what holds weights, the first use that keeps the copy of lower precision
+        self._keeping: dict[
+            int, int
+        ] = {}  # by what holds weights, the first use that keeps the copy of lower precision
         for p in range(self.arity, len(self.names)):
             if self.learns[p] and self.lowered(p) and self._keeps_weights(p):
                 self._keeping.setdefault(self._holder[p], p)
@@ -165,7 +167,9 @@ class Run:
             copied = int(self.walked.costs[self._holder[position]].weights) * self.precision.copies
         spared = self._spared(position)
         statistics = int(said.batch_values) * self.precision.weights  # mean and deviation
-        extra = (int(said.extra_values) - int(said.statistics)) * maps + (int(said.statistics) - spared) * self.precision.weights
+        extra = (int(said.extra_values) - int(said.statistics)) * maps + (
+            int(said.statistics) - spared
+        ) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
             *(self.each(position, n) for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)),
@@ -314,7 +318,10 @@ class Run:
         weights, biases = self.learned(owner, width)
         if self.only_forward:
             cost = self.walked.costs[owner]
-            weights, biases = self.rounded(Amount(int(cost.weights) * width)), self.rounded(Amount(int(cost.biases) * width))
+            weights, biases = (
+                self.rounded(Amount(int(cost.weights) * width)),
+                self.rounded(Amount(int(cost.biases) * width)),
+            )
         if self._keeping.get(owner) == position:
             account.drop(("copies", owner))
             weights = NONE
@@ -476,37 +483,3 @@ class Run:
         for memory in range(first, last + 1):  # what only those would read that do not run again
             if not users[-1 - memory]:
                 account.drop(("again", memory))
-
-
-def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
-    """Positions whose map is all that later positions read of what is before them: there a network can be cut.
-
-    Args:
-        own: for each position the position whose memory it lives in.
-    """
-    network, arity, count = walked.network, walked.network.arity, len(walked.shapes)
-
-    def given(position: int) -> bool:
-        return position >= arity and not network.sources[position - arity]
-
-    last = list(range(count))  # the last position that reads each memory
-    for p, sources in enumerate(network.sources, arity):
-        for s in (p, *sources):
-            last[own[s]] = max(last[own[s]], p)
-    for name in network.outputs:
-        last[own[network.position(name)]] = count
-    found = []
-    longest = other = (-1, -1)  # the two memories that are read the longest: (until when, which)
-    for p in range(count - 1):
-        if not given(own[p]):
-            pair = (last[own[p]], own[p])
-            if pair[1] == longest[1]:
-                longest = max(longest, pair)
-            elif pair > longest:
-                longest, other = pair, longest
-            else:
-                other = max(other, pair)
-        until = (other if longest[1] == own[p] else longest)[0]
-        if p >= arity and until <= p and not given(p):
-            found.append(p)
-    return found

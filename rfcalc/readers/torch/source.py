@@ -12,7 +12,7 @@ from rfcalc.readers.torch.given import ForwardCall
 
 
 class Buffer(NamedTuple):
-    """The memory of a buffer: its bytes, and how many fractions these are (0 where they are whole numbers or truths)."""
+    """The memory of a buffer: its bytes, and how many fractions these are (0: whole numbers or truths)."""
 
     bytes: int
     fractions: int = 0
