@@ -224,11 +224,11 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
             held[learned] = graph.get_parameter(learned_at[node.name])
         texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
-        run: Any = (
-            recurrence
-            if way.how == "recurrent"
-            else compiled(way.twin.text, max(len(sources), 1) + (way.how == "attention"))
-        )
+        run: Any = None  # the module alone
+        if way.how == "recurrent":
+            run = recurrence
+        elif not way.twin.plain:
+            run = compiled(way.twin.text, max(len(sources), 1) + (way.how == "attention"))
         edges = at.edges or tuple(Edge(s, None) for s in sources)
         lines.append(
             StreamedMap(
