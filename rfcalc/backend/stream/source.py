@@ -43,17 +43,17 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     loads with ``stream.net.load_state_dict``.
 
     >>> from rfcalc import to_stream
-    >>> text = to_source(to_stream("conv3-4 p1 > relu", "1x100"))
+    >>> text = to_source(to_stream("conv2-4 > relu", "1x100"))
     >>> print(text[text.index("class Net"):])
     class Net(Streamed):
         def __init__(self) -> None:
             lines = [
                 StreamedMap("input", 2, shape=(1, 100)),
-                StreamedMap("conv1", 2, reads=(Read(0, first=-1, kernel=3),), module="net.conv1", after=1, shape=(4, 100)),
+                StreamedMap("conv1", 2, reads=(Read(0, kernel=2),), module="net.conv1", after=1, shape=(4, 100)),
                 StreamedMap("relu1", 2, reads=(Read(1),), module="net.relu1", shape=(4, 100)),
             ]
             super().__init__(lines, output=2, block={"in": 1, "out": 1}, latency=1)
-            hang(self, "net.conv1", nn.Conv1d(1, 4, 3))
+            hang(self, "net.conv1", nn.Conv1d(1, 4, 2))
             hang(self, "net.relu1", nn.ReLU())
             self.eval()
     <BLANKLINE>
