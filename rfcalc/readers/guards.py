@@ -1,8 +1,8 @@
 """Sizes that code refuses by itself: an assertion, or an error that it raises under a condition on sizes.
 
 At a size that is refused there is no graph, but the statement that refused it is in the traceback, with the values of
-its names. What is compared there (`h == self.image_size`, `h % 16 == 0`) is told from readings at several sizes: what is
-the same in all of them is a constant, one that differs must follow the length of one input axis. The condition
+its names. What is compared there (`h == self.image_size`, `h % 16 == 0`) is told from readings at several sizes: what
+is the same in all of them is a constant, one that differs must follow the length of one input axis. The condition
 itself is then evaluated for every size, as Python would, with numbers that stand for classes of sizes.
 """
 
