@@ -204,7 +204,7 @@ TRUE = (  # a statement is true where one of these stands in it, else false; the
     r"Giving the first of two [2-9]\d*×\S+ convolutions stride [2-9]\d* enlarges the receptive field of the second",
     r"With a [2-9]×\d .*pooling between two [2-9]\d*×\S+ convolutions, a unit of the second sees more",
     r"pooling after a convolution adds no parameters",
-    r"a network with one passes its gradients through a map of another size",
+    r"has none to update in training, and passes the gradients on all the same",
     r"With twice as many input channels, .* has more parameters",
     r"equal strides and centres are added: the receptive field of the sum is that of the wider",
     r"different centres are added: the receptive field of the sum can be wider",

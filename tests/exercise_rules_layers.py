@@ -123,7 +123,7 @@ def _poolings(_: Item, side: str, bottom: str) -> str:
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
-@rule(r"A convolution with (\d+) filters of (\d+)×\d+ on an image of (\d+)x\d+x\d+ \(with biases\) has")
+@rule(r"A convolution with (\d+) filters of (\d+)×\d+ \(with biases\) ran on images of (\d+)x\d+x\d+; now")
 def _larger(item: Item, m: str, k: str, c: str) -> str:
     return option(item, lambda t: t == f"{conv(int(c), int(m), int(k))}, as before")
 
@@ -250,10 +250,10 @@ def _designs(item: Item) -> Say:
 
 
 @rule(
-    r"has (\d+) blocks, each of (\d+) (\d+)×\d+ convolutions? and a 2×2 pool with stride 2\. After them .* as a (\d+)×"
+    r"has (\d+) blocks, each of (one|\d+) (\d+)×\d+ convolutions? and a 2×2 pool with stride 2\. After .* as a (\d+)×"
 )
 def _dense_as(_: Item, blocks: str, convs: str, k: str, last: str) -> str:
-    return str(seen(*([(int(k), 1, 1)] * int(convs) + [(2, 2, 1)]) * int(blocks), (int(last), 1, 1)))
+    return str(seen(*([(int(k), 1, 1)] * number(convs) + [(2, 2, 1)]) * int(blocks), (int(last), 1, 1)))
 
 
 @rule(r"Consider the map after (.*?)\. Where on the image is the centre")
@@ -276,7 +276,7 @@ def _centre(_: Item, layers: str) -> str:
 
 
 @rule(
-    r"convolutions of length (\d+) with dilations 1, 2, 4, …, (\d+)(?:, and this stack (\d+) times in a row)?\.(?: The signal has (\d+) samples)?"
+    r"convolutions of length (\d+) with dilations 1, 2, 4, (?:…, )?(\d+)(?:, and this stack (\d+) times in a row)?\.(?: The signal has (\d+) samples)?"
 )
 def _wavenet(_: Item, k: str, last: str, times: str | None, rate: str | None) -> str:
     dilations = [2**i for i in range(int(last).bit_length())] * int(times or 1)
@@ -306,3 +306,16 @@ def _gap(_: Item, k: str, d: str) -> str:
 @rule(r"One thing is put between them\. Which of these changes the receptive field")
 def _changes(item: Item) -> str:
     return option(item, lambda t: bool(re.search(r"(?<!1×)(?<!\d)[2-9]\d*×|1\d+×", t)))
+
+
+@rule(r"A convolution goes over a signal of (\d+) positions, counted from 0\. The table says")
+def _who_reads(item: Item, n: str) -> str:
+    grid = next(b for b in item.body if isinstance(b, Grid))
+    shown = [{int(q) for q in re.findall(r"\d+", str(row[1]))} for row in grid.rows]
+
+    def makes(text: str) -> bool:
+        k, s, p, d = map(int, re.findall(r"\d+", text))
+        reads = [{u * s - p + tap * d for tap in range(k)} & set(range(int(n))) for u in range(len(shown))]
+        return reads == shown
+
+    return option(item, makes)

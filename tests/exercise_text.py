@@ -315,7 +315,7 @@ def _error(item: Item) -> str:
     wrong = [i for i, (a, b) in enumerate(zip(right, written, strict=True)) if a != b]
     assert wrong
     first = wrong[0]
-    if "the rows after it follow from it" in words(item):
+    if "any rows after it follow from it" in words(item):
         _follow(item, found, name, first, written)
     else:
         assert len(wrong) == 1, "one row is wrong"

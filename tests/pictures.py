@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -34,6 +35,28 @@ class Rect(NamedTuple):
         )
 
 
+CELL = 128.0
+
+
+class Placed:
+    """Rectangles by the cells of a grid that they touch, so that neighbours are found without trying all."""
+
+    def __init__(self, rects: list[Rect]) -> None:
+        self.cells: dict[tuple[int, int], list[int]] = {}
+        for i, rect in enumerate(rects):
+            for cell in self._touched(rect):
+                self.cells.setdefault(cell, []).append(i)
+
+    def _touched(self, rect: Rect) -> Iterator[tuple[int, int]]:
+        for x in range(int((rect.left - 1) // CELL), int((rect.right + 1) // CELL) + 1):
+            for y in range(int((rect.top - 1) // CELL), int((rect.bottom + 1) // CELL) + 1):
+                yield x, y
+
+    def near(self, rect: Rect) -> list[int]:
+        """The numbers of the rectangles that may meet this one, in order."""
+        return sorted({i for cell in self._touched(rect) for i in self.cells.get(cell, ())})
+
+
 class Drawn(NamedTuple):
     frame: Rect
     boxes: list[tuple[Rect, list[str]]]
@@ -63,8 +86,8 @@ def parsed(text: str) -> Drawn:
     texts = [_text(e) for e in root.iter(f"{SVG}text")]
     frames = []
     for e in root.iter(f"{SVG}polygon"):
-        x, y = zip(*(map(float, p.split(",")) for p in e.attrib["points"].split()), strict=True)
-        frames.append(Rect(min(x), min(y), max(x), max(y)))
+        xs, ys = zip(*(map(float, p.split(",")) for p in e.attrib["points"].split()), strict=True)
+        frames.append(Rect(min(xs), min(ys), max(xs), max(ys)))
     title, description = root.findtext(f"{SVG}title") or "", root.findtext(f"{SVG}desc") or ""
     return Drawn(Rect(0, 0, wide, high), boxes, lines, texts, title, description, frames)  # type: ignore[arg-type]
 
@@ -102,23 +125,27 @@ def geometry(drawn: Drawn) -> list[str]:
     for points, _ in drawn.lines:
         found += [f"a line leaves the frame at {p}" for p in points if not drawn.frame.holds(Rect(*p, *p))]
     for kind, rects in (("boxes", places), ("texts", [t for t, _ in drawn.texts])):
-        order = sorted(rects, key=lambda r: r.top)
-        for i, one in enumerate(order):
-            for other in order[i + 1 :]:
-                if other.top >= one.bottom:
-                    break
-                if one.meets(other):
-                    found.append(f"two {kind} overlap: {one}, {other}")
+        among = Placed(rects)
+        for i, one in enumerate(rects):
+            for j in among.near(one):
+                if j > i and one.meets(rects[j]):
+                    found.append(f"two {kind} overlap: {one}, {rects[j]}")
+    holders = [*places, *drawn.frames]
+    held = Placed(holders)
     for text, told in drawn.texts:
-        for box in [*places, *drawn.frames]:
+        for box in map(holders.__getitem__, held.near(text)):
             if text.meets(box) and not box.holds(text):
                 found.append(f"{told!r} leaves its box")
-    found += [f"a box is cut by {f}" for f in drawn.frames for r in places if f.meets(r) and not f.holds(r)]
+    among = Placed(places)
+    for f in drawn.frames:
+        for r in map(places.__getitem__, among.near(f)):
+            if f.meets(r) and not f.holds(r):
+                found.append(f"a box is cut by {f}")
     for points, joins in drawn.lines:
         for a, b in pairwise(points):
-            upper, lower = min(a[1], b[1]), max(a[1], b[1])
-            for i, box in enumerate(places):
-                if box.top < lower + 1e-9 and upper - 1e-9 < box.bottom and i not in joins and through(a, b, box):
+            along = Rect(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
+            for i in among.near(along):
+                if i not in joins and through(a, b, places[i]):
                     found.append(f"a line from box {joins[0]} to {joins[1]} runs through box {i}")
         for end, box in ((points[0], places[joins[0]]), (points[-1], places[joins[1]])):
             if not box.holds(Rect(*end, *end)):
@@ -151,9 +178,11 @@ def figures(drawn: Drawn, told: dict[str, Any], style: str = "stages") -> list[s
     read = {(where[r], where[name]) for name, layer in layers.items() for r in layer["inputs"]}
     if {(a, b) for a, b in read if a < b} != {joins for _, joins in drawn.lines}:
         found.append("the lines are not the links of the report")
+    written = Placed([rect for rect, _ in drawn.texts])
     for box, nodes in drawn.boxes:
         below = 16 if style != "unet" and style != "blocks" else HIGH
-        texts = [text for rect, text in drawn.texts if rect.meets(_column(box)._replace(bottom=box.bottom + below))]
+        column = _column(box)._replace(bottom=box.bottom + below)
+        texts = [text for rect, text in map(drawn.texts.__getitem__, written.near(column)) if rect.meets(column)]
         shape = told["inputs"].get(nodes[-1]) or layers[nodes[-1]]["output_shape"]
         if "x".join(map(str, shape)) not in texts:
             found.append(f"{nodes[-1]}: {shape} is not in {texts}")

@@ -135,7 +135,31 @@ def unshuffled(order: tuple[int, ...]) -> Module:
     return Module(run, a=square(3), b=Conv2(8, 2, 3, padding=1))
 
 
+def through_tokens(m: Any, x: Tensor) -> Tensor:
+    """Layers on tokens, one of them with a skip, and back to a map."""
+    tokens = m.a(x).flatten(2).transpose(1, 2)
+    tokens = tokens + m.c(m.n(tokens))
+    return m.b(tokens.view(1, 8, 8, 2).permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+
+
 DETOURS = {
+    "layers on tokens": (
+        Module(through_tokens, a=square(3), b=square(3), c=nn.Linear(2, 2), n=nn.LayerNorm(2)),
+        "2x8x8",
+        (5, 5),
+        (1, 1),
+    ),
+    "layers on tokens of patches": (
+        Module(
+            lambda m, x: m.b(m.c(m.a(x).permute(0, 2, 3, 1).reshape(1, 12, 4)).reshape(1, 4, 3, 4).permute(0, 3, 1, 2)),
+            a=Conv2(2, 4, (4, 2), stride=(4, 2)),
+            b=Conv2(4, 2, 3, padding=1),
+            c=nn.Linear(4, 4),
+        ),
+        "2x16x6",
+        (12, 6),
+        (4, 2),
+    ),
     "patches, channels first": (unshuffled((0, 1, 3, 5, 2, 4)), "2x8x8", (8, 8), (2, 2)),
     "patches, places first": (unshuffled((0, 3, 5, 1, 2, 4)), "2x8x8", (8, 8), (2, 2)),
     "tokens": (

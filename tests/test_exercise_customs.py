@@ -140,7 +140,7 @@ def _(item: Item, text: str) -> object:
 
 @answers("parameters.larger-image.one-layer")
 def _(item: Item, text: str) -> object:
-    m, k, c = said(text, r"with (\d+) filters of (\d+)×\d+ on an image of (\d+)x")
+    m, k, c = said(text, r"with (\d+) filters of (\d+)×\d+ \(with biases\) ran on images of (\d+)x")
     return f"{k * k * c * m + m}, as before"
 
 
@@ -259,7 +259,7 @@ def _(item: Item, text: str) -> object:
 
 @answers("receptive-field.dense-as-convolution.one-layer")
 def _(item: Item, text: str) -> object:
-    pools, convs, k = said(text, r"has (\d+) blocks, each of (\d+) 3×3.* written as a (\d+)×")
+    pools, convs, k = said(text.replace("of one", "of 1"), r"has (\d+) blocks, each of (\d+) 3×3.* written as a (\d+)×")
     return 1 + (2 * convs + 1) * (2**pools - 1) + (k - 1) * 2**pools
 
 
@@ -309,9 +309,28 @@ def _(item: Item, text: str) -> object:
 # --- memory ----------------------------------------------------------------------------------------------------
 
 
+@answers("receptive-field.who-reads-what.setting")
+def _(item: Item, text: str) -> object:
+    """The setting whose units read what the table says: from unit to unit, along the signal."""
+    (n,) = said(text, r"signal of (\d+) positions")
+    (grid,) = [b for b in item.body if isinstance(b, Grid)]
+
+    def right(option: str) -> bool:
+        kernel, stride, padding, dilation = (int(w) for w in re.findall(r"\d+", option))
+        for u, row in enumerate(grid.rows):
+            first = u * stride - padding
+            read = [q for q in range(first, first + kernel * dilation, dilation) if 0 <= q < n]
+            if (", ".join(map(str, read)) or "padding only") != row[1]:
+                return False
+        return True
+
+    return only(item, right)
+
+
 @answers("memory.megabytes.one-layer")
 def _(item: Item, text: str) -> object:
-    count, m, n = said(text, r"(\d+) convolutions? of 3×3 with (\d+) filters .* image of 3x(\d+)x")
+    one = text.replace("A convolution of 3×3 with", "1 convolutions of 3×3 in a row, each with")
+    count, m, n = said(one, r"(\d+) convolutions of 3×3 in a row, each with (\d+) filters.* image of 3x(\d+)x")
     size = count * m * n * n * 4 * (2 if "gradient" in text else 1)
     return rounded(Fraction(size, 2**20 if "MiB is that" in text else 10**6), 2)
 

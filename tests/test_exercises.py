@@ -18,7 +18,7 @@ from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises import bank, patterns, subject
 from rfcalc.teaching.exercises.draw import Draw, seed_of
-from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, Blank, Grid, Item, Slot, Text, from_dict
+from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Blank, Grid, Item, Slot, Text, from_dict
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.variants import NAMES, Change, changed
 
@@ -165,6 +165,7 @@ def check_statement(item: Item) -> None:
 
 
 TRUTHS = [
+    (r"A pooling layer has no parameters: it has none to update in training, and passes the gradients on", True),
     (r"Padding .* makes the receptive field of its units larger", False),
     (r"Padding .* leaves the size of its units' receptive fields", True),
     (r"Giving the last of .* enlarges", False),
@@ -276,7 +277,7 @@ def test_every_file_of_families_is_loaded() -> None:
     folder = Path(patterns.__file__).parent / "families"
     listed = {file for names in patterns.FILES.values() for file in names}
     assert {p.stem for p in folder.glob("*.py")} - {"__init__"} == listed
-    assert len(PATTERNS) == 260
+    assert len(PATTERNS) == 261
 
 
 # --- the same paper ------------------------------------------------------------------------------------------------
@@ -314,7 +315,7 @@ def test_papers_stay_the_same_in_every_process() -> None:
         done = subprocess.run(
             [sys.executable, "-c", PINNED], capture_output=True, text=True, check=True, env=_environment(hash_seed)
         )
-        assert done.stdout.strip() == "1d471ca798f1bbd4"
+        assert done.stdout.strip() == "d5ffd2e73d021aca"
 
 
 def _environment(hash_seed: str) -> dict[str, str]:
@@ -349,7 +350,7 @@ def test_what_cannot_be_made(given: dict[str, Any], said: str) -> None:
         bank.exercises(**{"count": 1, **given})
 
 
-@pytest.mark.parametrize("identity", ["", "x", "a.v1-b", "output-size.window-on-square.one-layer.v4-iiiiiiiiiiiii"])
+@pytest.mark.parametrize("identity", ["", "x", "a.v1-b", "output-size.window-on-square.one-layer.v5-iiiiiiiiiiiii"])
 def test_what_is_no_id(identity: str) -> None:
     with pytest.raises(RfcalcError):
         bank.item(identity)
@@ -357,7 +358,7 @@ def test_what_is_no_id(identity: str) -> None:
 
 def test_an_id_of_another_version_is_refused() -> None:
     with pytest.raises(RfcalcError, match="version 99"):
-        bank.item(bank.exercises(1, 1)[0].id.replace(".v4-", ".v99-"))
+        bank.item(bank.exercises(1, 1)[0].id.replace(f".v{VERSION}-", ".v99-"))
 
 
 def test_a_key_that_the_second_road_does_not_confirm_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:

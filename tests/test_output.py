@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
+from typing import Any
 
 import jsonschema
 import pytest
+import torch
 from shown import View, render
+from torch import nn
 
 import rfcalc
 from rfcalc import Conv, GlobalPool, Identity, Linear, MaxPool, Network, ReLU, RfcalcError, Unknown, Upsample
@@ -302,6 +305,66 @@ def test_every_level_of_a_tree_sums_to_the_totals(name: str, depth: int) -> None
         if depth == 9:  # everything is there: the innermost rows sum to the totals too
             leaves = [line for line in found.lines if not line.role]
             assert sum(line.cells[column].value or 0 for line in leaves) == report.totals.params
+
+
+class Outer(nn.Module):
+    """Blocks whose sums stand outside of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16)) for _ in range(5)
+        )
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = torch.relu(x + block(x))
+        out: torch.Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def test_blocks_with_sums_between_them_fold() -> None:
+    report = rfcalc.analyze(rfcalc.from_torch(Outer(), "3x32x32").network)
+
+    def rows(**view: Any) -> list[tuple[Any, ...]]:
+        lines = table.table(report, table.View(("name", "params"), **view)).lines
+        return [tuple(cell.text for cell in line.cells) for line in lines]
+
+    assert [name for name, _ in rows(depth=1)] == ["stem", "blocks", "mean", "head"]
+    assert rows(depth=2)[1:4] == [
+        ("blocks", "", "11,760"),
+        ("  0–4", "×5", "11,760"),
+        ("  add … add_4", "×5", "–"),
+    ]
+    assert rows(depth=3)[3] == ("    0", "×5", "11,760")
+    assert len(rows(depth=2, fold=False)) == len(rows(depth=2)) + 8
+
+
+def test_copies_fold_at_every_level() -> None:
+    """What a folded row shows is of all copies; nothing of it is shown twice."""
+    report = rfcalc.analyze("resnet152")
+    lines = table.table(report, table.View(("name", "params"), depth=3)).lines
+    assert len(lines) < 60
+    found = {line.cells[0].text: line for line in lines if line.cells[1].value == 35}
+    assert set(found) == {"  1–35", *(f"    {name}" for name in ("conv1", "conv2", "conv3", "add"))}
+    assert found["  1–35"].cells[2].value == sum(line.cells[2].value for name, line in found.items() if name[2] == " ")
+
+
+def test_levels_of_a_tree_stand_further_in_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """Leading spaces alone would be lost in a page, in Markdown and in LaTeX."""
+
+    def line(form: str) -> str:
+        assert run(["table", "resnet50", "--depth", "2", "--format", form]) == 0
+        return next(x for x in capsys.readouterr().out.splitlines() if "maxpool" in x and "maxpool3" in x)
+
+    assert "|  maxpool" not in line("markdown") and "| &emsp;maxpool " in line("markdown")
+    assert line("latex").startswith(r"\quad maxpool &")
+    assert '<th scope="row">  maxpool</th>' in line("html")
+    assert run(["table", "resnet50", "--depth", "2", "--format", "html"]) == 0
+    assert "white-space: pre;" in capsys.readouterr().out
 
 
 def test_a_stages_subtotal_is_the_stages_whatever_is_shown() -> None:

@@ -27,7 +27,14 @@ CALLS = {  # by command, a line each; what is written as source is copied, so th
         resnet18
         unet --at conv5_2
         conv3-8,maxpool2,conv3-8 --input 1x16000""",
-    "draw": "alexnet",
+    "draw": """alexnet
+        resnet18 --metrics rf,stride,params,macs,bytes
+        googlenet --style graph --depth 1
+        alexnet --chart cost
+        resnet18 --chart growth
+        alexnet --chart memory
+        unet --chart tiles --tile 300
+        vgg16 resnet18 --chart compare""",
     "symbolic": """alexnet
         convK-C xN
         conv3-C xN --solve rf>=224 --for N""",
@@ -96,6 +103,18 @@ def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, com
                 assert longest(text) <= width, (command, line, width, encoding)
                 assert "\N{REPLACEMENT CHARACTER}" not in text
                 assert text.count("?") <= text.count("? "), "no letter is lost"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_layer_of_a_ladder_stands_in_one_line(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Columns that a narrow terminal has no room for are left out, and told; no row is broken."""
+    text = shown(monkeypatch, ["draw", "resnet18"], width)
+    row = next(line for line in text.splitlines() if line.startswith("conv1 "))
+    assert "64x112x112" in row and "7" in row.split()
+    told = " ".join(text.split()).partition("not shown in ")[2]
+    heads = text.splitlines()[0].split()
+    for head in ("notation", "params", "macs", "reads"):
+        assert (head in heads) != (head in told), (head, width)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])

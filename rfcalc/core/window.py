@@ -200,15 +200,20 @@ class Unsized:
 
 
 class Scattered:
-    """Positions are re-arranged so that several output axes decide together where they come from (window partition)."""
+    """Positions are re-arranged so that several output axes decide together where they come from (window partition).
 
-    __slots__ = ("axes",)
+    `split`: the extents of these axes, where they are the row-major split of the one axis that is read: of 8 × 8, unit
+    (i, j) reads position 8·i + j.
+    """
 
-    def __init__(self, axes: Iterable[int]) -> None:
+    __slots__ = ("axes", "split")
+
+    def __init__(self, axes: Iterable[int], split: Sequence[int] | None = None) -> None:
         self.axes = tuple(axes)
+        self.split = split and tuple(split)
 
     def __repr__(self) -> str:
-        return f"Scattered({self.axes})"
+        return f"Scattered({self.axes}{f', {self.split}' if self.split else ''})"
 
 
 Index: TypeAlias = "Slide | Table | All | Listed | Unsized | Scattered"
@@ -352,6 +357,31 @@ class Window:
                 found.append(hull(self.unit(t) for t in taps))
         return Window(advance, found)
 
+    def parted(self, extents: Sequence[int]) -> tuple[int, Window] | None:
+        """This window on an axis that is split, row-major, into axes of these extents, where one of them decides alone:
+        which, and the window along it. None where several decide, or the one goes by no rule.
+
+        A map of 8 × 8 positions laid out as 64 has the window ``u // 8`` on its rows and ``u % 8`` on its columns; as
+        8 × 8 again, rows follow the first axis alone and columns the second.
+
+        >>> rows, columns = Window(1, [(0, 0)] * 8), Window(0, [(x, x) for x in range(8)])
+        >>> rows.parted((8, 8)), columns.parted((8, 8)), Window(1, [(0, 0)]).parted((8, 8))
+        ((0, Window(1, [(0, 0)])), (1, Window(1, [(0, 0)])), None)
+        """
+        count = 1
+        for n in extents:
+            count *= n
+        if count > LONGEST_PERIOD or not is_number(self.advance):
+            return None
+        seen = [self.unit(u) for u in range(count)]
+        below = count
+        for k, n in enumerate(extents):
+            below //= n
+            if all(seen[u] == seen[u // below % n * below] for u in range(count)):
+                window = _by_rule(seen[: n * below : below])
+                return None if window is None else (k, window)
+        return None
+
     def over(self, extent: Size) -> Ends:
         """The hull of what units 0 … extent − 1 see."""
         if self.period == 1:
@@ -409,6 +439,17 @@ class Window:
         return f"Window({self.advance}, [{', '.join(map(str, self.ends))}])"
 
 
+def _by_rule(units: Sequence[Ends]) -> Window | None:
+    """The window of the least period that says what all of these units see and repeats at least once among them."""
+    for period in range(1, len(units) // 2 + 1):
+        moved = {b[0] - a[0] for a, b in zip(units, units[period:], strict=False) if a and b} or {0}
+        if len(moved) == 1:
+            window = Window(moved.pop(), units[:period])
+            if all(window.unit(u) == ends for u, ends in enumerate(units)):
+                return window
+    return None
+
+
 def hull(parts: Iterable[Ends]) -> Ends:
     """The smallest interval that holds them all; None for nothing.
 
@@ -448,10 +489,10 @@ def resolve(position: int, extent: int, border: Border) -> int | None:
     return position if position < extent else period - position
 
 
-def taps(index: Index, unit: int, extent: int) -> list[int]:
-    """The real positions that a unit reads."""
+def taps(index: Index, unit: int, extent: int) -> Sequence[int]:
+    """The real positions that a unit reads, in order."""
     if isinstance(index, All):
-        return list(range(index.extent))
+        return range(index.extent)
     if isinstance(index, (Unsized, Scattered)):
         raise TypeError(f"{index} has no taps on one axis")
     found = (resolve(t, extent, index.border) for t in index.taps(unit))

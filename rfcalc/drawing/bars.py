@@ -7,7 +7,7 @@ from math import ceil
 from typing import NamedTuple
 
 from rfcalc.drawing.letters import HEIGHT, cut, width
-from rfcalc.report.document import Box, Label, Picture, Stroke
+from rfcalc.report.document import Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
 
 EDGE = 20  # around everything
 ROW = 20
@@ -34,6 +34,11 @@ class Panel(NamedTuple):
     mark: tuple[int, str] | None = None
 
 
+def _scale(panel: Panel) -> int:
+    """The value of the longest bar."""
+    return max([bar.value for bar in panel.bars if bar.value] + [panel.mark[0] if panel.mark else 0, 1])
+
+
 def chart(names: Sequence[str], panels: Sequence[Panel], title: str, about: Sequence[str], description: str) -> Picture:
     """The bars of all panels beside the names of their rows.
 
@@ -50,7 +55,7 @@ def chart(names: Sequence[str], panels: Sequence[Panel], title: str, about: Sequ
     boxes, lines = [], []
     x = EDGE + ceil(max(map(width, names), default=0)) + 14
     for panel in panels:
-        most = max([bar.value for bar in panel.bars if bar.value] + [panel.mark[0] if panel.mark else 0, 1])
+        most = _scale(panel)
         texts.append(Label(x, head, panel.title, "strong"))
         at = None
         if panel.mark is not None:
@@ -73,9 +78,15 @@ def chart(names: Sequence[str], panels: Sequence[Panel], title: str, about: Sequ
         x += LONG + 5 + ceil(max([width(bar.text) for bar in panel.bars] + [width(panel.title) - LONG, 0.0])) + 30
     half = max((width(panel.mark[1]) / 2 for panel in panels if panel.mark), default=0.0)
     wide = max([x - 30.0, x - 60.0 + half, *(EDGE + width(text) * 1.1 for text in (title, *about))])
-    lines_ = [f"{name}: {', '.join(p.bars[i].text or '–' for p in panels)}" for i, name in enumerate(names)]
-    letters = "\n".join(
-        [", ".join(p.title for p in panels), *lines_, *(p.mark[1] for p in panels if p.mark), "", *about]
-    )
+    scales = [_scale(panel) for panel in panels]
+    rows = []
+    for i, name in enumerate(names):
+        bars = [panel.bars[i] for panel in panels]
+        shares = [1000 * (bar.value or 0) // most for bar, most in zip(bars, scales, strict=True)]
+        cells = [Cell(bar.text or "–", bar.value, share) for bar, share in zip(bars, shares, strict=True)]
+        rows.append(TableLine((Cell(name), *cells)))
+    columns = (Column("", "name", least=16), *(Column(p.title, right=True) for p in panels))
+    told = (*(f"line: {p.mark[1]}" for p in panels if p.mark), *about)
+    letters = (Table(columns, tuple(rows)), Sentences(told, listed=False))
     high = top + ROW * len(names) + EDGE
     return Picture(wide + EDGE, high, (), tuple(lines), tuple(boxes), tuple(texts), title, description, letters)

@@ -11,7 +11,7 @@ from rfcalc.core.size import is_number
 from rfcalc.drawing.axes import EDGE, powers, title_lines
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
-from rfcalc.report.document import Area, Box, Label, Picture, Stroke
+from rfcalc.report.document import Area, Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
 from rfcalc.report.metrics import Metric, metric
 from rfcalc.report.units import short
 
@@ -95,7 +95,8 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         texts.append(label)
         if leader:
             lines.append(Stroke(leader, "leader"))
-    text = "\n".join([*(b.told for b in sorted(bubbles, key=lambda b: names.index(b.name))), "", *about])
+    rows = [TableLine((Cell(names[i]), *(Cell(m.full(_whole(m, reports[i]))) for m in chosen))) for i in placed]
+    table = Table((Column("network", "name", least=16), *(Column(head, right=True) for head in heads)), tuple(rows))
     told = f"{title}: {len(bubbles)} bubbles by {heads[0]}, {heads[1]} and {heads[2]}."
     legend = [*_legend(largest, heads[2], left + WIDE + 70, bottom)]
     texts += [label for label in legend if isinstance(label, Label)]
@@ -111,7 +112,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         tuple(texts),
         title,
         told,
-        text,
+        (table, Sentences(tuple(about), listed=False)),
     )
 
 

@@ -12,7 +12,7 @@ from rfcalc.drawing.axes import EDGE, title_lines
 from rfcalc.drawing.letters import width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.outline import outlines
-from rfcalc.report.document import Area, Image, Label, Picture, Runs, Stroke
+from rfcalc.report.document import Area, Image, Label, Picture, Runs, Sentences, Stroke
 from rfcalc.report.field_document import grid, told
 from rfcalc.report.field_report import FieldReport
 
@@ -121,7 +121,6 @@ def picture(report: Report, options: Options = NONE) -> Picture:
             data,
         )
     right = max(wide, place.x(columns[1]) + 30)
-    words = "\n".join([title, *about])
     return Picture(
         right + EDGE,
         bottom + extra + 34,
@@ -131,7 +130,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         tuple(texts),
         title,
         ". ".join([title, *about]) + ".",
-        words,
+        (Sentences((title, *about), listed=False),),
         (),
         image,
     )

@@ -91,7 +91,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         tuple(texts),
         title,
         described(report, found),
-        "\n".join([*letters(found), "", *about]),
+        letters(found, about),
     )
 
 

@@ -11,7 +11,7 @@ from rfcalc.drawing.letters import cut, width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.stages import heading_of
 from rfcalc.plan.memory import Memory
-from rfcalc.report.document import Area, Box, Label, Picture, Stroke
+from rfcalc.report.document import Area, Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
 from rfcalc.report.units import bytes_short
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WIDE, HIGH = 640.0, 260.0
 ROW, BAR = 18.0, 10.0
 MOST = 16  # items with a bar
+COLUMNS = (Column("item", "name", least=16), Column("of"), Column("size", right=True), Column("moments", right=True))
 # from below; what lives all the time first
 TERMS = ("weights", "buffers", "optimizer", "gradients", "kept", "activations")
 
@@ -151,11 +152,8 @@ def timeline(memory: Memory) -> Picture:
         texts.append(Label(left + WIDE + 8, y + BAR - 1, size))
         y += ROW
     right = left + WIDE + 8 + max((width(bytes_short(life.size)) for life in lives), default=0.0)
-    listed = [f"{term}: up to {bytes_short(max(sums[term]))}" for term in used]
-    listed += [
-        f"{life.node} ({life.term}): {bytes_short(life.size)}, moments {life.first} to {life.last} of {moments}"
-        for life in lives
-    ]
+    listed = [("all", term, max(sums[term]), "the most") for term in used]
+    listed += [(life.node, life.term, life.size, f"{life.first}–{life.last} of {moments}") for life in lives]
     described = f"{title}: {mode}; the memory at {moments} moments, by what it holds."
     return Picture(
         max(wide, right) + EDGE,
@@ -166,7 +164,15 @@ def timeline(memory: Memory) -> Picture:
         tuple(texts),
         title,
         described,
-        "\n".join([*listed, "", *about]),
+        (
+            Table(
+                COLUMNS,
+                tuple(
+                    TableLine((Cell(n), Cell(t), Cell(bytes_short(size), size), Cell(m))) for n, t, size, m in listed
+                ),
+            ),
+            Sentences(tuple(about), listed=False),
+        ),
     )
 
 

@@ -134,10 +134,9 @@ def draw(report: Report, found: Parts, row_of: Callable[[Part], int]) -> Picture
     wide = max(right, *(EDGE + width(text) * 1.1 for text in (title, *about)))
     heads = [Label(EDGE, EDGE + HEIGHT - 3, title, "strong")]
     heads += [Label(EDGE, EDGE + 12 + 18 * (i + 1), line, "soft") for i, line in enumerate(about)]
-    told = "\n".join([*letters(found), "", *about])
     return Picture(
         wide + EDGE, top + EDGE - 8, (), tuple(lines), tuple(boxes), (*heads, *labels), title, described(report, found),
-        told, tuple(marks),
+        letters(found, about), tuple(marks),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from rfcalc.core.errors import plural
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import Part, Parts, parts
-from rfcalc.report.document import Area, Box, Label, Picture, Stroke
+from rfcalc.report.document import Area, Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
 from rfcalc.report.report import Report
 from rfcalc.report.units import exact, short
 
@@ -90,7 +90,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         tuple(texts),
         title,
         described(report, found),
-        "\n".join([*letters(found), "", *about]),
+        letters(found, about),
     )
 
 
@@ -192,29 +192,27 @@ def _lines(found: Parts, tops: Sequence[float], lanes: dict[int, int], left: flo
         yield Stroke(((right, low), (lane, low), (lane, high), (right, high)), "skip", True, title, (a, b))
 
 
-def letters(found: Parts) -> Iterator[str]:
-    """The ladder in letters, for formats without pictures: what a row reads is said where it is not the row above."""
-    heads = ("", *_heads(found))
+def letters(found: Parts, about: Sequence[str]) -> tuple[Table, Sentences]:
+    """The ladder as a table, for formats without pictures: what a row reads is said where it is not the row above."""
     reads: dict[int, list[int]] = {}
     for a, b in found.links:
         reads.setdefault(b, []).append(a)
-    rows = [heads]
-    notes = [""]
+    rows = []
     for i, part in enumerate(found.parts):
         sources = reads.get(i, [])
-        plain = sources == [i - 1] or not sources
-        notes.append(
-            ""
-            if plain
-            else "← " + ", ".join(found.parts[a].name for a in sources[:4]) + (" …" if len(sources) > 4 else "")
-        )
-        rows.append(
-            (
-                part.copies.strip(),
-                *(cut(text, 34) for text in _cells(part, found)),
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, note in zip(rows, notes, strict=True):
-        cells = (t.ljust(w) if i in (1, 2) else t.rjust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True)))
-        yield f"{'  '.join(cells)}  {note}".rstrip()
+        more = " …" if len(sources) > 4 else ""
+        told = "" if sources in ([], [i - 1]) else ", ".join(found.parts[a].name for a in sources[:4]) + more
+        name, *cells = _cells(part, found)
+        rows.append((name, part.copies.strip(), *cells, told))
+    longest = max((len(found.parts[a].name) for sources in reads.values() for a in sources), default=0)
+    name, notation, *figures = _heads(found)
+    columns = [
+        Column(name, "name", least=16, most=60),
+        Column("", "copies", right=True),
+        Column(notation, "notation", least=12, most=60, spare=1),
+        *(Column(head, right=True, spare=max(0, i - 1)) for i, head in enumerate(figures)),  # output and rf stay
+        Column("reads", "inputs", least=min(longest + 1, 30), most=60, wraps=True),  # no name is broken
+    ]
+    used = [i for i, column in enumerate(columns) if column.title not in ("", "reads") or any(row[i] for row in rows)]
+    lines = tuple(TableLine(tuple(Cell(row[i]) for i in used)) for row in rows)
+    return Table(tuple(columns[i] for i in used), lines), Sentences(tuple(about), listed=False)

@@ -10,7 +10,7 @@ from rfcalc.drawing.axes import EDGE, title_lines
 from rfcalc.drawing.letters import width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.plan.tile import TilePlan
-from rfcalc.report.document import Area, Label, Picture, Stroke
+from rfcalc.report.document import Area, Label, Picture, Sentences, Stroke
 from rfcalc.report.units import bytes_short, short
 
 if TYPE_CHECKING:
@@ -112,7 +112,6 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         texts.append(Label(x + 20, y, text))
         x += 20 + width(text) + 18
     told = f"{name} in {plan.count} tiles: what one of them reads and writes."
-    words = "\n".join([f"{name} in tiles", *about])
     return Picture(
         max(wide, across - 36, x) + EDGE,
         y + EDGE,
@@ -122,7 +121,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         tuple(texts),
         f"{name} in tiles",
         told,
-        words,
+        (Sentences((f"{name} in tiles", *about), listed=False),),
     )
 
 

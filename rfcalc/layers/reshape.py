@@ -208,7 +208,11 @@ def reshaped(x: Shape, y: Shape) -> Alternatives:
         elif not outside:
             found += [(j0, STEP) if j0 < len(y.dims) else (None, All(n)) for n in inside]
         else:
-            found += [(None, Scattered(outside)) for _ in inside]
+            extents = [y.dims[k] for k in outside]
+            split = extents if len(wide) == 1 and all(map(is_number, extents)) else None
+            found += [
+                (None, Scattered(outside, split)) if k in wide or not split else (None, All(1)) for k in range(i0, i)
+            ]
     return (tuple(found),)
 
 

@@ -257,6 +257,9 @@ class _AxisWalk:
         within, why, extent = None, "rearranged", self.extents[carrier]
         ends = window.over(extent)
         if isinstance(index, Scattered):
+            parted = None if index.split is None else window.parted(index.split)
+            if parted is not None:
+                return Aligned(index.axes[parted[0]], parted[1])
             outs = frozenset(index.axes)
         else:
             from rfcalc.receptive.within import banded, pulled

@@ -14,8 +14,11 @@ from math import gcd, lcm
 
 from rfcalc.core.errors import LimitError
 from rfcalc.core.layer import POINTWISE, Reads
-from rfcalc.core.window import Slide, Table
-from rfcalc.graph.forward import Shaped, relation
+from rfcalc.core.shape import Shape
+from rfcalc.core.window import Border, Slide, Table
+from rfcalc.graph.forward import Shaped, Walked, relation
+from rfcalc.receptive.region import runs
+from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.unit_walk import Runs, UnitWalk, union
 
 MOST_UNITS = 100_000  # told one by one
@@ -35,11 +38,15 @@ class LongSignal:
 
     def __init__(self, walked: Shaped, at: int, source: int = 0) -> None:
         self.walked, self.at, self.source = walked, at, source
-        self.period, self.advance = _period(walked, at, source)
+        self.periods = _periods(walked, at, source)
+        self.period, self.advance = self.periods[at]
         self.units = int(walked.shapes[at].spatial[0])
         self.extent = int(walked.shapes[source].spatial[0])
-        self.left = self._near(range(self.units), "left")
-        self.right = self._near(range(self.units - 1, len(self.left) - 1, -1), "right")
+        try:
+            self.left, self.right = self._together()
+        except LimitError:
+            self.left = self._near(range(self.units), "left")
+            self.right = self._near(range(self.units - 1, len(self.left) - 1, -1), "right")
         self.first = len(self.left)  # of the units between
         self.between = self.units - len(self.left) - len(self.right)
         self.phases = [self._seen(self.first + p) for p in range(min(self.period, self.between))]
@@ -53,6 +60,54 @@ class LongSignal:
             raise LimitError("what a unit sees depends on where in the signal it lies", fix="give a smaller --input")
         axis = self.walked.shapes[self.source].axes[0]
         return walk, union(run for box in walk.boxes for run in box[axis])
+
+    def _together(self) -> tuple[list[Runs], list[Runs]]:
+        """What the units near the left and near the right end see, each from its end on, listed on a shorter signal.
+
+        Raises:
+            LimitError: the borders join the two ends, or the units near them are too many to list.
+        """
+        left, right = self._cut_off("left"), self._cut_off("right")
+        advances = [advance for _, advance in self.periods.values()]
+        step = lcm(*advances)  # source positions after which every map repeats
+        if min(advances) < 1:
+            raise LimitError("the signal does not advance")
+        units_a_turn = step * self.period // self.advance
+        short: Shaped = self.walked
+        turns = max(0, self.units - left - right - 2 * self.period) // units_a_turn
+        while turns:
+            short = _shorter(self.walked, self.periods, turns * step)
+            units = self.units - turns * units_a_turn
+            last, first = range(max(0, left - self.period), left), range(units - right, units)[: self.period]
+            walks = {
+                end: [UnitWalk(short, self.at, (u,), self.source) for u in near]
+                for end, near in (("right", last), ("left", first))
+            }
+            if not any(getattr(walk, end) for end, found in walks.items() for walk in found):
+                break
+            turns //= 2
+        else:  # the ends meet: all units are near one
+            short, left, right, units = self.walked, self.units, 0, self.units
+        listed = regions(short, self.at, self.source)
+        if listed.bounded:
+            raise LimitError("channels are not told apart")
+        moved = turns * step
+        seen = [runs(listed.unit((u,)).shadow[0]) for u in (*range(left), *range(units - 1, units - 1 - right, -1))]
+        at_right = [tuple((a + moved, b + moved) for a, b in one) for one in seen[left:]]
+        return [tuple(one) for one in seen[:left]], at_right
+
+    def _cut_off(self, end: str) -> int:
+        """How many units from one end on may be cut off there: at most about twice those that are.
+
+        A unit that is not cut off is followed by one, a period further in, that is not either.
+        """
+        count = 0
+        while count < self.units:
+            block = range(count, min(count + self.period, self.units))
+            if not any(getattr(self._walk(u if end == "left" else self.units - 1 - u)[0], end) for u in block):
+                return count
+            count = 2 * count + self.period
+        return self.units
 
     def _near(self, units: Sequence[int], end: str) -> list[Runs]:
         """What the units from one end on see, until a whole period of them is not cut off at that end."""
@@ -87,10 +142,9 @@ class LongSignal:
         """
         covered: dict[int, list[tuple[int, int]]] = {}
         step = max(1, self.advance)
-        for seen in (*self.left, *self.right):
-            for a, b in seen:
-                for s in range(a, b + 1):
-                    covered.setdefault(s % step, []).append((s // step, s // step))
+        for a, b in union(run for seen in (*self.left, *self.right) for run in seen):
+            for s in range(a, b + 1):
+                covered.setdefault(s % step, []).append((s // step, s // step))
         for phase, seen in enumerate(self.phases):
             more = (self.between - 1 - phase) // self.period
             for a, b in seen:
@@ -119,9 +173,36 @@ def _holds(seen: Runs, pixel: int) -> bool:
     return any(a <= pixel <= b for a, b in seen)
 
 
-def _period(walked: Shaped, at: int, source: int) -> tuple[int, int]:
-    """After how many units of `at` everything repeats on every map before it, and by how many positions of the source
-    it has moved then.
+def _shorter(walked: Shaped, periods: dict[int, tuple[int, int]], removed: int) -> Walked:
+    """The same maps on a signal that lacks so many positions of the source, whole periods of every map.
+
+    Raises:
+        LimitError: a layer's map is not shorter by as many periods, or its border brings in the other end.
+    """
+    network = walked.network
+    shapes = [*walked.shapes]
+    for position, (period, advance) in periods.items():
+        shape = shapes[position]
+        fewer = removed * period // advance
+        dims = [n - fewer if axis in shape.axes else n for axis, n in enumerate(shape.dims)]
+        if min(dims) < 1:
+            raise LimitError("a map is shorter than its ends")
+        shapes[position] = Shape(*dims, channel=shape.channel)
+    short = Walked(network, tuple(shapes), walked.costs)
+    for position in sorted(periods)[1:]:
+        node, sources, xs, y = short.at(position)
+        if node.layer.output(*xs) != y:
+            raise LimitError("its map is of another length", where=node.name)
+        for s, alternatives in zip(sources, relation(short, position), strict=True):
+            for reads in alternatives if s in periods else ():
+                if reads is not POINTWISE and getattr(reads[shapes[s].axes[0]][1], "border", None) == Border.CIRCULAR:
+                    raise LimitError("its border joins both ends", where=node.name)
+    return short
+
+
+def _periods(walked: Shaped, at: int, source: int) -> dict[int, tuple[int, int]]:
+    """After how many units everything repeats on each map from the source to `at`, and by how many positions of the
+    source it has moved then.
 
     Raises:
         LimitError: a layer on the way does not repeat, or branches of different strides meet.
@@ -145,7 +226,7 @@ def _period(walked: Shaped, at: int, source: int) -> tuple[int, int]:
                 fix="give a smaller --input",
             )
         found[position] = (period, moved.pop())
-    return found[at]
+    return found
 
 
 def _through(walked: Shaped, before: tuple[int, int], reads: Reads, source: int, position: int) -> tuple[int, int]:

@@ -205,9 +205,10 @@ class _Engine:
         count = 1 if out is None else y[out]
         listed = [taps(index, u, x[carrier]) for u in range(count)]
         found: list[Term] = []
-        for k in range(max(map(len, listed), default=0)):
-            if len(found) > MOST_TERMS * 10:
-                raise LimitError("too many separate regions meet in one unit", why="positions were merged before")
+        most = max(map(len, listed), default=0)
+        if most > MOST_TERMS * 10:
+            raise LimitError("too many separate regions meet in one unit", why="positions were merged before")
+        for k in range(most):
             entries: list[Entry] = []
             for entry in term:
                 if entry[0] == carrier:

@@ -41,7 +41,8 @@ STYLE = """
   .rfcalc { --ink: #e8e8e8; --paper: #16181c; --rule: #444; --bar: #21476b; --soft: #aaa;
   --good: #7fd497; --bad: #ff9a9a; --known: #e6c36a; --mark: #8ec5ff; } }
 .rfcalc table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.rfcalc th, .rfcalc td { padding: .15em .7em; text-align: left; white-space: nowrap; color: inherit; background: none; }
+.rfcalc th, .rfcalc td { padding: .15em .7em; text-align: left; white-space: pre; color: inherit; background: none; }
+.rfcalc tbody th { font-weight: inherit; } .rfcalc caption { text-align: left; font-weight: bold; padding: .2em .7em; }
 .rfcalc thead th { border-bottom: 1px solid var(--rule); position: sticky; top: 0; background: var(--paper); }
 .rfcalc .n { text-align: right; }
 .rfcalc tr.stage > * { font-weight: bold; border-top: 1px solid var(--rule); padding-top: .5em; }
@@ -95,13 +96,13 @@ def render(document: Document, look: Look) -> str:
     )
 
 
-_CELL = "padding:0.15em 0.7em;white-space:nowrap;text-align:left;vertical-align:top;border:0;color:inherit"
+_CELL = "padding:0.15em 0.7em;white-space:pre;text-align:left;vertical-align:top;border:0;color:inherit"
 _CHIP = "padding:0 0.3em;border-radius:0.2em;"  # readable on whatever is behind it
 INLINE = {  # class (or element) → its style in a fragment
     "table": "border-collapse:collapse;border:0;font-variant-numeric:tabular-nums;text-align:left;margin:0.5em 0",
     "caption": "caption-side:top;text-align:left;color:inherit;font-weight:bold;padding:0.2em 0.7em",
     "td": _CELL,
-    "th": f"{_CELL};font-weight:normal",
+    "th": f"{_CELL};font-weight:inherit",
     "head": "font-weight:bold;border-bottom:1px solid currentColor;background:none",
     "n": "text-align:right",
     "stage": "font-weight:bold;border-top:1px solid currentColor",

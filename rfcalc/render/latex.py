@@ -23,6 +23,7 @@ from rfcalc.report.document import (
     Table,
     TableLine,
     Text,
+    indent,
     words,
 )
 
@@ -262,7 +263,7 @@ def _number(value: int, scale: int) -> str:
 def _text(cell: Cell, column: _Column) -> str:
     """A cell: a number for siunitx, else text, in braces where it stands in a column of numbers."""
     if not column.numbers:
-        return spell(cell.text)
+        return r"\quad " * (indent(cell.text) // 2) + spell(cell.text).lstrip(" ")
     if isinstance(cell.value, int) and cell.value:
         return _number(cell.value, column.scale)
     return f"{{{spell(cell.text)}}}" if words(cell.text) else ""

@@ -12,12 +12,12 @@ from rfcalc.report.document import (
     Document,
     Grid,
     Listing,
-    Picture,
     Section,
     Sentences,
     Span,
     Table,
     Text,
+    indent,
     pieces,
 )
 
@@ -63,6 +63,7 @@ def _line(text: Text) -> str:
 
 def render(document: Document, look: Look) -> str:
     """The document in GitHub's Markdown; a document's title is shown by its sections."""
+    document = document.in_letters()
     parts = [f"### {escape(document.title)}"] if document.titled else []
     parts += ["\n".join(_section(section)) for section in document.sections]
     if document.notes:
@@ -71,7 +72,7 @@ def render(document: Document, look: Look) -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    if section.title and not isinstance(section, Picture):
+    if section.title:
         yield from (f"**{escape(section.title)}**", "")
     if isinstance(section, Table):
         yield from grid(section)
@@ -83,9 +84,8 @@ def _section(section: Section) -> Iterator[str]:
         from rfcalc.render.raster import scaled
 
         yield from _fenced(scaled(section), "")
-    else:
-        language = section.language if isinstance(section, Listing) else ""
-        yield from _fenced(printable_lines(section.text).split("\n"), language)
+    elif isinstance(section, Listing):
+        yield from _fenced(printable_lines(section.text).split("\n"), section.language)
 
 
 def _steps(found: Derivation) -> Iterator[str]:
@@ -124,10 +124,11 @@ def _fenced(lines: Iterable[str], language: str) -> Iterator[str]:
 
 def grid(table: Table) -> Iterator[str]:
     """A table, groups and totals in bold; labelled figures as a list below."""
-    rows = [[spell(cell.text) for cell in line.cells] for line in table.lines]
+    rows = [[spell(cell.text).lstrip(" ") for cell in line.cells] for line in table.lines]
     for row, shown in zip(rows, table.lines, strict=True):
-        if shown.kind:
+        if shown.kind or shown.role == "strong":
             row[:] = [f"**{text}**" if text else "" for text in row]
+        row[:1] = [f"{'&emsp;' * (indent(shown.cells[0].text) // 2)}{text}" for text in row[:1]]
     heads = [escape(column.title) for column in table.columns]
     widths = [max(3, len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)]
     right = [column.right for column in table.columns]

@@ -12,7 +12,6 @@ from rfcalc.report.document import (
     Document,
     Grid,
     Listing,
-    Picture,
     Section,
     Sentences,
     Span,
@@ -65,6 +64,7 @@ ASCII = str.maketrans(
 
 def render(document: Document, look: Look) -> str:
     """The document in plain columns, as wide as it needs."""
+    document = document.in_letters()
     parts = [spell(document.title)] if document.titled else []
     parts += ["\n".join(_section(section)) for section in document.sections]
     if document.notes:
@@ -95,9 +95,8 @@ def in_ascii(part: Any) -> Any:
     if isinstance(part, tuple):
         made = map(in_ascii, part)
         return part._make(made) if hasattr(part, "_make") else tuple(made)
-    if isinstance(part, (Document, Table, Sentences, Derivation, Listing, Grid, Picture)):
-        names = [f.name for f in fields(part) if not isinstance(part, Picture) or f.name == "text"]
-        return replace(part, **{name: in_ascii(getattr(part, name)) for name in names})
+    if isinstance(part, (Document, Table, Sentences, Derivation, Listing, Grid)):
+        return replace(part, **{f.name: in_ascii(getattr(part, f.name)) for f in fields(part)})
     return part
 
 
@@ -105,7 +104,7 @@ def _section(section: Section) -> Iterator[str]:
     if isinstance(section, Derivation):
         yield from _steps(section)
         return
-    if section.title and not isinstance(section, Picture):
+    if section.title:
         yield spell(section.title)
     if isinstance(section, Table):
         yield from grid(section)
@@ -115,7 +114,7 @@ def _section(section: Section) -> Iterator[str]:
         from rfcalc.render.raster import scaled
 
         yield from scaled(section, ascii_only=True)
-    else:
+    elif isinstance(section, Listing):
         yield printable_lines(section.text)
 
 

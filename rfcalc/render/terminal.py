@@ -20,7 +20,6 @@ from rfcalc.report.document import (
     Document,
     Grid,
     Listing,
-    Picture,
     Section,
     Sentences,
     Table,
@@ -67,12 +66,13 @@ def render(document: Document, look: Look) -> str:
     """The document as text with (or without) terminal colours."""
     from io import StringIO
 
+    document = document.in_letters()
     if look.ascii:
         from rfcalc.render.plain import in_ascii
 
         document = in_ascii(document)
-    fitted = [fit(s, look.width) if isinstance(s, Table) else (s, []) for s in document.sections]
-    natural = max((sum(w) + GAP * (len(w) - 1) for _, w in fitted if w), default=0)
+    fitted = [fit(s, look.width) if isinstance(s, Table) else (s, [], GAP) for s in document.sections]
+    natural = max((sum(w) + gap * (len(w) - 1) for _, w, gap in fitted if w), default=0)
     out = StringIO()
     console = Console(
         file=out,
@@ -86,13 +86,13 @@ def render(document: Document, look: Look) -> str:
     )
     if document.titled:
         _sentence(console, spell(document.title, "bold"), look.width is not None)
-    for i, (section, widths) in enumerate(fitted):
+    for i, (section, widths, gap) in enumerate(fitted):
         if i or document.titled:
             console.print()
-        _section(console, section, widths, look)
+        _section(console, section, widths, gap, look)
     gone = [
         column.title
-        for whole, (fit_, _) in zip(document.sections, fitted, strict=True)
+        for whole, (fit_, *_) in zip(document.sections, fitted, strict=True)
         if isinstance(whole, Table) and isinstance(fit_, Table)
         for column in whole.columns
         if column not in fit_.columns
@@ -123,12 +123,12 @@ def spell(text: Text, style: str = "") -> RichText:
     return RichText.assemble(*((printable(part), STYLES[role]) for part, role in pieces(text)), style=style)
 
 
-def _section(console: Console, section: Section, widths: list[int], look: Look) -> None:
+def _section(console: Console, section: Section, widths: list[int], gap: int, look: Look) -> None:
     wraps = look.width is not None
-    if section.title and not isinstance(section, (Picture, Derivation)):
+    if section.title and not isinstance(section, Derivation):
         console.print(spell(section.title, "bold"), soft_wrap=not wraps)
     if isinstance(section, Table):
-        _table(console, section, widths, wraps)
+        _table(console, section, widths, gap, wraps)
     elif isinstance(section, Sentences):
         for line in section.lines:
             _sentence(console, spell(line), wraps)
@@ -143,10 +143,9 @@ def _section(console: Console, section: Section, widths: list[int], look: Look) 
         for row in rows:
             _print(console, _marked(row))
         console.print(_marked(legend), soft_wrap=not wraps)
-    else:
+    elif isinstance(section, Listing):
         text = printable_lines(section.text)
-        whole = isinstance(section, Listing) and section.language  # source, which is copied
-        if wraps and not whole:
+        if wraps and not section.language:  # source is copied
             text = "\n".join(line for long in text.split("\n") for line in _broken(long, console.width))
         console.file.write(text + "\n")
 
@@ -182,10 +181,10 @@ def _sentence(console: Console, text: RichText, wraps: bool) -> None:
         console.print(RichText(" " * (indent + 2 * bool(i))) + part, soft_wrap=True)
 
 
-def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> None:
-    rule = RichText("─" * (sum(widths) + GAP * (len(widths) - 1)))
+def _table(console: Console, table: Table, widths: list[int], gap: int, wraps: bool) -> None:
+    rule = RichText("─" * (sum(widths) + gap * (len(widths) - 1)))
     titles = (_placed(spell(c.title, "bold"), w, c.right) for c, w in zip(table.columns, widths, strict=True))
-    _print(console, _joined(titles), rule)
+    _print(console, _joined(titles, gap), rule)
     before = ""
     for line in table.lines:
         if line.kind == "total" != before:
@@ -196,7 +195,7 @@ def _table(console: Console, table: Table, widths: list[int], wraps: bool) -> No
             console.print(spell(line.cells[0].text, HEADING))
             continue
         for cells in _rows(console, line, widths, table.columns):
-            row = _joined(cells)
+            row = _joined(cells, gap)
             row.style = HEADING if line.heading else STYLES[line.role]
             _print(console, row)
     if table.totals:
@@ -237,8 +236,8 @@ def _print(console: Console, *lines: RichText) -> None:
         console.print(line, soft_wrap=True, crop=False)
 
 
-def _joined(cells: Iterable[RichText]) -> RichText:
-    return RichText(" " * GAP).join(cells)
+def _joined(cells: Iterable[RichText], gap: int) -> RichText:
+    return RichText(" " * gap).join(cells)
 
 
 def _placed(text: RichText, width: int, right: bool, name: str = "") -> RichText:
@@ -255,27 +254,31 @@ def _placed(text: RichText, width: int, right: bool, name: str = "") -> RichText
     return text
 
 
-def fit(table: Table, width: int | None) -> tuple[Table, list[int]]:
-    """The table and its column widths for a terminal: texts are cut first, then columns left out."""
+def fit(table: Table, width: int | None) -> tuple[Table, list[int], int]:
+    """The table, its column widths, and the gap between columns for a terminal: texts are cut first, then columns stand
+    closer, then they are left out."""
     natural = table.widths
     keep = list(range(len(table.columns)))
     while True:
-        widths = [natural[i] for i in keep]
-        over = sum(widths) + GAP * (len(widths) - 1) - (width or 10**9)
-        for place, i in reversed([*enumerate(keep)]):
-            least = table.columns[i].least
-            if over > 0 and least is not None and widths[place] > least:
-                cut = min(over, widths[place] - least)
-                widths[place] -= cut
-                over -= cut
+        for gap in (GAP, 1):
+            widths = [natural[i] for i in keep]
+            over = sum(widths) + gap * (len(widths) - 1) - (width or 10**9)
+            for place, i in reversed([*enumerate(keep)]):
+                least = table.columns[i].least
+                if over > 0 and least is not None and widths[place] > least:
+                    cut = min(over, widths[place] - least)
+                    widths[place] -= cut
+                    over -= cut
+            if over <= 0:
+                break
         if over <= 0 or len(keep) == 1:
             break
         keep.remove(max(keep, key=lambda i: (table.columns[i].spare, i)))
     if len(keep) == len(table.columns):
-        return table, widths
+        return table, widths, gap
     lines = tuple(line._replace(cells=tuple(line.cells[i] for i in keep)) for line in table.lines)
     columns = tuple(table.columns[i] for i in keep)
-    return Table(columns, lines, table.totals, table.title, table.caption), widths
+    return Table(columns, lines, table.totals, table.title, table.caption), widths, gap
 
 
 def _cell(cell: Cell, width: int, column: Column, line: TableLine) -> RichText:

@@ -48,6 +48,16 @@ def words(text: Text) -> str:
     return text if isinstance(text, str) else "".join(p if isinstance(p, str) else p.text for p in text)
 
 
+def indent(text: Text) -> int:
+    """How many spaces a text begins with: a row of a tree stands two further in than the row above it.
+
+    >>> indent("  conv1")
+    2
+    """
+    told = words(text)
+    return len(told) - len(told.lstrip(" "))
+
+
 def pieces(text: Text) -> Iterator[tuple[str, Role]]:
     """The words of a text with their roles.
 
@@ -262,8 +272,8 @@ class Image(NamedTuple):
 class Picture:
     """A drawing as data, in units of 1/96 inch, y downwards: an image at its place, areas, lines, boxes, texts, marks.
 
-    `title` and `description` are for readers who cannot see it; `text` is what formats without pictures show instead.
-    `marks` are areas that lie over everything else.
+    `title` and `description` are for readers who cannot see it; `letters` is what formats without pictures show
+    instead. `marks` are areas that lie over everything else.
     """
 
     width: float
@@ -274,7 +284,7 @@ class Picture:
     texts: tuple[Label, ...] = ()
     title: str = ""
     description: str = ""
-    text: str = ""
+    letters: tuple[Table | Sentences, ...] = ()
     marks: tuple[Area, ...] = ()
     image: Image | None = None
 
@@ -322,6 +332,13 @@ class Document:
     def table_records(self) -> Records | None:
         """What CSV gets, where the document says it."""
         return self.records() if callable(self.records) else self.records
+
+    def in_letters(self) -> Document:
+        """The document for a format without pictures: in place of each picture what tells the same in letters."""
+        if not any(isinstance(section, Picture) for section in self.sections):
+            return self
+        told = (section.letters if isinstance(section, Picture) else (section,) for section in self.sections)
+        return replace(self, sections=tuple(part for parts in told for part in parts))
 
     def without_notes(self) -> Document:
         """The document without its notes."""

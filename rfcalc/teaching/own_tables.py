@@ -6,13 +6,15 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.graph.network import Network
-from rfcalc.readers.target import analyze
+from rfcalc.notation import write
+from rfcalc.readers.target import analyze, named
 from rfcalc.report.report import Report
 from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw, seed_of, text_of
-from rfcalc.teaching.exercises.item import VERSION, Ask, Blank, Grid, Item, Question, Slot, Text
+from rfcalc.teaching.exercises.item import VERSION, Ask, Blank, Figure, Grid, Item, Question, Slot, Text
+from rfcalc.teaching.exercises.pictures import SORTS, graph_of
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
-from rfcalc.teaching.exercises.subject import Unfit, number_blank, recounted, value, written
+from rfcalc.teaching.exercises.subject import Unfit, network_of, number_blank, recounted, value, written
 from rfcalc.teaching.exercises.tables import COUNTED, as_column, example_shape, input_cell
 from rfcalc.teaching.exercises.words import SHORT, convention, say
 from rfcalc.teaching.grading.aligning import Names, Place
@@ -120,10 +122,25 @@ class _Maker:
         said = convention(self.columns, report.batch, report.dtype, report.itemsize)
         derived = tuple(f"{b.label}: {b.key}" for b in self.blanks)
         family = FAMILY.get(self.columns[0], "parameters")
-        question = Question(title, parts, tuple(self.blanks), said, derived, (family, "table", "network"))
+        picture = self._picture() if len(first) == len(report.shapes) else None
+        tags = (family, "table", "network")
+        question = Question(title, parts, tuple(self.blanks), said, derived, tags, picture)
         seed = text_of(seed_of("table", report.target, said, *(b.label for b in self.blanks)))
         pattern = f"{family}.own-network.table"
         return Item(f"{pattern}.v{VERSION}-{seed}", pattern, family, "table", 3, seed, VERSION, question)
+
+    def _picture(self) -> Figure | None:
+        """The graph of the network, where its name or its notation says all of it."""
+        network, shape = self.report.network, str(self.report.shapes[0])
+        if graph_of("", shape, "", self.report) is None:
+            return None
+        for target in (self.report.target, write(network.expr)):
+            try:
+                if named(target).sort in SORTS and network_of(target) == network:
+                    return graph_of(target, shape, "", self.report)
+            except RfcalcError:
+                continue
+        return None
 
     def _shown(self) -> list[int]:
         """The positions of the rows: all; where rows are chosen in a large network, these and the input."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, ShapeError, UnknownName
@@ -26,6 +27,7 @@ from rfcalc.teaching.exercises.item import (
     from_dict,
 )
 from rfcalc.teaching.exercises.patterns import Pattern, pattern_of, patterns
+from rfcalc.teaching.exercises.pictures import checked
 from rfcalc.teaching.exercises.subject import Unfit, network_of
 
 SCHEMA = "rfcalc/exercises/1"
@@ -176,7 +178,7 @@ def _cells(grid: Grid) -> str:
 def _labelled(pattern: Pattern, seed: int, level: int, question: Question) -> Item:
     text = text_of(seed)
     tags = tuple(dict.fromkeys((pattern.family, pattern.form, f"difficulty-{level}", *question.tags)))
-    question = Question(question.title, question.body, question.blanks, question.conventions, question.derivation, tags)
+    question = replace(question, tags=tags)
     identity = f"{pattern.name}.v{VERSION}-{text}"
     return Item(identity, pattern.name, pattern.family, pattern.form, level, text, VERSION, question)
 
@@ -369,4 +371,5 @@ def _problem(item: Item) -> str:
         number = {"integer": r"\d+", "decimal": r"\d+\.\d+", "shape": r"\d+(x\d+)*"}.get(blank.kind, r"(?s).+")
         if not all(re.fullmatch(number, o.text) for o in blank.options):
             return f"has an option that is no {blank.kind} in {blank.name!r}"
-    return ""
+    pictures = (item.question.picture, item.question.solution)
+    return next(filter(None, (checked(p) for p in pictures if p is not None)), "")

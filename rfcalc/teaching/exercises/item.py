@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-VERSION = 4  # of the patterns: an item's id names it, and regrades by it
+VERSION = 5  # of the patterns: an item's id names it, and regrades by it
 FAMILIES = {
     "output-size": "sizes of maps",
     "parameters": "weights, biases, buffers",
@@ -121,6 +121,16 @@ def spellings(shape: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*plain, *(end % text for end in ends for text in plain[4:])]))
 
 
+class Figure(NamedTuple):
+    """A picture as a recipe (see `pictures`): its kind, the network, its input, the place; `says` tells it in words."""
+
+    kind: str
+    target: str
+    input: str
+    at: str
+    says: str
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a pattern makes: everything of an item but where it comes from."""
@@ -131,6 +141,8 @@ class Question:
     conventions: str
     derivation: tuple[str, ...]
     tags: tuple[str, ...] = ()
+    picture: Figure | None = None  # beside the question: it tells nothing that the text does not
+    solution: Figure | None = None  # beside the derivation
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +200,8 @@ class Item:
             "conventions": q.conventions,
             "derivation": list(q.derivation),
             "tags": list(q.tags),
+            "picture": None if q.picture is None else q.picture._asdict(),
+            "solution": None if q.solution is None else q.solution._asdict(),
         }
 
 
@@ -244,6 +258,7 @@ def from_dict(found: dict[str, Any]) -> Item:
         found["conventions"],
         tuple(found["derivation"]),
         tuple(found["tags"]),
+        *(Figure(**found[name]) if found.get(name) else None for name in ("picture", "solution")),
     )
     about = {k: found[k] for k in ("id", "pattern", "family", "form", "difficulty", "seed", "version")}
     return Item(**about, question=question)

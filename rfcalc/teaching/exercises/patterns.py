@@ -7,6 +7,7 @@ name and the form: ``output-size.alexnet-conv1.setting``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,6 +15,7 @@ from rfcalc.core.errors import UnknownName
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.forms import one_layer, summary
 from rfcalc.teaching.exercises.item import FAMILIES, FORMS, Block, Grid, Option, Question, Text
+from rfcalc.teaching.exercises.pictures import asked, solved
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.subject import Subject, Unfit, choice_blank, number_blank
 from rfcalc.teaching.exercises.tables import error, table
@@ -114,7 +116,9 @@ def subject(
         for form, levels in forms_of.items():
 
             def make(draw: Draw, level: int, form: str = form) -> Question:
-                return FORMS_OF_SUBJECTS[form](draw_subject(draw, level), draw)
+                drawn = draw_subject(draw, level)
+                question = FORMS_OF_SUBJECTS[form](drawn, draw)
+                return replace(question, picture=asked(drawn, form), solution=solved(drawn, form))
 
             _add(Pattern(f"{family}.{name}.{form}", family, form, tuple(levels), make))
         return draw_subject
@@ -221,7 +225,7 @@ def decimal(
     options = [Option(text, True, "Right.")]
     for value, feedback, name in mistakes(wrongs):
         shown = rounded(value, places)
-        if shown not in seen and abs(value - key) * 10**places > 2:
+        if shown not in seen and (value == 0 or float(shown)) and abs(value - key) * 10**places > 2:
             seen.add(shown)
             options.append(Option(shown, False, feedback, name))
     blank = number_blank(draw, 0, [])._replace(

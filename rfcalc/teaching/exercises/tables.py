@@ -162,7 +162,7 @@ def error(subject: Subject, draw: Draw) -> Question:
     blank = blank._replace(options=tuple(order))
     grid = listing(report, (SHORT[column], (input_cell(report, column),) * arity + tuple(texts)), upto=rows[-1])
     story = (Text(subject.story),) if subject.story else ()
-    carried = ", each row from the row before. One row is wrong; the rows after it follow from it."
+    carried = ", each row from the row before. One row is wrong; any rows after it follow from it."
     asked = f"A student filled in the column “{SHORT[column]}”{carried if column in CARRIED else '. One row is wrong.'}"
     body = (*story, Text(f"{asked} Which one is it?"), grid)
     wrong_text = texts[list(rows).index(at)]

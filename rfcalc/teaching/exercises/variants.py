@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -67,6 +68,12 @@ def parameters(layer: Layer) -> list[str]:
     return found
 
 
+def candidates(layer: Layer, parameter: str) -> Sequence[int]:
+    """The numbers that a parameter may be given: no pool has a window of one position."""
+    found = CANDIDATES[parameter]
+    return found[1:] if parameter == "kernel" and not hasattr(layer, "groups") else found
+
+
 def current(layer: Layer, parameter: str) -> int | None:
     """The number that the parameter has; None where it is no single number."""
     have: Any = getattr(layer, parameter)
@@ -130,7 +137,7 @@ def setting(subject: Subject, draw: Draw) -> Question:
         node = subject.report.network.node(change.node)
         now = current(node.layer, change.parameter)
         others: list[tuple[int, Subject, Any]] = []
-        near = [c for c in CANDIDATES[change.parameter] if c != now]
+        near = [c for c in candidates(node.layer, change.parameter) if c != now]
         near.sort(key=lambda c: abs(c - (now or 0)))
         for to in near[:5]:
             tried = _tried(subject, change, to)
@@ -215,8 +222,9 @@ def compare(subject: Subject, draw: Draw) -> Question:
     """Two designs that differ in one parameter: the figure of both, and which has more."""
     key = confirmed(subject)
     for change in _changes(subject, draw)[:6]:
-        now = current(subject.report.network.node(change.node).layer, change.parameter)
-        near = [c for c in CANDIDATES[change.parameter] if c != now]
+        layer = subject.report.network.node(change.node).layer
+        now = current(layer, change.parameter)
+        near = [c for c in candidates(layer, change.parameter) if c != now]
         near.sort(key=lambda c: abs(c - (now or 0)))
         for to in draw.shuffled(near[:3]):
             tried = _tried(subject, change, to)

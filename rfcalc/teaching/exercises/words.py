@@ -18,16 +18,16 @@ def sides(values: tuple[Any, ...], rank: int = 2) -> str:
 
 
 def dims(values: tuple[Any, ...]) -> str:
-    """A shape as it is typed: 64x112x112; halves as decimals."""
+    """A shape as it is typed: 64x112x112; fractions as decimals."""
     return "x".join(number(v) for v in values)
 
 
 def number(value: Any) -> str:
-    """A number without separators, and without rounding where that is short: 4.5, 2/3."""
+    """A number without separators: 4.5, 9.67."""
     if getattr(value, "denominator", 1) == 1:
         return str(int(value))
     halves = value * 1000
-    return f"{float(value):g}" if halves.denominator == 1 else f"{value.numerator}/{value.denominator}"
+    return f"{float(value):g}" if halves.denominator == 1 else f"{float(value):.2f}"
 
 
 def count(n: int, noun: str) -> str:

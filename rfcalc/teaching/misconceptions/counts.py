@@ -196,7 +196,7 @@ def _(case: Case) -> Any:
 at_input_positions = misconception(
     "N13",
     "positions-of-the-input",
-    "positions of the input instead of the output",
+    "positions of the input and of the output confused",
     "A convolution is evaluated once for each output position, a transposed one once for each input position; padding "
     "and stride decide how many there are.",
 )

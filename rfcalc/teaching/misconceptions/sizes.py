@@ -79,7 +79,7 @@ stride_ignored = misconception(
     "M6",
     "stride-ignored",
     "stride ignored",
-    "The window moves by its stride: there is one output for each step, so divide by s before adding 1.",
+    "The window moves by its stride: neighbouring outputs stand s positions apart, so divide by s before adding 1.",
 )
 
 

@@ -222,8 +222,8 @@ def pooling_and_backpropagation(draw: Draw) -> Witness:
                 same,
             ),
             (
-                "Pooling layers have no parameters, and still a network with one passes its gradients through a map of "
-                "another size.",
+                "A pooling layer has no parameters: it has none to update in training, and passes the gradients on all "
+                "the same.",
                 differ,
             ),
         )

@@ -94,7 +94,14 @@ def causal(draw: Draw, level: int) -> Subject:
     target = " > ".join(f"conv{k}-8 p{(k - 1) * 2**i}:0 d{2**i}" for i in range(count))
     story = "A signal goes through causal convolutions with doubling dilations."
     return Subject(
-        "Doubling dilations on a signal", target, "1x1024", "receptive_field", "", story, tags=("wavenet", "tcn")
+        "Doubling dilations on a signal",
+        target,
+        "1x1024",
+        "receptive_field",
+        "",
+        story,
+        vary=("kernel", "stride"),  # the doubling tells the dilations
+        tags=("wavenet", "tcn"),
     )
 
 

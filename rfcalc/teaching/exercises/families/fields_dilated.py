@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.families.fields_more import seen_by
 from rfcalc.teaching.exercises.item import Question
-from rfcalc.teaching.exercises.patterns import chosen, numeric, pattern
+from rfcalc.teaching.exercises.patterns import agree, chosen, grid, numeric, pattern
+from rfcalc.teaching.exercises.pictures import figure, reads
+from rfcalc.teaching.exercises.subject import report_of
 
 FAMILY = "receptive-field"
 
@@ -90,3 +94,61 @@ def what_changes_it(draw: Draw, level: int) -> Question:
         conventions=("receptive_field",),
         told=[f"without: {before}", *[f"with {w}: {size}" for w, size in sizes.items() if w == key or w in keeping]],
     )
+
+
+@pattern(FAMILY, "who-reads-what", "setting", (2, 3))
+def who_reads_what(draw: Draw, level: int) -> Question:
+    k, s, d = draw.between(2, 4), draw.between(1, 3), draw.between(1, 2 if level == 2 else 3)
+    p = 0 if level == 2 else draw.between(0, min(2, (k - 1) * d))
+    wide = (k - 1) * d + 1
+    n = wide + 3 * s + draw.between(0, 2)
+
+    def read(setting: tuple[int, int, int, int]) -> list[tuple[int, ...]]:
+        kernel, stride, padding, dilation = setting
+        if n + 2 * padding < (kernel - 1) * dilation + 1:
+            return []
+        return list(reads(report_of(f"conv{kernel}-1/{stride} p{padding} d{dilation}", f"1x{n}")))
+
+    def told(setting: tuple[int, int, int, int]) -> str:
+        return "kernel of length {}, stride {}, padding {}, dilation {}".format(*setting)
+
+    right = (k, s, p, d)
+    places = agree(
+        read(right),
+        [tuple(q for q in range(n) if (q + p - u * s) % d == 0 and 0 <= (q + p - u * s) // d < k) for u in range(4)],
+        "what the units read",
+    )
+    stride = "From one unit to the next, the first position moves on by the stride."
+    dilation = "Within one unit, neighbouring positions are a dilation apart."
+    near = [
+        ((k, s + 1, p, d), stride, ""),
+        ((k, max(1, s - 1), p, d), stride, "stride-ignored" if s == 2 else ""),
+        ((k, d, p, s), f"{dilation} {stride}", ""),
+        ((k, s, p, d + 1), dilation, "dilation-from-zero"),
+        ((wide, s, p, 1), "A unit reads only some of the positions from its first to its last.", "kernel-not-widened"),
+        ((k + 1, s, p, d), "Count the positions of a unit that is away from the borders.", "one-forgotten"),
+        ((k, s, p + 1, d), "With this padding unit 0 begins further to the left.", ""),
+    ]
+    question = chosen(
+        draw,
+        "Who reads what",
+        f"A convolution goes over a signal of {n} positions, counted from 0. The table says which positions its first "
+        "units read; padding is left out.",
+        grid(
+            ("unit", "positions that it reads"),
+            [(f"unit {u}", ", ".join(map(str, q)) or "padding only") for u, q in enumerate(places)],
+        ),
+        "Which convolution is it?",
+        key=told(right),
+        wrongs=[(told(one), why, name) for one, why, name in near if read(one)[: len(places)] != places],
+        conventions="Padding is on both sides; dilation is the distance between two taps of the kernel, 1 for an "
+        "ordinary convolution.",
+        told=(
+            f"away from the borders a unit reads {k} positions: the kernel has length {k}",
+            f"these are {d} apart: the dilation is {d}",
+            f"the first position moves on by {s} from unit to unit: the stride is {s}",
+            f"unit 0 begins at -{p}: the padding is {p}" if p else "unit 0 begins at 0: there is no padding",
+        ),
+        least=3,
+    )
+    return replace(question, picture=figure("taps", f"conv{k}-1/{s} p{p} d{d}", f"1x{n}"))

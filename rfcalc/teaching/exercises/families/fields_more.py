@@ -110,7 +110,8 @@ def dense_as_convolution(draw: Draw, level: int) -> Question:
     return numeric(
         draw,
         "A fully connected layer as a convolution",
-        f"A network has {pools} blocks, each of {convs} 3×3 convolution{'s' if convs > 1 else ''} and a 2×2 pool with "
+        f"A network has {pools} blocks, each of {'one' if convs == 1 else convs} 3×3 "
+        f"convolution{'s' if convs > 1 else ''} and a 2×2 pool with "
         f"stride 2. After them a fully connected layer, written as a {k}×{k} convolution, reads the map. How large "
         f"is the "
         "receptive field of one of its units?",
@@ -253,7 +254,7 @@ def wavenet(draw: Draw, level: int) -> Question:
     target = " > ".join([f"conv{k}-8 d(2**i) valid x{count}:i"] * stacks)
     key = seen_by(target, "1x16384")
     total = sum(2**i for i in range(count))
-    dilations = f"1, 2, 4, …, {2 ** (count - 1)}"
+    dilations = "1, 2, 4, 8" if count == 4 else f"1, 2, 4, …, {2 ** (count - 1)}"
     times = "" if stacks == 1 else f", and this stack {stacks} times in a row"
     one = (k - 1) * total + 1
     milliseconds = draw.below(3) == 0

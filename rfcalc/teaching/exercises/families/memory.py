@@ -95,13 +95,14 @@ def megabytes(draw: Draw, level: int) -> Question:
     values = report.totals.values - 3 * n * n
     counted = second.values - 3 * n * n
     times = 2 if gradients else 1
-    more = ", and a gradient of the same size for each" if gradients else ""
+    more = f", and a gradient of the same size{' for each' if count > 1 else ' too'}" if gradients else ""
+    given = "A convolution of 3×3 with" if count == 1 else f"{count} convolutions of 3×3 in a row, each with"
+    kept = "Its output is" if count == 1 else "The outputs of all of them are"
     return decimal(
         draw,
         "Megabytes of activations",
-        f"{count} convolution{'s' if count > 1 else ''} of 3×3 with {m} filters keep the size of an image of "
-        f"3x{n}x{n}. The "
-        f"outputs of all of them are kept in float32{more}. How many {unit} is that? Give two decimal places.",
+        f"{given} {m} filters, padded to keep the size, {'run' if count > 1 else 'runs'} on an image of 3x{n}x{n}. "
+        f"{kept} kept in float32{more}. How many {unit} is that? Give two decimal places.",
         key=Fraction(values * 4 * times, scale),
         second=Fraction(counted * 4 * times, scale),
         unit=unit,

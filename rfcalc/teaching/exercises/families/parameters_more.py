@@ -26,8 +26,8 @@ def larger_image(draw: Draw, level: int) -> Question:
     return chosen(
         draw,
         "The same filters on a larger image",
-        f"A convolution with {m} filters of {k}×{k} on an image of {c}x{n}x{n} (with biases) has a number of "
-        f"parameters. How many does it have on {c}x{2 * n}x{2 * n}?",
+        f"A convolution with {m} filters of {k}×{k} (with biases) ran on images of {c}x{n}x{n}; now it runs on images "
+        f"of {c}x{2 * n}x{2 * n}. How many parameters does it have now?",
         key=f"{small}, as before",
         wrongs=[
             (f"{2 * small}, twice as many", "params-grow-with-image"),

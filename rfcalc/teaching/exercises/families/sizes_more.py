@@ -61,7 +61,7 @@ def does_it_fit(draw: Draw, level: int) -> Question:
     return chosen(
         draw,
         "Does the window fit?",
-        f"{name.capitalize()} with a window of {k}, stride {s} and padding {p} goes over {n} positions of an axis.",
+        f"A {name} with a window of {k}, stride {s} and padding {p} goes over {n} positions of an axis.",
         "Does it fit, and how many outputs do libraries give unless ceil mode is asked for?",
         key=key,
         wrongs=wrongs,
@@ -175,12 +175,12 @@ def doubling(draw: Draw, level: int) -> Question:
 
 
 BACKBONES = {
-    "VGG-16 style (five 2×2 pools, same-padded 3×3 convolutions)": (
+    "in the style of VGG-16 (five 2×2 pools, 3×3 convolutions padded to keep the size)": (
         "(conv3-8 > maxpool2) x5",
         7,
         32,
     ),
-    "a smaller net (four 2×2 pools, same-padded 3×3 convolutions)": ("(conv3-8 > maxpool2) x4", 4, 16),
+    "of four 2×2 pools and 3×3 convolutions padded to keep the size": ("(conv3-8 > maxpool2) x4", 4, 16),
 }
 
 
@@ -202,7 +202,7 @@ def dense_sliding(draw: Draw, level: int) -> Question:
     return numeric(
         draw,
         "Fully connected layers as convolutions",
-        f"A classifier, {told_as}, was trained on {trained}×{trained}: its last map is {k}×{k}, flattened into a fully "
+        f"A classifier {told_as} was trained on {trained}×{trained}: its last map is {k}×{k}, flattened into a fully "
         f"connected layer. That layer is now a {k}×{k} convolution without padding, and an image of {n}×{n} is run.",
         what,
         key=key,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
+from typing import TypeAlias
 
+from rfcalc.teaching.exercises.formats._text import plain
+from rfcalc.teaching.exercises.formats._text import said as in_words
 from rfcalc.teaching.exercises.formats._xml import Element, element, fragment
-from rfcalc.teaching.exercises.item import Blank, Code, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import Blank, Code, Figure, Grid, Item, Slot, Text
 
 
 def spans(found: str) -> list[Element | str]:
@@ -25,8 +29,36 @@ def text(found: str) -> str:
     return fragment(element("p", *spans(found)))[len("<p>") : -len("</p>")]
 
 
-def elements(item: Item, slot: Callable[[Blank], Element | str] = lambda blank: "") -> list[Element]:
-    """The item's body; `slot` draws the places for answers, and gets their blanks."""
+def svg(figure: Figure) -> bytes:
+    """The file of a picture: light or dark, as its reader's system is."""
+    from rfcalc.render.svg import alone
+    from rfcalc.teaching.exercises.pictures import drawn
+
+    return alone(drawn(figure)).encode()
+
+
+def inside(figure: Figure) -> Element:
+    """A picture as an image that stands in the page itself."""
+    return image(figure, f"data:image/svg+xml;base64,{b64encode(svg(figure)).decode()}")
+
+
+def image(figure: Figure, source: str) -> Element:
+    """A picture that lies elsewhere."""
+    return element("p", element("img", src=source, alt=plain(figure.says), style="max-width:100%"))
+
+
+def said(figure: Figure) -> Element:
+    """A picture in words, for formats that carry none."""
+    return element("p", in_words(figure))
+
+
+Show: TypeAlias = "Callable[[Figure], Element]"
+
+
+def elements(
+    item: Item, slot: Callable[[Blank], Element | str] = lambda blank: "", show: Show = inside
+) -> list[Element]:
+    """The item's body and picture; `slot` draws the places for answers, and gets their blanks, `show` the picture."""
     blanks = {b.name: b for b in item.blanks}
     found = []
     for block in item.body:
@@ -36,12 +68,14 @@ def elements(item: Item, slot: Callable[[Blank], Element | str] = lambda blank: 
             found.append(element("pre", block.code))
         else:
             found.append(table(block, lambda s: slot(blanks[s.blank])))
+    if item.question.picture is not None:
+        found.append(show(item.question.picture))
     return found
 
 
-def body(item: Item, slot: Callable[[Blank], Element | str] = lambda blank: "") -> str:
+def body(item: Item, slot: Callable[[Blank], Element | str] = lambda blank: "", show: Show = inside) -> str:
     """The item's body as HTML."""
-    return fragment(*elements(item, slot))
+    return fragment(*elements(item, slot, show))
 
 
 def table(grid: Grid, slot: Callable[[Slot], Element | str]) -> Element:
@@ -59,6 +93,12 @@ def conventions(item: Item) -> str:
     return fragment(element("p", element("em", *spans(item.question.conventions))))
 
 
-def derivation(item: Item) -> str:
-    """The derivation as a list."""
-    return fragment(element("ol", *(element("li", *spans(line)) for line in item.question.derivation)))
+def derived(item: Item, show: Show = inside) -> list[Element]:
+    """The derivation as a list, and its picture."""
+    lines = element("ol", *(element("li", *spans(line)) for line in item.question.derivation))
+    return [lines] if item.question.solution is None else [lines, show(item.question.solution)]
+
+
+def derivation(item: Item, show: Show = inside) -> str:
+    """The derivation as HTML."""
+    return fragment(*derived(item, show))

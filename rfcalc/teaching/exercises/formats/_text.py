@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import Code, Figure, Grid, Item, Slot, Text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -34,7 +34,14 @@ def body(item: Item, slot: Callable[[Slot], str] = lambda s: "____") -> list[str
             found += block.code.split("\n")
         else:
             found += grid(block, slot)
+    if item.question.picture is not None:
+        found += ["", said(item.question.picture)]
     return found
+
+
+def said(figure: Figure) -> str:
+    """A picture in words, for formats that carry none."""
+    return f"[Picture: {plain(figure.says)}]"
 
 
 def units(unit: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, spans
+from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, said, spans
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import element, fragment
 from rfcalc.teaching.exercises.item import Blank, Item, Option
@@ -38,10 +38,10 @@ def _category(paper: Paper) -> str:
 def _item(item: Item) -> list[str]:
     single = item.single
     if single is not None:
-        return [_question(item, single, f"{item.title} ({item.id[-6:]})", body(item))]
+        return [_question(item, single, f"{item.title} ({item.id[-6:]})", body(item, show=said))]
     found = []
     for blank in item.blanks:
-        asked = body(item, lambda b, at=blank: element("strong", "?") if b is at else "…")  # type: ignore[misc]
+        asked = body(item, lambda b, at=blank: element("strong", "?") if b is at else "…", said)  # type: ignore[misc]
         asked += fragment(element("p", "Which value stands at the question mark (", *spans(blank.label), ")?"))
         found += [_question(item, blank, f"{item.title} ({item.id[-6:]}), {blank.label}", asked), ""]
     return found[:-1]
@@ -49,7 +49,7 @@ def _item(item: Item) -> list[str]:
 
 def _question(item: Item, blank: Blank, name: str, asked: str) -> str:
     text = escape(asked + conventions(item))
-    general = escape(derivation(item))
+    general = escape(derivation(item, said))
     return (
         f"// {item.id}\n// [id:{item.id}] [tag:{'] [tag:'.join(item.question.tags)}]\n"
         f"::{escape(name)}::[html]{text}{{{_answers(blank)}####{general}\n}}"
@@ -95,8 +95,8 @@ def read(text: str) -> list[dict[str, Any]]:
         for sign, answer in re.findall(r"(?<!\\)([=~])((?:\\.|[^=~\\])*)", inside[numeric:], re.S):
             share = re.match(r"%(-?\d+)%", answer)
             answer = answer[share.end() :] if share else answer
-            said, _, feedback = re.sub(r"(?<!\\)#", "\0", answer).partition("\0")
+            given, _, feedback = re.sub(r"(?<!\\)#", "\0", answer).partition("\0")
             value = int(share[1]) if share else 100 if sign == "=" else 0
-            answers.append((value, plain(said).strip(), plain(feedback).strip()))
+            answers.append((value, plain(given).strip(), plain(feedback).strip()))
         found.append({"name": plain(name), "text": plain(asked).strip(), "numeric": numeric, "answers": answers})
     return found

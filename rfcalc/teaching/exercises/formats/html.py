@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import tostring
 
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._html import elements, spans
+from rfcalc.teaching.exercises.formats._html import derived, elements, spans
 from rfcalc.teaching.exercises.formats._text import LETTERS, units
 from rfcalc.teaching.exercises.formats._xml import Element, element
 from rfcalc.teaching.exercises.item import Blank, Item
@@ -51,7 +51,7 @@ def _item(item: Item, number: int) -> Element:
             "details",
             element("summary", "Answer"),
             *(_single(single) if single is not None else [_several(item)]),
-            element("ol", *(element("li", *spans(line)) for line in item.question.derivation)),
+            *derived(item),
             element("p", f"{item.id}, difficulty {item.difficulty}", class_="id"),
         ),
         id=item.id,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rfcalc.render.latex import escape as _escape
 from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats._text import units
-from rfcalc.teaching.exercises.item import Blank, Code, Grid, Item, Slot, Text
+from rfcalc.teaching.exercises.item import Blank, Code, Figure, Grid, Item, Slot, Text
 
 _MORE = {
     "⌊": r"$\lfloor$",
@@ -33,6 +33,7 @@ _MORE = {
     "’": "'",
     "…": r"\dots{}",
 }
+WIDEST = 300.0  # points of a picture
 _CODE = re.compile(r"`([^`]*)`")
 _WIDE = re.compile(r"[^\x00-\x7f]")
 _HEAD = r"""\documentclass[addpoints]{exam}
@@ -40,6 +41,7 @@ _HEAD = r"""\documentclass[addpoints]{exam}
 \usepackage[T1]{fontenc}
 \usepackage{array}
 \usepackage{textcomp}
+\usepackage{tikz}
 %\printanswers % shows the solutions
 \setlength{\tabcolsep}{4pt}
 \begin{document}"""
@@ -81,6 +83,8 @@ def _item(item: Item) -> list[str]:
             found += [r"\begin{verbatim}", block.code.replace(r"\end{verbatim}", ""), r"\end{verbatim}"]
         else:
             found += _table(block)
+    if item.question.picture is not None:
+        found += _picture(item.question.picture)
     found.append(rf"\emph{{{escape(item.question.conventions)}}}" + "\n")
     single = item.single
     if single is not None and single.kind == "choice":
@@ -109,7 +113,17 @@ def _solution(item: Item) -> list[str]:
     if item.single:
         found += [_wrong(item.blanks[0])]
     found += [rf"{escape(line)}\par" for line in item.question.derivation]
+    if item.question.solution is not None:
+        found += _picture(item.question.solution)
     return [line for line in found if line]
+
+
+def _picture(figure: Figure) -> list[str]:
+    from rfcalc.render.tikz import UNIT, picture
+    from rfcalc.teaching.exercises.pictures import drawn
+
+    made = drawn(figure)
+    return ["", r"\noindent{%", *picture(made, escape, min(made.width * UNIT, WIDEST)), "}", ""]
 
 
 def _wrong(blank: Blank) -> str:

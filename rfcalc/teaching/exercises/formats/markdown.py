@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rfcalc.render.markdown import escape as _escape
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._text import LETTERS, units
+from rfcalc.teaching.exercises.formats._text import LETTERS, said, units
 from rfcalc.teaching.exercises.item import Blank, Code, Grid, Item, Slot, Text
 
 _SPANS = re.compile(r"(`[^`]*`)")
@@ -47,6 +47,8 @@ def _body(item: Item) -> list[str]:
             found += ["```text", *block.code.split("\n"), "```"]
         else:
             found += table(block)
+    if item.question.picture is not None:
+        found += ["", escape(said(item.question.picture))]
     return found
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+from rfcalc.teaching.exercises.draw import seed_of, text_of
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._html import body, conventions, derivation
+from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, image, svg
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import Element, document, element
-from rfcalc.teaching.exercises.item import Blank, Item, Option
+from rfcalc.teaching.exercises.item import Blank, Figure, Item, Option
 
 # Cloze questions have signs of their own; as entities they mean nothing to Moodle's parser and the same to a browser.
 _CLOZE = str.maketrans(
@@ -29,8 +31,22 @@ def _text(value: str) -> Element:
     return element("text", value)
 
 
-def _html(tag: str, value: str) -> Element:
-    return element(tag, _text(value), format="html")
+def _html(tag: str, value: str, picture: Figure | None = None) -> Element:
+    files = [] if picture is None else [_file(picture)]
+    return element(tag, _text(value), *files, format="html")
+
+
+def _file(picture: Figure) -> Element:
+    """The picture as Moodle stores it: a file of the text that it stands in."""
+    return element("file", b64encode(svg(picture)).decode(), name=_name(picture), path="/", encoding="base64")
+
+
+def _placed(picture: Figure) -> Element:
+    return image(picture, f"@@PLUGINFILE@@/{_name(picture)}")
+
+
+def _name(picture: Figure) -> str:
+    return f"{picture.kind}-{text_of(seed_of('picture', *picture))}.svg"
 
 
 def _item(item: Item) -> Element:
@@ -38,8 +54,8 @@ def _item(item: Item) -> Element:
     return element(
         "question",
         element("name", _text(f"{item.title} ({item.id[-6:]})")),
-        _html("questiontext", _asked(item) + conventions(item)),
-        _html("generalfeedback", derivation(item)),
+        _html("questiontext", _asked(item) + conventions(item), item.question.picture),
+        _html("generalfeedback", derivation(item, _placed), item.question.solution),
         *([] if single is None else [element("defaultgrade", "1")]),
         element("penalty", "0"),
         element("hidden", "0"),
@@ -53,7 +69,7 @@ def _item(item: Item) -> Element:
 def _asked(item: Item) -> str:
     """The body with Moodle's own signs for the places for answers, which are no HTML."""
     places = {b.name: cloze(b) for b in item.blanks if b.kind != "choice"}
-    return re.sub("\ue000(.*?)\ue001", lambda m: places[m[1]], body(item, lambda b: f"\ue000{b.name}\ue001"))
+    return re.sub("\ue000(.*?)\ue001", lambda m: places[m[1]], body(item, lambda b: f"\ue000{b.name}\ue001", _placed))
 
 
 _TYPES = {"integer": "numerical", "decimal": "numerical", "shape": "shortanswer", "choice": "multichoice"}

@@ -13,6 +13,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.teaching.exercises.draw import seed_of
 from rfcalc.teaching.exercises.formats import Paper
 from rfcalc.teaching.exercises.formats import _html as html
+from rfcalc.teaching.exercises.formats._xml import fragment
 from rfcalc.teaching.exercises.item import Code, Grid, Item, Slot, Text, spellings
 
 SERVER = '''"""Variants of {name}, made by rfcalc: `pip install rfcalc` in the course's image."""
@@ -109,8 +110,13 @@ def variant(data: dict[str, Any], pattern: str, difficulty: int) -> Item:
     params, answers = data["params"], data["correct_answers"]
     params["id"] = item.id
     params["blocks"] = [_block(item, block) for block in item.body]
+    if item.question.picture is not None:
+        image = fragment(html.inside(item.question.picture))
+        params["blocks"].append({"text": image[3:-4], "code": False, "table": False})  # in a paragraph of its own
     params["conventions"] = html.text(item.question.conventions)
     params["derivation"] = [html.text(line) for line in item.question.derivation]
+    if item.question.solution is not None:
+        params["derivation"].append(fragment(html.inside(item.question.solution)))
     single = item.single
     for kind in ("integer", "decimal", "choice"):
         params[kind] = False

@@ -14,10 +14,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from rfcalc.teaching.exercises.draw import seed_of, text_of
 from rfcalc.teaching.exercises.formats import Paper
-from rfcalc.teaching.exercises.formats._html import body, conventions, derivation
+from rfcalc.teaching.exercises.formats._html import body, conventions, derivation, image, svg
 from rfcalc.teaching.exercises.formats._html import text as html
 from rfcalc.teaching.exercises.formats._xml import Element, document, element
-from rfcalc.teaching.exercises.item import Item, spellings
+from rfcalc.teaching.exercises.item import Figure, Item, spellings
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _QTI = "http://www.imsglobal.org/xsd/ims_qtiasiv1p2"
@@ -36,18 +36,21 @@ def render(items: Sequence[Item], paper: Paper) -> bytes:
     """The package."""
     name = text_of(seed_of("qti", paper.heading, *[i.id for i in items]))
     quiz, meta, manifest = f"q{name}", f"m{name}", f"p{name}"
+    pictures = {_path(p): p for i in items for p in (i.question.picture, i.question.solution) if p is not None}
     files = {
-        "imsmanifest.xml": _manifest(paper.heading, quiz, meta, manifest),
+        "imsmanifest.xml": _manifest(paper.heading, quiz, meta, manifest, list(pictures)),
         f"{quiz}/assessment_meta.xml": _about(paper.heading, quiz, len(items)),
         f"{quiz}/{quiz}.xml": _assessment(items, paper.heading, quiz),
     }
+    written = {path: document(root).encode("utf-8") for path, root in files.items()}
+    written |= {path: svg(picture) for path, picture in pictures.items()}
     made = BytesIO()
     with ZipFile(made, "w", ZIP_DEFLATED) as package:
-        for path, root in files.items():
+        for path, text in written.items():
             about = ZipInfo(path, (1980, 1, 1, 0, 0, 0))
             about.compress_type = ZIP_DEFLATED
             about.external_attr = 0o644 << 16
-            package.writestr(about, document(root).encode("utf-8"))
+            package.writestr(about, text)
     return made.getvalue()
 
 
@@ -59,7 +62,16 @@ def _root(tag: str, space: str, schemas: str, *children: Element, **attributes: 
     return made
 
 
-def _manifest(title: str, quiz: str, meta: str, manifest: str) -> Element:
+def _path(picture: Figure) -> str:
+    """Where a picture lies in the package."""
+    return f"images/{picture.kind}-{text_of(seed_of('picture', *picture))}.svg"
+
+
+def _placed(picture: Figure) -> Element:
+    return image(picture, f"$IMS-CC-FILEBASE$/{_path(picture)}")
+
+
+def _manifest(title: str, quiz: str, meta: str, manifest: str, pictures: Sequence[str]) -> Element:
     named = element("imsmd:general", element("imsmd:title", element("imsmd:string", title)))
     metadata = element(
         "metadata",
@@ -81,8 +93,12 @@ def _manifest(title: str, quiz: str, meta: str, manifest: str) -> Element:
         type="associatedcontent/imscc_xmlv1p1/learning-application-resource",
         href=f"{quiz}/assessment_meta.xml",
     )
+    more = (
+        element("resource", element("file", href=p), identifier=f"f{i}{quiz}", type="webcontent", href=p)
+        for i, p in enumerate(pictures)
+    )
     schemas = f"{_PACKAGE} http://www.imsglobal.org/xsd/imscp_v1p1.xsd {_METADATA} {_METADATA}p2.xsd"
-    parts = (metadata, element("organizations"), element("resources", asked, about))
+    parts = (metadata, element("organizations"), element("resources", asked, about, *more))
     made = _root("manifest", _PACKAGE, schemas, *parts, identifier=manifest)
     made.set("xmlns:imsmd", _METADATA)
     return made
@@ -142,14 +158,14 @@ def _item(item: Item) -> Element:
         "original_answer_ids": ",".join(parts.labels),
         "assessment_question_identifierref": f"a{name}",
     }
-    asked = _material(body(item, lambda b: f"[{b.name}]") + conventions(item))
+    asked = _material(body(item, lambda b: f"[{b.name}]", _placed) + conventions(item))
     score = element("decvar", maxvalue="100", minvalue="0", varname="SCORE", vartype="Decimal")
     return element(
         "item",
         element("itemmetadata", element("qtimetadata", *(_field(*field) for field in fields.items()))),
         element("presentation", asked, *parts.presentation),
         element("resprocessing", element("outcomes", score), _shown(element("other"), "general_fb"), *parts.conditions),
-        _feedback("general_fb", derivation(item)),
+        _feedback("general_fb", derivation(item, _placed)),
         *parts.feedbacks,
         ident=name,
         title=item.title,
