@@ -3,10 +3,11 @@
     python tests/sizes_everywhere.py zoo|torchvision|timm|packages [NAME …]
 
 prints one line for each model: how many sizes agree, how many are valid, how long the answer took beyond the reading.
-A module inside of a model, or a function of PyTorch, that is called again with tensors of the same shapes and strides
-is not run again: what it gave, or the error it raised, is given again. Activations and dropout give what they get, sums
-of maps of the same shape and strides one of them, batch and layer normalisation, once run on maps of as many channels and
-axes, too. That this changes nothing is shown by a sample of sizes that are run without it. No size is left out.
+
+No size is left out. A module inside of a model, or a function of PyTorch, that is called again with tensors of the same
+shapes and strides is not run again: what it gave, or the error it raised, is given again. Activations and dropout give
+what they get, sums of maps of the same shape and strides one of them; so do batch and layer normalisation, once run on
+maps of as many channels and axes. That this changes nothing is shown by a sample of sizes that are run without it.
 """
 
 from __future__ import annotations
