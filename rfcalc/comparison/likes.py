@@ -13,7 +13,6 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.notation.write import write
 from rfcalc.plan.design import OBJECTIVES, cell, nearest_table
 from rfcalc.plan.likes import Likes, Variant, like
-from rfcalc.plan.variants import MOVES
 from rfcalc.readers.target import analyze
 from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
@@ -130,12 +129,3 @@ def _notes(found: Likes) -> list[str]:
     notes.append(f"of all that hold, those than which none has fewer changes, nearer channels and less of: {names}")
     notes += [f"not possible: {change}: {why}" for change, why in list(found.unfit.items())[:4]]
     return notes
-
-
-def moves_listed() -> Document:
-    """The changes that `variants` tries."""
-    lines = [TableLine((Cell(move.name), Cell(move.told))) for move in sorted(MOVES.values(), key=lambda m: m.order)]
-    return Document(
-        "changes of a network",
-        (Table((Column("move"), Column("what it changes", least=30, wraps=True)), tuple(lines)),),
-    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -84,11 +83,6 @@ class Likes:
     def optimal(self) -> bool:
         """Whether all of them were built."""
         return self.searched == self.size
-
-    @cached_property
-    def told_inputs(self) -> str:
-        """The inputs as text."""
-        return ", ".join(map(str, self.report.inputs.values()))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/design/1)."""

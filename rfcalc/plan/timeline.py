@@ -25,9 +25,11 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
-from rfcalc.plan.blockers import PAIRS, Blocker, refused
+from rfcalc.plan.blockers import Blocker, refused
 
 Along: TypeAlias = "Slide | Table"
+
+PAIRS = "write attention as scaled_dot_product_attention with its mask: causal or a window, it runs with a cache"
 
 
 class Edge(NamedTuple):

@@ -152,7 +152,7 @@ def _blocks(name: str) -> Iterator[str]:
 
 
 def _gathers(rows: Sequence[Row]) -> bool:
-    return any(row.kind in ("parameter", "softmax", "attention_product") for row in rows)
+    return any(row.node.layer.in_attention or not row.inputs for row in rows)
 
 
 def _shape_of(group: list[Row], about: list[Any]) -> Any:
@@ -381,7 +381,7 @@ def _words(shown: Shown) -> Iterator[str]:
         yield shown.words
     for row in () if shown.words else shown.rows:
         computes = shown.together and row.position < shown.head.position  # what its weight is computed from
-        if row is shown.head or not (computes or row.kind in ("identity", "parameter")):
+        if row is shown.head or not (computes or row.node.layer.passes_on or not row.inputs):
             yield row.notation
 
 
