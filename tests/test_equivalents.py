@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from importlib.resources import files
 from math import prod
 
+import jsonschema
 import pytest
 
 import rfcalc
 from rfcalc.cli import run
+from rfcalc.comparison import compare
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.formulas.symbols import Declared
 from rfcalc.plan.partitions import Part, cheapest, count, parts
@@ -86,53 +90,55 @@ def test_ranked_without_listing(reaches, separable, dilated, by_depth, first, re
 
 def test_the_stacks_that_see_seven() -> None:
     found = equivalents("conv7-C")
-    assert [e.notation for e in found.found] == ["conv3-C x3", "conv5-C > conv3-C"]
-    assert [e.weights for e in found.found] == [27 * C**2, 34 * C**2]
-    assert (found.total, found.more) == (2, 0)
+    assert [e.notation for e in found.designs] == ["conv3-C x3", "conv5-C > conv3-C"]
+    assert [e.figures["weights"] for e in found.designs] == [27 * C**2, 34 * C**2]
+    assert (found.size, found.searched, found.optimal) == (2, 2, True)
     few = equivalents("conv7-C", separable=True, limit=3)
-    assert few.found[0].notation == "conv7x1-C > conv1x7-C"
-    assert few.found[0].weights == 14 * C**2
-    assert (few.total, few.more) == (17, 14)
+    assert few.designs[0].notation == "conv7x1-C > conv1x7-C"
+    assert few.designs[0].figures["weights"] == 14 * C**2
+    assert (few.size, few.searched, few.optimal) == (17, 3, True)
 
 
 @pytest.mark.parametrize("how", [{}, {"separable": True}, {"dilated": True}, {"separable": True, "dilated": True}])
 @pytest.mark.parametrize("target", ["conv7-8", "conv3-8 x4", "dwconv5", "conv5-8 p0", "conv7-8 g2"])
 def test_every_stack_sees_as_much_and_is_what_it_says(target: str, how: dict[str, bool]) -> None:
     found = equivalents(target, input="8x24x24", **how)
-    assert found.found
-    weights = [(e.weights, len(e.parts)) for e in found.found]
+    assert found.designs
+    weights = [(e.figures["weights"], e.figures["weight_layers"]) for e in found.designs]
     assert weights == sorted(weights)
-    for e in found.found:
+    sides = found.report.outputs[0].receptive_field.size
+    for e in found.designs:
         # By the other roads: the receptive field and its holes from the walk, the figures from its notation.
         field_report = rfcalc.receptive_field(e.report.network, input="8x24x24")
-        assert field_report.field.size == found.field
+        assert field_report.field.size == sides
         density = field_report.unit(field_report.centre_unit).density
-        assert density == (e.seen, prod(found.field))
-        assert e.report.outputs[0].output_shape == found.subject.report.outputs[0].output_shape
+        assert density == (e.seen, prod(sides))
+        assert e.report.outputs[0].output_shape == found.report.outputs[0].output_shape
         again = rfcalc.analyze(e.notation, "8x24x24")
-        assert (again.totals.weights, again.totals.macs) == (e.weights, e.macs)
+        assert (again.totals.weights, again.totals.macs) == (e.figures["weights"], e.figures["macs"])
 
 
 def test_the_first_layer_reads_other_channels() -> None:
     found = equivalents("conv7-64", input="3x32x32")
-    assert [(e.notation, e.weights) for e in found.found] == [
+    assert [(e.notation, e.figures["weights"]) for e in found.designs] == [
         ("conv5-64 > conv3-64", 25 * 3 * 64 + 9 * 64 * 64),
         ("conv3-64 x3", 9 * 3 * 64 + 2 * 9 * 64 * 64),
     ]
-    wide = equivalents("conv7-8", input="64x32x32").found
-    assert next(e.notation for e in wide if len(e.parts) == 2) == "conv3-8 > conv5-8"
+    wide = equivalents("conv7-8", input="64x32x32").designs
+    assert next(e.notation for e in wide if e.figures["weight_layers"] == 2) == "conv3-8 > conv5-8"
 
 
 def test_by_depth_and_itself() -> None:
-    assert [len(e.parts) for e in equivalents("conv9-C", by="depth").found] == [2, 2, 3, 4]
-    found = equivalents("conv3-C x3").found
-    assert [e.itself for e in found] == [True, False]
+    found = equivalents("conv9-C", by="depth")
+    assert [e.figures["weight_layers"] for e in found.designs] == [2, 2, 3, 4]
+    assert found.ranked == "depth, then weights"
+    assert [e.changes for e in equivalents("conv3-C x3").designs] == [("conv3-C x3 (itself)",), ("conv5-C > conv3-C",)]
 
 
 def test_large_ones_are_counted_too() -> None:
     found = equivalents("conv101-C", limit=2)
-    assert found.total == 204_226 - 1  # p(50) = 204,226, less the kernel itself
-    assert found.more == found.total - 2
+    assert found.size == 204_226 - 1  # p(50) = 204,226, less the kernel itself
+    assert found.searched == 2
 
 
 @pytest.mark.parametrize(
@@ -152,6 +158,8 @@ def test_large_ones_are_counted_too() -> None:
         (["conv7-C p0", "--by", "macs"], ["order of the layers"]),
         (["conv7-C", "--format", "xml"], ["unknown format"]),
         (["conv7x"], ["conv7x"]),
+        (["conv7-C", "--show", "9"], ["no variant 9", "there are 2"]),
+        (["conv7-C", "--show", "first"], ["names no variants", "--show all"]),
     ],
 )
 def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
@@ -168,3 +176,20 @@ def test_none_is_said(capsys) -> None:
     assert "no stack" in capsys.readouterr().out
     assert run(["equivalents", "conv1x7-C"]) == 0
     assert "--separable" in capsys.readouterr().out
+
+
+def test_they_are_variants_as_design_like_tells_them(capsys) -> None:
+    """One document and one JSON: what each changes is the comparison with the network, with symbols too."""
+    assert run(["equivalents", "conv7-C", "--separable", "--dilated", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    jsonschema.validate(told, json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_text("utf-8")))
+    assert told["space"][0]["size"] == len(every((3, 3), True, True))
+    for one in told["designs"]:
+        weights = next(f for f in one["comparison"]["figures"] if f["name"] == "weights")
+        assert weights["values"] == [told["given"]["weights"], one["figures"]["weights"]]
+        assert one["comparison"] == compare("conv7-C", one["notation"]).to_dict() | {
+            "networks": one["comparison"]["networks"],
+            "sentences": one["comparison"]["sentences"],
+        }
+    assert run(["equivalents", "conv7-C", "--show", "2"]) == 0
+    assert "Variant 2 (conv5-C > conv3-C), against conv7-C:" in capsys.readouterr().out

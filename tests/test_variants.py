@@ -20,11 +20,14 @@ import rfcalc
 from rfcalc import Network, Report, RfcalcError, to_torch
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
-from rfcalc.plan.likes import like
+from rfcalc.comparison.likes import like
 from rfcalc.plan.variants import MOVES, Asked, Draft, Unfit
 
 torch.set_num_threads(1)
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_text(encoding="utf-8"))
+SCHEMA, COMPARED = (
+    json.loads((files("rfcalc.report") / "schemas" / f"{name}-1.json").read_text(encoding="utf-8"))
+    for name in ("design", "compare")
+)
 
 
 def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
@@ -121,7 +124,7 @@ def test_stacks_are_those_of_equivalents() -> None:
     for k in (5, 7, 9, 11):
         report = rfcalc.analyze(f"conv{k}-8", "8x40x40")
         mine = {made.totals.weights for made, _ in every(report, "stacks").values()}
-        listed = [e.weights for e in equivalents(f"conv{k}-8", input="8x40x40", limit=3).found]
+        listed = [e.figures["weights"] for e in equivalents(f"conv{k}-8", input="8x40x40", limit=3).designs]
         assert sorted(mine) == sorted(set(listed))
 
 
@@ -368,6 +371,24 @@ def test_every_variant_holds_what_was_asked(target: str, given: str | None, text
         assert again.totals.params == variant.figures["params"]
     json_ = found.to_dict()
     jsonschema.validate(json_, SCHEMA)
+    params = rfcalc.analyze(target, given).totals.params
+    for variant, told in zip(found.designs, json_["designs"], strict=True):
+        jsonschema.validate(told["comparison"], COMPARED)
+        figures = {f["name"]: f["values"] for f in told["comparison"]["figures"]}
+        assert figures["params"] == [params, variant.figures["params"]]
+        added = sum(change["params"] for change in told["comparison"]["comparisons"][0]["changes"])
+        assert added == variant.figures["params"] - params
+
+
+def test_each_shows_what_it_changes(capsys) -> None:
+    net = ["--like", "conv7-64/2 relu > conv5-64 relu > conv1-10", "params < 80k", "--input", "3x64x64"]
+    code, out, _ = call(capsys, *net)
+    assert (code, out.count("against conv7-64/2"), "Variant 1 (" in out) == (0, 1, True)
+    code, out, _ = call(capsys, *net, "--show", "2,4..5")
+    assert [f"Variant {i} (" in out for i in range(1, 7)] == [False, True, False, True, True, False]
+    code, out, _ = call(capsys, *net, "--show", "all")
+    found = rfcalc.variants(net[1], net[2], "3x64x64")
+    assert out.count("what differs") == len(found.designs) > 5
 
 
 def test_relaxing_a_constraint_never_loses_a_variant() -> None:
@@ -464,6 +485,9 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int) -> Non
         (["--like", "vgg16", "parms < 3M"], ["did you mean params"]),
         (["--like", "conv3-C"], ["symbol"]),
         (["--like", "vgg16", "--minimize", "parms"], ["did you mean params"]),
+        (["--like", "conv7-8 > relu", "--input", "3x32x32", "--show", "99"], ["no variant 99", "there are"]),
+        (["--like", "conv7-8 > relu", "--input", "3x32x32", "--show", "x"], ["names no variants"]),
+        (["rf >= 7", "--show", "1"], ["--show", "--like"]),
     ],
 )
 def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:

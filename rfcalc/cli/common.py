@@ -53,6 +53,25 @@ def inputs(given: list[str] | None) -> Any:
     return named[""] if list(named) == [""] else named
 
 
+def shown(given: str | None, there: Collection[object]) -> list[int] | None:
+    """The numbers of ``--show 2``, ``--show 1,3..5`` or ``--show all``; None if not given.
+
+    Raises:
+        RfcalcError: anything else.
+    """
+    if given is None:
+        return None
+    if given.strip() == "all":
+        return list(range(1, len(there) + 1))
+    found: list[int] = []
+    for part in given.split(","):
+        low, dots, high = (t.strip() for t in part.partition(".."))
+        if not low.isdecimal() or (dots and not high.isdecimal()):
+            raise RfcalcError(f"--show {given} names no variants", fix="write --show 2, --show 1,3..5 or --show all")
+        found += range(int(low), min(int(high), len(there) + 1) + 1) if dots else [int(low)]
+    return found
+
+
 def completion(name: str) -> Callable[[str], list[str]]:
     """What the shell offers for a word, by the name of a function of `rfcalc.cli.complete`, loaded when it is asked."""
 
@@ -116,6 +135,10 @@ Form = Annotated[
 ]
 Difficulty = Annotated[
     int | None, typer.Option(help="1 by hand in a minute, 2 several steps, 3 networks of the literature.")
+]
+Show = Annotated[
+    str | None,
+    typer.Option("--show", help="With variants: what these change: 2, 1,3..5 or all; the table numbers them."),
 ]
 NoNotes = Annotated[bool, typer.Option("--no-notes", help="Without conventions and assumptions.")]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Format, Inputs, NoNotes, Output, emit, format_of, inputs
+from rfcalc.cli.common import Format, Inputs, NoNotes, Output, Show, emit, format_of, inputs, shown
 from rfcalc.core.errors import RfcalcError
 
 MOST_VALUES = 10_000  # of a number of a family
@@ -44,6 +44,7 @@ def command(
         list[str] | None,
         typer.Option("--set", help="Values of a family's number: kernel=3,5, depth=1..8; with --like: width=1/2,3/4."),
     ] = None,
+    show: Show = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,
@@ -67,6 +68,7 @@ def command(
             "a constraint": constraints is not None and (lint is not None or families),
             "--family": bool(family),
             "--moves": moves is not None and like is None,
+            "--show": show is not None and like is None,
             "--rules": rules is not None and lint is None,
             "--minimize": minimize is not None and lint is not None,
             "--set": bool(values) and lint is not None,
@@ -83,10 +85,10 @@ def command(
         return 1 if rules and found.findings else 0
     objectives = [m.strip() for m in minimize.split(",") if m.strip()] if minimize else None
     if like is not None:
-        from rfcalc.comparison import likes
+        from rfcalc.comparison.likes import variants
 
         chosen = [m.strip() for m in moves.split(",") if m.strip()] if moves else ()
-        variants = likes.variants(
+        near = variants(
             like,
             planning.with_rate(constraints or "", rate),
             given,
@@ -94,8 +96,8 @@ def command(
             minimize=objectives,
             factors=_factors(values or ()),
         )
-        emit(likes.document(variants), format, output, no_notes)
-        return 0 if variants.designs else 1
+        emit(near.document(shown(show, near.designs)), format, output, no_notes)
+        return 0 if near.designs else 1
     if constraints is None:
         raise RfcalcError("what is wanted?", fix='name it: rfcalc design "rf >= 224, params < 1M"')
     if given is not None and not isinstance(given, Shape):
@@ -119,7 +121,8 @@ def _together(asked: dict[str, bool], beside: dict[str, bool]) -> None:
         raise RfcalcError(f"{' and '.join(ways)} are two questions", fix="ask one of them")
     if left and (ways or left != ["--family"]):
         of = f"nothing of {ways[0]}" if ways else "nothing of a search through families"
-        fix = "--moves goes with --like, --rules with --lint" if set(left) & {"--moves", "--rules"} else "leave it out"
+        fix = "--moves and --show go with --like, --rules with --lint"
+        fix = fix if set(left) & {"--moves", "--show", "--rules"} else "leave it out"
         raise RfcalcError(f"{left[0]} says {of}", fix=fix)
 
 

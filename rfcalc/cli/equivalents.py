@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfcalc.cli.common import Format, NoNotes, Output, emit, format_of
+from rfcalc.cli.common import Format, NoNotes, Output, Show, emit, format_of, shown
 from rfcalc.cli.compare import numbers_of, one_input
 
 
@@ -20,16 +20,17 @@ def command(
         list[str] | None, typer.Option("--input", "-i", help="3x224x224, or with symbols CxHxW.")
     ] = None,
     numbers: Annotated[list[str] | None, typer.Option("--set", help="Numbers for symbols: C=64,H=56,W=56.")] = None,
+    show: Show = None,
     format: Format = None,  # noqa: A002
     output: Output = None,
     no_notes: NoNotes = False,
 ) -> None:
     """Example: rfcalc equivalents conv7-C --separable"""
-    from rfcalc.comparison import equivalents as stacks
+    from rfcalc.comparison.equivalents import equivalents
     from rfcalc.comparison.spelling import spelled
 
     format_of(format, output)
-    found = stacks.equivalents(
+    found = equivalents(
         target,
         separable=separable,
         dilated=dilated,
@@ -38,4 +39,9 @@ def command(
         input=one_input(input),
         numbers=numbers_of(numbers),
     )
-    emit(lambda form, width: spelled(lambda _: stacks.document(found), form, width), format, output, no_notes)
+    emit(
+        lambda form, width: spelled(lambda _: found.document(shown(show, found.designs)), form, width),
+        format,
+        output,
+        no_notes,
+    )

@@ -2,149 +2,35 @@
 
 Layers of stride 1 add their reach, so the stacks with a receptive field of 2m + 1 are the partitions of m (see
 `partitions`). Order does not matter to the receptive field; the stacks are unordered, the largest kernel stands first.
-What each costs is not the partition's business: every stack that is shown is built and walked like any network.
+What each costs is not the partition's business: the cheapest are variants of the network (`rfcalc.comparison.likes`),
+built and walked like any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from rfcalc.comparison.figures import size
 from rfcalc.comparison.layers import steps
-from rfcalc.comparison.ratio import change, ratio, ratio_text
+from rfcalc.comparison.likes import Likes, search
 from rfcalc.comparison.subject import Subject, read
-from rfcalc.comparison.tables import arranged
-from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.core.expr import Series
 from rfcalc.core.layer import Layer
-from rfcalc.core.size import Size, is_number, same
-from rfcalc.graph.network import Network
+from rfcalc.core.size import is_number, same
+from rfcalc.notation.write import write
 from rfcalc.plan.partitions import Part, Stack, cheapest, count
-from rfcalc.plan.variants.stacks import kernel_of, layer_of
-from rfcalc.receptive.receptive_field import plain
-from rfcalc.report.document import Cell, Column, Document, Table, TableLine
-from rfcalc.report.report import Report
+from rfcalc.plan.variants import MOVES, Choice, Draft, Option
+from rfcalc.plan.variants.stacks import layer_of
+from rfcalc.report.constraints import parse
 
-SCHEMA = "rfcalc/equivalents/1"
 LARGEST = 257  # receptive field
 LIMIT, MOST = 10, 1000
 ORDERS = {"weights": "weights, then depth", "macs": "multiply-adds, then depth", "depth": "depth, then weights"}
-HEAD = (*("stack", "depth", "weights", "biases", "params", "macs", "ratio", "percent", "seen", "hull", "itself"),)
-
-
-class Equivalent(NamedTuple):
-    """One stack: its kernels, the network, its figures from a walk of its own.
-
-    `seen`: how many positions of the receptive field it depends on; fewer than all where dilation leaves holes.
-    """
-
-    parts: tuple[Part, ...]
-    notation: str
-    report: Report
-    seen: int
-    itself: bool
-
-    @property
-    def weights(self) -> Size:
-        return self.report.totals.weights
-
-    @property
-    def macs(self) -> Size:
-        return self.report.totals.macs
-
-
-class Equivalents(NamedTuple):
-    """The stacks that see as much as a network: the first `limit` of `total`, in the order of `by`."""
-
-    subject: Subject
-    field: tuple[int, ...]
-    found: tuple[Equivalent, ...]
-    total: int
-    separable: bool
-    dilated: bool
-    by: str
-
-    def document(self) -> Document:
-        """What is told, as a document that every format renders."""
-        return document(self)
-
-    def _repr_html_(self) -> str:
-        return displayed(self)
-
-    @property
-    def more(self) -> int:
-        """How many there are beyond those that are listed."""
-        return self.total - len(self.found)
-
-    @property
-    def told(self) -> str:
-        """The receptive field as text."""
-        return "×".join(map(str, self.field))
-
-    @property
-    def sentence(self) -> str:
-        """How many there are, and of what."""
-        kinds = "square" if len(self.field) == 2 else ""
-        if self.separable and len(self.field) > 1:
-            kinds = "square, 1×k and k×1" if len(self.field) == 2 else "cubic and one-axis"
-        what = " ".join(w for w in ("smaller odd", kinds, "kernels") if w) + (", dilated too," if self.dilated else "")
-        if not self.total:
-            more = "; --separable adds 1×k and k×1" if len(set(self.field)) > 1 and not self.separable else ""
-            return f"no stack of {what.rstrip(',')} sees {self.told}{more}"
-        verb = "stack sees" if self.total == 1 else "stacks see"
-        end = "" if not self.more else f"; the first {len(self.found)} by {ORDERS[self.by]}, {self.more:,} more"
-        return f"{self.total:,} {verb} {self.told} with {what.rstrip(',')}{end}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it (schema rfcalc/equivalents/1)."""
-        report = self.subject.report
-        totals = report.totals
-        return {
-            "schema": SCHEMA,
-            "network": {
-                "target": self.subject.name,
-                "inputs": {name: plain(shape.dims) for name, shape in report.inputs.items()},
-                "receptive_field": list(self.field),
-                "depth": plain(totals.weight_layers),
-                **{name: plain(getattr(totals, name)) for name in ("weights", "biases", "params", "macs")},
-            },
-            "conventions": {
-                **report.conventions,
-                "ratio": "stack / network, of weights",
-                "percent": "weights (stack − network) in % of the network",
-            },
-            "assumptions": list(self.subject.assumptions),
-            "kernels": {"square": True, "separable": self.separable, "dilated": self.dilated},
-            "by": self.by,
-            "count": self.total,
-            "more": self.more,
-            "stacks": [self._stack(e) for e in self.found],
-        }
-
-    def _stack(self, e: Equivalent) -> dict[str, Any]:
-        quotient = ratio(e.weights, self.subject.report.totals.weights)
-        changed = change(self.subject.report.totals.weights, e.weights)
-        totals = e.report.totals
-        return {
-            "stack": e.notation,
-            "layers": [{"kernel": list(kernel_of(p, len(self.field))), "dilation": p.d} for p in e.parts],
-            "depth": len(e.parts),
-            **{name: plain(getattr(totals, name)) for name in ("weights", "biases", "params", "macs")},
-            "ratio": None if quotient is None else str(quotient),
-            "percent": None if changed is None else float(changed),
-            "seen": e.seen,
-            "hull": prod(self.field),
-            "itself": e.itself,
-        }
-
-    def records(self) -> Iterator[tuple[Any, ...]]:
-        """The lines under `HEAD`."""
-        for e in self.found:
-            told = self._stack(e)
-            yield tuple(told[name] for name in HEAD)
+FIGURES = ("weights", "biases", "params", "macs", "weight_layers")
 
 
 def equivalents(
@@ -156,14 +42,14 @@ def equivalents(
     by: str = "weights",
     input: Any = None,  # noqa: A002
     numbers: Mapping[str, int] | None = None,
-) -> Equivalents:
-    """Stacks of smaller odd kernels with the receptive field of a network.
+) -> Likes:
+    """Stacks of smaller odd kernels with the receptive field of a network, as variants of it.
 
     Args:
         target: a layer or stack of stride 1: ``conv7-C``, ``conv3-64 x3``.
         separable: 1×k and k×1 too.
         dilated: dilated kernels too; with holes, the hull is what is the same.
-        limit: how many are listed; all are counted.
+        limit: how many are listed; all are counted (`size`).
         by: what comes first: fewest ``weights``, ``macs``, or least ``depth``.
         input, numbers: as for `rfcalc.comparison.compare`.
 
@@ -171,8 +57,8 @@ def equivalents(
         RfcalcError: strides, an even or unknown receptive field, or one that is too large.
 
     >>> found = equivalents("conv7-64", input="64x32x32")
-    >>> [(e.notation, e.weights) for e in found.found], found.more
-    ([('conv3-64 x3', 110592), ('conv5-64 > conv3-64', 139264)], 0)
+    >>> [(e.notation, e.figures["weights"]) for e in found.designs], found.size
+    ([('conv3-64 x3', 110592), ('conv5-64 > conv3-64', 139264)], 2)
     """
     if by not in ORDERS:
         raise UnknownName("order", by, list(ORDERS))
@@ -190,10 +76,44 @@ def equivalents(
         )
     separable = separable and len(field) > 1
     stacks = cheapest(reaches, separable, dilated, limit, *brick.channels, by_depth=by == "depth")
-    own = sorted(s.words for s in steps(subject.report))
-    found = [brick.build(stack, field, own) for stack in stacks]
+    options = tuple([brick.option(stack, field) for stack in stacks])
     total = count(reaches, separable, dilated)
-    return Equivalents(subject, field, tuple(found), total, separable, dilated, by)
+    told = "x".join(map(str, field))
+    asked = parse(f"rf = {told}", output=True)
+    choice = Choice(f"stacks that see {told}", options, total - len(options))
+    found = search(subject, asked, FIGURES, (MOVES["stacks"],), (choice,), MOST, ORDERS[by])
+    said = _sentence(field, total, len(options), separable, dilated, by)
+    return replace(found, said=(said,), remarks=_remarks(subject, dilated))
+
+
+def _sentence(field: tuple[int, ...], total: int, listed: int, separable: bool, dilated: bool, by: str) -> str:
+    """How many there are, and of what."""
+    sees = "×".join(map(str, field))
+    kinds = "square" if len(field) == 2 else ""
+    if separable:
+        kinds = "square, 1×k and k×1" if len(field) == 2 else "cubic and one-axis"
+    what = " ".join(w for w in ("smaller odd", kinds, "kernels") if w) + (", dilated too," if dilated else "")
+    if not total:
+        more = "; --separable adds 1×k and k×1" if len(set(field)) > 1 and not separable else ""
+        return f"no stack of {what.rstrip(',')} sees {sees}{more}"
+    verb = "stack sees" if total == 1 else "stacks see"
+    end = "" if listed == total else f"; the first {listed} by {ORDERS[by]}, {total - listed:,} more"
+    return f"{total:,} {verb} {sees} with {what.rstrip(',')}{end}"
+
+
+def _remarks(subject: Subject, dilated: bool) -> tuple[str, ...]:
+    """Conventions, and what was taken for granted of the stacks."""
+    first, rest = subject.report.shapes[0].channels, subject.report.outputs[0].shape.channels
+    notes = [f"of {subject.name}: weights divided by those of {subject.name}"]
+    notes.append(f"input {subject.input}; stride 1; unordered")
+    if not same(first, rest):
+        notes.append(
+            f"the first layer reads {size(first)} channels, the others {size(rest)}: cheapest first layer shown"
+        )
+    notes.append(f"every layer of a stack has {size(rest)} channels")
+    if dilated:
+        notes.append("sees: positions of the receptive field that it depends on; dilation leaves holes")
+    return (*notes, "weights: without biases; macs: multiply-adds")
 
 
 def _field(subject: Subject) -> tuple[int, ...]:
@@ -288,22 +208,26 @@ class _Brick:
             )
         return (int(c), int(m))
 
-    def build(self, stack: Stack, field: tuple[int, ...], own: Sequence[str]) -> Equivalent:
-        """The stack as a network, walked."""
+    def option(self, stack: Stack, field: tuple[int, ...]) -> Option:
+        """The stack in place of the network."""
+        rank = len(field)
         parts = list(stack.parts)
         first, rest = self.channels
         if first == rest:
-            parts.sort(key=lambda p: _order(p, len(field)))
+            parts.sort(key=lambda p: _order(p, rank))
         else:
-            parts[1:] = sorted(parts[1:], key=lambda p: _order(p, len(field)))
-        layers = [self._layer(p, len(field)) for p in parts]
-        report = self.subject.like(Network(Series(tuple(layers))))
-        words = [s.words for s in steps(report)]
-        seen = prod(_seen([p for p in parts if p.axis in (None, i)]) for i in range(len(field)))
-        return Equivalent(tuple(parts), _folded(words), report, seen, sorted(words) == own)
+            parts[1:] = sorted(parts[1:], key=lambda p: _order(p, rank))
+        layers = [layer_of(self.layer, p, rank, self.keeps) for p in parts]
+        words = [write(layer, None) for layer in layers]
+        seen = prod(_seen([p for p in parts if p.axis in (None, i)]) for i in range(rank))
+        told = _folded(words)
+        own = sorted(words) == sorted(s.words for s in steps(self.report))
+        return Option(told + (" (itself)" if own else ""), partial(_become, layers, told, seen))
 
-    def _layer(self, part: Part, rank: int) -> Layer:
-        return layer_of(self.layer, part, rank, self.keeps)
+
+def _become(layers: list[Layer], written: str, seen: int, draft: Draft) -> None:
+    draft.become(layers)
+    draft.written, draft.seen = written, seen
 
 
 def _order(part: Part, rank: int) -> tuple[int, int, int]:
@@ -331,46 +255,3 @@ def _folded(words: Sequence[str]) -> str:
         else:
             found.append([word, 1])
     return " > ".join(word if n == 1 else f"{word} x{n}" for word, n in found)
-
-
-def document(found: Equivalents) -> Document:
-    """The stacks as a table, the network itself first."""
-    totals = found.subject.report.totals
-    name = found.subject.name
-    columns = [Column("stack", least=16), Column("layers", right=True), Column("weights", right=True)]
-    columns += [Column(f"of {name}", right=True), Column("macs", right=True, spare=2)]
-    head = [Cell(name), Cell(size(totals.weight_layers)), Cell(size(totals.weights)), Cell(""), Cell(size(totals.macs))]
-    whole = prod(found.field)
-    if found.dilated:
-        columns.append(Column("sees", right=True))
-        head.append(Cell(""))
-    lines = [TableLine(tuple(head), "group")]
-    for e in found.found:
-        cells = [e.notation + (" (itself)" if e.itself else ""), str(len(e.parts)), size(e.weights)]
-        cells += [ratio_text(ratio(e.weights, totals.weights)), size(e.macs)]
-        if found.dilated:
-            cells.append("all" if e.seen == whole else f"{e.seen} of {whole}")
-        lines.append(TableLine(tuple(map(Cell, cells))))
-    notes = [f"of {name}: weights divided by those of {name}", f"input {found.subject.input}; stride 1; unordered"]
-    first, rest = _channels(found.subject)
-    if not same(first, rest):
-        notes.append(
-            f"the first layer reads {size(first)} channels, the others {size(rest)}: cheapest first layer shown"
-        )
-    notes.append(f"every layer of a stack has {size(rest)} channels")
-    if found.dilated:
-        notes.append("sees: positions of the receptive field that it depends on; dilation leaves holes")
-    notes.append("weights: without biases; macs: multiply-adds")
-    notes += [f"assumed: {a}" for a in found.subject.assumptions]
-    return arranged(
-        found.sentence,
-        (Table(tuple(columns), tuple(lines)),),
-        (found.sentence,),
-        notes,
-        found.to_dict,
-        lambda: (HEAD, found.records()),
-    )
-
-
-def _channels(subject: Subject) -> tuple[Size, Size]:
-    return subject.report.shapes[0].channels, subject.report.outputs[0].shape.channels

@@ -1,25 +1,163 @@
-"""Networks like a given one that hold constraints (`rfcalc design --like`), and what the first of them changes."""
+"""Networks like a given one: combinations of changes that keep its output and hold constraints.
+
+Every combination of options is a network that is built and walked; those that do not run, or whose output has another
+shape, are left out. Dilations for strides keep the units of the output among more of them. What each variant changes is
+a comparison with the given network.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from importlib import import_module
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.comparison.comparison import Comparison
-from rfcalc.comparison.subject import Subject
-from rfcalc.comparison.tables import document as compared
-from rfcalc.core.errors import RfcalcError
+from rfcalc.comparison.subject import Subject, walking
+from rfcalc.core.displayed import displayed
+from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.size import is_number
 from rfcalc.notation.write import write
-from rfcalc.plan.design import OBJECTIVES, cell, nearest_table
-from rfcalc.plan.likes import Likes, Variant, like
+from rfcalc.plan.contradictions import refuse
+from rfcalc.plan.design import OBJECTIVES, Tightest, nearest_of
+from rfcalc.plan.families import SIZE
+from rfcalc.plan.figures import figure, measured
+from rfcalc.plan.search import pareto
+from rfcalc.plan.variants import MOVES, Asked, Choice, Draft, Move, Option, Unfit
 from rfcalc.readers.target import analyze
-from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
+from rfcalc.receptive.receptive_field import plain
+from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.metrics import metric
+from rfcalc.report.report import Report
 
-MOST_SHOWN = 12
+if TYPE_CHECKING:
+    from rfcalc.report.document import Document
+
 LARGEST_FACTOR = 64
-MOST_LINES = 24  # of notation
+DISTANCE = ("changes", "scaled")  # from the given network: how many changes, and how much its channels are scaled
+MOST_VARIANTS = 1_500  # networks that are walked before a search is stopped
+LONGEST_NAME = 26  # characters of a name that heads a column; beyond them the given network is "it"
+
+
+class Variant(NamedTuple):
+    """A network like the given one: what was changed (nothing: it is the given one), its report, its figures.
+
+    `written`: its notation, where it was made of layers that are written so; `seen`: of stacks, how many positions of
+    the receptive field it depends on.
+    """
+
+    changes: tuple[str, ...]
+    report: Report
+    figures: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    written: str = ""
+    seen: int | None = None
+
+    @property
+    def notation(self) -> str:
+        """As every other command takes it."""
+        return self.written or write(self.report.network, None)
+
+
+@dataclass(frozen=True)
+class Likes:
+    """What a search came to.
+
+    Attributes:
+        subject: the network that was given.
+        choices: what could be chosen, with its options.
+        searched: combinations that were built; `size`: how many there are.
+        unfit: options that cannot be made, and why.
+        ranked: in which order the designs stand, where all are listed and not only those than which none is better.
+        said, remarks: sentences about what there is, and conventions.
+    """
+
+    subject: Subject
+    constraints: tuple[str, ...]
+    objectives: tuple[str, ...]
+    moves: tuple[Move, ...]
+    choices: tuple[Choice, ...]
+    searched: int
+    unfit: dict[str, str]
+    designs: tuple[Variant, ...]
+    tightest: tuple[Tightest, ...]
+    ranked: str = ""
+    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{plural(len(self.designs), 'network')} like {self.subject.name}>"
+
+    @property
+    def report(self) -> Report:
+        """The network that was given."""
+        return self.subject.report
+
+    @property
+    def size(self) -> int:
+        """How many combinations there are."""
+        return prod(len(choice.options) + choice.more for choice in self.choices)
+
+    @property
+    def optimal(self) -> bool:
+        """Whether all were built but those that are known to cost more."""
+        return self.searched == prod(len(choice.options) for choice in self.choices)
+
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """Those of the given network that are told of the variants."""
+        return _figures(self.subject, self.report, tuple(self.designs[0].figures) if self.designs else self.objectives)
+
+    def comparison(self, variant: Variant) -> Comparison:
+        """What a variant changes, against the given network."""
+        label = self.subject.name if len(self.subject.name) <= LONGEST_NAME else "it"
+        other = self.subject._replace(label="variant", name="variant", report=variant.report)
+        return Comparison((self.subject._replace(label=label), other))
+
+    def document(self, show: Sequence[int] | None = None) -> Document:
+        """What `rfcalc design --like` shows; `show`: of which variants, from 1, all that they change."""
+        made: Document = import_module("rfcalc.comparison.likes_shown").document(self, show)
+        return made
+
+    _repr_html_ = displayed
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it (schema rfcalc/design/1)."""
+        space = {
+            "family": f"like {self.subject.name}",
+            "input": plain(next(iter(self.report.inputs.values())).dims),
+            "size": self.size,
+            "parameters": {choice.name: [option.told for option in choice.options] for choice in self.choices},
+        }
+        return {
+            "schema": "rfcalc/design/1",
+            "constraints": list(self.constraints),
+            "objectives": list(self.objectives),
+            "space": [space],
+            "searched": self.searched,
+            "designs": [self._design(variant) for variant in self.designs],
+            "optimal": self.optimal,
+            "tightest": [t.to_dict() for t in self.tightest],
+            "unfit": [{"change": told, "why": why} for told, why in self.unfit.items()],
+            "given": {name: plain(value) for name, value in self.figures.items()},
+            "sentences": list(self.said),
+            "assumptions": list(self.subject.assumptions),
+        }
+
+    def _design(self, variant: Variant) -> dict[str, Any]:
+        found = {
+            "family": "like",
+            "changes": list(variant.changes),
+            "notation": variant.notation,
+            "figures": {name: plain(value) for name, value in variant.figures.items()},
+            "notes": list(variant.notes),
+            "comparison": self.comparison(variant).to_dict(),
+        }
+        return found if variant.seen is None else {**found, "seen": variant.seen}
 
 
 def variants(
@@ -71,61 +209,143 @@ def _factor(given: Any) -> Fraction:
     return found
 
 
-def document(found: Likes) -> Document:
-    """What `rfcalc design --like` shows."""
-    asked = ", ".join(found.constraints)
-    sections: list[Section] = []
-    if found.designs:
-        sections.append(_table(found))
-        if len(found.designs) > MOST_SHOWN:
-            sections.append(Sentences((f"{len(found.designs) - MOST_SHOWN} more: --format json has them all.",)))
-        first = next((v for v in found.designs if v.changes), None)
-        if first is not None:
-            sections += _compared(found, first)
-    else:
-        sections.append(
-            Sentences((f"No variant of {found.report.target} that keeps its output holds all of: {asked}.",))
-        )
-        if found.tightest:
-            sections.append(nearest_table(found.tightest))
-    title = f"networks like {found.report.target}" + (f" for {asked}" if asked else "")
-    return Document(title, tuple(sections), notes=tuple(_notes(found)), data=found.to_dict)
+def like(
+    report: Report,
+    constraints: str,
+    moves: Sequence[str] = (),
+    objectives: Sequence[str] = OBJECTIVES,
+    most: int = MOST_VARIANTS,
+    factors: Sequence[Fraction] = (),
+) -> Likes:
+    """Search the variants of a network.
+
+    Args:
+        report: the network at its input, with sizes in numbers.
+        constraints: in the constraint language; a figure of a node without a node is the output's. May be empty.
+        moves: names of `MOVES`; all if left out.
+        objectives: what is to be small.
+        most: how many networks are built before the search is stopped.
+        factors: by which channels are scaled; `width` has its own.
+
+    Raises:
+        UnknownName: a move or a figure that there is not.
+        RfcalcError: a constraint that cannot be read, sizes that are symbols, a network with unknown operators.
+    """
+    parsed = parse(constraints, output=True) if constraints.strip() else []
+    refuse(parsed)
+    names = tuple(metric(name).name for name in objectives)
+    asked = moves or [name for name in MOVES.names() if not (MOVES[name].costs_more and _only_costs(parsed, names))]
+    chosen = tuple(sorted((MOVES[name] for name in asked), key=lambda move: move.order))
+    if not all(is_number(n) for shape in report.shapes for n in shape.dims):
+        raise RfcalcError("variants need sizes in numbers", fix="give an input such as 3x224x224")
+    if not report.complete:
+        raise RfcalcError(
+            f"{report.target} has operators that were not understood", why="they could not be kept as they are",
+            fix="rfcalc table names them",
+        )  # fmt: skip
+    choices: tuple[Choice, ...] = ()
+    for move in chosen:
+        room = most // prod(len(choice.options) for choice in choices)
+        choices += tuple(move.choices(report, Asked(room, len(chosen) == 1, tuple(factors))))
+    subject = Subject(report.target, report.target, report)
+    return search(subject, parsed, names, chosen, choices, most)
 
 
-def _table(found: Likes) -> Table:
-    names = list(found.designs[0].figures)
-    shown = [metric(n) for n in names]
-    columns = (
-        Column("changes", least=30, wraps=True), *(Column(m.title, m.name, right=True) for m in shown),
-    )  # fmt: skip
-    lines = [
-        TableLine((
-            Cell("; ".join(v.changes) or "none: the network as it is"),
-            *(cell(m, v.figures[n]) for m, n in zip(shown, names, strict=True)),
-        ))
-        for v in found.designs[:MOST_SHOWN]
-    ]  # fmt: skip
-    return Table(columns, tuple(lines))
+def search(
+    subject: Subject,
+    constraints: Sequence[Constraint],
+    objectives: tuple[str, ...],
+    moves: tuple[Move, ...],
+    choices: tuple[Choice, ...],
+    most: int = MOST_VARIANTS,
+    ranked: str = "",
+) -> Likes:
+    """Build the combinations of options and keep those that hold the constraints: those than which none is better, or,
+    where they are `ranked`, all in the order of their options."""
+    unfit: dict[str, str] = {}
+    found: list[Variant] = []
+    searched = 0
+    extra = [n for n in dict.fromkeys(("receptive_field", *map(measured, constraints))) if n and n not in objectives]
+    for options in product(*(choice.options for choice in choices)):
+        if searched == most:
+            break
+        searched += 1
+        draft = Draft(subject.report)
+        made = _made(subject, draft, options, unfit)
+        if made is not None:
+            changes = tuple(option.told for option in options if option.change is not None)
+            figures = _figures(subject, made, (*objectives, *extra))
+            figures["changes"] = sum(option.changes for option in options if option.change is not None)
+            figures["scaled"] = max((option.amount for option in options), default=Fraction(0))
+            found.append(Variant(changes, made, figures, tuple(draft.notes), draft.written, draft.seen))
+    fits = [v for v in found if all(c.check(v.report)[0] for c in constraints)]
+    best = fits
+    if not ranked:
+        order = (*DISTANCE, *objectives)
+        best = sorted(pareto(fits, order), key=lambda v: [v.figures[n] for n in order])
+    shown = tuple([v._replace(figures={n: f for n, f in v.figures.items() if n not in DISTANCE}) for v in best])
+    tightest = () if fits else _tightest(found, constraints)
+    told = tuple(map(str, constraints))
+    return Likes(subject, told, objectives, moves, choices, searched, unfit, shown, tightest, ranked)
 
 
-def _compared(found: Likes, first: Variant) -> list[Section]:
-    """What the first variant changes, as `rfcalc compare` says it, and how it is written."""
-    subjects = (
-        Subject(found.report.target, found.report.target, found.report),
-        Subject("variant", "variant", first.report),
-    )
-    inside = compared(Comparison(subjects))
-    what = f"Against {found.report.target}, the first variant ({'; '.join(first.changes)}):"
-    sections: list[Section] = [Sentences((what, *first.notes)), *inside.sections]
-    written = write(first.report.network)
-    return [*sections, Listing(written, title="As it is written:")] if written.count("\n") < MOST_LINES else sections
+def _figures(subject: Subject, report: Report, names: Sequence[str]) -> dict[str, Any]:
+    with walking(subject):
+        return {name: figure(report, name) for name in names}
 
 
-def _notes(found: Likes) -> list[str]:
-    tried = "; ".join(f"{move.name} ({move.told})" for move in found.moves)
-    sure = "all were built" if found.optimal else "the search was stopped: there may be better ones"
-    notes = [f"tried: {tried}", f"{found.searched:,} of {found.size:,} combinations; {sure}"]
-    names = ", ".join(found.objectives)
-    notes.append(f"of all that hold, those than which none has fewer changes, nearer channels and less of: {names}")
-    notes += [f"not possible: {change}: {why}" for change, why in list(found.unfit.items())[:4]]
-    return notes
+def _only_costs(constraints: Sequence[Constraint], objectives: Sequence[str]) -> bool:
+    """Whether what costs more cannot be listed: costs are bounded from above, and are all that is to be small."""
+    bounded = [c for c in constraints if not (measured(c) in SIZE and c.relation in ("<", "<="))]
+    return not bounded and set(objectives) <= {*SIZE, "weight_layers"}
+
+
+def _made(subject: Subject, draft: Draft, options: Sequence[Option], unfit: dict[str, str]) -> Report | None:
+    """The variant that options make; None where it does not run or keeps another output."""
+    changes = [option for option in options if option.change is not None]
+    report = subject.report
+    if not changes:
+        return report
+    try:
+        for option in changes:
+            assert option.change is not None
+            option.change(draft)
+        with walking(subject):
+            made = Report(draft.network(), report.inputs, batch=report.batch, dtype=report.dtype, target=report.target)
+            why = _other_output(report, made, draft)
+    except Unfit as error:
+        why = str(error)
+    except RfcalcError as error:
+        why = f"{error.where}: {error.what}" if error.where else error.what
+    if why is None:
+        return made
+    if len(changes) == 1:
+        unfit[changes[0].told] = why
+    return None
+
+
+def _other_output(report: Report, made: Report, draft: Draft) -> str | None:
+    """How the output differs, where it does: beyond being finer."""
+    for old, new in zip(report.outputs, made.outputs, strict=True):
+        if draft.finer == (1,) * len(draft.finer):
+            if old.output_shape != new.output_shape:
+                return f"the output of {old.name} would be {new.shape}, not {old.shape}"
+            continue
+        least = [f * (n - 1) + 1 for f, n in zip(draft.finer, old.shape.spatial, strict=True)]
+        if old.shape.channels != new.shape.channels or any(
+            n < m for n, m in zip(new.shape.spatial, least, strict=True)
+        ):
+            return f"the output of {old.name} would be {new.shape}, which does not hold {old.shape}"
+    return None
+
+
+def _tightest(found: Sequence[Variant], constraints: Sequence[Constraint]) -> tuple[Tightest, ...]:
+    """For each constraint the nearest figure among the variants that hold all others."""
+    near = []
+    for constraint in constraints:
+        others = [c for c in constraints if c is not constraint]
+        reports = [v.report for v in found if all(c.check(v.report)[0] for c in others)]
+        one = nearest_of(constraint, reports)
+        if one is not None:
+            near.append(one)
+    return tuple(sorted(near, key=lambda t: (t.off is None, t.off or 0)))

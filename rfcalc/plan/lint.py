@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -24,13 +25,13 @@ from rfcalc.plan.remedies import (
     larger_images,
     more_channels,
     more_layers,
-    odd_kernel,
+    odd_kernels,
     replaced,
     smaller_dilation,
     walked,
     without_biases,
 )
-from rfcalc.plan.variants import Draft, along, windowed, with_geometry
+from rfcalc.plan.variants import Draft, along, readers_of, windowed, with_geometry
 from rfcalc.plan.variants.width import Ties
 from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
@@ -54,11 +55,17 @@ class Finding(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        after = None
-        if self.mended is not None:
-            inputs = {name: list(shape.dims) for name, shape in self.mended.inputs.items()}
-            after = {"notation": write(self.mended.network, None), "input": inputs}
-        return {"rule": self.rule, "node": self.node, "what": self.what, "remedy": self.remedy, "mended": after}
+        return {
+            "rule": self.rule, "node": self.node, "what": self.what, "remedy": self.remedy,
+            "mended": None if self.mended is None else _written(self.mended),
+        }  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _written(mended: Report) -> dict[str, Any]:
+    """A network after a remedy; findings that have one in common follow one another."""
+    inputs = {name: list(shape.dims) for name, shape in mended.inputs.items()}
+    return {"notation": write(mended.network, None), "input": inputs}
 
 
 Found = tuple[str, str, Remedy]
@@ -291,10 +298,7 @@ def _seeing(report: Report, node: str) -> Remedy:
 def needless_bias(report: Report) -> Iterator[Found]:
     """A bias before a normalisation that takes the mean away again."""
     network, arity = report.network, report.network.arity
-    readers: dict[int, list[int]] = {}
-    for position, sources in enumerate(network.sources, arity):
-        for s in sources:
-            readers.setdefault(s, []).append(position)
+    readers = readers_of(report)
     found: dict[str, tuple[int, str]] = {}
     for position, node in enumerate(network.nodes, arity):
         if not report[node.name].cost.biases or not node.layer.weight_layers or node.name in network.outputs:
@@ -310,14 +314,16 @@ def needless_bias(report: Report) -> Iterator[Found]:
 def odd_channels(report: Report) -> Iterator[Found]:
     """Channels that no group divides well: not a multiple of 8, above 16; of those that are added, the first."""
     ties = Ties(report)
-    told: set[str] = set()
+    found: dict[str, Row] = {}
     for row in report:
         if not row.node.layer.weight_layers or row.name not in ties or row.name in ties.stay:
             continue
-        n, first = row.shape.channels, ties.first(row.name)
-        if is_number(n) and n > 16 and n % 8 and first not in told:
-            told.add(first)
-            yield row.name, f"{n} channels are no multiple of 8", more_channels(report, row)
+        n = row.shape.channels
+        if is_number(n) and n > 16 and n % 8:
+            found.setdefault(ties.first(row.name), row)
+    remedies = more_channels(report, [*found.values()], ties)
+    for row in found.values():
+        yield row.name, f"{row.shape.channels} channels are no multiple of 8", remedies[row.name]
 
 
 def reach(report: Report) -> Iterator[Found]:
@@ -368,6 +374,7 @@ def _wider(report: Report, row: Row, image: Sequence[int]) -> Remedy:
 def even_kernels(report: Report) -> Iterator[Found]:
     """Windows without a middle at stride 1: the map moves by half a pixel; not where it is padded before only (causal
     layers move theirs on purpose)."""
+    found: list[tuple[Row, int]] = []
     for row in report:
         layer: Any = row.node.layer
         if not row.shape.rank or len(row.inputs) != 1 or not windowed(report, row.position):
@@ -381,16 +388,12 @@ def even_kernels(report: Report) -> Iterator[Found]:
             if s == 1 and (k - 1) * d % 2 and p != (d * (k - 1), 0)
         ]  # fmt: skip
         if sides:
-            k = int(sides[0])
-            told = f"a kernel of {k} at stride 1 moves the map by half a pixel of its own grid"
-            yield row.name, told, _centred(report, row, k)
-
-
-def _centred(report: Report, row: Row, k: int) -> Remedy:
-    """Odd kernels, one smaller or larger, that keep the size."""
-    found = [r for less in (True, False) if (r := odd_kernel(report, row.name, less)) is not None]
-    told = f"kernels of {k - 1} or {k + 1} have a centre"
-    return Remedy("; ".join([told, *(r.told for r in found)]), found[0].report if found else None)
+            found.append((row, int(sides[0])))
+    remedies = odd_kernels(report, [row for row, _ in found])
+    for row, k in found:
+        told, made = remedies[row.name]
+        helps = Remedy("; ".join([f"kernels of {k - 1} or {k + 1} have a centre", *([told] if told else [])]), made)
+        yield row.name, f"a kernel of {k} at stride 1 moves the map by half a pixel of its own grid", helps
 
 
 RULES: dict[str, Rule] = {

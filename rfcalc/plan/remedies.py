@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -10,8 +11,8 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.layers.conv import Conv
-from rfcalc.plan.variants import Draft, Unfit, along, windowed, with_geometry
-from rfcalc.plan.variants.width import rescaled, tied_to
+from rfcalc.plan.variants import Draft, Unfit, along, readers_of, windowed, with_geometry
+from rfcalc.plan.variants.width import Ties, parameters_added, rescaled
 from rfcalc.report.report import Report, Row
 
 MOST_BEYOND = 64  # positions beyond a size, among which one that the network takes is looked for
@@ -86,22 +87,55 @@ def without_biases(report: Report, biases: Mapping[str, int]) -> dict[str, Remed
     return {name: told.get(name, Remedy("its kind has no form without them")) for name in biases}
 
 
-def more_channels(report: Report, row: Row) -> Remedy:
-    """The next multiple of 8, of the layer and of those whose maps it is added to."""
+def more_channels(report: Report, rows: Sequence[Row], ties: Ties) -> dict[str, Remedy]:
+    """The next multiple of 8 for layers, and for those whose maps theirs are added to: for each what it costs, and the
+    network in which all have so many. One walk proves all; where the network does not run so, each is tried by itself.
+    """
+    same = ties.classes
+    readers = readers_of(report)
+    tied = {row.name: same.get(ties.first(row.name), []) for row in rows}
+    factors = {row.name: _to_multiple(row) for row in rows}
+    added: dict[str, int] = {}
+    for row in (row for row in rows if tied[row.name]):
+        with suppress(Unfit):
+            added[row.name] = parameters_added(report, readers, dict.fromkeys(tied[row.name], factors[row.name]))
+    fitting = [row for row in rows if row.name in added]
+    made = _with_channels(report, fitting, tied, factors) if fitting else None
+    told = {}
+    for row in rows:
+        wanted = int(row.shape.channels * factors[row.name])
+        alone = made is None and row.name in added
+        after = _with_channels(report, [row], tied, factors) if alone else made
+        if after is None or row.name not in added:
+            told[row.name] = Remedy(
+                f"{wanted} channels are the next that are, but what reads them does not take as many"
+            )
+            continue
+        others = len(tied[row.name]) - 1
+        also = f" (and of {plural(others, 'layer')} with the same)" if others else ""
+        more = plural(added[row.name], "parameter")
+        told[row.name] = Remedy(f"{wanted} channels are the next that are{also}: {more} more", after)
+    return told
+
+
+def _to_multiple(row: Row) -> Fraction:
+    """By how much its channels have to grow to be a multiple of 8."""
     n = int(row.shape.channels)
-    wanted = -(-n // 8) * 8
+    return Fraction(-(-n // 8) * 8, n)
+
+
+def _with_channels(
+    report: Report, rows: Sequence[Row], tied: Mapping[str, Sequence[str]], factors: Mapping[str, Fraction]
+) -> Report | None:
+    """The network with more channels of layers and those that have the same; None where it does not run so."""
     draft = Draft(report)
-    names = tied_to(report, row.name)
     try:
-        rescaled(draft, dict.fromkeys(names, Fraction(wanted, n)))
+        rescaled(draft, {name: factors[row.name] for row in rows for name in tied[row.name]})
         made = walked(report, draft)
     except Unfit:
-        made = None
-    if made is None or made[row.name].shape.channels != wanted:
-        return Remedy(f"{wanted} channels are the next that are, but what reads them does not take as many")
-    more = int(made.totals.params - report.totals.params)
-    others = f" (and of {plural(len(names) - 1, 'layer')} with the same)" if len(names) > 1 else ""
-    return Remedy(f"{wanted} channels are the next that are{others}: {plural(more, 'parameter')} more", made)
+        return None
+    kept = made is not None and all(made[r.name].shape.channels == r.shape.channels * factors[r.name] for r in rows)
+    return made if kept else None
 
 
 def smaller_dilation(report: Report, name: str, most: int) -> Report | None:
@@ -123,9 +157,21 @@ def smaller_dilation(report: Report, name: str, most: int) -> Report | None:
     return replaced(report, {name: with_geometry(layer, **changed)})
 
 
-def odd_kernel(report: Report, name: str, less: bool) -> Remedy | None:
-    """A layer whose even kernels are odd, one smaller or larger, padded so that its map keeps its size."""
-    row = report[name]
+def odd_kernels(report: Report, rows: Sequence[Row]) -> dict[str, Remedy]:
+    """Layers with odd kernels, one smaller or larger: what they cost, and the network in which all have them."""
+    found = {
+        row.name: [o for less in (True, False) if (o := _odd_kernel(report, row, less)) is not None] for row in rows
+    }
+    made = replaced(report, {name: options[0][0] for name, options in found.items() if options})
+    return {
+        name: Remedy("; ".join(told for _, told in options), made if options else None)
+        for name, options in found.items()
+    }
+
+
+def _odd_kernel(report: Report, row: Row, less: bool) -> tuple[Layer, str] | None:
+    """A layer whose even kernels are odd, padded so that its map keeps its size, and words for it; None where it cannot
+    be. All other maps stay as they are, so that the layer alone is walked."""
     layer: Any = row.node.layer
     rank = row.shape.rank
     kernel, dilation = along(layer.kernel, rank), along(getattr(layer, "dilation", (1,)), rank)
@@ -143,12 +189,17 @@ def odd_kernel(report: Report, name: str, less: bool) -> Remedy | None:
             pads.append((a, b) if m == k else (centre, total - centre))
         changed["padding"] = tuple(pads)
         told += f" with padding {by([f'{a}:{b}' for a, b in pads])}"
-    made = replaced(report, {name: with_geometry(layer, **changed)})
-    if made is None or made[name].output_shape != row.output_shape:
+    made = with_geometry(layer, **changed)
+    xs = row.input_shapes
+    try:
+        kept = not row.node.group and made.output(*xs) == row.shape
+        more = int(made.cost(xs, row.shape).params - row.cost.params) if kept else 0
+    except RfcalcError:
         return None
-    more = int(made.totals.params - report.totals.params)
+    if not kept:
+        return None
     change = f"{plural(abs(more), 'parameter')} {'more' if more > 0 else 'fewer'}" if more else "as many parameters"
-    return Remedy(f"{told} keeps the size, with {change}", made)
+    return made, f"{told} keeps the size, with {change}"
 
 
 def more_layers(report: Report, row: Row, image: Sequence[int]) -> tuple[int, Report | None, int]:

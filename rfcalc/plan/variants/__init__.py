@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rfcalc.core.expr import Series
 from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.registry import Registry
 from rfcalc.core.window import Slide
@@ -43,6 +44,7 @@ class Draft:
         finer: by how much the outputs' grid has become finer (dilations for strides), for each spatial axis.
         notes: what is to be said beside the change.
         parts: of nodes that stand for one of the network, together with it: that one.
+        written, seen: of a stack in place of the whole network, its notation, and how many positions it depends on.
     """
 
     def __init__(self, report: Report) -> None:
@@ -53,6 +55,8 @@ class Draft:
         self.finer: tuple[int, ...] = (1,)
         self.notes: list[str] = []
         self.parts: dict[str, str] = {}
+        self.written = ""
+        self.seen: int | None = None
 
     def replace(self, name: str, layer: Layer) -> None:
         """The node with another layer."""
@@ -74,6 +78,12 @@ class Draft:
                 piece = Piece(layers[-1], reads, piece.group)
             found[key] = piece
         self.pieces = found
+
+    def become(self, layers: list[Layer]) -> None:
+        """Layers one after another in place of the whole network."""
+        network = Network(Series(tuple(layers)), dict(self.report.inputs))
+        self.pieces = {n.name: Piece(n.layer, n.inputs) for n in network.nodes}
+        self.outputs = list(network.outputs)
 
     def add(self, name: str, layer: Layer, reads: tuple[str, ...]) -> None:
         """A further node."""
@@ -125,10 +135,12 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What may be chosen at one place of a network; the first option leaves it as it is."""
+    """What may be chosen at one place of a network; the first option leaves it as it is. `more`: how many options there
+    are beside, all of which are known to come after these."""
 
     name: str
     options: tuple[Option, ...]
+    more: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,15 @@ def windowed(report: Report, position: int) -> bool:
         return False
     (alternatives,) = relation(report, position)
     return all(isinstance(reads[a][1], Slide) for reads in alternatives for a in x.axes if reads != POINTWISE)
+
+
+def readers_of(report: Report) -> dict[int, list[int]]:
+    """For each position those that read it, in order."""
+    found: dict[int, list[int]] = {}
+    for position, sources in enumerate(report.network.sources, report.network.arity):
+        for s in sources:
+            found.setdefault(s, []).append(position)
+    return found
 
 
 def along(values: tuple[Any, ...], rank: int) -> tuple[Any, ...]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from heapq import heapify, heappop, heappush
 from itertools import product
 from math import lcm
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, with_geometry
 from rfcalc.report.report import Report
@@ -88,21 +90,23 @@ class Ties:
     def __iter__(self) -> Iterator[str]:
         return iter(self._towards)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._towards
+
+    @property
+    def classes(self) -> dict[str, list[str]]:
+        """The layers with the same channels, by the one that stands for them; those of the outputs left out."""
+        found: dict[str, list[str]] = {}
+        for name in self:
+            found.setdefault(self.first(name), []).append(name)
+        return {first: names for first, names in found.items() if self.stay.isdisjoint(names)}
+
     def first(self, name: str) -> str:
         """The layer that stands for all with the same channels."""
         while self._towards[name] != name:
             self._towards[name] = self._towards[self._towards[name]]
             name = self._towards[name]
         return name
-
-
-def tied_to(report: Report, name: str) -> list[str]:
-    """A layer and those that must have as many channels; none where an output's channels would change."""
-    ties = Ties(report)
-    if name not in ties:
-        return []
-    same = [other for other in ties if ties.first(other) == ties.first(name)]
-    return [] if ties.stay.intersection(same) else same
 
 
 def stages(report: Report) -> dict[tuple[int, ...], list[str]]:
@@ -129,25 +133,68 @@ def rescaled(draft: Draft, factors: Mapping[str, Fraction]) -> None:
     shapes = dict(draft.report.inputs)
     old = dict(draft.report.inputs)
     for name, piece in draft.pieces.items():
-        layer, word = piece.layer, _out(piece.layer)
         xs = tuple([shapes[r] for r in piece.reads])
         before = tuple([old[r] for r in piece.reads])
         try:
-            old[name] = layer.output(*before)
-            if word is not None and layer.weight_layers:
-                out, groups = int(getattr(layer, word)), int(getattr(layer, "groups", 1))
-                changed: dict[str, int] = {}
-                if groups != 1 and groups == before[0].channels:  # a depthwise layer has a group for each channel
-                    changed = {"groups": int(xs[0].channels), word: int(xs[0].channels) * (out // groups)}
-                elif (whole := draft.parts.get(name, name)) in factors:
-                    changed = {word: scaled(out, factors[whole], groups)}
-                if getattr(layer, "in_features", None) is not None:
-                    changed["in_features"] = int(xs[0].dims[-1])
-                layer = with_geometry(layer, **changed) if changed else layer
+            old[name] = piece.layer.output(*before)
+            layer = _scaled(piece.layer, before, xs, factors.get(draft.parts.get(name, name)))
             shapes[name] = layer.output(*xs)
         except RfcalcError as error:
             raise Unfit(f"{name}: {error.what}") from None
         draft.replace(name, layer)
+
+
+def _scaled(layer: Layer, before: Sequence[Shape], xs: Sequence[Shape], factor: Fraction | None) -> Layer:
+    """A layer for inputs with other channels, its own scaled by a factor where there is one."""
+    word = _out(layer)
+    if word is None or not layer.weight_layers:
+        return layer
+    out, groups = int(getattr(layer, word)), int(getattr(layer, "groups", 1))
+    changed: dict[str, int] = {}
+    if groups != 1 and groups == before[0].channels:  # a depthwise layer has a group for each channel
+        changed = {"groups": int(xs[0].channels), word: int(xs[0].channels) * (out // groups)}
+    elif factor is not None:
+        changed = {word: scaled(out, factor, groups)}
+    if getattr(layer, "in_features", None) is not None:
+        changed["in_features"] = int(xs[0].dims[-1])
+    return with_geometry(layer, **changed) if changed else layer
+
+
+def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], factors: Mapping[str, Fraction]) -> int:
+    """How many parameters more there are where the channels of a few layers are scaled, from a walk of the nodes alone
+    whose inputs or channels change.
+
+    Args:
+        readers: for each position those that read it.
+        factors: by name, the layers whose channels are scaled.
+
+    Raises:
+        Unfit: a node does not take what it would get, or shares its weights with others.
+    """
+    waiting = [report.network.position(name) for name in factors]
+    heapify(waiting)
+    changed: dict[int, Shape] = {}
+    more, last = 0, -1
+    while waiting:
+        position = heappop(waiting)
+        if position == last:
+            continue
+        last = position
+        node, sources, before, y = report.at(position)
+        if node.group:
+            raise Unfit(f"{node.name} shares its weights")
+        xs = tuple([changed.get(s, x) for s, x in zip(sources, before, strict=True)])
+        try:
+            layer = _scaled(node.layer, before, xs, factors.get(node.name))
+            out = layer.output(*xs)
+            more += int(layer.cost(xs, out).params - report.costs[position].params)
+        except RfcalcError as error:
+            raise Unfit(f"{node.name}: {error.what}") from None
+        if out != y:
+            changed[position] = out
+            for reader in readers.get(position, ()):
+                heappush(waiting, reader)
+    return more
 
 
 def choices(report: Report, asked: Asked) -> list[Choice]:
