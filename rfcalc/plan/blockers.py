@@ -15,6 +15,13 @@ class Blocker(NamedTuple):
     fix: str = ""
 
 
+PAIRS = "write attention as scaled_dot_product_attention with its mask: causal or a window, it runs with a cache"
+PLACES = (
+    "let these values come with the input, as further channels of every position; in attention also: a bias that"
+    " depends on the distance of query and key alone, or a mask with a rule (causal, a window)"
+)
+
+
 def refused(name: str, layer: Layer, why: str) -> Blocker:
     """The blocker for a node: its kind says why and what to use instead, else it is `why`."""
     told, fix = layer.unstreamed
