@@ -58,8 +58,10 @@ class Layer(Expr):
     repeats: ClassVar[bool] = False  # its output is a view in which values of the input stand several times (stride 0)
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
     stays_precise: ClassVar[tuple[str, ...]] = ()  # the devices on which mixed precision computes it in float32
+    lowers_again: ClassVar[bool] = False  # what it then computed in float32 is given in the precision of its input
     widens: ClassVar[bool] = False  # its learned values, which mixed precision leaves in float32, make its output so
     joins_copies: ClassVar[bool] = False  # it copies those of its inputs that are less precise than others
+    adds_biases_first: ClassVar[bool] = False  # gradients of its biases at several uses, before those of its weights
     takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
@@ -149,6 +151,14 @@ class Layer(Expr):
             trained: whether its weights are trained.
         """
         return True
+
+    def spared(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Size:
+        """How many of the extra values of `saved` are not kept, as only what has no gradient would be told by them.
+
+        Args:
+            has, trained: as for `needs`.
+        """
+        return 0
 
     def stays_precise_on(self, device: str) -> bool:
         """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``."""

@@ -47,6 +47,7 @@ class Linear(Layer):
         in_features: if given, the last axis must have this size before.
     """
 
+    adds_biases_first = True
     lies = "rows"
     out_features: Size
     _: KW_ONLY

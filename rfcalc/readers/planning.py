@@ -94,7 +94,7 @@ def memory(
     >>> import rfcalc
     >>> found = rfcalc.memory("resnet18", batch=4, optimizer="sgd")
     >>> found.memory.peak.bytes, found.memory.kept
-    (173551936, 88757760)
+    (173552096, 88757760)
     >>> rfcalc.memory("resnet18", optimizer="sgd", budget="24GB").largest.batch
     1069
     """
