@@ -69,7 +69,7 @@ def _spread(fixed: Const, dims: tuple[int, ...]) -> tuple[object, ...] | None:
     size, keys = dims[-2] * dims[-1], dims[-1]
     if fixed.values is None or prod(fixed.dims[:-2]) != 1 or size > 1 << 22:
         return None
-    rows, columns = ((1, 1) + tuple(fixed.dims))[-2:]
+    rows, columns = (1, 1, *fixed.dims)[-2:]
     if rows not in (1, dims[-2]) or columns not in (1, keys):
         return None
     values = fixed.values
