@@ -41,6 +41,12 @@ def attending(how: str, mask: Tensor) -> Module:
     return Module(run, l=nn.Linear(4, 12))
 
 
+def of_heads(m: Any, x: Tensor) -> Tensor:
+    q, k, v = (t.view(1, N, 2, 2).transpose(1, 2) for t in m.l(x.transpose(1, 2)).chunk(3, -1))
+    made = F.scaled_dot_product_attention(q, k, v, attn_mask=NEAR)
+    return made.transpose(1, 2).reshape(1, N, 4).transpose(1, 2)
+
+
 def conv(run: Any, kernel: int = 3, padding: int = 0) -> Module:
     return Module(run, c=nn.Conv1d(4, 4, kernel, padding=padding))
 
@@ -52,6 +58,7 @@ CASES = {
         for how in ("add", "where", "fill")
         for name, m in (("causal", CAUSAL), ("near", NEAR))
     },
+    "heads": Module(of_heads, l=nn.Linear(4, 12)),
     "running sum": conv(lambda m, x: m.c(x).cumsum(2)),
     "largest": conv(lambda m, x: m.c(x).topk(2, 2)[0]),
     "largest of channels": conv(lambda m, x: m.c(x).topk(2, 1)[0]),

@@ -37,9 +37,15 @@ def _maker(reader: Reader, name: str) -> Node | None:
     """The node that makes a value, behind those that leave it as it is."""
     for _ in range(MOST_STEPS):
         node = reader.makers.get(name)
-        if node is None or node.op not in ("Identity", "Cast", "Dropout"):
+        if node is None or node.op not in ("Identity", "Cast", "Dropout", "Where"):
             return node
-        name = node.inputs[0]
+        if node.op == "Where":  # exporters put 0 where a row without keys is not a number
+            test = reader.makers.get(node.inputs[0])
+            if test is None or test.op != "IsNaN" or test.inputs[0] != node.inputs[2]:
+                return node
+            name = node.inputs[2]
+        else:
+            name = node.inputs[0]
     return None
 
 
