@@ -414,6 +414,9 @@ class Fit:
             "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "
             "the loss and its own maps are not counted"
         )
+        for why, nodes in self.memory.inexact:
+            more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+            yield f"not to the byte: {', '.join(nodes[:3])}{more}: {why}"
         if self.memory.amp:
             yield (
                 "mixed precision (autocast): what multiplies reads and gives two bytes a value, with copies of the "

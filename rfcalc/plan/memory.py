@@ -36,6 +36,7 @@ OPTIMIZERS = {
     "lion": 1,
 }
 COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
+COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -204,6 +205,22 @@ class Memory:
         """The values of each parameter of a module that nothing uses: it is there, and gets no gradient."""
         return tuple(getattr(self.report.network.source, "unused", {}).values())
 
+    @cached_property
+    def inexact(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Why training takes other bytes than are told, and the nodes of which that is so; empty where none is known:
+        recurrent layers, and what code computes in every step without its inputs, where backward keeps it."""
+        found: dict[str, list[str]] = {}
+        if not self.infer:
+            steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
+            run = self._run
+            kept = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
+            for position, node in enumerate(self.report.network.nodes, run.arity):
+                made = position in kept and run.given(position) and not self.report.costs[position].params
+                why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
+                if why:
+                    found.setdefault(why, []).append(node.name)
+        return tuple((why, tuple(nodes)) for why, nodes in found.items())
+
     def _buffers(self) -> Iterator[int]:
         """Bytes of each buffer: those of the module that the network was read from; of other networks the mean, the
         variance and the counter that a layer with running statistics has in PyTorch."""
@@ -365,6 +382,7 @@ class Memory:
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/memory/1)."""
         peak = self.peak
+        inexact = [{"nodes": list(nodes), "why": why} for why, nodes in self.inexact]
         return {
             "schema": "rfcalc/memory/1",
             "network": self.report.target,
@@ -389,6 +407,7 @@ class Memory:
                 "layers": [{"node": w.node, **_told(w)} for w in self.work],
             },
             "timeline": [{"node": n, "phase": p, "bytes": b} for n, p, b in self.timeline],
+            **({"inexact": inexact} if inexact else {}),
         }
 
 

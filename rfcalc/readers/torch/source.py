@@ -72,6 +72,12 @@ class Source:
             found[storage._cdata] = Buffer(storage.nbytes(), fractions)
         return tuple(found.values())
 
+    @property
+    def whole(self) -> dict[str, int]:
+        """Bytes of a value of the inputs that are whole numbers or truths, by name."""
+        plain = [leaf for leaf in self.call.leaves if not (leaf.dtype.is_floating_point or leaf.dtype.is_complex)]
+        return {leaf.name: leaf.dtype.itemsize for leaf in plain}
+
     def scales(self, batch: Any) -> Mapping[str, Any]:
         """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""
         from rfcalc.readers.torch.batching import scales
