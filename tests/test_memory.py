@@ -242,6 +242,32 @@ def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]
     assert not rfcalc.memory("lstm16 > linear4", "10x8", infer=True).memory.inexact
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"optimizer": None}, "unknown optimizer 'none'"),
+        ({"optimizer": ""}, "unknown optimizer ''"),
+        ({"amp": True}, "unknown mixed precision 'true'"),
+        ({"device": None}, "unknown device 'none'"),
+        ({"largest": None}, "unknown largest 'none'"),
+        ({"freeze": "relu1"}, "--freeze relu1 freezes nothing"),
+        ({"freeze": [3]}, "--freeze 3 freezes nothing"),
+        ({"budget": "0 B"}, "'0 B' is no budget"),
+        ({"budget": 0.5}, "0.5 is no budget"),
+        ({"patch": True, "most_work": "x"}, "most work x bounds nothing"),
+    ],
+    ids=str,
+)
+def test_what_is_no_answer_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(RfcalcError, match=told.replace("(", r"\(")):
+        rfcalc.memory("conv3-4 > relu", "3x8x8", **given)
+
+
+def test_a_pattern_may_stand_alone_and_bytes_have_no_prefix() -> None:
+    assert rfcalc.memory("lenet5", freeze="C1").memory.freeze == ("C1",)
+    assert [rfcalc.memory("lenet5", budget=b).budget for b in ("320 B", "320bytes", 2e9)] == [320, 320, 2_000_000_000]
+
+
 EXACT = [
     *("resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x1_0", "squeezenet1_1", "mnasnet1_0", "regnet_y_400mf"),
     *("googlenet", "resnext50_32x4d", "mobilenet_v3_small"),

@@ -78,7 +78,8 @@ class Fit:
             raise RfcalcError("leaving the input out is for devices", why=why, fix="add --arena, --patch or --fold-bn")
         if self.rolling and not self.patch:
             raise RfcalcError("rolling rows are a way to run the first part in pieces", fix="add --patch")
-        if self.most_work is not None and (not self.patch or not self.most_work >= 1):
+        number = isinstance(self.most_work, (int, float)) and self.most_work >= 1
+        if self.most_work is not None and not (self.patch and number):
             why = "it is a multiple of the whole run's multiply-adds, which is 1 at least" if self.patch else ""
             fix = "for example --most-work 1.1" if self.patch else "add --patch"
             raise RfcalcError(f"most work {self.most_work} bounds nothing that patches may cost", why=why, fix=fix)

@@ -149,8 +149,9 @@ class Memory:
         for pattern in self.freeze:
             hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
             if not any(self.report.costs[p].params for p in hit):
-                blocks = [n.name[:i] for n in nodes for i, sign in enumerate(n.name) if sign == "."]
-                names = [*blocks, *(n.stage for n in nodes if n.stage), *(n.name for n in nodes)]
+                able = [n for p, n in enumerate(nodes, arity) if self.report.costs[p].params]
+                blocks = [n.name[:i] for n in able for i, sign in enumerate(n.name) if sign == "."]
+                names = [*blocks, *(n.stage for n in able if n.stage), *(n.name for n in able)]
                 why = "the nodes that it matches have no parameters" if hit else None
                 fix = suggestion(pattern, list(dict.fromkeys(names)))
                 raise RfcalcError(f"--freeze {pattern} freezes nothing", why=why, fix=None if hit else fix)
