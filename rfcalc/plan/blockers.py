@@ -46,3 +46,9 @@ def refused(name: str, layer: Layer, why: str) -> Blocker:
     """The blocker for a node, in the words for its kind."""
     told, fix = REMEDIES.get(layer.kind, (why, ""))
     return Blocker(name, told, fix)
+
+
+PLACES = (
+    "let these values come with the input, as further channels of every position; in attention also: a bias that"
+    " depends on the distance of query and key alone, or a mask with a rule (causal, a window)"
+)
