@@ -93,15 +93,18 @@ def layout(walked: Shaped, batch: int) -> Layout:
     network, arity = walked.network, walked.network.arity
     lead, alike = min(batch, 2), once(walked)
     maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
-    copied: Mapping[tuple[str, int], bool] = getattr(network.source, "copied", {})
+    copied: Mapping[tuple[str, int], tuple[bool, bool]] = getattr(network.source, "copied", {})
     reshaped, read = set(), set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         dims, layer = _dims(walked.shapes[position], lead), node.layer
         given = [maps[s] for s in sources]
         for i in range(len(given)):
-            lies = copied.get((node.name, i))
-            if lies is not None:
-                given[i] = innermost(given[i].dims) if lies else dense(given[i].dims)
+            last, always = copied.get((node.name, i), (False, False))
+            if (node.name, i) not in copied:
+                continue
+            wanted = innermost(given[i].dims) if last else dense(given[i].dims)
+            if always or given[i].strides != wanted.strides:
+                given[i] = wanted
                 if layer.memory == VIEW or layer.repeats:
                     reshaped.add(position)
                 else:

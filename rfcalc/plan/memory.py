@@ -37,6 +37,7 @@ OPTIMIZERS = {
 }
 COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
 COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
+WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -209,7 +210,7 @@ class Memory:
     @cached_property
     def inexact(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Why training takes other bytes than are told, and the nodes of which that is so; empty where none is known:
-        recurrent layers, and what code computes in every step without its inputs, where backward keeps it."""
+        recurrent layers, weights that are computed, and what code computes without its inputs, if backward keeps it."""
         found: dict[str, list[str]] = {}
         if not self.infer:
             steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
@@ -220,6 +221,9 @@ class Memory:
                 why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
                 if why:
                     found.setdefault(why, []).append(node.name)
+            computed = getattr(self.report.network.source, "reparametrized", ())
+            if computed:
+                found.setdefault(WEIGHTS, []).extend(computed)
         return tuple((why, tuple(nodes)) for why, nodes in found.items())
 
     def _buffers(self) -> Iterator[int]:

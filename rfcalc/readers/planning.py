@@ -227,6 +227,10 @@ def budget_of(given: Any) -> int | None:
     if isinstance(given, str):
         number = re.fullmatch(r"(.*\d)\s*b(ytes?)?", given.strip(), re.IGNORECASE)
         found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
+        if given.strip().isdecimal() and 0 < found < 1024:
+            raise RfcalcError(
+                f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB"
+            )
     else:
         found = int(given) if isinstance(given, float) and given.is_integer() else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
@@ -360,7 +364,9 @@ def lengths(name: str, given: Any) -> tuple[int, ...] | None:
     given = native(given)
     if given is None:
         return None
-    parts: Sequence[Any] = given.lower().replace("×", "x").split("x") if isinstance(given, str) else ()
+    parts: Sequence[Any] = (
+        re.split(r"\s*[x×,*]\s*", given.strip().strip("()[]").lower()) if isinstance(given, str) else ()
+    )
     if not isinstance(given, str):
         parts = given if isinstance(given, (tuple, list)) else (given,)
     try:
