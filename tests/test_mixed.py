@@ -101,6 +101,17 @@ STEPS: dict[str, tuple[Callable[..., Tensor], list[Any]]] = {
         lambda x, a, n, b: b(n(a(x.contiguous(memory_format=torch.channels_last))).relu()),
         [nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 3)],
     ),
+    "attention whose output lies as it is asked for": (
+        lambda x, p, o: o(
+            torch.nn.functional.scaled_dot_product_attention(
+                *(t.view(-1, 64, 2, 4).transpose(1, 2) for t in p(tokens(x)).chunk(3, -1))
+            )
+            .transpose(1, 2)
+            .contiguous()
+            .view(-1, 64, 8)
+        ),
+        [(8, 24), (8, 8)],
+    ),
     "copies": (
         lambda x, a, b: b(torch.cat([a(x)], 1).relu().clone()),
         [nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 4, 3)],

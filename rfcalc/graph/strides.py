@@ -98,17 +98,17 @@ def layout(walked: Shaped, batch: int) -> Layout:
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         dims, layer = _dims(walked.shapes[position], lead), node.layer
         given = [maps[s] for s in sources]
-        for i in range(len(given)):
-            last, always = copied.get((node.name, i), (False, False))
+        for i, one in enumerate(given):
             if (node.name, i) not in copied:
                 continue
-            wanted = innermost(given[i].dims) if last else dense(given[i].dims)
-            if always or given[i].strides != wanted.strides:
-                given[i] = wanted
-                if layer.memory == VIEW or layer.repeats:
-                    reshaped.add(position)
-                else:
-                    read.add((position, i))
+            last, always = copied[node.name, i]
+            copy = innermost(one.dims) if last else dense(one.dims)
+            same = all(n == 1 or a == b for n, a, b in zip(one.dims, one.strides, copy.strides, strict=True))
+            given[i] = copy
+            if (layer.memory == VIEW or layer.repeats) and (always or not same):
+                reshaped.add(position)
+            elif always or not same:
+                read.add((position, i))
         if layer.row_major and given:
             found = given[0].viewed(dims)
             if found is None:
