@@ -101,6 +101,21 @@ class Least(Base):
         return self.b(y)
 
 
+class Square(Base):
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        if h != w:
+            raise ValueError("square only")
+        assert min(x.shape[-2:]) >= 16
+        return self.a(x)
+
+
+class Short(Base):
+    def forward(self, x: Any) -> Any:
+        assert min(x.shape[-2:]) >= 16 and max(x.shape[-2:]) <= 90
+        return self.a(x)
+
+
 class Grid(Base):
     sides, patch = (64, 48), 4
 
@@ -166,6 +181,8 @@ def test_code_at_every_size(kind: Any) -> None:
         (Fixed, "x.shape[-1] == 64; x.shape[-1] is 1"),
         (Whole, "h % 16 == 0; h is 1"),
         (Least, "x.shape[2] >= 20"),
+        (Square, "h != w"),
+        (Short, "min(x.shape[-2:]) >= 16"),
         (Grid, "self.sides[1] is 48"),
         (Nested, "the code demands"),
     ],
