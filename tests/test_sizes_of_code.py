@@ -85,6 +85,15 @@ class Looped(Base):
         return self.a(x)
 
 
+class Inner(Base):
+    """A condition on an inner map, before a view of one size: its own layers would refuse the same readings."""
+
+    def forward(self, x: Any) -> Any:
+        y = F.max_pool2d(self.a(x), 8)
+        assert y.shape[-2] % 2 == 0
+        return y.reshape(-1, y.shape[1], y.shape[2] // 2, 2, y.shape[3]).flatten(2)
+
+
 class Whole(Base):
     def forward(self, x: Any) -> Any:
         h, w = x.shape[-2:]
@@ -202,6 +211,8 @@ def test_what_cannot_be_told_is_said() -> None:
     with pytest.raises(RfcalcError, match="cannot be told") as told:
         rfcalc.sizes(Looped(), (3, 64, 64))
     assert "AssertionError" in str(told.value)
+    with pytest.raises(RfcalcError, match="cannot be told"):
+        rfcalc.sizes(Inner(), (3, 64, 64))
     with pytest.raises(RfcalcError, match="cannot be told") as told:
         rfcalc.sizes(Odd(), (3, 64, 64))
     assert "follows no earlier map" in str(told.value)

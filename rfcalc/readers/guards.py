@@ -89,6 +89,14 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
     return Refusal(where, test, told, values, names)
 
 
+def deliberate(error: BaseException | None) -> bool:
+    """Whether code refused a size on purpose, whether its condition can be read or not."""
+    told = refusal_of(error) is not None
+    while isinstance(error, RfcalcError):
+        error = error.__cause__
+    return told or isinstance(error, AssertionError)
+
+
 def guard(refusals: Sequence[tuple[Sequence[Shape], Refusal]]) -> Guard | None:
     """The condition that refused several sizes at one statement; None where what it compares follows no input axis."""
     one = refusals[0][1]
