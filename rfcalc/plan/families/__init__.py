@@ -31,14 +31,20 @@ LOCAL = (*FIELD, *COSTS, "stride", "padding", "center", "values", "bytes")  # of
 
 class Law(NamedTuple):
     """A figure is a polynomial of a number, of at most this degree, from this value on; `convex`: it is the greatest of
-    several such polynomials of degree 1."""
+    several such polynomials of degree 1; `each_axis`: the degree is for each axis of the maps."""
 
     degree: int
     start: int = 1
     convex: bool = False
+    each_axis: bool = False
+
+    def on(self, rank: int) -> Law:
+        """The law for maps of so many axes."""
+        return self._replace(degree=self.degree * rank, each_axis=False) if self.each_axis else self
 
 
 CONVEX = Law(1, 1, True)
+AREA = Law(1, each_axis=True)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def laws(**degrees: int | Law) -> dict[str, Law]:
     return found
 
 
-_GROUPS = {"size": SIZE, "rf": FIELD, "costs": COSTS}
+_GROUPS = {"size": SIZE, "rf": FIELD, "costs": COSTS, "count": ("count", "nodes")}
 
 
 def _load() -> None:
