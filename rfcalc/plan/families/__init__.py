@@ -25,6 +25,7 @@ FIELD = ("receptive_field", "lookback", "lookahead")
 SIZE = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "bytes", "saved_bytes", "peak_bytes")
 
 
+TRAINING = ("input_gradient_macs", "weight_gradient_macs", "backward_macs", "training_flops")
 COSTS = ("weights", "biases", "params", "macs", "flops")
 LOCAL = (*FIELD, *COSTS, "stride", "padding", "center", "values", "bytes")  # of a node: what comes after it is the same
 
@@ -125,7 +126,10 @@ def laws(**degrees: int | Law) -> dict[str, Law]:
     return found
 
 
-_GROUPS = {"size": SIZE, "rf": FIELD, "costs": COSTS, "count": ("count", "nodes")}
+_GROUPS = {
+    "size": (*SIZE, *TRAINING, "activation"), "rf": FIELD, "costs": (*COSTS, *TRAINING), "macs": ("macs", *TRAINING),
+    "values": ("values", "activation"), "count": ("count", "nodes"),
+}  # fmt: skip
 
 
 def _load() -> None:
