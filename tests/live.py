@@ -41,19 +41,13 @@ class Live(TorchDispatchMode):
         return made
 
 
-def counters(module: nn.Module, block: int = 1) -> int:
-    """Bytes of buffers that are no running statistics, which no figure of rfcalc has: counters of batches, tables of
-    relative positions and their indices."""
-    found = [b for name, b in module.named_buffers() if not name.endswith(("running_mean", "running_var"))]
-    return sum(-(-b.untyped_storage().nbytes() // block) * block for b in found)
+def autocast(amp: bool | torch.dtype) -> Any:
+    """Mixed precision on the CPU, where it is asked for: in bfloat16, or in the type that is given."""
+    low = amp if isinstance(amp, torch.dtype) else torch.bfloat16
+    return torch.autocast("cpu", dtype=low) if amp else nullcontext()
 
 
-def autocast(amp: bool) -> Any:
-    """Mixed precision in bfloat16 on the CPU, where it is asked for."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if amp else nullcontext()
-
-
-def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1, amp: bool = False) -> int:
+def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1, amp: bool | torch.dtype = False) -> int:
     """The most bytes that live in a step of training, weights and buffers included, the optimizer's state not; forward
     in mixed precision, if `amp`."""
     given = [*module.parameters(), *module.buffers(), *inputs]
@@ -64,10 +58,10 @@ def training_peak(module: nn.Module, *inputs: Tensor, block: int = 1, amp: bool 
             made = list(made.values())
         outputs = list(made) if isinstance(made, (tuple, list)) else [made]
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
-    return live.peak - counters(module, block)
+    return live.peak
 
 
-def kept(module: nn.Module, *inputs: Tensor, amp: bool = False) -> int:
+def kept(module: nn.Module, *inputs: Tensor, amp: bool | torch.dtype = False) -> int:
     """The bytes that autograd keeps of a forward pass, parameters and buffers left out."""
     own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
     found: dict[int, int] = {}

@@ -1,7 +1,7 @@
 """The memory of torchvision's models: what is predicted against what lives while the module itself trains.
 
-``python tests/memory_models.py steps`` (or ``plans``) writes a table of all models. Differences are in bytes, what is
-predicted less what is measured.
+``python tests/memory_models.py steps`` (or ``plans``, ``half``) writes a table of all models. Differences are in bytes,
+what is predicted less what is measured.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rfcalc.plan.checkpoint import Search
 from rfcalc.plan.memory import Memory
 
 MOST = 90_000_000  # parameters of a model that is run
+LOW = {False: None, True: "bf16", torch.float16: "fp16"}
 WIDE = ("vit_", "swin", "maxvit")  # whose size of image is fixed, or is padded a lot
 
 
@@ -77,12 +78,14 @@ def step_peak(memory: Memory) -> int:
     return fixed + max(m.amount.at(memory.batch) for m in memory.moments)
 
 
-def compared(module: nn.Module, size: int, batch: int, amp: bool = False, network: Network | None = None) -> Difference:
+def compared(
+    module: nn.Module, size: int, batch: int, amp: bool | torch.dtype = False, network: Network | None = None
+) -> Difference:
     """One step of a module against the prediction."""
     for parameter in module.parameters():
         parameter.grad = None
     network = network or from_torch(module, (3, size, size), training=True).network
-    memory = Memory(Report(network, batch=batch), amp="bf16" if amp else None)
+    memory = Memory(Report(network, batch=batch), amp=LOW[amp])
     x = torch.randn(batch, 3, size, size)
     lived = training_peak(module, x, amp=amp)
     return Difference(memory.kept - kept(module, x, amp=amp), step_peak(memory) - lived, lived)
@@ -135,6 +138,14 @@ def line(name: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def half(name: str) -> str:
+    """A line of the table of autocast in float16."""
+    module, size = made(name), size_of(name)
+    network = from_torch(module, (3, size, size), training=True).network
+    found = [compared(module, size, batch, torch.float16, network) for batch in (1, 4)]
+    return f"| {name} | {size} | " + " | ".join(f"{signed(d.kept)} / {signed(d.peak)}" for d in found) + " |"
+
+
 def plan(name: str) -> str:
     """A line of the table of plans of recomputation."""
     applied = recomputed(made(name), size_of(name))
@@ -147,13 +158,14 @@ HEADS = {
         *("model", "pixels", "float32, batch 1", "float32, batch 4", "bf16, batch 1", "bf16, batch 4"),
         *("half frozen, batch 4", "peak, batch 4"),
     ),
+    half: ("model", "pixels", "fp16, batch 1", "fp16, batch 4"),
     plan: ("model", "modules computed again", "peak", "gradients equal"),
 }
 
 
 def main(kind: str, wanted: list[str]) -> None:
     """Write a table, the smallest model first."""
-    write = plan if kind == "plans" else line
+    write = {"plans": plan, "half": half}.get(kind, line)
     print(f"{datetime.now(UTC):%d %B %Y}, torch {torch.__version__}\n", flush=True)
     print("| " + " | ".join(HEADS[write]) + " |\n|" + "---|" * len(HEADS[write]), flush=True)
     for name in sorted(wanted or names(), key=count):

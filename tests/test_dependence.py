@@ -61,7 +61,33 @@ def forked(choose: Callable[[Any, Tensor], Tensor], **more: nn.Module) -> Module
     return Module(run, narrow=Conv2(2, 4, 1), wide=Conv2(2, 4, 5, padding=2), **more)
 
 
+ALIKE = {
+    "a map and itself": (lambda m, x: torch.stack([x, 2 * x], 1).sum(1), 1),
+    "two of one kernel": (lambda m, x: torch.stack([m.a(x), m.b(x)], 1).sum(1), 3),
+    "weighted": (lambda m, x: torch.einsum("bkcl,k->bcl", torch.stack([m.a(x), m.b(x)], 1), m.w), 3),
+    "a product": (lambda m, x: torch.stack([m.a(x), m.b(x)], -1) @ m.w, 3),
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_branches_that_see_the_same(name: str) -> None:
+    run, right = ALIKE[name]
+    parts = {k: Conv1(4, 4, 3, padding=1) for k in "ab"}
+    found = check(Module(run, **parts, w=nn.Parameter(torch.rand(2))), "4x12")  # type: ignore[arg-type]
+    assert (found.status, found.size) == ("exact", (right,))
+
+
+def test_what_every_unit_sees_stays_so() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        return (x * x.mean((2, 3), keepdim=True)).flip(2).roll(1, 3)
+
+    assert check(Module(run), "2x5x5").status == "global"
+
+
 CHANNELS = {
+    "unflattened": (forked(lambda m, y: y.unflatten(1, (2, 4))[:, 0]), 1),
+    "unflattened, mean": (forked(lambda m, y: y.unflatten(1, (2, 4)).mean(2)[:, 1:]), 5),
+    "by weights": (forked(lambda m, y: torch.einsum("bchw,c->bchw", y, torch.ones(8).to(y))[:, :4]), 1),
     "slice": (forked(lambda m, y: y[:, :4]), 1),
     "other": (forked(lambda m, y: y[:, 4:]), 5),
     "seam": (forked(lambda m, y: y[:, 3:5]), 5),
@@ -135,6 +161,19 @@ def unshuffled(order: tuple[int, ...]) -> Module:
     return Module(run, a=square(3), b=Conv2(8, 2, 3, padding=1))
 
 
+def gated(m: Any, x: Tensor) -> Tensor:
+    y, z = m.l(m.a(x).flatten(2).transpose(1, 2)).chunk(2, -1)
+    return (y * z.sigmoid()).transpose(1, 2).unflatten(2, (6, 6))  # type: ignore[no-any-return]
+
+
+def in_turns(m: Any, x: Tensor) -> Tensor:
+    """Residual blocks of tokens that go back to a map inside (SegFormer's Mix-FFN)."""
+    y = m.a(x).flatten(2).transpose(1, 2)
+    for _ in range(2):
+        y = y + m.d(m.l(y).transpose(1, 2).unflatten(2, (6, 5))).flatten(2).transpose(1, 2)
+    return y.transpose(1, 2).unflatten(2, (6, 5))  # type: ignore[no-any-return]
+
+
 def through_tokens(m: Any, x: Tensor) -> Tensor:
     """Layers on tokens, one of them with a skip, and back to a map."""
     tokens = m.a(x).flatten(2).transpose(1, 2)
@@ -189,6 +228,35 @@ DETOURS = {
         "4x12",
         (3,),
         (1,),
+    ),
+    "tokens of two branches": (
+        Module(lambda m, x: (m.a(x).flatten(2) + m.b(x).flatten(2)).view(1, 2, 6, 6), a=square(3), b=square(1)),
+        "2x6x6",
+        (3, 3),
+        (1, 1),
+    ),
+    "tokens side by side": (
+        Module(
+            lambda m, x: torch.cat([m.a(x).flatten(2), m.b(x).flatten(2)], 1).view(1, 4, 6, 6), a=square(3), b=square(5)
+        ),
+        "2x6x6",
+        (5, 5),
+        (1, 1),
+    ),
+    "tokens gated by each other": (Module(gated, a=square(3), l=nn.Linear(2, 4)), "2x6x6", (3, 3), (1, 1)),
+    "tokens and maps in turns": (
+        Module(in_turns, a=square(3), l=nn.Linear(2, 2), d=square(3)),
+        "2x6x5",
+        (7, 7),
+        (1, 1),
+    ),
+    "a contraction of channels": (
+        Module(
+            lambda m, x: torch.tensordot(m.a(x), m.b.weight, ([1], [1])).movedim(-1, 1), a=square(3), b=nn.Linear(2, 3)
+        ),
+        "2x6x6",
+        (3, 3),
+        (1, 1),
     ),
 }
 

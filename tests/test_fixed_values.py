@@ -96,7 +96,7 @@ CASES: dict[str, tuple[nn.Module, str, str]] = {
     ),
     "channels": (Module(lambda m, x: two(m, x) * FEATURES.view(4, 1, 1), a=square(5)), "2x9x9", "bounded"),
     "attention's weights": (attending(lambda m, x: scores(m, x).softmax(-1)), "7x4", "bounded"),
-    "attention": (attending(lambda m, x: scores(m, x).softmax(-1) @ m.k(x)), "7x4", "bounded"),
+    "attention": (attending(lambda m, x: scores(m, x).softmax(-1) @ m.k(x)), "7x4", "global"),  # every key has all
     "attention, weights returned": (
         Module(
             lambda m, x: m.a(x, x, x, attn_mask=LOWER[:7, :7] == 0)[1], a=nn.MultiheadAttention(4, 2, batch_first=True)

@@ -40,6 +40,52 @@ def test_a_metafile_of_openmmlab() -> None:
     assert unknown == ("resnet18_8xb16_cifar10", "resnetv1d50_8xb32_in1k")
 
 
+OF_MMPRETRAIN = {  # figures of mmpretrain 1.2.0's metafiles (in the package), and how they were counted
+    "multiply-adds and the biases of convolutions without the classifier": {
+        "convnext-tiny_32xb128_in1k": 4457472768,
+        "convnext-small_32xb128_in1k": 8687008512,
+        "convnext-base_32xb128_in1k": 15359124480,
+    },
+    "mmengine's count without the classifier": {
+        "deit-small_4xb256_in1k": 4607954304,
+        "deit-small-distilled_3rdparty_in1k": 4632876288,
+        "deit-base_16xb64_in1k": 17581972224,
+    },
+    "mmcv's count without the classifier": {
+        "densenet121_3rdparty_in1k": 2881695488,
+        "densenet169_3rdparty_in1k": 3416860160,
+        "densenet161_3rdparty_in1k": 7816363968,
+    },
+    "mmengine's count in training mode without the classifier": {
+        "efficientnet-b0_3rdparty_8xb32_in1k": 420592480,
+        "efficientnet-b1_3rdparty_8xb32_in1k": 744059920,
+    },
+}
+
+
+@pytest.mark.parametrize("counted", OF_MMPRETRAIN)
+def test_figures_of_openmmlab_to_the_last_digit(tmp_path: Path, counted: str) -> None:
+    """Scripts that stop at the features leave the classifier out; then every digit follows. One more is noticed."""
+    figures = OF_MMPRETRAIN[counted]
+    lines = "".join(f"  - Name: {name}\n    Metadata:\n      FLOPs: {n}\n" for name, n in figures.items())
+    found = results(table(tmp_path, f"Models:\n{lines}", "metafile.yml"))
+    assert [r.claim.counted for r in found] == [counted] * len(figures) and all(r.passed for r in found)
+    first = str(next(iter(figures.values())))
+    more = results(table(tmp_path, f"Models:\n{lines}".replace(first, str(int(first) + 1)), "metafile.yml"))
+    assert [r.passed for r in more] == [False] + [True] * (len(figures) - 1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("efficientnetv2-s_3rdparty_in21k", "resnet50_8xb8_cub", "swin-base_3rdparty_in1k-384"),
+        *("resnext101-32x4d_8xb32_in1k", "resnext152-32x4d_8xb32_in1k", "wide-resnet50_3rdparty_8xb32_in1k"),
+    ],
+)
+def test_other_classes_images_and_groups_are_another_network(name: str) -> None:
+    assert network_of(name) is None
+
+
 def test_a_model_card() -> None:
     """The multiply-adds of a card are those of the image size of training: 176."""
     found = results(RECORD / "model-card.md")

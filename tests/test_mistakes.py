@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -67,6 +68,20 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
             ["memory", "alexnet", "--budget", "8GB", "--optimizer", "adam"],
         ),
         (["memory", "alexnet", "--inference"], ["memory", "alexnet", "--infer"]),
+        (["memory", "alexnet", "--budget", "24", "GB"], ["memory", "alexnet", "--budget", "24GB"]),
+        (["memory", "alexnet", "--batchsize", "2"], ["memory", "alexnet", "--batch", "2"]),
+        (["table", "vgg16", "--nonotes"], ["table", "vgg16", "--no-notes"]),
+        (["table", "vgg16", "-input", "3x224x224"], ["table", "vgg16", "--input", "3x224x224"]),
+        (["table", "vgg16", "-f=json"], ["table", "vgg16", "--format", "json"]),
+        (["table", "vgg16", "--sortby", "params"], ["table", "vgg16", "--sort", "params"]),
+        (["table", "vgg16", "--top-k", "3"], ["table", "vgg16", "--top", "3"]),
+        (["stream", "wavenet", "--sample-rate", "16000"], ["stream", "wavenet", "--rate", "16000"]),
+        (["tile", "unet", "--tile-size", "256"], ["tile", "unet", "--tile", "256"]),
+        (["sizes", "unet", "--near", "512,512"], ["sizes", "unet", "--near", "512x512"]),
+        (["sizes", "unet", "512x512"], ["sizes", "unet", "--near", "512x512"]),
+        (["rf", "vgg16", "pool5", "--unit", "(3, 3)"], ["rf", "vgg16", "pool5", "--unit", "3,3"]),
+        (["export", "vgg16", "--format", "torch"], ["export", "vgg16", "--to", "torch"]),
+        (["design", "rf>=9", "params<4k"], ["design", "rf>=9, params<4k"]),
         (["table", "“conv3–8, relu”"], ["table", "conv3-8, relu"]),
         (["table", "'conv3-8 relu'"], ["table", "conv3-8 relu"]),
         (["table", "`conv3-8`"], ["table", "conv3-8"]),
@@ -527,6 +542,31 @@ def test_shapes_of_onnx_files_as_people_type_them(capsys, modules: str, tmp_path
     assert call(capsys, "table", file, "--input", "3x64x64")[0] == 0
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("layer", "shape", "typed", "meant"),
+    [
+        ("Conv1d(2, 8, 3)", (1, 2, 64), ("64", "64x2", "1x2x64", "3x64"), "2x64"),
+        ("Conv3d(1, 8, 3)", (1, 1, 8, 16, 16), ("8x16x16", "1x1x8x16x16", "8x16x16x1"), "1x8x16x16"),
+    ],
+)
+def test_shapes_of_signals_and_volumes_in_onnx_files(
+    capsys, tmp_path: Path, layer: str, shape: tuple[int, ...], typed: tuple[str, ...], meant: str
+) -> None:
+    import torch
+
+    file = str(tmp_path / "model.onnx")
+    module = eval(f"torch.nn.{layer}", {"torch": torch}).eval()
+    torch.onnx.export(module, (torch.zeros(*shape),), file, dynamo=False, input_names=["x"])
+    for wrong in typed:
+        code, out, err = call(capsys, "table", file, "--input", wrong)
+        assert (code, out) == (2, "")
+        assert f"did you mean {meant}?" in err
+    code, _, err = call(capsys, "table", file, "--input", f"image={meant}")
+    assert code == 2 and f"the only input is x: --input x={meant}" in err
+    assert call(capsys, "table", file, "--input", f"x={meant}")[0] == 0
+
+
 @pytest.mark.parametrize("command", ["table", "rf", "sizes", "memory", "counts", "explain"])
 def test_several_inputs_are_taken_in_their_order(capsys, modules: str, command: str) -> None:
     more = ["params"] if command == "explain" else []
@@ -620,6 +660,81 @@ FIXED = [  # what is typed, words of the message, and what it says to type inste
     ("table {0}/model.py:Nett", "did you mean Net?", "table {0}/model.py:Net"),
     ("table {0}/model.py", "name one: {0}/model.py:Net", "table {0}/model.py:Net"),
     ("table {0}/model.py:Net(wide=8)", "unexpected keyword; without wide=", "table {0}/model.py:Net(width=8)"),
+    # shapes as other libraries print and write them
+    ("table vgg16 --input 3:224:224", "write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input 3/224/224", "write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input 3x224x224x", "write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input 'torch.Size([3, 224, 224])'", "write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input -1x3x224x224", "without the batch; write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input Nx3x224x224", "without the batch; write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input Nonex224x224x3", "channels first; write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input 224x224xRGB", "channels first; write 3x224x224", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --input NCHW", "write it like 3x224x224", "table vgg16 --input 3x224x224"),
+    # layers in other words, glued or apart
+    ("table conv3x3x64", "write them after a dash: conv3x3-64", "table conv3x3-64"),
+    ("table conv64", "write them after a dash: conv3-64", "table conv3-64"),
+    ("table 3x3conv-64", "did you mean conv3x3-64?", "table conv3x3-64"),
+    ("table '3x3 conv, 64'", "write conv3x3-64", "table conv3x3-64"),
+    ("table conv3-64-relu", "did you mean conv3-64 relu?", "table conv3-64 relu"),
+    ("table conv3-64relu", "write conv3-64 relu", "table conv3-64 relu"),
+    ("table conv3-64/relu", "write conv3-64 relu", "table conv3-64 relu"),
+    ("table max_pool2", "did you mean maxpool2?", "table maxpool2"),
+    ("table maxpooling2", "did you mean maxpool2?", "table maxpool2"),
+    ("table 'maxpool 2x2'", "write maxpool2", "table maxpool2"),
+    ("table gap", "did you mean globalavgpool?", "table globalavgpool"),
+    ("table dense10", "did you mean fc10?", "table fc10"),
+    ("table convtranspose2-8/2", "did you mean convT2-8/2?", "table convT2-8/2"),
+    ("table 'conv3-64 batch_norm relu'", "write conv3-64 bn relu", "table 'conv3-64 bn relu'"),
+    ("table 'conv3-64 stride=2 padding=1'", "write conv3-64 s2 p1", "table 'conv3-64 s2 p1'"),
+    ("table 'conv3-64 x 3'", "write conv3-64 x3", "table 'conv3-64 x3'"),
+    ("table '[conv3-64 relu] x2'", "write (conv3-64 relu) x2", "table '(conv3-64 relu) x2'"),
+    ("table '{{conv3-64 relu}} x2'", "write (conv3-64 relu) x2", "table '(conv3-64 relu) x2'"),
+    ("table 'input conv3-64 relu()'", "write conv3-64 relu", "table 'conv3-64 relu'"),
+    ("table conv³-64", "did you mean conv3-64?", "table conv3-64"),
+    (
+        "table 'nn.Conv2d(3, 64, 3), nn.ReLU()'",
+        "write nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU())",
+        "table 'nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU())'",
+    ),
+    ("table 'vgg 16'", "in several words; write vgg16", "table vgg16"),
+    ("table attention8 --input 3x8x8", "give 3 heads", "table attention3 --input 3x8x8"),
+    # options misspelt, or of other tools
+    ("table vgg16 --depht 2", "did you mean --depth 2?", "table vgg16 --depth 2"),
+    ("table vgg16 --imput=3x224x224", "did you mean --input 3x224x224?", "table vgg16 --input 3x224x224"),
+    ("table vgg16 --colunms name,rf", "did you mean --columns name,rf?", "table vgg16 --columns name,rf"),
+    ("table vgg16 --no-note", "did you mean --no-notes?", "table vgg16 --no-notes"),
+    ("table vgg16 --output=", "nothing stands behind --output", "table vgg16 --output {0}/table.md"),
+    ("table vgg16 --device cuda", "leave it out: nothing is run", "table vgg16"),
+    ("table vgg16 --pretrained", "leave it out: figures do not depend on values", "table vgg16"),
+    ("table vgg16 -v", "leave it out; --all shows every node", "table vgg16 --all"),
+    ("table vgg16 --frobnicate", "rfcalc table takes --input, --batch", "table vgg16 --batch 2"),
+    ("tile unet --overlap 32", "rfcalc tile says which halo is needed", "tile unet"),
+    ("compare vgg16 --with vgg19", "one after another: compare vgg16 resnet50", "compare vgg16 vgg19"),
+    ("symbolic vgg16 --symbol H", "did you mean --symbols H?", "symbolic vgg16 --symbols H,W"),
+    ("stream wavenet --axis x", "--axis takes a whole number: --axis 0", "stream wavenet --axis 0"),
+    ("memory alexnet --budget 8", "8 bytes hold no map; write 8GB", "memory alexnet --budget 8GB"),
+    ("design --params 1M", "write it as a constraint: 'params <= 1M'", "design 'rf >= 9, params <= 4k'"),
+    ("design --lint", "give a value: --lint vgg16", "design --lint vgg16"),
+    # nodes, units and metrics
+    ("explain vgg16 pool5.rf", "write rfcalc explain vgg16 pool5 rf", "explain vgg16 pool5 rf"),
+    ("explain vgg16 rf@pool5", "write rfcalc explain vgg16 pool5 rf", "explain vgg16 pool5 rf"),
+    (
+        "explain vgg16 pool5 receptive field",
+        "write rfcalc explain vgg16 pool5 receptive-field",
+        "explain vgg16 pool5 receptive-field",
+    ),
+    ("rf vgg16 pool5 --unit 7,7", "the last one is 6,6", "rf vgg16 pool5 --unit 6,6"),
+    ("rf vgg16 --unit 3,3", "such as --at pool5", "rf vgg16 --at pool5 --unit 3,3"),
+    # files and code
+    ("table {0}/model.py.Net", "write {0}/model.py:Net", "table {0}/model.py:Net"),
+    ("table {0}/model.py:Net width=8", "write them behind it: rfcalc table", "table '{0}/model.py:Net(width=8)'"),
+    ("table '{0}/model.py:Net(width=8'", "close the bracket: Net(width=8)", "table '{0}/model.py:Net(width=8)'"),
+    ("table {0}/model.py:state", "dict of 1 entry is not a network; model.py:Net", "table {0}/model.py:Net"),
+    ("table py:torch.nn.ReLU", "write py:torch.nn:ReLU", "table py:torch.nn:ReLU"),
+    ("check {0}/model.py", "name what is in it: rfcalc lock {0}/model.py:Net", "lock {0}/model.py:Net"),
+    ("table {0}/model.py:Steps", "positions of 40 features; --input 100x40", "table {0}/model.py:Steps -i 100x40"),
+    ("table {0}/model.py:Steps -i 40x9", "did you mean 9x40?", "table {0}/model.py:Steps -i 9x40"),
+    ("table {0}/model.py:Steps -i 1x9x40", "did you mean 100x40?", "table {0}/model.py:Steps -i 100x40"),
 ]
 
 
@@ -631,12 +746,14 @@ def test_what_a_message_says_to_type_works(capsys, tmp_path: Path, typed: str, w
     (tmp_path / "weights.pth").write_bytes(b"PK")
     (tmp_path / "model.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self, width=4):\n"
-        "        super().__init__(nn.Conv2d(3, width, 3))\n",
+        "        super().__init__(nn.Conv2d(3, width, 3))\n\n\nclass Steps(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.lstm = nn.LSTM(40, 8, batch_first=True)\n\n"
+        "    def forward(self, x):\n        return self.lstm(x)[0]\n\n\nstate = {'weight': 1}\n",
         encoding="utf-8",
     )
-    code, out, err = call(capsys, *typed.format(tmp_path).split())
+    code, out, err = call(capsys, *shlex.split(typed.format(tmp_path)))
     assert (code, out) == (2, ""), err
     assert err.startswith("error: ") and "Traceback" not in err
     told = " ".join(err.split())
     assert all(part in told for part in words.format(tmp_path).split("; ")), err
-    assert call(capsys, *fixed.format(tmp_path).split())[0] in ((0, 1) if "budget" in fixed else (0,))
+    assert call(capsys, *shlex.split(fixed.format(tmp_path)))[0] in ((0, 1) if "budget" in fixed else (0,))

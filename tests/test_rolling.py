@@ -12,9 +12,9 @@ from torch import Tensor, nn
 import rfcalc
 from rfcalc import Network, Report, to_torch
 from rfcalc.plan.arena import Layout, layout
+from rfcalc.plan.cuts import cuts
 from rfcalc.plan.patch import Unpatchable, boxes, divided, patched
 from rfcalc.plan.rolling import best_rolled, held, owners, rolled, steps
-from rfcalc.plan.training import cuts
 
 torch.set_num_threads(1)
 

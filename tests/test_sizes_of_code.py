@@ -76,6 +76,51 @@ class Fixed(Base):
         return self.a(x)
 
 
+class Looped(Base):
+    """An assertion in a loop: what it compared in other turns is not known."""
+
+    def forward(self, x: Any) -> Any:
+        for side in x.shape[-2:]:
+            assert side % 8 == 0
+        return self.a(x)
+
+
+class Whole(Base):
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        torch._assert(h % 16 == 0, f"a height of {h}")
+        if w < 20 or w > 80:
+            raise ValueError("too narrow or too wide")
+        return self.c(torch.cat([self.a(x), F.interpolate(self.b(self.a(x)), size=(h // 2, (w + 1) // 2))], 1))
+
+
+class Least(Base):
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        assert x.shape[2] >= 20 and x.shape[3] > 9, "too small"
+        return self.b(y)
+
+
+class Grid(Base):
+    sides, patch = (64, 48), 4
+
+    def forward(self, x: Any) -> Any:
+        grid = x.size(2) // self.patch
+        assert (grid, x.shape[3]) == (self.sides[0] // self.patch, self.sides[1]), "another grid"
+        return self.b(self.a(x))
+
+
+class Nested(nn.Module):
+    """The assertion is in a module inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body = nn.Conv2d(3, 3, 3, padding=1), Fixed()
+
+    def forward(self, x: Any) -> Any:
+        return self.body(self.stem(x))
+
+
 class Odd(Base):
     """What no rule of the maps gives."""
 
@@ -103,7 +148,7 @@ def against_torch(module: Any, shape: tuple[int, int, int], sizes: Any) -> None:
             try:
                 with torch.no_grad():
                     y = run(torch.empty(1, *dims, device="meta"))
-            except (RuntimeError, ValueError):
+            except (RuntimeError, ValueError, AssertionError):
                 y = None
             assert (n in solved.valid) == (y is not None), (type(module).__name__, axis, n)
             if y is not None and formula is not None and y.dim() == 4:
@@ -115,14 +160,31 @@ def test_code_at_every_size(kind: Any) -> None:
     against_torch(kind(), (3, 64, 48), range(1, 100))
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Fixed, "x.shape[-1] == 64; x.shape[-1] is 1"),
+        (Whole, "h % 16 == 0; h is 1"),
+        (Least, "x.shape[2] >= 20"),
+        (Grid, "self.sides[1] is 48"),
+        (Nested, "the code demands"),
+    ],
+)
+def test_sizes_that_code_refuses_by_itself(kind: Any, told: str) -> None:
+    shape = (3, 64, 48 if kind in (Whole, Grid) else 64)
+    against_torch(kind(), shape, range(1, 130))
+    found = rfcalc.sizes(kind(), shape)
+    assert told in str([found.refused(0), found.refused(1)]) and found.joint is None
+
+
 def test_weights_fit_one_size() -> None:
     against_torch(Flat(), (3, 32, 32), range(1, 80))
 
 
 def test_what_cannot_be_told_is_said() -> None:
     with pytest.raises(RfcalcError, match="cannot be told") as told:
-        rfcalc.sizes(Fixed(), (3, 64, 64))
-    assert "the size is 64" in str(told.value)
+        rfcalc.sizes(Looped(), (3, 64, 64))
+    assert "AssertionError" in str(told.value)
     with pytest.raises(RfcalcError, match="cannot be told") as told:
         rfcalc.sizes(Odd(), (3, 64, 64))
     assert "follows no earlier map" in str(told.value)
@@ -196,7 +258,7 @@ def test_code_that_asks_for_no_size_is_read_twice(monkeypatch: pytest.MonkeyPatc
     assert "asks for no size" in rfcalc.sizes(nn.Conv2d(3, 4, 3), (3, 64, 64)).assumptions[-1] and len(count) == 1
     assert "2 further sizes" in rfcalc.sizes(ByFactor(), (3, 64, 64)).assumptions[-1] and len(count) == 3
     rfcalc.sizes(ToSize(), (3, 64, 64))
-    assert len(count) == 3 + 7
+    assert len(count) == 3 + 7 + 8
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

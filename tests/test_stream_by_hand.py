@@ -228,3 +228,49 @@ def test_what_cannot_be_run_in_pieces_is_named_with_what_would_remove_it(form: A
     with pytest.raises(RfcalcError, match=told) as caught:
         to_stream(module(form, 3), "8x24")
     assert caught.value.fix
+    plan = rfcalc.stream(module(form, 3), "8x24")  # the plan says the same
+    assert not plan.possible
+    assert all(blocker.fix for blocker in plan.blockers)
+
+
+class Rotary(nn.Module):
+    """Windowed attention whose queries and keys are turned by their places: cosines and sines are made inside, or come
+    as further channels of the input."""
+
+    def __init__(self, inside: bool) -> None:
+        super().__init__()
+        self.inside, self.qkv = inside, nn.Linear(WIDTH, 3 * WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, half = x.transpose(1, 2), WIDTH // 2
+        if self.inside:
+            angles = torch.arange(x.shape[1]).to(x)[:, None] * 10.0 ** -(torch.arange(half) / half)
+            cos, sin = angles.cos(), angles.sin()
+        else:
+            x, cos, sin = x.split([WIDTH, half, half], -1)
+
+        def turned(u: Tensor) -> Tensor:
+            a, b = u.chunk(2, -1)
+            return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+        q, k, v = self.qkv(x).chunk(3, -1)
+        mask = seen(x.shape[1], 3)
+        return functional.scaled_dot_product_attention(turned(q), turned(k), v, attn_mask=mask).transpose(1, 2)
+
+
+def test_the_advice_for_rotary_positions_helps() -> None:
+    with pytest.raises(RfcalcError, match="tied to positions") as caught:
+        to_stream(Rotary(inside=True).double(), f"{WIDTH}x24")
+    assert "further channels of every position" in str(caught.value.fix)
+    whole = Rotary(inside=False).double().eval()
+    x = torch.randn(1, 2 * WIDTH, 61, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(streamed(to_stream(whole, f"{2 * WIDTH}x24"), x, Random(0)), whole(x), rtol=0, atol=1e-12)
+
+
+def test_scores_without_numbers_are_a_blocker_of_the_plan_too() -> None:
+    text = "permute1x0 > {{fc4, fc4 > permute1x0} matmul > tanh > softmax axis1, fc4} matmul causal > permute1x0"
+    plan = rfcalc.stream(text, "8x6")
+    assert not plan.possible
+    with pytest.raises(RfcalcError, match="no stream exists"):
+        to_stream(text, "8x6")

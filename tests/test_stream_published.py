@@ -288,6 +288,49 @@ def test_ten_thousand_chunkings_of_published_networks(name: str) -> None:
     assert count == 0
 
 
+def differing_exactly(name: str, chunkings: int, wrong: bool = False) -> tuple[int, float, bool]:
+    """How many values differ by `==` from the module's own run in exact arithmetic (`dyadic`), the largest difference,
+    and whether the output has more than one value."""
+    from chunkings import differing
+    from dyadic import Rounded, signal, whole
+
+    torch.set_num_threads(1)
+    build, shape, axis = NO_BLOCKERS[name]
+    module = whole(built(build))
+    video = name.startswith("torchvision")
+    stream = rfcalc.to_stream(module, shape, axis)
+    mode = Rounded(wrong)
+
+    def rounded(run: Any) -> Any:
+        def called(*xs: Any) -> Any:
+            with torch.no_grad(), torch.jit.optimized_execution(False), mode:  # (scripted activations unfused)
+                return run(*xs)
+
+        return called
+
+    run, stream.forward, stream.flush = rounded(module), rounded(stream.forward), rounded(stream.flush)
+    dims = [int(n) for n in ("3x16x8x8" if video else shape).split("x")]
+    dims[stream.lines[0].axis - 1] = (8 if video else 24) * stream.block["in"]
+    count, worst, varied = 0, 0.0, True
+    for begin in range(0, chunkings, 1000):
+        x = signal((1, *dims), begin)
+        y = run(x)
+        varied &= bool(y.isfinite().all()) and len(y.unique()) > 3
+        found = differing(stream, x, y, range(begin, min(begin + 1000, chunkings)), 0.0)
+        count, worst = count + found[0], max(worst, found[1])
+    return count, worst, varied
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", NO_BLOCKERS)
+def test_equal_in_exact_arithmetic(name: str) -> None:
+    """No value differs, by `==`."""
+    count, worst, varied = differing_exactly(name, 60 if name.startswith("torchvision") else 1000)
+    print(f"{name}: {count} of the values differ by ==, at most {worst:.1e}")
+    assert varied
+    assert count == 0
+
+
 @pytest.mark.parametrize("name", BLOCKED)
 def test_published_blockers(name: str) -> None:
     build, shape, axis, why = BLOCKED[name]

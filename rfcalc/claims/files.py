@@ -320,7 +320,12 @@ def shipped(name: str | None = None) -> list[Claim]:
     if not found:
         known = dict.fromkeys(n for path in texts for claim in read(path) for n in networks(claim))
         fix = suggestion(key, list(known))
-        if entry is not None or Path(name).is_file():
+        if name.endswith(".py") and Path(name).is_file():
+            from rfcalc.readers.user_code import defined
+
+            code = f"{name}:{next(iter(defined(name)), 'build')}"
+            fix = f"name what is in it: rfcalc lock {code} --output model{ENDING}"
+        elif entry is not None or Path(name).is_file():
             fix = f"write down what it is today, and check that: rfcalc lock {name} --output model{ENDING}"
         elif name.startswith("py:") or ".py:" in name or as_code(name):
             code = f'"{as_code(name)}"' if as_code(name) else name

@@ -26,6 +26,7 @@ from rfcalc.claims.judging import Reports, Result, Verdict, judge
 from rfcalc.claims.printed import Printed, read
 from rfcalc.claims.recorded import is_recorded, recorded_as
 from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
+from rfcalc.report.report import Report
 
 ENDINGS = (".yml", ".yaml", ".md", ".csv", ".tsv")
 LARGEST = 8_000_000  # bytes
@@ -38,6 +39,10 @@ HEADS = {
 }
 _SCALES = {"k": "K", "m": "M", "g": "G", "b": "G", "thousand": "K", "million": "M", "billion": "G"}
 _SIZES = (("tiny", "t"), ("small", "s"), ("base", "b"), ("large", "l"), ("huge", "h"))
+# what the names of OpenMMLab's models say of another network: fewer or more classes, a larger image, other data
+_OTHER = re.compile(r"cifar|_(?:cub|voc07|inshop)\b|^[^.]*_in21k$|_in1k-\d{3}(?:px)?$")
+_GROUPS = re.compile(r"[-_]\d+x\d+d")
+USUAL_GROUPS = {"resnext50": "32x4d", "resnext101": "32x8d"}
 _NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([A-Za-z]*)$")
 
 
@@ -108,16 +113,24 @@ def network_of(name: str) -> str | None:
     ('resnet50', 'resnet50', 'swin-t')
     >>> network_of("resnet18_8xb16_cifar10"), network_of("resnetv1d50_8xb32_in1k"), network_of("ResNet-50")
     (None, None, 'resnet50')
+    >>> network_of("resnext101-32x4d_8xb32_in1k"), network_of("resnext101-32x8d_8xb32_in1k")
+    (None, 'resnext101')
     """
     text = name.strip().lower()
-    if "cifar" in text:
-        return None  # other stems, other networks
+    if _OTHER.search(text):
+        return None
     text = re.sub(r"^(timm|facebook|google|microsoft|torchvision)/", "", text)
-    head = re.split(r"[.\s(]|_(?:\d+x[bB]?\d|3rdparty|in1k|pt-|imagenet|tv|a1|ra)|-(?:\d+x\d)", text)[0]
+    long_head = re.split(r"[.\s(]|_(?:\d+x[bB]?\d+(?!\d*d)|3rdparty|in1k|pt-|imagenet|tv|a1|ra)", text)[0]
+    long_head, _, groups = (
+        long_head.partition(found[0]) if (found := _GROUPS.search(long_head)) else (long_head, "", "")
+    )
+    if found is not None and (groups or USUAL_GROUPS.get(long_head) != found[0][1:]):
+        return None
+    head = long_head
     for long, short in _SIZES:
         head = re.sub(rf"([-_]){long}(?=[-_]|$)", rf"\1{short}", head)
     head = re.sub(r"patch(\d+).*$", r"\1", head.replace("-p16", "-16").replace("-p32", "-32").replace("-p14", "-14"))
-    for one in (head, re.sub(r"_(\d+x\d+d)$", "", head), re.sub(r"(\d)bn$", r"\1-bn", head)):
+    for one in (head, long_head, re.sub(r"(\d)bn$", r"\1-bn", head)):
         entry = zoo.find(one)
         if entry is not None:
             return entry.name
@@ -188,6 +201,9 @@ def judged(found: Foreign, reports: Reports) -> tuple[list[Result], list[RfcalcE
 
 
 MACS, TWICE, MMCV = "multiply-adds", "two FLOPs for each multiply-add", "mmcv's count"
+MMENGINE, TRAINED = "mmengine's count", "mmengine's count in training mode"
+BIASED = "multiply-adds and the biases of convolutions"
+WITHOUT = " without the classifier"  # OpenMMLab's scripts run a model up to its features
 
 
 def _counts(claim: Claim, reports: Reports) -> dict[str, int]:
@@ -199,7 +215,36 @@ def _counts(claim: Claim, reports: Reports) -> dict[str, int]:
     counts = {MACS: totals.macs, TWICE: 2 * totals.macs, MMCV: totals.macs + sum(ops[name] for name in beside)}
     if is_recorded(claim.network):
         return counts  # what a tool counts is told layer by layer
-    return counts | {f"{c.tool}'s count": count(report, c) for c in CONVENTIONS.values() if not unknown(report, c)}
+    fvcore = CONVENTIONS["fvcore"]
+    whole = fvcore._replace(terms=fvcore.terms | {"attention products": 0})
+    counts |= {f"{c.tool}'s count": count(report, c) for c in CONVENTIONS.values() if not unknown(report, c)}
+    counts[MMENGINE] = count(report, whole)
+    counts[TRAINED] = count(report, whole._replace(terms=whole.terms | {"batch norm": 5}))
+    counts[BIASED] = totals.macs + ops["conv_bias_adds"]
+    last, biases = classifier(report)
+    if last:
+        parts = {MACS: last, MMENGINE: last, TRAINED: last, BIASED: last, MMCV: last + biases}
+        counts |= {name + WITHOUT: counts[name] - part for name, part in parts.items()}
+    return counts
+
+
+def classifier(report: Report) -> tuple[int, int]:
+    """The multiply-adds and the additions of biases of the fully connected layers after which nothing has weights.
+
+    >>> import rfcalc
+    >>> classifier(rfcalc.analyze("resnet50")), classifier(rfcalc.analyze("unet", "1x572x572"))
+    ((2048000, 1000), (0, 0))
+    """
+    network = report.network
+    before: set[int] = set()  # positions that some layer with weights comes after
+    found = [0, 0]
+    for position in range(len(report.shapes) - 1, network.arity - 1, -1):
+        cost, kind = report.costs[position], network.nodes[position - network.arity].layer.kind
+        if kind == "linear" and position not in before:
+            found = [found[0] + cost.macs * report.batch, found[1] + cost.linear_bias_adds * report.batch]
+        if cost.params or position in before:
+            before.update(network.sources[position - network.arity])
+    return found[0], found[1]
 
 
 def _holds(claim: Claim, value: int) -> bool:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, completion_with, emit, format_of
 from rfcalc.core.errors import RfcalcError
+
+
+def _apart(target: str, what: list[str]) -> str:
+    """How a node and a metric are written that stand in other words (``pool5 receptive field``, ``rf@pool5``)."""
+    from rfcalc.report.metrics import METRICS
+
+    node, metric = what[0], "-".join(what[1:])
+    if len(what) == 1:
+        node, sign, metric = re.split(r"([@:])|\.(?=[^.]*$)", what[0], maxsplit=1)
+        node, metric = (metric, node) if sign == "@" else (node, metric)
+    known = metric.lower().replace("_", "-") in {name.lower().replace("_", "-") for name in METRICS.spellings()}
+    return f"write rfcalc explain {target} {node} {metric}" if known else f"write rfcalc explain {target} {node} params"
 
 
 def command(
@@ -43,10 +56,8 @@ def command(
     from rfcalc.derivation.symbols import analyzed
 
     format_of(format, output)
-    if len(what) > 2:
-        raise RfcalcError(
-            f"{' '.join(what)!r} is more than a node and a metric", fix="write: rfcalc explain vgg16 pool5 params"
-        )
+    if len(what) > 2 or (len(what) == 1 and re.search(r"\w[.@:]\w", what[0])):
+        raise RfcalcError(f"{' '.join(what)!r} is no node and no metric", fix=_apart(target, what))
     report = analyzed(target, one_input(input), batch=batch, dtype=dtype)
     node = what[0] if len(what) == 2 else None
     found = derive(report, node, what[-1], direction=direction, source=source, unit=position("--unit", unit))

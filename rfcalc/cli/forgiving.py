@@ -58,14 +58,31 @@ OPTIONS = {
     **dict.fromkeys(("--layer", "--node"), ("--at",)),
     **dict.fromkeys(("--col", "--cols", "--column"), ("--columns",)),
     **dict.fromkeys(("--max-depth",), ("--depth",)),
+    **dict.fromkeys(("--top-k", "--topk", "--limit"), ("--top",)),
+    **dict.fromkeys(("--sample-rate", "--sampling-rate", "--sr"), ("--rate",)),
+    **dict.fromkeys(("--tile-size", "--patch-size"), ("--tile",)),
+    **dict.fromkeys(("--topic",), ("--family",)),
+    **dict.fromkeys(("--format", "--form"), ("--to",)),  # of export
     **dict.fromkeys(("--sort-by", "--order-by"), ("--sort",)),
     **dict.fromkeys(("--precision", "--data-type"), ("--dtype",)),
     **dict.fromkeys(("--out", "--save", "--save-to", "--output-file"), ("--output",)),
-    **dict.fromkeys(("--vram", "--gpu-memory"), ("--budget",)),
+    **dict.fromkeys(("--vram", "--gpu-memory", "--gpu"), ("--budget",)),
     **dict.fromkeys(("--optim", "--opt"), ("--optimizer",)),
     **dict.fromkeys(("--inference", "--eval"), ("--infer",)),
     **dict.fromkeys(("--fp16", "--half", "--float16"), ("--dtype", "float16")),
     **dict.fromkeys(("--bf16", "--bfloat16"), ("--dtype", "bfloat16")),
+}
+NOT_RUN = "leave it out: nothing is run, so that there is nothing to choose"
+TOLD = {  # what other tools have and this one cannot: why, and what does the like
+    **dict.fromkeys(("--device", "--cuda", "--cpu", "--gpus"), NOT_RUN),
+    **dict.fromkeys(
+        ("--pretrained", "--weights", "--checkpoint-path"), "leave it out: figures do not depend on values"
+    ),
+    **dict.fromkeys(("--overlap", "--halo", "--margin"), "leave it out: rfcalc tile says which halo is needed"),
+    **dict.fromkeys(("--with", "--against"), "name the networks one after another: compare vgg16 resnet50"),
+    **dict.fromkeys(("--verbose", "--debug", "-v"), "leave it out; --all shows every node, --help all options"),
+    **dict.fromkeys(("--layers", "--nodes"), "name one: --at NODE; --columns chooses figures"),
+    **dict.fromkeys(("--metric", "--metrics", "--figures"), "name figures with --columns (rfcalc columns lists them)"),
 }
 NEEDS = {  # what a number behind the network means, by command
     "sizes": "--near {0}x{0}", "tile": "--tile {0}", "memory": "--batch {0}", "exercise": "--count {0}",
@@ -185,7 +202,7 @@ class Understood:
                 known.update(dict.fromkeys((*parameter.opts, *parameter.secondary_opts), takes_value))
         options: list[str] = []
         words: list[str] = []
-        rest = iter(args)
+        rest = _with_units(args)
         for text in rest:
             if text == "--":
                 words += rest
@@ -199,6 +216,14 @@ class Understood:
 
     def _option(self, text: str, rest: Iterator[str], known: dict[str, bool]) -> list[str]:
         name, sign, given = text.partition("=")
+        if name == "--help":
+            return [text]
+        if name not in known and f"-{name}" in known and not name.startswith("--"):  # -input
+            name, text = f"-{name}", f"-{text}"
+        if sign and not name.startswith("--") and known.get(name):  # -f=json
+            return [name, given] if given else self._option(name, iter(()), known)
+        if sign and not given and known.get(name):
+            return self._option(name, iter(()), known)
         if name not in known and name.startswith("--"):
             name = name.replace("_", "-").lower()
             text = f"{name}={given}" if sign else name
@@ -213,6 +238,12 @@ class Understood:
             form = name.removeprefix("--")
             if form in FORMATS and not sign:
                 return ["--format", form]
+        if name not in known and (name.startswith("--") or name[:2] not in known):
+            run_together = {option.replace("-", ""): option for option in (*known, *OPTIONS)}
+            same = run_together.get(name.replace("-", ""))  # --nonotes, --sortby
+            if same is not None:
+                return self._option(f"{same}={given}" if sign else same, rest, known)
+            raise self._no_option(name, text, rest, known)
         if known.get(name) and not sign:
             value = next(rest, None)
             if value is not None and value.isdecimal() and not value.isascii():
@@ -221,6 +252,28 @@ class Understood:
                 raise RfcalcError(f"nothing stands behind {name}", fix=f"give a value: {name} {self._value(name)}")
             return [text, value]
         return [text]
+
+    def _no_option(self, name: str, text: str, rest: Iterator[str], known: dict[str, bool]) -> RfcalcError:
+        """What is said of an option that the command does not have: the nearest one, with the value that was given."""
+        from difflib import get_close_matches
+
+        if self.name == "design" and _is_metric(name.removeprefix("--")):
+            bound = text.partition("=")[2] or next(rest, "VALUE")
+            return RfcalcError(
+                f"there is no option {name}", fix=f"write it as a constraint: '{name.removeprefix('--')} <= {bound}'"
+            )
+        if name in TOLD:
+            return RfcalcError(f"there is no option {name}", fix=TOLD[name])
+        near = get_close_matches(name, known, n=1, cutoff=0.7) or get_close_matches(name, OPTIONS, n=1, cutoff=0.85)
+        if not near:
+            given = [option for option in known if option.startswith("--") and option != "--help"]
+            return RfcalcError(
+                f"there is no option {name}", fix=f"rfcalc {self.name} takes {', '.join(given)}; --help tells of each"
+            )
+        option = OPTIONS[near[0]][0] if near[0] not in known else near[0]
+        value = text.partition("=")[2] or (next(rest, "") if known.get(option) else "")
+        shown = f" {_shown(value)}" if known.get(option) and value and not value.startswith("-") else ""
+        return RfcalcError(f"there is no option {name}", fix=f"did you mean {option}{shown}?")
 
     def _value(self, name: str) -> str:
         """A value that an option takes, for a message: that of the command's example, or its kind."""
@@ -232,6 +285,7 @@ class Understood:
             "--near": "350x525",
         }
         usual |= {"--sort": "params", "--at": "NODE", "--format": "markdown", "-f": "markdown", "--dtype": "float16"}
+        usual |= {"--lint": "vgg16", "--like": "vgg16", "--unit": "0,0", "--chart": "cost"}
         usual |= {"--columns": "name,output,params", "-c": "name,output,params", "--budget": "24GB"}
         kind = next((p.type.name for p in self.params if name in p.opts), "")
         return usual.get(name) or ("8" if kind in ("integer", "int") else "VALUE")
@@ -264,6 +318,14 @@ class Understood:
             raise RfcalcError(f"{number} stands alone", fix=f"write rfcalc {self.name} {meant}")
         if self.name in SEVERAL or len(words) < 2:
             return words, []
+        settings = [word for word in words[1:] if re.fullmatch(r"\w+=\S+", word)]
+        if settings and ":" in words[0] and len(settings) == len(words) - 1:
+            fix = f"write them behind it: rfcalc {self.name} '{words[0]}({', '.join(settings)})'"
+            raise RfcalcError(f"{settings[0]} stands alone", fix=fix)
+        if self.name == "design" and all(re.search("[<>=]", word) for word in words):
+            return [", ".join(word.strip(",") for word in words)], []
+        if self.name == "sizes" and re.fullmatch(r"\d+x\d+", words[-1]):
+            return self._words(words[:-1], known)[0], ["--near", words[-1]]
         if "--input" in known and re.fullmatch(r"\d+(x\d+)+", words[-1]):
             return self._words(words[:-1], known)[0], ["--input", words[-1]]
         if len(words) == 2 and not _is_file(words[0]) and _named(words[1]) and not _named(words[0]):
@@ -304,6 +366,24 @@ class Understood:
             return False
 
 
+def _is_metric(word: str) -> bool:
+    from rfcalc.report.metrics import METRICS
+
+    return word in METRICS
+
+
+def _with_units(args: Sequence[str]) -> Iterator[str]:
+    """The arguments, a number and the unit behind it as one: ``24 GB``."""
+    rest = iter([*args, ""])
+    before = next(rest)
+    for text in rest:
+        if re.fullmatch(r"\d+(\.\d+)?", before) and re.fullmatch(r"[kKMGT]i?B", text):
+            before += text
+        else:
+            yield before
+            before = text
+
+
 def _is_file(text: str) -> bool:
     return os.path.exists(text) or ".py:" in text or text.startswith("py:")
 
@@ -330,7 +410,8 @@ def example(error: Any) -> str:
     """The example of the command that a complaint is about, as a fix; the general help where there is none."""
     param, text = getattr(error, "param", None), str(getattr(error, "message", ""))
     if param is not None and text.endswith(("is not a valid int.", "is not a valid integer.")):
-        return f"{param.opts[0]} takes a whole number: {param.opts[0]} 8"
+        usual = 0 if param.opts[0] == "--axis" else 8
+        return f"{param.opts[0]} takes a whole number: {param.opts[0]} {usual}"
     command = getattr(getattr(error, "ctx", None), "command", None)
     told = getattr(getattr(command, "callback", None), "__doc__", None) or ""
     line = next((line.strip() for line in told.split("\n") if line.strip().startswith("Example: ")), "")

@@ -67,6 +67,7 @@ def position(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(int(part) for part in text.replace("x", ",").split(",")) if text.strip() else ()
+        numbers = text.strip().strip("()[]").replace("x", ",").rstrip(",")
+        return tuple(int(part) for part in numbers.split(",")) if numbers else ()
     except ValueError:
         raise RfcalcError(f"{option} {text!r} is not a position", fix=f"write numbers from 0: {option} 3,3") from None

@@ -155,11 +155,14 @@ class Saved(NamedTuple):
 
 
 class Passing(NamedTuple):
-    """What PyTorch makes for a moment while a node runs backward, for each item of the batch: values of the network's
-    dtype, and bytes that do not follow it (masks of a byte each)."""
+    """What PyTorch makes for a moment while a node runs backward, for each item of the batch: values as wide as the
+    node's map, bytes that do not follow it (masks of a byte each), and values that mixed precision leaves as they
+    are (less than nothing: what it kept and has let go). `late`: the gradient of its output has gone by then."""
 
     values: Size = 0
     bytes: Size = 0
+    precise: Size = 0
+    late: bool = False
 
 
 NOTHING_PASSING = Passing()

@@ -58,14 +58,22 @@ class Layer(Expr):
     repeats: ClassVar[bool] = False  # its output is a view in which values of the input stand several times (stride 0)
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
     stays_precise: ClassVar[tuple[str, ...]] = ()  # the devices on which mixed precision computes it in float32
+    lowers_again: ClassVar[bool] = False  # what it then computed in float32 is given in the precision of its input
     widens: ClassVar[bool] = False  # its learned values, which mixed precision leaves in float32, make its output so
     joins_copies: ClassVar[bool] = False  # it copies those of its inputs that are less precise than others
+    adds_biases_first: ClassVar[bool] = False  # gradients of its biases at several uses, before those of its weights
     takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing
     weight_layers: ClassVar[int] = 0  # how many weight layers it counts as ("VGG-16" counts these)
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most inputs
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
     opaque: ClassVar[bool] = False  # an operator that was not understood
     row_major: ClassVar[bool] = False  # the same values in the same order, in other extents
+    rearranges: ClassVar[bool] = False  # it moves values on and changes none, although in new memory
+    passes_on: ClassVar[bool] = False  # it does nothing at all
+    in_attention: ClassVar[str] = ""  # what it is where attention is written by hand: a "product" of matrices, the
+    # "softmax" between two of them, or "all" three
+    unstreamed: ClassVar[tuple[str, str]] = ("", "")  # why no stream passes it where it reads all positions, and what
+    # to use instead
     input_channels_at: ClassVar[int | None] = None  # where PyTorch's call names the channels of the input
     trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
     compared: ClassVar[tuple[str, ...]] = ()  # the parameters in which equal layers agree
@@ -100,6 +108,11 @@ class Layer(Expr):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         """`reads`, with the channels told apart; None where `reads` does. Asked only where sizes are numbers."""
         return None
+
+    @property
+    def by_position(self) -> bool:
+        """Whether it multiplies the features of each position by the same weights, and reads no other position."""
+        return False
 
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> Iterable[tuple[int, ...]]:
         """The positions (on the axes but the channels) that a unit reads, where `reads` says ``Scattered``."""
@@ -149,6 +162,14 @@ class Layer(Expr):
             trained: whether its weights are trained.
         """
         return True
+
+    def spared(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Size:
+        """How many of the extra values of `saved` are not kept, as only what has no gradient would be told by them.
+
+        Args:
+            has, trained: as for `needs`.
+        """
+        return 0
 
     def stays_precise_on(self, device: str) -> bool:
         """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``."""

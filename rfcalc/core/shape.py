@@ -5,6 +5,7 @@ Imports `size` and `errors` only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ class Shape:
             raise RfcalcError(
                 f"{text[:80]!r} is not a shape",
                 why="a shape is whole numbers ≥ 1, channels first, without the batch",
-                fix="write it like 3x224x224",
+                fix=_recovered(text),
             )
         return cls(*dims)
 
@@ -251,6 +252,29 @@ def doubtful(given: Shape) -> tuple[str, Shape] | None:
     if len(dims) == 2 and dims[0] == dims[1] >= 2 * LEAST_SIDE:
         return "a shape begins with the channels", Shape(3, *dims)
     return None
+
+
+_PRINTED = (
+    re.compile(  # a shape as other libraries print it: torch.Size([3, 8, 8]), None x 8 x 8 x 3, -1,3,8,8, 8x8xRGB
+        r"(?:torch\.size|shape|x)?[\s(\[=]*(?P<batch>(?:-1|none|\?|n|b|bs|batch)\s*[x,:/]\s*)?"
+        r"(?P<sizes>[1-9]\d{0,8}(?:[\sx,:/;*]+[1-9]\d{0,8}){1,3})[x,]?(?:px|pixels|x?rgb|x?bgr)?[\s)\]]*",
+        re.IGNORECASE | re.ASCII,
+    )
+)
+
+
+def _recovered(text: str) -> str:
+    """What to write for a text that is no shape: its numbers, where they are those of a shape, a batch left out.
+
+    >>> _recovered("torch.Size([3, 32, 32])"), _recovered("Nonex64x64x3"), _recovered("-1,3,8,8"), _recovered("NCHW")
+    ('write 3x32x32', 'write 3x64x64', 'write 3x8x8', 'write it like 3x224x224')
+    """
+    found = _PRINTED.fullmatch(text)
+    if found is None:
+        return "write it like 3x224x224"
+    shape = Shape(*map(int, re.findall(r"\d+", found["sizes"])))
+    meant = None if found["batch"] and shape.rank == 3 else doubtful(shape)
+    return f"write {shape if meant is None else meant[1]}"
 
 
 def _rebuild(dims: tuple[Size, ...], channel: int) -> Shape:

@@ -9,7 +9,7 @@ The batch is the outermost axis here: of extent 1 or, standing for any larger on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -37,9 +37,7 @@ class Laid(NamedTuple):
     @property
     def channels_last(self) -> bool:
         """Whether the first axis after the batch lies innermost, and the others in their order."""
-        rank = len(self.dims)
-        wanted = Laid(self.dims, (rank, 0, *range(rank - 1, 1, -1)))
-        return self.dims[1] > 1 and self.ordered(self.dims) == wanted.ordered(self.dims)
+        return self.dims[1] > 1 and self.ordered(self.dims) == innermost(self.dims)
 
     def viewed(self, dims: tuple[int, ...]) -> Laid | None:
         """The same values as a view of other extents, row-major; None: they do not lie so, and must be copied.
@@ -75,6 +73,12 @@ def dense(dims: Sequence[int]) -> Laid:
     return Laid(tuple(dims), tuple(reversed(found)))
 
 
+def innermost(dims: tuple[int, ...]) -> Laid:
+    """A dense map whose channels, the first axis after the batch, lie innermost."""
+    rank = len(dims)
+    return Laid(dims, (rank, 0, *range(rank - 1, 1, -1))).ordered(dims)
+
+
 class Layout(NamedTuple):
     """How each map lies; reshapes that copy; inputs (by position and number) that are copied before they are read."""
 
@@ -89,10 +93,19 @@ def layout(walked: Shaped, batch: int) -> Layout:
     network, arity = walked.network, walked.network.arity
     lead, alike = min(batch, 2), once(walked)
     maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
+    copied: Mapping[tuple[str, int], bool] = getattr(network.source, "copied", {})
     reshaped, read = set(), set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         dims, layer = _dims(walked.shapes[position], lead), node.layer
         given = [maps[s] for s in sources]
+        for i in range(len(given)):
+            lies = copied.get((node.name, i))
+            if lies is not None:
+                given[i] = innermost(given[i].dims) if lies else dense(given[i].dims)
+                if layer.memory == VIEW or layer.repeats:
+                    reshaped.add(position)
+                else:
+                    read.add((position, i))
         if layer.row_major and given:
             found = given[0].viewed(dims)
             if found is None:

@@ -42,7 +42,10 @@ SOFTMAX = Formula("activation", "n * m * h", "softmax over m for each of n token
 
 def _check(x: Shape, heads: Size) -> None:
     if not divides(heads, x.channels):
-        raise ShapeError(f"{x.channels} features cannot be split into {heads} heads")
+        fix = None
+        if isinstance(x.channels, int) and isinstance(heads, int):
+            fix = f"give {max(n for n in range(1, min(heads, x.channels) + 1) if x.channels % n == 0)} heads"
+        raise ShapeError(f"{x.channels} features cannot be split into {heads} heads", fix=fix)
 
 
 def _gradient_macs(n: Size, c: Size, macs: Size, has: bool) -> Size:
@@ -71,6 +74,7 @@ class SelfAttention(Layer):
     out_bias: bool = True
 
     input_channels_at = 0
+    unstreamed = ("every position attends to all others", "limit it to a window, or mask what comes later")
     spelling = Spelling(
         ("attention",), "attention12 nobias", ("nobias", "nooutbias"), defaults="biases in all four projections"
     )

@@ -70,6 +70,7 @@ class BatchNorm(Layer):
     bias: bool = True
 
     input_channels_at = 0
+    unstreamed = ("its statistics are those of the batch", "use running statistics (evaluation mode)")
     spelling = Spelling(
         ("bn", "batchnorm"),
         "bn noaffine",
@@ -135,6 +136,7 @@ class LayerNorm(Layer):
     gamma: bool = True
 
     stays_precise = ("cuda",)
+    unstreamed = ("its statistics are taken over all positions", "normalise over the channels of each position")
     spelling = Spelling(
         ("ln", "layernorm"),
         "ln channels",
@@ -204,6 +206,10 @@ class GroupNorm(Layer):
     bias: bool = True
 
     input_channels_at = 1
+    unstreamed = (
+        "its statistics are taken over all positions",
+        "normalise over the channels of each position, or with running statistics",
+    )
     spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine", "nogamma", "nobias"), defaults="γ and β")
     folds: ClassVar[bool] = True
 
@@ -262,6 +268,7 @@ class InstanceNorm(Layer):
     track: bool = False
 
     input_channels_at = 0
+    unstreamed = ("its statistics are taken over all positions", "use running statistics (track)")
     spelling = Spelling(
         ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
     )
@@ -302,6 +309,8 @@ class InstanceNorm(Layer):
 class RMSNorm(Layer):
     """Root-mean-square normalisation over the last axis; a gain, no offset (Zhang & Sennrich 2019)."""
 
+    stays_precise = ("cpu",)
+    lowers_again = True
     lies = "rows"
     _: KW_ONLY
     affine: bool = True
@@ -322,7 +331,24 @@ class RMSNorm(Layer):
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # on a CPU also the normalised values, which the gain multiplies
         rows = y.values // y.dims[-1]
-        return Saved(inputs=(0,), extra_values=ROOTS_AND_VALUES(r=rows, y=y.dims) if self.affine else ROOTS(r=rows))
+        extra = ROOTS_AND_VALUES(r=rows, y=y.dims) if self.affine else ROOTS(r=rows)
+        return Saved(inputs=(0,), extra_values=extra, statistics=rows + y.values * int(self.affine))
+
+    def needs(self, i: int, has: tuple[bool, ...], trained: bool) -> bool:
+        return has[0]
+
+    def spared(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Size:
+        """The normalised values where the gain is not trained, the roots where the input has no gradient."""
+        roots = 0 if has[0] else y.values // y.dims[-1]
+        return roots + (0 if trained or not self.affine else y.values)
+
+    def temporary(self, xs: tuple[Shape, ...], y: Shape, has: tuple[bool, ...], trained: bool) -> Passing:
+        """PyTorch composes it on a CPU: when the square's gradient is made, its three steps and that of the mean live
+        beside the input's gradient; that of the output, the roots and the normalised values have gone."""
+        if not has[0]:
+            return Passing(precise=y.values)
+        kept = y.values // y.dims[-1] + (y.values if trained else 0)
+        return Passing(precise=4 * y.values - kept, late=True)
 
     def notation(self, exact: bool = False) -> str:
         return "rmsnorm" + flags(noaffine=not self.affine)

@@ -17,8 +17,8 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.plan.cuts import cuts
 from rfcalc.plan.memory import Memory
-from rfcalc.plan.training import cuts
 
 MOST_STATES = 4_000  # pairs that are kept at a cut; beyond, the plan is not said to be the best
 LONGEST = 64  # blocks in a run where names do not say which runs are modules

@@ -14,11 +14,11 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.plan.arena import Arena, Layout, arena, layout, live
 from rfcalc.plan.checkpoint import Checkpoint, Search
+from rfcalc.plan.cuts import cuts
 from rfcalc.plan.largest import LargestInput, largest_input
 from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
 from rfcalc.plan.patch import Patches, search
 from rfcalc.plan.rolling import best_rolled
-from rfcalc.plan.training import cuts
 from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.units import binary, bytes_short, exact, short
 
@@ -31,7 +31,7 @@ TOLD = {
     "optimizer": "state of the optimizer",
     "kept": "maps, statistics and indices that backward needs, when forward has run",
     "activations": "other maps and gradients of maps, at the worst moment",
-    "buffers": "running statistics",
+    "buffers": "running statistics and counters of batches; of a module all buffers",
 }
 
 
@@ -405,6 +405,9 @@ class Fit:
                 "it leaves unsplit of larger blocks, and workspaces of libraries, are not counted"
             )
         yield f"MB = 10^6 bytes, MiB = 2^20; {told}"
+        if self.memory.unused:
+            size = bytes_short(sum(self.memory.unused) * self.memory.report.itemsize)
+            yield f"parameters that nothing uses lie there too, {size} of the weights, without gradient or state"
         if self.memory.infer:
             return
         yield (

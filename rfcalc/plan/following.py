@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
@@ -40,15 +40,27 @@ class Reading(NamedTuple):
     shapes: tuple[Shape, ...]
 
 
+class Guard(Protocol):
+    """A condition of the code itself on the sizes of the inputs."""
+
+    def check(self, shapes: Sequence[Shape], /) -> None: ...
+
+
 class Following:
     """A network whose layers follow the sizes of the maps before them."""
 
-    def __init__(self, network: Network, rules: dict[int, list[tuple[Path, Rule]]]) -> None:
+    def __init__(
+        self, network: Network, rules: dict[int, list[tuple[Path, Rule]]], guards: Sequence[Guard] = ()
+    ) -> None:
         self.network = network
         self.rules = rules
+        self.guards = guards
 
     def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
         """The layer of a position behind maps of these shapes."""
+        if self.guards and position == self.network.arity:
+            for guard in self.guards:
+                guard.check([x for x in shapes[:position] if x is not None])
         layer = self.network.nodes[position - self.network.arity].layer
         rules = self.rules.get(position)
         if not rules:
@@ -64,7 +76,7 @@ class Following:
         Raises:
             ShapeError: they do not run.
         """
-        if not self.rules:
+        if not self.rules and not self.guards:
             return self.network
         network, arity = self.network, self.network.arity
         shapes = list(inputs)
@@ -115,7 +127,7 @@ def follow(readings: Sequence[Reading]) -> Following:
 
 
 def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading]) -> Rule:
-    """The simplest rule over earlier maps that gives these numbers; maps that are nearer come first."""
+    """The simplest rule over earlier maps that gives these numbers; the same axis and nearer maps come first."""
     network = readings[0].network
     own = network.sources[position - network.arity]
     order = [*own, *(p for p in range(position - 1, -1, -1) if p not in own)]
@@ -125,11 +137,13 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
         for i in range(len(readings[0].shapes[p].dims))
         if len(set(dims := [int(r.shapes[p].dims[i]) for r in readings])) > 1
     }
-    candidates: list[tuple[int, Rule]] = []
+    candidates: list[tuple[tuple[int, bool], Rule]] = []
     for (p, i), dims in lengths.items():
+        axes = readings[0].shapes[p].axes
+        other = len(path) > 1 and path[1] < len(axes) and axes[path[1]] != i
         for rank, rule in _alone(told, dims):
             far = rank >= 3 and p not in own  # what is missing to a multiple is missing to the map that is padded
-            candidates.append((rank + 10 * far, partial(_of_one, rule, p, i)))
+            candidates.append(((rank + 10 * far, other), partial(_of_one, rule, p, i)))
     if candidates:
         return min(candidates, key=lambda c: c[0])[1]
     for p in own:  # a view: a product of neighbouring axes
@@ -271,11 +285,19 @@ def _aligned(reading: Reading, model: Network) -> Reading:
             shapes.append(shapes[sources[0]])
             stands[position] = mine[0]
         else:
-            raise Unfollowed(node.name, "the code does something else at other sizes")
+            raise Unfollowed(node.name, _differs(reading, model, node))
     if at - arity != len(network.nodes):
-        raise Unfollowed(network.nodes[at - arity].name, "the code does something else at other sizes")
+        name = network.nodes[at - arity].name
+        raise Unfollowed(name, _differs(reading, model, network.nodes[at - arity]))
     made = Network.from_nodes(nodes, network.inputs, outputs=model.outputs, name=model.name)
     return Reading(made, tuple(shapes))
+
+
+def _differs(reading: Reading, model: Network, node: Node) -> str:
+    own, most = len(reading.network.nodes), len(model.nodes)
+    size = ", ".join("x".join(map(str, x.dims)) for x in reading.shapes[: model.arity])
+    counts = f": {own} operators there, {most} elsewhere" if own != most else ""
+    return f"the code does something else at {size}{counts}; they part at {node.layer.kind}"
 
 
 def _plan(network: Network) -> list[Any]:

@@ -185,5 +185,12 @@ def with_exceptions(lines: Sequence[Affine], small: Mapping[int, Any]) -> str:
 
 
 def of_each(values: Mapping[int, int]) -> str:
-    """The value of each n that there is, looked up."""
+    """The value of each n that there is: a straight line where they lie on one, else looked up.
+
+    >>> of_each({224: 0, 225: 1, 226: 2}), of_each({5: 1, 6: 1, 8: 4})
+    ('n - 224', '{5: 1, 6: 1, 8: 4}[n]')
+    """
+    if len(values) > 2 and len({v - n for n, v in values.items()}) == 1:
+        n, v = next(iter(values.items()))
+        return "n" if v == n else f"n {'-' if v < n else '+'} {abs(v - n)}"
     return f"{{{', '.join(f'{n}: {v}' for n, v in sorted(values.items()))}}}[n]"

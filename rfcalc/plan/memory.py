@@ -6,7 +6,7 @@ state live all the time; what PyTorch's allocator rounds up and what libraries t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -35,6 +35,7 @@ OPTIMIZERS = {
     "rmsprop": 1,
     "lion": 1,
 }
+COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -193,10 +194,28 @@ class Memory:
 
         state = 0 if self.infer else OPTIMIZERS[self.optimizer] * self.gradient_bytes
         return {
-            "weights": bytes_of("weights", "biases"),
-            "buffers": 2 * sum(run.rounded(Amount(int(c.buffers) * size // 2)).fixed for c in costs),  # mean, variance
+            "weights": bytes_of("weights", "biases") + run.rounded(*(Amount(n * size) for n in self.unused)).fixed,
+            "buffers": run.rounded(*map(Amount, self._buffers())).fixed,
             "optimizer": state,
         }
+
+    @property
+    def unused(self) -> tuple[int, ...]:
+        """The values of each parameter of a module that nothing uses: it is there, and gets no gradient."""
+        return tuple(getattr(self.report.network.source, "unused", {}).values())
+
+    def _buffers(self) -> Iterator[int]:
+        """Bytes of each buffer: those of the module that the network was read from; of other networks the mean, the
+        variance and the counter that a layer with running statistics has in PyTorch."""
+        report, size = self.report, self.report.itemsize
+        source = report.network.source
+        if source is None:
+            for cost in report.costs:
+                if cost.buffers:
+                    yield from (int(cost.buffers) * size // 2, int(cost.buffers) * size // 2, COUNTER)
+            return
+        for one in source.buffers:
+            yield one.fractions * size if one.fractions and source.dtype != report.dtype else one.bytes
 
     @cached_property
     def moments(self) -> tuple[Moment, ...]:

@@ -3,7 +3,7 @@
 1. Layers that multiply (convolutions, linear layers, products of matrices, attention) cast what they read, and their
    weights, to two bytes, and give two bytes.
 2. Layers that stay precise (on a GPU normalisation over channels, softmax and others; on a CPU few) cast what they read
-   to four bytes, and give four.
+   to four bytes, and give four, or what they read (root-mean-square normalisation).
 3. All others give the widest of what they read; learned values, and the network's inputs, are of four bytes.
 
 A cast is a copy. Copies of weights and biases are made once, and live until forward has run; those of weights that
@@ -39,7 +39,7 @@ def mixed(walked: Shaped, device: str) -> Mixed:
         wanted = LOW if walked.costs[position].macs else FULL if layer.stays_precise_on(device) else 0
         if wanted:
             casts.update({(position, i): wanted for i, width in enumerate(read) if width != wanted})
-            width = wanted
+            width = read[0] if layer.lowers_again else wanted
         else:
             if not read and walked.shapes[position].values == 1 and not walked.costs[position].params:
                 drawn.add(position)

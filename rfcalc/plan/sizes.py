@@ -318,7 +318,7 @@ class Sizes:
         common = set.intersection(*refusing)
         for position in sorted(p for p in common if p is not None):
             before = self._before_flattening(position)
-            if before is None:
+            if before is None or before < self.network.arity:
                 continue
             lengths = self._walked.shapes[before].spatial
             terms = []

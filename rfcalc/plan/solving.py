@@ -139,9 +139,10 @@ class Weights:
         Raises:
             ShapeError: it cannot take its inputs, or would need other parameters.
         """
-        layer = self.network.nodes[position - self.network.arity].layer
         if self.following is not None:
             layer = self.following.layer(position, shapes)
+        else:
+            layer = self.network.nodes[position - self.network.arity].layer
         xs: tuple[Any, ...] = tuple([shapes[s] for s in self.network.sources[position - self.network.arity]])
         y: Shape = layer.output(*xs)
         if self.params is None or not self.params[position] or self._independent(layer, xs, y):

@@ -13,7 +13,7 @@ what has not come. What is kept between two blocks is the **state**; it is made 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Table
 from rfcalc.graph.forward import Shaped, forward, shapes_of_inputs
-from rfcalc.plan.attention import gathered
+from rfcalc.plan.attention import Gathered, gathered
 from rfcalc.plan.blockers import Blocker
 from rfcalc.plan.schedule import MANY, Schedule, best
 from rfcalc.plan.timeline import Timeline, kept
@@ -249,13 +249,13 @@ def plan(
         line,
         itemsize=itemsize,
         dtype=dtype,
-        blockers=tuple(line.blockers),
+        blockers=(*line.blockers, *(_without_numbers(attention) if not line.blockers else ())),
         assumptions=(*assumptions, *line.assumptions, *told),
     )
     if not line.blockers and not line.moving:
         why = "the output does not depend on the input's positions one by one"
         return replace(made, blockers=(Blocker(output, why, "name a node that still has the axis: --at NODE"),))
-    if line.blockers:
+    if made.blockers:
         return made
     size, out = line.block
     window = line.windows()[line.output]
@@ -291,6 +291,14 @@ def _chosen(walked: Shaped, at: str | None) -> tuple[str, ...]:
 
 def _recurrent(line: Timeline) -> bool:
     return any(at.carried or at.before for at in line.lines)
+
+
+def _without_numbers(attention: Gathered | None) -> Iterator[Blocker]:
+    """Attention to whose scores something is done that the network knows by name only."""
+    for name, scores in attention.scores.items() if attention is not None else ():
+        if scores.scale is None:
+            why = "what is done to its scores (a bias, a function) has no numbers in the network"
+            yield Blocker(name, why, "stream the module itself: rfcalc.to_stream(module, …) runs it to see")
 
 
 def _latency(line: Timeline) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
-from rfcalc.plan.blockers import PAIRS, Blocker, refused
+from rfcalc.plan.blockers import PAIRS, PLACES, Blocker, refused
 
 Along: TypeAlias = "Slide | Table"
 
@@ -219,7 +219,7 @@ class Timeline:
         for i, s in enumerate(sources):
             if self.lines[s].axis is None and self._placed(relation[i], xs[i], y, out):
                 why = "it takes values that are tied to positions (a table, a mask)"
-                self.blockers.append(Blocker(node.name, why, "use values that are alike at all positions"))
+                self.blockers.append(Blocker(node.name, why, PLACES))
                 return still
         layer = free if masked and free is not None else node.layer
         axes = [(x, at) for x, s in zip(xs, sources, strict=True) if (at := self.lines[s].axis) is not None]

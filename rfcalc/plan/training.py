@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rfcalc.core.cost import INDEX
+from rfcalc.core.cost import INDEX, Passing
 from rfcalc.core.layer import VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
@@ -78,6 +78,12 @@ class Run:
         told = Learning(none, none, none, none) if frozen is None else learning(walked, frozen)
         self.learns, self._trained = told.maps, told.weights
         self._holder = holders(walked)
+        self._keeping: dict[
+            int, int
+        ] = {}  # by what holds weights, the first use that keeps the copy of lower precision
+        for p in range(self.arity, len(self.names)):
+            if self.learns[p] and self.lowered(p) and self._keeps_weights(p):
+                self._keeping.setdefault(self._holder[p], p)
         self._splits = self._split()
         self._held = {self.own[self.network.position(name)] for name in self.network.outputs}  # by whoever calls
 
@@ -157,15 +163,24 @@ class Run:
         mask = maps if self.device == "cpu" else 1
         single = int(said.single_values) * maps if self.single else 0
         copied = 0
-        if self.lowered(position) and self._keeps_weights(position):
-            copied = int(self.walked.costs[position].weights) * self.precision.copies
+        if self._keeping.get(self._holder[position]) == position:
+            copied = int(self.walked.costs[self._holder[position]].weights) * self.precision.copies
+        spared = self._spared(position)
         statistics = int(said.batch_values) * self.precision.weights  # mean and deviation
-        extra = (int(said.extra_values) - int(said.statistics)) * maps + int(said.statistics) * self.precision.weights
+        extra = (int(said.extra_values) - int(said.statistics)) * maps + (
+            int(said.statistics) - spared
+        ) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
             *(self.each(position, n) for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)),
             *self.copies(position, True),
         )
+
+    def _spared(self, position: int) -> int:
+        """Values that a position does not keep, because nothing trained would be told by them."""
+        walked, layer = self.walked, self.network.nodes[position - self.arity].layer
+        has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
+        return int(layer.spared(walked.input_shapes(position), walked.shapes[position], has, self._trained[position]))
 
     def copies(self, position: int, kept: bool) -> list[Amount]:
         """Copies of inputs that a position reads, because the maps do not lie as it needs: those that backward needs
@@ -185,14 +200,18 @@ class Run:
                 found.append(self.size(position))  # then biases are added apart
         return found
 
-    def temporary(self, position: int) -> Amount:
+    def temporary(self, position: int) -> Passing:
         """What lives beside gradients for a moment while a node runs backward."""
         walked, layer = self.walked, self.network.nodes[position - self.arity].layer
-        xs, y = walked.input_shapes(position), walked.shapes[position]
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
-        made = layer.temporary(xs, y, has, self._trained[position])
+        return layer.temporary(walked.input_shapes(position), walked.shapes[position], has, self._trained[position])
+
+    def passing(self, position: int, made: Passing) -> Amount:
+        """The bytes of what lives for a moment."""
         return self.rounded(
-            self.each(position, int(made.values) * self.widths[position]), self.each(position, int(made.bytes))
+            self.each(position, int(made.values) * self.widths[position]),
+            self.each(position, int(made.bytes)),
+            self.each(position, int(made.precise) * self.precision.weights),
         )
 
     def kept_maps(self, position: int) -> list[int]:
@@ -280,16 +299,7 @@ class Run:
             passing = self.rounded(*self.copies(position, False))
             account.add(("copy", position), Item("activations", f"{self.names[position]}, what it reads"), passing)
             if (keeps or self.only_forward) and self.lowered(position):
-                if self.only_forward:
-                    cost = self.walked.costs[self._holder[position]]
-                    copies = self.rounded(
-                        *(Amount(int(n) * self.precision.copies) for n in (cost.weights, cost.biases))
-                    )
-                else:
-                    weights, biases = self.learned(self._holder[position], self.precision.copies)
-                    copies = biases if self._keeps_weights(position) else weights + biases
-                item = Item("activations", f"copies of parameters of {self.names[position]}")
-                account.add(("copies", position), item, copies)
+                self._copied(account, position)
             yield moment(position, "forward")
             account.drop(("copy", position))
             if not keeps:
@@ -300,6 +310,23 @@ class Run:
 
         for position in range(self.arity, len(self.names)):
             account.drop(("copies", position))  # copies of parameters that nothing keeps go with autocast
+
+    def _copied(self, account: Account, position: int) -> None:
+        """Copies of parameters in lower precision, which all uses share; those that backward reads are counted with the
+        first use that keeps them."""
+        owner, width = self._holder[position], self.precision.copies
+        weights, biases = self.learned(owner, width)
+        if self.only_forward:
+            cost = self.walked.costs[owner]
+            weights, biases = (
+                self.rounded(Amount(int(cost.weights) * width)),
+                self.rounded(Amount(int(cost.biases) * width)),
+            )
+        if self._keeping.get(owner) == position:
+            account.drop(("copies", owner))
+            weights = NONE
+        item = Item("activations", f"copies of parameters of {self.names[owner]}")
+        account.add(("copies", owner), item, weights + biases)
 
     def lowered(self, position: int) -> bool:
         """Whether mixed precision casts a position's parameters."""
@@ -357,28 +384,25 @@ class Run:
                     amount = self.gradient(s, width)
                     parts.append((s, width, gradients.made(self.names[s], amount) if new else gradients.hold(mine)))
             item = Item("activations", f"{self.names[position]}, for a moment")
-            account.add(("temporary", position), item, self.temporary(position))
-            owner, learned = self._holder[position], self.parameters(self._holder[position])
-            again = ("parameters", owner) in account.items  # the gradient of shared parameters at another use of them
-            lowered = self.lowered(position) and not again
-            if lowered:  # made in two bytes, and cast afterwards
-                low = sum(self.learned(owner, self.precision.copies), NONE)
-                item = Item("activations", f"gradient of {self.names[owner]}, before it is cast")
-                account.add(("low", position), item, low)
-            else:
-                account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+            beside = self.temporary(position)
+            account.add(("temporary", position), item, self.passing(position, beside))
+            if beside.late:
+                for given in held:
+                    gradients.free(given)
+            owner, lowered = self._holder[position], self.lowered(position)
+            weights, biases = self.learned(owner, self.precision.copies if lowered else self.precision.weights)
             passing = Item("activations", f"gradient of {self.names[owner]} at this use")
-            if again:
-                account.add(("use", position), passing, learned)
+            told = Item("gradients", self.names[owner])
+            if lowered:  # made in two bytes, and cast when all uses of the parameters have theirs
+                told = Item("activations", f"gradient of {self.names[owner]}, before it is cast")
+            sofar = ("low" if lowered else "parameters", owner)
+            again = sofar in account.items  # of shared parameters, at another use of them
+            account.add(("use", position) if again else sofar, passing if again else told, weights + biases)
             yield moment(position, "backward")
-            for one in held:
-                gradients.free(one)
+            if not beside.late:
+                for given in held:
+                    gradients.free(given)
             account.drop(("temporary", position))
-            if again:  # added in memory of its own
-                account.add(("sum", position), passing, learned)
-                yield moment(position, "backward")
-                account.drop(("sum", position))
-                account.drop(("use", position))
             account.drop(("beside", position))
             first = self._first.get(position)
             done = set(self.kept_maps(position)) if first is None else set()
@@ -406,13 +430,20 @@ class Run:
                 yield moment(position, "backward")
                 gradients.free(before)
                 gradients.free(part)
+            if again:  # weights and biases are added one after the other, in memory of their own
+                early, later = (biases, weights) if node.layer.adds_biases_first else (weights, biases)
+                for made, gone in ((early, NONE), (later, early)):
+                    account.add(("sum", position), passing, made - gone)
+                    yield moment(position, "backward")
+                    account.drop(("sum", position))
+                account.drop(("use", position))
             weights, biases = self.learned(owner, self.precision.weights)
-            if lowered:
-                account.add(("parameters", owner), Item("gradients", self.names[owner]), learned)
+            if lowered and position == owner:
+                account.add(("parameters", owner), Item("gradients", self.names[owner]), weights + biases)
                 account.add(("uncast", position), passing, NONE - biases)
                 yield moment(position, "backward")
-                account.drop(("low", position))
-                account.add(("low", position), passing, self.learned(owner, self.precision.copies)[1])
+                account.drop(sofar)
+                account.add(sofar, passing, self.learned(owner, self.precision.copies)[1])
             read = self.laid.maps[sources[0]]
             last = self._trained[position] and len(read.dims) > 3 and read.channels_last
             if last and node.layer.copies_gradient(self.walked.shapes[sources[0]]):
@@ -420,7 +451,8 @@ class Run:
                 yield moment(position, "backward")
                 account.drop(("clone", position))
             account.drop(("uncast", position))
-            account.drop(("low", position))
+            if position == owner:
+                account.drop(("low", owner))
 
     def _again(
         self, first: int, last: int, account: Account, users: Counter[int], moment: Callable[[int, str], Moment]
@@ -451,37 +483,3 @@ class Run:
         for memory in range(first, last + 1):  # what only those would read that do not run again
             if not users[-1 - memory]:
                 account.drop(("again", memory))
-
-
-def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
-    """Positions whose map is all that later positions read of what is before them: there a network can be cut.
-
-    Args:
-        own: for each position the position whose memory it lives in.
-    """
-    network, arity, count = walked.network, walked.network.arity, len(walked.shapes)
-
-    def given(position: int) -> bool:
-        return position >= arity and not network.sources[position - arity]
-
-    last = list(range(count))  # the last position that reads each memory
-    for p, sources in enumerate(network.sources, arity):
-        for s in (p, *sources):
-            last[own[s]] = max(last[own[s]], p)
-    for name in network.outputs:
-        last[own[network.position(name)]] = count
-    found = []
-    longest = other = (-1, -1)  # the two memories that are read the longest: (until when, which)
-    for p in range(count - 1):
-        if not given(own[p]):
-            pair = (last[own[p]], own[p])
-            if pair[1] == longest[1]:
-                longest = max(longest, pair)
-            elif pair > longest:
-                longest, other = pair, longest
-            else:
-                other = max(other, pair)
-        until = (other if longest[1] == own[p] else longest)[0]
-        if p >= arity and until <= p and not given(p):
-            found.append(p)
-    return found

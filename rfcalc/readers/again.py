@@ -8,14 +8,17 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
+from rfcalc.graph.network import Network
 from rfcalc.plan.following import Following, Reading, Unfollowed, follow
 from rfcalc.plan.solving import Weights, with_size
+from rfcalc.readers.guards import Guard, Refusal, guard, refusal_of
 from rfcalc.readers.target import Target, named, resolve
 
 # By how much the spatial axes are longer in further readings: with multiples of what networks divide by, and without.
 EVEN = ((32, 64, 96), (64, 128, 192))
 ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
 LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
+MOST_TRIED = 300  # sizes, to find one that code lets pass
 
 
 def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
@@ -32,39 +35,110 @@ def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
     if not getattr(network.source, "sizes_asked", True) and (count := _confirmed(target, known)):
         told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
         return Following(network, {}), (told,)
-    readings: list[Reading] = [known]
-    refused: list[tuple[list[Shape], RfcalcError]] = []
-    for deltas in (*EVEN, *ODD):
-        if deltas is EVEN[1] and len(readings) > 1:
-            continue
-        inputs = _longer(base, deltas)
-        read = _read(target, network, inputs)
-        if isinstance(read, Reading):
-            readings.append(read)
-        else:
-            refused.append((inputs, read))
-    try:
-        found = follow(readings)
-    except Unfollowed as unfollowed:
-        raise _untold(what, unfollowed.why, unfollowed.node) from None
-    params = [c.params for c in forward(found.at(base), base).costs]
-    confirmed = [*refused]
-    for deltas in LAST:
-        inputs = _longer(base, deltas)
-        read = _read(target, network, inputs)
-        if isinstance(read, Reading):
-            _agrees(what, found, read, inputs, params)
-        else:
-            confirmed.append((inputs, read))
-    for one in readings:
-        _agrees(what, found, one, list(one.shapes[: network.arity]), params)
-    for inputs, error in confirmed:
+    guards, tried, probed = _guards(target, network, base)
+    readings, confirming, refused = _readings(target, known, base, guards)
+    beyond = [i for i, error in refused if refusal_of(error) and all(_passes(g, i) for g in guards)]
+    if beyond:  # it refuses larger sizes: what it compares there is asked, too
+        far = {x.spatial[a] - y.spatial[a] for i in beyond for x, y in zip(i, base, strict=True) for a in range(y.rank)}
+        more, _, further = _guards(target, network, base, [d + e for d in sorted(far - {0}) for e in (0, 1, 7, 22)])
+        guards += [g for g in more if g.where not in {g.where for g in guards}]
+        probed += further
+        readings, confirming, refused = _readings(target, known, base, guards)
+    refused += probed
+    confirming += tried
+    params: list[int] = []
+    while True:
+        try:
+            rules = follow(readings)
+            found = Following(rules.network, rules.rules, guards)
+            params = [c.params for c in forward(found.at(base), base).costs]
+        except Unfollowed as unfollowed:
+            raise _untold(what, unfollowed.why, unfollowed.node) from None
+        try:
+            for inputs, read in [(list(r.shapes[: network.arity]), r) for r in readings] + confirming:
+                _agrees(what, found, read, inputs, params)
+            break
+        except RfcalcError:
+            if len(confirming) < 2 or all(read is not r for _, r in confirming):
+                raise
+            readings.append(read)  # it tells more rules apart; the others must confirm
+            confirming = [(i, r) for i, r in confirming if r is not read]
+    for inputs, error in refused:
         if not isinstance(_predicted(found, inputs, params), RfcalcError):
             size = ", ".join(map(str, inputs))
             raise _untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
-    count = len(readings) + len(refused) + len(LAST)
-    told = f"the {what} was read at {at} and {count - 1} further sizes, which agree"
+    count = len(readings) + len(refused) + len(confirming) - 1
+    told = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     return found, (told,)
+
+
+Read = list[tuple[list[Shape], Reading]]
+Refused = list[tuple[list[Shape], RfcalcError]]
+
+
+def _readings(
+    target: Any, known: Reading, base: Sequence[Shape], guards: Sequence[Guard]
+) -> tuple[list[Reading], Read, Refused]:
+    """Readings at further sizes, from which rules are told; those that confirm them; what is refused."""
+    readings, confirming, refused = [known], [], []
+    tried = {_dims(base)}
+    for deltas in (*EVEN, *ODD, *LAST):
+        if deltas is EVEN[1] and len(readings) > 1:
+            continue
+        inputs = _longer(base, deltas, guards)
+        if guards and _dims(inputs) in tried:
+            continue
+        tried.add(_dims(inputs))
+        read = _read(target, known.network, inputs)
+        if not isinstance(read, Reading):
+            refused.append((inputs, read))
+        elif deltas in LAST:
+            confirming.append((inputs, read))
+        else:
+            readings.append(read)
+    return readings, confirming, refused
+
+
+def _dims(inputs: Sequence[Shape]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(x.dims for x in inputs)
+
+
+PROBED = (27, 32, 64)  # by how much one axis is longer, to see what code compares
+
+
+def _guards(
+    target: Any, network: Network, base: Sequence[Shape], deltas: Sequence[int] = ()
+) -> tuple[list[Guard], Read, Refused]:
+    """The conditions by which code refuses sizes itself, from readings with one axis changed; what was read, or not.
+
+    Args:
+        deltas: by how much an axis is longer; if left out, a few longer and shorter ones are tried, and more of them
+            where the code refuses one.
+    """
+    by_statement: dict[str, list[tuple[Sequence[Shape], Refusal]]] = {}
+    taken: Read = []
+    refused: Refused = []
+    if not hasattr(network.source, "sizes_asked"):  # no code
+        return [], taken, refused
+    for axis in range(base[0].rank):
+        size = base[0].spatial[axis]
+        few = [d - size for d in (size + 1, size + 13, size // 2, 1) if d > 0]
+        rest = [*PROBED, *(d - size for d in (2, 3, 5, size // 2 + 1) if 0 < d < size)]
+        for delta in deltas or (*few, *rest):
+            if not deltas and delta in rest and not by_statement:
+                break
+            inputs = [with_size(x, axis, x.spatial[axis] + delta) if axis < x.rank else x for x in base]
+            if any(min(x.spatial) < 1 for x in inputs):
+                continue
+            read = _read(target, network, inputs)
+            if isinstance(read, Reading):
+                taken.append((inputs, read))
+                continue
+            refused.append((inputs, read))
+            refusal = refusal_of(read)
+            if refusal is not None:
+                by_statement.setdefault(f"{refusal.where} {refusal.told}", []).append((inputs, refusal))
+    return [g for told in by_statement.values() if (g := guard(told)) is not None], taken, refused
 
 
 def _confirmed(target: Any, known: Reading) -> int:
@@ -93,13 +167,26 @@ def multiple_of(target: Any, first: Target) -> int:
     return 1
 
 
-def _longer(base: Sequence[Shape], deltas: Sequence[int]) -> list[Shape]:
-    found = []
-    for x in base:
-        for axis in range(x.rank):
-            x = with_size(x, axis, x.spatial[axis] + deltas[axis % len(deltas)])
-        found.append(x)
+def _longer(base: Sequence[Shape], deltas: Sequence[int], guards: Sequence[Guard] = ()) -> list[Shape]:
+    """Longer axes; with conditions on sizes, the next longer one that they let pass, or the axis as it is."""
+    found = [*base]
+    for i in range(len(found)):
+        for axis in range(found[i].rank):
+            size, delta = base[i].spatial[axis], deltas[axis % len(deltas)]
+            for more in range(delta, delta + MOST_TRIED if guards else delta + 1):
+                longer = [*found[:i], with_size(found[i], axis, size + more), *found[i + 1 :]]
+                if all(_passes(g, longer) for g in guards):
+                    found = longer
+                    break
     return found
+
+
+def _passes(one: Guard, inputs: Sequence[Shape]) -> bool:
+    try:
+        one.check(inputs)
+    except RfcalcError:
+        return False
+    return True
 
 
 def _read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading | RfcalcError:

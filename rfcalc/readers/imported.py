@@ -180,5 +180,8 @@ def input_shapes(given: Any, names: Sequence[str]) -> dict[str, Shape]:
     given = by_name(given, names)
     for name in given:
         if name not in names:
-            raise UnknownName("input", name, list(names))
+            only = (
+                f"the only input is {names[0]}: --input {names[0]}={Shape.of(given[name])}" if len(names) == 1 else None
+            )
+            raise UnknownName("input", name, [] if only else list(names), fix=only)
     return {name: Shape.of(shape) for name, shape in given.items()}

@@ -94,7 +94,7 @@ def memory(
     >>> import rfcalc
     >>> found = rfcalc.memory("resnet18", batch=4, optimizer="sgd")
     >>> found.memory.peak.bytes, found.memory.kept
-    (173551936, 88757760)
+    (173552096, 88757760)
     >>> rfcalc.memory("resnet18", optimizer="sgd", budget="24GB").largest.batch
     1069
     """
@@ -220,6 +220,8 @@ def budget_of(given: Any) -> int | None:
     from rfcalc.report.units import read
 
     found = int(read(given)) if isinstance(given, str) else given
+    if isinstance(given, str) and given.strip().isdecimal() and isinstance(found, int) and 0 < found < 1024:
+        raise RfcalcError(f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise RfcalcError(f"{given!r} is no budget", fix='give bytes, such as "24GB", "512KiB" or 320000')
     return found
@@ -351,7 +353,9 @@ def lengths(name: str, given: Any) -> tuple[int, ...] | None:
     given = native(given)
     if given is None:
         return None
-    parts: Sequence[Any] = given.lower().replace("×", "x").split("x") if isinstance(given, str) else ()
+    parts: Sequence[Any] = (
+        re.split(r"\s*[x×,*]\s*", given.strip().strip("()[]").lower()) if isinstance(given, str) else ()
+    )
     if not isinstance(given, str):
         parts = given if isinstance(given, (tuple, list)) else (given,)
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.dtypes import DTYPES
-from rfcalc.core.errors import ShapeError, UnknownName
+from rfcalc.core.errors import ShapeError, UnknownName, Unsupported
 from rfcalc.core.shape import Shape
-from rfcalc.graph.forward import Shaped
+from rfcalc.graph.forward import Shaped, Walked, forward, shapes_of_inputs
 from rfcalc.readers.target import analyze
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def stream(
     >>> plan.lookahead, plan.latency, plan.latency_ms, plan.state
     (2, 2, 0.125, {'values': 34, 'bytes': 136})
     """
+    from rfcalc.plan.attention import gathered
+    from rfcalc.plan.blockers import Blocker
     from rfcalc.plan.stream import plan
 
     if dtype not in DTYPES:
@@ -50,7 +54,7 @@ def stream(
     if more is not None:  # code may decide by its length: it is read at whole blocks
         with suppress(ShapeError):
             report = analyze(target, more, dtype=dtype)
-    return plan(
+    made = plan(
         report,
         axis,
         rate=rate,
@@ -60,6 +64,36 @@ def stream(
         name=report.target,
         assumptions=tuple(report.assumptions),
     )
+    found = None if made.possible else gathered(report, at)
+    torch = sys.modules.get("torch")
+    if found is None or torch is None or not isinstance(target, torch.nn.Module):
+        return made
+    if made.blockers[0].node not in found.scores:
+        return made
+    try:  # the module runs, to see what it does to its scores
+        walked = _with_numbers(target, input if more is None else more, at)
+    except Unsupported as error:
+        return replace(made, blockers=(Blocker(error.where or made.name, error.why or error.what, error.fix or ""),))
+    name, told = made.name, tuple(report.assumptions)
+    return plan(walked, axis, rate=rate, at=at, itemsize=made.itemsize, dtype=dtype, name=name, assumptions=told)
+
+
+def _with_numbers(module: Any, given: Any, at: str | None) -> Walked:
+    """The walk of a module with what it does to the scores of its attentions.
+
+    Raises:
+        Unsupported: it is more than a factor and a bias by distance.
+    """
+    from rfcalc.plan.attention import gathered
+    from rfcalc.readers.torch.importer import from_torch
+    from rfcalc.readers.torch.scores import with_scores
+
+    read = from_torch(module, given)
+    walked = forward(read.network, shapes_of_inputs(read.network))
+    found = gathered(walked, at)
+    assert found is not None
+    network, _ = with_scores(module, read, found.network, found.scores, walked)
+    return forward(network, shapes_of_inputs(network))
 
 
 def whole_blocks(walked: Shaped, axis: int = -1) -> Any:

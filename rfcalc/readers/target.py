@@ -178,8 +178,12 @@ def _object_named(target: Any, kind: type) -> Named:
     reader = _framework(target)
     if reader is not None:
         return Named(kind.__name__, "model", lambda given: _model(target, reader, given))
+    if issubclass(kind, dict):  # what torch.save(model.state_dict()) keeps
+        what = f"{kind.__name__} of {plural(len(target), 'entry', 'entries')} is not a network"
+        why = "it holds values by name, such as weights, and no code that says what is computed"
+        raise RfcalcError(what, why=why, fix="name the class or the function that makes the model: model.py:Net")
     try:
-        shown = repr(target)[:200]
+        shown = repr(target).partition("\n")[0][:80]
     except Exception:  # a foreign object may fail even at this
         shown = "object"
     raise RfcalcError(
@@ -202,11 +206,12 @@ def _written(text: str, reading: Reading) -> Target:
     """
     if reading.symbolic:
         from rfcalc.notation import parse
+        from rfcalc.notation.meant import mended
 
         try:
             parse(text)  # says which names, and where
         except NotationError as error:
-            raise error.at("notation") from None
+            raise mended(text, error) from None
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
@@ -218,29 +223,41 @@ def _code(text: str) -> str:
 
 def _unread(text: str, error: NotationError) -> RfcalcError:
     """What is told of a text that is neither a name nor notation."""
+    from rfcalc.notation.meant import as_sequential, meant, mended
+
+    held = as_sequential(text)
+    if held is not None:
+        return RfcalcError("layers of code stand in a module", where=text[:60], fix=f"write {held}")
     if _MODULE.match(text):
         why, fix = "code is run only where it is asked for", f"write {_code(text)}, which imports and runs that code"
         return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
     if text in (".", "..") or isdir(text):
         return RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
+    file, sign, name = text.rpartition(".")
+    file = file.removesuffix(".py")
+    if sign and name.isidentifier() and not exists(text) and isfile(f"{file}.py"):
+        return RfcalcError(f"there is no network {text!r}", fix=f"write {file}.py:{name}, which runs that code")
     if "/" in text and "\n" not in text and not exists(text) and isdir(dirname(text)):
         return no_such_file(text)
     if isfile(text):
         fix = "give a .onnx, .keras, .toml, .json, .cfg or .py:object, or notation in a .txt"
         return RfcalcError("no network is read from a file of this kind", where=text, fix=fix)
-    if _word_like(text) and error.no_layer:
-        from rfcalc import zoo
+    from rfcalc import zoo
 
+    if _word_like(text) and error.no_layer:
         several = [word for word in re.split(r"[,\s]+", text) if word]
         if len(several) > 1 and all(map(zoo.find, several)):
             return RfcalcError(f"{text!r} are several networks", fix=f"write rfcalc compare {' '.join(several)}")
-        file, sign, name = text.rpartition(".")
-        if sign and name.isidentifier() and isfile(f"{file}.py"):
-            return RfcalcError(f"there is no network {text!r}", fix=f"write {file}.py:{name}, which runs that code")
+        likely = meant(text)
+        if likely is not None:
+            return RfcalcError(f"{text!r} is no network and no layer", fix=f"did you mean {likely}?")
         hint = suggestion(text, zoo.networks())
         fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
         return UnknownName("network", text, [], fix=fix)
-    return error.at("notation")
+    together = zoo.find(text.replace(" ", ""))
+    if together is not None:
+        return RfcalcError(f"{text!r} is in several words", fix=f"write {together.name}")
+    return mended(text, error)
 
 
 def _pasted(text: str, form: str, given: Any) -> Target:

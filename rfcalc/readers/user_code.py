@@ -51,6 +51,8 @@ def parse(text: str) -> Reference:
     )
     if text.startswith(":"):
         problem.fix = f"write one colon: model.py:{text.lstrip(':')}"
+    if text.count("(") == text.count(")") + 1:
+        problem.fix = f"close the bracket: {text})"
     if len(text) > 10_000:
         raise problem
     try:
@@ -118,7 +120,9 @@ def from_module(text: str) -> tuple[Any, Reference]:
     """
     name, sign, rest = text.removeprefix("py:").partition(":")
     if not sign or not name or not rest:
-        raise RfcalcError(f"{text!r} names no object", fix="write py:package.module:object")
+        module, dot, name = text.removeprefix("py:").rpartition(".")
+        fix = f"write py:{module}:{name}" if dot and not sign and name else "write py:package.module:object"
+        raise RfcalcError(f"{text!r} names no object", fix=fix)
     reference = parse(rest)
     with _as_script(abspath("."), name), _failures(text, f"importing {name}"):
         try:

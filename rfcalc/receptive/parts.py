@@ -62,6 +62,8 @@ class Apart:
             if whole is None or gaps(whole, node.name):
                 return whole
             return whole._replace(bounded=(*whole.bounded, node.name))
+        if gaps(whole, node.name) and len(parts) == 1 and trivial(parts):
+            return parts[0].field  # branches that see the same
         if all(trivial(self.memo.get(s, ())) for s in sources):
             return whole
         result: Field | None = None

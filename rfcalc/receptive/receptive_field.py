@@ -214,7 +214,8 @@ class ReceptiveField:
         found: set[int] = set()
         for term in field.terms:
             carriers = [e.carrier if isinstance(e, Aligned) else None for e in term]
-            found |= {axis for axis, c in enumerate(carriers) if c is None or carriers.count(c) > 1}
+            local = [axis for axis, e in enumerate(term) if not e.constant]
+            found |= {axis for axis in local if carriers[axis] is None or carriers.count(carriers[axis]) > 1}
         return found
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, product
 from typing import Any, TypeAlias, TypeVar
 
-from rfcalc.core.errors import LimitError
+from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.size import prod
 
 Mask: TypeAlias = int
@@ -87,6 +87,15 @@ class Region:
 
     def __repr__(self) -> str:
         return f"Region({self.count} pixels in {'x'.join(map(str, self.size))} at {self.hull})"
+
+
+def no_unit(unit: Sequence[int], extents: Sequence[int]) -> RfcalcError:
+    """What is said of a unit that is not there."""
+    shown = "x".join(map(str, extents)) or "a single one"
+    why = f"the units are {shown}, counted from 0"
+    last = ",".join(str(n - 1) for n in extents)
+    fix = f"the last one is {last}" if extents else "name a node with a map, such as --at pool5, for a unit of it"
+    return RfcalcError(f"there is no unit {','.join(map(str, unit))}", why=why, fix=fix)
 
 
 def ends(mask: Mask) -> tuple[int, int]:

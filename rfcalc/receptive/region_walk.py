@@ -117,7 +117,7 @@ class _Engine:
         if network.nodes[position - network.arity].layer.row_major:
             state = self.regrouped(state, x, y)
         scattered = {axis for axis, (_, index) in enumerate(reads) if isinstance(index, Scattered)}
-        if scattered and any(entry[0] in scattered for term in state for entry in term):
+        if any(entry[0] in scattered and type(entry) is not Moved for term in state for entry in term):
             return self.scatter(state, reads, source, position)
         found: list[Term] = []
         for term in state:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import prod
-from rfcalc.receptive.region import Mask, Region, absorb, ends, few_enough
+from rfcalc.receptive.region import Mask, Region, absorb, ends, few_enough, no_unit
 from rfcalc.receptive.unit_sets import Points, boxes, united
 
 Sets: TypeAlias = "tuple[Mask, ...]"
@@ -60,10 +60,7 @@ class Regions:
             RfcalcError: there is no such unit.
         """
         if len(unit) != len(self.extents) or any(not 0 <= u < n for u, n in zip(unit, self.extents, strict=True)):
-            shown = "x".join(map(str, self.extents)) or "a single one"
-            raise RfcalcError(
-                f"there is no unit {','.join(map(str, unit))}", why=f"the units are {shown}, counted from 0"
-            )
+            raise no_unit(unit, self.extents)
         if isinstance(self.state, Points):
             return Region(boxes(self.state.at(unit), self.source), self.source)
         at = dict(zip(self.axes, unit, strict=True))

@@ -23,7 +23,7 @@ from rfcalc.core.shape import axis_groups
 from rfcalc.core.size import is_number
 from rfcalc.core.window import STEP, All, Border, Index, Listed, Scattered, Slide, Table, Unsized, resolve
 from rfcalc.graph.forward import Shaped
-from rfcalc.receptive.region import Mask, Region, absorb, few_enough, runs
+from rfcalc.receptive.region import Mask, Region, absorb, few_enough, no_unit, runs
 from rfcalc.receptive.region_walk import exact, told_apart
 from rfcalc.receptive.unit_sets import boxes as boxes_of
 from rfcalc.receptive.unit_sets import flattened, place
@@ -96,10 +96,7 @@ class UnitWalk:
                 raise RfcalcError("regions need sizes in numbers", why=f"there is a map of {shape}", fix="give --input")
         extents = tuple(shapes[at].dims[i] for i in shapes[at].axes)
         if len(unit) != len(extents) or any(not 0 <= u < n for u, n in zip(unit, extents, strict=True)):
-            shown = "x".join(map(str, extents)) or "a single one"
-            raise RfcalcError(
-                f"there is no unit {','.join(map(str, unit))}", why=f"the units are {shown}, counted from 0"
-            )
+            raise no_unit(unit, extents)
         first: Box = {axis: ((u, u),) for axis, u in zip(shapes[at].axes, unit, strict=True)}
         self.boxes = self._walk(at, first, source)
 

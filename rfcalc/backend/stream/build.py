@@ -123,10 +123,10 @@ def _target(
         shapes: Any = target.shapes if given is None else given
         graph = target
         own = forward(graph.network, shapes_of_inputs(graph.network, shapes))
-        return _dtype(graph), _known(own, at), (), lambda: graph
+        return _dtype(graph), own, (), lambda: graph
     if isinstance(target, nn.Module):
-        from rfcalc.backend.stream.own import inputs, own_weights, read_blocks
-        from rfcalc.backend.stream.scores import with_scores
+        from rfcalc.backend.stream.own import own_weights, read_blocks
+        from rfcalc.readers.torch.scores import with_scores
 
         read, walked = read_blocks(target, given, axis)
         attention = gathered(walked, at)
@@ -134,8 +134,7 @@ def _target(
             return _dtype(target), walked, read.assumptions, lambda: own_weights(target, read)
         network, tables = attention.network, dict[str, torch.Tensor]()
         if attention.scores and plan(forward(network, shapes_of_inputs(network)), axis).possible:
-            pairs = [inputs(target, walked, seed) for seed in (1, 2)]
-            network, tables = with_scores(target, read, network, attention.scores, pairs)
+            network, tables = with_scores(target, read, network, attention.scores, walked)
         made = forward(network, shapes_of_inputs(network))
         return _dtype(target), made, read.assumptions, lambda: own_weights(target, read, network, tables)
     from rfcalc.readers.target import resolve, with_inputs
@@ -144,21 +143,7 @@ def _target(
     shapes, assumptions = found.at(given)
     network = with_inputs(found.network, shapes)
     walked = forward(network, shapes_of_inputs(network))
-    return torch.get_default_dtype(), _known(walked, at), assumptions, lambda: to_torch(network).eval()
-
-
-def _known(walked: Walked, at: str | None) -> Walked:
-    """The same, once what is done to the scores of its attentions is known.
-
-    Raises:
-        Unsupported: it is not.
-    """
-    found = gathered(walked, at)
-    for name, scores in (found.scores if found is not None else {}).items():
-        if scores.scale is None:
-            why = "what is done to its scores has no numbers in the network"
-            raise Unsupported("this attention cannot be run in pieces", where=name, why=why, fix="stream the module")
-    return walked
+    return torch.get_default_dtype(), walked, assumptions, lambda: to_torch(network).eval()
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -224,11 +209,11 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
             held[learned] = graph.get_parameter(learned_at[node.name])
         texts[position] = way.twin.text
         sources = network.sources[position - network.arity]
-        run: Any = (
-            recurrence
-            if way.how == "recurrent"
-            else compiled(way.twin.text, max(len(sources), 1) + (way.how == "attention"))
-        )
+        run: Any = None  # the module alone
+        if way.how == "recurrent":
+            run = recurrence
+        elif not way.twin.plain:
+            run = compiled(way.twin.text, max(len(sources), 1) + (way.how == "attention"))
         edges = at.edges or tuple(Edge(s, None) for s in sources)
         lines.append(
             StreamedMap(

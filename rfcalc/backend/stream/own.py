@@ -140,14 +140,6 @@ def _table(graph: NetworkModule, name: str, table: torch.Tensor, module: nn.Modu
     graph.get_submodule(owner)._parameters[last] = kept
 
 
-def inputs(module: nn.Module, walked: Walked, seed: int = 0) -> list[torch.Tensor]:
-    """Random inputs of a network, of the module's type, for a batch of one."""
-    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
-    made = torch.Generator().manual_seed(seed)
-    shapes = walked.shapes[: walked.network.arity]
-    return [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in shapes]
-
-
 def _compare(module: nn.Module, graph: NetworkModule) -> None:
     """Run both once on the same numbers.
 

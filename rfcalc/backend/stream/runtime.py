@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rfcalc.backend.parts.attention import by_offset
 from rfcalc.backend.stream.reads import Read
-from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, cat, copy, narrow, picked, spread, zeros
+from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, cat, narrow, picked, piece, spread, zeros
 
 
 class StreamedMap(NamedTuple):
@@ -26,7 +26,7 @@ class StreamedMap(NamedTuple):
     extra: int = 0
     reads: tuple[Read, ...] = ()
     how: str = "window"
-    run: Any = None  # function of the module, the learned tensor and the inputs
+    run: Any = None  # function of the module, the learned tensor and the inputs; None: its module
     module: str = ""
     learned: str = ""
     fill: float = 0.0  # what stands beyond the ends
@@ -81,6 +81,7 @@ class Streamed(nn.Module):
             if plain and not any(self.lines[reader].again for reader, _ in readers):
                 self.last.setdefault(max(reader for reader, _ in readers), []).append(number)
         self.tapes: dict[Any, Tape] = {}  # steps by the state in which they begin, and the chunk
+        self.numbers: dict[tuple[Any, ...], int] = {}  # states
         self.reset()
 
     def reset(self) -> None:
@@ -98,7 +99,7 @@ class Streamed(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         self._settled()
-        return {**self.__dict__, "tapes": {}}
+        return {**self.__dict__, "tapes": {}, "numbers": {}}
 
     def held_bytes(self) -> int:
         """Bytes that are kept now."""
@@ -163,6 +164,10 @@ class Streamed(nn.Module):
             self.played = tape, kept
             return out
         self._settled()
+        if len(self.tapes) >= 64:  # chunks of ever new lengths
+            self.tapes.clear()
+            self.numbers.clear()
+            key = (self._state(), *key[1:])
         self.tape = tape = Tape([chunk, *(h.values for _, h in sorted(self.kept.items()))])
         left = self.left
         self.came += length
@@ -176,8 +181,6 @@ class Streamed(nn.Module):
             tape.left, tape.after = self.left - left, self._state()
             tape.kept = tuple([(n, h.start - self._place(n), h.gaps) for n, h in kept_now])
             tape.next = tuple([n - self._place(i) for i, n in enumerate(self.next)])
-            if len(self.tapes) >= 64:  # chunks of ever new lengths
-                self.tapes.clear()
             self.tapes[key] = tape
         return out
 
@@ -189,12 +192,13 @@ class Streamed(nn.Module):
         p, q = line.rate
         return self.came * p // q
 
-    def _state(self) -> tuple[Any, ...]:
-        """Everything that decides what the next step does, but the chunk: all positions, counted from what has come."""
+    def _state(self) -> int:
+        """The number of a state: everything that decides what the next step does but the chunk, all positions counted
+        from what has come."""
         kept = [(n, h.start - self._place(n), h.values.shape, h.gaps) for n, h in sorted(self.kept.items())]
         ready = [n - self._place(i) for i, n in enumerate(self.next) if i]
         left = self.left - self.came // self.block["in"] * self.block["out"]
-        return (*ready, *kept, left, *sorted(self.states))
+        return self.numbers.setdefault((*ready, *kept, left, *sorted(self.states)), len(self.numbers))
 
     def _settled(self) -> None:
         """Write down where a stream stands that was played from tapes."""
@@ -261,6 +265,8 @@ class Streamed(nn.Module):
 
     def _run(self, line: StreamedMap, xs: Sequence[Any]) -> Any:
         module = self.get_submodule(line.module) if line.module else None
+        if line.run is None:
+            return self._do(module, xs)
         return self._do(Run(line.run, module, line.learned and self, line.learned), xs)
 
     def _joined(self, number: int, line: StreamedMap, made: Tensor | None) -> Held | None:
@@ -327,10 +333,9 @@ class Streamed(nn.Module):
 
     def _sparse(self, number: int, held: Held, axis: int, lowest: int, count: int) -> Held:
         """The positions from `lowest` on; of those only what is read, where windows leave some out."""
-        values = self._cut(held, axis, lowest, count)
         reads = self.readers.get(number, ())
         if not any(r.phases or (r.stride > 1 and (r.dilation > 1 or r.kernel < r.stride)) for _, r in reads):
-            return Held(lowest, self._do(copy, [values]))
+            return Held(lowest, self._cut(held, axis, lowest, count, piece))
         wanted = set(range(max(0, self.left - self.latency), count)) if number == self.output else set()
         for reader, read in reads:
             unit = self.next[reader]
@@ -349,7 +354,8 @@ class Streamed(nn.Module):
             if after and read.border != "zeros":
                 wanted.update(range(max(0, count - 1 - (after if read.border == "reflect" else 0)), count))
         if len(wanted) == count - lowest:
-            return Held(lowest, self._do(copy, [values]))
+            return Held(lowest, self._cut(held, axis, lowest, count, piece))
+        values = self._cut(held, axis, lowest, count)
         gaps = tuple([p - lowest for p in sorted(wanted)])
         at = torch.tensor(gaps, dtype=torch.long, device=values.device)
         return Held(lowest, self._do(picked, [values], axis, at), gaps)
@@ -435,15 +441,9 @@ class Streamed(nn.Module):
         if read.border == "zeros" or (low >= 0 and high <= count):
             inner = self._cut(held, axis, max(low, 0), max(min(high, count), low, 0))
             before, after = min(max(-low, 0), high - low), min(max(high - max(count, low), 0), high - low)
-            if not before and not after:
-                return inner
-            self._early(True)
-            parts = []
-            for size in (before, after):
-                shape = list(inner.shape)
-                shape[axis] = size
-                parts.append(inner.new_full(shape, line.fill))
-            return torch.cat([parts[0], inner, parts[1]], axis)
+            self._early(before > 0)
+            ends = [self._do(zeros, [inner], axis, n, line.fill) if n else None for n in (before, after)]
+            return self._cat([t for t in (ends[0], inner, ends[1]) if t is not None], axis)
         self._early(True)
         at = torch.arange(low, high, device=held.values.device)
         if read.border == "reflect":
@@ -454,13 +454,13 @@ class Streamed(nn.Module):
         first = max(0, int(at.min()))
         return self._cut(held, axis, first, int(at.max()) + 1).index_select(axis, at - first)
 
-    def _cut(self, held: Held, axis: int, low: int, high: int) -> Tensor:
+    def _cut(self, held: Held, axis: int, low: int, high: int, cut: Any = narrow) -> Tensor:
         """Positions from `low` to `high`; those that were let go are zeros, and read by nobody."""
         size = held.values.shape[axis]
         first, last = (min(max(p - held.start, 0), size) for p in (low, high))
         inner = held.values
-        if first or last < size:
-            inner = self._do(narrow, [inner], axis, first, last - first)
+        if first or last < size or cut is piece:
+            inner = self._do(cut, [inner], axis, first, last - first)
         before = max(0, min(held.start, high) - low)
         after = high - low - before - (last - first)
         parts = [self._do(zeros, [inner], axis, n) if n else None for n in (before, after)]

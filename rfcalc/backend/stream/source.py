@@ -21,8 +21,9 @@ from rfcalc.backend.stream.runtime import StreamedMap
 from rfcalc.backend.twin import ConstructorCall
 
 PARTS: tuple[Any, ...] = (
+    *(tape.narrow, tape.piece, tape.zeros, tape.picked, tape.spread, tape.cat, tape.is_product, tape.product),
     *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
-    *(by_offset, tape.narrow, tape.zeros, tape.copy, tape.picked, tape.spread, tape.cat, runtime.hang),
+    *(by_offset, runtime.hang),
 )
 
 IMPORTS = (
@@ -31,6 +32,7 @@ IMPORTS = (
     "",
     "import torch",
     "from torch import Tensor, nn",
+    "from torch.nn import functional as F",
 )
 
 
@@ -41,20 +43,17 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     loads with ``stream.net.load_state_dict``.
 
     >>> from rfcalc import to_stream
-    >>> text = to_source(to_stream("conv3-4 p1 > relu", "1x100"))
+    >>> text = to_source(to_stream("conv2-4 > relu", "1x100"))
     >>> print(text[text.index("class Net"):])
     class Net(Streamed):
         def __init__(self) -> None:
             lines = [
                 StreamedMap("input", 2, shape=(1, 100)),
-                StreamedMap(
-                    "conv1", 2, reads=(Read(0, first=-1, kernel=3),), run=lambda m, w, x: m(x), module="net.conv1",
-                    after=1, shape=(4, 100),
-                ),
-                StreamedMap("relu1", 2, reads=(Read(1),), run=lambda m, w, x: m(x), module="net.relu1", shape=(4, 100)),
+                StreamedMap("conv1", 2, reads=(Read(0, kernel=2),), module="net.conv1", after=1, shape=(4, 100)),
+                StreamedMap("relu1", 2, reads=(Read(1),), module="net.relu1", shape=(4, 100)),
             ]
             super().__init__(lines, output=2, block={"in": 1, "out": 1}, latency=1)
-            hang(self, "net.conv1", nn.Conv1d(1, 4, 3))
+            hang(self, "net.conv1", nn.Conv1d(1, 4, 2))
             hang(self, "net.relu1", nn.ReLU())
             self.eval()
     <BLANKLINE>
@@ -94,8 +93,6 @@ def to_source(stream: Stream, notes: Sequence[str] = ()) -> str:
     helpers = parts(main)
     head = '"""' + "\n".join(about).replace("\\", "\\\\").replace('"""', "'''") + '\n"""'
     imports = ["from __future__ import annotations", "", *IMPORTS]
-    if any("F." in piece for piece in (*helpers, main)):
-        imports.append("from torch.nn import functional as F")
     for word in ("itertools", "math"):
         if any(f"{word}." in piece for piece in (*helpers, main)):
             imports.insert(2, f"import {word}")
@@ -116,7 +113,7 @@ def _line(line: StreamedMap, text: str | None) -> list[str]:
     for name in StreamedMap._fields[2:]:
         value = getattr(line, name)
         if name == "run":
-            if text is not None:
+            if value is not None and text is not None:
                 count = max(len(line.reads), 1) + (line.how == "attention")
                 told.append(f"run={'recurrence' if line.how == 'recurrent' else _function(text, count)}")
         elif value != getattr(fresh, name):

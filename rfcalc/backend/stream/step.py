@@ -74,7 +74,7 @@ def step_of(stream: Stream, blocks: int, batch: int, like: Tensor) -> StreamStep
         why = f"what {grows} keeps grows with every block"
         raise Unsupported("there is no step with a state of fixed size", why=why, fix="use a window: a mask that ends")
     before = {name: stream.__dict__[name] for name in STANDS}
-    first, tapes = stream.lines[0], dict(stream.tapes)
+    first, tapes, numbers = stream.lines[0], dict(stream.tapes), dict(stream.numbers)
     shape = [batch, *first.shape]
     shape[first.axis] = blocks * stream.block["in"]
     silence = like.new_zeros(shape)
@@ -91,7 +91,7 @@ def step_of(stream: Stream, blocks: int, batch: int, like: Tensor) -> StreamStep
         raise Unsupported("the stream does not come to rest", why=f"{MOST_STEPS} steps have begun in other states")
     finally:
         stream.__dict__.update(before)
-        stream.tapes = tapes
+        stream.tapes, stream.numbers = tapes, numbers
 
 
 STANDS = ("came", "_like", "left", "ended", "batch", "next", "kept", "states", "tape", "played", "tapes")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 
 class Tape:
@@ -23,13 +24,16 @@ class Tape:
         self.calls: list[tuple[Callable[..., Any], tuple[int, ...], tuple[Any, ...], int, tuple[int, ...]]] = []
         self.early = False
         self.count = 0
+        self.given = len(given)
         self.slots: dict[int, int] = {}
         self.held: list[Tensor] = []  # so that no other tensor gets the same id while this is recorded
+        self.products: set[int] = set()  # calls that are made as products of matrices
         self.kept: tuple[tuple[int, int, tuple[int, ...] | None], ...] = ()  # map, start behind its own place, gaps
         self.next: tuple[int, ...] = ()
         self.left = self.out = 0
         self.ends: tuple[int, ...] = ()
-        self.after: Any = None
+        self.after = 0  # the number of the state in which it ends
+        self.written: Callable[[Sequence[Tensor]], tuple[Tensor, list[Tensor]]] | None = None
         for tensor in given:
             self._new(tensor)
 
@@ -45,6 +49,8 @@ class Tape:
         if -1 in read:
             self.early = True  # a tensor from elsewhere: not to be played again
             return
+        if isinstance(function, (nn.Conv1d, nn.ConvTranspose1d)) and is_product(function, tensors[0]):
+            self.products.add(len(self.calls))
         self.calls.append((function, read, rest, self._new(made), ()))
 
     def end(self, out: Tensor, kept: Sequence[Tensor]) -> None:
@@ -63,12 +69,32 @@ class Tape:
 
     def play(self, given: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The same calls on another chunk and on what is kept now: what the step gives, and what it keeps."""
-        slots: list[Any] = [*given, *[None] * (self.count - len(given))]
-        for function, read, rest, made, done in self.calls:
-            slots[made] = function(*[slots[i] for i in read], *rest)
-            for i in done:
-                slots[i] = None
-        return slots[self.out], [slots[i] for i in self.ends]
+        if self.written is None:
+            self.written = self._write()
+        return self.written(given)
+
+    def _write(self) -> Callable[[Sequence[Tensor]], tuple[Tensor, list[Tensor]]]:
+        """The calls as a function with a line for each, which is faster than a loop over them."""
+        known: dict[str, Any] = {"cat": torch.cat, "product": product}
+        lines = ["def play(given):", f"    {', '.join(f'v{i}' for i in range(self.given))}, = given"]
+        for i, (function, read, rest, made, done) in enumerate(self.calls):
+            xs = ", ".join(f"v{slot}" for slot in read)
+            if function is narrow or function is piece:
+                made_by = f"{xs}.narrow{'_copy' if function is piece else ''}{rest}"
+            elif function is cat:
+                made_by = f"cat(({xs}), {rest[0]})"
+            elif i in self.products:
+                known[f"f{i}"] = function
+                made_by = f"product(f{i}, {xs})"
+            else:
+                known[f"f{i}"], known[f"r{i}"] = function, rest
+                made_by = f"f{i}({xs}{f', *r{i}' if rest else ''})"
+            lines.append(f"    v{made} = {made_by}")
+            if done:
+                lines.append(f"    del {', '.join(f'v{slot}' for slot in done)}")
+        lines.append(f"    return v{self.out}, [{', '.join(f'v{slot}' for slot in self.ends)}]")
+        exec("\n".join(lines), known)  # noqa: S102  (nothing in it but the names above and whole numbers)
+        return known["play"]  # type: ignore[no-any-return]
 
 
 class Run:
@@ -120,14 +146,55 @@ def narrow(x: Tensor, axis: int, start: int, count: int) -> Tensor:
     return x.narrow(axis, start, count)
 
 
-def zeros(like: Tensor, axis: int, count: int) -> Tensor:
+def zeros(like: Tensor, axis: int, count: int, fill: float = 0.0) -> Tensor:
+    """Positions of zeros, or of what else stands beyond the ends of a map."""
     shape = list(like.shape)
     shape[axis] = count
-    return like.new_zeros(shape)
+    return like.new_full(shape, fill)
 
 
-def copy(x: Tensor) -> Tensor:
-    return x.clone()
+def piece(x: Tensor, axis: int, start: int, count: int) -> Tensor:
+    """Some positions without the memory of the others."""
+    return x.narrow(axis, start, count).clone()
+
+
+def is_product(conv: Any, x: Tensor) -> bool:
+    """Whether a convolution on the processor costs less as one product of matrices.
+
+    PyTorch hands small dense ones to its own kernel; others to one that takes some 50 µs for each call and computes 16
+    channels at once, and dilated ones to one that is slower. The matrix of all windows must stay in the cache: 2¹⁸
+    values, 2²⁰ where few channels come out (measured for kernels of 2 to 16, 1 to 64 channels).
+    """
+    if x.device.type != "cpu" or len(x) > 1 or conv.padding != (0,):
+        return False
+    thin = conv.out_channels <= 8
+    if isinstance(conv, nn.ConvTranspose1d):
+        return thin and conv.groups == 1 and conv.output_padding == (0,)
+    (kernel,), (dilation,) = conv.kernel_size, conv.dilation
+    if conv.stride != (1,) or kernel == 1:
+        return False
+    values = x.shape[1] * kernel * (x.shape[2] - dilation * (kernel - 1))
+    return (dilation > 1 or conv.groups > 1 or x.numel() > 20480) and values <= 2 ** (20 if thin else 18)
+
+
+def product(conv: Any, x: Tensor) -> Tensor:
+    """A convolution of one signal, without padding, as a product of matrices."""
+    (_, channels, length), (kernel,), (dilation,) = x.shape, conv.kernel_size, conv.dilation
+    weight, bias, groups = conv.weight, conv.bias, conv.groups
+    if isinstance(conv, nn.ConvTranspose1d):  # what every position adds to the positions that it reaches
+        parts = torch.mm(weight.reshape(channels, -1).t(), x[0])
+        (stride,) = conv.stride
+        size = (1, (length - 1) * stride + dilation * (kernel - 1) + 1)
+        made = F.fold(parts[None], size, (1, kernel), (1, dilation), 0, (1, stride))[:, :, 0]
+        return made if bias is None else made + bias[:, None]
+    each, count = channels // groups, length - dilation * (kernel - 1)
+    _, row, step = x.stride()
+    shape, steps = (groups, each, kernel, count), (row * each, row, dilation * step, step)
+    windows = x.as_strided(shape, steps, x.storage_offset()).reshape(groups, each * kernel, count)
+    weights = weight.reshape(groups, -1, each * kernel)
+    if bias is None:
+        return torch.bmm(weights, windows).view(1, -1, count)
+    return torch.baddbmm(bias.view(groups, -1, 1), weights, windows).view(1, -1, count)
 
 
 def picked(x: Tensor, axis: int, at: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from rfcalc.core.masks import Mask, Several
-from rfcalc.layers.merge import MatMul
+from rfcalc.layers.merge import MatMul, Multiply
 from rfcalc.layers.reshape import Reshape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved, regrouped, stretched
@@ -83,12 +83,33 @@ def contracted(
     if any(alone):  # a letter of one factor only is summed first
         left, right = (_summed(graph, t, v, gone) for t, v, gone in zip(terms, values, alone, strict=True))
         return contracted(graph, (left[0], right[0]), out, (left[1], right[1]), dims)
+    if not any(c in terms[1] and c not in out for c in terms[0]):
+        return _elementwise(graph, terms, out, values, dims)
+    if not any(c in out for c in terms[0]):  # a vector comes second
+        return contracted(graph, (terms[1], terms[0]), out, (values[1], values[0]), dims)
     before = len(graph.shapes)
+    merge = any(c in out for c in terms[1])
     try:
-        return _by_matrices(graph, terms, out, values, merge=True)
+        return _by_matrices(graph, terms, out, values, merge)
     except NotUnderstood:
         graph.back_to(before)
-        return _by_matrices(graph, terms, out, values, merge=False)
+        return _by_matrices(graph, terms, out, values, not merge)
+
+
+def _elementwise(
+    graph: Builder, terms: tuple[str, str], out: str, values: tuple[Value, Value], dims: tuple[int, ...]
+) -> Value:
+    """Nothing is summed: each factor in the order of the result, with axes of 1 for letters that it has not."""
+    found = []
+    for term, value in zip(terms, values, strict=True):
+        own = "".join(c for c in out if c in term)
+        value = moved(graph, value, tuple(term.index(c) for c in own))
+        lead = len(out) - len(out.lstrip("".join(c for c in out if c not in term)))  # these axes are broadcast
+        wide = tuple(n if c in term else 1 for c, n in zip(out, dims, strict=True))[lead:]
+        batch = None if value.batch is None else out.index(own[value.batch]) - lead
+        found.append(value if value.dims == wide else regrouped(graph, value, wide, batch))
+    nodes, batch, extra = graph.aligned(found, dims)
+    return graph.add(Multiply(), nodes, dims, batch, extra=extra)
 
 
 def _summed(graph: Builder, term: str, value: Value, gone: list[str]) -> tuple[str, Value]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, corrected, mistaken
 from rfcalc.readers.configuration import dims, malformed, shown
 from rfcalc.readers.imported import Imported, input_shapes
 from rfcalc.readers.keras.archive import parse, read_file
@@ -203,9 +203,12 @@ def _sized(build: Build, name: str, own: tuple[int | None, ...] | None, wanted: 
         channel = len(own) - 1 if build.last else 0
         if len(own) != rank or own[channel] not in (None, given[channel]):
             told = "x".join("?" if n is None else str(n) for n in _first(own, channel))
+            sizes = [224 if n is None else n for n in _first(own, channel)]
+            found = mistaken(wanted, sizes[0], len(own) - 1) if 1 < len(own) < 5 else corrected(wanted, Shape(*sizes))
             raise RfcalcError(
                 f"the input {shown(name)} is {told}, and {wanted} was given",
-                fix="give channels first, without the batch",
+                why=found[0] if found else "shapes are channels first, without the batch",
+                fix=f"did you mean {found[1] if found else Shape(*sizes)}?",
             )
         if any(n not in (None, m) for n, m in zip(own, given, strict=True)):
             build.compare = False

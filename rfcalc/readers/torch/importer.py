@@ -18,6 +18,7 @@ from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.batching import sizes
+from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.facts import blinded
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
@@ -93,8 +94,10 @@ def from_torch(
             steps=steps,
             sizes_asked=recording.sizes_asked,
             recomputed=recomputed,
+            dtype=dtype_of(module, given),
         ),
     )
+    network.source.copied = copied(graph, recording, network, named, steps)
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}

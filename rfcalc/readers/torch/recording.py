@@ -28,7 +28,7 @@ from rfcalc.readers.torch.higher_order import plainly
 from rfcalc.readers.torch.recorder import Operation as Operation
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
 from rfcalc.readers.torch.recorder import tensors as tensors
-from rfcalc.readers.torch.refused import at_fault, first_reader, size_that_runs, wrong_shape
+from rfcalc.readers.torch.refused import at_fault, first_reader, reads_sequences, size_that_runs, wrong_shape
 from rfcalc.readers.torch.untouched import untouched
 
 
@@ -294,6 +294,10 @@ def _failed(
         mistake = wrong_shape(reader, call) or at_fault(stopped)
         if mistake is not None:
             return mistake.at(where)
+    if reader is None:
+        mistake = reads_sequences(_submodule(module, path), call)
+        if mistake is not None:
+            return mistake.at(where)
     failed = RfcalcError(
         f"it does not run on {call.told}",
         where=where,
@@ -305,6 +309,14 @@ def _failed(
     if not training:
         failed.advice = lambda: size_that_runs(reader, call, stopped, lambda other: _runs(module, other))
     return failed
+
+
+def _submodule(module: torch.nn.Module, path: str) -> torch.nn.Module:
+    """The part of a module with this name; the module itself where there is none."""
+    try:
+        return module.get_submodule(path)
+    except AttributeError:
+        return module
 
 
 def _runs(module: torch.nn.Module, call: ForwardCall) -> bool:

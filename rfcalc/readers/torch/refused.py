@@ -94,6 +94,28 @@ def wrong_shape(reader: Reader | None, call: ForwardCall) -> RfcalcError | None:
     )
 
 
+def reads_sequences(module: Any, call: ForwardCall) -> RfcalcError | None:
+    """What is wrong with the shape that was given where a recurrent layer or attention stopped at it: these read
+    positions of so many features."""
+    features = getattr(module, "input_size", None) if isinstance(module, torch.nn.RNNBase) else None
+    if isinstance(module, torch.nn.MultiheadAttention):
+        features = module.embed_dim
+    elif isinstance(module, torch.nn.TransformerEncoderLayer):
+        features = module.self_attn.embed_dim
+    leaf = next(iter(call.leaves), None)
+    if features is None or leaf is None or len(call.leaves) != 1 or leaf.shape[1:][1:] == (features,):
+        return None
+    mine = leaf.shape[1:]
+    length = next((n for n in mine if n != features), 100) if len(mine) == 2 else 100
+    meant = Shape(length, features)
+    none = any("none was given" in note for note in call.notes)
+    return RfcalcError(
+        f"it does not run on {call.told}",
+        why=f"it reads positions of {plural(features, 'feature')}, the features last",
+        fix=f"--input {meant}" if none else f"did you mean {meant}?",
+    )
+
+
 def _channels(reader: Reader) -> str:
     if not reader.axes:
         return plural(reader.takes, "feature")

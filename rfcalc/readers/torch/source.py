@@ -11,6 +11,13 @@ import torch
 from rfcalc.readers.torch.given import ForwardCall
 
 
+class Buffer(NamedTuple):
+    """The memory of a buffer: its bytes, and how many fractions these are (0: whole numbers or truths)."""
+
+    bytes: int
+    fractions: int = 0
+
+
 class Returned(NamedTuple):
     """A tensor that the module returns: the node that makes it (None where no input reaches it), and its batch axis."""
 
@@ -34,6 +41,9 @@ class Source:
         make: builds it with weights; None where it has them.
         sizes_asked: whether its code may have seen the sizes of its maps, and so do something else at others.
         recomputed: the nodes of each part that is computed again in the backward pass (checkpointed).
+        dtype: what it computes in.
+        copied: the nodes that read a copy of what they read, by the number of the input; whether channels lie innermost
+            in it.
     """
 
     module: torch.nn.Module
@@ -47,9 +57,34 @@ class Source:
     make: Callable[[], Any] | None = None
     sizes_asked: bool = True
     recomputed: tuple[frozenset[str], ...] = ()
+    dtype: str = "float32"
+    copied: Mapping[tuple[str, int], bool] = field(default_factory=dict)
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """The memory of all buffers of the module, once where several share it: running statistics, counters of
+        batches, indices, masks, tables."""
+        found = {}
+        parts = (part for tensor in self.module.buffers() for part in _dense(tensor))
+        for tensor in parts:
+            storage = tensor.untyped_storage()
+            fractions = storage.nbytes() // tensor.element_size() if tensor.is_floating_point() else 0
+            found[storage._cdata] = Buffer(storage.nbytes(), fractions)
+        return tuple(found.values())
 
     def scales(self, batch: Any) -> Mapping[str, Any]:
         """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""
         from rfcalc.readers.torch.batching import scales
 
         return scales(self.module, self.call, self.training, self.sizes, self.steps, batch)
+
+
+def _dense(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors in which a sparse one keeps its positions and values; another itself."""
+    if tensor.layout == torch.strided:
+        return (tensor,)
+    if tensor.layout == torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    rows = tensor.layout in (torch.sparse_csr, torch.sparse_bsr)
+    places = (tensor.crow_indices(), tensor.col_indices()) if rows else (tensor.ccol_indices(), tensor.row_indices())
+    return *places, tensor.values()

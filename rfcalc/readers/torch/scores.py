@@ -15,12 +15,21 @@ from torch import Tensor, nn
 
 from rfcalc.core.errors import Unsupported
 from rfcalc.core.masks import Mask, allowed
+from rfcalc.graph.forward import Walked
 from rfcalc.graph.network import Network
 from rfcalc.layers.general import AttentionProduct
 from rfcalc.plan.attention import Scores, with_numbers
 from rfcalc.readers.torch.recorder import Recorder
 
 AGAIN = "add a bias that depends on the distance of query and key alone, multiply by one number"
+
+
+def _inputs(module: nn.Module, walked: Walked, seed: int) -> list[Tensor]:
+    """Random inputs of a network, of the module's type, for a batch of one."""
+    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    made = torch.Generator().manual_seed(seed)
+    shapes = walked.shapes[: walked.network.arity]
+    return [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in shapes]
 
 
 class _Watch(Recorder):  # type: ignore[no-untyped-call]
@@ -47,12 +56,12 @@ class _Watch(Recorder):  # type: ignore[no-untyped-call]
 
 
 def with_scores(
-    module: nn.Module, read: Any, network: Network, scores: dict[str, Scores], runs: Sequence[Sequence[Tensor]]
+    module: nn.Module, read: Any, network: Network, scores: dict[str, Scores], walked: Walked
 ) -> tuple[Network, dict[str, Tensor]]:
     """The network with the factors and biases of its attentions, and the biases (heads × differences).
 
     Args:
-        module: the user's module; `read`, what was read of it; `runs`, inputs for two runs.
+        module: the user's module; `read`, what was read of it; `walked`, the walk of that.
         network, scores: what `plan.attention.gathered` gives.
 
     Raises:
@@ -61,6 +70,7 @@ def with_scores(
     steps = read.network.source.steps
     given = {steps[s.product] for s in scores.values()}
     taken = {steps[s.softmax] for s in scores.values()}
+    runs = [_inputs(module, walked, seed) for seed in (1, 2)]
     first, second = watched = [_run(module, xs, _Watch(given, taken)) for xs in runs]
     layers: dict[str, AttentionProduct] = {}
     tables: dict[str, Tensor] = {}

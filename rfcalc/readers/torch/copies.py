@@ -1,0 +1,57 @@
+"""Copies that a module makes of a map and that change nothing (`clone`, `contiguous`, `torch.cat` of one tensor).
+
+No node stands for them: the network is what it computes. They take memory, and so it is told which node reads a copy
+instead of the map itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from rfcalc.graph.network import Network
+from rfcalc.readers.builder.values import Value
+from rfcalc.readers.torch.recorder import memory_of
+from rfcalc.readers.torch.recording import Recording, tensors
+from rfcalc.readers.torch.tensors import TensorBuilder
+
+COPYING = frozenset(("clone", "contiguous", "cat", "concat", "concatenate", "to", "_to_copy"))
+
+
+def copied(
+    graph: TensorBuilder, recording: Recording, network: Network, named: Mapping[int, str], steps: Mapping[str, int]
+) -> dict[tuple[str, int], bool]:
+    """The nodes and the number of their input that is a copy; whether channels lie innermost in it. A copy that
+    several nodes read is left out."""
+    nodes: dict[int, list[str]] = {}
+    for name, number in steps.items():
+        nodes.setdefault(number, []).append(name)
+    held: dict[int, tuple[str, torch.Tensor]] = {}  # by the memory of a copy: the map that it is of, and the copy
+    found: dict[int, list[tuple[str, int]]] = {}
+    for number, step in enumerate(recording.steps):
+        read = [t for value in step.args.values() for t in tensors(value)]
+        source = _copied(graph, step.name, read, step.out)
+        if source is not None and source.node in named:
+            held[memory_of(step.out)] = (named[source.node], step.out)
+            continue
+        for memory in {memory_of(t) for t in read} & held.keys():
+            of, _ = held[memory]
+            for name in nodes.get(number, ()):
+                inputs = network.node(name).inputs
+                found.setdefault(memory, []).extend((name, i) for i, one in enumerate(inputs) if one == of)
+    return {readers[0]: _innermost(held[memory][1]) for memory, readers in found.items() if len(readers) == 1}
+
+
+def _copied(graph: TensorBuilder, name: str, read: list[torch.Tensor], out: object) -> Value | None:
+    """The map of which a step makes a copy."""
+    if name not in COPYING or len(read) != 1 or not isinstance(out, torch.Tensor):
+        return None
+    (x,) = read
+    entry = graph.entry(out)
+    same = x.shape == out.shape and x.dtype == out.dtype and memory_of(x) != memory_of(out)
+    return entry if same and isinstance(entry, Value) and graph.entry(x) == entry else None
+
+
+def _innermost(tensor: torch.Tensor) -> bool:
+    return tensor.dim() in (4, 5) and not tensor.is_contiguous() and tensor.stride(1) == 1
