@@ -25,8 +25,9 @@ from rfcalc.render import FORMATS, Look
 from rfcalc.render import render as output
 from rfcalc.report.cs231n import rounded
 from rfcalc.report.document import words
+from rfcalc.report.metrics import PRESETS
 from rfcalc.report.records import records, to_pandas, to_polars
-from rfcalc.report.table import PRESETS, STYLES, document
+from rfcalc.report.table import STYLES, document
 
 ROOT = Path(__file__).parent.parent
 ODD = Network(

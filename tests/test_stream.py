@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from typing import Any
 
 import jsonschema
 import pytest
@@ -159,7 +160,7 @@ def test_bad_input() -> None:
     for rate in (0, -1, "fast", "0kHz"):
         with pytest.raises(RfcalcError, match="rate"):
             rfcalc.stream("conv3-8", "1x100", rate=rate)
-    for axis in (1, -2, 7):
+    for axis in (1, -2, 7, "time", None):
         with pytest.raises(RfcalcError, match="no axis"):
             rfcalc.stream("conv3-8", "1x100", axis=axis)
     with pytest.raises(RfcalcError, match="no axis to stream"):
@@ -185,6 +186,36 @@ def test_chunks_that_are_refused() -> None:
             again()
     made.reset()
     assert made(torch.zeros(3, 1, 4)).shape == (3, 2, 2)
+
+
+def test_a_refused_chunk_leaves_the_stream_where_it_stood() -> None:
+    made = rfcalc.to_stream("conv3-2 p1 > relu > conv3-1 p1", "1x100")
+    x = torch.randn(1, 1, 12)
+    whole = torch.cat([made(x), made.flush()], -1)
+    bad: list[Any] = [[1.0], None, x.numpy(), x.double(), x.long(), x[:0]]
+    for begun in (False, True):
+        made.reset()
+        parts = [made(x[..., :5])] if begun else []
+        for chunk in bad:
+            with pytest.raises(RfcalcError if begun or chunk is not bad[4] else RuntimeError):
+                made(chunk)
+        parts += [made(c) for c in x[..., 5 if begun else 0 :].split(1, -1)]
+        assert torch.allclose(torch.cat([*parts, made.flush()], -1), whole, atol=1e-6)
+
+
+def test_a_layer_that_fails_leaves_the_stream_where_it_stood() -> None:
+    made = rfcalc.to_stream("conv3-2 p1 > relu > conv3-1 p1", "1x100")
+    x = torch.randn(1, 1, 12)
+    whole = torch.cat([made(x), made.flush()], -1)
+    made.reset()
+    parts = [made(x[..., :4])]
+    for chunk in x[..., 4:].split(1, -1):
+        hook = made.net.conv2.register_forward_pre_hook(lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            made(chunk)
+        hook.remove()
+        parts.append(made(chunk))
+    assert torch.allclose(torch.cat([*parts, made.flush()], -1), whole, atol=1e-6)
 
 
 def test_blocked_networks_are_not_built() -> None:

@@ -77,6 +77,29 @@ def test_steps_are_exported_and_traced(name: str) -> None:
         assert torch.allclose(run(traced, step.state, chunks), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ["tcn", "demucs"])
+def test_steps_run_as_onnx(name: str, tmp_path: Any) -> None:
+    """The step as an ONNX file, in ONNX's own reference implementation, chunk by chunk with the state handed on."""
+    pytest.importorskip("onnxscript")
+    reference = pytest.importorskip("onnx.reference")
+    stream, step, blocks = made(name)
+    shape = [1, *stream.lines[0].shape]
+    shape[-1] = blocks * stream.block["in"]
+    chunks = [torch.randn(shape, dtype=torch.float64) for _ in range(3)]
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = run(step, step.state, chunks)
+        torch.onnx.export(step, (chunks[0], *step.state), dynamo=True, verbose=False).save(str(tmp_path / "step.onnx"))
+    file = reference.ReferenceEvaluator(str(tmp_path / "step.onnx"))
+
+    def called(*given: torch.Tensor) -> list[torch.Tensor]:
+        told = {n: t.numpy() for n, t in zip(file.input_names, given, strict=True)}
+        return [torch.from_numpy(t) for t in file.run(None, told)]
+
+    assert torch.allclose(run(called, step.state, chunks), expected, rtol=0, atol=1e-12)
+
+
 def test_the_stream_stands_where_it_stood() -> None:
     stream, _, _ = made("tcn")
     x = torch.randn(1, 1, 300, dtype=torch.float64)

@@ -20,8 +20,7 @@ def command(
     output: Output = None,
 ) -> None:
     """Example: rfcalc columns"""
-    from rfcalc.report.metrics import METRICS
-    from rfcalc.report.table import PRESETS
+    from rfcalc.report.metrics import METRICS, PRESETS
 
     format_of(format, output)
     known: list[dict[str, Any]] = [

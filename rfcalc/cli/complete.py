@@ -79,8 +79,7 @@ def nodes_and_figures(context: Any, incomplete: str) -> list[str]:
 
 def columns_of(incomplete: str) -> list[str]:
     """Metrics; after a comma the next one."""
-    from rfcalc.report.metrics import METRICS
-    from rfcalc.report.table import PRESETS
+    from rfcalc.report.metrics import METRICS, PRESETS
 
     before, sign, last = incomplete.rpartition(",")
     typed = [name.replace("-", "_") for name in METRICS.names()] + [*PRESETS]

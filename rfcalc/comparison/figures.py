@@ -11,8 +11,7 @@ from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import Size, is_number, same
 from rfcalc.report.metrics import METRICS, Metric, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import megabytes
-from rfcalc.report.units import exact
+from rfcalc.report.units import exact, megabytes
 
 USUAL = ("receptive_field", "stride", "output_shape", "weights", "macs", "bytes", "weight_layers", "non_linearities")
 WITH_BIASES = ("biases", "params")

@@ -68,6 +68,12 @@ class Layer(Expr):
     folds: ClassVar[bool] = False  # shown in the row of the weight layer before it
     opaque: ClassVar[bool] = False  # an operator that was not understood
     row_major: ClassVar[bool] = False  # the same values in the same order, in other extents
+    rearranges: ClassVar[bool] = False  # it moves values on and changes none, although in new memory
+    passes_on: ClassVar[bool] = False  # it does nothing at all
+    in_attention: ClassVar[str] = ""  # what it is where attention is written by hand: a "product" of matrices, the
+    # "softmax" between two of them, or "all" three
+    unstreamed: ClassVar[tuple[str, str]] = ("", "")  # why no stream passes it where it reads all positions, and what
+    # to use instead
     input_channels_at: ClassVar[int | None] = None  # where PyTorch's call names the channels of the input
     trains_on: ClassVar[int] = 1  # how many values of a channel training needs at least (statistics need two)
     compared: ClassVar[tuple[str, ...]] = ()  # the parameters in which equal layers agree
@@ -102,6 +108,11 @@ class Layer(Expr):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         """`reads`, with the channels told apart; None where `reads` does. Asked only where sizes are numbers."""
         return None
+
+    @property
+    def by_position(self) -> bool:
+        """Whether it multiplies the features of each position by the same weights, and reads no other position."""
+        return False
 
     def source(self, unit: tuple[int, ...], xs: tuple[Shape, ...], y: Shape) -> Iterable[tuple[int, ...]]:
         """The positions (on the axes but the channels) that a unit reads, where `reads` says ``Scattered``."""

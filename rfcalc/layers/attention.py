@@ -74,6 +74,7 @@ class SelfAttention(Layer):
     out_bias: bool = True
 
     input_channels_at = 0
+    unstreamed = ("every position attends to all others", "limit it to a window, or mask what comes later")
     spelling = Spelling(
         ("attention",), "attention12 nobias", ("nobias", "nooutbias"), defaults="biases in all four projections"
     )

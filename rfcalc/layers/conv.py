@@ -173,6 +173,10 @@ class Conv(Layer):
         return (tuple(found),)
 
     @property
+    def by_position(self) -> bool:
+        return {*self.kernel} == {1}
+
+    @property
     def selective(self) -> bool:
         return self.table is not None or decide(self.groups == 1) is not True
 

@@ -56,6 +56,10 @@ class Linear(Layer):
 
     input_channels_at = 0
     weight_layers = 1
+    unstreamed = (
+        "it mixes all positions",
+        "use a convolution along this axis; where time comes first (T×C), stream the module behind x.transpose(1, 2)",
+    )
     spelling = Spelling(
         ("fc", "linear"), "fc4096", ("nobias",), ("from",), "any number of features before (from25088 checks it)"
     )
@@ -64,6 +68,10 @@ class Linear(Layer):
         axes("out_features", self.out_features)
         if self.in_features is not None:
             axes("in_features", self.in_features)
+
+    @property
+    def by_position(self) -> bool:
+        return True
 
     def output(self, *xs: Shape) -> Shape:
         return _features(xs[0], self.out_features, self.in_features)

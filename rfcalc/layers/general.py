@@ -197,6 +197,7 @@ class Reduce(Layer):
     keep: bool = False
     shape: Mean = field(init=False, compare=False)
 
+    unstreamed = ("it is taken over all positions", "use a pool with a fixed window")
     spelling = Spelling(
         ("reduce",), "reduce op:sum axes1x2 keep", ("keep",), ("op", "axes"), "all spatial axes, which are removed"
     )
@@ -309,6 +310,8 @@ class AttentionProduct(Layer):
     scale: float | None = None
     offsets: tuple[int, int, int] | None = None
 
+    unstreamed = ("every position attends to all others", "limit it to a window, or mask what comes later")
+    in_attention = "all"
     spelling = Spelling(
         ("attentionproduct", "sdpa"),
         "{fc64, fc64, fc64} attentionproduct causal scale0.125",

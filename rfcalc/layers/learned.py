@@ -62,6 +62,7 @@ class PositionTable(Layer):
     """Adds a learned number to every value (a table of position embeddings)."""
 
     widens = True
+    unstreamed = ("it has a parameter of its own for each position", "use relative positions")
     spelling = Spelling(("positions",), "positions")
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:

@@ -207,6 +207,11 @@ class MatMul(Layer):
     transpose: bool = False
     mask: Any = None
 
+    unstreamed = (
+        "it multiplies all positions with all others",
+        "write attention as scaled_dot_product_attention with its mask: causal or a window, it runs with a cache",
+    )
+    in_attention = "product"
     spelling = Spelling(
         ("matmul",),
         "{fc64, fc64} matmul transpose",

@@ -70,6 +70,7 @@ class BatchNorm(Layer):
     bias: bool = True
 
     input_channels_at = 0
+    unstreamed = ("its statistics are those of the batch", "use running statistics (evaluation mode)")
     spelling = Spelling(
         ("bn", "batchnorm"),
         "bn noaffine",
@@ -135,6 +136,7 @@ class LayerNorm(Layer):
     gamma: bool = True
 
     stays_precise = ("cuda",)
+    unstreamed = ("its statistics are taken over all positions", "normalise over the channels of each position")
     spelling = Spelling(
         ("ln", "layernorm"),
         "ln channels",
@@ -204,6 +206,10 @@ class GroupNorm(Layer):
     bias: bool = True
 
     input_channels_at = 1
+    unstreamed = (
+        "its statistics are taken over all positions",
+        "normalise over the channels of each position, or with running statistics",
+    )
     spelling = Spelling(("gn", "groupnorm"), "gn32", ("noaffine", "nogamma", "nobias"), defaults="γ and β")
     folds: ClassVar[bool] = True
 
@@ -262,6 +268,7 @@ class InstanceNorm(Layer):
     track: bool = False
 
     input_channels_at = 0
+    unstreamed = ("its statistics are taken over all positions", "use running statistics (track)")
     spelling = Spelling(
         ("in", "instancenorm"), "in affine", ("affine", "track"), defaults="no γ and β, no running statistics"
     )

@@ -136,6 +136,8 @@ class Softmax(Layer):
     mask: Any = None
 
     stays_precise = ("cuda",)
+    unstreamed = ("it is taken over all positions", "take it over the channels, or over a window")
+    in_attention = "softmax"
     spelling = Spelling(
         ("softmax", "logsoftmax", "soft-max"),
         "softmax axis-1 causal",
@@ -354,6 +356,7 @@ class Identity(Layer):
     """Passes its input on."""
 
     hands_gradient_on = True
+    passes_on = True
     spelling = Spelling(("identity", "skip"), "identity")
     memory = VIEW
     folds = True

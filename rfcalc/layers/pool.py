@@ -218,6 +218,7 @@ class AdaptivePool(Layer):
     size: Any
     op: str = "avg"
 
+    unstreamed = ("it pools the whole axis", "pool with a fixed window")
     spelling = Spelling(
         ("adaptiveavgpool", "adaptivemaxpool", "globalavgpool", "globalmaxpool"),
         "adaptiveavgpool7x?",
@@ -309,6 +310,7 @@ class Mean(Layer):
     _: KW_ONLY
     keep: bool = False
 
+    unstreamed = ("it is taken over all positions", "use a moving average (avgpool) or a running one")
     spelling = Spelling(("mean",), "mean axes1x2 keep", ("keep",), ("axes",), "all spatial axes, which are removed")
 
     def __post_init__(self) -> None:

@@ -72,6 +72,7 @@ class Recurrent(Layer):
     projection: Size | None = None
 
     weight_layers = 1
+    unstreamed = ("both directions are read", "use one direction")
     spelling = Spelling(
         ("lstm", "gru", "rnn"),
         "lstm256 bidirectional",

@@ -115,6 +115,7 @@ class Upsample(Layer):
     mode: str = "nearest"
     align_corners: bool = False
 
+    unstreamed = ("its factor depends on the length", "resize by a whole factor")
     spelling = Spelling(
         ("up", "upsample", "resize"),
         "up2 linear",

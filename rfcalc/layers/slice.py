@@ -196,6 +196,8 @@ class Roll(Layer):
     lies = "rows"
     shift: Any
 
+    unstreamed = ("it moves the end to the beginning", "pad or crop instead")
+    rearranges = True
     spelling = Spelling(("roll",), "roll by-3", values=("by",))
 
     def __post_init__(self) -> None:

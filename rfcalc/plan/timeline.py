@@ -88,7 +88,7 @@ class Timeline:
             raise RfcalcError(
                 "the input has no axis to stream along", why=f"it is {x}", fix="give one: --input 1x16000"
             )
-        if not -x.rank <= axis < x.rank:
+        if not isinstance(axis, int) or not -x.rank <= axis < x.rank:
             raise RfcalcError(
                 f"there is no axis {axis} in {x}",
                 why=f"its spatial axes are 0 … {x.rank - 1}" if x.rank > 1 else "its only spatial axis is 0",

@@ -264,10 +264,9 @@ class _AxisWalk:
                 return Aligned(index.axes[parted[0]], parted[1])
             outs = frozenset(index.axes)
         else:
-            from rfcalc.receptive.within import banded, pulled
+            from rfcalc.receptive.within import followed_within
 
-            band, why = banded(index, extent)
-            within = None if band is None else pulled(window, band)
+            within, why = followed_within(window, index, extent)
             if is_number(extent):  # what no unit reads, as rows that a gather leaves out, is not seen
                 ends = (
                     hull(window.unit(p) for p in {p for unit in index.units for p in unit if 0 <= p < extent}) or ends
@@ -288,22 +287,14 @@ class _AxisWalk:
             elif not isinstance(index, All) and out is not None:
                 outs.add(out)
         if outs or entry.ends is None:
-            return Unaligned(entry.ends, frozenset(outs), self.kept_within(entry, reads))
+            within = None  # what no unit sees beyond, after the layer
+            if entry.within is not None and len(entry.carriers) == 1:
+                from rfcalc.receptive.within import followed_within
+
+                within, _ = followed_within(entry.within, index, self.extents[carrier])
+            return Unaligned(entry.ends, frozenset(outs), within)
         self.widens(axis)
         return Aligned(last, Window(0, (entry.ends,)))
-
-    def kept_within(self, entry: Unaligned, reads: Reads) -> Window | None:
-        """What no unit sees beyond, after the layer."""
-        if entry.within is None or len(entry.carriers) != 1:
-            return None
-        from rfcalc.receptive.within import banded, pulled
-
-        (carrier,) = entry.carriers
-        index = reads[carrier][1]
-        if isinstance(index, Listed):
-            band, _ = banded(index, self.extents[carrier])
-            return None if band is None else pulled(entry.within, band)
-        return pulled(entry.within, index) if isinstance(index, (Slide, Table)) else None
 
     def widens(self, axis: int) -> None:
         """Note that this layer makes the axis global, unless an earlier one has."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from math import inf
 
 from rfcalc.core.size import Size, decide, is_number
-from rfcalc.core.window import Listed, PeriodTooLong, Slide, Table, Window
+from rfcalc.core.window import Index, Listed, PeriodTooLong, Slide, Table, Window
 
 
 def banded(index: Listed, extent: Size) -> tuple[Window | None, str]:
@@ -33,6 +33,18 @@ def banded(index: Listed, extent: Size) -> tuple[Window | None, str]:
     if several:
         why = "before" if (low, high) == (-inf, 0) else "after" if (low, high) == (0, inf) else "listed"
     return Window(1, ((low, high),)), why
+
+
+def followed_within(window: Window, index: Index, extent: Size) -> tuple[Window | None, str]:
+    """What no unit sees beyond behind a layer that reads a map so by `index`; for a list also what sort of list it is.
+
+    Args:
+        window: what no unit of the map, of this extent, sees beyond.
+    """
+    if isinstance(index, Listed):
+        band, why = banded(index, extent)
+        return None if band is None else pulled(window, band), why
+    return pulled(window, index) if isinstance(index, (Slide, Table)) else None, ""
 
 
 def pulled(window: Window, by: Slide | Table | Window) -> Window | None:

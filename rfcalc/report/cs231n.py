@@ -14,8 +14,8 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
 from rfcalc.report.document import Listing
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import View, megabytes
-from rfcalc.report.units import binary, exact
+from rfcalc.report.table import View
+from rfcalc.report.units import binary, exact, megabytes
 
 
 class Printed(NamedTuple):

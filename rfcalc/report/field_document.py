@@ -10,7 +10,8 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.region import Region, runs
 from rfcalc.report.document import Document, Grid, Runs, Section, Sentences
-from rfcalc.report.field_report import FieldReport, effective_sentences
+from rfcalc.report.field_report import FieldReport
+from rfcalc.report.field_sentences import effective_sentences
 
 
 def document(

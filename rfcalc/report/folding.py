@@ -35,7 +35,7 @@ def moves_in_one(shown: list[Shown]) -> list[Shown]:
     for one in shown:
         row = one.head
         last = run[-1].head if run else row
-        moves = len(one.rows) == len(row.inputs) == 1 and (row.view or row.kind == "roll")
+        moves = len(one.rows) == len(row.inputs) == 1 and (row.view or row.node.layer.rearranges)
         if not (moves and row.inputs == (last.name,) and readers[last.name] == 1 and row.stage == last.stage):
             found += _run(run)
             run = []

@@ -17,9 +17,6 @@ from typing import NamedTuple
 from rfcalc.core.size import is_number
 from rfcalc.report.report import Row
 
-PRODUCTS = ("matmul", "attention_product")
-CORES = ("softmax", "attention_product")
-
 
 class Gathered(NamedTuple):
     """Rows in one: its `name`, its `words` in place of a notation (None: those of the first row)."""
@@ -34,7 +31,7 @@ def gathered(rows: Sequence[Row]) -> dict[str, Gathered]:
     graph = Graph(rows)
     found: list[Gathered] = []
     for row in rows:
-        if row.kind in CORES and row.name not in graph.taken:
+        if _core(row) and row.name not in graph.taken:
             group = _attention(graph, row)
             found += [group] if group else []
     found += _weights(graph)
@@ -103,6 +100,15 @@ class Graph:
         return tuple(self.rows[name] for name in self.ordered(members))
 
 
+def _part(row: Row) -> str:
+    """What it is in attention that is written by hand."""
+    return row.node.layer.in_attention
+
+
+def _core(row: Row) -> bool:
+    return _part(row) in ("softmax", "all")
+
+
 def _scopes(name: str) -> Iterator[str]:
     parts = name.split(".")
     return (".".join(parts[:i]) for i in range(1, len(parts)))
@@ -111,7 +117,7 @@ def _scopes(name: str) -> Iterator[str]:
 def _attention(graph: Graph, core: Row) -> Gathered | None:
     """The attention around a softmax or a node that is attention's product; None if it is not attention."""
     inner = {core.name}
-    if core.kind == "softmax":
+    if _part(core) == "softmax":
         above = _between(graph, core, upward=True)
         below = _between(graph, core, upward=False)
         if not above or not below:
@@ -161,9 +167,9 @@ def _between(graph: Graph, core: Row, upward: bool) -> set[str]:
             found.update(graph.constant(name))
             continue
         found.add(name)
-        if row.kind == "matmul":
+        if _part(row) == "product":
             products += 1
-        elif graph.free(row) and row.kind != "softmax":
+        elif graph.free(row) and _part(row) != "softmax":
             stack += row.inputs if upward else graph.readers[name]
         else:
             return set()
@@ -183,7 +189,7 @@ def _sources(graph: Graph, inner: set[str]) -> set[str]:
             found.update(graph.constant(name))
         elif graph.dense(row):
             found.add(name)
-        elif graph.free(row) and row.kind not in CORES:
+        elif graph.free(row) and not _core(row):
             found.add(name)
             stack += row.inputs
     return found
@@ -202,7 +208,7 @@ def _behind(graph: Graph, last: str) -> set[str]:
         found.append(name)
         if graph.dense(row):
             return set(found)
-        if not graph.free(row) or len(row.inputs) != 1 or row.kind in ("mean", "reduce"):
+        if not graph.free(row) or len(row.inputs) != 1 or row.ops["adaptive_pool_inputs"]:  # a mean or an extreme
             break
         if row.view and len(moves) == len(found) - 1:
             moves.append(name)
@@ -212,7 +218,7 @@ def _behind(graph: Graph, last: str) -> set[str]:
 def _positions(row: Row) -> int | None:
     """At how many positions a layer of weights works, where each is read alone; else None."""
     layer = row.node.layer
-    if layer.kind == "linear" or (layer.kind == "conv" and {*getattr(layer, "kernel", ())} == {1}):
+    if layer.by_position:
         cost = row.report.costs[row.position]
         if is_number(cost.macs) and is_number(cost.weights) and cost.weights:
             return int(cost.macs) // int(cost.weights)
@@ -225,12 +231,12 @@ def _heads(rows: Sequence[Row]) -> int | None:
     layers = [n for row in rows if (n := _positions(row))]
     for row in rows:
         dims = row.shape.dims
-        if row.kind not in PRODUCTS or len(dims) < 2 or not all(map(is_number, dims)) or not layers:
+        if _part(row) not in ("product", "all") or len(dims) < 2 or not all(map(is_number, dims)) or not layers:
             continue
         count = 1
         for n in dims[:-2]:
             count *= int(n)
-        sides = [dims[-2]] if row.kind == "attention_product" else [*dict.fromkeys(dims[-2:])]
+        sides = [dims[-2]] if _part(row) == "all" else [*dict.fromkeys(dims[-2:])]
         heads = {int(count * n) // layers[-1] for n in sides if count * n % layers[-1] == 0}
         return heads.pop() if len(heads) == 1 and heads != {0} else None
     return None
@@ -275,7 +281,7 @@ def _scope(members: Iterable[str], last: str) -> str:
 
 
 def _computed(row: Row) -> str:
-    if row.kind != "matmul":
+    if _part(row) != "product":
         return row.notation
     return f"fc{row.shape.dims[-1]} (its weight computed)"
 

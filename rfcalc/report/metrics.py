@@ -328,3 +328,27 @@ def metric(name: str) -> Metric:
     if name not in METRICS:
         raise UnknownName("metric", name, METRICS.spellings(), fix="rfcalc columns lists them")
     return METRICS[name]
+
+
+PRESETS = {  # a name for several columns
+    "usual": ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs"),
+    "paper": ("name", "notation", "output_shape", "receptive_field", "params", "macs"),
+    "fields": ("name", "output_shape", "receptive_field", "stride", "padding", "center", "seen"),
+    "costs": ("name", "output_shape", "params", "params_share", "macs", "macs_share", "bytes", "memory_share"),
+    "training": ("name", "output_shape", "params", "trainable", "saved_bytes", "macs", "backward_macs"),
+}
+
+
+def columns_named(names: Sequence[str]) -> tuple[Metric, ...]:
+    """The metrics of these names, in order; names of `PRESETS` stand for theirs.
+
+    Raises:
+        UnknownName: there is no such column.
+    """
+    each = [n for name in names for n in PRESETS.get(name.strip().lower(), (name,))]
+    try:
+        return tuple(dict.fromkeys(metric(name) for name in each))
+    except UnknownName:
+        unknown = next(name for name in each if name not in METRICS)
+        known = [*METRICS.spellings(), *PRESETS]
+        raise UnknownName("column", unknown, known, fix="rfcalc columns lists them") from None

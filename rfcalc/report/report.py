@@ -396,8 +396,7 @@ class Report:
 
     @property
     def conventions(self) -> dict[str, Any]:
-        said: dict[str, Any] = import_module("rfcalc.report.data").CONVENTIONS
-        return {"batch": plain(self.batch), "dtype": self.dtype, **said}
+        return {"batch": plain(self.batch), "dtype": self.dtype, **import_module("rfcalc.report.data").CONVENTIONS}
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -416,9 +415,8 @@ class Report:
         """What the units of a position see of every input, by the input's name."""
         known = self._receptive.get(position)
         if known is None:
-            shapes = self.shapes
             known = self._receptive[position] = {
-                name: ReceptiveField(self.fields[i][position], shapes[i], shapes[position])
+                name: ReceptiveField(self.fields[i][position], self.shapes[i], self.shapes[position])
                 for i, name in enumerate(self.network.inputs)
             }
         return known

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rfcalc.report.document import Listing
 from rfcalc.report.report import Report, Row
-from rfcalc.report.table import View, megabytes
-from rfcalc.report.units import binary, exact, short
+from rfcalc.report.table import View
+from rfcalc.report.units import binary, exact, megabytes, short
 
 HEADS = ("Layer (type)", "Output shape", "Params", "Connected to")
 

@@ -13,20 +13,12 @@ from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import LISTED
 from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
-from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part, size_text
+from rfcalc.report.metrics import PRESETS, SHARES, Metric, columns_named, metric, part, size_text
 from rfcalc.report.report import Report, Row
-from rfcalc.report.units import binary, exact, short
+from rfcalc.report.units import binary, exact, megabytes, short
 
-USUAL = ("name", "notation", "output_shape", "receptive_field", "stride", "params", "bytes", "macs")
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")
 BARS = ("params", "weights", "bytes", "macs", "values", "saved_bytes", "params_share", "macs_share", "memory_share")
-PRESETS = {  # a name for several columns
-    "usual": USUAL,
-    "paper": ("name", "notation", "output_shape", "receptive_field", "params", "macs"),
-    "fields": ("name", "output_shape", "receptive_field", "stride", "padding", "center", "seen"),
-    "costs": ("name", "output_shape", "params", "params_share", "macs", "macs_share", "bytes", "memory_share"),
-    "training": ("name", "output_shape", "params", "trainable", "saved_bytes", "macs", "backward_macs"),
-}
 NUMBERED = re.compile(r"(?<![^.])[0-9]+\.")  # a number that is a part of a name with dots, not its last
 FOLD_FROM = 60  # rows from which repeated ones are folded unless asked otherwise
 STYLES = {
@@ -113,7 +105,7 @@ def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
     """Rows with the activations, normalisation, dropout after a weight layer folded into it, unless all are shown; so
     is attention written by hand, and what weights are computed from."""
     places: dict[str, Any] = {}
-    if not every and len(rows) > 1 and _gathers(rows):
+    if not every and len(rows) > 1 and any(row.node.layer.in_attention or not row.inputs for row in rows):
         places = import_module("rfcalc.report.gathering").gathered(rows)
     inside = {row.name for group in places.values() for row in group.rows}
     found: list[list[Row]] = []
@@ -149,10 +141,6 @@ def _blocks(name: str) -> Iterator[str]:
     """The numbered blocks that a name stands in: ``layers.0.`` and ``layers.0.blocks.1.``."""
     for found in NUMBERED.finditer(name):
         yield name[: found.end()]
-
-
-def _gathers(rows: Sequence[Row]) -> bool:
-    return any(row.kind in ("parameter", "softmax", "attention_product") for row in rows)
 
 
 def _shape_of(group: list[Row], about: list[Any]) -> Any:
@@ -196,13 +184,7 @@ class View(NamedTuple):
         Raises:
             UnknownName: there is no such column.
         """
-        names = [n for name in self.columns or USUAL for n in PRESETS.get(name.strip().lower(), (name,))]
-        try:
-            return tuple(dict.fromkeys(metric(name) for name in names))
-        except UnknownName:
-            unknown = next(name for name in names if name not in METRICS)
-            known = [*METRICS.spellings(), *PRESETS]
-            raise UnknownName("column", unknown, known, fix="rfcalc columns lists them") from None
+        return columns_named(self.columns or PRESETS["usual"])
 
 
 def document(report: Report, view: View = View(), style: str = "table") -> Document:  # noqa: B008 (immutable)
@@ -381,7 +363,7 @@ def _words(shown: Shown) -> Iterator[str]:
         yield shown.words
     for row in () if shown.words else shown.rows:
         computes = shown.together and row.position < shown.head.position  # what its weight is computed from
-        if row is shown.head or not (computes or row.kind in ("identity", "parameter")):
+        if row is shown.head or not (computes or row.node.layer.passes_on or not row.inputs):
             yield row.notation
 
 
@@ -450,17 +432,6 @@ def totals(report: Report) -> tuple[tuple[str, str], ...]:
     count = t.weight_layers
     found.append(("layers", f"{count} with weights, {len(report)} {noun(len(report), 'node')}"))
     return tuple(found)
-
-
-def megabytes(value: Any) -> str:
-    """Decimal megabytes with two places; smaller amounts in kB or B."""
-    if not is_number(value):
-        return f"{value} B"
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if value >= scale:
-            hundredths = (int(value) * 200 + scale) // (2 * scale)
-            return f"{hundredths // 100}.{hundredths % 100:02d} {unit}"
-    return f"{value} B"
 
 
 def notes(report: Report) -> tuple[str, ...]:

@@ -138,3 +138,14 @@ def read(text: str) -> Fraction:
     if letter not in SCALES or match is None:
         raise RfcalcError(f"{text!r} is not a number", fix="write it like 212, 200k, 1.5GMac, 58MiB or 1,728")
     return Fraction(match[1].replace(",", "").replace("_", "")) * SCALES[letter]
+
+
+def megabytes(value: Any) -> str:
+    """Decimal megabytes with two places; smaller amounts in kB or B."""
+    if not is_number(value):
+        return f"{value} B"
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if value >= scale:
+            hundredths = (int(value) * 200 + scale) // (2 * scale)
+            return f"{hundredths // 100}.{hundredths % 100:02d} {unit}"
+    return f"{value} B"

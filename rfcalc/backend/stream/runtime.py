@@ -116,6 +116,9 @@ class Streamed(nn.Module):
             chunk: batch first, any whole number of blocks along the axis.
         """
         axis, size = self.lines[0].axis, self.block["in"]
+        if not isinstance(chunk, Tensor):
+            what = f"a chunk is a tensor, not {type(chunk).__name__}"
+            raise self._refused(what, "it runs through PyTorch's layers", "give torch.as_tensor(…)")
         if self.ended:
             raise self._refused("the stream has ended", "flush() gave the rest of it", "call reset() first")
         wanted = self.lines[0].shape
@@ -126,15 +129,28 @@ class Streamed(nn.Module):
             what = f"the chunk is {'×'.join(map(str, chunk.shape))}"
             raise self._refused(what, f"the stream takes N×{told}", "give the batch first, then the channels")
         length = chunk.shape[axis]
-        if length == 0 or length % size:
-            what = "the chunk is empty" if length == 0 else f"the chunk has {length} positions"
+        if not chunk.shape[0] * length or length % size:
+            what = "the chunk is empty" if not chunk.shape[0] * length else f"the chunk has {length} positions"
             raise self._refused(what, f"one block is {size}", f"give chunks of a whole number of blocks of {size}")
         if self.batch not in (-1, chunk.shape[0]):
             what = f"the chunk has a batch of {chunk.shape[0]}"
             raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
+        kind = self._kind() if not self.came else self._like.dtype
+        if kind is not None and chunk.dtype != kind and (self.came or chunk.is_floating_point()):
+            what, told = f"the chunk is {chunk.dtype}", str(kind).removeprefix("torch.")
+            raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
+        stands = self.came, self.left, self.batch, list(self.next), dict(self.kept), dict(self.states), self.played
         self.batch = chunk.shape[0]
-        with torch.no_grad():
-            return self._step(chunk, length)
+        try:
+            with torch.no_grad():
+                return self._step(chunk, length)
+        except BaseException:  # as if this chunk had not come
+            self.came, self.left, self.batch, self.next, self.kept, self.states, self.played = stands
+            raise
+
+    def _kind(self) -> torch.dtype | None:
+        """The type of the values that its layers take."""
+        return next((p.dtype for p in self.parameters() if p.is_floating_point()), None)
 
     def flush(self) -> Tensor:
         """The rest of the output, after the last chunk: the end of the input is known now."""

@@ -67,7 +67,7 @@ def step_of(stream: Stream, blocks: int, batch: int, like: Tensor) -> StreamStep
     Raises:
         Unsupported: its state grows, or does not come to rest.
     """
-    if blocks < 1 or batch < 1:
+    if not (isinstance(blocks, int) and isinstance(batch, int)) or blocks < 1 or batch < 1:
         raise Unsupported(f"a step of {blocks} blocks and a batch of {batch}", fix="give whole numbers from 1 on")
     if stream.plan.growth is not None:
         grows = ", ".join(at.name for at in stream.plan.timeline.lines if at.before)

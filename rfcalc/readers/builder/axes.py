@@ -39,7 +39,7 @@ def dirtied(
     layer: Layer, carriers: Sequence[frozenset[int]], dirty: Sequence[bool], xs: tuple[Shape, ...], y: Shape
 ) -> bool:
     """Whether the channels hold positions side by side afterwards, so that they may not come apart again."""
-    if layer.kind in ("flatten", "reshape"):
+    if layer.row_major:
         (x,) = xs
         wide = {i for i in carriers[0] if x.dims[i] != 1}
         for before, after in axis_groups(x.dims, y.dims):
@@ -47,5 +47,5 @@ def dirtied(
                 return True
     if not any(dirty):
         return False
-    mixes = (layer.kind in ("linear", "recurrent") and xs[0].channel == len(xs[0].dims) - 1) or layer.kind == "unknown"
+    mixes = (layer.kind in ("linear", "recurrent") and xs[0].channel == len(xs[0].dims) - 1) or layer.opaque
     return not (mixes or (layer.kind in ("conv", "conv_transpose") and layer.groups == 1))  # type: ignore[attr-defined]
