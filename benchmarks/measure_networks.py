@@ -128,10 +128,11 @@ def aux_model(name: str, shape: tuple[int, ...]) -> dict:
     return {"source": f"{version('torchvision')} {name}, aux_logits", **measure(made, shape, train=True)}
 
 
-def timm_model(name: str, shape: tuple[int, ...] = (3, 224, 224)) -> dict:
+def timm_model(name: str, shape: tuple[int, ...] = (3, 224, 224), **options: object) -> dict:
     import timm
 
-    return {"source": f"{version('timm')} {name}", **measure(timm.create_model(name, pretrained=False), shape)}
+    made = timm.create_model(name, pretrained=False, **options)
+    return {"source": f"{version('timm')} {name} {options or ''}".strip(), **measure(made, shape)}
 
 
 def cv_model(name: str, shape: tuple[int, ...] = (3, 224, 224)) -> dict:
@@ -145,7 +146,12 @@ def keras_model(name: str, shape: tuple[int, ...], **options: object) -> dict:
     import keras
 
     size = (*shape[1:], shape[0])
-    model = getattr(keras.applications, name)(weights=None, input_shape=size, **options)
+    if name == "NASNet":  # its two names refuse PyTorch beneath Keras; this is what they call
+        from keras.src.applications.nasnet import NASNet
+
+        model = NASNet(size, weights=None, default_size=size[0], skip_reduction=False, classes=1000, **options)
+    else:
+        model = getattr(keras.applications, name)(weights=None, input_shape=size, **options)
     found, macs = [], 0
     for layer in model.layers:
         kind = type(layer).__name__
@@ -156,12 +162,13 @@ def keras_model(name: str, shape: tuple[int, ...], **options: object) -> dict:
         weights = [tuple(w.shape) for w in layer.weights]
         positions = out[0] * out[1] if len(out) == 3 else 1
         macs += sum(_prod(w) for w in weights if len(w) > 1) * positions
+        if kind == "SeparableConv2D":  # two layers here: depthwise with the stride, then 1×1
+            depthwise = weights.pop(0)
+            found.append((_prod(depthwise), [depthwise[2] * depthwise[3], *place[1:]]))
         found.append((sum(_prod(w) for w in weights), place))
     trainable = sum(_prod(w.shape) for w in model.trainable_weights)
     buffers = sum(_prod(w.shape) for w in model.non_trainable_weights)
-    figures = {"input": list(shape), "params": trainable, "buffers": buffers, "macs": macs}
-    if not any(type(layer).__name__ == "SeparableConv2D" for layer in model.layers):
-        figures["layers"] = layers(found)
+    figures = {"input": list(shape), "params": trainable, "buffers": buffers, "macs": macs, "layers": layers(found)}
     return {"source": f"{version('keras')} {name} {options or ''}".strip(), **figures}
 
 
@@ -310,6 +317,12 @@ NETWORKS = {
     "bn-inception-caffe": lambda: pretrained_bninception(),
     "inception-v3": lambda: torchvision_model("inception_v3", (3, 299, 299), aux_logits=False, init_weights=False),
     "inception-v3-aux": lambda: aux_model("inception_v3", (3, 299, 299)),
+    "nasnet-a-mobile": lambda: keras_model(
+        "NASNet", (3, 224, 224), penultimate_filters=1056, num_blocks=4, stem_block_filters=32
+    ),
+    "nasnet-a-large": lambda: keras_model(
+        "NASNet", (3, 331, 331), penultimate_filters=4032, num_blocks=6, stem_block_filters=96
+    ),
     "mobilenet-v1": lambda: keras_model("MobileNet", (3, 224, 224)),
     "mobilenet-v1-0.75": lambda: keras_model("MobileNet", (3, 224, 224), alpha=0.75),
     "mobilenet-v1-0.5": lambda: keras_model("MobileNet", (3, 160, 160), alpha=0.5),
@@ -357,6 +370,10 @@ NETWORKS = {
     },
     **{f"fcn-resnet{n}": lambda n=n: deeplab_model(f"fcn_resnet{n}") for n in (50, 101)},
     **{f"se-resnet{n}-v1": lambda n=n: cv_model(f"seresnet{n}") for n in (50, 101, 152)},
+    **{
+        f"convnext-v2-{n}": lambda n=n: timm_model(f"convnextv2_{n}", conv_mlp=False)  # as the authors' code is
+        for n in ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
+    },
     **{f"convnext-{n[0]}": lambda n=n: torchvision_model(f"convnext_{n}") for n in ("tiny", "small", "base", "large")},
     **{
         f"vit-{n}-{p}": lambda n=n, p=p: torchvision_model(f"vit_{n}_{p}")

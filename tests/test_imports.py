@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import rfcalc
+import rfcalc.layers
+from rfcalc.core.expr import LAYERS
 
 HEAVY = ("torch", "sympy", "rich", "typer", "numpy", "onnx", "keras")
 
@@ -106,3 +112,46 @@ def test_a_table_loads_few_modules() -> None:
 def test_control_what_is_not_usual_loads_more() -> None:
     usual, more = set(modules(["table", "vgg16"])), set(modules(["table", "vgg16", "--columns", "name,saved_bytes"]))
     assert more - usual >= {"rfcalc.cli.forgiving", "rfcalc.graph.autograd"}
+
+
+FOLDERS = (
+    "core",
+    "graph",
+    "receptive",
+    "report",
+    "render",
+    "notation",
+    "formulas",
+    "plan",
+    "derivation",
+    "comparison",
+    "drawing",
+    "cli",
+)
+ASKED = re.compile(r"\bkind\s*(?:==|!=|in|not in)\s*(.*)")
+
+
+def asked_by_name(text: str, kinds: set[str]) -> list[str]:
+    """The lines that ask a layer for its kind by name."""
+    lines = text.splitlines()
+    return [x.strip() for x in lines if (m := ASKED.search(x)) and kinds & set(re.findall(r'"(\w+)"', m[1]))]
+
+
+def test_no_walk_and_no_plan_asks_for_a_kind_by_name() -> None:
+    for name in rfcalc.layers.WHERE:
+        getattr(rfcalc, name)
+    kinds = set(LAYERS)
+    root = Path(rfcalc.__file__).parent
+    found = {str(p): asked_by_name(p.read_text(), kinds) for f in FOLDERS for p in sorted((root / f).rglob("*.py"))}
+    assert {where: lines for where, lines in found.items() if lines} == {}
+    control = '    if row.kind == "softmax" or node.layer.kind not in ("mean", "reduce"):\n    if kind == "number":\n'
+    assert len(asked_by_name(control, kinds)) == 1
+
+
+def test_what_stands_in_the_way_of_a_stream_has_a_remedy() -> None:
+    for name in rfcalc.layers.WHERE:
+        getattr(rfcalc, name)
+    made = [LAYERS[kind] for kind in set(LAYERS)]
+    told = [kind.unstreamed for kind in made if any(kind.unstreamed)]
+    assert len(told) >= 16 and all(why and fix for why, fix in told)
+    assert {kind.in_attention for kind in made} == {"", "product", "softmax", "all"}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from pixels import Module, check
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
 import rfcalc
@@ -42,7 +43,102 @@ def stepped(cell: nn.Module, given: bool = False, backwards: bool = False) -> nn
     return Module(run, cell=cell)
 
 
+EVEN = torch.arange(8) % 2 == 0
+
+
+def written_inside(m: Any, x: Tensor) -> Tensor:
+    h = x.new_zeros(1, 2, 7, 8)
+    h[:, :, 1:-1, 1:-1] = x
+    return m.c(h)  # type: ignore[no-any-return]
+
+
+# what stands for padding, and weights that are parts or sums of parameters: exact, with the size and multiply-adds
+EXACT: dict[str, tuple[nn.Module, str, int]] = {
+    "the first again, expanded": (
+        Module(lambda m, x: m.c(torch.cat([x[..., :1].expand(-1, -1, 2), x], -1)), c=nn.Conv1d(2, 2, 3)),
+        "2x9",
+        3,
+    ),
+    "written into zeros": (Module(written_inside, c=nn.Conv2d(2, 2, 3)), "2x5x6", 3),
+    "halves of a kernel's filters": (
+        Module(lambda m, x: F.conv1d(x, m.w[:2], padding=1) + F.conv1d(x, m.w[2:], padding=1), w=table(4, 2, 3)),
+        "2x9",
+        3,
+    ),
+    "a kernel and its sum": (
+        Module(lambda m, x: F.conv2d(x, m.w, padding=1) + F.conv2d(x, m.w.sum((2, 3), True)), w=table(2, 2, 3, 3)),
+        "2x5x6",
+        3,
+    ),
+    "a mixture of kernels": (
+        Module(
+            lambda m, x: F.conv1d(x, (m.s.softmax(0).view(3, 1, 1, 1) * m.w).sum(0), m.b, padding=1),
+            w=table(3, 4, 2, 3),
+            s=table(3),
+            b=table(4),
+        ),
+        "2x9",
+        3,
+    ),
+    "the middle of a kernel": (
+        Module(lambda m, x: F.conv2d(x, m.w[:, :, 1:4, 1:4], padding=1), w=table(2, 2, 5, 5)),
+        "2x5x6",
+        3,
+    ),
+    "flags": (Module(lambda m, x: m.c(x)[:, :, EVEN], c=nn.Conv1d(2, 2, 3, padding=1)), "2x8", 3),
+    "flags of channels": (Module(lambda m, x: m.c(x)[:, EVEN], c=nn.Conv1d(2, 8, 3, padding=1)), "2x6", 3),
+    "side by side": (Module(lambda m, x: torch.hstack([m.c(x), x]), c=nn.Conv1d(2, 2, 3, padding=1)), "2x8", 3),
+    "parts": (Module(lambda m, x: m.c(x).hsplit(2)[1], c=nn.Conv1d(2, 4, 3, padding=1)), "2x8", 3),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_what_has_an_exact_relation(name: str) -> None:
+    module, shape, size = EXACT[name]
+    found = check(module, shape)
+    assert (found.status, set(found.size)) == ("exact", {size})
+    counter = FlopCounterMode(display=False)
+    with counter:
+        module(torch.rand(1, *rfcalc.Shape.of(shape).dims))
+    assert rfcalc.analyze(rfcalc.from_torch(module, shape)).totals.macs == counter.get_total_flops() // 2
+
+
+BORDERS: dict[str, Run] = {
+    "reflect": lambda m, x: torch.cat([x[..., 1:3].flip(-1), x, x[..., -3:-1].flip(-1)], -1),
+    "circular": lambda m, x: torch.cat([x[..., -2:], x, x[..., :2]], -1),
+    "replicate": lambda m, x: torch.cat([x[..., :1].repeat(1, 1, 2), x, x[..., -1:], x[..., -1:]], -1),
+}
+
+
+@pytest.mark.parametrize("mode", BORDERS)
+def test_borders_by_hand_are_padding(mode: str) -> None:
+    conv = nn.Conv1d(2, 2, 5)
+    by_hand = Module(lambda m, x: m.c(BORDERS[mode](m, x)), c=conv)
+    padded = Module(lambda m, x: m.c(F.pad(x, (2, 2), mode)), c=conv)
+    one, two = (rfcalc.analyze(rfcalc.from_torch(m, "2x9")) for m in (by_hand, padded))
+    assert two.network.nodes[0].layer in [node.layer for node in one.network.nodes]
+    assert one.shapes[-1] == two.shapes[-1]
+    last, again = one.fields[0][-1], two.fields[0][-1]
+    assert last is not None and again is not None
+    assert (last.terms, last.mirrored, one.totals.macs) == (again.terms, again.mirrored, two.totals.macs)
+
+
 CASES: dict[str, tuple[nn.Module, str]] = {
+    "flags of two axes": (Module(lambda m, x: m.c(x)[:, :, torch.eye(5).bool()], c=nn.Conv2d(2, 2, 3)), "2x7x7"),
+    "as often as listed": (
+        Module(lambda m, x: x.repeat_interleave(torch.tensor([1, 2, 1, 0, 1, 3]), dim=3)),
+        "2x3x6",
+    ),
+    "kronecker": (Module(lambda m, x: torch.kron(m.c(x), m.k), c=nn.Conv2d(2, 2, 3), k=table(1, 1, 2, 2)), "2x5x6"),
+    "blocks": (
+        Module(
+            lambda m, x: F.linear(x, torch.block_diag(m.a, m.b)),  # type: ignore[no-untyped-call]
+            a=table(3, 3),
+            b=table(4, 3),
+        ),
+        "5x6",
+    ),
+    "a diagonal": (Module(lambda m, x: x @ torch.diag(m.a), a=table(6)), "5x6"),
     "diff": (Module(lambda m, x: torch.diff(x)), "3x6x7"),
     "diff, rows": (Module(lambda m, x: torch.diff(m.c(x), dim=-2), c=nn.Conv2d(3, 4, 3)), "3x7x6"),
     "diff, twice": (Module(lambda m, x: torch.diff(m.c(x), n=2, dim=2), c=nn.Conv2d(3, 4, 3)), "3x8x6"),

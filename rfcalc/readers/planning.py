@@ -363,7 +363,10 @@ def lengths(name: str, given: Any) -> tuple[int, ...] | None:
     except (ValueError, AttributeError):
         found = ()
     if not found or min(found) < 1:
+        example = "4x4" if name == "tiles" else "350x525"
+        what = "counts of tiles" if name == "tiles" else "sizes"
         raise RfcalcError(
-            f"{name} {given!r} are no sizes", fix=f'write whole numbers, one for each spatial axis: {name}="350x525"'
+            f"{name} {given!r} are no {what}",
+            fix=f'write whole numbers from 1 on, one for each spatial axis: {name}="{example}"',
         )
     return found

@@ -134,7 +134,7 @@ def shown_rows(rows: Sequence[Row], every: bool) -> list[Shown]:
 
 def _inside(row: Row, layer: Row) -> bool:
     """Whether a row is a part of that layer which has no figures of its own: what a computed weight fixes."""
-    return row.kind == "elementwise" and row.name.rpartition(".")[0] == layer.name and not row.params and not row.macs
+    return row.name.rpartition(".")[0] == layer.name and not row.params and not row.macs
 
 
 def _blocks(name: str) -> Iterator[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rfcalc.layers.general import Constant
+from rfcalc.layers.gather import Gather
+from rfcalc.layers.general import Constant, Elementwise
 from rfcalc.layers.merge import Concat
 from rfcalc.layers.resample import Pad
+from rfcalc.layers.reshape import Reshape
 from rfcalc.layers.slice import Slice
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved
@@ -31,7 +33,8 @@ def chained(graph: Builder, values: Sequence[Value], axis: int, dims: tuple[int,
 
 def bordered(graph: Builder, values: Sequence[Value], axis: int) -> tuple[Value, tuple[int, int], str] | None:
     """A tensor between parts that stand for padding, along an axis of positions: the tensor, how much is before and
-    after it, and the mode: fixed values (as zeros), or its own first and last position again."""
+    after it, and the mode: fixed values (as zeros), or its own positions again, as a border of a convolution has
+    them."""
     moving = [i for i, v in enumerate(values) if graph.carriers[v.node]]
     lead = max(moving, key=lambda i: values[i].dims[axis], default=None)
     if lead is None:
@@ -39,25 +42,78 @@ def bordered(graph: Builder, values: Sequence[Value], axis: int) -> tuple[Value,
     x = values[lead]
     if x.extra or axis == x.batch or graph.axis(x, axis) not in graph.carriers[x.node]:
         return None
-    sides = {_border(graph, v, x, axis, i < lead) for i, v in enumerate(values) if i != lead}
-    if len(sides) != 1 or (mode := sides.pop()) is None:
+    pair = (sum(v.dims[axis] for v in values[:lead]), sum(v.dims[axis] for v in values[lead + 1 :]))
+    if not any(pair):
         return None
-    before = sum(v.dims[axis] for v in values[:lead])
-    return x, (before, sum(v.dims[axis] for v in values[lead + 1 :])), mode
+    beside = [v for i, v in enumerate(values) if i != lead]
+    if all(_is_fixed(graph, v) for v in beside):
+        return x, pair, "zeros"
+    n, found = x.dims[axis], list[int]()
+    for v in values:
+        held = range(n) if v is x else _positions(graph, v.node, x.node, graph.axis(x, axis))
+        if v.batch != x.batch or held is None:
+            return None
+        found += held
+    places = range(-pair[0], n + pair[1])
+    if found == [min(max(p, 0), n - 1) for p in places]:
+        return x, pair, "replicate"
+    if max(pair) < n and found == [n - 1 - abs(n - 1 - abs(p)) for p in places]:
+        return x, pair, "reflect"
+    return (x, pair, "circular") if max(pair) < n and found == [p % n for p in places] else None
 
 
-def _border(graph: Builder, v: Value, x: Value, axis: int, before: bool) -> str | None:
-    """How a part beside a tensor pads it; None where it does not."""
-    made = graph.nodes[v.node - len(graph.inputs)] if v.node >= len(graph.inputs) else None
-    if made is None:
+def _is_fixed(graph: Builder, v: Value) -> bool:
+    """Whether it is a fixed map, or a part of one."""
+    node = v.node
+    while node >= len(graph.inputs):
+        made = graph.nodes[node - len(graph.inputs)]
+        if not isinstance(made.layer, (Slice, Reshape)):
+            return isinstance(made.layer, Constant) and not made.inputs
+        (node,) = made.inputs
+    return False
+
+
+def along(graph: Builder, values: list[Value], axis: int, dims: tuple[int, ...]) -> Value:
+    """Values one after another along an axis; parts that stand for padding are padding."""
+    if len(values) == 1:
+        return values[0]
+    around = bordered(graph, values, axis)
+    if around is not None:
+        lead, pair, mode = around
+        return padded(graph, lead, [pair if i == axis else (0, 0) for i in range(len(dims))], mode)
+    return chained(graph, values, axis, dims)
+
+
+def _positions(graph: Builder, node: int, root: int, axis: int) -> Sequence[int] | None:
+    """Which positions of an axis of an earlier node another one holds, which has the same axes and nothing else."""
+    if node == root:
+        return range(graph.shapes[root].dims[axis])
+    if node < len(graph.inputs):
         return None
-    if isinstance(made.layer, Constant) and not made.inputs:
-        return "zeros"
-    layer, at = made.layer, 0 if before else x.dims[axis] - 1
-    if not isinstance(layer, Slice) or made.inputs != (x.node,) or v.dims[axis] != 1 or v.batch != x.batch:
+    made = graph.nodes[node - len(graph.inputs)]
+    layer = made.layer
+    if isinstance(layer, Elementwise) and layer.function == "expand":  # one position, broadcast
+        before = [i for i in made.inputs if graph.carriers[i]]
+        held = _positions(graph, before[0], root, axis) if len(before) == 1 else None
+        same = held is not None and _but(graph, before[0], axis) == _but(graph, node, axis)
+        return [*held] * graph.shapes[node].dims[axis] if same and held is not None and len(held) == 1 else None
+    if isinstance(layer, Concat):
+        if (graph.shapes[node].channel if layer.axis is None else layer.axis) != axis:
+            return None
+        parts = [_positions(graph, i, root, axis) for i in made.inputs]
+        return None if None in parts else [p for part in parts for p in part or ()]
+    if not isinstance(layer, (Slice, Gather)) or layer.axis != axis:
         return None
-    first = (layer.start or 0) % x.dims[axis]
-    return "replicate" if layer.axis == graph.axis(x, axis) and first == at else None
+    held = _positions(graph, made.inputs[0], root, axis)
+    if held is None:
+        return None
+    if isinstance(layer, Gather):
+        return [held[p] for p in layer.positions]
+    return held[layer.start : layer.stop : layer.step]
+
+
+def _but(graph: Builder, node: int, axis: int) -> tuple[int, ...]:
+    return tuple(n for i, n in enumerate(graph.shapes[node].dims) if i != axis)
 
 
 def _tensor_axis(x: Value, core: int) -> int:

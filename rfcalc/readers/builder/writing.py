@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rfcalc.readers.builder.graph import Builder
-from rfcalc.readers.builder.joining import chained
+from rfcalc.readers.builder.joining import along, chained
 from rfcalc.readers.builder.moves import picked, sliced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 
@@ -38,7 +38,7 @@ def written(graph: Builder, base: Value, places: Sequence[Sequence[int]], new: V
         parts.append(new)
         if here[-1] + 1 < n:
             parts.append(sliced(graph, base, axis, here[-1] + 1, n))
-        return chained(graph, parts, axis, base.dims)
+        return along(graph, parts, axis, base.dims)
     both = (*base.dims[:axis], n + len(here), *base.dims[axis + 1 :])
     found = chained(graph, [base, new], axis, both)
     at = {p: n + i for i, p in enumerate(here)}

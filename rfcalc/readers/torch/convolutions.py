@@ -60,7 +60,16 @@ def convolution(call: OperatorCall) -> Value:
     if composed:
         graph.get(call["weight"])  # its parameters and products are nodes of their own
     fixed = fixed or composed
-    key = () if fixed else weights(graph, call["weight"], call["bias"])
+    key: tuple[str, ...] = ()
+    before = len(graph.shapes)
+    try:
+        key = () if fixed else weights(graph, call["weight"], call["bias"])
+    except NotUnderstood:  # parts of parameters, or what is computed from others
+        if not static or not graph.leaves(call["weight"]) or "transpose" in step.name or step.args.get("transposed"):
+            raise
+        graph.back_to(before)
+        graph.get(call["weight"])
+        fixed = composed = True
     x, leading = mapped(graph, call.x, rank)
     stride = sized(call["stride"], rank, leading)
     dilation = sized(call["dilation"], rank, leading)

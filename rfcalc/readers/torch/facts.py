@@ -234,6 +234,14 @@ def _after(step: Operation, of: Of, flags: Flags, settled: Settled = lambda give
         kept = getattr(torch.ones(size, dtype=torch.bool), name)(args.get("diagonal", 0))
         x = of(args["self"])
         return Facts(~kept if x.zero is None else x.zero | ~kept)
+    if name in ("block_diag", "diag_embed", "diag"):  # zero but for the blocks, or one diagonal
+        ones = [torch.ones(t.shape, dtype=torch.bool) for t in tensors(args.get("tensors", args.get("self")))]
+        if name == "diag" and ones[0].dim() != 1:
+            return NONE
+        places = [args[n] for n in ("offset", "dim1", "dim2", "diagonal") if n in args]
+        if name == "block_diag":
+            return Facts(~torch.block_diag(*ones))  # type: ignore[no-untyped-call]
+        return Facts(~torch.diag_embed(ones[0], *places))
     if name in ("index_put", "_index_put_impl"):
         return _put(args, of, flags, settled)
     if name in _SOFTMAX:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rfcalc.layers.general import Elementwise
-from rfcalc.readers.builder.joining import bordered, chained, padded
+from rfcalc.readers.builder.joining import along, chained, padded
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.moves import ends, moved, regrouped, sliced, widened
 from rfcalc.readers.builder.values import NotUnderstood, Value
@@ -24,18 +24,18 @@ def cat(call: OperatorCall) -> Value:
     tensors = [t for t in call["tensors"] if t.numel()]
     dims = call.dims
     axis = call.step.args.get("dim", 0) % len(dims)
-    return _along(call.graph, [call.graph.get(t) for t in tensors], axis, dims)
+    return along(call.graph, [call.graph.get(t) for t in tensors], axis, dims)
 
 
-def _along(graph: TensorBuilder, values: list[Value], axis: int, dims: tuple[int, ...]) -> Value:
-    """Values one after another along an axis; parts that stand for padding are padding."""
-    if len(values) == 1:
-        return values[0]
-    around = bordered(graph, values, axis)
-    if around is not None:
-        lead, pair, mode = around
-        return padded(graph, lead, [pair if i == axis else (0, 0) for i in range(len(dims))], mode)
-    return chained(graph, values, axis, dims)
+@handles("hstack", "vstack", "dstack")
+def stacked(call: OperatorCall) -> Value:
+    """As `cat`, along an axis that the name says."""
+    graph, dims = call.graph, call.dims
+    axis = {"hstack": min(1, len(dims) - 1), "vstack": 0, "dstack": 2}[call.step.name]
+    values = [graph.get(t) for t in call["tensors"]]
+    if any(len(v.dims) != len(dims) for v in values):
+        raise NotUnderstood("of tensors with fewer axes")
+    return along(graph, values, axis, dims)
 
 
 @handles("diff")
@@ -47,7 +47,7 @@ def difference(call: OperatorCall) -> Value:
     values = [graph.get(t) for t in given]
     whole = sum(v.dims[axis] for v in values)
     dims = tuple(whole if i == axis else n for i, n in enumerate(call.dims))
-    x = _along(graph, values, axis, dims)
+    x = along(graph, values, axis, dims)
     for _ in range(call["n"]):
         n = x.dims[axis]
         dims = (*dims[:axis], n - 1, *dims[axis + 1 :])

@@ -121,10 +121,12 @@ def unbind(call: OperatorCall) -> list[Value]:
     return [selected(call.graph, x, axis, i, call.dims) for i in range(x.dims[axis])]
 
 
-@handles("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk", "hsplit")
+@handles("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk")
+@handles("hsplit", "vsplit", "dsplit")
 def parts(call: OperatorCall) -> list[Value]:
     x = call.x
-    axis = call.step.args.get("dim", 0) % len(x.dims)
+    given = {"hsplit": min(1, len(x.dims) - 1), "dsplit": 2}.get(call.step.name, call.step.args.get("dim", 0))
+    axis = given % len(x.dims)
     found, start = [], 0
     for out in call.step.out:
         length = int(out.shape[axis])
@@ -149,12 +151,15 @@ def repeat(call: OperatorCall) -> Value:
 def repeated(call: OperatorCall) -> Value:
     """Each position of an axis so many times: an axis of one after it, broadcast, and merged with it."""
     graph, x, times, axis = call.graph, call.x, call.step.args.get("repeats"), call.step.args.get("dim")
-    if not isinstance(times, int):
-        raise NotUnderstood("as often as a tensor says")
     if axis is None:
         if len(x.dims) != 1:
             raise NotUnderstood("of all values")
         axis = 0
+    if not isinstance(times, int):
+        found = _positions(call, call["repeats"]).expand(x.dims[axis]).tolist()
+        if len(set(found)) == 1:
+            return repeated_each(graph, x, axis % len(x.dims), found[0])
+        return picked(graph, x, axis % len(x.dims), [p for p, n in enumerate(found) for _ in range(n)])
     return repeated_each(graph, x, axis % len(x.dims), times)
 
 
@@ -176,6 +181,8 @@ def indexed(call: OperatorCall) -> Value:
         ((axis, index),) = given
         if not graph.is_static(index) and index.dtype != torch.bool:
             return picked_anywhere(call, x, axis, index)
+        if index.dtype == torch.bool:
+            return _where_set(call, x, axis, index)
         positions = _positions(call, index)
         x = _picked_by(graph, x, axis, positions)
         if positions.dim() == 1:
@@ -191,6 +198,20 @@ def indexed(call: OperatorCall) -> Value:
             raise NotUnderstood("by several tensors")
         x = _picked_by(graph, x, axis, _positions(call, index).reshape(-1))
     return x
+
+
+def _where_set(call: OperatorCall, x: Value, axis: int, flags: torch.Tensor) -> Value:
+    """The positions of neighbouring axes, in a row, that are set in fixed flags."""
+    found = known(call.graph, flags)
+    if found is None:
+        raise NotUnderstood("by flags that depend on the input or that are not there (on the meta device)")
+    stop = axis + found.dim()
+    if found.dim() > 1:
+        if x.batch is not None and axis <= x.batch < stop:
+            raise NotUnderstood("by flags along the batch")
+        dims = (*x.dims[:axis], prod(found.shape), *x.dims[stop:])
+        x = regrouped(call.graph, x, dims, x.batch if x.batch is None or x.batch < axis else x.batch - found.dim() + 1)
+    return picked(call.graph, x, axis, found.reshape(-1).nonzero().reshape(-1).tolist())
 
 
 @handles("gather", "take_along_dim")

@@ -148,12 +148,12 @@ def shuffle(call: OperatorCall) -> Value:
     return _placed(call, 2, make)
 
 
-@handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all", "var", "std")
+@handles("mean", "sum", "amax", "amin", "logsumexp", "prod", "any", "all", "var", "std", "nanmean", "nansum")
 def reduction(call: OperatorCall) -> Value:
     graph, args = call.graph, call.step.args
     axes = args.get("dim")
     axes = [] if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    return reduced(graph, call.x, axes, call.step.name, bool(args.get("keepdim")), call.dims)
+    return reduced(graph, call.x, axes, call.step.name.removeprefix("nan"), bool(args.get("keepdim")), call.dims)
 
 
 @handles("norm", "linalg_vector_norm", "frobenius_norm")

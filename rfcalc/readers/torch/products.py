@@ -234,6 +234,23 @@ def outer(call: OperatorCall) -> Value:
     return graph.add(Multiply(), nodes, call.dims, batch, extra=extra)
 
 
+@handles("kron")
+def kronecker(call: OperatorCall) -> Value:
+    """Each value of one tensor times all of another, laid side by side."""
+    graph, dims = call.graph, call.dims
+    rank = len(dims)
+    full = [(1,) * (rank - len(v.dims)) + v.dims for v in (call.x, call.value("other"))]
+    batch = 0 if call.x.batch == rank - len(call.x.dims) == 0 and full[1][0] == 1 else None
+    apart = []
+    for v, own, other in ((call.x, full[0], False), (call.value("other"), full[1], True)):
+        wide = tuple(n for size in own for n in ((1, size) if other else (size, 1)))
+        apart.append(regrouped(graph, graph.plain(v) if other or batch is None else v, wide, None if other else batch))
+    wide = tuple(n for pair in zip(*full, strict=True) for n in pair)
+    nodes, made_batch, extra = graph.aligned(apart, wide)
+    made = graph.add(Multiply(), nodes, wide, made_batch, extra=extra)
+    return regrouped(graph, made, dims, batch if made_batch is not None else None)
+
+
 def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     """The letters of each factor and of the result, with letters of their own for an ellipsis.
 
