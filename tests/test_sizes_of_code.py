@@ -258,7 +258,7 @@ def test_code_that_asks_for_no_size_is_read_twice(monkeypatch: pytest.MonkeyPatc
     assert "asks for no size" in rfcalc.sizes(nn.Conv2d(3, 4, 3), (3, 64, 64)).assumptions[-1] and len(count) == 1
     assert "2 further sizes" in rfcalc.sizes(ByFactor(), (3, 64, 64)).assumptions[-1] and len(count) == 3
     rfcalc.sizes(ToSize(), (3, 64, 64))
-    assert len(count) == 3 + 7 + 8
+    assert len(count) == 3 + 7 + 6
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

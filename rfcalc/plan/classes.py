@@ -74,6 +74,9 @@ class Number:
         """With t = classes·u + rest, over these u."""
         if values.single:
             return self.at(classes * values.first + rest)
+        if len(self.coefficients) == 2:
+            constant, rate = self.coefficients
+            return Number((constant + rate * rest, rate * classes), values)
         found: list[int] = [0]
         for c in reversed(self.coefficients):  # Horner's rule, in polynomials of u
             found = [rest * a + classes * b for a, b in zip([*found, 0], [0, *found], strict=True)]
@@ -87,11 +90,16 @@ class Number:
         return made([how(a, b) for a, b in pairs], self.range)
 
     def __add__(self, other: Any) -> Any:
+        if type(other) is int:
+            constant, *rates = self.coefficients
+            return Number((constant + other, *rates), self.range)
         return self._with(other, lambda a, b: a + b)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
+        if type(other) is int:
+            return self + -other
         return self._with(other, lambda a, b: a - b)
 
     def __rsub__(self, other: Any) -> Any:
@@ -107,6 +115,8 @@ class Number:
         return self if self >= 0 else -self
 
     def __mul__(self, other: Any) -> Any:
+        if type(other) is int:
+            return Number(tuple([other * c for c in self.coefficients]), self.range) if other else 0
         theirs = _coefficients(other)
         found = [0] * (len(self.coefficients) + len(theirs) - 1)
         for i, a in enumerate(self.coefficients):

@@ -103,7 +103,7 @@ def _dims(inputs: Sequence[Shape]) -> tuple[tuple[Any, ...], ...]:
     return tuple(x.dims for x in inputs)
 
 
-PROBED = (27, 32, 64)  # by how much one axis is longer, to see what code compares
+PROBED = (13, 27, 32, 64)  # by how much one axis is longer, to see what code compares
 
 
 def _guards(
@@ -122,7 +122,7 @@ def _guards(
         return [], taken, refused
     for axis in range(base[0].rank):
         size = base[0].spatial[axis]
-        few = [d - size for d in (size + 1, size + 13, size // 2, 1) if d > 0]
+        few = [d - size for d in (size + 1, size // 2, 1) if d > 0]
         rest = [*PROBED, *(d - size for d in (2, 3, 5, size // 2 + 1) if 0 < d < size)]
         for delta in deltas or (*few, *rest):
             if not deltas and delta in rest and not by_statement:
