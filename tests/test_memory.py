@@ -188,6 +188,88 @@ def test_what_backward_makes_for_a_moment(name: str) -> None:
     same_step(Apart(function, *held), (3, 8, 8))
 
 
+class Holding(nn.Module):
+    """Buffers of all sorts, one of them twice, and parameters that nothing uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.unused = conv(3), nn.BatchNorm2d(4), nn.Linear(20, 30)
+        self.register_buffer("table", torch.randn(7, 9))
+        self.register_buffer("part", self.table[:3], persistent=False)
+        self.register_buffer("mask", torch.ones(50, dtype=torch.bool))
+        self.register_buffer("wide", torch.randn(1, 5).expand(40, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(x))
+
+
+def test_every_buffer_and_every_parameter_of_a_module_is_counted() -> None:
+    module, x = Holding(), torch.randn(2, 3, 8, 8)
+    memory = Memory(Report(from_torch(module, (3, 8, 8), training=True).network, batch=2))
+    assert memory.constant["buffers"] == 2 * 4 * 4 + 8 + 7 * 9 * 4 + 50 + 5 * 4
+    assert memory.constant["weights"] == sum(4 * p.numel() for p in module.parameters())
+    assert sum(live.bytes for live in memory.peak.live) == memory.peak.bytes
+    assert step_peak(memory) == training_peak(module, x)
+    half = rfcalc.memory(Holding(), "3x8x8", dtype="float16", infer=True).memory
+    assert half.constant["buffers"] == 2 * 4 * 2 + 8 + 7 * 9 * 2 + 50 + 5 * 2
+
+
+def test_a_notation_has_the_counters_that_its_module_has() -> None:
+    notation, module = rfcalc.memory("resnet18").memory, rfcalc.memory(models().resnet18(), "3x224x224").memory
+    assert notation.constant["buffers"] == module.constant["buffers"] == 4 * 9_600 + 8 * 20
+    assert notation.peak.bytes == module.peak.bytes
+
+
+def test_whole_numbers_as_inputs_take_their_own_bytes() -> None:
+    module = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 5))
+    memory = Memory(Report(from_torch(module, "int64:12", training=True).network, batch=3))
+    x = torch.randint(0, 50, (3, 12))
+    assert memory.kept == kept(module, x)
+    module.zero_grad()
+    assert step_peak(memory) == training_peak(module, x)
+
+
+def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["memory", "lstm16 > linear4", "--input", "10x8"]) == 0
+    assert "not to the byte: lstm1" in " ".join(capsys.readouterr().out.split())
+    found = rfcalc.memory("lstm16 > gru8 > linear4", "10x8").to_dict()
+    jsonschema.validate(found, SCHEMA)
+    assert [one["nodes"] for one in found["inexact"]] == [["lstm1", "gru1"]]
+    computed = Apart(lambda x, c, d: c(x) + d(torch.arange(24.0).view(1, 3, 8, 1).sin()), conv(3), conv(3))
+    (told,) = rfcalc.memory(computed, "3x8x8").memory.inexact
+    assert "computed in every step" in told[0]
+    normed = nn.Sequential(conv(3), nn.utils.parametrizations.weight_norm(conv(4)))
+    assert [nodes for _, nodes in rfcalc.memory(normed, "3x8x8").memory.inexact] == [("1",)]
+    assert not rfcalc.memory("resnet18").memory.inexact
+    assert not rfcalc.memory("lstm16 > linear4", "10x8", infer=True).memory.inexact
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"optimizer": None}, "unknown optimizer 'none'"),
+        ({"optimizer": ""}, "unknown optimizer ''"),
+        ({"amp": True}, "unknown mixed precision 'true'"),
+        ({"device": None}, "unknown device 'none'"),
+        ({"largest": None}, "unknown largest 'none'"),
+        ({"freeze": "relu1"}, "--freeze relu1 freezes nothing"),
+        ({"freeze": [3]}, "--freeze 3 freezes nothing"),
+        ({"budget": "0 B"}, "'0 B' is no budget"),
+        ({"budget": 0.5}, "0.5 is no budget"),
+        ({"patch": True, "most_work": "x"}, "most work x bounds nothing"),
+    ],
+    ids=str,
+)
+def test_what_is_no_answer_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(RfcalcError, match=told.replace("(", r"\(")):
+        rfcalc.memory("conv3-4 > relu", "3x8x8", **given)
+
+
+def test_a_pattern_may_stand_alone_and_bytes_have_no_prefix() -> None:
+    assert rfcalc.memory("lenet5", freeze="C1").memory.freeze == ("C1",)
+    assert [rfcalc.memory("lenet5", budget=b).budget for b in ("320 B", "320bytes", 2e9)] == [320, 320, 2_000_000_000]
+
+
 EXACT = [
     *("resnet18", "mobilenet_v2", "densenet121", "shufflenet_v2_x1_0", "squeezenet1_1", "mnasnet1_0", "regnet_y_400mf"),
     *("googlenet", "resnext50_32x4d", "mobilenet_v3_small"),

@@ -76,10 +76,10 @@ def command(
             "a network that only runs has no optimizer", fix="leave --optimizer out, or what only runs it"
         )
     found = memory(
-        target, inputs(input), batch=batch, dtype=dtype, infer=infer, optimizer=optimizer or "adam",
-        amp=amp, freeze=freeze or (), device=device, budget=budget, checkpoint=checkpoint, arena=arena, patch=patch,
-        fold_bn=fold_bn, count_input=count_input, most_work=most_work, largest=largest.lower(),
-        round_blocks=round_blocks, rolling=rolling,
+        target, inputs(input), batch=batch, dtype=dtype, infer=infer,
+        optimizer="adam" if optimizer is None else optimizer, amp=amp, freeze=freeze or (), device=device,
+        budget=budget, checkpoint=checkpoint, arena=arena, patch=patch, fold_bn=fold_bn, count_input=count_input,
+        most_work=most_work, largest=largest.lower(), round_blocks=round_blocks, rolling=rolling,
     )  # fmt: skip
     if timeline and found.device:
         raise RfcalcError("what a device stores is not told moment by moment", fix="leave --timeline out")

@@ -40,8 +40,8 @@ def dtype_named(name: str) -> tuple[str, int]:
     >>> dtype_named("torch.half"), dtype_named("bf16")
     (('float16', 2), ('bfloat16', 2))
     """
-    plain = name.lower().removeprefix("torch.")
+    plain = str(name).lower().removeprefix("torch.")
     plain = DTYPE_ALIASES.get(plain, plain)
     if plain not in DTYPES:
-        raise UnknownName("dtype", name, list(DTYPES))
+        raise UnknownName("dtype", str(name), list(DTYPES))
     return plain, DTYPES[plain]

@@ -93,19 +93,22 @@ def layout(walked: Shaped, batch: int) -> Layout:
     network, arity = walked.network, walked.network.arity
     lead, alike = min(batch, 2), once(walked)
     maps = [dense(_dims(shape, lead)) for shape in walked.shapes[:arity]]
-    copied: Mapping[tuple[str, int], bool] = getattr(network.source, "copied", {})
+    copied: Mapping[tuple[str, int], tuple[bool, bool]] = getattr(network.source, "copied", {})
     reshaped, read = set(), set()
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         dims, layer = _dims(walked.shapes[position], lead), node.layer
         given = [maps[s] for s in sources]
-        for i in range(len(given)):
-            lies = copied.get((node.name, i))
-            if lies is not None:
-                given[i] = innermost(given[i].dims) if lies else dense(given[i].dims)
-                if layer.memory == VIEW or layer.repeats:
-                    reshaped.add(position)
-                else:
-                    read.add((position, i))
+        for i, one in enumerate(given):
+            if (node.name, i) not in copied:
+                continue
+            last, always = copied[node.name, i]
+            copy = innermost(one.dims) if last else dense(one.dims)
+            same = all(n == 1 or a == b for n, a, b in zip(one.dims, one.strides, copy.strides, strict=True))
+            given[i] = copy
+            if (layer.memory == VIEW or layer.repeats) and (always or not same):
+                reshaped.add(position)
+            elif always or not same:
+                read.add((position, i))
         if layer.row_major and given:
             found = given[0].viewed(dims)
             if found is None:

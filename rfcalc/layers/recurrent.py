@@ -63,6 +63,7 @@ class Recurrent(Layer):
         bias: whether the gates have biases; ``"one"``: one vector a gate, as Keras has them.
     """
 
+    workspace = "PyTorch runs it step by step, or in a library that keeps memory of its own for backward"
     lies = "rows"
     cell: str
     hidden: Size

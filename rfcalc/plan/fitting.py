@@ -78,7 +78,8 @@ class Fit:
             raise RfcalcError("leaving the input out is for devices", why=why, fix="add --arena, --patch or --fold-bn")
         if self.rolling and not self.patch:
             raise RfcalcError("rolling rows are a way to run the first part in pieces", fix="add --patch")
-        if self.most_work is not None and (not self.patch or not self.most_work >= 1):
+        number = isinstance(self.most_work, (int, float)) and self.most_work >= 1
+        if self.most_work is not None and not (self.patch and number):
             why = "it is a multiple of the whole run's multiply-adds, which is 1 at least" if self.patch else ""
             fix = "for example --most-work 1.1" if self.patch else "add --patch"
             raise RfcalcError(f"most work {self.most_work} bounds nothing that patches may cost", why=why, fix=fix)
@@ -414,6 +415,9 @@ class Fit:
             "training: gradients are made anew in every step (set_to_none), the state of the optimizer is there; "
             "the loss and its own maps are not counted"
         )
+        for why, nodes in self.memory.inexact:
+            more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+            yield f"not to the byte: {', '.join(nodes[:3])}{more}: {why}"
         if self.memory.amp:
             yield (
                 "mixed precision (autocast): what multiplies reads and gives two bytes a value, with copies of the "

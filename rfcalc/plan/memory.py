@@ -36,6 +36,8 @@ OPTIMIZERS = {
     "lion": 1,
 }
 COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
+COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
+WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -148,8 +150,9 @@ class Memory:
         for pattern in self.freeze:
             hit = {p for p, node in enumerate(nodes, arity) if _matches(pattern, node.name, node.stage)}
             if not any(self.report.costs[p].params for p in hit):
-                blocks = [n.name[:i] for n in nodes for i, sign in enumerate(n.name) if sign == "."]
-                names = [*blocks, *(n.stage for n in nodes if n.stage), *(n.name for n in nodes)]
+                able = [n for p, n in enumerate(nodes, arity) if self.report.costs[p].params]
+                blocks = [n.name[:i] for n in able for i, sign in enumerate(n.name) if sign == "."]
+                names = [*blocks, *(n.stage for n in able if n.stage), *(n.name for n in able)]
                 why = "the nodes that it matches have no parameters" if hit else None
                 fix = suggestion(pattern, list(dict.fromkeys(names)))
                 raise RfcalcError(f"--freeze {pattern} freezes nothing", why=why, fix=None if hit else fix)
@@ -203,6 +206,25 @@ class Memory:
     def unused(self) -> tuple[int, ...]:
         """The values of each parameter of a module that nothing uses: it is there, and gets no gradient."""
         return tuple(getattr(self.report.network.source, "unused", {}).values())
+
+    @cached_property
+    def inexact(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Why training takes other bytes than are told, and the nodes of which that is so; empty where none is known:
+        recurrent layers, weights that are computed, and what code computes without its inputs, if backward keeps it."""
+        found: dict[str, list[str]] = {}
+        if not self.infer:
+            steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
+            run = self._run
+            kept = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
+            for position, node in enumerate(self.report.network.nodes, run.arity):
+                made = position in kept and run.given(position) and not self.report.costs[position].params
+                why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
+                if why:
+                    found.setdefault(why, []).append(node.name)
+            computed = getattr(self.report.network.source, "reparametrized", ())
+            if computed:
+                found.setdefault(WEIGHTS, []).extend(computed)
+        return tuple((why, tuple(nodes)) for why, nodes in found.items())
 
     def _buffers(self) -> Iterator[int]:
         """Bytes of each buffer: those of the module that the network was read from; of other networks the mean, the
@@ -365,6 +387,7 @@ class Memory:
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it (schema rfcalc/memory/1)."""
         peak = self.peak
+        inexact = [{"nodes": list(nodes), "why": why} for why, nodes in self.inexact]
         return {
             "schema": "rfcalc/memory/1",
             "network": self.report.target,
@@ -389,6 +412,7 @@ class Memory:
                 "layers": [{"node": w.node, **_told(w)} for w in self.work],
             },
             "timeline": [{"node": n, "phase": p, "bytes": b} for n, p, b in self.timeline],
+            **({"inexact": inexact} if inexact else {}),
         }
 
 

@@ -68,7 +68,9 @@ class Run:
         self.laid = layout(walked, 1 if single else 2)
         self.own = storages(walked, over, self.laid.reshaped)
         plain = Mixed((precision.maps,) * len(walked.shapes), {})
-        self.widths, self.casts = mixed(walked, device) if precision.copies else plain
+        widths, self.casts = mixed(walked, device) if precision.copies else plain
+        whole: Mapping[str, int] = getattr(self.network.source, "whole", {})
+        self.widths = tuple(whole.get(name, width) for name, width in zip(self.names, widths, strict=True))
         self.once = once(walked)
         self._values = self._distinct()
         self.frozen = frozen
@@ -196,6 +198,8 @@ class Run:
                 found.append(made)  # what is cast lies as before, and is copied once more
             if (cast or laid) and needed == kept:
                 found.append(made)
+            if cast and layer.lowers_again and not kept:  # its output, before that is cast as well
+                found.append(self.rounded(self.each(position, self._values[position] * cast)))
             if laid and not kept and self.walked.costs[position].biases:
                 found.append(self.size(position))  # then biases are added apart
         return found

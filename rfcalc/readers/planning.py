@@ -64,7 +64,7 @@ def memory(
     infer: bool = False,
     optimizer: str = "adam",
     amp: str | None = None,
-    freeze: Sequence[str] = (),
+    freeze: Sequence[str] | str = (),
     device: str = "cpu",
     budget: Any = None,
     checkpoint: bool = False,
@@ -102,19 +102,24 @@ def memory(
     from rfcalc.plan.memory import BLOCK, Memory
 
     if largest not in ("batch", "input"):
-        raise UnknownName("largest", largest, ["batch", "input"])
+        raise UnknownName("largest", _word(largest), ["batch", "input"])
     report = analyze(target, input, batch=batch, dtype=dtype)
     one = Memory(
         report,
         infer,
-        optimizer.lower(),
-        amp and amp.lower(),
-        tuple(freeze),
-        device.lower(),
+        _word(optimizer),
+        None if amp is None else _word(amp),
+        (freeze,) if isinstance(freeze, str) else tuple(map(str, freeze or ())),
+        _word(device),
         BLOCK if round_blocks else 1,
     )
     at = _at_other_sizes(target, input, report.network) if largest == "input" else None
     return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at, rolling)
+
+
+def _word(given: Any) -> str:
+    """A name as it is looked up; of what is no text, what it would be as one, which is refused by its name."""
+    return str(given).lower()
 
 
 def _at_other_sizes(target: Any, input: Any, network: Network) -> Callable[[Sequence[Shape]], Network]:  # noqa: A002
@@ -212,16 +217,22 @@ def budget_of(given: Any) -> int | None:
     Raises:
         RfcalcError: anything else, or less than a byte.
 
-    >>> budget_of("24GB"), budget_of("512KiB"), budget_of(1000)
-    (24000000000, 524288, 1000)
+    >>> budget_of("24GB"), budget_of("512KiB"), budget_of(1000), budget_of("320 B"), budget_of(2e9)
+    (24000000000, 524288, 1000, 320, 2000000000)
     """
     if given is None:
         return None
     from rfcalc.report.units import read
 
-    found = int(read(given)) if isinstance(given, str) else given
-    if isinstance(given, str) and given.strip().isdecimal() and isinstance(found, int) and 0 < found < 1024:
-        raise RfcalcError(f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB")
+    if isinstance(given, str):
+        number = re.fullmatch(r"(.*\d)\s*b(ytes?)?", given.strip(), re.IGNORECASE)
+        found: Any = int(read(number[1] if number else given))  # no billions, as in parameters: 7B
+        if given.strip().isdecimal() and 0 < found < 1024:
+            raise RfcalcError(
+                f"{given} bytes hold no map", why="a number without a unit is bytes", fix=f"write {given}GB"
+            )
+    else:
+        found = int(given) if isinstance(given, float) and given.is_integer() else given
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise RfcalcError(f"{given!r} is no budget", fix='give bytes, such as "24GB", "512KiB" or 320000')
     return found

@@ -16,31 +16,33 @@ from rfcalc.readers.torch.recorder import memory_of
 from rfcalc.readers.torch.recording import Recording, tensors
 from rfcalc.readers.torch.tensors import TensorBuilder
 
+AS_NEEDED = ("contiguous", "to")  # they copy only what does not lie as it is asked for
 COPYING = frozenset(("clone", "contiguous", "cat", "concat", "concatenate", "to", "_to_copy"))
 
 
 def copied(
     graph: TensorBuilder, recording: Recording, network: Network, named: Mapping[int, str], steps: Mapping[str, int]
-) -> dict[tuple[str, int], bool]:
-    """The nodes and the number of their input that is a copy; whether channels lie innermost in it. A copy that
-    several nodes read is left out."""
+) -> dict[tuple[str, int], tuple[bool, bool]]:
+    """The nodes and the number of their input that is a copy; whether channels lie innermost in it, and whether it is
+    made even of what lies so already. A copy that several nodes read is left out."""
     nodes: dict[int, list[str]] = {}
     for name, number in steps.items():
         nodes.setdefault(number, []).append(name)
-    held: dict[int, tuple[str, torch.Tensor]] = {}  # by the memory of a copy: the map that it is of, and the copy
+    held: dict[int, tuple[str, tuple[bool, bool]]] = {}  # by the memory of a copy: the map, and how it is copied
     found: dict[int, list[tuple[str, int]]] = {}
     for number, step in enumerate(recording.steps):
         read = [t for value in step.args.values() for t in tensors(value)]
         source = _copied(graph, step.name, read, step.out)
         if source is not None and source.node in named:
-            held[memory_of(step.out)] = (named[source.node], step.out)
+            how = (_innermost(step.out), step.name not in AS_NEEDED)
+            held[memory_of(step.out)] = (named[source.node], how)
             continue
         for memory in {memory_of(t) for t in read} & held.keys():
             of, _ = held[memory]
             for name in nodes.get(number, ()):
                 inputs = network.node(name).inputs
                 found.setdefault(memory, []).extend((name, i) for i, one in enumerate(inputs) if one == of)
-    return {readers[0]: _innermost(held[memory][1]) for memory, readers in found.items() if len(readers) == 1}
+    return {readers[0]: held[memory][1] for memory, readers in found.items() if len(readers) == 1}
 
 
 def _copied(graph: TensorBuilder, name: str, read: list[torch.Tensor], out: object) -> Value | None:

@@ -43,7 +43,7 @@ class Source:
         recomputed: the nodes of each part that is computed again in the backward pass (checkpointed).
         dtype: what it computes in.
         copied: the nodes that read a copy of what they read, by the number of the input; whether channels lie innermost
-            in it.
+            in it, and whether it is made even of what lies so already.
     """
 
     module: torch.nn.Module
@@ -58,7 +58,7 @@ class Source:
     sizes_asked: bool = True
     recomputed: tuple[frozenset[str], ...] = ()
     dtype: str = "float32"
-    copied: Mapping[tuple[str, int], bool] = field(default_factory=dict)
+    copied: Mapping[tuple[str, int], tuple[bool, bool]] = field(default_factory=dict)
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
@@ -71,6 +71,19 @@ class Source:
             fractions = storage.nbytes() // tensor.element_size() if tensor.is_floating_point() else 0
             found[storage._cdata] = Buffer(storage.nbytes(), fractions)
         return tuple(found.values())
+
+    @property
+    def reparametrized(self) -> tuple[str, ...]:
+        """The modules whose weights are computed from other parameters in every run (weight or spectral norm)."""
+        from torch.nn.utils.parametrize import is_parametrized
+
+        return tuple(name for name, m in self.module.named_modules() if is_parametrized(m))
+
+    @property
+    def whole(self) -> dict[str, int]:
+        """Bytes of a value of the inputs that are whole numbers or truths, by name."""
+        plain = [leaf for leaf in self.call.leaves if not (leaf.dtype.is_floating_point or leaf.dtype.is_complex)]
+        return {leaf.name: leaf.dtype.itemsize for leaf in plain}
 
     def scales(self, batch: Any) -> Mapping[str, Any]:
         """The nodes whose figures for a batch are not those of one item times the batch: `batching.Scale` by name."""
