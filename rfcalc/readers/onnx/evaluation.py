@@ -164,10 +164,24 @@ def _clip(node: Node, given: Given, opset: int) -> list[Const]:
     return [Const(x.dims, x.dtype, None if unknown else values, x.origin)]
 
 
-@fold("Softmax", "LogSoftmax", "Softplus", "CumSum", "Trilu")
+@fold("Softmax", "LogSoftmax", "Softplus", "CumSum")
 def _opaque(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     return [Const(x.dims, x.dtype, None, x.origin)]
+
+
+@fold("Trilu")
+def _triangle(node: Node, given: Given, opset: int) -> list[Const]:
+    x = need(given[0])
+    if x.values is None or len(x.dims) < 2:
+        return [Const(x.dims, x.dtype, None, x.origin)]
+    offset = (ints(need(given[1])) or (0,))[0] if len(given) > 1 and given[1] is not None else 0
+    upper = bool(node.attributes.get("upper", 1))
+    rows, columns = x.dims[-2:]
+    places = ((v, i // columns % rows, i % columns) for i, v in enumerate(x.values))
+    return [
+        Const(x.dims, x.dtype, tuple(v if (j - i >= offset if upper else j - i <= offset) else 0 for v, i, j in places))
+    ]
 
 
 @fold("Where")

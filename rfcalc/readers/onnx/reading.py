@@ -85,6 +85,7 @@ class Reader:
         load_rules()
         self.model = model
         self.nodes = nodes
+        self.makers = {name: node for node in nodes for name in node.outputs if name}
         self.folder = folder
         self.graph = Builder()
         self.steps: list[Node] = []  # the operators, as nodes of the network tell them

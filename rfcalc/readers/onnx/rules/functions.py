@@ -15,6 +15,7 @@ from rfcalc.readers.builder.moves import regrouped
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.vocabulary import ONNX
 from rfcalc.readers.onnx.constants import axis_of
+from rfcalc.readers.onnx.masking import score_mask
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
 from rfcalc.readers.onnx.values import Const, as_typed
@@ -136,8 +137,10 @@ def softmax(reader: Reader, node: Node) -> None:
 def _softmax(reader: Reader, node: Node, x: Value, axis: int) -> None:
     if x.batch == axis:
         x = reader.graph.plain(x)
-    at = reader.graph.axis(x, axis)
-    same(reader, node, Softmax(None if at == reader.shape(x).channel else at, log=node.op == "LogSoftmax"), x)
+    at, here, log = reader.graph.axis(x, axis), reader.shape(x), node.op == "LogSoftmax"
+    last = axis == len(x.dims) - 1 and len(here.dims) > 1 and here.channel != at - 1
+    mask = score_mask(reader, node, x.dims) if last and not log else None
+    same(reader, node, Softmax(None if at == here.channel else at, log=log, mask=mask), x)
 
 
 @rule("Dropout")

@@ -8,7 +8,7 @@ from itertools import product
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import prod
 from rfcalc.readers.builder.graph import Builder
-from rfcalc.readers.builder.joining import chained, padded
+from rfcalc.readers.builder.joining import along, chained, padded
 from rfcalc.readers.builder.moves import batch_after, inserted_axis, picked, regrouped, sliced, without
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.writing import written
@@ -38,7 +38,7 @@ def concat(reader: Reader, node: Node) -> None:
     if any((*v.dims[:axis], *v.dims[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]) for v in values):
         raise RfcalcError("it joins values of different sizes")
     dims = (*first[:axis], sum(v.dims[axis] for v in values), *first[axis + 1 :])
-    reader.give(node, chained(reader.graph, values, axis, dims))
+    reader.give(node, along(reader.graph, values, axis, dims))
 
 
 @rule("Split")

@@ -11,6 +11,7 @@ from rfcalc.readers.builder.moves import moved, transposed
 from rfcalc.readers.builder.products import contracted, product
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.constants import broadcast
+from rfcalc.readers.onnx.masking import mask_of
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader, rule
 from rfcalc.readers.onnx.values import Const
@@ -88,7 +89,7 @@ def matmul(reader: Reader, node: Node) -> None:
         raise RfcalcError(f"{inner} rows for {a.dims[-1]} columns")
     lead = broadcast(a.dims[:-2], b.dims[:-2])
     dims = (*lead, *a.dims[-2:-1], *(b.dims[-1:] if len(b.dims) > 1 else ()))
-    reader.give(node, product(reader.graph, a, b, dims))
+    reader.give(node, product(reader.graph, a, b, dims, mask_of(reader, node.inputs[0], a.dims)))
 
 
 @rule("Einsum")

@@ -1,7 +1,9 @@
-"""Reductions over axes."""
+"""Reductions over axes, running sums, and what is largest along an axis."""
 
 from __future__ import annotations
 
+from rfcalc.layers.along import Along
+from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pool import AdaptivePool
 from rfcalc.readers.builder.maps import alone
 from rfcalc.readers.builder.reductions import reduced
@@ -46,3 +48,26 @@ def reduce(reader: Reader, node: Node) -> None:
         reader.give(node, alone(graph, x._replace(dims=dims), AdaptivePool(1, "avg" if operation == "mean" else "max")))
         return
     reader.give(node, reduced(graph, x, gone, operation, keep, dims))
+
+
+@rule("CumSum")
+def running_sum(reader: Reader, node: Node) -> None:
+    x, graph = reader.map(node), reader.graph
+    if node.attributes.get("exclusive", 0) or node.attributes.get("reverse", 0):
+        raise NotUnderstood("without a position itself, or from the end")
+    (axis,) = reader.known(node, 1) or (0,)
+    layer = Along("cumsum", graph.axis(x, axis_of(int(axis), len(x.dims))))
+    reader.give(node, graph.add(layer, (x.node,), x.dims, x.batch, extra=x.extra))
+
+
+@rule("TopK")
+def largest(reader: Reader, node: Node) -> None:
+    """The largest (or smallest) values along an axis, and where they stood."""
+    x, graph = reader.map(node), reader.graph
+    (count,) = (reader.known(node, 1) if len(node.inputs) > 1 else None) or (node.attributes.get("k", 1),)
+    axis = axis_of(int(node.attributes.get("axis", -1)), len(x.dims))
+    dims = (*x.dims[:axis], int(count), *x.dims[axis + 1 :])
+    made = graph.add(Along("topk", graph.axis(x, axis), keep=int(count)), (x.node,), dims, x.batch, extra=x.extra)
+    reader.give(node, made)
+    if len(node.outputs) > 1 and node.outputs[1]:
+        reader.give(node, alone(graph, made, Elementwise("positions")), 1)

@@ -1,0 +1,81 @@
+"""Masks before a softmax, running sums, largest values and borders by hand: ONNX files say what the module says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pixels import Module
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+import rfcalc
+from rfcalc.readers.onnx import from_onnx
+from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.receptive.region_walk import regions
+
+pytest.importorskip("onnx")
+from onnx_models import exported
+
+torch.set_num_threads(1)
+N = 8
+CAUSAL = torch.ones(N, N, dtype=torch.bool).tril()
+NEAR = (torch.arange(N)[:, None] - torch.arange(N)).abs() <= 1
+
+
+def attending(how: str, mask: Tensor) -> Module:
+    def run(m: Any, x: Tensor) -> Tensor:
+        q, k, v = m.l(x.transpose(1, 2)).chunk(3, -1)
+        if how == "causal":
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
+        scores = q @ k.transpose(1, 2) * 0.5
+        if how == "add":
+            scores = scores + torch.zeros(N, N).masked_fill(~mask, float("-inf"))
+        elif how == "where":
+            scores = torch.where(mask, scores, torch.tensor(-1e9))
+        else:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return (scores.softmax(-1) @ v).transpose(1, 2)  # type: ignore[no-any-return]
+
+    return Module(run, l=nn.Linear(4, 12))
+
+
+def conv(run: Any, kernel: int = 3, padding: int = 0) -> Module:
+    return Module(run, c=nn.Conv1d(4, 4, kernel, padding=padding))
+
+
+CASES = {
+    "causal": attending("causal", CAUSAL),
+    **{
+        f"{how}, {name}": attending(how, m)
+        for how in ("add", "where", "fill")
+        for name, m in (("causal", CAUSAL), ("near", NEAR))
+    },
+    "running sum": conv(lambda m, x: m.c(x).cumsum(2)),
+    "largest": conv(lambda m, x: m.c(x).topk(2, 2)[0]),
+    "largest of channels": conv(lambda m, x: m.c(x).topk(2, 1)[0]),
+    "zeros before": conv(lambda m, x: m.c(torch.cat([torch.zeros(1, 4, 2), x], -1))),
+    "the first again": conv(lambda m, x: m.c(torch.cat([x[..., :1], x[..., :1], x], -1))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_files_say_what_the_module_says(name: str) -> None:
+    module = CASES[name].eval()
+    read = from_onnx(exported(module, 4, N))
+    assert read.complete
+    found = []
+    for report in (rfcalc.analyze(rfcalc.from_torch(module, (4, N))), rfcalc.analyze(read)):
+        at = report.network.position(report.network.outputs[0])
+        field = ReceptiveField(report.fields[0][at], report.shapes[0], report.shapes[at])
+        seen = regions(report, at)
+        units = [sorted(seen.unit((u,)).pixels()) for u in range(report.shapes[at].spatial[0])]
+        found.append((str(field.status), field.size, field.reach, units, report.totals.macs))
+    assert found[0] == found[1]
+
+
+def test_control_another_mask_is_seen() -> None:
+    one, two = (rfcalc.analyze(from_onnx(exported(CASES[f"add, {n}"].eval(), 4, N))) for n in ("causal", "near"))
+    at = one.network.position(one.network.outputs[0])
+    assert regions(one, at).unit((3,)).pixels() != regions(two, at).unit((3,)).pixels()
