@@ -52,7 +52,7 @@ class Rounded(TorchDispatchMode):
         if name == "add" and all(isinstance(x, Tensor) for x in args[:2]):
             plain = args[0].dim() != args[1].dim()  # maps are added (a bias has fewer axes)
         first = out[0] if isinstance(out, tuple) else out
-        if not plain and not self.wrong and isinstance(first, Tensor) and first.is_floating_point():
+        if not plain and not self.wrong and isinstance(first, Tensor) and first.is_floating_point() and first.dim() > 1:
             first.mul_(16).round_().div_(16).clamp_(-32, 32)
         return out
 

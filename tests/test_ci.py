@@ -156,6 +156,31 @@ def test_the_hook_in_a_repository(repository: Path, tmp_path: Path) -> None:
     assert "mismatch" in red.stdout + red.stderr
 
 
+@pytest.mark.system
+def test_the_hook_on_claims_about_code(repository: Path, tmp_path: Path) -> None:
+    """With `language: system` the hook runs the code that it names, in the environment where torch is."""
+    hooks, model = tmp_path / "hooks", repository / "model.py"
+    model.write_text(MODEL.format(width=16), encoding="utf-8")
+    about = "language: system, args: [--run, 'model.py:Net']"
+    config = f"repos:\n- repo: {hooks}\n  rev: v0\n  hooks:\n  - {{id: rfcalc-check, {about}}}\n"
+    (repository / ".pre-commit-config.yaml").write_text(config, encoding="utf-8")
+    home = {"PRE_COMMIT_HOME": str(tmp_path / "home")}
+    commit = "git -c user.name=a -c user.email=a@b commit -qm"
+    ready = bash(
+        f"git clone -q {ROOT} {hooks} && git -C {hooks} tag v0 && rm net.rfclaims.toml net.toml && "
+        f'"{sys.executable}" -m venv pc && pc/bin/pip install -q pre-commit && printf "bin\\npc\\nhome\\nhooks\\n" '
+        "> .gitignore && rfcalc lock model.py:Net -i 3x32x32 -o model.rfclaims.toml && git add -A && "
+        f"pc/bin/pre-commit install && {commit} first",
+        repository,
+        **home,
+    )
+    assert ready.returncode == 0, ready.stdout + ready.stderr
+    model.write_text(MODEL.format(width=17), encoding="utf-8")
+    red = bash(f"git add model.py && {commit} wider", repository, **home)
+    assert red.returncode == 1
+    assert "mismatch" in red.stdout + red.stderr
+
+
 @pytest.mark.parametrize(
     ("folder", "file", "package", "extra"),
     [

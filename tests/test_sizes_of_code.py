@@ -85,6 +85,15 @@ class Looped(Base):
         return self.a(x)
 
 
+class Inner(Base):
+    """A condition on an inner map, before a view of one size: its own layers would refuse the same readings."""
+
+    def forward(self, x: Any) -> Any:
+        y = F.max_pool2d(self.a(x), 8)
+        assert y.shape[-2] % 2 == 0
+        return y.reshape(-1, y.shape[1], y.shape[2] // 2, 2, y.shape[3]).flatten(2)
+
+
 class Whole(Base):
     def forward(self, x: Any) -> Any:
         h, w = x.shape[-2:]
@@ -99,6 +108,21 @@ class Least(Base):
         y = self.a(x)
         assert x.shape[2] >= 20 and x.shape[3] > 9, "too small"
         return self.b(y)
+
+
+class Square(Base):
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        if h != w:
+            raise ValueError("square only")
+        assert min(x.shape[-2:]) >= 16
+        return self.a(x)
+
+
+class Short(Base):
+    def forward(self, x: Any) -> Any:
+        assert min(x.shape[-2:]) >= 16 and max(x.shape[-2:]) <= 90
+        return self.a(x)
 
 
 class Grid(Base):
@@ -166,6 +190,8 @@ def test_code_at_every_size(kind: Any) -> None:
         (Fixed, "x.shape[-1] == 64; x.shape[-1] is 1"),
         (Whole, "h % 16 == 0; h is 1"),
         (Least, "x.shape[2] >= 20"),
+        (Square, "h != w"),
+        (Short, "min(x.shape[-2:]) >= 16"),
         (Grid, "self.sides[1] is 48"),
         (Nested, "the code demands"),
     ],
@@ -185,6 +211,8 @@ def test_what_cannot_be_told_is_said() -> None:
     with pytest.raises(RfcalcError, match="cannot be told") as told:
         rfcalc.sizes(Looped(), (3, 64, 64))
     assert "AssertionError" in str(told.value)
+    with pytest.raises(RfcalcError, match="cannot be told"):
+        rfcalc.sizes(Inner(), (3, 64, 64))
     with pytest.raises(RfcalcError, match="cannot be told") as told:
         rfcalc.sizes(Odd(), (3, 64, 64))
     assert "follows no earlier map" in str(told.value)

@@ -188,6 +188,30 @@ def test_chunks_that_are_refused() -> None:
     assert made(torch.zeros(3, 1, 4)).shape == (3, 2, 2)
 
 
+class Resampled(torch.nn.Module):
+    """A low-pass filter that is no parameter, as in resamplers and in BigVGAN, between two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = torch.nn.Conv1d(1, 4, 3, padding=1), torch.nn.Conv1d(4, 1, 3, padding=1)
+        self.register_buffer("taps", torch.hamming_window(12, periodic=False)[None, None] / 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.nn.functional.pad(self.first(x), (5, 6), mode="replicate")
+        x = torch.nn.functional.conv1d(x, self.taps.expand(4, -1, -1), stride=2, groups=4)
+        return self.last(x.relu())
+
+
+def test_fixed_kernels_of_a_module() -> None:
+    whole = Resampled().double()
+    stream = rfcalc.to_stream(whole, "1x64")
+    assert rfcalc.stream(whole, "1x64").latency == stream.latency
+    x = torch.randn(1, 1, 128, dtype=torch.float64)
+    with torch.no_grad():
+        parts = [*(stream(c) for c in x.split(16, -1)), stream.flush()]
+        assert torch.allclose(torch.cat(parts, -1)[..., stream.latency :], whole(x), rtol=0, atol=1e-12)
+
+
 def test_a_refused_chunk_leaves_the_stream_where_it_stood() -> None:
     made = rfcalc.to_stream("conv3-2 p1 > relu > conv3-1 p1", "1x100")
     x = torch.randn(1, 1, 12)

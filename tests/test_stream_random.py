@@ -135,6 +135,46 @@ def test_one_block_less_fails(group: int) -> None:
         assert changed_by_the_future(seed), seed
 
 
+def read_by_the_framework(net: Network, size: int, out: int) -> tuple[int, int]:
+    """Look-back and look-ahead by running the network: what is no number goes wherever it is read."""
+    whole = whole_numbers(to_torch(net))
+    (shape,) = (net.inputs[name].dims for name in net.inputs)
+    middle = shape[1] // 2 // size * size
+    x = torch.ones(size, *shape, dtype=torch.float64)
+    for item in range(size):
+        x[item, :, middle + item] = torch.nan
+    with torch.no_grad():
+        read = whole(x).isnan().any(1).nonzero().tolist()
+    ahead = [middle + item - unit * size // out for item, unit in read]
+    return max(-a for a in ahead), max(ahead)
+
+
+def looks_as_far_as_it_says(seed: int) -> None:
+    net = network(seed)
+    plan = rfcalc.stream(net)
+    assert plan.block is not None
+    back, ahead = read_by_the_framework(net, plan.block["in"], plan.block["out"])
+    assert (plan.lookback, plan.lookahead) == (back, ahead)
+    rfcalc.require(net, f"lookback = {back}, lookahead = {ahead}")
+    if ahead > 0:
+        rfcalc.require(net, f"lookahead <= {ahead}ms@1kHz, lookahead <= {ahead * 1000}ms@1Hz")
+        with pytest.raises(RfcalcError, match="lookahead"):
+            rfcalc.require(net, f"lookahead < {ahead}ms@1kHz")
+
+
+def test_look_back_and_look_ahead_by_running_the_network() -> None:
+    torch.set_num_threads(1)
+    for seed in range(100_000, 100_010):
+        looks_as_far_as_it_says(seed)
+
+
+@pytest.mark.exhaustive
+def test_look_back_and_look_ahead_of_many_by_running_the_network() -> None:
+    torch.set_num_threads(1)
+    for seed in range(100_010, 100_200):
+        looks_as_far_as_it_says(seed)
+
+
 def least(widths: list[list[int]], windows: list[tuple[int, int, int]]) -> int:
     """The least state of a chain by trying every map that each window's input can be kept as.
 

@@ -494,3 +494,32 @@ def test_bad_input(capsys, arguments: list[str], words: list[str]) -> None:
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (2, "")
     assert all(word in err for word in words), err
+
+
+class Twins(nn.Module):
+    """Two images through the same layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.Sequential(nn.Conv2d(3, 18, 5, padding=2), nn.ReLU(), nn.Conv2d(18, 20, 3, 2, 1))
+        self.d = nn.Conv2d(40, 2, 1)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.d(torch.cat([self.f(x), self.f(y)], 1))
+
+
+def test_layers_that_share_weights_are_scaled_together() -> None:
+    inputs = ["3x16x16", "3x16x16"]
+    report = rfcalc.analyze(Twins().eval(), inputs)
+    found = rfcalc.variants(Twins().eval(), "params < 6k", inputs, moves=["width"])
+    assert found.designs
+    for variant in found.designs:
+        assert variant.report["f.0"].shape.channels == variant.report["f.0_1"].shape.channels
+    odd = rfcalc.lint(Twins().eval(), inputs, rules=["channels"]).findings
+    assert [f.node for f in odd] == ["f.0", "f.2"]
+    for one, changed in zip(odd, ((24, 20), (18, 24)), strict=True):
+        wider = Twins()
+        wider.f[0], wider.f[2] = nn.Conv2d(3, changed[0], 5, padding=2), nn.Conv2d(changed[0], changed[1], 3, 2, 1)
+        wider.d = nn.Conv2d(2 * changed[1], 2, 1)
+        more = sum(p.numel() for p in wider.parameters()) - report.totals.params
+        assert f"{more:,} parameters more" in one.remedy

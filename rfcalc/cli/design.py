@@ -121,8 +121,8 @@ def _together(asked: dict[str, bool], beside: dict[str, bool]) -> None:
         raise RfcalcError(f"{' and '.join(ways)} are two questions", fix="ask one of them")
     if left and (ways or left != ["--family"]):
         of = f"nothing of {ways[0]}" if ways else "nothing of a search through families"
-        fix = "--moves and --show go with --like, --rules with --lint"
-        fix = fix if set(left) & {"--moves", "--show", "--rules"} else "leave it out"
+        fix = "--moves goes with --like, --rules with --lint" if set(left) & {"--moves", "--rules"} else "leave it out"
+        fix = "--show goes with --like" if "--show" in left else fix
         raise RfcalcError(f"{left[0]} says {of}", fix=fix)
 
 

@@ -9,7 +9,7 @@ which leaves out what the softmax makes zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rfcalc.core.layer import POINTWISE, Layer
@@ -84,7 +84,7 @@ def gathered(walked: Shaped, at: str | None = None) -> Gathered | None:
     return Gathered(_without_unread(walked, layers, output), scores)
 
 
-def with_numbers(network: Network, layers: dict[str, AttentionProduct]) -> Network:
+def with_layers(network: Network, layers: Mapping[str, Layer]) -> Network:
     """The network with other layers for some of its nodes."""
     nodes = [(n.name, layers.get(n.name, n.layer), n.inputs) for n in network.nodes]
     about = {"outputs": network.outputs, "name": network.name, "source": network.source}

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural, suggestion
 from rfcalc.core.shape import Shape
+from rfcalc.graph import uncollected
 from rfcalc.notation import parse as read
 from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.families import FAMILIES, Family, limited
@@ -179,6 +180,7 @@ def told(value: Any) -> str:
     return f"{value:,}"
 
 
+@uncollected
 def design(
     constraints: str,
     families: Sequence[str] = (),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from inspect import signature
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import comb
 from typing import Any, NamedTuple
 
@@ -23,13 +23,15 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.notation import parse as read
 from rfcalc.notation.layers import Known
-from rfcalc.plan.families import LOCAL, Family, Law, Parameter
+from rfcalc.plan.families import FIELD, LOCAL, Family, Law, Parameter
 from rfcalc.report.constraints import RELATIONS, Constraint, holds, of_network, parse
 from rfcalc.report.metrics import metric
 from rfcalc.report.report import Report
 
 MOST_NODES = 400_000  # of all networks that are walked before a search is stopped
 MOST_BOXES = 150_000  # that are looked at before a search is stopped
+PLACED = (*FIELD, "stride")  # figures of the output: its last node's
+ADDED = ("macs", "flops")  # those of its nodes, added up
 FEW = 4  # values of a number, which are tried one by one
 
 _NUMBERED = re.compile(r"(.*?[^\d])([1-9]\d*)")  # a node that is named after its kind
@@ -62,6 +64,9 @@ class Figure(NamedTuple):
     def law(self, parameter: Parameter) -> Law | None:
         """Its polynomial in a number; None where it is not said."""
         return parameter.laws.get(self.name) if self.whole and not self.parameters else None
+
+
+NODES = Figure("nodes", "nodes", lambda report: len(report.network.nodes))
 
 
 class Bound(NamedTuple):
@@ -144,6 +149,7 @@ class Figures:
         self._reports: dict[Point, Report | None] = {}
         self.known: dict[tuple[str, Point], Any] = {}
         self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
+        self._parts: dict[tuple[str, int, Point], list[Any] | None] = {}
         self._plans: dict[str, list[tuple[int, str | None, Law | None]]] = {}
         self.failures: list[RfcalcError] = []
         self._counts: dict[str, Constraint | None] = {}
@@ -208,7 +214,8 @@ class Figures:
         """A figure of the network of these numbers; None where it has none, or does not run."""
         plan = self._plans.get(of.key)
         if plan is None:
-            plan = [(i, of.sign(p), of.law(p)) for i, p in enumerate(self.family.parameters)]
+            laws = [law and law.on(self.shape.rank) for law in map(of.law, self.family.parameters)]
+            plan = [(i, of.sign(p), laws[i]) for i, p in enumerate(self.family.parameters)]
             plan = [entry for entry in plan if entry[1] == "0" or entry[2] is not None]
             plan.sort(key=lambda entry: entry[2] is not None and entry[2].convex)  # the others make networks small
             self._plans[of.key] = plan
@@ -231,7 +238,8 @@ class Figures:
                 found = self._polynomial(of, numbers, i, law)
                 break
         else:
-            found = self._read(of, numbers)
+            at = self._growing(of)
+            found = self._read(of, numbers) if at is None else self._part(of, numbers, at)
         self.known[key] = found
         return found
 
@@ -260,6 +268,27 @@ class Figures:
             return None
         found = tuple([sum(comb(at, j) * d for j, d in enumerate(row)) for row in rows[1]])
         return found if rows[0] else found[0]
+
+    def _growing(self, of: Figure) -> int | None:
+        """A number that puts nodes behind those that are there, and of which it is said how many: figures of its
+        networks are those of parts of one of them."""
+        if not of.whole or of.name not in (*PLACED, *ADDED):
+            return None
+        found = (i for i, p in enumerate(self.family.parameters) if p.moves.get("before") == "0" and "nodes" in p.laws)
+        return next(found, None)
+
+    def _part(self, of: Figure, numbers: Point, i: int) -> Any:
+        """A figure of a network that is the beginning of a longer one, so that a few walks give those of all."""
+        rest, last = (*numbers[:i], 0, *numbers[i + 1 :]), self.family.parameters[i].values[-1]
+        longest = max(numbers[i], min(last, 1 << (numbers[i] - 1).bit_length()))
+        key = (of.key, longest, rest)
+        if key not in self._parts:
+            report = self.report((*numbers[:i], longest, *numbers[i + 1 :]))
+            row = metric(of.name).row
+            values = None if report is None or row is None else [row(one) for one in report]
+            self._parts[key] = list(accumulate(values)) if values is not None and of.name in ADDED else values
+        values = self._parts[key]
+        return self._read(of, numbers) if values is None else values[self.value(NODES, numbers) - 1]
 
     def _convex(self, of: Figure, numbers: Point, i: int) -> Any:
         """A figure that is the greatest of several lines in a number: where the middle of a piece lies on the line

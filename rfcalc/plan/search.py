@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from rfcalc.core.shape import Shape
 from rfcalc.plan.families import Family
-from rfcalc.plan.figures import Figure, Figures, Point, bounds_of, figure, figure_of, measured
+from rfcalc.plan.figures import Bound, Figure, Figures, Point, bounds_of, figure, figure_of, measured
 from rfcalc.report.constraints import Constraint
 from rfcalc.report.report import Report
 
 SHORT = 8  # so many values of a number are told apart before those of the others
 MOST_CORNERS = 24  # of a box, where it is not said how a figure moves with some of its numbers
 
+Asked = tuple[Figure, Constraint, list[Bound]]
 Box = tuple[tuple[int, int], ...]  # the first and last index of each number's values
 
 
@@ -61,12 +62,18 @@ class Search:
         self._found = [(tuple([d.figures[n] for n in objectives]), d) for d in found]
         needed = [n for c in constraints if (n := self.figures.needed(c.subject.partition("@")[2])) is not None]
         self._asked = [(figure_of(c), c, bounds_of(c)) for c in (*needed, *constraints)]
-        self._asked.sort(key=lambda asked: asked[0].name == "holes")  # which take longest to find
+        self._asked.sort(key=lambda asked: (self._many(asked[0]), asked[0].name == "holes"))
+        self._quick = [asked for asked in self._asked if not self._many(asked[0])]
+        self._slow = self._asked[len(self._quick) :]
         self._least = [Figure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
         names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
         self._shown = [*self._least, *(Figure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
         self._ends: dict[tuple[str, bool], tuple[int | None, ...]] = {}
         self._values: dict[tuple[str, Point], Any] = {}
+
+    def _many(self, of: Figure) -> bool:
+        """Whether a figure has to be found at many points: it is not said how it moves with some of the numbers."""
+        return any(of.sign(p) is None for p in self.family.parameters if len(p.values) > 1)
 
     @property
     def found(self) -> list[Design]:
@@ -93,15 +100,16 @@ class Search:
             self._values[key] = self.figures.value(of, self.numbers(point))
         return self._values[key]
 
-    def corners(self, box: Box, of: Figure, most: bool) -> list[Point]:
+    def corners(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> list[Point]:
         """The points of a box among which a figure is largest (or least); none where these would be too many."""
+        many = 1 if of.name == "holes" else many
         ends = self._ends_of(of, most)
         if None not in ends:
             return [tuple([side[end] for side, end in zip(box, ends, strict=True)])]  # type: ignore[index]
         found: list[Point] = [()]
         for end, (low, high) in zip(ends, box, strict=True):
             if end is None:
-                if len(found) * (high - low + 1) > (1 if of.name == "holes" else MOST_CORNERS):
+                if len(found) * (high - low + 1) > many:
                     return []
                 found = [(*point, i) for point in found for i in range(low, high + 1)]
             else:
@@ -120,9 +128,9 @@ class Search:
             self._ends[of.key, most] = tuple(found)
         return self._ends[of.key, most]
 
-    def extreme_of(self, box: Box, of: Figure, most: bool) -> Any:
-        """A bound of a figure in a box; None where none is known."""
-        values = [self.value(of, at) for at in self.corners(box, of, most)]
+    def extreme_of(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> Any:
+        """A bound of a figure in a box; None where none is known, or it is among too many."""
+        values = [self.value(of, at) for at in self.corners(box, of, most, many)]
         if not values or any(v is None for v in values):
             return None
         if isinstance(values[0], tuple):
@@ -131,11 +139,11 @@ class Search:
             return tuple([(max if most else min)(v[i] for v in values) for i in range(len(values[0]))])
         return max(values) if most else min(values)
 
-    def possible(self, box: Box) -> bool:
-        """Whether no constraint fails in the whole box, as far as corners tell."""
-        for of, _, bounds in self._asked:
+    def possible(self, box: Box, asked: Sequence[Asked] | None = None, many: int = MOST_CORNERS) -> bool:
+        """Whether no constraint (of those that are given) fails in the whole box, as far as corners tell."""
+        for of, _, bounds in self._asked if asked is None else asked:
             for bound in bounds:
-                value = self.extreme_of(box, of, bound.most)
+                value = self.extreme_of(box, of, bound.most, many)
                 if value is not None and not bound.holds(value):
                     return False
         return True
@@ -161,10 +169,10 @@ class Search:
                 return
             self.figures.work.boxes += 1
             box = boxes.pop()
-            if not self.possible(box):
+            if not self.possible(box, self._quick):
                 continue
             box = self.tightened(box)
-            if not self.better(box):
+            if not self.better(box) or not self.possible(box, self._slow, 1):
                 continue
             if all(low == high for low, high in box):
                 self._take(tuple(low for low, _ in box))
@@ -175,12 +183,13 @@ class Search:
             boxes += reversed(_halves(box))
 
     def tightened(self, box: Box) -> Box:
-        """The box without the ends of its sides in which a constraint fails, whatever the other numbers are."""
+        """The box without the ends of its sides in which a constraint fails, whatever the other numbers are; not one on
+        a figure that takes many points to be found."""
         for i in range(len(box)):
             first, last = box[i]
 
             def held(low: int, high: int, i: int = i, box: Box = box) -> bool:
-                return self.possible((*box[:i], (low, high), *box[i + 1 :]))
+                return self.possible((*box[:i], (low, high), *box[i + 1 :]), self._quick)
 
             low, high = first, first if first == last or held(first, first) else last
             while low < high:  # the least end from which on a run from the first value may hold

@@ -11,7 +11,7 @@ from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
 from rfcalc.plan.following import Following, Reading, Unfollowed, follow
 from rfcalc.plan.solving import Weights, with_size
-from rfcalc.readers.guards import Guard, Refusal, guard, refusal_of
+from rfcalc.readers.guards import Guard, Refusal, deliberate, guard, refusal_of
 from rfcalc.readers.target import Target, named, resolve
 
 # By how much the spatial axes are longer in further readings: with multiples of what networks divide by, and without.
@@ -46,6 +46,9 @@ def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
         readings, confirming, refused = _readings(target, known, base, guards)
     refused += probed
     confirming += tried
+    _explained(
+        what, base, guards, [i for i, _ in confirming] + [list(r.shapes[: len(base)]) for r in readings], refused
+    )
     params: list[int] = []
     while True:
         try:
@@ -70,6 +73,30 @@ def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
     count = len(readings) + len(refused) + len(confirming) - 1
     told = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     return found, (told,)
+
+
+def _explained(
+    what: str, base: Sequence[Shape], guards: Sequence[Guard], taken: Sequence[Sequence[Shape]], refused: Refused
+) -> None:
+    """Refuse to tell where code refuses sizes for a reason that is not followed: what layers do there was not seen.
+
+    Raises:
+        RfcalcError: a refusal has no condition that explains it, or conditions let sizes of an axis pass, none of which
+            was read.
+    """
+    for inputs, error in refused:
+        if deliberate(error) and all(_passes(g, inputs) for g in guards):
+            size = ", ".join(map(str, inputs))
+            raise _untold(what, f"the {what} refuses {size} by a condition that is not followed: {_brief(error)}")
+    for axis in range(base[0].rank) if guards else ():
+        own = base[0].spatial[axis]
+        if any(i[0].spatial[axis] != own for i in taken):
+            continue
+        for n in range(1, own + MOST_TRIED):
+            inputs = [with_size(x, axis, n) if axis < x.rank else x for x in base]
+            if n != own and all(_passes(g, inputs) for g in guards):
+                why = f"the {what} was read at {own} only of axis {axis}, and its own conditions let {n} pass"
+                raise _untold(what, f"{why}: {_brief(refused[0][1])}")
 
 
 Read = list[tuple[list[Shape], Reading]]

@@ -24,6 +24,7 @@ FOREIGN = ("torch", "rfcalc", "contextlib")
 ASKED = {"size", "dim", "len", "isinstance", "is_scripting", "is_tracing", "is_exporting", "is_compiling"}
 PARTS = (1, 2, 4, 8, 16, 32, 64, 3, 7, 14)  # what a length may have been divided by before it is compared
 BLOCKS = ("body", "orelse", "finalbody")
+CALLED: dict[str, Any] = {"min": min, "max": max}
 Values = dict[str, Any]
 
 
@@ -55,7 +56,7 @@ class Guard(NamedTuple):
         """
         # the user's own condition, with numbers in the place of everything that it looks up
         own = {name: rule(shapes) for name, rule in self.rules.items()}
-        if eval(self.code, {"__builtins__": {}}, {**self.fixed, **own}):  # noqa: S307
+        if eval(self.code, {"__builtins__": {}, **CALLED}, {**self.fixed, **own}):  # noqa: S307
             values = {**own, **{name: v for name, v in self.fixed.items() if v not in (None, True, False)}}
             numbers = ", ".join(f"{self.names[name]} is {value}" for name, value in values.items())
             raise ShapeError("the code refuses this size by itself", why=f"{self.told}; {numbers} ({self.where})")
@@ -86,6 +87,14 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
         return None
     where = f"{Path(frame.f_code.co_filename).name}, line {line + first - 1 if first else line}"
     return Refusal(where, test, told, values, names)
+
+
+def deliberate(error: BaseException | None) -> bool:
+    """Whether code refused a size on purpose, whether its condition can be read or not."""
+    told = refusal_of(error) is not None
+    while isinstance(error, RfcalcError):
+        error = error.__cause__
+    return told or isinstance(error, AssertionError)
 
 
 def guard(refusals: Sequence[tuple[Sequence[Shape], Refusal]]) -> Guard | None:
@@ -132,8 +141,6 @@ def _condition(function: ast.stmt, line: int) -> tuple[ast.expr, str] | None:
         elif not isinstance(at, (ast.FunctionDef, ast.With)):
             return None  # a loop, a try: what was compared before is not known
         at = inner
-        if isinstance(at, ast.If) and line <= (at.test.end_lineno or 0):
-            return None
         if not isinstance(at, (ast.If, ast.With)):
             break
     if isinstance(at, ast.Raise):
@@ -171,6 +178,10 @@ class _Atoms(ast.NodeTransformer):
         self.frame, self.values, self.names = frame, values, names
 
     def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLED:
+            if node.keywords or node.func.id in {**self.frame.f_globals, **self.frame.f_locals}:
+                raise _Unread
+            return ast.Call(node.func, [self.visit(a) for a in node.args], [])
         if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)):
             return self._looked_up(node)
         if isinstance(

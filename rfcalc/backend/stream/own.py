@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from rfcalc.backend.graph import NetworkModule
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
+from rfcalc.plan.attention import with_layers
 from rfcalc.readers.imported import Imported
 
 # attributes of PyTorch's modules that are arguments of the operators: ours, theirs
@@ -39,6 +41,13 @@ def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported
     more = whole_blocks(walked, axis)
     if more is not None:  # code may decide by its length: it is read at whole blocks
         read = from_torch(module, more)
+        walked = forward(read.network, shapes_of_inputs(read.network))
+    layers: dict[str, Any] = {n.name: n.layer for n in read.network.nodes}
+    kernels = {  # (with zeros at its ends it reads less than it holds)
+        name: replace(at, fixed=False) for name, at in layers.items() if getattr(at, "fixed", False) and not at.taps
+    }
+    if kernels:  # a network does not keep what a fixed kernel is made of; the module does
+        read = replace(read, network=with_layers(read.network, kernels))
         walked = forward(read.network, shapes_of_inputs(read.network))
     return read, walked
 

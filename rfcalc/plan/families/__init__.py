@@ -25,20 +25,27 @@ FIELD = ("receptive_field", "lookback", "lookahead")
 SIZE = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "bytes", "saved_bytes", "peak_bytes")
 
 
+TRAINING = ("input_gradient_macs", "weight_gradient_macs", "backward_macs", "training_flops")
 COSTS = ("weights", "biases", "params", "macs", "flops")
 LOCAL = (*FIELD, *COSTS, "stride", "padding", "center", "values", "bytes")  # of a node: what comes after it is the same
 
 
 class Law(NamedTuple):
     """A figure is a polynomial of a number, of at most this degree, from this value on; `convex`: it is the greatest of
-    several such polynomials of degree 1."""
+    several such polynomials of degree 1; `each_axis`: the degree is for each axis of the maps."""
 
     degree: int
     start: int = 1
     convex: bool = False
+    each_axis: bool = False
+
+    def on(self, rank: int) -> Law:
+        """The law for maps of so many axes."""
+        return self._replace(degree=self.degree * rank, each_axis=False) if self.each_axis else self
 
 
 CONVEX = Law(1, 1, True)
+AREA = Law(1, each_axis=True)
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,10 @@ def laws(**degrees: int | Law) -> dict[str, Law]:
     return found
 
 
-_GROUPS = {"size": SIZE, "rf": FIELD, "costs": COSTS}
+_GROUPS = {
+    "size": (*SIZE, *TRAINING, "activation"), "rf": FIELD, "costs": (*COSTS, *TRAINING), "macs": ("macs", *TRAINING),
+    "values": ("values", "activation"), "count": ("count", "nodes"),
+}  # fmt: skip
 
 
 def _load() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
 
 
 def build(kernel: int, base: int, width: int, depth: int) -> str:
@@ -12,15 +12,16 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
 
 def numbers(what: str, most: int) -> tuple[Parameter, ...]:
     """The numbers of networks whose dilations grow by a factor, of at most so many layers or blocks."""
-    # What backward keeps is not said: unequal sides are padded in a map of their own.
+    # What backward keeps is not said where sides may become unequal: they are padded in a map of their own.
     larger = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
     faster = moving(stride="0", rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
     wider = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-    deeper = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
-    widths = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+    deeper = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", before="0")
+    kernels = laws(costs=AREA, receptive_field=1)
+    widths = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
     depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
     return (
-        Parameter("kernel", "size of every kernel", (2, 3, 5, 7), larger, touches=("kernel", "padding")),
+        Parameter("kernel", "size of every kernel", (2, 3, 5, 7), larger, kernels, ("kernel", "padding")),
         Parameter("base", "factor of the dilations", (2, 3, 4, 5), faster, touches=("dilation", "padding")),
         Parameter("width", "channels", (8, 16, 32, 64, 128, 256), wider, widths, ("out_channels",)),
         Parameter("depth", what, tuple(range(1, most + 1)), deeper, depths),

@@ -5,7 +5,7 @@ F = 1 + n·(k − 1)·(1 + a + b).
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
 
 
 def build(kernel: int, second: int, third: int, width: int, cycles: int) -> str:
@@ -15,22 +15,24 @@ def build(kernel: int, second: int, third: int, width: int, cycles: int) -> str:
     return cycle + (f" x{cycles}" if cycles > 1 else "")
 
 
-# What backward keeps is not said: unequal sides are padded in a map of their own.
+# What backward keeps is not said where sides may become unequal: they are padded in a map of their own.
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
 FASTER = moving(stride="0", rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
 WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-MORE = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
-CYCLES = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 1))
+MORE = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", before="0")
+KERNELS = laws(costs=AREA, receptive_field=1)
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
+CYCLES = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 1))
+DILATIONS = laws(receptive_field=1)
 SPREAD = ("dilation", "padding")
 FAMILY = Family(
     "hybrid",
     "cycles of three k × k convolutions of stride 1 with dilations 1, a, b, a ReLU after each",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (2, 3, 5), LARGER, touches=("kernel", "padding")),
-        Parameter("second", "dilation of the second layer of a cycle", (2, 3, 4), FASTER, touches=SPREAD),
-        Parameter("third", "dilation of the third layer of a cycle", (3, 4, 5, 7, 9), FASTER, touches=SPREAD),
+        Parameter("kernel", "size of every kernel", (2, 3, 5), LARGER, KERNELS, ("kernel", "padding")),
+        Parameter("second", "dilation of the second layer of a cycle", (2, 3, 4), FASTER, DILATIONS, SPREAD),
+        Parameter("third", "dilation of the third layer of a cycle", (3, 4, 5, 7, 9), FASTER, DILATIONS, SPREAD),
         Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
         Parameter("cycles", "cycles", tuple(range(1, 33)), MORE, CYCLES),
     ),

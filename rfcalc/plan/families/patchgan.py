@@ -14,7 +14,7 @@ def build(width: int, depth: int) -> str:
 
 
 WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="+", rf="+", params="+", weights="+", weight_layers="+", count="+")
 FAMILY = Family(
     "patchgan",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
+from rfcalc.plan.families import AREA, CONVEX, Family, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, convs: int, stages: int) -> str:
@@ -16,18 +16,19 @@ def build(kernel: int, width: int, convs: int, stages: int) -> str:
     return " > ".join(steps)
 
 
-LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0")
+LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
 WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+KERNELS = laws(costs=AREA, receptive_field=1)
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+")
 DEPTHS = laws(rf=1, costs=1, weight_layers=1, count=1)
-LOWER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
+LOWER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", before="0")
 FAMILY = Family(
     "pyramid",
     "stages of k × k convolutions, the first of each of stride 2, channels doubled",
     (1, 2, 3),
     (
-        Parameter("kernel", "size of every kernel", (3, 5, 7), LARGER, touches=("kernel", "padding")),
+        Parameter("kernel", "size of every kernel", (3, 5, 7), LARGER, KERNELS, ("kernel", "padding")),
         Parameter("width", "channels of the first stage", (8, 16, 32, 64), WIDER, WIDTHS, ("out_channels",)),
         Parameter("convs", "convolutions in a stage", (1, 2, 3, 4), DEEPER, DEPTHS),
         Parameter("stages", "halvings", tuple(range(1, 7)), LOWER),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, depth: int) -> str:
@@ -10,12 +10,12 @@ def build(kernel: int, width: int, depth: int) -> str:
     return f"conv{kernel}-{width} relu" + (f" x{depth}" if depth > 1 else "")
 
 
-LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", holes="0")
-KERNELS = laws(costs=3, receptive_field=1)
+LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", holes="0", saved_bytes="")
+KERNELS = laws(costs=AREA, receptive_field=1)
 WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", before="0")
-DEPTHS = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
+DEPTHS = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 2))
 FAMILY = Family(
     "stack",
     "k × k convolutions of stride 1, one after another, a ReLU after each",

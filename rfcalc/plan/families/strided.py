@@ -3,7 +3,7 @@ themselves; F = k₁ + s₁·(k − 1)·(sⁿ − 1)/(s − 1)."""
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
+from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
 
 
 def build(first: int, step: int, kernel: int, stride: int, width: int, depth: int) -> str:
@@ -15,7 +15,7 @@ def build(first: int, step: int, kernel: int, stride: int, width: int, depth: in
     return f"{conv(first, step)} > {conv(kernel, stride)}" + (f" x{depth}" if depth > 1 else "")
 
 
-# What backward keeps is not said: unequal sides are padded in a map of their own.
+# What backward keeps is not said where sides may become unequal: they are padded in a map of their own.
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
 COARSER = moving(
     stride="+",
@@ -30,17 +30,18 @@ COARSER = moving(
     saved_bytes="",
 )
 WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", saved_bytes="", before="0")
-DEPTHS = laws(weights=1, biases=1, params=1, weight_layers=1, count=1)
+KERNELS = laws(costs=AREA, receptive_field=1)
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
+DEEPER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", before="0")
+DEPTHS = laws(weights=1, biases=1, params=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
 FAMILY = Family(
     "strided",
     "a convolution with kernel and stride of its own, then equal ones with a stride, a ReLU after each",
     (1, 2, 3),
     (
-        Parameter("first", "size of the first kernel", (3, 5, 7, 10), LARGER, touches=("kernel", "padding")),
+        Parameter("first", "size of the first kernel", (3, 5, 7, 10), LARGER, KERNELS, ("kernel", "padding")),
         Parameter("step", "stride of the first", (1, 2, 4, 5), COARSER, touches=("stride", "padding")),
-        Parameter("kernel", "size of the other kernels", (2, 3, 5), LARGER, touches=("kernel", "padding")),
+        Parameter("kernel", "size of the other kernels", (2, 3, 5), LARGER, KERNELS, ("kernel", "padding")),
         Parameter("stride", "stride of the others", (1, 2, 3), COARSER, touches=("stride", "padding")),
         Parameter("width", "channels", (8, 16, 32, 64, 128), WIDER, WIDTHS, ("out_channels",)),
         Parameter("depth", "layers behind the first", tuple(range(1, 9)), DEEPER, DEPTHS),

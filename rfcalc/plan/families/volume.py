@@ -31,7 +31,7 @@ def build(spacing: int, width: int, convs: int, depth: int, shape: tuple[int, ..
 
 
 WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, peak_bytes=CONVEX)
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+")
 DEPTHS = laws(costs=1, weight_layers=1, count=1)
 FAMILY = Family(

@@ -68,16 +68,20 @@ def _depthwise(draft: Draft, name: str) -> bool:
 
 
 class Ties:
-    """Which layers make the channels of a network's maps, and which of them have the same: their maps meet in a sum."""
+    """Which layers make the channels of a network's maps, and which of them have the same: their maps meet in a sum, or
+    they share their weights."""
 
     def __init__(self, report: Report) -> None:
         self._towards: dict[str, str] = {}
         draft = Draft(report)
+        shared: dict[str, str] = {}  # by group, the first layer of it
         makers: dict[str, tuple[str, ...]] = dict.fromkeys(report.inputs, ())  # of a map's channels
         for name, piece in draft.pieces.items():
             if _out(piece.layer) is not None and piece.layer.weight_layers and not _depthwise(draft, name):
                 self._towards[name] = name
                 makers[name] = (name,)
+                if piece.group:
+                    self._towards[name] = self.first(shared.setdefault(piece.group, name))
                 continue
             row = report[name]
             makers[name] = tuple(dict.fromkeys(m for r in piece.reads for m in makers[r]))
@@ -169,11 +173,12 @@ def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], facto
         factors: by name, the layers whose channels are scaled.
 
     Raises:
-        Unfit: a node does not take what it would get, or shares its weights with others.
+        Unfit: a node does not take what it would get.
     """
     waiting = [report.network.position(name) for name in factors]
     heapify(waiting)
     changed: dict[int, Shape] = {}
+    groups: set[str] = set()  # whose weights are counted already
     more, last = 0, -1
     while waiting:
         position = heappop(waiting)
@@ -181,13 +186,13 @@ def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], facto
             continue
         last = position
         node, sources, before, y = report.at(position)
-        if node.group:
-            raise Unfit(f"{node.name} shares its weights")
         xs = tuple([changed.get(s, x) for s, x in zip(sources, before, strict=True)])
         try:
             layer = _scaled(node.layer, before, xs, factors.get(node.name))
             out = layer.output(*xs)
-            more += int(layer.cost(xs, out).params - report.costs[position].params)
+            if not node.group or node.group not in groups:
+                more += int(layer.cost(xs, out).params - node.layer.cost(before, y).params)
+            groups.add(node.group)
         except RfcalcError as error:
             raise Unfit(f"{node.name}: {error.what}") from None
         if out != y:

@@ -18,7 +18,7 @@ from rfcalc.core.masks import Mask, allowed
 from rfcalc.graph.forward import Walked
 from rfcalc.graph.network import Network
 from rfcalc.layers.general import AttentionProduct
-from rfcalc.plan.attention import Scores, with_numbers
+from rfcalc.plan.attention import Scores, with_layers
 from rfcalc.readers.torch.recorder import Recorder
 
 AGAIN = "add a bias that depends on the distance of query and key alone, multiply by one number"
@@ -95,7 +95,7 @@ def with_scores(
         layers[name] = AttentionProduct(mask=layer.mask, scale=scale, offsets=made)
         if table is not None:
             tables[name] = table
-    return with_numbers(network, layers), tables
+    return with_layers(network, layers), tables
 
 
 def _run(module: nn.Module, xs: Sequence[Tensor], watch: _Watch) -> _Watch:
