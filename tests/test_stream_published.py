@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from importlib.machinery import ModuleSpec
@@ -234,7 +235,9 @@ BLOCKED: dict[str, tuple[Build, str, int, str]] = {
 def built(build: Build) -> Any:
     torch.manual_seed(0)
     try:
-        module = build()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a package's own code warns of
+            module = build()
     except (ImportError, OSError) as error:
         pytest.skip(f"not installed: {error}")
     return module.double().eval()
