@@ -330,7 +330,7 @@ def _card(text: str, path: Path) -> Iterator[Entry]:
 
 
 def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
-    """A CSV (commas, semicolons) or TSV with a head: model, params, FLOPs (units in heads or cells), perhaps the input."""
+    """CSV (commas, semicolons) or TSV with heads: model, params, FLOPs (units in heads or cells), perhaps input."""
     first = text.partition("\n")[0]
     sign = sign or (";" if first.count(";") > first.count(",") else ",")
     rows = list(csv.reader(StringIO(text), delimiter=sign))
