@@ -577,9 +577,9 @@ def test_a_shape_without_quotes_in_a_table_with_commas_is_one_cell(shape: str) -
     key = Key(rfcalc.analyze("conv7-64/2", "3x224x224"))
     assert key.mark(f"layer,output,rf\nconv1,{shape},7").strict == 2
     assert key.mark(f"layer,output,rf\nconv1,{shape},6").strict == 1
-    assert (
-        key.mark(f"layer,output (C, H, W),rf\nconv1,{shape.rstrip(')]')},7").strict == 0
-    )  # never closed: as it stands
+    assert key.mark("layer,note,rf,stride\nconv1,:(,7,:)").strict == 1  # brackets of no shape
+    assert key.mark(f"layer,output (C, H, W),rf\nconv1,{shape},7").strict == 2
+    assert key.mark(f"layer,output,rf\nconv1,{shape.rstrip(')]')},7").strict == 0  # never closed: as it stands
 
 
 @pytest.mark.parametrize(
