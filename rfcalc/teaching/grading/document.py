@@ -118,8 +118,8 @@ def _class(results: Sequence[Result]) -> Iterator[Section]:
 def _summary(one: Result) -> list[str]:
     name = shown(one.student)
     if one.error:
-        lines = [line.strip() for line in shown(one.error).splitlines()]
-        return [name, "no grade", "", "; ".join([lines[0].rpartition(f"{name}: ")[2], *lines[1:]])]
+        what, *more = (shown(line) for line in one.error.splitlines())
+        return [name, "no grade", "", "; ".join([what.rpartition(f"{name}: ")[2], *more])]
     if one.judged is not None:
         failed = [b for b in one.judged.bounds if not b.holds]
         return [name, "fail" if failed else "pass", "", "; ".join(f"{b.constraint}: {b.figure}" for b in failed)]
