@@ -568,3 +568,37 @@ def test_a_class_is_reported_by_mistake_and_by_row(tmp_path: Path, capsys: pytes
     rows = {r["row"]: r for r in found["class"]["rows"]}
     assert [rows[n]["right"] for n in ("conv1", "maxpool1", "conv2")] == [3, 1, 1]
     assert rows["maxpool1"]["commonest"].startswith("a layer's own stride")
+
+
+@pytest.mark.parametrize(
+    "shape", ["torch.Size([1, 64, 112, 112])", "tf.TensorShape([None, 112, 112, 64])", "(64,112,112)"]
+)
+def test_a_shape_without_quotes_in_a_table_with_commas_is_one_cell(shape: str) -> None:
+    key = Key(rfcalc.analyze("conv7-64/2", "3x224x224"))
+    assert key.mark(f"layer,output,rf\nconv1,{shape},7").strict == 2
+    assert key.mark(f"layer,output,rf\nconv1,{shape},6").strict == 1
+    assert key.mark("layer,note,rf,stride\nconv1,:(,7,:)").strict == 1  # brackets of no shape
+    assert key.mark(f"layer,output (C, H, W),rf\nconv1,{shape},7").strict == 2
+    assert key.mark(f"layer,output,rf\nconv1,{shape.rstrip(')]')},7").strict == 0  # never closed: as it stands
+
+
+@pytest.mark.parametrize(
+    "written_as", ["1507", "1,507", "1.507", "1 507 px", "1'507", "1507,0", "1507.0", "≈1507", "(1507, 1507)"]
+)
+def test_long_receptive_fields_as_people_write_them(written_as: str) -> None:
+    key = Key(rfcalc.analyze("conv1507-1", "1x8x8"))
+    assert key.mark(f"layer;rf\nconv1;{written_as}").strict == 1
+    assert key.mark(f"layer;rf\nconv1;{written_as.replace('7', '8', 1)}").strict == 0
+
+
+def test_a_batch_of_one_does_not_hide_that_a_table_writes_channels_last() -> None:
+    key = Key(rfcalc.analyze("conv3-8 > maxpool2 > conv3-16", "3x32x32"))
+    grade = key.mark("layer;output\nconv1;[1, 30, 30, 8]\nmaxpool1;[1, 15, 15, 8]\nconv2;[1, 15, 15, 16]")
+    assert [row.cells[0].status for row in grade.rows] == ["wrong", "consistent", "consistent"]
+
+
+def test_why_there_is_no_grade_is_told_in_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "eve.csv").write_text("nonsense")
+    for form in ("csv", "markdown", "json"):
+        assert run(["grade", str(tmp_path), "--network", SHORT, "--input", "3x32x32", "--format", form]) == 2
+        assert "there is no table; why: a table is" in capsys.readouterr().out

@@ -243,6 +243,8 @@ def test_networks_of_other_ranks_have_shapes_of_other_ranks(capsys) -> None:
         (["table", "conv3-64)"], ["not expected"]),
         (["table", "conv3-0"], ["conv3-0"]),
         (["table", "conv0-8"], ["conv0-8"]),
+        (["equivalents", "conv3-64x3"], ["write conv3-64 x3"]),
+        (["table", "conv3-64x2 relu, maxpool2"], ["write conv3-64 x2 relu, maxpool2"]),
         (["table", "conv3-64 x0"], ["0 times"]),
         (["table", "conv3-64 x99999999999999"], ["too many"]),
         (["table", "conv3-N"], ["rfcalc symbolic"]),

@@ -274,16 +274,19 @@ def search(
         made = _made(subject, draft, options, unfit)
         if made is not None:
             changes = tuple(option.told for option in options if option.change is not None)
-            figures = _figures(subject, made, (*objectives, *extra))
-            figures["changes"] = sum(option.changes for option in options if option.change is not None)
-            figures["scaled"] = max((option.amount for option in options), default=Fraction(0))
-            found.append(Variant(changes, made, figures, tuple(draft.notes), draft.written, draft.seen))
+            away = {
+                "changes": sum(option.changes for option in options if option.change is not None),
+                "scaled": max((option.amount for option in options), default=Fraction(0)),
+            }
+            found.append(Variant(changes, made, away, tuple(draft.notes), draft.written, draft.seen))
     fits = [v for v in found if all(c.check(v.report)[0] for c in constraints)]
+    for v in fits:
+        v.figures.update(_figures(subject, v.report, objectives))
     best = fits
     if not ranked:
         order = (*DISTANCE, *objectives)
         best = sorted(pareto(fits, order), key=lambda v: [v.figures[n] for n in order])
-    shown = tuple([v._replace(figures={n: f for n, f in v.figures.items() if n not in DISTANCE}) for v in best])
+    shown = tuple([v._replace(figures=_figures(subject, v.report, (*objectives, *extra))) for v in best])
     tightest = () if fits else _tightest(found, constraints)
     told = tuple(map(str, constraints))
     return Likes(subject, told, objectives, moves, choices, searched, unfit, shown, tightest, ranked)

@@ -105,6 +105,7 @@ _STEPS: tuple[Callable[[str], str], ...] = (
     lambda text: re.sub(r"\)\s*(?:[x×*^]\s*)?(\d+)x?(?=$|[\s,>])", r") x\1", text),
     lambda text: re.sub(r"(?<=[\w)])\s+(?:[x×]\s+|\^\s*)(\d+)(?=$|[\s,>])", r" x\1", text),
     lambda text: re.sub(r"(?<=\s)x(\d+)x(?=$|[\s,>])", r"x\1", text),
+    lambda text: re.sub(r"\b([a-zA-Z]+[\dx]*-\d+)[x×](\d+)(?=$|[\s,>)])", r"\1 x\2", text),  # conv3-64x3
     # words that are glued, or apart
     lambda text: re.sub(rf"(?<=[\da-z])[-/_+]({AFTER})(?=$|[\s,>/_+-])", r" \1", text, flags=re.IGNORECASE),
     lambda text: re.sub(rf"(?<=\d)({AFTER})(?=$|[\s,>])", r" \1", text, flags=re.IGNORECASE),

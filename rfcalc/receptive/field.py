@@ -353,8 +353,7 @@ def _tidy(terms: list[Term]) -> tuple[Term, ...]:
 def _mergeable(a: Term, b: Term) -> bool:
     if _signature(a) != _signature(b):
         return False
-    dense = not any(e.sparse for e in (*a, *b))
-    return dense or sum(p != q for p, q in zip(a, b, strict=True)) <= 1
+    return not any(e.sparse for e in (*a, *b)) or sum(p != q for p, q in zip(a, b, strict=True)) <= 1
 
 
 def _both(a: Entry, b: Entry) -> Entry:

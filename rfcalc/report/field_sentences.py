@@ -38,7 +38,8 @@ def _apart(strides: Sequence[Any], what: str) -> str:
 def sentences(field_report: FieldReport) -> Iterator[str]:
     yield from summary(field_report, _unreached(field_report))
     status = field_report.field.status
-    if status not in ("none", "unknown", "needs_input_size") and field_report.sized and field_report.shape:
+    known = status not in ("none", "unknown", "needs_input_size")
+    if known and field_report.sized and field_report.shape and field_report.source_shape:
         yield from _real_sentences(field_report)
 
 
@@ -67,6 +68,9 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
     if status == "needs_input_size":
         told = "; ".join(f"{n}: {why}" for n, why in field.needs)
         yield f"What {name} sees depends on the input size ({told}): give --input."
+        return
+    if not field_report.source_shape:
+        yield f"{name} depends on {of}, which has no positions: there is no receptive field in it."
         return
     if status == "global":
         whole = "all" if field.sees_whole_input() and not unreached else "the same region"

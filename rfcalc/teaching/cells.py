@@ -129,6 +129,22 @@ def sizes(text: str) -> tuple[Fraction, ...]:
     return tuple(found) if len(found) <= 6 else ()
 
 
+def lengths(text: str) -> tuple[tuple[Fraction, ...], ...]:
+    """The readings of a length on each axis: with a thousands separator or a decimal comma it is one number as well.
+
+    >>> [[int(n) for n in one] for text in ("1,507", "3,0 px", "~3", "3x5") for one in lengths(text)]
+    [[1507], [1, 507], [3], [3], [3, 5]]
+    """
+    text = text.strip().lstrip("~≈").strip()
+    found = sizes(text)
+    plain = _PIXELS.sub("", text).strip()
+    if len(found) == 2 and plain.endswith((",0", ",00")):  # no length is 0
+        return (found[:1],)
+    grouped = _THOUSANDS.fullmatch(plain) and not plain.startswith("0")
+    whole = (Fraction(re.sub(r"[^0-9]", "", plain)),) if grouped else ()
+    return tuple(one for one in (whole, found) if one)
+
+
 def empty(text: str) -> bool:
     """Whether nothing is said."""
     return text.strip().lower() in EMPTY

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from heapq import heapify, heappop, heappush
 from itertools import product
 from math import lcm
@@ -161,7 +161,13 @@ def _scaled(layer: Layer, before: Sequence[Shape], xs: Sequence[Shape], factor: 
         changed = {word: scaled(out, factor, groups)}
     if getattr(layer, "in_features", None) is not None:
         changed["in_features"] = int(xs[0].dims[-1])
-    return with_geometry(layer, **changed) if changed else layer
+    return _changed(layer, tuple(changed.items())) if changed else layer
+
+
+@cache
+def _changed(layer: Layer, values: tuple[tuple[str, int], ...]) -> Layer:
+    """A layer with other numbers: variants share theirs."""
+    return with_geometry(layer, **dict(values))
 
 
 def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], factors: Mapping[str, Fraction]) -> int:

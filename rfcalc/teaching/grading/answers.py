@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.shape import Shape
-from rfcalc.teaching.cells import Number, empty, numbers, sizes
+from rfcalc.teaching.cells import Number, empty, lengths, numbers, sizes
 from rfcalc.teaching.grading.columns import Column
 
 AXES = ("receptive_field", "stride")
@@ -51,10 +51,9 @@ def read(text: str, column: Column, shape: Shape, last: bool, axes: int) -> Answ
     if column.figure == "output_shape":
         return Answer(text, False, (), _shapes(sizes(text), shape, last))
     if column.figure in AXES:
-        found = sizes(text)
-        if len(found) == 1:
-            found *= max(axes, 1)
-        return Answer(text, False, (), (found,) if found and len(found) == axes else ())
+        found = lengths(text)
+        alone = tuple(one * max(axes, 1) for one in found if len(one) == 1)
+        return Answer(text, False, (), (*alone, *(one for one in found if len(one) == axes > 1)))
     return Answer(text, False, numbers(text, column.scale))
 
 
@@ -86,6 +85,8 @@ def writes_last(answers: list[tuple[str, Shape]]) -> bool:
     last = first = 0
     for text, shape in answers:
         found = sizes(text)
+        if len(found) == len(shape.dims) + 1 and found[0] == 1:
+            found = found[1:]
         if len(found) == len(shape.dims) > 1 and shape.channel == 0:
             first += _near(found, shape)
             last += _near((found[-1], *found[:-1]), shape)

@@ -21,7 +21,7 @@ ALIASES = {
     "width": "width w wout outputwidth",
     "receptive_field": "rf receptivefield receptivefieldsize rfsize fieldofview fov field receptive r",
     "stride": "stride effectivestride jump totalstride cumulativestride j",
-    "params": "params parameters param numparams nparams numberofparameters parametercount trainableparams "
+    "params": "params parameters parameter param numparams nparams numberofparameters parametercount trainableparams "
     "trainableparameters totalparams",
     "weights": "weights numweights numberofweights kernelparams",
     "biases": "biases bias numbiases",

@@ -17,6 +17,7 @@ MOST_ROWS = 20_000
 MOST_COLUMNS = 200
 LONGEST = 500  # characters of a cell that are kept
 _RULE = re.compile(r":?-+:?")
+_SIZE = re.compile(r"\s*[-\w?]+\s*[)\]]*\s*")  # in a shape, behind its first comma
 _LINK = re.compile(r"[*`]|<br\s*/?>", re.I)
 
 
@@ -148,6 +149,31 @@ def _separated(lines: list[str], where: str) -> list[TableRow]:
         sign, lines = first[4], ["", *lines[1:]]
     try:
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=sign)
-        return [TableRow(reader.line_num, tuple(map(shown, row))) for row in reader]
+        return [TableRow(reader.line_num, tuple(map(shown, _whole(row, sign)))) for row in reader]
     except csv.Error as error:
         raise RfcalcError(f"the table cannot be read: {error}", where=where, why=f"line {reader.line_num}") from None
+
+
+def _whole(cells: list[str], sign: str) -> list[str]:
+    """Cells whose brackets are closed: a shape that was written without quotes, ``(8, 32, 32)``, is one cell again.
+
+    >>> _whole(["conv1", "torch.Size([1", " 8", " 32", " 32])", "3"], ",")
+    ['conv1', 'torch.Size([1, 8, 32, 32])', '3']
+    """
+    found: list[str] = []
+    at = 0
+    while at < len(cells):
+        end, depth = at, _open(cells[at])
+        while depth > 0 and end + 1 < len(cells) and _SIZE.fullmatch(cells[end + 1]):
+            end += 1
+            depth += _open(cells[end])
+        if depth:  # never closed, or closed once too often: the cell as it stands
+            end = at
+        found.append(sign.join(cells[at : end + 1]))
+        at = end + 1
+    return found
+
+
+def _open(cell: str) -> int:
+    """How many brackets a cell leaves open; negative if it closes some of a cell before."""
+    return sum(cell.count(c) for c in "([") - sum(cell.count(c) for c in ")]")
