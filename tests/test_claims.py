@@ -462,3 +462,27 @@ def test_checking_everything_is_fast() -> None:
         return time.process_time() - start
 
     assert min(seconds("check", "--all") for _ in range(2)) < 20 * min(seconds("table", "vgg16") for _ in range(2))
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("rf@pool5", "212 bytes"), ("rf@pool5", "212 FLOPs"), ("values@pool5", "25088 params"),
+     ("values@pool5", "25088 px"), ("values@pool5", "25088 bytes"), ("params", "138M px"), ("params", "138 MB")],
+)  # fmt: skip
+def test_a_unit_that_counts_something_else_is_refused(tmp_path: Path, what: str, value: str) -> None:
+    def claim(what: str, value: str) -> Path:
+        path = tmp_path / "x.rfclaims.toml"
+        head = 'schema = "rfcalc/claims/1"\nsource = "a paper"\nnetwork = "vgg16"'
+        path.write_text(f'{head}\n[[claim]]\nwhat = "{what}"\nprinted = "{value}"\n')
+        return path
+
+    with pytest.raises(ClaimError, match="no figure in that unit"):
+        list(read(claim(what, value)))
+    for right in (("rf@pool5", "212 px"), ("4 * values@pool5", "100352 bytes"), ("bytes@pool5", "100 kB")):
+        assert len(list(read(claim(*right)))) == 1
+
+
+@pytest.mark.parametrize("text", ["1,38M", "4,1G", "13,8357,544", ",138", "138,", "1,2345"])
+def test_a_comma_stands_between_thousands_only(text: str) -> None:
+    with pytest.raises(RfcalcError, match="is not a printed value"):
+        printed(text)

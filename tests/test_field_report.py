@@ -205,6 +205,16 @@ def test_bad_questions(capsys, arguments, words) -> None:
     assert all(word in err for word in words), err
 
 
+def test_a_source_without_positions_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for network in ("fc10", "reshape3x4 > relu"):
+        assert run(["rf", network, "--input", "12", "--effective"]) == 0
+        (told,) = capsys.readouterr().out.strip().splitlines()
+        assert "depends on the input, which has no positions" in told
+        for question in (["--unit", "0"], ["--pixel", "0"]):
+            assert run(["rf", network, "--input", "12", *question]) == 2
+            assert "has no positions" in capsys.readouterr().err
+
+
 def test_sizes_are_those_of_units_that_there_are() -> None:
     """U-Net on 188 pixels has 4 units an axis, and the phases that see 204 are not among them."""
     found = rfcalc.receptive_field("unet", input="1x188x188")

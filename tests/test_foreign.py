@@ -196,3 +196,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(["check", str(RECORD / "model-card.md")]) == 0
     assert run(["check", "vgg16", "--target", "a=b"]) == 2
     assert run(["check", str(tmp_path / "no.csv")]) == 2
+
+
+def test_semicolons_decimal_commas_and_units_of_others(tmp_path: Path) -> None:
+    found = claims_of(table(tmp_path, "Model;Parameters;MACs\nresnet18;11,69 M;1.81 GMac\nvgg16;138,36M;15,5G\n"))
+    results, broken = judged(found, Reports())
+    assert (len(results), broken) == (4, [])
+    assert all(result.verdict.value == "match" for result in results), results
+    for cell in ("11.69 MB", "11.69 GFLOPs", "11.69M px"):
+        with pytest.raises(RfcalcError, match="no figure in that unit"):
+            claims_of(table(tmp_path, f"model,params\nresnet18,{cell}\n"))

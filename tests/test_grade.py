@@ -577,9 +577,9 @@ def test_a_shape_without_quotes_in_a_table_with_commas_is_one_cell(shape: str) -
     key = Key(rfcalc.analyze("conv7-64/2", "3x224x224"))
     assert key.mark(f"layer,output,rf\nconv1,{shape},7").strict == 2
     assert key.mark(f"layer,output,rf\nconv1,{shape},6").strict == 1
-    assert (
-        key.mark(f"layer,output (C, H, W),rf\nconv1,{shape.rstrip(')]')},7").strict == 0
-    )  # never closed: as it stands
+    assert key.mark("layer,note,rf,stride\nconv1,:(,7,:)").strict == 1  # brackets of no shape
+    assert key.mark(f"layer,output (C, H, W),rf\nconv1,{shape},7").strict == 2
+    assert key.mark(f"layer,output,rf\nconv1,{shape.rstrip(')]')},7").strict == 0  # never closed: as it stands
 
 
 @pytest.mark.parametrize(
@@ -599,6 +599,6 @@ def test_a_batch_of_one_does_not_hide_that_a_table_writes_channels_last() -> Non
 
 def test_why_there_is_no_grade_is_told_in_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "eve.csv").write_text("nonsense")
-    assert run(["grade", str(tmp_path), "--network", SHORT, "--input", "3x32x32", "--format", "csv"]) == 2
-    assert run(["grade", str(tmp_path), "--network", SHORT, "--input", "3x32x32", "--format", "markdown"]) == 2
-    assert "there is no table; why: a table is" in capsys.readouterr().out
+    for form in ("csv", "markdown", "json"):
+        assert run(["grade", str(tmp_path), "--network", SHORT, "--input", "3x32x32", "--format", form]) == 2
+        assert "there is no table; why: a table is" in capsys.readouterr().out

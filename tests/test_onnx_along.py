@@ -32,6 +32,8 @@ def attending(how: str, mask: Tensor) -> Module:
         scores = q @ k.transpose(1, 2) * 0.5
         if how == "add":
             scores = scores + torch.zeros(N, N).masked_fill(~mask, float("-inf"))
+        elif how == "sub":
+            scores = scores - torch.zeros(N, N).masked_fill(~mask, 1e9)
         elif how == "where":
             scores = torch.where(mask, scores, torch.tensor(-1e9))
         else:
@@ -55,7 +57,7 @@ CASES = {
     "causal": attending("causal", CAUSAL),
     **{
         f"{how}, {name}": attending(how, m)
-        for how in ("add", "where", "fill")
+        for how in ("add", "sub", "where", "fill")
         for name, m in (("causal", CAUSAL), ("near", NEAR))
     },
     "heads": Module(of_heads, l=nn.Linear(4, 12)),

@@ -178,3 +178,9 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["exercise", "--network", "vgg16", "--sheet", "x.toml"]) == 2
     assert run(["exercise", "--network", "vgg16", "--format", "prairielearn", "-o", str(tmp_path / "pl")]) == 2
     assert not (tmp_path / "pl").exists()
+
+
+@pytest.mark.parametrize("option", [["--blank", "rf"], ["--rows", "conv1"], ["--input", "3x8x8"]])
+def test_what_is_for_a_network_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["exercise", *option]) == 2
+    assert f"{option[0]} is for a table of your own network" in capsys.readouterr().err

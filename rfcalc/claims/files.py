@@ -250,7 +250,7 @@ def _claim(file: File, line: int, name: str, entry: dict[str, Any], data: dict[s
     shape = entry.get("input", data.get("input"))
     for bound in (printed, least, most):
         if bound is not None and what:
-            _same_quantity(bound, language.parse(what), operations == "flops")
+            same_quantity(bound, language.parse(what), operations == "flops")
     operations_setting = language.Setting(network, shape, bool(conventions.get("biases", True)), operations == "flops")
     parsed = language.parse(what) if what else None
     for target in (network, *(f.network for f in (language.figures(parsed) if parsed else ()))):
@@ -270,10 +270,12 @@ QUANTITIES = {  # what a metric counts, in the words of a printed unit
     **dict.fromkeys(("params", "weights", "biases", "buffers", "trainable", "frozen"), "params"),
     "macs": "macs",
     "flops": "flops",
+    **dict.fromkeys(("receptive_field", "stride", "padding", "center", "output_shape"), "pixels"),
+    "values": "values",
 }
 
 
-def _same_quantity(printed: Printed, expression: language.Expression, as_flops: bool) -> None:
+def same_quantity(printed: Printed, expression: language.Expression, as_flops: bool) -> None:
     """Refuse a printed unit that counts something else than the metric.
 
     Raises:
@@ -285,9 +287,11 @@ def _same_quantity(printed: Printed, expression: language.Expression, as_flops: 
     counted = {QUANTITIES.get(name, "") for name in names}
     if as_flops:
         counted = {"flops" if quantity == "macs" else quantity for quantity in counted}
+    if isinstance(expression, language.Pair) and counted <= {"pixels", "values"}:
+        return  # 4 * values are bytes
     if printed.quantity and "" not in counted and len(counted) == 1 and printed.quantity not in counted:
         other = next((m for m, q in QUANTITIES.items() if q == printed.quantity), printed.quantity)
-        fix = f'write what = "{other}"' + (
+        fix = "leave the unit out" if "pixels" in {printed.quantity, *counted} else f'write what = "{other}"' + (
             ', or conventions = { operations = "flops" } where FLOPs are two for each multiply-add'
             if printed.quantity == "flops" else ""
         )  # fmt: skip

@@ -21,7 +21,7 @@ from rfcalc import zoo
 from rfcalc.claims import expression as language
 from rfcalc.claims.changes import Explanation
 from rfcalc.claims.counting import CONVENTIONS, count, unknown
-from rfcalc.claims.files import Claim, File, is_code
+from rfcalc.claims.files import Claim, File, is_code, same_quantity
 from rfcalc.claims.judging import Reports, Result, Verdict, judge
 from rfcalc.claims.printed import Printed, read
 from rfcalc.claims.recorded import is_recorded, recorded_as
@@ -140,8 +140,15 @@ def network_of(name: str) -> str | None:
 
 
 def _claim(file: File, entry: Entry, kind: str, text: str, target: str) -> Claim:
-    printed = _printed(text, f"{file.path}:{entry.line}: {entry.name}")
+    where = f"{file.path}:{entry.line}: {entry.name}"
+    printed = _printed(text, where)
     what = "params" if kind == "params" else "macs"
+    if not (kind == "flops" and printed.quantity in ("flops", "macs")):
+        try:
+            same_quantity(printed, language.parse(what), False)
+        except RfcalcError as error:
+            error.fix = "write the unit of the column, or none"
+            raise error.at(where) from None
     word = {"params": "parameters", "macs": "multiply-adds", "flops": "FLOPs"}[kind]
     setting = language.Setting(target, entry.input or None, True, False)
     return Claim(
@@ -268,7 +275,7 @@ def _entries(path: Path) -> Iterator[Entry]:
     ending = path.suffix.lower()
     if ending in (".yml", ".yaml"):
         return _metafile(text, path)
-    return _card(text, path) if ending == ".md" else _table(text, path, "\t" if ending == ".tsv" else ",")
+    return _card(text, path) if ending == ".md" else _table(text, path, "\t" if ending == ".tsv" else "")
 
 
 def _metafile(text: str, path: Path) -> Iterator[Entry]:
@@ -323,7 +330,9 @@ def _card(text: str, path: Path) -> Iterator[Entry]:
 
 
 def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
-    """CSV or TSV with a head: model, params, FLOPs (units in the heads or in the cells), perhaps the input."""
+    """CSV (commas, semicolons) or TSV with heads: model, params, FLOPs (units in heads or cells), perhaps input."""
+    first = text.partition("\n")[0]
+    sign = sign or (";" if first.count(";") > first.count(",") else ",")
     rows = list(csv.reader(StringIO(text), delimiter=sign))
     heads = [head(h) for h in rows[0]] if rows else []
     at: dict[str, int] = {}
@@ -368,7 +377,8 @@ def head(text: str) -> tuple[str, str]:
 
 def _with_unit(text: str, unit: str) -> str:
     """The figure with the unit of its head, where it has none of its own."""
-    match = _NUMBER.match(text.strip())
+    text = re.sub(r"^([0-9]+),([0-9]{1,2})(?![0-9,.])", r"\1.\2", text.strip())  # a decimal comma: 4,1
+    match = _NUMBER.match(text)
     if match is None:
-        return text.strip()
+        return text
     return f"{match[1]}{match[2] or unit}"

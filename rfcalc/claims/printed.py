@@ -13,19 +13,35 @@ from fractions import Fraction
 from rfcalc.core.errors import RfcalcError
 
 _TEXT = re.compile(
-    r"(?P<number>-?[0-9][0-9,_]*(?:\.[0-9]+)?)\s*"
+    r"(?P<number>-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9][0-9_]*)(?:\.[0-9]+)?)\s*"
     r"(?:[×x]\s*10\^?(?P<power>[0-9]+|[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?P<unit>[A-Za-z%]+))?\s*(?P<what>[A-Za-z]*)$"
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _POWERS = {"K": 1, "M": 2, "G": 3, "B": 3, "T": 4}
 _WORDS = {"thousand": "K", "million": "M", "billion": "G", "trillion": "T"}
-_UNITS = ("", "b", "byte", "bytes", "mac", "macs", "flop", "flops", "ops", "params", "parameters")
+_UNITS = (
+    "",
+    "b",
+    "byte",
+    "bytes",
+    "mac",
+    "macs",
+    "flop",
+    "flops",
+    "ops",
+    "params",
+    "parameters",
+    "px",
+    "pixel",
+    "pixels",
+)
 
 _QUANTITIES = {
     "bytes": ("b", "byte", "bytes"),
     "macs": ("mac", "macs"),
     "flops": ("flop", "flops"),
     "params": ("params", "parameters"),
+    "pixels": ("px", "pixel", "pixels"),
 }
 
 NEAREST, TRUNCATED = "nearest", "truncated"
@@ -99,6 +115,11 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
     Raises:
         RfcalcError: what is no number, or more digits than are printed.
 
+    >>> read("1,38M")  # a comma stands between thousands
+    Traceback (most recent call last):
+        ...
+    rfcalc.core.errors.RfcalcError: '1,38M' is not a printed value
+      fix: write it like 138M, 15.5G, 2.7K, 0.551, 81 %, 1,728, 60 million, 3.8×10^9 or 58.1MiB
     >>> read("800K", digits=1).holds(Fraction(802816)), read("800K").holds(Fraction(802816))
     (True, False)
     """
@@ -131,7 +152,7 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
 
 
 def _quantity(unit: str, rest: str) -> str:
-    """What a unit counts: ``bytes``, ``macs``, ``flops`` or ``params``; "" where it says nothing.
+    """What a unit counts: ``bytes``, ``macs``, ``flops``, ``params`` or ``pixels``; "" where it says nothing.
 
     >>> _quantity("MB", ""), _quantity("GFLOPs", ""), _quantity("M", "params"), _quantity("M", ""), _quantity("B", "")
     ('bytes', 'flops', 'params', '', '')

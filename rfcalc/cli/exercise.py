@@ -10,6 +10,8 @@ import typer
 from rfcalc.cli.common import CODE, MODELS, Difficulty, Family, Form, Inputs, inputs, write
 from rfcalc.core.errors import RfcalcError
 
+COLUMNS = "output,rf,params"
+
 
 def command(
     family: Family = None,
@@ -29,7 +31,7 @@ def command(
         str | None,
         typer.Option(help=f"A table of your own network, to be filled in: a name, notation, {MODELS}. {CODE}"),
     ] = None,
-    blank: Annotated[str, typer.Option(help="With --network: the columns that are asked for.")] = "output,rf,params",
+    blank: Annotated[str, typer.Option(help="With --network: the columns that are asked for.")] = COLUMNS,
     rows: Annotated[
         str | None, typer.Option(help="With --network: only these rows: conv1,pool1; all if left out.")
     ] = None,
@@ -60,6 +62,9 @@ def command(
         raise RfcalcError(f"the format {format} makes {what}", fix="say where: --output NAME")
     if numbers and pattern is None:
         raise RfcalcError("--numbers are those of a pattern", fix="name it: --pattern output-size.volume.one-layer")
+    if network is None and (blank != COLUMNS or rows or input):
+        option = "--blank" if blank != COLUMNS else "--rows" if rows else "--input"
+        raise RfcalcError(f"{option} is for a table of your own network", fix="name it: --network 'conv3-8 > maxpool2'")
     if sum(given is not None for given in (bank, sheet, network, pattern, identity)) > 1:
         raise RfcalcError("--bank, --sheet, --network, --pattern and --id are five ways to ask", fix="choose one")
     if bank is not None:

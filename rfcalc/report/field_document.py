@@ -35,7 +35,7 @@ def document(
     """
     lines = field.sentences
     sections: list[Section] = [Sentences(lines, listed=False)]
-    known = field.field.status not in ("none", "unknown", "needs_input_size")
+    known = field.field.status not in ("none", "unknown", "needs_input_size") and bool(field.source_shape)
     if not known and (unit is not None or pixel is not None):
         raise RfcalcError(f"units of {field.name} cannot be shown", why=" ".join(lines))
     if known and field.sized and (field.shape or field.field.status == "global"):

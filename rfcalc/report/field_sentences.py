@@ -19,6 +19,11 @@ def _by(values: Sequence[Any]) -> str:
     return " x ".join(map(str, values))
 
 
+def _pixels(sides: Sequence[Any], what: str) -> str:
+    """1 pixel, 3 pixels, 1 x 1 pixels."""
+    return f"{_by(sides)} {what[:-1] if [*sides] == [1] else what}"
+
+
 def _one(values: Sequence[Any]) -> str:
     """One number where all axes agree, else the list."""
     return str(values[0]) if len(set(values)) == 1 else _by(values)
@@ -33,7 +38,8 @@ def _apart(strides: Sequence[Any], what: str) -> str:
 def sentences(field_report: FieldReport) -> Iterator[str]:
     yield from summary(field_report, _unreached(field_report))
     status = field_report.field.status
-    if status not in ("none", "unknown", "needs_input_size") and field_report.sized and field_report.shape:
+    known = status not in ("none", "unknown", "needs_input_size")
+    if known and field_report.sized and field_report.shape and field_report.source_shape:
         yield from _real_sentences(field_report)
 
 
@@ -63,6 +69,9 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
         told = "; ".join(f"{n}: {why}" for n, why in field.needs)
         yield f"What {name} sees depends on the input size ({told}): give --input."
         return
+    if not field_report.source_shape:
+        yield f"{name} depends on {of}, which has no positions: there is no receptive field in it."
+        return
     if status == "global":
         whole = "all" if field.sees_whole_input() and not unreached else "the same region"
         yield f"Every unit of {name} sees {whole} of {of}, through {', '.join(field.through[:3])}" + (
@@ -70,7 +79,7 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
         )
         if None not in field.size:
             apart = "" if None in field.stride else f", {_apart(field.stride, what)} apart"
-            yield f"Without that path a unit sees {_by(field.size)} {what}{apart}."
+            yield f"Without that path a unit sees {_pixels(field.size, what)}{apart}."
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
@@ -81,7 +90,7 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
         most = "at most " if field.bounded or any(len(set(s)) > 1 for s in sizes) else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
-        yield f"A unit of {name} sees {most}{_by(field.largest)} {what} of {of}, padding counted{stride}."
+        yield f"A unit of {name} sees {most}{_pixels(field.largest, what)} of {of}, padding counted{stride}."
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."

@@ -55,10 +55,14 @@ def _low(reader: Reader, name: str, dims: tuple[int, ...], left: int) -> Flags |
     if node is None or left == 0:
         return None
     found: Flags | None = None
-    if node.op == "Add":
-        for one in node.inputs:
-            fixed = reader.value(one)
-            low = _low_numbers(fixed, dims) if isinstance(fixed, Const) else _low(reader, one, dims, left - 1)
+    if node.op in ("Add", "Sub"):
+        for i, one in enumerate(node.inputs):
+            fixed, sign = reader.value(one), -1 if i and node.op == "Sub" else 1
+            low = None
+            if isinstance(fixed, Const):
+                low = _low_numbers(fixed, dims, sign)
+            elif sign > 0:
+                low = _low(reader, one, dims, left - 1)
             if low is not None:
                 found = low if found is None else [a or b for a, b in zip(low, found, strict=True)]
     elif node.op == "Where":
@@ -86,12 +90,12 @@ def _spread(fixed: Const, dims: tuple[int, ...]) -> tuple[object, ...] | None:
     )
 
 
-def _low_numbers(fixed: Const, dims: tuple[int, ...]) -> Flags | None:
-    """Numbers that are added: below all others by far, or one of two values that is low."""
+def _low_numbers(fixed: Const, dims: tuple[int, ...], sign: int) -> Flags | None:
+    """Numbers that are added, or taken away: below all others by far, or one of two values that is low."""
     values = _spread(fixed, dims)
     if values is None or not fixed.floating:
         return None
-    numbers: list[float] = [float(v) for v in values]  # type: ignore[arg-type]
+    numbers: list[float] = [sign * float(v) for v in values]  # type: ignore[arg-type]
     if min(numbers) <= LOW:
         return [v <= LOW for v in numbers]
     least = min(numbers)

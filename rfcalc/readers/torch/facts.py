@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -72,7 +73,9 @@ def _static(graph: TensorBuilder, entry: Static, tensor: Any, left: int) -> Fact
                 return _static(graph, source, given, left - 1) if isinstance(source, Static) else NONE
 
             out = entry.step.out
-            made = _after(entry.step, of, lambda t: _flags(graph, t)) if isinstance(out, torch.Tensor) else NONE
+            made = NONE
+            if isinstance(out, torch.Tensor):
+                made = _after(entry.step, of, partial(_flags, graph), partial(_multiple, graph, of))
             made = made if isinstance(made, Facts) else NONE
         else:
             made = NONE
@@ -84,6 +87,17 @@ def _flags(graph: TensorBuilder, tensor: Any) -> torch.Tensor | None:
     """The values of a mask that depends on no input."""
     values = known(graph, tensor) if isinstance(tensor, torch.Tensor) and tensor.numel() <= MOST else None
     return None if values is None else values.bool()
+
+
+def _multiple(graph: TensorBuilder, of: Of, given: Any, factor: float) -> Facts:
+    """What is known of `factor` times a summand: of fixed values, their multiple; a number is added to all alike."""
+    fact = of(given)
+    if factor == 1:
+        return fact
+    values = known(graph, given) if isinstance(given, torch.Tensor) and given.numel() <= MOST else None
+    if values is None or values.is_complex() or values.dim() == 0:
+        return Facts(fact.zero)
+    return of_values(values * factor)
 
 
 def left(graph: TensorBuilder, gone: Any, dims: Sequence[int]) -> Mask:
@@ -119,8 +133,9 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
         try:
             found = _after(
                 step,
-                lambda t: facts(graph, t),
-                lambda t: _flags(graph, t),
+                partial(facts, graph),
+                partial(_flags, graph),
+                partial(_multiple, graph, partial(facts, graph)),
                 lambda t: not isinstance(t, torch.Tensor) or graph.is_static(t),
             )
         except (RuntimeError, IndexError, KeyError, TypeError, ValueError):  # a shape that the rule does not foresee
@@ -155,7 +170,7 @@ def _reveal(graph: TensorBuilder, step: Operation, name: str, found: Any) -> Non
             fact = graph.facts.get(id(t))
             if fact is None or fact.blind is None or (argument == "attn_mask" and name.startswith("scaled_dot")):
                 continue
-            if fact.low is not None and (name in ("add", "sub") or (name in _SOFTMAX and _is_last(step, t))):
+            if fact.low is not None and (name in _SUMS or (name in _SOFTMAX and _is_last(step, t))):
                 continue
             if name in _PRODUCTS and fact.zero is not None and fact.fixed is None and _left_out(graph, step, t):
                 continue
@@ -193,16 +208,18 @@ def blinded(graph: TensorBuilder, tensor: torch.Tensor) -> None:
 
 Of = Callable[[Any], Facts]
 Flags = Callable[[Any], "torch.Tensor | None"]
+Times = Callable[[Any, float], Facts]  # what is known of a multiple of a tensor, or of a number
 Settled = Callable[[Any], bool]  # whether a tensor, or a number, depends on no input
+_SUMS = ("add", "sub", "subtract")
 _MAKE = frozenset(
     [
         *("masked_fill", "where", "tril", "triu", "index_put", "_index_put_impl"),
-        *("add", "mul", "multiply", "addmm", "baddbmm"),
+        *(*_SUMS, "mul", "multiply", "addmm", "baddbmm"),
     ]
 )
 
 
-def _after(step: Operation, of: Of, flags: Flags, settled: Settled = lambda given: False) -> Any:
+def _after(step: Operation, of: Of, flags: Flags, times: Times, settled: Settled = lambda given: False) -> Any:
     """What is known of the result of an operator."""
     name, args = step.name, step.args
     name = name[:-1] if name.endswith("_") and not name.startswith("_") else name
@@ -213,11 +230,8 @@ def _after(step: Operation, of: Of, flags: Flags, settled: Settled = lambda give
         return of(args["src"])
     if name in _MOVES:
         return _moved(step, of(args.get("self", args.get("input"))))
-    if name in ("add", "sub"):
-        if args.get("alpha", 1) != 1:
-            return NONE
-        a, b = of(args["self"]), of(args["other"])
-        return added(a, b) if name == "add" else Facts(added(a, b).zero, a.low, a.never)
+    if name in _SUMS:
+        return added(of(args["self"]), times(args["other"], args.get("alpha", 1) * (1 if name == "add" else -1)))
     if name in ("mul", "multiply", "div", "true_divide", "divide"):
         a, b = of(args["self"]), of(args["other"])
         positive = _positive(args["other"])

@@ -47,7 +47,7 @@ def document(results: Sequence[Result], folder: bool, network: str) -> Document:
         title = f"{shown(one.student)}: {'pass' if judged.passed else 'fail'}"
         return Document(title, (_design(one),), notes, data, partial(_bounds, one), titled=True)
     if one.grade is None:
-        lines = Sentences((shown(one.error),), listed=False)
+        lines = Sentences((_why(one),), listed=False)
         return Document(f"{shown(one.student)}: no grade", (lines,), (), data, partial(_students, results), titled=True)
     notes = (*(f"Note: {shown(n)}" for n in one.grade.notes[:20]), f"Conventions: {CONVENTIONS}")
     title = f"{shown(one.student)}, marked against {network}"
@@ -115,11 +115,15 @@ def _class(results: Sequence[Result]) -> Iterator[Section]:
     yield from summary(results)
 
 
+def _why(one: Result) -> str:
+    """Why there is no grade, its parts (what, why, fix) in one line."""
+    return "; ".join(shown(line) for line in one.error.splitlines())
+
+
 def _summary(one: Result) -> list[str]:
     name = shown(one.student)
     if one.error:
-        what, *more = (shown(line) for line in one.error.splitlines())
-        return [name, "no grade", "", "; ".join([what.rpartition(f"{name}: ")[2], *more])]
+        return [name, "no grade", "", _why(one).rpartition(f"{name}: ")[2]]
     if one.judged is not None:
         failed = [b for b in one.judged.bounds if not b.holds]
         return [name, "fail" if failed else "pass", "", "; ".join(f"{b.constraint}: {b.figure}" for b in failed)]
@@ -195,7 +199,7 @@ def _data(results: Sequence[Result], network: str) -> dict[str, Any]:
 def _record(one: Result) -> dict[str, Any]:
     found: dict[str, Any] = {
         "student": shown(one.student),
-        "error": shown(one.error) or None,
+        "error": _why(one) or None,
         "table": None,
         "design": None,
     }
@@ -263,7 +267,7 @@ def _line(one: Result) -> list[Any]:
         failed = "; ".join(b.constraint for b in one.judged.bounds if not b.holds)
         return [name, "", "", "", failed, "", one.judged.passed, ""]
     if one.grade is None:
-        return [name, "", "", "", "", "", False, shown(one.error)]
+        return [name, "", "", "", "", "", False, _why(one)]
     g = one.grade
     wrong = g.first_wrong
     by = wrong.by[0].name if wrong is not None and wrong.by else ""

@@ -17,6 +17,7 @@ MOST_ROWS = 20_000
 MOST_COLUMNS = 200
 LONGEST = 500  # characters of a cell that are kept
 _RULE = re.compile(r":?-+:?")
+_SIZE = re.compile(r"\s*[-\w?]+\s*[)\]]*\s*")  # in a shape, behind its first comma
 _LINK = re.compile(r"[*`]|<br\s*/?>", re.I)
 
 
@@ -163,7 +164,7 @@ def _whole(cells: list[str], sign: str) -> list[str]:
     at = 0
     while at < len(cells):
         end, depth = at, _open(cells[at])
-        while depth > 0 and end + 1 < len(cells):
+        while depth > 0 and end + 1 < len(cells) and _SIZE.fullmatch(cells[end + 1]):
             end += 1
             depth += _open(cells[end])
         if depth:  # never closed, or closed once too often: the cell as it stands
