@@ -115,6 +115,24 @@ def test_a_number_that_is_no_tensor() -> None:
     assert "n is the number 2" in read.notes
 
 
+class Weighted(nn.Module):
+    """A map times a number: the number is no value for each item, which would lie along the map's last axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor, k: float) -> Tensor:
+        return self.c(x) * k + k  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("given", [{"x": "3x8x8", "k": 2.5}, {"x": "3x8x8", "k": 2}, ("3x8x8", 0.5)])
+def test_a_number_that_multiplies_a_map(given: Any) -> None:
+    read = from_torch(Weighted(), given)
+    assert (shape(read), list(read.network.inputs)) == ((4, 6, 6), ["input"])
+    assert any(note.startswith("k is the number") for note in read.notes)
+
+
 class Dictionary(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -233,6 +233,50 @@ def test_a_script_has_its_own_arguments_and_its_output_is_no_result(
     assert sys.argv == before
 
 
+LOUD = """
+import os, sys
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        os.write(1, b"made\\n")
+        self.c = nn.Conv2d(3, 4, 3)
+    def forward(self, x):
+        os.write(1, b"written\\n")
+        os.system("echo said by a child")
+        return self.c(x)
+
+class Leaves(Net):
+    def forward(self, x):
+        sys.exit(3)
+
+class Hidden(Net):
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+class Holds(Net):
+    def __init__(self):
+        super().__init__()
+        self.it = {"a": object.__new__(type("It", (), {"__class__": property(lambda self: 1 // 0)}))}
+"""
+
+
+def test_what_is_written_past_python_is_no_result_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loud.py").write_text(LOUD)
+    for name in ("Net", "Holds"):
+        assert run(["table", f"loud.py:{name}", "--input", "3x8x8", "--format", "json"]) == 0
+        out, err = capfd.readouterr()
+        assert json.loads(out)["schema"] == "rfcalc/report/1"
+        assert all(line in err for line in ("made", "written", "said by a child"))
+    assert "SystemExit: 3" in advice(capfd, "loud.py:Leaves")
+    assert "does not tell its class" in advice(capfd, "loud.py:Hidden")
+
+
 def advice(capsys: pytest.CaptureFixture[str], target: str) -> str:
     assert run(["table", target, "--input", "3x8x8"]) == 2
     said = capsys.readouterr().err

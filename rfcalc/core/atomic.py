@@ -45,7 +45,11 @@ def draft(output: Path, folder: bool = False) -> Iterator[Path]:
         output = said.resolve()  # what a link leads to is written, the link stays
         parent = output.parent
         if not parent.is_dir():
-            raise RfcalcError(f"there is no folder {said.parent}", where=str(said), fix="make it first")
+            raise RfcalcError(
+                f"there is no folder {parent if said.is_symlink() else said.parent}",
+                where=str(said),
+                fix="make it first",
+            )
         if folder:
             made = Path(tempfile.mkdtemp(dir=parent, prefix=f".{output.name}."))
         else:

@@ -3,7 +3,7 @@
 The reference is parsed, never evaluated: a dotted name, and in parentheses literals (numbers, texts, lists, …) that it
 is called with. The code runs as a script of its own: its folder is imported from, ``sys.argv`` is its name alone, and
 what it prints goes to stderr. Where it uses PyTorch, parameters are made without data (device ``meta``) and buffers
-with their values; where that does not work everything is on ``meta``, or on the CPU. Imports `errors` only; torch is
+with their values; where that does not work everything is on ``meta``, or on the CPU. Imports no framework; torch is
 touched only if the user's code has imported it.
 """
 
@@ -13,13 +13,14 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from os import listdir
 from os.path import abspath, basename, dirname, exists, isfile, join
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from rfcalc.core.aside import printed_aside
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.installing import command
 
@@ -239,7 +240,7 @@ def _as_script(folder: str, name: str) -> Iterator[None]:
     sys.path.insert(0, folder)
     sys.argv = [name]
     try:
-        with redirect_stdout(sys.stderr):
+        with printed_aside():
             yield
     finally:
         sys.argv = arguments

@@ -19,6 +19,11 @@ def _by(values: Sequence[Any]) -> str:
     return " x ".join(map(str, values))
 
 
+def _pixels(sides: Sequence[Any], what: str) -> str:
+    """1 pixel, 3 pixels, 1 x 1 pixels."""
+    return f"{_by(sides)} {what[:-1] if [*sides] == [1] else what}"
+
+
 def _one(values: Sequence[Any]) -> str:
     """One number where all axes agree, else the list."""
     return str(values[0]) if len(set(values)) == 1 else _by(values)
@@ -74,7 +79,7 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
         )
         if None not in field.size:
             apart = "" if None in field.stride else f", {_apart(field.stride, what)} apart"
-            yield f"Without that path a unit sees {_by(field.size)} {what}{apart}."
+            yield f"Without that path a unit sees {_pixels(field.size, what)}{apart}."
     elif status == "shift_variant":
         yield f"Units of {name} have no common size: what they see depends on their position."
     else:
@@ -85,7 +90,7 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
         most = "at most " if field.bounded or any(len(set(s)) > 1 for s in sizes) else ""
         apart = _apart(field.stride, what)
         stride = "" if None in field.stride else f"; neighbours are {apart} apart"
-        yield f"A unit of {name} sees {most}{_by(field.largest)} {what} of {of}, padding counted{stride}."
+        yield f"A unit of {name} sees {most}{_pixels(field.largest, what)} of {of}, padding counted{stride}."
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."

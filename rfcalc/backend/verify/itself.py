@@ -9,11 +9,10 @@
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from copy import deepcopy
 from math import prod
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rfcalc.backend.verify import saved
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
+from rfcalc.core.aside import printed_aside
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.autograd import kept
@@ -345,6 +345,6 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+    with warnings.catch_warnings(), printed_aside():
         warnings.simplefilter("ignore")
         yield

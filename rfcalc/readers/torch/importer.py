@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from rfcalc.readers.torch.recording import Operation, Recording, lazy, materiali
 from rfcalc.readers.torch.source import Returned, Source
 from rfcalc.readers.torch.tensors import Stale, Static, TensorBuilder, dims_of
 from rfcalc.readers.torch.translate import load, translate
+from rfcalc.readers.torch.untouched import tells_its_class
 
 
 def from_torch(
@@ -61,6 +63,14 @@ def from_torch(
     if not isinstance(module, torch.nn.Module):
         fix = "give a module: from_torch(Net()); other networks are read by rfcalc.analyze and rfcalc.load"
         raise RfcalcError(f"{type(module).__name__} is no torch module", fix=fix)
+    for path, part in module.named_modules():
+        if not tells_its_class(part):
+            raise RfcalcError(
+                "the module does not tell its class",
+                where=path or type(module).__name__,
+                why="reading its attribute __class__ raises an error",
+                fix="leave __class__ as Python makes it",
+            )
     module, given, recording = _run(module, input, training)
     notes = list(given.notes)
     load()
@@ -142,6 +152,7 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
 def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.Module, ForwardCall, Recording]:
     """The recording of the first call that runs, with the call, and the module that has all of its parameters."""
     first: RfcalcError | None = None
+    second: tuple[torch.nn.Module, ForwardCall, Recording] | None = None
     for call in calls(module, given):
         whole = module
         try:
@@ -154,9 +165,24 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
         except RfcalcError as error:
             first = first or error
             continue
+        if any(_along_the_map(recording, leaf.name) for leaf in call.leaves if leaf.value is not None):
+            second = second or (whole, call, recording)
+            continue
         return whole, call, recording
+    if second is not None:
+        return second
     assert first is not None
     raise first
+
+
+def _along_the_map(recording: Recording, name: str) -> bool:
+    """Whether a number, made a value for each item of the batch, is used as it is along the last axis of a map: for
+    more than one item that would not run, so a number was meant."""
+    held = recording.inputs.get(name)
+    operands = (
+        [*chain(*map(tensors, s.args.values()))] for s in recording.steps if s.name in ("add", "sub", "mul", "div")
+    )
+    return any(any(t is held for t in found) and any(t.dim() > 1 for t in found) for found in operands)
 
 
 def _returned(graph: TensorBuilder, recording: Recording, named: Mapping[int, str]) -> tuple[Returned, ...]:

@@ -101,7 +101,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             stack.enter_context(_python_dispatcher())
             with recorder, disguise:
                 result = module(*args, **kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a forward may even leave
             failed = _failed(error, recorder, given, module, call)
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
@@ -161,7 +161,7 @@ def materialized(module: torch.nn.Module, call: ForwardCall) -> torch.nn.Module:
             m.training = False
         with _paths(made, recorder), torch.no_grad(), torch.device("meta"), _python_dispatcher(), recorder:
             made(*args, **kwargs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(error, recorder, given, module, call) from error
     modes = {path: m.training for path, m in module.named_modules()}
     for path, m in made.named_modules():
@@ -255,7 +255,7 @@ _DYNAMIC = ("DataDependentOutputException", "DynamicOutputShapeException", "Guar
 
 
 def _failed(
-    error: Exception,
+    error: BaseException,
     recorder: Recorder | None,
     given: Mapping[str, torch.Tensor],
     module: torch.nn.Module,
@@ -327,7 +327,7 @@ def _runs(module: torch.nn.Module, call: ForwardCall) -> bool:
     return True
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """The line of the user's code that an error comes from: the innermost one that is not torch's or rfcalc's."""
     found = ""
     at = error.__traceback__

@@ -14,13 +14,15 @@ import sys
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from functools import partial
 from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
+
+from rfcalc.core.aside import printed_aside
 
 _MOST = 100_000  # objects that are looked at
 _PLAIN = frozenset(
@@ -50,6 +52,8 @@ class Before:
             self._look(value, stack)
 
     def _look(self, value: Any, stack: list[Any]) -> None:
+        if not tells_its_class(value):
+            return
         if isinstance(value, torch.Tensor):
             self._tensors.append((value, value.data, value.requires_grad, value.grad if value.is_leaf else None))
             return
@@ -222,7 +226,7 @@ def the_process() -> Iterator[None]:
     silent = logger.disabled
     logger.disabled = True  # torch's own account of what failed: the error tells it in a line
     try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        with warnings.catch_warnings(), printed_aside():
             warnings.simplefilter("ignore")  # it is not run as it is meant to be: without gradients, on no values
             yield
     finally:
@@ -237,6 +241,14 @@ def _folder() -> str | None:
         return os.getcwd()
     except FileNotFoundError:
         return None
+
+
+def tells_its_class(value: Any) -> bool:
+    """Whether `isinstance` can be asked: it reads ``__class__``, which an object may answer by an error."""
+    try:
+        return value.__class__ is not None
+    except Exception:  # whatever it raises
+        return False
 
 
 def _default_context() -> Any:
