@@ -175,9 +175,11 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
     raise first
 
 
-POINTWISE = frozenset(
-    "add sub rsub mul div pow fmod remainder lerp where maximum minimum clamp clamp_min clamp_max gt ge lt le eq ne".split()
-)
+# what combines a number with a map value by value
+POINTWISE = {
+    "add", "sub", "rsub", "mul", "div", "pow", "fmod", "remainder", "lerp", "where", "maximum", "minimum",
+    "clamp", "clamp_min", "clamp_max", "gt", "ge", "lt", "le", "eq", "ne"
+}  # fmt: skip
 
 
 def _along_the_map(recording: Recording, name: str) -> bool:
