@@ -133,6 +133,14 @@ def test_a_number_that_multiplies_a_map(given: Any) -> None:
     assert any(note.startswith("k is the number") for note in read.notes)
 
 
+def test_a_number_that_is_compared_with_a_map() -> None:
+    class Thresholded(nn.Module):
+        def forward(self, x: Tensor, k: float) -> Tensor:
+            return torch.where(x > k, torch.lerp(x, x * 2, k), k)
+
+    assert shape(from_torch(Thresholded(), {"x": "3x8x8", "k": 2})) == (3, 8, 8)
+
+
 class Dictionary(nn.Module):
     def __init__(self) -> None:
         super().__init__()

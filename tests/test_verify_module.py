@@ -379,6 +379,29 @@ def test_recurrent_layers_are_counted_as_pytorch_decomposes_them() -> None:
     assert [f.measured for f in found.of("macs")] == [11 * (4 * 6 * 14 + 4 * 6 * 12 + 2 * 3 * 4 * (6 + 4))]
 
 
+@pytest.mark.parametrize("again", [1, 2])
+def test_multiply_adds_of_a_layer_with_the_weight_of_another(again: int) -> None:
+    """Its product and its bias are nodes of their own."""
+
+    def tied(layer: Callable[[], nn.Module]) -> nn.Module:
+        a, b = layer(), layer()
+        b.weight = a.weight
+
+        def forward(m: Any, x: Tensor) -> Tensor:
+            x = torch.tanh(m.a(x))
+            for _ in range(again):
+                x = m.b(x)
+            return x
+
+        return Of(forward, a=a, b=b)
+
+    for layer, shape in ((lambda: nn.Linear(16, 16), "16"), (lambda: nn.Conv2d(4, 4, 3, padding=1), "4x8x8")):
+        found = checked(tied(layer), shape, ("macs",))
+        assert found.passed
+        each = [f.measured for f in found.of("macs") if f.node]
+        assert each == [each[0], again * each[0]]
+
+
 def test_windows_in_the_batch_of_a_module_have_their_shape() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from math import prod
@@ -25,7 +27,7 @@ from rfcalc.core.aside import printed_aside
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.autograd import kept
-from rfcalc.report.report import Report
+from rfcalc.report.report import Report, Row
 
 Tick = Callable[[str], None]
 # kinds whose multiply-adds are elementwise to PyTorch
@@ -196,16 +198,29 @@ def counted(report: Report, it: Subject, what: frozenset[str], tick: Tick) -> It
     if "macs" in what:
         root = type(it.module).__name__
         blind = sum(row.macs for row in report if row.kind in ELEMENTWISE)
-        for path, m in it.module.named_modules():
+        modules = dict(it.module.named_modules())
+        used: Counter[str] = Counter()
+        for row in report:
+            for path in _modules(row, modules):
+                used[path] += row.macs
+        for path, m in modules.items():
             key = f"{root}.{path}" if path else root
-            own = [row for row in report if row.name == path or row.name.startswith(f"{path}_")]
             if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd)) and path in rows and key in counter.flop_counts:
                 measured = sum(counter.flop_counts[key].values()) // 2
-                used = [r for r in own if r.name == path or r.shared_with == path]
-                yield compared("macs", path, "multiply-adds", sum(r.macs for r in used), measured)
+                yield compared("macs", path, "multiply-adds", used[path], measured)
         total = sum(counter.flop_counts["Global"].values()) // 2
         note = f"{blind:,} more are elementwise to PyTorch" if blind else ""
         yield compared("macs", "", "multiply-adds that flop_counter sees", report.totals.macs - blind, total, note)
+
+
+def _modules(row: Row, modules: Container[str]) -> Iterator[str]:
+    """The modules that a node is part of: ``fc`` of ``fc.matmul``, in every call (``fc_2``)."""
+    if row.shared_with is not None and row.name.startswith(f"{row.shared_with}_"):
+        yield row.shared_with
+        return
+    for end in (*(m.start() for m in re.finditer(r"\.", row.name)), len(row.name)):
+        path = row.name[:end]
+        yield path if path in modules else re.sub(r"_\d+$", "", path)
 
 
 def _dims(tensor: Tensor, shape: Shape, report: Report) -> tuple[int, ...]:

@@ -175,13 +175,18 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
     raise first
 
 
+# what combines a number with a map value by value
+POINTWISE = {
+    "add", "sub", "rsub", "mul", "div", "pow", "fmod", "remainder", "lerp", "where", "maximum", "minimum",
+    "clamp", "clamp_min", "clamp_max", "gt", "ge", "lt", "le", "eq", "ne"
+}  # fmt: skip
+
+
 def _along_the_map(recording: Recording, name: str) -> bool:
     """Whether a number, made a value for each item of the batch, is used as it is along the last axis of a map: for
     more than one item that would not run, so a number was meant."""
     held = recording.inputs.get(name)
-    operands = (
-        [*chain(*map(tensors, s.args.values()))] for s in recording.steps if s.name in ("add", "sub", "mul", "div")
-    )
+    operands = ([*chain(*map(tensors, s.args.values()))] for s in recording.steps if s.name in POINTWISE)
     return any(any(t is held for t in found) and any(t.dim() > 1 for t in found) for found in operands)
 
 
