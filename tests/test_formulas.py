@@ -22,6 +22,7 @@ SAMPLE = (
         "lenet5",
         "mobilenet-v1",
         "mobilenet-v2",
+        "nasnet-a-mobile",
     ),
     *("nin", "patchgan-70", "resnet18", "resnext50", "se-resnet50", "shufflenet-v2", "squeezenet1.1", "swin-t", "tcn"),
     *("unet", "vgg16", "vit-b-32", "wavenet-block", "wide-resnet50-2", "xception", "zfnet", "deit-ti", "fcn-resnet50"),

@@ -212,7 +212,6 @@ def test_control_another_layer_is_seen(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 OTHERWISE = {
-    "written into": "a constant cannot be built",
     "global query": "a constant cannot be built",
     "repeated": "a constant cannot be built",
     "frames": MOVED,

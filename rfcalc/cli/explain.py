@@ -56,9 +56,11 @@ def command(
     from rfcalc.derivation.symbols import analyzed
 
     format_of(format, output)
-    if len(what) > 2 or (len(what) == 1 and re.search(r"\w[.@:]\w", what[0])):
-        raise RfcalcError(f"{' '.join(what)!r} is no node and no metric", fix=_apart(target, what))
+    if len(what) > 2:
+        raise RfcalcError(f"{' '.join(what)!r} is more than a node and a metric", fix=_apart(target, what))
     report = analyzed(target, one_input(input), batch=batch, dtype=dtype)
+    if len(what) == 1 and re.search(r"\w[.@:]\w", what[0]) and what[0] not in report.network.positions:
+        raise RfcalcError(f"{what[0]!r} is no node and no metric", fix=_apart(target, what))
     node = what[0] if len(what) == 2 else None
     found = derive(report, node, what[-1], direction=direction, source=source, unit=position("--unit", unit))
     emit(document(found), format, output, no_notes)

@@ -256,7 +256,7 @@ class _AxisWalk:
             return Unaligned(None, outs)
         within, why, extent = None, "rearranged", self.extents[carrier]
         ends = window.over(extent)
-        if Aligned(carrier, window).constant and (isinstance(index, Scattered) or all(index.units)):
+        if Aligned(carrier, window).constant and not window.sparse and all(getattr(index, "units", ())):
             return Aligned(out, Window(0, (ends,)))  # what every unit sees stays so, however they are re-arranged
         if isinstance(index, Scattered):
             parted = None if index.split is None else window.parted(index.split)

@@ -30,7 +30,7 @@ class LongSignal:
     >>> import rfcalc
     >>> walked = rfcalc.analyze("conv3-8 p1 > conv3-8/2", input="1x10000000")
     >>> LongSignal(walked, 2).sizes()
-    {(3,): 1, (5,): 4999998, (4,): 1}
+    {(3,): 1, (4,): 1, (5,): 4999998}
 
     Raises:
         LimitError: what a unit sees depends on more than its distance from the ends, or too many units lie near them.

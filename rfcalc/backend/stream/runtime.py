@@ -141,6 +141,7 @@ class Streamed(nn.Module):
             raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
         stands = self.came, self.left, self.batch, list(self.next), dict(self.kept), dict(self.states), self.played
         self.batch = chunk.shape[0]
+        self._like = self._like if self.came else chunk[:, :0]  # a step that is played again does not note it
         try:
             with torch.no_grad():
                 return self._step(chunk, length)
