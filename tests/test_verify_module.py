@@ -184,6 +184,9 @@ def test_outputs_without_positions_are_measured() -> None:
     assert found.passed
     (flat,) = [f for f in found.findings if f.figure.startswith("output on")]
     assert flat.predicted == flat.measured == "7 x 7 at 0 … 6, 0 … 6, 49 pixels"
+    vectors = checked(nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 2)), "6", what=("receptive_field",))
+    (plain,) = [f for f in vectors.findings if f.figure.startswith("output on")]
+    assert plain.predicted == plain.measured == "the whole input, which has no positions"
 
 
 def test_a_module_that_does_not_run_is_told() -> None:

@@ -40,6 +40,8 @@ class Seen(NamedTuple):
     def __str__(self) -> str:
         if self.hull is None:
             return "no pixel"
+        if not self.hull:
+            return "the whole input, which has no positions"
         sides = " x ".join(str(b - a + 1) for a, b in self.hull)
         places = ", ".join(f"{a} … {b}" for a, b in self.hull)
         return f"{sides} at {places}, {self.pixels:,} pixels"
