@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfcalc.cli.common import Batch, Dtype, Format, Inputs, NoNotes, Output, Target, completion_with, emit, format_of
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, UnknownName
 
 
 def _apart(target: str, what: list[str]) -> str:
@@ -59,8 +59,11 @@ def command(
     if len(what) > 2:
         raise RfcalcError(f"{' '.join(what)!r} is more than a node and a metric", fix=_apart(target, what))
     report = analyzed(target, one_input(input), batch=batch, dtype=dtype)
-    if len(what) == 1 and re.search(r"\w[.@:]\w", what[0]) and what[0] not in report.network.positions:
-        raise RfcalcError(f"{what[0]!r} is no node and no metric", fix=_apart(target, what))
     node = what[0] if len(what) == 2 else None
-    found = derive(report, node, what[-1], direction=direction, source=source, unit=position("--unit", unit))
+    try:
+        found = derive(report, node, what[-1], direction=direction, source=source, unit=position("--unit", unit))
+    except UnknownName:
+        if len(what) > 1 or not re.search(r"\w[.@:]\w", what[0]):
+            raise
+        raise RfcalcError(f"{what[0]!r} is no node and no metric", fix=_apart(target, what)) from None
     emit(document(found), format, output, no_notes)
