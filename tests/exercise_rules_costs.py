@@ -14,10 +14,12 @@ from rfcalc.teaching.exercises.item import Item
 
 
 @rule(
-    r"(\d+) convolutions? of \d+×\d+ with (\d+) filters keeps? the size of an image of \d+x(\d+)x(\d+)\. The outputs of all of them are kept in (\w+)(, and a gradient of the same size for each)?\. How many (MB|MiB)"
+    r"(A|\d+) convolutions? of \d+×\d+ (?:in a row, each )?with (\d+) filters, padded to keep the size, runs? on an image "
+    r"of \d+x(\d+)x(\d+)\. (?:Its output is|The outputs of all of them are) kept in (\w+)"
+    r"(, and a gradient of the same size (?:for each|too))?\. How many (MB|MiB)"
 )
 def _kept(_: Item, times: str, m: str, h: str, w: str, kind: str, gradient: str | None, unit: str) -> str:
-    values = int(times) * int(m) * int(h) * int(w) * BYTES[kind] * (2 if gradient else 1)
+    values = (1 if times == "A" else int(times)) * int(m) * int(h) * int(w) * BYTES[kind] * (2 if gradient else 1)
     return decimals(Fraction(values, MEGA[unit]), 2)
 
 

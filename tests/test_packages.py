@@ -36,7 +36,6 @@ IMPORTED = {  # where a package has another name than its module
 }
 # Where the module's counter says something else, and why.
 OTHERWISE = {
-    ("snac", "SNAC encoder"): "an outer product by einsum, which PyTorch computes elementwise: 1,024",
     ("vit-pytorch", "CrossFormer"): "a contraction over one value, which PyTorch computes elementwise: 256",
 }
 # What is not understood, by name.
