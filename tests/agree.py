@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import product
 
 from checks import padding_is_real, predicted
+from oracle import Box
 from oracle_rules import Unit
 
 from rfcalc.core.errors import LimitError
@@ -41,6 +43,13 @@ def agree(report: Report, found: Counter[str], nodes: int = 4, units: int = 2) -
 def axes_without_window(field: Field) -> set[int]:
     """Axes on which the walk tells a hull over all units, and not which unit sees what, or whether it sees anything."""
     return {axis for term in field.terms for axis, entry in enumerate(term) if isinstance(entry, Unaligned)}
+
+
+def together(report: Report, source: int, position: int, extents: tuple[int, ...]) -> Box | None:
+    """The hull of what all units of a node see of an input."""
+    regions = [UnitWalk(report, position, unit, source).region for unit in product(*map(range, extents))]
+    hulls = [region.hull for region in regions if not region.empty]
+    return tuple((min(a for a, _ in axis), max(b for _, b in axis)) for axis in zip(*hulls, strict=True)) or None
 
 
 def _one(report: Report, source: int, position: int, units: list[Unit], mirrored: bool, found: Counter[str]) -> None:
@@ -80,7 +89,9 @@ def _one(report: Report, source: int, position: int, units: list[Unit], mirrored
                 told = tuple(
                     (max(a, 0), min(b, n - 1)) if axis in hulls_of_all else (a, b) for axis, ((a, b), n) in cells
                 )
-            assert told == hull or (hulls_of_all and hull is None), (*where, unit, status, told, hull)
+            if hull is None and told and hulls_of_all:  # nor do they say which units see anything: all together see it
+                hull = together(report, source, position, shape.spatial)
+            assert told == hull, (*where, unit, status, told, hull)
     if status == "global" and any(hulls):  # on such an axis one unit sees all that any sees
         for axis, (window, span) in enumerate(zip(summary.windows, summary.spans, strict=True)):
             if window is None and span is not None:

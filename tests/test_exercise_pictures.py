@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import pytest
+from test_exercise_texts import shown
 
 import rfcalc
 from rfcalc.core.errors import RfcalcError
@@ -21,7 +22,7 @@ from rfcalc.teaching.exercises import bank, patterns
 from rfcalc.teaching.exercises.draw import seed_of
 from rfcalc.teaching.exercises.formats import Paper, prairielearn, render
 from rfcalc.teaching.exercises.in_page import marked, question
-from rfcalc.teaching.exercises.item import Code, Figure, Grid, Item, Text
+from rfcalc.teaching.exercises.item import Figure, Item
 from rfcalc.teaching.exercises.pictures import drawn, figure
 from rfcalc.teaching.own_tables import table_of
 
@@ -41,13 +42,7 @@ ITEMS = list(items(range(1)))
 
 def words(item: Item) -> set[str]:
     """Numbers and names of the item's text, its options left out."""
-    texts = []
-    for block in item.body:
-        if isinstance(block, Grid):
-            texts += [c for row in (block.header, *block.rows) for c in row if isinstance(c, str)]
-        else:
-            texts.append(block.text if isinstance(block, Text) else block.code if isinstance(block, Code) else "")
-    return set(re.findall(r"\w+", " ".join(texts)))
+    return set(re.findall(r"\w+", shown(item)))
 
 
 def told(picture: Picture) -> list[str]:

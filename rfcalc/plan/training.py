@@ -80,9 +80,7 @@ class Run:
         told = Learning(none, none, none, none) if frozen is None else learning(walked, frozen)
         self.learns, self._trained = told.maps, told.weights
         self._holder = holders(walked)
-        self._keeping: dict[
-            int, int
-        ] = {}  # by what holds weights, the first use that keeps the copy of lower precision
+        self._keeping: dict[int, int] = {}  # by what holds weights, the first use that keeps their copy of two bytes
         for p in range(self.arity, len(self.names)):
             if self.learns[p] and self.lowered(p) and self._keeps_weights(p):
                 self._keeping.setdefault(self._holder[p], p)

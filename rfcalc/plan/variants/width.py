@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cache, partial
+from functools import lru_cache, partial
 from heapq import heapify, heappop, heappush
 from itertools import product
 from math import lcm
@@ -164,7 +164,7 @@ def _scaled(layer: Layer, before: Sequence[Shape], xs: Sequence[Shape], factor: 
     return _changed(layer, tuple(changed.items())) if changed else layer
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _changed(layer: Layer, values: tuple[tuple[str, int], ...]) -> Layer:
     """A layer with other numbers: variants share theirs."""
     return with_geometry(layer, **dict(values))
