@@ -172,8 +172,8 @@ class Layer(Expr):
         """
         return 0
 
-    def stays_precise_on(self, device: str) -> bool:
-        """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``."""
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
+        """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``, for inputs of these shapes."""
         return device in self.stays_precise
 
     def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -162,6 +162,7 @@ class Run:
         maps = self.widths[position]
         mask = maps if self.device == "cpu" else 1
         single = int(said.single_values) * maps if self.single else 0
+        indexed: Mapping[str, int] = getattr(self.network.source, "indexed", {})
         copied = 0
         if self._keeping.get(self._holder[position]) == position:
             copied = int(self.walked.costs[self._holder[position]].weights) * self.precision.copies
@@ -172,6 +173,7 @@ class Run:
         ) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
+            Amount(indexed.get(self.names[position], 0)),
             *(self.each(position, n) for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)),
             *self.copies(position, True),
         )
@@ -206,7 +208,11 @@ class Run:
         """What lives beside gradients for a moment while a node runs backward."""
         walked, layer = self.walked, self.network.nodes[position - self.arity].layer
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
-        return layer.temporary(walked.input_shapes(position), walked.shapes[position], has, self._trained[position])
+        shape, trained = walked.shapes[position], self._trained[position]
+        made = layer.temporary(walked.input_shapes(position), shape, has, trained)
+        if self.names[position] in getattr(self.network.source, "in_views", ()):
+            made = made._replace(values=made.values + 2 * shape.values)  # the view's gradient is copied out and back
+        return made
 
     def passing(self, position: int, made: Passing) -> Amount:
         """The bytes of what lives for a moment."""

@@ -1,4 +1,5 @@
-"""Copies that a module makes of a map and that change nothing (`clone`, `contiguous`, `torch.cat` of one tensor).
+"""Copies that a module makes of a map and that change nothing (`clone`, `contiguous`, `torch.cat` of one tensor, padding by
+nothing).
 
 No node stands for them: the network is what it computes. They take memory, and so it is told which node reads a copy
 instead of the map itself.
@@ -17,7 +18,6 @@ from rfcalc.readers.torch.recording import Recording, tensors
 from rfcalc.readers.torch.tensors import TensorBuilder
 
 AS_NEEDED = ("contiguous", "to")  # they copy only what does not lie as it is asked for
-COPYING = frozenset(("clone", "contiguous", "cat", "concat", "concatenate", "to", "_to_copy"))
 
 
 def copied(
@@ -32,7 +32,7 @@ def copied(
     found: dict[int, list[tuple[str, int]]] = {}
     for number, step in enumerate(recording.steps):
         read = [t for value in step.args.values() for t in tensors(value)]
-        source = _copied(graph, step.name, read, step.out)
+        source = _copied(graph, read, step.out)
         if source is not None and source.node in named:
             how = (_innermost(step.out), step.name not in AS_NEEDED)
             held[memory_of(step.out)] = (named[source.node], how)
@@ -45,9 +45,9 @@ def copied(
     return {readers[0]: held[memory][1] for memory, readers in found.items() if len(readers) == 1}
 
 
-def _copied(graph: TensorBuilder, name: str, read: list[torch.Tensor], out: object) -> Value | None:
+def _copied(graph: TensorBuilder, read: list[torch.Tensor], out: object) -> Value | None:
     """The map of which a step makes a copy."""
-    if name not in COPYING or len(read) != 1 or not isinstance(out, torch.Tensor):
+    if len(read) != 1 or not isinstance(out, torch.Tensor):
         return None
     (x,) = read
     entry = graph.entry(out)
