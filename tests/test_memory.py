@@ -229,6 +229,21 @@ def test_whole_numbers_as_inputs_take_their_own_bytes() -> None:
     assert step_peak(memory) == training_peak(module, x)
 
 
+class Placed(nn.Module):
+    """A learned map that is put beside each item's, or a map of which a part is written over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.table, self.whole = conv(3), nn.Parameter(torch.zeros(1, 4, 8, 8)), True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        if self.whole:
+            return torch.cat([self.table.expand(len(x), -1, -1, -1), x], 1)
+        x[:, :, 1:] += x.sigmoid().mean()
+        return x
+
+
 def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["memory", "lstm16 > linear4", "--input", "10x8"]) == 0
     assert "not to the byte: lstm1" in " ".join(capsys.readouterr().out.split())
@@ -241,6 +256,12 @@ def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]
     normed = nn.Sequential(conv(3), nn.utils.parametrizations.weight_norm(conv(4)))
     assert [nodes for _, nodes in rfcalc.memory(normed, "3x8x8").memory.inexact] == [("1",)]
     assert not rfcalc.memory("resnet18").memory.inexact
+    placed = Placed()
+    assert [nodes for _, nodes in rfcalc.memory(placed, "3x8x8").memory.inexact] == [("table",)]
+    assert not rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact
+    placed.whole = False
+    (parts,) = rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact
+    assert "a part of a map" in parts[0]
     assert not rfcalc.memory("lstm16 > linear4", "10x8", infer=True).memory.inexact
 
 

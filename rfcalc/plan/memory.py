@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.core.layer import VIEW
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.account import Account, Amount, Item, Moment, Precision
@@ -38,6 +39,8 @@ OPTIMIZERS = {
 COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
 COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
 WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
+PARTS = "it writes into a part of a map, for whose gradient PyTorch makes copies of the whole"
+SINGLE = "in a batch of one its gradient may lie in that of a map, which is not followed"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -219,12 +222,24 @@ class Memory:
             for position, node in enumerate(self.report.network.nodes, run.arity):
                 made = position in kept and run.given(position) and not self.report.costs[position].params
                 why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
+                if run.in_place.get(node.name, 0) > self.report.shapes[position].values:
+                    why = PARTS
                 if why:
                     found.setdefault(why, []).append(node.name)
+            if self.batch == 1:
+                found.update({SINGLE: shared} if (shared := self._spread()) else {})
             computed = getattr(self.report.network.source, "reparametrized", ())
             if computed:
                 found.setdefault(WEIGHTS, []).extend(computed)
         return tuple((why, tuple(nodes)) for why, nodes in found.items())
+
+    def _spread(self) -> list[str]:
+        """The learned maps that are combined with maps of items, themselves or views of them."""
+        run, network, found = self._run, self.report.network, set[int]()
+        for p in range(len(run.names) - 1, run.arity - 1, -1):
+            if not run.once[p] or (p in found and network.nodes[p - run.arity].layer.memory == VIEW):
+                found.update(s for s in network.sources[p - run.arity] if run.once[s] and run.learns[s])
+        return [run.names[p] for p in sorted(found) if run.constant(p) and self.report.costs[p].params]
 
     def _buffers(self) -> Iterator[int]:
         """Bytes of each buffer: those of the module that the network was read from; of other networks the mean, the

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rfcalc.core.cost import INDEX, Passing
-from rfcalc.core.layer import VIEW
+from rfcalc.core.layer import IN_PLACE, VIEW
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
@@ -60,11 +60,15 @@ class Run:
         )  # then an input ends with its last reader; in training whoever calls holds it
         self.network, self.arity = walked.network, walked.network.arity
         self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
+        self.in_place: Mapping[str, int] = getattr(self.network.source, "in_place", {})
         self.saved, over = saving(walked)
         # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
-        over = (
-            frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
-        )
+        if frozen is None:
+            over = overwriting(walked)
+        else:
+            kinds = {p: node.layer.memory for p, node in enumerate(self.network.nodes, self.arity)}
+            done = {p for p, kind in kinds.items() if kind == IN_PLACE and self.names[p] in self.in_place}
+            over = frozenset(p for p in over | done if 0 not in self.saved[p].inputs)
         self.laid = layout(walked, 1 if single else 2)
         self.own = storages(walked, over, self.laid.reshaped)
         plain = Mixed((precision.maps,) * len(walked.shapes), {})
@@ -210,9 +214,9 @@ class Run:
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
         shape, trained = walked.shapes[position], self._trained[position]
         made = layer.temporary(walked.input_shapes(position), shape, has, trained)
-        if self.names[position] in getattr(self.network.source, "in_views", ()):
-            made = made._replace(values=made.values + 2 * shape.values)  # the view's gradient is copied out and back
-        return made
+        base = self.in_place.get(self.names[position], 0)
+        # of a view: the gradient of the whole map is copied, and that of the view out of it
+        return made._replace(values=made.values + base + shape.values) if base else made
 
     def passing(self, position: int, made: Passing) -> Amount:
         """The bytes of what lives for a moment."""
@@ -384,7 +388,8 @@ class Run:
             parts = []
             for i, s in enumerate(sources):
                 if self.learns[s]:
-                    hands_on = node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
+                    summed = self.once[s] and not self.once[position] and not self.single  # over the batch
+                    hands_on = not summed and node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
                     handed = gradient(node.layer, self.laid.maps[s], lies, hands_on)
                     new = not hands_on or handed is None
                     laid[s] = handed or dense(self.laid.maps[s].dims)

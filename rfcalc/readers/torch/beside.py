@@ -1,4 +1,4 @@
-"""What backward needs that no node stands for: indices that code computes in every step, views that are written over."""
+"""What backward needs that no node stands for: indices that code computes, maps that are written over."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def indexed(
     return found
 
 
-def in_views(recording: Recording, steps: Mapping[str, int]) -> frozenset[str]:
-    """The nodes that write over a view of another map: PyTorch makes copies of the whole gradient for them."""
-    found = set()
+def in_place(recording: Recording, steps: Mapping[str, int]) -> dict[str, int]:
+    """The nodes that write over their input; the values of the map of which that is a view, for which PyTorch makes
+    copies of the gradient (0: it is none)."""
+    found = {}
     for name, number in steps.items():
         step = recording.steps[number] if number >= 0 else None
         if step is not None and step.name.endswith("_") and not step.name.endswith("__"):
             first = next((t for value in step.args.values() for t in tensors(value)), None)
-            if first is not None and first._is_view():
-                found.add(name)
-    return frozenset(found)
+            if first is not None:
+                found[name] = 0 if first._base is None else first._base.numel()
+    return found

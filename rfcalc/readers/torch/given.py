@@ -101,11 +101,13 @@ class _Choice(NamedTuple):
 
 
 def calls(module: torch.nn.Module, given: Any) -> list[ForwardCall]:
-    """What the user gave as calls to try, the likeliest first.
+    """What the user gave as calls to try, the likeliest first; a call is itself.
 
     Raises:
         RfcalcError: a name that `forward` does not have, or what is no input.
     """
+    if isinstance(given, ForwardCall):
+        return [given]
     taken = Arguments.of(module)
     kinds = [p.dtype for p in module.parameters() if p.dtype.is_floating_point or p.dtype.is_complex]
     kind = kinds[0] if kinds else torch.float32
