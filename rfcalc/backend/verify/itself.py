@@ -231,7 +231,10 @@ def _dims(tensor: Tensor, shape: Shape, report: Report) -> tuple[int, ...]:
         return right
     windows = dims[0] // report.batch  # a module may put windows, one axis or several, into its batch
     runs = ((i, j) for i in range(len(right)) for j in range(i + 1, len(right) + 1))
-    if windows > 1 and any(prod(right[i:j]) == windows and right[:i] + right[j:] == dims[1:] for i, j in runs):
+    wide = [n for n in dims[1:] if n != 1]
+    if windows > 1 and any(
+        prod(right[i:j]) == windows and [n for n in right[:i] + right[j:] if n != 1] == wide for i, j in runs
+    ):
         return right
     return dims[1:]
 
