@@ -153,8 +153,10 @@ class Builder:
                 made.layer = type(made.layer)(dims, channel)  # type: ignore[call-arg]  # laid out as its first reader wants
                 self.shapes[value.node] = made.layer.output()
                 return value.node
-        elif not mixed and x.dims == dims and (
-            self.dirty[value.node] or (channel in self.carriers[value.node] and dims[channel] != 1)
+        elif (
+            not mixed
+            and x.dims == dims
+            and (self.dirty[value.node] or (channel in self.carriers[value.node] and dims[channel] != 1))
         ):
             raise NotUnderstood("it exchanges channels and positions")
         return self.add(Reshape(dims, channel), (value.node,), dims, None, stem="reshape", helper=True).node

@@ -259,7 +259,13 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
                 if id(t) in named:
                     uses[named[id(t)]] += 1
     graph = TensorBuilder(
-        dims, names=named, uses=uses, translate=translate, written=recording.written, once=recording.once
+        dims,
+        names=named,
+        uses=uses,
+        translate=translate,
+        written=recording.written,
+        once=recording.once,
+        numbers={id(step): i for i, step in enumerate(recording.steps)},
     )
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
