@@ -72,7 +72,7 @@ def convolution(call: OperatorCall) -> Value:
         fixed = composed = True
     if key and _mixes_positions(call, kernel):
         return _over_positions(call, kernel[0], key)
-    x, leading = mapped(graph, call.x, rank, mixed=call["groups"] == 1)
+    x, leading = mapped(graph, call.x, rank, merged=call["groups"] == 1)
     stride = sized(call["stride"], rank, leading)
     dilation = sized(call["dilation"], rank, leading)
     padding = call["padding"]
