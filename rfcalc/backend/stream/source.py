@@ -21,8 +21,8 @@ from rfcalc.backend.stream.runtime import StreamedMap
 from rfcalc.backend.twin import ConstructorCall
 
 PARTS: tuple[Any, ...] = (
-    *(tape.narrow, tape.piece, tape.zeros, tape.picked, tape.spread, tape.cat, tape.is_product, tape.product),
-    *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
+    *(tape.narrow, tape.piece, tape.blank, tape.zeros, tape.picked, tape.spread, tape.cat, tape.is_product, tape.product),
+    *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, tape._bare, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
     *(by_offset, runtime.hang),
 )
 
