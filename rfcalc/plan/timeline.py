@@ -26,6 +26,7 @@ from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
 from rfcalc.plan.blockers import PAIRS, PLACES, Blocker, refused
+from rfcalc.plan.taps import hull
 
 Along: TypeAlias = "Slide | Table"
 
@@ -182,6 +183,7 @@ class Timeline:
             if axis is None:
                 edges.append(Edge(s, None))
                 continue
+            mine: list[Along] = []
             for alternative in relation[i]:
                 out, index = (axis, STEP) if alternative == POINTWISE else alternative[axis]
                 if isinstance(index, Listed) and self._carries(node.layer, xs, y, index):
@@ -209,8 +211,8 @@ class Timeline:
                     self.blockers.append(Blocker(node.name, "it re-arranges the axis into another"))
                     return still
                 into.add(out)
-                if alternative == relation[i][0] or edges[-1] != Edge(s, index):
-                    edges.append(Edge(s, index))
+                mine += [index] if index not in mine[-1:] else []
+            edges += [Edge(s, index) for index in (hull(mine) if getattr(node.layer, "taps", None) else mine)]
         if len(into) != 1:
             self.blockers.append(Blocker(node.name, "the axis comes out on several axes", PAIRS))
             return still

@@ -6,45 +6,14 @@ It stands by itself on PyTorch: written streams carry this source.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rfcalc.backend.parts.attention import by_offset
-from rfcalc.backend.stream.reads import Read
+from rfcalc.backend.stream.reads import Held, Read, StreamedMap
 from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, blank, cat, narrow, picked, piece, spread, zeros
-
-
-class StreamedMap(NamedTuple):
-    """One map: the axis of its tensor (0: it has none), how many positions it has for `rate` = (p, q) of the input:
-    n·p / q + extra; what it reads, and how it is made (`how`, see `Streamed`)."""
-
-    name: str
-    axis: int
-    rate: tuple[int, int] = (1, 1)
-    extra: int = 0
-    reads: tuple[Read, ...] = ()
-    how: str = "window"
-    run: Any = None  # function of the module, the learned tensor and the inputs; None: its module
-    module: str = ""
-    learned: str = ""
-    fill: float = 0.0  # what stands beyond the ends
-    cut: int = 0  # positions before the first unit that its layer makes (transposed), or reads (whole); of a bias by
-    # differences (attention), the first one
-    hold: int = 0  # positions by which it waits longer than it must
-    again: bool = False  # it is made again from the maps before it, and not kept
-    after: int = 0  # how far its last window reaches beyond the end
-    shape: tuple[int, ...] = ()  # of the map without the batch; its length does not matter
-
-
-class Held(NamedTuple):
-    """Positions of a map from `start` on; `gaps` lists those that are really there (counted from `start`), where not
-    all are."""
-
-    start: int
-    values: Tensor
-    gaps: tuple[int, ...] | None = None
 
 
 class Streamed(nn.Module):
@@ -136,7 +105,7 @@ class Streamed(nn.Module):
             what = f"the chunk has a batch of {chunk.shape[0]}"
             raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
         kind = self._kind() if not self.came else self._like.dtype
-        if kind is not None and chunk.dtype != kind and (self.came or chunk.is_floating_point()):
+        if kind is not None and chunk.dtype != kind:
             what, told = f"the chunk is {chunk.dtype}", str(kind).removeprefix("torch.")
             raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
         stands = self.came, self.left, self.batch, list(self.next), dict(self.kept), dict(self.states), self.played
@@ -150,8 +119,8 @@ class Streamed(nn.Module):
             raise
 
     def _kind(self) -> torch.dtype | None:
-        """The type of the values that its layers take."""
-        return next((p.dtype for p in self.parameters() if p.is_floating_point()), None)
+        """The type of the values that its layers compute with."""
+        return next((t.dtype for t in (*self.parameters(), *self.buffers()) if t.is_floating_point()), None)
 
     def flush(self) -> Tensor:
         """The rest of the output, after the last chunk: the end of the input is known now."""

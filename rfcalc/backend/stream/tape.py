@@ -91,7 +91,7 @@ class Tape:
                 known[f"f{i}"], known[f"m{i}"] = function.run, function.module
                 made_by = f"f{i}(m{i}, None, {xs})"
             else:
-                known[f"f{i}"], known[f"r{i}"] = _bare(function), rest
+                known[f"f{i}"], known[f"r{i}"] = function, rest
                 made_by = f"f{i}({xs}{f', *r{i}' if rest else ''})"
             lines.append(f"    v{made} = {made_by}")
             if done:
@@ -99,13 +99,6 @@ class Tape:
         lines.append(f"    return v{self.out}, [{', '.join(f'v{slot}' for slot in self.ends)}]")
         exec("\n".join(lines), known)  # noqa: S102  (nothing in it but the names above and whole numbers)
         return known["play"]  # type: ignore[no-any-return]
-
-
-def _bare(function: Any) -> Any:
-    """What a module does, without looking for hooks where it has none."""
-    if not isinstance(function, nn.Module) or function._forward_hooks or function._forward_pre_hooks:
-        return function
-    return function.forward
 
 
 class Run:
