@@ -146,7 +146,7 @@ class Timeline:
                 self.lines.append(AxisMap(name, None, None))
                 if position in needed:
                     told = "a stream has one input, and the network reads this one too"
-                    self.blockers.append(Blocker(name, told, "give it as a constant of the module"))
+                    self.blockers.append(Blocker(name, told, "join the inputs as channels of one, or give it as a constant of the module"))
         for position, node in enumerate(network.nodes, network.arity):
             if position in needed:
                 line = self._line(position)

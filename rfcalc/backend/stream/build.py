@@ -45,10 +45,10 @@ class Stream(Streamed):
     def state_bytes(self) -> int:
         """Bytes of the state between two blocks, for a batch of one, in the module's own type; without what grows with
         every block (`plan.growth`)."""
-        kind = next((t for t in self.parameters() if t.is_floating_point()), None)
+        kind = self._kind() or (self._like.dtype if self.came else None)
         state = self.plan.state
         assert state is not None
-        return state["values"] * (self.plan.itemsize if kind is None else kind.element_size())
+        return state["values"] * (self.plan.itemsize if kind is None else kind.itemsize)
 
     def step(self, blocks: int = 1, batch: int = 1) -> StreamStep:
         """One step on a chunk of so many blocks as a function without memory, to be exported or traced.
