@@ -344,7 +344,9 @@ def timm(names: list[str]) -> Iterator[Case]:
 
 def packages(names: list[str]) -> Iterator[Case]:
     from package_models import MODELS
+    from vision import models
 
+    models()  # torchvision, which packages import, is made importable
     for model in MODELS:
         if (not names or model.package in names) and isinstance(model.shape, tuple):
             made = lambda model=model: (m := model.make().eval(), m)  # noqa: E731
