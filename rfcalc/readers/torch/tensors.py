@@ -56,6 +56,7 @@ class TensorBuilder(Builder):
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    numbers: Mapping[int, int] = field(default_factory=dict)  # steps by identity → their places
 
     def entry(self, tensor: Any) -> Any:
         """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""
@@ -166,18 +167,19 @@ class TensorBuilder(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before, start = dict(self.env), len(self.shapes)
+        before, start, reader = dict(self.env), len(self.shapes), self.step
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
                 self._deepest(source)
             assert self.translate is not None
+            self.step = self.numbers.get(id(step), reader)  # what it makes is called after it
             self.translate(self, step, forced=True)
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
         finally:
-            self.env = before
+            self.env, self.step = before, reader
         if isinstance(found, Value):
             for position in range(start, len(self.shapes)):
                 self.origins.setdefault(position, step)
