@@ -49,6 +49,7 @@ class TensorBuilder(Builder):
     bases: dict[int, tuple[Any, Operation]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
     origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
+    held: dict[int, Any] = field(default_factory=dict)  # the tensors of nodes of what no input reaches
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
@@ -65,6 +66,11 @@ class TensorBuilder(Builder):
             found = Static(dims_of(tensor), self.names.get(id(tensor), ""), tensor=tensor)
             self.env[id(tensor)] = found
         return found
+
+    def back_to(self, count: int) -> None:
+        """Take back the nodes after the first `count`."""
+        Builder.back_to(self, count)
+        self.held = {position: t for position, t in self.held.items() if position < count}
 
     def note(self, told: str) -> None:
         """Say what is taken for granted, once."""
@@ -132,6 +138,7 @@ class TensorBuilder(Builder):
             value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
             self.origins[value.node] = static.step
         self.made[key] = value
+        self.held[value.node] = static.tensor
         return value
 
     def _parameter(self, static: Static) -> Value:
