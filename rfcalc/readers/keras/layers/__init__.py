@@ -17,7 +17,7 @@ from rfcalc.readers.keras.graph import LayerCall
 
 Translator = Callable[[LayerCall], Any]
 
-FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "recurrent", "ops")
+FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "recurrent", "wrapped", "ops")
 LAYERS: dict[str, Translator] = {}
 OPERATIONS: dict[str, Translator] = {}  # keras.ops.*, which stand in a model's graph beside its layers
 OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")  # keras.applications' own

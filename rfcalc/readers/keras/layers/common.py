@@ -59,14 +59,20 @@ def slid(call: LayerCall, x: Value, make: Callable[[Fit], Layer], name: str = ""
     """
     build, rank = call.build, x.rank - 1
     held, leading = mapped(build.graph, x.held, rank, merged=True)
+    fit = fitting(rank, leading)
+    made = build.add(make(fit), [build.value(held, x.order)], name or call.name, x.order, owner)
+    return build.value(back(build.graph, made.held, leading), x.order)
+
+
+def fitting(rank: int, leading: bool) -> Fit:
+    """Gives settings of `rank` spatial axes as those of all axes that there are."""
 
     def fit(values: Any, one: Any = 1) -> Any:
         if isinstance(values, tuple) and isinstance(values[0], tuple):  # both sides of each axis
             return ((0, 0), *values) if leading else values
         return tidy(sized(values, rank, leading, one))
 
-    made = build.add(make(fit), [build.value(held, x.order)], name or call.name, x.order, owner)
-    return build.value(back(build.graph, made.held, leading), x.order)
+    return fit
 
 
 def padding(call: LayerCall, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
