@@ -279,21 +279,10 @@ def training(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
     figure = f"kept for backward, training mode, batch {report.batch}"
     why = ["parts are computed again in the backward pass (checkpointed)"] * bool(again)
     why += ["the inputs of frozen linear layers are not needed"] * bool(idle)
-    found: dict[int, int] = {}
-    own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
-    alive: list[Tensor] = []
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            found.setdefault(storage.data_ptr(), storage.nbytes())
-            alive.append(tensor.detach())
-        return tensor
-
     # A module may write into what it is given: not into what gets a gradient itself.
     args, kwargs = it.inputs(report, dtype, seen=lambda x: x.requires_grad_() * 1)
     try:
-        with torch.enable_grad(), _quiet(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with torch.enable_grad(), _quiet(), saved.keeping(module) as found:
             result = list(returned(module(*args, **kwargs)))
     except Exception as error:
         told = f"the module does not run in training mode: {reason(error)}"
