@@ -26,7 +26,8 @@ def moved(model: Any, channel: int, seed: int = 0) -> tuple[Any, list[tuple[int,
     chance = torch.Generator().manual_seed(seed)
     for w in model.weights:
         if "float" in str(w.dtype):
-            w.assign(torch.rand(tuple(w.shape), generator=chance, dtype=torch.float64) * 0.2 + 0.1)
+            drawn = torch.rand(tuple(w.shape), generator=chance, dtype=torch.float64) * 0.2 + 0.1
+            w.assign(drawn / max(1, prod(w.shape[:-1]) / 6))
     shape = tuple(model.inputs[0].shape[1:])
     extents = [n for i, n in enumerate(shape) if i != channel]
     places = list(product(*map(range, extents)))
