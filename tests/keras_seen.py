@@ -26,7 +26,8 @@ def moved(model: Any, channel: int, seed: int = 0) -> tuple[Any, list[tuple[int,
     chance = torch.Generator().manual_seed(seed)
     for w in model.weights:
         if "float" in str(w.dtype):
-            w.assign(torch.rand(tuple(w.shape), generator=chance, dtype=torch.float64) * 0.2 + 0.1)
+            drawn = torch.rand(tuple(w.shape), generator=chance, dtype=torch.float64) * 0.2 + 0.1
+            w.assign(drawn / max(1, prod(w.shape[:-1]) / 6))
     shape = tuple(model.inputs[0].shape[1:])
     extents = [n for i, n in enumerate(shape) if i != channel]
     places = list(product(*map(range, extents)))
@@ -60,13 +61,14 @@ def compared(model: Any, channel: int) -> str:
         return "" if prod(row.shape.dims) == prod(own) else f"{row.shape.dims}, Keras {own}"
     seen = regions(report, row.name)
     faults = ""
-    orders = [p for p in permutations(range(len(own))) if tuple(own[i] for i in p) == row.shape.dims]
+    bare = row.shape.dims == (1, *own) and row.shape.channel == 0  # the channels are gone
+    orders = [p for p in permutations(range(len(own))) if tuple(own[i] for i in p) == row.shape.dims[bare:]]
     if not orders:
         return f"{row.shape.dims}, Keras {own}"
     for order in orders:
-        kept = [i for at, i in enumerate(order) if at != row.shape.channel]
-        gone = order[row.shape.channel]
-        joined = changed.any(dim=1 + gone)  # places × the other axes, in Keras' order
+        gone = None if bare else order[row.shape.channel]
+        kept = [i for i in order if i != gone]
+        joined = changed if gone is None else changed.any(dim=1 + gone)  # places × the other axes, in Keras' order
         left = [k for k in range(len(own)) if k != gone]
         faults = ""
         for unit in product(*(range(own[i]) for i in kept)):

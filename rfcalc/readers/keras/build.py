@@ -249,7 +249,8 @@ class Build:
             )
         mine = value.held.dims[1:]
         told = tuple(mine[i] if (n := dims[k]) is None else n for i, k in enumerate(value.order))
-        self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *told)
+        lead = value.held.dims[:1] if value.held.batch is None else ()
+        self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *lead, *told)
 
     def finish(self, outputs: Sequence[Value], name: str, params: int | None = None) -> Imported:
         """The importer's result, checked: see `rfcalc.readers.imported`."""
