@@ -110,19 +110,22 @@ class Following:
         theirs = {name: p for p, name in enumerate([*part.inputs, *(node.name for node in part.nodes)])}
         places = [theirs.get(name) for name in mine]
         rules: dict[int, list[tuple[Path, Rule]]] = {
-            place: [(path, partial(_elsewhere, rule, places)) for path, rule in found]
+            place: [(path, _elsewhere(rule, places)) for path, rule in found]
             for position, found in self.rules.items()
             if (place := places[position]) is not None
         }
         return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else ())
 
 
-def _elsewhere(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) -> Any:
-    """A rule whose maps have other positions."""
-    try:
-        return rule([None if p is None or p >= len(shapes) else shapes[p] for p in places])  # type: ignore[misc]
-    except AttributeError:
-        raise ShapeError("a size follows a map that is not computed here") from None
+def _elsewhere(rule: Rule, places: Sequence[int | None]) -> Rule:
+    """A rule whose maps have other positions, or none."""
+    return Rule(partial(_moved, rule, places), tuple([q for p in rule.positions if (q := places[p]) is not None]))
+
+
+def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) -> Any:
+    if any(places[p] is None for p in rule.positions):
+        raise ShapeError("a size follows a map that is not computed here")
+    return rule.value([None if p is None or p >= len(shapes) else shapes[p] for p in places])  # type: ignore[misc]
 
 
 def follow(readings: Sequence[Reading]) -> Following:
