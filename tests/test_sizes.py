@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 
 import rfcalc
 from rfcalc import Conv, Flatten, Linear, Network, RfcalcError, Shape, zoo
+from rfcalc.cli import run
 from rfcalc.core.errors import LimitError
 from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.formulas import Affine, Congruence, smallest, written
 from rfcalc.plan.solving import axis_of, with_size
-from rfcalc.plan.unseen import count, read_positions
+from rfcalc.plan.unseen import Backward, count
 from rfcalc.receptive.region_walk import regions
 
 SAMPLE = ["unet", "unet-padded", "unet-3d", "fpn-resnet18", "lenet5", "vgg11", "bn-inception", "deeplabv3-resnet50"]
@@ -237,5 +238,12 @@ def test_unseen_of_what_depends_on_the_size(name: str) -> None:
     for n in [n for n in range(1, 260) if n in found.axes[0].valid][::7]:
         inputs = found.concrete(0, n)
         shapes = forward(found.following.at(inputs), inputs).shapes
-        parts = read_positions(found.network, shapes, found.outputs, 0)[1]
+        parts = Backward(found.following, found.outputs[0]).read(shapes)[1]
         assert eval(formula, {}, {"n": n}) == n - count(parts), (name, n)
+
+
+def test_what_only_training_refuses_is_one_sentence_of_a_node(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sizes", "inception-v3-aux"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("training needs more") == 1 and "n = 299 … 346: aux.bn1" in out
+    assert len(rfcalc.sizes("inception-v3-aux").training) == 48

@@ -57,9 +57,8 @@ class AxisTiles:
 
     @cached_property
     def solved(self) -> Axis:
-        every = range(self.network.arity + len(self.network.nodes))
         more: dict[str, Any] = {"params": self._params, "following": self.following}
-        return axis_of(self.following.network, self.inputs, self.axis, kept=every, **more)
+        return axis_of(self.following.network, self.inputs, self.axis, **more)
 
     @property
     def align(self) -> int:

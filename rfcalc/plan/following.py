@@ -9,20 +9,28 @@ further sizes must confirm all of it; what follows no rule is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.layers.resample import Pad
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
+LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
-Rule = Callable[[Sequence[Shape]], Any]
+
+
+class Rule(NamedTuple):
+    """A number as a function of the shapes of earlier positions, and which ones."""
+
+    value: Callable[[Sequence[Shape]], Any]
+    positions: tuple[int, ...]
 
 
 class Unfollowed(Exception):
@@ -67,8 +75,12 @@ class Following:
             return layer
         given = layer.given
         for (name, *path), rule in rules:
-            given[name] = _put(given[name], tuple(path), rule(shapes))  # type: ignore[arg-type]
+            given[name] = _put(given[name], tuple(path), rule.value(shapes))  # type: ignore[arg-type]
         return type(layer)(**given)
+
+    def read_by(self, position: int) -> set[int]:
+        """The positions whose lengths the rules of a layer read."""
+        return {p for _, rule in self.rules.get(position, ()) for p in rule.positions}
 
     def at(self, inputs: Sequence[Shape]) -> Network:
         """The network for inputs of these shapes.
@@ -90,6 +102,30 @@ class Following:
             listed.append((node.name, layer, node.inputs))
         named = dict(zip(network.inputs, inputs, strict=True))
         return Network.from_nodes(listed, named, outputs=network.outputs, name=network.name)
+
+    def within(self, part: Network) -> Following:
+        """The rules of a part of the network, whose nodes have the same names; a rule over a map that the part lacks
+        refuses every size but the one that was read."""
+        mine = [*self.network.inputs, *(node.name for node in self.network.nodes)]
+        theirs = {name: p for p, name in enumerate([*part.inputs, *(node.name for node in part.nodes)])}
+        places = [theirs.get(name) for name in mine]
+        rules: dict[int, list[tuple[Path, Rule]]] = {
+            place: [(path, _elsewhere(rule, places)) for path, rule in found]
+            for position, found in self.rules.items()
+            if (place := places[position]) is not None
+        }
+        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else ())
+
+
+def _elsewhere(rule: Rule, places: Sequence[int | None]) -> Rule:
+    """A rule whose maps have other positions, or none."""
+    return Rule(partial(_moved, rule, places), tuple([q for p in rule.positions if (q := places[p]) is not None]))
+
+
+def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) -> Any:
+    if any(places[p] is None for p in rule.positions):
+        raise ShapeError("a size follows a map that is not computed here")
+    return rule.value([None if p is None or p >= len(shapes) else shapes[p] for p in places])  # type: ignore[misc]
 
 
 def follow(readings: Sequence[Reading]) -> Following:
@@ -143,7 +179,7 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
         other = len(path) > 1 and path[1] < len(axes) and axes[path[1]] != i
         for rank, rule in _alone(told, dims):
             far = rank >= 3 and p not in own  # what is missing to a multiple is missing to the map that is padded
-            candidates.append(((rank + 10 * far, other), partial(_of_one, rule, p, i)))
+            candidates.append(((rank + 10 * far, other), Rule(partial(_of_one, rule, p, i), (p,))))
     if candidates:
         return min(candidates, key=lambda c: c[0])[1]
     for p in own:  # a view: a product of neighbouring axes
@@ -151,7 +187,7 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
         for a in range(count):
             for b in range(a + 2, count + 1):
                 if all(v == _product(r.shapes[p], a, b) for v, r in zip(told, readings, strict=True)):
-                    return partial(_of_axes, p, a, b)
+                    return Rule(partial(_of_axes, p, a, b), (p,))
     for q in own:  # padding: what one map is longer than another, or half of it
         for (p, i), dims in lengths.items():
             mine = lengths.get((q, i))
@@ -159,7 +195,7 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
             if len(set(missing)) > 1:
                 for share in (_lower_half, _upper_half, _all):
                     if all(v == share(d) for v, d in zip(told, missing, strict=True)):
-                        return partial(_of_two, share, p, q, i)
+                        return Rule(partial(_of_two, share, p, q, i), (p, q))
     numbers = ", ".join(map(str, told))
     raise Unfollowed(node.name, f"{path[0]} is {numbers} in {len(told)} readings, which follows no earlier map")
 
@@ -175,6 +211,9 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
             yield 1, partial(_times, k)
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
+    scale = Fraction(*pairs[0])
+    if 1 < scale.denominator <= LARGEST_SHARE and scale.numerator > 1 and all(v == n * scale // 1 for v, n in pairs):
+        yield 2, partial(_share, scale.numerator, scale.denominator)
     for m in MULTIPLES:
         if len({n % m for n in dims}) < min(m, 3):
             continue
@@ -188,6 +227,10 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
 
 def _times(k: int, n: Any) -> Any:
     return n * k
+
+
+def _share(a: int, b: int, n: Any) -> Any:
+    return n * a // b
 
 
 def _part(k: int, n: Any) -> Any:
