@@ -55,13 +55,17 @@ def score_mask(reader: Reader, softmax: Node, dims: tuple[int, ...]) -> Mask:
     return reader.scored[key]
 
 
-def fixed_mask(fixed: Const, dims: tuple[int, ...]) -> Mask:
-    """The mask of scores of these dims to which a constant is added, or which it allows where it is true."""
-    if fixed.floating:
+def fixed_mask(fixed: Const | None, dims: tuple[int, ...], causal: bool) -> Mask:
+    """The mask of scores of these dims to which a constant is added, or which it allows where it is true; with `causal`
+    a query reads no keys after its own position."""
+    low: Low | None = None
+    if fixed is not None and fixed.floating:
         low = _low_numbers(fixed, dims, 1)
-    else:
-        spread = _spread(fixed, dims)
-        low = spread and Low(spread[0], [[not v for v in table] for table in spread[1]])
+    elif fixed is not None and (spread := _spread(fixed, dims)) is not None:
+        low = Low(spread[0], [[not v for v in table] for table in spread[1]])
+    if causal:
+        after = Low(None, [[k > q for q in range(dims[-2]) for k in range(dims[-1])]])
+        low = after if low is None else low.joined(after)
     return None if low is None else as_mask(low, dims)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rfcalc.core.masks import Mask
-from rfcalc.core.masks import mask_of as mask_rows
 from rfcalc.layers.general import AttentionProduct
 from rfcalc.readers.builder.moves import moved, regrouped, repeated_each
 from rfcalc.readers.builder.products import mask_of, within
@@ -43,14 +41,8 @@ def attention(reader: Reader, node: Node) -> None:
     nodes = [m.node for m in (q, k, v)]
     mask = reader.value(node.inputs[3]) if len(node.inputs) > 3 else None
     scores = (*q.dims[:-1], k.dims[-2])
-    low: Mask = None
-    if isinstance(mask, Const):
-        low = fixed_mask(mask, scores)
-    if node.attributes.get("is_causal", 0):
-        if low is not None and low != "causal":
-            raise NotUnderstood("it is causal and has another fixed mask too")
-        low = mask_rows([range(min(i + 1, scores[-1])) for i in range(scores[-2])])
-    if mask is not None and not (isinstance(mask, Const) and low is not None):
+    low = fixed_mask(mask if isinstance(mask, Const) else None, scores, bool(node.attributes.get("is_causal", 0)))
+    if mask is not None and not (isinstance(mask, Const) and mask.values is not None and low is not None):
         nodes.append(mask_of(graph, solid(reader, mask), dims, batch))
     made = graph.add(AttentionProduct(mask=within(low, batch)), nodes, dims, batch)
     if flat:
