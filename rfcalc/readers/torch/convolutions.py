@@ -55,8 +55,6 @@ def convolution(call: OperatorCall) -> Value:
     static = graph.is_static(call["weight"])
     fixed = call["bias"] is None and static and not graph.leaves(call["weight"])
     composed = static and _composed(graph, call["weight"])
-    if fixed and "transpose" in step.name:
-        raise NotUnderstood("its weights are no parameters")
     if composed:
         graph.get(call["weight"])  # its parameters and products are nodes of their own
     fixed = fixed or composed
@@ -65,7 +63,7 @@ def convolution(call: OperatorCall) -> Value:
     try:
         key = () if fixed else weights(graph, call["weight"], call["bias"])
     except NotUnderstood:  # parts of parameters, or what is computed from others
-        if not static or not graph.leaves(call["weight"]) or "transpose" in step.name or step.args.get("transposed"):
+        if not static or not graph.leaves(call["weight"]):
             raise
         graph.back_to(before)
         graph.get(call["weight"])
@@ -90,6 +88,7 @@ def convolution(call: OperatorCall) -> Value:
             dilation=tidy(dilation),
             groups=call["groups"],
             bias=bias,
+            fixed=fixed,
         )
     else:
         if isinstance(padding, str):

@@ -36,6 +36,7 @@ def from_torch(
     *,
     training: bool = False,
     name: str = "",
+    exact: bool = False,
 ) -> Imported:
     """Read a module: its `forward` runs once on tensors without data, and every operator becomes a layer.
 
@@ -55,6 +56,7 @@ def from_torch(
             lists of them, or tensors with the batch, of which shape and dtype are taken.
         training: read it in training mode, as it is; otherwise it is read in evaluation mode.
         name: what the network is called; the class if left out.
+        exact: compute all that no input reaches, also what is large (`constants` has its values then).
 
     Raises:
         RfcalcError: it does not run on such inputs, or decides on values (data-dependent control flow); the message
@@ -72,7 +74,7 @@ def from_torch(
                 why="reading its attribute __class__ raises an error",
                 fix="leave __class__ as Python makes it",
             )
-    module, given, recording = _run(module, input, training)
+    module, given, recording = _run(module, input, training, exact)
     notes = list(given.notes)
     load()
     graph = _graph(module, recording)
@@ -142,7 +144,11 @@ def from_torch(
         unused=unused,
         dtype=dtype_of(module, given),
     )
-    return replace(made, origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept})
+    return replace(
+        made,
+        origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept},
+        constants={named[p]: tensor for p, tensor in graph.held.items() if p in named},
+    )
 
 
 def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
@@ -150,7 +156,9 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
     return from_torch(model, inputs)
 
 
-def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.Module, ForwardCall, Recording]:
+def _run(
+    module: torch.nn.Module, given: Any, training: bool, exact: bool = False
+) -> tuple[torch.nn.Module, ForwardCall, Recording]:
     """The recording of the first call that runs, with the call, and the module that has all of its parameters."""
     first: RfcalcError | None = None
     second: tuple[torch.nn.Module, ForwardCall, Recording] | None = None
@@ -159,10 +167,10 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
         try:
             if lazy(whole):
                 whole = materialized(whole, call)
-            recording = record(whole, call, training)
+            recording = record(whole, call, training, exact)
             if recording.grown:  # it makes its layers when it first runs
                 whole = materialized(whole, call)
-                recording = record(whole, call, training)
+                recording = record(whole, call, training, exact)
         except RfcalcError as error:
             first = first or error
             continue
@@ -265,6 +273,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
         translate=translate,
         written=recording.written,
         once=recording.once,
+        steps=recording.steps,
         numbers={id(step): i for i, step in enumerate(recording.steps)},
     )
     for name, tensor in recording.inputs.items():

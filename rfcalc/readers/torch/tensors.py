@@ -5,7 +5,7 @@ Tensors that depend on no input are kept as `Static` and become nodes only where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -49,12 +49,15 @@ class TensorBuilder(Builder):
     bases: dict[int, tuple[Any, Operation]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
     origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
+    held: dict[int, Any] = field(default_factory=dict)  # the tensors of nodes of what no input reaches
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    steps: Sequence[Operation] = ()
+    apart: bool = False  # what is made now belongs to other modules than the one that reads it
     numbers: Mapping[int, int] = field(default_factory=dict)  # steps by identity → their places
 
     def entry(self, tensor: Any) -> Any:
@@ -65,6 +68,11 @@ class TensorBuilder(Builder):
             found = Static(dims_of(tensor), self.names.get(id(tensor), ""), tensor=tensor)
             self.env[id(tensor)] = found
         return found
+
+    def back_to(self, count: int) -> None:
+        """Take back the nodes after the first `count`."""
+        Builder.back_to(self, count)
+        self.held = {position: t for position, t in self.held.items() if position < count}
 
     def note(self, told: str) -> None:
         """Say what is taken for granted, once."""
@@ -132,6 +140,7 @@ class TensorBuilder(Builder):
             value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
             self.origins[value.node] = static.step
         self.made[key] = value
+        self.held[value.node] = static.tensor
         return value
 
     def _parameter(self, static: Static) -> Value:
@@ -160,19 +169,20 @@ class TensorBuilder(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before, start, reader = dict(self.env), len(self.shapes), self.step
+        before, start, reader, apart = dict(self.env), len(self.shapes), self.step, self.apart
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
                 self._deepest(source)
             assert self.translate is not None
-            self.step = self.numbers.get(id(step), reader)  # what it makes is called after it
+            if apart or not f"{step.frame.path}.".startswith(f"{self.steps[reader].frame.path}."):
+                self.step, self.apart = self.numbers[id(step)], True
             self.translate(self, step, forced=True)
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
         finally:
-            self.env, self.step = before, reader
+            self.env, self.step, self.apart = before, reader, apart
         if isinstance(found, Value):
             for position in range(start, len(self.shapes)):
                 self.origins.setdefault(position, step)
