@@ -346,5 +346,6 @@ def peak_bytes(network: Network, shapes: list[Shape], itemsize: int = 4) -> int:
         for later in range(step, len(shapes)):
             needed |= {root[s] for s in network.sources[later - arity]} | {root[later]}
         alive = sum(sizes[p] for p in range(step + 1) if p in needed)
-        most = max(most, itemsize * alive + 8 * looks * shapes[step].values)
+        maxima = shapes[network.sources[step - arity][0]] if layer.kind == "max_unpool" else shapes[step]
+        most = max(most, itemsize * alive + 8 * (looks or layer.kind == "max_unpool") * maxima.values)
     return most

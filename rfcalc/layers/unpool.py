@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, field
 from typing import Any
 
+from rfcalc.core.cost import Saved
 from rfcalc.core.errors import ShapeError
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank
 from rfcalc.core.shape import Shape
@@ -12,7 +13,7 @@ from rfcalc.core.size import Size, holds, is_number
 from rfcalc.core.sliding import Rounding, check_phases, one
 from rfcalc.core.syntax import PADDINGS, ROUNDINGS, Spelling, Word, spell
 from rfcalc.core.window import Index, Listed, Table, Unsized
-from rfcalc.layers.pool import POOL_DEFAULTS, window_of
+from rfcalc.layers.pool import INDICES, POOL_DEFAULTS, window_of
 
 
 @layer("max_unpool")
@@ -36,7 +37,6 @@ class MaxUnpool(Layer):
 
     lies = "rows"
     arity = (2, 2)
-    workspace = "PyTorch hands on the indices of the maxima, where the map that was pooled is counted here"
     kernel: Any
     stride: Any = field(default=None, metadata={"like": "kernel"})
     padding: Any = field(default=((0, 0),), metadata={"word": True})
@@ -46,11 +46,19 @@ class MaxUnpool(Layer):
     geometry: Any = field(init=False, compare=False)
 
     spelling = Spelling(
-        ("maxunpool", "unpool"), "{up, pooled} maxunpool2", (*PADDINGS, *ROUNDINGS), ("/", "p", "d"), POOL_DEFAULTS
+        ("maxunpool", "unpool"),
+        "{maxpool2, identity} maxunpool2",
+        (*PADDINGS, *ROUNDINGS),
+        ("/", "p", "d"),
+        POOL_DEFAULTS,
     )
 
     def __post_init__(self) -> None:
         window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
+
+    @property
+    def assumes(self) -> str:
+        return "maxunpool: the map that was pooled is kept until then (PyTorch keeps the indices of its maxima)"
 
     def output(self, *xs: Shape) -> Shape:
         values, pooled = xs
@@ -97,6 +105,9 @@ class MaxUnpool(Layer):
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         return tuple(channelwise(reads) for reads in self.reads(xs, y))
+
+    def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
+        return Saved(indices=INDICES(y=xs[0].dims))  # where each value goes
 
     def notation(self, exact: bool = False) -> str:
         return spell("maxunpool", self.geometry, None, pad="zero", stride=self.kernel, exact=exact)

@@ -17,7 +17,7 @@ def _described(at: At, rank: int) -> str:
 
 @twin("max_unpool")
 def max_unpool(at: At) -> Twin:
-    return text_only(f"max_unpool({{0}}, {{1}}, {_described(at, spatial(at))})", composed=True)
+    return text_only(f"max_unpool({{0}}, {{1}}, {_described(at, spatial(at))})")
 
 
 @measuring("max_unpool")
