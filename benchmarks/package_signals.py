@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import util
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -35,10 +36,12 @@ def encodec(part: str) -> Made:
 
 def basenji() -> Made:
     found = util.find_spec("basenji2_pytorch")
-    assert found is not None and found.submodule_search_locations
+    assert found is not None
+    assert found.submodule_search_locations
     folder = Path(next(iter(found.submodule_search_locations)))
     spec = util.spec_from_file_location("blocks", folder / "blocks.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     blocks = util.module_from_spec(spec)
     spec.loader.exec_module(blocks)
     tree = ast.parse((folder / "model.py").read_text())
@@ -91,7 +94,7 @@ def conv(a: int, b: int, k: int = 3, relu: bool = True) -> list[nn.Module]:
 
 def segnet() -> Made:
     def stack(*widths: int) -> nn.Module:
-        return nn.Sequential(*(m for a, b in zip(widths, widths[1:], strict=False) for m in conv(a, b)))
+        return nn.Sequential(*(m for a, b in pairwise(widths) for m in conv(a, b)))
 
     down = [stack(3, 64, 64), stack(64, 128, 128), stack(128, 256, 256, 256), stack(256, 512, 512, 512)]
     up = [stack(512, 512, 512, 512), stack(512, 512, 512, 256), stack(256, 256, 256, 128), stack(128, 128, 64)]

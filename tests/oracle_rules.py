@@ -113,7 +113,7 @@ def unpooled(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
 
     def windows(i: int, n: int, real: bool) -> Callable[[int], list[list[int]]]:
         k, s, d = (per(getattr(layer, name), i) for name in ("kernel", "stride", "dilation"))
-        a, far = around(layer, n, i), d * (k - 1)
+        a = around(layer, n, i)
         units = range(space(values)[i]) if real else range(-BEYOND, n + BEYOND)
         held = {u: [u * s - a + d * t for t in range(k)] for u in units}
         return lambda o: [[u, *found] for u, found in held.items() if o in found]
