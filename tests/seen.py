@@ -144,7 +144,10 @@ def redrawn(module: nn.Module) -> nn.Module:
 
 
 def seen(
-    module: nn.Module, shape: Sequence[int], wanted: Mapping[str, tuple[tuple[int, ...], int, Iterable[Unit]]]
+    module: nn.Module,
+    shape: Sequence[int],
+    wanted: Mapping[str, tuple[tuple[int, ...], int, Iterable[Unit]]],
+    source: int = 0,
 ) -> dict[tuple[str, Unit], Pixels]:
     """The pixels that move units of the outputs of submodules.
 
@@ -153,6 +156,7 @@ def seen(
         shape: of its input, without the batch.
         wanted: for each submodule's path its output's shape without the batch, which of its axes has the channels, and
             units; a submodule whose output is laid out in another way is left out.
+        source: which axis of the input has the channels.
 
     Raises:
         FloatingPointError: the gradient is not finite.
@@ -186,7 +190,7 @@ def seen(
             if not torch.isfinite(g).all():
                 raise FloatingPointError(f"the gradient of {path} is not finite")
             map_of = g[0] if len(shape) > 1 else g  # a raw signal is a map of one channel
-            found[path, unit] = frozenset(map(tuple, (map_of != 0).any(0).nonzero().tolist()))
+            found[path, unit] = frozenset(map(tuple, (map_of != 0).any(source).nonzero().tolist()))
     return found
 
 
@@ -222,7 +226,8 @@ def fields(module: nn.Module, shape: Any) -> Compared:
         for r in chosen
     }
     differ = []
-    found = seen(module, dims, wanted) if wanted else {}
+    source = next(iter(report.inputs.values())).channel
+    found = seen(module, dims, wanted, source) if wanted else {}
     compared = units = 0
     for name in wanted:
         measured = {unit: pixels for (n, unit), pixels in found.items() if n == name}

@@ -19,14 +19,14 @@ from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.shape import Shape
 from rfcalc.plan.design import OBJECTIVES, design
 from rfcalc.plan.families import FAMILIES, LOCAL, Family, Parameter, limited
-from rfcalc.plan.figures import NODES, Figure, Figures, figure_of
+from rfcalc.plan.figures import ADDED, EACH, NODES, PLACED, Figure, Figures, figure_of, no_less
 from rfcalc.plan.lint import RULES, out_of_step
 from rfcalc.plan.lint import lint as read_design
 from rfcalc.plan.search import Search
 from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
 from rfcalc.report.field_report import misaligned
-from rfcalc.report.metrics import metric
+from rfcalc.report.metrics import SHARES, metric
 
 
 def smaller(family: Family, draw: random.Random, most: int = 3) -> Family:
@@ -59,10 +59,13 @@ def test_figures_move_as_a_family_says(name: str) -> None:
         for point, report in reports.items():
             further = (*point[:i], point[i] + 1, *point[i + 1 :])
             other = reports.get(further)
+            if further in reports:
+                runs = int(report is not None), int(other is not None)
+                assert runs[0] == runs[1] or (runs == (1, 0) and parameter.moves["runs"] == "-"), (point, further)
             if report is None or other is None:
                 continue
             for figure, sign in parameter.moves.items():
-                if figure in ("count", "holes", "before"):
+                if figure in ("count", "holes", "before", "runs"):
                     continue
                 a, b = whole(figure)(report), whole(figure)(other)
                 pairs = list(zip(a, b, strict=True)) if isinstance(a, tuple) else [(a, b)]
@@ -99,13 +102,17 @@ def test_a_node_that_no_network_has_is_told_without_a_search(monkeypatch: pytest
 
 
 def whole(name: str) -> Any:
-    asked = metric(name)
+    asked = metric(name.partition("@")[0])
+    if "@" in name:
+        return lambda r: asked.row(r.outputs[-1])  # type: ignore[misc]
     return asked.whole or (lambda r: asked.row(r.outputs[-1]))  # type: ignore[misc]
 
 
 PATTERNS = (
     "count(conv) > 0", "count(*) > 0", "some(pool)", "none(relu)", "count(conv kernel=3) > 0", "dense(rf)",
     "count(conv stride=2) > 0", "count(conv out_channels>=32) > 0", "count(conv dilation>1) = 3", "count(bn) < 4",
+    "count(conv out_channels<32) > 0", "count(conv kernel<=3 stride=1) > 0", "count(* dilation!=2) > 0",
+    "count(conv kernel>=3 padding=1) > 0", "count(pool stride=2) > 0",
 )  # fmt: skip
 
 
@@ -123,7 +130,9 @@ def test_counts_and_holes_move_as_a_family_says(name: str) -> None:
             for point, a in values.items():
                 b = values.get((*point[:i], point[i] + 1, *point[i + 1 :]))
                 if b is not None and sign is not None:
-                    assert (b >= a) if sign == "+" else a == b, (str(constraint), parameter.name, point)
+                    assert (b >= a) if sign == "+" else (b <= a) if sign == "-" else a == b, (str(constraint), point)
+            for other in no_less(of):
+                assert all(a <= other.read(r) for p, a in values.items() if (r := reports[p]) is not None)
 
 
 @pytest.mark.parametrize("name", FAMILIES.names())
@@ -137,6 +146,9 @@ def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
     most |= {"depth": 5, "kernel": 4} if name in ("dilated", "tcn") else {}
     claimed = {n for p in family.parameters for n in p.laws}
     assert claimed
+    claimed |= {*PLACED, *ADDED}  # from parts of one network, where it grows
+    on_nodes = [f"{n}@{node}" for n in (*EACH, *LOCAL, *SHARES) for node in ("conv2", "relu3", "output")]
+    on_nodes = draw.sample(on_nodes, 20)
     less = replace(family, parameters=tuple(
         replace(p, laws={n: law._replace(degree=max(0, law.degree - 1)) for n, law in p.laws.items()})
         for p in family.parameters
@@ -152,6 +164,10 @@ def test_figures_are_the_polynomials_that_a_family_says(name: str) -> None:
             of = NODES if figure == "nodes" else Figure(figure, figure, len if figure == "count" else whole(figure))
             assert figures.value(of, numbers) == of.read(report), (figure, numbers)
             wrong += false.value(of, numbers) != of.read(report)
+        for text in on_nodes:
+            of = figure_of(parse(f"{text} >= 1", output=True)[0])
+            if of.key.endswith("@output") or of.key.partition("@")[2] in report.network.positions:
+                assert figures.value(of, numbers) == of.read(report), (text, numbers)
     assert wrong
 
 
@@ -185,6 +201,17 @@ CONSTRAINTS = [
     "rf@relu2 <= {rf}, weight_layers >= 3",
     "params@conv2 < {params}, rf >= {rf}",
     "macs@conv3 > {macs}",
+    "params_share@conv2 >= 30%, rf >= {rf}",
+    "macs_share@conv1 < 0.2, weight_layers != 5",
+    "memory_share@output = 0.1, params < {params}",
+    "center >= 1, padding < {rf}",
+    "frozen != 0",
+    "count(conv out_channels=16) > 2, rf >= {rf}",
+    "none(conv kernel=3), saved_bytes@relu2 < 9k",
+    "values@output <= 2048, conv_bias_adds > {params}",
+    "seen@conv2 >= {rf}, pool_outputs < {macs}",
+    "nodes = 9, training_flops > {macs}",
+    "dense(rf), params@output < {params}, rf != {rf}",
 ]
 
 

@@ -240,6 +240,12 @@ def test_pictures_in_letters_name_their_positions() -> None:
     assert sides["0"] == covered[0] and sides["89"] == covered[-1]
 
 
+def test_the_picture_of_a_high_map_has_few_lines() -> None:
+    lines = list(scaled(grid(sees(Conv(1, 3, padding=1), "1x5000x3"), (2500, 1)), ascii_only=True))
+    assert len(lines) <= 58 and lines[-1].endswith("a sign: 90 x 1 positions")
+    assert [line for line in lines[:-1] if "+" in line] == ["2501 +++"]
+
+
 def test_rf_without_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["rf", "vgg16", "pool4", "--no-picture"]) == 0
     out = capsys.readouterr().out

@@ -11,7 +11,10 @@ import pytest
 
 import rfcalc
 import rfcalc.layers
+from rfcalc import zoo
+from rfcalc.core.errors import NotationError
 from rfcalc.core.expr import LAYERS
+from rfcalc.notation import parse
 
 HEAVY = ("torch", "sympy", "rich", "typer", "numpy", "onnx", "keras")
 
@@ -107,6 +110,20 @@ def modules(arguments: list[str]) -> list[str]:
 
 def test_a_table_loads_few_modules() -> None:
     assert len(modules(["table", "vgg16"])) <= 42
+
+
+def test_a_layer_loads_no_network_of_the_literature() -> None:
+    loaded = modules(["rf", "conv3-64"])
+    assert [m for m in loaded if m.startswith(("rfcalc.zoo.", "rfcalc.layers."))] == ["rfcalc.layers.conv"]
+    assert "rfcalc.zoo.video" in modules(["rf", "c3d"])  # a name that no file begins with is looked for in all
+
+
+def test_no_network_of_the_literature_reads_as_notation() -> None:
+    """A text that may be either is notation before all families are looked through."""
+    for name in (spelling for entry in zoo.entries() for spelling in (entry.name, entry.name.replace("-", ""))):
+        with pytest.raises(NotationError):
+            parse(name, symbols=True)
+    assert parse("conv3-64", symbols=True) is not None
 
 
 def test_control_what_is_not_usual_loads_more() -> None:

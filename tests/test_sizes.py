@@ -19,7 +19,7 @@ from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.plan.classes import Number, Range, Split, Undecided
 from rfcalc.plan.formulas import Affine, Congruence, smallest, written
 from rfcalc.plan.solving import axis_of, with_size
-from rfcalc.plan.unseen import count, read_positions
+from rfcalc.plan.unseen import Backward, count
 from rfcalc.receptive.region_walk import regions
 
 SAMPLE = ["unet", "unet-padded", "unet-3d", "fpn-resnet18", "lenet5", "vgg11", "bn-inception", "deeplabv3-resnet50"]
@@ -237,5 +237,5 @@ def test_unseen_of_what_depends_on_the_size(name: str) -> None:
     for n in [n for n in range(1, 260) if n in found.axes[0].valid][::7]:
         inputs = found.concrete(0, n)
         shapes = forward(found.following.at(inputs), inputs).shapes
-        parts = read_positions(found.network, shapes, found.outputs, 0)[1]
+        parts = Backward(found.following, found.outputs[0]).read(shapes)[1]
         assert eval(formula, {}, {"n": n}) == n - count(parts), (name, n)

@@ -16,16 +16,15 @@ import jsonschema
 import pytest
 
 import rfcalc
-from rfcalc import Conv, Network, RfcalcError, Shape
+from rfcalc import Conv, Network, RfcalcError
 from rfcalc.cli import run as cli
-from rfcalc.plan.axis_tiles import AxisTiles, Part
-from rfcalc.plan.tile import TilePlan
-from rfcalc.plan.tools import TOOLS, judge, settings
+from rfcalc.plan.tools import TOOLS, settings
 
 torch = pytest.importorskip("torch")
 numpy = pytest.importorskip("numpy")
 
-from tiling import dirty, exact, image, random_network  # noqa: E402
+from tile_least import Oracle, checked, not_least  # noqa: E402
+from tiling import exact, image  # noqa: E402
 
 SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "tile-1.json").read_text(encoding="utf-8"))
 
@@ -39,84 +38,46 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def cut(network: Network, pick: Random) -> TilePlan | None:
-    """A random plan of a random network; None where there is none."""
-    whole = rfcalc.tile(network)
-    if whole.barriers:
-        return None
-    return rfcalc.tile(network, tiles=[min(pick.choice([2, 3, 4]), line.extent) for line in whole.lines])
-
-
-def tiled_equals_whole(seeds: range) -> int:
-    compared = 0
-    for seed in seeds:
-        pick = Random(seed)
-        network = random_network(pick)
-        plan = None if network is None else cut(network, pick)
-        if network is None or plan is None:
-            continue
-        x, run = image(plan.inputs[0], seed), exact(network, seed)
-        whole = run(x)
-        assert torch.equal(plan.run(run, x), whole), (seed, network)
-        compared += 1
-    return compared
-
-
-def test_tiled_equals_whole_on_random_graphs() -> None:
-    assert tiled_equals_whole(range(1200)) > 400
+def test_tiles_of_random_graphs() -> None:
+    """In whole numbers equal to the whole, and the least."""
+    found = checked(range(1200))
+    assert found["graphs"] > 400 and found["of these smaller than the axis"] > 2000
+    assert all(found[f"graphs of {rank} dimensions"] > 50 for rank in (1, 2, 3))
 
 
 @pytest.mark.exhaustive
-def test_tiled_equals_whole_on_many_random_graphs() -> None:
-    assert tiled_equals_whole(range(1200, 26000)) > 9_500
+def test_tiles_of_ten_thousand_random_graphs() -> None:
+    assert checked(range(1200, 29000))["graphs"] > 10_000
 
 
-def spoiled(line: AxisTiles, a: int, b: int, part: Part) -> bool | None:
-    """Whether a tile that reads [a, b) computes a position that it writes otherwise than the whole, or lacks it; None
-    if such a tile does not run, or reads otherwise."""
-    if b <= a:
-        return True
-    if line.lengths(b - a) is None or not line.alike(b - a):
-        return None
-    tile = line._views[b - a]
-    wrong = dirty(line.view, tile, a)
-    for p, write in zip(line.outputs, part.write, strict=True):
-        origin = int(a * line.view.densities[p])
-        held = range(origin, origin + tile.lengths[p])
-        if any(u not in held or u in wrong[p] for u in range(*write)):
-            return True
-    return False
+@pytest.mark.parametrize(
+    ("text", "size", "read", "write"),
+    [
+        ("pad by0:2 > conv1-1/2 p0:2 > conv2-1 d2 p1", 14, (10, 13), (6, 9)),  # strides beyond a border's padding
+        ("conv2-1/3 SAME reflect", 40, (0, 8), (0, 3)),  # the whole is padded where this tile is not
+        ("conv3-1/2 p0:1 circular", 18, (0, 7), (0, 3)),  # 9 units that do not go round as the image does
+        ("conv4-1 d2 p4:3 circular", 11, (2, 11), (6, 9)),
+        ("conv5-1/2 SAME > slice axis1 at2:-1 step2 > pad by1:-1", 24, (0, 7), (0, 1)),  # nothing is read
+        ("conv3-1/3 p1 reflect > conv1-1 p0:2 reflect", 14, (3, 13), (5, 7)),  # reads only what is reflected
+    ],
+)
+def test_tiles_at_borders(text: str, size: int, read: tuple[int, int], write: tuple[int, int]) -> None:
+    plan = rfcalc.tile(text, (1, size))
+    (line,) = plan.lines
+    part = line.part(write[0] // line.steps()[0], -(-write[1] // line.steps()[0]))
+    assert part.write == (write,)
+    assert part.read == read and Oracle(line).right(*part.read, part)
+    assert not_least(Oracle(line), part, Random(0)) is None
 
 
-def least_halo(seeds: range) -> int:
-    """Positions that differ are propagated as sets: none reaches what is written; with less on either side some do."""
-    checked = 0
-    for seed in seeds:
-        pick = Random(seed)
-        network = random_network(pick)
-        if network is None or network.inputs["input"].rank != 1 or (plan := cut(network, pick)) is None:
-            continue
-        line = plan.lines[0]
-        for part in plan.parts[0]:
-            a, b = part.read
-            assert spoiled(line, a, b, part) is False, (seed, network, part)
-            later = [spoiled(line, a + line.align, end, part) for end in range(b, min(line.size, b + 40) + 1)]
-            assert False not in later, (seed, network, part)
-            if b < line.size:  # at the image's end the tile ends where the image does
-                sooner = [spoiled(line, a, end, part) for end in range(max(a + 1, b - 40), b)]
-                assert False not in sooner, (seed, network, part)
-            checked += 1
-    return checked
-
-
-def test_the_halo_is_the_least() -> None:
-    assert least_halo(range(160)) > 60
-    assert least_halo(range(4171, 4172)) == 2  # the last tile ends in a hole of a dilated window
-
-
-@pytest.mark.exhaustive
-def test_the_halo_is_the_least_on_many_graphs() -> None:
-    assert least_halo(range(160, 17000)) > 9_900
+def test_the_second_way_sees_tiles_that_are_wrong_or_too_large() -> None:
+    (line,) = rfcalc.tile("conv3-1/2 p1 > conv3-1 > up2 > conv3-1", "1x80").lines
+    part, oracle = line.part(10, 20), Oracle(line)
+    (a, b) = part.read
+    assert oracle.right(a, b, part) and not_least(oracle, part, Random(0)) is None
+    assert not oracle.right(a + line.align, b, part) and not oracle.right(a, b - 1, part)
+    assert not_least(oracle, part._replace(read=(a - line.align, b)), Random(0)) == (a, b)
+    assert not_least(oracle, part._replace(read=(a, b + 1)), Random(0)) == (a, b)
 
 
 def axis(*given: Any, **named: Any) -> tuple[Any, ...]:
@@ -282,30 +243,6 @@ def test_other_tools() -> None:
     assert not settings(plan, "monai")["exact"]
     for tool in TOOLS:
         assert settings(plan, tool)
-
-
-def test_overlaps_are_judged() -> None:
-    plan = rfcalc.tile("unet-padded", "1x512x512", tile=384)
-    assert judge(plan, 192, 384).exact
-    bad = judge(plan, 100, 384)
-    assert bad.side == 50 and bad.differing > 0 and "94 are needed" in bad.text
-    small = rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tile=16)
-    assert judge(small, 4, 16).exact and not judge(small, 2, 16).exact
-
-
-def test_judged_values_are_those_that_differ() -> None:
-    """What may differ, counted by dependence, against a run in whole numbers."""
-    network = rfcalc.load("conv5-1 > conv5-1")
-    plan = rfcalc.tile(network, "1x60", tile=24)
-    run, x = exact(plan.network), image(plan.inputs[0])
-    whole, wrong = run(x), set()
-    for start in (0, 20, 36):  # an overlap of 4: 2 on each side
-        made = run(x[..., start : start + 24])
-        first, last = (0 if start == 0 else 2), (24 if start == 36 else 22)
-        for u in range(first, last):
-            same = bool((made[..., u] == whole[..., start + u]).all())
-            wrong = wrong - {start + u} if same else wrong | {start + u}
-    assert judge(plan, 4, 24).differing == len(wrong) > 0
 
 
 def test_bad_input() -> None:
@@ -493,17 +430,6 @@ def test_words_are_found_in_help(word: str, command: str, capsys: pytest.Capture
 
     run(["help", *word.split()])
     assert f"Usage: rfcalc {command} " in capsys.readouterr().out
-
-
-def test_an_overlap_in_use_is_measured() -> None:
-    from overlaps import Bilinear, differing
-
-    from rfcalc.backend.tiling import exact as whole_numbers
-
-    torch.manual_seed(0)
-    run, _ = whole_numbers(Bilinear().eval(), ("x",))
-    picture = image(Shape(1, 96, 96))
-    assert differing(run, picture, 48, 28, 1)[0] == 0 and differing(run, picture, 48, 24, 1)[0] > 0
 
 
 @pytest.mark.parametrize("given", [None, 3.0, "a map"])

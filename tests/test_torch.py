@@ -53,6 +53,7 @@ from rfcalc.backend.twin import MEASURES, TWINS, Twin, twin
 from rfcalc.core.errors import LayerError, NetworkError, RfcalcError, UnknownName, Unsupported
 from rfcalc.core.expr import LAYERS as REGISTERED
 from rfcalc.core.layer import Layer, layer
+from rfcalc.readers.builder.vocabulary import NUMBERED, UNARY
 
 torch.set_num_threads(1)
 pytestmark = [
@@ -432,3 +433,15 @@ def test_without_torch_the_message_installs_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch is not installed" in done.stdout
     assert "pip install 'rfcalc[torch]'" in done.stdout
+
+
+def test_functions_of_one_value_are_built() -> None:
+    x = torch.rand(1, 3, 4, 4).double() + 1e-3
+    for name in UNARY:
+        text = f"elementwise fn:{name}"
+        if name in NUMBERED:
+            with pytest.raises(Unsupported, match="cannot be built"):
+                rfcalc.to_torch(text, "3x4x4")
+            continue
+        own = getattr(torch.ops.aten if hasattr(torch.ops.aten, name) else nn.functional, name)
+        torch.testing.assert_close(rfcalc.to_torch(text, "3x4x4").double()(x), own(x), rtol=0, atol=0, equal_nan=True)

@@ -1,4 +1,4 @@
-"""Random networks that can be tiled, an exact executor for them, and the second oracle of tiles: dirty positions."""
+"""Random networks that can be tiled, and an exact executor for them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ from rfcalc import (
     series,
     to_torch,
 )
-from rfcalc.core.window import STEP
 from rfcalc.graph.forward import forward
-from rfcalc.plan.lines import LineView
 
 REST = 251
 
@@ -65,13 +63,15 @@ def image(shape: Shape, seed: int = 0) -> Any:
     return torch.randint(0, REST, tuple(shape.dims), generator=pick).double()
 
 
-def layer(pick: Random, rank: int, border: str) -> Expr:
-    """A layer whose units read windows."""
+def layer(pick: Random, rank: int, border: str, mixed: bool = False) -> Expr:
+    """A layer whose units read windows; `mixed`: other ones on each axis."""
     kind = pick.choice(["conv", "conv", "conv", "depthwise", "max", "avg", "up", "transpose", "cut", "pad", "shuffle"])
     kernel = pick.choice([1, 2, 3, 3, 5])
     stride = pick.choice([1, 1, 1, 2, 3])
     dilation = pick.choice([1, 1, 1, 2])
     padding: Any = pick.choice([0, kernel // 2, kernel // 2, ((1, 0),), ((0, 2),), "SAME"])
+    if mixed and kind in ("conv", "transpose", "up"):
+        return each_axis(pick, rank, border, kind)
     if kind == "conv":
         return Conv(2, kernel, stride=stride, padding=padding, dilation=dilation, bias=False, border=border)
     if kind == "depthwise":
@@ -107,22 +107,43 @@ def layer(pick: Random, rank: int, border: str) -> Expr:
     return PixelShuffle(2) if pick.random() < 0.5 else PixelUnshuffle(2)
 
 
-def random_network(pick: Random) -> Network | None:
-    """A network of 1 to 3 dimensions with branches; None where sizes do not fit."""
+def each_axis(pick: Random, rank: int, border: str, kind: str) -> Expr:
+    """A layer with a kernel, stride, dilation and padding of its own on each axis."""
+    kernel = tuple(pick.choice([1, 2, 3, 4, 5]) for _ in range(rank))
+    stride = tuple(pick.choice([1, 1, 2, 3]) for _ in range(rank))
+    if kind == "up":
+        mode = pick.choice(["nearest", "nearest-exact", "linear", "cubic"] if rank == 2 else ["nearest", "linear"])
+        return Upsample(stride, mode=mode)
+    if kind == "transpose":
+        most = [pick.choice([0, 1]) if k > 1 else 0 for k in kernel]
+        return ConvTranspose(2, kernel, stride=stride, padding=tuple(most), bias=False)
+    dilation = tuple(pick.choice([1, 1, 2, 3]) for _ in range(rank))
+    around = tuple(
+        (pick.randrange(d * (k - 1) + 1), pick.randrange(d * (k - 1) + 1))
+        for d, k in zip(dilation, kernel, strict=True)
+    )
+    return Conv(2, kernel, stride=stride, padding=around, dilation=dilation, bias=False, border=border)
+
+
+def random_network(pick: Random, mixed: bool = False) -> Network | None:
+    """A network of 1 to 3 dimensions with branches; None where sizes do not fit.
+
+    `mixed`: kernels, strides and paddings differ from axis to axis, and borders may be circular.
+    """
     rank = pick.choice([1, 1, 1, 2, 2, 3])
-    border = pick.choice(["zeros", "zeros", "zeros", "reflect", "replicate"])
+    border = pick.choice(["zeros", "zeros", "zeros", "reflect", "replicate", *(["circular"] if mixed else [])])
     size = pick.randrange(18, 90) if rank == 1 else pick.randrange(14, 40) if rank == 2 else pick.randrange(10, 18)
     parts: list[Expr] = []
     for _ in range(pick.randrange(1, 6 if rank < 3 else 4)):
         if pick.random() < 0.3:
             stride = pick.choice([1, 1, 2])
-            branch = series([layer(pick, rank, border) for _ in range(pick.randrange(1, 3))])
+            branch = series([layer(pick, rank, border, mixed) for _ in range(pick.randrange(1, 3))])
             other: Expr = Conv(2, pick.choice([1, 3]), stride=stride, padding=pick.choice([0, 1]), bias=False)
             if pick.random() < 0.4:
                 other = series([AvgPool(2), Upsample(2)])
             parts.append(parallel([branch, other], pick.choice([Add(), Concat()])))
         else:
-            parts.append(layer(pick, rank, border))
+            parts.append(layer(pick, rank, border, mixed))
         if pick.random() < 0.2:
             parts.append(ReLU())
     try:
@@ -134,45 +155,3 @@ def random_network(pick: Random) -> Network | None:
     if any(x.values > 200_000 for x in walked.shapes):
         return None
     return network
-
-
-def dirty(whole: LineView, tile: LineView, start: int) -> list[set[int]]:
-    """For every map the positions of a tile, in places of the whole, that differ from it: they read what the tile does
-    not hold, what only the tile holds, or another dirty position."""
-    found: list[set[int]] = []
-    for p, length in enumerate(tile.lengths):
-        if length is None:
-            found.append(set())
-            continue
-        origin = start * whole.densities[p]
-        assert origin.denominator == 1
-        bad = set()
-        for u in range(length):
-            place = u + int(origin)
-            for edge, there in zip(tile.edges[p], whole.edges[p], strict=True):
-                at = int(start * whole.densities[edge.source])
-                n, m = tile.lengths[edge.source] or 0, whole.lengths[edge.source] or 0
-                mine = (
-                    {reflected(q, n, edge.reads.border) for q in edge.reads.taps(u)} if edge.reads is not STEP else {u}
-                )
-                theirs = (
-                    {reflected(q, m, there.reads.border) for q in there.reads.taps(place)}
-                    if there.reads is not STEP
-                    else {place}
-                )
-                mine = {None if q is None else q + at for q in mine}
-                if mine != theirs or mine & found[edge.source]:
-                    bad.add(place)
-        found.append(bad)
-    return found
-
-
-def reflected(q: int, n: int, border: str) -> int | None:
-    """The real position that stands for q on a map of n; None outside."""
-    if 0 <= q < n:
-        return q
-    if border == "reflect":
-        return -q if q < 0 else 2 * (n - 1) - q
-    if border == "replicate":
-        return 0 if q < 0 else n - 1
-    return q % n if border == "circular" else None

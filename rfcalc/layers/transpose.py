@@ -41,7 +41,7 @@ class ConvTranspose(Layer):
         kernel, stride, dilation: one number for all axes, or one for each.
         padding: cut off from the full result on each side (numbers or pairs).
         output_padding: added to the output's end (smaller than stride or dilation).
-        groups, bias: as for `Conv`.
+        groups, bias, fixed: as for `Conv`.
     """
 
     lies = "channels"
@@ -54,6 +54,7 @@ class ConvTranspose(Layer):
     groups: Size = 1
     bias: bool = True
     dilation: Any = (1,)
+    fixed: bool = False
     geometry: Sliding = field(init=False, compare=False)
 
     input_channels_at = 0
@@ -61,7 +62,7 @@ class ConvTranspose(Layer):
     spelling = Spelling(
         ("convT", "deconv", "upconv"),
         "convT2-64/2",
-        ("nobias", "valid"),
+        ("nobias", "fixed", "valid"),
         ("/", "p", "d", "g", "op"),
         "stride 1; nothing cut off (padding 0), no output padding",
     )
@@ -84,6 +85,8 @@ class ConvTranspose(Layer):
                 )
         if not divides(groups, out):
             raise LayerError(f"{plural(out, 'output channel')} cannot be split into {plural(groups, 'group')}")
+        if self.fixed and self.bias:
+            raise LayerError("a fixed kernel has no bias", fix="add bias=False")
         geometry.held_by(self)
         store(self, output_padding=extra)
 
@@ -139,7 +142,7 @@ class ConvTranspose(Layer):
             weights = WEIGHTS(k=kernel, c=c, g=g, m=self.out_channels)
         macs = MACS(w=weights, i=x.dims[1:])
         if not self.bias:
-            return Cost(weights, macs=macs)
+            return Cost(0 if self.fixed else weights, macs=macs)
         m = self.out_channels
         return Cost(weights, BIASES(m=m), 0, macs, BIAS_ADDS(m=m, o=y.dims[1:]))
 
@@ -152,7 +155,11 @@ class ConvTranspose(Layer):
     def notation(self, exact: bool = False) -> str:
         text = spell("convT", self.geometry, self.out_channels, pad="zero", exact=exact)
         text += "" if self.output_padding == (0,) else f" op{sizes(self.output_padding)}"
-        return text + ("" if self.groups == 1 else f" g{number(self.groups)}") + flags(nobias=not self.bias)
+        return (
+            text
+            + ("" if self.groups == 1 else f" g{number(self.groups)}")
+            + flags(nobias=not self.bias, fixed=self.fixed)
+        )
 
     @classmethod
     def from_word(cls, word: Word) -> ConvTranspose:
@@ -162,4 +169,5 @@ class ConvTranspose(Layer):
             output_padding=word.numbers("op", (0,)),
             groups=word.number("g", 1),
             bias=not word.flag("nobias"),
+            fixed=word.flag("fixed"),
         )

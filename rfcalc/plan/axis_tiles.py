@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from math import ceil, lcm
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.plan.classes import Number
+from rfcalc.plan.demand import Demand, Interval, demand
 from rfcalc.plan.following import Following
-from rfcalc.plan.lines import Barrier, Interval, LineView, view
+from rfcalc.plan.lines import Apart, Barrier, LineView, view
 from rfcalc.plan.solving import Axis, axis_of, with_size
 
 MOST_TRIED = 4096
@@ -42,6 +44,7 @@ class AxisTiles:
         self.outputs = [network.position(name) for name in network.outputs]
         self._params = params
         self._views: dict[int, LineView | None] = {self.size: self.view}
+        self._apart: dict[int, Apart | None] = {}
         self._lengths: dict[int, list[int | None] | None] = {}
 
     @property
@@ -54,9 +57,8 @@ class AxisTiles:
 
     @cached_property
     def solved(self) -> Axis:
-        every = range(self.network.arity + len(self.network.nodes))
         more: dict[str, Any] = {"params": self._params, "following": self.following}
-        return axis_of(self.following.network, self.inputs, self.axis, kept=every, **more)
+        return axis_of(self.following.network, self.inputs, self.axis, **more)
 
     @property
     def align(self) -> int:
@@ -94,15 +96,26 @@ class AxisTiles:
                 return found
         return None
 
-    def alike(self, size: int) -> bool:
-        """Whether the network reads an input of this size as it reads the whole."""
+    def alike(self, size: int, needed: Demand | None = None) -> bool:
+        """Whether the network reads an input of this size as it reads the whole: all maps, or those that are needed;
+        of what lies outside of the maps only what is needed counts."""
+        if size not in self._apart:
+            tile = self.tile_view(size)
+            self._apart[size] = None if tile is None else self.view.apart(tile)
+        apart = self._apart[size]
+        if apart is None or needed is None:
+            return apart is not None and not apart.within
+        return not apart.outside & needed.touching and all(needed.hulls[p] is None for p in apart.within)
+
+    def tile_view(self, size: int) -> LineView | None:
+        """The axis of an input of this size; None if the network refuses it."""
         if size not in self._views:
             inputs = [with_size(x, self.axis, size) if x.rank == self.inputs[0].rank else x for x in self.inputs]
             try:
                 self._views[size] = view(self.following.at(inputs), inputs, self.axis)
             except RfcalcError:
                 self._views[size] = None
-        return self._views[size] == self.view
+        return self._views[size]
 
     @cached_property
     def modulus(self) -> int:
@@ -119,7 +132,7 @@ class AxisTiles:
         """How far a tile must read before the place of what it writes, and after: the greatest over all maps."""
         view_, align = self.view, self.align
         units = {p: (0, step - 1) for p, step in zip(self.outputs, self.steps(), strict=True)}
-        hulls = view_.demand(units, clipped=False).hulls
+        hulls = demand(view_, units, clipped=False).hulls
         left = max(ceil(-hull[0] / view_.densities[p]) for p, hull in enumerate(hulls) if hull is not None)
         ends = []
         for c in self.solved.taken:
@@ -149,7 +162,7 @@ class AxisTiles:
         left, right = self.need()
         before = ceil(Fraction(left, self.align)) * self.align
         units = {p: (0, count * step - 1) for p, step in zip(self.outputs, self.steps(), strict=True)}
-        hulls = self.view.demand(units, clipped=False).hulls
+        hulls = demand(self.view, units, clipped=False).hulls
         for after in range(right, right + 2 * self.modulus + 1):
             size = before + count * self.align + after
             if size > 0 and self._holds(hulls, -before, size, ends=None) and self.alike(size):
@@ -195,9 +208,8 @@ class AxisTiles:
                 old = units.get(p)
                 new = (write[0], write[1] - 1)
                 units[p] = new if old is None else (min(old[0], new[0]), max(old[1], new[1]))
-        wraps = self.view.wraps
-        demand = self.view.demand(units, clipped=not wraps)
-        read_ = self._wrapped(demand.hulls, first, last) if wraps else self._fitted(demand.hulls, demand.ends)
+        needed = demand(self.view, units)
+        read_ = self._around(units) if self._goes_round(needed) else self._fitted(needed)
         lengths = self.lengths(read_[1] - read_[0])
         assert lengths is not None
         crops = []
@@ -206,44 +218,39 @@ class AxisTiles:
             crops.append((begin - origin, end - origin) if begin < end else (0, 0))
         return Part(read_, tuple(writes), tuple(crops))
 
-    def _fitted(self, hulls: Sequence[Interval | None], ends: Sequence[int | None]) -> Range:
-        """The least range of the image that holds these positions of every map."""
-        start = self.size
+    def _fitted(self, needed: Demand) -> Range:
+        """The least range of the image that holds what is needed of every map."""
+        hulls, ends, _ = needed
+        start = self.size // self.align * self.align
         for p, hull in enumerate(hulls):
             if hull is not None:
                 start = min(start, int(hull[0] / self.view.densities[p]) // self.align * self.align)
         held = [hull[1] + 1 for hull in hulls[: self.network.arity] if hull is not None]
         least = max(held, default=1)
-        while start > 0:
+        start = max(start, 0)
+        while True:
             last = min(self.size, max(least, start + 1) + 2 * self.modulus + MOST_TRIED)
-            for end in range(max(least, start + 1), last + 1):
-                if self._holds(hulls, start, end - start, ends) and self.alike(end - start):
+            for end in chain(range(max(least, start + 1), last + 1), [self.size]):
+                if self._holds(hulls, start, end - start, ends) and self.alike(end - start, needed):
                     return start, end
-            if (
-                last < self.size
-                and self._holds(hulls, start, self.size - start, ends)
-                and self.alike(self.size - start)
-            ):
-                return start, self.size
-            start -= self.align
-        last = min(self.size, least + 2 * self.modulus + MOST_TRIED)
-        for end in range(least, last + 1):
-            if self._holds(hulls, 0, end, ends) and self.alike(end):
-                return 0, end
-        return 0, self.size
+            if start == 0:
+                return 0, self.size
+            start = max(start - self.align, 0)
 
-    def _wrapped(self, hulls: Sequence[Interval | None], first: int, last: int) -> Range:
-        """The same on an axis that wraps around, where a tile may read beyond both ends."""
-        even = self.size % self.align == 0 and all(
-            n == self.size * d for n, d in zip(self.view.lengths, self.view.densities, strict=True) if n is not None
-        )
-        if even:
-            start = min(
-                (hull[0] / self.view.densities[p]) // self.align * self.align for p, hull in enumerate(hulls) if hull
-            )
-            least = max(hull[1] + 1 for hull in hulls[: self.network.arity] if hull)
-            for end in range(int(max(least, start + 1)), int(start) + self.size):
-                size = end - int(start)
-                if self._holds(hulls, int(start), size, None) and self.alike(size):
-                    return int(start), end
+    def _goes_round(self, needed: Demand) -> bool:
+        """Whether a tile may read beyond the ends: maps of which that is needed repeat as the image does."""
+        if not self.view.wraps or not needed.touching or self.size % self.align:
+            return False
+        sources = {self.view.edges[p][i].source for p, i in needed.touching}
+        return all(self.view.lengths[s] == self.size * self.view.densities[s] for s in sources)
+
+    def _around(self, units: dict[int, Interval]) -> Range:
+        """The least range on an axis that wraps around."""
+        hulls = demand(self.view, units, clipped=False).hulls
+        densities, align = self.view.densities, self.align
+        start = min(int(hull[0] // densities[p]) // align * align for p, hull in enumerate(hulls) if hull)
+        least = max(hull[1] + 1 for hull in hulls[: self.network.arity] if hull)
+        for end in range(max(least, start + 1), start + self.size):
+            if self._holds(hulls, start, end - start, None) and self.alike(end - start):
+                return start, end
         return 0, self.size

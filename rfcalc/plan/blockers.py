@@ -16,6 +16,11 @@ class Blocker(NamedTuple):
 
 
 PAIRS = "write attention as scaled_dot_product_attention with its mask: causal or a window, it runs with a cache"
+ONE_INPUT = "join the inputs as channels of one, or give it as a constant of the module"
+FRAMES = (
+    "it cuts the axis into frames",
+    "cut them by a strided convolution, or put strided slices x[..., i::n] side by side as channels",
+)
 PLACES = (
     "let these values come with the input, as further channels of every position; in attention also: a bias that"
     " depends on the distance of query and key alone, or a mask with a rule (causal, a window)"

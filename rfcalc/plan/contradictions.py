@@ -8,6 +8,7 @@ from math import ceil, floor
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.plan.figures import PLACED
 from rfcalc.report.constraints import Constraint
 from rfcalc.report.metrics import METRICS, SHARES, metric
 
@@ -88,7 +89,7 @@ def _interval(constraint: Constraint) -> tuple[str, list[Interval]]:
     if METRICS[name].full is str:
         return "", []
     intervals = _read(constraint.relation, constraint.wanted, name not in FRACTIONS)
-    return (name if node in ("", "output") else f"{name}@{node}"), intervals
+    return (name if not node or (node == "output" and name in PLACED) else f"{name}@{node}"), intervals
 
 
 def _read(relation: str, wanted: Any, whole: bool) -> list[Interval]:

@@ -176,8 +176,8 @@ def cell(asked: Any, value: Any) -> Cell:
 def told(value: Any) -> str:
     """A bound as text."""
     if isinstance(value, (list, tuple)):
-        return f"{value[0]:,}" if len(set(value)) == 1 else "x".join(map(str, value))
-    return f"{value:,}"
+        return told(value[0]) if len(set(value)) == 1 else "x".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @uncollected

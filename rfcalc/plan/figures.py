@@ -23,15 +23,23 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.notation import parse as read
 from rfcalc.notation.layers import Known
-from rfcalc.plan.families import FIELD, LOCAL, Family, Law, Parameter
+from rfcalc.plan.families import COSTS, FIELD, LOCAL, OPERATIONS, TRAINING, Family, Law, Parameter
 from rfcalc.report.constraints import RELATIONS, Constraint, holds, of_network, parse
-from rfcalc.report.metrics import metric
+from rfcalc.report.metrics import SHARES, metric
 from rfcalc.report.report import Report
 
 MOST_NODES = 400_000  # of all networks that are walked before a search is stopped
 MOST_BOXES = 150_000  # that are looked at before a search is stopped
-PLACED = (*FIELD, "stride")  # figures of the output: its last node's
-ADDED = ("macs", "flops")  # those of its nodes, added up
+PLACED = (*FIELD, "stride", "padding", "center")  # figures of the output: its last node's
+ADDED = ("macs", "flops", "values", "bytes", *TRAINING, *OPERATIONS)  # those of its nodes, added up
+EACH = (
+    *COSTS,
+    "values",
+    "bytes",
+    "saved_bytes",
+    "activation",
+    "receptive_field",
+)  # of nodes polynomials too, where the network's are
 FEW = 4  # values of a number, which are tried one by one
 
 _NUMBERED = re.compile(r"(.*?[^\d])([1-9]\d*)")  # a node that is named after its kind
@@ -39,34 +47,59 @@ _NUMBERED = re.compile(r"(.*?[^\d])([1-9]\d*)")  # a node that is named after it
 Point = tuple[int, ...]
 
 
+class Term(NamedTuple):
+    """What a pattern asks of a parameter of layers, and in which relation."""
+
+    name: str
+    relation: str
+    rest: str
+
+
 class Figure(NamedTuple):
     """A figure of a search: its key, the name under which families say how it moves, how a report gives it.
 
-    `whole`: whether it is the whole network's or its output's, not one of a node inside; `parameters`: of layers, on
-    which it depends (what a pattern counts).
+    `whole`: whether it is the whole network's or its output's, not one of a node inside; `terms`: what a pattern
+    that is counted asks of parameters of layers; `parts`: of a share, the part and what it is a part of.
     """
 
     key: str
     name: str
     read: Callable[[Report], Any]
     whole: bool = True
-    parameters: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+    parts: tuple[Figure, ...] = ()
 
     def sign(self, parameter: Parameter) -> str | None:
         """How it moves with a number; None where it is not said."""
-        if not set(self.parameters).isdisjoint(parameter.touches):
-            return None
-        if not self.whole and parameter.moves.get("weight_layers") != "0":
-            # there are other nodes, after it at most
-            return "0" if parameter.moves.get("before") == "0" and self.name in LOCAL else None
-        return parameter.moves.get(self.name)
+        if self.parts:
+            signs = {self.parts[0].sign(parameter), _TURNED[self.parts[1].sign(parameter)]} - {"0"}
+            return signs.pop() if len(signs) == 1 else None if signs else "0"
+        moves = parameter.moves
+        touched = {t.relation for t in self.terms if t.name in parameter.touches}
+        if touched:  # layers fit "kernel>2" once they do: their numbers rise with this one
+            stays = moves.get("weight_layers") == "0"
+            return "+" if stays and touched <= {">", ">="} else "-" if stays and touched <= {"<", "<="} else None
+        if not self.whole and moves.get("weight_layers") != "0":
+            if self.key.endswith("@output"):
+                return moves.get(self.key)
+            if moves.get("before") != "0":
+                return None  # there are other nodes
+            return "0" if self.name in LOCAL else "+" if self.name == "seen" else None
+        if not self.whole and self.name == "seen":
+            return moves.get("receptive_field")
+        return moves.get(self.name)
 
     def law(self, parameter: Parameter) -> Law | None:
         """Its polynomial in a number; None where it is not said."""
-        return parameter.laws.get(self.name) if self.whole and not self.parameters else None
+        law = parameter.laws.get(self.name)
+        if law is None or self.terms or self.whole:
+            return None if self.terms else law
+        return law if self.name in EACH and parameter.moves.get("weight_layers") == "0" else None
 
 
+_TURNED = {"+": "-", "-": "+", "0": "0", None: None}
 NODES = Figure("nodes", "nodes", lambda report: len(report.network.nodes))
+RUNS = Figure("runs", "runs", lambda report: 1)
 
 
 class Bound(NamedTuple):
@@ -99,9 +132,31 @@ def figure_of(constraint: Constraint) -> Figure:
     if found is None:
         how, _, pattern = constraint.subject.partition("(")
         key = "holes" if how == "dense" else "count"
-        return Figure(f"{key}({pattern}", key, constraint.value, True, constraint.parameters)
-    whole = node in ("", "output")
-    return Figure(found if whole else f"{found}@{node}", found, constraint.value, whole)
+        return Figure(f"{key}({pattern}", key, constraint.value, True, tuple(Term(*t) for t in constraint.terms))
+    if node == "" or (node == "output" and found in (*PLACED, "seen")):
+        return Figure(found, found, constraint.value)
+    one = Figure(f"{found}@{node}", found, constraint.value, False)
+    if found in SHARES:
+        of = SHARES[found]
+        mine, total = parse(f"{of}@{node} > 0, {of} > 0", output=True)
+        one = one._replace(parts=(figure_of(mine), figure_of(total)))
+    return one
+
+
+def no_less(of: Figure) -> list[Figure]:
+    """Figures that are never less than the count of a pattern, and of which it is said how they move: of layers whose
+    parameter is not asked for exactly, but at least or at most that."""
+    at = next((i for i, t in enumerate(of.terms) if t.relation in ("=", "==", "!=")), None)
+    if at is None:
+        return []
+    kind = of.key.partition("(")[2].rstrip(")").split()[0]
+    ways = [">=", "<="] if of.terms[at].relation != "!=" else [None]
+    found = []
+    for way in ways:
+        terms = [t._replace(relation=way) if i == at and way else t for i, t in enumerate(of.terms) if way or i != at]
+        text = " ".join([kind, *(f"{t.name}{t.relation}{t.rest}" for t in terms)])
+        found.append(figure_of(parse(f"count({text}) > 0")[0]))
+    return [one for other in found for one in (no_less(other) or [other])]
 
 
 def bounds_of(constraint: Constraint) -> list[Bound]:
@@ -150,7 +205,7 @@ class Figures:
         self.known: dict[tuple[str, Point], Any] = {}
         self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
         self._parts: dict[tuple[str, int, Point], list[Any] | None] = {}
-        self._plans: dict[str, list[tuple[int, str | None, Law | None]]] = {}
+        self._plans: dict[str, tuple[list[int], list[tuple[int, Law]]]] = {}
         self.failures: list[RfcalcError] = []
         self._counts: dict[str, Constraint | None] = {}
         self._words = Known()
@@ -212,29 +267,26 @@ class Figures:
 
     def value(self, of: Figure, numbers: Point) -> Any:
         """A figure of the network of these numbers; None where it has none, or does not run."""
-        plan = self._plans.get(of.key)
-        if plan is None:
-            laws = [law and law.on(self.shape.rank) for law in map(of.law, self.family.parameters)]
-            plan = [(i, of.sign(p), laws[i]) for i, p in enumerate(self.family.parameters)]
-            plan = [entry for entry in plan if entry[1] == "0" or entry[2] is not None]
-            plan.sort(key=lambda entry: entry[2] is not None and entry[2].convex)  # the others make networks small
-            self._plans[of.key] = plan
-        for i, sign, _ in plan:
-            if sign == "0":
-                values = self.family.parameters[i].values
-                first = values[0] if of.whole else self._first_with(of, numbers, i)
-                if first is None or (first > numbers[i] and not of.whole):
-                    return None
-                numbers = (*numbers[:i], first, *numbers[i + 1 :])
+        if of.parts:
+            mine, total = (self.value(part, numbers) for part in of.parts)
+            return Fraction(mine, total) if mine is not None and total else None
+        if of.key not in self._plans:
+            self._plans[of.key] = self._plan(of)
+        still, laws = self._plans[of.key]
+        for i in still:
+            first = self.family.parameters[i].values[0] if of.whole else self._first_with(of, numbers, i)
+            if first is None:
+                return None
+            numbers = (*numbers[:i], first, *numbers[i + 1 :])
         key = (of.key, numbers)
         if key in self.known:
             return self.known[key]
-        for i, _, law in plan:
-            if law is not None and law.convex:
+        for i, law in laws:
+            if law.convex:
                 if len(self.family.parameters[i].values) > FEW:
                     found = self._convex(of, numbers, i)
                     break
-            elif law is not None and numbers[i] > law.start + law.degree:
+            elif numbers[i] > law.start + law.degree:
                 found = self._polynomial(of, numbers, i, law)
                 break
         else:
@@ -243,8 +295,20 @@ class Figures:
         self.known[key] = found
         return found
 
+    def _plan(self, of: Figure) -> tuple[list[int], list[tuple[int, Law]]]:
+        """The numbers with which a figure stays as it is, and those in which it is a polynomial; those last that make
+        networks no smaller."""
+        still, laws = [], []
+        for i, parameter in enumerate(self.family.parameters):
+            law = of.law(parameter)
+            if of.sign(parameter) == "0":
+                still.append(i)
+            elif law is not None:
+                laws.append((i, law.on(self.shape.rank)))
+        return still, sorted(laws, key=lambda entry: entry[1].convex)
+
     def _first_with(self, of: Figure, numbers: Point, i: int) -> int | None:
-        """The least value of a number with which there is the node of a figure; None where there is none."""
+        """The least value of a number with which there is the node of a figure; None where it is not there yet."""
         parameter = self.family.parameters[i]
         if parameter.moves.get("count") == "0":
             return parameter.values[0]
@@ -255,7 +319,8 @@ class Figures:
         at = bisect_left(
             parameter.values, True, key=lambda n: needed.holds(self.value(count, (*numbers[:i], n, *numbers[i + 1 :])))
         )
-        return parameter.values[at] if at < len(parameter.values) else None
+        first = parameter.values[at] if at < len(parameter.values) else None
+        return first if first is None or first <= numbers[i] else None
 
     def _polynomial(self, of: Figure, numbers: Point, i: int, law: Law) -> Any:
         """A figure that is a polynomial of a number, from those of the first networks."""
@@ -272,7 +337,7 @@ class Figures:
     def _growing(self, of: Figure) -> int | None:
         """A number that puts nodes behind those that are there, and of which it is said how many: figures of its
         networks are those of parts of one of them."""
-        if not of.whole or of.name not in (*PLACED, *ADDED):
+        if of.name not in (LOCAL if of.key.endswith("@output") else (*PLACED, *ADDED) if of.whole else ()):
             return None
         found = (i for i, p in enumerate(self.family.parameters) if p.moves.get("before") == "0" and "nodes" in p.laws)
         return next(found, None)
@@ -284,9 +349,7 @@ class Figures:
         key = (of.key, longest, rest)
         if key not in self._parts:
             report = self.report((*numbers[:i], longest, *numbers[i + 1 :]))
-            row = metric(of.name).row
-            values = None if report is None or row is None else [row(one) for one in report]
-            self._parts[key] = list(accumulate(values)) if values is not None and of.name in ADDED else values
+            self._parts[key] = None if report is None else _of_parts(of, report)
         values = self._parts[key]
         return self._read(of, numbers) if values is None else values[self.value(NODES, numbers) - 1]
 
@@ -315,13 +378,24 @@ class Figures:
     def _read(self, of: Figure, numbers: Point) -> Any:
         report = self.report(numbers)
         if report is None:
-            return None
+            return 0 if of is RUNS else None
         try:
             value = of.read(report)
         except RfcalcError as error:  # a node that this network has not
             self.failures.append(error)
             return None
         return tuple(value) if isinstance(value, list) else value
+
+
+def _of_parts(of: Figure, report: Report) -> list[Any]:
+    """A figure of each beginning of a network, that ends at one of its nodes."""
+    asked = metric(of.name)
+    assert asked.row is not None
+    assert asked.whole is not None
+    if not of.whole or of.name not in ADDED:
+        return [asked.row(row) for row in report]
+    own = [asked.over([row]) for row in report]
+    return list(accumulate(own, initial=asked.whole(report) - sum(own)))[1:]
 
 
 def _differences(values: Sequence[Any]) -> tuple[bool, list[list[Any]]] | None:

@@ -22,7 +22,13 @@ MOST_PADDING = 12  # beyond what is missing to a multiple
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
-Rule = Callable[[Sequence[Shape]], Any]
+
+
+class Rule(NamedTuple):
+    """A number as a function of the shapes of earlier positions, and which ones."""
+
+    value: Callable[[Sequence[Shape]], Any]
+    positions: tuple[int, ...]
 
 
 class Unfollowed(Exception):
@@ -67,8 +73,12 @@ class Following:
             return layer
         given = layer.given
         for (name, *path), rule in rules:
-            given[name] = _put(given[name], tuple(path), rule(shapes))  # type: ignore[arg-type]
+            given[name] = _put(given[name], tuple(path), rule.value(shapes))  # type: ignore[arg-type]
         return type(layer)(**given)
+
+    def read_by(self, position: int) -> set[int]:
+        """The positions whose lengths the rules of a layer read."""
+        return {p for _, rule in self.rules.get(position, ()) for p in rule.positions}
 
     def at(self, inputs: Sequence[Shape]) -> Network:
         """The network for inputs of these shapes.
@@ -143,7 +153,7 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
         other = len(path) > 1 and path[1] < len(axes) and axes[path[1]] != i
         for rank, rule in _alone(told, dims):
             far = rank >= 3 and p not in own  # what is missing to a multiple is missing to the map that is padded
-            candidates.append(((rank + 10 * far, other), partial(_of_one, rule, p, i)))
+            candidates.append(((rank + 10 * far, other), Rule(partial(_of_one, rule, p, i), (p,))))
     if candidates:
         return min(candidates, key=lambda c: c[0])[1]
     for p in own:  # a view: a product of neighbouring axes
@@ -151,7 +161,7 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
         for a in range(count):
             for b in range(a + 2, count + 1):
                 if all(v == _product(r.shapes[p], a, b) for v, r in zip(told, readings, strict=True)):
-                    return partial(_of_axes, p, a, b)
+                    return Rule(partial(_of_axes, p, a, b), (p,))
     for q in own:  # padding: what one map is longer than another, or half of it
         for (p, i), dims in lengths.items():
             mine = lengths.get((q, i))
@@ -159,7 +169,7 @@ def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequ
             if len(set(missing)) > 1:
                 for share in (_lower_half, _upper_half, _all):
                     if all(v == share(d) for v, d in zip(told, missing, strict=True)):
-                        return partial(_of_two, share, p, q, i)
+                        return Rule(partial(_of_two, share, p, q, i), (p, q))
     numbers = ", ".join(map(str, told))
     raise Unfollowed(node.name, f"{path[0]} is {numbers} in {len(told)} readings, which follows no earlier map")
 

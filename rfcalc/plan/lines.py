@@ -20,6 +20,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.graph.forward import reads_of
 from rfcalc.graph.network import Network
+from rfcalc.plan.demand import read
 
 
 class Barrier(NamedTuple):
@@ -37,7 +38,12 @@ class Edge(NamedTuple):
     reads: Slide | Table
 
 
-Interval = tuple[int, int]  # first and last
+class Apart(NamedTuple):
+    """Where two views of an axis are not alike: the positions whose units read other positions, and the edges,
+    (position, number), on which only what lies outside of the maps stands for something else."""
+
+    within: frozenset[int]
+    outside: frozenset[tuple[int, int]]
 
 
 class LineView:
@@ -143,24 +149,30 @@ class LineView:
                 return True
         return False
 
-    def __eq__(self, other: object) -> bool:
-        """Whether units read alike, whatever the lengths."""
-        return (
-            isinstance(other, LineView)
-            and self.edges == other.edges
-            and self.carriers == other.carriers
-            and not self.barriers
-            and not other.barriers
-        )
-
-    __hash__ = None  # type: ignore[assignment]
+    def apart(self, other: LineView) -> Apart | None:
+        """Where units read otherwise than in another view, whatever the lengths are; None if that cannot be told."""
+        if self.barriers or other.barriers or self.carriers != other.carriers:
+            return None
+        within, outside = set(), set()
+        for position, (mine, theirs) in enumerate(zip(self.edges, other.edges, strict=True)):
+            if mine == theirs:
+                continue
+            if [a.source for a in mine] != [b.source for b in theirs]:
+                return None
+            for number, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+                if not _inside_alike(a.reads, b.reads):
+                    within.add(position)
+                elif a != b:
+                    outside.add((position, number))
+        return Apart(frozenset(within), frozenset(outside))
 
     def difference(self, other: LineView) -> int | None:
-        """The first position whose units read otherwise than in another view."""
-        for position, (mine, theirs) in enumerate(zip(self.edges, other.edges, strict=True)):
-            if mine != theirs or self.carriers[position] != other.carriers[position]:
-                return position
-        return None
+        """The first position whose units read otherwise, within the maps, than in another view."""
+        found = self.apart(other)
+        if found is not None:
+            return min(found.within, default=None)
+        unlike = (a != b for a, b in zip(self.carriers, other.carriers, strict=True))
+        return next((position for position, differs in enumerate(unlike) if differs), None)
 
     @property
     def wraps(self) -> bool | None:
@@ -173,97 +185,14 @@ class LineView:
                     kinds.add(index.border == Border.CIRCULAR)
         return None if len(kinds) > 1 else True in kinds
 
-    def demand(self, units: dict[int, Interval], clipped: bool = True) -> Demand:
-        """The positions of every map that these units of some positions need, as hulls.
 
-        Args:
-            units: (first, last) by position.
-            clipped: whether maps end where they do (borders count), or go on for ever on both sides.
-        """
-        hulls: list[Interval | None] = [None] * len(self.shapes)
-        ends: list[int | None] = [None] * len(self.shapes)
-        for position, interval in units.items():
-            hulls[position] = _union(hulls[position], interval)
-        for position in range(max(units), self.network.arity - 1, -1):
-            mine = hulls[position]
-            if mine is None:
-                continue
-            for source, index in self.edges[position]:
-                low, high = read(index, *mine)
-                if low > high:
-                    continue
-                if clipped:
-                    n = self.lengths[source] or 1
-                    low, high, end = _bordered(index, mine, (low, high), n)
-                    ends[source] = min((e for e in (ends[source], end) if e is not None), default=None)
-                    if low > high:
-                        continue
-                hulls[source] = _union(hulls[source], (low, high))
-        return Demand(tuple(hulls), tuple(ends))
-
-
-class Demand(NamedTuple):
-    """What some units need of every map (first and last position), and the position beyond its end, if any, by which
-    the map of a tile must have ended, because nothing may stand there."""
-
-    hulls: tuple[Interval | None, ...]
-    ends: tuple[int | None, ...]
-
-
-def read(index: Slide | Table, first: int, last: int) -> Interval:
-    """The hull of what units first … last read, borders not counted; last < first where they read nothing.
-
-    >>> read(Slide(2, -1, 3), 4, 5)
-    (7, 11)
-    """
-    if index is STEP:
-        return first, last
-    if isinstance(index, Slide):
-        low = index.stride * first + index.first
-        return low, index.stride * last + index.first + index.dilation * (index.kernel - 1)
-    lows = [t[0] for u in range(first, min(first + index.period - 1, last) + 1) if (t := index.taps(u))]
-    highs = [t[-1] for u in range(max(last - index.period + 1, first), last + 1) if (t := index.taps(u))]
-    return (min(lows), max(highs)) if lows and highs else (0, -1)
-
-
-def _bordered(index: Slide | Table, units: Interval, hull: Interval, n: int) -> tuple[int, int, int | None]:
-    """What units read of a map of n, where what lies outside stands for positions inside, or for nothing; and where
-    the map must have ended.
-    """
-    (low, high), border = hull, index.border
-    end = n if high > n - 1 else None
-    if border == Border.REFLECT:
-        low, high = (0, max(high, -low)) if low < 0 else (low, high)
-        low, high = (min(low, 2 * (n - 1) - high), n - 1) if high > n - 1 else (low, high)
-    elif border == Border.REPLICATE:
-        low, high = min(low, n - 1), max(high, 0)
-    elif border == Border.CIRCULAR and (low < 0 or high > n - 1):
-        return 0, n - 1, end
-    elif isinstance(index, Slide) and index.dilation > 1 and (low < 0 or high > n - 1):
-        return _with_holes(index, units, n)
-    return max(low, 0), min(high, n - 1), end
-
-
-def _with_holes(index: Slide, units: Interval, n: int) -> tuple[int, int, int | None]:
-    """The same for windows with holes and a border of zeros: at a hole a map may end sooner or later than the whole.
-
-    >>> _with_holes(Slide(3, -1, 2, 2), (1, 1), 4)  # unit 1 reads 2 and 4: position 3 need not be there
-    (2, 2, 4)
-    """
-    first, last = units
-    span = index.dilation * (index.kernel - 1)
-    a = max(first, -(index.first // index.stride))  # units a … b read real positions only
-    b = min(last, (n - 1 - span - index.first) // index.stride)
-    edge = [*range(first, a), *range(b + 1, last + 1)] if a <= b else range(first, last + 1)
-    taps = [t for u in edge for t in index.taps(u)]
-    within = [t for t in taps if 0 <= t < n]
-    if a <= b:
-        within += [index.stride * a + index.first, index.stride * b + index.first + span]
-    return min(within, default=0), max(within, default=-1), min((t for t in taps if t >= n), default=None)
-
-
-def _union(a: Interval | None, b: Interval) -> Interval:
-    return b if a is None else (min(a[0], b[0]), max(a[1], b[1]))
+def _inside_alike(a: Slide | Table, b: Slide | Table) -> bool:
+    """Whether two indices read alike within a map, whatever stands outside of it."""
+    if a == b:
+        return True
+    if isinstance(a, Slide) and isinstance(b, Slide):
+        return a.key()[:-1] == b.key()[:-1]
+    return isinstance(a, Table) and isinstance(b, Table) and (a.advance, a.phases) == (b.advance, b.phases)
 
 
 def _unfollowed(out: int | None, index: Any, n: int) -> str:

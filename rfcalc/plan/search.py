@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from rfcalc.core.shape import Shape
 from rfcalc.plan.families import Family
-from rfcalc.plan.figures import Bound, Figure, Figures, Point, bounds_of, figure, figure_of, measured
+from rfcalc.plan.figures import RUNS, Bound, Figure, Figures, Point, bounds_of, figure, figure_of, measured, no_less
 from rfcalc.report.constraints import Constraint
 from rfcalc.report.report import Report
 
@@ -61,7 +62,9 @@ class Search:
         self.exhausted = True
         self._found = [(tuple([d.figures[n] for n in objectives]), d) for d in found]
         needed = [n for c in constraints if (n := self.figures.needed(c.subject.partition("@")[2])) is not None]
-        self._asked = [(figure_of(c), c, bounds_of(c)) for c in (*needed, *constraints)]
+        runs = Constraint("runs", lambda report: (True, ""), holds=bool)
+        self._asked = [(RUNS, runs, [Bound(True, bool)])]
+        self._asked += [(figure_of(c), c, bounds_of(c)) for c in (*needed, *constraints)]
         self._asked.sort(key=lambda asked: (self._many(asked[0]), asked[0].name == "holes"))
         self._quick = [asked for asked in self._asked if not self._many(asked[0])]
         self._slow = self._asked[len(self._quick) :]
@@ -69,16 +72,26 @@ class Search:
         names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
         self._shown = [*self._least, *(Figure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
         self._ends: dict[tuple[str, bool], tuple[int | None, ...]] = {}
+        self._above = {of.key: no_less(of) for of, *_ in self._asked}
+        unsaid = {i for of, *_ in self._slow for i, p in enumerate(self.family.parameters) if of.sign(p) is None}
+        self._first = unsaid  # numbers that are told apart before others, as it is not said how figures move with them
         self._values: dict[tuple[str, Point], Any] = {}
 
     def _many(self, of: Figure) -> bool:
         """Whether a figure has to be found at many points: it is not said how it moves with some of the numbers."""
+        if of.parts:
+            return any(map(self._many, of.parts))
         return any(of.sign(p) is None for p in self.family.parameters if len(p.values) > 1)
 
     @property
     def found(self) -> list[Design]:
         """The designs than which none was found that is as good in everything."""
         return [design for _, design in self._found]
+
+    @property
+    def _boxes(self) -> list[Box]:
+        """What is searched: everything, or nothing where no network has a node of which something is asked."""
+        return [self.whole] if all(self.figures.has(c.subject.partition("@")[2]) for c in self.constraints) else []
 
     @property
     def whole(self) -> Box:
@@ -129,24 +142,44 @@ class Search:
         return self._ends[of.key, most]
 
     def extreme_of(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> Any:
-        """A bound of a figure in a box; None where none is known, or it is among too many."""
+        """A bound of a figure in a box, which need not be reached where it is a share or a count; None where none is
+        known, or it is among too many."""
         values = [self.value(of, at) for at in self.corners(box, of, most, many)]
         if not values or any(v is None for v in values):
-            return None
+            return self._loosely(box, of, most, many)
         if isinstance(values[0], tuple):
             if any(None in v for v in values):
                 return None
             return tuple([(max if most else min)(v[i] for v in values) for i in range(len(values[0]))])
         return max(values) if most else min(values)
 
+    def _loosely(self, box: Box, of: Figure, most: bool, many: int) -> Any:
+        """A bound of a share from bounds of its parts; of a count from those of counts that are no less."""
+        if of.parts:
+            mine, total = (
+                self.extreme_of(box, o, way, many) for o, way in zip(of.parts, (most, not most), strict=True)
+            )
+            return min(Fraction(1), Fraction(mine, total)) if mine is not None and total else None
+        if not most:
+            return None
+        return min((v for o in self._above.get(of.key, ()) if (v := self.extreme_of(box, o, True, many)) is not None),
+                   default=None)  # fmt: skip
+
     def possible(self, box: Box, asked: Sequence[Asked] | None = None, many: int = MOST_CORNERS) -> bool:
         """Whether no constraint (of those that are given) fails in the whole box, as far as corners tell."""
-        for of, _, bounds in self._asked if asked is None else asked:
+        for of, constraint, bounds in self._asked if asked is None else asked:
             for bound in bounds:
                 value = self.extreme_of(box, of, bound.most, many)
                 if value is not None and not bound.holds(value):
                     return False
+            if constraint.relation == "!=" and not self._differs(box, of, constraint, many):
+                return False
         return True
+
+    def _differs(self, box: Box, of: Figure, constraint: Constraint, many: int) -> bool:
+        """Whether a figure that is to be another than some number may be, in a box: it is not that everywhere."""
+        least = self.extreme_of(box, of, False, many)
+        return least is None or constraint.holds(least) or least != self.extreme_of(box, of, True, many)
 
     def better(self, box: Box) -> bool:
         """Whether nothing that was found is as good in every objective as the box can be."""
@@ -162,7 +195,7 @@ class Search:
 
     def run(self) -> None:
         """Search the family."""
-        boxes = [self.whole]
+        boxes = self._boxes
         while boxes:
             if self.figures.work.stopped:
                 self.exhausted = False
@@ -180,7 +213,7 @@ class Search:
             best = self.best_corner(box)
             if best is not None and self._take(best):
                 continue  # nothing in the box is better in any objective
-            boxes += reversed(_halves(box))
+            boxes += reversed(self._halves(box))
 
     def tightened(self, box: Box) -> Box:
         """The box without the ends of its sides in which a constraint fails, whatever the other numbers are; not one on
@@ -202,6 +235,17 @@ class Search:
                 low, high = (middle, high) if held(middle, last) else (low, middle - 1)
             box = (*box[:i], (first, low), *box[i + 1 :])
         return box
+
+    def _halves(self, box: Box) -> list[Box]:
+        """A box, cut in the middle of a side: of the shortest, as long as there are short ones, then of one with which
+        it is not said how a figure moves, then of the longest."""
+        sides = [(high - low, i) for i, (low, high) in enumerate(box) if high > low]
+        few = [side for side in sides if side[0] < SHORT]
+        unsaid = [side for side in sides if side[1] in self._first]
+        _, at = min(few or unsaid) if few or unsaid else max(sides)
+        low, high = box[at]
+        middle = (low + high) // 2
+        return [(*box[:at], (low, middle), *box[at + 1 :]), (*box[:at], (middle + 1, high), *box[at + 1 :])]
 
     def best_corner(self, box: Box) -> Point | None:
         """The corner at which every objective is least; None where they differ, or it is not said."""
@@ -248,7 +292,7 @@ class Search:
     def extreme(self, of: Figure, most: bool) -> Any:
         """The greatest (or least) of a figure among the networks that hold the constraints; None where none does."""
         best: Any = None
-        boxes = [self.whole]
+        boxes = self._boxes
         while boxes and not self.figures.work.stopped:
             self.figures.work.boxes += 1
             box = boxes.pop()
@@ -268,19 +312,9 @@ class Search:
                 best = value if fits and (best is None or _beyond(value, best, most)) else best
                 continue
             box = self.tightened(box)
-            first, second = _halves(box) if any(low != high for low, high in box) else (box, None)
+            first, second = self._halves(box) if any(low != high for low, high in box) else (box, None)
             boxes += [b for b in ((first, second) if most else (second, first)) if b is not None]
         return best
-
-
-def _halves(box: Box) -> list[Box]:
-    """A box, cut in the middle of a side: of the shortest, as long as there are short ones, then of the longest."""
-    sides = [(high - low, i) for i, (low, high) in enumerate(box) if high > low]
-    few = [side for side in sides if side[0] < SHORT]
-    _, at = min(few) if few else max(sides)
-    low, high = box[at]
-    middle = (low + high) // 2
-    return [(*box[:at], (low, middle), *box[at + 1 :]), (*box[:at], (middle + 1, high), *box[at + 1 :])]
 
 
 def _beyond(value: Any, best: Any, most: bool) -> bool:

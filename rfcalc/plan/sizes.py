@@ -19,23 +19,25 @@ from rfcalc.plan.nearest import Near, nearest, told
 from rfcalc.plan.solving import (
     Axis,
     Class,
+    Cut,
     Weights,
     axis_of,
     classes,
     congruence,
+    cuts,
+    key_of,
     parts,
     refined,
     substituted,
     with_size,
 )
-from rfcalc.plan.unseen import Unclear, axes_from, count, read_positions
+from rfcalc.plan.unseen import Backward, Unclear, axes_from, count
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
 
 SCHEMA = "rfcalc/sizes/1"
 MOST_PIECES = 4096
-MOST_COMPARED = 2048  # sizes at which two axes are compared
 
 
 class Refused(NamedTuple):
@@ -125,10 +127,9 @@ class Sizes:
         self._told: dict[int, dict[str, str | None]] = {}  # what `unseen` has found
 
     def _axis(self, axis: int) -> Axis:
-        kept = range(self.network.arity + len(self.network.nodes))
         try:
             more: dict[str, Any] = {"params": self.params, "following": self.following}
-            return axis_of(self.network, self.inputs, axis, kept=kept, seconds=self.seconds, **more)
+            return axis_of(self.network, self.inputs, axis, seconds=self.seconds, **more)
         except Undecided as error:
             raise RfcalcError("the sizes cannot be told for all n", why=str(error)) from None
 
@@ -141,10 +142,7 @@ class Sizes:
         rank = inputs[0].rank
         varied = [(i, axis) for i, x in enumerate(inputs) if x.rank == rank for axis in range(rank)]
         side = max(inputs[0].spatial)
-        every = range(self.network.arity + len(self.network.nodes))
-        found = congruence(
-            tuple(classes(self.network, inputs, varied, every, seconds=self.seconds, following=self.following))
-        )
+        found = congruence(classes(self.network, inputs, varied, seconds=self.seconds, following=self.following))
         size = found.up(side) or found.down(side)
         if size is None:
             _refuse(self.following, inputs)
@@ -155,6 +153,10 @@ class Sizes:
     @cached_property
     def outputs(self) -> tuple[int, ...]:
         return tuple(self.network.position(name) for name in self.network.outputs)
+
+    @cached_property
+    def _cuts(self) -> list[Cut]:
+        return cuts(self.network, self.following)
 
     @cached_property
     def _normalised(self) -> tuple[int, ...]:
@@ -235,64 +237,52 @@ class Sizes:
 
     def _alike(self, axis: int) -> int:
         """The first axis that the network treats like this one: equal lengths at every map, equal reads."""
-        if axis == 0:
-            return 0
-        every = [c for solved in self.axes for c in solved.found]
-        turn = lcm(*(c.modulus for c in every if c.last is None))
-        end = max(c.first if c.last is None else c.last + 1 for c in every) + 3 * turn
-        for first in range(axis):
-            if self._signature(first, end) == self._signature(axis, end):
-                return first
-        return axis
+        return next((first for first in range(axis) if self._mirrored(first, axis)), axis)
 
-    def _signature(self, axis: int, end: int) -> Any:
-        """All lengths of an axis for every size, and what is read along it; the axis itself where that cannot be told.
-
-        Lengths are straight lines for every rest from some size on: where two agree at three sizes of each rest (below
-        `end`), they agree at all larger ones.
-        """
-        solved = self.axes[axis]
+    def _mirrored(self, first: int, second: int) -> bool:
+        """Whether two axes have the same classes, whose maps are the same with these axes exchanged, and the same is
+        read along them."""
+        if self.network.arity > 1 or self.inputs[0].channel != 0:
+            return False
+        a, b = self.inputs[0].axes[first], self.inputs[0].axes[second]
         rank = self.inputs[0].rank
-        of = self.inputs[0].axes[axis]
-        if self.inputs[0].channel != 0 or self.network.arity > 1 or end > MOST_COMPARED:
-            return axis
-        told: list[Any] = []
-        for c in solved.found:
-            lines: list[tuple[int, ...]] = []
-            for shape in c.shapes.values():
-                if shape.rank == rank and shape.channel == 0:
-                    length = shape.dims[of]
-                    lines.append(length.coefficients if isinstance(length, Number) else (length,))
-                elif any(isinstance(d, Number) for d in shape.dims):
-                    return axis
-            different = set(lines)
-            if any(len(line) > 2 for line in different):
-                return axis
-            for n in c.sizes(end):
-                t = (n - c.rest) // c.modulus
-                value = {line: line[0] + (line[1] * t if len(line) > 1 else 0) for line in different}
-                told.append((n, c.position, [value[line] for line in lines]))
-        told.sort(key=lambda item: item[0])
+        known: set[tuple[int, int]] = set()  # of shapes that are alike
+        mine, others = self.axes[first].found, self.axes[second].found
+        if [c[:3] + c[4:5] for c in mine] != [c[:3] + c[4:5] for c in others]:
+            return False
+        for c, d in zip(mine, others, strict=True):
+            for x, y in zip(c.shapes, d.shapes, strict=True):
+                if (id(x), id(y)) in known:
+                    continue
+                key, other = key_of(x), [*key_of(y)]
+                if x.rank == rank and x.channel == 0:
+                    other[a + 1], other[b + 1] = other[b + 1], other[a + 1]
+                if key != tuple(other):
+                    return False
+                known.add((id(x), id(y)))
         for position in range(1, len(self._walked.shapes)):
             for alternatives in relation(self._walked, position):
                 for reads in alternatives:
                     if len(reads) == rank + 1:
-                        told.append(reads[of][1] if reads[of][0] in (None, of) else axis)
-                    else:
-                        told.append(len(reads) if len(reads) < 2 else axis)
-        return told
+                        mine_, other_ = reads[a], reads[b]
+                        if mine_[1] != other_[1] or (mine_[0], other_[0]) not in ((a, b), (None, None)):
+                            return False
+                    elif len(reads) > 1:
+                        return False
+        return True
 
     def _unseen(self, axis: int, position: int) -> str | None:
         solved = self.axes[axis]
         of = self.inputs[0].axes[axis]
         every = range(len(self._walked.shapes))
-        along = axes_from(self.network, self._walked, 0, of)
+        along = Backward(self.following, position, along=axes_from(self.network, self._walked, 0, of), cuts=self._cuts)
+        whole = Backward(self.following, position, cuts=self._cuts)
 
         def left(shapes: Sequence[Shape]) -> Any:
             try:
-                parts = read_positions(self.network, shapes, [position], 0, along)
+                parts = along.read(shapes)
             except Unclear:  # at some sizes the axes of a map may lie in another order
-                parts = read_positions(self.network, shapes, [position], 0)
+                parts = whole.read(shapes)
             return shapes[0].dims[of] - count(parts.get(of, []))
 
         pieces = [piece for c in solved.taken for piece in _pieces(c, left, every)]
@@ -305,8 +295,8 @@ class Sizes:
                 small[m * t + rest] = value.at(t) if isinstance(value, Number) else value
         if not endless:
             return str(small.popitem()[1]) if len(set(small.values())) == 1 else of_each(small)
-        whole = lcm(*(m for m, *_ in endless))
-        lines = [line for m, rest, _, value in endless for line in refined(m, rest, value, whole)]
+        turn = lcm(*(m for m, *_ in endless))
+        lines = [line for m, rest, _, value in endless for line in refined(m, rest, value, turn)]
         return with_exceptions(sorted(lines, key=lambda line: line.rest), small)
 
     @cached_property
@@ -336,7 +326,7 @@ class Sizes:
     @staticmethod
     def _every(solved: Axis, position: int, axis: int) -> str | None:
         """The length of a map as a formula, for all sizes that reach it, whether they are taken or not."""
-        reaching = [c._replace(error=None) for c in solved.found if position in c.shapes]
+        reaching = [c._replace(error=None) for c in solved.found if position < len(c.shapes)]
         whole = solved._replace(found=tuple(reaching))
         shape = next((c.shapes[position] for c in reaching), None)
         lines = None if shape is None else whole.lines(position, shape.axes[axis])
@@ -359,22 +349,30 @@ class Sizes:
         """Sizes that run and that training refuses at a batch of one: a normalised channel has a single value."""
         found = []
         arity = self.network.arity
+        known: dict[Any, list[tuple[int, int, Range, Any]]] = {}  # pieces of t, by map
+
+        def single(shapes: Sequence[Shape]) -> bool:
+            return bool(shapes[0].values == shapes[0].channels)
+
+        def of(c: Class, position: int) -> list[tuple[int, int, Range, Any]]:
+            key = (key_of(c.shapes[position]), c.values)
+            if key not in known:
+                known[key] = _pieces(c._replace(modulus=1, rest=0), single, [position])
+            return known[key]
+
         for position in self._normalised:
             node = self.network.nodes[position - arity]
             told = f"{node.name} has one value for each channel: training needs more, or a batch of at least 2"
             seen: set[int] = set()
-
-            def single(shapes: Sequence[Shape]) -> bool:
-                return bool(shapes[0].values == shapes[0].channels)
-
             for solved in self.axes:
-                pieces = [piece for c in solved.taken for piece in _pieces(c, single, [position])]
-                if all(one for *_, one in pieces):
+                pieces = [(c, piece) for c in solved.taken for piece in of(c, position)]
+                if all(one for _, (*_, one) in pieces):
                     found.append(Trained(None, node.name, told))
                     break
-                for modulus, rest, values, one in pieces:
+                for c, (modulus, rest, values, one) in pieces:
                     if one and values.last is not None:
-                        seen.update(modulus * t + rest for t in range(values.first, values.last + 1))
+                        ts = (modulus * t + rest for t in range(values.first, values.last + 1))
+                        seen.update(c.modulus * t + c.rest for t in ts)
             else:
                 found += [Trained(size, node.name, told) for size in sorted(seen)]
         return tuple(found)

@@ -25,12 +25,12 @@ MOST_BELOW = 2_000_000
 
 
 class Class(NamedTuple):
-    """The sizes modulus·t + rest of a range of t: what the kept positions become, or what is refused and where."""
+    """The sizes modulus·t + rest of a range of t: the shapes of all positions that are reached; what refuses them."""
 
     modulus: int
     rest: int
     values: Range
-    shapes: dict[int, Shape]
+    shapes: Sequence[Shape]
     position: int | None = None  # of the node that refuses
     error: RfcalcError | None = None
 
@@ -48,14 +48,6 @@ class Class(NamedTuple):
         return range(self.first, below if last is None else min(below, last + 1), self.modulus)
 
 
-class _State(NamedTuple):
-    position: int
-    shapes: list[Shape | None]
-    modulus: int
-    rest: int
-    values: Range
-
-
 def with_size(shape: Shape, axis: int, size: Any) -> Shape:
     """The shape with another size on a spatial axis."""
     i = shape.axes[axis]
@@ -66,61 +58,148 @@ def classes(
     network: Network,
     inputs: Sequence[Shape],
     varied: Collection[tuple[int, int]],
-    kept: Collection[int] = (),
     seconds: float | None = None,
     params: Sequence[int] | None = None,
     following: Following | None = None,
-) -> Iterator[Class]:
+) -> list[Class]:
     """Every size n ≥ 1, in classes.
 
     Args:
         params: how many parameters each position has: sizes that would need others are refused; None: any number.
         inputs: the shapes of the inputs; sizes of other axes stay as they are.
         varied: the (input, spatial axis) that have size n.
-        kept: positions whose shapes are wanted.
         seconds: when to give up.
-        following: rules of layers that say sizes in numbers; then all positions must be kept.
+        following: rules of layers that say sizes in numbers.
 
     Raises:
         LimitError: there are too many classes, or it takes too long.
         Undecided: a rule does not say what it does with an unknown size.
     """
-    arity = network.arity
     n = Number((0, 1), Range(1, None))
-    shapes: list[Shape | None] = list(inputs)
+    shapes = list(inputs)
     for source, axis in varied:
-        given = shapes[source]
-        assert given is not None
-        shapes[source] = with_size(given, axis, n)
-    weights = Weights(network, params, following)
-    needed = _needed(network, kept)
-    end = arity + len(network.nodes)
-    states = [_State(arity, shapes, 1, 0, n.range)]
-    begun, count = monotonic(), 0
-    while states:
-        position, shapes, modulus, rest, values = states.pop()
-        count += 1
-        if count > MOST_CLASSES or (seconds is not None and monotonic() - begun > seconds):
-            raise LimitError(f"{count:,} classes of sizes are too many to tell apart")
-        shapes = list(shapes)
-        refused: RfcalcError | None = None
-        try:
-            while position < end:
-                sources = network.sources[position - arity]
-                shapes.append(weights.output(position, shapes))
-                position += 1
-                for s in sources:
-                    if needed[s] < position:
-                        shapes[s] = None  # nothing reads it any more
-        except Split as split:
-            for count_, more, part in parts(values, split):
-                changed = substituted(shapes, count_, more, part)
-                states.append(_State(position, changed, modulus * count_, rest + modulus * more, part))
-            continue
-        except RfcalcError as error:
-            refused = error
-        found = {p: shape for p in kept if p < len(shapes) and (shape := shapes[p]) is not None}
-        yield Class(modulus, rest, values, found, position if refused else None, refused)
+        shapes[source] = with_size(shapes[source], axis, n)
+    walk = _Walk(network, Weights(network, params, following), cuts(network, following), seconds)
+    return [c._replace(shapes=[*given, *c.shapes]) for c, given in walk.behind(-1, shapes, n.range)]
+
+
+FEW_NODES = 6  # between two cuts
+MOST_CUTS = 64
+MOST_LIVE = 6
+
+
+class Cut(NamedTuple):
+    """A position, and the positions up to it that are read behind it: all else there depends on their maps alone."""
+
+    position: int
+    live: tuple[int, ...]
+
+
+def cuts(network: Network, following: Following | None = None) -> list[Cut]:
+    """Places where few maps are live, a few nodes apart."""
+    arity, count = network.arity, len(network.nodes)
+    apart = max(FEW_NODES, count // MOST_CUTS)
+    last = list(range(arity + count))  # for each position the last one that reads it
+    for position, sources in enumerate(network.sources, arity):
+        for s in (*sources, *(following.read_by(position) if following is not None else ())):
+            last[s] = position
+    found: list[Cut] = []
+    live = [p for p in range(arity) if last[p] > p]
+    before = 0
+    for position in range(arity, arity + count):
+        live = [p for p in (*live, position) if last[p] > position]
+        if 0 < len(live) <= MOST_LIVE and position - before >= apart:
+            found.append(Cut(position, tuple(live)))
+            before = position
+    return found
+
+
+class _Walk:
+    """The forward walk with classes of sizes: from each cut on, all maps that come there are walked once."""
+
+    def __init__(self, network: Network, weights: Weights, places: Sequence[Cut], seconds: float | None) -> None:
+        self.weights = weights
+        self.places = [*places, Cut(network.arity + len(network.nodes) - 1, ())]
+        self.arity = network.arity
+        self.seconds, self.begun, self.count = seconds, monotonic(), 0
+        self.known: dict[Any, list[Class]] = {}
+
+    def behind(self, cut: int, given: list[Shape], values: Range) -> Iterator[tuple[Class, list[Shape]]]:
+        """The classes of t, with the shapes behind a cut (-1: behind the inputs); beside each, those of its live maps.
+
+        Args:
+            given: the shapes of its live maps.
+        """
+        live = self.places[cut].live if cut >= 0 else tuple(range(self.arity))
+        start = self.places[cut].position + 1 if cut >= 0 else self.arity
+        stop, own = self.places[cut + 1].position + 1, len(given)
+        states = [(start, [*given], 1, 0, values)]
+        while states:
+            at, held, modulus, rest, values = states.pop()
+            self._counted()
+            shapes = _Held(held, live, start)
+            error: RfcalcError | None = None
+            try:
+                while at < stop:
+                    held.append(self.weights.output(at, shapes))
+                    at += 1
+            except Split as split:
+                for count, more, part in parts(values, split):
+                    changed = substituted(held, count, more, part)
+                    states.append((at, changed, modulus * count, rest + modulus * more, part))
+                continue
+            except RfcalcError as refused:
+                error = refused
+            if error is not None or cut + 2 == len(self.places):
+                yield Class(modulus, rest, values, held[own:], at if error else None, error), held[:own]
+                continue
+            for c in self._tail(cut + 1, [shapes[p] for p in self.places[cut + 1].live], values):
+                changed = substituted(held, c.modulus, c.rest, c.values)
+                whole = modulus * c.modulus, rest + modulus * c.rest
+                yield Class(*whole, c.values, [*changed[own:], *c.shapes], c.position, c.error), changed[:own]
+
+    def _tail(self, cut: int, given: list[Shape], values: Range) -> list[Class]:
+        """The classes of t behind a cut with live maps of these shapes."""
+        varies = any(type(d) is Number for shape in given for d in shape.dims)
+        first = values.first if varies else 0  # counted from the first one, equal maps are equal
+        if first:
+            last = None if values.last is None else values.last - first
+            given = substituted(given, 1, first, Range(0, last))
+            values = Range(0, last)
+        key = (cut, *map(key_of, given), values if varies else None)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = [c for c, _ in self.behind(cut, given, values)]
+        if not varies:
+            return [c._replace(values=values) for c in found]
+        return [c._replace(rest=c.rest + first) for c in found] if first else found
+
+    def _counted(self) -> None:
+        self.count += 1
+        if self.count > MOST_CLASSES or (self.seconds is not None and monotonic() - self.begun > self.seconds):
+            raise LimitError(f"{self.count:,} classes of sizes are too many to tell apart")
+
+
+class _Held(Sequence[Shape]):
+    """The shapes of the live maps of a cut and of those behind it, by their positions in the network."""
+
+    def __init__(self, held: list[Shape], live: tuple[int, ...], start: int) -> None:
+        self.held, self.live, self.start = held, live, start
+
+    def __getitem__(self, position: Any) -> Any:
+        if isinstance(position, slice):
+            return [self[p] for p in range(*position.indices(len(self)))]
+        if position >= self.start:
+            return self.held[len(self.live) + position - self.start]
+        return self.held[self.live.index(position)]
+
+    def __len__(self) -> int:
+        return self.start + len(self.held) - len(self.live)
+
+
+def key_of(shape: Shape) -> tuple[Any, ...]:
+    """What tells shapes of one class apart."""
+    return (shape.channel, *[d.coefficients if type(d) is Number else d for d in shape.dims])
 
 
 class Weights:
@@ -168,17 +247,6 @@ class Weights:
         return known
 
 
-def _needed(network: Network, kept: Collection[int]) -> list[int]:
-    """For each position the last one that reads it; kept ones to the end."""
-    last = list(range(network.arity + len(network.nodes)))
-    for position, sources in enumerate(network.sources, network.arity):
-        for s in sources:
-            last[s] = position
-    for p in kept:
-        last[p] = len(last)
-    return last
-
-
 def parts(values: Range, split: Split) -> Iterator[tuple[int, int, Range]]:
     """What a class is split into: t = classes·u + rest, and the range of u."""
     if split.classes:
@@ -191,17 +259,17 @@ def parts(values: Range, split: Split) -> Iterator[tuple[int, int, Range]]:
     yield 1, 0, Range(split.at, values.last)
 
 
-def substituted(shapes: Sequence[Shape | None], count: int, rest: int, values: Range) -> list[Any]:
+def substituted(shapes: Sequence[Shape], count: int, rest: int, values: Range) -> list[Shape]:
     """The shapes of a part of a class; what is one object stays one."""
     numbers: dict[tuple[int, ...], Any] = {}
     made: dict[int, Shape] = {}
-    found: list[Shape | None] = []
+    found: list[Shape] = []
     for shape in shapes:
-        if shape is None or not any(type(d) is Number for d in shape.dims):
-            found.append(shape)
-            continue
         new = made.get(id(shape))
         if new is None:
+            if not any(type(d) is Number for d in shape.dims):
+                found.append(shape)
+                continue
             dims = []
             for d in shape.dims:
                 if type(d) is Number:
@@ -291,7 +359,5 @@ def axis_of(network: Network, inputs: Sequence[Shape], axis: int, **given: Any) 
     """
     size = inputs[0].spatial[axis]
     varied = [(i, axis) for i, x in enumerate(inputs) if x.rank == inputs[0].rank and x.spatial[axis] == size]
-    outputs = [network.position(name) for name in network.outputs]
-    kept = dict.fromkeys([*outputs, *given.pop("kept", ())])
-    found = tuple(sorted(classes(network, inputs, varied, kept, **given), key=lambda c: (c.first, c.modulus)))
+    found = tuple(sorted(classes(network, inputs, varied, **given), key=lambda c: (c.first, c.modulus)))
     return Axis(axis, congruence(found), found)

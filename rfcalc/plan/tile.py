@@ -162,8 +162,7 @@ class TilePlan:
         size = line.size - line.align
         while size > 0:
             if line.lengths(size) is not None:
-                line.alike(size)
-                other = line._views[size]
+                other = line.tile_view(size)
                 at = None if other is None else line.view.difference(other)
                 if at is not None:
                     node = self.network.nodes[at - self.network.arity]

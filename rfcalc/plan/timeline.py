@@ -23,9 +23,10 @@ from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.masks import pattern
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Slide, Table, Window
+from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Scattered, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
-from rfcalc.plan.blockers import PAIRS, PLACES, Blocker, refused
+from rfcalc.plan.blockers import FRAMES, ONE_INPUT, PAIRS, PLACES, Blocker, refused
+from rfcalc.plan.taps import hull
 
 Along: TypeAlias = "Slide | Table"
 
@@ -145,7 +146,7 @@ class Timeline:
                 self.lines.append(AxisMap(name, None, None))
                 if position in needed:
                     told = "a stream has one input, and the network reads this one too"
-                    self.blockers.append(Blocker(name, told, "give it as a constant of the module"))
+                    self.blockers.append(Blocker(name, told, ONE_INPUT))
         for position, node in enumerate(network.nodes, network.arity):
             if position in needed:
                 line = self._line(position)
@@ -182,6 +183,7 @@ class Timeline:
             if axis is None:
                 edges.append(Edge(s, None))
                 continue
+            mine: list[Along] = []
             for alternative in relation[i]:
                 out, index = (axis, STEP) if alternative == POINTWISE else alternative[axis]
                 if isinstance(index, Listed) and self._carries(node.layer, xs, y, index):
@@ -197,7 +199,9 @@ class Timeline:
                     index, masked = rule.index, True
                     before += [s] if rule.open else []
                 if not isinstance(index, (Slide, Table)) or out is None:
-                    self.blockers.append(refused(node.name, node.layer, _why(index)))
+                    frames = isinstance(index, Scattered) and not node.layer.unstreamed[0]
+                    found = Blocker(node.name, *FRAMES) if frames else refused(node.name, node.layer, _why(index))
+                    self.blockers.append(found)
                     # where the axis goes on, what stands in the way behind this node is told too
                     return still if out is None else still._replace(axis=out, rate=self.lines[s].rate)
                 if index.border == Border.CIRCULAR:
@@ -209,8 +213,8 @@ class Timeline:
                     self.blockers.append(Blocker(node.name, "it re-arranges the axis into another"))
                     return still
                 into.add(out)
-                if alternative == relation[i][0] or edges[-1] != Edge(s, index):
-                    edges.append(Edge(s, index))
+                mine += [index] if index not in mine[-1:] else []
+            edges += [Edge(s, index) for index in (hull(mine) if getattr(node.layer, "taps", None) else mine)]
         if len(into) != 1:
             self.blockers.append(Blocker(node.name, "the axis comes out on several axes", PAIRS))
             return still

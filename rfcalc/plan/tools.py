@@ -147,10 +147,9 @@ def judge(plan: TilePlan, overlap: int, size: int | None = None, told: Sequence[
 def _clean(line: AxisTiles, start: int, size: int) -> set[int]:
     """The output positions, in places of the whole, that a tile computes as the whole does."""
     whole = line.view
-    if line.lengths(size) is None or not line.alike(size):
+    tile = line.tile_view(size)
+    if line.lengths(size) is None or tile is None or tile.barriers or tile.carriers != whole.carriers:
         return set()
-    tile = line._views[size]
-    assert tile is not None
     found: list[set[int] | None] = []  # the positions of each map that are right
     for p, length in enumerate(tile.lengths):
         if length is None:
@@ -164,22 +163,26 @@ def _clean(line: AxisTiles, start: int, size: int) -> set[int]:
             found.append(set(range(at, at + length)))
             continue
         good = set(range(at, min(at + length, whole.lengths[p] or 0)))
-        for edge in tile.edges[p]:
+        for edge, there in zip(tile.edges[p], whole.edges[p], strict=True):
             held = found[edge.source] or set()
-            if edge.reads is STEP:
+            if edge.reads is STEP and there.reads is STEP:
                 good &= held
                 continue
             inside = whole.lengths[edge.source] or 0, tile.lengths[edge.source] or 0
             before = int(start * whole.densities[edge.source])
-            good = {u for u in good if _same(edge.reads, u, u - at, inside, before, held)}
+            good = {u for u in good if _same((there.reads, edge.reads), (u, u - at), inside, before, held)}
         found.append(good)
     return found[line.outputs[0]] or set()
 
 
-def _same(index: Any, unit: int, own: int, lengths: tuple[int, int], origin: int, held: set[int]) -> bool:
+def _same(
+    reads: tuple[Any, Any], units: tuple[int, int], lengths: tuple[int, int], origin: int, held: set[int]
+) -> bool:
     """Whether a unit (of the whole, and the same one of a tile) reads the same positions, all of which are right."""
-    theirs = [_stands(q, lengths[0], index.border) for q in index.taps(unit)]
-    mine = [_stands(q, lengths[1], index.border) for q in index.taps(own)]
+    theirs, mine = (
+        [_stands(q, n, index.border) for q in index.taps(unit)]
+        for index, unit, n in zip(reads, units, lengths, strict=True)
+    )
     if [None if q is None else q + origin for q in mine] != theirs:
         return False
     return all(q is None or q in held for q in theirs)

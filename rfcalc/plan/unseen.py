@@ -17,7 +17,9 @@ from rfcalc.core.size import maximum, minimum
 from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Table
 from rfcalc.graph.forward import Walked, reads_of, relation
 from rfcalc.graph.network import Network
-from rfcalc.plan.classes import Undecided
+from rfcalc.plan.classes import Number, Undecided
+from rfcalc.plan.following import Following
+from rfcalc.plan.solving import Cut, key_of
 
 MOST_PARTS = 64
 MOST_LISTED = 100_000
@@ -54,31 +56,73 @@ def axes_from(network: Network, walked: Walked, source: int, axis: int) -> list[
     return found
 
 
-def read_positions(
-    network: Network,
-    shapes: Sequence[Shape],
-    outputs: Sequence[int],
-    source: int,
-    along: Sequence[frozenset[int]] | None = None,
-) -> Demand:
-    """The positions of a source that reach one of the outputs, by axis; no entry: nothing is read.
+class Backward:
+    """Which positions of a source reach an output, from the output back: behind a cut (`rfcalc.plan.solving.cuts`) once
+    for all maps that come there.
 
     Args:
+        following: the network, with the layers that belong to the shapes.
+        output: the position whose units are wanted, all of them.
         along: the axes of each position that are asked for (`axes_from`); all if left out.
-
-    Raises:
-        Unclear: it is no union of a few progressions.
     """
-    arity = network.arity
-    found: list[Demand | None] = [None] * len(shapes)
-    for p in outputs:
-        found[p] = {i: [Part(0, n - 1)] for i, n in enumerate(shapes[p].dims) if along is None or i in along[p]}
-    for position in range(max(outputs), arity - 1, -1):
-        mine = found[position]
-        sources = network.sources[position - arity]
-        if mine is None or not sources:
-            continue
-        node = network.nodes[position - arity]
+
+    def __init__(
+        self,
+        following: Following,
+        output: int,
+        source: int = 0,
+        along: Sequence[frozenset[int]] | None = None,
+        cuts: Sequence[Cut] = (),
+    ) -> None:
+        self.following, self.network = following, following.network
+        self.output, self.source, self.along = output, source, along
+        self.cuts = [cut for cut in cuts if cut.position < output]
+        self.known: dict[Any, list[Demand | None]] = {}
+
+    def read(self, shapes: Sequence[Shape]) -> Demand:
+        """The positions of the source that are read, by axis; no entry: nothing is read.
+
+        Raises:
+            Unclear: it is no union of a few progressions.
+        """
+        along, arity = self.along, self.network.arity
+        found: list[Demand | None] = [None] * len(shapes)
+        start: int = self.output
+        keys: dict[int, tuple[Cut, Any]] = {}
+        for cut in self.cuts:
+            key = (cut.position, _key([shapes[p] for p in cut.live]))
+            if key in self.known:
+                start = cut.position
+                for p, demand in zip(cut.live, self.known[key], strict=True):
+                    found[p] = demand
+                break
+            keys[cut.position] = (cut, key)
+        else:
+            dims = shapes[start].dims
+            found[start] = {i: [Part(0, n - 1)] for i, n in enumerate(dims) if along is None or i in along[start]}
+        for position in range(start, arity - 1, -1):
+            mine = found[position]
+            if position in keys:
+                cut, key = keys[position]
+                self.known[key] = [found[p] for p in cut.live]
+            sources = self.network.sources[position - arity]
+            if mine is not None and sources:
+                self._step(found, mine, position, sources, shapes)
+        return found[self.source] or {}
+
+    def _step(
+        self,
+        found: list[Demand | None],
+        mine: Demand,
+        position: int,
+        sources: Sequence[int],
+        shapes: Sequence[Shape],
+    ) -> None:
+        """Add what the units of a node read of its sources."""
+        along = self.along
+        node = self.network.nodes[position - self.network.arity]
+        if position in self.following.rules:
+            node = node._replace(layer=self.following.layer(position, shapes))
         xs = tuple([shapes[s] for s in sources])
         if node.layer.opaque:
             raise Unclear(node.name)
@@ -91,7 +135,7 @@ def read_positions(
             for s, x in zip(sources, xs, strict=True):
                 whole = {a: [Part(0, n - 1)] for a, n in enumerate(x.dims) if along is None or a in along[s]}
                 found[s] = _joined(found[s], whole)
-            continue
+            return
         except RfcalcError as error:
             raise Unclear(node.name) from error
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
@@ -110,7 +154,11 @@ def read_positions(
                         if axis in asked
                     }
                 found[s] = _joined(found[s], demand)
-    return found[source] or {}
+
+
+def _key(shapes: Sequence[Shape]) -> Any:
+    """What tells maps apart, with the range of what varies."""
+    return (*map(key_of, shapes), next((d.range for x in shapes for d in x.dims if type(d) is Number), None))
 
 
 def _all(demand: Demand, axis: int, shape: Shape) -> bool:

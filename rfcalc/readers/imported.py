@@ -51,6 +51,7 @@ class Imported:
         params: how many parameters the source holds; None if it cannot tell.
         unused: parameters of the source that no node uses, by name.
         origins: what each node was made of in the source, by node name, where the reader tells it.
+        constants: the tensors behind nodes that no input reaches, by node name, where the reader has them.
         dtype: what the source computes in.
     """
 
@@ -61,6 +62,7 @@ class Imported:
     params: int | None = None
     unused: Mapping[str, int] = field(default_factory=dict)
     origins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    constants: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     dtype: str = "float32"
 
     def __repr__(self) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
-from os import listdir
-from os.path import basename, dirname, exists, isdir, isfile
+from os.path import isdir, isfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, plural, suggestion
+from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, plural
 from rfcalc.core.expr import Expr
 from rfcalc.core.shape import Shape, by_name, doubtful
 from rfcalc.core.size import Size
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from rfcalc.report.field_report import FieldReport
     from rfcalc.zoo import Entry
 
-_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*(?:\(.*\))?$")  # module:object without py:
 DEFAULT_INPUT = "3x224x224"
 FILES = {".toml": "rfcalc.spec", ".json": "rfcalc.spec"}  # ending → module with load(path)
 # ending → module with load(path, inputs); see rfcalc.readers.imported
@@ -132,10 +129,10 @@ def named(target: Any) -> Named:
     found = _file_named(text)
     if found is not None:
         return found
-    if _word_like(text):
-        entry = zoo.find(text)
-        if entry is not None:
-            return Named(entry.name, "zoo", lambda given: Target(entry.build(), entry.name), entry)
+    word = not any(c in text for c in " \n>|+()[]")
+    entry = zoo.find(text, everywhere=False) if word else None
+    if entry is not None:
+        return _of_zoo(entry)
     if text.startswith("py:"):
         return Named(text, "code", lambda given: _from_module(text, given))
     from rfcalc.notation import parse
@@ -145,6 +142,9 @@ def named(target: Any) -> Named:
         error = None
     except NotationError as refused:
         reading, error = None, refused
+        entry = zoo.find(text) if word else None  # which loads every family: no name of one is notation
+        if entry is not None:
+            return _of_zoo(entry)
     if error is not None or (reading is not None and reading.symbolic):
         from rfcalc.readers.text import format_of
 
@@ -152,9 +152,15 @@ def named(target: Any) -> Named:
         if form is not None:
             return Named(form, "text", lambda given: _pasted(text, form, given))
     if error is not None:
-        raise _unread(text, error) from None
+        from rfcalc.readers.unread import unread
+
+        raise unread(text, error, word, (*FILES, *IMPORTERS)) from None
     assert reading is not None
     return Named(reading.header.name or text, "notation", lambda given: _written(text, reading), reading=reading)
+
+
+def _of_zoo(entry: Entry) -> Named:
+    return Named(entry.name, "zoo", lambda given: Target(entry.build(), entry.name), entry)
 
 
 def _object_named(target: Any, kind: type) -> Named:
@@ -215,51 +221,6 @@ def _written(text: str, reading: Reading) -> Target:
     return Target(reading.network(), reading.header.name or text, reading.assumptions)
 
 
-def _code(text: str) -> str:
-    """How an object of code is named: by its file where there is one of the module's name, else by the module."""
-    module, _, name = text.partition(":")
-    return f"{module}.py:{name}" if isfile(f"{module}.py") else f"py:{text}"
-
-
-def _unread(text: str, error: NotationError) -> RfcalcError:
-    """What is told of a text that is neither a name nor notation."""
-    from rfcalc.notation.meant import as_sequential, meant, mended
-
-    held = as_sequential(text)
-    if held is not None:
-        return RfcalcError("layers of code stand in a module", where=text[:60], fix=f"write {held}")
-    if _MODULE.match(text):
-        why, fix = "code is run only where it is asked for", f"write {_code(text)}, which imports and runs that code"
-        return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
-    if text in (".", "..") or isdir(text):
-        return RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
-    file, sign, name = text.rpartition(".")
-    file = file.removesuffix(".py")
-    if sign and name.isidentifier() and not exists(text) and isfile(f"{file}.py"):
-        return RfcalcError(f"there is no network {text!r}", fix=f"write {file}.py:{name}, which runs that code")
-    if "/" in text and "\n" not in text and not exists(text) and isdir(dirname(text)):
-        return no_such_file(text)
-    if isfile(text):
-        fix = "give a .onnx, .keras, .toml, .json, .cfg or .py:object, or notation in a .txt"
-        return RfcalcError("no network is read from a file of this kind", where=text, fix=fix)
-    from rfcalc import zoo
-
-    if _word_like(text) and error.no_layer:
-        several = [word for word in re.split(r"[,\s]+", text) if word]
-        if len(several) > 1 and all(map(zoo.find, several)):
-            return RfcalcError(f"{text!r} are several networks", fix=f"write rfcalc compare {' '.join(several)}")
-        likely = meant(text)
-        if likely is not None:
-            return RfcalcError(f"{text!r} is no network and no layer", fix=f"did you mean {likely}?")
-        hint = suggestion(text, zoo.networks())
-        fix = f"{hint}; `rfcalc list` shows the networks, and a layer is written like conv3-64"
-        return UnknownName("network", text, [], fix=fix)
-    together = zoo.find(text.replace(" ", ""))
-    if together is not None:
-        return RfcalcError(f"{text!r} is in several words", fix=f"write {together.name}")
-    return mended(text, error)
-
-
 def _pasted(text: str, form: str, given: Any) -> Target:
     """The network of a text in a format of its own, such as ``7,2,1,SAME;3,2,1,SAME``."""
     from rfcalc.readers.text import from_text
@@ -296,7 +257,7 @@ def _file_named(text: str) -> Named | None:
 def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target:
     """The network of a file."""
     if not isfile(path):
-        raise no_such_file(path)
+        raise _no_such_file(path)
     if module is None:
         raise _not_a_network(path, ending)
     imported = module in IMPORTERS.values()
@@ -305,16 +266,10 @@ def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target
     return Target(loaded.network, path, tuple(loaded.assumptions), imported)
 
 
-def no_such_file(path: str) -> RfcalcError:
-    """What is told of a file that is not there: the file of its folder that may be meant, if one is close."""
-    try:
-        known = (path[path.rfind(".") :], *FILES, *IMPORTERS)
-        found = [name for name in listdir(dirname(path) or ".") if name.endswith(known)]
-    except OSError:
-        found = []
-    near = suggestion(basename(path), found)
-    fix = near if near.startswith("did you mean") else "give a path to a file, or `rfcalc list`"
-    return RfcalcError("there is no such file", where=path, fix=fix)
+def _no_such_file(path: str) -> RfcalcError:
+    from rfcalc.readers.unread import no_such_file
+
+    return no_such_file(path, (*FILES, *IMPORTERS))
 
 
 def _not_a_network(path: str, ending: str) -> RfcalcError:
@@ -342,7 +297,7 @@ def _first_key(path: str) -> str:
 def _from_script(path: str, name: str, given: Any) -> Target:
     """An object of a Python file, which is run."""
     if not isfile(path):
-        raise no_such_file(path)
+        raise _no_such_file(path)
     from rfcalc.readers import user_code
 
     return _object(*user_code.from_script(path, name), f"{path}:{name}", given)
@@ -379,10 +334,6 @@ def _framework(target: Any) -> str | None:
         if reader is not None:
             return reader
     return None
-
-
-def _word_like(text: str) -> bool:
-    return not any(c in text for c in " \n>|+()[]")
 
 
 def with_inputs(network: Network, given: Any) -> Network:

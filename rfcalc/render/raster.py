@@ -10,6 +10,7 @@ MARKS = {"seen": "█", "some": "▒", "clipped": "░", "none": "·", "": " "}
 ASCII_MARKS = {"seen": "#", "some": "+", "clipped": "-", "none": ".", "": " "}
 LEGEND = {"seen": "seen", "none": "not seen", "clipped": "padding, clipped", "some": "in part"}
 WIDTH = 56  # letters of a drawing, at most
+HEIGHT = 56  # lines of it
 PAGE = 80
 
 
@@ -38,7 +39,7 @@ def scaled(grid: Grid, ascii_only: bool = False, room: int | None = None) -> Ite
         yield f"{sides.get(i, ''):>{gutter - 1}} {line}".rstrip() if gutter else line
     across, down = columns[0][1] - columns[0][0], rows[0][1] - rows[0][0]
     stands = f"a sign: {down} x {across} positions" if len(grid.shape) > 1 else f"a sign: {across} positions"
-    yield lines[-1] + (f"  {stands}" if across > 1 else "")
+    yield lines[-1] + (f"  {stands}" if max(across, down) > 1 else "")
 
 
 def _ends(grid: Grid, axis: int) -> tuple[int, ...]:
@@ -68,8 +69,9 @@ def _rows(grid: Grid, width: int) -> list[tuple[int, int]]:
     """Ranges of rows; characters are twice as high as wide."""
     if len(grid.shape) < 2:
         return [(0, 1)]
+    first, end = grid.frame[0]
     across = max(1, -(-(grid.frame[-1][1] - grid.frame[-1][0]) // width))
-    return _cells(grid.frame[0], across * 2 if across > 1 else 1)
+    return _cells((first, end), max(across * 2 if across > 1 else 1, -(-(end - first) // HEIGHT)))
 
 
 def raster(grid: Grid, ascii_only: bool = False, width: int = WIDTH) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Constraint(NamedTuple):
     """One constraint as written, and its parts.
 
     `subject` is what is bounded (``rf@pool5``, ``count(conv)``), `value` reads it, `node` has to exist, `wanted` is the
-    bound, `holds` compares a figure with it; `parameters` are those of layers that a pattern asks for.
+    bound, `holds` compares a figure with it; `terms` are what a pattern asks of layers: parameter, relation, value.
     """
 
     text: str
@@ -59,7 +59,7 @@ class Constraint(NamedTuple):
     node: str | None = None
     wanted: Any = None  # the bound: a fraction, or one an axis
     holds: Callable[[Any], bool] = lambda have: False
-    parameters: tuple[str, ...] = ()
+    terms: tuple[tuple[str, str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -235,7 +235,7 @@ def _counted(text: str, how: str, pattern: str, relation: str | None, number: st
 
     return Constraint(
         text, check, f"{how}({pattern.strip()})", relation or "", lambda report: len(matching(report)), None, wanted,
-        lambda have: compare(have, wanted), tuple(name for name, *_ in terms),
+        lambda have: compare(have, wanted), tuple((m[1], m[2], m[3]) for m in _TERM.finditer(rest)),
     )  # fmt: skip
 
 

@@ -46,11 +46,12 @@ def _family(file: str) -> Family:
     return family
 
 
-def find(name: str) -> Entry | None:
-    """The entry of this name, or None."""
+def find(name: str, *, everywhere: bool = True) -> Entry | None:
+    """The entry of this name, or None; unless `everywhere`, only of a file whose own name the name begins with."""
     key = _plain(fold(name))
     likely = [f for f in _files() if key.startswith(_plain(f))]
-    for file in [*sorted(likely, key=len, reverse=True), *(f for f in _files() if f not in likely)]:
+    others = (f for f in _files() if everywhere and f not in likely)
+    for file in [*sorted(likely, key=len, reverse=True), *others]:
         for entry in _family(file).entries:
             if _plain(entry.name) == key:
                 return entry

@@ -93,9 +93,13 @@ def conv(at: At) -> Twin:
     Raises:
         Unsupported: a fixed kernel, whose values are not kept.
     """
+    _learned(at)
+    return _conv(at, at.x.dims[0], at.layer.out_channels, at.layer.groups)
+
+
+def _learned(at: At) -> None:
     if at.layer.fixed:
         raise Unsupported("a convolution with a fixed kernel cannot be built", why="its values are not kept")
-    return _conv(at, at.x.dims[0], at.layer.out_channels, at.layer.groups)
 
 
 @twin("depthwise")
@@ -168,6 +172,11 @@ def _transposed(at: At, c: int, out: int, groups: int) -> Twin:
 
 @twin("conv_transpose")
 def conv_transpose(at: At) -> Twin:
+    """
+    Raises:
+        Unsupported: a fixed kernel, whose values are not kept.
+    """
+    _learned(at)
     return _transposed(at, at.x.dims[0], at.layer.out_channels, at.layer.groups)
 
 

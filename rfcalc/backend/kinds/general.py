@@ -5,29 +5,12 @@ from __future__ import annotations
 from rfcalc.backend.kinds.merge import coupled
 from rfcalc.backend.twin import At, Learned, Twin, kept_keys, measuring, text_only, twin
 from rfcalc.core.errors import Unsupported
+from rfcalc.readers.builder.vocabulary import NUMBERED, UNARY
 
 SIGNS = {"sub": "-", "div": "/", "pow": "**", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-ONE = [
-    "abs",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sqrt",
-    "rsqrt",
-    "reciprocal",
-    "neg",
-    "sin",
-    "cos",
-    "tan",
-    "erf",
-    "square",
-    "sign",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-]
+# Functions of one value that need nothing else, where PyTorch has them under another name than ATen's.
+NAMED = {"softsign": "F.softsign", "tanhshrink": "F.tanhshrink", "log_sigmoid": "F.logsigmoid"}
+NAMED |= {"special_expit": "torch.sigmoid", "special_erf": "torch.erf"}
 KEEP = "a spec or notation keeps the layer: rfcalc export … --to spec"
 BY = {"plus": "({{0}} + {})", "times": "({{0}} * {})", "rsub": "({} - {{0}})", "rdiv": "({} / {{0}})"}
 BY |= {"pow": "({{0}} ** {})", "fmod": "torch.fmod({{0}}, {})", "clamp": "{{0}}.clamp({}, {})"}
@@ -47,8 +30,8 @@ def elementwise(at: At) -> Twin:
         return text_only(BY[name].format(*(f"({n!r})" if n < 0 else repr(n) for n in by)))
     if count == 2 and name in SIGNS:
         return text_only(f"({{0}} {SIGNS[name]} {{1}})")
-    if (count == 1 and name in ONE) or (count == 2 and name in TWO):
-        return text_only(f"torch.{name}({', '.join(f'{{{i}}}' for i in range(count))})")
+    if (count == 1 and name in UNARY and name not in NUMBERED) or (count == 2 and name in TWO):
+        return text_only(f"{NAMED.get(name, f'torch.{name}')}({', '.join(f'{{{i}}}' for i in range(count))})")
     maps = "one map" if count == 1 else f"{count} maps"
     if count == 1 and name in BY and not by:
         raise Unsupported(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -11,8 +12,8 @@ from torch import nn
 
 from rfcalc.backend.build import make, to_torch
 from rfcalc.backend.graph import NetworkModule, compiled
-from rfcalc.backend.stream.reads import Read
-from rfcalc.backend.stream.runtime import Streamed, StreamedMap, hang
+from rfcalc.backend.stream.reads import Read, StreamedMap
+from rfcalc.backend.stream.runtime import Streamed, hang
 from rfcalc.backend.stream.step import StreamStep, step_of
 from rfcalc.backend.stream.tape import recurrence
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, twin_of
@@ -44,10 +45,10 @@ class Stream(Streamed):
     def state_bytes(self) -> int:
         """Bytes of the state between two blocks, for a batch of one, in the module's own type; without what grows with
         every block (`plan.growth`)."""
-        kind = next((t for t in self.parameters() if t.is_floating_point()), None)
+        kind = self._kind() or (self._like.dtype if self.came else None)
         state = self.plan.state
         assert state is not None
-        return state["values"] * (self.plan.itemsize if kind is None else kind.element_size())
+        return state["values"] * (self.plan.itemsize if kind is None else kind.itemsize)
 
     def step(self, blocks: int = 1, batch: int = 1) -> StreamStep:
         """One step on a chunk of so many blocks as a function without memory, to be exported or traced.
@@ -77,6 +78,7 @@ class Way(NamedTuple):
     twin: Twin
     cut: int = 0
     fill: float = 0.0
+    taps: tuple[int, int, int] | None = None  # an axis of its kernel, the first tap that is used, how many
 
 
 def to_stream(target: Any, input: Any = None, axis: int = -1, *, at: str | None = None) -> Stream:  # noqa: A002
@@ -147,7 +149,8 @@ def _target(
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    held = (*module.parameters(), *module.buffers())
+    return next((t.dtype for t in held if t.is_floating_point()), torch.get_default_dtype())
 
 
 def blocked(plan: StreamPlan) -> ConstraintFailed:
@@ -200,7 +203,7 @@ def from_plan(plan: StreamPlan, graph: NetworkModule) -> Stream:
             whole = graph.get_submodule(graph.paths[node.name])
             same = own.module == way.twin.module
             if module not in held:
-                held[module] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name)
+                held[module] = _again(whole) if same else _with_weights(way.twin.module, whole, node.name, way.taps)
         elif way.twin.learned is not None or (way.how == "attention" and node.name in learned_at):
             learned = f"net.{learned_at[node.name]}"
             whole_twin = twin_of(At(node.layer, line.walked.input_shapes(position), line.walked.shapes[position]))
@@ -317,9 +320,11 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
             overhangs = geometry.rounding != "floor" and layer.kind != "maxpool"
             if partial or overhangs:
                 return Way("whole", twin_of(At(layer, xs, y, eps=eps)), -index.first)
-            piece = _without(layer, xs[0], axis)
+            piece, taps = _without(layer, xs[0], axis), None
+            if getattr(layer, "taps", None):
+                piece, taps = _used(piece, spatial, xs[0].rank)
             fill = float("-inf") if layer.kind == "maxpool" else 0.0
-            return Way("window", twin_of(At(piece, xs, y, eps=eps)), fill=fill)
+            return Way("window", twin_of(At(piece, xs, y, eps=eps)), fill=fill, taps=taps)
         cut = _cropped(layer, axis, len(y.dims), index.stride)
         if cut is not None:
             return Way("window", cut)
@@ -369,13 +374,29 @@ def _without(layer: Any, x: Shape, axis: int, zero_extra: bool = False) -> Any:
     return type(layer)(**given)
 
 
+def _used(layer: Any, axis: int, rank: int) -> tuple[Any, tuple[int, int, int]]:
+    """A convolution of which some taps are not used with those along an axis from the first to the last that is, and
+    which these are."""
+    kernel = [one(layer.kernel, i) for i in range(rank)]
+    inner, taps = prod(kernel[axis + 1 :]), layer.taps
+    used = [t // inner % kernel[axis] for t, on in enumerate(taps) if on == "1"]
+    first, count = min(used), max(used) - min(used) + 1
+    left = "".join(on for t, on in enumerate(taps) if first <= t // inner % kernel[axis] < first + count)
+    kernel[axis] = count
+    made = type(layer)(**{**layer.given, "kernel": tuple(kernel), "taps": left})
+    return made, (axis, first, count)
+
+
 def _again(module: nn.Module) -> nn.Module:
     """The module once more, with the same parameters and buffers: the mode of the first one stays its own."""
     return deepcopy(module, {id(t): t for t in (*module.parameters(), *module.buffers())})
 
 
-def _with_weights(made: ConstructorCall, whole: nn.Module, node: str) -> nn.Module:
-    """The module of a call with the parameters and buffers of the node's module in the whole network."""
+def _with_weights(
+    made: ConstructorCall, whole: nn.Module, node: str, taps: tuple[int, int, int] | None = None
+) -> nn.Module:
+    """The module of a call with the parameters and buffers of the node's module in the whole network; of its kernel
+    only some taps along an axis, where `taps` says which."""
     module = make(made)
     if type(module) is not type(whole):
         theirs = dict(whole.named_parameters())
@@ -384,6 +405,9 @@ def _with_weights(made: ConstructorCall, whole: nn.Module, node: str) -> nn.Modu
     for inner, part in list(whole.named_modules()):
         mine = module.get_submodule(inner) if inner else module
         for name, parameter in part._parameters.items():
+            if taps is not None and parameter is not None and name == "weight":
+                used = parameter.detach().narrow(taps[0] + 2, *taps[1:])  # the same memory
+                parameter = nn.Parameter(used, requires_grad=False)
             mine._parameters[name] = parameter
         for name, buffer in part._buffers.items():
             mine._buffers[name] = buffer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,10 +11,10 @@ from torch import nn
 
 from rfcalc.backend.build import to_torch
 from rfcalc.backend.graph import NetworkModule
+from rfcalc.backend.stream.still import with_values
 from rfcalc.core.errors import RfcalcError, Unsupported
 from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
 from rfcalc.graph.network import Network
-from rfcalc.plan.attention import with_layers
 from rfcalc.readers.imported import Imported
 
 # attributes of PyTorch's modules that are arguments of the operators: ours, theirs
@@ -36,20 +35,12 @@ def read_blocks(module: nn.Module, given: Any, axis: int = -1) -> tuple[Imported
     from rfcalc.readers.streaming import whole_blocks
     from rfcalc.readers.torch.importer import from_torch
 
-    read = from_torch(module, given)
+    read = from_torch(module, given, exact=True)
     walked = forward(read.network, shapes_of_inputs(read.network))
     more = whole_blocks(walked, axis)
     if more is not None:  # code may decide by its length: it is read at whole blocks
-        read = from_torch(module, more)
-        walked = forward(read.network, shapes_of_inputs(read.network))
-    layers: dict[str, Any] = {n.name: n.layer for n in read.network.nodes}
-    kernels = {  # (with zeros at its ends it reads less than it holds)
-        name: replace(at, fixed=False) for name, at in layers.items() if getattr(at, "fixed", False) and not at.taps
-    }
-    if kernels:  # a network does not keep what a fixed kernel is made of; the module does
-        read = replace(read, network=with_layers(read.network, kernels))
-        walked = forward(read.network, shapes_of_inputs(read.network))
-    return read, walked
+        read = from_torch(module, more, exact=True)
+    return with_values(read)
 
 
 def own_weights(
@@ -73,16 +64,16 @@ def own_weights(
             if node.name in tables:
                 _table(graph, node.name, tables[node.name], module)
             elif node.name in read.origins:  # what gathering has added has no weights
-                _node(graph, node.name, read, dict(module.named_parameters()))
+                _node(graph, node.name, read, {**read.constants, **dict(module.named_parameters())})
     _compare(module, graph)
     return graph
 
 
-def _node(graph: NetworkModule, name: str, read: Imported, parameters: Mapping[str, nn.Parameter]) -> None:
+def _node(graph: NetworkModule, name: str, read: Imported, tensors: Mapping[str, torch.Tensor]) -> None:
     """Give one node of the network what its operator was called with."""
     path = graph.paths.get(name)
     if path is None:
-        _learned(graph, name, parameters)
+        _learned(graph, name, tensors)
         return
     mine, step = graph.get_submodule(path), read.origins.get(name)
     wanted = [n for n, _ in (*mine.named_parameters(), *mine.named_buffers()) if not n.endswith("num_batches_tracked")]
@@ -127,23 +118,24 @@ def _argument(step: Any, wish: str, node: str) -> torch.Tensor | None:
     return found if isinstance(found, torch.Tensor) else None
 
 
-def _learned(graph: NetworkModule, name: str, parameters: Mapping[str, nn.Parameter]) -> None:
-    """A tensor that is learned by itself: it is called as its parameter is."""
+def _learned(graph: NetworkModule, name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """A tensor that stands by itself: a parameter, by whose name it is called, or what is computed without input."""
     step = next((s for s in graph.steps if s.name == name), None)
     if step is None or not step.learned:
         return
-    found = parameters.get(name)
+    found = tensors.get(name)
     mine = graph.get_parameter(step.learned)
     if found is None or found.numel() != mine.numel():
         raise Unsupported("this parameter was not found in the module", where=name)
     owner, _, last = step.learned.rpartition(".")
-    kept = found if found.shape == mine.shape else nn.Parameter(found.detach().reshape(mine.shape), requires_grad=False)
-    graph.get_submodule(owner)._parameters[last] = kept
+    if found.shape != mine.shape or not isinstance(found, nn.Parameter):
+        found = nn.Parameter(found.detach().reshape(mine.shape), requires_grad=False)
+    graph.get_submodule(owner)._parameters[last] = found
 
 
 def _table(graph: NetworkModule, name: str, table: torch.Tensor, module: nn.Module) -> None:
     """Give an attention the bias that it adds by the distance of a pair, as it is now."""
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.empty(0))
     owner, _, last = next(s.learned for s in graph.steps if s.name == name).rpartition(".")
     kept = nn.Parameter(table.to(like.device, like.dtype), requires_grad=False)
     graph.get_submodule(owner)._parameters[last] = kept
@@ -155,7 +147,7 @@ def _compare(module: nn.Module, graph: NetworkModule) -> None:
     Raises:
         Unsupported: they differ.
     """
-    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    first = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.empty(0))
     made = torch.Generator().manual_seed(0)
     xs = [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in graph.shapes.values()]
     modes = {m: m.training for m in module.modules()}

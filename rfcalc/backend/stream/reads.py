@@ -1,9 +1,9 @@
-"""Which positions a unit of a streamed map reads of another map; written streams carry this source."""
+"""The maps of a stream, and which positions a unit of one reads of another; written streams carry this source."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -70,3 +70,34 @@ class Read(NamedTuple):
         for row, unit in zip(made, units, strict=True):
             row[[p - positions.start for p in self.taps(unit) if p in positions]] = True
         return made
+
+
+class StreamedMap(NamedTuple):
+    """One map: the axis of its tensor (0: it has none), how many positions it has for `rate` = (p, q) of the input:
+    n·p / q + extra; what it reads, and how it is made (`how`, see `Streamed`)."""
+
+    name: str
+    axis: int
+    rate: tuple[int, int] = (1, 1)
+    extra: int = 0
+    reads: tuple[Read, ...] = ()
+    how: str = "window"
+    run: Any = None  # function of the module, the learned tensor and the inputs; None: its module
+    module: str = ""
+    learned: str = ""
+    fill: float = 0.0  # what stands beyond the ends
+    cut: int = 0  # positions before the first unit that its layer makes (transposed), or reads (whole); of a bias by
+    # differences (attention), the first one
+    hold: int = 0  # positions by which it waits longer than it must
+    again: bool = False  # it is made again from the maps before it, and not kept
+    after: int = 0  # how far its last window reaches beyond the end
+    shape: tuple[int, ...] = ()  # of the map without the batch; its length does not matter
+
+
+class Held(NamedTuple):
+    """Positions of a map from `start` on; `gaps` lists those that are really there (counted from `start`), where not
+    all are."""
+
+    start: int
+    values: Tensor
+    gaps: tuple[int, ...] | None = None

@@ -6,45 +6,14 @@ It stands by itself on PyTorch: written streams carry this source.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rfcalc.backend.parts.attention import by_offset
-from rfcalc.backend.stream.reads import Read
-from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, cat, narrow, picked, piece, spread, zeros
-
-
-class StreamedMap(NamedTuple):
-    """One map: the axis of its tensor (0: it has none), how many positions it has for `rate` = (p, q) of the input:
-    n·p / q + extra; what it reads, and how it is made (`how`, see `Streamed`)."""
-
-    name: str
-    axis: int
-    rate: tuple[int, int] = (1, 1)
-    extra: int = 0
-    reads: tuple[Read, ...] = ()
-    how: str = "window"
-    run: Any = None  # function of the module, the learned tensor and the inputs; None: its module
-    module: str = ""
-    learned: str = ""
-    fill: float = 0.0  # what stands beyond the ends
-    cut: int = 0  # positions before the first unit that its layer makes (transposed), or reads (whole); of a bias by
-    # differences (attention), the first one
-    hold: int = 0  # positions by which it waits longer than it must
-    again: bool = False  # it is made again from the maps before it, and not kept
-    after: int = 0  # how far its last window reaches beyond the end
-    shape: tuple[int, ...] = ()  # of the map without the batch; its length does not matter
-
-
-class Held(NamedTuple):
-    """Positions of a map from `start` on; `gaps` lists those that are really there (counted from `start`), where not
-    all are."""
-
-    start: int
-    values: Tensor
-    gaps: tuple[int, ...] | None = None
+from rfcalc.backend.stream.reads import Held, Read, StreamedMap
+from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, blank, cat, narrow, picked, piece, spread, zeros
 
 
 class Streamed(nn.Module):
@@ -87,7 +56,7 @@ class Streamed(nn.Module):
     def reset(self) -> None:
         """Forget what has come: the next chunk begins a new stream."""
         self.came = 0
-        self._like = torch.empty(0)
+        self._like = self._now = torch.empty(0)
         self.left = 0  # positions of the output that have been given, the empty ones included
         self.ended = False
         self.batch = -1
@@ -136,7 +105,7 @@ class Streamed(nn.Module):
             what = f"the chunk has a batch of {chunk.shape[0]}"
             raise self._refused(what, f"the stream began with {self.batch}", "call reset() to begin another")
         kind = self._kind() if not self.came else self._like.dtype
-        if kind is not None and chunk.dtype != kind and (self.came or chunk.is_floating_point()):
+        if kind is not None and chunk.dtype != kind:
             what, told = f"the chunk is {chunk.dtype}", str(kind).removeprefix("torch.")
             raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
         stands = self.came, self.left, self.batch, list(self.next), dict(self.kept), dict(self.states), self.played
@@ -150,8 +119,8 @@ class Streamed(nn.Module):
             raise
 
     def _kind(self) -> torch.dtype | None:
-        """The type of the values that its layers take."""
-        return next((p.dtype for p in self.parameters() if p.is_floating_point()), None)
+        """The type of the values that its layers compute with."""
+        return next((t.dtype for t in (*self.parameters(), *self.buffers()) if t.is_floating_point()), None)
 
     def flush(self) -> Tensor:
         """The rest of the output, after the last chunk: the end of the input is known now."""
@@ -172,7 +141,7 @@ class Streamed(nn.Module):
         """One step, played from a tape where the same one has been made."""
         before = self._state() if self.played is None else self.played[0].after
         key = (before, chunk.shape, chunk.dtype, chunk.device)
-        tape = self.tapes.get(key)
+        tape = self.tapes.get(key) or self.tapes.get((*key, self.came))
         if tape is not None:
             held = [h.values for _, h in sorted(self.kept.items())] if self.played is None else self.played[1]
             out, kept = tape.play([chunk, *held])
@@ -186,19 +155,19 @@ class Streamed(nn.Module):
             self.numbers.clear()
             key = (self._state(), *key[1:])
         self.tape = tape = Tape([chunk, *(h.values for _, h in sorted(self.kept.items()))])
-        left = self.left
+        left, came = self.left, self.came
         self.came += length
         try:
             out = self._advance(chunk)
         finally:
-            self.tape = None
+            self.tape, self._now = None, self._like
         kept_now = sorted(self.kept.items())
         tape.end(out, [h.values for _, h in kept_now])
-        if not tape.early:
+        if not tape.lost:
             tape.left, tape.after = self.left - left, self._state()
             tape.kept = tuple([(n, h.start - self._place(n), h.gaps) for n, h in kept_now])
             tape.next = tuple([n - self._place(i) for i, n in enumerate(self.next)])
-            self.tapes[key] = tape
+            self.tapes[(*key, came) if tape.early else key] = tape
         return out
 
     def _place(self, number: int) -> int:
@@ -235,7 +204,7 @@ class Streamed(nn.Module):
         return made
 
     def _early(self, begins: bool) -> None:
-        """The beginning of the stream plays a part: other steps differ."""
+        """The beginning of the stream plays a part: steps at other places differ."""
         if begins and self.tape is not None:
             self.tape.early = True
 
@@ -249,6 +218,7 @@ class Streamed(nn.Module):
         counts = [0] * len(self.lines)
         like = chunk if chunk is not None else self._like
         self._like = like[:, :0] if like.dim() > 1 else like  # the batch, device and dtype, nothing else
+        self._now = like
         for number, line in enumerate(self.lines):
             if not line.axis:
                 values.append(self._still(number, line, like, values) if line.how == "constant" else None)
@@ -314,14 +284,14 @@ class Streamed(nn.Module):
             parts.append(self._cut(values[self.output], line.axis, first, last))
         self.left = max(self.left, due)
         self._forget(values, counts, last)
-        return parts[-1] if not empty else torch.cat(parts, line.axis)
+        return parts[-1] if not empty else self._cat(parts, line.axis)
 
     def _empty(self, line: StreamedMap, count: int = 0) -> Tensor:
         """A map of so many zeros."""
         size = [self.batch, *line.shape]
         size[line.axis] = count
         self._early(True)
-        return self._like.new_zeros(size)
+        return self._do(blank, [self._now], tuple(size))  # type: ignore[no-any-return]
 
     def _forget(self, values: list[Any], counts: list[int], given: int) -> None:
         """Keep of each map the positions that later units read; of some that was done when their last reader ran."""
@@ -436,7 +406,9 @@ class Streamed(nn.Module):
         low, high = others[0].between(start, stop)
         count = min(counts[read.source] for read in others)
         begins = others[0].begins
-        self._early(low < 0 or high > count or begins)
+        self._early(low < 0 or high > count)
+        if begins and self.tape is not None:
+            self.tape.lost = True  # no two steps are alike
         low, high = 0 if begins else max(low, 0), min(high, count)
         xs += [self._fetched(read, low, high, values, counts, line) for read in others]
         seen = others[0].seen(range(start, stop), range(low, high)).to(xs[0].device)
@@ -469,7 +441,8 @@ class Streamed(nn.Module):
         else:
             at = at.clamp(0, count - 1)
         first = max(0, int(at.min()))
-        return self._cut(held, axis, first, int(at.max()) + 1).index_select(axis, at - first)
+        inner = self._cut(held, axis, first, int(at.max()) + 1)
+        return self._do(picked, [inner], axis, at - first)  # type: ignore[no-any-return]
 
     def _cut(self, held: Held, axis: int, low: int, high: int, cut: Any = narrow) -> Tensor:
         """Positions from `low` to `high`; those that were let go are zeros, and read by nobody."""

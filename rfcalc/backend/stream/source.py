@@ -16,13 +16,22 @@ from rfcalc.backend.parts.attention import by_offset
 from rfcalc.backend.stream import reads, runtime, tape
 from rfcalc.backend.stream.build import Stream
 from rfcalc.backend.stream.own import NUMBERS
-from rfcalc.backend.stream.reads import Read
-from rfcalc.backend.stream.runtime import StreamedMap
+from rfcalc.backend.stream.reads import Read, StreamedMap
 from rfcalc.backend.twin import ConstructorCall
 
 PARTS: tuple[Any, ...] = (
-    *(tape.narrow, tape.piece, tape.zeros, tape.picked, tape.spread, tape.cat, tape.is_product, tape.product),
-    *(reads.Read, runtime.StreamedMap, runtime.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
+    *(
+        tape.narrow,
+        tape.piece,
+        tape.blank,
+        tape.zeros,
+        tape.picked,
+        tape.spread,
+        tape.cat,
+        tape.is_product,
+        tape.product,
+    ),
+    *(reads.Read, reads.StreamedMap, reads.Held, tape.Tape, runtime.Streamed, tape.Run, tape.Recur, tape.Running),
     *(by_offset, runtime.hang),
 )
 

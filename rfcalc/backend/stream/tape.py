@@ -17,12 +17,13 @@ class Tape:
     """The calls of one step on tensors, played again with other values: no positions are computed anew.
 
     Slots hold tensors: the chunk first, then what is kept (in the order of the maps), then what every call makes. A
-    step that the beginning of the stream still plays a part in is not worth keeping (`early`).
+    step in which the beginning of the stream plays a part is played again at the same place only (`early`); one that
+    reads tensors from elsewhere is not (`lost`).
     """
 
     def __init__(self, given: Sequence[Tensor]) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple[int, ...], tuple[Any, ...], int, tuple[int, ...]]] = []
-        self.early = False
+        self.early = self.lost = False
         self.count = 0
         self.given = len(given)
         self.slots: dict[int, int] = {}
@@ -47,7 +48,7 @@ class Tape:
         """Record a call that has been made."""
         read = tuple(self.slots.get(id(t), -1) for t in tensors)
         if -1 in read:
-            self.early = True  # a tensor from elsewhere: not to be played again
+            self.lost = True
             return
         if isinstance(function, (nn.Conv1d, nn.ConvTranspose1d)) and is_product(function, tensors[0]):
             self.products.add(len(self.calls))
@@ -56,7 +57,7 @@ class Tape:
     def end(self, out: Tensor, kept: Sequence[Tensor]) -> None:
         """What the step gives and keeps; which tensors can be let go after each call."""
         if any(id(t) not in self.slots for t in (out, *kept)):
-            self.early = True
+            self.lost = True
             return
         self.out, self.ends = self.slots[id(out)], tuple(self.slots[id(t)] for t in kept)
         used = {self.out, *self.ends}
@@ -86,6 +87,9 @@ class Tape:
             elif i in self.products:
                 known[f"f{i}"] = function
                 made_by = f"product(f{i}, {xs})"
+            elif isinstance(function, Run) and not (function.learned or rest):
+                known[f"f{i}"], known[f"m{i}"] = function.run, function.module
+                made_by = f"f{i}(m{i}, None, {xs})"
             else:
                 known[f"f{i}"], known[f"r{i}"] = function, rest
                 made_by = f"f{i}({xs}{f', *r{i}' if rest else ''})"
@@ -151,6 +155,11 @@ def zeros(like: Tensor, axis: int, count: int, fill: float = 0.0) -> Tensor:
     shape = list(like.shape)
     shape[axis] = count
     return like.new_full(shape, fill)
+
+
+def blank(like: Tensor, size: tuple[int, ...]) -> Tensor:
+    """A map of zeros of this size."""
+    return like.new_zeros(size)
 
 
 def piece(x: Tensor, axis: int, start: int, count: int) -> Tensor:

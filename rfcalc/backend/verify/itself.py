@@ -25,7 +25,6 @@ from rfcalc.backend.verify import saved
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.core.aside import printed_aside
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.shape import Shape
 from rfcalc.graph.autograd import kept
 from rfcalc.report.report import Report, Row
 
@@ -194,7 +193,7 @@ def counted(report: Report, it: Subject, what: frozenset[str], tick: Tick) -> It
         seen = hooked.found | outputs(it, result)
         for name, row in rows.items():
             if name in seen:
-                yield compared("shapes", name, "output", tuple(row.shape.dims), _dims(seen[name], row.shape, report))
+                yield compared("shapes", name, "output", tuple(row.shape.dims), _dims(seen[name], row, report))
     if "macs" in what:
         root = type(it.module).__name__
         blind = sum(row.macs for row in report if row.kind in ELEMENTWISE)
@@ -223,15 +222,21 @@ def _modules(row: Row, modules: Container[str]) -> Iterator[str]:
         yield path if path in modules else re.sub(r"_\d+$", "", path)
 
 
-def _dims(tensor: Tensor, shape: Shape, report: Report) -> tuple[int, ...]:
-    """The sizes of a tensor without its batch, as its node has them: with the axis of channels, with windows apart."""
+def _dims(tensor: Tensor, row: Row, report: Report) -> tuple[int, ...]:
+    """The sizes of a tensor without its batch, as its node has them: with the axis of channels, with windows apart, and
+    the axis that a linear layer works on as the last one (a 1 x 1 convolution over tokens has it first)."""
     dims = tuple(tensor.shape)
-    right = tuple(int(n) for n in shape.dims)
+    right = tuple(int(n) for n in row.shape.dims)
+    if row.kind == "linear" and right == (*dims[2:], dims[1]):
+        return right
     if right[:1] == (1,) and dims[1:] == right[1:]:
         return right
     windows = dims[0] // report.batch  # a module may put windows, one axis or several, into its batch
     runs = ((i, j) for i in range(len(right)) for j in range(i + 1, len(right) + 1))
-    if windows > 1 and any(prod(right[i:j]) == windows and right[:i] + right[j:] == dims[1:] for i, j in runs):
+    wide = [n for n in dims[1:] if n != 1]
+    if windows > 1 and any(
+        prod(right[i:j]) == windows and [n for n in right[:i] + right[j:] if n != 1] == wide for i, j in runs
+    ):
         return right
     return dims[1:]
 
@@ -279,21 +284,10 @@ def training(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
     figure = f"kept for backward, training mode, batch {report.batch}"
     why = ["parts are computed again in the backward pass (checkpointed)"] * bool(again)
     why += ["the inputs of frozen linear layers are not needed"] * bool(idle)
-    found: dict[int, int] = {}
-    own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
-    alive: list[Tensor] = []
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            found.setdefault(storage.data_ptr(), storage.nbytes())
-            alive.append(tensor.detach())
-        return tensor
-
     # A module may write into what it is given: not into what gets a gradient itself.
     args, kwargs = it.inputs(report, dtype, seen=lambda x: x.requires_grad_() * 1)
     try:
-        with torch.enable_grad(), _quiet(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with torch.enable_grad(), _quiet(), saved.keeping(module) as found:
             result = list(returned(module(*args, **kwargs)))
     except Exception as error:
         told = f"the module does not run in training mode: {reason(error)}"

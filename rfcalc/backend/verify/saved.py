@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -25,11 +26,12 @@ def examples(report: Report, device: str, seed: int = 0) -> list[Tensor]:
     return [x.to(device=device, dtype=DTYPES[report.dtype]) for x in made]
 
 
-def kept_bytes(graph: NetworkModule, inputs: list[Tensor]) -> tuple[int, list[Tensor]]:
-    """Bytes of the distinct tensors that autograd keeps for backward, parameters and buffers left out; the outputs."""
-    own = {t.untyped_storage().data_ptr() for t in (*graph.parameters(), *graph.buffers())}
+@contextmanager
+def keeping(module: torch.nn.Module) -> Iterator[dict[int, int]]:
+    """The bytes of each storage that autograd keeps for backward in what is run here, the module's own left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
     found: dict[int, int] = {}
-    alive: list[Tensor] = []
+    alive: list[Tensor] = []  # so that no storage gets the place of one that is gone
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -39,6 +41,12 @@ def kept_bytes(graph: NetworkModule, inputs: list[Tensor]) -> tuple[int, list[Te
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield found
+
+
+def kept_bytes(graph: NetworkModule, inputs: list[Tensor]) -> tuple[int, list[Tensor]]:
+    """Bytes of the distinct tensors that autograd keeps for backward, parameters and buffers left out; the outputs."""
+    with keeping(graph) as found:
         y = graph(*[x.requires_grad_() for x in inputs])
     return sum(found.values()), list(y) if isinstance(y, tuple) else [y]
 

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.registry import Registry
+from rfcalc.report.metrics import SHARES
 
 Sign = Literal["+", "-", "0"]
 FIELD = ("receptive_field", "lookback", "lookahead")
@@ -26,8 +27,11 @@ SIZE = ("weights", "biases", "params", "buffers", "macs", "flops", "values", "by
 
 
 TRAINING = ("input_gradient_macs", "weight_gradient_macs", "backward_macs", "training_flops")
+POOLS = ("pool_inputs", "pool_outputs", "adaptive_pool_inputs")
+OPERATIONS = ("activation", "conv_bias_adds", "linear_bias_adds", "norm", *POOLS)
 COSTS = ("weights", "biases", "params", "macs", "flops")
-LOCAL = (*FIELD, *COSTS, "stride", "padding", "center", "values", "bytes")  # of a node: what comes after it is the same
+# Figures of a node that are the same whatever comes after it
+LOCAL = (*FIELD, *COSTS, *TRAINING, *OPERATIONS, "stride", "padding", "center", "values", "bytes", "saved_bytes")
 
 
 class Law(NamedTuple):
@@ -109,11 +113,12 @@ def limited(families: Sequence[Family], values: Mapping[str, Sequence[int]]) -> 
 
 
 def moving(**signs: str) -> dict[str, Sign]:
-    """Which way figures move: ``size="+"`` stands for all of `SIZE`, ``rf`` for look-back and look-ahead too;
-    an empty sign takes a figure out again."""
-    found: dict[str, Sign] = {}
+    """Which way figures move: ``size="+"`` stands for all of `SIZE` and what layers do, ``rf`` for look-back,
+    look-ahead and padding too; an empty sign takes a figure out again. What no network of a family changes is said."""
+    found: dict[str, Sign] = dict.fromkeys(FIXED, "0")
     for name, sign in signs.items():
         found.update(dict.fromkeys(_GROUPS.get(name, (name,)), sign))  # type: ignore[arg-type]
+    found.setdefault("trainable", found.get("params", ""))  # type: ignore[arg-type]
     return {name: sign for name, sign in found.items() if sign}
 
 
@@ -126,9 +131,12 @@ def laws(**degrees: int | Law) -> dict[str, Law]:
     return found
 
 
+FIXED = ("frozen", "seen", "runs", *SHARES)  # all layers are trained; of the output itself a unit sees one
+_OWN = (*COSTS, *TRAINING, *OPERATIONS, "values", "bytes")
 _GROUPS = {
-    "size": (*SIZE, *TRAINING, "activation"), "rf": FIELD, "costs": (*COSTS, *TRAINING), "macs": ("macs", *TRAINING),
-    "values": ("values", "activation"), "count": ("count", "nodes"),
+    "size": (*SIZE, *TRAINING, *OPERATIONS), "rf": (*FIELD, "padding"), "costs": (*COSTS, "trainable", *TRAINING),
+    "macs": ("macs", *TRAINING), "values": ("values", *OPERATIONS), "count": ("count", "nodes"),
+    "output": tuple([f"{name}@output" for name in _OWN]),
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, Sign, laws, moving
 
 
 def build(kernel: int, base: int, width: int, depth: int) -> str:
@@ -10,13 +10,27 @@ def build(kernel: int, base: int, width: int, depth: int) -> str:
     return f"conv{kernel}-{width} d({base}**i) relu x{depth}:i"
 
 
-def numbers(what: str, most: int) -> tuple[Parameter, ...]:
-    """The numbers of networks whose dilations grow by a factor, of at most so many layers or blocks."""
+def numbers(what: str, most: int, center: dict[str, Sign]) -> tuple[Parameter, ...]:
+    """The numbers of networks whose dilations grow by a factor, of at most so many layers or blocks, and how
+    the centre moves with kernels, dilations and layers."""
     # What backward keeps is not said where sides may become unequal: they are padded in a map of their own.
-    larger = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
-    faster = moving(stride="0", rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
-    wider = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
-    deeper = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", before="0")
+    larger = moving(
+        stride="0", rf="+", center=center.get("kernel", ""), size="+", weight_layers="0", count="0", saved_bytes=""
+    )
+    faster = moving(
+        stride="0", rf="+", center=center.get("base", ""), size="0", weight_layers="0", count="0", saved_bytes=""
+    )
+    wider = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
+    deeper = moving(
+        stride="0",
+        rf="+",
+        center=center.get("depth", ""),
+        size="+",
+        weight_layers="+",
+        count="+",
+        before="0",
+        output="0",
+    )
     kernels = laws(costs=AREA, receptive_field=1)
     widths = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
     depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
@@ -32,7 +46,7 @@ FAMILY = Family(
     "dilated",
     "k × k convolutions of stride 1 with dilations 1, b, b², …, a ReLU after each",
     (1, 2, 3),
-    numbers("layers", 24),
+    numbers("layers", 24, {"depth": "+"}),
     build,
     "3x224x224",
 )

@@ -13,9 +13,21 @@ def build(width: int, depth: int) -> str:
     return " > ".join(steps)
 
 
-WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(stride="+", rf="+", params="+", weights="+", weight_layers="+", count="+")
+DEEPER = moving(
+    stride="+",
+    rf="+",
+    center="+",
+    biases="+",
+    buffers="+",
+    params="+",
+    weights="+",
+    weight_layers="+",
+    count="+",
+    holes="0",
+    runs="-",
+)
 FAMILY = Family(
     "patchgan",
     "4 × 4 convolutions of stride 2, then two of stride 1: every output judges a patch",

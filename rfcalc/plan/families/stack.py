@@ -12,9 +12,11 @@ def build(kernel: int, width: int, depth: int) -> str:
 
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", holes="0", saved_bytes="")
 KERNELS = laws(costs=AREA, receptive_field=1)
-WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", before="0")
+DEEPER = moving(
+    stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", before="0", center="+", output="0"
+)
 DEPTHS = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 2))
 FAMILY = Family(
     "stack",

@@ -20,6 +20,7 @@ LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", save
 COARSER = moving(
     stride="+",
     rf="+",
+    center="+",
     size="-",
     weights="0",
     biases="0",
@@ -29,11 +30,11 @@ COARSER = moving(
     count="0",
     saved_bytes="",
 )
-WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
+WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 KERNELS = laws(costs=AREA, receptive_field=1)
 WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(stride="+", rf="+", size="+", weight_layers="+", count="+", before="0")
-DEPTHS = laws(weights=1, biases=1, params=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
+DEEPER = moving(stride="+", rf="+", center="+", size="+", weight_layers="+", count="+", before="0", output="-")
+DEPTHS = laws(weights=1, biases=1, params=1, trainable=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
 FAMILY = Family(
     "strided",
     "a convolution with kernel and stride of its own, then equal ones with a stride, a ReLU after each",

@@ -17,7 +17,7 @@ FAMILY = Family(
     "tcn",
     "causal residual blocks of two dilated convolutions, dilations 1, b, b², …",
     (1,),
-    numbers("blocks", 20),
+    numbers("blocks", 20, {"kernel": "-", "base": "-", "depth": "-"}),
     build,
     "1x16000",
 )

@@ -18,10 +18,10 @@ def build(kernel: int, width: int, convs: int, depth: int) -> str:
     return level(depth, width)
 
 
-LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
-WIDER = moving(stride="0", rf="0", size="+", weight_layers="0", count="0", holes="0")
+LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="", holes="0")
+WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
-DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+")
+DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", output="0")
 DEPTHS = laws(costs=1, weight_layers=1, count=1)
 FAMILY = Family(
     "unet",
@@ -31,7 +31,7 @@ FAMILY = Family(
         Parameter("kernel", "size of every kernel", (3, 5), LARGER, touches=("kernel", "padding")),
         Parameter("width", "channels of the first level", (8, 16, 32, 64), WIDER, WIDTHS, ("out_channels",)),
         Parameter("convs", "convolutions at each level, on either side", (1, 2, 3), DEEPER, DEPTHS),
-        Parameter("depth", "levels below the first", tuple(range(1, 7)), DEEPER),
+        Parameter("depth", "levels below the first", tuple(range(1, 7)), {**DEEPER, "runs": "-"}),
     ),
     build,
     "1x256x256",

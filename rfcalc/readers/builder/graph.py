@@ -134,8 +134,12 @@ class Builder:
             raise NotUnderstood("it works along the batch")
         return axis - (value.batch is not None and value.batch < axis) + value.extra
 
-    def laid(self, value: Value, dims: tuple[int, ...], channel: int) -> int:
+    def laid(self, value: Value, dims: tuple[int, ...], channel: int, merged: bool = False) -> int:
         """The node of a value with its map in other dims (of the same values) and channels on this axis.
+
+        Args:
+            merged: whether positions may lie along the new channel axis, because what reads it takes all channels of a
+                place together; they do not come apart again.
 
         Raises:
             NotUnderstood: positions of the input would be lost, because they lie along the new channel axis.
@@ -151,7 +155,7 @@ class Builder:
                 self.shapes[value.node] = made.layer.output()
                 return value.node
         elif x.dims == dims and (
-            self.dirty[value.node] or (channel in self.carriers[value.node] and dims[channel] != 1)
+            self.dirty[value.node] or (not merged and channel in self.carriers[value.node] and dims[channel] != 1)
         ):
             raise NotUnderstood("it exchanges channels and positions")
         return self.add(Reshape(dims, channel), (value.node,), dims, None, stem="reshape", helper=True).node

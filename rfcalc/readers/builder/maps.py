@@ -11,22 +11,25 @@ from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value
 
 
-def mapped(graph: Builder, x: Value, rank: int) -> tuple[Value, bool]:
+def mapped(graph: Builder, x: Value, rank: int, merged: bool = False) -> tuple[Value, bool]:
     """A value as a map of channels and `rank` spatial axes; True where a leading axis became the first spatial one.
 
     A batch that is merged with something else (frames, windows) is a spatial axis that nothing slides over.
+
+    Args:
+        merged: whether positions of the input may lie along the channels; see `Builder.laid`.
     """
     graph.with_channels(x)
     n = len(x.dims)
     if n == rank + 1 and x.batch is None:
-        return Value(graph.laid(x, x.dims, 0), x.dims, None), False
+        return Value(graph.laid(x, x.dims, 0, merged), x.dims, None), False
     if n != rank + 2:
         raise NotUnderstood(f"it gets {n} axes")
     if x.batch == 0 or (x.batch is None and x.dims[0] == 1):
-        return Value(graph.laid(x, x.dims[1:], 0), x.dims, 0), False
+        return Value(graph.laid(x, x.dims[1:], 0, merged), x.dims, 0), False
     if x.batch is not None:
         x = graph.plain(x)
-    node = graph.laid(x, x.dims, 1)
+    node = graph.laid(x, x.dims, 1, merged)
     order = (1, 0, *range(2, n))
     dims = tuple(x.dims[i] for i in order)
     return graph.add(Permute(order), (node,), dims, None, helper=True), True

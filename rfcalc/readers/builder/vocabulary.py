@@ -71,6 +71,10 @@ UNARY = [
     "atanh",
 ]
 
+# Those that depend on more than the value: a number, chance, what kind of number it is.
+NUMBERED = {"logit", "hardshrink", "softshrink", "threshold", "clamp_min", "clamp_max", "nan_to_num", "rrelu"}
+NUMBERED |= {"polygamma", "relu_squared", "imag", "bitwise_not"}
+
 # Functions of several values at one place.
 SEVERAL = [
     "sub",

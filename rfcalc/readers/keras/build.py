@@ -1,48 +1,64 @@
-"""Collects the nodes of a network while a configuration is read, and keeps account of axes.
+"""What the Keras reader adds to the common builder: the order of axes, and the names of Keras' layers.
 
-Keras numbers axes as they lie in memory, usually channels last; the algebra's maps are channels first. A `Value` knows
-which of Keras' axes each of its own is, so nothing is moved until a layer needs another order; then a `Permute` is put
-in, once for each map and order. A flattened map remembers the order that it was flattened in.
+Keras numbers axes as they lie in memory, usually channels last; maps are written channels first here. A `Value` is the
+builder's value of a map and knows which of Keras' axes each of its own is, so nothing is moved until a layer needs
+another order; then the builder permutes, once for each map and order. A flattened map remembers the order that it was
+flattened in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.expr import MOST_NODES, Expr, Named, Parallel, Ref, Series, Shared
+from rfcalc.core.expr import MOST_NODES, Named, Ref, Series, Side
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
-from rfcalc.layers.reshape import Flatten, Permute, Reshape
-from rfcalc.layers.unknown import Unknown
+from rfcalc.readers.builder import values as built
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.moves import moved, regrouped
+from rfcalc.readers.builder.naming import expression, pruned
 from rfcalc.readers.configuration import bounded
-from rfcalc.readers.imported import Imported, UnknownOperator, imported
+from rfcalc.readers.imported import Imported, imported
 
 Order = tuple[int, ...]
+Held = built.Value
 
 
 class Value(NamedTuple):
-    """A map: the node (or input) that makes it, its shape, and which of Keras' axes each axis of the shape is.
+    """A map: the builder's value, whose first axis is the batch; the shape of its node; which of Keras' axes (counted
+    without the batch) each axis after the first is.
 
-    `packed` is the shape and order of the map that a flat vector was flattened from, if not in Keras' own order.
+    `packed` is the extents and the order of the map that a flat vector was flattened from, if not in Keras' own order.
     """
 
-    node: str
+    held: Held
     shape: Shape
     order: Order
-    packed: tuple[Shape, Order] | None = None
+    packed: tuple[tuple[int, ...], Order] | None = None
+
+    @property
+    def rank(self) -> int:
+        """How many axes Keras has, without the batch."""
+        return len(self.order)
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """The shape as Keras has it, without the batch."""
-        return tuple(self.shape.dims[self.order.index(k)] for k in range(len(self.order)))
+        """The extents as Keras has them, without the batch."""
+        return tuple(self.held.dims[self.axis(k)] for k in range(len(self.order)))
+
+    def axis(self, k: int) -> int:
+        """Which axis of the builder's value one of Keras' axes is."""
+        return 1 + self.order.index(k)
 
     @property
-    def channel(self) -> int:
-        """Which of Keras' axes holds the channels."""
-        return self.order[self.shape.channel]
+    def channel(self) -> int | None:
+        """Which of Keras' axes holds the channels; None where they are gone."""
+        at = self.shape.channel - self.held.extra - (self.held.batch is None)
+        return self.order[at] if at >= 0 else None
 
 
 def channels_first(rank: int, axis: int) -> Order:
@@ -50,31 +66,26 @@ def channels_first(rank: int, axis: int) -> Order:
     return (axis, *(k for k in range(rank) if k != axis))
 
 
-class _Entry(NamedTuple):
-    name: str
-    layer: Layer | None  # None: another name for what it reads
-    inputs: tuple[str, ...]
-    owner: str  # the layer whose weights it uses
-
-
 class Build:
-    """The network that is being built. `last` says whether the model's channels are Keras' last axis."""
+    """A network that is being read. `last` says whether the model's channels are Keras' last axis."""
 
     def __init__(self, last: bool, translate: Callable[..., Any]) -> None:
         self.last = last
         self.translate = translate  # what one use of one layer makes
-        self.inputs: dict[str, Shape] = {}
+        self.graph = Builder()
         self.notes: dict[str, None] = {}
-        self.unknown: list[UnknownOperator] = []
-        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.shapes: dict[int, tuple[int, ...]] = {}  # what Keras says of nodes
         self.uncounted: dict[str, int] = {}  # values that Keras keeps with a layer and the algebra does not count
-        self.flattened: dict[str, Value] = {}  # what a flatten read, by its node
         self.objects: dict[int, str] = {}  # layer objects by identity, and the first place of each
         self.compare = True  # whether the sizes are those that the model was saved with
-        self._entries: list[_Entry] = []
+        self.layer = ""  # Keras' layer that is being read
         self._names: set[str] = set()
-        self._uses: dict[str, int] = {}
-        self._arranged: dict[tuple[str, Order, int], Value] = {}
+        self._helpers: set[str] = set()  # names of nodes that stand for no layer of Keras'
+        self._named = 0  # nodes that have names
+        self._aliases: dict[str, int] = {}
+        self._arranged: dict[tuple[int, Order], Held] = {}
+
+    # --- names -------------------------------------------------------------------------------------------------
 
     def name(self, wanted: str) -> str:
         """The name, or with a number if it is taken (a layer that is used again)."""
@@ -85,154 +96,167 @@ class Build:
         self._names.add(name)
         return name
 
+    def name_of(self, node: int) -> str:
+        count = len(self.graph.inputs)
+        return self.graph.inputs[node] if node < count else self.graph.nodes[node - count].label
+
+    def alias(self, name: str, value: Value) -> None:
+        """Another name for a value: that of a nested model whose output it is, or of a layer that changes nothing."""
+        self._aliases[name] = value.held.node
+
+    def _name_helpers(self) -> None:
+        """Name what the builder put in between: permutations after what they read, others after the layer."""
+        for made in self.graph.nodes[self._named :]:
+            if not made.label:
+                stem = made.stem or made.layer.stem
+                before = self.name_of(made.inputs[0]) if stem == "permute" else self.layer
+                made.label = self.name(f"{before}.{stem}" if before else stem)
+                self._helpers.add(made.label)
+        self._named = len(self.graph.nodes)
+
+    # --- values ------------------------------------------------------------------------------------------------
+
     def input(self, name: str, dims: Sequence[int]) -> Value:
         """An input of these sizes, as Keras has them; its own are channels first."""
         rank = len(dims)
-        order = channels_first(rank, rank - 1 if self.last and rank > 1 else 0) if rank else ()
-        name = self.name(name)
-        self.inputs[name] = Shape(*(dims[k] for k in order)) if dims else Shape(1)
-        return Value(name, self.inputs[name], order or (0,))
+        order = channels_first(rank, rank - 1 if self.last and rank > 1 else 0) if rank else (0,)
+        shape = Shape(*(dims[k] for k in order)) if dims else Shape(1)
+        held = self.graph.input(self.name(name), shape, (1, *shape.dims), 0)
+        return Value(held, shape, order)
+
+    def value(self, held: Held, order: Order) -> Value:
+        return Value(held, self.graph.shape(held), order)
 
     def add(
         self, layer: Layer, inputs: Sequence[Value], name: str, order: Order | None = None, owner: str = ""
     ) -> Value:
-        """A node. `order`: which of Keras' axes its axes are; those of its first input if left out."""
-        if len(self._entries) >= MOST_NODES:
+        """A node for one of Keras' layers.
+
+        Args:
+            order: which of Keras' axes its axes are; those of its first input if left out.
+            owner: the layer that holds its weights.
+        """
+        if len(self.graph.nodes) >= MOST_NODES:
             raise RfcalcError("the model has too many layers", why=f"the limit is {MOST_NODES:,}")
+        self._name_helpers()
         name = self.name(name)
         try:
             shape = bounded(layer.output(*(v.shape for v in inputs)))
         except RfcalcError as error:
-            told = ", ".join(f"{v.node} {v.shape}" for v in inputs[:6])
+            told = ", ".join(f"{self.name_of(v.held.node)} {v.shape}" for v in inputs[:6])
             raise error.at(f"{name} ({layer.notation()})", f"it reads {told}" if told else None) from None
-        self._entries.append(_Entry(name, layer, tuple(v.node for v in inputs), owner))
+        first = inputs[0] if inputs else Value(Held(0, (1,), 0), shape, tuple(range(len(shape.dims))))
+        batch, extra = first.held.batch, first.held.extra
+        dims = (*(() if batch is None else (1,)), *shape.dims[extra:])
+        held = self.graph.add(layer, [v.held.node for v in inputs], dims, batch, label=name, extra=extra)
         if owner:
-            self._uses[owner] = self._uses.get(owner, 0) + 1
-        if order is None:
-            order = inputs[0].order if inputs else tuple(range(len(shape.dims)))
-        packed = inputs[0].packed if len(inputs) == 1 and len(order) == 1 else None
-        return Value(name, shape, order, packed)
+            self.graph.own(held, (owner,))
+        order = first.order if order is None else order
+        packed = first.packed if len(inputs) == 1 and len(order) == 1 else None
+        return Value(held, shape, order, packed)
 
-    def alias(self, name: str, value: Value) -> None:
-        """Another name for a value: that of the nested model that it is the output of."""
-        self._entries.append(_Entry(name, None, (value.node,), ""))
+    def made(self, held: Held, order: Order, name: str) -> Value:
+        """What the builder made for one of Keras' layers, which is called after it."""
+        made = self.graph.nodes[held.node - len(self.graph.inputs)] if held.node >= len(self.graph.inputs) else None
+        if made is None or (made.label and made.label not in self._helpers):
+            self.alias(self.name(name), self.value(held, order))
+        else:
+            made.label = self.name(name)
+        self._name_helpers()
+        return self.value(held, order)
 
-    def arranged(self, value: Value, order: Order, channel: int | None = None) -> Value:
-        """The value with its axes in this order; `channel`: which of Keras' axes is to count as channels."""
+    def arranged(self, value: Value, order: Order) -> Value:
+        """The value with its axes in this order."""
         value = self.settled(value)
-        wanted = value.channel if channel is None else channel
-        if value.order == order and value.channel == wanted:
+        if value.order == order:
             return value
-        key = (value.node, order, wanted)
+        key = (value.held.node, order)
         found = self._arranged.get(key)
         if found is None:
-            found = value
-            if value.order != order:
-                moved = tuple(value.order.index(k) for k in order)
-                found = self.add(Permute(moved), [value], f"{value.node}.permute", order)
-            if found.channel != wanted:
-                same = Reshape(found.shape.dims, order.index(wanted))
-                found = self.add(same, [found], f"{value.node}.reshape", order)
+            found = moved(self.graph, value.held, (0, *(value.axis(k) for k in order)))
             self._arranged[key] = found
-        return found
-
-    def spatial(self, value: Value, axis: int) -> Value:
-        """The value with Keras' axis `axis` in front, as channels."""
-        return self.arranged(value, channels_first(len(value.order), axis), axis)
+            self._name_helpers()
+        return self.value(found, order)
 
     def plain(self, value: Value) -> Value:
         """The value with its axes in Keras' order."""
-        return self.arranged(value, tuple(range(len(value.order))))
+        return self.arranged(value, tuple(range(value.rank)))
 
     def settled(self, value: Value) -> Value:
         """The value; a vector that was flattened in another order than Keras' is put into that first."""
         if value.packed is None:
             return value
-        shape, order = value.packed
-        key = (value.node, (0,), -1)
+        dims, order = value.packed
+        key = (value.held.node, (0,))
         if key not in self._arranged:
-            whole = self.add(Reshape(shape.dims, shape.channel), [value], f"{value.node}.reshape", order)
-            turned = self.plain(whole)
-            flat = self.add(Flatten(), [turned], f"{value.node}.flatten", (0,))
-            self._arranged[key] = flat._replace(packed=None)
-        return self._arranged[key]
-
-    def unfolded(self, value: Value) -> Value:
-        """The value with its axes in Keras' order, for what gives it other extents.
-
-        Of a flattened map it is the map itself: in between every unit would be the whole map.
-        """
-        if value.node in self.flattened:
-            return self.plain(self.flattened[value.node])
-        if value.packed is None:
-            return self.plain(value)
-        shape, order = value.packed
-        key = (value.node, (0,), -2)
-        if key not in self._arranged:
-            whole = self.add(Reshape(shape.dims, shape.channel), [value], f"{value.node}.reshape", order)
-            self._arranged[key] = self.plain(whole)
-        return self._arranged[key]
+            lead = value.held.dims[:1]
+            whole = regrouped(self.graph, value.held, (*lead, *dims), value.held.batch)
+            turned = self.plain(self.value(whole, order))
+            self._arranged[key] = regrouped(self.graph, turned.held, (*lead, prod(dims)), turned.held.batch)
+            self._name_helpers()
+        return self.value(self._arranged[key], (0,))
 
     def alike(self, values: Sequence[Value]) -> list[Value]:
-        """Values of equal rank in one order, with the same channel axis: that of the first one."""
+        """Values of equal rank in one order: that of the first one."""
         first = next((v for v in values if v.packed is None), values[0])
-        if all(v.order == first.order and v.channel == first.channel for v in values) and (
-            len(first.order) > 1 or all(v.packed == first.packed for v in values)
+        if all(v.order == first.order for v in values) and (
+            first.rank > 1 or all(v.packed == first.packed for v in values)
         ):
             return list(values)
-        first = self.settled(first)
-        return [self.arranged(v, first.order, first.channel) for v in values]
+        return [self.arranged(v, first.order) for v in values]
+
+    # --- what was read -----------------------------------------------------------------------------------------
 
     def not_understood(
         self, operator: str, inputs: Sequence[Value], dims: Sequence[int], name: str, why: str = ""
     ) -> Value:
         """A node for an operator that was not understood; `dims` is the shape that Keras says it makes."""
+        self._name_helpers()
         rank = len(dims)
         order = channels_first(rank, rank - 1 if self.last and rank > 1 else 0) if rank else (0,)
-        shape = tuple(dims[k] for k in order) if rank else (1,)
-        value = self.add(Unknown(shape, operator), inputs, name, order)
-        self.unknown.append(UnknownOperator(operator, value.node, why))
-        return value
+        lead, batch = (inputs[0].held.dims[:1], inputs[0].held.batch) if inputs else ((1,), 0)
+        full = (*lead, *(dims[k] for k in order)) if rank else (*lead, 1)
+        nodes = [v.held.node for v in inputs]
+        return self.value(self.graph.not_understood(operator, why, nodes, full, batch, label=self.name(name)), order)
+
+    def back_to(self, count: int) -> None:
+        """Take back the nodes after the first `count`, and their names."""
+        self._names.difference_update(made.label for made in self.graph.nodes[count - len(self.graph.inputs) :])
+        self.graph.back_to(count)
+        self._named = min(self._named, len(self.graph.nodes))
+        self._arranged = {k: v for k, v in self._arranged.items() if v.node < count}
+        gone = [name for name, node in self._aliases.items() if node >= count]
+        self._names.difference_update(gone)
+        self._aliases = {name: node for name, node in self._aliases.items() if node < count}
 
     def expect(self, value: Value, dims: Sequence[int | None] | None) -> None:
         """Note the shape that Keras has for a value, to be compared with the algebra's."""
-        if dims is None or not self.compare or value.node in self.inputs:
+        if dims is None or not self.compare or value.held.node < len(self.graph.inputs):
             return
-        if len(dims) != len(value.order):
+        if len(dims) != value.rank:
             if not dims and value.shape.values == 1:
                 return
             raise RfcalcError(
-                f"Keras makes a map of {len(dims)} axes here, rfcalc one of {len(value.order)}", where=value.node
+                f"Keras makes a map of {len(dims)} axes here, rfcalc one of {value.rank}",
+                where=self.name_of(value.held.node),
             )
-        mine = value.shape.dims
-        self.shapes[value.node] = tuple(mine[i] if (n := dims[k]) is None else n for i, k in enumerate(value.order))
-
-    def network(self, outputs: Sequence[Value], name: str) -> Network:
-        """What was built. Layers that were used more than once share a weight group."""
-        items: list[Expr] = []
-        before = next(iter(self.inputs)) if len(self.inputs) == 1 else None
-        for entry in self._entries:
-            if entry.layer is None:
-                items.append(Named(Ref(entry.inputs[0]), entry.name))
-                before = entry.inputs[0]
-                continue
-            layer: Expr = entry.layer
-            if self._uses.get(entry.owner, 0) > 1:
-                layer = Shared(layer, entry.owner)
-            reads = entry.inputs
-            if len(reads) != 1:
-                merged = Parallel(tuple(Ref(r) for r in reads), entry.layer)
-                layer = Shared(merged, entry.owner) if layer is not entry.layer else merged
-            elif reads[0] != before:
-                items.append(Ref(reads[0]))
-            items.append(Named(layer, entry.name))
-            before = entry.name
-        names = list(dict.fromkeys(v.node for v in outputs))
-        if names == [before]:
-            names = []
-        return Network(Series(tuple(items)), dict(self.inputs), outputs=names, name=name)
+        mine = value.held.dims[1:]
+        told = tuple(mine[i] if (n := dims[k]) is None else n for i, k in enumerate(value.order))
+        self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *told)
 
     def finish(self, outputs: Sequence[Value], name: str, params: int | None = None) -> Imported:
         """The importer's result, checked: see `rfcalc.readers.imported`."""
-        network = self.network(outputs, name)
-        return imported(network, notes=list(self.notes), unknown=self.unknown, shapes=self.shapes, params=params)
+        graph = self.graph
+        ends = list(dict.fromkeys(v.held.node for v in outputs))
+        gone = pruned(graph, ends)
+        kept = [p for p in range(len(graph.inputs), len(graph.shapes)) if p not in gone]
+        named = {p: self.name_of(p) for p in (*range(len(graph.inputs)), *kept)}
+        body = expression(graph, kept, named, dict.fromkeys(kept, ""), aliases=False)
+        also = [Side(Named(Ref(named[p]), alias)) for alias, p in self._aliases.items() if p in named]
+        inputs = dict(zip(graph.inputs, graph.shapes, strict=False))
+        wanted = [] if kept and ends == kept[-1:] else [named[p] for p in ends]
+        network = Network(Series((body, *also)) if also else body, inputs, outputs=wanted, name=name)
+        shapes = {named[p]: dims for p, dims in self.shapes.items() if p in named}
+        return imported(
+            network, notes=list(self.notes), unknown=graph.report(named), shapes=shapes, params=params
+        )  # fmt: skip

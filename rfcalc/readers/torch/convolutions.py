@@ -55,8 +55,6 @@ def convolution(call: OperatorCall) -> Value:
     static = graph.is_static(call["weight"])
     fixed = call["bias"] is None and static and not graph.leaves(call["weight"])
     composed = static and _composed(graph, call["weight"])
-    if fixed and "transpose" in step.name:
-        raise NotUnderstood("its weights are no parameters")
     if composed:
         graph.get(call["weight"])  # its parameters and products are nodes of their own
     fixed = fixed or composed
@@ -65,12 +63,14 @@ def convolution(call: OperatorCall) -> Value:
     try:
         key = () if fixed else weights(graph, call["weight"], call["bias"])
     except NotUnderstood:  # parts of parameters, or what is computed from others
-        if not static or not graph.leaves(call["weight"]) or "transpose" in step.name or step.args.get("transposed"):
+        if not static or not graph.leaves(call["weight"]):
             raise
         graph.back_to(before)
         graph.get(call["weight"])
         fixed = composed = True
-    x, leading = mapped(graph, call.x, rank)
+    if key and _mixes_positions(call, kernel):
+        return _over_positions(call, kernel[0], key)
+    x, leading = mapped(graph, call.x, rank, merged=call["groups"] == 1)
     stride = sized(call["stride"], rank, leading)
     dilation = sized(call["dilation"], rank, leading)
     padding = call["padding"]
@@ -88,6 +88,7 @@ def convolution(call: OperatorCall) -> Value:
             dilation=tidy(dilation),
             groups=call["groups"],
             bias=bias,
+            fixed=fixed,
         )
     else:
         if isinstance(padding, str):
@@ -115,6 +116,29 @@ def convolution(call: OperatorCall) -> Value:
             graph, made, Value(graph.laid(apart, (*apart.dims, *([1] * rank)), 0), (*apart.dims, *([1] * rank)), None)
         )
     return made
+
+
+def _mixes_positions(call: OperatorCall, kernel: tuple[int, ...]) -> bool:
+    """Whether a 1 x 1 convolution has positions for channels, and channels for one of its axes: it mixes tokens."""
+    graph, x = call.graph, call.x
+    if len(x.dims) != len(kernel) or x.extra or x.batch == 1 or "transpose" in call.step.name:
+        return False
+    if prod(kernel[2:]) != 1 or call["groups"] != 1 or call.step.args.get("transposed"):
+        return False
+    padding = call["padding"]
+    apart = not isinstance(padding, str) and any(padding if isinstance(padding, (list, tuple)) else (padding,))
+    at = graph.axis(x, 1)
+    return not apart and at in graph.carriers[x.node] and at != graph.shape(x).channel and call.dims[2:] == x.dims[2:]
+
+
+def _over_positions(call: OperatorCall, out: int, key: tuple[str, ...]) -> Value:
+    """A linear layer along the axis that a 1 x 1 convolution takes for channels."""
+    graph, x = call.graph, call.x
+    count = len(x.dims)
+    x = moved(graph, x, (0, *range(2, count), 1))
+    layer = Linear(out, bias=call["bias"] is not None)
+    made = graph.own(graph.add(layer, (x.node,), (*x.dims[:-1], out), x.batch), key)
+    return moved(graph, made, (0, count - 1, *range(1, count - 1)))
 
 
 def _composed(graph: TensorBuilder, weight: Any) -> bool:

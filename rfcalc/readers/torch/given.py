@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import signature
-from itertools import product
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 import torch
@@ -107,7 +107,8 @@ def calls(module: torch.nn.Module, given: Any) -> list[ForwardCall]:
         RfcalcError: a name that `forward` does not have, or what is no input.
     """
     taken = Arguments.of(module)
-    kinds = [p.dtype for p in module.parameters() if p.dtype.is_floating_point or p.dtype.is_complex]
+    held = chain(module.parameters(), module.buffers())
+    kinds = [t.dtype for t in held if t.dtype.is_floating_point or t.dtype.is_complex]
     kind = kinds[0] if kinds else torch.float32
     notes: tuple[str, ...] = ()
     if given is None:

@@ -20,6 +20,7 @@ from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.batching import sizes
 from rfcalc.readers.torch.copies import copied
+from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
@@ -35,6 +36,7 @@ def from_torch(
     *,
     training: bool = False,
     name: str = "",
+    exact: bool = False,
 ) -> Imported:
     """Read a module: its `forward` runs once on tensors without data, and every operator becomes a layer.
 
@@ -54,6 +56,7 @@ def from_torch(
             lists of them, or tensors with the batch, of which shape and dtype are taken.
         training: read it in training mode, as it is; otherwise it is read in evaluation mode.
         name: what the network is called; the class if left out.
+        exact: compute all that no input reaches, also what is large (`constants` has its values then).
 
     Raises:
         RfcalcError: it does not run on such inputs, or decides on values (data-dependent control flow); the message
@@ -71,7 +74,7 @@ def from_torch(
                 why="reading its attribute __class__ raises an error",
                 fix="leave __class__ as Python makes it",
             )
-    module, given, recording = _run(module, input, training)
+    module, given, recording = _run(module, input, training, exact)
     notes = list(given.notes)
     load()
     graph = _graph(module, recording)
@@ -141,7 +144,11 @@ def from_torch(
         unused=unused,
         dtype=dtype_of(module, given),
     )
-    return replace(made, origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept})
+    return replace(
+        made,
+        origins={named[p]: recording.steps[graph.nodes[p - len(graph.inputs)].step] for p in kept},
+        constants={named[p]: tensor for p, tensor in graph.held.items() if p in named},
+    )
 
 
 def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
@@ -149,7 +156,9 @@ def read(model: torch.nn.Module, inputs: Any = None) -> Imported:
     return from_torch(model, inputs)
 
 
-def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.Module, ForwardCall, Recording]:
+def _run(
+    module: torch.nn.Module, given: Any, training: bool, exact: bool = False
+) -> tuple[torch.nn.Module, ForwardCall, Recording]:
     """The recording of the first call that runs, with the call, and the module that has all of its parameters."""
     first: RfcalcError | None = None
     second: tuple[torch.nn.Module, ForwardCall, Recording] | None = None
@@ -158,10 +167,10 @@ def _run(module: torch.nn.Module, given: Any, training: bool) -> tuple[torch.nn.
         try:
             if lazy(whole):
                 whole = materialized(whole, call)
-            recording = record(whole, call, training)
+            recording = record(whole, call, training, exact)
             if recording.grown:  # it makes its layers when it first runs
                 whole = materialized(whole, call)
-                recording = record(whole, call, training)
+                recording = record(whole, call, training, exact)
         except RfcalcError as error:
             first = first or error
             continue
@@ -248,27 +257,6 @@ def dtype_of(module: torch.nn.Module, call: ForwardCall) -> str:
     return next((k for k in kinds if k in DTYPES), "float32")
 
 
-def is_signal(recording: Recording, tensor: torch.Tensor) -> bool:
-    """Whether a tensor of one axis beside the batch holds positions: a convolution, or what else slides over them, is
-    the first to read it that does not work on each value by itself."""
-    held = {id(tensor)}
-    for step in recording.steps:
-        if not any(id(t) in held for a in step.args.values() for t in tensors(a)):
-            continue
-        if step.name.startswith(SLIDING):
-            return True
-        if step.name not in WHOLE:
-            number = not tensor.is_floating_point()  # a part of a list of whole numbers is one too
-            for t in tensors(step.out):
-                if t.numel() >= tensor.numel() or (number and t.dim() > 1 and not t.is_floating_point()):
-                    held.add(id(t))
-    return False
-
-
-SLIDING = ("conv", "avg_pool", "max_pool", "unfold", "stft", "adaptive_", "embedding")
-WHOLE = ("linear", "matmul", "mm", "addmm", "bmm", "einsum", "layer_norm", "batch_norm")
-
-
 def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
     named = {id(p): written(n) for n, p in module.named_parameters()}
     dims = {written(n): dims_of(p) for n, p in module.named_parameters()}
@@ -279,14 +267,23 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
                 if id(t) in named:
                     uses[named[id(t)]] += 1
     graph = TensorBuilder(
-        dims, names=named, uses=uses, translate=translate, written=recording.written, once=recording.once
+        dims,
+        names=named,
+        uses=uses,
+        translate=translate,
+        written=recording.written,
+        once=recording.once,
+        numbers={id(step): i for i, step in enumerate(recording.steps)},
     )
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
         if len(full) == 2 and is_signal(recording, tensor):
             graph.env[id(tensor)] = graph.input(name, Shape(1, full[1]), full, 0)._replace(extra=True)
         else:
-            graph.env[id(tensor)] = graph.input(name, Shape(*(full[1:] or (1,))), full, 0)
+            shape = Shape(*(full[1:] or (1,)), channel=channels_of(recording, tensor))
+            if shape.channel:
+                graph.note(f"axis {shape.channel} of {name} ({shape}) holds its channels: a convolution reads it so")
+            graph.env[id(tensor)] = graph.input(name, shape, full, 0)
     return graph
 
 

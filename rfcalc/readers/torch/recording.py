@@ -48,14 +48,15 @@ class Recording(NamedTuple):
     again: tuple[tuple[int, int], ...] = ()
 
 
-def record(module: torch.nn.Module, call: ForwardCall, training: bool) -> Recording:
-    """Run `module` once on inputs of these shapes (with the batch) and dtypes.
+def record(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool = False) -> Recording:
+    """Run `module` once on inputs of these shapes (with the batch) and dtypes; `exact`: everything that no input
+    reaches is computed.
 
     Raises:
         RfcalcError: the module cannot be run without data, or not with these inputs; with torch's reason in a line.
     """
     try:
-        return _recorded(module, call, training, exact=False)
+        return _recorded(module, call, training, exact)
     except _Asked:  # perhaps of something large that no input reaches
         try:
             return _recorded(module, call, training, exact=True)

@@ -50,6 +50,7 @@ class TensorBuilder(Builder):
     bases: dict[int, tuple[Any, Operation]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
     origins: dict[int, Any] = field(default_factory=dict)  # nodes of what no input reaches → the step, None: none
+    held: dict[int, Any] = field(default_factory=dict)  # the tensors of nodes of what no input reaches
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
@@ -57,6 +58,7 @@ class TensorBuilder(Builder):
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    numbers: Mapping[int, int] = field(default_factory=dict)  # steps by identity → their places
 
     def entry(self, tensor: Any) -> Any:
         """What a tensor stands for: a `Value`, a `Static`, or `Stale`."""
@@ -66,6 +68,11 @@ class TensorBuilder(Builder):
             found = Static(dims_of(tensor), self.names.get(id(tensor), ""), tensor=tensor)
             self.env[id(tensor)] = found
         return found
+
+    def back_to(self, count: int) -> None:
+        """Take back the nodes after the first `count`."""
+        Builder.back_to(self, count)
+        self.held = {position: t for position, t in self.held.items() if position < count}
 
     def note(self, told: str) -> None:
         """Say what is taken for granted, once."""
@@ -133,6 +140,7 @@ class TensorBuilder(Builder):
             value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
             self.origins[value.node] = static.step
         self.made[key] = value
+        self.held[value.node] = static.tensor
         return value
 
     def _parameter(self, static: Static) -> Value:
@@ -161,18 +169,19 @@ class TensorBuilder(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before, start = dict(self.env), len(self.shapes)
+        before, start, reader = dict(self.env), len(self.shapes), self.step
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
                 self._deepest(source)
             assert self.translate is not None
+            self.step = self.numbers.get(id(step), reader)  # what it makes is called after it
             self.translate(self, step, forced=True)
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
         finally:
-            self.env = before
+            self.env, self.step = before, reader
         if isinstance(found, Value):
             for position in range(start, len(self.shapes)):
                 self.origins.setdefault(position, step)

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.graph import LayerCall
 
@@ -20,10 +21,6 @@ FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "at
 LAYERS: dict[str, Translator] = {}
 OPERATIONS: dict[str, Translator] = {}  # keras.ops.*, which stand in a model's graph beside its layers
 OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")  # keras.applications' own
-
-
-class NotUnderstood(Exception):
-    """This layer, with these settings, has no translation; the text says why."""
 
 
 def layer(*names: str) -> Callable[[Translator], Translator]:
@@ -75,12 +72,15 @@ def translate(entry: Mapping[str, Any], call: LayerCall) -> Any:
             nothing tells the shape that it makes.
     """
     function = translator(entry, call.kind)
+    before = len(call.build.graph.shapes)
+    call.build.layer = call.name
     try:
         if function is None:
             own = str(entry.get("module") or "keras").partition(".")[0] == "keras"
             raise NotUnderstood("a layer of Keras' that is not translated" if own else "a layer of your own")
         return function(call)
     except NotUnderstood as reason:
+        call.build.back_to(before)
         return _unknown(call, str(reason))
     except RfcalcError as error:
         raise error.at(call.name) from None
@@ -115,7 +115,7 @@ def guess(call: LayerCall, dims: tuple[int | None, ...], k: int) -> int:
     if size is not None and call.build.compare:
         return size
     for value in call.inputs:
-        if len(value.order) == len(dims):
+        if value.rank == len(dims):
             call.build.notes[f"{call.name}: the free sizes of what it makes are taken to be its input's"] = None
             return value.dims[k] if size is None else size
     if size is not None:

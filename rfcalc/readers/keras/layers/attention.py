@@ -5,10 +5,11 @@ from __future__ import annotations
 from rfcalc.layers.attention import SelfAttention
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.general import AttentionProduct
-from rfcalc.layers.reshape import Flatten, Permute, Reshape
+from rfcalc.readers.builder.moves import moved, regrouped
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood, layer
+from rfcalc.readers.keras.layers import layer
 
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask", "mask", "use_causal_mask", "return_attention_scores")
 
@@ -23,7 +24,7 @@ def _inputs(call: LayerCall) -> tuple[Value, Value, Value]:
     if "query" not in named or "value" not in named:
         raise NotUnderstood("its inputs are written in another way")
     found = named["query"], named.get("key", named["value"]), named["value"]
-    if any(len(v.order) != 2 for v in found):
+    if any(v.rank != 2 for v in found):
         raise NotUnderstood("it attends over maps of more than two axes")
     return found
 
@@ -41,7 +42,13 @@ def multi_head(call: LayerCall) -> Value:
     out = features
     if f.get("output_shape") is not None:
         (out,) = f.sizes("output_shape", 1)
-    if q.node == k.node == v.node and heads * width == features and deep == width and out == features:
+    if (
+        q.held == k.held == v.held
+        and q.held.batch is not None
+        and heads * width == features
+        and deep == width
+        and out == features
+    ):
         return call.build.add(SelfAttention(heads, bias=bias, out_bias=bias), [q], call.name, owner=call.owner)
 
     def project(x: Value, units: int, part: str) -> Value:
@@ -56,15 +63,18 @@ def multi_head(call: LayerCall) -> Value:
 
 def apart(call: LayerCall, x: Value, heads: int, width: int, part: str) -> Value:
     """tokens × features as heads × tokens × features of a head."""
-    tokens = x.shape.dims[0]
-    split = call.build.add(Reshape((tokens, heads, width), 2), [x], f"{call.name}.{part}.heads", (0, 1, 2))
-    return call.build.add(Permute((1, 0, 2)), [split], f"{call.name}.{part}.permute", (0, 1, 2))
+    build, held = call.build, x.held
+    split = regrouped(build.graph, held, (*held.dims[:2], heads, width), held.batch)
+    split = build.made(split, (0, 1, 2), f"{call.name}.{part}.heads").held
+    return build.made(moved(build.graph, split, (0, 2, 1, 3)), (0, 1, 2), f"{call.name}.{part}.permute")
 
 
 def together(call: LayerCall, x: Value, features: int) -> Value:
     """The reverse."""
-    turned = call.build.add(Permute((1, 0, 2)), [x], f"{call.name}.permute", (0, 1, 2))
-    return call.build.add(Flatten(1), [turned], f"{call.name}.flatten", (0, 1))
+    build = call.build
+    turned = build.made(moved(build.graph, x.held, (0, 2, 1, 3)), (0, 1, 2), f"{call.name}.permute").held
+    held = regrouped(build.graph, turned, (*turned.dims[:2], features), turned.batch)
+    return build.made(held, (0, 1), f"{call.name}.flatten")
 
 
 @layer("Attention")
@@ -74,7 +84,7 @@ def products(call: LayerCall) -> Value:
     if f.word("score_mode", "dot") != "dot" or f.flag("use_scale", False):
         raise NotUnderstood("its scores are not plain products")
     listed = call.inputs
-    if len(listed) not in (2, 3) or any(len(v.order) != 2 for v in listed):
+    if len(listed) not in (2, 3) or any(v.rank != 2 for v in listed):
         raise NotUnderstood("its inputs are written in another way")
     if any(call.kwargs.get(name) not in (None, False, [None, None], [None, None, None]) for name in MASKS):
         raise NotUnderstood("it is masked")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pointwise import GLU, Activation, Softmax
+from rfcalc.readers.builder.maps import back, mapped, sized, tidy
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, shown
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import Value, channels_first
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood
 
 # Keras' names of functions that the algebra has, and of those that are pointwise without a name of their own.
 FUNCTIONS = {
@@ -41,15 +42,31 @@ def last_channels(call: LayerCall) -> bool:
 def image(call: LayerCall, rank: int) -> Value:
     """The layer's input with `rank` spatial axes, channels first."""
     x = call.x
-    axes = len(x.order)
-    if axes != rank + 1:
-        raise malformed(call.name, f"{call.kind} needs a map of {rank + 1} axes, and gets one of {axes}: {x.dims}")
-    return call.build.spatial(x, rank if last_channels(call) else 0)
+    if x.rank != rank + 1:
+        raise malformed(call.name, f"{call.kind} needs a map of {rank + 1} axes, and gets one of {x.rank}: {x.dims}")
+    return call.build.arranged(x, channels_first(rank + 1, rank if last_channels(call) else 0))
 
 
-def short(values: tuple[Any, ...]) -> Any:
-    """One value for all axes where they are equal."""
-    return values[0] if all(v == values[0] for v in values) else values
+Fit = Callable[..., Any]
+
+
+def slid(call: LayerCall, x: Value, make: Callable[[Fit], Layer], name: str = "", owner: str = "") -> Value:
+    """A layer that slides over the spatial axes of an `image`.
+
+    Args:
+        make: gives the layer; it gets a function that fits settings, one an axis, to the axes that there are: a leading
+            axis (frames of a sequence) is one more, that nothing slides over.
+    """
+    build, rank = call.build, x.rank - 1
+    held, leading = mapped(build.graph, x.held, rank, merged=True)
+
+    def fit(values: Any, one: Any = 1) -> Any:
+        if isinstance(values, tuple) and isinstance(values[0], tuple):  # both sides of each axis
+            return ((0, 0), *values) if leading else values
+        return tidy(sized(values, rank, leading, one))
+
+    made = build.add(make(fit), [build.value(held, x.order)], name or call.name, x.order, owner)
+    return build.value(back(build.graph, made.held, leading), x.order)
 
 
 def padding(call: LayerCall, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
@@ -66,7 +83,7 @@ def padding(call: LayerCall, kernel: tuple[int, ...], stride: tuple[int, ...], d
         pairs = [(t, 0) for t in totals]
     else:
         raise malformed(call.name, f"padding is {shown(told)}", "valid, same or causal")
-    return short(tuple(a if a == b else (a, b) for a, b in pairs)) if all(a == b for a, b in pairs) else tuple(pairs)
+    return tidy(tuple(a for a, _ in pairs)) if all(a == b for a, b in pairs) else tuple(pairs)
 
 
 def function_name(told: Any, where: str) -> tuple[str | None, Mapping[str, Any]]:
@@ -136,16 +153,21 @@ def softmax(value: Value, axis: Any, log: bool = False) -> Softmax:
 
 def position(value: Value, axis: Any, where: str = "axis") -> int:
     """Which axis of the algebra's map one of Keras' axes is; 0 is the batch there, which cannot be meant."""
-    return value.order.index(keras_axis(value, axis, where))
+    return map_axis(value, keras_axis(value, axis, where))
+
+
+def map_axis(value: Value, k: int) -> int:
+    """Which axis of the node's map one of Keras' axes (counted without the batch) is."""
+    return value.axis(k) - (value.held.batch is not None) + value.held.extra
 
 
 def keras_axis(value: Value, axis: Any, where: str = "axis") -> int:
     """One of Keras' axes, counted without the batch."""
-    rank = len(value.order)
+    rank = value.rank
     if isinstance(axis, (list, tuple)) and len(axis) == 1:
         axis = axis[0]
     if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis <= rank:
-        raise malformed(where, f"{shown(axis)} is not one of the {rank} axes of {value.node}")
+        raise malformed(where, f"{shown(axis)} is not one of the {rank} axes of {value.dims}")
     if axis == 0:
         raise NotUnderstood("it works over the batch")
     return axis - 1 if axis > 0 else rank + axis

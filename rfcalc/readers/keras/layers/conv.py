@@ -10,56 +10,66 @@ from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
-from rfcalc.readers.keras.layers.common import activated, image, padding, short
+from rfcalc.readers.keras.layers.common import Fit, activated, image, padding, slid
 
 
 def _rank(kind: str) -> int:
     return int(next(c for c in kind if c.isdecimal()))
 
 
-def _geometry(call: LayerCall, rank: int) -> tuple[Any, Any, Any, Any]:
+def _geometry(call: LayerCall, rank: int, fit: Fit) -> dict[str, Any]:
     """Kernel, stride, padding, dilation."""
     f = call.fields
     kernel, stride = f.sizes("kernel_size", rank), f.sizes("strides", rank, 1)
     dilation = f.sizes("dilation_rate", rank, 1)
-    return short(kernel), short(stride), padding(call, kernel, stride, dilation), short(dilation)
+    pad = padding(call, kernel, stride, dilation)
+    return {
+        "kernel": fit(kernel),
+        "stride": fit(stride),
+        "padding": pad if pad == "SAME" else fit(pad, 0),
+        "dilation": fit(dilation),
+    }
 
 
 @layer("Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D")
 def convolution(call: LayerCall) -> Value:
     rank = _rank(call.kind)
-    x = image(call, rank)
-    kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
     groups, bias = f.integer("groups", 1), f.flag("use_bias", True)
-    made = Conv(f.integer("filters"), kernel, stride=stride, padding=pad, dilation=dilation, groups=groups, bias=bias)
-    return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
+
+    def make(fit: Fit) -> Conv:
+        return Conv(f.integer("filters"), **_geometry(call, rank, fit), groups=groups, bias=bias)
+
+    return activated(call, slid(call, image(call, rank), make, owner=call.owner), f.get("activation"))
 
 
 @layer("DepthwiseConv1D", "DepthwiseConv2D")
 def depthwise(call: LayerCall) -> Value:
     rank = _rank(call.kind)
-    x = image(call, rank)
-    kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
     multiplier, bias = f.integer("depth_multiplier", 1), f.flag("use_bias", True)
-    made = Depthwise(kernel, stride=stride, padding=pad, dilation=dilation, multiplier=multiplier, bias=bias)
-    return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
+
+    def make(fit: Fit) -> Depthwise:
+        return Depthwise(**_geometry(call, rank, fit), multiplier=multiplier, bias=bias)
+
+    return activated(call, slid(call, image(call, rank), make, owner=call.owner), f.get("activation"))
 
 
 @layer("SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D")
 def separable(call: LayerCall) -> Value:
     """A depthwise convolution without bias, then a pointwise one: two nodes."""
     rank = _rank(call.kind)
-    x = image(call, rank)
-    kernel, stride, pad, dilation = _geometry(call, rank)
     f = call.fields
-    first = Depthwise(
-        kernel, stride=stride, padding=pad, dilation=dilation, multiplier=f.integer("depth_multiplier", 1), bias=False
-    )
-    inner = call.build.add(first, [x], f"{call.name}.depthwise", owner=f"{call.owner}.depthwise")
-    second = Conv(f.integer("filters"), 1, bias=f.flag("use_bias", True))
-    return activated(call, call.build.add(second, [inner], call.name, owner=call.owner), f.get("activation"))
+    multiplier = f.integer("depth_multiplier", 1)
+
+    def first(fit: Fit) -> Depthwise:
+        return Depthwise(**_geometry(call, rank, fit), multiplier=multiplier, bias=False)
+
+    def second(fit: Fit) -> Conv:
+        return Conv(f.integer("filters"), 1, bias=f.flag("use_bias", True))
+
+    inner = slid(call, image(call, rank), first, f"{call.name}.depthwise", f"{call.owner}.depthwise")
+    return activated(call, slid(call, inner, second, owner=call.owner), f.get("activation"))
 
 
 @layer(
@@ -68,7 +78,6 @@ def separable(call: LayerCall) -> Value:
 )  # fmt: skip
 def transposed(call: LayerCall) -> Value:
     rank = _rank(call.kind)
-    x = image(call, rank)
     f = call.fields
     kernel, stride = f.sizes("kernel_size", rank), f.sizes("strides", rank, 1)
     dilation = f.sizes("dilation_rate", rank, 1)
@@ -80,21 +89,20 @@ def transposed(call: LayerCall) -> Value:
         crops(k, s, d, mode, None if extra is None else extra[i])
         for i, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True))
     ]
-    made = ConvTranspose(
-        f.integer("filters"),
-        short(kernel),
-        stride=short(stride),
-        padding=tuple((a, max(b, 0)) for a, b in sides) if any(a != b for a, b in sides) else short(sides_of(sides)),
-        output_padding=short(tuple(max(-b, 0) for _, b in sides)),
-        dilation=short(dilation),
-        bias=f.flag("use_bias", True),
-    )
-    return activated(call, call.build.add(made, [x], call.name, owner=call.owner), f.get("activation"))
+    uneven = any(a != b for a, b in sides)
 
+    def make(fit: Fit) -> ConvTranspose:
+        return ConvTranspose(
+            f.integer("filters"),
+            fit(kernel),
+            stride=fit(stride),
+            padding=fit(tuple((a, max(b, 0)) if uneven else a for a, b in sides), 0),
+            output_padding=fit(tuple(max(-b, 0) for _, b in sides), 0),
+            dilation=fit(dilation),
+            bias=f.flag("use_bias", True),
+        )
 
-def sides_of(sides: list[tuple[int, int]]) -> tuple[int, ...]:
-    """One number a side where both sides are equal."""
-    return tuple(a for a, _ in sides)
+    return activated(call, slid(call, image(call, rank), make, owner=call.owner), f.get("activation"))
 
 
 def crops(k: int, s: int, d: int, mode: str, extra: int | None) -> tuple[int, int]:

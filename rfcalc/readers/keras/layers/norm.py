@@ -5,18 +5,22 @@ from __future__ import annotations
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from rfcalc.layers.pointwise import Scale, StochasticDepth
+from rfcalc.readers.builder.maps import channels_at
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood, layer
+from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import keras_axis
 
 
 def _of_channels(call: LayerCall, axis: object) -> Value:
-    """The input, if the axis is that of its channels."""
-    x = call.x
-    if keras_axis(x, axis, call.name) != x.channel:
-        raise NotUnderstood("it normalises another axis than the channels")
-    return x
+    """The input with this axis as its channels."""
+    x = call.build.settled(call.x)
+    k = keras_axis(x, axis, call.name)
+    if k == x.channel:
+        return x
+    held = channels_at(call.build.graph, x.held, x.axis(k))
+    return call.build.value(held, x.order)
 
 
 @layer("BatchNormalization")
@@ -38,14 +42,14 @@ def over_layer(call: LayerCall) -> Value:
     mine = sorted({keras_axis(x, a, call.name) for a in listed})
     gamma, bias = f.flag("scale", True), f.flag("center", True)
     if f.flag("rms_scaling", False):
-        if mine != [len(x.order) - 1]:
+        if mine != [x.rank - 1]:
             raise NotUnderstood("root mean squares over another axis than the last")
         return call.build.add(RMSNorm(affine=gamma), [call.build.plain(x)], call.name, owner=call.owner)
     if mine == [x.channel]:
         over: int | str = "channels"
-    elif len(mine) == len(x.order):
+    elif len(mine) == x.rank and x.held.batch is not None:
         over = "all"
-    elif mine == list(range(len(x.order)))[-len(mine) :]:
+    elif mine == list(range(x.rank))[-len(mine) :]:
         x, over = call.build.plain(x), len(mine)
     else:
         raise NotUnderstood(f"it normalises the axes {listed}")
@@ -55,7 +59,7 @@ def over_layer(call: LayerCall) -> Value:
 @layer("RMSNormalization")
 def root_mean_square(call: LayerCall) -> Value:
     x = call.x
-    if keras_axis(x, call.fields.get("axis", -1), call.name) != len(x.order) - 1:
+    if keras_axis(x, call.fields.get("axis", -1), call.name) != x.rank - 1:
         raise NotUnderstood("root mean squares over another axis than the last")
     return call.build.add(RMSNorm(), [call.build.plain(x)], call.name, owner=call.owner)
 
@@ -65,6 +69,8 @@ def group(call: LayerCall) -> Value:
     f = call.fields
     x = _of_channels(call, f.get("axis", -1))
     groups = f.integer("groups", 32)
+    if x.held.batch is None:
+        raise NotUnderstood("of frames side by side")
     made = GroupNorm(
         x.shape.channels if groups == -1 else groups, gamma=f.flag("scale", True), bias=f.flag("center", True)
     )
@@ -91,7 +97,7 @@ def fixed(call: LayerCall) -> Value:
 @layer("LayerScale")
 def scale(call: LayerCall) -> Value:
     x = call.x
-    if x.channel != len(x.order) - 1 or x.shape.channels != call.fields.integer("projection_dim"):
+    if x.channel != x.rank - 1 or x.shape.channels != call.fields.integer("projection_dim"):
         raise NotUnderstood("it scales another axis than the channels")
     return call.build.add(Scale(), [x], call.name, owner=call.owner)
 

@@ -7,17 +7,19 @@ from math import isfinite
 from typing import Any
 
 from rfcalc.core.layer import Layer
-from rfcalc.layers.general import Elementwise, Reduce
-from rfcalc.layers.merge import Add, MatMul, Multiply
-from rfcalc.layers.pool import Mean
-from rfcalc.layers.resample import Pad
-from rfcalc.layers.reshape import Reshape
-from rfcalc.layers.slice import Slice, Split
+from rfcalc.layers.general import Elementwise
+from rfcalc.layers.merge import Add, Multiply
+from rfcalc.layers.slice import Split
+from rfcalc.readers.builder.joining import padded
+from rfcalc.readers.builder.moves import inserted_axis, picked, sliced, without
+from rfcalc.readers.builder.products import product
+from rfcalc.readers.builder.reductions import reduced
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, sizes
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood, guess, operation
-from rfcalc.readers.keras.layers.common import FUNCTIONS, keras_axis, of_function, softmax
+from rfcalc.readers.keras.layers import guess, operation
+from rfcalc.readers.keras.layers.common import FUNCTIONS, keras_axis, map_axis, of_function, softmax
 from rfcalc.readers.keras.layers.merge import joined, merged
 from rfcalc.readers.keras.layers.rearrange import reshaped, transposed
 
@@ -84,7 +86,7 @@ def _of_number(call: LayerCall, name: str) -> Elementwise:
 
 def broadcast(call: LayerCall, values: list[Value]) -> list[Value]:
     """Maps of unequal rank, as arrays are broadcast: the batch of one would meet an axis of the other."""
-    if len({len(v.order) for v in values}) > 1:
+    if len({v.rank for v in values}) > 1:
         raise NotUnderstood("its maps have different numbers of axes")
     return values
 
@@ -114,23 +116,23 @@ def soft(call: LayerCall) -> Value:
 
 
 @operation("Mean", *REDUCTIONS)
-def reduced(call: LayerCall) -> Value:
+def reduction(call: LayerCall) -> Value:
     """Over some of the axes, which are removed unless `keepdims`."""
-    f = call.fields
-    x = call.build.settled(call.x)
+    f, build = call.fields, call.build
+    x = build.settled(call.x)
+    x = build.value(build.graph.settled(x.held), x.order)
     told = f.get("axis")
     if told is None:
         raise NotUnderstood("it works over the batch")
     listed = told if isinstance(told, (list, tuple)) else [told]
-    gone = sorted({keras_axis(x, a, call.name) for a in listed})
+    gone = {keras_axis(x, a, call.name) for a in listed}
     keep = f.flag("keepdims", False)
-    axes = tuple(sorted(x.order.index(k) for k in gone))
-    made: Layer = Mean(axes, keep=keep) if call.kind == "Mean" else Reduce(REDUCTIONS[call.kind], axes, keep=keep)
-    if keep:
-        return call.build.add(made, [x], call.name)
-    left = [k for k in x.order if k not in gone]
+    left = [k for k in x.order if keep or k not in gone]
+    sizes = [1 if k in gone else x.dims[k] for k in left]
+    op = "mean" if call.kind == "Mean" else REDUCTIONS[call.kind]
+    held = reduced(build.graph, x.held, [x.axis(k) for k in gone], op, keep, (x.held.dims[0], *(sizes or [1])))
     order = tuple(sorted(left).index(k) for k in left) or (0,)
-    return call.build.add(made, [x], call.name, order)
+    return build.made(held, order, call.name)
 
 
 @operation("Reshape")
@@ -164,16 +166,17 @@ def concatenate(call: LayerCall) -> Value:
 def stack(call: LayerCall) -> Value:
     """Each map gets an axis of size 1, along which they are joined."""
     values = [call.build.plain(v) for v in call.inputs]
-    rank = len(values[0].order)
-    at = new_axis(call, rank)
-    parts = [with_axis(call, v, at, f"{call.name}.{i}") for i, v in enumerate(values)]
-    return joined(call, parts, at + 1)
+    at = new_axis(call, values[0].rank)
+    parts = [with_axis(call, v, at) for v in values]
+    named = [call.build.made(p.held, p.order, f"{call.name}.{i}") for i, p in enumerate(parts)]
+    return joined(call, named, at + 1)
 
 
 @operation("ExpandDims")
 def expand(call: LayerCall) -> Value:
     x = call.build.plain(call.x)
-    return with_axis(call, x, new_axis(call, len(x.order)), call.name)
+    wide = with_axis(call, x, new_axis(call, x.rank))
+    return call.build.made(wide.held, wide.order, call.name)
 
 
 def new_axis(call: LayerCall, rank: int) -> int:
@@ -184,52 +187,61 @@ def new_axis(call: LayerCall, rank: int) -> int:
     return axis - 1 if axis > 0 else rank + 1 + axis
 
 
-def with_axis(call: LayerCall, x: Value, at: int, name: str) -> Value:
+def with_axis(call: LayerCall, x: Value, at: int) -> Value:
     """A map in Keras' order with an axis of size 1 put in."""
-    dims = (*x.shape.dims[:at], 1, *x.shape.dims[at:])
-    channel = x.shape.channel + (at <= x.shape.channel)
-    return call.build.add(Reshape(dims, channel), [x], name, tuple(range(len(dims))))
+    dims = (*x.held.dims[: at + 1], 1, *x.held.dims[at + 1 :])
+    held = inserted_axis(call.build.graph, x.held, dims, x.held.batch, at + 1)
+    return call.build.value(held, tuple(range(x.rank + 1)))
 
 
 @operation("Squeeze")
 def squeeze(call: LayerCall) -> Value:
     x = call.build.plain(call.x)
     told = call.fields.get("axis")
-    gone = {k for k, n in enumerate(x.shape.dims) if n == 1}
+    gone = {k for k, n in enumerate(x.dims) if n == 1}
     if told is not None:
         listed = told if isinstance(told, (list, tuple)) else [told]
         chosen = {keras_axis(x, a, call.name) for a in listed}
         if not chosen <= gone:
             raise malformed(call.name, f"the axes {sorted(chosen)} of {x.dims} are not all of size 1")
         gone = chosen
-    left = [k for k in range(len(x.order)) if k not in gone]
-    dims = tuple(x.shape.dims[k] for k in left) or (1,)
-    channel = left.index(x.shape.channel) if x.shape.channel in left else len(dims) - 1
-    return call.build.add(Reshape(dims, channel), [x], call.name, tuple(range(len(dims))))
+    found = left_out(call, x, gone)
+    return call.build.made(found.held, found.order, call.name)
+
+
+def left_out(call: LayerCall, x: Value, gone: set[int]) -> Value:
+    """A map in Keras' order without these axes of size 1; one axis stays of a single value."""
+    if len(gone) == x.rank:
+        gone = gone - {x.rank - 1}
+    dims = (x.held.dims[0], *(n for k, n in enumerate(x.dims) if k not in gone))
+    held = without(call.build.graph, x.held, {k + 1 for k in gone}, dims)
+    return call.build.value(held, tuple(range(len(dims) - 1)))
 
 
 @operation("Matmul")
 def matmul(call: LayerCall) -> Value:
     values = call.inputs
-    if len(values) != 2 or len({len(v.order) for v in values}) > 1 or len(values[0].order) < 2:
+    if len(values) != 2 or len({v.rank for v in values}) > 1 or values[0].rank < 2:
         raise NotUnderstood("one side is no map")
     a, b = (call.build.plain(v) for v in values)
-    return call.build.add(MatMul(), [a, b], call.name)
+    lead = [max(pair) for pair in zip(a.held.dims[:-2], b.held.dims[:-2], strict=True)]
+    dims = (*lead, a.held.dims[-2], b.held.dims[-1])
+    return call.build.made(product(call.build.graph, a.held, b.held, dims), a.order, call.name)
 
 
 @operation("Pad")
 def pad(call: LayerCall) -> Value:
-    """Axes beside the batch; of channels only zeros could be put before or after, which is not translated."""
-    x = call.build.settled(call.x)
+    """Axes beside the batch; before and after the channels only zeros."""
+    x, build = call.build.settled(call.x), call.build
     told, mode = call.fields.get("pad_width"), call.fields.word("mode", "constant")
     borders = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
-    if not isinstance(told, (list, tuple)) or len(told) != len(x.order) + 1 or mode not in borders:
+    if not isinstance(told, (list, tuple)) or len(told) != x.rank + 1 or mode not in borders:
         raise NotUnderstood("its widths are written in another way")
     pairs = [sizes(p, 2, call.name) for p in told]
-    if any(pairs[0]) or any(pairs[1 + x.channel]):
-        raise NotUnderstood("it pads the batch or the channels")
-    x = call.build.spatial(x, x.channel)
-    return call.build.add(Pad(tuple(pairs[1 + k] for k in x.order[1:]), borders[mode]), [x], call.name)
+    if any(pairs[0]):
+        raise NotUnderstood("it pads the batch")
+    ordered = [(0, 0), *((pairs[1 + k][0], pairs[1 + k][1]) for k in x.order)]
+    return build.made(padded(build.graph, x.held, ordered, borders[mode]), x.order, call.name)
 
 
 @operation("Split")
@@ -237,8 +249,8 @@ def split(call: LayerCall) -> Any:
     x = call.build.settled(call.x)
     axis = keras_axis(x, call.fields.get("axis", 0), call.name)
     told = call.fields.get("indices_or_sections")
-    mine = x.order.index(axis)
-    n = x.shape.dims[mine]
+    mine = map_axis(x, axis)
+    n = x.dims[axis]
     if isinstance(told, (list, tuple)):
         ends = [0, *sizes(told, len(told), call.name), n]
         parts: Any = tuple(b - a for a, b in pairwise(ends))
@@ -258,27 +270,30 @@ def item(call: LayerCall) -> Value:
     keys = list(told) if isinstance(told, (list, tuple)) else [told]
     if not keys or keys[0] != slice(None):
         raise NotUnderstood("it picks from the batch")
-    if len(keys) - 1 > len(x.order) or not all(isinstance(k, (slice, int)) for k in keys):
+    if sum(1 for k in keys[1:] if k is not None) > x.rank or not all(
+        k is None or isinstance(k, (slice, int)) for k in keys
+    ):
         raise NotUnderstood("it picks in another way than by slices")
-    picked = []
-    found = x
-    for axis, key in enumerate(keys[1:]):
-        mine = found.order.index(axis)
+    build = call.build
+    held, k = x.held, 0
+    gone: set[int] = set()
+    new: list[int] = []
+    for key in keys[1:]:
+        if key is None:
+            new.append(k - len(gone) + len(new))
+            continue
+        n = x.dims[k]
         if isinstance(key, slice):
-            if key == slice(None):
-                continue
-            made = Slice(mine, key.start, key.stop, 1 if key.step is None else key.step)
-        else:
-            assert isinstance(key, int)
-            made = Slice(mine, key, key + 1 if key != -1 else None)
-            picked.append(axis)
-        found = call.build.add(
-            made, [found], call.name if axis == len(keys) - 2 and not picked else f"{call.name}.slice"
-        )
-    if not picked:
-        return found
-    plain = call.build.plain(found)
-    left = [k for k in range(len(plain.order)) if k not in picked]
-    dims = tuple(plain.shape.dims[k] for k in left) or (1,)
-    channel = left.index(plain.shape.channel) if plain.shape.channel in left else len(dims) - 1
-    return call.build.add(Reshape(dims, channel), [plain], call.name, tuple(range(len(dims))))
+            held = picked(build.graph, held, x.axis(k), list(range(n)[key]))
+        elif isinstance(key, int):
+            if not -n <= key < n:
+                raise malformed(call.name, f"there is no position {key} among {n}")
+            held = sliced(build.graph, held, x.axis(k), key % n, key % n + 1)
+            gone.add(k)
+        k += 1
+    found = build.value(held, x.order)
+    if gone:
+        found = left_out(call, build.plain(found), gone)
+    for at in new:
+        found = with_axis(call, build.plain(found), at)
+    return build.made(found.held, found.order, call.name)

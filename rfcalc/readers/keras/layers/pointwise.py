@@ -5,10 +5,12 @@ from __future__ import annotations
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import Parameter
 from rfcalc.layers.pointwise import Activation, Dropout, Identity, PReLU, StochasticDepth
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood, layer
+from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import LINEAR, activated, function_name, number, of_function, softmax
+from rfcalc.readers.keras.layers.merge import merged
 
 
 @layer("Activation")
@@ -54,17 +56,17 @@ def prelu(call: LayerCall) -> Value:
     """A slope for every value, except along the axes that share one."""
     x = call.build.settled(call.x)
     shared = call.fields.get("shared_axes") or []
-    rank = len(x.order)
+    rank = x.rank
     axes = {a - 1 if a > 0 else rank + a for a in shared if isinstance(a, int)}
     if axes == {k for k in range(rank) if k != x.channel}:
         return call.build.add(PReLU(), [x], call.name, owner=call.owner)
     if axes == set(range(rank)):
         return call.build.add(PReLU(per_channel=False), [x], call.name, owner=call.owner)
-    dims = tuple(1 if x.order[i] in axes else n for i, n in enumerate(x.shape.dims))
-    slopes = call.build.add(
-        Parameter(dims, x.shape.channel), [], f"{call.name}.alpha", order=x.order, owner=f"{call.owner}.alpha"
-    )
-    return call.build.add(Elementwise("prelu"), [x, slopes], call.name)
+    dims = (1, *(1 if k in axes else n for k, n in zip(x.order, x.held.dims[1:], strict=True)))
+    channel = max(x.shape.channel - (x.held.batch is None), 0)
+    slopes = call.build.graph.add(Parameter(dims[1:], channel), (), dims, 0)
+    own = call.build.made(call.build.graph.own(slopes, (f"{call.owner}.alpha",)), x.order, f"{call.name}.alpha")
+    return merged(call, Elementwise("prelu"), [x, own])
 
 
 @layer("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from rfcalc.core.layer import Layer
 from rfcalc.layers.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from rfcalc.layers.reshape import Flatten
+from rfcalc.readers.builder.reductions import reduced
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
-from rfcalc.readers.keras.layers.common import image, padding, short
+from rfcalc.readers.keras.layers.common import Fit, image, padding, slid
 
 
 def _rank(kind: str) -> int:
@@ -22,29 +25,39 @@ def _kinds(*names: str) -> list[str]:
 def pool(call: LayerCall) -> Value:
     """Average pooling with padding divides by what lies inside the map."""
     rank = _rank(call.kind)
-    x = image(call, rank)
     kernel = call.fields.sizes("pool_size", rank, 2)
     stride = call.fields.sizes("strides", rank, kernel)
     pad = padding(call, kernel, stride, (1,) * rank)
-    if call.kind.startswith("Max"):
-        return call.build.add(MaxPool(short(kernel), short(stride), padding=pad), [x], call.name)
-    made = AvgPool(short(kernel), short(stride), padding=pad, count_padding=pad == 0)
-    return call.build.add(made, [x], call.name)
+
+    def make(fit: Fit) -> Layer:
+        pads = pad if pad == "SAME" else fit(pad, 0)
+        if call.kind.startswith("Max"):
+            return MaxPool(fit(kernel), fit(stride), padding=pads)
+        return AvgPool(fit(kernel), fit(stride), padding=pads, count_padding=pad == 0)
+
+    return slid(call, image(call, rank), make)
 
 
 @layer(*_kinds("GlobalAveragePooling", "GlobalMaxPooling", "GlobalAvgPool", "GlobalMaxPool"))
 def global_pool(call: LayerCall) -> Value:
     """One value a channel; without `keepdims` the axes are removed."""
+    build, keep = call.build, call.fields.flag("keepdims", False)
+    if len(call.inputs) > 1:
+        raise NotUnderstood("it is masked")
     x = image(call, _rank(call.kind))
-    pooled = call.build.add(GlobalPool("max" if "Max" in call.kind else "avg"), [x], call.name)
-    if call.fields.flag("keepdims", False):
-        return pooled
-    return call.build.add(Flatten(), [pooled], f"{call.name}.flatten", (0,))
+    op = "max" if "Max" in call.kind else "avg"
+    if x.held.batch is None:  # frames of a sequence stay apart
+        axes = range(2, len(x.held.dims))
+        dims = (*x.held.dims[:2], *(1 for _ in axes if keep))
+        found = reduced(build.graph, x.held, axes, "mean" if op == "avg" else "amax", keep, dims)
+        return build.made(found, x.order if keep else (0,), call.name)
+    pooled = slid(call, x, lambda fit: GlobalPool(op))
+    return pooled if keep else build.add(Flatten(), [pooled], f"{call.name}.flatten", (0,))
 
 
 @layer(*_kinds("AdaptiveAveragePooling", "AdaptiveMaxPooling"))
 def adaptive(call: LayerCall) -> Value:
     rank = _rank(call.kind)
-    x = image(call, rank)
     size = call.fields.sizes("output_size", rank)
-    return call.build.add(AdaptivePool(short(size), "max" if "Max" in call.kind else "avg"), [x], call.name)
+    op = "max" if "Max" in call.kind else "avg"
+    return slid(call, image(call, rank), lambda fit: AdaptivePool(fit(size, None), op))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from rfcalc.core.layer import Layer
 from rfcalc.core.size import prod
 from rfcalc.layers.resample import Pad, Upsample
-from rfcalc.layers.reshape import Flatten, Permute, Reshape
+from rfcalc.layers.reshape import Flatten, Reshape
+from rfcalc.readers.builder.moves import moved, regrouped
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed, sizes
 from rfcalc.readers.keras.build import Order, Value, channels_first
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood, layer
-from rfcalc.readers.keras.layers.common import image, short
+from rfcalc.readers.keras.layers import layer
+from rfcalc.readers.keras.layers.common import Fit, image, slid
 
 INTERPOLATIONS = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
 
@@ -20,20 +23,17 @@ def _rank(kind: str) -> int:
 
 @layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def zeros(call: LayerCall) -> Value:
-    rank = _rank(call.kind)
-    sides = call.fields.pairs("padding", rank, 1)
-    return call.build.add(Pad(_short(sides)), [image(call, rank)], call.name)
+    return _padded(call, call.fields.pairs("padding", _rank(call.kind), 1))
 
 
 @layer("Cropping1D", "Cropping2D", "Cropping3D")
 def crop(call: LayerCall) -> Value:
-    rank = _rank(call.kind)
-    sides = call.fields.pairs("cropping", rank, 0)
-    return call.build.add(Pad(_short(tuple((-a, -b) for a, b in sides))), [image(call, rank)], call.name)
+    return _padded(call, tuple((-a, -b) for a, b in call.fields.pairs("cropping", _rank(call.kind), 0)))
 
 
-def _short(sides: tuple[tuple[int, int], ...]) -> object:
-    return sides[0][0] if all(s == (sides[0][0],) * 2 for s in sides) else sides
+def _padded(call: LayerCall, sides: tuple[tuple[int, int], ...]) -> Value:
+    alike = all(s == (sides[0][0],) * 2 for s in sides)
+    return slid(call, image(call, len(sides)), lambda fit: Pad(fit(sides[0][0] if alike else sides, 0)))
 
 
 @layer("UpSampling1D", "UpSampling2D", "UpSampling3D")
@@ -43,7 +43,7 @@ def upsample(call: LayerCall) -> Value:
     if mode not in INTERPOLATIONS:
         raise NotUnderstood(f"{mode[:20]} interpolation")
     factor = call.fields.sizes("size", rank, 2)
-    return call.build.add(Upsample(short(factor), mode=INTERPOLATIONS[mode]), [image(call, rank)], call.name)
+    return slid(call, image(call, rank), lambda fit: Upsample(fit(factor), mode=INTERPOLATIONS[mode]))
 
 
 @layer("Resizing")
@@ -54,38 +54,47 @@ def resize(call: LayerCall) -> Value:
         f.flag(n, False) for n in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
     ):
         raise NotUnderstood("it crops, pads or filters too")
-    return call.build.add(
-        Upsample(size=(f.integer("height"), f.integer("width")), mode=INTERPOLATIONS[mode]), [image(call, 2)], call.name
-    )
+    x = image(call, 2)
+    size = (f.integer("height"), f.integer("width"))
+
+    def make(fit: Fit) -> Layer:
+        return Upsample(size=(*x.held.dims[:1], *size) if x.held.batch is None else size, mode=INTERPOLATIONS[mode])
+
+    return slid(call, x, make)
 
 
 @layer("CenterCrop")
 def center(call: LayerCall) -> Value:
     x = image(call, 2)
     sides = []
-    for n, m in zip(x.shape.dims[1:], (call.fields.integer("height"), call.fields.integer("width")), strict=True):
+    for n, m in zip(x.held.dims[2:], (call.fields.integer("height"), call.fields.integer("width")), strict=True):
         if m > n:
             raise NotUnderstood("it resizes what is smaller than the crop")
         before = (n - m) // 2
         sides.append((-before, -(n - m - before)))
-    return call.build.add(Pad(tuple(sides)), [x], call.name)
+    return slid(call, x, lambda fit: Pad(fit(tuple(sides))))
 
 
 @layer("Flatten")
 def flatten(call: LayerCall) -> Value:
     """One vector. What order it is in is kept in mind, for what takes it apart again."""
     x = call.x
-    if len(x.order) == 1:
+    if x.rank == 1:
         return call.build.add(Flatten(), [x], call.name)
-    in_order = tuple(range(len(x.order)))
-    wide = [i for i, n in enumerate(x.shape.dims) if n != 1]
-    moved = [x.order[i] for i in wide] != sorted(x.order[i] for i in wide)
-    made = call.build.add(Flatten(), [x], call.name, (0,))
-    call.build.flattened[made.node] = x
-    if moved and x.order != in_order:
-        call.build.notes["maps are written channels first here; the weights after a flatten are in Keras' order"] = None
-        return made._replace(packed=(x.shape, x.order))
-    return made._replace(packed=None)
+    wide = [k for i, k in enumerate(x.order) if x.held.dims[1 + i] != 1]
+    made = flat(call, x, call.name)
+    if wide == sorted(wide):
+        return made._replace(packed=None)
+    call.build.notes["maps are written channels first here; the weights after a flatten are in Keras' order"] = None
+    return made._replace(packed=(x.held.dims[1:], x.order))
+
+
+def flat(call: LayerCall, x: Value, name: str) -> Value:
+    """One vector, in the order of the map."""
+    if x.held.batch is not None and not x.held.extra:
+        return call.build.add(Flatten(), [x], name, (0,))
+    held = regrouped(call.build.graph, x.held, (x.held.dims[0], prod(x.held.dims[1:])), x.held.batch)
+    return call.build.made(held, (0,), name)
 
 
 @layer("Reshape")
@@ -98,18 +107,30 @@ def reshape(call: LayerCall) -> Value:
 
 def reshaped(call: LayerCall, target: tuple[int, ...], name: str) -> Value:
     """The first input in these extents (−1: what remains), of Keras' order."""
-    x = call.x
+    x, build = call.x, call.build
     known = prod(n for n in target if n != -1)
     if target.count(-1) > 1 or not target or known < 1:
         raise malformed(name, f"{target} are not extents", "at most one -1")
-    target = tuple(x.shape.values // known if n == -1 else n for n in target)
-    channel = len(target) - 1 if call.build.last else 0
-    if sum(1 for n in target if n != 1) <= 1 and x.packed is None and sum(1 for n in x.shape.dims if n != 1) <= 1:
+    whole = prod(x.dims)
+    target = tuple(whole // known if n == -1 else n for n in target)
+    if prod(target) != whole:
+        told = "x".join(map(str, x.dims))
+        raise malformed(name, f"{told} holds {whole} values, and {'x'.join(map(str, target))} {prod(target)}")
+    order: Order = tuple(range(len(target)))
+    if sum(1 for n in target if n != 1) <= 1 and x.packed is None and sum(1 for n in x.dims if n != 1) <= 1:
         # a vector in any order: straight to channels first, which is what layers want next
-        order: Order = channels_first(len(target), channel)
-        return call.build.add(Reshape(tuple(target[k] for k in order)), [x], name, order)._replace(packed=None)
-    made = call.build.add(Reshape(target, channel), [call.build.unfolded(x)], name, tuple(range(len(target))))
-    return made._replace(packed=None)
+        order = channels_first(len(target), len(target) - 1 if build.last else 0)
+        if x.held.batch is not None and not x.held.extra:
+            return build.add(Reshape(tuple(target[k] for k in order)), [x], name, order)
+    else:
+        x = build.plain(x)
+    before = len(build.graph.shapes)
+    try:
+        held = regrouped(build.graph, x.held, (x.held.dims[0], *(target[k] for k in order)), x.held.batch)
+    except NotUnderstood as why:
+        build.back_to(before)
+        return build.not_understood(call.kind, [x], target, name, str(why))
+    return build.made(held, order, name)
 
 
 @layer("Permute")
@@ -123,18 +144,21 @@ def permute(call: LayerCall) -> Value:
 
 def transposed(call: LayerCall, order: tuple[int, ...], name: str) -> Value:
     """The first input with its axes in another order: axis i of the result is Keras' axis order[i]."""
-    x = call.build.plain(call.x)
-    if sorted(order) != list(range(len(x.order))):
-        raise malformed(name, f"{order} is not an order of {len(x.order)} axes")
-    return call.build.add(Permute(order), [x], name, x.order)
+    x = call.build.settled(call.x)
+    if sorted(order) != list(range(x.rank)):
+        raise malformed(name, f"{order} is not an order of {x.rank} axes")
+    held = moved(call.build.graph, x.held, (0, *(x.axis(k) for k in order)))
+    return call.build.made(held, tuple(range(x.rank)), name)
 
 
 @layer("RepeatVector")
 def repeat_vector(call: LayerCall) -> Value:
     """A vector n times: tokens that are all alike."""
     x = call.build.settled(call.x)
-    if len(x.order) != 1:
+    if x.rank != 1:
         raise malformed(call.name, "RepeatVector needs a flat vector")
+    if x.held.batch is None or x.held.extra:
+        raise NotUnderstood("of frames side by side")
     count = call.fields.integer("n")
     column = call.build.add(Reshape((*x.shape.dims, 1)), [x], f"{call.name}.reshape", (1, 0))
     return call.build.add(Upsample(count), [column], call.name)

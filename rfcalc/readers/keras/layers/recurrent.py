@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rfcalc.layers.gather import Gather
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.recurrent import Recurrent
-from rfcalc.layers.reshape import Flatten
-from rfcalc.layers.slice import Slice
+from rfcalc.readers.builder.moves import picked, sliced
+from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import Fields, malformed
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
-from rfcalc.readers.keras.layers import NotUnderstood, layer
+from rfcalc.readers.keras.layers import layer
+from rfcalc.readers.keras.layers.rearrange import flat
 
 CELLS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
 JOINS = ("concat", "sum", "mul", "ave")
@@ -65,9 +65,10 @@ def _sequence(call: LayerCall) -> Value:
     if len(call.inputs) > 1:
         raise NotUnderstood("its first state is an input, or it is masked")
     x = call.build.plain(call.x)
-    if len(x.order) != 2:
-        raise malformed(call.name, f"it needs positions and features, and gets a map of {len(x.order)} axes")
-    return call.build.arranged(x, (0, 1), 1)
+    if x.rank != 2:
+        raise malformed(call.name, f"it needs positions and features, and gets a map of {x.rank} axes")
+    node = call.build.graph.laid(x.held, x.held.inner, len(x.held.inner) - 1, merged=True)
+    return call.build.value(x.held._replace(node=node), x.order)
 
 
 def _bias(kind: str, f: Fields) -> bool | str:
@@ -79,8 +80,8 @@ def _bias(kind: str, f: Fields) -> bool | str:
 
 def _backwards(call: LayerCall, x: Value, part: str) -> Value:
     """The positions in the other order."""
-    turned = Gather(0, tuple(reversed(range(x.dims[0]))))
-    return call.build.add(turned, [x], f"{call.name}.{part}", (0, 1))
+    held = picked(call.build.graph, x.held, 1, list(reversed(range(x.dims[0]))))
+    return call.build.made(held, (0, 1), f"{call.name}.{part}")
 
 
 def _given(call: LayerCall, f: Fields, made: Value, ends: list[tuple[int, int, int]]) -> Any:
@@ -98,23 +99,20 @@ def _given(call: LayerCall, f: Fields, made: Value, ends: list[tuple[int, int, i
 
 def _at(call: LayerCall, made: Value, position: int, start: int, stop: int, part: str) -> Value:
     """One position's states, as a vector."""
-    n, features = made.dims
-    found = made
-    if n > 1:
-        cut = Slice(0, position or None, None if position + 1 == n else position + 1)
-        found = call.build.add(cut, [found], f"{call.name}.{part}", (0, 1))
-    if (start, stop) != (0, features):
-        cut = Slice(1, start or None, None if stop == features else stop)
-        found = call.build.add(cut, [found], f"{call.name}.{part}.slice", (0, 1))
-    return call.build.add(Flatten(), [found], f"{call.name}.{part}.flatten", (0,))
+    build, held = call.build, made.held
+    for axis, first, end, name in ((1, position, position + 1, part), (2, start, stop, f"{part}.slice")):
+        if (first, end) != (0, held.dims[axis]):
+            held = build.made(sliced(build.graph, held, axis, first, end), (0, 1), f"{call.name}.{name}").held
+    return flat(call, build.value(held, (0, 1)), f"{call.name}.{part}.flatten")
 
 
 def _merged(call: LayerCall, made: Value, units: int, merge: str) -> Value:
     if merge == "concat":
         return made
+    build = call.build
     halves = [
-        call.build.add(Slice(1, a or None, b), [made], f"{call.name}.{part}", (0, 1))
-        for a, b, part in ((0, units, "forward"), (units, None, "backward"))
+        build.made(sliced(build.graph, made.held, 2, a, b), (0, 1), f"{call.name}.{part}")
+        for a, b, part in ((0, units, "forward"), (units, 2 * units, "backward"))
     ]
     return _joined(call, halves, merge)
 

@@ -1,0 +1,94 @@
+"""What a module computes without its input (windows, kernels from formulas, normalised weights): held as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from rfcalc.backend.twin import At, twin_of
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import Layer
+from rfcalc.graph.forward import Walked, forward, shapes_of_inputs
+from rfcalc.graph.network import Network
+from rfcalc.layers.general import Constant
+from rfcalc.layers.learned import Parameter
+from rfcalc.layers.pointwise import Identity
+from rfcalc.readers.imported import Imported
+
+
+def with_values(read: Imported) -> tuple[Imported, Walked]:
+    """What was read of a module as a network that can run with the module's tensors, and its walk.
+
+    A network does not keep what a fixed kernel or a constant is made of; the module does. So such kernels become
+    weights, constants (and what is made of them by functions that cannot be built) tensors, which are found in
+    `read.constants`. What only such values were computed from is left out.
+    """
+    walked = forward(read.network, shapes_of_inputs(read.network))
+    network = walked.network
+    names = [*network.inputs, *(n.name for n in network.nodes)]
+    reached = [True] * network.arity
+    for sources in network.sources:
+        reached.append(any(reached[s] for s in sources))
+    found: dict[str, tuple[Layer, tuple[str, ...]]] = {}
+    needed = {network.position(name) for name in network.outputs}
+    for position in range(len(names) - 1, network.arity - 1, -1):
+        node = network.nodes[position - network.arity]
+        sources = network.sources[position - network.arity]
+        layer: Any = node.layer
+        if not reached[position] and position not in needed:
+            continue
+        if not reached[position] and _held(read, walked, position):
+            shape = walked.shapes[position]
+            layer, sources = Parameter(shape.dims, shape.channel), ()
+        elif getattr(layer, "fixed", False):
+            layer = replace(layer, fixed=False)
+        elif layer.at_most and layer.kind == "elementwise":  # what is masked is zero already
+            layer = Identity()
+        needed.update(sources)
+        found[node.name] = layer, tuple(names[s] for s in sources)
+    unlike = _unlike(read)
+    if not unlike and all(found.get(n.name) == (n.layer, n.inputs) for n in network.nodes):
+        return read, walked
+    nodes = [(name, *found[name]) for name in reversed(found)]
+    groups = {n.name: n.group.rpartition(".")[0] for n in network.nodes if n.name in found and n.group not in unlike}
+    groups = {name: group for name, group in groups.items() if group}
+    inputs = dict(zip(network.inputs, walked.shapes, strict=False))
+    made = Network.from_nodes(nodes, inputs, groups, outputs=network.outputs, name=network.name, source=network.source)
+    return replace(read, network=made), forward(made, shapes_of_inputs(made))
+
+
+def _unlike(read: Imported) -> set[str]:
+    """The groups of nodes that share parameters and are called with unlike tensors: turned, scaled, a part of them."""
+    first: dict[str, Any] = {}
+    found: set[str] = set()
+    for node in read.network.nodes:
+        step = read.origins.get(node.name)
+        if not node.group or step is None:
+            continue
+        mine = {name: t for name, t in step.args.items() if name in ("weight", "bias") and isinstance(t, torch.Tensor)}
+        others = first.setdefault(node.group, mine)
+        if mine.keys() != others.keys() or not all(_alike(t, others[name]) for name, t in mine.items()):
+            found.add(node.group)
+    return found
+
+
+def _alike(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a is b or (a.shape == b.shape and not (a.is_meta or b.is_meta) and torch.equal(a, b))
+
+
+def _held(read: Imported, walked: Walked, position: int) -> bool:
+    """Whether a node that no input reaches is to be held as its values: its function cannot be built, and they are
+    there."""
+    node = walked.network.nodes[position - walked.network.arity]
+    tensor = read.constants.get(node.name)
+    if tensor is None or tensor.is_meta or isinstance(node.layer, Parameter):
+        return False
+    try:
+        if not isinstance(node.layer, Constant):
+            twin_of(At(node.layer, walked.input_shapes(position), walked.shapes[position]))
+            return False
+    except RfcalcError:
+        pass
+    return True

@@ -1,0 +1,208 @@
+"""Streams of modules whose kernels and constants are no plain parameters: the module's own, as they are now."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+import rfcalc
+
+torch.set_num_threads(1)
+HANN = torch.hann_window(9)
+RAMP = torch.tensor([0.0, 0, 1, 0, 2, 0, 0])
+BASIS = torch.cat([torch.cos(torch.arange(5)[:, None] * torch.arange(8) / 8), torch.rand(5, 8)]) * torch.hann_window(8)
+
+
+class Made(nn.Module):
+    """A function of the input and of the module, which holds the tensors that are given."""
+
+    def __init__(self, function: Any, **held: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, value in held.items():
+            if isinstance(value, nn.Module):
+                self.add_module(name, value)
+            elif isinstance(value, nn.Parameter):
+                self.register_parameter(name, value)
+            else:
+                self.register_buffer(name, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)
+
+
+def learned(*dims: int) -> nn.Parameter:
+    return nn.Parameter(torch.randn(dims))
+
+
+def standardized(m: Made, x: Tensor) -> Tensor:
+    w = m.conv.weight
+    w = (w - w.mean((1, 2), keepdim=True)) / (w.std((1, 2), keepdim=True) + 1e-5)
+    return F.conv1d(x, w, m.conv.bias, padding=2)
+
+
+def sinc(m: Made, x: Tensor) -> Tensor:
+    low, high = m.low.abs(), m.low.abs() + m.band.abs()
+    kernel = 2 * high * torch.sinc(2 * high * m.places) - 2 * low * torch.sinc(2 * low * m.places)
+    return F.conv1d(x[:, :1], (kernel * m.window)[:, None])
+
+
+def anti_aliased(m: Made, x: Tensor) -> Tensor:
+    """BigVGAN's activation: up by two, a periodic function, down by two, with one fixed kernel."""
+    c = x.shape[1]
+    up = 2 * F.conv_transpose1d(F.pad(x, (5, 5), mode="replicate"), m.up.expand(c, -1, -1), stride=2, groups=c)
+    y = up[..., 15:-15]
+    y = y + torch.sin(y * m.alpha).pow(2)
+    return F.conv1d(F.pad(y, (5, 6), mode="replicate"), m.up.expand(c, -1, -1), stride=2, groups=c)
+
+
+def spectrogram(m: Made, x: Tensor) -> Tensor:
+    y = F.conv1d(F.pad(x[:, :1], (4, 4), mode="reflect"), m.basis, stride=2)
+    return (y[:, :5] ** 2 + y[:, 5:] ** 2).sqrt()
+
+
+FIXED: dict[str, Any] = {
+    "a window of each channel": lambda: Made(
+        lambda m, x: F.conv1d(x, m.k, padding=4, groups=3), k=HANN.repeat(3, 1, 1)
+    ),
+    "expanded": lambda: Made(
+        lambda m, x: F.conv1d(F.pad(x, (3, 5)), m.k.expand(x.shape[1], -1, -1), groups=x.shape[1]), k=HANN[None, None]
+    ),
+    "zeros inside": lambda: Made(lambda m, x: F.conv1d(x, m.k, padding=3, groups=3) + x, k=RAMP.repeat(3, 1, 1)),
+    "zeros inside, strided": lambda: Made(
+        lambda m, x: F.conv1d(x, m.k, padding=3, groups=3, stride=2), k=RAMP.repeat(3, 1, 1)
+    ),
+    "unevenly": lambda: Made(
+        lambda m, x: F.conv1d(x, m.k, padding=2, groups=3, dilation=2),
+        k=torch.tensor([[[1.0, 2, 0, 3]]]).repeat(3, 1, 1),
+    ),
+    "transposed": lambda: Made(
+        lambda m, x: F.conv_transpose1d(x, m.k.expand(3, -1, -1), stride=3, groups=3, padding=2), k=HANN[None, None]
+    ),
+    "transposed, more channels": lambda: Made(
+        lambda m, x: F.conv_transpose1d(x, m.k, stride=2), k=HANN.view(1, 1, 9).repeat(3, 2, 1)
+    ),
+    "anti-aliased": lambda: Made(anti_aliased, up=torch.rand(1, 1, 12), alpha=learned(3, 1)),
+    "spectrogram": lambda: Made(spectrogram, basis=BASIS[:, None]),
+    "standardized": lambda: Made(standardized, conv=nn.Conv1d(3, 4, 5)),
+    "spectral": lambda: nn.utils.parametrizations.spectral_norm(nn.Conv1d(3, 4, 5, padding=1)),
+    "normalised": lambda: nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(3, 4, 4, 2)),
+    "large, normalised": lambda: nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 800, 9)),
+    "turned": lambda: Made(
+        lambda m, x: F.conv1d(x, m.w.flip(-1), padding=1) + 2 * F.conv1d(x, m.w.transpose(0, 1), padding=1),
+        w=learned(3, 3, 3),
+    ),
+    "both ways": lambda: Made(
+        lambda m, x: F.conv_transpose1d(F.conv1d(x, m.w, padding=1), m.w, padding=1), w=learned(3, 3, 3)
+    ),
+    "masked": lambda: Made(
+        lambda m, x: F.conv1d(x, m.w * m.mask, padding=2), w=learned(3, 3, 5), mask=torch.tensor([1.0, 1, 1, 0, 0])
+    ),
+    "a part": lambda: Made(lambda m, x: F.conv1d(x, m.w[:2, :3, 1:4], m.b[:2]), w=learned(4, 4, 5), b=learned(4)),
+    "of low rank": lambda: Made(
+        lambda m, x: F.conv1d(x, m.a[:, :, None] * m.b[:, None]), a=learned(4, 3), b=learned(4, 5)
+    ),
+    "of a formula": lambda: Made(
+        sinc, low=learned(6, 1), band=learned(6, 1), places=torch.arange(-10.0, 11), window=torch.hamming_window(21)
+    ),
+    "whole numbers, scaled": lambda: Made(
+        lambda m, x: F.conv1d(x, m.q.to(x.dtype) * m.scale),
+        q=torch.randint(-9, 9, (2, 3, 5), dtype=torch.int8),
+        scale=learned(2, 1, 1),
+    ),
+    "decaying": lambda: Made(
+        lambda m, x: F.conv1d(F.pad(x, (15, 0)), (m.a[:, None] ** torch.arange(15, -1, -1))[:, None], groups=3),
+        a=learned(3),
+    ),
+    "a fixed matrix": lambda: Made(lambda m, x: torch.relu(torch.einsum("oc,bct->bot", m.m, x)), m=torch.randn(2, 3)),
+    "mean and deviation": lambda: Made(
+        lambda m, x: m.c((x - m.mean) / m.std),
+        mean=torch.randn(3, 1),
+        std=torch.rand(1, 3, 1) + 1,
+        c=nn.Conv1d(3, 2, 3),
+    ),
+    "a bias that is computed": lambda: Made(
+        lambda m, x: F.conv1d(x, m.w, m.b * 2), w=learned(2, 3, 3), b=torch.randn(2)
+    ),
+}
+
+
+def streamed(stream: Any, x: Tensor, axis: int, r: Random) -> Tensor:
+    stream.reset()
+    size, n = stream.block["in"], x.shape[axis]
+    ends = sorted({0, n, *(r.randint(1, n // size - 1) * size for _ in range(6))})
+    parts = [stream(x.narrow(axis, a, b - a)) for a, b in pairwise(ends)]
+    assert stream.held_bytes() == len(x) * stream.state_bytes
+    out = stream.lines[stream.output].axis
+    got = torch.cat([*parts, stream.flush()], out)
+    return got.narrow(out, stream.latency, got.shape[out] - stream.latency)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_what_stream_says_is_possible_to_stream_does(name: str) -> None:
+    torch.manual_seed(0)
+    whole = FIXED[name]().double().eval()
+    plan, stream = rfcalc.stream(whole, "3x60"), rfcalc.to_stream(whole, "3x60")
+    assert plan.possible
+    assert (plan.latency, plan.block) == (stream.latency, stream.block)
+    for seed in range(3):
+        x = torch.randn(2, 3, 60, dtype=torch.float64)
+        with torch.no_grad():
+            assert torch.allclose(streamed(stream, x, 2, Random(seed)), whole(x), rtol=1e-11, atol=1e-11)
+
+
+def test_a_mask_of_rows_and_columns() -> None:
+    """PixelCNN's kernel, along rows and along columns: what is masked is neither kept nor waited for."""
+    mask = torch.tensor([[1.0, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+    whole = Made(lambda m, x: F.conv2d(x, m.w * m.mask, padding=2), w=learned(2, 3, 5, 5), mask=mask).double()
+    for axis, latency in ((0, 0), (1, 2)):
+        stream = rfcalc.to_stream(whole, "3x12x16", axis)
+        assert stream.latency == latency
+        x = torch.randn(1, 3, 12, 16, dtype=torch.float64)
+        with torch.no_grad():
+            assert torch.allclose(streamed(stream, x, axis + 2, Random(0)), whole(x), rtol=1e-11, atol=1e-11)
+
+
+def test_masked_kernels_of_networks() -> None:
+    whole = rfcalc.to_torch("conv5-4 p2 taps11100 > relu > conv5-2 p2 taps01011", "3x60", seed=0).double()
+    stream = rfcalc.to_stream(whole)
+    assert (stream.plan.lookback, stream.plan.lookahead) == (3, 2)
+    x = torch.randn(1, 3, 60, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(streamed(stream, x, 2, Random(0)), whole(x), rtol=1e-11, atol=1e-11)
+
+
+def test_written_streams_have_fixed_kernels(tmp_path: Any) -> None:
+    from runpy import run_path
+
+    from rfcalc.backend.stream.source import to_source
+
+    torch.manual_seed(0)
+    whole = FIXED["anti-aliased"]().double().eval()
+    stream = rfcalc.to_stream(whole, "3x60")
+    (tmp_path / "written.py").write_text(text := to_source(stream))
+    made = run_path(str(tmp_path / "written.py"))[text.split("\nclass ")[-1].split("(")[0]]().double()
+    made.load_state_dict(stream.state_dict())
+    made.state_bytes = stream.state_bytes
+    x = torch.randn(1, 3, 60, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(streamed(made, x, 2, Random(0)), whole(x), rtol=1e-11, atol=1e-11)
+
+
+def test_fixed_transposed_kernels_are_no_parameters() -> None:
+    report = rfcalc.analyze(FIXED["transposed"](), "3x60")
+    assert (report.totals.params, report.complete) == (0, True)
+    text = report.network.nodes[0].layer.notation(exact=True)
+    assert "fixed" in text and rfcalc.analyze(text, "3x60").totals.params == 0
+
+
+def test_whole_numbers_are_refused_at_once() -> None:
+    stream = rfcalc.to_stream("conv3-2 p1", "1x100")
+    with pytest.raises(rfcalc.RfcalcError, match=r"the chunk is torch\.int64"):
+        stream(torch.ones(1, 1, 8, dtype=torch.long))
