@@ -45,8 +45,8 @@ class ClaimsFile(pytest.File):
         reports = Reports(trusted)
         for claim in file:
             yield ClaimItem.from_parent(self, name=claim.name, claim=claim, reports=reports)
-        for number, error in enumerate(broken, 1):
-            yield UnreadableItem.from_parent(self, name=f"unreadable-{number}", error=error)
+        for number, refused in enumerate(broken, 1):
+            yield UnreadableItem.from_parent(self, name=f"unreadable-{number}", error=refused)
 
 
 class UnreadableItem(pytest.Item):
