@@ -302,6 +302,10 @@ def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]
     placed.whole = False
     (parts,) = rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact
     assert "a part of a map" in parts[0]
+    biased = nn.Sequential(conv(3), conv(4))
+    assert not rfcalc.memory(biased, "3x8x8").memory.inexact
+    biased[1].weight.requires_grad_(False)
+    assert "only its biases" in rfcalc.memory(biased, "3x8x8").memory.inexact[0][0]
     assert not rfcalc.memory("lstm16 > linear4", "10x8", infer=True).memory.inexact
 
 

@@ -62,6 +62,7 @@ class Layer(Expr):
     lowers_again: ClassVar[bool] = False  # what it then computed in float32 is given in the precision of its input
     widens: ClassVar[bool] = False  # its learned values, which mixed precision leaves in float32, make its output so
     joins_copies: ClassVar[bool] = False  # it copies those of its inputs that are less precise than others
+    makes_weights_too: ClassVar[bool] = False  # its weights' gradient is made even where only its biases are trained
     workspace: ClassVar[str] = ""  # why what training takes of memory for it cannot be told to the byte
     adds_biases_first: ClassVar[bool] = False  # gradients of its biases at several uses, before those of its weights
     takes_mean_away: ClassVar[bool] = False  # of every channel, so that a bias before it changes nothing

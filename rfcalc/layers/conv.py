@@ -99,6 +99,7 @@ class Conv(Layer):
 
     input_channels_at = 0
     weight_layers = 1
+    makes_weights_too = True
     complex_runs = 3  # (a + bi)(c + di) by three products
     spelling = Spelling(
         ("conv",),

@@ -59,6 +59,7 @@ class ConvTranspose(Layer):
 
     input_channels_at = 0
     weight_layers = 1
+    makes_weights_too = True
     spelling = Spelling(
         ("convT", "deconv", "upconv"),
         "convT2-64/2",

@@ -17,7 +17,7 @@ from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
 from rfcalc.core.layer import VIEW
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
-from rfcalc.plan.account import Account, Amount, Item, Moment, Precision
+from rfcalc.plan.account import NONE, Account, Amount, Item, Moment, Precision
 from rfcalc.plan.training import Run
 from rfcalc.report.report import Report
 
@@ -41,6 +41,7 @@ COMPUTED = "it is computed in every step, and counted as if it were given with t
 WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
 PARTS = "it writes into a part of a map, for whose gradient PyTorch makes copies of the whole"
 STATES = "its last states are put together with those of other layers and directions, which is not followed"
+ALONE = "only its biases are trained, and PyTorch makes the gradient of its weights too, for a moment"
 SINGLE = "in a batch of one its gradient may lie in that of a map, which is not followed"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
@@ -230,6 +231,9 @@ class Memory:
                     why = "" if library.output and position not in several else STATES
                 if run.in_place.get(node.name, 0) > self.report.shapes[position].values:
                     why = PARTS
+                still, cost = run.learned(position, 1), self.report.costs[position]
+                if node.layer.makes_weights_too and cost.weights and still[0] == NONE and still[1] != NONE:
+                    why = ALONE
                 if why:
                     found.setdefault(why, []).append(node.name)
             if self.batch == 1:
