@@ -16,6 +16,7 @@ from torch import nn
 from rfcalc import Shape, analyze, from_torch
 from rfcalc.backend.verify import verify
 from rfcalc.backend.verify.finding import DISAGREES
+from rfcalc.receptive.region_walk import regions
 
 torch.set_num_threads(1)
 
@@ -133,3 +134,89 @@ def test_the_second_use_of_a_module_on_what_no_input_reaches_is_named() -> None:
     assert [row.name for row in report.rows if row.kind == "linear"] == ["embed", "embed_1"]
     assert report.totals.macs == 36 * 27 * 16 + 2 * 128
     assert not [f for f in verify(report, device="cpu").findings if f.verdict == DISAGREES]
+
+
+class Video(nn.Module):
+    """Frames in the batch, normalised each by itself."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.norm, self.out = nn.Conv2d(3, 8, 3, padding=1), norm, nn.Conv3d(8, 4, (3, 1, 1))
+
+    def forward(self, x: Any) -> Any:
+        b, c, t, h, w = x.shape
+        y = self.norm(self.conv(x.transpose(1, 2).reshape(b * t, c, h, w)))
+        return self.out(y.reshape(b, t, 8, h, w).transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [nn.GroupNorm(1, 8), nn.GroupNorm(2, 8), nn.GroupNorm(8, 8, affine=False), nn.InstanceNorm2d(8, affine=True)],
+)
+def test_frames_in_the_batch_are_normalised_each_by_itself(norm: nn.Module) -> None:
+    module = Video(norm).eval()
+    report = analyze(from_torch(module, "3x5x4x6"))
+    assert report.complete
+    assert report.totals.params == sum(p.numel() for p in module.parameters())
+    region = frozenset(regions(report, "out").unit((1, 0, 0)).pixels())
+    assert region == {(t, h, w) for t in (1, 2, 3) for h in range(4) for w in range(6)}
+    assert not fields(module, (3, 5, 4, 6)).differ
+    assert not [f for f in verify(report, device="cpu").findings if f.verdict == DISAGREES]
+
+
+def test_batch_normalisation_along_positions_leaves_them_where_they_are() -> None:
+    """Factors for each row of a spectrogram: its statistics are fixed in evaluation mode."""
+    norm = Around(nn.BatchNorm2d(6), lambda x: x.transpose(1, 3), lambda y: y.transpose(1, 3))
+    module = nn.Sequential(norm, nn.Conv2d(1, 4, 3)).eval()
+    read = from_torch(module, "1x9x6")
+    assert not read.unknown
+    assert any("running statistics" in note for note in read.notes)
+    report = analyze(read)
+    assert (report.rows[-1].receptive_field.status, report.rows[-1].receptive_field.size) == ("exact", (3, 3))
+    assert report.totals.params == 12 + 40
+    assert not fields(module, (1, 9, 6)).differ
+
+
+class Positions(nn.Module):
+    """Attention of all pairs of positions with one softmax over all of them (MA-Net), laid out again as a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(5, 4, 1), nn.Conv2d(5, 4, 1), nn.Conv2d(5, 5, 3, padding=1)
+        self.out = nn.Conv2d(5, 5, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        n, c, h, w = x.shape
+        pairs = self.a(x).flatten(2).transpose(1, 2) @ self.b(x).flatten(2)
+        shares = pairs.view(n, -1).softmax(1).view(n, h * w, h * w)
+        return self.out(x + (shares @ self.c(x).flatten(2).transpose(1, 2)).reshape(n, c, h, w))
+
+
+def test_shares_of_all_pairs_see_everything_however_they_are_laid_out() -> None:
+    module = Positions().eval()
+    report = analyze(from_torch(module, "5x3x4"))
+    assert report.complete
+    assert len(list(regions(report, "out").unit((0, 0)).pixels())) == 12
+    assert not fields(module, (5, 3, 4)).differ
+    assert not [f for f in verify(report, device="cpu").findings if f.verdict == DISAGREES]
+
+
+def test_patches_of_one_channel_become_channels() -> None:
+    """`unfold` twice and a reshape, as detectors of key points do: 8 x 8 pixels of one channel are 64 channels."""
+
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(64, 8, 1)
+
+        def forward(self, x: Any) -> Any:
+            n, c, h, w = x.shape
+            x = x.unfold(2, 8, 8).unfold(3, 8, 8).reshape(n, c, h // 8, w // 8, 64)
+            return self.conv(x.permute(0, 1, 4, 2, 3).reshape(n, -1, h // 8, w // 8))
+
+    module = Patches().eval()
+    report = analyze(from_torch(module, "1x32x24"))
+    found = report.rows[-1].receptive_field
+    assert (found.status, found.size, found.stride) == ("exact", (8, 8), (8, 8))
+    assert report.totals.macs == 12 * 64 * 8
+    assert not fields(module, (1, 32, 24)).differ

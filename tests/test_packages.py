@@ -39,7 +39,7 @@ OTHERWISE = {
     ("vit-pytorch", "CrossFormer"): "a contraction over one value, which PyTorch computes elementwise: 256",
 }
 # What is not understood, by name.
-INCOMPLETE = {("segmentation_models_pytorch", "MAnet resnet18"): {"aten.view"}}
+INCOMPLETE: dict[tuple[str, str], set[str]] = {}
 
 
 def models(small: bool) -> list[Any]:

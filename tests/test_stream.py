@@ -333,3 +333,14 @@ def test_taking_every_improvement_finds_less_in_a_large_network() -> None:
     assert plan.schedule.values == sum(
         len(k) * m.width for k, m in zip(plan.schedule.keeps, tries.line.lines, strict=True)
     )
+
+
+def test_rf_tells_how_far_a_unit_looks_to_either_side(capsys: pytest.CaptureFixture[str]) -> None:
+    from rfcalc.cli import run
+
+    assert run(["rf", "conv5-8 p2 > conv3-8/2 p1", "--input", "1x100"]) == 0
+    assert "From its own place a unit looks 3 back and 3 ahead." in capsys.readouterr().out
+    assert run(["rf", "conv3-8 p1 > permute1x0 > gru8", "--input", "1x100"]) == 0
+    assert "looks back to the beginning and 1 ahead" in capsys.readouterr().out
+    assert run(["rf", "conv3-8", "--columns", "lookahead"]) == 2
+    assert "did you mean --columns" not in capsys.readouterr().err

@@ -206,3 +206,31 @@ def test_whole_numbers_are_refused_at_once() -> None:
     stream = rfcalc.to_stream("conv3-2 p1", "1x100")
     with pytest.raises(rfcalc.RfcalcError, match=r"the chunk is torch\.int64"):
         stream(torch.ones(1, 1, 8, dtype=torch.long))
+
+
+class BothWaysOverBands(nn.Module):
+    """An LSTM in both directions over bands, one with a projection over frames, a choice, a map that is cropped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bands = nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
+        self.frames = nn.LSTM(6, 5, proj_size=4, batch_first=True)
+        self.conv = nn.Conv2d(4, 2, (3, 1), padding=(2, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, t, f = x.shape
+        y, _ = self.bands(x.permute(0, 2, 3, 1).reshape(b * t, f, c))
+        y, _ = self.frames(y.view(b, t, f, 6).permute(0, 2, 1, 3).reshape(b * f, t, 6))
+        y = y.view(b, f, t, 4).permute(0, 3, 2, 1)
+        y = torch.where(y > 0, y, y * 0.1)
+        return F.pad(self.conv(y), (0, 0, 0, -2))
+
+
+def test_recurrence_over_bands_and_over_frames() -> None:
+    torch.manual_seed(0)
+    whole = BothWaysOverBands().double().eval()
+    stream = rfcalc.to_stream(whole, "2x20x6", 0)
+    assert stream.latency == 0
+    x = torch.randn(1, 2, 20, 6, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(streamed(stream, x, 2, Random(0)), whole(x), rtol=1e-11, atol=1e-11)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from rfcalc.readers.builder.vocabulary import ONNX, ONNX_SEVERAL, SEVERAL, UNARY
+from rfcalc.layers.pointwise import Activation
+from rfcalc.readers.builder.vocabulary import (
+    KERAS,
+    KERAS_ACTIVATIONS,
+    KERAS_FUNCTIONS,
+    KERAS_SEVERAL,
+    ONNX,
+    ONNX_SEVERAL,
+    SEVERAL,
+    UNARY,
+)
 
 
 def test_other_formats_use_the_same_names() -> None:
-    assert set(ONNX.values()) <= set(UNARY)
-    assert set(ONNX_SEVERAL.values()) <= set(SEVERAL)
+    assert {*ONNX.values(), *KERAS.values(), *KERAS_FUNCTIONS.values()} <= set(UNARY)
+    assert {*ONNX_SEVERAL.values(), *KERAS_SEVERAL.values()} <= set(SEVERAL)
+    assert {Activation(name).function for name in KERAS_ACTIVATIONS.values()} == set(KERAS_ACTIVATIONS.values())
 
 
 def test_names_stand_once() -> None:

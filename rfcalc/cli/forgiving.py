@@ -264,7 +264,8 @@ class Understood:
             )
         if name in TOLD:
             return RfcalcError(f"there is no option {name}", fix=TOLD[name])
-        near = get_close_matches(name, known, n=1, cutoff=0.7) or get_close_matches(name, OPTIONS, n=1, cutoff=0.85)
+        others = [other for other, own in OPTIONS.items() if own[0] in known]
+        near = get_close_matches(name, known, n=1, cutoff=0.7) or get_close_matches(name, others, n=1, cutoff=0.85)
         if not near:
             given = [option for option in known if option.startswith("--") and option != "--help"]
             return RfcalcError(

@@ -9,16 +9,18 @@ further sizes must confirm all of it; what follows no rule is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.layers.resample import Pad
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
+LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
@@ -100,6 +102,30 @@ class Following:
             listed.append((node.name, layer, node.inputs))
         named = dict(zip(network.inputs, inputs, strict=True))
         return Network.from_nodes(listed, named, outputs=network.outputs, name=network.name)
+
+    def within(self, part: Network) -> Following:
+        """The rules of a part of the network, whose nodes have the same names; a rule over a map that the part lacks
+        refuses every size but the one that was read."""
+        mine = [*self.network.inputs, *(node.name for node in self.network.nodes)]
+        theirs = {name: p for p, name in enumerate([*part.inputs, *(node.name for node in part.nodes)])}
+        places = [theirs.get(name) for name in mine]
+        rules: dict[int, list[tuple[Path, Rule]]] = {
+            place: [(path, _elsewhere(rule, places)) for path, rule in found]
+            for position, found in self.rules.items()
+            if (place := places[position]) is not None
+        }
+        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else ())
+
+
+def _elsewhere(rule: Rule, places: Sequence[int | None]) -> Rule:
+    """A rule whose maps have other positions, or none."""
+    return Rule(partial(_moved, rule, places), tuple([q for p in rule.positions if (q := places[p]) is not None]))
+
+
+def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) -> Any:
+    if any(places[p] is None for p in rule.positions):
+        raise ShapeError("a size follows a map that is not computed here")
+    return rule.value([None if p is None or p >= len(shapes) else shapes[p] for p in places])  # type: ignore[misc]
 
 
 def follow(readings: Sequence[Reading]) -> Following:
@@ -185,6 +211,9 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
             yield 1, partial(_times, k)
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
+    scale = Fraction(*pairs[0])
+    if 1 < scale.denominator <= LARGEST_SHARE and scale.numerator > 1 and all(v == n * scale // 1 for v, n in pairs):
+        yield 2, partial(_share, scale.numerator, scale.denominator)
     for m in MULTIPLES:
         if len({n % m for n in dims}) < min(m, 3):
             continue
@@ -198,6 +227,10 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
 
 def _times(k: int, n: Any) -> Any:
     return n * k
+
+
+def _share(a: int, b: int, n: Any) -> Any:
+    return n * a // b
 
 
 def _part(k: int, n: Any) -> Any:

@@ -31,9 +31,17 @@ def document(plan: StreamPlan, overlap: Overlap | None = None) -> Document:
     notes = [
         "positions are counted along the stream's axis; the own place of unit u is ⌊u·A/P⌋ for a block of A in, P out",
         f"bytes: {plan.dtype}, for a batch of one",
+        *_calls(plan),
         *(f"assumed: {a}" for a in plan.assumptions),
     ]
     return Document(_title(plan), tuple(sections), tuple(notes), data)
+
+
+def _calls(plan: StreamPlan) -> list[str]:
+    """What a chunk costs beside its arithmetic."""
+    ran = sum(bool(at.edges) for at in plan.timeline.lines) if plan.possible else 0
+    short = "in short chunks and on small maps the calls cost more than the arithmetic"
+    return [f"every chunk calls {count(ran, 'layer')} once: {short}"] if ran > 1 else []
 
 
 def _title(plan: StreamPlan) -> str:

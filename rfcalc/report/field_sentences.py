@@ -94,6 +94,9 @@ def summary(field_report: FieldReport, unreached: bool = False) -> Iterator[str]
         if None not in field.stride:
             begins = "at position 0" if not any(field.padding) else f"{_one(field.padding)} before position 0"
             yield f"Unit 0 begins {begins} and is centred at {_one(field.center)}."
+    if len(field.lookahead) == 1 and isinstance(field.lookahead[0], int):
+        back = "back to the beginning" if field.lookback[0] is None else f"{field.lookback[0]} back"
+        yield f"From its own place a unit looks {back} and {field.lookahead[0]} ahead."
     if field.bounded:
         yield f"No unit sees more than that; some may see less, because of {', '.join(field.bounded[:3])}."
     for axis, phases in enumerate(field_report.phases):

@@ -30,6 +30,8 @@ def elementwise(at: At) -> Twin:
         return text_only(BY[name].format(*(f"({n!r})" if n < 0 else repr(n) for n in by)))
     if count == 2 and name in SIGNS:
         return text_only(f"({{0}} {SIGNS[name]} {{1}})")
+    if count == 3 and name == "where":
+        return text_only("torch.where({0}.bool(), {1}, {2})")
     if (count == 1 and name in UNARY and name not in NUMBERED) or (count == 2 and name in TWO):
         return text_only(f"{NAMED.get(name, f'torch.{name}')}({', '.join(f'{{{i}}}' for i in range(count))})")
     maps = "one map" if count == 1 else f"{count} maps"

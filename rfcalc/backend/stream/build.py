@@ -298,6 +298,8 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
             piece = type(layer)(tuple(dims), layer.channel)
             return Way("window", twin_of(At(piece, xs, y, eps=eps)))
         geometry = getattr(layer, "geometry", None)
+        if layer.kind == "pad":
+            return Way("window", _padded(layer, xs, y, at.axis - 1))
         if geometry is None:
             cut = _cropped(layer, at.axis, len(y.dims))
             return Way("window", cut or twin_of(At(layer, xs, y, eps=eps)))
@@ -329,12 +331,7 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         if cut is not None:
             return Way("window", cut)
         if layer.kind == "pad":
-            rank = xs[0].rank
-            sides = [one(layer.padding, i) for i in range(rank)]
-            sides[spatial] = (0, 0)
-            if not any(a or b for a, b in sides):
-                return Way("window", Twin(None, "{0}"))
-            return Way("window", twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y, eps=eps)))
+            return Way("window", _padded(layer, xs, y, spatial))
         return Way("window", twin_of(At(layer, xs, y, eps=eps)))
     if any(one(getattr(layer, "shift", (0,)), i) for i in range(len(getattr(layer, "shift", (0,))))):
         raise Unsupported("shifted windows cannot be run in pieces", where=node.name)
@@ -344,6 +341,15 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
         dims[at.axis] = -1
         piece = type(layer)(tuple(dims), layer.channel)
     return Way("table", twin_of(At(piece, xs, y, eps=eps)))
+
+
+def _padded(layer: Any, xs: tuple[Shape, ...], y: Shape, axis: int) -> Twin:
+    """The twin of padding (or cropping) along the other axes."""
+    sides = [one(layer.padding, i) for i in range(xs[0].rank)]
+    sides[axis] = (0, 0)
+    if not any(a or b for a, b in sides):
+        return Twin(None, "{0}")
+    return twin_of(At(type(layer)(tuple(sides), layer.mode), xs, y))
 
 
 def _cropped(layer: Any, axis: int, rank: int, step: int = 1) -> Twin | None:

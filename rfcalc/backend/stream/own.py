@@ -107,13 +107,16 @@ def _argument(step: Any, wish: str, node: str) -> torch.Tensor | None:
     """The tensor that an operator was called with under a name of PyTorch's modules."""
     params = step.args.get("params")
     if params is not None:  # of a recurrent layer: weights from the input and the state, then biases, for each layer
-        match = re.fullmatch(r"(weight|bias)_(ih|hh)_l0", wish)
+        match = re.fullmatch(r"(weight|bias)_(ih|hh|hr)_l0(_reverse)?", wish)
         if match is None:
             return None
-        each = 4 if step.args["has_biases"] else 2
+        each, ways = 4 if step.args["has_biases"] else 2, 1 + bool(step.args["bidirectional"])
+        names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"][:each]
+        if len(params) != each * ways * step.args["num_layers"]:
+            names.append("weight_hr")  # of a projection
         layer = int(number[1]) if (number := re.search(r"\.?\bl(\d+)$", node)) else 0
-        place = {"weight_ih": 0, "weight_hh": 1, "bias_ih": 2, "bias_hh": 3}[f"{match[1]}_{match[2]}"]
-        return params[layer * each + place]  # type: ignore[no-any-return]
+        place = names.index(f"{match[1]}_{match[2]}")
+        return params[(layer * ways + bool(match[3])) * len(names) + place]  # type: ignore[no-any-return]
     found = step.args.get(wish)
     return found if isinstance(found, torch.Tensor) else None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.merge import Add
-from rfcalc.layers.reshape import Permute
+from rfcalc.layers.reshape import Permute, Reshape
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value
 
@@ -19,8 +19,11 @@ def mapped(graph: Builder, x: Value, rank: int, merged: bool = False) -> tuple[V
     Args:
         merged: whether positions of the input may lie along the channels; see `Builder.laid`.
     """
-    graph.with_channels(x)
     n = len(x.dims)
+    if x.extra and merged:  # what is left of a map of one channel: its positions are the channels now
+        at = 0 if x.batch == 0 or n == rank + 1 else 1
+        x = graph.add(Reshape(x.inner, at), (x.node,), x.dims, x.batch, helper=True)
+    graph.with_channels(x)
     if n == rank + 1 and x.batch is None:
         return Value(graph.laid(x, x.dims, 0, merged), x.dims, None), False
     if n != rank + 2:

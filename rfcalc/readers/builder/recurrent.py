@@ -62,14 +62,15 @@ def vectors(graph: Builder, x: Value) -> Value:
     return graph.add(Reshape(x.inner, len(x.inner) - 1), (x.node,), x.dims, 0, helper=True)
 
 
-def stepped(graph: Builder, kind: str, fed: Value, kept: Value, held: Sequence[Value]) -> list[Value]:
+def stepped(graph: Builder, kind: str, fed: Value, kept: Value, held: Sequence[Value], axis: int = -1) -> list[Value]:
     """The state (and the cell, of an LSTM) after one step.
 
     Args:
         kind: ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
-        fed: the gates before their activations as far as they come from the input, side by side on the last axis.
+        fed: the gates before their activations as far as they come from the input, side by side on an axis.
         kept: the same from the state.
         held: the state (and the cell) before the step.
+        axis: the axis of the tensor that gates and features lie along.
     """
 
     def joined(layer: Layer, a: Value, b: Value) -> Value:
@@ -80,8 +81,9 @@ def stepped(graph: Builder, kind: str, fed: Value, kept: Value, held: Sequence[V
         return alone(graph, x, Activation(name))
 
     def parts(x: Value, count: int) -> list[Value]:
-        n, last = x.dims[-1] // count, len(x.dims) - 1
-        return [sliced(graph, x, last, i * n, (i + 1) * n) for i in range(count)]
+        at = axis % len(x.dims)
+        n = x.dims[at] // count
+        return [sliced(graph, x, at, i * n, (i + 1) * n) for i in range(count)]
 
     if kind == "lstm":
         i, f, g, o = parts(joined(Add(), fed, kept), 4)

@@ -69,6 +69,13 @@ UNARY = [
     "asinh",
     "acosh",
     "atanh",
+    "cbrt",
+    "rad2deg",
+    "signbit",
+    "squareplus",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "cast",
 ]
 
 # Those that depend on more than the value: a number, chance, what kind of number it is.
@@ -112,6 +119,12 @@ SEVERAL = [
     "copysign",
     "hypot",
     "xlogy",
+    "logaddexp",
+    "logaddexp2",
+    "isclose",
+    "heaviside",
+    "gcd",
+    "lcm",
 ]
 
 # What other formats call these: ONNX's operators, Keras' functions.
@@ -127,4 +140,35 @@ ONNX_SEVERAL = {
     "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor", "Equal": "eq", "Less": "lt", "LessOrEqual": "le",
     "Greater": "gt", "GreaterOrEqual": "ge", "Where": "where", "BitwiseAnd": "bitwise_and", "BitwiseOr": "bitwise_or",
     "BitwiseXor": "bitwise_xor",
+}  # fmt: skip
+KERAS = {
+    "Absolute": "abs", "Abs": "abs", "Fabs": "abs", "Exp": "exp", "Exp2": "exp2", "Expm1": "expm1", "Log": "log",
+    "Log2": "log2", "Log10": "log10", "Log1p": "log1p", "Sqrt": "sqrt", "Rsqrt": "rsqrt", "Cbrt": "cbrt",
+    "Square": "square", "Reciprocal": "reciprocal", "Negative": "neg", "Sign": "sign", "Signbit": "signbit",
+    "Sin": "sin", "Cos": "cos", "Tan": "tan", "Sinh": "sinh", "Cosh": "cosh", "Arcsin": "asin", "Arccos": "acos",
+    "Arctan": "atan", "Arcsinh": "asinh", "Arccosh": "acosh", "Arctanh": "atanh", "Sinc": "sinc", "Erf": "erf",
+    "Erfc": "erfc", "Erfinv": "erfinv", "Floor": "floor", "Ceil": "ceil", "Round": "round", "Trunc": "trunc",
+    "LogicalNot": "logical_not", "BitwiseNot": "bitwise_not", "BitwiseInvert": "bitwise_not", "Isnan": "isnan",
+    "Isinf": "isinf", "Isfinite": "isfinite", "NanToNum": "nan_to_num", "Deg2rad": "deg2rad", "Rad2deg": "rad2deg",
+    "Angle": "angle", "Real": "real", "Imag": "imag", "Cast": "cast", "SaturateCast": "cast",
+}  # fmt: skip
+KERAS_SEVERAL = {
+    "Mod": "remainder", "Fmod": "fmod", "FloorDivide": "floor_divide", "DivideNoNan": "div", "Equal": "eq",
+    "NotEqual": "ne", "Less": "lt", "LessEqual": "le", "Greater": "gt", "GreaterEqual": "ge",
+    "LogicalAnd": "logical_and", "LogicalOr": "logical_or", "LogicalXor": "logical_xor", "BitwiseAnd": "bitwise_and",
+    "BitwiseOr": "bitwise_or", "BitwiseXor": "bitwise_xor", "Arctan2": "atan2", "Hypot": "hypot", "Fmax": "fmax",
+    "Fmin": "fmin", "Logaddexp": "logaddexp", "Logaddexp2": "logaddexp2", "Isclose": "isclose",
+    "Heaviside": "heaviside", "Gcd": "gcd", "Lcm": "lcm", "Where": "where",
+}  # fmt: skip
+# Keras' activations by the names in its configurations; the first are layers of their own here, the others functions.
+KERAS_ACTIVATIONS = {
+    "relu": "relu", "relu6": "relu6", "elu": "elu", "selu": "selu", "celu": "celu", "silu": "silu", "swish": "silu",
+    "mish": "mish", "sigmoid": "sigmoid", "tanh": "tanh", "softplus": "softplus", "gelu": "gelu",
+    "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish", "hard_swish": "hardswish", "hard_tanh": "hardtanh",
+    "leaky_relu": "leaky_relu",
+}  # fmt: skip
+KERAS_FUNCTIONS = {
+    "exponential": "exp", "softsign": "softsign", "log_sigmoid": "log_sigmoid", "tanh_shrink": "tanhshrink",
+    "soft_shrink": "softshrink", "hard_shrink": "hardshrink", "threshold": "threshold", "squareplus": "squareplus",
+    "sparse_plus": "sparse_plus", "sparse_sigmoid": "sparse_sigmoid",
 }  # fmt: skip

@@ -94,6 +94,8 @@ def _read(data: Any, given: Any, live: Any) -> Imported:
     ):
         raise subclassed(data["class_name"])
     build = Build(_channels_last(config), translate)
+    first = next((e["class_name"] for _, e in entries(config, "") if e["class_name"] != "InputLayer"), "")
+    build.frames = first == "TimeDistributed" or first.startswith("ConvLSTM")
     sources = _inputs(build, data, given)
     scope = Scope(live=live)
     outputs = list(_values(model(build, data, sources, scope)))
@@ -138,6 +140,8 @@ def _channels_last(config: Mapping[str, Any]) -> bool:
             settings = entry.get("config") if isinstance(entry, Mapping) else None
             if not isinstance(settings, Mapping):
                 continue
+            while isinstance(held := settings.get("layer"), Mapping) and isinstance(held.get("config"), Mapping):
+                settings = held["config"]  # of what a layer holds: TimeDistributed
             if settings.get("data_format") in ("channels_last", "channels_first"):
                 return bool(settings["data_format"] == "channels_last")
             if first is None and entry.get("class_name") in ("BatchNormalization", "GroupNormalization"):
@@ -197,10 +201,11 @@ def _sized(build: Build, name: str, own: tuple[int | None, ...] | None, wanted: 
     """The input's sizes as Keras has them; where they are not the model's own, its shapes are not compared."""
     if wanted is not None:
         rank = len(wanted.dims)
-        given = (*wanted.dims[1:], wanted.dims[0]) if build.last and rank > 1 else wanted.dims
+        at = build.channel_axis(rank)
+        given = (*wanted.dims[1 : at + 1], wanted.dims[0], *wanted.dims[at + 1 :])
         if own is None:
             return given
-        channel = len(own) - 1 if build.last else 0
+        channel = build.channel_axis(len(own))
         if len(own) != rank or own[channel] not in (None, given[channel]):
             told = "x".join("?" if n is None else str(n) for n in _first(own, channel))
             sizes = [224 if n is None else n for n in _first(own, channel)]
@@ -218,7 +223,7 @@ def _sized(build: Build, name: str, own: tuple[int | None, ...] | None, wanted: 
     assert own is not None
     if None not in own:
         return tuple(n for n in own if n is not None)
-    channel = len(own) - 1 if build.last else 0
+    channel = build.channel_axis(len(own))
     if len(own) != 3 or own[channel] is None:
         raise RfcalcError(
             f"the input {shown(name)} has free sizes",

@@ -71,6 +71,7 @@ class Build:
 
     def __init__(self, last: bool, translate: Callable[..., Any]) -> None:
         self.last = last
+        self.frames = False  # whether its inputs are sequences of images, whose channels come second
         self.translate = translate  # what one use of one layer makes
         self.graph = Builder()
         self.notes: dict[str, None] = {}
@@ -116,10 +117,16 @@ class Build:
 
     # --- values ------------------------------------------------------------------------------------------------
 
+    def channel_axis(self, rank: int) -> int:
+        """Which of the axes of an input (or of what was not understood) counts channels."""
+        if self.last:
+            return max(rank - 1, 0)
+        return 1 if self.frames and rank > 2 else 0
+
     def input(self, name: str, dims: Sequence[int]) -> Value:
         """An input of these sizes, as Keras has them; its own are channels first."""
         rank = len(dims)
-        order = channels_first(rank, rank - 1 if self.last and rank > 1 else 0) if rank else (0,)
+        order = channels_first(rank, self.channel_axis(rank)) if rank else (0,)
         shape = Shape(*(dims[k] for k in order)) if dims else Shape(1)
         held = self.graph.input(self.name(name), shape, (1, *shape.dims), 0)
         return Value(held, shape, order)
@@ -213,7 +220,7 @@ class Build:
         """A node for an operator that was not understood; `dims` is the shape that Keras says it makes."""
         self._name_helpers()
         rank = len(dims)
-        order = channels_first(rank, rank - 1 if self.last and rank > 1 else 0) if rank else (0,)
+        order = channels_first(rank, self.channel_axis(rank)) if rank else (0,)
         lead, batch = (inputs[0].held.dims[:1], inputs[0].held.batch) if inputs else ((1,), 0)
         full = (*lead, *(dims[k] for k in order)) if rank else (*lead, 1)
         nodes = [v.held.node for v in inputs]
@@ -242,10 +249,12 @@ class Build:
             )
         mine = value.held.dims[1:]
         told = tuple(mine[i] if (n := dims[k]) is None else n for i, k in enumerate(value.order))
-        self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *told)
+        lead = value.held.dims[:1] if value.held.batch is None else ()
+        self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *lead, *told)
 
     def finish(self, outputs: Sequence[Value], name: str, params: int | None = None) -> Imported:
         """The importer's result, checked: see `rfcalc.readers.imported`."""
+        self._name_helpers()
         graph = self.graph
         ends = list(dict.fromkeys(v.held.node for v in outputs))
         gone = pruned(graph, ends)

@@ -56,7 +56,7 @@ class LayerCall(NamedTuple):
     @property
     def inputs(self) -> list[Value]:
         """All maps that it reads, in order."""
-        return list(_flat((self.args, self.kwargs)))
+        return list(flat_values((self.args, self.kwargs)))
 
     @property
     def x(self) -> Value:
@@ -67,15 +67,15 @@ class LayerCall(NamedTuple):
         return found[0]
 
 
-def _flat(value: Any) -> Iterator[Value]:
+def flat_values(value: Any) -> Iterator[Value]:
     if isinstance(value, Value):
         yield value
     elif isinstance(value, (list, tuple)):
         for v in value:
-            yield from _flat(v)
+            yield from flat_values(v)
     elif isinstance(value, Mapping):
         for v in value.values():
-            yield from _flat(v)
+            yield from flat_values(v)
 
 
 def model(build: Build, data: Any, inputs: list[Value] | dict[str, Value], scope: Scope) -> Any:
@@ -176,7 +176,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
         count = min(read.get(key, 0), MOST_OUTPUTS) + 1
         shapes = [known.get((name, use, i), told.get((name, use, i))) for i in range(count)]
         found = call(build, by_name[name], name, args, kwargs, scope, tuple(shapes))
-        made[key] = list(_flat(found))
+        made[key] = list(flat_values(found))
         if not made[key]:
             raise malformed(name, "the layer makes nothing")
     return _filled(_recounted(references(config.get("output_layers"), scope.path), uses, read), made)
@@ -347,7 +347,7 @@ def call(
     if kind in MODELS and isinstance(entry.get("config"), (Mapping, list)):
         label = build.name(f"{scope.prefix}{name}")
         inside = Scope(f"{label}.", f"{owner}/", live, scope.depth + 1)
-        outputs = model(build, entry, list(_flat((args, kwargs))), inside)
+        outputs = model(build, entry, list(flat_values((args, kwargs))), inside)
         if isinstance(outputs, Value):
             build.alias(label, outputs)
         return outputs
@@ -359,7 +359,7 @@ def call(
             f"{scope.prefix}{name}", owner, known, built if isinstance(built, Mapping) else {},
         ),
     )  # fmt: skip
-    for value, told in zip(_flat(found), known, strict=False):
+    for value, told in zip(flat_values(found), known, strict=False):
         build.expect(value, told)
     return found
 

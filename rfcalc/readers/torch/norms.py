@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from rfcalc.readers.builder.maps import channels_at, mapped
+from rfcalc.layers.reshape import Reshape
+from rfcalc.readers.builder.maps import alone, channels_at, mapped
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import weights
 from rfcalc.readers.torch.handling import OperatorCall, handles
@@ -43,8 +45,11 @@ def batch_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
     training = bool(call["training"])
-    x = channels_at(graph, call.x)
     track = call["running_mean"] is not None
+    if track and not training and _along_positions(graph, call.x):
+        graph.note("running statistics of a batch normalisation along positions are no buffers in the figures")
+        return _apart(graph, alone(graph, call.x, Elementwise("batchnorm")), weight, bias, 1)
+    x = channels_at(graph, call.x)
     if weight is None and bias is None:
         return graph.add(BatchNorm(affine=False, track=track, training=training), (x.node,), x.dims, x.batch)
     key = _factors(graph, weight, bias)
@@ -53,6 +58,26 @@ def batch_norm(call: OperatorCall) -> Value:
         return graph.own(graph.add(made, (x.node,), x.dims, x.batch), key)
     bare = graph.add(BatchNorm(affine=False, track=track, training=training), (x.node,), x.dims, x.batch)
     return _apart(graph, bare, weight, bias, 1)
+
+
+def _along_positions(graph: TensorBuilder, x: Value) -> bool:
+    """Whether positions, and not channels, lie along the axis that a batch normalisation has factors for."""
+    if x.extra or x.batch == 1 or len(x.dims) < 2:
+        return False
+    at = graph.axis(x, 1)
+    return at != graph.shape(x).channel and at in graph.carriers[x.node] and x.dims[1] != 1
+
+
+def _of_each(graph: TensorBuilder, x: Value, groups: int) -> Value:
+    """Groups of channels normalised over space, for each position of a leading axis (frames, windows) by itself."""
+    lead, channels, *space = x.dims
+    node = graph.laid(x, x.dims, 1)
+    if groups != channels:
+        apart = (lead, groups, channels // groups, *space)
+        node = graph.add(Reshape(apart, 1), (node,), apart, None, helper=True).node
+        made = graph.add(LayerNorm(len(space) + 1, affine=False), (node,), apart, None, helper=True)
+        return graph.add(Reshape(x.dims, 1), (made.node,), x.dims, None)
+    return graph.add(LayerNorm(len(space), affine=False), (node,), x.dims, None)
 
 
 @handles("layer_norm")
@@ -92,8 +117,9 @@ def group_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
     x = call.x
-    if x.batch is None and x.dims[0] != 1:
-        raise NotUnderstood("of a merged batch")
+    if x.batch != 0 and x.dims[0] != 1:
+        x = graph.with_channels(x if x.batch is None else graph.plain(x))
+        return _apart(graph, _of_each(graph, x, call["num_groups"]), weight, bias, 1)
     x = channels_at(graph, x)
     if x.batch is None:
         x = Value(graph.laid(x, x.dims[1:], 0), x.dims, 0)
@@ -109,10 +135,13 @@ def group_norm(call: OperatorCall) -> Value:
 def instance_norm(call: OperatorCall) -> Value:
     graph = call.graph
     weight, bias = call["weight"], call["bias"]
+    track = call["running_mean"] is not None and not call["use_input_stats"]
+    if call.x.batch != 0 and call.x.dims[0] != 1 and not track:
+        x = graph.with_channels(call.x if call.x.batch is None else graph.plain(call.x))
+        return _apart(graph, _of_each(graph, x, x.dims[1]), weight, bias, 1)
     x, leading = mapped(graph, call.x, len(call.x.dims) - 2)
     if leading:
         raise NotUnderstood("of a merged batch")
-    track = call["running_mean"] is not None and not call["use_input_stats"]
     key = None if weight is None or bias is None else _factors(graph, weight, bias)
     if key:
         return graph.own(graph.add(InstanceNorm(affine=True, track=track), (x.node,), x.dims, x.batch), key)

@@ -7,6 +7,7 @@ setting has no translation; then an `Unknown` stands in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -17,7 +18,10 @@ from rfcalc.readers.keras.graph import LayerCall
 
 Translator = Callable[[LayerCall], Any]
 
-FILES = ("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "recurrent", "ops")
+FILES = (
+    *("conv", "pool", "dense", "norm", "pointwise", "rearrange", "merge", "attention", "recurrent", "wrapped"),
+    *("ops", "ops_layout"),
+)
 LAYERS: dict[str, Translator] = {}
 OPERATIONS: dict[str, Translator] = {}  # keras.ops.*, which stand in a model's graph beside its layers
 OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")  # keras.applications' own
@@ -43,6 +47,7 @@ def operation(*names: str) -> Callable[[Translator], Translator]:
     return register
 
 
+@cache
 def _load() -> None:
     for name in FILES:
         import_module(f"{__name__}.{name}")
@@ -50,8 +55,7 @@ def _load() -> None:
 
 def translator(entry: Mapping[str, Any], kind: str) -> Translator | None:
     """The translator of a layer that is Keras' own; a layer of the same name from elsewhere is another one."""
-    if not LAYERS:
-        _load()
+    _load()
     module, registered = entry.get("module"), entry.get("registered_name")
     if not (module is None or isinstance(module, str)):
         return None

@@ -11,21 +11,11 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pointwise import GLU, Activation, Softmax
 from rfcalc.readers.builder.maps import back, mapped, sized, tidy
 from rfcalc.readers.builder.values import NotUnderstood
+from rfcalc.readers.builder.vocabulary import KERAS_ACTIVATIONS, KERAS_FUNCTIONS
 from rfcalc.readers.configuration import malformed, shown
 from rfcalc.readers.keras.build import Value, channels_first
 from rfcalc.readers.keras.graph import LayerCall
 
-# Keras' names of functions that the algebra has, and of those that are pointwise without a name of their own.
-FUNCTIONS = {
-    "relu": "relu", "relu6": "relu6", "elu": "elu", "selu": "selu", "celu": "celu", "silu": "silu", "swish": "silu",
-    "mish": "mish", "sigmoid": "sigmoid", "tanh": "tanh", "softplus": "softplus", "gelu": "gelu",
-    "hard_sigmoid": "hardsigmoid", "hard_silu": "hardswish", "hard_swish": "hardswish", "hard_tanh": "hardtanh",
-    "leaky_relu": "leaky_relu",
-}  # fmt: skip
-POINTWISE = (
-    "exponential", "softsign", "log_sigmoid", "tanh_shrink", "soft_shrink", "hard_shrink", "squareplus", "threshold",
-    "sparse_plus", "sparse_sigmoid",
-)  # fmt: skip
 LINEAR = (None, "linear")
 
 
@@ -59,14 +49,20 @@ def slid(call: LayerCall, x: Value, make: Callable[[Fit], Layer], name: str = ""
     """
     build, rank = call.build, x.rank - 1
     held, leading = mapped(build.graph, x.held, rank, merged=True)
+    fit = fitting(rank, leading)
+    made = build.add(make(fit), [build.value(held, x.order)], name or call.name, x.order, owner)
+    return build.value(back(build.graph, made.held, leading), x.order)
+
+
+def fitting(rank: int, leading: bool) -> Fit:
+    """Gives settings of `rank` spatial axes as those of all axes that there are."""
 
     def fit(values: Any, one: Any = 1) -> Any:
         if isinstance(values, tuple) and isinstance(values[0], tuple):  # both sides of each axis
             return ((0, 0), *values) if leading else values
         return tidy(sized(values, rank, leading, one))
 
-    made = build.add(make(fit), [build.value(held, x.order)], name or call.name, x.order, owner)
-    return build.value(back(build.graph, made.held, leading), x.order)
+    return fit
 
 
 def padding(call: LayerCall, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Any:
@@ -134,14 +130,14 @@ def of_function(function: str, value: Value, axis: int = -1) -> Layer:
     Raises:
         NotUnderstood: it is none of Keras' own.
     """
-    if function in FUNCTIONS:
-        return Activation(FUNCTIONS[function])
+    if function in KERAS_ACTIVATIONS:
+        return Activation(KERAS_ACTIVATIONS[function])
     if function in ("softmax", "log_softmax"):
         return softmax(value, axis, function == "log_softmax")
     if function == "glu" and value.channel == len(value.order) - 1:
         return GLU()
-    if function in POINTWISE:
-        return Elementwise(function)
+    if function in KERAS_FUNCTIONS:
+        return Elementwise(KERAS_FUNCTIONS[function])
     raise NotUnderstood(f"the activation {shown(function)}")
 
 

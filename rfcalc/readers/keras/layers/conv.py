@@ -17,7 +17,7 @@ def _rank(kind: str) -> int:
     return int(next(c for c in kind if c.isdecimal()))
 
 
-def _geometry(call: LayerCall, rank: int, fit: Fit) -> dict[str, Any]:
+def geometry(call: LayerCall, rank: int, fit: Fit) -> dict[str, Any]:
     """Kernel, stride, padding, dilation."""
     f = call.fields
     kernel, stride = f.sizes("kernel_size", rank), f.sizes("strides", rank, 1)
@@ -38,7 +38,7 @@ def convolution(call: LayerCall) -> Value:
     groups, bias = f.integer("groups", 1), f.flag("use_bias", True)
 
     def make(fit: Fit) -> Conv:
-        return Conv(f.integer("filters"), **_geometry(call, rank, fit), groups=groups, bias=bias)
+        return Conv(f.integer("filters"), **geometry(call, rank, fit), groups=groups, bias=bias)
 
     return activated(call, slid(call, image(call, rank), make, owner=call.owner), f.get("activation"))
 
@@ -50,7 +50,7 @@ def depthwise(call: LayerCall) -> Value:
     multiplier, bias = f.integer("depth_multiplier", 1), f.flag("use_bias", True)
 
     def make(fit: Fit) -> Depthwise:
-        return Depthwise(**_geometry(call, rank, fit), multiplier=multiplier, bias=bias)
+        return Depthwise(**geometry(call, rank, fit), multiplier=multiplier, bias=bias)
 
     return activated(call, slid(call, image(call, rank), make, owner=call.owner), f.get("activation"))
 
@@ -63,7 +63,7 @@ def separable(call: LayerCall) -> Value:
     multiplier = f.integer("depth_multiplier", 1)
 
     def first(fit: Fit) -> Depthwise:
-        return Depthwise(**_geometry(call, rank, fit), multiplier=multiplier, bias=False)
+        return Depthwise(**geometry(call, rank, fit), multiplier=multiplier, bias=False)
 
     def second(fit: Fit) -> Conv:
         return Conv(f.integer("filters"), 1, bias=f.flag("use_bias", True))

@@ -9,7 +9,6 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Concat, Multiply
 from rfcalc.readers.builder.joining import chained
 from rfcalc.readers.builder.moves import regrouped
-from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import malformed
 from rfcalc.readers.keras.build import Order, Value
 from rfcalc.readers.keras.graph import LayerCall
@@ -92,8 +91,3 @@ def scaled_sum(call: LayerCall) -> Value:
     first, second = call.inputs
     scaled = call.build.add(Elementwise("times", number(call.fields.get("scale"))), [second], f"{call.name}.times")
     return merged(call, Add(), [first, scaled])
-
-
-@layer("Dot")
-def dot(call: LayerCall) -> Value:
-    raise NotUnderstood("products over chosen axes")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from rfcalc.layers.general import Elementwise
+from rfcalc.layers.learned import Parameter
+from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from rfcalc.layers.pointwise import Scale, StochasticDepth
 from rfcalc.readers.builder.maps import channels_at
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
-from rfcalc.readers.keras.build import Value
+from rfcalc.readers.keras.build import Held, Value
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import layer
 from rfcalc.readers.keras.layers.common import keras_axis
@@ -26,7 +29,16 @@ def _of_channels(call: LayerCall, axis: object) -> Value:
 @layer("BatchNormalization")
 def batch(call: LayerCall) -> Value:
     f = call.fields
-    x = _of_channels(call, f.get("axis", -1))
+    try:
+        x = _of_channels(call, f.get("axis", -1))
+    except NotUnderstood:  # positions lie along the axis, so that the factors stand apart
+        if call.kwargs.get("training") is True:
+            raise
+        x = call.build.settled(call.x)
+        k = keras_axis(x, f.get("axis", -1), call.name)
+        call.build.uncounted[call.owner] = 2 * x.dims[k]
+        bare = call.build.add(Elementwise("standardize"), [x], f"{call.name}.standardize")
+        return factored(call, bare, [k], f.flag("scale", True), f.flag("center", True))
     made = BatchNorm(
         training=call.kwargs.get("training") is True, gamma=f.flag("scale", True), bias=f.flag("center", True)
     )
@@ -52,8 +64,47 @@ def over_layer(call: LayerCall) -> Value:
     elif mine == list(range(x.rank))[-len(mine) :]:
         x, over = call.build.plain(x), len(mine)
     else:
-        raise NotUnderstood(f"it normalises the axes {listed}")
+        return factored(call, normalised(call, x, mine, "var"), mine, gamma, bias)
     return call.build.add(LayerNorm(over, gamma=gamma, bias=bias), [x], call.name, owner=call.owner)
+
+
+def normalised(call: LayerCall, x: Value, axes: list[int], op: str) -> Value:
+    """A map less its mean over some of Keras' axes (of a variance), divided by what is told of these axes."""
+    build, graph, held = call.build, call.build.graph, x.held
+    dims = tuple(1 if i in {x.axis(k) for k in axes} else n for i, n in enumerate(held.dims))
+
+    def joined(name: str, a: Held, b: Held) -> Held:
+        nodes, batch, extra = graph.aligned([a, b], a.dims)
+        return graph.add(Elementwise(name), nodes, a.dims, batch, extra=extra)
+
+    if op == "var":
+        held = joined("sub", held, reduced(graph, held, [x.axis(k) for k in axes], "mean", True, dims))
+    spread = reduced(graph, held, [x.axis(k) for k in axes], op, True, dims)
+    return build.made(joined("div", held, spread), x.order, f"{call.name}.normalize")
+
+
+def factored(call: LayerCall, x: Value, axes: list[int], gamma: bool, bias: bool) -> Value:
+    """A map multiplied by learned factors along some of Keras' axes, and learned offsets added."""
+    build, graph = call.build, call.build.graph
+    for part, layer_, wanted in (("gamma", Multiply(), gamma), ("beta", Add(), bias)):
+        if not wanted:
+            continue
+        dims = (1, *(n if k in axes else 1 for k, n in zip(x.order, x.held.dims[1:], strict=True)))
+        own = graph.add(Parameter(dims[1:], max(x.shape.channel - (x.held.batch is None), 0)), (), dims, 0)
+        own = build.made(graph.own(own, (f"{call.owner}.{part}",)), x.order, f"{call.name}.{part}").held
+        nodes, batch, extra = graph.aligned([x.held, own], x.held.dims)
+        held = graph.add(layer_, nodes, x.held.dims, batch, extra=extra)
+        x = build.made(held, x.order, f"{call.name}.{layer_.kind}")
+    return x
+
+
+@layer("UnitNormalization")
+def unit(call: LayerCall) -> Value:
+    """Divided by the root of the sum of squares over some axes."""
+    x = call.build.settled(call.x)
+    axes = call.fields.get("axis", -1)
+    listed = axes if isinstance(axes, (list, tuple)) else [axes]
+    return normalised(call, x, sorted({keras_axis(x, a, call.name) for a in listed}), "norm")
 
 
 @layer("RMSNormalization")

@@ -9,17 +9,19 @@ from typing import Any
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
+from rfcalc.layers.pointwise import Identity
 from rfcalc.layers.slice import Split
 from rfcalc.readers.builder.joining import padded
 from rfcalc.readers.builder.moves import inserted_axis, picked, sliced, without
 from rfcalc.readers.builder.products import product
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood
+from rfcalc.readers.builder.vocabulary import KERAS, KERAS_ACTIVATIONS, KERAS_FUNCTIONS, KERAS_SEVERAL
 from rfcalc.readers.configuration import malformed, sizes
 from rfcalc.readers.keras.build import Value
 from rfcalc.readers.keras.graph import LayerCall
 from rfcalc.readers.keras.layers import guess, operation
-from rfcalc.readers.keras.layers.common import FUNCTIONS, keras_axis, map_axis, of_function, softmax
+from rfcalc.readers.keras.layers.common import keras_axis, map_axis, of_function, softmax
 from rfcalc.readers.keras.layers.merge import joined, merged
 from rfcalc.readers.keras.layers.rearrange import reshaped, transposed
 
@@ -34,19 +36,12 @@ BINARY: dict[str, tuple[Layer, str]] = {
     "Minimum": (Elementwise("minimum"), "clamp"),
     "Power": (Elementwise("pow"), "pow"),
 }
-UNARY = {
-    "Absolute": "abs", "Abs": "abs", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt", "Square": "square",
-    "Negative": "neg", "Sin": "sin", "Cos": "cos", "Clip": "clamp", "Sign": "sign", "Floor": "floor", "Ceil": "ceil",
-    "Round": "round", "Reciprocal": "reciprocal", "Expm1": "expm1", "Log1p": "log1p", "Erf": "erf", "Cast": "cast",
+ACTIVATIONS = {name.title().replace("_", ""): name for name in (*KERAS_ACTIVATIONS, *KERAS_FUNCTIONS) if name != "gelu"}
+REDUCTIONS = {
+    "Sum": "sum", "Max": "amax", "Min": "amin", "Amax": "amax", "Amin": "amin", "Prod": "prod", "Var": "var",
+    "Std": "std", "Any": "any", "All": "all", "Argmax": "argmax", "Argmin": "argmin", "Logsumexp": "logsumexp",
+    "Norm": "norm", "CountNonzero": "sum",
 }  # fmt: skip
-ACTIVATIONS = {
-    "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Silu": "silu", "Elu": "elu",
-    "Selu": "selu", "Celu": "celu", "LeakyRelu": "leaky_relu", "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu",
-    "HardTanh": "hard_tanh", "Softplus": "softplus", "Softsign": "softsign", "LogSigmoid": "log_sigmoid",
-    "Mish": "mish", "SoftShrink": "soft_shrink", "HardShrink": "hard_shrink", "TanhShrink": "tanh_shrink",
-    "Squareplus": "squareplus", "Threshold": "threshold",
-}  # fmt: skip
-REDUCTIONS = {"Sum": "sum", "Max": "amax", "Min": "amin", "Prod": "prod", "Var": "var", "Std": "std"}
 
 
 @operation(*BINARY)
@@ -91,9 +86,26 @@ def broadcast(call: LayerCall, values: list[Value]) -> list[Value]:
     return values
 
 
-@operation(*UNARY)
+@operation(*KERAS, "Clip")
 def unary(call: LayerCall) -> Value:
-    return call.build.add(Elementwise(UNARY[call.kind]), [call.x], call.name)
+    return call.build.add(Elementwise(KERAS.get(call.kind, "clamp")), [call.x], call.name)
+
+
+@operation(*KERAS_SEVERAL)
+def several(call: LayerCall) -> Value:
+    """A function of maps and numbers at one place."""
+    if any(isinstance(a, dict) for a in call.args):
+        raise NotUnderstood("one side is an array")
+    name = KERAS_SEVERAL[call.kind]
+    values = call.inputs
+    if len(values) == 1:
+        return call.build.add(Elementwise(name), values, call.name)
+    return merged(call, Elementwise(name), broadcast(call, values))
+
+
+@operation("StopGradient", "Copy", "ConvertToTensor", "Conjugate", "Conj")
+def same(call: LayerCall) -> Value:
+    return call.build.add(Identity(), [call.x], call.name)
 
 
 @operation(*ACTIVATIONS)
@@ -105,7 +117,7 @@ def activation(call: LayerCall) -> Value:
 def gelu(call: LayerCall) -> Value:
     from rfcalc.layers.pointwise import Activation
 
-    name = "gelu_tanh" if call.fields.flag("approximate", True) else FUNCTIONS["gelu"]
+    name = "gelu_tanh" if call.fields.flag("approximate", True) else "gelu"
     return call.build.add(Activation(name), [call.x], call.name)
 
 
@@ -268,6 +280,10 @@ def item(call: LayerCall) -> Value:
     x = call.build.settled(call.x)
     told = call.args[1] if len(call.args) > 1 else None
     keys = list(told) if isinstance(told, (list, tuple)) else [told]
+    dots = [i for i, k in enumerate(keys) if isinstance(k, dict) and k.get("class_name") == "__ellipsis__"]
+    if len(dots) == 1:
+        wide = x.rank + 1 - sum(1 for k in keys if k is not None) + 1
+        keys[dots[0] : dots[0] + 1] = [slice(None)] * wide
     if not keys or keys[0] != slice(None):
         raise NotUnderstood("it picks from the batch")
     if sum(1 for k in keys[1:] if k is not None) > x.rank or not all(
