@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Constant
 from rfcalc.layers.learned import Parameter
+from rfcalc.layers.pool import MaxPool
 from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
@@ -53,6 +54,7 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
+    pooled: dict[int, tuple[Value, MaxPool]] = field(default_factory=dict)  # indices of maxima → the pool and its map
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
