@@ -125,7 +125,8 @@ class LineView:
             return
         carrier = outs.pop()
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
-            if self.carriers[s] is None and self._differs(x, alternatives, carrier, y):
+            level = s >= network.arity and network.nodes[s - network.arity].layer.level
+            if self.carriers[s] is None and not level and self._differs(x, alternatives, carrier, y):
                 self._bar(position, "a constant that differs from place to place is joined here")
                 return
         self._place(position, carrier, densities.pop())

@@ -22,6 +22,7 @@ from rfcalc.readers.torch.batching import sizes
 from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
+from rfcalc.readers.torch.fixed import uniform
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
@@ -271,6 +272,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
         names=named,
         uses=uses,
         translate=translate,
+        uniform=uniform,
         written=recording.written,
         once=recording.once,
         numbers={id(step): i for i, step in enumerate(recording.steps)},
