@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import plural
-from rfcalc.plan.nearest import near_told, told
+from rfcalc.plan.nearest import near_told, runs_told, told
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def document(found: Sizes) -> Document:
     if refused:
         sections += _refusals(refused)
     if found.training:
-        trained = [f"{'every size' if t.size is None else f'n = {t.size}'}: {t.why}" for t in found.training]
+        refusing: dict[str, list[int]] = {}
+        for t in found.training:
+            refusing.setdefault(t.why, []).extend([] if t.size is None else [t.size])
+        trained = [f"{f'n = {runs_told(n)}' if n else 'every size'}: {why}" for why, n in refusing.items()]
         sections.append(Sentences(tuple(trained), title="In training only"))
     at = ", ".join(map(str, found.inputs))
     proven = "For every n ≥ 1, of the layers as they were read" if found.read else "Proven for every n ≥ 1"

@@ -5,7 +5,7 @@ Tensors that depend on no input are kept as `Static` and become nodes only where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -57,6 +57,8 @@ class TensorBuilder(Builder):
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    steps: Sequence[Operation] = ()
+    apart: bool = False  # what is made now belongs to other modules than the one that reads it
     numbers: Mapping[int, int] = field(default_factory=dict)  # steps by identity → their places
 
     def entry(self, tensor: Any) -> Any:
@@ -169,19 +171,20 @@ class TensorBuilder(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before, start, reader = dict(self.env), len(self.shapes), self.step
+        before, start, reader, apart = dict(self.env), len(self.shapes), self.step, self.apart
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
                 self._deepest(source)
             assert self.translate is not None
-            self.step = self.numbers.get(id(step), reader)  # what it makes is called after it
+            if apart or not f"{step.frame.path}.".startswith(f"{self.steps[reader].frame.path}."):
+                self.step, self.apart = self.numbers[id(step)], True
             self.translate(self, step, forced=True)
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
         finally:
-            self.env, self.step = before, reader
+            self.env, self.step, self.apart = before, reader, apart
         if isinstance(found, Value):
             for position in range(start, len(self.shapes)):
                 self.origins.setdefault(position, step)
