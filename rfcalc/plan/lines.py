@@ -116,7 +116,10 @@ class LineView:
         outs = {out for _, out, _, _ in found}
         densities = {d for *_, d in found}
         if len(outs) > 1:
-            self._bar(position, "two paths meet that lay the image out along different axes")
+            self._bar(
+                position,
+                "every position meets every other one, as in attention: the image lies along two axes of its map",
+            )
             return
         if len(densities) > 1:
             self._bar(
