@@ -138,6 +138,7 @@ def follow(readings: Sequence[Reading]) -> Following:
     readings = [_aligned(r, longest.network) for r in readings]
     network, arity = longest.network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
+    lengths = _Lengths(readings)
     nodes = list(network.nodes)
     for position, node in enumerate(network.nodes, arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
@@ -155,29 +156,43 @@ def follow(readings: Sequence[Reading]) -> Following:
         for path in values[0]:
             told = [v[path] for v in values]
             if len(set(told)) > 1:
-                found.append((path, _rule(node, position, path, told, readings)))
+                found.append((path, _rule(node, position, path, told, readings, lengths)))
     if rules:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
     return Following(network, rules)
 
 
-def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading]) -> Rule:
+class _Lengths:
+    """The lengths of maps that differ between readings, by position and axis; what gives numbers from them."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self.varied: list[dict[int, tuple[int, ...]]] = []
+        for shapes in zip(*(r.shapes for r in readings), strict=True):
+            dims = enumerate(zip(*(x.dims for x in shapes), strict=False))
+            self.varied.append({i: tuple(map(int, d)) for i, d in dims if len(set(d)) > 1})
+        self._known: dict[Any, list[tuple[int, Callable[[Any], Any]]]] = {}
+
+    def alone(self, told: list[int], dims: tuple[int, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
+        key = (tuple(told), dims)
+        if key not in self._known:
+            self._known[key] = list(_alone(told, dims))
+        return self._known[key]
+
+
+def _rule(
+    node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading], varied: _Lengths
+) -> Rule:
     """The simplest rule over earlier maps that gives these numbers; the same axis and nearer maps come first."""
     network = readings[0].network
     own = network.sources[position - network.arity]
     order = [*own, *(p for p in range(position - 1, -1, -1) if p not in own)]
-    lengths = {
-        (p, i): dims
-        for p in order
-        for i in range(len(readings[0].shapes[p].dims))
-        if len(set(dims := [int(r.shapes[p].dims[i]) for r in readings])) > 1
-    }
+    lengths = {(p, i): dims for p in order for i, dims in varied.varied[p].items()}
     candidates: list[tuple[tuple[int, bool], Rule]] = []
     for (p, i), dims in lengths.items():
         axes = readings[0].shapes[p].axes
         other = len(path) > 1 and path[1] < len(axes) and axes[path[1]] != i
-        for rank, rule in _alone(told, dims):
+        for rank, rule in varied.alone(told, dims):
             far = rank >= 3 and p not in own  # what is missing to a multiple is missing to the map that is padded
             candidates.append(((rank + 10 * far, other), Rule(partial(_of_one, rule, p, i), (p,))))
     if candidates:

@@ -19,7 +19,14 @@ def document(found: Sizes) -> Document:
     """What `rfcalc sizes` shows."""
     columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20, wraps=True)]
     single = len(found.outputs) == 1
-    columns += [Column("output"), Column("pixels that reach no output", "unseen")] if single else []
+    columns += (
+        [
+            Column("output", least=12, wraps=True),
+            Column("pixels that reach no output", "unseen", least=16, wraps=True),
+        ]
+        if single
+        else []
+    )
     lines: list[TableLine] = []
     several: list[TableLine] = []
     refused: dict[tuple[str, str], tuple[Refused, list[int]]] = {}
@@ -37,7 +44,12 @@ def document(found: Sizes) -> Document:
             refused.setdefault((r.node, r.sizes), (r, []))[1].append(i)
     sections: list[Any] = [Table(tuple(columns), tuple(lines), title=f"Valid input sizes n of {found.target}")]
     if several:
-        heads = (Column("output"), Column("axis", right=True), Column("size"), Column("reach no unit", "unseen"))
+        heads = (
+            Column("output"),
+            Column("axis", right=True),
+            Column("size", least=12, wraps=True),
+            Column("reach no unit", "unseen", least=12, wraps=True),
+        )
         sections.append(Table(heads, tuple(several), title="Outputs"))
     if found.joint is not None:
         sections.append(Sentences((f"Together: {found.joint.text}.",)))

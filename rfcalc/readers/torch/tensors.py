@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Constant
 from rfcalc.layers.learned import Parameter
+from rfcalc.layers.pool import MaxPool
 from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
@@ -54,6 +55,7 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
+    pooled: dict[int, tuple[Value, MaxPool]] = field(default_factory=dict)  # indices of maxima → the pool and its map
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
@@ -219,6 +221,10 @@ class TensorBuilder(Builder):
                 everything = True  # memory that was written to in a way that was not followed
         for out in tensors(step.out):
             dims = dims_of(out)
+            if 0 in dims:  # a result without values
+                self.env[id(out)] = Static(dims, step=step, tensor=out)
+                self.keep.append(out)
+                continue
             batch = 0 if batched and len(dims) > 1 and dims[0] == 1 else None
             self.env[id(out)] = self.not_understood(
                 step.operator, why, sources, dims, batch, stem=step.name, everything=everything
