@@ -51,6 +51,8 @@ declare_operators()
 
 
 def macs_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> int:
+    if isinstance(module, nn.LSTM):  # one direction, every weight at each position of a batch of one
+        return sum(w.numel() for w in module.parameters() if w.dim() == 2) * y[0].numel() // module.hidden_size
     if isinstance(module, nn.Linear):
         return module.in_features * y.numel()
     kernel = module.weight[0, 0].numel()
@@ -68,12 +70,17 @@ def measure(model: nn.Module, shape: tuple[int, ...], train: bool = False) -> di
         params = sum(p.numel() for p in module.parameters(recurse=False))
         seen.append((module, params, list(output.shape[1:]), macs_of(module, inputs[0], output)))
 
+    def walked(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        cells.append(macs_of(module, inputs[0], output))
+
+    cells: list[int] = []  # of recurrent layers, which are one here and may be several in the zoo
     hooks = [m.register_forward_hook(hook) for m in model.modules() if isinstance(m, COUNTED)]
+    hooks += [m.register_forward_hook(walked) for m in model.modules() if isinstance(m, nn.LSTM)]
     with torch.no_grad():
         output = model(torch.zeros(2 if train else 1, *shape))
     for h in hooks:
         h.remove()
-    macs = sum(m for *_, m in seen) // (2 if train else 1)
+    macs = (sum(m for *_, m in seen) + sum(cells)) // (2 if train else 1)
     return {
         "input": list(shape),
         "params": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -188,18 +195,20 @@ def tcn_model() -> dict:
 
 def written_names() -> list[str]:
     sys.path.insert(0, str(HERE))
+    from package_signals import NETWORKS as SIGNALS
     from written_more_networks import NETWORKS as MORE
     from written_networks import NETWORKS
 
-    return [*NETWORKS, *MORE]
+    return [*NETWORKS, *MORE, *SIGNALS]
 
 
 def written(name: str) -> dict:
     """Modules written out in torch after the source that is named there, without rfcalc."""
+    from package_signals import NETWORKS as SIGNALS
     from written_more_networks import NETWORKS as MORE
     from written_networks import NETWORKS
 
-    made, shape, source = (NETWORKS | MORE)[name]()
+    made, shape, source = (NETWORKS | MORE | SIGNALS)[name]()
     return {"source": f"torch {torch.__version__.split('+')[0]}, {source}", **measure(made, shape)}
 
 

@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from rfcalc.layers.slice import Split as Split
     from rfcalc.layers.transpose import ConvTranspose as ConvTranspose
     from rfcalc.layers.unknown import Unknown as Unknown
+    from rfcalc.layers.unpool import MaxUnpool as MaxUnpool
     from rfcalc.readers.drawing import draw as draw
     from rfcalc.readers.keras import from_keras as from_keras
     from rfcalc.readers.onnx.loading import from_onnx as from_onnx

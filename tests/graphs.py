@@ -28,6 +28,7 @@ from rfcalc import (
     Linear,
     MatMul,
     MaxPool,
+    MaxUnpool,
     Multiply,
     Network,
     Pad,
@@ -220,9 +221,13 @@ class Growing:
         at = self.some(lambda s: s.channel == 0 and s.rank and min(space(s)) >= 2)
         if at is None:
             return None
-        a = self.put(MaxPool(2) if pick.chance(50) else Conv(2, 3, stride=2, padding=1), at)
+        pool = LAYERS["maxpool"](pick, self.shapes[at]) if pick.chance(25) else None
+        a = self.put(pool or (MaxPool(2) if pick.chance(50) else Conv(2, 3, stride=2, padding=1)), at)
         if a is None:
             return None
+        if isinstance(pool, MaxPool):
+            back = MaxUnpool(pool.kernel, pool.stride, pool.padding, dilation=pool.dilation, rounding=pool.rounding)
+            return self.put(back, self.put(Activation("tanh"), a) or a, at)
         up: Layer = (
             Upsample(2, None, pick.one(("nearest", "linear"))) if pick.chance(40) else ConvTranspose(2, 2, stride=2)
         )

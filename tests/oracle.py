@@ -314,8 +314,8 @@ class Oracle:
             if position == self.source:
                 own = {(i, i, Fraction(1)) for i in range(shape.rank)}
             elif self.reaches[position]:
-                for s in self.sources(position):
-                    steps = _steps(self.layer(position), self.shapes[s], shape)
+                for edge, s in enumerate(self.sources(position)):
+                    steps = _steps(self.layer(position), self.shapes[s], shape, edge)
                     for start, axis, stride in found[s]:
                         own |= {(start, out, stride * by) for a, out, by in steps if a == axis}
             found.append(own)
@@ -334,14 +334,14 @@ class Oracle:
         )
 
 
-def _steps(layer: Any, x: Shape, y: Shape) -> list[tuple[int, int, Fraction]]:
+def _steps(layer: Any, x: Shape, y: Shape, edge: int) -> list[tuple[int, int, Fraction]]:
     """(axis of the input, of the output, input positions a unit) where an axis of the output slides over the input."""
     kind = layer.kind
     before, after = space(x), space(y)
     same = [(i, i, Fraction(1)) for i in range(min(len(before), len(after)))]
     if kind in ("conv", "depthwise", "maxpool", "avgpool", "lppool"):
         return [(i, i, Fraction(per(layer.stride, i))) for i in range(len(after))]
-    if kind == "conv_transpose":
+    if kind == "conv_transpose" or (kind == "max_unpool" and edge == 0):
         return [(i, i, Fraction(1, per(layer.stride, i))) for i in range(len(after))]
     if kind in ("adaptive_pool", "pixel_shuffle", "pixel_unshuffle"):
         return [(i, i, Fraction(before[i], m)) for i, m in enumerate(after) if m > 1 or before[i] == 1]

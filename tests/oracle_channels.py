@@ -19,7 +19,18 @@ Reader = Callable[[Element, bool], "Iterable[Element] | None"]  # whether beyond
 
 OWN = (
     *("activation", "prelu", "dropout", "stochastic_depth", "scale", "identity", "position_table", "instancenorm"),
-    *("maxpool", "avgpool", "lppool", "adaptive_pool", "pad", "upsample", "roll", "class_token", "permute"),
+    *(
+        "maxpool",
+        "max_unpool",
+        "avgpool",
+        "lppool",
+        "adaptive_pool",
+        "pad",
+        "upsample",
+        "roll",
+        "class_token",
+        "permute",
+    ),
     *("batchnorm", "window_partition"),
 )
 CHOOSING = (

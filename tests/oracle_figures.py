@@ -91,6 +91,8 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     elif kind == "concat":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
         dims[axis] = sum(other.dims[axis] for other in xs)
+    elif kind == "max_unpool":
+        return xs[1]
     elif kind == "matmul":
         dims[-1] = xs[1].dims[-2 if layer.transpose else -1]
     elif kind == "attention_product":
@@ -282,7 +284,7 @@ COSTS = {
 FREE = (
     *("dropout", "stochastic_depth", "identity", "add", "multiply", "concat", "flatten", "reshape", "permute"),
     *("slice", "gather", "split", "channel_shuffle", "roll", "window_partition", "pad", "upsample", "pixel_shuffle"),
-    *("pixel_unshuffle", "unknown", "elementwise", "constant", "along", "index_sum"),
+    *("pixel_unshuffle", "unknown", "elementwise", "constant", "along", "index_sum", "max_unpool"),
 )
 
 
@@ -344,5 +346,6 @@ def peak_bytes(network: Network, shapes: list[Shape], itemsize: int = 4) -> int:
         for later in range(step, len(shapes)):
             needed |= {root[s] for s in network.sources[later - arity]} | {root[later]}
         alive = sum(sizes[p] for p in range(step + 1) if p in needed)
-        most = max(most, itemsize * alive + 8 * looks * shapes[step].values)
+        maxima = shapes[network.sources[step - arity][0]] if layer.kind == "max_unpool" else shapes[step]
+        most = max(most, itemsize * alive + 8 * (looks or layer.kind == "max_unpool") * maxima.values)
     return most

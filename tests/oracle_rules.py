@@ -10,7 +10,7 @@ coordinates on the axes that are not the channels. Every rule gives one `Edge` f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import product
 from math import floor
@@ -52,6 +52,9 @@ def edges(layer: Layer, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
 @rule("channel_shuffle")
 def pointwise(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     return [own(x) for x in xs]
+
+
+BEYOND = 60  # how far windows are listed beyond a map
 
 
 def around(layer: Any, n: int, i: int) -> int:
@@ -101,6 +104,30 @@ def transposed(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
             feeds.setdefault(p * s - per(layer.padding, i)[0] + t * d, []).append(p)
         fed.append(feeds)
     return [Edge(lambda unit: product(*(f.get(o, ()) for f, o in zip(fed, unit, strict=True))), far)]
+
+
+@rule("max_unpool")
+def unpooled(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
+    """Position o reads the values of the windows that hold it, and all that lies in these windows."""
+    values, pooled = xs
+
+    def windows(i: int, n: int, real: bool) -> Callable[[int], list[list[int]]]:
+        k, s, d = (per(getattr(layer, name), i) for name in ("kernel", "stride", "dilation"))
+        a = around(layer, n, i)
+        units = range(space(values)[i]) if real else range(-BEYOND, n + BEYOND)
+        held = {u: [u * s - a + d * t for t in range(k)] for u in units}
+        return lambda o: [[u, *found] for u, found in held.items() if o in found]
+
+    def held(real: bool) -> Edge:
+        each = [windows(i, n, real) for i, n in enumerate(space(pooled))]
+        return separable([lambda o, w=w: sorted({p for f in w(o) for p in f[1:]}) for w in each], space(pooled))
+
+    each = [windows(i, n, False) for i, n in enumerate(space(pooled))]
+    first = separable([lambda o, w=w: [found[0] for found in w(o)] for w in each], space(values))
+    there, endless = held(True), held(False)
+    complete = all(set(there.near(unit)) == set(endless.near(unit)) for unit in units(pooled))
+    second = endless if complete else bounded(there.near, space(pooled))
+    return [first, second]
 
 
 @rule("adaptive_pool")

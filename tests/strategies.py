@@ -490,7 +490,7 @@ LAYERS: dict[str, Callable[[Pick, Shape], Layer | None]] = {
     "window_attention": window_attention,
     "unknown": unknown,
 }
-JOINS = ("add", "multiply", "concat", "matmul", "attention_product")  # built in `graphs`
+JOINS = ("add", "multiply", "concat", "matmul", "attention_product", "max_unpool")  # built in `graphs`
 SOURCES = ("parameter", "constant")
 
 

@@ -435,7 +435,12 @@ def test_pytest_plugin(tmp_path: Path, red: Path) -> None:
     quick = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     listed = subprocess.run(command, cwd=tmp_path, env=quick, capture_output=True, text=True, check=False).stdout
     assert "own.rfclaims.toml::good" in listed
-    assert "unknown metric 'parms'" in listed
+    assert "broken.rfclaims.toml::unreadable-1" in listed
+    broken = subprocess.run(
+        [*command[:-1], "broken.rfclaims.toml"], cwd=tmp_path, env=quick, capture_output=True, text=True, check=False
+    )
+    assert "unknown metric 'parms'" in broken.stdout
+    assert broken.returncode == 1
     ran = subprocess.run(
         [*command[:-1], str(red)], cwd=tmp_path, env=quick, capture_output=True, text=True, check=False
     )
@@ -486,3 +491,19 @@ def test_a_unit_that_counts_something_else_is_refused(tmp_path: Path, what: str,
 def test_a_comma_stands_between_thousands_only(text: str) -> None:
     with pytest.raises(RfcalcError, match="is not a printed value"):
         printed(text)
+
+
+def test_one_claim_that_cannot_be_read_does_not_silence_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does a row of a table that is too short: the others are judged, the errors told, and the exit code is 2."""
+    claim = '[[claim]]\nnetwork = "vgg16"\nwhat = "{}"\nprinted = "{}"\n'
+    table = (
+        '[[table]]\nnetwork = "*"\ncolumns = ["name", "params"]\nrows = [\n ["resnet18", "11.7M"],\n ["resnet34"],\n]\n'
+    )
+    text = 'schema = "rfcalc/claims/1"\n' + claim.format("params", "138M") + claim.format("params@", "1")
+    path = tmp_path / "mixed.rfclaims.toml"
+    path.write_text(text + claim.format("macs", "15.5Gfoo") + table)
+    code, out, err = call(capsys, str(path), "--format", "plain")
+    assert (code, "2 claims: 2 match" in out) == (2, True)
+    assert [f"{path}:{line}: " in err for line in (6, 10, 19)] == [True] * 3

@@ -73,8 +73,14 @@ def test_no_picture_tells_more_than_the_text() -> None:
     seen = [item for item in ITEMS if item.question.picture is not None]
     for item in seen:
         checked(item)
-    assert {i.question.picture.kind for i in seen if i.question.picture} == {"window", "graph", "taps"}
-    assert len(seen) >= 14
+    assert {i.question.picture.kind for i in seen if i.question.picture} == {
+        "window",
+        "stack",
+        "spread",
+        "graph",
+        "taps",
+    }
+    assert len(seen) >= 50
     assert len({i.pattern for i in ITEMS if i.question.solution is not None}) >= 8
 
 

@@ -161,7 +161,6 @@ def test_heads_and_units() -> None:
     [
         ("t.csv", "a,b\n1,2\n", "the heads do not say"),
         ("t.csv", "", "the heads do not say"),
-        ("t.csv", "model,params\nvgg16,many 9\n", "is not a printed value"),
         ("t.csv", "model,params\nvgg16,\n", "no model with parameters"),
         ("t.yml", ":: [", "not YAML"),
         ("t.yml", "a: 1", "no metafile"),
@@ -204,5 +203,29 @@ def test_semicolons_decimal_commas_and_units_of_others(tmp_path: Path) -> None:
     assert (len(results), broken) == (4, [])
     assert all(result.verdict.value == "match" for result in results), results
     for cell in ("11.69 MB", "11.69 GFLOPs", "11.69M px"):
-        with pytest.raises(RfcalcError, match="no figure in that unit"):
-            claims_of(table(tmp_path, f"model,params\nresnet18,{cell}\n"))
+        (refused,) = claims_of(table(tmp_path, f"model,params\nresnet18,{cell}\n")).broken
+        assert "no figure in that unit" in str(refused)
+
+
+BROKEN = {
+    "t.csv": "model,params (M),FLOPs (G)\nresnet18,11.69,1.82\nresnet34,many 9,3.67\nvgg16,138.36 MB,15.5\n",
+    "t.yml": "Models:\n  - Name: resnet18\n    Metadata: {FLOPs: 1.82G, Parameters: ab9}\n"
+    "  - Name: resnet34\n    Metadata: {FLOPs: [1, 2], Parameters: 21800000}\n",
+    "t.md": "# Model card for resnet18\n- Params (M): 11.7\n- GMACs: 1.8.2\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "judged_ones", "lines"), [("t.csv", 4, [3, 4]), ("t.yml", 2, [2, 4]), ("t.md", 1, [2])]
+)
+def test_one_figure_that_cannot_be_read_does_not_silence_the_others(
+    tmp_path: Path, name: str, judged_ones: int, lines: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(BROKEN[name])
+    results, broken = judged(claims_of(path), Reports())
+    assert len(results) == judged_ones
+    assert all(result.verdict.value == "match" for result in results), results
+    assert [f":{line}: " in str(error) for line, error in zip(lines, broken, strict=True)] == [True] * len(lines)
+    assert run(["check", str(path)]) == 2
+    assert str(judged_ones) in capsys.readouterr().out

@@ -116,4 +116,8 @@ def test_paths_that_are_not_there() -> None:
         along(walked, via="conv9")
     with pytest.raises(RfcalcError, match="is an input"):
         along(walked, without="input")
+    with pytest.raises(RfcalcError, match="no path leads through P5 to P3"):
+        rfcalc.receptive_field("fpn-resnet50", "P3", via="P5")
+    with pytest.raises(RfcalcError, match="no path leads from conv2_2 to conv1_1"):
+        rfcalc.receptive_field("vgg16", "pool5", source="conv2_2", via="conv1_1")
     assert rfcalc.receptive_field("vgg16", "pool5", without="conv3_1").field.status == "none"

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 import rfcalc
 from rfcalc import Conv, Flatten, Linear, Network, RfcalcError, Shape, zoo
+from rfcalc.cli import run
 from rfcalc.core.errors import LimitError
 from rfcalc.graph.forward import forward, shapes_of_inputs
 from rfcalc.plan.classes import Number, Range, Split, Undecided
@@ -239,3 +240,10 @@ def test_unseen_of_what_depends_on_the_size(name: str) -> None:
         shapes = forward(found.following.at(inputs), inputs).shapes
         parts = Backward(found.following, found.outputs[0]).read(shapes)[1]
         assert eval(formula, {}, {"n": n}) == n - count(parts), (name, n)
+
+
+def test_what_only_training_refuses_is_one_sentence_of_a_node(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sizes", "inception-v3-aux"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("training needs more") == 1 and "n = 299 … 346: aux.bn1" in out
+    assert len(rfcalc.sizes("inception-v3-aux").training) == 48

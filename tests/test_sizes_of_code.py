@@ -250,7 +250,7 @@ def test_a_size_that_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         "        return x + self.b(self.a(x))\n"
     )
     assert run(["table", f"{tmp_path / 'net.py'}:Net", "--input", "3x33x40"]) == 2
-    assert "it runs on 3x34x40" in capsys.readouterr().err
+    assert "valid sizes: multiples of 2; nearest 34x40 or 32x40" in capsys.readouterr().err
     assert run(["table", "unet-padded", "--input", "1x350x525"]) == 2
     assert "multiples of 16; nearest 352x528 or 336x512" in capsys.readouterr().err
 
@@ -290,7 +290,7 @@ def test_code_that_asks_for_no_size_is_read_twice(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_files_with_open_axes(tmp_path: Path) -> None:
+def test_files_with_open_axes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
     path = str(tmp_path / "net.onnx")
     given: dict[str, Any] = {"input_names": ["x"], "opset_version": 17, "dynamo": False}
@@ -300,6 +300,21 @@ def test_files_with_open_axes(tmp_path: Path) -> None:
     torch.onnx.export(ToSize().eval(), torch.zeros(1, 3, 64, 64), path, **given)
     with pytest.raises(RfcalcError, match="cannot be told from the file"):
         rfcalc.sizes(path, (3, 64, 64))
+    torch.onnx.export(ByFactor().eval(), torch.zeros(1, 3, 64, 64), path, **given)
+    assert run(["rf", path, "--input", "3x61x70"]) == 2  # a reader, not a walk, refuses the size
+    assert "valid sizes: n mod 4 in 0, 3, from 3 on; nearest 63x71 or 60x68" in capsys.readouterr().err
+
+
+class PaddedBefore(nn.Module):
+    """Odd sizes are padded at the beginning, which moves what later units read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 4, 1, 3)
+
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[-2:]
+        return self.a(F.pad(x, [w % 2, 0, h % 2, 0]))
 
 
 class Attending(nn.Module):
@@ -323,7 +338,10 @@ class CausalSignal(nn.Module):
         return F.scaled_dot_product_attention(t, t, t, is_causal=True)
 
 
-@pytest.mark.parametrize(("kind", "shape"), [(Attending, (3, 32, 32)), (CausalSignal, (3, 64)), (Back, (3, 64, 48))])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(Attending, (3, 32, 32)), (CausalSignal, (3, 64)), (Back, (3, 64, 48)), (PaddedBefore, (3, 64, 64))],
+)
 def test_unseen_behind_attention_and_resizing(kind: Any, shape: tuple[int, ...]) -> None:
     """The formula against gradients: positions that change nothing at some sizes."""
     module = kind().double().eval()
@@ -335,6 +353,19 @@ def test_unseen_behind_attention_and_resizing(kind: Any, shape: tuple[int, ...])
         (module(x) * torch.rand(1, dtype=torch.float64)).pow(2).sum().backward()
         seen = (x.grad.abs().amax([0, 1, *range(3, x.dim())]) > 0).sum()
         assert eval(formula, {}, {"n": n}) == n - int(seen), (kind, n, formula)
+
+
+class Stood(nn.Module):
+    """Adds values that do not depend on the input, as many as its map has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 4, 4, 2)
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        rows = torch.arange(y.shape[-2], dtype=y.dtype)[:, None].expand(y.shape[-2:])
+        return y + rows.to(y.device)
 
 
 class PaddedSame(nn.Module):
@@ -363,6 +394,8 @@ class Halved(nn.Module):
         return y
 
 
-@pytest.mark.parametrize("module", [PaddedSame(3, 2), PaddedSame(5, 2), PaddedSame(7, 4), Halved()])
+@pytest.mark.parametrize(
+    "module", [PaddedSame(3, 2), PaddedSame(5, 2), PaddedSame(7, 4), Halved(), PaddedBefore(), Stood()]
+)
 def test_padding_and_resizing_in_python(module: Any) -> None:
     against_torch(module, (3, 64, 48), range(8, 100))

@@ -89,7 +89,7 @@ def test_entry(name: str) -> None:
     network = entry.build()
     assert (network.name, network.title, network.citation) == (name, entry.title, entry.citation)
     assert entry.title
-    assert any(where in entry.citation for where in ("arXiv", "IEEE", "NIPS", "Cell"))
+    assert any(where in entry.citation for where in ("arXiv", "IEEE", "NIPS", "Cell", "PLOS"))
     if not name.endswith(("-module", "-reduced", "-conv", "-separable")):
         assert all(node.stage for node in network.nodes)
 

@@ -113,7 +113,7 @@ def each_axis(pick: Random, rank: int, border: str, kind: str) -> Expr:
     stride = tuple(pick.choice([1, 1, 2, 3]) for _ in range(rank))
     if kind == "up":
         mode = pick.choice(["nearest", "nearest-exact", "linear", "cubic"] if rank == 2 else ["nearest", "linear"])
-        return Upsample(stride, mode=mode)
+        return Upsample(tuple(min(s, 2) for s in stride) if mode == "cubic" else stride, mode=mode)  # exact in binary
     if kind == "transpose":
         most = [pick.choice([0, 1]) if k > 1 else 0 for k in kernel]
         return ConvTranspose(2, kernel, stride=stride, padding=tuple(most), bias=False)

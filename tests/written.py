@@ -38,6 +38,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "Depthwise": (AXES, AXES, PADS, AXES, SIZE, YES, BORDER),
     "ConvTranspose": (SIZE, AXES, AXES, PAIR, st.integers(0, 2), st.just(1), YES, AXES),
     "MaxPool": (AXES, st.one_of(st.none(), AXES), PADS, AXES, ROUNDING),
+    "MaxUnpool": (AXES, st.one_of(st.none(), AXES), PADS, AXES, ROUNDING),
     "AvgPool": (AXES, st.one_of(st.none(), AXES), PADS, ROUNDING, YES, YES, AXES),
     "LpPool": (SMALL, AXES, st.one_of(st.none(), AXES), ROUNDING),
     "AdaptivePool": (

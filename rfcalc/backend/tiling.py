@@ -68,6 +68,8 @@ def verified(plan: TilePlan, module: Any) -> dict[str, Any]:
     """
     import torch
 
+    from rfcalc.readers.again import as_called
+
     if not isinstance(module, torch.nn.Module):
         raise RfcalcError(f"{type(module).__name__} is no torch module", fix="name one: --run model.py:Net")
     if any(int(s.values) > MOST_VALUES for s in plan.walked.shapes):
@@ -76,7 +78,7 @@ def verified(plan: TilePlan, module: Any) -> dict[str, Any]:
     pick = torch.Generator().manual_seed(0)
     sources = {
         name: torch.randint(0, REST, tuple(map(int, x.dims)), generator=pick).double()
-        for name, x in zip(plan.network.inputs, plan.inputs, strict=True)
+        for name, x in zip(plan.network.inputs, as_called(plan.source, plan.inputs), strict=True)
     }
     source: Any = sources if len(sources) > 1 else next(iter(sources.values()))
     names = plan.network.outputs

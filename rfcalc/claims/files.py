@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,16 +103,25 @@ def is_code(network: str) -> bool:
     return network.startswith("py:") or ".py:" in network
 
 
-def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> File:
+def read(
+    path: Path | str, text: str | None = None, run: Sequence[str] = (), broken: list[RfcalcError] | None = None
+) -> File:
     """Read a claims file.
 
     Args:
         path: the file; `text`: what stands in it, if that is known already.
         run: the targets in the user's code that claims may name, because the command line names them too.
+        broken: takes the errors of single claims, which are then left out; without it the first is raised.
 
     Raises:
         ClaimError: with file, line and claim.
     """
+
+    def refuse(error: RfcalcError) -> None:
+        if broken is None:
+            raise error
+        broken.append(error)
+
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8") if text is None else text
@@ -137,7 +146,7 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
         )
     file = File(path, str(data.get("title", "")), str(data.get("source", "")), tuple(data.get("inputs", ())), [])
     names: dict[Any, int] = {}
-    for entry, line in (*zip(entries, heads, strict=True), *_of_tables(data.get("table", []), lines, path)):
+    for entry, line in (*zip(entries, heads, strict=True), *_of_tables(data.get("table", []), lines, path, refuse)):
         name = str(entry.get("name") or entry.get("what") or entry.get("rule") or "?")
         try:
             claim = _claim(file, line, name, entry, data, run)
@@ -146,16 +155,21 @@ def read(path: Path | str, text: str | None = None, run: Sequence[str] = ()) -> 
                     raise RfcalcError(f"is written twice: first in line {names[key]}", fix="give each its own name")
                 names[key] = line
         except RfcalcError as error:
-            raise ClaimError(error.what, where=f"{path}:{line}: claim {name!r}", why=error.why, fix=error.fix) from None
+            refuse(ClaimError(error.what, where=f"{path}:{line}: claim {name!r}", why=error.why, fix=error.fix))
+            continue
         file.claims.append(claim)
     return file
 
 
-def _of_tables(found: Any, lines: list[str], path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+def _of_tables(
+    found: Any, lines: list[str], path: Path, refuse: Callable[[RfcalcError], None]
+) -> Iterator[tuple[dict[str, Any], int]]:
     """The claims that the rows of tables hold, with their lines: a claim for each cell under an expression.
 
+    Refused: a table without columns or rows, a row with another number of cells, a figure that is no text.
+
     Raises:
-        ClaimError: a table without columns or rows, a row with another number of cells, a figure that is no text.
+        ClaimError: the tables as a whole cannot be read.
     """
     heads = [i for i, line in enumerate(lines, 1) if re.match(r"\s*\[\[\s*table\s*\]\]", line)]
     if not isinstance(found, list) or len(found) != len(heads):
@@ -165,17 +179,20 @@ def _of_tables(found: Any, lines: list[str], path: Path) -> Iterator[tuple[dict[
         try:
             _known(table, OF_TABLE)
         except RfcalcError as error:
-            raise ClaimError(error.what, where=where, why=error.why, fix=error.fix) from None
+            refuse(ClaimError(error.what, where=where, why=error.why, fix=error.fix))
+            continue
         columns, rows = table.get("columns"), table.get("rows")
         if not isinstance(columns, list) or "name" not in columns or not isinstance(rows, list) or not rows:
             fix = 'write columns = ["name", "params"] and rows = [["resnet18", "11.7M"]]'
-            raise ClaimError("needs columns, one of them name, and rows", where=where, fix=fix)
+            refuse(ClaimError("needs columns, one of them name, and rows", where=where, fix=fix))
+            continue
         shared = {k: v for k, v in table.items() if k not in ("columns", "rows")}
         places = [i for i in range(head + 1, len(lines) + 1) if re.match(r"\s*\[\s*\"", lines[i - 1])]
         for row, line in zip(rows, [*places, *[head] * len(rows)], strict=False):
             if not isinstance(row, list) or len(row) != len(columns) or not all(isinstance(c, str) for c in row):
                 told = f"has a row that does not fill its {len(columns)} columns with texts: {row}"
-                raise ClaimError(told, where=f"{path}:{line}: table {number}", fix='an empty cell is ""')
+                refuse(ClaimError(told, where=f"{path}:{line}: table {number}", fix='an empty cell is ""'))
+                continue
             cells = dict(zip(columns, row, strict=True))
             about = shared | {key: cells[key] for key in OF_ROW if cells.get(key)}
             if "*" in str(about.get("network", "")):

@@ -58,10 +58,11 @@ class Entry(NamedTuple):
 
 
 class Foreign(NamedTuple):
-    """The entries of a file whose networks are known, as claims; and the names of the others."""
+    """The entries of a file whose networks are known, as claims; the names of the others; what cannot be read."""
 
     claims: list[Claim]
     unknown: tuple[str, ...]
+    broken: tuple[RfcalcError, ...] = ()
 
 
 def is_foreign(name: str) -> bool:
@@ -93,6 +94,7 @@ def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: S
             raise RfcalcError(f"{target} is code, and claims run no code", fix=f"if you trust it: --run {target}")
     file = File(path, path.name, path.name, (), [])
     lost: dict[str, None] = {}
+    broken: list[RfcalcError] = []
     for entry in entries:
         known = given.get(entry.name) or (given.get("") if len(names) == 1 else None) or network_of(entry.name)
         known = known or recorded_as(entry.name)
@@ -101,9 +103,11 @@ def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: S
             continue
         for kind in ("params", "macs", "flops"):
             text = getattr(entry, kind)
-            if text:
-                file.claims.append(_claim(file, entry, kind, text, known))
-    return Foreign(file.claims, tuple(lost))
+            try:
+                file.claims.extend([_claim(file, entry, kind, text, known)] if text else ())
+            except RfcalcError as error:  # one figure that cannot be read does not silence the others
+                broken.append(error)
+    return Foreign(file.claims, tuple(lost), tuple(broken))
 
 
 def network_of(name: str) -> str | None:
@@ -175,7 +179,7 @@ def judged(found: Foreign, reports: Reports) -> tuple[list[Result], list[RfcalcE
     FLOPs are read by the convention that makes most of the file's figures true (one figure of three digits is met by
     several), else as multiply-adds or as twice as many.
     """
-    broken: list[RfcalcError] = []
+    broken = [*found.broken]
     counts: dict[int, dict[str, int]] = {}
     asked = []
     for claim in found.claims:
@@ -300,7 +304,7 @@ def _metafile(text: str, path: Path) -> Iterator[Entry]:
         about = model.get("Metadata")
         for key, value in about.items() if isinstance(about, dict) else ():
             kind, unit = head(str(key))
-            if kind in ("params", "macs", "flops") and isinstance(value, (int, float, str)):
+            if kind in ("params", "macs", "flops") and value is not None:
                 found[kind] = _with_unit(str(value), unit)
         place = re.search(rf"(?m)^\s*-?\s*Name:\s*['\"]?{re.escape(name)}['\"]?\s*$", text)
         yield Entry(text.count("\n", 0, place.start()) + 1 if place else 1, name, **found)

@@ -29,7 +29,7 @@ def pytest_collect_file(file_path: Path, parent: Any) -> Any:
 
 
 class ClaimsFile(pytest.File):
-    """A claims file as tests; one that cannot be read is an error of the collection."""
+    """A claims file as tests; a file that cannot be read is an error of the collection, a claim a test that fails."""
 
     def collect(self) -> Iterator[pytest.Item]:
         from rfcalc.claims.files import read
@@ -38,12 +38,29 @@ class ClaimsFile(pytest.File):
 
         try:
             trusted = self.config.getoption("--rfcalc-run")
-            file = read(self.path, run=trusted)
+            broken: list[RfcalcError] = []
+            file = read(self.path, run=trusted, broken=broken)
         except RfcalcError as error:
             raise self.CollectError(str(error)) from None
         reports = Reports(trusted)
         for claim in file:
             yield ClaimItem.from_parent(self, name=claim.name, claim=claim, reports=reports)
+        for number, refused in enumerate(broken, 1):
+            yield UnreadableItem.from_parent(self, name=f"unreadable-{number}", error=refused)
+
+
+class UnreadableItem(pytest.Item):
+    """A claim that cannot be read, as a test that fails."""
+
+    def __init__(self, *, error: Exception, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.error = error
+
+    def runtest(self) -> None:
+        pytest.fail(str(self.error), pytrace=False)
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
+        return str(excinfo.value)
 
 
 class ClaimItem(pytest.Item):

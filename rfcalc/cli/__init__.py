@@ -192,7 +192,7 @@ def _run(arguments: list[str]) -> int:
                 print(told, file=sys.stderr)
         return code if isinstance(code, int) else 0
     except RfcalcError as error:
-        if error.walk is not None or error.advice is not None:
+        if error.walk is not None or error.advice is not None or error.asked is not None:
             import_module("rfcalc.cli.sizes").advise(error)
         if error.what.endswith(" is not a network"):
             import_module("rfcalc.cli.forgiving").recorded(error, arguments)

@@ -84,7 +84,7 @@ class Shape:
         dims = (value,) if is_size(value) else tuple(value)
         if not dims or not all(is_size(d) for d in dims):
             raise RfcalcError(f"{value!r} is not a shape", fix="give whole numbers, channels first: (3, 224, 224)")
-        if any(d.__index__() < 1 for d in dims if hasattr(d, "__index__") and not getattr(d, "free_symbols", None)):
+        if any(d < 1 for d in dims if hasattr(d, "__index__") and not getattr(d, "free_symbols", None)):
             raise RfcalcError(f"{value!r} is not a shape", why="every size must be at least 1")
         return cls(*dims)
 

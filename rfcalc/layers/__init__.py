@@ -13,6 +13,7 @@ WHERE: dict[str, str] = {
         "conv": ("Conv", "Depthwise"),
         "transpose": ("ConvTranspose",),
         "pool": ("MaxPool", "AvgPool", "LpPool", "AdaptivePool", "GlobalPool", "Mean"),
+        "unpool": ("MaxUnpool",),
         "dense": ("Linear", "RBF"),
         "recurrent": ("Recurrent",),
         "gather": ("Gather",),
@@ -50,6 +51,7 @@ WORDS: dict[str, str] = {  # word of the notation → module; a test compares it
         "transpose": "convT deconv upconv",
         "pool": "maxpool pool avgpool meanpool lppool adaptiveavgpool adaptivemaxpool globalavgpool globalmaxpool "
         "mean ",
+        "unpool": "maxunpool unpool",
         "dense": "fc linear rbf",
         "recurrent": "lstm gru rnn",
         "gather": "gather",

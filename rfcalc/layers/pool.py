@@ -32,7 +32,8 @@ SCALED = Formula("norm", "prod(y)", "one scale and shift for each output value")
 POOL_DEFAULTS = "kernel 2; stride = kernel; no padding; rounded down"
 
 
-def _geometry(kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str) -> Sliding:
+def window_of(kernel: Any, stride: Any, padding: Any, dilation: Any, rounding: str) -> Sliding:
+    """The window of a pool, none of which may lie in the padding alone."""
     geometry = Sliding.of(kernel, stride, padding, dilation, rounding)
     padding = geometry.padding
     if not isinstance(padding, str):
@@ -97,7 +98,7 @@ class MaxPool(Layer):
     spelling = Spelling(("maxpool", "pool"), "maxpool3/2 p1", (*PADDINGS, *ROUNDINGS), ("/", "p", "d"), POOL_DEFAULTS)
 
     def __post_init__(self) -> None:
-        _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
+        window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return keeps(self.geometry, xs[0])._replace(indices=INDICES(y=y.dims))
@@ -141,7 +142,7 @@ class AvgPool(Layer):
     )
 
     def __post_init__(self) -> None:
-        _geometry(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
+        window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         cost = _cost(self, xs, y)
@@ -185,7 +186,7 @@ class LpPool(Layer):
 
     def __post_init__(self) -> None:
         axes("power", self.power)
-        _geometry(self.kernel, self.stride, ((0, 0),), (1,), self.rounding).held_by(self)
+        window_of(self.kernel, self.stride, ((0, 0),), (1,), self.rounding).held_by(self)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         # pow keeps its input, average pooling the powers

@@ -9,16 +9,18 @@ further sizes must confirm all of it; what follows no rule is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
 from rfcalc.layers.resample import Pad
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
+LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128, 7, 3, 5, 6, 12)
 
 Path = tuple[Any, ...]
@@ -101,6 +103,30 @@ class Following:
         named = dict(zip(network.inputs, inputs, strict=True))
         return Network.from_nodes(listed, named, outputs=network.outputs, name=network.name)
 
+    def within(self, part: Network) -> Following:
+        """The rules of a part of the network, whose nodes have the same names; a rule over a map that the part lacks
+        refuses every size but the one that was read."""
+        mine = [*self.network.inputs, *(node.name for node in self.network.nodes)]
+        theirs = {name: p for p, name in enumerate([*part.inputs, *(node.name for node in part.nodes)])}
+        places = [theirs.get(name) for name in mine]
+        rules: dict[int, list[tuple[Path, Rule]]] = {
+            place: [(path, _elsewhere(rule, places)) for path, rule in found]
+            for position, found in self.rules.items()
+            if (place := places[position]) is not None
+        }
+        return Following(part, rules, self.guards if len(part.inputs) == len(self.network.inputs) else ())
+
+
+def _elsewhere(rule: Rule, places: Sequence[int | None]) -> Rule:
+    """A rule whose maps have other positions, or none."""
+    return Rule(partial(_moved, rule, places), tuple([q for p in rule.positions if (q := places[p]) is not None]))
+
+
+def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) -> Any:
+    if any(places[p] is None for p in rule.positions):
+        raise ShapeError("a size follows a map that is not computed here")
+    return rule.value([None if p is None or p >= len(shapes) else shapes[p] for p in places])  # type: ignore[misc]
+
 
 def follow(readings: Sequence[Reading]) -> Following:
     """The rules that all readings agree with.
@@ -112,6 +138,7 @@ def follow(readings: Sequence[Reading]) -> Following:
     readings = [_aligned(r, longest.network) for r in readings]
     network, arity = longest.network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
+    lengths = _Lengths(readings)
     nodes = list(network.nodes)
     for position, node in enumerate(network.nodes, arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
@@ -129,29 +156,43 @@ def follow(readings: Sequence[Reading]) -> Following:
         for path in values[0]:
             told = [v[path] for v in values]
             if len(set(told)) > 1:
-                found.append((path, _rule(node, position, path, told, readings)))
+                found.append((path, _rule(node, position, path, told, readings, lengths)))
     if rules:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
     return Following(network, rules)
 
 
-def _rule(node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading]) -> Rule:
+class _Lengths:
+    """The lengths of maps that differ between readings, by position and axis; what gives numbers from them."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self.varied: list[dict[int, tuple[int, ...]]] = []
+        for shapes in zip(*(r.shapes for r in readings), strict=True):
+            dims = enumerate(zip(*(x.dims for x in shapes), strict=False))
+            self.varied.append({i: tuple(map(int, d)) for i, d in dims if len(set(d)) > 1})
+        self._known: dict[Any, list[tuple[int, Callable[[Any], Any]]]] = {}
+
+    def alone(self, told: list[int], dims: tuple[int, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
+        key = (tuple(told), dims)
+        if key not in self._known:
+            self._known[key] = list(_alone(told, dims))
+        return self._known[key]
+
+
+def _rule(
+    node: Node, position: int, path: Path, told: list[int], readings: Sequence[Reading], varied: _Lengths
+) -> Rule:
     """The simplest rule over earlier maps that gives these numbers; the same axis and nearer maps come first."""
     network = readings[0].network
     own = network.sources[position - network.arity]
     order = [*own, *(p for p in range(position - 1, -1, -1) if p not in own)]
-    lengths = {
-        (p, i): dims
-        for p in order
-        for i in range(len(readings[0].shapes[p].dims))
-        if len(set(dims := [int(r.shapes[p].dims[i]) for r in readings])) > 1
-    }
+    lengths = {(p, i): dims for p in order for i, dims in varied.varied[p].items()}
     candidates: list[tuple[tuple[int, bool], Rule]] = []
     for (p, i), dims in lengths.items():
         axes = readings[0].shapes[p].axes
         other = len(path) > 1 and path[1] < len(axes) and axes[path[1]] != i
-        for rank, rule in _alone(told, dims):
+        for rank, rule in varied.alone(told, dims):
             far = rank >= 3 and p not in own  # what is missing to a multiple is missing to the map that is padded
             candidates.append(((rank + 10 * far, other), Rule(partial(_of_one, rule, p, i), (p,))))
     if candidates:
@@ -185,6 +226,9 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
             yield 1, partial(_times, k)
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
+    scale = Fraction(*pairs[0])
+    if 1 < scale.denominator <= LARGEST_SHARE and scale.numerator > 1 and all(v == n * scale // 1 for v, n in pairs):
+        yield 2, partial(_share, scale.numerator, scale.denominator)
     for m in MULTIPLES:
         if len({n % m for n in dims}) < min(m, 3):
             continue
@@ -198,6 +242,10 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
 
 def _times(k: int, n: Any) -> Any:
     return n * k
+
+
+def _share(a: int, b: int, n: Any) -> Any:
+    return n * a // b
 
 
 def _part(k: int, n: Any) -> Any:

@@ -34,6 +34,8 @@ def written(lines: Sequence[Affine]) -> str:
     'n // 2 * 2'
     >>> written([Affine(4, 0, 0, 3), Affine(4, 1, 0, 0), Affine(4, 2, 0, 1), Affine(4, 3, 0, 2)])
     '(n + 3) % 4'
+    >>> written([Affine(6, rest, 0, (5, 0, 7)[rest % 3]) for rest in range(6)])
+    '{0: 5, 1: 0, 2: 7}[n % 3]'
     """
     modulus = lines[0].modulus
     rates = {line.rate for line in lines}
@@ -111,7 +113,11 @@ def _periodic(modulus: int, values: dict[int, int]) -> str:
         c = (listed[0][1] - least + listed[0][0]) % m
         if all((c - rest) % m + least == value for rest, value in listed):
             return _plus(f"({c} - n) % {m}" if c else f"-n % {m}", least)
-    return f"{{{', '.join(f'{rest}: {value}' for rest, value in listed)}}}[n % {modulus}]"
+    for m in (d for d in range(2, modulus + 1) if modulus % d == 0):
+        shorter = {rest % m: value for rest, value in listed}
+        if all(shorter[rest % m] == value for rest, value in listed):
+            break
+    return f"{{{', '.join(f'{rest}: {value}' for rest, value in sorted(shorter.items()))}}}[n % {m}]"
 
 
 def smallest(modulus: int, rests: Iterable[int]) -> tuple[int, tuple[int, ...]]:

@@ -26,7 +26,7 @@ def told(valid: Congruence) -> str:
     >>> told(Congruence(None, 1, (), (224, 225, 226)))
     '224 … 226 only'
     """
-    below = _runs_told(valid.below)
+    below = runs_told(valid.below)
     if valid.start is None:
         return f"{below} only" if below else "none"
     if valid.modulus == 1:
@@ -36,11 +36,11 @@ def told(valid: Congruence) -> str:
     elif len(valid.rests) == 1:
         text = f"{valid.modulus}k + {valid.rests[0]}, from {valid.start} on"
     else:
-        text = f"n mod {valid.modulus} in {_runs_told(valid.rests)}, from {valid.start} on"
+        text = f"n mod {valid.modulus} in {runs_told(valid.rests)}, from {valid.start} on"
     return text + (f", and {below}" if below else "")
 
 
-def _runs_told(numbers: Sequence[int]) -> str:
+def runs_told(numbers: Sequence[int]) -> str:
     """Numbers with runs shortened: 1, 4 … 9."""
     parts = [f"{a}" if a == b else f"{a}{', ' if b == a + 1 else ' … '}{b}" for a, b in runs(numbers)]
     return ", ".join(parts[:12]) + (f" … ({len(numbers)} sizes)" if len(parts) > 12 else "")

@@ -2,7 +2,7 @@
 
 1. `source` and `out` are anything with `shape` and slices; what is read of `source` goes to the function as it is.
 2. The function takes one tile (a dict of tiles by input name, where there are several) and gives its output (a dict by
-   output name, or a sequence, where there are several).
+   output name, or a sequence, where there are several). An input without spatial axes is given as it is.
 3. Tiles are independent: any `map` will do (a pool of processes, Dask, Ray), in any order. Results are written here, as
    they arrive, so that one process alone writes.
 4. Everything is checked before the first value is written.
@@ -150,11 +150,13 @@ def check_arrays(plan: TilePlan, source: Any, out: Any) -> dict[str, Any]:
 
 
 def named(made: Any, names: Sequence[str], what: str = "the function") -> dict[str, Any]:
-    """Outputs by name.
+    """Outputs by name; a dict that has names of its own for all of them counts in its order.
 
     Raises:
         RfcalcError: they are not as many as the network's.
     """
+    if isinstance(made, Mapping) and len(made) == len(names) and not set(made) & set(names):
+        made = list(made.values())
     if isinstance(made, Mapping):
         missing = [n for n in names if n not in made]
         if missing:
@@ -167,6 +169,9 @@ def named(made: Any, names: Sequence[str], what: str = "the function") -> dict[s
 
 
 def _places(x: Shape, rank: int) -> Places:
+    """None for an input without these axes (a vector), which every tile is given as it is."""
+    if x.rank != rank:
+        return ()
     return tuple(i - len(x.dims) for i in x.axes[:rank])
 
 
@@ -197,6 +202,8 @@ def _fits(what: str, name: str, array: Any, places: Places, sizes: Sequence[int]
     shape = getattr(array, "shape", None)
     if shape is None:
         raise RfcalcError(f"{what} of {name} is no array", why=f"{type(array).__name__} has no shape")
+    if not places:
+        return
     got = [shape[i] if -len(shape) <= i else None for i in places]
     if got != list(sizes):
         raise RfcalcError(
@@ -216,6 +223,8 @@ def _slices(ranges: Sequence[Range], places: Places) -> tuple[Any, ...]:
 
 def _read(array: Any, ranges: Sequence[Range], places: Places, sizes: Sequence[int]) -> Any:
     """A tile of an array; ranges outside of it wrap around."""
+    if not places:
+        return array
     if all(a >= 0 and b <= n for (a, b), n in zip(ranges, sizes, strict=True)):
         return array[_slices(ranges, places)]
     pieces: list[list[Range]] = []

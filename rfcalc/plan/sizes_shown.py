@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import plural
-from rfcalc.plan.nearest import near_told, told
+from rfcalc.plan.nearest import near_told, runs_told, told
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 
 if TYPE_CHECKING:
@@ -19,7 +19,14 @@ def document(found: Sizes) -> Document:
     """What `rfcalc sizes` shows."""
     columns = [Column("axis", right=True), Column("valid sizes", "valid", least=20, wraps=True)]
     single = len(found.outputs) == 1
-    columns += [Column("output"), Column("pixels that reach no output", "unseen")] if single else []
+    columns += (
+        [
+            Column("output", least=12, wraps=True),
+            Column("pixels that reach no output", "unseen", least=16, wraps=True),
+        ]
+        if single
+        else []
+    )
     lines: list[TableLine] = []
     several: list[TableLine] = []
     refused: dict[tuple[str, str], tuple[Refused, list[int]]] = {}
@@ -37,7 +44,12 @@ def document(found: Sizes) -> Document:
             refused.setdefault((r.node, r.sizes), (r, []))[1].append(i)
     sections: list[Any] = [Table(tuple(columns), tuple(lines), title=f"Valid input sizes n of {found.target}")]
     if several:
-        heads = (Column("output"), Column("axis", right=True), Column("size"), Column("reach no unit", "unseen"))
+        heads = (
+            Column("output"),
+            Column("axis", right=True),
+            Column("size", least=12, wraps=True),
+            Column("reach no unit", "unseen", least=12, wraps=True),
+        )
         sections.append(Table(heads, tuple(several), title="Outputs"))
     if found.joint is not None:
         sections.append(Sentences((f"Together: {found.joint.text}.",)))
@@ -46,7 +58,10 @@ def document(found: Sizes) -> Document:
     if refused:
         sections += _refusals(refused)
     if found.training:
-        trained = [f"{'every size' if t.size is None else f'n = {t.size}'}: {t.why}" for t in found.training]
+        refusing: dict[str, list[int]] = {}
+        for t in found.training:
+            refusing.setdefault(t.why, []).extend([] if t.size is None else [t.size])
+        trained = [f"{f'n = {runs_told(n)}' if n else 'every size'}: {why}" for why, n in refusing.items()]
         sections.append(Sentences(tuple(trained), title="In training only"))
     at = ", ".join(map(str, found.inputs))
     proven = "For every n ≥ 1, of the layers as they were read" if found.read else "Proven for every n ≥ 1"

@@ -94,7 +94,8 @@ class TilePlan:
         tiles: how many tiles each axis is cut into.
         memory: bytes that the maps of one tile may take (without weights): the cheapest plan within it is chosen.
         following: rules of the sizes that code has frozen into layers, for the outputs.
-        multiple: tiles have sizes that differ from the image's by multiples of it (code may refuse others).
+        multiple: tiles have sizes that differ from the image's by multiples of it (code does something else at others).
+        unfollowed: why the network is known at the size of the whole image only.
 
     Raises:
         RfcalcError: a tile that is larger than the image, or too small; a memory that no tile fits into.
@@ -110,10 +111,12 @@ class TilePlan:
         memory: int | None = None,
         following: Following | None = None,
         multiple: int = 1,
+        unfollowed: Barrier | None = None,
     ) -> None:
         given = [name for name, v in (("tile", tile), ("tiles", tiles), ("memory", memory)) if v is not None]
         if len(given) > 1:
             raise RfcalcError(f"{' and '.join(given)} are given together", fix="give one of them")
+        self.source = report.network.source  # what the network was read from, if anything
         if following is not None and at is None:
             inputs = tuple(report.inputs.values())
             about: dict[str, Any] = {"target": report.target, "assumptions": report.assumptions}
@@ -121,7 +124,7 @@ class TilePlan:
             self.network, self.following = report.network, following
         else:
             self.network = pruned(report, report.network.outputs if at is None else (at,))
-            self.following = Following(self.network, {})
+            self.following = Following(self.network, {}) if following is None else following.within(self.network)
         self.report = report
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
         self.rank = _rank(self.network, self.inputs)
@@ -129,6 +132,9 @@ class TilePlan:
         params = [cost.params for cost in self.walked.costs]
         self.lines = tuple(AxisTiles(self.following, self.inputs, axis, params, multiple) for axis in range(self.rank))
         self.barriers: tuple[Barrier, ...] = self._barriers()
+        if unfollowed is not None and not self.barriers:
+            name = self.network.outputs[0]
+            self.barriers = (unfollowed._replace(node=unfollowed.node or name),)
         self.parts: tuple[tuple[Part, ...], ...] = ()
         self.shown: int | None = None  # an axis, where only one is to be told
         self.axes: tuple[TileAxis, ...] = ()

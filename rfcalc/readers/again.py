@@ -19,33 +19,71 @@ EVEN = ((32, 64, 96), (64, 128, 192))
 ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
 LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
 MOST_TRIED = 300  # sizes, to find one that code lets pass
+STEPS = (2, 4, 8, 16, 32, 64)  # sizes that differ by multiples of one, where others are read otherwise
 
 
-def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
+class Known:
+    """A target with what was read of it, so that no size is read twice."""
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+        self.readings: dict[Any, Reading | RfcalcError] = {}
+
+
+def followed_in_steps(target: Any, first: Target) -> tuple[Following, tuple[str, ...], int]:
+    """The same for sizes that differ from the first one by multiples of a step: the least one for which rules are
+    found, 1 if they hold for every size.
+
+    Raises:
+        RfcalcError: as `followed`, for each step.
+    """
+    target = Known(target)
+    try:
+        return *followed(target, first), 1
+    except RfcalcError as error:
+        unfollowed = error
+    try:
+        found = followed(target, first, STEPS[-1])  # what follows no rule here does so for no smaller step
+    except RfcalcError:
+        raise unfollowed from None
+    for step in STEPS[:-1]:
+        try:
+            return *followed(target, first, step), step
+        except RfcalcError:
+            continue
+    return *found, STEPS[-1]
+
+
+def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tuple[str, ...]]:
     """The network of code, or of a framework's file, at any size, and what is to be told about it.
+
+    Args:
+        target, first: what was read, and the reading of it.
+        step: only sizes are asked about that differ from those of the reading by multiples of it.
 
     Raises:
         RfcalcError: what it does at other sizes follows no rule; the message names the node.
     """
     network = first.network
-    what = "file" if named(target).sort == "file" else "code"
+    target = target if isinstance(target, Known) else Known(target)
+    what = "file" if named(target.target).sort == "file" else "code"
     base = [s for s in network.inputs.values() if s is not None]
     known = Reading(network, forward(network, base).shapes)
     at = ", ".join("x".join(map(str, x.dims)) for x in base)
-    if not getattr(network.source, "sizes_asked", True) and (count := _confirmed(target, known)):
+    if step == 1 and not getattr(network.source, "sizes_asked", True) and (count := _confirmed(target, known)):
         told = f"the code was read at {at} and {plural(count, 'further size')}: it asks for no size of a map"
         return Following(network, {}), (told,)
     guards, tried, probed = _guards(target, network, base)
-    readings, confirming, refused = _readings(target, known, base, guards)
+    readings, confirming, refused = _readings(target, known, base, guards, step)
     beyond = [i for i, error in refused if refusal_of(error) and all(_passes(g, i) for g in guards)]
     if beyond:  # it refuses larger sizes: what it compares there is asked, too
         far = {x.spatial[a] - y.spatial[a] for i in beyond for x, y in zip(i, base, strict=True) for a in range(y.rank)}
         more, _, further = _guards(target, network, base, [d + e for d in sorted(far - {0}) for e in (0, 1, 7, 22)])
         guards += [g for g in more if g.where not in {g.where for g in guards}]
         probed += further
-        readings, confirming, refused = _readings(target, known, base, guards)
-    refused += probed
-    confirming += tried
+        readings, confirming, refused = _readings(target, known, base, guards, step)
+    refused += [(i, e) for i, e in probed if _in_steps(i, base, step)]
+    confirming += [(i, r) for i, r in tried if _in_steps(i, base, step)]
     _explained(
         what, base, guards, [i for i, _ in confirming] + [list(r.shapes[: len(base)]) for r in readings], refused
     )
@@ -72,6 +110,7 @@ def followed(target: Any, first: Target) -> tuple[Following, tuple[str, ...]]:
             raise _untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
     count = len(readings) + len(refused) + len(confirming) - 1
     told = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
+    told += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
     return found, (told,)
 
 
@@ -104,7 +143,7 @@ Refused = list[tuple[list[Shape], RfcalcError]]
 
 
 def _readings(
-    target: Any, known: Reading, base: Sequence[Shape], guards: Sequence[Guard]
+    target: Known, known: Reading, base: Sequence[Shape], guards: Sequence[Guard], step: int
 ) -> tuple[list[Reading], Read, Refused]:
     """Readings at further sizes, from which rules are told; those that confirm them; what is refused."""
     readings, confirming, refused = [known], [], []
@@ -112,7 +151,8 @@ def _readings(
     for deltas in (*EVEN, *ODD, *LAST):
         if deltas is EVEN[1] and len(readings) > 1:
             continue
-        inputs = _longer(base, deltas, guards)
+        longer = deltas if step == 1 or (deltas in EVEN and deltas[0] % step == 0) else [d * step for d in deltas]
+        inputs = _longer(base, longer, guards, step)
         if guards and _dims(inputs) in tried:
             continue
         tried.add(_dims(inputs))
@@ -126,6 +166,11 @@ def _readings(
     return readings, confirming, refused
 
 
+def _in_steps(inputs: Sequence[Shape], base: Sequence[Shape], step: int) -> bool:
+    pairs = [(n, m) for x, y in zip(inputs, base, strict=True) for n, m in zip(x.spatial, y.spatial, strict=True)]
+    return all((n - m) % step == 0 for n, m in pairs)
+
+
 def _dims(inputs: Sequence[Shape]) -> tuple[tuple[Any, ...], ...]:
     return tuple(x.dims for x in inputs)
 
@@ -134,7 +179,7 @@ PROBED = (13, 27, 32, 64)  # by how much one axis is longer, to see what code co
 
 
 def _guards(
-    target: Any, network: Network, base: Sequence[Shape], deltas: Sequence[int] = ()
+    target: Known, network: Network, base: Sequence[Shape], deltas: Sequence[int] = ()
 ) -> tuple[list[Guard], Read, Refused]:
     """The conditions by which code refuses sizes itself, from readings with one axis changed; what was read, or not.
 
@@ -168,8 +213,9 @@ def _guards(
     return [g for told in by_statement.values() if (g := guard(told)) is not None], taken, refused
 
 
-def _confirmed(target: Any, known: Reading) -> int:
-    """How many further readings it took to find the same layers at another size; 0 where they are not the same."""
+def _confirmed(target: Known, known: Reading) -> int:
+    """How many further readings it took to find the same layers at another size, where maps have other sizes too; 0
+    where they are not the same."""
     base = list(known.shapes[: known.network.arity])
     mine, fixed = known.network, Following(known.network, {})
     params = [c.params for c in forward(mine, base).costs]
@@ -178,6 +224,8 @@ def _confirmed(target: Any, known: Reading) -> int:
         read = _read(target, mine, inputs)
         if isinstance(read, Reading):
             theirs = read.network
+            if read.shapes[len(base) :] == known.shapes[len(base) :]:
+                continue  # every map is as it was: this tells nothing
             same = [n.layer for n in mine.nodes] == [n.layer for n in theirs.nodes]
             return count if same and mine.sources == theirs.sources and mine.outputs == theirs.outputs else 0
         if not isinstance(_predicted(fixed, inputs, params), RfcalcError):
@@ -185,22 +233,13 @@ def _confirmed(target: Any, known: Reading) -> int:
     return 0
 
 
-def multiple_of(target: Any, first: Target) -> int:
-    """The least power of two by which code lets all axes be longer, up to 128; 1 where it is not one of them."""
-    base = [s for s in first.network.inputs.values() if s is not None]
-    for multiple in (1, 2, 4, 8, 16, 32, 64, 128):
-        if isinstance(_read(target, first.network, _longer(base, (multiple,))), Reading):
-            return multiple
-    return 1
-
-
-def _longer(base: Sequence[Shape], deltas: Sequence[int], guards: Sequence[Guard] = ()) -> list[Shape]:
+def _longer(base: Sequence[Shape], deltas: Sequence[int], guards: Sequence[Guard] = (), step: int = 1) -> list[Shape]:
     """Longer axes; with conditions on sizes, the next longer one that they let pass, or the axis as it is."""
     found = [*base]
     for i in range(len(found)):
         for axis in range(found[i].rank):
             size, delta = base[i].spatial[axis], deltas[axis % len(deltas)]
-            for more in range(delta, delta + MOST_TRIED if guards else delta + 1):
+            for more in range(delta, delta + step * MOST_TRIED if guards else delta + 1, step):
                 longer = [*found[:i], with_size(found[i], axis, size + more), *found[i + 1 :]]
                 if all(_passes(g, longer) for g in guards):
                     found = longer
@@ -216,14 +255,30 @@ def _passes(one: Guard, inputs: Sequence[Shape]) -> bool:
     return True
 
 
-def _read(target: Any, network: Any, inputs: Sequence[Shape]) -> Reading | RfcalcError:
+def _read(known: Known, network: Any, inputs: Sequence[Shape]) -> Reading | RfcalcError:
     """The reading at some sizes, or why there is none."""
-    given = dict(zip(network.inputs, inputs, strict=True)) if len(inputs) > 1 else inputs[0]
-    try:
-        read = resolve(target, given).network
-        return Reading(read, forward(read, list(inputs)).shapes)
-    except RfcalcError as error:
-        return error
+    sizes = _dims(inputs)
+    if sizes not in known.readings:
+        own = as_called(network.source, inputs)
+        given = dict(zip(network.inputs, own, strict=True)) if len(own) > 1 else own[0]
+        try:
+            read = resolve(known.target, given).network
+            known.readings[sizes] = Reading(read, forward(read, list(inputs)).shapes)
+        except RfcalcError as error:
+            known.readings[sizes] = error
+    return known.readings[sizes]
+
+
+def as_called(source: Any, inputs: Sequence[Shape]) -> list[Shape]:
+    """The shapes with which code (the `source` of a network) is called: a signal that it takes without channels has
+    none."""
+    leaves = getattr(getattr(source, "call", None), "leaves", ())
+    if len(leaves) != len(inputs):
+        return list(inputs)
+    return [
+        Shape(*x.dims[1:]) if len(leaf.shape) == len(x.dims) and x.dims[0] == 1 else x
+        for leaf, x in zip(leaves, inputs, strict=True)
+    ]
 
 
 def _predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int]) -> list[Shape] | RfcalcError:

@@ -317,23 +317,21 @@ def tile(
     >>> rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tiles="2x2").axes[0].halo
     (2, 2)
     """
+    from rfcalc.plan.lines import Barrier
     from rfcalc.plan.tile import TilePlan
 
     given, asked = target, named(target)
-    following, multiple = None, 1
+    following, multiple, unfollowed = None, 1, None
     told: tuple[str, ...] = ()
     if asked.again:
         found = target = asked.read(input)
         if found.bound:
-            from rfcalc.readers.again import followed
+            from rfcalc.readers.again import followed_in_steps
 
             try:
-                following, told = followed(given, found)
+                following, told, multiple = followed_in_steps(given, found)
             except RfcalcError as error:
-                told = (f"sizes inside of the code cannot be followed ({error.why}): check the plan with --run",)
-                from rfcalc.readers.again import multiple_of
-
-                multiple = multiple_of(given, found)
+                unfollowed = Barrier(error.where or "", "size", f"its sizes cannot be followed: {error.why}")
             target = found._replace(assumptions=(*found.assumptions, *told))
     report = analyze(target, input, batch=batch, dtype=dtype)
     rank = max(x.rank for x in report.inputs.values())
@@ -344,7 +342,7 @@ def tile(
 
     cut = each("tile", tile), each("tiles", tiles)
     about: dict[str, Any] = {"tile": cut[0], "tiles": cut[1], "memory": budget_of(memory), "following": following}
-    about["multiple"] = multiple
+    about |= {"multiple": multiple, "unfollowed": unfollowed}
     if passes:
         from rfcalc.plan.passes import PassPlan
 

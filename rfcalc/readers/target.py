@@ -262,7 +262,11 @@ def _from_file(path: str, module: str | None, ending: str, given: Any) -> Target
         raise _not_a_network(path, ending)
     imported = module in IMPORTERS.values()
     loader = import_module(module).load
-    loaded = loader(path, given) if imported else loader(path)
+    try:
+        loaded = loader(path, given) if imported else loader(path)
+    except RfcalcError as error:
+        error.asked = (path, given)
+        raise
     return Target(loaded.network, path, tuple(loaded.assumptions), imported)
 
 
@@ -324,7 +328,11 @@ def _object(holder: Any, reference: Any, text: str, given: Any) -> Target:
         if _framework(built) is None:
             raise
     # a model that was built without memory and needs values of its own
-    return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
+    try:
+        return resolve(made(holder, reference, text, light=False), given)._replace(name=text)
+    except RfcalcError as error:
+        error.asked = (text, given)
+        raise
 
 
 def _framework(target: Any) -> str | None:
@@ -443,9 +451,15 @@ def receptive_field(
     from rfcalc.report.field_report import FieldReport
 
     report = analyze(target, input)
+    whole = report.network
     if via is not None or without is not None:
         names = [*report.network.inputs, *(node.name for node in report.network.nodes)]  # stages are not kept
         at = None if at is None else names[report.network.position(at)]
         source = None if source is None else names[report.network.position(source)]
         report = report.along(via, without)
-    return FieldReport(report, at, source)
+    found = FieldReport(report, at, source)
+    if via is not None:
+        from rfcalc.receptive.paths import require_path
+
+        require_path(whole, found.source_name, via, found.name)
+    return found

@@ -32,13 +32,9 @@ def along(walked: Shaped, via: str | None = None, without: str | None = None) ->
         blocked.add(_node(network, without))
     edges: set[tuple[int, int]] = set()  # (node, which of its inputs) that become constants
     if via is not None:
-        through = _node(network, via)
-        after = {through}
-        for position in range(through + 1, len(walked.shapes)):
-            sources = network.sources[position - arity]
-            if not after.isdisjoint(sources):
-                after.add(position)
-                edges |= {(position, i) for i, s in enumerate(sources) if s not in after}
+        after = behind(network, _node(network, via))
+        for position in after - {network.position(via)}:
+            edges |= {(position, i) for i, s in enumerate(network.sources[position - arity]) if s not in after}
         if not any(network.position(name) in after for name in network.outputs):
             raise NetworkError(f"no path goes through {via} to an output")
     names = [*network.inputs, *(node.name for node in network.nodes)]
@@ -56,6 +52,31 @@ def along(walked: Shaped, via: str | None = None, without: str | None = None) ->
         listed.append((node.name, node.layer, tuple(reads)))
     outputs = [names[network.position(name)] for name in network.outputs]
     return Network.from_nodes(listed, inputs, outputs=tuple(outputs), name=network.name)
+
+
+def behind(network: Network, position: int) -> set[int]:
+    """A position, and all those that paths lead to from there."""
+    found = {position}
+    for later in range(max(position + 1, network.arity), network.arity + len(network.nodes)):
+        if not found.isdisjoint(network.sources[later - network.arity]):
+            found.add(later)
+    return found
+
+
+def require_path(network: Network, source: str, via: str, node: str) -> None:
+    """Refuse what no path through a node tells of.
+
+    Raises:
+        NetworkError: no path leads from the source through `via` to the node.
+    """
+    through = network.position(via)
+    if through not in behind(network, network.position(source)):
+        raise NetworkError(f"no path leads from {source} to {via}", fix="name a node behind it")
+    after = behind(network, through)
+    if network.position(node) not in after:
+        ends = [name for name in network.outputs if network.position(name) in after]
+        told = f"the outputs {', '.join(ends)}" if len(ends) > 1 else f"the output {', '.join(ends)}"
+        raise NetworkError(f"no path leads through {via} to {node}", why=f"{via} leads to {told}")
 
 
 def _node(network: Network, name: str) -> int:

@@ -1,7 +1,10 @@
-"""One-dimensional networks: wav2vec 2.0's encoder (arXiv:2006.11477), HiFi-GAN (arXiv:2010.05646), SpliceAI.
+"""One-dimensional networks: wav2vec 2.0's encoder (arXiv:2006.11477), HiFi-GAN (arXiv:2010.05646), SpliceAI, Basenji2,
+EnCodec (arXiv:2210.13438).
 
 SpliceAI (Jaganathan et al. 2019, Cell 176) reads 10,000 further bases around 5,000; its convolutions are padded, and
-5,000 positions at each side are cut off at the end. HiFi-GAN's blocks are averaged, which changes no figure.
+5,000 positions at each side are cut off at the end. HiFi-GAN's blocks are averaged, which changes no figure. Basenji2
+(Kelley 2020) predicts 896 bins of 128 bases. EnCodec's encoder and decoder stand by themselves, without the quantizer
+between them; their convolutions have the weights that run (weight normalisation is a way to train them).
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ from functools import partial
 from rfcalc.core.expr import Expr, parallel, ref, series
 from rfcalc.graph.network import Network
 from rfcalc.layers.conv import Conv
+from rfcalc.layers.dense import Linear
 from rfcalc.layers.merge import Add
 from rfcalc.layers.norm import BatchNorm, GroupNorm
-from rfcalc.layers.pointwise import Activation
+from rfcalc.layers.pointwise import Activation, Dropout
+from rfcalc.layers.pool import MaxPool
+from rfcalc.layers.recurrent import Recurrent
 from rfcalc.layers.resample import Pad
+from rfcalc.layers.reshape import Permute
 from rfcalc.layers.transpose import ConvTranspose
 from rfcalc.zoo import Entry, Family
 from rfcalc.zoo._parts import RELU, residual, shortcut
@@ -22,11 +29,16 @@ from rfcalc.zoo._parts import RELU, residual, shortcut
 WAV2VEC = "Baevski, Zhou, Mohamed & Auli, wav2vec 2.0, arXiv:2006.11477"
 HIFIGAN = "Kong, Kim & Bae, HiFi-GAN: Generative Adversarial Networks for Speech Synthesis, arXiv:2010.05646"
 SPLICE = "Jaganathan et al., Predicting Splicing from Primary Sequence with Deep Learning, Cell 176, 2019"
+BASENJI = "Kelley, Cross-species Regulatory Sequence Activity Prediction, PLOS Computational Biology 16, 2020"
+ENCODEC = "Défossez, Copet, Synnaeve & Adi, High Fidelity Neural Audio Compression, arXiv:2210.13438"
 TITLES = {
     "wav2vec2-encoder": "wav2vec 2.0's convolutional encoder",
     "hifigan-v1": "HiFi-GAN's generator, V1",
     "hifigan-v2": "HiFi-GAN's generator, V2",
     "spliceai-10k": "SpliceAI-10k",
+    "basenji2": "Basenji2, human tracks",
+    "encodec-encoder": "EnCodec's encoder, 24 kHz",
+    "encodec-decoder": "EnCodec's decoder, 24 kHz",
 }
 
 # Kernel and stride of each convolution: 400 samples, 320 apart.
@@ -34,6 +46,10 @@ ENCODER = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
 RATES, KERNELS = (8, 8, 2, 2), (16, 16, 4, 4)
 # Of each group of four residual blocks: kernel and dilation.
 SPLICE_BLOCKS = ((11, 1), (11, 4), (21, 10), (41, 25))
+
+# Of Basenji2: channels of the blocks that pool (each 1.1776 times as wide as the one before), and the dilations.
+TOWER = tuple(round(339 * 1.1776**i) for i in range(6))
+RATIOS = (8, 5, 4, 2)  # of EnCodec: strides of the decoder; the encoder has them the other way round
 
 
 def encoder(*, channels: int = 1, width: int = 512) -> Network:
@@ -117,6 +133,94 @@ def spliceai(*, channels: int = 4, width: int = 32) -> Network:
     return Network(series(parts), f"{channels}x15000", name=name, title=TITLES[name], citation=SPLICE)
 
 
+def basenji(*, channels: int = 4, tracks: int = 5313) -> Network:
+    """Basenji2: tracks of 896 bins from 131,072 bases.
+
+    Args:
+        channels: letters of the alphabet.
+        tracks: outputs of each bin.
+    """
+
+    def block(name: str, width: int, kernel: int = 1, dilation: int = 1, drop: float = 0.0) -> list[Expr]:
+        conv = Conv(width, (kernel,), padding="same", dilation=dilation, bias=False)
+        items: list[Expr] = [
+            Activation("gelu").named(f"{name}_gelu"),
+            conv.named(name),
+            BatchNorm().named(f"{name}_bn"),
+        ]
+        return items + ([Dropout(drop).named(f"{name}_dropout")] if drop else [])
+
+    parts: list[Expr] = []
+    for i, width in enumerate((288, *TOWER), 1):
+        pooled = [*block(f"conv{i}", width, 5 if i > 1 else 15), MaxPool((2,)).named(f"pool{i}")]
+        parts.append(series(pooled).stage(f"tower {i}"))
+    rate, blocks = 1.0, []
+    for i in range(1, 12):
+        inner = block("dilated", 384, 3, int(rate)) + block("back", TOWER[-1], drop=0.3)
+        blocks.append(residual(series(inner), shortcut(), act=None).block(f"residual{i}"))
+        rate = round(rate * 1.5)  # to the nearest even of two: 1.5 is 2, 4.5 is 4
+    parts.append(series(blocks).stage("dilated blocks"))
+    end: list[Expr] = [
+        Pad((-64,)).named("crop"),
+        *block("conv_last", 1536, drop=0.05),
+        Activation("gelu").named("gelu"),
+    ]
+    end += [Permute((1, 0)).named("to_last"), Linear(tracks).named("tracks"), Activation("softplus").named("softplus")]
+    parts.append(series(end).stage("output"))
+    name = "basenji2"
+    return Network(series(parts), f"{channels}x131072", name=name, title=TITLES[name], citation=BASENJI)
+
+
+def encodec(part: str, *, channels: int | None = None, width: int = 32) -> Network:
+    """EnCodec's causal encoder (320 samples a frame of 128 values) or decoder, at 24 kHz.
+
+    Args:
+        part: encoder or decoder.
+        channels: of the signal (encoder), of the frames (decoder).
+        width: maps of the first convolution of the encoder, and the last but one of the decoder.
+    """
+    down = part == "encoder"
+    parts: list[Expr] = []
+    wide = width if down else 16 * width
+    begin = [_causal(wide, 7).named("conv_first")]
+    middle = _lstm(16 * width)
+    parts.append(series(begin if down else [*begin, *middle]).stage("first"))
+    for i, ratio in enumerate(reversed(RATIOS) if down else RATIOS, 1):
+        stage: list[Expr] = []
+        if not down:
+            wide //= 2
+            up = ConvTranspose(wide, (2 * ratio,), stride=ratio)
+            stage += [ELU.named(f"elu{i}"), up.named(f"up{i}"), Pad(((0, -ratio),)).named(f"trim{i}")]
+        first, second = _causal(wide // 2, 3).named("conv1"), _causal(wide, 1).named("conv2")
+        inner = series([ELU.named("elu1"), first, ELU.named("elu2"), second])
+        stage.append(residual(inner, _causal(wide, 1).named("shortcut"), act=None).block(f"block{i}"))
+        if down:
+            wide *= 2
+            stage += [ELU.named(f"elu{i}"), _causal(wide, 2 * ratio, ratio).named(f"down{i}")]
+        parts.append(series(stage).stage(f"{'down' if down else 'up'} {i}"))
+    last = [ELU.named("elu_last"), _causal(128 if down else 1, 7).named("conv_last")]
+    parts.append(series([*middle, *last] if down else last).stage("last"))
+    name = f"encodec-{part}"
+    shape = f"{channels or 1}x24000" if down else f"{channels or 128}x75"
+    return Network(series(parts), shape, name=name, title=TITLES[name], citation=ENCODEC)
+
+
+ELU = Activation("elu")
+
+
+def _causal(width: int, kernel: int, stride: int = 1) -> Conv:
+    """A convolution that reads nothing behind its own step, reflected at the beginning."""
+    before = kernel - stride
+    return Conv(width, (kernel,), stride=stride, padding=((before, 0),), border="reflect" if before else "zeros")
+
+
+def _lstm(width: int) -> list[Expr]:
+    """Two LSTMs along the signal, and a skip beside both."""
+    cells = series([Recurrent("lstm", width).named("lstm1"), Recurrent("lstm", width).named("lstm2")])
+    turned = (Permute((1, 0)).named("to_last"), Permute((1, 0)).named("to_first"))
+    return [turned[0], residual(cells, shortcut(), act=None, name="lstm_add"), turned[1]]
+
+
 FAMILY = Family(
     "Signals",
     (
@@ -124,5 +228,8 @@ FAMILY = Family(
         Entry("hifigan-v1", TITLES["hifigan-v1"], HIFIGAN, partial(hifigan, "v1")),
         Entry("hifigan-v2", TITLES["hifigan-v2"], HIFIGAN, partial(hifigan, "v2")),
         Entry("spliceai-10k", TITLES["spliceai-10k"], SPLICE, spliceai),
+        Entry("basenji2", TITLES["basenji2"], BASENJI, basenji),
+        Entry("encodec-encoder", TITLES["encodec-encoder"], ENCODEC, partial(encodec, "encoder")),
+        Entry("encodec-decoder", TITLES["encodec-decoder"], ENCODEC, partial(encodec, "decoder")),
     ),
 )

@@ -7,6 +7,7 @@ from importlib import import_module
 FILES = (
     "conv",
     "pool",
+    "unpool",
     "dense",
     "recurrent",
     "pointwise",

@@ -50,16 +50,17 @@ def summed(at: At) -> Twin:
 
 
 MANY = {"sum": "sum", "max": "amax", "min": "amin", "amax": "amax", "amin": "amin", "var": "var", "std": "std"}
-MANY |= {"logsumexp": "logsumexp", "any": "any", "all": "all"}
+MANY |= {"logsumexp": "logsumexp", "any": "any", "all": "all", "norm": "norm"}
 
 
 def _reduced(at: At, function: str) -> Twin:
     x = at.x
     gone = x.axes if at.layer.axes is None else sorted({a % len(x.dims) for a in at.layer.axes})
     axes = tuple(a + 1 for a in gone)
+    told = f"dim={axes}" if function == "norm" else f"{axes}"
     if at.layer.keep:
-        return text_only(f"{{0}}.{function}({axes}, keepdim=True)")
-    return text_only(f"{{0}}.{function}({axes})" + (".unsqueeze(1)" if len(gone) == len(x.dims) else ""))
+        return text_only(f"{{0}}.{function}({told}, keepdim=True)")
+    return text_only(f"{{0}}.{function}({told})" + (".unsqueeze(1)" if len(gone) == len(x.dims) else ""))
 
 
 @twin("reduce")

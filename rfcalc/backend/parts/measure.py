@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from rfcalc.backend.parts.padding import covered
+from rfcalc.backend.parts.padding import covered, uncovered
 
 
 def coupled(x: Tensor, channel: int) -> Tensor:
@@ -31,6 +31,24 @@ def box(
     lines = covered(x, kernel, stride, sides, dilation, rounding).flatten(0, 1).unsqueeze(1)
     y: Tensor = convolve(lines, ones, None, stride, 0, tuple(dilation))
     return y.reshape(*x.shape[:2], *y.shape[2:])
+
+
+def box_back(
+    x: Tensor,
+    pooled: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
+    dilation: tuple[int, ...],
+    rounding: str = "floor",
+) -> Tensor:
+    """The value of each window and the sum over it, on all positions that the window holds, summed."""
+    back = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(kernel) - 1]
+    held = x + box(pooled, kernel, stride, sides, dilation, rounding)
+    ones = x.new_full((1, 1, *kernel), math.prod(kernel) ** -0.5)
+    y = back(held.flatten(0, 1).unsqueeze(1), ones, None, stride, 0, 0, 1, tuple(dilation))
+    y = y.reshape(*x.shape[:2], *y.shape[2:])
+    return uncovered(y, pooled.shape[2:], kernel, stride, sides, dilation)
 
 
 def touched(x: Tensor, sizes: Sequence[int], mode: str, align_corners: bool) -> Tensor:

@@ -70,6 +70,22 @@ def covered(
     return F.pad(x, [p for pair in reversed(pads) for p in pair], value=value)
 
 
+def uncovered(
+    x: Tensor,
+    sizes: Sequence[int],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
+    dilation: Sequence[int],
+) -> Tensor:
+    """A map as large as `covered` makes one of these sizes, without the padding."""
+    for i, n in enumerate(sizes):
+        before = same_sides(n, kernel[i], stride[i], dilation[i])[0] if sides is None else sides[i][0]
+        end = max(before + n - x.shape[i + 2], 0)  # what no window held
+        x = F.pad(x, [0, 0] * (x.dim() - 3 - i) + [0, end]).narrow(i + 2, before, n)
+    return x
+
+
 def windows(x: Tensor, window: Sequence[int]) -> Tensor:
     """N×C×H×W cut into windows: N×C×(windows)×(places in a window), both row-major; for any number of axes."""
     cut = [size for n, w in zip(x.shape[2:], window, strict=True) for size in (n // w, w)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from rfcalc.backend.parts.padding import covered, same_sides
+from rfcalc.backend.parts.padding import covered, same_sides, uncovered
 
 
 def window_counts(
@@ -98,6 +99,28 @@ def max_pool(
     x, padding, ceil = prepared(x, kernel, stride, sides, dilation, rule, -math.inf)
     y: Tensor = pool(x, kernel, stride, padding, dilation, ceil)
     return y
+
+
+def max_unpool(
+    x: Tensor,
+    pooled: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    sides: Sequence[tuple[int, int]] | None,
+    dilation: tuple[int, ...],
+    rounding: str = "floor",
+) -> Tensor:
+    """Each value where the maximum of its window of `pooled` is, zeros elsewhere: as large as that map."""
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(kernel) - 1]
+    even = sides is not None and all(a == b and 2 * a <= k for (a, b), k in zip(sides, kernel, strict=True))
+    if sides is not None and even and len(kernel) > 1 and rounding != "ceil-onnx":
+        padding = tuple(a for a, _ in sides)
+        at = pool(pooled, kernel, stride, padding, dilation, rounding == "ceil", True)[1]
+        return torch.zeros_like(pooled).flatten(2).scatter(2, at.flatten(2), x.flatten(2)).reshape(pooled.shape)
+    filled = covered(pooled, kernel, stride, sides, dilation, rounding, -math.inf)
+    at = pool(filled, kernel, stride, 0, dilation, False, True)[1]
+    y = torch.zeros_like(filled).flatten(2).scatter(2, at.flatten(2), x.flatten(2)).reshape(filled.shape)
+    return uncovered(y, pooled.shape[2:], kernel, stride, sides, dilation)
 
 
 def mean_pool(

@@ -123,6 +123,8 @@ def _channel_after(graph: Builder, x: Value, dims: tuple[int, ...]) -> int | Non
         return wide[-1]
     if len(dims) == 1:
         return 0
+    if not free and here.channels == 1 and sum(1 for i in mixed if dims[i] != 1) > 1:
+        return None  # positions that were beside one channel are split: none of them is a channel
     found = free or mixed[::-1] or [j for j, n in enumerate(dims) if n == 1]
     return found[0] if found else None
 
@@ -221,7 +223,11 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
 
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     """The axes of a tensor in another order."""
-    x = graph.with_channels(graph.settled(x))
+    x = graph.settled(x)
+    if x.extra and x.batch == 0 and order[0] == 0:  # the axis that stands for channels stays in front
+        dims = tuple(x.dims[i] for i in order)
+        return graph.add(Permute((0, *order[1:])), (x.node,), dims, 0, extra=True, helper=True)
+    graph.with_channels(x)
     first = order[0] if order else 0
     if x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first:
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile

@@ -273,6 +273,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
         translate=translate,
         written=recording.written,
         once=recording.once,
+        steps=recording.steps,
         numbers={id(step): i for i, step in enumerate(recording.steps)},
     )
     for name, tensor in recording.inputs.items():

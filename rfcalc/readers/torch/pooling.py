@@ -10,6 +10,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
+from rfcalc.layers.unpool import MaxUnpool
 from rfcalc.readers.builder.indexed import summed
 from rfcalc.readers.builder.maps import back, mapped, sized, tidy
 from rfcalc.readers.builder.reductions import reduced
@@ -39,15 +40,34 @@ def _window(call: OperatorCall, rank: int, leading: bool) -> tuple[Any, Any, Any
 @handles("max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices")
 @handles("max_pool3d_with_indices")
 def max_pool(call: OperatorCall) -> list[Value | None]:
-    rank = _rank(call)
+    rank, dilation = _rank(call), call["dilation"]
+    rounding = "ceil" if call["ceil_mode"] else "floor"
 
-    def make(leading: bool) -> Layer:
+    def make(leading: bool) -> MaxPool:
         kernel, stride, padding = _window(call, rank, leading)
-        dilation = tidy(sized(call["dilation"], rank, leading))
-        return MaxPool(kernel, stride, padding, dilation=dilation, rounding="ceil" if call["ceil_mode"] else "floor")
+        return MaxPool(kernel, stride, padding, dilation=tidy(sized(dilation, rank, leading)), rounding=rounding)
 
     made = _placed(call, rank, make)
-    return [made, None] if "indices" in call.step.name else [made]
+    if "indices" not in call.step.name:
+        return [made]
+    call.graph.pooled[id(call.step.out[1])] = call.x, make(False)
+    return [made, None]
+
+
+@handles("max_unpool2d", "max_unpool3d")
+def max_unpool(call: OperatorCall) -> Value:
+    """Unpooling by the indices of a max pooling, to the size of the map that was pooled."""
+    graph, rank = call.graph, _rank(call)
+    pooled, layer = graph.pooled.get(id(call["indices"]), (None, None))
+    if pooled is None or layer is None:
+        raise NotUnderstood("its indices are not those that a max pooling gave")
+    if tuple(call.dims[-rank:]) != tuple(pooled.dims[-rank:]):
+        raise NotUnderstood(f"its size is not that of the map that was pooled, {pooled.dims[-rank:]}")
+    (x, leading), (pooled, other) = mapped(graph, call.x, rank), mapped(graph, pooled, rank)
+    if leading or other or x.batch != pooled.batch:
+        raise NotUnderstood("of a merged batch")
+    made = MaxUnpool(layer.kernel, layer.stride, layer.padding, dilation=layer.dilation, rounding=layer.rounding)
+    return graph.add(made, (x.node, pooled.node), call.dims, x.batch)
 
 
 @handles("avg_pool1d", "avg_pool2d", "avg_pool3d")

@@ -5,13 +5,14 @@ Tensors that depend on no input are kept as `Static` and become nodes only where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Constant
 from rfcalc.layers.learned import Parameter
+from rfcalc.layers.pool import MaxPool
 from rfcalc.readers.builder.facts import Facts
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.values import NotUnderstood, Value, inner
@@ -53,9 +54,12 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
+    pooled: dict[int, tuple[Value, MaxPool]] = field(default_factory=dict)  # indices of maxima → the pool and its map
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
+    steps: Sequence[Operation] = ()
+    apart: bool = False  # what is made now belongs to other modules than the one that reads it
     numbers: Mapping[int, int] = field(default_factory=dict)  # steps by identity → their places
 
     def entry(self, tensor: Any) -> Any:
@@ -167,19 +171,20 @@ class TensorBuilder(Builder):
         """A static tensor that is computed from parameters: its steps as nodes where they are understood."""
         step = static.step
         assert step is not None
-        before, start, reader = dict(self.env), len(self.shapes), self.step
+        before, start, reader, apart = dict(self.env), len(self.shapes), self.step, self.apart
         self.env.update(static.sources)
         try:
             for source in static.sources.values():  # deep chains: the first steps first
                 self._deepest(source)
             assert self.translate is not None
-            self.step = self.numbers.get(id(step), reader)  # what it makes is called after it
+            if apart or not f"{step.frame.path}.".startswith(f"{self.steps[reader].frame.path}."):
+                self.step, self.apart = self.numbers[id(step)], True
             self.translate(self, step, forced=True)
             found = self.env.get(id(static.tensor))
         except NotUnderstood:
             found = None
         finally:
-            self.env, self.step = before, reader
+            self.env, self.step, self.apart = before, reader, apart
         if isinstance(found, Value):
             for position in range(start, len(self.shapes)):
                 self.origins.setdefault(position, step)

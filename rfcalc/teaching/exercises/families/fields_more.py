@@ -8,6 +8,7 @@ from typing import Any
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Blank, Grid, Question, Slot, Text
 from rfcalc.teaching.exercises.patterns import Mistake, Subject, Unfit, agree, decimal, numeric, pattern
+from rfcalc.teaching.exercises.pictures import stack_of
 from rfcalc.teaching.exercises.subject import confirmed, number_blank, report_of, second_of
 from rfcalc.teaching.exercises.variants import duel
 from rfcalc.teaching.exercises.words import convention, listing
@@ -209,6 +210,7 @@ def interval(draw: Draw, level: int) -> Question:
         "Positions count from 0 at the first pixel; in the first two columns padding is counted, in the last two only "
         "real pixels that have an influence through every map between.",
         tuple(told),
+        picture=None if target == "vgg16" else stack_of(target, shape, at),
     )
 
 
