@@ -105,7 +105,7 @@ MORE: list[Model] = [
       ("ConsistencyDecoder VAE asym", part(of("diffusers:AsymmetricAutoencoderKL", down_block_out_channels=(16,16), layers_per_down_block=1, up_block_out_channels=(16,16), layers_per_up_block=1, norm_num_groups=8, down_block_types=("DownEncoderBlock2D",)*2, up_block_types=("UpDecoderBlock2D",)*2), lambda m,x: m.encoder(x)), (3,32,32)),
       ("UNet3D", part(of("diffusers:UNet3DConditionModel", sample_size=16, block_out_channels=(16,32), layers_per_block=1, norm_num_groups=8, cross_attention_dim=16, attention_head_dim=8, down_block_types=("CrossAttnDownBlock3D","DownBlock3D"), up_block_types=("UpBlock3D","CrossAttnUpBlock3D")), lambda m,x: m(x, 1, x.new_ones(len(x),4,16)).sample), (4,2,16,16)),
     ]),
-    *(Model("ultralytics", n, yolo(n), (3,64,64)) for n in ("yolo26n","yolov8n-ghost","yolov8n-p2","yolo11n-seg","yolo11n-obb","yolo12n-cls","rtdetr-l","yolov3-spp","yolov9s","yolov10s")),
+    *(Model("ultralytics", n, yolo(n), (3,64,64)) for n in ("yolo26n","yolov8n-ghost","yolov8n-p2","yolo11n-seg","yolo11n-obb","yolo12n-cls","yolov3-spp","yolov9s","yolov10s")),
     *(Model("kornia", name, make, shape) for name, make, shape in [
       ("DexiNed", of("kornia.models.dexined:DexiNed", False), (3,64,64)),
       ("TinyViT", of("kornia.models.tiny_vit:TinyViT", img_size=64, embed_dims=[16,16,32,32], depths=[1,1,1,1], num_heads=[1,1,2,2], window_sizes=[4,4,4,2], num_classes=5), (3,64,64)),
