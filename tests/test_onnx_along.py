@@ -34,6 +34,8 @@ def attending(how: str, mask: Tensor) -> Module:
             scores = scores + torch.zeros(N, N).masked_fill(~mask, float("-inf"))
         elif how == "sub":
             scores = scores - torch.zeros(N, N).masked_fill(~mask, 1e9)
+        elif how == "raised":
+            scores = scores + mask * 1e9
         elif how == "where":
             scores = torch.where(mask, scores, torch.tensor(-1e9))
         else:
@@ -49,6 +51,21 @@ def of_heads(m: Any, x: Tensor) -> Tensor:
     return made.transpose(1, 2).reshape(1, N, 4).transpose(1, 2)
 
 
+def of_each_head(m: Any, x: Tensor) -> Tensor:
+    q, k, v = (t.view(1, N, 2, 2).transpose(1, 2) for t in m.l(x.transpose(1, 2)).chunk(3, -1))
+    scores = q @ k.transpose(2, 3) + torch.zeros(1, 2, N, N).masked_fill(~torch.stack([NEAR, CAUSAL])[None], -1e4)
+    return (scores.softmax(-1) @ v).transpose(1, 2).reshape(1, N, 4).transpose(1, 2)
+
+
+def of_windows(m: Any, x: Tensor) -> Tensor:
+    """Two windows of four positions; the second one is masked, as shifted windows are."""
+    q, k, v = (t.view(2, 4, 4) for t in m.l(x.transpose(1, 2)).chunk(3, -1))
+    masks = torch.zeros(2, 4, 4)
+    masks[1, :2, 2:] = masks[1, 2:, :2] = -100.0
+    scores = (q @ k.transpose(1, 2)).view(1, 2, 4, 4) + masks
+    return (scores.softmax(-1) @ v.view(1, 2, 4, 4)).reshape(1, N, 4).transpose(1, 2)
+
+
 def conv(run: Any, kernel: int = 3, padding: int = 0) -> Module:
     return Module(run, c=nn.Conv1d(4, 4, kernel, padding=padding))
 
@@ -57,10 +74,12 @@ CASES = {
     "causal": attending("causal", CAUSAL),
     **{
         f"{how}, {name}": attending(how, m)
-        for how in ("add", "sub", "where", "fill")
+        for how in ("add", "sub", "where", "fill", "raised")
         for name, m in (("causal", CAUSAL), ("near", NEAR))
     },
     "heads": Module(of_heads, l=nn.Linear(4, 12)),
+    "heads that differ": Module(of_each_head, l=nn.Linear(4, 12)),
+    "windows that differ": Module(of_windows, l=nn.Linear(4, 12)),
     "running sum": conv(lambda m, x: m.c(x).cumsum(2)),
     "largest": conv(lambda m, x: m.c(x).topk(2, 2)[0]),
     "largest of channels": conv(lambda m, x: m.c(x).topk(2, 1)[0]),
@@ -82,6 +101,34 @@ def test_files_say_what_the_module_says(name: str) -> None:
         units = [sorted(seen.unit((u,)).pixels()) for u in range(report.shapes[at].spatial[0])]
         found.append((str(field.status), field.size, field.reach, units, report.totals.macs))
     assert found[0] == found[1]
+
+
+def test_masks_of_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than are kept of other constants."""
+    n = 80
+    flags = (torch.arange(n)[:, None] - torch.arange(n)).abs() <= 1
+    for how in ("add", "where"):
+        with monkeypatch.context() as changed:
+            changed.setitem(globals(), "N", n)
+            report = rfcalc.analyze(from_onnx(exported(attending(how, flags).eval(), 4, n)))
+        seen = regions(report, report.network.position(report.network.outputs[0]))
+        assert [len(list(seen.unit((u,)).pixels())) for u in (0, 40, 79)] == [2, 3, 2]
+
+
+@pytest.mark.parametrize("heads", [2, 1])
+def test_attention_as_one_operator_that_is_causal(heads: int) -> None:
+    from onnx import TensorProto, helper
+
+    q, kv = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, h, 5, 4]) for n, h in (("q", 2), ("k", heads)))
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("Attention", ["q", "k", "k"], ["y"], is_causal=1)
+    graph = helper.make_graph([node], "g", [q, kv], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)])
+    read = from_onnx(model.SerializeToString())
+    assert read.complete, read.unknown
+    report = rfcalc.analyze(read)
+    assert report.network.nodes[-1].layer.mask == "causal"
+    assert report.rows[-1].output_shape == (2, 5, 4)
 
 
 def test_control_another_mask_is_seen() -> None:

@@ -10,16 +10,17 @@ from rfcalc.readers.builder.vocabulary import (
     KERAS_SEVERAL,
     ONNX,
     ONNX_SEVERAL,
+    OTHERS,
     SEVERAL,
     UNARY,
 )
 
 
 def test_other_formats_use_the_same_names() -> None:
-    assert {*ONNX.values(), *KERAS.values(), *KERAS_FUNCTIONS.values()} <= set(UNARY)
+    assert {*ONNX.values(), *KERAS.values(), *KERAS_FUNCTIONS.values()} <= {*UNARY, *OTHERS}
     assert {*ONNX_SEVERAL.values(), *KERAS_SEVERAL.values()} <= set(SEVERAL)
     assert {Activation(name).function for name in KERAS_ACTIVATIONS.values()} == set(KERAS_ACTIVATIONS.values())
 
 
 def test_names_stand_once() -> None:
-    assert len({*UNARY, *SEVERAL}) == len(UNARY) + len(SEVERAL)
+    assert len({*UNARY, *OTHERS, *SEVERAL}) == len(UNARY) + len(OTHERS) + len(SEVERAL)

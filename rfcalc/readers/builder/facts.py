@@ -46,12 +46,20 @@ def of_values(values: Any) -> Facts:
     zero = values == 0
     least = values.min() if _count(values) else 0
     low = never = None
+    most = values.max() if _count(values) else 0
+    if most >= -LOW and least > PERHAPS and _apart(values, values <= most + LOW):  # what is kept is raised instead
+        low = values <= most + LOW
     if least <= PERHAPS:
         low, never = values <= LOW, values == -inf
         above = values > PERHAPS
         if not low.any() and (above | (values == least)).all() and _alike(values, above):
             low = values == least
     return Facts(zero if zero.any() else None, low if low is not None and low.any() else None, never)
+
+
+def _apart(values: Any, low: Any) -> bool:
+    """Whether values that are flagged are far below the others."""
+    return bool(low.any() and not low.all() and values[~low].min() + LOW / 2 >= values[low].max())
 
 
 def _alike(values: Any, above: Any) -> bool:

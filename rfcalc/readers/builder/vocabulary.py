@@ -69,18 +69,16 @@ UNARY = [
     "asinh",
     "acosh",
     "atanh",
-    "cbrt",
     "rad2deg",
     "signbit",
-    "squareplus",
-    "sparse_plus",
-    "sparse_sigmoid",
-    "cast",
 ]
 
 # Those that depend on more than the value: a number, chance, what kind of number it is.
 NUMBERED = {"logit", "hardshrink", "softshrink", "threshold", "clamp_min", "clamp_max", "nan_to_num", "rrelu"}
 NUMBERED |= {"polygamma", "relu_squared", "imag", "bitwise_not"}
+
+# Functions of one value that PyTorch has not.
+OTHERS = ["cbrt", "squareplus", "sparse_plus", "sparse_sigmoid", "cast"]
 
 # Functions of several values at one place.
 SEVERAL = [

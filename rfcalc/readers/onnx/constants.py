@@ -7,13 +7,12 @@ constant inputs (None where one is left out) and returns the constants that it m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import prod
 from rfcalc.readers.onnx.model import FLOATING, Node, Tensor
-from rfcalc.readers.onnx.values import Const, checked, few
+from rfcalc.readers.onnx.values import MOST_OF_MASKS, Const, checked, few, few_or_mask
 
 Given = Sequence["Const | None"]
 Fold = Callable[[Node, Given, int], "list[Const]"]
@@ -83,7 +82,7 @@ def taken(x: Const, dims: Sequence[int], places: Callable[[], Iterable[int]], or
     """The constant of these extents whose values stand at `places` in x."""
     dims = checked(tuple(dims))
     values = None
-    if x.values is not None and few(prod(dims), x.dtype):
+    if x.values is not None and few_or_mask(prod(dims), x):
         values = tuple(x.values[i] for i in places())
     return Const(dims, x.dtype, values, origin or x.origin)
 
@@ -95,10 +94,17 @@ def strides(dims: Sequence[int]) -> list[int]:
     return found
 
 
-def grid(ranges: Sequence[Sequence[int]], steps: Sequence[int]) -> Iterable[int]:
-    """Row-major places of a product of positions."""
-    for position in product(*ranges):
-        yield sum(p * s for p, s in zip(position, steps, strict=True))
+def grid(ranges: Sequence[Sequence[int]], steps: Sequence[int]) -> list[int]:
+    """Row-major places of a product of positions.
+
+    >>> grid([range(2), range(3)], [10, 1])
+    [0, 1, 2, 10, 11, 12]
+    """
+    found = [0]
+    for positions, step in zip(ranges, steps, strict=True):
+        own = [p * step for p in positions]
+        found = [base + p for base in found for p in own]
+    return found
 
 
 @fold("Identity", "Dropout", "DequantizeLinear", "QuantizeLinear", "StopGradient")
@@ -139,7 +145,7 @@ def _of_shape(node: Node, given: Given, opset: int) -> list[Const]:
     if isinstance(tensor, Const):
         dtype, value = tensor.dtype, tensor.scalar
     size = prod(dims)
-    return [Const(dims, dtype, (value,) * size if few(size, dtype) and value is not None else None)]
+    return [Const(dims, dtype, (value,) * size if value is not None and size <= MOST_OF_MASKS else None)]
 
 
 def _extents(values: Iterable[int]) -> list[int]:

@@ -24,6 +24,7 @@ PASSES = frozenset(
         "Dropout",
         "QuantizeLinear",
         "DequantizeLinear",
+        "DynamicQuantizeLinear",
         "Neg",
         "Abs",
         "Pow",
@@ -51,7 +52,12 @@ SLIDES = frozenset(
         "ConvInteger",
     ]
 )
-LAST = frozenset(["MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization"])
+LAST = frozenset(
+    [
+        *("MatMul", "Gemm", "LayerNormalization", "SkipLayerNormalization", "MatMulInteger", "QLinearMatMul"),
+        *("LSTM", "GRU", "RNN"),
+    ]
+)
 
 
 class Entering(NamedTuple):

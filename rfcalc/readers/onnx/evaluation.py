@@ -24,7 +24,7 @@ from rfcalc.readers.onnx.constants import (
     taken,
 )
 from rfcalc.readers.onnx.model import Node
-from rfcalc.readers.onnx.values import Const, checked, few
+from rfcalc.readers.onnx.values import Const, checked, few, few_or_mask
 
 
 @fold("Expand")
@@ -101,7 +101,7 @@ def _pairwise(node: Node, given: Given, opset: int) -> list[Const]:
 def _paired(function: Callable[[Any, Any], Any], a: Const, b: Const, name: str) -> Const:
     dims = checked(broadcast(a.dims, b.dims))
     values = None
-    if a.values is not None and b.values is not None and few(prod(dims), a.dtype):
+    if a.values is not None and b.values is not None and few_or_mask(prod(dims), a, b):
         places = zip(spread(a, dims), spread(b, dims), strict=True)
         try:
             values = tuple(function(a.values[i], b.values[j]) for i, j in places)
@@ -189,7 +189,7 @@ def _where(node: Node, given: Given, opset: int) -> list[Const]:
     c, a, b = (need(g) for g in given[:3])
     dims = checked(broadcast(c.dims, a.dims, b.dims))
     values = None
-    if c.values is not None and a.values is not None and b.values is not None and few(prod(dims), a.dtype):
+    if c.values is not None and a.values is not None and b.values is not None and few_or_mask(prod(dims), a, b, c):
         places = zip(spread(c, dims), spread(a, dims), spread(b, dims), strict=True)
         values = tuple(a.values[j] if c.values[i] else b.values[k] for i, j, k in places)
     return [Const(dims, a.dtype, values, origins((a, b)))]

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
+from typing import NamedTuple
 
-from rfcalc.core.masks import Mask, of_flags
-from rfcalc.readers.builder.facts import LOW, PERHAPS
+from rfcalc.core.masks import Mask, Several, of_flags
+from rfcalc.readers.builder.facts import LOW, MOST_MASKS, PERHAPS
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.reading import Reader
 from rfcalc.readers.onnx.values import Const
 
 Flags = list[bool]  # of queries x keys, in a row
 MOST_STEPS = 12
+MOST_SCORES = 1 << 22
+
+
+class Low(NamedTuple):
+    """Which scores are so low that a softmax makes them 0: one table of flags, or one for each position of an axis."""
+
+    axis: int | None
+    tables: list[Flags]
+
+    def common(self) -> Flags:
+        """Where all tables are low."""
+        return [all(flags) for flags in zip(*self.tables, strict=True)]
+
+    def joined(self, other: Low) -> Low:
+        """Where one of two is low; of tables along two axes those of the first, and what all of the second have."""
+        if self.axis is None and other.axis is not None:
+            return other.joined(self)
+        own = [other.common()] if other.axis != self.axis else other.tables
+        own = own * len(self.tables) if len(own) == 1 else own
+        tables = [[p or q for p, q in zip(x, y, strict=True)] for x, y in zip(self.tables, own, strict=True)]
+        return Low(self.axis, tables)
 
 
 def mask_of(reader: Reader, name: str, dims: tuple[int, ...]) -> Mask:
@@ -25,12 +48,41 @@ def mask_of(reader: Reader, name: str, dims: tuple[int, ...]) -> Mask:
 
 def score_mask(reader: Reader, softmax: Node, dims: tuple[int, ...]) -> Mask:
     """The mask of a softmax over the last axis of scores of these dims."""
-    low = _low(reader, softmax.inputs[0], dims, MOST_STEPS)
-    if low is None:
-        return None
+    key = softmax.outputs[0]
+    if key not in reader.scored:  # asked by the softmax and by the product behind it
+        low = _low(reader, softmax.inputs[0], dims, MOST_STEPS)
+        reader.scored[key] = None if low is None else as_mask(low, dims)
+    return reader.scored[key]
+
+
+def fixed_mask(fixed: Const | None, dims: tuple[int, ...], causal: bool) -> Mask:
+    """The mask of scores of these dims to which a constant is added, or which it allows where it is true; with `causal`
+    a query reads no keys after its own position."""
+    low: Low | None = None
+    if fixed is not None and fixed.floating:
+        low = _low_numbers(fixed, dims, 1)
+    elif fixed is not None and (spread := _spread(fixed, dims)) is not None:
+        low = Low(spread[0], [[not v for v in table] for table in spread[1]])
+    if causal:
+        after = Low(None, [[k > q for q in range(dims[-2]) for k in range(dims[-1])]])
+        low = after if low is None else low.joined(after)
+    return None if low is None else as_mask(low, dims)
+
+
+def as_mask(low: Low, dims: tuple[int, ...]) -> Mask:
+    """Low scores as a mask; a row without keys is a softmax of equal scores, which reads all."""
     keys = dims[-1]
-    rows = [low[i : i + keys] for i in range(0, len(low), keys)]
-    return of_flags([[True] * keys if all(row) else [not gone for gone in row] for row in rows])
+
+    def rows(flags: Flags) -> list[list[bool]]:
+        apart = [flags[i : i + keys] for i in range(0, len(flags), keys)]
+        return [[True] * keys if all(row) else [not gone for gone in row] for row in apart]
+
+    if low.axis is None or len({tuple(t) for t in low.tables}) == 1:
+        return of_flags(rows(low.tables[0]))
+    masks = [tuple(tuple(k for k, on in enumerate(row) if on) for row in rows(t)) for t in low.tables]
+    if len(set(masks)) > MOST_MASKS:
+        return of_flags(rows(low.common()))
+    return Several(low.axis, tuple(masks))
 
 
 def _maker(reader: Reader, name: str) -> Node | None:
@@ -49,12 +101,12 @@ def _maker(reader: Reader, name: str) -> Node | None:
     return None
 
 
-def _low(reader: Reader, name: str, dims: tuple[int, ...], left: int) -> Flags | None:
+def _low(reader: Reader, name: str, dims: tuple[int, ...], left: int) -> Low | None:
     """Where scores are so low, whatever the input is, that a softmax makes them 0; None where nowhere."""
     node = _maker(reader, name)
     if node is None or left == 0:
         return None
-    found: Flags | None = None
+    found: Low | None = None
     if node.op in ("Add", "Sub"):
         for i, one in enumerate(node.inputs):
             fixed, sign = reader.value(one), -1 if i and node.op == "Sub" else 1
@@ -64,39 +116,60 @@ def _low(reader: Reader, name: str, dims: tuple[int, ...], left: int) -> Flags |
             elif sign > 0:
                 low = _low(reader, one, dims, left - 1)
             if low is not None:
-                found = low if found is None else [a or b for a, b in zip(low, found, strict=True)]
+                found = low if found is None else found.joined(low)
     elif node.op == "Where":
         flags, first, second = (reader.value(n) for n in node.inputs)
-        condition = _spread(flags, dims) if isinstance(flags, Const) else None
-        for value, wanted in ((first, True), (second, False)) if condition is not None else ():
+        spread = _spread(flags, dims) if isinstance(flags, Const) else None
+        for value, other, wanted in ((first, second, True), (second, first, False)) if spread is not None else ():
             if isinstance(value, Const) and value.values is not None and all(v <= LOW for v in value.values):
-                found = [bool(c) is wanted for c in condition or ()]
-    return found if found is not None and any(found) else None
+                assert spread is not None
+                found = Low(spread[0], [[bool(c) is wanted for c in table] for table in spread[1]])
+                before = None
+                if not isinstance(other, Const):
+                    before = _low(reader, node.inputs[2 if wanted else 1], dims, left - 1)
+                found = found if before is None else found.joined(before)
+    return found if found is not None and any(map(any, found.tables)) else None
 
 
-def _spread(fixed: Const, dims: tuple[int, ...]) -> tuple[object, ...] | None:
-    """The values of a constant, for queries x keys; None where they differ from item to item, or are not known."""
-    size, keys = dims[-2] * dims[-1], dims[-1]
-    if fixed.values is None or prod(fixed.dims[:-2]) != 1 or size > 1 << 22:
+def _spread(fixed: Const, dims: tuple[int, ...]) -> tuple[int | None, list[list[object]]] | None:
+    """The values of a constant, for queries x keys, perhaps for each position of one axis before them; None where they
+    differ along several, or are not known."""
+    rank = len(dims)
+    own = (1,) * (rank - len(fixed.dims)) + fixed.dims
+    if fixed.values is None or len(own) > rank or dims[-2] * dims[-1] > MOST_SCORES:
         return None
-    rows, columns = (1, 1, *fixed.dims)[-2:]
-    if rows not in (1, dims[-2]) or columns not in (1, keys):
+    if any(n not in (1, m) for n, m in zip(own, dims, strict=True)):
         return None
+    wide = [i for i, n in enumerate(own[:-2]) if n != 1]
+    if len(wide) > 1 or prod(own[:-2]) * dims[-2] * dims[-1] > MOST_SCORES:
+        return None
+    rows, columns = own[-2:]
+    at = [i % rows * columns + j % columns for i, j in product(range(dims[-2]), range(dims[-1]))]
+    count = own[wide[0]] if wide else 1
     values = fixed.values
-    return tuple(
-        values[(i if rows > 1 else 0) * columns + (j if columns > 1 else 0)]
-        for i in range(dims[-2])
-        for j in range(keys)
-    )
+    tables: list[list[object]] = [[values[t * rows * columns + p] for p in at] for t in range(count)]
+    return (wide[0] if wide else None), tables
 
 
-def _low_numbers(fixed: Const, dims: tuple[int, ...], sign: int) -> Flags | None:
-    """Numbers that are added, or taken away: below all others by far, or one of two values that is low."""
-    values = _spread(fixed, dims)
-    if values is None or not fixed.floating:
+def _low_numbers(fixed: Const, dims: tuple[int, ...], sign: int) -> Low | None:
+    """Numbers that are added or taken away: far below the largest of their row, or one of two values that is low."""
+    spread = _spread(fixed, dims)
+    if spread is None or not fixed.floating:
         return None
-    numbers: list[float] = [sign * float(v) for v in values]  # type: ignore[arg-type]
-    if min(numbers) <= LOW:
-        return [v <= LOW for v in numbers]
-    least = min(numbers)
-    return [v == least for v in numbers] if least <= PERHAPS and len({*numbers}) == 2 else None
+    axis, keys = spread[0], dims[-1]
+    tables = [[sign * float(v) for v in table] for table in spread[1]]  # type: ignore[arg-type]
+    least, most = min(map(min, tables)), max(map(max, tables))
+    if most != most or least != least:
+        return None
+    if least <= most + LOW:
+        found = []
+        for table in tables:
+            flags: Flags = []
+            for i in range(0, len(table), keys):
+                top = max(table[i : i + keys])
+                flags += [v <= top + LOW for v in table[i : i + keys]] if top > -1e300 else [True] * keys
+            found.append(flags)
+        return Low(axis, found)
+    if least <= PERHAPS and len({v for table in tables for v in table}) == 2:
+        return Low(axis, [[v == least for v in table] for table in tables])
+    return None

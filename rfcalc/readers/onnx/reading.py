@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LayerError, LimitError, RfcalcError
 from rfcalc.core.layer import Layer
+from rfcalc.core.masks import Mask
 from rfcalc.core.progress import at
 from rfcalc.core.shape import Shape
 from rfcalc.readers.builder.graph import Builder
@@ -104,6 +105,7 @@ class Reader:
         self.constants: set[str] = set()
         self.uniform: dict[str, bool] = {}
         self.masks: dict[str, bool] = {}
+        self.scored: dict[str, Mask] = {}  # which keys a softmax leaves, by its output
         self.depth = 0
         self.inlined = 0
         self.names = Names(nodes, (), model.graph.tensors)

@@ -18,7 +18,8 @@ from rfcalc.readers.onnx.model import DTYPES, FLOATING, Tensor
 from rfcalc.readers.onnx.wire import BYTES, VARINT, Wire
 
 MOST_VALUES = 1 << 12  # of a constant that is kept
-MOST_WHOLE = 1 << 16  # of one of positions, sizes, truths
+MOST_WHOLE = 1 << 16  # of one of positions and sizes
+MOST_OF_MASKS = 1 << 18  # of one of truths, and of numbers that forbid attention
 WHOLE = frozenset({6, 7, 9, 12, 13})
 FORMS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
 
@@ -104,13 +105,37 @@ def checked(dims: tuple[int, ...]) -> tuple[int, ...]:
 
 def constant(tensor: Tensor, wire: Wire, folder: str, made: bool = False) -> Const:
     """A tensor of the file, with its values if they are few and there."""
-    values = _values(tensor, wire, folder) if few(tensor.size, tensor.dtype) else None
+    kept = few(tensor.size, tensor.dtype) or _forbids(tensor, wire)
+    values = _values(tensor, wire, folder) if kept else None
     return Const(tensor.dims, tensor.dtype, values, (tensor.name,) if not made else (), made)
 
 
 def few(size: int, dtype: int) -> bool:
     """Whether a constant's values are few enough to be kept."""
-    return size <= (MOST_WHOLE if dtype in WHOLE else MOST_VALUES)
+    return size <= (MOST_OF_MASKS if dtype == 9 else MOST_WHOLE if dtype in WHOLE else MOST_VALUES)
+
+
+def _forbids(tensor: Tensor, wire: Wire) -> bool:
+    """Whether a tensor holds numbers that no weight has, as those that are added to forbid attention."""
+    if tensor.dtype != 1 or tensor.external or not MOST_VALUES < tensor.size <= MOST_OF_MASKS or len(tensor.dims) < 2:
+        return False
+    for number, kind, value in tensor.parts:
+        if number == 9 and kind == BYTES and value[1] - value[0] == 4 * tensor.size:
+            step = 4 * max(1, tensor.size // 997 | 1)
+            few_ = (struct.unpack_from("<f", wire.data, at)[0] for at in range(value[0], value[1] - 3, step))
+            return any(abs(v) >= 1e4 or v == -100.0 for v in few_)
+    return False
+
+
+def few_or_mask(size: int, *parts: Const) -> bool:
+    """Whether values made of constants are kept: they are few, or flags and numbers that forbid attention."""
+    return few(size, parts[0].dtype) or (
+        size <= MOST_OF_MASKS and all(p.size <= MOST_VALUES or _is_mask(p) for p in parts)
+    )
+
+
+def _is_mask(const: Const) -> bool:
+    return const.values is not None and (const.dtype == 9 or len(set(const.values)) <= 2)
 
 
 def sample(tensor: Tensor, wire: Wire, folder: str, most: int = 256) -> tuple[Any, ...] | None:

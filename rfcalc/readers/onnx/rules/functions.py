@@ -12,6 +12,7 @@ from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pointwise import Activation, Dropout, PReLU, Softmax
 from rfcalc.readers.builder.maps import alone, channels_at
 from rfcalc.readers.builder.moves import regrouped
+from rfcalc.readers.builder.products import within
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.builder.vocabulary import ONNX
 from rfcalc.readers.onnx.constants import axis_of
@@ -139,7 +140,7 @@ def _softmax(reader: Reader, node: Node, x: Value, axis: int) -> None:
         x = reader.graph.plain(x)
     at, here, log = reader.graph.axis(x, axis), reader.shape(x), node.op == "LogSoftmax"
     last = axis == len(x.dims) - 1 and len(here.dims) > 1 and here.channel != at - 1
-    mask = score_mask(reader, node, x.dims) if last and not log else None
+    mask = within(score_mask(reader, node, x.dims), x.batch) if last and not log else None
     same(reader, node, Softmax(None if at == here.channel else at, log=log, mask=mask), x)
 
 
