@@ -9,7 +9,7 @@ from rfcalc.layers.general import Reduce
 from rfcalc.layers.pool import Mean
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import dropped
-from rfcalc.readers.builder.values import NotUnderstood, Value
+from rfcalc.readers.builder.values import Value
 
 
 def reduced(graph: Builder, x: Value, axes: Sequence[int], op: str, keep: bool, dims: tuple[int, ...]) -> Value:
@@ -17,9 +17,7 @@ def reduced(graph: Builder, x: Value, axes: Sequence[int], op: str, keep: bool, 
     n = max(len(x.dims), 1)
     gone = sorted({a % n for a in axes}) if axes else list(range(len(x.dims)))
     if x.batch in gone:
-        x = graph.plain(x)
-        if x.dims[0] == 1 and 0 in gone:  # the mean over a batch of one
-            raise NotUnderstood("it works along the batch")
+        x = graph.plain(x)  # a batch of one; of several items another reading tells
     graph.with_channels(x)
     at = tuple(graph.axis(x, a) for a in gone)
     if not at:

@@ -291,6 +291,32 @@ def distance(call: OperatorCall) -> Value:
     return reduced(graph, made, [-1], "norm", bool(call["keepdim"]), call.dims)
 
 
+@handles("cdist", "_cdist_forward")
+def distances(call: OperatorCall) -> Value:
+    """The distance of each row of one matrix from each row of another: their difference, broadcast."""
+    graph, dims = call.graph, call.dims
+    first, second = call.value("x1"), call.value("x2")
+    apart = []
+    for x, back in ((first, 1), (second, 2)):
+        at = len(x.dims) - back
+        wide = (*x.dims[:at], 1, *x.dims[at:])
+        apart.append(inserted_axis(graph, x, wide, x.batch if x.batch is None else x.batch + (at <= x.batch), at))
+    full = (*dims, first.dims[-1])
+    nodes, batch, extra = graph.aligned(apart, full)
+    made = graph.add(Elementwise("sub"), nodes, full, batch, extra=extra)
+    return reduced(graph, made, [-1], "norm", False, dims)
+
+
+@handles("renorm")
+def renormed(call: OperatorCall) -> Value:
+    """Each slice along an axis times what its norm says."""
+    graph, x, dims = call.graph, call.x, call.dims
+    others = [i for i in range(len(dims)) if i != call["dim"] % len(dims)]
+    kept = tuple(1 if i in others else n for i, n in enumerate(dims))
+    nodes, batch, extra = graph.aligned((x, reduced(graph, x, others, "norm", True, kept)), dims)
+    return graph.add(Multiply(), nodes, dims, batch, extra=extra)
+
+
 @handles("cross", "linalg_cross")
 def cross(call: OperatorCall) -> Value:
     """Of three components along an axis each is made of the two others."""

@@ -25,10 +25,12 @@ from rfcalc.readers.builder.moves import (
     widened,
     without,
 )
+from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.fixed import known
 from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.indices import picked_anywhere
+from rfcalc.readers.torch.recorder import tensors
 from rfcalc.readers.torch.tensors import TensorBuilder
 
 
@@ -265,6 +267,26 @@ def embedded(call: OperatorCall) -> Value:
     learned = graph.add(Constant(row), (call.value("weight").node,), row, None, stem="rows", helper=True)
     nodes, batch, extra = graph.aligned((apart, learned), dims)
     return graph.add(Elementwise("embedding"), nodes, dims, batch, extra=extra)
+
+
+@handles("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
+def bagged(call: OperatorCall) -> list[Value | None]:
+    """The learned vectors of all numbers of one bag, as a sum, mean or maximum."""
+    graph, index, (_, width) = call.graph, call["indices"], call.dims
+    weighted = call.step.args.get("per_sample_weights") is not None
+    if graph.is_static(index) or not graph.is_static(call["weight"]) or weighted:
+        raise NotUnderstood("by fixed numbers, with weights, or of a table that depends on the input")
+    if len(call["offsets"]) - bool(call["include_last_offset"]) != 1:  # the first offset is always 0
+        raise NotUnderstood("of several bags")
+    x = graph.get(index)
+    apart = inserted_axis(graph, x, (*x.dims, 1), x.batch, len(x.dims))
+    learned = graph.add(Constant((1, width)), (call.value("weight").node,), (1, width), None, stem="rows", helper=True)
+    dims = (*x.dims, width)
+    nodes, batch, extra = graph.aligned((apart, learned), dims)
+    made = graph.add(Elementwise("embedding"), nodes, dims, batch, extra=extra, helper=True)
+    op = ("sum", "mean", "amax")[call["mode"]]
+    found = reduced(graph, made, [0], op, True, call.dims)
+    return [found, *[None for _ in list(tensors(call.step.out))[1:]]]
 
 
 def _positions(call: OperatorCall, index: torch.Tensor) -> torch.Tensor:

@@ -176,7 +176,7 @@ def reduction(call: OperatorCall) -> Value:
     return reduced(graph, call.x, axes, call.step.name.removeprefix("nan"), bool(args.get("keepdim")), call.dims)
 
 
-@handles("norm", "linalg_vector_norm", "frobenius_norm")
+@handles("norm", "linalg_vector_norm", "linalg_norm", "linalg_matrix_norm", "frobenius_norm", "nuclear_norm")
 def norm(call: OperatorCall) -> Value:
     graph, args = call.graph, call.step.args
     axes = args.get("dim")

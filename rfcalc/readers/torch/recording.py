@@ -102,7 +102,9 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             stack.enter_context(_python_dispatcher())
             with recorder, disguise:
                 result = module(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # a forward may even leave
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
@@ -162,7 +164,9 @@ def materialized(module: torch.nn.Module, call: ForwardCall) -> torch.nn.Module:
             m.training = False
         with _paths(made, recorder), torch.no_grad(), torch.device("meta"), _python_dispatcher(), recorder:
             made(*args, **kwargs)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         raise _failed(error, recorder, given, module, call) from error
     modes = {path: m.training for path, m in module.named_modules()}
     for path, m in made.named_modules():

@@ -219,6 +219,10 @@ class TensorBuilder(Builder):
                 everything = True  # memory that was written to in a way that was not followed
         for out in tensors(step.out):
             dims = dims_of(out)
+            if 0 in dims:  # a result without values
+                self.env[id(out)] = Static(dims, step=step, tensor=out)
+                self.keep.append(out)
+                continue
             batch = 0 if batched and len(dims) > 1 and dims[0] == 1 else None
             self.env[id(out)] = self.not_understood(
                 step.operator, why, sources, dims, batch, stem=step.name, everything=everything
