@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import re
+import time
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -584,6 +585,25 @@ def test_biases_are_taken_away_together_and_counted_apart() -> None:
     assert found[0].mended is found[1].mended
     assert found[0].mended is not None
     assert not rfcalc.lint(found[0].mended, rules=["bias"]).findings
+    data = rfcalc.lint("conv3-8 bn > conv1-18 bn > conv1-4", "3x16x16", rules=["bias", "channels"]).to_dict()
+    assert [(f["rule"], f["mended"]) for f in data["findings"]] == [("bias", 0), ("bias", 0), ("channels", 1)]
+    assert "nobias" in data["mended"][0]["notation"]
+    assert len(data["mended"]) == 2
+
+
+def test_thousands_of_joins_are_put_in_step_at_once() -> None:
+    """Every branch that is moved on its own; a walk for each took minutes."""
+    text = " > ".join(
+        ["(conv3-8 p0:2 | conv3-8 p1) > conv1-8", "((conv3-8/1 p2:0 relu conv3-8) + identity) relu"] * 300
+    )
+    began = time.process_time()
+    (found,) = rfcalc.lint(text, "3x16x16", rules=["joins"]).findings
+    assert found.what.startswith("600 joins")
+    assert "and 594 layers more (before:after) put them in step" in found.remedy
+    assert not found.remedy.endswith("left")
+    assert found.mended is not None
+    assert not out_of_step(found.mended)
+    assert time.process_time() - began < 5
 
 
 def test_no_size_sees_all_where_windows_leave_gaps() -> None:
@@ -630,6 +650,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["rf >= 21", "--family", "stack", "--input", "3x32x32"], 0, "design-1"),
         (["rf >= 21, params < 10", "--family", "stack", "--input", "3x32x32"], 1, "design-1"),
         (["rf >= 31, dense(rf)", "--family", "tcn", "--minimize", "weight_layers", "--input", "1x64"], 0, "design-1"),
+        (["center >= 0.5", "--input", "3x32x32", "--family", "stack", "--set", "kernel=2,4"], 0, "design-1"),
+        (["center = 0.25", "--input", "3x32x32", "--family", "stack", "--set", "kernel=2,4"], 1, "design-1"),
         (["--lint", "conv3-16 > bn", "--input", "3x16x16"], 0, "lint-1"),
         (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "bias"], 1, "lint-1"),
         (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "even,unseen"], 0, "lint-1"),

@@ -20,6 +20,7 @@ from rfcalc.comparison.comparison import Comparison
 from rfcalc.comparison.subject import Subject, walking
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.core.progress import at
 from rfcalc.core.size import is_number
 from rfcalc.notation.write import write
 from rfcalc.plan.contradictions import refuse
@@ -266,10 +267,12 @@ def search(
     found: list[Variant] = []
     searched = 0
     extra = [n for n in dict.fromkeys(("receptive_field", *map(measured, constraints))) if n and n not in objectives]
+    total = prod(len(choice.options) for choice in choices)
     for options in product(*(choice.options for choice in choices)):
         if searched == most:
             break
         searched += 1
+        at("variants walked", searched, min(total, most))
         draft = Draft(subject.report)
         made = _made(subject, draft, options, unfit)
         if made is not None:

@@ -76,9 +76,10 @@ def storages(walked: Shaped, over: Collection[int] | None = None, copied: Collec
 
 
 @uncollected
-def new_values(walked: Shaped) -> tuple[Size, ...]:
-    """Values that each position adds to memory: its output's, 0 for views and what is written in place."""
-    own = storages(walked)
+def new_values(walked: Shaped, own: Sequence[int] | None = None) -> tuple[Size, ...]:
+    """Values that each position adds to memory: its output's, 0 for views and what is written in place; `own` are the
+    `storages`, where they are known."""
+    own = storages(walked) if own is None else own
     arity = walked.network.arity
     return tuple(
         0 if own[p] != p or (p >= arity and walked.network.nodes[p - arity].layer.memory == VIEW) else shape.values
@@ -97,13 +98,14 @@ def indices(walked: Shaped) -> dict[int, Size]:
     return found
 
 
-def lifetimes(walked: Shaped) -> tuple[int, ...]:
+def lifetimes(walked: Shaped, own: Sequence[int] | None = None) -> tuple[int, ...]:
     """For each position, until when the memory that begins there lives: the last node that reads or rewrites it.
 
     Beyond the last position for outputs. Positions that live in another's memory (views, in place) say nothing of their
-    own; `storages` says whose it is.
+    own; `storages` says whose it is (`own`, where they are known).
     """
-    network, own = walked.network, storages(walked)
+    network = walked.network
+    own = storages(walked) if own is None else own
     last = list(range(len(walked.shapes)))
     for position in range(network.arity, len(walked.shapes)):
         last[own[position]] = max(last[own[position]], position)
@@ -128,13 +130,13 @@ def peak(walked: Shaped, itemsize: int, items: Sequence[Size] = ()) -> tuple[Siz
     """
     network, own = walked.network, storages(walked)
     arity = network.arity
-    sizes, beside = new_values(walked), indices(walked)
+    sizes, beside = new_values(walked, own), indices(walked)
     unit = gcd(itemsize, INDEX) if beside else itemsize  # sums of symbols stay short in units that divide all
     if items:
         sizes = tuple(size and size * n for size, n in zip(sizes, items, strict=True))
         beside = {p: count * items[p] for p, count in beside.items()}
     sizes = tuple(size and size * (itemsize // unit) for size in sizes)
-    last = lifetimes(walked)
+    last = lifetimes(walked, own)
     end = len(walked.shapes)
     dies: dict[int, list[int]] = {}
     for storage, when in enumerate(last):

@@ -21,6 +21,7 @@ from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.families import FAMILIES, Family, limited
 from rfcalc.plan.figures import Figures, Work, figure, figure_of, measured
 from rfcalc.plan.search import Design, Search, least_side, pareto
+from rfcalc.receptive.receptive_field import plain
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Listing, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
@@ -41,7 +42,7 @@ class Tightest(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"constraint": self.constraint, "bound": self.bound}
+        return {"constraint": self.constraint, "bound": plain(self.bound)}
 
 
 class Conflict(NamedTuple):

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
 from rfcalc.core.size import is_number
-from rfcalc.core.window import Window
 from rfcalc.notation.write import write
+from rfcalc.plan.joined import in_step, out_of_step
 from rfcalc.plan.remedies import (
     Remedy,
     at_size,
@@ -26,20 +25,16 @@ from rfcalc.plan.remedies import (
     more_channels,
     more_layers,
     odd_kernels,
-    replaced,
     smaller_dilation,
     walked,
     without_biases,
 )
-from rfcalc.plan.variants import Draft, along, readers_of, windowed, with_geometry
+from rfcalc.plan.variants import Draft, along, readers_of, windowed
 from rfcalc.plan.variants.width import Ties
-from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.report import Report, Row
 
-MOST_CHANGES = 6  # of paddings, to put joins in step
-MOST_BEFORE = 24  # layers before a join of which another padding is tried
 MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 
 
@@ -54,16 +49,12 @@ class Finding(NamedTuple):
     mended: Report | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {
-            "rule": self.rule, "node": self.node, "what": self.what, "remedy": self.remedy,
-            "mended": None if self.mended is None else _written(self.mended),
-        }  # fmt: skip
+        """Its parts, with the network after it as it is written."""
+        return {**self._asdict(), "mended": None if self.mended is None else _written(self.mended)}
 
 
-@lru_cache(maxsize=8)
 def _written(mended: Report) -> dict[str, Any]:
-    """A network after a remedy; findings that have one in common follow one another."""
+    """A network after a remedy."""
     inputs = {name: list(shape.dims) for name, shape in mended.inputs.items()}
     return {"notation": write(mended.network, None), "input": inputs}
 
@@ -149,97 +140,7 @@ def joins(report: Report) -> Iterator[Found]:
             else "it reads maps that are"
         )
         told = f"{where} out of step by up to {most} {'pixel' if most == 1 else 'pixels'}"
-        yield name, told, _in_step(report, found)
-
-
-def out_of_step(report: Report) -> list[tuple[int, str, Fraction]]:
-    """Joins at which maps of equal stride meet half a pixel or more apart: position, node, how far at most; not those
-    whose units end at the same pixel (causal networks).
-
-    Where units see other pixels from one to the next in a period (behind a transposed convolution), the mean of their
-    centres counts, each less its own place: it is the same wherever the period is taken to begin.
-    """
-    network, rank = report.network, report.shapes[0].rank
-    found = []
-    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
-        places: list[list[tuple[Fraction, int]]] = [[] for _ in range(rank)]
-        strides = set()
-        for s in dict.fromkeys(sources) if len(sources) > 1 else ():
-            field = ReceptiveField(report.fields[0][s], report.shapes[0], report.shapes[s])
-            windows = field.windows
-            if field.status not in ("exact", "periodic") or any(w is None or w.empty for w in windows):
-                continue
-            strides.add(field.stride)
-            for axis, window in enumerate(windows):
-                assert window is not None
-                places[axis].append((_centre(window), max(e[1] for e in window.ends if e is not None)))
-        apart = max(
-            (max(at)[0] - min(at)[0] for at in places if len({last for _, last in at}) > 1), default=Fraction(0)
-        )
-        if len(strides) == 1 and apart >= Fraction(1, 2):
-            found.append((position, node.name, apart))
-    return found
-
-
-def _centre(window: Window) -> Fraction:
-    """The mean over a period of where units are centred, less stride · u: that of unit 0 where all see alike.
-
-    In the U-Net of the paper, units 0 … 7 of upconv1 see 0 … 187 and units 8 … 15 see 0 … 203: 97.5 − 7.5 = 90, as its
-    skip has it.
-    """
-    steps = [(p, end) for p, end in enumerate(window.ends) if end is not None]
-    places = [Fraction(a + b, 2) - Fraction(window.advance * p, window.period) for p, (a, b) in steps]
-    return sum(places, Fraction(0)) / len(places)
-
-
-def _in_step(report: Report, left: list[tuple[int, str, Fraction]]) -> Remedy:
-    """Other paddings of single layers, with as much in all, after which no join is out of step; tried one by one."""
-    changed: list[str] = []
-    while left and len(changed) < MOST_CHANGES:
-        found = _nearer(report, left)
-        if found is None:
-            break
-        told, report, left = found
-        changed.append(told)
-    if not changed:
-        return Remedy("no other padding of one layer before the first of them, with as much in all, does")
-    rest = f"; {plural(len(left), 'join')} left" if left else ""
-    verb = "puts" if len(changed) == 1 else "put"
-    return Remedy(f"{', '.join(changed)} (before:after) {verb} them in step{rest}", report)
-
-
-def _nearer(report: Report, found: list[Any]) -> tuple[str, Report, list[Any]] | None:
-    """One layer before the first join that is out of step with another padding, after which fewer joins are."""
-    network, arity = report.network, report.network.arity
-    before: set[int] = set()
-    waiting = [found[0][0]]
-    while waiting and len(before) < MOST_BEFORE:
-        for s in network.sources[waiting.pop(0) - arity]:
-            if s >= arity and s not in before:
-                before.add(s)
-                waiting.append(s)
-    for position in sorted(before):
-        row = report[network.nodes[position - arity].name]
-        layer: Any = row.node.layer
-        pads = getattr(layer, "padding", None)
-        if not row.shape.rank or len(row.inputs) != 1 or not windowed(report, position):
-            continue
-        rank = row.shape.rank
-        kernel, dilation = along(layer.kernel, rank), along(getattr(layer, "dilation", (1,)), rank)
-        sides = [tuple(p) for p in along(pads, rank)] if isinstance(pads, tuple) else []
-        if not sides and pads == "same":
-            sides = [
-                ((d * (k - 1)) // 2, d * (k - 1) - (d * (k - 1)) // 2) for k, d in zip(kernel, dilation, strict=True)
-            ]
-        for step in (1, -1, 2, -2):
-            moved = tuple((a + step, b - step) for a, b in sides)
-            if not sides or min(min(pair) for pair in moved) < 0:
-                continue
-            made = replaced(report, {row.name: with_geometry(layer, padding=moved)})
-            left = found if made is None else out_of_step(made)
-            if made is not None and len(left) < len(found):
-                return f"{row.name} with padding {by([f'{a}:{b}' for a, b in moved])}", made, left
-    return None
+        yield name, told, in_step(report, found)
 
 
 def unseen(report: Report) -> Iterator[Found]:
@@ -417,13 +318,16 @@ class Lint:
     findings: tuple[Finding, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it (schema rfcalc/lint/1)."""
+        """As JSON has it (schema rfcalc/lint/1): a network after a remedy stands once, findings say which of them."""
+        mended = {id(f.mended): f.mended for f in self.findings if f.mended is not None}
+        places = {key: place for place, key in enumerate(mended)}
         return {
             "schema": "rfcalc/lint/1",
             "network": self.report.target,
             "input": {name: list(shape.dims) for name, shape in self.report.inputs.items()},
             "rules": list(self.rules),
-            "findings": [f.to_dict() for f in self.findings],
+            "findings": [{**f._asdict(), "mended": places.get(id(f.mended))} for f in self.findings],
+            "mended": [_written(report) for report in mended.values()],
         }
 
     _repr_html_ = displayed

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from rfcalc.core.shape import Shape
 from rfcalc.plan.families import Family
 from rfcalc.plan.figures import RUNS, Bound, Figure, Figures, Point, bounds_of, figure, figure_of, measured, no_less
+from rfcalc.receptive.receptive_field import plain
 from rfcalc.report.constraints import Constraint
 from rfcalc.report.report import Report
 
@@ -35,7 +36,11 @@ class Design(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"family": self.family, "notation": self.notation, "figures": self.figures}
+        return {
+            "family": self.family,
+            "notation": self.notation,
+            "figures": {n: plain(v) for n, v in self.figures.items()},
+        }
 
 
 class Search:

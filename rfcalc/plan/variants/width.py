@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from heapq import heapify, heappop, heappush
 from itertools import product
 from math import lcm
+from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
@@ -23,6 +24,7 @@ from rfcalc.report.report import Report
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
 OF_STAGES = tuple(tuple(Fraction(n, 4) for n in eighths) for eighths in ((1, 2, 3, 6), (2, 3, 6), (2, 3), (2,)))
 MOST_OPTIONS = 20_000  # with factors that are given, of no other change
+Rescaled = dict[Any, tuple[Layer, Shape, Shape, Layer]]  # a layer, its output before and after; what it was made of
 MULTIPLE = 8  # of channels, where there are more than that
 
 
@@ -132,19 +134,23 @@ def stages(report: Report) -> dict[tuple[int, ...], list[str]]:
     return dict(sorted(found.items(), reverse=True))
 
 
-def rescaled(draft: Draft, factors: Mapping[str, Fraction]) -> None:
-    """Scale the channels of layers, each by its own factor."""
+def rescaled(draft: Draft, factors: Mapping[str, Fraction], known: Rescaled | None = None) -> None:
+    """Scale the channels of layers, each by its own factor; `known`: what came of a layer in other variants."""
+    known = {} if known is None else known
     shapes = dict(draft.report.inputs)
     old = dict(draft.report.inputs)
     for name, piece in draft.pieces.items():
         xs = tuple([shapes[r] for r in piece.reads])
         before = tuple([old[r] for r in piece.reads])
-        try:
-            old[name] = piece.layer.output(*before)
-            layer = _scaled(piece.layer, before, xs, factors.get(draft.parts.get(name, name)))
-            shapes[name] = layer.output(*xs)
-        except RfcalcError as error:
-            raise Unfit(f"{name}: {error.what}") from None
+        factor = factors.get(draft.parts.get(name, name))
+        key = (id(piece.layer), before, xs, factor and factor.as_integer_ratio())
+        if key not in known:
+            try:
+                layer = _scaled(piece.layer, before, xs, factor)
+                known[key] = layer, piece.layer.output(*before), layer.output(*xs), piece.layer
+            except RfcalcError as error:
+                raise Unfit(f"{name}: {error.what}") from None
+        layer, old[name], shapes[name], _ = known[key]
         draft.replace(name, layer)
 
 
@@ -213,9 +219,9 @@ def choices(report: Report, asked: Asked) -> list[Choice]:
     there = stages(report)
     if not there:
         return []
-    whole = asked.factors or FACTORS
-    options = [Option(f"channels × {f}", partial(rescaled, factors=_of(there, f)), away(f)) for f in whole]
-    options += _by_stage(there, asked, asked.room - len(options) - 1) if len(there) > 1 else ()
+    whole, known = asked.factors or FACTORS, Rescaled()
+    options = [Option(f"channels × {f}", partial(rescaled, factors=_of(there, f), known=known), away(f)) for f in whole]
+    options += _by_stage(there, asked, asked.room - len(options) - 1, known) if len(there) > 1 else ()
     return [Choice("channels", (STAYS, *options))]
 
 
@@ -228,7 +234,7 @@ def away(factor: Fraction) -> Fraction:
     return max(factor, 1 / factor) - 1
 
 
-def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: int) -> Iterator[Option]:
+def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: int, known: Rescaled) -> Iterator[Option]:
     """A factor for each stage: all combinations of as many factors as there is room for, else one stage at a time."""
     lists: Sequence[tuple[Fraction, ...]] = (asked.factors,) if asked.factors else OF_STAGES
     for factors in lists:
@@ -248,7 +254,7 @@ def _by_stage(there: Mapping[tuple[int, ...], list[str]], asked: Asked, room: in
         factors_of = {name: f for size, f in changed for name in there[size]}
         told = ", ".join(f"{'x'.join(map(str, size)) or 'vectors'} × {f}" for size, f in changed)
         amount = sum((away(f) for _, f in changed), Fraction(0)) / len(there)
-        yield Option(f"channels of {told}", partial(rescaled, factors=factors_of), amount, len(changed))
+        yield Option(f"channels of {told}", partial(rescaled, factors=factors_of, known=known), amount, len(changed))
 
 
 MOVE = Move("width", "channels scaled, of all stages or of each, those of the outputs as they are", choices, 3)
