@@ -98,7 +98,7 @@ class Elementwise(Layer):
     def stem(self) -> str:
         return self.function.rpartition(".")[2]
 
-    def stays_precise_on(self, device: str) -> bool:
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
         return self.function in _PRECISE.get(device, ())
 
     @property
@@ -213,7 +213,7 @@ class Reduce(Layer):
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         return self.shape.reads(xs, y)
 
-    def stays_precise_on(self, device: str) -> bool:
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
         return self.op in _PRECISE.get(device, ())
 
     def gathers(self, x: Shape) -> str:
