@@ -36,6 +36,7 @@ REARRANGING = (
     "reshape",
     "flatten",
     "matmul",
+    "max_unpool",
     "pad",
 )
 BORDERS = ("reflect", "replicate", "circular")

@@ -203,6 +203,41 @@ class Holding(nn.Module):
         return self.norm(self.conv(x))
 
 
+class Recurrences(nn.Module):
+    def __init__(self, channels: int, hidden: int, layers: int, both: bool) -> None:
+        super().__init__()
+        self.before = nn.Linear(6, channels)
+        self.lstm = nn.LSTM(channels, hidden, layers, batch_first=True, bidirectional=both)
+        self.after = nn.Linear(hidden * (2 if both else 1), 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(self.lstm(self.before(x))[0])
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(("length", "batch", "channels", "hidden"), [(5, 1, 8, 16), (6, 4, 20, 16), (30, 4, 8, 64)])
+def test_an_lstm_with_the_workspace_of_its_library(
+    length: int, batch: int, channels: int, hidden: int, layers: int, both: bool
+) -> None:
+    module, x = Recurrences(channels, hidden, layers, both), torch.randn(batch, length, 6)
+    memory = Memory(Report(from_torch(module, (length, 6), training=True).network, batch=batch))
+    assert memory.kept == kept(module, x)
+    module.zero_grad()
+    lived = training_peak(module, x)
+    if memory.inexact:  # several layers or directions
+        assert abs(step_peak(memory) - lived) <= 4 * layers * (1 + both) * batch * hidden * 4
+    else:
+        assert step_peak(memory) == lived
+
+
+def test_the_largest_batch_where_a_library_rounds_to_pages() -> None:
+    network, budget = rfcalc.load("lstm16 > linear4", "10x8"), 200_000
+    batch = Memory(Report(network, "10x8")).largest_batch(budget).batch
+    peaks = [Memory(Report(network, "10x8", batch=b)).peak.bytes for b in (batch, batch + 1)]
+    assert peaks[0] <= budget < peaks[1]
+
+
 def test_every_buffer_and_every_parameter_of_a_module_is_counted() -> None:
     module, x = Holding(), torch.randn(2, 3, 8, 8)
     memory = Memory(Report(from_torch(module, (3, 8, 8), training=True).network, batch=2))
@@ -229,18 +264,44 @@ def test_whole_numbers_as_inputs_take_their_own_bytes() -> None:
     assert step_peak(memory) == training_peak(module, x)
 
 
+class Placed(nn.Module):
+    """A learned map that is put beside each item's, or a map of which a part is written over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.table, self.whole = conv(3), nn.Parameter(torch.zeros(1, 4, 8, 8)), True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        if self.whole:
+            return torch.cat([self.table.expand(len(x), -1, -1, -1), x], 1)
+        x[:, :, 1:] += x.sigmoid().mean()
+        return x
+
+
 def test_what_is_not_told_to_the_byte_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["memory", "lstm16 > linear4", "--input", "10x8"]) == 0
-    assert "not to the byte: lstm1" in " ".join(capsys.readouterr().out.split())
+    assert "not to the byte" not in capsys.readouterr().out
+    assert run(["memory", "gru16 > linear4", "--input", "10x8"]) == 0
+    assert "not to the byte: gru1" in " ".join(capsys.readouterr().out.split())
     found = rfcalc.memory("lstm16 > gru8 > linear4", "10x8").to_dict()
     jsonschema.validate(found, SCHEMA)
-    assert [one["nodes"] for one in found["inexact"]] == [["lstm1", "gru1"]]
+    assert [one["nodes"] for one in found["inexact"]] == [["gru1"]]
+    twice = rfcalc.memory("lstm16 > lstm8 > linear4", "10x8").to_dict()["inexact"]
+    assert [one["nodes"] for one in twice] == [["lstm1", "lstm2"]]
+    assert rfcalc.memory("lstm16 > linear4", "10x8", amp="bf16").memory.inexact
     computed = Apart(lambda x, c, d: c(x) + d(torch.arange(24.0).view(1, 3, 8, 1).sin()), conv(3), conv(3))
     (told,) = rfcalc.memory(computed, "3x8x8").memory.inexact
     assert "computed in every step" in told[0]
     normed = nn.Sequential(conv(3), nn.utils.parametrizations.weight_norm(conv(4)))
     assert [nodes for _, nodes in rfcalc.memory(normed, "3x8x8").memory.inexact] == [("1",)]
     assert not rfcalc.memory("resnet18").memory.inexact
+    placed = Placed()
+    assert [nodes for _, nodes in rfcalc.memory(placed, "3x8x8").memory.inexact] == [("table",)]
+    assert not rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact
+    placed.whole = False
+    (parts,) = rfcalc.memory(placed, "3x8x8", batch=2).memory.inexact
+    assert "a part of a map" in parts[0]
     assert not rfcalc.memory("lstm16 > linear4", "10x8", infer=True).memory.inexact
 
 

@@ -12,6 +12,7 @@ from memory_models import compared, count, made, names, size_of, step_peak
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+import rfcalc
 from rfcalc import GroupNorm, MatMul, Report, from_torch
 from rfcalc.plan.memory import Memory
 
@@ -116,6 +117,14 @@ STEPS: dict[str, tuple[Callable[..., Tensor], list[Any]]] = {
         lambda x, a, b: b(torch.cat([a(x)], 1).relu().clone()),
         [nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 4, 3)],
     ),
+    "written over, in a view": (
+        lambda x, a, b: b(torch.nn.functional.relu(a(tokens(x)), inplace=True)),
+        [(8, 8), (8, 4)],
+    ),
+    "pools over three axes": (
+        lambda x, a, b, p, q, c: c(torch.cat([p(a(x.unsqueeze(2))), q(b(x.unsqueeze(2)))], 1).mean(2)),
+        [*(nn.Conv3d(8, 4, 1) for _ in "ab"), nn.MaxPool3d((1, 2, 2)), nn.AvgPool3d((1, 2, 2)), nn.Conv2d(8, 4, 1)],
+    ),
     "attention": (
         lambda x, c, a, d: d(a(*[tokens(c(x))] * 3, need_weights=False)[0]),
         [nn.Conv2d(8, 8, 1), nn.MultiheadAttention(8, 2, batch_first=True), (8, 4)],
@@ -140,6 +149,81 @@ def test_what_is_kept_and_the_peak(name: str, batch: int, amp: bool) -> None:
     x = torch.randn(batch, 8, 8, 8)
     assert memory.kept == kept(module, x, amp=amp)
     assert step_peak(memory) == training_peak(module, x, amp=amp)
+
+
+class Biased(nn.Module):
+    """A table that is looked up before it is needed, by an index that is computed or held."""
+
+    def __init__(self, held: bool) -> None:
+        super().__init__()
+        self.project, self.out = nn.Linear(8, 64), nn.Linear(64, 4)
+        self.table = nn.Parameter(torch.zeros(100, 64))
+        self.register_buffer("index", torch.arange(64).view(8, 8) ** 2 % 97, persistent=False)
+        self.held = held
+
+    def forward(self, x: Tensor) -> Tensor:
+        index = self.index.flatten() if self.held else self.index[:, :8].t().flatten() % 60
+        bias = self.table[index].sin()
+        return self.out(self.project(tokens(x)).sigmoid() + bias)
+
+
+def test_an_index_copies_where_a_slice_would_be_a_view() -> None:
+    module, x = Apart(lambda x, a: a(tokens(x)[:, torch.arange(4, 20)]), nn.Linear(8, 4)), torch.randn(2, 8, 8, 8)
+    assert told(module, (8, 8, 8), 2, False).kept == kept(module, x)
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("amp", [False, True], ids=["float32", "bf16"])
+def test_what_depends_on_no_input_runs_backward_when_its_code_is_due(held: bool, amp: bool) -> None:
+    module, x = Biased(held), torch.randn(2, 8, 8, 8)
+    memory = told(module, (8, 8, 8), 2, amp)
+    assert memory.kept == kept(module, x, amp=amp)
+    module.zero_grad()
+    assert step_peak(memory) == training_peak(module, x, amp=amp)
+    nodes = [node.name for node in memory.report.network.nodes]
+    assert nodes.index("gather") < nodes.index("project")
+
+
+def test_copies_of_what_is_padded_by_nothing_or_dropped_out_in_a_view() -> None:
+    x = torch.randn(2, 8, 8, 8)
+    padded = Apart(
+        lambda x, a, b: b(torch.nn.functional.pad(a(x), (0, 0, 0, 0))), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 4, 3)
+    )
+    dropped = Apart(
+        lambda x, n, a: a(torch.nn.functional.dropout(n(tokens(x))[:, 0], 0.5, inplace=True)),
+        nn.LayerNorm(8),
+        nn.Linear(8, 4),
+    )
+    for module in (padded, dropped):
+        assert told(module, (8, 8, 8), 2, False).kept == kept(module, x)
+    padded.zero_grad()
+    assert step_peak(told(padded, (8, 8, 8), 2, False)) == training_peak(padded, x)
+
+
+class Dropping(nn.Module):
+    """What it does only while it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        return x * self.b(x).sigmoid() if self.training else x
+
+
+def test_a_module_is_taken_as_it_trains() -> None:
+    module, x = Dropping(), torch.randn(2, 8, 8, 8)
+    memory = rfcalc.memory(module, (8, 8, 8), batch=2).memory
+    assert memory.kept == kept(module, x)
+    module.zero_grad()
+    assert step_peak(memory) == training_peak(module, x)
+    assert "evaluat" not in " ".join(memory.report.assumptions)
+    assert rfcalc.memory(module, (8, 8, 8), infer=True).memory.peak.bytes < memory.peak.bytes
+    single = nn.Sequential(nn.Conv2d(8, 8, 8), nn.BatchNorm2d(8))  # one position, which an item alone cannot train on
+    found = rfcalc.memory(single, (8, 8, 8), batch=2).memory
+    assert found.kept == kept(single, x)
+    assert any("taken as it is evaluated" in note for note in found.report.assumptions)
 
 
 class Three(nn.Module):

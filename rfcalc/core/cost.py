@@ -165,6 +165,17 @@ class Passing(NamedTuple):
     late: bool = False
 
 
+class Library(NamedTuple):
+    """What a library that runs a whole layer takes in training, in bytes for a batch: what it keeps, tensor by tensor;
+    what it makes in backward beside all gradients (or less, where these are not made at once); whether it keeps its
+    input and its output themselves."""
+
+    kept: tuple[int, ...]
+    passing: int
+    input: bool
+    output: bool
+
+
 NOTHING_PASSING = Passing()
 KEEPS_NOTHING = Saved()
 KEEPS_INPUT = Saved(inputs=(0,))

@@ -24,7 +24,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
-from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Passing, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING, NOTHING_PASSING, Cost, Library, Passing, Saved
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError, suggestion
 from rfcalc.core.expr import LAYERS, Expr
 from rfcalc.core.shape import Shape
@@ -54,7 +54,8 @@ class Layer(Expr):
     lends: ClassVar[bool] = False  # where it changes nothing, a framework may give its input's memory as its output
     hands_gradient_on: ClassVar[bool] = False  # its inputs' gradients are its output's, or parts of it: no new memory
     lies: ClassVar[str] = "input"  # how PyTorch lays its output out: its axes in the order in which those of its input
-    # lie ("input"), that only where channels lie innermost ("channels"), row by row ("rows")
+    # lie ("input"), that only where channels lie innermost ("channels"), row by row ("rows"), position by position of
+    # all items ("positions")
     repeats: ClassVar[bool] = False  # its output is a view in which values of the input stand several times (stride 0)
     complex_runs: ClassVar[int] = 1  # how often PyTorch runs it with real numbers for complex ones
     stays_precise: ClassVar[tuple[str, ...]] = ()  # the devices on which mixed precision computes it in float32
@@ -99,6 +100,11 @@ class Layer(Expr):
     @property
     def at_most(self) -> bool:
         """Whether the windows of its units, which no axis decides alone, hold more than some of them see."""
+        return False
+
+    @property
+    def level(self) -> bool:
+        """Whether it gives the same number everywhere, so that no position of its map differs from another."""
         return False
 
     @property
@@ -172,8 +178,14 @@ class Layer(Expr):
         """
         return 0
 
-    def stays_precise_on(self, device: str) -> bool:
-        """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``."""
+    def library(self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool) -> Library | None:
+        """What the library that runs it on a CPU in float32 takes for so many items, where these inputs have
+        gradients; `laid`: whether its input lies as its output does. None: nothing that is not said
+        elsewhere, or it is not known."""
+        return None
+
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
+        """Whether mixed precision computes it in float32 on ``cpu`` or ``cuda``, for inputs of these shapes."""
         return device in self.stays_precise
 
     def strides(self, x: Shape, given: tuple[int, ...]) -> tuple[int, ...] | None:

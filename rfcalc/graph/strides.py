@@ -143,12 +143,19 @@ def moved(layer: Layer, xs: tuple[Shape, ...], y: Shape, given: Sequence[Laid]) 
     if layer.memory == VIEW or layer.repeats:
         strides = layer.strides(xs[0], given[0].strides)
         return None if strides is None else Laid(dims, strides)
+    if layer.lies == "positions" and len(dims) == 3:
+        return by_positions(dims)
     like = [x for x in given if x.dims == dims] or [x for x in given[:1] if len(x.dims) == len(dims)]
     if not like or layer.lies == "rows":
         return None
     if layer.lies == "channels":
         return like[0].ordered(dims) if y.channel == 0 and len(dims) > 3 and like[0].channels_last else None
     return like[0].ordered(dims)
+
+
+def by_positions(dims: tuple[int, ...]) -> Laid:
+    """A map of positions whose items lie beside one another at each of them."""
+    return Laid(dims, (dims[2], dims[0] * dims[2], 1))
 
 
 def gradient(layer: Layer, x: Laid, mine: Laid, hands_on: bool) -> Laid | None:
@@ -159,6 +166,8 @@ def gradient(layer: Layer, x: Laid, mine: Laid, hands_on: bool) -> Laid | None:
     """
     if layer.row_major:
         return mine.viewed(x.dims)
+    if layer.lies == "positions" and len(x.dims) == 3:
+        return by_positions(x.dims)
     back = layer.strides_back(mine.strides)
     if back is not None:
         return Laid(x.dims, back)

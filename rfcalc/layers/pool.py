@@ -70,6 +70,11 @@ def _cost(self: Any, xs: tuple[Shape, ...], y: Shape) -> Cost:
     return Cost(pool_inputs=POOL_INPUTS(x=xs[0].dims), pool_outputs=POOL_OUTPUTS(y=y.dims))
 
 
+def _precise(device: str, xs: tuple[Shape, ...]) -> bool:
+    """Whether PyTorch's autocast pools in float32: on a CPU, over three axes."""
+    return device == "cpu" and xs[0].rank == 3
+
+
 @layer("maxpool")
 class MaxPool(Layer):
     """Max pooling; the stride is the kernel unless given. No parameters; channels stay apart.
@@ -99,6 +104,9 @@ class MaxPool(Layer):
 
     def __post_init__(self) -> None:
         window_of(self.kernel, self.stride, self.padding, self.dilation, self.rounding).held_by(self)
+
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
+        return _precise(device, xs)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return keeps(self.geometry, xs[0])._replace(indices=INDICES(y=y.dims))
@@ -150,6 +158,9 @@ class AvgPool(Layer):
             return cost
         c = y.dims[0]
         return cost + Cost(weights=COEFFICIENTS(c=c), biases=OFFSETS(c=c), norm=SCALED(y=y.dims))
+
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
+        return _precise(device, xs)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         kept = keeps(self.geometry, xs[0])
@@ -259,6 +270,9 @@ class AdaptivePool(Layer):
 
     def cost(self, xs: tuple[Shape, ...], y: Shape) -> Cost:
         return Cost(adaptive_pool_inputs=ADAPTIVE_INPUTS(x=xs[0].dims))
+
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
+        return _precise(device, xs)
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.op == "max":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 
-from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.cost import Cost, Library, Saved
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
@@ -41,6 +41,15 @@ KEPT_PLAIN = Formula(
 COPIED = Formula("saved", "d * c * r", "the input, laid out anew for each direction")
 
 
+PAGE = 4096  # bytes
+
+
+def _row(values: int) -> int:
+    """The values between rows of a matrix as oneDNN lays it out: 64-byte aligned, and no multiple of 256."""
+    found = -(-values // 16) * 16
+    return found + 16 if found % 256 == 0 else found
+
+
 @layer("recurrent")
 class Recurrent(Layer):
     """A recurrent layer (LSTM, GRU, plain RNN) along the second-last axis of a map, over the features on the last.
@@ -64,7 +73,7 @@ class Recurrent(Layer):
     """
 
     workspace = "PyTorch runs it step by step, or in a library that keeps memory of its own for backward"
-    lies = "rows"
+    lies = "positions"
     cell: str
     hidden: Size
     _: KW_ONLY
@@ -165,6 +174,30 @@ class Recurrent(Layer):
         if decide(s == 1) or decide(x.dims[-2] == 1):
             return Saved(inputs=(0,), extra_values=extra)
         return Saved(extra_values=extra + COPIED(d=d, c=c, r=r))  # sequences side by side: positions come first
+
+    def library(self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool) -> Library | None:
+        """Of an LSTM what oneDNN takes, with which PyTorch runs it on a CPU in float32, a direction at a time.
+
+        Its workspace is seven arrays, each rounded up to pages of 4,096 bytes: for r positions of n sequences side by
+        side, h hidden values, m = max(c, h) and rows of ⌈·⌉ values (a multiple of 16, 16 more for multiples of 256):
+        gates r·n·⌈4·h⌉, states r·n·⌈h⌉, states and two gradients of them 2·(r + 1)·n·⌈m⌉ each, cell states and their
+        gradients 2·(r + 1)·n·h each, of 4 bytes (oneDNN, ``rnn_utils.cpp``).
+        """
+        if self.cell != "lstm" or self.projection is not None or self.bias is not True:
+            return None
+        (x,) = xs
+        r, c, h, d = int(x.dims[-2]), int(x.dims[-1]), int(self.hidden), 2 if self.bidirectional else 1
+        n = items * int(x.values) // (r * c)
+        states = 2 * (r + 1) * n
+        arrays = (r * n * _row(4 * h), r * n * _row(h), *[states * _row(max(c, h))] * 3, *[states * h] * 2)
+        space = sum(-(-4 * size // PAGE) * PAGE for size in arrays)
+        copied = n > 1 and r > 1 and not laid  # sequences side by side are laid out position by position
+        each, state, read = 4 * r * n * h, 4 * n * h, 4 * r * n * c
+        kept = (*[space] * d, *[state] * (4 * d), *([read] if copied else []), *([each] * d if d > 1 else []))
+        passing = 2 * state + (0 if has[0] else read)  # the gradient of its input is made in any case
+        if d > 1:  # the second direction first, when the parameters of the first have no gradients yet
+            passing += max(-16 * h * (c + h + 2), read - space - 4 * state - each)
+        return Library(kept, passing, not copied, d == 1)
 
     def notation(self, exact: bool = False) -> str:
         projected = "" if self.projection is None else f" proj{number(self.projection)}"

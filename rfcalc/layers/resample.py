@@ -79,8 +79,9 @@ class Pad(Layer):
         inside = decide(a <= 0) is True and decide(b <= 0) is True
         return Slide(1, -a, border=Border.ZEROS if inside else Border(self.mode))
 
-    def stays_precise_on(self, device: str) -> bool:
-        return device == "cpu" and self.mode in (Border.REFLECT, Border.REPLICATE)
+    def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
+        alone = self.mode == Border.REPLICATE or (self.mode == Border.REFLECT and xs[0].rank < 3)
+        return device == "cpu" and alone
 
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         return KEEPS_INPUT if self.mode in (Border.REFLECT, Border.REPLICATE) else KEEPS_NOTHING

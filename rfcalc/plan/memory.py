@@ -7,13 +7,14 @@ state live all the time; what PyTorch's allocator rounds up and what libraries t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from rfcalc.core.dtypes import DTYPES
 from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.core.layer import VIEW
 from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.account import Account, Amount, Item, Moment, Precision
@@ -38,6 +39,9 @@ OPTIMIZERS = {
 COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running statistics
 COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
 WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
+PARTS = "it writes into a part of a map, for whose gradient PyTorch makes copies of the whole"
+STATES = "its last states are put together with those of other layers and directions, which is not followed"
+SINGLE = "in a batch of one its gradient may lie in that of a map, which is not followed"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -215,16 +219,33 @@ class Memory:
         if not self.infer:
             steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
             run = self._run
+            libraries = [p for p in range(run.arity, len(run.names)) if run.library(p) is not None]
+            several = libraries if len(libraries) > 1 else ()
             kept = {m for p in range(run.arity, len(run.names)) for m in run.kept_maps(p)}
             for position, node in enumerate(self.report.network.nodes, run.arity):
                 made = position in kept and run.given(position) and not self.report.costs[position].params
                 why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
+                library = run.library(position)
+                if library is not None:
+                    why = "" if library.output and position not in several else STATES
+                if run.in_place.get(node.name, 0) > self.report.shapes[position].values:
+                    why = PARTS
                 if why:
                     found.setdefault(why, []).append(node.name)
+            if self.batch == 1:
+                found.update({SINGLE: shared} if (shared := self._spread()) else {})
             computed = getattr(self.report.network.source, "reparametrized", ())
             if computed:
                 found.setdefault(WEIGHTS, []).extend(computed)
         return tuple((why, tuple(nodes)) for why, nodes in found.items())
+
+    def _spread(self) -> list[str]:
+        """The learned maps that are combined with maps of items, themselves or views of them."""
+        run, network, found = self._run, self.report.network, set[int]()
+        for p in range(len(run.names) - 1, run.arity - 1, -1):
+            if not run.once[p] or (p in found and network.nodes[p - run.arity].layer.memory == VIEW):
+                found.update(s for s in network.sources[p - run.arity] if run.once[s] and run.learns[s])
+        return [run.names[p] for p in sorted(found) if run.constant(p) and self.report.costs[p].params]
 
     def _buffers(self) -> Iterator[int]:
         """Bytes of each buffer: those of the module that the network was read from; of other networks the mean, the
@@ -330,7 +351,8 @@ class Memory:
         Every moment is affine in the batch, a + b·n bytes, so that the answer is the least of ⌊(budget − a) / b⌋.
         """
         fixed = sum(self.constant.values())
-        if self.block != 1:
+        run = self._run
+        if self.block != 1 or any(run.library(p) for p in range(run.arity, len(run.names))):
             return Largest(budget, self._largest_rounded(budget))
         several = [*self.run(batch=2).moments()]
         fits = [(budget - fixed - m.amount.fixed) // m.amount.each for m in several if m.amount.each]
@@ -342,8 +364,10 @@ class Memory:
         return Largest(budget, batch)
 
     def _largest_rounded(self, budget: int) -> int:
-        """The same where tensors are rounded up: never more than without, found by halving."""
-        low, high = 0, replace(self, block=1).largest_batch(budget).batch + 1
+        """The same where tensors are rounded up, so that moments are not affine: found by doubling and halving."""
+        low, high = 0, 1
+        while self._peak_at(high) <= budget:
+            low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if self._peak_at(middle) <= budget else (low, middle)

@@ -36,7 +36,8 @@ def mixed(walked: Shaped, device: str) -> Mixed:
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layer = node.layer
         read = [widths[s] for s in (sources[:1] if layer.repeats else sources)]  # further ones only say how far
-        wanted = LOW if walked.costs[position].macs else FULL if layer.stays_precise_on(device) else 0
+        precise = layer.stays_precise_on(device, walked.input_shapes(position))
+        wanted = LOW if walked.costs[position].macs else FULL if precise else 0
         if wanted:
             casts.update({(position, i): wanted for i, width in enumerate(read) if width != wanted})
             width = read[0] if layer.lowers_again else wanted

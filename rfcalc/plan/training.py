@@ -16,15 +16,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rfcalc.core.cost import INDEX, Passing
-from rfcalc.core.layer import VIEW
+from rfcalc.core.cost import INDEX, Library, Passing
+from rfcalc.core.layer import IN_PLACE
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.forward import Shaped
 from rfcalc.graph.gradients import Learning, holders, learning
 from rfcalc.graph.memory import overwriting, repeating, storages
-from rfcalc.graph.strides import Laid, dense, gradient, layout, once
+from rfcalc.graph.strides import Laid, by_positions, dense, gradient, layout, once
 from rfcalc.plan.account import NONE, Account, Amount, Gradients, Item, Moment, Precision
 from rfcalc.plan.mixed import Mixed, mixed
+from rfcalc.plan.splits import splits
 
 
 class Run:
@@ -60,11 +61,15 @@ class Run:
         )  # then an input ends with its last reader; in training whoever calls holds it
         self.network, self.arity = walked.network, walked.network.arity
         self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
+        self.in_place: Mapping[str, int] = getattr(self.network.source, "in_place", {})
         self.saved, over = saving(walked)
         # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
-        over = (
-            frozenset(p for p in over if 0 not in self.saved[p].inputs) if frozen is not None else overwriting(walked)
-        )
+        if frozen is None:
+            over = overwriting(walked)
+        else:
+            kinds = {p: node.layer.memory for p, node in enumerate(self.network.nodes, self.arity)}
+            done = {p for p, kind in kinds.items() if kind == IN_PLACE and self.names[p] in self.in_place}
+            over = frozenset(p for p in over | done if 0 not in self.saved[p].inputs)
         self.laid = layout(walked, 1 if single else 2)
         self.own = storages(walked, over, self.laid.reshaped)
         plain = Mixed((precision.maps,) * len(walked.shapes), {})
@@ -84,29 +89,8 @@ class Run:
         for p in range(self.arity, len(self.names)):
             if self.learns[p] and self.lowered(p) and self._keeps_weights(p):
                 self._keeping.setdefault(self._holder[p], p)
-        self._splits = self._split()
+        self._splits = splits(walked, self.given)
         self._held = {self.own[self.network.position(name)] for name in self.network.outputs}  # by whoever calls
-
-    def _split(self) -> dict[int, tuple[int, ...]]:
-        """Positions that one operator of the network's source made of one map (a split into chunks), by each."""
-        steps: Mapping[str, int] = getattr(self.network.source, "steps", {})
-        found: dict[tuple[int, int], list[int]] = {}
-        for position, (node, sources) in enumerate(
-            zip(self.network.nodes, self.network.sources, strict=True), self.arity
-        ):
-            step = steps.get(node.name, -1)
-            if step >= 0 and len(sources) == 1 and node.layer.memory == VIEW:
-                found.setdefault((step, sources[0]), []).append(position)
-        # the parts of a learned map (of the projections of attention) are those of a split too
-        parts: dict[int, list[int]] = {}
-        for position, sources in enumerate(self.network.sources, self.arity):
-            if len(sources) == 1 and self.given(sources[0]) and self.walked.costs[sources[0]].params:
-                parts.setdefault(sources[0], []).append(position)
-        values = [int(shape.values) for shape in self.walked.shapes]
-        for source, group in parts.items():
-            if len(group) > 1 and sum(values[p] for p in group) == values[source]:
-                found[-1, source] = group
-        return {p: tuple(group) for group in found.values() if len(group) > 1 for p in group}
 
     def _distinct(self) -> tuple[int, ...]:
         """The values of each map; of learned ones that are stretched for a product, which PyTorch multiplies as they
@@ -159,9 +143,13 @@ class Run:
         said = self.saved[position]
         if not self.learns[position]:
             return self.rounded(self.each(position, INDEX * int(said.indices)))  # made all the same
+        library = self.library(position)
+        if library is not None:
+            return self.rounded(*map(Amount, library.kept))
         maps = self.widths[position]
         mask = maps if self.device == "cpu" else 1
         single = int(said.single_values) * maps if self.single else 0
+        indexed: Mapping[str, int] = getattr(self.network.source, "indexed", {})
         copied = 0
         if self._keeping.get(self._holder[position]) == position:
             copied = int(self.walked.costs[self._holder[position]].weights) * self.precision.copies
@@ -172,6 +160,7 @@ class Run:
         ) * self.precision.weights
         return self.rounded(
             *(Amount(part) for part in (statistics // 2, statistics - statistics // 2, copied)),
+            Amount(indexed.get(self.names[position], 0)),
             *(self.each(position, n) for n in (extra, INDEX * int(said.indices), single, int(said.masks) * mask)),
             *self.copies(position, True),
         )
@@ -206,11 +195,28 @@ class Run:
         """What lives beside gradients for a moment while a node runs backward."""
         walked, layer = self.walked, self.network.nodes[position - self.arity].layer
         has = tuple([self.learns[s] for s in self.network.sources[position - self.arity]])
-        return layer.temporary(walked.input_shapes(position), walked.shapes[position], has, self._trained[position])
+        shape, trained = walked.shapes[position], self._trained[position]
+        made = layer.temporary(walked.input_shapes(position), shape, has, trained)
+        base = self.in_place.get(self.names[position], 0)
+        # of a view: the gradient of the whole map is copied, and that of the view out of it
+        return made._replace(values=made.values + base + shape.values) if base else made
+
+    def library(self, position: int) -> Library | None:
+        """What a library takes that runs a whole layer; its bytes are those of the batch that is asked for."""
+        layer = self.network.nodes[position - self.arity].layer
+        plain = self.learns[position] and self.device == "cpu" and self.precision == Precision(4, 4)
+        if not plain:
+            return None
+        sources = self.network.sources[position - self.arity]
+        has, laid = tuple([self.learns[s] for s in sources]), self.laid.maps[sources[0]] if sources else None
+        by_position = laid is not None and len(laid.dims) == 3 and laid == by_positions(laid.dims)
+        return layer.library(self.walked.input_shapes(position), self.batch, has, by_position)
 
     def passing(self, position: int, made: Passing) -> Amount:
         """The bytes of what lives for a moment."""
+        library = self.library(position)
         return self.rounded(
+            Amount(library.passing if library is not None else 0),
             self.each(position, int(made.values) * self.widths[position]),
             self.each(position, int(made.bytes)),
             self.each(position, int(made.precise) * self.precision.weights),
@@ -222,6 +228,12 @@ class Run:
             return []
         said, sources = self.saved[position], self.network.sources[position - self.arity]
         layer, trained = self.network.nodes[position - self.arity].layer, self._trained[position]
+        library = self.library(position)
+        if library is not None:
+            return [
+                *([self.own[sources[0]]] if library.input else []),
+                *([self.own[position]] if library.output else []),
+            ]
         has = tuple([self.learns[s] for s in sources])
         copied = self.laid.read
         maps = [
@@ -378,7 +390,8 @@ class Run:
             parts = []
             for i, s in enumerate(sources):
                 if self.learns[s]:
-                    hands_on = node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
+                    summed = self.once[s] and not self.once[position] and not self.single  # over the batch
+                    hands_on = not summed and node.layer.hands_on(self.walked.shapes[s], self.walked.shapes[position])
                     handed = gradient(node.layer, self.laid.maps[s], lies, hands_on)
                     new = not hands_on or handed is None
                     laid[s] = handed or dense(self.laid.maps[s].dims)

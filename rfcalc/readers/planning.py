@@ -12,6 +12,7 @@ from rfcalc.core.size import native
 from rfcalc.graph.forward import shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.readers.target import analyze, named
+from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found
@@ -104,6 +105,8 @@ def memory(
     if largest not in ("batch", "input"):
         raise UnknownName("largest", _word(largest), ["batch", "input"])
     report = analyze(target, input, batch=batch, dtype=dtype)
+    if not infer and named(target).again:
+        report = _in_training(report, batch)
     one = Memory(
         report,
         infer,
@@ -115,6 +118,24 @@ def memory(
     )
     at = _at_other_sizes(target, input, report.network) if largest == "input" else None
     return Fit(one, budget_of(budget), checkpoint, arena, patch, fold_bn, count_input, most_work, at, rolling)
+
+
+def _in_training(report: Report, batch: int) -> Report:
+    """The report of a module as it trains; as it is evaluated, where it does not run otherwise (it wants targets, or
+    more than one item), which is noted then."""
+    source = report.network.source
+    if getattr(source, "training", True):
+        return report
+    from rfcalc.readers.torch.importer import from_torch
+
+    assumed = list(report.assumptions)
+    try:
+        read = from_torch(source.module, source.call, training=True, name=report.network.name)
+        network, assumed = read.network, list(read.notes)
+    except RfcalcError as error:
+        network = report.network
+        assumed.append(f"the module is taken as it is evaluated: in training mode {error.what}")
+    return Report(network, batch=batch, dtype=report.dtype, target=report.target, assumptions=assumed)
 
 
 def _word(given: Any) -> str:

@@ -21,7 +21,7 @@ _HALF = re.compile(r"([0-9]+)\s*([½])")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:([,.'’ _])[0-9]{3})(?:\1[0-9]{3})*")
 _SHAPE = re.compile(r"(?:torch\.|tf\.)?(?:size|tensorshape|shape)\s*(?=[(\[])", re.I)  # of how frameworks print one
 _PIXELS = re.compile(r"(?<=[0-9½])\s*(?:px|pix|pixels?|positions?|samples?)\b\.?", re.I)
-_BETWEEN = re.compile(r"\s*[x×*,;@]\s*|\s+", re.I)
+_BETWEEN = re.compile(r"\s*[x×*·,;@]\s*|\s+", re.I)
 EMPTY = frozenset({"", "-", "–", "—", "n/a", "na", "none", "/", "?", "nan", "null"})
 
 
@@ -46,10 +46,10 @@ def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
     (['1728'], ['1728', '216/125'])
     >>> numbers("3.2M")[0].fits(3211264), numbers("3.2M")[0].fits(3300000), numbers("4½")[0].value
     (True, False, Fraction(9, 2))
-    >>> numbers("=1+1"), numbers("10 %")
-    ((), ())
+    >>> numbers("=1+1"), numbers("10 %"), [int(n.value) for n in numbers("(5*5*3+1)*8 = 608")]
+    ((), (), [608])
     """
-    text = text.strip()
+    text = _result(text).strip()
     if len(text) > 60:
         return ()
     half = _HALF.fullmatch(text)
@@ -75,6 +75,13 @@ def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
         error = Fraction(factor, 2 * 10**places) if rounded or text[0] in "~≈" else Fraction(0)
         found.append(Number(exact, error))
     return tuple(dict.fromkeys(found))
+
+
+def _result(text: str) -> str:
+    """What stands alone beside the working: 608 in ``608 = (5*5*3+1)*8``; nothing is computed."""
+    sides = [side.strip() for side in text.split("=")] if "=" in text and len(text) <= 120 else []
+    alone = [side for side in sides if _NUMBER.fullmatch(_PIXELS.sub("", side))]
+    return alone[0] if len(alone) == 1 and all(sides) else text
 
 
 def _digits(text: str) -> list[tuple[Fraction, int]]:
@@ -135,7 +142,7 @@ def lengths(text: str) -> tuple[tuple[Fraction, ...], ...]:
     >>> [[int(n) for n in one] for text in ("1,507", "3,0 px", "~3", "3x5") for one in lengths(text)]
     [[1507], [1, 507], [3], [3], [3, 5]]
     """
-    text = text.strip().lstrip("~≈").strip()
+    text = _result(text).strip().lstrip("~≈").strip()
     found = sizes(text)
     plain = _PIXELS.sub("", text).strip()
     if len(found) == 2 and plain.endswith((",0", ",00")):  # no length is 0

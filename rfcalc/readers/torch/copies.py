@@ -1,4 +1,7 @@
-"""Copies that a module makes of a map and that change nothing (`clone`, `contiguous`, `torch.cat` of one tensor).
+"""Copies that a module makes of a map.
+
+They change nothing (`clone`, `contiguous`, `torch.cat` of one tensor, padding by nothing), or pick positions by an
+index where a slice would do.
 
 No node stands for them: the network is what it computes. They take memory, and so it is told which node reads a copy
 instead of the map itself.
@@ -10,14 +13,15 @@ from collections.abc import Mapping
 
 import torch
 
+from rfcalc.core.layer import VIEW
 from rfcalc.graph.network import Network
 from rfcalc.readers.builder.values import Value
 from rfcalc.readers.torch.recorder import memory_of
 from rfcalc.readers.torch.recording import Recording, tensors
 from rfcalc.readers.torch.tensors import TensorBuilder
 
+PICKING = frozenset(("index", "index_select"))
 AS_NEEDED = ("contiguous", "to")  # they copy only what does not lie as it is asked for
-COPYING = frozenset(("clone", "contiguous", "cat", "concat", "concatenate", "to", "_to_copy"))
 
 
 def copied(
@@ -30,9 +34,14 @@ def copied(
         nodes.setdefault(number, []).append(name)
     held: dict[int, tuple[str, tuple[bool, bool]]] = {}  # by the memory of a copy: the map, and how it is copied
     found: dict[int, list[tuple[str, int]]] = {}
+    picked: dict[tuple[str, int], tuple[bool, bool]] = {}
     for number, step in enumerate(recording.steps):
         read = [t for value in step.args.values() for t in tensors(value)]
-        source = _copied(graph, step.name, read, step.out)
+        if step.name in PICKING and isinstance(step.out, torch.Tensor) and memory_of(step.out) != memory_of(read[0]):
+            views = [n for n in nodes.get(number, ()) if network.node(n).layer.memory == VIEW]
+            picked.update({(name, 0): (False, True) for name in views[:1]})
+            continue
+        source = _copied(graph, read, step.out)
         if source is not None and source.node in named:
             how = (_innermost(step.out), step.name not in AS_NEEDED)
             held[memory_of(step.out)] = (named[source.node], how)
@@ -42,12 +51,12 @@ def copied(
             for name in nodes.get(number, ()):
                 inputs = network.node(name).inputs
                 found.setdefault(memory, []).extend((name, i) for i, one in enumerate(inputs) if one == of)
-    return {readers[0]: held[memory][1] for memory, readers in found.items() if len(readers) == 1}
+    return picked | {readers[0]: held[memory][1] for memory, readers in found.items() if len(readers) == 1}
 
 
-def _copied(graph: TensorBuilder, name: str, read: list[torch.Tensor], out: object) -> Value | None:
+def _copied(graph: TensorBuilder, read: list[torch.Tensor], out: object) -> Value | None:
     """The map of which a step makes a copy."""
-    if name not in COPYING or len(read) != 1 or not isinstance(out, torch.Tensor):
+    if len(read) != 1 or not isinstance(out, torch.Tensor):
         return None
     (x,) = read
     entry = graph.entry(out)

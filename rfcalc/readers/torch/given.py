@@ -101,11 +101,13 @@ class _Choice(NamedTuple):
 
 
 def calls(module: torch.nn.Module, given: Any) -> list[ForwardCall]:
-    """What the user gave as calls to try, the likeliest first.
+    """What the user gave as calls to try, the likeliest first; a call is itself.
 
     Raises:
         RfcalcError: a name that `forward` does not have, or what is no input.
     """
+    if isinstance(given, ForwardCall):
+        return [given]
     taken = Arguments.of(module)
     held = chain(module.parameters(), module.buffers())
     kinds = [t.dtype for t in held if t.dtype.is_floating_point or t.dtype.is_complex]

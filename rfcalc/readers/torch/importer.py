@@ -19,9 +19,11 @@ from rfcalc.readers.builder.naming import expression, names, paths_of, pruned
 from rfcalc.readers.builder.values import Frame, Value
 from rfcalc.readers.imported import Imported, imported
 from rfcalc.readers.torch.batching import sizes
+from rfcalc.readers.torch.beside import in_place, indexed
 from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
+from rfcalc.readers.torch.fixed import uniform
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
@@ -90,6 +92,7 @@ def from_torch(
     unused = {n: graph.size(n) for n in graph.dims if n not in graph.counted}
     frozen = _frozen(module, graph, named)
     steps = _steps(graph, recording, kept, named)
+    kept = _as_run(graph, kept, [steps[named[p]] for p in kept])
     recomputed = _recomputed(recording, steps)
     network = Network(
         expression(graph, kept, named, paths_of(graph, recording.steps, kept)),
@@ -111,6 +114,8 @@ def from_torch(
         ),
     )
     network.source.copied = copied(graph, recording, network, named, steps)
+    network.source.indexed = indexed(graph, recording, module, steps)
+    network.source.in_place = in_place(recording, steps)
     own = {id(p) for p in module.parameters()}
     used = [t for step in recording.steps for a in step.args.values() for t in tensors(a)]
     strange = {id(t): t.numel() for t in used if isinstance(t, torch.nn.Parameter) and id(t) not in own}
@@ -222,6 +227,21 @@ def _steps(graph: TensorBuilder, recording: Recording, kept: Sequence[int], name
     return found
 
 
+def _as_run(graph: TensorBuilder, kept: Sequence[int], numbers: Sequence[int]) -> list[int]:
+    """The nodes in the order in which the code computes them. What depends on no input was made a node where it is
+    first read; what is given with the weights stands before its first reader."""
+    arity = len(graph.inputs)
+    when = dict(zip(kept, numbers, strict=True))
+    first: dict[int, tuple[int, int]] = {}
+    for position in reversed(kept):
+        key = (when[position], position) if when[position] >= 0 else first.get(position, (0, position))
+        first[position] = min(key, first.get(position, key))
+        for source in graph.nodes[position - arity].inputs:
+            if source >= arity:
+                first[source] = min(first[position], first.get(source, first[position]))
+    return sorted(kept, key=lambda position: (*first[position], position))
+
+
 def _recomputed(recording: Recording, steps: Mapping[str, int]) -> tuple[frozenset[str], ...]:
     """The nodes of each checkpointed part; parts of parts are part of these."""
     outer = [(a, b) for a, b in recording.again if not any(c <= a and b <= d for c, d in {*recording.again} - {(a, b)})]
@@ -271,6 +291,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
         names=named,
         uses=uses,
         translate=translate,
+        uniform=uniform,
         written=recording.written,
         once=recording.once,
         steps=recording.steps,

@@ -44,6 +44,8 @@ class Source:
         dtype: what it computes in.
         copied: the nodes that read a copy of what they read, by the number of the input; whether channels lie innermost
             in it, and whether it is made even of what lies so already.
+        indexed: the bytes of the index that a node keeps for backward, where code computes it in every step.
+        in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
     """
 
     module: torch.nn.Module
@@ -59,6 +61,8 @@ class Source:
     recomputed: tuple[frozenset[str], ...] = ()
     dtype: str = "float32"
     copied: Mapping[tuple[str, int], tuple[bool, bool]] = field(default_factory=dict)
+    indexed: Mapping[str, int] = field(default_factory=dict)
+    in_place: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:

@@ -94,6 +94,13 @@ class Column(NamedTuple):
     scale: int = 1
 
 
+_COUNT = re.compile(
+    r"^\s*(?:no\.?|nr\.?|num\.?|number|count|amount|anzahl|zahl|nombre|n[uú]mero|liczba|n[°º]\.?)"
+    r"(?:\s+(?:of|the|der|von|de|des|di|do))*\s+",
+    re.I,
+)  # before what is counted
+
+
 def column(head: str, index: int = 0) -> Column | None:
     """The column with this head; None if it holds no figure that is marked.
 
@@ -105,7 +112,8 @@ figure='output_shape', scale=1), 'params')
     """
     inside = re.search(r"[(\[/]\s*(?:in\s+)?([A-Za-z]+)\s*[)\]]?\s*$", head)
     scale = _UNITS.get(inside[1].lower(), 1) if inside else 1
-    for text in (head, re.sub(r"[(\[].*", "", head)):
+    bare = re.sub(r"[(\[].*", "", head)
+    for text in (head, bare, _COUNT.sub("", bare)):
         figure = _KNOWN.get(_key(text))
         if figure is None:
             found = METRICS.get(text.strip().replace(" ", "_"))
@@ -120,6 +128,18 @@ figure='output_shape', scale=1), 'params')
         unit = _UNITS[word[1] or short[0]]
         return Column(index, head, _KNOWN[word[2] or short[1:]], unit)
     return None
+
+
+def is_head(heads: tuple[str, ...], given: Mapping[str, str] | None = None) -> bool:
+    """Whether a row can be that of the heads: one says a figure that is marked, and another a name or a figure.
+
+    >>> is_head(("layer", "rf")), is_head(("Name:", "Ada")), is_head(("rf", "stride")), is_head(("conv1", "3"))
+    (True, False, True, False)
+    """
+    known = {_key(head) or head.strip() for head in (given or {}).values()}
+    found = [one.figure for one in map(column, heads) if one is not None]
+    found += ["given" for head in heads if _same(head) in known]
+    return len(found) > 1 and found != ["name"] * len(found)
 
 
 def columns(

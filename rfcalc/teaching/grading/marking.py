@@ -16,7 +16,7 @@ from rfcalc.teaching.exercises.words import dims, number
 from rfcalc.teaching.grading.aligning import TOTAL, Names, Place
 from rfcalc.teaching.grading.answers import AXES, Answer, read, writes_last
 from rfcalc.teaching.grading.blame import makers, order, ranked
-from rfcalc.teaching.grading.columns import ADDED, PARTS, Column, columns
+from rfcalc.teaching.grading.columns import ADDED, PARTS, Column, columns, is_head
 from rfcalc.teaching.grading.following import Followed, figure_of, follow
 from rfcalc.teaching.grading.reading import TableRow, grid
 from rfcalc.teaching.misconceptions import Misconception
@@ -24,6 +24,7 @@ from rfcalc.teaching.misconceptions import Misconception
 RIGHT, CONSISTENT, REPEATED, WRONG, BLANK, UNREADABLE, MISSING = (
     "right", "consistent", "repeated", "wrong", "blank", "unreadable", "missing")  # fmt: skip
 FORGIVEN = {CONSISTENT, REPEATED}  # what is wrong and worth its mark
+TITLES = 12  # rows among which the heads are looked for: titles may stand above them
 
 
 class Cell(NamedTuple):
@@ -151,6 +152,7 @@ class Key:
             RfcalcError: it is no table, or does not say what it is about.
         """
         found = grid(text, where)
+        found = found.below(next((i for i, heads in enumerate(found.rows[:TITLES]) if is_head(heads, self.heads)), 0))
         name, cols, others = columns(found.head.cells, where, self.heads)
         notes = [f"the column {head!r} is not marked" for head in others]
         places, in_order = self.names.align(found.lines, name.at if name else None, where)

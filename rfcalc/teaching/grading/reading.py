@@ -34,6 +34,15 @@ class Grid(NamedTuple):
     head: TableRow
     lines: tuple[TableRow, ...]
 
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """The cells of all rows, the head's first."""
+        return (self.head.cells, *(line.cells for line in self.lines))
+
+    def below(self, row: int) -> Grid:
+        """The table whose head is a later row; what stands above it is a title."""
+        return self if not row else Grid(self.lines[row - 1], self.lines[row:])
+
 
 def text_of(path: Path) -> str:
     """The text of a file: UTF-8 (with a mark or without), UTF-16, else Latin-1 (as Windows writes it).

@@ -1,0 +1,45 @@
+"""What backward needs that no node stands for: indices that code computes, maps that are written over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from rfcalc.readers.torch.recorder import memory_of
+from rfcalc.readers.torch.recording import Recording, tensors
+from rfcalc.readers.torch.tensors import Static, TensorBuilder
+
+INDEXING = frozenset(("index", "__getitem__", "index_select", "gather", "embedding"))
+WHOLE = (torch.int64, torch.int32)
+
+
+def indexed(
+    graph: TensorBuilder, recording: Recording, module: torch.nn.Module, steps: Mapping[str, int]
+) -> dict[str, int]:
+    """The bytes of indices that nodes keep, where code computes them without its inputs: those that are no buffer's
+    memory, once where several nodes read them."""
+    seen = {memory_of(t) for t in (*module.parameters(), *module.buffers())}
+    found: dict[str, int] = {}
+    for name, number in steps.items():
+        if number < 0 or recording.steps[number].name not in INDEXING:
+            continue
+        for index in [t for value in recording.steps[number].args.values() for t in tensors(value)]:
+            computed = index.dtype in WHOLE and isinstance(graph.entry(index), Static)
+            if computed and memory_of(index) not in seen:
+                seen.add(memory_of(index))
+                found[name] = found.get(name, 0) + index.untyped_storage().nbytes()
+    return found
+
+
+def in_place(recording: Recording, steps: Mapping[str, int]) -> dict[str, int]:
+    """The nodes that write over their input; the values of the map of which that is a view, for which PyTorch makes
+    copies of the gradient (0: it is none)."""
+    found = {}
+    for name, number in steps.items():
+        step = recording.steps[number] if number >= 0 else None
+        if step is not None and step.name.endswith("_") and not step.name.endswith("__"):
+            first = next((t for value in step.args.values() for t in tensors(value)), None)
+            if first is not None:
+                found[name] = 0 if first._base is None else first._base.numel()
+    return found
