@@ -21,7 +21,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import torch
-from package_models import MODELS, Model
+from more_package_models import MORE
+from package_models import MODELS as FIRST
+from package_models import Model
 from seen import fields
 from test_packages import OTHERWISE, built
 
@@ -29,6 +31,7 @@ import rfcalc
 from rfcalc.backend.verify import verify
 from rfcalc.backend.verify.finding import DISAGREES
 
+MODELS = [*FIRST, *MORE]
 LIMIT = 120
 
 

@@ -422,7 +422,7 @@ def test_contradictions_are_named(text: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["rf >= 5 and rf <= 5", "rf >= 7x5, rf <= 9x9", "params > 4, params < 6", "padding < 0"]
+    "text", ["rf >= 5 and rf <= 5", "rf >= 7x5, rf <= 9x9", "params > 4, params < 6", "padding < 0", "center >= -3"]
 )
 def test_what_can_be_is_no_contradiction(text: str) -> None:
     rfcalc.design(text, "stack", "3x16x16", values={"depth": [1, 2], "width": [8]})
@@ -679,6 +679,8 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
         (["rf >= 10,000,000,000"], ["out of reach", "10,000,000"]),
         (["rf >= =3"], ["is not a number"]),
         (["rff >= 3"], ["did you mean rf"]),
+        (["count(con) > 2"], ["did you mean conv"]),
+        (["rf >= -3"], ["is not a number"]),
         (["rf >= 21", "--family", "unett"], ["did you mean unet"]),
         (["rf >= 21", "--family", "tcn", "--input", "3x32x32"], ["tcn", ["1", "spatial", "axes"][0]]),
         (["rf >= 21", "--minimize", "parms"], ["did you mean params"]),

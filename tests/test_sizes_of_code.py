@@ -255,6 +255,28 @@ def test_a_size_that_runs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "multiples of 16; nearest 352x528 or 336x512" in capsys.readouterr().err
 
 
+def test_the_tool_for_every_size_finds_mistakes() -> None:
+    """`sizes_everywhere.py` agrees with what is true; it sees an answer, and an output, that are not."""
+    from sizes_everywhere import Against
+
+    module = ByFactor().eval()
+    found = rfcalc.sizes(module, (3, 64, 48))
+    right = Against("right", found, copy.deepcopy(module))
+    assert right.every(70) == 2 * 34
+    assert not right.wrong
+    valid = found.axes[1].valid
+    found.axes = (found.axes[0], found.axes[1]._replace(valid=valid._replace(rests=(0,))))
+    wrong = Against("wrong", found, copy.deepcopy(module))
+    wrong.every(70)
+    assert {axis for axis, _ in wrong.wrong} == {1}
+    assert (1, 63) in wrong.wrong
+    found.axes = (found.axes[0], found.axes[1]._replace(valid=valid))
+    other = Against("other", found, copy.deepcopy(module))
+    other.formulas[0] = compile("n // 2", "other", "eval")  # of odd sizes it is one more
+    other.every(70)
+    assert {axis for axis, _ in other.wrong} == {0}
+
+
 class Branch(Base):
     """Asks no tensor, but for how many pieces there are."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -234,3 +235,18 @@ def test_recurrence_over_bands_and_over_frames() -> None:
     x = torch.randn(1, 2, 20, 6, dtype=torch.float64)
     with torch.no_grad():
         assert torch.allclose(streamed(stream, x, 2, Random(0)), whole(x), rtol=1e-11, atol=1e-11)
+
+
+def test_no_chunk_is_held_longer_than_its_step() -> None:
+    stream = rfcalc.to_stream("conv3-2 p1 > relu > conv3-1 p1", "1x100")
+    for _ in range(2):  # recorded, and played again
+        stream.reset()
+        for _ in range(4):
+            chunk = torch.randn(1, 1, 20)
+            gone = weakref.ref(chunk.untyped_storage())
+            stream(chunk)
+            view = chunk[:, :0]  # a control: a view, even of nothing, holds all of it
+            del chunk
+            assert gone() is not None
+            del view
+            assert gone() is None

@@ -137,7 +137,14 @@ class Shifted(nn.Module):
 def test_what_cannot_be_rebuilt_is_refused() -> None:
     """Never other values: a network that was read with a part that is not known is told."""
     with pytest.raises(Unsupported, match="constant"):
-        rfcalc.to_stream(Shifted(), "1x100")
+        rfcalc.to_stream(nn.Sequential(nn.ConstantPad1d((2, 0), 1.0), nn.Conv1d(1, 2, 3)), "1x100")
+
+
+def test_a_constant_is_taken_from_the_module() -> None:
+    module = Shifted()
+    stream, x = rfcalc.to_stream(module, "1x100"), torch.randn(1, 1, 60)
+    out = torch.cat([stream(x[..., :20]), stream(x[..., 20:]), stream.flush()], -1)[..., stream.latency :]
+    assert torch.allclose(out, module(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["tcn", "hifigan", "demucs", "crn", "tds", "unet"])

@@ -328,7 +328,7 @@ def differing_exactly(name: str, chunkings: int, wrong: bool = False) -> tuple[i
 @pytest.mark.parametrize("name", NO_BLOCKERS)
 def test_equal_in_exact_arithmetic(name: str) -> None:
     """No value differs, by `==`."""
-    count, worst, varied = differing_exactly(name, 60 if name.startswith("torchvision") else 1000)
+    count, worst, varied = differing_exactly(name, 60 if name.startswith("torchvision") else 10_000)
     print(f"{name}: {count} of the values differ by ==, at most {worst:.1e}")
     assert varied
     assert count == 0

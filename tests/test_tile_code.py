@@ -86,6 +86,11 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
     "padded to multiples": (Code(padded, conv(1, 2)), (1, 45, 51)),
     "every other position": (Code(alternating, conv(1, 2)), (1, 40, 60)),
     "blurred, then every other one": (Code(blurred, conv(1, 2)), (1, 40, 64)),
+    "a shortcut with zeros for new channels": (
+        Code(lambda m, x: m[0](x) + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2)), conv(4, 8, 3, 2)),
+        (4, 40, 48),
+    ),
+    "one everywhere": (Code(lambda m, x: m[0](x) + torch.ones_like(x), conv(1, 1)), (1, 32, 40)),
     "a vector beside the image": (
         Conditioned(lambda m, x, v: m[0](x) * v[:, :, None, None], conv(1, 2)),
         {"x": (1, 32, 40), "scale": (2,)},
@@ -108,6 +113,11 @@ def test_sizes_inside_of_code_at_a_node() -> None:
     module, shape = CASES["padded to multiples"]
     plan = rfcalc.tile(module, shape, at="layers.0", tiles="3x3")
     assert plan.status == "exact" and plan.count == 9, plan.barriers
+
+
+def test_attention_is_named() -> None:
+    """Also where what lays the image out as tokens stands in the way before it."""
+    assert "encoder.0.self_attention" in [barrier.node for barrier in rfcalc.tile("vit_b_16").barriers]
 
 
 def test_code_that_follows_no_rule_is_a_barrier() -> None:

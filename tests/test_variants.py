@@ -523,3 +523,14 @@ def test_layers_that_share_weights_are_scaled_together() -> None:
         wider.d = nn.Conv2d(2 * changed[1], 2, 1)
         more = sum(p.numel() for p in wider.parameters()) - report.totals.params
         assert f"{more:,} parameters more" in one.remedy
+
+
+def test_what_is_reshaped_with_its_channels_follows_them() -> None:
+    """An embedding of a time step that is added to a map: `e[:, :, None, None]`."""
+    text = "conv3-32/2 > (identity * (globalavgpool flatten > fc32 relu > reshape32x1x1)) > conv1-5"
+    found = rfcalc.variants(text, "params < 1k", "3x16x16", moves=["width"])
+    assert found.designs
+    assert not found.unfit
+    for design in found.designs:
+        again = rfcalc.analyze(design.notation, "3x16x16")
+        assert again.totals.params == design.figures["params"] < 1_000

@@ -333,6 +333,9 @@ def cases() -> Iterator[tuple[str, Case]]:
             1,
         ),
     )
+    yield "MONAI HighResNet", Case(partial(monai, "HighResNet", 2, 1, 2, norm_type="batch"), 1)
+    plksr = partial(spandrel, "PLKSR.__arch.PLKSR", "PLKSR", dim=16, n_blocks=2)
+    yield "spandrel PLKSR", Case(plksr, 3, (16,))
     yield "MONAI PatchDiscriminator", Case(partial(monai, "PatchDiscriminator", 2, 8, 1, **NORM), 1)
     yield "MONAI VoxelMorphUNet", Case(partial(monai, "VoxelMorphUNet", 2, 2, 4, (8, 8, 8, 8, 8, 8), (8, 8)), 2)
     for scale in (2, 3, 4):

@@ -104,6 +104,11 @@ class Layer(Expr):
         return False
 
     @property
+    def level(self) -> bool:
+        """Whether it gives the same number everywhere, so that no position of its map differs from another."""
+        return False
+
+    @property
     def selective(self) -> bool:
         """Whether units read some channels of the input only, so that it matters which channel sees what."""
         return False

@@ -246,19 +246,26 @@ class Constant(Layer):
     """Values that do not depend on the network's input: fixed ones, or ones computed from learned maps.
 
     It has no parameters itself; what it is computed from (a table of position biases that is picked from) are its
-    inputs, which are read as a whole.
+    inputs, which are read as a whole. `uniform`: every value is the same (zeros, ones), so that no position differs.
     """
 
     dims: Any
     channel: int = 0
+    uniform: bool = False
 
-    spelling = Spelling(("constant",), "constant49x49 channel1", values=("channel",), defaults="channels on axis 0")
+    spelling = Spelling(
+        ("constant",), "constant49x49 channel1", ("uniform",), values=("channel",), defaults="channels on axis 0"
+    )
     arity: ClassVar[tuple[int, int | None]] = (0, None)
     memory = VIEW
 
     def __post_init__(self) -> None:
-        store(self, dims=Shape.of(self.dims).dims)
+        store(self, dims=Shape(*self.dims).dims if isinstance(self.dims, tuple) else Shape.of(self.dims).dims)
         channel_of(self.dims, self.channel)
+
+    @property
+    def level(self) -> bool:
+        return self.uniform
 
     def output(self, *xs: Shape) -> Shape:
         return Shape(*self.dims, channel=self.channel)
@@ -270,11 +277,12 @@ class Constant(Layer):
         return tuple(found)
 
     def notation(self, exact: bool = False) -> str:
-        return "constant" + sizes(self.dims) + (f" channel{self.channel}" if self.channel else "")
+        text = "constant" + sizes(self.dims) + (f" channel{self.channel}" if self.channel else "")
+        return text + flags(uniform=self.uniform)
 
     @classmethod
     def from_word(cls, word: Word) -> Constant:
-        return cls(word.need_size(), word.number("channel", 0))
+        return cls(word.need_size(), word.number("channel", 0), word.flag("uniform"))
 
 
 def channel_of(dims: tuple[Any, ...], channel: int) -> None:

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.plan.figures import PLACED
-from rfcalc.report.constraints import Constraint
+from rfcalc.report.constraints import SIGNED, Constraint
 from rfcalc.report.metrics import METRICS, SHARES, metric
 
 LEAST = {"receptive_field": 1, "nodes": 1}  # what is never less than this; other counts never less than 0
-SIGNED = ("padding", "center", "lookback", "lookahead")  # may be negative
 FRACTIONS = ("padding", "center", "stride", *SHARES)
 
 

@@ -215,6 +215,7 @@ def design(
     work = Work()
     tables = [Figures(f, given or Shape.parse(f.input), work) for f in chosen]
     _nodes_there(parsed, tables)
+    _kinds_there(parsed, tables)
     for figures in tables:
         search = Search(figures.family, figures.shape, parsed, names, figures, found)
         search.run()
@@ -282,6 +283,19 @@ def _nodes_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -
             why=f"searched: {', '.join(t.family.name for t in tables)}",
             fix=f"{suggestion(node, there)}; {constraint.subject.partition('@')[0]} without a node is the output's",
         )  # fmt: skip
+
+
+def _kinds_there(constraints: Sequence[Constraint], tables: Sequence[Figures]) -> None:
+    """Refuse a pattern of a kind of layers that there is not.
+
+    Raises:
+        UnknownName: with the nearest kinds.
+    """
+    for constraint in (c for c in constraints if measured(c) is None):
+        for figures in tables:
+            report = figures.report(tuple([p.values[0] for p in figures.family.parameters]))
+            if report is not None:
+                constraint.check(report)
 
 
 def _read_somewhere(searches: Sequence[Search], constraints: Sequence[Constraint]) -> None:

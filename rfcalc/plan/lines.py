@@ -116,7 +116,10 @@ class LineView:
         outs = {out for _, out, _, _ in found}
         densities = {d for *_, d in found}
         if len(outs) > 1:
-            self._bar(position, "two paths meet that lay the image out along different axes")
+            self._bar(
+                position,
+                "every position meets every other one, as in attention: the image lies along two axes of its map",
+            )
             return
         if len(densities) > 1:
             self._bar(
@@ -125,7 +128,8 @@ class LineView:
             return
         carrier = outs.pop()
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
-            if self.carriers[s] is None and self._differs(x, alternatives, carrier, y):
+            level = s >= network.arity and network.nodes[s - network.arity].layer.level
+            if self.carriers[s] is None and not level and self._differs(x, alternatives, carrier, y):
                 self._bar(position, "a constant that differs from place to place is joined here")
                 return
         self._place(position, carrier, densities.pop())

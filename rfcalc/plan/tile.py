@@ -161,7 +161,21 @@ class TilePlan:
                 continue
             if halo is None:
                 found[self._tied(line)] = None
+        if found and (node := self._global({b.node for b in found})) is not None:
+            found[node] = None
         return tuple(found)
+
+    def _global(self, told: set[str]) -> Barrier | None:
+        """The first node that makes units read everything (attention), if it lies behind those that are told."""
+        position = self.report.network.position(self.network.outputs[0])
+        for field in self.report.receptive_fields(position).values():
+            for name in field.through:
+                if name in told:
+                    return None
+                if any(node.name == name for node in self.network.nodes):
+                    kind = self.network.node(name).layer.kind
+                    return Barrier(name, kind, "every unit reads the whole map")
+        return None
 
     def _tied(self, line: AxisTiles) -> Barrier:
         """The node that does not read a smaller image as it reads the whole."""

@@ -39,6 +39,7 @@ _RELATION = r"(<=|>=|!=|==|<|>|=)"
 _FIGURE = re.compile(rf"\s*([A-Za-z_][\w-]*)\s*(?:@\s*([^\s<>=!]+))?\s*{_RELATION}\s*(.+?)\s*$")
 _COUNT = re.compile(rf"\s*(count|none|some)\s*\(([^()]*)\)\s*(?:{_RELATION}\s*(\S+))?\s*$")
 _DENSE = re.compile(r"\s*dense\s*\(\s*(?:rf|receptive[-_]field)\s*(?:@\s*([^\s()]+))?\s*\)\s*$")
+SIGNED = ("padding", "center", "lookback", "lookahead")  # figures that may be negative
 OUTPUT = "output"  # stands for the network's output
 _BYTES = re.compile(r"\d\s*([KMGTkmgt]i?)B$")
 _TERM = re.compile(rf"([A-Za-z_]\w*)\s*{_RELATION}\s*([\w.x]+)")
@@ -181,6 +182,8 @@ def _bound(text: str, asked: Metric) -> Any:
         return read(text[:-1]) / 100
     if _BYTES.search(text) and asked.short is not bytes_short:
         raise RfcalcError(f"{text!r} is a number of bytes, and {asked.name} is none", fix="write it like 200k, 1.5G")
+    if text[:1] in "-−" and asked.name in SIGNED:
+        return -read(text[1:].strip())
     return _value(text)
 
 

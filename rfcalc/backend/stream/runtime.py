@@ -110,7 +110,7 @@ class Streamed(nn.Module):
             raise self._refused(what, f"the stream is {kind}", f"give chunk.to(torch.{told})")
         stands = self.came, self.left, self.batch, list(self.next), dict(self.kept), dict(self.states), self.played
         self.batch = chunk.shape[0]
-        self._like = self._like if self.came else chunk[:, :0]  # a step that is played again does not note it
+        self._like = self._like if self.came else chunk.new_empty((len(chunk), 0))  # (what is played does not note it)
         try:
             with torch.no_grad():
                 return self._step(chunk, length)
@@ -217,7 +217,7 @@ class Streamed(nn.Module):
         values: list[Any] = []  # a Held for each map; a tensor for what depends on no position
         counts = [0] * len(self.lines)
         like = chunk if chunk is not None else self._like
-        self._like = like[:, :0] if like.dim() > 1 else like  # the batch, device and dtype, nothing else
+        self._like = like.new_empty((len(like), 0))  # the batch, device and dtype, without the memory of the chunk
         self._now = like
         for number, line in enumerate(self.lines):
             if not line.axis:

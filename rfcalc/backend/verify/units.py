@@ -39,7 +39,12 @@ _SAME = frozenset(
 )
 _POOLS = {"max_pool1d": "avg_pool1d", "max_pool2d": "avg_pool2d", "max_pool3d": "avg_pool3d"}
 _ADAPTIVE = {f"adaptive_max_pool{n}d": f"adaptive_avg_pool{n}d" for n in (1, 2, 3)}
-_BLIND = frozenset(["argmax", "argmin", "topk", "sort", "argsort", "max", "min", "gt", "lt", "ge", "le", "eq", "sign"])
+_BLIND = frozenset(
+    [
+        *("argmax", "argmin", "topk", "sort", "argsort", "max", "min", "gt", "lt", "ge", "le", "eq", "sign"),
+        *("max_unpool1d", "max_unpool2d", "max_unpool3d"),
+    ]
+)
 
 
 class StandIn(TorchFunctionMode):

@@ -151,7 +151,8 @@ class Builder:
             made = self.nodes[value.node - len(self.inputs)] if value.node >= len(self.inputs) else None
             table = made is not None and isinstance(made.layer, (Parameter, Constant)) and not made.inputs
             if made is not None and table and not self._is_read(value.node):
-                made.layer = type(made.layer)(dims, channel)  # type: ignore[call-arg]  # laid out as its first reader wants
+                laid = {**made.layer.given, "dims": dims, "channel": channel}  # as its first reader wants it
+                made.layer = type(made.layer)(**laid)
                 self.shapes[value.node] = made.layer.output()
                 return value.node
         elif x.dims == dims and (

@@ -127,7 +127,9 @@ def _extended(graph: Builder, x: Value, axis: int, pair: tuple[int, int]) -> Val
     for at, n in ((0, pair[0]), (len(parts), pair[1])):
         if n:
             dims = (*x.dims[:axis], n, *x.dims[axis + 1 :])
-            zeros = graph.add(Constant(inner(dims, x.batch)), (), dims, x.batch, stem="zeros", helper=True)
+            zeros = graph.add(
+                Constant(inner(dims, x.batch), uniform=True), (), dims, x.batch, stem="zeros", helper=True
+            )
             parts.insert(len(parts) if at else 0, zeros)
     full = (*x.dims[:axis], x.dims[axis] + sum(pair), *x.dims[axis + 1 :])
     return chained(graph, parts, axis, full)

@@ -259,7 +259,7 @@ def stretched(graph: Builder, x: Value, dims: tuple[int, ...]) -> Value:
     """Axes of size 1 repeated to `dims` (which has as many axes as x)."""
     if x.dims == dims:
         return x
-    full = graph.add(Constant(dims), (), dims, None, stem="constant", helper=True)
+    full = graph.add(Constant(dims, uniform=True), (), dims, None, stem="constant", helper=True)
     nodes, batch, _ = graph.aligned((x, full), dims)
     return graph.add(Elementwise("expand"), nodes, dims, batch, helper=True)
 

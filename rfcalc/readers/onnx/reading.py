@@ -11,6 +11,7 @@ The contract of a rule: a function of the reader and a node, registered under th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -38,6 +39,7 @@ Rule = Callable[["Reader", Node], None]
 RULES: dict[str, Rule] = {}
 DEEPEST = 20
 MOST_INLINED = 50_000  # operators of branches and loops
+LIFTED = re.compile(r"(?:.*\.)?(?:c_|_)?lifted_tensor_\d+")  # what torch.export calls tensors that are written in code
 MASK = -100.0  # what is added to forbid attention is 0 or at most this
 _WHERE = (
     "sliding",
@@ -102,7 +104,7 @@ class Reader:
         self.readers.update(info.name for info in model.graph.outputs)
         self.infos: dict[str, Info] = {**model.graph.infos, **{i.name: i for i in model.graph.outputs}}
         self.compare = True
-        self.constants: set[str] = set()
+        self.constants: set[str] = {name for name in model.graph.tensors if LIFTED.fullmatch(name)}
         self.uniform: dict[str, bool] = {}
         self.masks: dict[str, bool] = {}
         self.scored: dict[str, Mask] = {}  # which keys a softmax leaves, by its output

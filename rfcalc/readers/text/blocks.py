@@ -141,10 +141,12 @@ def _inverted(key: str) -> Callable[[Runner, Tree, str], None]:
     def run(runner: Runner, tree: Tree, path: str) -> None:
         chain, begin = runner.chain, runner.chain.at
         before = chain.shape
-        first = len(chain.nodes)
+        first = len(chain.graph.nodes)
         runner.run(tree.children[key], _join(path, key))
         strides = [
-            layer.stride for _, layer, _ in chain.nodes[first:] if isinstance(layer, Conv) and layer.stride != (1,)
+            layer.stride
+            for made in chain.graph.nodes[first:]
+            if isinstance(layer := made.layer, Conv) and layer.stride != (1,)
         ]
         if not strides and chain.shape.channels == before.channels:
             end = chain.at

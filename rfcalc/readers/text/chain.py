@@ -1,4 +1,4 @@
-"""Collects the nodes of a network while a text is read: each after what it reads, with its shape.
+"""What readers of text add to the common builder: names, and the node that what comes next reads.
 
 Imports nothing of the formats.
 """
@@ -13,8 +13,10 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.layers.unknown import Unknown
+from rfcalc.readers.builder.graph import Builder
+from rfcalc.readers.builder.values import Value
 from rfcalc.readers.configuration import bounded
-from rfcalc.readers.imported import Imported, UnknownOperator, imported, input_shapes
+from rfcalc.readers.imported import Imported, imported, input_shapes
 
 MOST_LAYERS = 100_000
 INPUT = "input"
@@ -32,20 +34,24 @@ class Chain:
 
     def __init__(self, given: Any, default: Sequence[int], told: bool = False) -> None:
         wanted = input_shapes(given, [INPUT]).get(INPUT)
-        self.shapes: dict[str, Shape] = {INPUT: Shape.of(tuple(default)) if wanted is None else wanted}
+        self.graph = Builder()
+        self.values: dict[str, Value] = {}
         self.at = INPUT
         self.notes: dict[str, None] = {}
-        self.nodes: list[tuple[str, Layer, tuple[str, ...]]] = []
-        self.unknown: list[UnknownOperator] = []
         self.outputs: list[str] = []
         self._counts: dict[str, int] = {}
+        shape = Shape.of(tuple(default)) if wanted is None else wanted
+        self.values[INPUT] = self.graph.input(INPUT, shape, (1, *shape.dims), 0)
         if wanted is None and not told:
-            self.notes[f"the input is {self.shapes[INPUT]}: none was given"] = None
+            self.notes[f"the input is {shape}: none was given"] = None
 
     @property
     def shape(self) -> Shape:
         """The shape of what the next layer reads."""
-        return self.shapes[self.at]
+        return self.shape_of(self.at)
+
+    def shape_of(self, name: str) -> Shape:
+        return self.graph.shape(self.values[name])
 
     def note(self, text: str) -> None:
         """Say what was assumed; once."""
@@ -62,7 +68,7 @@ class Chain:
         while True:
             self._counts[stem] = self._counts.get(stem, 0) + 1
             name = f"{stem}{self._counts[stem]}"
-            if name not in self.shapes:
+            if name not in self.values:
                 return name
 
     def add(self, layer: Layer, name: str = "", inputs: Sequence[str] | None = None) -> str:
@@ -71,32 +77,41 @@ class Chain:
         Raises:
             RfcalcError: it cannot take what it reads, or its name is taken.
         """
-        if len(self.nodes) >= MOST_LAYERS:
-            raise LimitError("the text has too many layers", why=f"the limit is {MOST_LAYERS:,}")
+        self._new(name)
         name = name or self.numbered(layer.stem)
-        if name in self.shapes:
-            raise RfcalcError(f"two layers are called {name!r}"[:200])
         reads = (self.at,) if inputs is None else tuple(inputs)
         try:
-            shape = bounded(layer.output(*(self.shapes[r] for r in reads)))
+            shape = bounded(layer.output(*(self.shape_of(r) for r in reads)))
         except RfcalcError as error:
-            told = ", ".join(f"{r} {self.shapes[r]}" for r in reads[:6])
+            told = ", ".join(f"{r} {self.shape_of(r)}" for r in reads[:6])
             raise error.at(f"{name} ({layer.notation()})", f"it reads {told}") from None
-        self.nodes.append((name, layer, reads))
-        self.shapes[name] = shape
+        sources = [self.values[r].node for r in reads]
+        self.values[name] = self.graph.add(layer, sources, (1, *shape.dims), 0, label=name)
         self.at = name
         return name
 
+    def _new(self, name: str) -> None:
+        if len(self.graph.nodes) >= MOST_LAYERS:
+            raise LimitError("the text has too many layers", why=f"the limit is {MOST_LAYERS:,}")
+        if name in self.values:
+            raise RfcalcError(f"two layers are called {name!r}"[:200])
+
     def not_understood(self, operator: str, dims: Sequence[int], name: str, inputs: Sequence[str] | None = None) -> str:
         """Put a layer of which only the shape is known."""
-        name = self.add(Unknown(tuple(dims), operator), name, inputs)
-        self.unknown.append(UnknownOperator(operator, name))
+        self._new(name)
+        name = name or self.numbered(Unknown(tuple(dims), operator).stem)
+        sources = [self.values[r].node for r in ((self.at,) if inputs is None else inputs)]
+        self.values[name] = self.graph.not_understood(operator, "", sources, (1, *dims), 0, label=name)
+        self.at = name
         return name
 
     def finish(self, name: str = "") -> Imported:
         """The importer's result."""
-        if not self.nodes:
+        graph = self.graph
+        if not graph.nodes:
             raise RfcalcError("there is no layer in the text")
         outputs = [o for o in self.outputs if o != self.at] + [self.at] if self.outputs else []
-        network = Network.from_nodes(self.nodes, {INPUT: self.shapes[INPUT]}, outputs=outputs, name=name)
-        return imported(network, notes=list(self.notes), unknown=self.unknown)
+        named = {0: INPUT, **{p: made.label for p, made in enumerate(graph.nodes, 1)}}
+        nodes = [(made.label, made.layer, tuple(named[i] for i in made.inputs)) for made in graph.nodes]
+        network = Network.from_nodes(nodes, {INPUT: graph.shapes[0]}, outputs=outputs, name=name)
+        return imported(network, notes=list(self.notes), unknown=graph.report(named))

@@ -240,10 +240,10 @@ def _shortcut(reader: _Reader, s: Section) -> None:
         raise RfcalcError("weighted shortcuts are not understood", where=s.where)
     here = chain.at
     others = [reader.layer(i, s) for i in s.listed("from")]
-    mine = chain.shapes[here]
-    if any(chain.shapes[o].spatial != mine.spatial for o in others):
+    mine = chain.shape_of(here)
+    if any(chain.shape_of(o).spatial != mine.spatial for o in others):
         raise RfcalcError("a shortcut between maps of different sizes is not understood", where=s.where)
-    if any(chain.shapes[o].channels != mine.channels for o in others):
+    if any(chain.shape_of(o).channels != mine.channels for o in others):
         if len(others) > 1:
             raise RfcalcError("a shortcut of several maps with different channels is not understood", where=s.where)
         _partly(reader, name, here, others[0])
@@ -255,7 +255,7 @@ def _shortcut(reader: _Reader, s: Section) -> None:
 def _partly(reader: _Reader, name: str, here: str, other: str) -> None:
     """Of maps with different channels the first ones are added; the rest of the larger current map passes."""
     chain = reader.chain
-    mine, theirs = chain.shapes[here].channels, chain.shapes[other].channels
+    mine, theirs = chain.shape_of(here).channels, chain.shape_of(other).channels
     chain.note(f"{name}: {mine} and {theirs} channels: the first {min(mine, theirs)} are added, as darknet does")
     if mine < theirs:
         part = chain.add(Slice(0, None, mine), f"{name}.first", [other])

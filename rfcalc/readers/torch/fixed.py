@@ -14,6 +14,20 @@ MOST_STEPS = 100
 MOST_VALUES = 1 << 20
 
 
+FILLED = ("ones", "zeros", "full", "ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full")
+
+
+def uniform(graph: TensorBuilder, tensor: Any) -> bool:
+    """Whether a tensor that depends on no input is known to hold one number everywhere."""
+    entry = graph.entry(tensor) if tensor is not None else None
+    if not isinstance(entry, Static) or entry.parameter:
+        return False
+    if entry.step is not None and entry.step.name in FILLED and memory_of(tensor) not in graph.written:
+        return True
+    values = known(graph, tensor)
+    return values is not None and values.numel() > 0 and bool((values == values.flatten()[0]).all())
+
+
 def known(graph: TensorBuilder, tensor: Any) -> torch.Tensor | None:
     """The values of a tensor that depends on no input and no parameter; None where they cannot be told.
 

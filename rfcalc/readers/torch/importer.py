@@ -23,6 +23,7 @@ from rfcalc.readers.torch.beside import in_place, indexed
 from rfcalc.readers.torch.copies import copied
 from rfcalc.readers.torch.entrance import channels_of, is_signal
 from rfcalc.readers.torch.facts import blinded
+from rfcalc.readers.torch.fixed import uniform
 from rfcalc.readers.torch.given import ForwardCall, calls
 from rfcalc.readers.torch.recording import Operation, Recording, lazy, materialized, record, tensors, written
 from rfcalc.readers.torch.source import Returned, Source
@@ -290,6 +291,7 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
         names=named,
         uses=uses,
         translate=translate,
+        uniform=uniform,
         written=recording.written,
         once=recording.once,
         steps=recording.steps,

@@ -46,6 +46,7 @@ class TensorBuilder(Builder):
     names: Mapping[int, str] = field(default_factory=dict)  # parameters by identity
     uses: Mapping[str, int] = field(default_factory=dict)  # how many steps read a parameter
     translate: Callable[..., None] | None = None  # reads a step, also where a static tensor becomes nodes later
+    uniform: Callable[..., bool] | None = None  # whether what depends on no input is one number everywhere
     env: dict[int, Any] = field(default_factory=dict)
     bases: dict[int, tuple[Any, Operation]] = field(default_factory=dict)  # view → (its base, how)
     keep: list[Any] = field(default_factory=list)
@@ -139,7 +140,8 @@ class TensorBuilder(Builder):
         elif static.step is not None and self._matters(static):
             value = self._computed(static)
         else:
-            value = self.add(Constant(inner(static.dims, None)), (), static.dims, None, stem="constant")
+            fixed = Constant(inner(static.dims, None), uniform=bool(self.uniform and self.uniform(self, static.tensor)))
+            value = self.add(fixed, (), static.dims, None, stem="constant")
             self.origins[value.node] = static.step
         self.made[key] = value
         self.held[value.node] = static.tensor
