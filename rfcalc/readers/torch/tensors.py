@@ -55,7 +55,9 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
-    pooled: dict[int, tuple[Value, MaxPool]] = field(default_factory=dict)  # indices of maxima → the pool and its map
+    pooled: dict[int, tuple[Value, MaxPool, int]] = field(
+        default_factory=dict
+    )  # indices of maxima → map, pool, its axes
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
