@@ -81,8 +81,8 @@ def max_unpool(call: OperatorCall) -> Value:
     (x, leading), (pooled, other) = mapped(graph, x, rank), mapped(graph, pooled, rank)
     if leading or other or x.batch != pooled.batch:
         raise NotUnderstood("of a merged batch")
-    layer = MaxUnpool(layer.kernel, layer.stride, layer.padding, dilation=layer.dilation, rounding=layer.rounding)
-    made = graph.add(layer, (x.node, pooled.node), (*lead, *size), x.batch)
+    unpool = MaxUnpool(layer.kernel, layer.stride, layer.padding, dilation=layer.dilation, rounding=layer.rounding)
+    made = graph.add(unpool, (x.node, pooled.node), (*lead, *size), x.batch)
     more = asked[0] - size[0]
     if more > 0:
         made = padded(graph, made, [(0, more) if i == len(lead) else (0, 0) for i in range(len(made.dims))], "zeros")
