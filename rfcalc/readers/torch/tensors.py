@@ -55,6 +55,7 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
+    large: set[int] = field(default_factory=set)  # sums with what no input reaches and is too large to be looked at
     pooled: dict[int, tuple[Value, MaxPool, int]] = field(
         default_factory=dict
     )  # indices of maxima → map, pool, its axes
