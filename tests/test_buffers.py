@@ -47,3 +47,22 @@ def test_flags_and_positions_are_no_weights() -> None:
     module.register_buffer("mask", torch.ones(4, 4, dtype=torch.bool))
     module.register_buffer("places", torch.zeros(4, 4, dtype=torch.int64))
     assert not any("stand in buffers" in note for note in rfcalc.from_torch(module, "1x8x8").notes)
+
+
+class Empty(nn.Module):
+    """A product of two matrices without values between them is zeros: a low-rank update of rank 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.zeros(105, 0)), nn.Parameter(torch.zeros(0, 4))
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) + self.a @ self.b + self.a.sum()
+
+
+def test_empty_parameters_hold_nothing() -> None:
+    read = rfcalc.from_torch(Empty(), "4")
+    assert read.complete
+    totals = rfcalc.analyze(read).totals
+    assert (totals.params, totals.macs) == (20, 16)

@@ -152,6 +152,8 @@ class TensorBuilder(Builder):
 
     def _parameter(self, static: Static) -> Value:
         name = static.parameter
+        if 0 in static.dims:
+            raise NotUnderstood(f"the parameter {name} is empty ({'x'.join(map(str, static.dims))})")
         dims = inner(static.dims, None)
         layer: Layer = Constant(dims) if name in self.counted else Parameter(dims)
         value = self.add(layer, (), static.dims, None, label=name)
@@ -160,14 +162,15 @@ class TensorBuilder(Builder):
         return value
 
     def _matters(self, entry: Any) -> bool:
-        """Whether parameters, or multiply-adds, are in what a static tensor is computed from."""
+        """Whether parameters, or multiply-adds, are in what a static tensor is computed from; of empty ones nothing."""
         stack, seen = [entry], set()
         while stack:
             entry = stack.pop()
-            if not isinstance(entry, Static) or id(entry) in seen:
+            if not isinstance(entry, Static) or id(entry) in seen or 0 in entry.dims:
                 continue
             seen.add(id(entry))
-            if entry.parameter or (entry.step is not None and entry.step.name in PRODUCTS):
+            multiplies = entry.step is not None and entry.step.name in PRODUCTS
+            if entry.parameter or (multiplies and not any(0 in getattr(e, "dims", ()) for e in entry.sources.values())):
                 return True
             stack += list(entry.sources.values())
         return False
