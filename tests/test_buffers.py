@@ -55,14 +55,14 @@ class Empty(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b = nn.Parameter(torch.zeros(105, 0)), nn.Parameter(torch.zeros(0, 4))
-        self.linear = nn.Linear(4, 4)
+        self.linear, self.bias = nn.Linear(4, 4), nn.Parameter(torch.zeros(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x) + self.a @ self.b + self.a.sum()
+        return self.linear(x) + self.a @ self.b + self.a.sum() + F.linear(self.a, self.b.T, self.bias)
 
 
 def test_empty_parameters_hold_nothing() -> None:
     read = rfcalc.from_torch(Empty(), "4")
     assert read.complete
     totals = rfcalc.analyze(read).totals
-    assert (totals.params, totals.macs) == (20, 16)
+    assert (totals.params, totals.macs) == (24, 16)

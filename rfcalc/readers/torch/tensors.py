@@ -130,6 +130,8 @@ class TensorBuilder(Builder):
 
     def solid(self, static: Static) -> Value:
         """The node of a static tensor: a parameter, a constant, or the steps that make it."""
+        if 0 in static.dims:
+            raise NotUnderstood(f"a tensor without values ({'x'.join(map(str, static.dims))}) is read")
         key = static.parameter or id(static)
         found = self.made.get(key)
         if found is not None:
@@ -152,8 +154,6 @@ class TensorBuilder(Builder):
 
     def _parameter(self, static: Static) -> Value:
         name = static.parameter
-        if 0 in static.dims:
-            raise NotUnderstood(f"the parameter {name} is empty ({'x'.join(map(str, static.dims))})")
         dims = inner(static.dims, None)
         layer: Layer = Constant(dims) if name in self.counted else Parameter(dims)
         value = self.add(layer, (), static.dims, None, label=name)
