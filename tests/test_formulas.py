@@ -13,7 +13,15 @@ from rfcalc import symbolic, zoo
 from rfcalc.formulas.writing import show
 
 SAMPLE = (
-    *("alexnet", "bn-inception", "convnext-t", "deeplab-resnet50", "densenet-40-k12-cifar", "efficientnet-b0"),
+    *(
+        "alexnet",
+        "segnet-basic",
+        "bn-inception",
+        "convnext-t",
+        "deeplab-resnet50",
+        "densenet-40-k12-cifar",
+        "efficientnet-b0",
+    ),
     *(
         "fpn-resnet18",
         "googlenet",
@@ -38,7 +46,13 @@ def check(name: str) -> None:
     shape = next(iter(network.inputs.values()))
     sides = dict(zip({1: "L", 2: "HW", 3: "DHW"}.get(shape.rank, ""), shape.spatial, strict=True))
     for more in (0, 1):
-        given: dict[str, object] = {"C": shape.channels, "B": 3, "N": 7, "α": Fraction(3, 4), "ρ": Fraction(6, 7)}
+        given: dict[str, object] = {
+            "C": shape.channels,
+            "B": 3,
+            "N": 7,
+            "α": Fraction(3, 4),
+            "ρ": Fraction(6, 7),
+        }
         for side, size in sides.items():
             if side in found.symbols:
                 given[side] = size + more * found.declared[side].modulus * (2 if side == "W" else 1)
