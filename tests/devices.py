@@ -17,6 +17,7 @@ from torch import Tensor
 
 import rfcalc
 from rfcalc import Report
+from rfcalc.core.layer import VIEW
 from rfcalc.plan.arena import Arena, Layout
 from rfcalc.plan.patch import boxes, divided
 
@@ -142,6 +143,7 @@ def _one_patch(
     sources = report.network.sources
     dims = [tuple(map(int, s.dims)) for s in report.shapes]
     where: dict[int, Key] = {0: "input"}  # the memory of every map that lives
+    root = list(range(cut + 1))  # the map as which it lies there: that of which it is a view
 
     def extent(p: int) -> tuple[int, ...]:
         return tuple(b - a for a, b in found[p])
@@ -160,7 +162,7 @@ def _one_patch(
         if key in ("input", "output"):
             full[sides(found[s])] = store.view(key, dims[0 if key == "input" else cut])[sides(found[s])]
         else:
-            full[sides(found[s])] = store.view(key, extent(s))
+            full[sides(found[root[s]])] = store.view(key, extent(root[s]))
         return full
 
     for p in range(1, cut + 1):
@@ -170,6 +172,9 @@ def _one_patch(
         final = leads_on(p)
         key: Key = "output" if final else laid.own[p] if laid.own[p] else "over the input"
         over = [s for s in sources[p - 1] if where[s] == key]
+        if not final and report.network.nodes[p - 1].layer.memory == VIEW:
+            where[p], root[p] = where[sources[p - 1][0]], root[sources[p - 1][0]]
+            continue
         if not final and not over:
             store.claim(key, prod(extent(p)))
         if careless and p > 1 and where[sources[p - 1][0]] not in ("input", "output"):
@@ -182,11 +187,12 @@ def _one_patch(
         elif over and laid.beside[p]:  # a channel is computed beside its input, and then takes its place
             small = extent(p)[1:]
             store.claim("beside", prod(small))
-            held, read = store.view(key, extent(over[0])), extent(over[0])[1:]
-            flat = store.view(key, (prod(extent(over[0])),))
+            source = root[over[0]]
+            held, read = store.view(key, extent(source)), extent(source)[1:]
+            flat = store.view(key, (prod(extent(source)),))
             for channel in range(extent(p)[0]):
-                alone = torch.full(dims[over[0]], torch.nan, dtype=torch.float64)
-                alone[(channel, *sides(found[over[0]][1:]))] = held[channel]
+                alone = torch.full(dims[source], torch.nan, dtype=torch.float64)
+                alone[(channel, *sides(found[source][1:]))] = held[channel]
                 one = ((channel, channel + 1), *found[p][1:])
                 store.view("beside", small)[:] = computed(parts, p, [alone], one)[0]
                 assert prod(small) <= prod(read), "it would write over the next channel"

@@ -10,7 +10,7 @@ from time import perf_counter
 import pytest
 import torch
 from devices import ITEM, drawn, in_arena, in_patches
-from test_rolling import Parts
+from test_rolling import TEXTS, Parts
 
 import rfcalc
 from rfcalc.plan.arena import arena, layout
@@ -55,6 +55,21 @@ def test_arenas_and_patches_run_in_one_array_of_bytes() -> None:
 def test_many_arenas_and_patches_run_in_one_array_of_bytes() -> None:
     ran = [run_in_bytes(seed) for seed in range(1000, 1600)]
     assert sum(n > 0 for n in ran) >= 300
+
+
+@pytest.mark.parametrize("text", [t for t in TEXTS if "1x15" not in t])
+def test_patches_run_in_one_array_of_bytes(text: str) -> None:
+    report = rfcalc.analyze(text)
+    laid, parts = layout(report, fold_bn=False), Parts(report, 1)
+    whole = parts.whole()
+    for cut in [c for c in cuts(report, laid.own) if c >= 1][-3:]:
+        for grid in ((2, 2), (3, 1), (3, 4)):
+            try:
+                said = patched(report, laid, cut, grid, ITEM)
+            except Unpatchable:  # more patches than positions; a patch that reads nothing
+                continue
+            made, _ = in_patches(report, laid, cut, grid, parts, said.patch_bytes)
+            assert torch.equal(made, whole[cut])
 
 
 CONTROL = "input: 2x12x12; conv3-3 > conv3-4/2 > dwconv3 > conv1-2"
@@ -112,7 +127,7 @@ def compared(seed: int) -> bool:
 
 
 def test_the_best_patches_are_those_of_brute_force() -> None:
-    assert sum(compared(seed) for seed in range(24)) >= 10
+    assert sum(compared(seed) for seed in range(10)) >= 6
 
 
 @pytest.mark.exhaustive
@@ -124,16 +139,16 @@ def test_a_grid_need_not_be_square() -> None:
     report = rfcalc.analyze("input: 2x20x10; conv3-8 > relu > conv3-8 > maxpool2 > conv3-4")
     laid = layout(report)
     places = cuts(report, laid.own)
-    plan = search(report, laid, places, 1, most_work=1.2)
+    plan = search(report, laid, places, 1, most_work=1.1)
     assert plan is not None
-    assert plan.grid[0] > plan.grid[1] == 1
+    assert plan.grid == (5, 1)
     for side in range(2, 9):
         for cut in places:
             try:
                 square = patched(report, laid, cut, (side, side), 1)
             except Unpatchable:
                 continue
-            assert square.ratio > 1.2 or square.peak_bytes > plan.peak_bytes
+            assert square.ratio > 1.1 or square.peak_bytes > plan.peak_bytes
 
 
 def test_a_long_search_stays_short() -> None:

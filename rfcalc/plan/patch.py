@@ -101,7 +101,8 @@ def boxes(walked: Shaped, cut: int, box: Box, reads: Reads | None = None) -> tup
         node = walked.network.nodes[position - arity]
         for s, alternatives in known.of(position):
             for one in alternatives:
-                read = mine if one is POINTWISE else read_box(mine, one, walked.shapes[s].dims, node.name)
+                told = tuple((axis, STEP) for axis in range(len(mine))) if one is POINTWISE else one
+                read = read_box(mine, told, walked.shapes[s].dims, node.name)
                 found[s] = read if found[s] is None else _hull(found[s], read)
     return tuple(found)
 
@@ -130,7 +131,8 @@ def read_run(index: Any, units: tuple[int, int] | None, extent: int, node: str) 
         Unpatchable: the index cannot be told by runs of positions, or none of the units reads anything.
     """
     if units is not None and index is STEP:
-        return units
+        low = min(units[0], extent - 1)
+        return low, max(low + 1, min(extent, units[1]))
     if units is None or not isinstance(index, (Slide, Table)) or index.border != Border.ZEROS:
         raise Unpatchable(f"{node} re-arranges positions, or brings pixels in at the border")
     seen = [e for e in (_ends(index, u) for u in _extremes(index, *units)) if e is not None]

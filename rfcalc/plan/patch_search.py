@@ -15,7 +15,7 @@ from math import prod
 from operator import ge, mul
 from typing import Any, NamedTuple
 
-from rfcalc.core.window import STEP, Border, Slide
+from rfcalc.core.window import Border, Slide
 from rfcalc.graph.forward import Shaped
 from rfcalc.plan.arena import Layout, live
 from rfcalc.plan.patch import (
@@ -109,7 +109,7 @@ def _follow(
                     b = extent
                 if b <= a:
                     b = a + 1
-            elif index is not STEP:
+            else:
                 key = (index, a, b, extent)
                 if key not in known:
                     known[key] = read_run(index, (a, b), extent, name)
@@ -125,7 +125,7 @@ def _follow(
 
 def _straight(index: Any) -> tuple[int, int, int] | None:
     """Stride, first position and the position after the last of a window that moves forwards; None: by its rule."""
-    if not isinstance(index, Slide) or index is STEP or index.border != Border.ZEROS or not index.counted:
+    if not isinstance(index, Slide) or index.border != Border.ZEROS or not index.counted:
         return None
     if index.stride < 0 or index.dilation < 1 or index.kernel < 1:
         return None
