@@ -17,6 +17,8 @@ from keras import ops
 from keras_seen import compared
 from test_keras import double
 
+import rfcalc
+
 torch.set_num_threads(1)
 TD = L.TimeDistributed
 
@@ -206,3 +208,13 @@ def test_units_of_layers(name: str) -> None:
         model = keras.Model(i, body(i))
         last = 1 if name.endswith("first") and len(shape) > 3 else 0 if name.endswith("first") else len(shape) - 1
         assert compared(model, last) == ""
+
+
+def test_glu_as_a_layer_inside_a_model_that_keras_builds_wrongly() -> None:
+    """Keras takes `Activation("glu")` to keep the channels, which it halves: such a model does not run there either."""
+    layers = [L.Conv2D(8, 3), L.Activation("glu"), L.Conv2D(4, 1)]
+    model = keras.Sequential([keras.Input((6, 6, 3)), *layers])
+    with pytest.raises(ValueError, match="expected axis -1"):
+        model(ops.zeros((1, 6, 6, 3)))
+    with pytest.raises(rfcalc.RfcalcError, match="Keras takes glu to leave 8 channels, but it makes 4"):
+        rfcalc.from_keras(model)

@@ -115,6 +115,44 @@ def test_masks_of_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [len(list(seen.unit((u,)).pixels())) for u in (0, 40, 79)] == [2, 3, 2]
 
 
+@pytest.mark.parametrize("how", ["add", "where", "scaled"])
+def test_masks_that_are_too_large_are_said(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They count as full attention, which is a bound, and both readers say so; smaller ones are looked at."""
+    n = 80
+    flags = (torch.arange(n)[:, None] - torch.arange(n)).abs() <= 1
+    told, wide = [], []
+    for most in (1 << 14, 1 << 12):
+        with monkeypatch.context() as changed:
+            changed.setitem(globals(), "N", n)
+            for where in ("onnx.values.MOST_OF_MASKS", "torch.facts.MOST", "torch.products.MOST"):
+                changed.setattr(f"rfcalc.readers.{where}", most)
+            module = attending(how, flags).eval()
+            for read in (rfcalc.from_torch(module, (4, n)), from_onnx(exported(module, 4, n))):
+                report = rfcalc.analyze(read)
+                told.append(any("not looked at" in note for note in read.notes))
+                seen = regions(report, report.network.position(report.network.outputs[0]))
+                wide.append(len(list(seen.unit((40,)).pixels())))
+    assert told == [False, False, True, True]
+    assert wide == [3, 3, n, n]
+
+
+def test_learned_tables_are_no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large learned table that is added to scores forbids nothing: no sentence is due."""
+
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.randn(80, 80))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.transpose(1, 2)
+            return (x @ x.transpose(1, 2) + self.table).softmax(-1) @ x
+
+    monkeypatch.setattr("rfcalc.readers.torch.facts.MOST", 1 << 12)
+    for read in (rfcalc.from_torch(Biased(), (4, 80)), from_onnx(exported(Biased().eval(), 4, 80))):
+        assert not any("not looked at" in note for note in read.notes)
+
+
 @pytest.mark.parametrize("heads", [2, 1])
 def test_attention_as_one_operator_that_is_causal(heads: int) -> None:
     from onnx import TensorProto, helper

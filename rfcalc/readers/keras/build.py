@@ -17,6 +17,7 @@ from rfcalc.core.expr import MOST_NODES, Named, Ref, Series, Side
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
+from rfcalc.layers.pointwise import GLU
 from rfcalc.readers.builder import values as built
 from rfcalc.readers.builder.graph import Builder
 from rfcalc.readers.builder.moves import moved, regrouped
@@ -250,6 +251,14 @@ class Build:
         mine = value.held.dims[1:]
         told = tuple(mine[i] if (n := dims[k]) is None else n for i, k in enumerate(value.order))
         lead = value.held.dims[:1] if value.held.batch is None else ()
+        made = self.graph.nodes[value.held.node - len(self.graph.inputs)].layer
+        if isinstance(made, GLU) and told == (2 * mine[0], *mine[1:]) and told != mine:
+            raise RfcalcError(
+                f"Keras takes glu to leave {told[0]} channels, but it makes {mine[0]} of them",
+                where=self.name_of(value.held.node),
+                why="Activation('glu') halves the channels, and Keras builds what follows for all of them",
+                fix="write a * sigmoid(b) in the model instead, with a, b = keras.ops.split(x, 2, axis=-1)",
+            )
         self.shapes[value.held.node] = (*((1,) if value.held.extra else ()), *lead, *told)
 
     def finish(self, outputs: Sequence[Value], name: str, params: int | None = None) -> Imported:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from rfcalc.core.masks import Mask, Several, of_flags
 from rfcalc.readers.builder.facts import LOW, MOST_MASKS, PERHAPS
-from rfcalc.readers.onnx.model import Node
+from rfcalc.readers.onnx.model import FLOATING, Node
 from rfcalc.readers.onnx.reading import Reader
-from rfcalc.readers.onnx.values import Const
+from rfcalc.readers.onnx.values import MOST_OF_MASKS, Const, sample
+from rfcalc.readers.onnx.weights import is_learned
 
 Flags = list[bool]  # of queries x keys, in a row
 MOST_STEPS = 12
@@ -55,13 +56,13 @@ def score_mask(reader: Reader, softmax: Node, dims: tuple[int, ...]) -> Mask:
     return reader.scored[key]
 
 
-def fixed_mask(fixed: Const | None, dims: tuple[int, ...], causal: bool) -> Mask:
+def fixed_mask(reader: Reader, fixed: Const | None, dims: tuple[int, ...], causal: bool) -> Mask:
     """The mask of scores of these dims to which a constant is added, or which it allows where it is true; with `causal`
     a query reads no keys after its own position."""
     low: Low | None = None
     if fixed is not None and fixed.floating:
-        low = _low_numbers(fixed, dims, 1)
-    elif fixed is not None and (spread := _spread(fixed, dims)) is not None:
+        low = _low_numbers(reader, fixed, dims, 1)
+    elif fixed is not None and (spread := _looked_at(reader, fixed, dims)) is not None:
         low = Low(spread[0], [[not v for v in table] for table in spread[1]])
     if causal:
         after = Low(None, [[k > q for q in range(dims[-2]) for k in range(dims[-1])]])
@@ -112,16 +113,18 @@ def _low(reader: Reader, name: str, dims: tuple[int, ...], left: int) -> Low | N
             fixed, sign = reader.value(one), -1 if i and node.op == "Sub" else 1
             low = None
             if isinstance(fixed, Const):
-                low = _low_numbers(fixed, dims, sign)
+                low = _low_numbers(reader, fixed, dims, sign)
             elif sign > 0:
                 low = _low(reader, one, dims, left - 1)
             if low is not None:
                 found = low if found is None else found.joined(low)
     elif node.op == "Where":
         flags, first, second = (reader.value(n) for n in node.inputs)
-        spread = _spread(flags, dims) if isinstance(flags, Const) else None
+        spread = None
+        if isinstance(flags, Const) and any(_is_low(v) for v in (first, second)):
+            spread = _looked_at(reader, flags, dims)
         for value, other, wanted in ((first, second, True), (second, first, False)) if spread is not None else ():
-            if isinstance(value, Const) and value.values is not None and all(v <= LOW for v in value.values):
+            if _is_low(value):
                 assert spread is not None
                 found = Low(spread[0], [[bool(c) is wanted for c in table] for table in spread[1]])
                 before = None
@@ -151,10 +154,38 @@ def _spread(fixed: Const, dims: tuple[int, ...]) -> tuple[int | None, list[list[
     return (wide[0] if wide else None), tables
 
 
-def _low_numbers(fixed: Const, dims: tuple[int, ...], sign: int) -> Low | None:
-    """Numbers that are added or taken away: far below the largest of their row, or one of two values that is low."""
+def _is_low(value: object) -> bool:
+    return isinstance(value, Const) and value.values is not None and all(v <= LOW for v in value.values)
+
+
+def _looked_at(reader: Reader, fixed: Const, dims: tuple[int, ...]) -> tuple[int | None, list[list[object]]] | None:
+    """`_spread`; it is said where a mask is passed over, so that attention counts with all keys."""
     spread = _spread(fixed, dims)
-    if spread is None or not fixed.floating:
+    if spread is None and _forbids(reader, fixed):
+        reader.notes[
+            f"masks of more than {MOST_OF_MASKS:,} values or {MOST_SCORES:,} scores, and masks that differ along "
+            "several axes, are not looked at: their attention counts with all keys, at most that is seen"
+        ] += 1
+    return spread
+
+
+def _forbids(reader: Reader, fixed: Const) -> bool:
+    """Whether a constant may be a mask: flags, numbers of which some are very low, what is computed of no parameter."""
+    if not fixed.floating:
+        return True
+    if fixed.values is not None:
+        return any(abs(float(v)) >= -LOW for v in fixed.values)
+    found = [reader.model.graph.tensors[name] for name in fixed.origin if name in reader.model.graph.tensors]
+    known = [sample(tensor, reader.model.wire, reader.folder, 1 << 16) for tensor in found if tensor.dtype in FLOATING]
+    return not is_learned(reader, fixed) or any(abs(v) >= -LOW for values in known for v in values or ())
+
+
+def _low_numbers(reader: Reader, fixed: Const, dims: tuple[int, ...], sign: int) -> Low | None:
+    """Numbers that are added or taken away: far below the largest of their row, or one of two values that is low."""
+    if not fixed.floating:
+        return None
+    spread = _looked_at(reader, fixed, dims)
+    if spread is None:
         return None
     axis, keys = spread[0], dims[-1]
     tables = [[sign * float(v) for v in table] for table in spread[1]]  # type: ignore[arg-type]

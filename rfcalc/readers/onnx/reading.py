@@ -108,6 +108,7 @@ class Reader:
         self.uniform: dict[str, bool] = {}
         self.masks: dict[str, bool] = {}
         self.scored: dict[str, Mask] = {}  # which keys a softmax leaves, by its output
+        self.pooled: dict[str, Layer] = {}  # indices of maxima → the pool; their value is the map that was pooled
         self.depth = 0
         self.inlined = 0
         self.names = Names(nodes, (), model.graph.tensors)

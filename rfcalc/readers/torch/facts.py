@@ -85,8 +85,14 @@ def _static(graph: TensorBuilder, entry: Static, tensor: Any, left: int) -> Fact
 
 def _flags(graph: TensorBuilder, tensor: Any) -> torch.Tensor | None:
     """The values of a mask that depends on no input."""
+    if isinstance(tensor, torch.Tensor) and tensor.numel() > MOST and graph.is_static(tensor):
+        passed_over(graph)
     values = known(graph, tensor) if isinstance(tensor, torch.Tensor) and tensor.numel() <= MOST else None
     return None if values is None else values.bool()
+
+
+def passed_over(graph: TensorBuilder) -> None:
+    graph.note(f"masks of more than {MOST:,} values are not looked at: all keys count, at most that is seen")
 
 
 def _multiple(graph: TensorBuilder, of: Of, given: Any, factor: float) -> Facts:
@@ -141,6 +147,7 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
         except (RuntimeError, IndexError, KeyError, TypeError, ValueError):  # a shape that the rule does not foresee
             found = NONE
         _reveal(graph, step, name, found)
+    _large(graph, step, name)
     if step.writes:
         for t in tensors(step.args.get("self")):
             gone = memory_of(t)
@@ -154,6 +161,17 @@ def follow(graph: TensorBuilder, step: Operation) -> None:
         if isinstance(fact, Facts) and fact:
             graph.facts[id(t)] = fact
             graph.fact_memory[id(t)] = (memory_of(t), t)
+
+
+def _large(graph: TensorBuilder, step: Operation, name: str) -> None:
+    """Follow sums with fixed numbers that are too large to be looked at, up to the softmax that reads them."""
+    for t in [t for argument in step.args.values() for t in tensors(argument)] if name in _FOLLOWED else ():
+        if name in _ADDS and t.numel() > MOST and graph.is_static(t) and not graph.leaves(t):
+            graph.large.update(id(made) for made in tensors(step.out))
+        elif id(t) in graph.large and name in _SOFTMAX:
+            passed_over(graph)
+        elif id(t) in graph.large:
+            graph.large.update(id(made) for made in tensors(step.out))
 
 
 _PRODUCTS = ("matmul", "mm", "bmm")
@@ -211,6 +229,8 @@ Flags = Callable[[Any], "torch.Tensor | None"]
 Times = Callable[[Any, float], Facts]  # what is known of a multiple of a tensor, or of a number
 Settled = Callable[[Any], bool]  # whether a tensor, or a number, depends on no input
 _SUMS = ("add", "sub", "subtract")
+_ADDS = frozenset([*_SUMS, "addmm", "baddbmm"])
+_FOLLOWED = _ADDS | _LOW_TOO | _MOVES | {*_SOFTMAX, "dropout"}
 _MAKE = frozenset(
     [
         *("masked_fill", "where", "tril", "triu", "index_put", "_index_put_impl"),

@@ -131,6 +131,7 @@ def from_torch(
             f" by PyTorch, not counted; {told}"
         )
     notes += graph.notes
+    notes += [network.source.stored] if network.source.stored else []
     notes += [f"taken to hold, whatever the input: {line}" for line in recording.assumed]
     if recomputed:
         notes.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, prod
 from typing import Any
 
 from rfcalc.core.layer import Layer
@@ -12,7 +12,9 @@ from rfcalc.layers.pool import AdaptivePool, AvgPool, MaxPool
 from rfcalc.layers.resample import PixelShuffle, PixelUnshuffle, Upsample
 from rfcalc.layers.unpool import MaxUnpool
 from rfcalc.readers.builder.indexed import summed
+from rfcalc.readers.builder.joining import padded
 from rfcalc.readers.builder.maps import back, mapped, sized, tidy
+from rfcalc.readers.builder.moves import batch_after, regrouped, sliced
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.handling import OperatorCall, handles
@@ -50,24 +52,55 @@ def max_pool(call: OperatorCall) -> list[Value | None]:
     made = _placed(call, rank, make)
     if "indices" not in call.step.name:
         return [made]
-    call.graph.pooled[id(call.step.out[1])] = call.x, make(False)
+    call.graph.pooled[id(call.step.out[1])] = call.x, make(False), rank
     return [made, None]
 
 
 @handles("max_unpool2d", "max_unpool3d")
 def max_unpool(call: OperatorCall) -> Value:
-    """Unpooling by the indices of a max pooling, to the size of the map that was pooled."""
-    graph, rank = call.graph, _rank(call)
-    pooled, layer = graph.pooled.get(id(call["indices"]), (None, None))
-    if pooled is None or layer is None:
+    """Unpooling by the indices of a max pooling, to the size of the map that was pooled.
+
+    `nn.MaxUnpool1d` runs the operator of two axes on a map that is one position wide; the pool's own axes count.
+    """
+    graph = call.graph
+    found = graph.pooled.get(id(call["indices"]))
+    if found is None:
         raise NotUnderstood("its indices are not those that a max pooling gave")
-    if tuple(call.dims[-rank:]) != tuple(pooled.dims[-rank:]):
-        raise NotUnderstood(f"its size is not that of the map that was pooled, {pooled.dims[-rank:]}")
-    (x, leading), (pooled, other) = mapped(graph, call.x, rank), mapped(graph, pooled, rank)
+    pooled, layer, rank = found
+    lead, size = pooled.dims[:-rank], pooled.dims[-rank:]
+    asked = _asked(call, size)
+    if asked is None or _but_ones(call.dims) != _but_ones((*lead, *asked)):
+        told = "x".join(map(str, size))
+        raise NotUnderstood(
+            f"its size is not that of the map that was pooled ({told}), where the indices mean positions"
+        )
+    x = call.x
+    windows = (*lead, *layer.geometry.lengths(size))
+    if x.dims != windows:
+        x = regrouped(graph, x, windows, batch_after(x, windows))
+    (x, leading), (pooled, other) = mapped(graph, x, rank), mapped(graph, pooled, rank)
     if leading or other or x.batch != pooled.batch:
         raise NotUnderstood("of a merged batch")
-    made = MaxUnpool(layer.kernel, layer.stride, layer.padding, dilation=layer.dilation, rounding=layer.rounding)
-    return graph.add(made, (x.node, pooled.node), call.dims, x.batch)
+    unpool = MaxUnpool(layer.kernel, layer.stride, layer.padding, dilation=layer.dilation, rounding=layer.rounding)
+    made = graph.add(unpool, (x.node, pooled.node), (*lead, *size), x.batch)
+    more = asked[0] - size[0]
+    if more > 0:
+        made = padded(graph, made, [(0, more) if i == len(lead) else (0, 0) for i in range(len(made.dims))], "zeros")
+    elif more < 0:
+        made = sliced(graph, made, len(lead), 0, asked[0])
+    return made if made.dims == call.dims else regrouped(graph, made, call.dims, batch_after(made, call.dims))
+
+
+def _asked(call: OperatorCall, size: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The size that is asked for, on the axes of the pool, if the indices mean the same places there: only the first
+    axis may be longer or shorter (a place beyond it is refused by PyTorch)."""
+    plane, row = prod(call.dims[-_rank(call) :]), prod(size[1:])
+    return (plane // row, *size[1:]) if row and plane % row == 0 else None
+
+
+def _but_ones(dims: tuple[int, ...]) -> tuple[int, ...]:
+    """The dims without axes of one position, which change no order."""
+    return tuple(n for n in dims if n != 1)
 
 
 @handles("avg_pool1d", "avg_pool2d", "avg_pool3d")

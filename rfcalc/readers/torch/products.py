@@ -17,7 +17,7 @@ from rfcalc.readers.builder.products import contracted, mask_of, product, within
 from rfcalc.readers.builder.reductions import reduced
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.convolutions import dense
-from rfcalc.readers.torch.facts import facts, left, score_mask
+from rfcalc.readers.torch.facts import MOST, facts, left, passed_over, score_mask
 from rfcalc.readers.torch.handling import OperatorCall, handles
 from rfcalc.readers.torch.tensors import TensorBuilder
 
@@ -108,6 +108,8 @@ def attention(call: OperatorCall) -> Value:
 def _bias_mask(graph: TensorBuilder, bias: Any, dims: tuple[int, ...]) -> Mask:
     """Which keys the mask of an attention leaves each query: flags that are set, or numbers that are not very low."""
     found = facts(graph, bias)
+    if bias.numel() > MOST and graph.is_static(bias) and not graph.leaves(bias):
+        passed_over(graph)
     if bias.dtype != torch.bool:
         return score_mask(graph, bias, dims)
     if found.zero is None or found.zero.dim() == 0:

@@ -10,6 +10,8 @@ import torch
 
 from rfcalc.readers.torch.given import ForwardCall
 
+_WHOLE = (torch.int8, torch.uint8, torch.int16, torch.int32)
+
 
 class Buffer(NamedTuple):
     """The memory of a buffer: its bytes, and how many fractions these are (0: whole numbers or truths)."""
@@ -75,6 +77,21 @@ class Source:
             fractions = storage.nbytes() // tensor.element_size() if tensor.is_floating_point() else 0
             found[storage._cdata] = Buffer(storage.nbytes(), fractions)
         return tuple(found.values())
+
+    @property
+    def stored(self) -> str:
+        """A sentence on weights that buffers hold as whole numbers or fractions of 8 bits, perhaps several in one (of 4
+        bits); empty where there are none. Flags and positions (64 bits) are no weights."""
+        tables = [t for t in self.module.buffers() if t.dim() > 1 and t.layout == torch.strided]
+        found = [t for t in tables if t.dtype in _WHOLE or (t.is_floating_point() and t.element_size() == 1)]
+        if not found:
+            return ""
+        held = sum(t.numel() * t.element_size() for t in found)
+        return (
+            f"{held:,} bytes of whole or 8-bit numbers stand in buffers (weights that are kept so, or packed): they "
+            "are no parameters and no running statistics here; `rfcalc memory` counts all buffers, "
+            f"{sum(b.bytes for b in self.buffers):,} bytes"
+        )
 
     @property
     def reparametrized(self) -> tuple[str, ...]:

@@ -55,7 +55,10 @@ class TensorBuilder(Builder):
     facts: dict[int, Facts] = field(default_factory=dict)  # of tensors that depend on an input: where they are zero
     static_facts: dict[int, Facts] = field(default_factory=dict)  # of entries that depend on none
     fact_memory: dict[int, tuple[int, Any]] = field(default_factory=dict)  # the memory of tensors in `facts`
-    pooled: dict[int, tuple[Value, MaxPool]] = field(default_factory=dict)  # indices of maxima → the pool and its map
+    large: set[int] = field(default_factory=set)  # sums with what no input reaches and is too large to be looked at
+    pooled: dict[int, tuple[Value, MaxPool, int]] = field(
+        default_factory=dict
+    )  # indices of maxima → map, pool, its axes
     notes: list[str] = field(default_factory=list)  # on what was taken for granted
     written: frozenset[int] = frozenset()  # memory that the source wrote to: its values changed meanwhile
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
@@ -127,6 +130,8 @@ class TensorBuilder(Builder):
 
     def solid(self, static: Static) -> Value:
         """The node of a static tensor: a parameter, a constant, or the steps that make it."""
+        if 0 in static.dims:
+            raise NotUnderstood(f"a tensor without values ({'x'.join(map(str, static.dims))}) is read")
         key = static.parameter or id(static)
         found = self.made.get(key)
         if found is not None:
@@ -157,14 +162,15 @@ class TensorBuilder(Builder):
         return value
 
     def _matters(self, entry: Any) -> bool:
-        """Whether parameters, or multiply-adds, are in what a static tensor is computed from."""
+        """Whether parameters, or multiply-adds, are in what a static tensor is computed from; of empty ones nothing."""
         stack, seen = [entry], set()
         while stack:
             entry = stack.pop()
-            if not isinstance(entry, Static) or id(entry) in seen:
+            if not isinstance(entry, Static) or id(entry) in seen or 0 in entry.dims:
                 continue
             seen.add(id(entry))
-            if entry.parameter or (entry.step is not None and entry.step.name in PRODUCTS):
+            multiplies = entry.step is not None and entry.step.name in PRODUCTS
+            if entry.parameter or (multiplies and not any(0 in getattr(e, "dims", ()) for e in entry.sources.values())):
                 return True
             stack += list(entry.sources.values())
         return False

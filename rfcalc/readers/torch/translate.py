@@ -44,6 +44,8 @@ CREATORS = frozenset(
 ALIASES = frozenset(
     ["alias", "detach", "detach_", "contiguous", "lift_fresh", "lift_fresh_copy", "lift", "positive", "resolve_conj"]
 )
+# What leaves the values of a tensor and their order as they are.
+ORDERED = ALIASES | {"view", "reshape", "_unsafe_view", "unsqueeze", "squeeze", "clone", "_to_copy", "to"}
 
 
 def load() -> None:
@@ -83,6 +85,11 @@ def translate(graph: TensorBuilder, step: Operation, forced: bool = False) -> No
         follow(graph, step)
         if len(graph.shapes) > before:
             entries = {id(t): graph.entry(t) for t in given}
+    if step.name in ORDERED and id(given[0]) in graph.pooled:  # indices of maxima, laid out anew
+        graph.pooled[id(step.out)] = graph.pooled[id(given[0])]
+        graph.env[id(step.out)] = entries[id(given[0])]
+        graph.keep.append(step.out)
+        return
     if step.name in ALIASES:
         if forced:
             graph.env[id(step.out)] = graph.get(given[0])

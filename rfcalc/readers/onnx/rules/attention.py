@@ -41,7 +41,9 @@ def attention(reader: Reader, node: Node) -> None:
     nodes = [m.node for m in (q, k, v)]
     mask = reader.value(node.inputs[3]) if len(node.inputs) > 3 else None
     scores = (*q.dims[:-1], k.dims[-2])
-    low = fixed_mask(mask if isinstance(mask, Const) else None, scores, bool(node.attributes.get("is_causal", 0)))
+    low = fixed_mask(
+        reader, mask if isinstance(mask, Const) else None, scores, bool(node.attributes.get("is_causal", 0))
+    )
     if mask is not None and not (isinstance(mask, Const) and mask.values is not None and low is not None):
         nodes.append(mask_of(graph, solid(reader, mask), dims, batch))
     made = graph.add(AttentionProduct(mask=within(low, batch)), nodes, dims, batch)

@@ -11,6 +11,7 @@ from rfcalc.layers.conv import Conv
 from rfcalc.layers.pool import AdaptivePool, AvgPool, LpPool, MaxPool
 from rfcalc.layers.resample import Pad
 from rfcalc.layers.transpose import ConvTranspose
+from rfcalc.layers.unpool import MaxUnpool
 from rfcalc.readers.builder.maps import back, mapped
 from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.onnx.model import Node
@@ -240,8 +241,38 @@ def pool(reader: Reader, node: Node) -> None:
     if ceil:
         made = _rounded(reader, node, layer("ceil"), layer("ceil-onnx"), x)
     reader.give(node, back(reader.graph, reader.place(made, [x], batch=x.batch), leading))
-    if len(node.outputs) > 1 and reader.readers[node.outputs[1]]:
-        raise NotUnderstood("its indices are used")
+    if len(node.outputs) > 1 and (uses := reader.readers[node.outputs[1]]):
+        places = node.outputs[1]
+        unpools = sum(other.op == "MaxUnpool" and other.inputs[1:2] == (places,) for other in reader.nodes)
+        if unpools != uses or leading or node.attributes.get("storage_order", 0):
+            raise NotUnderstood("its indices are used")
+        reader.values[places] = x  # an unpooling finds the maxima again in the map that was pooled
+        reader.pooled[places] = made
+
+
+@rule("MaxUnpool")
+def max_unpool(reader: Reader, node: Node) -> None:
+    """Unpooling by the indices of a max pooling of the same file, to the size of the map that was pooled."""
+    x, pool = reader.map(node), reader.pooled.get(node.inputs[1])
+    if not isinstance(pool, MaxPool):
+        raise NotUnderstood("its indices are not those that a max pooling gave")
+    pooled = reader.map(node, 1)
+    rank = len(x.dims) - 2
+    kernel, stride = numbers(node, "kernel_shape", rank, 1), numbers(node, "strides", rank, 1)
+    pads = pairs(numbers(node, "pads", 2 * rank, 0))
+    sizes = zip(x.dims[2:], kernel, stride, pads, strict=True)
+    made = tuple(s * (n - 1) + k - sum(around_it) for n, k, s, around_it in sizes)
+    asked = reader.known(node, 2)
+    if made != pooled.dims[2:] or (asked is not None and tuple(asked) != pooled.dims):
+        told = ["x".join(map(str, dims)) for dims in (made if asked is None else asked[2:], pooled.dims[2:])]
+        raise NotUnderstood(
+            f"it makes {told[0]} of a map that was {told[1]}: ONNX does not say where the indices point then"
+        )
+    x, leading = mapped(reader.graph, x, rank)
+    if leading or x.batch != pooled.batch:
+        raise NotUnderstood("of a merged batch")
+    back_to = MaxUnpool(pool.kernel, pool.stride, pool.padding, dilation=pool.dilation, rounding=pool.rounding)
+    reader.give(node, reader.place(back_to, [x, pooled], batch=x.batch))
 
 
 def _rounded(reader: Reader, node: Node, dropped: Layer, kept: Layer, x: Value) -> Layer:
