@@ -13,7 +13,6 @@ import rfcalc
 from rfcalc import Network, Report, to_torch
 from rfcalc.plan.arena import Layout, layout
 from rfcalc.plan.cuts import cuts
-from rfcalc.plan.patch import Unpatchable, boxes, divided, patched
 from rfcalc.plan.rolling import best_rolled, held, owners, rolled, steps
 
 torch.set_num_threads(1)
@@ -163,53 +162,6 @@ def test_random_networks_run_in_strips() -> None:
         assert torch.equal(in_strips(report, laid, cut, strips, parts), upright(parts.whole()[cut])), seed
         ran += 1
     assert ran > 200
-
-
-def in_patches(report: Report, laid: Layout, cut: int, grid: tuple[int, ...], parts: Parts) -> tuple[Tensor, int]:
-    """The map at a cut, patch by patch, each of its maps dropped after its last reader; the most values at once."""
-    shapes, sources = report.shapes, report.network.sources
-    out = torch.full(shapes[cut].dims, torch.nan, dtype=torch.float64)
-    most = 0
-    sides = [divided(int(n), g) for n, g in zip(shapes[cut].spatial, grid, strict=True)]
-    for chosen in [[]] if not sides else [[a, b] for a in sides[0] for b in sides[1]]:
-        found = boxes(report, cut, ((0, int(shapes[cut].dims[0])), *chosen))
-        held_: dict[int, Tensor] = {0: parts.input}
-        for p in range(1, cut + 1):
-            mine = found[p]
-            if mine is None:
-                continue
-            given = []
-            for s in sources[p - 1]:
-                full = torch.full(shapes[s].dims, torch.nan, dtype=torch.float64)
-                where = tuple(slice(*side) for side in found[s] or ())
-                full[where] = held_[s] if s else parts.input[where]
-                given.append(full)
-            held_[p] = parts.run(p, given)[tuple(slice(*side) for side in mine)]
-            assert not held_[p].isnan().any()
-            own = {laid.own[q]: value.numel() for q, value in held_.items() if q and q != cut}
-            own.pop(laid.own[cut], None)
-            most = max(most, sum(own.values()) + (held_[p].numel() // held_[p].shape[0] if laid.beside[p] else 0))
-            for q in [q for q in held_ if q and not any(q in sources[later - 1] for later in range(p + 1, cut + 1))]:
-                del held_[q]
-            if p == cut:
-                out[tuple(slice(*side) for side in mine)] = parts.run(p, given)[tuple(slice(*side) for side in mine)]
-    return out, most + int(shapes[cut].values) + int(shapes[0].values)
-
-
-@pytest.mark.parametrize("text", [t for t in TEXTS if "1x15" not in t])
-def test_patches_run_and_hold_no_more_than_is_said(text: str) -> None:
-    report = rfcalc.analyze(text)
-    laid, parts = layout(report, fold_bn=False), Parts(report, 1)
-    whole = parts.whole()
-    for cut in [c for c in cuts(report, laid.own) if c >= 1][-3:]:
-        for grid in ((2, 2), (3, 1), (3, 4)):
-            try:
-                said = patched(report, laid, cut, grid, 1)
-            except Unpatchable:  # more patches than positions; a patch that reads nothing
-                continue
-            made, most = in_patches(report, laid, cut, grid, parts)
-            assert torch.equal(made, whole[cut])
-            assert most <= said.patch_bytes
 
 
 def test_rolling_needs_less_than_patches_for_mobilenet() -> None:

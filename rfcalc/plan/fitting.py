@@ -17,7 +17,8 @@ from rfcalc.plan.checkpoint import Checkpoint, Search
 from rfcalc.plan.cuts import cuts
 from rfcalc.plan.largest import LargestInput, largest_input
 from rfcalc.plan.memory import STAGE, TERMS, Largest, Memory
-from rfcalc.plan.patch import Patches, search
+from rfcalc.plan.patch import Patches
+from rfcalc.plan.patch_search import search
 from rfcalc.plan.rolling import best_rolled
 from rfcalc.report.document import Cell, Column, Document, Listing, Section, Sentences, Table, TableLine
 from rfcalc.report.units import binary, bytes_short, exact, short

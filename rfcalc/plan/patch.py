@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import gcd, lcm, prod
+from operator import mul
 from typing import Any, NamedTuple
 
-from rfcalc.core.layer import POINTWISE
+from rfcalc.core.layer import POINTWISE, Alternatives
 from rfcalc.core.window import STEP, All, Border, Slide, Table
 from rfcalc.graph.forward import Shaped, relation
 from rfcalc.plan.arena import Layout, live
@@ -61,18 +62,35 @@ class Patches:
         }
 
 
-class Part(NamedTuple):
-    """One patch: its box of every map of the first part (None: it reads nothing of it)."""
+class Reads:
+    """Index relations of the nodes, each asked for once."""
 
-    boxes: tuple[Box | None, ...]
+    def __init__(self, walked: Shaped) -> None:
+        self.walked = walked
+        self._known: dict[int, list[tuple[int, Alternatives]]] = {}
+
+    def of(self, position: int) -> list[tuple[int, Alternatives]]:
+        """Each source of a node, with what is read of it."""
+        if position not in self._known:
+            sources = self.walked.network.sources[position - self.walked.network.arity]
+            self._known[position] = list(zip(sources, relation(self.walked, position), strict=True))
+        return self._known[position]
+
+    def axes(self, position: int) -> Iterator[tuple[int, int, int | None, Any]]:
+        """Of a node: a source, one of its axes, the axis of the output that decides what is read of it, and how."""
+        for s, alternatives in self.of(position):
+            for reads in alternatives:
+                for axis in range(len(self.walked.shapes[s].dims)):
+                    yield s, axis, *((axis, STEP) if reads is POINTWISE else reads[axis])
 
 
-def boxes(walked: Shaped, cut: int, box: Box) -> tuple[Box | None, ...]:
+def boxes(walked: Shaped, cut: int, box: Box, reads: Reads | None = None) -> tuple[Box | None, ...]:
     """What a box of the map at `cut` reads of every earlier map: the hull, cut at the map's borders.
 
     Raises:
         Unpatchable: a node whose units cannot be told by runs of positions.
     """
+    known = reads or Reads(walked)
     found: list[Box | None] = [None] * (cut + 1)
     found[cut] = box
     arity = walked.network.arity
@@ -81,9 +99,10 @@ def boxes(walked: Shaped, cut: int, box: Box) -> tuple[Box | None, ...]:
         if mine is None:
             continue
         node = walked.network.nodes[position - arity]
-        for s, alternatives in zip(walked.network.sources[position - arity], relation(walked, position), strict=True):
-            for reads in alternatives:
-                read = mine if reads is POINTWISE else read_box(mine, reads, walked.shapes[s].dims, node.name)
+        for s, alternatives in known.of(position):
+            for one in alternatives:
+                told = tuple((axis, STEP) for axis in range(len(mine))) if one is POINTWISE else one
+                read = read_box(mine, told, walked.shapes[s].dims, node.name)
                 found[s] = read if found[s] is None else _hull(found[s], read)
     return tuple(found)
 
@@ -94,22 +113,33 @@ def _hull(a: Box | None, b: Box) -> Box:
 
 def read_box(mine: Box, reads: Any, dims: tuple[Any, ...], node: str) -> Box:
     """The box that a box of a node's output reads of one of its inputs."""
-    found = []
-    for (out, index), n in zip(reads, dims, strict=True):
-        if isinstance(index, All) or (out is None and index is STEP):
-            found.append((0, int(n)))
-        elif index is STEP:
-            found.append(mine[out])
-        elif isinstance(index, (Slide, Table)) and index.border == Border.ZEROS and out is not None:
-            low, high = mine[out]
-            ends = [_ends(index, u) for u in _extremes(index, low, high)]
-            seen = [e for e in ends if e is not None]
-            if not seen:
-                raise Unpatchable(f"{node} reads nothing there")
-            found.append((max(0, min(e[0] for e in seen)), min(int(n), max(e[1] for e in seen) + 1)))
-        else:
-            raise Unpatchable(f"{node} re-arranges positions, or brings pixels in at the border")
-    return tuple((low, max(low + 1, high)) if high <= low else (low, high) for low, high in found)
+    return tuple(
+        (0, int(n)) if whole(out, index) else read_run(index, None if out is None else mine[out], int(n), node)
+        for (out, index), n in zip(reads, dims, strict=True)
+    )
+
+
+def whole(out: int | None, index: Any) -> bool:
+    """Whether a node reads the whole of an axis, whichever units are asked for."""
+    return isinstance(index, All) or (out is None and index is STEP)
+
+
+def read_run(index: Any, units: tuple[int, int] | None, extent: int, node: str) -> tuple[int, int]:
+    """What a run of units reads of an axis, cut at its borders; one position where all of it lies in the padding.
+
+    Raises:
+        Unpatchable: the index cannot be told by runs of positions, or none of the units reads anything.
+    """
+    if units is not None and index is STEP:
+        low = min(units[0], extent - 1)
+        return low, max(low + 1, min(extent, units[1]))
+    if units is None or not isinstance(index, (Slide, Table)) or index.border != Border.ZEROS:
+        raise Unpatchable(f"{node} re-arranges positions, or brings pixels in at the border")
+    seen = [e for e in (_ends(index, u) for u in _extremes(index, *units)) if e is not None]
+    if not seen:
+        raise Unpatchable(f"{node} reads nothing there")
+    low = min(max(0, min(min(e) for e in seen)), extent - 1)
+    return low, max(low + 1, min(extent, max(max(e) for e in seen) + 1))
 
 
 def _extremes(index: Slide | Table, low: int, high: int) -> Iterator[int]:
@@ -137,18 +167,18 @@ def patched(
         raise Unpatchable("there are more patches than positions")
     sides = [divided(int(shape.dims[a]), g) for a, g in zip(axes, grid, strict=True)]
     rest_live = live(walked, laid, itemsize, count_input=count_input)
-    whole = max(rest_live)
-    most, work = 0, 0
+    reads, together = Reads(walked), moments(walked, laid, cut)
+    most, computed = 0, [0] * (cut + 1)
     for chosen in product(*sides):
         box = [(0, int(n)) for n in shape.dims]
         for axis, side in zip(axes, chosen, strict=True):
             box[axis] = side
-        found = boxes(walked, cut, tuple(box))
+        found = boxes(walked, cut, tuple(box), reads)
         sizes = [0 if b is None else prod(high - low for low, high in b) for b in found]
-        most = max(most, _peak(walked, laid, cut, sizes))
-        for p in range(arity, cut + 1):
-            full = int(walked.shapes[p].values)
-            work += int(walked.costs[p].macs) * sizes[p] // full if full else 0
+        most = max(most, *(values_at(sizes, moment) for moment in together))
+        computed = [a + b for a, b in zip(computed, sizes, strict=True)]
+    rates, unit = work_rates(walked, cut)
+    work = sum(map(mul, rates, computed)) // unit
     inputs = sum(int(s.values) for s in walked.shapes[:arity]) if count_input else 0
     output = int(shape.values)
     patch_bytes = (most + output + inputs) * itemsize
@@ -157,8 +187,8 @@ def patched(
     first = sum(int(c.macs) for c in walked.costs[: cut + 1])
     names = [*walked.network.inputs, *(node.name for node in walked.network.nodes)]
     return Patches(
-        names[cut], grid, max(patch_bytes, rest_bytes), patch_bytes, rest_bytes, whole, macs, macs - first + work,
-        count_input,
+        names[cut], grid, max(patch_bytes, rest_bytes), patch_bytes, rest_bytes, max(rest_live), macs,
+        macs - first + work, count_input,
     )  # fmt: skip
 
 
@@ -167,59 +197,61 @@ def divided(n: int, parts: int) -> list[tuple[int, int]]:
     return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
 
 
-def _peak(walked: Shaped, laid: Layout, cut: int, sizes: list[int]) -> int:
-    """The largest sum of values of a patch's maps that live at once; the input is read where it lies, the output of the
-    part is written where it is put together."""
-    arity = walked.network.arity
-    last: dict[int, int] = {}
+def work_rates(walked: Shaped, cut: int) -> tuple[list[int], int]:
+    """Multiply-adds for a value of every map up to a cut, as whole multiples of a unit; how many units are one."""
+    full = [int(s.values) for s in walked.shapes[: cut + 1]]
+    macs = [int(c.macs) for c in walked.costs[: cut + 1]]
+    unit = lcm(*(f // gcd(m, f) for m, f in zip(macs, full, strict=True) if m and f))
+    return [m * unit // f if f else 0 for m, f in zip(macs, full, strict=True)], unit
+
+
+class Moment(NamedTuple):
+    """While one node of a patch runs: the positions whose maps share each memory that lives, and beside them one
+    channel of a map (its position and how many channels it has)."""
+
+    shared: tuple[tuple[int, ...], ...]
+    beside: tuple[int, int] | None
+
+
+def moments(walked: Shaped, laid: Layout, cut: int) -> list[Moment]:
+    """What lives at once in a patch.
+
+    The input is read where it lies and never written over: the next patch may read it again. What is only read in place
+    on its way to the output is written where that is put together; what reaches beyond the patch lies apart.
+    """
+    arity, sources = walked.network.arity, walked.network.sources
+    readers: dict[int, list[int]] = {}
     for p in range(arity, cut + 1):
-        for s in (p, *walked.network.sources[p - arity]):
-            last[laid.own[s]] = max(last.get(laid.own[s], 0), p)
-    most = now = 0
-    alive: dict[int, int] = {}
+        for s in sources[p - arity]:
+            readers.setdefault(s, []).append(p)
+    final = {cut}  # positions that are written where the output is put together
+    for p in range(cut - 1, arity - 1, -1):
+        if laid.own[p] == laid.own[cut] and all(r in final and not laid.beside[r] for r in readers.get(p, ())):
+            final.add(p)
+
+    def memory(p: int) -> int | None:
+        given = laid.own[p] >= arity and not sources[laid.own[p] - arity]
+        return None if p < arity or p in final or given else laid.own[p]
+
+    last: dict[int | None, int] = {}
     for p in range(arity, cut + 1):
-        memory = laid.own[p]
-        if memory >= arity and memory != laid.own[cut] and walked.network.sources[memory - arity]:
-            now += max(0, sizes[p] - alive.get(memory, 0))
-            alive[memory] = max(alive.get(memory, 0), sizes[p])
-        channels = int(walked.shapes[p].channels)
-        most = max(most, now + (sizes[p] // channels if laid.beside[p] else 0))
+        for s in (p, *sources[p - arity]):
+            last[memory(s)] = p
+    found: list[Moment] = []
+    alive: dict[int, tuple[int, ...]] = {}
+    for p in range(arity, cut + 1):
+        mine = memory(p)
+        if mine is not None:
+            alive[mine] = (*alive.get(mine, ()), p)
+        over = mine is not None and any(memory(s) == mine for s in sources[p - arity])
+        beside = (p, int(walked.shapes[p].channels)) if laid.beside[p] and over else None
+        found.append(Moment(tuple(alive.values()), beside))
         for m in [m for m in alive if last[m] == p]:
-            now -= alive.pop(m)
-    return most
+            del alive[m]
+    return found
 
 
-def search(
-    walked: Shaped,
-    laid: Layout,
-    cuts: list[int],
-    itemsize: int,
-    *,
-    count_input: bool = True,
-    most_work: float | None = None,
-    budget: int | None = None,
-    largest_grid: int = 8,
-) -> Patches | None:
-    """The plan with the least peak whose work is at most `most_work` times that of the whole, or, within a budget of
-    bytes, the one with the least work; None if there is none. Square grids of 2 to `largest_grid` patches an axis."""
-    best: tuple[tuple[float, ...], Patches] | None = None
-    rest = live(walked, laid, itemsize, count_input=count_input)
-    for cut in cuts:
-        rank = walked.shapes[cut].rank
-        least = max(rest[cut + 1 :], default=0)
-        enough = budget if budget is not None else best[1].peak_bytes if best else least
-        if not rank or least > enough:
-            continue  # no grid makes the rest smaller
-        for side in range(2, largest_grid + 1):
-            try:
-                plan = patched(walked, laid, cut, (side,) * rank, itemsize, count_input=count_input)
-            except Unpatchable:
-                break
-            if budget is not None and plan.peak_bytes > budget:
-                continue
-            if most_work is not None and plan.ratio > most_work:
-                break  # a finer grid only costs more
-            key = (plan.patched_macs, plan.peak_bytes) if budget is not None else (plan.peak_bytes, plan.patched_macs)
-            if best is None or key < best[0]:
-                best = (key, plan)
-    return best[1] if best else None
+def values_at(sizes: list[int], moment: Moment) -> int:
+    """Values that live at a moment, from the values of every map of a patch."""
+    beside = sizes[moment.beside[0]] // moment.beside[1] if moment.beside else 0
+    return sum([max([sizes[p] for p in shared]) for shared in moment.shared]) + beside
