@@ -7,6 +7,7 @@ from typing import Any
 
 from rfcalc.core.cost import Saved
 from rfcalc.core.errors import ShapeError
+from rfcalc.core.formula import Formula, recording
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, holds, is_number
@@ -14,6 +15,8 @@ from rfcalc.core.sliding import Rounding, check_phases, one
 from rfcalc.core.syntax import PADDINGS, ROUNDINGS, Spelling, Word, spell
 from rfcalc.core.window import Index, Listed, Table, Unsized
 from rfcalc.layers.pool import INDICES, POOL_DEFAULTS, window_of
+
+POOLED = Formula("output_size", "n", "as large as the map that was pooled")
 
 
 @layer("max_unpool")
@@ -64,7 +67,8 @@ class MaxUnpool(Layer):
         values, pooled = xs
         spatial_rank(values, self)
         spatial_rank(pooled, self)
-        made = Shape(pooled.dims[0], *self.geometry.lengths(pooled.dims[1:]))
+        with recording():  # how many windows there are is checked; it is no step to the output's size
+            made = Shape(pooled.dims[0], *self.geometry.lengths(pooled.dims[1:]))
         alike = len(made.dims) == len(values.dims) and all(
             holds(a == b, "{} = {}", a, b) for a, b in zip(made.dims, values.dims, strict=True)
         )
@@ -74,7 +78,7 @@ class MaxUnpool(Layer):
                 why=f"each window of {pooled} gets one value",
                 fix="name the map before the pool as the second input",
             )
-        return Shape(*pooled.dims)
+        return Shape(pooled.dims[0], *(POOLED(n=n) for n in pooled.dims[1:]))
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:
         pairs = [self._indices(n, i) for i, n in enumerate(y.dims[1:])]
