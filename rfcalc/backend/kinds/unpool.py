@@ -17,7 +17,12 @@ def _described(at: At, rank: int) -> str:
 
 @twin("max_unpool")
 def max_unpool(at: At) -> Twin:
-    return text_only(f"max_unpool({{0}}, {{1}}, {_described(at, spatial(at))})")
+    rank, g = spatial(at), at.layer.geometry
+    sides = zip(sides_of(g, at.xs[1].dims[1:]), each(g.kernel, rank), strict=True)
+    plain = (
+        rank > 1 and g.padding != "SAME" and g.rounding != "ceil-onnx" and all(a == b <= k / 2 for (a, b), k in sides)
+    )
+    return text_only(f"max_unpool({{0}}, {{1}}, {_described(at, rank)})", composed=not plain)  # else on a padded copy
 
 
 @measuring("max_unpool")
