@@ -16,9 +16,8 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from devices import ITEM, in_arena
+from devices import ITEM, Parts, in_arena
 from live import kept, training_peak
-from test_rolling import Parts
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker

@@ -9,8 +9,7 @@ from time import perf_counter
 
 import pytest
 import torch
-from devices import ITEM, drawn, in_arena, in_patches
-from test_rolling import TEXTS, Parts
+from devices import ITEM, TEXTS, Parts, drawn, in_arena, in_patches
 
 import rfcalc
 from rfcalc.plan.arena import arena, layout

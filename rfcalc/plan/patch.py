@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import POINTWISE, Alternatives
 from rfcalc.core.window import STEP, All, Border, Slide, Table
 from rfcalc.graph.forward import Shaped, relation
-from rfcalc.plan.arena import Layout, live
+from rfcalc.plan.arena import Layout, given, live
 
 Box = tuple[tuple[int, int], ...]  # half-open, an axis of the map each
 
@@ -230,8 +230,7 @@ def moments(walked: Shaped, laid: Layout, cut: int) -> list[Moment]:
             final.add(p)
 
     def memory(p: int) -> int | None:
-        given = laid.own[p] >= arity and not sources[laid.own[p] - arity]
-        return None if p < arity or p in final or given else laid.own[p]
+        return None if p < arity or p in final or given(walked, laid.own[p]) else laid.own[p]
 
     last: dict[int | None, int] = {}
     for p in range(arity, cut + 1):

@@ -2,7 +2,8 @@
 
 Nothing is computed twice, as patches do at their borders: a strip of the part's output asks each map for its next rows
 only, and a row goes when the last window that reads it has passed. The output of the part, and the input if it is
-counted, lie there as a whole; depthwise layers write beside their input, whose rows the next strip reads again.
+counted, lie there as a whole, and the input is never written over. An element-wise layer or an addition writes over its
+input only where no later strip reads again what lay there; depthwise layers write beside theirs.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rfcalc.core.layer import POINTWISE
+from rfcalc.core.layer import POINTWISE, VIEW
+from rfcalc.core.window import STEP
 from rfcalc.graph.forward import Shaped, relation
-from rfcalc.plan.arena import Layout, live
+from rfcalc.plan.arena import Layout, given, live
 from rfcalc.plan.patch import Patches, Unpatchable, divided, read_box
 
 Rows = tuple[int, int]  # half-open
@@ -39,8 +41,7 @@ def steps(walked: Shaped, cut: int, strips: int) -> list[Step]:
     rows = [int(walked.shapes[p].spatial[0]) for p in range(cut + 1)]
     if strips > rows[cut]:
         raise Unpatchable("there are more strips than rows")
-    done = [0] * (cut + 1)
-    done[:arity] = rows[:arity]
+    done = [n if p < arity or given(walked, p) else 0 for p, n in enumerate(rows)]  # weights and inputs are there
     found: list[Step] = []
     for _, end in divided(rows[cut], strips):
         wanted, mine = list(done), []
@@ -67,36 +68,64 @@ def _reads(walked: Shaped, position: int, makes: Rows) -> Iterator[tuple[int, Ro
     ):
         x = walked.shapes[s]
         for reads in alternatives:
-            given = box if reads is POINTWISE else read_box(box, reads, x.dims, node.name)
-            yield s, given[x.axes[0]]
+            mine = box if reads is POINTWISE else read_box(box, reads, x.dims, node.name)
+            yield s, mine[x.axes[0]]
 
 
-def owners(walked: Shaped, laid: Layout, cut: int) -> list[int]:
-    """Whose memory each position lives in, where depthwise layers do not write over their input."""
+def owners(walked: Shaped, laid: Layout, cut: int, plan: list[Step]) -> list[int]:
+    """Whose memory each position lives in: that of the layout, unless rows move or later steps read what lay there."""
     arity = walked.network.arity
     own = list(range(cut + 1))
+    shared: dict[int, list[int]] = {}  # the positions that live in each memory
+    writes: list[list[tuple[int, dict[int, int]]]] = [[] for _ in own]  # of each step the end, and what is read later
+    for step, later in zip(plan, _first_rows(plan)[1:], strict=True):
+        writes[step.position].append((step.makes[1], later))
     for p in range(arity, cut + 1):
-        if laid.own[p] != p and not laid.beside[p]:
-            own[p] = next(own[s] for s in walked.network.sources[p - arity] if laid.own[s] == laid.own[p])
+        for s in walked.network.sources[p - arity]:
+            if laid.own[s] != laid.own[p] or not _row_by_row(walked, p, s):
+                continue
+            mine = shared.setdefault(own[s], [own[s]])
+            over = walked.network.nodes[p - arity].layer.memory != VIEW
+            kept = given(walked, own[s]) or own[s] < arity or laid.beside[p]
+            if over and (kept or any(later.get(q, end) < end for end, later in writes[p] for q in mine)):
+                continue
+            own[p] = own[s]
+            mine.append(p)
+            break
     return own
+
+
+def _row_by_row(walked: Shaped, position: int, source: int) -> bool:
+    """Whether each row of a node is made of the same row of a source, and takes as much memory."""
+    y, x = walked.shapes[position], walked.shapes[source]
+    sources = walked.network.sources[position - walked.network.arity]
+    found = [one for s, one in zip(sources, relation(walked, position), strict=True) if s == source]
+    return x.dims == y.dims and all(
+        reads is POINTWISE or reads[x.axes[0]] == (y.axes[0], STEP) for alternatives in found for reads in alternatives
+    )
+
+
+def _first_rows(plan: list[Step]) -> list[dict[int, int]]:
+    """Of each map the first row that each step or a later one reads; after the last step none."""
+    found: list[dict[int, int]] = [{}]
+    for step in reversed(plan):
+        needed = dict(found[-1])
+        for s, (first, _) in step.reads:
+            needed[s] = min(needed.get(s, first), first)
+        found.append(needed)
+    return found[::-1]
 
 
 def held(walked: Shaped, laid: Layout, cut: int, plan: list[Step]) -> list[dict[int, Rows]]:
     """For each step the rows of each memory that live while it runs; without inputs, and without the cut's own."""
-    arity, own = walked.network.arity, owners(walked, laid, cut)
-    needed: list[dict[int, int]] = [{}] * len(plan)  # the first row that this step or a later one reads
-    later: dict[int, int] = {}
-    for i in range(len(plan) - 1, -1, -1):
-        for s, (first, _) in plan[i].reads:
-            later[s] = min(later.get(s, first), first)
-        needed[i] = dict(later)
+    arity, own = walked.network.arity, owners(walked, laid, cut, plan)
     done: dict[int, int] = {}
     found = []
-    for i, step in enumerate(plan):
+    for step, needed in zip(plan, _first_rows(plan), strict=False):
         done[step.position] = step.makes[1]
         mine: dict[int, Rows] = {}
         for p, end in done.items():
-            first = min(needed[i].get(p, end), step.makes[0] if p == step.position else end)
+            first = min(needed.get(p, end), step.makes[0] if p == step.position else end)
             if first < end and own[p] != own[cut] and own[p] >= arity:
                 a, b = mine.get(own[p], (first, end))
                 mine[own[p]] = (min(a, first), max(b, end))
