@@ -235,16 +235,19 @@ def _one_patch(
             store.view("output", dims[cut])[sides(found[p])] = computed(parts, p, given, found[p])
         elif over and laid.beside[p]:  # a channel is computed beside its input, and then takes its place
             small = extent(p)[1:]
-            store.claim("beside", prod(small))
             source = root[over[0]]
-            held, read = store.view(key, extent(source)), extent(source)[1:]
-            flat = store.view(key, (prod(extent(source)),))
-            for channel in range(extent(p)[0]):
+            channels = extent(p)[0]
+            larger = prod(small) > prod(extent(source)[1:])
+            if prod(extent(p)) * ITEM > store.places[key][1]:
+                store.resize(key, prod(extent(p)), 0)
+            store.claim("beside", prod(small))
+            held = store.view(key, extent(source))
+            flat = store.view(key, (store.places[key][1] // ITEM,))
+            for channel in reversed(range(channels)) if larger else range(channels):  # away from what is still to read
                 alone = torch.full(dims[source], torch.nan, dtype=torch.float64)
                 alone[(channel, *sides(found[source][1:]))] = held[channel]
                 one = ((channel, channel + 1), *found[p][1:])
                 store.view("beside", small)[:] = computed(parts, p, [alone], one)[0]
-                assert prod(small) <= prod(read), "it would write over the next channel"
                 flat[channel * prod(small) : (channel + 1) * prod(small)] = store.view("beside", small).flatten()
             store.free("beside")
         else:
@@ -331,6 +334,19 @@ def _rows(*some: Step) -> dict[int, tuple[int, int]]:
             c, d = found.get(s, (a, b))
             found[s] = (min(a, c), max(b, d))
     return found
+
+
+def lopsided(seed: int) -> Report:
+    """A random network of depthwise layers that keep the size, most of it padding on one side."""
+    draw = random.Random(seed)
+    n, m = draw.randint(3, 8), draw.randint(3, 7)
+    steps_ = [f"conv3-{draw.randint(1, 3)}"]
+    for _ in range(draw.randint(1, 2)):
+        k, s = draw.choice([1, 2, 3]), draw.choice([1, 2, 2, 3])
+        pads = [s * (extent - 1) + k - extent for extent in (n, m)]
+        sides = "x".join(f"{a}:{p - a}" for p in pads for a in [draw.randint(0, p)])
+        steps_ += [f"dwconv{k}/{s} p{sides}", *draw.choice([[], ["relu"], ["conv3-2"]])]
+    return rfcalc.analyze(f"input: 2x{n}x{m}; {' > '.join([*steps_, 'conv1-2'])}")
 
 
 def drawn(seed: int, small: bool = False) -> Report | None:
