@@ -212,8 +212,8 @@ class Fit:
         if self.placed is not None:
             found["arena"] = self.placed.to_dict()
         if self.patch:
-            plan = self.patches.to_dict() if self.patches else {}
-            found["patch"] = {"found": self.patches is not None, "needed": not self.whole_fits, **plan}
+            told = self.patches.to_dict() if self.patches else {}
+            found["patch"] = {"found": self.patches is not None, "needed": not self.whole_fits, **told}
         return found
 
     _repr_html_ = displayed

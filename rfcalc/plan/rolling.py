@@ -14,8 +14,8 @@ from typing import NamedTuple
 from rfcalc.core.layer import POINTWISE, VIEW
 from rfcalc.core.window import STEP
 from rfcalc.graph.forward import Shaped, relation
-from rfcalc.plan.arena import Layout, given, live
-from rfcalc.plan.patch import Patches, Unpatchable, divided, read_box
+from rfcalc.plan.arena import Layout, given
+from rfcalc.plan.patch import Patches, Unpatchable, divided, places, plan_of, read_box
 
 Rows = tuple[int, int]  # half-open
 
@@ -139,7 +139,6 @@ def rolled(walked: Shaped, laid: Layout, cut: int, strips: int, itemsize: int, *
     Raises:
         Unpatchable: a node of the first part cannot be computed in strips.
     """
-    arity, shape = walked.network.arity, walked.shapes[cut]
     plan = steps(walked, cut, strips)
     row = [int(s.values) // int(s.spatial[0]) for s in walked.shapes[: cut + 1]]
     most = max(sum((b - a) * row[m] for m, (a, b) in one.items()) for one in held(walked, laid, cut, plan))
@@ -147,18 +146,8 @@ def rolled(walked: Shaped, laid: Layout, cut: int, strips: int, itemsize: int, *
     for step in plan:
         rows = int(walked.shapes[step.position].spatial[0])
         work += int(walked.costs[step.position].macs) * (step.makes[1] - step.makes[0]) // rows
-    rest_live = live(walked, laid, itemsize, count_input=count_input)
-    inputs = sum(int(s.values) for s in walked.shapes[:arity]) if count_input else 0
-    patch_bytes = (most + int(shape.values) + inputs) * itemsize
-    rest_bytes = max(rest_live[cut + 1 :], default=int(shape.values) * itemsize)
-    macs = sum(int(c.macs) for c in walked.costs)
-    first = sum(int(c.macs) for c in walked.costs[: cut + 1])
-    names = [*walked.network.inputs, *(node.name for node in walked.network.nodes)]
-    grid = (strips, *([1] * (shape.rank - 1)))
-    return Patches(
-        names[cut], grid, max(patch_bytes, rest_bytes), patch_bytes, rest_bytes, max(rest_live), macs,
-        macs - first + work, count_input, True,
-    )  # fmt: skip
+    grid = (strips, *([1] * (walked.shapes[cut].rank - 1)))
+    return plan_of(walked, laid, cut, grid, itemsize, most, work, count_input=count_input, rolling=True)
 
 
 def best_rolled(
@@ -172,15 +161,8 @@ def best_rolled(
 ) -> Patches | None:
     """The plan with the least peak (none, if that is more than a budget): strips of one row, of two, of four."""
     best: Patches | None = None
-    rest = live(walked, laid, itemsize, count_input=count_input)
-    inputs = sum(int(s.values) for s in walked.shapes[: walked.network.arity]) if count_input else 0
-    bounds = [
-        (max(max(rest[cut + 1 :], default=0), (int(walked.shapes[cut].values) + inputs) * itemsize), cut)
-        for cut in cuts
-        if walked.shapes[cut].rank
-    ]
-    for bound, cut in sorted(bounds):
-        if best is not None and bound >= best.peak_bytes:
+    for least, *_, cut in places(walked, laid, cuts, itemsize, count_input=count_input):
+        if best is not None and least >= best.peak_bytes:
             break  # nothing that is left is smaller
         for high in (1, 2, 4):
             try:
