@@ -77,6 +77,8 @@ def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Call
         each = x.channels // layer.groups
         order = [g * each + i for i in range(each) for g in range(layer.groups)]
         return lambda c: (order[c],)
+    if kind in ("linear", "rbf"):  # features lie on the last axis: channels on another one stay apart
+        return None if x.channel == len(x.dims) - 1 else (lambda c: (c,))
     if kind == "glu":
         return lambda c: (c, c + y.channels)
     if kind == "lrn":

@@ -342,3 +342,56 @@ def test_einsum_of_any_letters(name: str) -> None:
     parts["a"] = nn.Conv2d(2, 4, (3, 1), padding=(1, 0)) if name == "graph" else Conv1(4, 4, 3, padding=1)
     found = check(Module(run, **parts).double(), "2x6x4" if name == "graph" else "4x12")
     assert (found.status, found.size) == (status, size)
+
+
+def halves(x: Tensor) -> Tensor:
+    """Both halves of a signal, as two channels."""
+    return torch.cat([x[..., :4], x[..., 4:]], 1)
+
+
+def interleaved(m: Any, x: Tensor) -> Tensor:
+    """Channels by hand position by position side by side, so that each position has one of them."""
+    made: Tensor = m.a(m.first(x).transpose(1, 2).reshape(-1, 1, 8))
+    return made
+
+
+def rows_become_positions(m: Any, x: Tensor) -> Tensor:
+    """Each position of the result reads one channel, which holds two neighbours."""
+    made: Tensor = m.a(F.max_pool1d(x[..., :4], 2)) @ x.reshape(-1, 3, 2).transpose(1, 2)
+    return made
+
+
+class Halves(nn.Module):
+    """Halves of a signal as channels, and what is done to them there."""
+
+    def __init__(self, then: nn.Module) -> None:
+        super().__init__()
+        self.then = then
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.then(halves(x))
+        return made
+
+
+APART = {
+    "as they are": nn.Identity(),
+    "normalised over themselves": nn.InstanceNorm1d(2),
+    "normalised over the batch": nn.BatchNorm1d(2, track_running_stats=False),
+    "convolved apart": Conv1(2, 2, 3, padding=1, groups=2),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_channels_that_hold_different_positions_become_positions(name: str) -> None:
+    """A position has one of the channels: what all of them see is a bound, in the summary and in the regions."""
+    module = Module(interleaved, first=Halves(APART[name]), a=Conv1(1, 1, 1))
+    assert check(module, "1x8").status == "bounded"
+    alike = Module(interleaved, first=Halves(Conv1(2, 2, 3, padding=1)), a=Conv1(1, 1, 1))  # all read all
+    assert check(alike, "1x8").status == "periodic"
+
+
+def test_rows_of_a_product_that_are_channels_become_positions() -> None:
+    module = Module(rows_become_positions, a=Conv1(1, 1, 1))
+    assert check(module, "1x6").status == "bounded"
+    units = rfcalc.receptive_field(rfcalc.from_torch(module, "1x6"))
+    assert [units.unit((u,)).hull for u in range(3)] == [((0, 3),), ((0, 3),), ((0, 5),)]

@@ -308,8 +308,7 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"smp U-Net of depth 3, {encoder}", Case(partial(smp, "Unet", encoder, **three), 1)
         yield f"smp U-Net++, {encoder}", Case(partial(smp, "UnetPlusPlus", encoder), 1)
         yield f"smp LinkNet, {encoder}", Case(partial(smp, "Linknet", encoder), 1)
-    for encoder in ("resnet18", "vgg11"):
-        yield f"torchseg U-Net, {encoder}", Case(partial(smp, "Unet", encoder, "torchseg"), 1)
+    yield "torchseg U-Net, resnet18", Case(partial(smp, "Unet", "resnet18", "torchseg"), 1)
     for rank in (2, 3):
         thin = {"features": (4, 4, 8, 8, 8, 4), **NORM}
         beside = (32,) * (rank - 1) if rank == 2 else (16, 16)
@@ -362,7 +361,7 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"spandrel SRVGG, {convs} convolutions, x{scale}", Case(compact, 3, (8,))
     yield (
         "spandrel DRUNet",
-        Case(partial(spandrel, "DRUNet.__arch.network_unet", "UNetRes", in_nc=1, out_nc=1, nc=[4, 8, 8, 8], nb=4), 1),
+        Case(partial(spandrel, "DRUNet.__arch.network_unet", "DRUNet", in_nc=1, out_nc=1, nc=[4, 8, 8, 8], nb=4), 1),
     )
     yield (
         "spandrel SPAN",
@@ -391,8 +390,8 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"pytorchcv {name}", Case(partial(without_last_pool, name), 3, (64,))
     for name in CV_WHOLE:
         yield f"pytorchcv {name}", Case(partial(pytorchcv, name, False), 3, (64,))
-    for name, beside in (("unet-padded", (32,)), ("patchgan", (64,))):
-        yield f"zoo {name}", Case(partial(of_zoo, name), 1 if "unet" in name else 3, beside)
+    yield "zoo unet-padded", Case(partial(of_zoo, "unet-padded"), 1)
+    yield "zoo patchgan-70", Case(partial(of_zoo, "patchgan-70"), 6)
 
 
 CASES = dict(cases())

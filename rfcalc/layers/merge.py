@@ -246,10 +246,10 @@ class MatMul(Layer):
 
     @property
     def selective(self) -> bool:
-        return self.mask is not None
+        return True  # channels of B may become positions, each of which reads one of them
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
-        return None if self.mask is None else self._reads(xs, True)
+        return self._reads(xs, True)
 
     def _reads(self, xs: tuple[Shape, ...], own: bool) -> tuple[Alternatives, ...]:
         """The relation; `own`: whether the columns of A that a row reads are told apart."""

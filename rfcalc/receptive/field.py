@@ -392,22 +392,24 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         if term is not None:
             return a if term is a.terms[0] else a._replace(terms=(term,))
     joins = list(merged(a.joins, b.joins))
-    terms: list[Term] = [*a.terms, *b.terms]
+    tidy = terms = (*a.terms, *b.terms)
     rank = len(terms[0]) if terms else 0
     unaligned = {axis for axis in range(rank) if any(isinstance(t[axis], Unaligned) for t in terms)}
-    for axis in range(rank):
-        why = None if axis in unaligned else _conflict(a, b, axis)
-        if why is not None:
-            unaligned.add(axis)
-            joins.append(Join(node, axis, why[0], tuple(zip(names, why[1:], strict=True))))
-    tidy: tuple[Term, ...] = ()
+    met = {axis: why for axis in range(rank) if axis not in unaligned and (why := _conflict(terms, axis))}
+    joins += [Join(node, axis, why[0], tuple(zip(names, why[1:], strict=True))) for axis, why in met.items()]
+    unaligned |= met.keys()
+    bounded = merged(a.bounded, b.bounded)
     try:
-        tidy = _tidy(_unaligned(terms, unaligned, extents))
+        tidy = _tidy(_unaligned([*terms], unaligned, extents))
     except PeriodTooLong:
         tidy = ((),) * (MOST_TERMS + 1)
     if len(tidy) > MOST_TERMS:
         joins += [Join(node, axis, "period") for axis in range(rank) if axis not in unaligned]
-        tidy = _tidy(_unaligned(terms, set(range(rank)), extents))
+        tidy = _tidy(_unaligned([*terms], set(range(rank)), extents))
+    elif any(_conflict(tidy, axis) for axis in range(rank)):
+        from rfcalc.receptive.within import leveled
+
+        tidy, bounded = _tidy(leveled(tidy, extents)), merged(bounded, (node,))
     return Field(
         tidy,
         merged(a.through, b.through),
@@ -415,7 +417,7 @@ def join(a: Field, b: Field, node: str, extents: tuple[Size, ...], names: tuple[
         merged(a.unsized, b.unsized),
         merged(a.unknown, b.unknown),
         _widest((*a.mirrored, *b.mirrored)) if a.mirrored or b.mirrored else (),
-        merged(a.bounded, b.bounded),
+        bounded,
         a.blurred or b.blurred,
     )
 
@@ -456,14 +458,12 @@ def _unaligned(terms: list[Term], axes: set[int], extents: tuple[Size, ...]) -> 
     return terms
 
 
-def _conflict(a: Field, b: Field, axis: int) -> tuple[str, tuple[Size, int], tuple[Size, int]] | None:
-    """How the local windows of two fields disagree on an axis: by stride, or by the node's axis that decides."""
-    for p in a.terms:
-        for q in b.terms:
+def _conflict(terms: tuple[Term, ...], axis: int) -> tuple[str, tuple[Size, int], tuple[Size, int]] | None:
+    """How local windows disagree on an axis: by stride, or by the node's axis that decides."""
+    for i, p in enumerate(terms):
+        for q in terms[i + 1 :]:
             one, two = p[axis], q[axis]
-            if one is two or isinstance(one, Unaligned) or isinstance(two, Unaligned):
-                continue
-            if one.constant or two.constant:
+            if one is two or isinstance(one, Unaligned) or isinstance(two, Unaligned) or one.constant or two.constant:
                 continue
             v, w = one.window, two.window
             if one.carrier != two.carrier:

@@ -55,7 +55,7 @@ def fields(walked: Shaped, source: int = 0) -> tuple[Field | None, ...]:
                     cached = known[key] = (reads_of(node, (x,), shapes[position]), node.layer)
                 result = through(field, cached[0][0], node.name, x.dims)
                 if sources[0] in chains or node.layer.row_major:
-                    result = _chained(walked, position, cached[0][0], found, chains, result)
+                    result = _chained(walked, position, cached[0][0], found, chains, result, source)
                 if sources[0] in pieces:
                     result = _pieced(walked, position, cached[0], found, pieces, result)
                 if result is not None and result is not field:
@@ -131,6 +131,7 @@ def _chained(
     found: list[Field | None],
     chains: dict[int, Chain | None],
     plain: Field | None,
+    source: int,
 ) -> Field | None:
     """The field behind a chain of views, from its beginning; `plain` where several axes decide together.
 
@@ -167,6 +168,12 @@ def _chained(
     made = through(root, relation, node.name, shapes[chain.root].dims)
     if made is not None and any(f in chain.after[y.channel] for i in along for f in chain.before[i]):
         made = made._replace(blurred=True)
+    placed = {id(f) for j, axis in enumerate(chain.after) if j != y.channel for f in axis}
+    if made is not None and any(id(f) in placed for f in chain.before[shapes[chain.root].channel]):
+        from rfcalc.receptive.parts import trivial
+
+        if not trivial(_apart(walked, source, found).of(chain.root, root)):  # a position has one of several channels
+            made = made._replace(bounded=merged(made.bounded, (node.name,)))
     return made
 
 

@@ -22,7 +22,7 @@ from rfcalc.core.layer import POINTWISE, Alternatives, Layer, Reads
 from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import is_number, prod
 from rfcalc.core.window import STEP, All, Index, Scattered, Unsized, taps
-from rfcalc.graph.forward import Shaped, relation
+from rfcalc.graph.forward import Shaped, relation, tells_channels_apart
 from rfcalc.receptive.regions import MOST_KEPT, MOST_TERMS, Entry, Regions, Sets, State, Term, over_channels, tidy
 from rfcalc.receptive.unit_sets import Part, Points, boxes, flattened, joint, place, united
 
@@ -69,6 +69,7 @@ class _Engine:
         self.extents = tuple(shape.dims[i] for i in shape.axes)
         self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
         self.bounded = False  # whether channels were not told apart that see different pixels
+        self.blurred: set[int] = set()  # positions in whose channels a reshape has laid pixels side by side
         self.bound = cache(self._bound)
         self.spread = cache(_spread)
         self.routes = cache(self._routes)
@@ -99,6 +100,7 @@ class _Engine:
                 state = found.get(s, ())
                 if state:
                     parts += self.through(state, alternatives, s, position)
+                    self.follow_channels(state, alternatives, s, position)
             state = self.union(parts, position)
             axes = self.walked.shapes[position].axes
             found[position] = state if isinstance(state, Points) or position in told else over_channels(state, axes)
@@ -134,6 +136,25 @@ class _Engine:
                 entries = [self.read(entry, reads, x, y) for entry in term]
                 found.append((*entries, *self.presence(carriers, reads, x, y), *moved))
         return tidy(found)
+
+    def follow_channels(self, state: State, alternatives: Alternatives, source: int, position: int) -> None:
+        """Note where pixels come to lie side by side in the channels, and where such channels become positions again,
+        each of which then sees less than all of them."""
+        walked = self.walked
+        x, y = walked.shapes[source], walked.shapes[position]
+        if walked.network.nodes[position - walked.network.arity].layer.row_major:
+            followed = x.axes if isinstance(state, Points) else {c for term in state for c, _ in term}
+            for before, after in axis_groups(x.dims, y.dims):
+                spread = any(j != y.channel and y.dims[j] != 1 for j in after)
+                self.bounded = self.bounded or (source in self.blurred and x.channel in before and spread)
+                if y.channel in after and y.channels != 1 and any(i in followed and x.dims[i] != 1 for i in before):
+                    self.blurred.add(position)
+        elif source in self.blurred:
+            for reads in alternatives:
+                out, index = (x.channel, STEP) if reads is POINTWISE else reads[x.channel]
+                self.bounded = self.bounded or (out != y.channel and not isinstance(index, All))
+        if source in self.blurred and tells_channels_apart(walked, position):
+            self.blurred.add(position)
 
     def regrouped(self, state: tuple[Term, ...], x: tuple[int, ...], y: tuple[int, ...]) -> tuple[Term, ...]:
         """Through a row-major reshape: on which units of axes that no source axis follows anything is read."""

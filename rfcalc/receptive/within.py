@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from typing import Any
 
 from rfcalc.core.size import Size, decide, is_number
 from rfcalc.core.window import Index, Listed, PeriodTooLong, Slide, Table, Window
@@ -85,3 +86,15 @@ def widened(windows: Iterable[Window | None]) -> Window | None:
         except PeriodTooLong:
             return None
     return found
+
+
+def leveled(terms: Iterable[tuple[Any, ...]], extents: tuple[Size, ...]) -> list[tuple[Any, ...]]:
+    """Terms in which what global paths tell by phase is one hull, which no unit sees beyond: beside windows that move
+    no window says it by phase (a shuffle of channels into positions, each channel normalised over the whole map)."""
+
+    def level(entry: Any) -> Any:
+        window = getattr(entry, "window", None)
+        still = window is not None and window.advance == 0
+        return entry._replace(window=Window(0, (entry.over(extents),))) if still else entry
+
+    return [tuple(map(level, term)) for term in terms]
