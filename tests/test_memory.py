@@ -16,9 +16,8 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from devices import ITEM, in_arena
+from devices import ITEM, Parts, in_arena
 from live import kept, training_peak
-from test_rolling import Parts
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
@@ -795,6 +794,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["mobilenet-v2", "--infer", "--dtype", "int8", "--arena"], 0),
         (["mobilenet-v2", "--patch", "--dtype", "int8", "--fold-bn"], 0),
         (["mobilenet-v2", "--patch", "--dtype", "int8", "--budget", "1KB"], 1),
+        (["mobilenet-v2", "--patch", "--dtype", "int8", "--budget", "9MB"], 0),
+        (["conv3-4 > conv3-4 > conv3-4", "--input", "2x3x3", "--patch", "--rolling"], 1),
         (["conv3-8 > relu", "--timeline"], 0),
     ],
 )

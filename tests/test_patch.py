@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import product
 from math import prod
 from time import perf_counter
 
 import pytest
 import torch
-from devices import ITEM, drawn, in_arena, in_patches
-from test_rolling import TEXTS, Parts
+from devices import ITEM, TEXTS, Parts, drawn, in_arena, in_patches, lopsided
 
 import rfcalc
+from rfcalc import Report
 from rfcalc.plan.arena import arena, layout
 from rfcalc.plan.cuts import cuts
-from rfcalc.plan.patch import Patches, Unpatchable, patched
+from rfcalc.plan.patch import Patches, Unpatchable, boxes, divided, patched
 from rfcalc.plan.patch_search import search
 
 torch.set_num_threads(1)
 
 
-def run_in_bytes(seed: int) -> int:
+def run_in_bytes(seed: int, draws: Callable[[int], Report | None] = drawn) -> int:
     """A random network in its arena, and its first part in patches: how many divisions ran."""
-    report = drawn(seed)
+    report = draws(seed)
     if report is None:
         return 0
     laid, parts, draw = layout(report, fold_bn=False), Parts(report, seed), random.Random(seed)
@@ -49,6 +50,27 @@ def run_in_bytes(seed: int) -> int:
 def test_arenas_and_patches_run_in_one_array_of_bytes() -> None:
     ran = [run_in_bytes(seed) for seed in range(60)]
     assert sum(n > 0 for n in ran) >= 30
+
+
+def test_lopsided_depthwise_layers_run_in_one_array_of_bytes() -> None:
+    """Their part of a patch may be larger than what it reads and is written over."""
+    assert sum(larger_than_read(lopsided(seed)) for seed in range(40)) >= 5
+    assert sum(run_in_bytes(seed, lopsided) > 0 for seed in range(40)) >= 20
+
+
+def larger_than_read(report: Report) -> bool:
+    """Whether in some patch of a division in two by two a depthwise layer makes more than it reads."""
+    found = False
+    laid, cut = layout(report, fold_bn=False), len(report.shapes) - 1
+    for rows, columns in product(*(divided(int(n), 2) for n in report.shapes[cut].spatial)):
+        try:
+            read = boxes(report, cut, ((0, int(report.shapes[cut].channels)), rows, columns))
+        except Unpatchable:
+            continue
+        for p in [p for p in range(cut + 1) if laid.beside[p]]:
+            made, given = (prod(b - a for a, b in read[q] or ()) for q in (p, p - 1))
+            found |= made > given
+    return found
 
 
 @pytest.mark.exhaustive
@@ -159,3 +181,18 @@ def test_a_long_search_stays_short() -> None:
     assert perf_counter() - start < 8  # half a second, on a machine that does nothing else
     assert plan is not None
     assert plan.peak_bytes < 238_016, "what the best square grid needs"
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+def test_patches_are_given_only_where_they_are_needed(rolling: bool) -> None:
+    """Not where the whole network fits, to the byte, and not where they lower no peak."""
+    text = "input: 2x20x10; conv3-8 > relu > conv3-8 > maxpool2 > conv3-4"
+    whole = rfcalc.memory(text, infer=True, patch=True).live_bytes
+    for budget, needed in ((whole, False), (whole - 1, True)):
+        plan = rfcalc.memory(text, infer=True, patch=True, rolling=rolling, budget=budget)
+        assert plan.found
+        assert (plan.patches is not None) == needed == plan.to_dict()["patch"]["needed"]
+        assert ("without patches, so none are needed" in str(plan.document().sections)) != needed
+    none = rfcalc.memory("input: 2x3x3; conv3-4 > conv3-4 > conv3-4", infer=True, patch=True, rolling=rolling)
+    assert not none.found
+    assert "No division" in str(none.document().sections)

@@ -99,7 +99,7 @@ def _over(walked: Shaped, position: int, own: list[int], needed: list[int]) -> t
     shape = walked.shapes[position]
     for s, alternatives in zip(sources, relation(walked, position), strict=True):
         memory = own[s]
-        if needed[memory] > position or walked.shapes[s].dims != shape.dims or _given(walked, memory):
+        if needed[memory] > position or walked.shapes[s].dims != shape.dims or given(walked, memory):
             continue
         if all(reads is POINTWISE or all(i is STEP for _, i in reads) for reads in alternatives):
             return memory, 0
@@ -119,9 +119,9 @@ def _same(index: Index) -> bool:
     return index == STEP
 
 
-def _given(walked: Shaped, memory: int) -> bool:
+def given(walked: Shaped, position: int) -> bool:
     """Whether a map is given with the weights."""
-    return memory >= walked.network.arity and not walked.network.sources[memory - walked.network.arity]
+    return position >= walked.network.arity and not walked.network.sources[position - walked.network.arity]
 
 
 def live(walked: Shaped, laid: Layout, itemsize: int, *, count_input: bool = True) -> list[int]:
@@ -129,7 +129,7 @@ def live(walked: Shaped, laid: Layout, itemsize: int, *, count_input: bool = Tru
     dies: dict[int, list[int]] = {}
     size = [0] * len(walked.shapes)
     for m, shape in enumerate(walked.shapes):
-        if laid.own[m] == m and not _given(walked, m) and (count_input or m >= walked.network.arity):
+        if laid.own[m] == m and not given(walked, m) and (count_input or m >= walked.network.arity):
             size[m] = int(shape.values) * itemsize
             dies.setdefault(laid.last[m], []).append(m)
     arity = walked.network.arity
@@ -159,7 +159,7 @@ def arena(
     arity, end = walked.network.arity, len(walked.shapes)
     wanted: list[tuple[int, int, int, str]] = []  # (bytes, first, last, name)
     for m, shape in enumerate(walked.shapes):
-        if laid.own[m] == m and not _given(walked, m) and (count_input or m >= arity):
+        if laid.own[m] == m and not given(walked, m) and (count_input or m >= arity):
             bytes_ = -(-int(shape.values) * itemsize // align) * align
             wanted.append((bytes_, max(m, arity - 1) if m >= arity else 0, min(laid.last[m], end), names[m]))
         if laid.beside[m]:

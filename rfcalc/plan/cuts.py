@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rfcalc.graph.forward import Shaped
+from rfcalc.plan.arena import given
 
 
 def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
@@ -14,10 +15,6 @@ def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
         own: for each position the position whose memory it lives in.
     """
     network, arity, count = walked.network, walked.network.arity, len(walked.shapes)
-
-    def given(position: int) -> bool:
-        return position >= arity and not network.sources[position - arity]
-
     last = list(range(count))  # the last position that reads each memory
     for p, sources in enumerate(network.sources, arity):
         for s in (p, *sources):
@@ -27,7 +24,7 @@ def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
     found = []
     longest = other = (-1, -1)  # the two memories that are read the longest: (until when, which)
     for p in range(count - 1):
-        if not given(own[p]):
+        if not given(walked, own[p]):
             pair = (last[own[p]], own[p])
             if pair[1] == longest[1]:
                 longest = max(longest, pair)
@@ -36,6 +33,6 @@ def cuts(walked: Shaped, own: Sequence[int]) -> list[int]:
             else:
                 other = max(other, pair)
         until = (other if longest[1] == own[p] else longest)[0]
-        if p >= arity and until <= p and not given(p):
+        if p >= arity and until <= p and not given(walked, p):
             found.append(p)
     return found

@@ -142,33 +142,45 @@ class Fit:
         report = self.memory.report
         return max(live(report, self.layout, report.itemsize, count_input=self.count_input))
 
+    @property
+    def device_bytes(self) -> int:
+        """What a device needs for all maps: of their placement, if that is asked for."""
+        return self.placed.bytes if self.placed else self.live_bytes
+
+    @property
+    def whole_fits(self) -> bool:
+        """Whether a device has room for the network without patches."""
+        return self.budget is not None and self.device_bytes <= self.budget
+
     @cached_property
     def patches(self) -> Patches | None:
-        """The best division of the first part into patches."""
-        if not self.patch:
+        """The best division of the first part into patches; None where it saves nothing, or is not needed."""
+        if not self.patch or self.whole_fits:
             return None
         report = self.memory.report
         work = self.most_work if self.most_work is not None or self.budget is not None else WORK
         places = cuts(report, self.layout.own)
         if self.rolling:
-            return best_rolled(
+            plan = best_rolled(
                 report, self.layout, places, report.itemsize, count_input=self.count_input, budget=self.budget
             )
-        return search(
-            report, self.layout, places, report.itemsize,
-            count_input=self.count_input, most_work=work, budget=self.budget,
-        )  # fmt: skip
+        else:
+            plan = search(
+                report, self.layout, places, report.itemsize,
+                count_input=self.count_input, most_work=work, budget=self.budget,
+            )  # fmt: skip
+        return plan if plan is not None and plan.peak_bytes < plan.whole_bytes else None
 
     @property
     def found(self) -> bool:
         """Whether everything that was asked for has an answer within the budget."""
         if self.patch:
-            return self.patches is not None
+            return self.whole_fits or self.patches is not None
         if self.checkpoint:
             return self.recomputed is not None
         if self.budget is not None:
             if self.device:
-                return (self.placed.bytes if self.placed else self.live_bytes) <= self.budget
+                return self.whole_fits
             if self.largest_input is not None:
                 return self.largest_input.shapes is not None
             return self.largest is not None and self.largest.batch > 0
@@ -200,7 +212,8 @@ class Fit:
         if self.placed is not None:
             found["arena"] = self.placed.to_dict()
         if self.patch:
-            found["patch"] = {"found": self.patches is not None, **(self.patches.to_dict() if self.patches else {})}
+            told = self.patches.to_dict() if self.patches else {}
+            found["patch"] = {"found": self.patches is not None, "needed": not self.whole_fits, **told}
         return found
 
     _repr_html_ = displayed
@@ -300,8 +313,7 @@ class Fit:
         if self.checkpoint:
             yield from self._recomputed()
         if self.device and self.budget is not None and not self.patch:
-            needed = self.placed.bytes if self.placed else self.live_bytes
-            fits = "fit into" if needed <= self.budget else "do not fit into"
+            fits = "fit into" if self.whole_fits else "do not fit into"
             yield Sentences((f"The maps {fits} {bytes_short(self.budget)}.",))
         if self.placed is not None:
             yield from self._arena(self.placed)
@@ -379,6 +391,8 @@ class Fit:
 
     def _patches_told(self) -> str:
         plan = self.patches
+        if self.whole_fits:
+            return f"The maps fit into {bytes_short(self.budget or 0)} without patches, so none are needed."
         if plan is None:
             bound = f" within {bytes_short(self.budget)}" if self.budget is not None else " at a lower peak"
             return f"No division of the first part into patches runs{bound} for the work that is allowed."

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from rfcalc.core.layer import POINTWISE, Alternatives
 from rfcalc.core.window import STEP, All, Border, Slide, Table
 from rfcalc.graph.forward import Shaped, relation
-from rfcalc.plan.arena import Layout, live
+from rfcalc.plan.arena import Layout, given, live
 
 Box = tuple[tuple[int, int], ...]  # half-open, an axis of the map each
 
@@ -161,12 +161,11 @@ def patched(
     Raises:
         Unpatchable: a node of the first part cannot be computed in patches, or there are more patches than positions.
     """
-    arity, shape = walked.network.arity, walked.shapes[cut]
+    shape = walked.shapes[cut]
     axes = shape.axes
     if len(axes) != len(grid) or any(g > shape.dims[a] for g, a in zip(grid, axes, strict=True)):
         raise Unpatchable("there are more patches than positions")
     sides = [divided(int(shape.dims[a]), g) for a, g in zip(axes, grid, strict=True)]
-    rest_live = live(walked, laid, itemsize, count_input=count_input)
     reads, together = Reads(walked), moments(walked, laid, cut)
     most, computed = 0, [0] * (cut + 1)
     for chosen in product(*sides):
@@ -179,16 +178,48 @@ def patched(
         computed = [a + b for a, b in zip(computed, sizes, strict=True)]
     rates, unit = work_rates(walked, cut)
     work = sum(map(mul, rates, computed)) // unit
-    inputs = sum(int(s.values) for s in walked.shapes[:arity]) if count_input else 0
-    output = int(shape.values)
-    patch_bytes = (most + output + inputs) * itemsize
-    rest_bytes = max(rest_live[cut + 1 :], default=output * itemsize)
-    macs = sum(int(c.macs) for c in walked.costs)
-    first = sum(int(c.macs) for c in walked.costs[: cut + 1])
+    return plan_of(walked, laid, cut, grid, itemsize, most, work, count_input=count_input)
+
+
+class Place(NamedTuple):
+    """A place to cut: bytes below which no division there comes, what the rest needs, what every piece has beside it
+    (the whole output of the first part, and the input if it is counted), and the position."""
+
+    least: int
+    rest: int
+    held: int
+    cut: int
+
+
+def places(walked: Shaped, laid: Layout, cuts: list[int], itemsize: int, *, count_input: bool = True) -> list[Place]:
+    """Places to cut where maps have positions, the most promising first."""
+    behind = [0]  # from the end: the most that lives while that position or a later one runs
+    for bytes_ in reversed(live(walked, laid, itemsize, count_input=count_input)):
+        behind.append(max(behind[-1], bytes_))
+    inputs = sum(int(s.values) for s in walked.shapes[: walked.network.arity]) if count_input else 0
+    found = []
+    for cut in cuts:
+        output = int(walked.shapes[cut].values)
+        rest, held = behind[-cut - 2] or output * itemsize, (output + inputs) * itemsize
+        if walked.shapes[cut].rank:
+            found.append(Place(max(held, rest), rest, held, cut))
+    return sorted(found)
+
+
+def plan_of(
+    walked: Shaped, laid: Layout, cut: int, grid: tuple[int, ...], itemsize: int, most: int, work: int, *,
+    count_input: bool, rolling: bool = False,
+) -> Patches:  # fmt: skip
+    """The plan of which the largest piece needs so many values beside what all have, and the first part so many
+    multiply-adds."""
+    (place,) = places(walked, laid, [cut], itemsize, count_input=count_input)
+    pieces = place.held + most * itemsize
+    macs = [int(c.macs) for c in walked.costs]
     names = [*walked.network.inputs, *(node.name for node in walked.network.nodes)]
     return Patches(
-        names[cut], grid, max(patch_bytes, rest_bytes), patch_bytes, rest_bytes, max(rest_live), macs,
-        macs - first + work, count_input,
+        names[cut], grid, max(pieces, place.rest), pieces, place.rest,
+        max(live(walked, laid, itemsize, count_input=count_input)), sum(macs), sum(macs[cut + 1 :]) + work,
+        count_input, rolling,
     )  # fmt: skip
 
 
@@ -230,8 +261,7 @@ def moments(walked: Shaped, laid: Layout, cut: int) -> list[Moment]:
             final.add(p)
 
     def memory(p: int) -> int | None:
-        given = laid.own[p] >= arity and not sources[laid.own[p] - arity]
-        return None if p < arity or p in final or given else laid.own[p]
+        return None if p < arity or p in final or given(walked, laid.own[p]) else laid.own[p]
 
     last: dict[int | None, int] = {}
     for p in range(arity, cut + 1):

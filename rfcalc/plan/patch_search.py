@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.window import Border, Slide
 from rfcalc.graph.forward import Shaped
-from rfcalc.plan.arena import Layout, live
+from rfcalc.plan.arena import Layout
 from rfcalc.plan.patch import (
     Box,
     Moment,
@@ -28,6 +28,7 @@ from rfcalc.plan.patch import (
     divided,
     moments,
     patched,
+    places,
     read_run,
     values_at,
     whole,
@@ -214,20 +215,11 @@ def search(
     peak and work, the one with the fewest patches is given, and of these the first cut's. Cuts behind which rows and
     columns of a map are mixed (a map added to its transposed) are left out.
     """
-    rest = live(walked, laid, itemsize, count_input=count_input)
-    inputs = sum(int(s.values) for s in walked.shapes[: walked.network.arity]) if count_input else 0
     macs = sum(int(c.macs) for c in walked.costs)
-    places = []
-    for cut in cuts:
-        output = int(walked.shapes[cut].values)
-        held = (output + inputs) * itemsize
-        behind = max(rest[cut + 1 :], default=output * itemsize)
-        if walked.shapes[cut].rank and (budget is None or max(held, behind) <= budget):
-            places.append((max(held, behind), behind, held, cut))
     reads = Reads(walked)
     best: tuple[int, int, int, int, tuple[int, ...]] | None = None
-    for least, behind, held, cut in sorted(places):
-        if budget is None and best is not None and least > best[0]:
+    for least, behind, held, cut in places(walked, laid, cuts, itemsize, count_input=count_input):
+        if (budget is None and best is not None and least > best[0]) or (budget is not None and least > budget):
             break  # no grid makes the rest smaller
         try:
             here = _Cut(reads, laid, cut)

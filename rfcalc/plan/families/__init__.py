@@ -139,6 +139,10 @@ _GROUPS = {
     "output": tuple([f"{name}@output" for name in _OWN]),
 }  # fmt: skip
 
+# How figures move with the channels of all layers
+WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
+WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
+
 
 def _load() -> None:
     for name in _files():

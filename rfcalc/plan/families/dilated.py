@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, Sign, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, Sign, laws, moving
 
 
 def build(kernel: int, base: int, width: int, depth: int) -> str:
@@ -20,7 +20,6 @@ def numbers(what: str, most: int, center: dict[str, Sign]) -> tuple[Parameter, .
     faster = moving(
         stride="0", rf="+", center=center.get("base", ""), size="0", weight_layers="0", count="0", saved_bytes=""
     )
-    wider = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
     deeper = moving(
         stride="0",
         rf="+",
@@ -32,12 +31,11 @@ def numbers(what: str, most: int, center: dict[str, Sign]) -> tuple[Parameter, .
         output="0",
     )
     kernels = laws(costs=AREA, receptive_field=1)
-    widths = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
     depths = laws(costs=1, values=1, bytes=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
     return (
         Parameter("kernel", "size of every kernel", (2, 3, 5, 7), larger, kernels, ("kernel", "padding")),
         Parameter("base", "factor of the dilations", (2, 3, 4, 5), faster, touches=("dilation", "padding")),
-        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), wider, widths, ("out_channels",)),
+        Parameter("width", "channels", (8, 16, 32, 64, 128, 256), WIDER, WIDTHS, ("out_channels",)),
         Parameter("depth", what, tuple(range(1, most + 1)), deeper, depths),
     )
 

@@ -5,7 +5,7 @@ F = 1 + n·(k − 1)·(1 + a + b).
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, laws, moving
 
 
 def build(kernel: int, second: int, third: int, width: int, cycles: int) -> str:
@@ -18,10 +18,8 @@ def build(kernel: int, second: int, third: int, width: int, cycles: int) -> str:
 # What backward keeps is not said where sides may become unequal: they are padded in a map of their own.
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="")
 FASTER = moving(stride="0", rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 MORE = moving(stride="0", rf="+", center="+", size="+", weight_layers="+", count="+", holes="-", before="0", output="0")
 KERNELS = laws(costs=AREA, receptive_field=1)
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 CYCLES = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 1))
 DILATIONS = laws(receptive_field=1)
 SPREAD = ("dilation", "padding")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
+from rfcalc.plan.families import WIDER, WIDTHS, Family, Parameter, moving
 
 
 def build(width: int, depth: int) -> str:
@@ -13,8 +13,6 @@ def build(width: int, depth: int) -> str:
     return " > ".join(steps)
 
 
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(
     stride="+",
     rf="+",

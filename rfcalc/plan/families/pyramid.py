@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, CONVEX, Family, Parameter, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, convs: int, stages: int) -> str:
@@ -17,9 +17,7 @@ def build(kernel: int, width: int, convs: int, stages: int) -> str:
 
 
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="", holes="0")
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 KERNELS = laws(costs=AREA, receptive_field=1)
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="0", rf="+", center="+", size="+", weight_layers="+", count="+", holes="0", output="0")
 DEPTHS = laws(rf=1, costs=1, weight_layers=1, count=1)
 LOWER = moving(stride="+", rf="+", center="+", size="+", weight_layers="+", count="+", holes="0", before="0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, depth: int) -> str:
@@ -12,8 +12,6 @@ def build(kernel: int, width: int, depth: int) -> str:
 
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", holes="0", saved_bytes="")
 KERNELS = laws(costs=AREA, receptive_field=1)
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(
     stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", before="0", center="+", output="0"
 )

@@ -3,7 +3,7 @@ themselves; F = k₁ + s₁·(k − 1)·(sⁿ − 1)/(s − 1)."""
 
 from __future__ import annotations
 
-from rfcalc.plan.families import AREA, CONVEX, Family, Law, Parameter, laws, moving
+from rfcalc.plan.families import AREA, WIDER, WIDTHS, Family, Law, Parameter, laws, moving
 
 
 def build(first: int, step: int, kernel: int, stride: int, width: int, depth: int) -> str:
@@ -30,9 +30,7 @@ COARSER = moving(
     count="0",
     saved_bytes="",
 )
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
 KERNELS = laws(costs=AREA, receptive_field=1)
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="+", rf="+", center="+", size="+", weight_layers="+", count="+", before="0", output="-")
 DEPTHS = laws(weights=1, biases=1, params=1, trainable=1, weight_layers=1, count=1, peak_bytes=Law(0, 2))
 FAMILY = Family(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
+from rfcalc.plan.families import WIDER, WIDTHS, Family, Parameter, laws, moving
 
 
 def build(kernel: int, width: int, convs: int, depth: int) -> str:
@@ -19,8 +19,6 @@ def build(kernel: int, width: int, convs: int, depth: int) -> str:
 
 
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="", holes="0")
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", output="0")
 DEPTHS = laws(costs=1, weight_layers=1, count=1)
 FAMILY = Family(

@@ -4,7 +4,7 @@ halved; an axis that is not, is pooled by 1. Kernels are 1 along an axis until i
 
 from __future__ import annotations
 
-from rfcalc.plan.families import CONVEX, Family, Parameter, laws, moving
+from rfcalc.plan.families import WIDER, WIDTHS, Family, Parameter, laws, moving
 
 LEAST = 4  # positions that are left of an axis at the lowest level
 
@@ -30,8 +30,6 @@ def build(spacing: int, width: int, convs: int, depth: int, shape: tuple[int, ..
     return level(depth, width, shape, (spacing, *[1] * (len(shape) - 1)), (1,) * len(shape))
 
 
-WIDER = moving(stride="0", rf="0", center="0", size="+", weight_layers="0", count="0", holes="0")
-WIDTHS = laws(costs=2, values=1, bytes=1, saved_bytes=1, peak_bytes=CONVEX)
 DEEPER = moving(stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", output="0")
 DEPTHS = laws(costs=1, weight_layers=1, count=1)
 FAMILY = Family(
