@@ -457,6 +457,16 @@ class Listed(nn.Module):
         return x
 
 
+class Last(Read):
+    def forward(self, x):
+        return super().forward(x.permute(0, 3, 1, 2) * 2)
+
+
+class Frames(Read):
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2))
+
+
 def gray(): return Read(nn.Conv2d(1, 8, 3))
 def grouped(): return Read(nn.Conv2d(6, 6, 3, groups=3))
 def signal(): return Read(nn.Conv1d(2, 8, 3))
@@ -465,6 +475,9 @@ def up(): return Read(nn.ConvTranspose2d(4, 8, 2, 2))
 def flat(): return Flat(nn.Linear(784, 10))
 def table(): return Read(nn.Linear(64, 10))
 def ids(): return Read(nn.Embedding(100, 16))
+def last(): return Last(nn.Conv2d(3, 8, 3))
+def gray_last(): return Last(nn.Conv2d(1, 8, 3))
+def frames(): return Frames(nn.Conv3d(3, 8, 3))
 def broken(): return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(16, 8, 3))
 """
 
@@ -504,6 +517,11 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("ids", "", "integers", "--input int64:16"),
         ("Image(32)", "", "8192", "it runs on 3x32x32"),
         ("Image(32)", "3x64x64", "8192", "it runs on 3x32x32"),
+        ("last", "", "no input was given, and the first convolution (", "--input 224x224x3"),
+        ("last", "3x32x40", "axis 2 of it as its 3 channels", "did you mean 32x40x3?"),
+        ("last", "32x40x1", "axis 2 of it as its 3 channels", "did you mean 32x40x3?"),
+        ("gray_last", "", "axis 2 of it as its 1 channel", "--input 224x224x1"),
+        ("frames", "3x4x16x16", "axis 1 of it as its 3 channels", "did you mean 4x3x16x16?"),
         ("broken", "", "takes 16 channels and gets 8", "the fault is in the module: mend 1"),
         ("broken", "3x32x32", "takes 16 channels and gets 8", "the fault is in the module: mend 1"),
         ("Two", "3x8x8", "2 inputs", "--input image=… --input depth=…"),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from rfcalc.core.shape import axis_groups
-from rfcalc.readers.torch.recording import Operation, Recording, tensors
+from rfcalc.readers.torch.recorder import Operation, tensors
 
 
-def is_signal(recording: Recording, tensor: torch.Tensor) -> bool:
+def is_signal(steps: Sequence[Operation], tensor: torch.Tensor) -> bool:
     """Whether a tensor of one axis beside the batch holds positions: a convolution, or what else slides over them, is
     the first to read it that does not work on each value by itself."""
     held = {id(tensor)}
-    for step in recording.steps:
+    for step in steps:
         if not any(id(t) in held for a in step.args.values() for t in tensors(a)):
             continue
         if step.name.startswith(SLIDING):
@@ -25,22 +27,28 @@ def is_signal(recording: Recording, tensor: torch.Tensor) -> bool:
     return False
 
 
-def channels_of(recording: Recording, tensor: torch.Tensor) -> int:
-    """Which axis of an input (without the batch) holds its channels: the one that the first convolution reads as
-    channels, through what only moves axes or works on each value or on the features; the first where none says it."""
+def channels_of(steps: Sequence[Operation], tensor: torch.Tensor) -> int:
+    """Which axis of an input (without the batch) holds its channels: the first where no convolution says it."""
+    found = channels_read(steps, tensor)
+    return 0 if found is None else max(found[1], 0)
+
+
+def channels_read(steps: Sequence[Operation], tensor: torch.Tensor) -> tuple[Operation, int] | None:
+    """The first convolution that reads an input, through what only moves axes or works on each value or on the
+    features, and the axis of the input (without the batch) that it reads as channels; -1: it is none of them."""
     held = {id(tensor): tuple(range(tensor.dim()))}  # for each axis the one of the input that it is, or -1
-    for step in recording.steps:
+    for step in steps:
         given = next((t for a in step.args.values() for t in tensors(a) if id(t) in held), None)
         if given is None:
             continue
         axes = held[id(given)]
         if step.name.startswith("conv"):
             at = axes[1] if given.dim() == step.args["weight"].dim() else 0
-            return max(at - 1, 0)
+            return step, max(at - 1, -1)
         for out in tensors(step.out):
             if (moved := _axes_after(step, given, out, axes)) is not None:
                 held[id(out)] = moved
-    return 0
+    return None
 
 
 def _axes_after(

@@ -300,10 +300,10 @@ def _graph(module: torch.nn.Module, recording: Recording) -> TensorBuilder:
     )
     for name, tensor in recording.inputs.items():
         full = dims_of(tensor)
-        if len(full) == 2 and is_signal(recording, tensor):
+        if len(full) == 2 and is_signal(recording.steps, tensor):
             graph.env[id(tensor)] = graph.input(name, Shape(1, full[1]), full, 0)._replace(extra=True)
         else:
-            shape = Shape(*(full[1:] or (1,)), channel=channels_of(recording, tensor))
+            shape = Shape(*(full[1:] or (1,)), channel=channels_of(recording.steps, tensor))
             if shape.channel:
                 graph.note(f"axis {shape.channel} of {name} ({shape}) holds its channels: a convolution reads it so")
             graph.env[id(tensor)] = graph.input(name, shape, full, 0)

@@ -28,7 +28,14 @@ from rfcalc.readers.torch.higher_order import plainly
 from rfcalc.readers.torch.recorder import Operation as Operation
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked, memory_of
 from rfcalc.readers.torch.recorder import tensors as tensors
-from rfcalc.readers.torch.refused import at_fault, first_reader, reads_sequences, size_that_runs, wrong_shape
+from rfcalc.readers.torch.refused import (
+    at_fault,
+    first_reader,
+    other_axis,
+    reads_sequences,
+    size_that_runs,
+    wrong_shape,
+)
 from rfcalc.readers.torch.untouched import untouched
 
 
@@ -296,7 +303,8 @@ def _failed(
     reader = None
     if recorder is not None and stopped is not None:
         reader = first_reader([*recorder.steps, stopped], given, call)
-        mistake = wrong_shape(reader, call) or at_fault(stopped)
+        moved = other_axis([*recorder.steps, stopped], given, call)
+        mistake = wrong_shape(reader, call) or moved or at_fault(stopped)
         if mistake is not None:
             return mistake.at(where)
     if reader is None:

@@ -3,8 +3,9 @@ the module itself is at fault.
 
 1. The first layer with weights that reads the input (through what keeps its axes) says how many channels it takes and
    how many axes: a shape of another rank, order or number of channels is answered with the corrected one.
-2. Where that layer is content and a later convolution is not, no input helps: the fault is in the module.
-3. Where a linear layer or a join gets a wrong number, the size is at fault: other sizes are run until one is taken.
+2. Where axes are moved first (channels last), the axis that the convolution reads as channels is told.
+3. Where that layer is content and a later convolution is not, no input helps: the fault is in the module.
+4. Where a linear layer or a join gets a wrong number, the size is at fault: other sizes are run until one is taken.
    This is done only when the message is told (`RfcalcError.advice`).
 """
 
@@ -19,6 +20,7 @@ import torch
 
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import USUAL, Shape, mistaken
+from rfcalc.readers.torch.entrance import channels_read
 from rfcalc.readers.torch.given import ForwardCall, Leaf
 from rfcalc.readers.torch.recorder import Operation, tensors
 
@@ -136,6 +138,36 @@ def _fault(reader: Reader, mine: Shape) -> tuple[str, tuple[Shape, ...]] | None:
     if prod(mine.dims) == reader.takes:
         return "it reads one row of values", (Shape(reader.takes),)
     return "", (Shape(*mine.dims[:-1], reader.takes) if len(mine.dims) < 3 else Shape(reader.takes),)
+
+
+def other_axis(steps: Sequence[Operation], given: Mapping[str, torch.Tensor], call: ForwardCall) -> RfcalcError | None:
+    """What is wrong with the shape that was given where the last step, a convolution, reads another axis of an input
+    than the first as channels, and that axis has not as many."""
+    stopped = steps[-1]
+    x = _read(stopped)
+    read = None if x is None else _weighted(stopped, x, stopped.args.get("weight"))
+    if read is None:
+        return None
+    what, takes, axes = read
+    for leaf in call.leaves:
+        found = channels_read(steps, given[leaf.name]) if leaf.name in given else None
+        dims = list(leaf.shape[1:])
+        if found is None or found[0] is not stopped or found[1] < 1 or len(dims) != axes + 1:
+            continue
+        axis = found[1]
+        if dims[axis] == takes:
+            continue
+        none = any("none was given" in note for note in call.notes)
+        dims.pop(dims.index(takes) if takes in dims else 0 if none else axis)
+        dims.insert(axis, takes)
+        meant = f"{'' if leaf.name == 'input' else f'{leaf.name}='}{Shape(*dims)}"
+        reads = f"the first {what}{f' ({stopped.frame.path})' if stopped.frame.path else ''} takes axis {axis} of it"
+        return RfcalcError(
+            f"it does not run on {call.told}",
+            why=f"{'no input was given, and ' if none else ''}{reads} as its {plural(takes, 'channel')}",
+            fix=f"--input {meant}" if none else f"did you mean {meant}?",
+        )
+    return None
 
 
 def at_fault(step: Operation | None) -> RfcalcError | None:
