@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
+from rfcalc.core.errors import Unsupported
 
 torch.set_num_threads(1)
 HANN = torch.hann_window(9)
@@ -201,6 +202,43 @@ def test_fixed_transposed_kernels_are_no_parameters() -> None:
     assert (report.totals.params, report.complete) == (0, True)
     text = report.network.nodes[0].layer.notation(exact=True)
     assert "fixed" in text and rfcalc.analyze(text, "3x60").totals.params == 0
+
+
+def counted(m: Made, x: Tensor) -> Tensor:
+    m.n += 1
+    return F.conv1d(x, m.w * m.n, padding=1)
+
+
+def halved(m: Made, x: Tensor) -> Tensor:
+    m.w = m.w * 0.5
+    return F.conv1d(x, m.w, padding=1)
+
+
+def counted_outside(m: Made, x: Tensor) -> Tensor:
+    m.calls = getattr(m, "calls", 0) + 1
+    return F.conv1d(x, m.w * m.calls, padding=1)
+
+
+@pytest.mark.parametrize("function", [counted, halved, counted_outside])
+def test_what_forward_changes_is_no_constant(function: Any) -> None:
+    """A kernel that is another one at every call is refused, and reading leaves the module as it was."""
+    module = Made(function, w=torch.randn(2, 2, 3), n=torch.zeros(()))
+    before = {name: t.clone() for name, t in module.state_dict().items()}
+    with pytest.raises(Unsupported, match="other values when it is called again"):
+        rfcalc.to_stream(module, "2x60")
+    assert all(torch.equal(t, before[name]) for name, t in module.state_dict().items())
+    assert not hasattr(module, "calls")
+
+
+def test_what_is_only_counted_hinders_no_stream() -> None:
+    def only_counted(m: Made, x: Tensor) -> Tensor:
+        m.n += 1
+        return F.conv1d(x, m.w, padding=1)
+
+    module = Made(only_counted, w=torch.randn(2, 2, 3), n=torch.zeros(()))
+    stream, x = rfcalc.to_stream(module, "2x60"), torch.randn(1, 2, 60)
+    assert int(module.n) == 0
+    assert torch.allclose(streamed(stream, x, 2, Random(0)), module(x), atol=1e-6)
 
 
 def test_whole_numbers_are_refused_at_once() -> None:

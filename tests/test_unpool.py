@@ -174,3 +174,12 @@ def test_onnx(known: bool, tmp_path: Path) -> None:
         x = torch.randn(1, 2, n, n)
         (wanted,) = ReferenceEvaluator(model).run(None, {"x": x.numpy()})
         assert torch.equal(rfcalc.to_torch(network)(x), torch.from_numpy(wanted))
+
+
+def test_what_memory_takes_for_granted_is_said() -> None:
+    """The map that is pooled counts until it is unpooled, in training too; statistics are of evaluation only."""
+    for infer in (False, True):
+        found = rfcalc.memory("conv3-4 bn {maxpool2, identity} maxunpool2", "3x8x8", infer=infer)
+        text = " ".join(found.document().notes)
+        assert "the map that was pooled is kept until then" in text
+        assert ("running statistics" in text) is infer

@@ -88,6 +88,11 @@ class Layer(Expr):
         return ""
 
     @property
+    def assumes_evaluation(self) -> str:
+        """What is taken for granted about it but where it is trained."""
+        return ""
+
+    @property
     def stem(self) -> str:
         """What its nodes are called, with a number, unless they are named."""
         return self.kind

@@ -89,7 +89,7 @@ class BatchNorm(Layer):
         return self.training or not self.track
 
     @property
-    def assumes(self) -> str:
+    def assumes_evaluation(self) -> str:
         return "" if self.of_batch else "batch normalisation uses its running statistics (evaluation mode)"
 
     def reads(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...]:

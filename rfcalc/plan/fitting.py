@@ -411,8 +411,8 @@ class Fit:
         )
 
     def _notes(self) -> Iterator[str]:
-        layers = {node.layer.assumes for node in self.memory.report.network.nodes}  # told of running a network
-        yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in layers)
+        evaluated = {node.layer.assumes_evaluation for node in self.memory.report.network.nodes}
+        yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in evaluated)
         if self.memory.block == 1:
             told = "what an allocator rounds up and libraries take as workspace is not counted"
         else:

@@ -403,8 +403,7 @@ class Report:
         """What was taken for granted, in sentences."""
         said = dict.fromkeys(self._assumed)
         for node in self.network.nodes:
-            if node.layer.assumes:
-                said[node.layer.assumes] = None
+            said |= dict.fromkeys(filter(None, (node.layer.assumes, node.layer.assumes_evaluation)))
         return tuple(said)
 
     def receptive_field(self, position: int) -> ReceptiveField:

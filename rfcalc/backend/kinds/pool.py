@@ -12,12 +12,12 @@ from rfcalc.backend.kinds.conv import each, padded, sides_of
 from rfcalc.backend.twin import At, Twin, call, measuring, same_everywhere, spatial, text_only, twin
 
 
-def native(at: At, rank: int, averages: bool = False) -> bool:
-    """Whether PyTorch's own layer does it, at any input size."""
+def native(at: At, rank: int, averages: bool = False, of: int = 0) -> bool:
+    """Whether PyTorch's own layer does it, at any input size; `of`: which input is the map under the windows."""
     g = at.layer.geometry
     if g.padding == "SAME" and any(s != 1 for s in each(g.stride, rank)):
         return False
-    sides = sides_of(g, at.x.dims[1:])
+    sides = sides_of(g, at.xs[of].dims[1:])
     reach = each(g.kernel, rank)
     # PyTorch's one-dimensional max pooling has a ceil rule of its own where the window is larger than the map.
     fits = all(a == b and 2 * a <= k for (a, b), k in zip(sides, reach, strict=True))
@@ -28,11 +28,11 @@ def native(at: At, rank: int, averages: bool = False) -> bool:
     return fits and (g.rounding == "floor" or (g.rounding == "ceil" and (rank > 1 or averages)))
 
 
-def described(at: At, rank: int, even: bool = False) -> str:
-    """The geometry, as the functions of `parts` take it; `even`: with the smaller of both sides."""
+def described(at: At, rank: int, even: bool = False, of: int = 0) -> str:
+    """The geometry, as the functions of `parts` take it; `even`: with the smaller of both sides; `of` as above."""
     g = at.layer.geometry
     dynamic = g.padding == "SAME" and any(s != 1 for s in each(g.stride, rank))
-    sides = None if dynamic else sides_of(g, at.x.dims[1:])
+    sides = None if dynamic else sides_of(g, at.xs[of].dims[1:])
     if even and sides is not None:
         sides = tuple((min(pair), min(pair)) for pair in sides)
     rounding = "floor" if g.padding == "SAME" else g.rounding  # SAME says the output's size

@@ -111,16 +111,17 @@ def max_unpool(
     rounding: str = "floor",
 ) -> Tensor:
     """Each value where the maximum of its window of `pooled` is, zeros elsewhere: as large as that map."""
-    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(kernel) - 1]
-    even = sides is not None and all(a == b and 2 * a <= k for (a, b), k in zip(sides, kernel, strict=True))
-    if sides is not None and even and len(kernel) > 1 and rounding != "ceil-onnx":
-        padding = tuple(a for a, _ in sides)
-        at = pool(pooled, kernel, stride, padding, dilation, rounding == "ceil", True)[1]
-        return torch.zeros_like(pooled).flatten(2).scatter(2, at.flatten(2), x.flatten(2)).reshape(pooled.shape)
-    filled = covered(pooled, kernel, stride, sides, dilation, rounding, -math.inf)
-    at = pool(filled, kernel, stride, 0, dilation, False, True)[1]
-    y = torch.zeros_like(filled).flatten(2).scatter(2, at.flatten(2), x.flatten(2)).reshape(filled.shape)
-    return uncovered(y, pooled.shape[2:], kernel, stride, sides, dilation)
+    if len(kernel) == 1:  # as `max_pool` does it
+        sides = known_sides(pooled, kernel, stride, sides, dilation)
+        axes = (1, *kernel), (1, *stride), ((0, 0), *sides), (1, *dilation)
+        return max_unpool(x.unsqueeze(2), pooled.unsqueeze(2), *axes, rounding).squeeze(2)
+    rule = "floor" if sides is None else rounding
+    sides = known_sides(pooled, kernel, stride, sides, dilation)
+    pool = (F.max_pool2d, F.max_pool3d)[len(kernel) - 2]
+    ready, padding, ceil = prepared(pooled, kernel, stride, sides, dilation, rule, -math.inf)
+    at = pool(ready, kernel, stride, padding, dilation, ceil, True)[1]
+    y = torch.zeros_like(ready).flatten(2).scatter(2, at.flatten(2), x.flatten(2)).reshape(ready.shape)
+    return y if ready is pooled else uncovered(y, pooled.shape[2:], kernel, stride, sides, dilation)
 
 
 def mean_pool(

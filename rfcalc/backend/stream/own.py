@@ -145,35 +145,50 @@ def _table(graph: NetworkModule, name: str, table: torch.Tensor, module: nn.Modu
 
 
 def _compare(module: nn.Module, graph: NetworkModule) -> None:
-    """Run both once on the same numbers.
+    """Run both on the same numbers, the module twice; afterwards it is as it was.
 
     Raises:
-        Unsupported: they differ.
+        Unsupported: they differ, or the module gives other values when it is called again.
     """
+    from rfcalc.readers.torch.untouched import untouched
+
     first = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.empty(0))
     made = torch.Generator().manual_seed(0)
     xs = [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in graph.shapes.values()]
-    modes = {m: m.training for m in module.modules()}
+    held = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
-        for m in modes:
-            m.training = False
-        with torch.no_grad():
-            theirs, ours = next(_tensors(module(*xs))), next(_tensors(graph(*xs)))
+        with untouched(module), torch.no_grad():
+            for m in module.modules():
+                m.training = False
+            theirs = next(_tensors(module(*xs))).clone()  # what it returns may be what it writes to
+            ours = next(_tensors(graph(*xs))).clone()
+            again = next(_tensors(module(*xs)))
     except RfcalcError:
         raise
     except Exception as error:
         raise Unsupported("the network that was read does not run", why=str(error).split("\n")[0]) from error
     finally:
-        for m, mode in modes.items():
-            m.training = mode
-    a, b = theirs.reshape(-1).double(), ours.reshape(-1).double()
+        for buffer, values in held:
+            buffer.copy_(values)
     near = 1e-9 if first.dtype == torch.float64 else 1e-3
-    if a.numel() != b.numel() or not torch.allclose(a, b, rtol=near, atol=near * max(float(a.abs().max()), 1e-3)):
+    if not _near(theirs, ours, near):
         raise Unsupported(
             "the network that was read gives other values than the module",
             why="a constant, a function or a weight of it is not what it was read as",
             fix="stream a part of it: to_stream(module.encoder, …)",
         )
+    if not _near(theirs, again, near):
+        raise Unsupported(
+            "the module gives other values when it is called again",
+            why="its forward changes what it computes with (a counter, a buffer), or draws random numbers",
+            fix="stream a part of it that does not: to_stream(module.encoder, …)",
+        )
+
+
+def _near(a: torch.Tensor, b: torch.Tensor, bound: float) -> bool:
+    """Whether two results have the same values, but for what rounding makes."""
+    a, b = a.reshape(-1).double(), b.reshape(-1).double()
+    return a.numel() == b.numel() and torch.allclose(a, b, rtol=bound, atol=bound * max(float(a.abs().max()), 1e-3))
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
