@@ -219,23 +219,36 @@ def counted_outside(m: Made, x: Tensor) -> Tensor:
     return F.conv1d(x, m.w * m.calls, padding=1)
 
 
-@pytest.mark.parametrize("function", [counted, halved, counted_outside])
+def written_outside(m: Made, x: Tensor) -> Tensor:
+    return F.conv1d(x, m.plain[0].mul_(0.5), padding=1)  # type: ignore[index]
+
+
+def written_parameter(m: Made, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        m.conv.weight.mul_(0.5)  # type: ignore[union-attr,operator]
+    y: Tensor = m.conv(x)  # type: ignore[operator]
+    return y
+
+
+@pytest.mark.parametrize("function", [counted, halved, counted_outside, written_outside, written_parameter])
 def test_what_forward_changes_is_no_constant(function: Any) -> None:
     """A kernel that is another one at every call is refused, and reading leaves the module as it was."""
-    module = Made(function, w=torch.randn(2, 2, 3), n=torch.zeros(()))
+    module = Made(function, w=torch.randn(2, 2, 3), n=torch.zeros(()), conv=nn.Conv1d(2, 2, 3, padding=1))
+    module.plain, plain = [torch.ones(2, 2, 3)], torch.ones(2, 2, 3)
     before = {name: t.clone() for name, t in module.state_dict().items()}
     with pytest.raises(Unsupported, match="other values when it is called again"):
         rfcalc.to_stream(module, "2x60")
     assert all(torch.equal(t, before[name]) for name, t in module.state_dict().items())
-    assert not hasattr(module, "calls")
+    assert torch.equal(module.plain[0], plain) and not hasattr(module, "calls")
 
 
 def test_what_is_only_counted_hinders_no_stream() -> None:
     def only_counted(m: Made, x: Tensor) -> Tensor:
         m.n += 1
-        return F.conv1d(x, m.w, padding=1)
+        return F.conv1d(x, m.w * m.wide, padding=1)
 
-    module = Made(only_counted, w=torch.randn(2, 2, 3), n=torch.zeros(()))
+    wide = torch.full((1, 1, 1), 2.0).expand(2, 2, 3)  # its values share one place in memory
+    module = Made(only_counted, w=torch.randn(2, 2, 3), n=torch.zeros(()), wide=wide)
     stream, x = rfcalc.to_stream(module, "2x60"), torch.randn(1, 2, 60)
     assert int(module.n) == 0
     assert torch.allclose(streamed(stream, x, 2, Random(0)), module(x), atol=1e-6)

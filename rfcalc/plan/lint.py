@@ -48,10 +48,6 @@ class Finding(NamedTuple):
     remedy: str
     mended: Report | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Its parts, with the network after it as it is written."""
-        return {**self._asdict(), "mended": None if self.mended is None else _written(self.mended)}
-
 
 def _written(mended: Report) -> dict[str, Any]:
     """A network after a remedy."""

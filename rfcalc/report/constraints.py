@@ -182,16 +182,15 @@ def _bound(text: str, asked: Metric) -> Any:
         return read(text[:-1]) / 100
     if _BYTES.search(text) and asked.short is not bytes_short:
         raise RfcalcError(f"{text!r} is a number of bytes, and {asked.name} is none", fix="write it like 200k, 1.5G")
-    if text[:1] in "-−" and asked.name in SIGNED:
-        return -read(text[1:].strip())
-    return _value(text)
+    return _value(text, asked.name in SIGNED)
 
 
-def _value(text: str) -> Any:
-    """A number, or one for each axis."""
-    if re.fullmatch(r"\d+(x\d+)+", text):
-        return tuple(Fraction(v) for v in text.split("x"))
-    return read(text)
+def _value(text: str, signed: bool = False) -> Any:
+    """A number, or one for each axis; with a sign, where it may have one."""
+    sign = "[-−]?" if signed else ""
+    parts = text.split("x") if re.fullmatch(rf"{sign}\d+(x{sign}\d+)+", text) else [text]
+    found = tuple([-read(v[1:].strip()) if signed and v[:1] in ("-", "−") else read(v) for v in parts])
+    return found if len(found) > 1 else found[0]
 
 
 def holds(have: Any, compare: Callable[[Any, Any], bool], wanted: Any) -> bool:

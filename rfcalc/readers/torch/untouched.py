@@ -2,7 +2,7 @@
 
 1. Only plain containers are touched, with the methods of the built-in classes, and only what has changed.
 2. Modules, their hooks, and objects that they hold are looked at; containers and objects inside those too.
-3. Values of memory that operators wrote to are the recorder's to put back.
+3. Values of memory that operators wrote to are the recorder's to put back; where none records, `values` asks for it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TORCHS = ("torch", "torchvision", "builtins", "collections", "functools", "nump
 class Before:
     """What modules held before a run; `restore` puts it back."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, values: bool = False) -> None:
         self._held: list[tuple[Any, Any]] = []  # containers that hold something
         self._idle: list[Any] = []  # containers that hold nothing
         self._tensors: list[tuple[torch.Tensor, torch.Tensor, bool, Any]] = []
@@ -50,6 +50,13 @@ class Before:
                 continue
             seen.add(id(value))
             self._look(value, stack)
+        self._memory: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        for tensor in [data for _, data, *_ in self._tensors] if values else []:
+            if tensor.layout == torch.strided and not tensor.is_meta and tensor.untyped_storage().nbytes():
+                where = tensor.untyped_storage()
+                if where._cdata not in self._memory:
+                    held = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(where)
+                    self._memory[where._cdata] = held, held.clone()
 
     def _look(self, value: Any, stack: list[Any]) -> None:
         if not tells_its_class(value):
@@ -127,6 +134,9 @@ class Before:
                 tensor.requires_grad_(learned)
             if tensor.is_leaf and tensor.grad is not gradient:
                 tensor.grad = gradient
+        for held, values in self._memory.values():
+            if not torch.equal(held, values):  # what was not written to may not be writable
+                held.copy_(values)
         for m, training in self._modes:
             if m.training != training:
                 m.training = training
@@ -181,9 +191,10 @@ def _refilled(container: Any, content: Any) -> None:
 
 
 @contextmanager
-def untouched(module: torch.nn.Module) -> Iterator[None]:
-    """Run something that calls the module; afterwards, also after an error, everything is as it was."""
-    before = Before(module)
+def untouched(module: torch.nn.Module, values: bool = False) -> Iterator[None]:
+    """Run something that calls the module; afterwards, also after an error, everything is as it was (`values`: and so
+    are the values of its tensors, of which a copy is held meanwhile)."""
+    before = Before(module, values)
     with the_process():
         try:
             yield
