@@ -478,6 +478,8 @@ def ids(): return Read(nn.Embedding(100, 16))
 def last(): return Last(nn.Conv2d(3, 8, 3))
 def gray_last(): return Last(nn.Conv2d(1, 8, 3))
 def frames(): return Frames(nn.Conv3d(3, 8, 3))
+def up_last(): return Last(nn.ConvTranspose2d(3, 8, 2, 2))
+def decoder(): return nn.Sequential(nn.Linear(6, 128), nn.Unflatten(1, (8, 4, 4)), nn.ConvTranspose2d(4, 3, 2, 2))
 def broken(): return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(16, 8, 3))
 """
 
@@ -522,6 +524,8 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("last", "32x40x1", "axis 2 of it as its 3 channels", "did you mean 32x40x3?"),
         ("gray_last", "", "axis 2 of it as its 1 channel", "--input 224x224x1"),
         ("frames", "3x4x16x16", "axis 1 of it as its 3 channels", "did you mean 4x3x16x16?"),
+        ("up_last", "3x32x40", "axis 2 of it as its 3 channels", "did you mean 32x40x3?"),
+        ("decoder", "6", "takes 4 channels and gets 8", "the fault is in the module: mend 2"),
         ("broken", "", "takes 16 channels and gets 8", "the fault is in the module: mend 1"),
         ("broken", "3x32x32", "takes 16 channels and gets 8", "the fault is in the module: mend 1"),
         ("Two", "3x8x8", "2 inputs", "--input image=… --input depth=…"),

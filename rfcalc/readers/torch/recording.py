@@ -117,13 +117,12 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
                 raise _Asked(failed) from error
             raise failed from error
         reader = first_reader(recorder.steps, given, call)
-        if reader is not None and reader.axes:  # without data, PyTorch lets some pass
-            mistake = wrong_shape(reader, call)
-            for step in recorder.steps:
-                if mistake is None and step.name.startswith("conv_transpose"):
-                    mistake = at_fault(step)
-            if mistake is not None:
-                raise mistake.at(type(module).__name__)
+        mistake = wrong_shape(reader, call) if reader is not None and reader.axes else None
+        for i, step in enumerate(recorder.steps):  # without data, PyTorch lets some pass
+            if mistake is None and step.name.startswith("conv_transpose") and (wrong := at_fault(step)) is not None:
+                mistake = other_axis(recorder.steps[: i + 1], given, call) or wrong
+        if mistake is not None:
+            raise mistake.at(type(module).__name__)
         grown = len(list(module.parameters())) > count
     outputs = [(name, value) for name, value in _named(result) if isinstance(value, torch.Tensor)]
     if not outputs:
