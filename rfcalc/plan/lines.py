@@ -22,7 +22,7 @@ from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Tabl
 from rfcalc.graph.forward import reads_of
 from rfcalc.graph.network import Network, Node
 from rfcalc.plan.demand import read
-from rfcalc.plan.places import Place, laid_out, places
+from rfcalc.plan.places import Place, flips, laid_out, mirrored, places
 
 
 class Barrier(NamedTuple):
@@ -91,6 +91,11 @@ class LineView:
         place = self.places[position]
         return place is not None and (place.before, place.after) != (1, 1)
 
+    def mirrored(self, position: int) -> bool:
+        """Whether a map lies from the image's end to its beginning, behind a flip."""
+        place = self.places[position]
+        return place is not None and place.mirrored
+
     def _put(self, position: int, place: Place, density: Fraction) -> None:
         self.places[position] = place
         self.lengths[position] = place.length(self.shapes[position])
@@ -128,7 +133,7 @@ class LineView:
             return
         place, index = found
         if place.after > 1 and place.before == 1 and not self._shared(position, place.axis):
-            place, index = Place(place.axis), Table(1, [[0]] * place.after)
+            place, index = place._replace(after=1), Table(1, [[0]] * place.after)
         self._put(position, place, self.densities[source] * index.period / index.advance)
         self._edge(position, source, index)
 
@@ -156,6 +161,8 @@ class LineView:
             for reads in alternatives:
                 step: tuple[int | None, Any] = (place.axis, STEP) if reads is POINTWISE else reads[place.axis]
                 out, index = step
+                if flips(index, x.dims[place.axis]) and not self.mixed(s):
+                    place, index = place._replace(mirrored=not place.mirrored), STEP
                 why = _unfollowed(out, index, x.dims[place.axis])
                 if not why and index != STEP and self.mixed(s):
                     why = "positions are re-arranged over several axes"
@@ -163,6 +170,8 @@ class LineView:
                     self._bar(position, why)
                     return
                 assert out is not None
+                if place.mirrored and index != STEP:
+                    index = mirrored(index, int(x.dims[place.axis]), int(y.dims[out]))
                 found.append((s, place._replace(axis=out), index, self.densities[s] * index.period / index.advance))
         outs = {place.axis for _, place, _, _ in found}
         densities = {d for *_, d in found}
@@ -178,7 +187,9 @@ class LineView:
             )
             return
         if len({place for _, place, _, _ in found}) > 1:
-            self._bar(position, "positions are re-arranged over several axes")
+            turned = len({place.mirrored for _, place, _, _ in found}) > 1
+            why = "an image and its mirror image meet: what a unit reads is tied to the size of the whole map"
+            self._bar(position, why if turned else "positions are re-arranged over several axes")
             return
         place = found[0][1]
         for s, x, alternatives in zip(sources, xs, relation, strict=True):

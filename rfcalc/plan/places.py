@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.layer import POINTWISE
 from rfcalc.core.shape import Shape
-from rfcalc.core.window import STEP, Slide, Table
+from rfcalc.core.window import STEP, Listed, Slide, Table
 from rfcalc.graph.forward import reads_of
 from rfcalc.graph.network import Network
 
@@ -25,11 +25,13 @@ class Place(NamedTuple):
     Attributes:
         axis: the axis of the map.
         before, after: how many positions of others lie around (slower, faster) those of the image.
+        mirrored: whether they lie from the last to the first (behind a flip).
     """
 
     axis: int
     before: int = 1
     after: int = 1
+    mirrored: bool = False
 
     def length(self, shape: Shape) -> Any:
         """How many positions of the image there are."""
@@ -46,9 +48,9 @@ def laid_out(place: Place, x: Shape, y: Shape, wanted: Place | None = None) -> t
         wanted: where they lie in the whole image; decides where one window, or one position, leaves a choice.
 
     >>> laid_out(Place(1), Shape(8, 32, 48), Shape(8, 1536))  # rows and columns as tokens
-    (Place(axis=1, before=1, after=48), Slide(1, 0, 1, 1, <Border.ZEROS: 'zeros'>))
+    (Place(axis=1, before=1, after=48, mirrored=False), Slide(1, 0, 1, 1, <Border.ZEROS: 'zeros'>))
     >>> laid_out(Place(1), Shape(8, 32, 48), Shape(8, 4, 8, 48))  # windows of 8 rows
-    (Place(axis=1, before=1, after=1), Table(8, [[0, 1, 2, 3, 4, 5, 6, 7]], <Border.ZEROS: 'zeros'>))
+    (Place(axis=1, before=1, after=1, mirrored=False), Table(8, [[0, 1, 2, 3, 4, 5, 6, 7]], <Border.ZEROS: 'zeros'>))
     """
     step = place.after * prod(map(int, x.dims[place.axis + 1 :]))
     length = int(place.length(x))
@@ -60,13 +62,33 @@ def laid_out(place: Place, x: Shape, y: Shape, wanted: Place | None = None) -> t
     if begin % step or top % begin:
         return None
     around = [(k, begin // e, e * int(n) // top) for k, (e, n) in enumerate(zip(ends, y.dims, strict=True))]
-    found = [Place(k, b, a) for k, a, b in around if a * ends[k] == begin and b * top == ends[k] * int(y.dims[k])]
+    found = [place._replace(axis=k, before=b, after=a) for k, a, b in around if a * ends[k] == begin and b * top == ends[k] * int(y.dims[k])]
     if not found:
         return None
     chosen = next((p for p in found if wanted is not None and p.axis == wanted.axis), None)
     alone = next((p for p in found if p.before == p.after == 1), found[-1])
     per = begin // step
     return chosen or alone, Table(per, [range(per)]) if per > 1 else STEP
+
+
+def flips(index: Any, n: int) -> bool:
+    """Whether an index reads all of n positions from the last to the first."""
+    return isinstance(index, Listed) and len(index.units) == n > 1 and all(
+        len(at) == 1 and at[0] == n - 1 - u for u, at in enumerate(index.units)
+    )
+
+
+def mirrored(index: Slide | Table, n: int, m: int) -> Slide | Table:
+    """What units read, counted from the other end of a map of n positions, and of the m of the new one.
+
+    >>> mirrored(Slide(2, 0, 3), 9, 4).taps(0), mirrored(Slide(2, 0, 3), 10, 4).taps(0)
+    (range(0, 3), range(1, 4))
+    """
+    if isinstance(index, Slide):
+        first = n - 1 - index.stride * (m - 1) - index.first - index.dilation * (index.kernel - 1)
+        return Slide(index.stride, first, index.kernel, index.dilation, index.border)
+    phases = [[n - 1 - t for t in index.taps(m - 1 - u)] for u in range(index.period)]
+    return Table(index.advance, phases, index.border)
 
 
 def places(network: Network, shapes: Sequence[Shape], axis: int) -> list[Place | None]:
