@@ -74,7 +74,9 @@ class Gather(Layer):
 
     @staticmethod
     def _reversed(n: Size) -> Index:
-        return Listed([[p] for p in range(n - 1, -1, -1)]) if is_number(n) else Unsized("where a flip begins is its size")
+        return (
+            Listed([[p] for p in range(n - 1, -1, -1)]) if is_number(n) else Unsized("where a flip begins is its size")
+        )
 
     @property
     def selective(self) -> bool:
@@ -88,7 +90,9 @@ class Gather(Layer):
         return (on_axis(x, axis, chosen),) if axis == x.channel else None
 
     def notation(self, exact: bool = False) -> str:
-        return f"gather axis{self.axis} " + ("reversed" if self.positions is None else "at" + ",".join(_runs(self.positions)))
+        return f"gather axis{self.axis} " + (
+            "reversed" if self.positions is None else "at" + ",".join(_runs(self.positions))
+        )
 
     @classmethod
     def from_word(cls, word: Word) -> Gather:

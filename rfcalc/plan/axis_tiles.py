@@ -91,9 +91,12 @@ class AxisTiles:
                 t = (size - c.rest) // c.modulus
                 found: list[int | None] = []
                 for p, place in enumerate(self.view.places):
-                    value = None if place is None else c.shapes[p].dims[place.axis]
+                    if place is None:
+                        found.append(None)
+                        continue
+                    value = c.shapes[p].dims[place.axis]
                     value = value.at(t) if isinstance(value, Number) else value
-                    found.append(value if place is None else value // (place.before * place.after))
+                    found.append(int(value) // (place.before * place.after))
                 return found
         return None
 

@@ -61,11 +61,11 @@ class LineView:
         align: the step of tile origins that keeps the grid of every map, and every fixed pattern, in place.
     """
 
-    def __init__(
-        self, network: Network, shapes: Sequence[Shape], axis: int, whole: LineView | None = None
-    ) -> None:
+    def __init__(self, network: Network, shapes: Sequence[Shape], axis: int, whole: LineView | None = None) -> None:
         self.network, self.shapes, self.axis = network, shapes, axis
-        self.whole = whole  # how the whole image is laid out decides where a tile leaves a choice: one window is no axis
+        self.whole = (
+            whole  # how the whole image is laid out decides where a tile leaves a choice: one window is no axis
+        )
         count = len(shapes)
         self.places: list[Place | None] = [None] * count
         self.lengths: list[int | None] = [None] * count

@@ -62,7 +62,11 @@ def laid_out(place: Place, x: Shape, y: Shape, wanted: Place | None = None) -> t
     if begin % step or top % begin:
         return None
     around = [(k, begin // e, e * int(n) // top) for k, (e, n) in enumerate(zip(ends, y.dims, strict=True))]
-    found = [place._replace(axis=k, before=b, after=a) for k, a, b in around if a * ends[k] == begin and b * top == ends[k] * int(y.dims[k])]
+    found = [
+        place._replace(axis=k, before=b, after=a)
+        for k, a, b in around
+        if a * ends[k] == begin and b * top == ends[k] * int(y.dims[k])
+    ]
     if not found:
         return None
     chosen = next((p for p in found if wanted is not None and p.axis == wanted.axis), None)
@@ -73,8 +77,10 @@ def laid_out(place: Place, x: Shape, y: Shape, wanted: Place | None = None) -> t
 
 def flips(index: Any, n: int) -> bool:
     """Whether an index reads all of n positions from the last to the first."""
-    return isinstance(index, Listed) and len(index.units) == n > 1 and all(
-        len(at) == 1 and at[0] == n - 1 - u for u, at in enumerate(index.units)
+    return (
+        isinstance(index, Listed)
+        and len(index.units) == n > 1
+        and all(len(at) == 1 and at[0] == n - 1 - u for u, at in enumerate(index.units))
     )
 
 
@@ -93,7 +99,8 @@ def mirrored(index: Slide | Table, n: int, m: int) -> Slide | Table:
 
 def places(network: Network, shapes: Sequence[Shape], axis: int) -> list[Place | None]:
     """Where an axis of the image lies in every map, as far as it can be followed."""
-    rank, found = shapes[0].rank, [None] * len(shapes)  # type: list[Place | None]
+    rank = shapes[0].rank
+    found: list[Place | None] = [None] * len(shapes)
     for position, y in enumerate(shapes):
         if position < network.arity:
             found[position] = Place(y.axes[axis]) if y.rank == rank else None

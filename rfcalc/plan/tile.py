@@ -156,7 +156,9 @@ class TilePlan:
                 continue
             laid = [n for n, p in zip(self.network.outputs, line.outputs, strict=True) if line.view.mixed(p)]
             if laid:
-                found[Barrier(laid[0], "output", "positions of several axes lie along one axis of it, as tokens")] = None
+                found[Barrier(laid[0], "output", "positions of several axes lie along one axis of it, as tokens")] = (
+                    None
+                )
                 continue
             turned = [n for n, p in zip(self.network.outputs, line.outputs, strict=True) if line.view.mirrored(p)]
             if turned:

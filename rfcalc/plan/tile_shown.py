@@ -192,7 +192,7 @@ def _ready(plan: TilePlan, node: str) -> str | None:
             return None
         node = before[0]
         position = network.position(node)
-        if not any(line.view.mixed(position) for line in plan.lines):
+        if not any(line.view.mixed(position) or line.view.mirrored(position) for line in plan.lines):
             return node
     return None
 
