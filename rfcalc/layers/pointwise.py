@@ -159,6 +159,9 @@ class Softmax(Layer):
             raise ShapeError(f"there is no axis {axis} in {x}")
         return axis % len(x.dims)
 
+    def joins_channels(self, x: Shape) -> bool:
+        return self._axis(x) == x.channel
+
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         axis = self._axis(x)
@@ -281,6 +284,10 @@ class Dropout(Layer):
     def __post_init__(self) -> None:
         _probability(self.p)
 
+    @property
+    def multiplies_by(self) -> float:  # in evaluation
+        return 1.0
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.p in (0, 1):  # PyTorch passes the input on, or multiplies by a single zero
             return Saved(batch_values=int(self.p))
@@ -360,6 +367,10 @@ class Identity(Layer):
     spelling = Spelling(("identity", "skip"), "identity")
     memory = VIEW
     folds = True
+
+    @property
+    def multiplies_by(self) -> float:
+        return 1.0
 
     def notation(self, exact: bool = False) -> str:
         return "identity"
