@@ -1,4 +1,5 @@
 """The real pixels that one unit sees, by walking back from it: this costs what its windows cost, at any length of map.
+What all units see together is found in the same walk, which begins with all of them.
 
 The companion of `region_walk`, which finds the pixels of all units at once by walking forward. On every map the unit
 reads a union of boxes; a box is a set of positions for each axis, and a set is a tuple of runs (first, last), in order
@@ -70,7 +71,7 @@ def mask_of(positions: Runs) -> Mask:
 
 
 class UnitWalk:
-    """What one unit of a node sees of an input or an earlier node, in real pixels.
+    """What one unit of a node, or all of them together, see of an input or an earlier node, in real pixels.
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-8 > maxpool2", input="1x10000000")
@@ -80,14 +81,14 @@ class UnitWalk:
     Args:
         walked: the network, with sizes in numbers.
         at, source: positions.
-        unit: the unit's place on the node's axes, the channels left out.
+        unit: the unit's place on the node's axes, the channels left out; None: all units together.
 
     Raises:
         RfcalcError: an operator on the way was not understood, a size is a symbol, or there is no such unit.
         LimitError: what it sees is in too many separate parts.
     """
 
-    def __init__(self, walked: Shaped, at: int, unit: Sequence[int], source: int = 0) -> None:
+    def __init__(self, walked: Shaped, at: int, unit: Sequence[int] | None, source: int = 0) -> None:
         self.walked = walked
         self.left = self.right = self.placed = False
         shapes = walked.shapes
@@ -95,9 +96,10 @@ class UnitWalk:
             if not all(is_number(n) for n in shape.dims):
                 raise RfcalcError("regions need sizes in numbers", why=f"there is a map of {shape}", fix="give --input")
         extents = tuple(shapes[at].dims[i] for i in shapes[at].axes)
-        if len(unit) != len(extents) or any(not 0 <= u < n for u, n in zip(unit, extents, strict=True)):
-            raise no_unit(unit, extents)
-        first: Box = {axis: ((u, u),) for axis, u in zip(shapes[at].axes, unit, strict=True)}
+        ends = [(0, n - 1) for n in extents] if unit is None else [(u, u) for u in unit]
+        if len(ends) != len(extents) or any(not 0 <= a <= b < n for (a, b), n in zip(ends, extents, strict=True)):
+            raise no_unit(unit or (), extents)
+        first: Box = {axis: (end,) for axis, end in zip(shapes[at].axes, ends, strict=True)}
         self.boxes = self._walk(at, first, source)
 
     @property
