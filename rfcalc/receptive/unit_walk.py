@@ -156,6 +156,9 @@ class UnitWalk:
         if reads is POINTWISE:
             reads = tuple([(i, STEP) for i in range(len(x.dims))])
         layer = self.walked.network.nodes[position - self.walked.network.arity].layer
+        if layer.row_major and all(positions == ((0, y.dims[axis] - 1),) for axis, positions in box.items()):
+            self.placed = True  # all values, in other extents
+            return [{i: ((0, x.dims[i] - 1),) for i in (range(len(x.dims)) if source in self._told else x.axes)}]
         if layer.row_major and (source in self._told or y.channel in box) and max(x.values, y.values) <= MOST_REGROUPED:
             return self._regrouped(box, source, position)
         if any(isinstance(index, Scattered) for _, index in reads):
@@ -232,11 +235,9 @@ class UnitWalk:
         layer = network.nodes[position - network.arity].layer
         xs, x, y = self.walked.input_shapes(position), self.walked.shapes[source], self.walked.shapes[position]
         extents = tuple(x.dims[i] for i in x.axes)
-        flat = 0
-        for unit in product(*([u for a, b in box[axis] for u in range(a, b + 1)] for axis in y.axes)):
-            for p in layer.source(unit, xs, y):
-                flat |= 1 << place(p, extents)
-        masks = boxes_of(flat, extents) if flat else []
+        units = product(*([u for a, b in box[axis] for u in range(a, b + 1)] for axis in y.axes))
+        places = {place(p, extents) for unit in units for p in layer.source(unit, xs, y)}
+        masks = boxes_of(mask_of(union((p, p) for p in places)), extents) if places else []
         boxes = [{axis: tuple(runs(mask)) for axis, mask in zip(x.axes, found, strict=True)} for found in masks]
         return [{**b, x.channel: ((0, x.channels - 1),)} for b in boxes] if source in self._told else boxes
 
