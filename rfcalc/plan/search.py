@@ -201,17 +201,16 @@ class Search:
             bound = min(Fraction(1), Fraction(mine, total)) if mine is not None and total else None
             turning = self._turning(box, of, most) if bound is not None else ()
             return (max if most else min)(turning) if turning else bound
-        if of.name not in ("count", "holes"):
-            return None
-        above = self._above.get(of.key, ()) if most else ()
-        bounds = [v for o in above if (v := self.extreme_of(box, o, True, many)) is not None]
+        if not most:
+            return 0 if of.name in ("count", "holes") else None
+        above = [self.extreme_of(box, o, True, many) for o in self._above.get(of.key, ())]
         if of.key not in self._made:
             self._made[of.key] = made_of(of)
-        ways = (most, most, not most)
-        parts = [self.extreme_of(box, o, way, many) for o, way in zip(self._made[of.key], ways, strict=False)]
+        ends = zip(self._made[of.key], (True, True, False), strict=False)
+        parts = [self.extreme_of(box, o, end, many) for o, end in ends]
         if parts and None not in parts:
-            bounds.append(parts[0] + parts[1] - parts[2])
-        return min(bounds, default=None) if most else max(0, *bounds, 0)
+            above.append(parts[0] + parts[1] - parts[2])
+        return min((v for v in above if v is not None), default=None)
 
     def _turning(self, box: Box, of: Figure, most: bool) -> list[Fraction]:
         """The values of a share among which its greatest and least are, where one number alone is left of which it is
