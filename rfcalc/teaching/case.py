@@ -147,7 +147,9 @@ def _reported(report: Report, position: int) -> Seen | None:
     told = [f for part in (field.size, field.stride) for f in part]
     if any(f is None or Fraction(f).denominator > 1 for f in told):
         return None
-    return Seen(tuple(map(int, field.size)), tuple(int(f) for f in field.stride if f is not None))
+    return Seen(
+        tuple(int(f) for f in field.size if f is not None), tuple(int(f) for f in field.stride if f is not None)
+    )
 
 
 def cases(report: Report) -> tuple[Case, ...]:
