@@ -13,7 +13,6 @@ from rfcalc.core.size import Size, decide, is_number
 from rfcalc.core.sliding import axes, choice
 from rfcalc.core.syntax import Spelling, Word, flags, number
 from rfcalc.core.window import STEP, All, Index, Listed, Unsized
-from rfcalc.layers.recurrent_memory import Sizes, in_onednn, step_by_step
 
 # gates, and activations of each hidden value (of the gates and of the new state)
 CELLS: dict[str, tuple[int, int]] = {"lstm": (4, 5), "gru": (3, 3), "rnn": (1, 1)}
@@ -177,6 +176,8 @@ class Recurrent(Layer):
         what is there step by step."""
         if self.projection is not None or self.bias == "one":
             return None
+        from rfcalc.layers.recurrent_memory import Sizes, in_onednn, step_by_step
+
         (x,) = xs
         r, c = int(x.dims[-2]), int(x.dims[-1])
         n = items * int(x.values) // (r * c)
