@@ -210,6 +210,11 @@ class Amounts:
             whole = Amount(library.passing)
             if library.frozen_too:
                 whole += Amount(self.params(position) * self.precision.weights) - self.parameters(position)
+        layer, cost = self.network.nodes[position - self.arity].layer, self.walked.costs[position]
+        width = self.precision.copies if self.lowered(position) else self.precision.weights
+        weights, biases = self.learned(self._holder[position], width)
+        if layer.makes_weights_too and weights == NONE and biases != NONE:  # only biases are trained
+            whole += Amount(int(cost.weights) * width)
         return self.rounded(
             whole,
             self.each(position, int(made.values) * self.widths[position]),
