@@ -52,7 +52,8 @@ class Amounts:
         self.network, self.arity = walked.network, walked.network.arity
         self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
         self.in_place: Mapping[str, int] = getattr(self.network.source, "in_place", {})
-        self.saved, over = saving(walked)
+        # of code it is known what writes over its input; elsewhere all does that may
+        self.saved, over = saving(walked, done=getattr(self.network.source, "in_place", None))
         # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
         if frozen is None:
             over = overwriting(walked)
@@ -210,11 +211,6 @@ class Amounts:
             whole = Amount(library.passing)
             if library.frozen_too:
                 whole += Amount(self.params(position) * self.precision.weights) - self.parameters(position)
-        layer, cost = self.network.nodes[position - self.arity].layer, self.walked.costs[position]
-        width = self.precision.copies if self.lowered(position) else self.precision.weights
-        weights, biases = self.learned(self._holder[position], width)
-        if layer.makes_weights_too and weights == NONE and biases != NONE:  # only biases are trained
-            whole += Amount(int(cost.weights) * width)
         return self.rounded(
             whole,
             self.each(position, int(made.values) * self.widths[position]),
