@@ -36,11 +36,15 @@ def even(walked: Shaped, position: int, axis: int) -> bool:
         return True
     if not sources or layer.opaque or layer.unstreamed[0] or layer.cost(xs, y).params:
         return False
-    for s, told in zip(sources, reads_of(node, xs, y), strict=True):
+    for s, x, told in zip(sources, xs, reads_of(node, xs, y), strict=True):
         for alternative in told:
             pairs = [(i, STEP) for i in range(len(y.dims))] if alternative == POINTWISE else alternative
             mine = [(i, index) for i, (o, index) in enumerate(pairs) if o == axis]
-            if len(mine) != 1 or mine[0][1] != STEP or not even(walked, s, mine[0][0]):
+            if len(mine) != 1:
+                return False
+            ((along, index),) = mine
+            spread = x.dims[along] == 1 and isinstance(index, All)
+            if not spread and (index != STEP or not even(walked, s, along)):
                 return False
     return True
 

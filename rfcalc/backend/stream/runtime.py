@@ -438,7 +438,7 @@ class Streamed(nn.Module):
         axis = self.lines[read.source].axis
         if not axis:
             still: Tensor = values[read.source]
-            return self._do(widened, [still], read.even, high - low) if read.even else still  # type: ignore[no-any-return]
+            return self._do(widened, [still], read.even, high - low) if read.even else still
         count = counts[read.source]
         held = values[read.source]
         if read.border == "zeros" or (low >= 0 and high <= count):
