@@ -188,7 +188,7 @@ def is_product(conv: Any, x: Tensor) -> bool:
     if kernel == 1:
         return False
     if stride > 1:
-        return conv.in_channels <= 8 and conv.groups == 1 and x.numel() * kernel <= 2**18 * stride
+        return bool(conv.in_channels <= 8 and conv.groups == 1 and x.numel() * kernel <= 2**18 * stride)
     if by_taps(conv):
         return x.numel() <= 2**18
     values = x.shape[1] * kernel * (x.shape[2] - dilation * (kernel - 1))
@@ -208,7 +208,7 @@ def product(conv: Any, x: Tensor) -> Tensor:
     weight, bias, groups = conv.weight, conv.bias, conv.groups
     each, count = channels // groups, (length - 1 - dilation * (kernel - 1)) // stride + 1
     if stride == 1 and by_taps(conv):
-        made = x.narrow(2, 0, count) * weight[:, 0, :1]
+        made: Tensor = x.narrow(2, 0, count) * weight[:, 0, :1]
         for tap in range(1, kernel):
             made.addcmul_(x.narrow(2, tap * dilation, count), weight[:, 0, tap : tap + 1])
         return made if bias is None else made.add_(bias[:, None])
@@ -229,7 +229,7 @@ def spread_product(conv: Any, x: Tensor) -> Tensor:
         turns = kernel // stride
         rows, parts = length + turns - 1, weight.view(channels, out, turns, stride)
         first = weight.new_zeros(out) if bias is None else bias
-        made = first.view(out, 1, 1).expand(out, stride, rows).clone(memory_format=torch.contiguous_format)
+        made: Tensor = first.view(out, 1, 1).expand(out, stride, rows).clone(memory_format=torch.contiguous_format)
         made = made.view(out * stride, rows)
         for turn in range(turns):
             made.narrow(1, turn, length).addmm_(parts[:, :, turn].reshape(channels, -1).t(), x[0])
