@@ -147,7 +147,7 @@ class WindowAttention(nn.Module):
         sizes = x.shape[1:-1]
         x, full, rolled = to_windows(x, self.window, self.shift)
         n, c = x.shape[1:]
-        bias = self.qkv.bias
+        bias: Tensor | None = self.qkv.bias
         if self.cosine and bias is not None:
             bias = bias.clone()
             bias[c : 2 * c].zero_()
@@ -171,9 +171,9 @@ class WindowAttention(nn.Module):
     def biases(self, n: int) -> Tensor:
         """1 × heads × places × places: what is added for each pair of places."""
         table = self.cpb_mlp(self.relative_coords_table) if self.cosine else self.relative_position_bias_table
-        table = table.reshape(-1, self.heads)[self.relative_position_index]
-        table = table.reshape(n, n, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
-        return 16 * torch.sigmoid(table) if self.cosine else table
+        pairs: Tensor = table.reshape(-1, self.heads)[self.relative_position_index]
+        pairs = pairs.reshape(n, n, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+        return 16 * torch.sigmoid(pairs) if self.cosine else pairs
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}, window={self.window}, shift={self.shift}"
