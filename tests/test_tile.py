@@ -284,14 +284,14 @@ def test_arrays_of_the_wrong_shape() -> None:
     assert (out == 7).all()  # nothing was written
 
 
-def test_two_inputs_of_different_size() -> None:
-    from rfcalc import Add, Pad, parallel, ref
+def test_inputs_whose_sizes_do_not_go_together() -> None:
+    from rfcalc import Add, parallel, ref
 
-    network = Network(
-        parallel([ref("a") >> Conv(2, 3, padding=1), ref("b") >> Pad(-2)], Add()), {"a": "2x8x8", "b": "2x12x12"}
-    )
-    with pytest.raises(RfcalcError, match="different sizes"):
+    stem = Conv(2, 3, stride=40, padding=1)
+    network = Network(parallel([ref("a") >> stem, ref("b") >> Conv(2, 1)], Add()), {"a": "2x401", "b": "2x11"})
+    with pytest.raises(RfcalcError, match="different sizes on axis 0") as caught:
         rfcalc.tile(network)
+    assert "a has 401, b has 11" in str(caught.value.why) and "fixed ratio" in str(caught.value.fix)
 
 
 def test_plans_can_be_sent() -> None:

@@ -31,7 +31,8 @@ class OneTile:
     def __init__(self, plan: TilePlan, function: Callable[[Any], Any], source: Mapping[str, Any]) -> None:
         self.function = function
         self.source = dict(source)
-        self.sizes = tuple(line.size for line in plan.lines)
+        self.sizes = {name: _sizes(plan, i) for i, name in enumerate(plan.network.inputs)}
+        self.related = {name: plan.related(i) for i, name in enumerate(plan.network.inputs)}
         self.inputs = {name: _places(x, plan.rank) for name, x in zip(plan.network.inputs, plan.inputs, strict=True)}
         self.outputs = {name: _carriers(plan, i) for i, name in enumerate(plan.network.outputs)}
 
@@ -60,7 +61,10 @@ class OneTile:
 
     def taken(self, tile: Tile) -> Any:
         """What the function is given for a tile: its part of the source, by input name where there are several."""
-        found = {name: _read(self.source[name], tile.read, places, self.sizes) for name, places in self.inputs.items()}
+        found = {}
+        for name, places in self.inputs.items():
+            part = [size.part(read) for size, read in zip(self.related[name], tile.read, strict=False)]
+            found[name] = _read(self.source[name], part, places, self.sizes[name])
         return found if len(found) > 1 else next(iter(found.values()))
 
     def cut(self, tile: Tile, output: str) -> tuple[Any, ...]:
@@ -137,10 +141,10 @@ def check_arrays(plan: TilePlan, source: Any, out: Any) -> dict[str, Any]:
         RfcalcError: a source that is missing, or an array of another shape.
     """
     sources = sources_of(plan, source)
-    for name, x in zip(plan.network.inputs, plan.inputs, strict=True):
+    for i, (name, x) in enumerate(zip(plan.network.inputs, plan.inputs, strict=True)):
         if name not in sources:
             raise RfcalcError(f"there is no source for the input {name}", fix="give a dict of arrays by input name")
-        _fits("source", name, sources[name], _places(x, plan.rank), [line.size for line in plan.lines])
+        _fits("source", name, sources[name], _places(x, plan.rank), _sizes(plan, i))
     if out is None:
         return {}
     outs = named(out, list(plan.network.outputs), "out")
@@ -173,6 +177,11 @@ def _places(x: Shape, rank: int) -> Places:
     if x.rank != rank:
         return ()
     return tuple(i - len(x.dims) for i in x.axes[:rank])
+
+
+def _sizes(plan: TilePlan, i: int) -> list[int]:
+    """The sizes of an input on the image's axes; none, where it has other axes."""
+    return list(map(int, plan.inputs[i].spatial)) if plan.inputs[i].rank == plan.rank else []
 
 
 def _carriers(plan: TilePlan, output: int) -> Places:
