@@ -82,6 +82,7 @@ TOLD = {  # what other tools have and this one cannot: why, and what does the li
     **dict.fromkeys(("--with", "--against"), "name the networks one after another: compare vgg16 resnet50"),
     **dict.fromkeys(("--verbose", "--debug", "-v"), "leave it out; --all shows every node, --help all options"),
     **dict.fromkeys(("--layers", "--nodes"), "name one: --at NODE; --columns chooses figures"),
+    "--format": "leave it out: a quiz is answered here; rfcalc exercise --format writes the same questions down",
     **dict.fromkeys(("--metric", "--metrics", "--figures"), "name figures with --columns (rfcalc columns lists them)"),
 }
 NEEDS = {  # what a number behind the network means, by command
@@ -239,7 +240,8 @@ class Understood:
             if form in FORMATS and not sign:
                 return ["--format", form]
         if name not in known and (name.startswith("--") or name[:2] not in known):
-            run_together = {option.replace("-", ""): option for option in (*known, *OPTIONS)}
+            here = (*known, *(other for other, own in OPTIONS.items() if own[0] in known))
+            run_together = {option.replace("-", ""): option for option in here}
             same = run_together.get(name.replace("-", ""))  # --nonotes, --sortby
             if same is not None:
                 return self._option(f"{same}={given}" if sign else same, rest, known)

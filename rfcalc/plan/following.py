@@ -17,7 +17,6 @@ from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
-from rfcalc.layers.resample import Pad
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
@@ -340,8 +339,7 @@ def _aligned(reading: Reading, model: Network) -> Reading:
             shapes.append(reading.shapes[at])
             stands[position] = at
             at += 1
-        elif isinstance(node.layer, Pad):
-            nothing = Pad(((0, 0),) * len(node.layer.padding), node.layer.mode)
+        elif (nothing := node.layer.left_out) is not None:
             nodes.append((node.name, nothing, tuple(names[s] for s in sources)))
             shapes.append(shapes[sources[0]])
             stands[position] = mine[0]
