@@ -190,6 +190,15 @@ def test_numpy_memmap_and_progress(tmp_path: Path) -> None:
     assert (plan.run(run, source, map=lambda f, jobs: map(f, reversed(jobs))) == out).all()  # in any order
 
 
+@pytest.mark.exhaustive
+def test_images_that_are_larger_than_memory(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    script = Path(__file__).parent / "larger_than_memory.py"
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("equal") == 2
+
+
 def test_at_a_node_and_pruning() -> None:
     plan = rfcalc.tile("resnet18", "3x256x256", at="layer2.1.add", tiles="2x2")
     assert plan.status == "exact" and plan.network.outputs == ("layer2.1.add",)
@@ -372,44 +381,15 @@ def test_tiles_have_sizes_that_the_code_takes() -> None:
     assert verified(plan, OnlyMultiples())["passed"]
 
 
-DASK = """
-import sys
-import numpy, zarr
-from dask.distributed import Client, LocalCluster
-import rfcalc
-
-
-def network(tile):  # a 3 x 3 sum, then every second position
-    padded = numpy.pad(tile, ((0, 0), (1, 1), (1, 1)))
-    h, w = tile.shape[1:]
-    total = sum(padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3))
-    return total[:, ::2, ::2]
-
-
-def main(folder):
-    plan = rfcalc.tile("conv3-1 > slice axis1 step2 > slice axis2 step2", "1x96x80", tile=32)
-    source = zarr.open_array(f"{folder}/in.zarr", mode="w", shape=(1, 96, 80), chunks=(1, 32, 32), dtype="i8")
-    source[:] = numpy.arange(96 * 80).reshape(1, 96, 80) % 251
-    out = zarr.open_array(f"{folder}/out.zarr", mode="w", shape=(1, 48, 40), chunks=(1, 16, 16), dtype="i8")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        plan.run(network, source, out, map=lambda work, tiles: client.gather(client.map(work, tiles)))
-    assert (out[:] == network(source[:])).all()
-    print(plan.count, "tiles are equal to the whole")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-"""
+DASK = Path(__file__).parent.parent / "docs/examples/dask_tiles.py"
 
 
 def test_dask_from_zarr_to_zarr(tmp_path: Path) -> None:
     pytest.importorskip("dask")
     pytest.importorskip("distributed")
     pytest.importorskip("zarr")
-    script = tmp_path / "tiles.py"
-    script.write_text(DASK)
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, str(DASK), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tiles are equal to the whole" in done.stdout

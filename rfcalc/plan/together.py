@@ -82,7 +82,7 @@ class Together:
         for chosen in islice(product(*options), MOST_TRIED):
             self.sizes = chosen
             self.view: LineView = view(network, inputs, axis, factors=self.factors)
-            if not self.view.unequal:
+            if not self.view.unequal or not others:
                 return
         told = ", ".join(
             f"{name} has {x.spatial[axis]}" for name, x in zip(network.inputs, inputs, strict=True) if x.rank == rank
