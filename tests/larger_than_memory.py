@@ -1,7 +1,7 @@
 """An image larger than the memory that may be taken, in exact tiles: `python tests/larger_than_memory.py FOLDER`.
 
 A child process that may take so many bytes of memory of its own (RLIMIT_DATA: a whole copy of the image is refused)
-writes an image, runs a network on it in tiles, and compares what it has written with the network on blocks of another size.
+writes an image, runs a network on it in tiles, and compares what it has written with the network on other blocks.
 """
 
 from __future__ import annotations

@@ -250,6 +250,12 @@ def test_other_tools() -> None:
     assert settings(plan, "real-esrgan")["tile_pad"] == 96
     assert settings(plan, "bioimageio")["axes"][0]["halo"] == 96
     assert not settings(plan, "monai")["exact"]
+    for tile in (400, 512, (400, 512), (336, 700)):  # MONAI's step; nnU-Net's, which is one for all axes
+        other = rfcalc.tile("unet-padded", "1x1024x1024", tile=tile)
+        told, step = settings(other, "monai"), settings(other, "nnunet")["tile_step_size"]
+        writes = [r - 2 * (96 if w < 1024 else 0) for r, w in zip(told["roi_size"], told["roi_size"], strict=True)]
+        steps = [int(r * (1 - s)) for r, s in zip(told["roi_size"], told["overlap"], strict=True)]
+        assert steps == writes and all(r * step <= w for r, w in zip(told["roi_size"], writes, strict=True))
     for tool in TOOLS:
         assert settings(plan, tool)
 
@@ -290,7 +296,15 @@ def test_arrays_of_the_wrong_shape() -> None:
         plan.run(lambda t: run(t)[:, 1:], x, out)
     with pytest.raises(RfcalcError, match="2 arrays"):
         plan.run(lambda t: (t, t), x, out)
+    with pytest.raises(RfcalcError, match="holds whole numbers"):
+        plan.run(lambda t: run(t) / 2, x, out.astype("int64"))
     assert (out == 7).all()  # nothing was written
+    zarr = pytest.importorskip("zarr")
+    stored = zarr.full((2, 32, 32), fill_value=7, dtype="i8")
+    for function in (lambda t: run(t) / 2, lambda t: run(t)[:, 1:], lambda t: run(t)[:1].astype("int64")):
+        with pytest.raises(RfcalcError):
+            plan.run(function, x, stored)
+    assert (stored[:] == 7).all()
 
 
 def test_inputs_whose_sizes_do_not_go_together() -> None:

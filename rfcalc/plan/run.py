@@ -112,6 +112,12 @@ def run(
             elif done == 1 and tuple(outs[name].shape[: min(places)]) != tuple(result.shape[: min(places)]):
                 told = f"out of {name} has {tuple(outs[name].shape)}, the function gives {tuple(result.shape)}"
                 raise RfcalcError("out has other channels than the function's results", why=told)
+            elif done == 1 and _fractions(result) and not _fractions(outs[name]):
+                raise RfcalcError(
+                    f"out of {name} holds whole numbers, and the function gives fractions",
+                    why=f"out has {outs[name].dtype}, the result {result.dtype}",
+                    fix="make out of the function's type, or round in the function",
+                )
         for i, name in enumerate(names):
             if all(a < b for a, b in tile.write[name]):
                 outs[name][_slices(tile.write[name], _carriers(plan, i))] = results[name]
@@ -258,6 +264,13 @@ def _like(result: Any, places: Places, sizes: Sequence[int]) -> Any:
     if hasattr(result, "new_empty"):
         return result.new_empty(shape)
     return _package(result).empty(tuple(shape), dtype=result.dtype)
+
+
+def _fractions(array: Any) -> bool:
+    """Whether an array may hold fractions, as far as its type says it."""
+    kind = getattr(array, "dtype", None)
+    floating = getattr(kind, "is_floating_point", None)  # PyTorch's
+    return bool(floating) if floating is not None else getattr(kind, "kind", "f") not in "iub"
 
 
 def _package(array: Any) -> Any:
