@@ -333,7 +333,7 @@ def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
                 entry.operator, why, (), dims, 0 if dims[:1] == (1,) else None, everything=True
             )
         if entry.node < len(graph.inputs):
-            entry = graph.add(Identity(), (entry.node,), entry.dims, entry.batch, stem="identity")
+            entry = graph.add(Identity(), (entry.node,), entry.dims, entry.batch, stem="identity", extra=entry.extra)
         found.append(entry.node)
     if not found:
         raise NetworkError("nothing that the module returns depends on its input")

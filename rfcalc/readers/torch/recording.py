@@ -36,6 +36,7 @@ from rfcalc.readers.torch.refused import (
     size_that_runs,
     wrong_shape,
 )
+from rfcalc.readers.torch.unchecked import cannot_run
 from rfcalc.readers.torch.untouched import untouched
 
 
@@ -119,7 +120,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         reader = first_reader(recorder.steps, given, call)
         mistake = wrong_shape(reader, call) if reader is not None and reader.axes else None
         for i, step in enumerate(recorder.steps):  # without data, PyTorch lets some pass
-            if mistake is None and step.name.startswith("conv_transpose") and (wrong := at_fault(step)) is not None:
+            if mistake is None and (wrong := cannot_run(step)) is not None:
                 mistake = other_axis(recorder.steps[: i + 1], given, call) or wrong
         if mistake is not None:
             raise mistake.at(type(module).__name__)
