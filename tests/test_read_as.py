@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,14 @@ def read_as(run: Run, dims: tuple[int, ...], held: dict[str, Any]) -> str:
         read = "" if node.inputs == (before,) else f"({', '.join(node.inputs)})"
         told.append(f"{node.name}: {node.layer}{read}")
         before = node.name
+    told += [f"not read: {unknown.why}" for unknown in found.unknown]
     return "; ".join(told)
+
+
+def unshuffled(m: Any, x: Tensor) -> Tensor:
+    """A shuffle of pixels, undone by hand."""
+    y = F.pixel_shuffle(x, 2).reshape(1, 1, 4, 2, 4, 2)
+    return y.permute(0, 1, 3, 5, 2, 4).reshape(1, 4, 4, 4)
 
 
 Case = tuple[Run, tuple[int, ...], dict[str, Any]]
@@ -141,6 +149,64 @@ READ: list[Case] = [
     (lambda m, x: x.repeat_interleave(torch.tensor([1, 2, 3, 1, 1, 1, 1, 1]), 2), (2, 8), {}),
     (lambda m, x: x.repeat_interleave(torch.tensor([2]), 2), (2, 8), {}),
     (lambda m, x: x.squeeze(1), (1, 4, 8), {}),
+    (unshuffled, (4, 4, 4), {}),
+    (lambda m, x: torch.cat([x], 1), (2, 8), {}),
+    (lambda m, x: F.group_norm(x.transpose(0, 1), 1), (2, 8), {}),
+    (lambda m, x: x[:, m.i.to(torch.int64)], (2, 8), {"i": torch.tensor([1, 0, 1], dtype=torch.int32)}),
+    (lambda m, x: x[:, m.i.clamp(0, 1).long()], (2, 8), {"i": torch.tensor([5, -3, 1])}),
+    (lambda m, x: torch.cat([x[..., -8:0], x], -1), (2, 8), {}),
+    (lambda m, x: x.reshape(1, 2, 2, 4).reshape(1, 16), (2, 8), {}),
+    (lambda m, x: m.g.reshape(1, 2, 1) * x + torch.arange(8)[None], (2, 8), {"g": table(2)}),
+    (lambda m, x: (x @ x.transpose(1, 2) + m.f).softmax(-1), (2, 8), {"f": torch.tensor([[0, -1e4], [0, 0]])}),
+    (lambda m, x: torch.matmul(x, m.f), (2, 8), {"f": torch.rand(1, 8, 3)}),
+    (lambda m, x: torch.matmul(x[:, None], m.f), (2, 8), {"f": torch.rand(3, 1, 8, 3)}),
+    (lambda m, x: x.to(m.t), (2, 8), {"t": torch.ones(1, dtype=torch.float64)}),
+    (lambda m, x: m.t.to(x) * x, (2, 8), {"t": torch.tensor([[1.0], [2.0]], dtype=torch.float64)}),
+    (lambda m, x: x.transpose(0, 1).unfold(0, 2, 2), (2, 8), {}),
+    (lambda m, x: x.transpose(0, 1).unfold(0, 2, 1).relu(), (3, 8), {}),
+    (lambda m, x: x.transpose(1, 2).unfold(1, 3, 1), (3, 8), {}),
+    (lambda m, x: F.group_norm(x.transpose(0, 1), 1), (4, 8), {}),
+    (lambda m, x: F.group_norm(x[:, 0].transpose(0, 1), 1), (1, 4, 8), {}),
+    (lambda m, x: F.group_norm(x[0], 2), (1, 4, 8), {}),
+    (lambda m, x: x[[0]], (2, 8), {}),
+    (lambda m, x: x[np.array([0])][:, np.array([1, 0])], (2, 8), {}),
+    (lambda m, x: x[..., np.int64(3)], (2, 8), {}),
+    (lambda m, x: x[..., -20:3], (2, 8), {}),
+    (lambda m, x: x[..., -3:-1], (2, 8), {}),
+    (lambda m, x: x[..., 1:], (2, 8), {}),
+    (lambda m, x: torch.cat([x[..., :0], x, x[..., :1]], -1), (2, 8), {}),
+    (lambda m, x: torch.narrow(x, 2, 2, 3), (2, 8), {}),
+    (lambda m, x: F.interpolate(x, scale_factor=0.5), (2, 8), {}),
+    (lambda m, x: F.interpolate(x, scale_factor=0.5), (2, 7), {}),
+    (lambda m, x: F.interpolate(x, scale_factor=1.5, mode="linear", recompute_scale_factor=True), (2, 7), {}),
+    (lambda m, x: x.reshape(1, 4, 4).relu().reshape(1, 2, 2, 4).permute(0, 1, 3, 2).reshape(1, 2, 8), (2, 8), {}),
+    (lambda m, x: m.l(x.permute(0, 2, 1)).permute(0, 2, 1), (2, 8), {"l": nn.Linear(2, 2)}),
+    (lambda m, x: m.l(x.reshape(1, 4, 4)).softmax(1).reshape(1, 2, 8), (2, 8), {"l": nn.Linear(4, 4)}),
+    (lambda m, x: F.scaled_dot_product_attention(x, x, x, is_causal=True), (2, 8), {}),
+    (lambda m, x: m.a(*[x.transpose(1, 2)] * 3)[0], (4, 8), {"a": nn.MultiheadAttention(4, 2, batch_first=True)}),
+    (lambda m, x: x.new_zeros(1, 2, 8) + x, (2, 8), {}),
+    (lambda m, x: torch.zeros(2, 1) + x, (2, 8), {}),
+    (lambda m, x: x + torch.linspace(0, 1, 8), (2, 8), {}),
+    (lambda m, x: x * torch.rand(8), (2, 8), {}),
+    (lambda m, x: F.dropout(x, 0.5, training=True), (2, 8), {}),
+    (lambda m, x: x.masked_fill(torch.ones(8, 8).tril()[3] == 0, -1e9).softmax(-1), (2, 8), {}),
+    (lambda m, x: torch.where(m.f, x, torch.zeros(())), (2, 8), {"f": torch.tensor([True, False] * 4)}),
+    (lambda m, x: torch.where(x > 0, x, 0.1 * x), (2, 8), {}),
+    (lambda m, x: (x @ x.transpose(1, 2) + m.f).softmax(-1) @ x, (2, 8), {"f": torch.tensor([[0, -1e9], [0, 0]])}),
+    (lambda m, x: x.cumsum(-1), (2, 8), {}),
+    (lambda m, x: x.sort(-1)[0], (2, 8), {}),
+    (lambda m, x: x.flip(-1), (2, 8), {}),
+    (lambda m, x: x.amax((1, 2)), (2, 8), {}),
+    (lambda m, x: x.mean(2, keepdim=True), (2, 8), {}),
+    (lambda m, x: x.max(2)[0], (2, 8), {}),
+    (lambda m, x: x.std(1), (2, 8), {}),
+    (lambda m, x: F.normalize(x, dim=1), (2, 8), {}),
+    (lambda m, x: F.unfold(x, 3, padding=1), (2, 4, 4), {}),
+    (lambda m, x: F.fold(F.unfold(x, 2, stride=2), (4, 4), 2, stride=2), (2, 4, 4), {}),
+    (lambda m, x: torch.stack([x, x.relu()], 1).sum(1), (2, 8), {}),
+    (lambda m, x: torch.chunk(x, 2, 1)[1], (4, 8), {}),
+    (lambda m, x: x.unbind(1)[1], (4, 8), {}),
+    (lambda m, x: torch.meshgrid(torch.arange(8.0), torch.arange(2.0), indexing="ij")[0].t() + x, (2, 8), {}),
     (lambda m, x: x.expand(-1, 3, -1), (1, 8), {}),
     (lambda m, x: torch.cat([torch.cat([x[..., 2:3], x[..., 1:2]], -1), x], -1), (2, 8), {}),
     (lambda m, x: torch.cat([x[:, :1], x], 1), (2, 8), {}),
@@ -212,6 +278,60 @@ def test_what_would_not_run_is_refused(number: int) -> None:
     with pytest.raises(rfcalc.RfcalcError) as refused:
         rfcalc.from_torch(module, (4, 8))
     assert words in str(refused.value)
+
+
+def test_every_tensor_that_is_returned_is_an_output() -> None:
+    module = Module(lambda m, x: {"a": x.relu(), "b": (x.tanh(), x), "c": [{"d": x.sigmoid()}]})
+    found = rfcalc.from_torch(module, (2, 8))
+    made = {n.name: n.layer for n in found.network.nodes}
+    assert [str(made[name]) for name in found.network.outputs] == [
+        "Activation('relu')", "Activation('tanh')", "Identity()", "Activation('sigmoid')",
+    ]  # fmt: skip
+
+
+def test_one_shape_is_of_the_only_input() -> None:
+    class Named(nn.Module):
+        def forward(self, image: Tensor, other: Tensor | None = None) -> Tensor:
+            return image.relu()
+
+    assert rfcalc.from_torch(Named(), {"input": (2, 8)}).complete
+    with pytest.raises(rfcalc.RfcalcError, match="no batch axis"):
+        rfcalc.from_torch(Named(), torch.rand(8))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_dropout_between_recurrent_layers(layers: int) -> None:
+    module = nn.LSTM(4, 3, layers, batch_first=True, dropout=0.5 if layers > 1 else 0.0)
+    found = rfcalc.from_torch(Module(lambda m, x: m.l(x)[0], l=module), (5, 4), training=True)
+    assert [n.layer.kind for n in found.network.nodes] == ["recurrent", "dropout"] * (layers - 1) + ["recurrent"]
+
+
+class Grouped(nn.Module):
+    """Flexible attention whose queries have more heads than its keys."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        q = x.transpose(1, 2).reshape(1, -1, 4, 2).transpose(1, 2)
+        return flex_attention(q, q[:, :2], q[:, 2:], enable_gqa=True)  # type: ignore[return-value]
+
+
+def test_attention_whose_keys_have_fewer_heads() -> None:
+    read = rfcalc.from_torch(Grouped(), (8, 6))
+    assert read.complete
+    assert [n.layer for n in read.network.nodes if n.layer.kind == "attention_product"]
+
+
+def test_what_to_do_where_it_does_not_run() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    with pytest.raises(rfcalc.RfcalcError) as refused:
+        rfcalc.from_torch(module, (3, 9, 9))
+    assert refused.value.advice is not None and "it runs on 3x8x8" in str(refused.value.advice())
+    with pytest.raises(rfcalc.RfcalcError, match="read it in evaluation mode"):
+        pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4))
+        rfcalc.from_torch(pooled, (3, 9, 9), training=True)
+    with pytest.raises(rfcalc.RfcalcError, match=r"did you mean 100x4\?"):
+        rfcalc.from_torch(Module(lambda m, x: m.l(x)[0], l=nn.GRU(4, 3, batch_first=True)), (4, 8, 8))
 
 
 def test_positions_from_the_end_are_there() -> None:
