@@ -55,6 +55,17 @@ def unshuffled(m: Any, x: Tensor) -> Tensor:
     return y.permute(0, 1, 3, 5, 2, 4).reshape(1, 4, 4, 4)
 
 
+def written_at(write: Callable[[Tensor], Any]) -> Run:
+    """A copy of the input that is written to."""
+
+    def run(_: Any, x: Tensor) -> Tensor:
+        y = x.clone()
+        write(y)
+        return y
+
+    return run
+
+
 Case = tuple[Run, tuple[int, ...], dict[str, Any]]
 READ: list[Case] = [
     (lambda m, x: F.hardtanh(x, -2, 3), (2, 8), {}),
@@ -151,6 +162,12 @@ READ: list[Case] = [
     (lambda m, x: x.squeeze(1), (1, 4, 8), {}),
     (unshuffled, (4, 4, 4), {}),
     (lambda m, x: torch.cat([x], 1), (2, 8), {}),
+    (written_at(lambda y: y[..., 8:].mul_(2)), (2, 8), {}),
+    (written_at(lambda y: y[..., 8:].copy_(y[..., :0])), (2, 8), {}),
+    (written_at(lambda y: y[..., 8:].fill_(1)), (2, 8), {}),
+    (written_at(lambda y: y.__setitem__((..., torch.arange(0)), 0)), (2, 8), {}),
+    (lambda m, x: torch.cat([x[..., 8:], x, x[..., :0].relu()], -1), (2, 8), {}),
+    (lambda m, x: x.split([8, 0], 2)[0] + x.tensor_split([8], 2)[0], (2, 8), {}),
     (lambda m, x: F.group_norm(x.transpose(0, 1), 1), (2, 8), {}),
     (lambda m, x: x[:, m.i.to(torch.int64)], (2, 8), {"i": torch.tensor([1, 0, 1], dtype=torch.int32)}),
     (lambda m, x: x[:, m.i.clamp(0, 1).long()], (2, 8), {"i": torch.tensor([5, -3, 1])}),
@@ -327,8 +344,8 @@ def test_what_to_do_where_it_does_not_run() -> None:
     with pytest.raises(rfcalc.RfcalcError) as refused:
         rfcalc.from_torch(module, (3, 9, 9))
     assert refused.value.advice is not None and "it runs on 3x8x8" in str(refused.value.advice())
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4))
     with pytest.raises(rfcalc.RfcalcError, match="read it in evaluation mode"):
-        pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4))
         rfcalc.from_torch(pooled, (3, 9, 9), training=True)
     with pytest.raises(rfcalc.RfcalcError, match=r"did you mean 100x4\?"):
         rfcalc.from_torch(Module(lambda m, x: m.l(x)[0], l=nn.GRU(4, 3, batch_first=True)), (4, 8, 8))

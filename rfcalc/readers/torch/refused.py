@@ -222,7 +222,7 @@ def _too_large(step: Operation | None) -> float | None:
 
 
 def _others(spatial: Sequence[int], times: float | None) -> Iterator[tuple[int, ...]]:
-    """Sizes to try: the given one up to the next multiples; then squares, the likeliest first, usual ones before others."""
+    """Sizes to try: the given one up to the next multiples; then squares, the likeliest and usual ones first."""
     given = tuple(int(n) for n in spatial)
     seen = {given}
     axes = len(given)
