@@ -379,7 +379,7 @@ def gather(pick: Pick, x: Shape) -> Layer:
     listed = [pick.int(0, n - 1) for _ in range(count)]
     if pick.chance(30):
         listed = list(range(n))[:: pick.one((-1, 1, 2))]
-    return Gather(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
+    return Gather(axis - len(x.dims) if pick.chance(20) else axis, None if pick.chance(20) else tuple(listed))
 
 
 def index_sum(pick: Pick, x: Shape) -> Layer:

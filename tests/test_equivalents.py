@@ -12,7 +12,7 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.comparison import compare
+from rfcalc.comparison.comparison import compare
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.formulas.symbols import Declared
 from rfcalc.plan.partitions import Part, cheapest, count, parts

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from exercise_page import page
 from exercise_text import keys
 
 import rfcalc
@@ -34,7 +35,7 @@ EVERY = "output,rf,stride,weights,biases,params,macs,values,bytes"
 def test_keys_follow_from_the_text(target: str) -> None:
     item = table_of(target, NETWORKS[target], blank=EVERY)
     assert len(item.blanks) > 20
-    assert keys(item) == {b.name: b.key for b in item.blanks}
+    assert keys(page(item.to_dict())) == {b.name: b.key for b in item.blanks}
     for blank in item.blanks:
         assert [o.text for o in blank.options if o.right] == [blank.key]
         assert len({o.text for o in blank.options}) == len(blank.options)

@@ -57,7 +57,7 @@ class Oracle:
             line, rank = self.line, self.line.inputs[0].rank
             inputs = [with_size(x, line.axis, size) if x.rank == rank else x for x in line.inputs]
             try:
-                self._views[size] = view(line.following.at(inputs), inputs, line.axis)
+                self._views[size] = view(line.following.at(inputs), inputs, line.axis, line.view)
             except RfcalcError:
                 self._views[size] = None
         return self._views[size]
@@ -72,7 +72,7 @@ class Oracle:
         position (reflected or circular).
         """
         tile = self.view(end - start) if end > start else None
-        if tile is None or tile.carriers != self.whole.carriers or tile.barriers:
+        if tile is None or tile.places != self.whole.places or tile.barriers:
             return False
         pairs = []
         for p, (a, b) in zip(self.line.outputs, part.write, strict=True):

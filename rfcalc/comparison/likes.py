@@ -22,6 +22,7 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.progress import at
 from rfcalc.core.size import is_number
+from rfcalc.graph import uncollected
 from rfcalc.notation.write import write
 from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.design import OBJECTIVES, Tightest, nearest_of
@@ -252,6 +253,7 @@ def like(
     return search(subject, parsed, names, chosen, choices, most)
 
 
+@uncollected
 def search(
     subject: Subject,
     constraints: Sequence[Constraint],

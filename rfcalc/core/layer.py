@@ -122,6 +122,25 @@ class Layer(Expr):
         """`reads`, with the channels told apart; None where `reads` does. Asked only where sizes are numbers."""
         return None
 
+    def joins_channels(self, x: Shape) -> bool:
+        """Whether each channel of its output is made of all channels of its input x."""
+        return self.opaque
+
+    @property
+    def multiplies_by(self) -> float | None:
+        """The number that it multiplies every value by (1: it passes values on); None where it does anything else."""
+        return None
+
+    @property
+    def left_out(self) -> Layer | None:
+        """The same layer as one that changes nothing, which code leaves out; None for kinds that always do something.
+
+        >>> from rfcalc import Pad
+        >>> Pad(2, "reflect").left_out
+        Pad(0, 'reflect')
+        """
+        return None
+
     @property
     def by_position(self) -> bool:
         """Whether it multiplies the features of each position by the same weights, and reads no other position."""

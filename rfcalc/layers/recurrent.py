@@ -113,6 +113,9 @@ class Recurrent(Layer):
     def _gates(self) -> dict[str, Size]:
         return {"d": 2 if self.bidirectional else 1, "g": CELLS[self.cell][0], "h": self.hidden}
 
+    def joins_channels(self, x: Shape) -> bool:
+        return x.channel == len(x.dims) - 1
+
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         if len(x.dims) < 2:

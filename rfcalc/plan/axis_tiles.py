@@ -90,9 +90,13 @@ class AxisTiles:
             if size >= c.first and (last is None or size <= last) and (size - c.rest) % c.modulus == 0:
                 t = (size - c.rest) // c.modulus
                 found: list[int | None] = []
-                for p, carrier in enumerate(self.view.carriers):
-                    value = None if carrier is None else c.shapes[p].dims[carrier]
-                    found.append(value.at(t) if isinstance(value, Number) else value)
+                for p, place in enumerate(self.view.places):
+                    if place is None:
+                        found.append(None)
+                        continue
+                    value = c.shapes[p].dims[place.axis]
+                    value = value.at(t) if isinstance(value, Number) else value
+                    found.append(int(value) // (place.before * place.after))
                 return found
         return None
 
@@ -112,7 +116,7 @@ class AxisTiles:
         if size not in self._views:
             inputs = [with_size(x, self.axis, size) if x.rank == self.inputs[0].rank else x for x in self.inputs]
             try:
-                self._views[size] = view(self.following.at(inputs), inputs, self.axis)
+                self._views[size] = view(self.following.at(inputs), inputs, self.axis, self.view)
             except RfcalcError:
                 self._views[size] = None
         return self._views[size]
@@ -142,11 +146,12 @@ class AxisTiles:
             for p, hull in enumerate(hulls):
                 if hull is None:
                     continue
-                carrier = view_.carriers[p]
-                assert carrier is not None
-                value = c.shapes[p].dims[carrier]
+                place = view_.places[p]
+                assert place is not None
+                value = c.shapes[p].dims[place.axis]
                 density = view_.densities[p]
-                start = value.coefficients[0] if isinstance(value, Number) else value
+                others = place.before * place.after
+                start = Fraction(value.coefficients[0] if isinstance(value, Number) else value, others)
                 extra = start - density * c.rest  # the map has density·n + extra positions
                 least = ceil((hull[1] + 1 - extra) / density) - align
                 end = least if end is None else max(end, least)

@@ -307,8 +307,10 @@ def _read_somewhere(searches: Sequence[Search], constraints: Sequence[Constraint
     failures = [error for s in searches for error in s.figures.failures]
     for constraint in constraints:
         if "@" in constraint.subject and failures:
-            key = figure_of(constraint).key
-            if all(v is None for s in searches for (name, _), v in s.figures.known.items() if name == key):
+            of = figure_of(constraint)
+            read = any(v is not None for s in searches for (name, _), v in s.figures.known.items() if name == of.key)
+            alone = (Search(s.family, s.shape, [], (), s.figures) for s in searches)
+            if not read and all(s.extreme(of, True) is None for s in alone):
                 raise failures[0]
 
 

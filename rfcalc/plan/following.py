@@ -17,7 +17,6 @@ from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
-from rfcalc.layers.resample import Pad
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
@@ -221,9 +220,12 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
     add = told[0] - dims[0]
     if all(v == n + add for v, n in pairs):
         yield (0 if add == 0 else 4), lambda n: n + add
+    first, size = pairs[0]
+    if size < first and all(v * size == n * first for v, n in pairs) and first % size == 0:
+        yield 1, partial(_times, first // size)
+    if 0 < first < size and all(v * size == n * first for v, n in pairs) and size % first == 0:  # windows
+        yield 2, partial(_part, size // first)
     for k in (2, 3, 4, 8):
-        if all(v == n * k for v, n in pairs):
-            yield 1, partial(_times, k)
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
     scale = Fraction(*pairs[0])
@@ -337,8 +339,7 @@ def _aligned(reading: Reading, model: Network) -> Reading:
             shapes.append(reading.shapes[at])
             stands[position] = at
             at += 1
-        elif isinstance(node.layer, Pad):
-            nothing = Pad(((0, 0),) * len(node.layer.padding), node.layer.mode)
+        elif (nothing := node.layer.left_out) is not None:
             nodes.append((node.name, nothing, tuple(names[s] for s in sources)))
             shapes.append(shapes[sources[0]])
             stands[position] = mine[0]

@@ -91,10 +91,14 @@ class PassPlan:
 
     def in_one_tile(self) -> PassPlan:
         """The same in one tile: what is gathered in it are the statistics of the whole."""
-        rules = Following(self.network, self._rules) if self._rules else None
+        report, rules = self._again()
+        return PassPlan(report, following=rules)
+
+    def _again(self) -> tuple[Report, Following | None]:
+        """The report made again, and the sizes inside of code that it follows."""
         about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}
         report = Report(self.network, batch=self.report.batch, dtype=self.report.dtype, **about)
-        return PassPlan(report, following=rules)
+        return report, Following(self.network, self._rules) if self._rules else None
 
     # -- which nodes -----------------------------------------------------------------------------------------------
 
@@ -203,9 +207,7 @@ class PassPlan:
     @cached_property
     def first(self) -> TilePlan:
         """What there is in a single pass: the barriers."""
-        rules = Following(self.network, self._rules) if self._rules else None
-        about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}
-        report = Report(self.network, batch=self.report.batch, dtype=self.report.dtype, **about)
+        report, rules = self._again()
         found = TilePlan(report, following=rules, **self._cut)
         found.barriers = self.barriers or found.barriers
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from math import lcm
-from time import monotonic
+from time import thread_time
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LimitError, RfcalcError, ShapeError, plural
@@ -121,7 +121,7 @@ class _Walk:
         self.weights = weights
         self.places = [*places, Cut(network.arity + len(network.nodes) - 1, ())]
         self.arity = network.arity
-        self.seconds, self.begun, self.count = seconds, monotonic(), 0
+        self.seconds, self.begun, self.count = seconds, thread_time(), 0
         self.known: dict[Any, list[Class]] = {}
 
     def behind(self, cut: int, given: list[Shape], values: Range) -> Iterator[tuple[Class, list[Shape]]]:
@@ -176,7 +176,7 @@ class _Walk:
 
     def _counted(self) -> None:
         self.count += 1
-        if self.count > MOST_CLASSES or (self.seconds is not None and monotonic() - self.begun > self.seconds):
+        if self.count > MOST_CLASSES or (self.seconds is not None and thread_time() - self.begun > self.seconds):
             raise LimitError(f"{self.count:,} classes of sizes are too many to tell apart")
 
 

@@ -154,6 +154,17 @@ class TilePlan:
                 name = self.network.outputs[0]
                 found[Barrier(name, "output", "it does not depend on the input position by position")] = None
                 continue
+            laid = [n for n, p in zip(self.network.outputs, line.outputs, strict=True) if line.view.mixed(p)]
+            if laid:
+                found[Barrier(laid[0], "output", "positions of several axes lie along one axis of it, as tokens")] = (
+                    None
+                )
+                continue
+            turned = [n for n, p in zip(self.network.outputs, line.outputs, strict=True) if line.view.mirrored(p)]
+            if turned:
+                why = "it is the mirror image: what a unit reads is tied to the size of the whole map"
+                found[Barrier(turned[0], "output", why)] = None
+                continue
             try:
                 halo = line.halo()
             except (Undecided, LimitError) as error:

@@ -173,15 +173,28 @@ def _barriers(plan: TilePlan) -> list[Any]:
     done = [f"{node}: {GATHERED}." for node in _can_be_gathered(plan)]
     done += [f"{b.node}: {NO_PASSES[b.kind]}." for b in plan.barriers if b.kind in NO_PASSES and not done]
     first = plan.barriers[0].node
-    if first in {node.name for node in plan.network.nodes}:
-        before = plan.network.node(first).inputs
-        ready = [name for name in before if name not in plan.network.inputs]
-        if ready:
-            done.append(f"Up to {ready[0]} the network can be tiled: --at {ready[0]}.")
+    ready = _ready(plan, first)
+    if ready is not None:
+        done.append(f"Up to {ready} the network can be tiled: --at {ready}.")
     sections = [Sentences(tuple(lines), title=f"{plan.report.target} cannot be computed in exact tiles")]
     if done:
         sections.append(Sentences(tuple(done), title="What can be done"))
     return sections
+
+
+def _ready(plan: TilePlan, node: str) -> str | None:
+    """The last node before a barrier whose map can be computed in tiles: the axes of the image are axes of it."""
+    network = plan.network
+    names = {n.name for n in network.nodes}
+    while node in names:
+        before = [name for name in network.node(node).inputs if name not in network.inputs]
+        if not before:
+            return None
+        node = before[0]
+        position = network.position(node)
+        if not any(line.view.mixed(position) or line.view.mirrored(position) for line in plan.lines):
+            return node
+    return None
 
 
 def _can_be_gathered(plan: TilePlan) -> list[str]:

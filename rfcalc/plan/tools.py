@@ -148,7 +148,7 @@ def _clean(line: AxisTiles, start: int, size: int) -> set[int]:
     """The output positions, in places of the whole, that a tile computes as the whole does."""
     whole = line.view
     tile = line.tile_view(size)
-    if line.lengths(size) is None or tile is None or tile.barriers or tile.carriers != whole.carriers:
+    if line.lengths(size) is None or tile is None or tile.barriers or tile.places != whole.places:
         return set()
     found: list[set[int] | None] = []  # the positions of each map that are right
     for p, length in enumerate(tile.lengths):

@@ -18,6 +18,7 @@ from rfcalc.readers.target import Target, named, resolve
 EVEN = ((32, 64, 96), (64, 128, 192))
 ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
 LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
+OWN = ((1, 2, 3), (2, 1, 2), (3, 4, 5))  # times its own size, where code takes no other than multiples of a part of it
 MOST_TRIED = 300  # sizes, to find one that code lets pass
 STEPS = (2, 4, 8, 16, 32, 64)  # sizes that differ by multiples of one, where others are read otherwise
 
@@ -163,7 +164,20 @@ def _readings(
             confirming.append((inputs, read))
         else:
             readings.append(read)
+    for times in OWN if step == 1 and len(readings) + len(confirming) == 1 else ():
+        inputs = [x.with_spatial(x.channels, _times(x.spatial, times)) for x in base]
+        read = _read(target, known.network, inputs)
+        if not isinstance(read, Reading):
+            refused.append((inputs, read))
+        elif times == OWN[-1]:
+            confirming.append((inputs, read))
+        else:
+            readings.append(read)
     return readings, confirming, refused
+
+
+def _times(spatial: Sequence[Any], more: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(n * (1 + more[axis % len(more)]) for axis, n in enumerate(spatial))
 
 
 def _in_steps(inputs: Sequence[Shape], base: Sequence[Shape], step: int) -> bool:

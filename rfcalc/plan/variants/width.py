@@ -18,7 +18,6 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.layers.reshape import Reshape
 from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, with_geometry
 from rfcalc.report.report import Report
 
@@ -157,9 +156,8 @@ def rescaled(draft: Draft, factors: Mapping[str, Fraction], known: Rescaled | No
 
 def _scaled(layer: Layer, before: Sequence[Shape], xs: Sequence[Shape], factor: Fraction | None) -> Layer:
     """A layer for inputs with other channels, its own scaled by a factor where there is one."""
-    if isinstance(layer, Reshape) and xs[0] != before[0] and layer.dims[layer.channel] == before[0].channels:
-        dims, axis = layer.dims, layer.channel  # the channels stay an axis of their own
-        return layer.changed(dims=(*dims[:axis], xs[0].channels, *dims[axis + 1 :]))
+    if layer.row_major and xs[0] != before[0] and (y := layer.output(*before)).channels == before[0].channels:
+        return layer.stretched(y.channel, xs[0].channels)  # the channels stay an axis of their own
     word = _out(layer)
     if word is None or not layer.weight_layers:
         return layer

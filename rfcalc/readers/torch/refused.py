@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isqrt, prod
-from time import monotonic
+from time import thread_time
 from typing import Any, NamedTuple
 
 import torch
@@ -200,9 +200,9 @@ def size_that_runs(
     leaf = reader.leaf if reader is not None else next(iter(call.leaves), None)
     if leaf is None or len(call.leaves) != 1 or len(leaf.shape) < 3:
         return None
-    begun, tried = monotonic(), 0
+    begun, tried = thread_time(), 0
     for spatial in _others(leaf.shape[2:], _too_large(stopped)):
-        if monotonic() - begun > SECONDS:
+        if thread_time() - begun > SECONDS:
             break
         tried += 1
         shape = (*leaf.shape[:2], *spatial)
