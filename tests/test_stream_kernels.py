@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
+from rfcalc.backend.stream import tape
 from rfcalc.core.errors import Unsupported
 
 torch.set_num_threads(1)
@@ -301,3 +302,24 @@ def test_no_chunk_is_held_longer_than_its_step() -> None:
             assert gone() is not None
             del view
             assert gone() is None
+
+
+def test_products_are_the_convolutions() -> None:
+    """What small blocks run instead of PyTorch's convolutions, on whole numbers: equal by `==`, for every layout."""
+    made, forms = torch.Generator().manual_seed(0), set()
+    widths = ((1, 4, 1), (4, 8, 1), (6, 6, 6), (6, 12, 6), (4, 4, 2), (16, 3, 1))
+    for kind in (nn.Conv1d, nn.ConvTranspose1d):
+        for (channels, out, groups), k, s, d, bias in product(
+            widths, (2, 3, 4, 6, 9), (1, 2, 3), (1, 3), (True, False)
+        ):
+            conv = kind(channels, out, k, stride=s, dilation=d, groups=groups, bias=bias).double()
+            for p in conv.parameters():
+                p.data = torch.randint(-5, 6, p.shape, generator=made).double()
+            wide = torch.randint(-9, 9, (1, channels, 60), generator=made).double()
+            turned = torch.randint(-9, 9, (1, 51, channels), generator=made).double().transpose(1, 2)
+            for x in (wide, wide[..., 3:54], turned):
+                if tape.is_product(conv, x):
+                    forms.add((kind, s > 1, groups > 1))
+                    with torch.no_grad():
+                        assert torch.equal(tape.product(conv, x), conv(x)), (conv, x.stride())
+    assert len(forms) == 5  # (transposed ones in groups are PyTorch's own)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.core.errors import NamesCode, RfcalcError, UnknownName, suggestion
 
 # What people type for a command elsewhere → what does it here.
 ALIASES = {
@@ -443,14 +443,14 @@ def eaten_by_the_shell() -> str | None:
     )
 
 
-def recorded(error: RfcalcError, arguments: list[str]) -> None:
+def recorded(error: NamesCode) -> None:
     """Where a model of a package was named of which only totals are kept: what they are, and how to get its rows."""
     from rfcalc.claims.recorded import as_code, in_zoo, record
 
-    target = next((word for word in arguments if error.what == f"{word!r} is not a network"), "")
-    code = as_code(target)
+    code = as_code(error.text)
     if code is None:
         return
+    target = error.text
     totals, same = record(target).totals, in_zoo(target)
     error.what = f"of {target} only the totals are kept, not its layers"
     error.why = f"{totals.params:,} parameters, {totals.macs:,} multiply-adds (rfcalc check {target})"

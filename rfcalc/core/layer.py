@@ -212,10 +212,12 @@ class Layer(Expr):
         """
         return 0
 
-    def library(self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool) -> Library | None:
-        """What the library that runs it on a CPU in float32 takes for so many items, where these inputs have
-        gradients; `laid`: whether its input lies as its output does. None: nothing that is not said
-        elsewhere, or it is not known."""
+    def library(
+        self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool, trained: bool
+    ) -> Library | None:
+        """What it takes on a CPU in float32 as a whole, in a library or step by step, for so many items, if
+        these inputs have gradients; `laid`: whether its input lies as its output does; `trained`: whether any of its
+        parameters are. None: nothing that is not said elsewhere, or it is not known."""
         return None
 
     def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:
