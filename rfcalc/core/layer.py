@@ -113,6 +113,10 @@ class Layer(Expr):
         """Whether it gives the same number everywhere, so that no position of its map differs from another."""
         return False
 
+    def even(self, axis: int) -> bool:
+        """Whether all positions along an axis of its map are alike, whatever it reads."""
+        return self.level
+
     @property
     def selective(self) -> bool:
         """Whether units read some channels of the input only, so that it matters which channel sees what."""
