@@ -760,6 +760,8 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
         (["rf >= -3"], ["is not a number"]),
         (["rf >= 21", "--family", "unett"], ["did you mean unet"]),
         (["rf >= 21", "--family", "tcn", "--input", "3x32x32"], ["tcn", ["1", "spatial", "axes"][0]]),
+        (["rf >= 31x31x31", "--input", "3x32x32"], ["each of 3 axes", "have 2 spatial axes", "one bound for all"]),
+        (["rf >= 3x3", "--input", "1x16"], ["each of 2 axes", "have 1 spatial axis"]),
         (["rf >= 21", "--minimize", "parms"], ["did you mean params"]),
         (["--lint", "vgg16", "--rules", "bais"], ["did you mean bias"]),
         (["--lint", "vgg61"], ["did you mean vgg"]),

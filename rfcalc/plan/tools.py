@@ -74,7 +74,7 @@ def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
         ]
         return {"axes": axes, "note": "min and step of the input's axes, halo of the output's"}
     if tool == "monai":
-        share = [round((r - w) / r, 4) for r, w in zip(read, write, strict=True)]
+        share = [_share(r, w) for r, w in zip(read, write, strict=True)]
         return {"roi_size": read, "overlap": share, "mode": "constant", "exact": False, "note": f"MONAI: {BLENDS}"}
     if tool == "careamics":
         return {"tile_size": read, "tile_overlap": [2 * s for s in side]}
@@ -82,8 +82,22 @@ def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
         return {"tile": max(write), "tile_pad": max(side), "pre_pad": 0}
     if tool == "otbtf":
         return {"rfield": read, "efield": write}
-    step = max(w / r for r, w in zip(read, write, strict=True))
-    return {"patch_size": read, "tile_step_size": round(step, 4), "exact": False, "note": f"nnU-Net: {BLENDS}"}
+    step = min(
+        w * 10_000 // r for r, w in zip(read, write, strict=True)
+    )  # one for all axes: the one that overlaps most
+    return {"patch_size": read, "tile_step_size": step / 10_000, "exact": False, "note": f"nnU-Net: {BLENDS}"}
+
+
+def _share(read: int, write: int) -> float:
+    """The share of a tile that overlaps, from which MONAI finds the step again: int(read · (1 − share)).
+
+    >>> _share(48, 16), int(48 * (1 - _share(48, 16)))
+    (0.6666, 16)
+    """
+    share = (read - write) * 10_000 // read
+    while int(read * (1 - share / 10_000)) < write:
+        share -= 1
+    return share / 10_000
 
 
 class Judged(NamedTuple):
