@@ -165,6 +165,15 @@ class Layer(Expr):
         """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
         return self
 
+    def in_proportion(self: L, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> L:
+        """The same layer where axes of its inputs are longer or shorter than before: positions that it names on such an
+        axis, and the parts into which it cuts it, in proportion.
+
+        Raises:
+            ShapeError: they would be no whole numbers.
+        """
+        return self
+
     def sized(self: L, y: Shape) -> L:
         """The same layer in the form that says the sizes of its output in numbers, where it has one."""
         return self
