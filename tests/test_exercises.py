@@ -300,6 +300,14 @@ def test_no_question_stands_twice_while_there_are_others() -> None:
     assert len({(i.pattern, i.body, i.blanks[0].key) for i in found}) == len(found)
 
 
+def test_where_all_questions_are_asked_it_is_said_how_many_there_are() -> None:
+    with pytest.raises(RfcalcError, match=r"only \d+ different exercises like these, 40 are asked for") as error:
+        bank.exercises(40, "r0", family="concepts", difficulty=3)
+    count = int(re.findall(r"\d+", str(error.value))[0])
+    found = bank.exercises(count, "r0", family="concepts", difficulty=3)
+    assert len({(i.pattern, i.body, i.blanks[0].key) for i in found}) == count >= 5
+
+
 PINNED = """
 import hashlib, json
 from rfcalc.teaching.exercises.bank import exercises

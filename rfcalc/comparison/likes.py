@@ -205,7 +205,8 @@ def _factor(given: Any) -> Fraction:
         found = Fraction(0)
     if found == 1 or not Fraction(1, LARGEST_FACTOR) <= found <= LARGEST_FACTOR:
         raise RfcalcError(
-            f"{given} is no factor of channels", why=f"it is between 1/{LARGEST_FACTOR} and {LARGEST_FACTOR}, not 1",
+            f"{given} is no factor of channels",
+            why=f"a factor lies between 1/{LARGEST_FACTOR} and {LARGEST_FACTOR} and is not 1",
             fix="write fractions: width=1/2,3/4",
         )  # fmt: skip
     return found

@@ -280,7 +280,10 @@ def _objective(name: str) -> str:
     """
     asked = metric(name)
     if asked.full is str or asked.name == "output_shape" or (asked.whole is None and asked.row is None):
-        raise RfcalcError(f"{name} is not a number that can be small", fix="minimise params, macs, peak_bytes, …")
+        raise RfcalcError(
+            f"{name} cannot be minimised, because it is not one number of a network",
+            fix="minimise params, macs, peak_bytes, …",
+        )
     return asked.name
 
 
