@@ -100,7 +100,7 @@ def decided_by_text(source: str) -> list[str]:
 
 
 def test_nothing_is_decided_by_the_text_of_a_message() -> None:
-    """What an error is, its class says; those of Python and PyTorch tell a line, a parameter, a reason by text alone."""
+    """What an error is, its class says; those of Python and PyTorch tell lines, parameters, reasons by text alone."""
     found = {p.relative_to(ROOT).as_posix(): len(decided_by_text(p.read_text("utf-8"))) for p in ROOT.rglob("*.py")}
     foreign = {"backend/verify/saved.py": 1, "claims/files.py": 1, "readers/user_code.py": 1}
     assert {file: count for file, count in found.items() if count} == foreign

@@ -105,7 +105,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "PixelShuffle": (SIZE,),
     "PixelUnshuffle": (SIZE,),
     "SelfAttention": (SIZE, YES, YES),
-    "WindowAttention": (SIZE, AXES, st.integers(0, 2), YES, YES, YES, YES),
+    "WindowAttention": (SIZE, AXES, st.integers(0, 2), YES, YES, YES, YES, st.integers(0, 5)),
     "Unknown": (st.lists(SMALL, min_size=1, max_size=3).map(tuple), st.one_of(st.just("unknown"), TEXT)),
 }
 TABLES = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=4)

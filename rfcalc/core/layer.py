@@ -113,6 +113,10 @@ class Layer(Expr):
         """Whether it gives the same number everywhere, so that no position of its map differs from another."""
         return False
 
+    def even(self, axis: int) -> bool:
+        """Whether all positions along an axis of its map are alike, whatever it reads."""
+        return self.level
+
     @property
     def selective(self) -> bool:
         """Whether units read some channels of the input only, so that it matters which channel sees what."""
@@ -159,6 +163,15 @@ class Layer(Expr):
 
     def stretched(self: L, axis: int, length: Size) -> L:
         """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
+        return self
+
+    def in_proportion(self: L, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> L:
+        """The same layer where axes of its inputs are longer or shorter than before: positions that it names on such an
+        axis, and the parts into which it cuts it, in proportion.
+
+        Raises:
+            ShapeError: they would be no whole numbers.
+        """
         return self
 
     def sized(self: L, y: Shape) -> L:

@@ -58,10 +58,18 @@ class LineView:
         densities: positions of each map per input position.
         edges: for each position what its units read.
         barriers: nodes that no tile can compute, in order.
+        unequal: whether a barrier is one where paths of different strides meet.
         align: the step of tile origins that keeps the grid of every map, and every fixed pattern, in place.
     """
 
-    def __init__(self, network: Network, shapes: Sequence[Shape], axis: int, whole: LineView | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        shapes: Sequence[Shape],
+        axis: int,
+        whole: LineView | None = None,
+        factors: Sequence[Fraction | None] | None = None,
+    ) -> None:
         self.network, self.shapes, self.axis = network, shapes, axis
         self.whole = (
             whole  # how the whole image is laid out decides where a tile leaves a choice: one window is no axis
@@ -75,10 +83,12 @@ class LineView:
         self.align = 1
         self._blocked = [False] * count
         self._others: list[list[Place | None]] | None = None
-        rank = shapes[0].rank
+        self.unequal = False
+        self.rank = max(x.rank for x in shapes[: network.arity])
         for p in range(network.arity):
-            if shapes[p].rank == rank:
-                self._put(p, Place(shapes[p].axes[axis]), Fraction(1))
+            if shapes[p].rank == self.rank:
+                factor = None if factors is None else factors[p]
+                self._put(p, Place(shapes[p].axes[axis]), factor or Fraction(1))
         for position in range(network.arity, count):
             self._node(position)
 
@@ -140,8 +150,7 @@ class LineView:
     def _shared(self, position: int, axis: int) -> bool:
         """Whether another axis of the image lies along an axis of a map, too."""
         if self._others is None:
-            rank = self.shapes[0].rank
-            self._others = [places(self.network, self.shapes, i) for i in range(rank) if i != self.axis]
+            self._others = [places(self.network, self.shapes, i) for i in range(self.rank) if i != self.axis]
         return any((place := found[position]) is not None and place.axis == axis for found in self._others)
 
     def _edge(self, position: int, source: int, index: Slide | Table) -> None:
@@ -182,6 +191,7 @@ class LineView:
             )
             return
         if len(densities) > 1:
+            self.unequal = True
             self._bar(
                 position, "paths of different strides meet: " + " and ".join(str(1 / d) for d in sorted(densities))
             )
@@ -284,8 +294,19 @@ def _unfollowed(out: int | None, index: Any, n: int) -> str:
     return ""
 
 
-def view(network: Network, inputs: Sequence[Shape], axis: int, whole: LineView | None = None) -> LineView:
-    """The view at these input shapes; of a tile, beside the view of the whole.
+def view(
+    network: Network,
+    inputs: Sequence[Shape],
+    axis: int,
+    whole: LineView | None = None,
+    factors: Sequence[Fraction | None] | None = None,
+) -> LineView:
+    """The view at these input shapes.
+
+    Args:
+        network, inputs, axis: what is viewed.
+        whole: the view of the whole image, beside which this is that of a tile.
+        factors: positions of each input where the first has one; 1 if left out.
 
     Raises:
         RfcalcError: they do not run.
@@ -296,4 +317,4 @@ def view(network: Network, inputs: Sequence[Shape], axis: int, whole: LineView |
             shapes.append(node.layer.output(*[shapes[s] for s in sources]))
         except RfcalcError as error:
             raise error.at(node.name) from None
-    return LineView(network, shapes, axis, whole)
+    return LineView(network, shapes, axis, whole, factors)

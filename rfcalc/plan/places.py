@@ -99,7 +99,7 @@ def mirrored(index: Slide | Table, n: int, m: int) -> Slide | Table:
 
 def places(network: Network, shapes: Sequence[Shape], axis: int) -> list[Place | None]:
     """Where an axis of the image lies in every map, as far as it can be followed."""
-    rank = shapes[0].rank
+    rank = max(x.rank for x in shapes[: network.arity])
     found: list[Place | None] = [None] * len(shapes)
     for position, y in enumerate(shapes):
         if position < network.arity:

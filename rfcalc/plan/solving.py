@@ -7,7 +7,7 @@ of which is taken or refused as a whole, at one node.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import lcm
 from time import thread_time
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ def with_size(shape: Shape, axis: int, size: Any) -> Shape:
 def classes(
     network: Network,
     inputs: Sequence[Shape],
-    varied: Collection[tuple[int, int]],
+    varied: Collection[tuple[int, int]] | Mapping[tuple[int, int], tuple[int, int]],
     seconds: float | None = None,
     params: Sequence[int] | None = None,
     following: Following | None = None,
@@ -67,7 +67,7 @@ def classes(
     Args:
         params: how many parameters each position has: sizes that would need others are refused; None: any number.
         inputs: the shapes of the inputs; sizes of other axes stay as they are.
-        varied: the (input, spatial axis) that have size n.
+        varied: the (input, spatial axis) that have size n; or, for each, a and b of its size a·n + b.
         seconds: when to give up.
         following: rules of layers that say sizes in numbers.
 
@@ -75,10 +75,11 @@ def classes(
         LimitError: there are too many classes, or it takes too long.
         Undecided: a rule does not say what it does with an unknown size.
     """
-    n = Number((0, 1), Range(1, None))
+    sizes = varied if isinstance(varied, Mapping) else dict.fromkeys(varied, (1, 0))
+    n = Number((0, 1), Range(max(max(-((b - 1) // a), 0) for a, b in sizes.values()), None))
     shapes = list(inputs)
-    for source, axis in varied:
-        shapes[source] = with_size(shapes[source], axis, n)
+    for (source, axis), (a, b) in sizes.items():
+        shapes[source] = with_size(shapes[source], axis, a * n + b)
     walk = _Walk(network, Weights(network, params, following), cuts(network, following), seconds)
     return [c._replace(shapes=[*given, *c.shapes]) for c, given in walk.behind(-1, shapes, n.range)]
 

@@ -24,6 +24,7 @@ PARTS: tuple[Any, ...] = (
         tape.narrow,
         tape.piece,
         tape.blank,
+        tape.widened,
         tape.zeros,
         tape.picked,
         tape.spread,

@@ -157,6 +157,11 @@ def zeros(like: Tensor, axis: int, count: int, fill: float = 0.0) -> Tensor:
     return like.new_full(shape, fill)
 
 
+def widened(x: Tensor, axis: int, count: int) -> Tensor:
+    """So many positions of a map whose positions are alike."""
+    return x.narrow(axis, 0, 1).expand(*x.shape[:axis], count, *x.shape[axis + 1 :])
+
+
 def blank(like: Tensor, size: tuple[int, ...]) -> Tensor:
     """A map of zeros of this size."""
     return like.new_zeros(size)

@@ -104,7 +104,7 @@ def _drawn(able: list[Pattern], count: int, source: tuple[Any, ...]) -> Iterator
         if not families:
             raise RfcalcError(
                 f"there are only {made} different exercises like these, {count} are asked for",
-                fix=f"ask for {made}, or leave one of --family, --form, --difficulty out",
+                fix=f"ask for {made}, or for more families, forms or difficulties",
             )
         for family in order.shuffled(families):
             if made == count:
