@@ -20,7 +20,7 @@ from rfcalc.teaching.exercises import bank, patterns, subject
 from rfcalc.teaching.exercises.draw import Draw, seed_of
 from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Blank, Grid, Item, Slot, Text, from_dict
 from rfcalc.teaching.exercises.recount import KeyMismatch
-from rfcalc.teaching.exercises.variants import NAMES, Change, changed
+from rfcalc.teaching.exercises.variants import NAMES, ParameterChange, changed
 
 SEEDS = 5
 PATTERNS = patterns.patterns()
@@ -88,7 +88,7 @@ def changed_figure(item: Item, blank: Blank, node: str, parameter: str, to: int)
     network = subject.network_of(ask.target)
     name = {v: k for k, v in NAMES.items()}[parameter]
     try:
-        target = write(changed(network, Change(node or network.nodes[0].name, name), to).expr)
+        target = write(changed(network, ParameterChange(node or network.nodes[0].name, name), to).expr)
         return str(keys(target, ask.input).figure(ask.figure, ask.at, ask.batch, DTYPES[ask.dtype]))
     except (RfcalcError, AssertionError):
         return None

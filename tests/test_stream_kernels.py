@@ -334,6 +334,16 @@ def test_constants_that_differ_from_place_to_place_are_blockers(name: str) -> No
         rfcalc.to_stream(module, "3x60")
 
 
+def test_padding_with_another_number_is_named_and_has_a_way_round() -> None:
+    conv = nn.Conv1d(2, 3, 3).double()
+    with pytest.raises(Unsupported, match=r"it pads with 0\.5"):
+        rfcalc.to_stream(nn.Sequential(nn.ConstantPad1d(1, 0.5), conv), "2x60")
+    other = Made(lambda m, x: m.conv(F.pad(x - 0.5, (1, 1)) + 0.5), conv=conv)
+    x = torch.randn(1, 2, 80, dtype=torch.float64)
+    whole = nn.Sequential(nn.ConstantPad1d(1, 0.5), conv)(x)
+    assert torch.allclose(streamed(rfcalc.to_stream(other, "2x60"), x, 2, Random(0)), whole, atol=1e-12)
+
+
 def test_products_are_the_convolutions() -> None:
     """What small blocks run instead of PyTorch's convolutions, on whole numbers: equal by `==`, for every layout."""
     made, forms = torch.Generator().manual_seed(0), set()

@@ -260,6 +260,14 @@ def test_other_tools() -> None:
         assert settings(plan, tool)
 
 
+def test_other_tools_with_a_network_that_is_not_padded() -> None:
+    plan = rfcalc.tile("unet", "1x1084x1084", tile=572)
+    assert settings(plan, "otbtf") == {"rfield": [492, 492], "efield": [304, 304]}
+    assert rfcalc.analyze("unet", "1x492x492").outputs[0].shape.spatial == (308, 308)  # a size that it takes
+    for tool in set(TOOLS) - {"otbtf"}:
+        assert "a tile of 492 gives 308 positions" in settings(plan, tool)["note"], tool
+
+
 def test_bad_input() -> None:
     for named, word in [
         ({"tile": 2048}, "larger than the image"),

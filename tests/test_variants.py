@@ -21,7 +21,7 @@ from rfcalc import Network, Report, RfcalcError, to_torch
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.comparison.likes import like
-from rfcalc.plan.variants import MOVES, Asked, Draft, Unfit
+from rfcalc.plan.variants import MOVES, Asked, CannotChange, Draft
 
 torch.set_num_threads(1)
 SCHEMA, COMPARED = (
@@ -39,7 +39,7 @@ def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
             try:
                 option.change(draft)
                 found[option.told] = (Report(draft.network(), report.inputs), draft)
-            except (Unfit, RfcalcError):
+            except (CannotChange, RfcalcError):
                 continue
     return found
 

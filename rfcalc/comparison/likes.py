@@ -29,7 +29,7 @@ from rfcalc.plan.design import OBJECTIVES, Tightest, nearest_of
 from rfcalc.plan.families import SIZE
 from rfcalc.plan.figures import figure, measured
 from rfcalc.plan.search import pareto
-from rfcalc.plan.variants import MOVES, Asked, Choice, Draft, Move, Option, Unfit
+from rfcalc.plan.variants import MOVES, Asked, CannotChange, Choice, Draft, Move, Option
 from rfcalc.readers.target import analyze
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report.constraints import Constraint, parse
@@ -322,7 +322,7 @@ def _made(subject: Subject, draft: Draft, options: Sequence[Option], unfit: dict
         with walking(subject):
             made = Report(draft.network(), report.inputs, batch=report.batch, dtype=report.dtype, target=report.target)
             why = _other_output(report, made, draft)
-    except Unfit as error:
+    except CannotChange as error:
         why = str(error)
     except RfcalcError as error:
         why = f"{error.where}: {error.what}" if error.where else error.what

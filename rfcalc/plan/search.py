@@ -9,7 +9,7 @@ is halved.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import isqrt
@@ -312,11 +312,11 @@ class Search:
             box = (*box[:i], (first, low), *box[i + 1 :])
         return box
 
-    def _halves(self, box: Box) -> list[Box]:
-        """A box, cut in the middle of a side: of the shortest, as long as there are short ones, then of one with which
-        it is not said how a figure moves, then of the longest."""
+    def _halves(self, box: Box, first: Collection[int] = ()) -> list[Box]:
+        """A box, cut in the middle of a side: of one of the first, of the shortest, as long as there are short ones,
+        then of one with which it is not said how a figure moves, then of the longest."""
         sides = [(high - low, i) for i, (low, high) in enumerate(box) if high > low]
-        few = [side for side in sides if side[0] < SHORT]
+        few = [side for side in sides if side[1] in first] or [side for side in sides if side[0] < SHORT]
         unsaid = [side for side in sides if side[1] in self._first]
         _, at = min(few or unsaid) if few or unsaid else max(sides)
         low, high = box[at]
@@ -383,6 +383,7 @@ class Search:
         where the search was stopped. The box that promises most is looked at first."""
         best: Any = None
         many = 1 if self._many(of) else MOST_CORNERS
+        unsaid = [i for i, p in enumerate(self.family.parameters) if of.sign(p) is None]
         waiting: list[tuple[Any, int, Any, Box]] = []  # what a box promises, the latest first, its bound, the box
 
         def wait(box: Box) -> None:
@@ -416,7 +417,8 @@ class Search:
                 best = value if fits and (best is None or _beyond(value, best, most)) else best
                 continue
             box = self.tightened(box)
-            for part in self._halves(box) if any(low != high for low, high in box) else [box]:
+            first = unsaid if value is None else ()
+            for part in self._halves(box, first) if any(low != high for low, high in box) else [box]:
                 wait(part)
         return best
 

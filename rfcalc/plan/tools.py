@@ -57,6 +57,17 @@ def _after(line: AxisTiles, before: int, after: int, write: int) -> int:
     return int((lengths[line.outputs[0]] or 0) / density) - write - before
 
 
+def _shorter(line: AxisTiles, write: int) -> tuple[int, int] | None:
+    """The size of a tile, and what it gives, where that is less than what lies in its place (padding is missing)."""
+    halo = line.halo(write // line.align)
+    lengths = None if halo is None else line.lengths(size := write + sum(halo))
+    if lengths is None:
+        return None
+    output = line.outputs[0]
+    gives = lengths[output] or 0
+    return (size, gives) if gives < int(size * line.view.densities[output]) else None
+
+
 def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
     """The settings of another tool for this plan.
 
@@ -67,6 +78,14 @@ def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
         raise RfcalcError("there are no tiles", where=plan.barriers[0].node, why=plan.barriers[0].why)
     found = sides(plan)
     read, write, side = ([getattr(s, name) for s in found] for name in ("read", "write", "side"))
+    shorter = [length for line, s in zip(plan.lines, found, strict=True) if (length := _shorter(line, s.write))]
+    if shorter:
+        size, gives = shorter[0]
+        if tool == "otbtf":
+            halos = [line.halo(w // line.align) or (0, 0) for line, w in zip(plan.lines, write, strict=True)]
+            return {"rfield": [w + sum(h) for w, h in zip(write, halos, strict=True)], "efield": write}
+        why = f"a tile of {size} gives {gives} positions, and {tool} lays tiles out as if each gave as much as it reads"
+        return {"exact": False, "note": f"no setting: {why}; plan.run or the ranges of the plan do"}
     if tool == "bioimageio":
         axes = [
             {"size": {"min": s.side * 2 + a.align, "step": line.modulus}, "halo": s.cut}

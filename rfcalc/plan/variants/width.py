@@ -18,7 +18,7 @@ from rfcalc.core.errors import LayerError, RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, with_geometry
 from rfcalc.report.report import Report
 
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
@@ -168,7 +168,7 @@ def rescaled(draft: Draft, factors: Mapping[str, Fraction], known: Rescaled | No
                 layer = _scaled(piece.layer, before, xs, factor)
                 known[key] = layer, piece.layer.output(*before), layer.output(*xs), piece.layer
             except RfcalcError as error:
-                raise Unfit(f"{name}: {error.what}") from None
+                raise CannotChange(f"{name}: {error.what}") from None
         layer, old[name], shapes[name], _ = known[key]
         draft.replace(name, layer)
 
@@ -237,7 +237,7 @@ def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], facto
                 more += int(layer.cost(xs, out).params - node.layer.cost(before, y).params)
             groups.add(node.group)
         except RfcalcError as error:
-            raise Unfit(f"{node.name}: {error.what}") from None
+            raise CannotChange(f"{node.name}: {error.what}") from None
         if out != y:
             changed[position] = out
             for reader in readers.get(position, ()):
