@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from onnx_bytes import chain, graph, message, model, node, number, tensor, text, value
+from onnx_bytes import chain, message, model, node, tensor, text, value
 
 from rfcalc import RfcalcError
 from rfcalc.readers.onnx import from_onnx
@@ -64,13 +63,17 @@ def norm(square: bytes, axes: str = "a", more: Sequence[bytes] = (), **kept: Any
     ]  # fmt: skip
 
 
-def groups(scale: str, offset: str) -> bytes:
-    nodes = [
-        N("Reshape", "x split", "g"),
-        N("InstanceNormalization", f"g {scale} {offset}", "i"),
-        N("Reshape", "i back", "y"),
-    ]
-    given = [*ONES, whole("split", 0, 2, -1), whole("back", 1, 4, 8)]
+GROUPED = [
+    N("Reshape", "x split", "g"),
+    N("InstanceNormalization", "g one zero", "i"),
+    N("Reshape", "i back", "y"),
+]
+BACK = whole("back", 1, 4, 8)
+
+
+def groups(scale: str, offset: str, first: int = 0) -> bytes:
+    nodes = [GROUPED[0], N("InstanceNormalization", f"g {scale} {offset}", "i"), GROUPED[2]]
+    given = [*ONES, whole("split", first, 2, -1), BACK]
     return chain(*nodes, given=(1, 4, 8), tensors=given)
 
 
@@ -93,6 +96,13 @@ def resize(mode: str, where: str, *scales: float) -> bytes:
     return chain(given, given=MAP if len(scales) == 4 else LINE, tensors=[factors])
 
 
+def tied(times: int) -> bytes:
+    """Convolutions one after another, all of the same weights."""
+    nodes = [N("Conv", f"c{i} w", f"c{i + 1}", name=f"/l{i}/Conv", pads=[1, 1]) for i in range(times)]
+    weights = tensor("w", [3, 3, 3], [float(i) for i in range(27)])
+    return chain(N("Relu", "x", "c0"), *nodes, N("Tanh", f"c{times}", "y"), given=LINE, tensors=[weights])
+
+
 CASES: list[Case] = [
     ("flat attention, fewer heads of keys",
      many(*FLAT, nodes=[N("Attention", "x k k", "y", q_num_heads=4, kv_num_heads=2)], opset=23)),
@@ -112,6 +122,8 @@ CASES: list[Case] = [
      chain(*norm(N("Mul", "d d", "s"), more=[N("Div", "d r", "z"), N("Reshape", "f l", "g"), N("Mul", "z g", "y")]),
            given=LINE, tensors=[*EPS, tensor("f", [1, 8], range(8)), whole("l", 8)], opset=18)),
     ("group norm", groups("one", "zero")),
+    ("group norm, a batch of 1", groups("one", "zero", 1)),
+    ("group norm, any batch", chain(*GROUPED, given=(1, 4, 8), tensors=[*ONES, whole("split", -1, 2, 16), BACK])),
     ("no group norm: a scale", groups("two", "zero")),
     ("no group norm: an offset", groups("one", "one")),
     ("silu", chain(N("Sigmoid", "x", "s"), N("Mul", "x s", "y"), given=LINE)),
@@ -144,7 +156,7 @@ CASES: list[Case] = [
           nodes=[N("LSTM", "x w r - - h", "z y", hidden_size=6, layout=1)])),
     ("shapes are worked out in a module",
      chain(N("Relu", "x", "r", name="/act/Relu"), N("Shape", "x", "n", name="/act/Shape"),
-           N("Reshape", "r n", "y", name="/act/Reshape"), given=LINE)),
+           N("Reshape", "r n", "y"), given=LINE)),
     ("scopes", chain(scoped("Tanh", "x", "a", "['body', 'tanh']"), scoped("Relu", "a", "b", "['', 'c', 'relu']"),
                      scoped("Sigmoid", "b", "y", "['sigmoid']"), given=LINE)),
     ("ceil, dropped", ceil(1, 1, 2)),
@@ -153,6 +165,11 @@ CASES: list[Case] = [
     ("ceil, not said, from 22", ceil(opset=22)),
     ("ceil, of PyTorch", ceil(1, 1, 3, producer="pytorch")),
     ("ceil, no version", ceil(opset=0)),
+    ("an opset without a version", ceil() + message(8, text(1, ""))),
+    ("LpPool, SAME",
+     chain(N("LpPool", "x", "y", kernel_shape=[3], strides=[2], auto_pad="SAME_UPPER"), given=(1, 3, 6))),
+    ("LpPool, padded", chain(N("LpPool", "x", "y", kernel_shape=[3], pads=[1, 0]), given=(1, 3, 6))),
+    ("LpPool", chain(N("LpPool", "x", "y", kernel_shape=[3]), given=(1, 3, 6))),
     ("ceil, a sound size", chain(N("MaxPool", "x", "y", kernel_shape=[3], strides=[2], ceil_mode=1), given=(1, 3, 6))),
     ("ceil and SAME",
      chain(N("MaxPool", "x", "y", kernel_shape=[3], strides=[2], ceil_mode=1, auto_pad="SAME_UPPER"), given=(1, 3, 6))),
@@ -170,6 +187,7 @@ CASES: list[Case] = [
     ("dynamic, all outputs", chain(N("DynamicQuantizeLinear", "x", "y s z"), given=LINE)),
     ("resize 2 x 3", resize("nearest", "asymmetric", 1.0, 1.0, 2.0, 3.0)),
     ("resize 2 x 2", resize("linear", "half_pixel", 1.0, 1.0, 2.0, 2.0)),
+    ("resize linear 2 x 3", resize("linear", "half_pixel", 1.0, 1.0, 2.0, 3.0)),
     ("resize a half", resize("linear", "asymmetric", 1.0, 1.0, 0.5, 0.25)),
     ("resize twice", resize("linear", "asymmetric", 1.0, 1.0, 2.0, 2.0)),
     ("resize cropped", resize("linear", "tf_crop_and_resize", 1.0, 1.0, 0.5, 0.5)),
@@ -196,6 +214,9 @@ CASES: list[Case] = [
     ("rows picked from a table of sizes",
      chain(N("Gather", "t i", "p"), N("Squeeze", "p", "r"), N("Reshape", "x r", "y"), given=LINE,
            tensors=[whole("t", 1, 2, 3, 1, 4, 6, dims=[2, 3]), whole("i", 1)])),
+    ("sizes without axes of 1",
+     chain(N("Squeeze", "t", "p"), N("Concat", "p q", "r", axis=0), N("Reshape", "x r", "y"), given=LINE,
+           tensors=[whole("t", 1, 4, dims=[1, 2]), whole("q", 6)])),
     ("a table of sizes turned",
      chain(N("Transpose", "t", "p", perm=[1, 0, 2]), N("Reshape", "p f", "r"), N("Reshape", "x r", "y"), given=LINE,
            tensors=[whole("t", 1, 2, 3, 4, dims=[2, 2, 1]), whole("f", -1)])),
@@ -228,10 +249,8 @@ CASES: list[Case] = [
      model([N("Concat", "m m", "j", axis=1), N("Conv", "j w", "n"), N("Unsqueeze", "x u", "o"), N("Conv", "o k", "y")],
            [value("x", [1, 100]), value("m", [1, 2, 8])], [value("y", None), value("n", None)],
            [tensor("w", [3, 4, 3]), tensor("k", [1, 1, 3]), whole("u", 1)])),
-    ("weights tied four times",
-     chain(*(N("Conv", f"c{i} w", f"c{i + 1}", name=f"/l{i}/Conv", pads=[1, 1]) for i in range(6)),
-           N("Conv", "c6 w", "y", name="/l6/Conv"), N("Relu", "x", "c0"), given=(1, 3, 8),
-           tensors=[tensor("w", [3, 3, 3], [float(i) for i in range(27)])])),
+    ("weights used five times", tied(5)),
+    ("weights used seven times", tied(7)),
 ]  # fmt: skip
 
 
