@@ -295,7 +295,7 @@ def _channel(model: Model, nodes: list[Node], name: str, dims: tuple[int, ...], 
         found = readers.get(current, ())
         for node in found:
             if node.op in SLIDES:
-                return order[1] if len(order) > 1 else usual
+                return order[1]
         for node in found:
             if node.op in LAST and node.inputs[0] == current:
                 return order[-1]
