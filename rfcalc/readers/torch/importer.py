@@ -141,7 +141,7 @@ def from_torch(
     if recording.derived:
         own = "define derivatives of their own" if len(recording.derived) > 1 else "defines a derivative of its own"
         notes.append(
-            f"{', '.join(recording.derived)} {own} (torch.autograd.Function): what that keeps for backward is not known, "
+            f"{', '.join(recording.derived)} {own} (torch.autograd.Function): what that keeps is not known, "
             "and is told as if PyTorch's were taken"
         )
     if not training and any(getattr(m, "training", False) for m in module.modules()):

@@ -42,8 +42,8 @@ from rfcalc.readers.torch.untouched import untouched
 
 class Recording(NamedTuple):
     """What a run gave: steps in order, the inputs by name, the outputs, whether the module made parameters of its own
-    while it ran, memory that was written to, assertions taken to hold, the steps (from, up to) that are computed again in
-    the backward pass, and the functions that define a derivative of their own."""
+    while it ran, memory that was written to, assertions taken to hold, the steps (from, up to) that are computed again
+    in the backward pass, and the functions that define a derivative of their own."""
 
     steps: list[Operation]
     inputs: dict[str, torch.Tensor]
