@@ -139,9 +139,9 @@ def from_torch(
             "backward pass (checkpointed); what is kept for backward is told as if nothing were"
         )
     if recording.derived:
-        own = "define derivatives of their own" if len(recording.derived) > 1 else "defines a derivative of its own"
+        defines = "define derivatives of their own" if len(recording.derived) > 1 else "defines a derivative of its own"
         notes.append(
-            f"{', '.join(recording.derived)} {own} (torch.autograd.Function): what that keeps is not known, "
+            f"{', '.join(recording.derived)} {defines} (torch.autograd.Function): what that keeps is not known, "
             "and is told as if PyTorch's were taken"
         )
     if not training and any(getattr(m, "training", False) for m in module.modules()):
