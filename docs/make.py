@@ -173,15 +173,31 @@ PAGE = """<!doctype html>
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem;
   background: #fff; color: #1b1b1b }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ccc; vertical-align: top }}
-td:nth-child(4), td:nth-child(5) {{ font-variant-numeric: tabular-nums; white-space: nowrap }}
-input, select {{ font: inherit; padding: .3rem .5rem; margin: 0 .5rem 1rem 0 }}
+table {{ border-collapse: collapse; width: 100%; table-layout: fixed }}
+th, td {{ text-align: left; padding: .3rem .5rem; border-bottom: 1px solid #ccc; vertical-align: top;
+  overflow-wrap: anywhere }}
+th:nth-child(1) {{ width: 1.6rem }} th:nth-child(2) {{ width: 13% }} th:nth-child(3) {{ width: 14% }}
+th:nth-child(4), th:nth-child(5) {{ width: 9% }} th:nth-child(6) {{ width: 4.6rem }} th:nth-child(7) {{ width: 19% }}
+td:nth-child(4), td:nth-child(5) {{ font-variant-numeric: tabular-nums }}
+input, select {{ font: inherit; padding: .3rem .5rem; margin: 0 .5rem 1rem 0; max-width: 100%; box-sizing: border-box }}
 a.row {{ text-decoration: none; color: #0a58ca }}
 tr:target {{ background: #fff3c4 }}
 tr.erratum td:nth-child(6) {{ color: #a02020 }}
+@media (max-width: 60rem) {{
+  table, tbody, tr, td {{ display: block }} thead {{ display: none }}
+  tr {{ padding: .4rem 0; border-bottom: 1px solid #ccc }} tr[hidden], td:empty {{ display: none }}
+  td {{ padding: .05rem 0 .05rem 5.6rem; border: 0; min-height: 1.45em; position: relative }}
+  td::before {{ position: absolute; left: 0; color: #666 }}
+  td:nth-child(1) {{ position: absolute; right: .5rem; padding: 0 .5rem }} tr {{ position: relative }}
+  td:nth-child(2) {{ font-weight: 600; padding-right: 2rem }}
+  td:nth-child(2)::before {{ content: "network"; font-weight: 400 }} td:nth-child(3)::before {{ content: "claim" }}
+  td:nth-child(4)::before {{ content: "printed" }} td:nth-child(5)::before {{ content: "computed" }}
+  td:nth-child(6)::before {{ content: "kind" }} td:nth-child(7)::before {{ content: "source" }}
+  td:nth-child(8)::before {{ content: "why" }}
+}}
 @media (prefers-color-scheme: dark) {{
-  body {{ background: #16181c; color: #e8e8e8 }} th, td {{ border-color: #444 }} a.row {{ color: #8ab4f8 }}
+  body {{ background: #16181c; color: #e8e8e8 }} th, td, tr {{ border-color: #444 }} a.row {{ color: #8ab4f8 }}
+  td::before {{ color: #a0a0a0 }}
   tr:target {{ background: #4a3d00 }} tr.erratum td:nth-child(6) {{ color: #ff9a8f }}
 }}
 </style></head><body>
@@ -216,7 +232,7 @@ function filter() {{
   const asked = new URLSearchParams();
   if (text.value) asked.set("q", text.value);
   if (kind.value) asked.set("kind", kind.value);
-  history.replaceState(null, "", (asked.size ? "?" + asked : location.pathname) + location.hash);
+  history.replaceState(null, "", (String(asked) ? "?" + asked : location.pathname) + location.hash);
 }}
 const asked = new URLSearchParams(location.search);
 text.value = asked.get("q") || "";

@@ -164,7 +164,8 @@ def test_heads_and_units() -> None:
         ("t.csv", "model,params\nvgg16,\n", "no model with parameters"),
         ("t.yml", ":: [", "not YAML"),
         ("t.yml", "a: 1", "no metafile"),
-        ("t.yml", "- 3\n- [4]", "no model with parameters"),
+        ("t.yml", "- hosts: all\n", "no model with parameters"),
+        ("t.yml", "- 3\n- [4]", "no metafile"),
         ("t.md", "# hi\n", "no model with parameters"),
         ("t.csv", "\ud800", "UTF-8"),
     ],
@@ -249,3 +250,46 @@ def test_a_figures_own_digits_and_unit_decide(tmp_path: Path) -> None:
     assert [r.passed for r in told] == [True, True, True, True, True, False] and len(broken) == 1
     assert told[-1].claim.name == "multiply-adds of resnet18"  # 1.814G; 1.82G is fvcore's count
     assert len(claims_of(table(tmp_path, "model,params (M)\nvgg16,1.384e2\n")).broken) == 1  # ten to which power?
+
+
+def test_figures_without_a_name_are_told(tmp_path: Path) -> None:
+    lines = "model,params (M)\nresnet18,11.7\n,25.6\n,\n\nvgg16,lots\nvgg19,n/a\n"
+    found = claims_of(table(tmp_path, lines))
+    assert [claim.network for claim in found.claims] == ["resnet18"]
+    assert [str(error).splitlines()[0].partition(":")[2] for error in found.broken] == [
+        "3: figures without the name of a model", "6: vgg16: 'lots' is not a printed value",
+    ]  # fmt: skip
+    found = claims_of(table(tmp_path, BROKEN["t.yml"] + "  - Metadata: {Parameters: 1}\n  - Name:\n  - 3\n", "t.yml"))
+    assert len(found.claims) == 2
+    assert ["entry 3 of Models: figures without" in str(e) for e in found.broken].count(True) == 1
+    assert ["entry 5 of Models: this is no model" in str(e) for e in found.broken].count(True) == 1
+
+
+def test_a_folder_of_files_in_several_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The good ones are judged beside the broken ones, which are told; what is no such file is no error."""
+    good = {"t.csv": "model,params\nvgg16,138.36M\n", "x.tsv": "model,params\nvgg19,143.67M\n"}
+    good |= {"metafile.yml": "Models:\n- Name: resnet18\n  Metadata: {Parameters: 11.69M}\n"}
+    good |= {"README.md": "# Model card for resnet34\n- Params (M): 21.8\n"}
+    own = 'schema = "rfcalc/claims/1"\n[[claim]]\nnetwork = "resnet50"\nwhat = "params"\nprinted = "25.6M"\n'
+    good |= {"own.rfclaims.toml": f'{own}source = "mine, row 1"\n'}
+    other = {"notes.md": "# Notes\n", "play.yml": "- hosts: all\n", "top.csv": "model,top1\nvgg16,71\n"}
+    broken = {"a.yml": "Models: [\n", "z.rfclaims.toml": "[[claim\n", "z.csv": "model,params\nvgg16,\udc80\n"}
+    below, hidden = tmp_path / "below", tmp_path / "node_modules"
+    for folder in (below, hidden):
+        folder.mkdir()
+    for name, text in {**good, **other}.items():
+        (tmp_path if name.endswith(".csv") else below).joinpath(name).write_text(text, encoding="utf-8")
+    (hidden / "a.yml").write_text(broken["a.yml"], encoding="utf-8")
+    assert run(["check", str(tmp_path), "--format", "json"]) == 0
+    told = capsys.readouterr()
+    networks = {claim["network"] for claim in json.loads(told.out)["claims"]}
+    assert networks == {"vgg16", "vgg19", "resnet18", "resnet34", "resnet50"}
+    assert all(name in told.err for name in other)
+    for name, text in broken.items():
+        (below / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert run(["check", str(tmp_path), str(tmp_path / "no.csv"), "resnet999", "--format", "json"]) == 2
+    told = capsys.readouterr()
+    assert {claim["network"] for claim in json.loads(told.out)["claims"]} == networks
+    errors = [line for line in told.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 5
+    assert all(any(name in error for error in errors) for name in (*broken, "no.csv", "resnet999"))

@@ -138,3 +138,22 @@ def test_rows_are_filtered_by_words_and_by_column(site: Path, tmp_path: Path) ->
                     assert found == [row for row in rows if all(word in row for word in text.split())]
             assert found == []  # googlenet is in the column of networks only
         assert page.run("location.search") == "?q=why%3Agooglenet"
+
+
+@pytest.mark.system
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_record_fits_wide_and_narrow_windows(site: Path, tmp_path: Path) -> None:
+    """No column lies off the screen; the row that a link names is in view, beside a filter too."""
+    row = "vgg16-total-memory-in-bytes"
+    last = f"document.querySelector('#{row} td:last-child').getBoundingClientRect()"
+    with served(site) as address, browser(tmp_path) as page:
+        for width in (1300, 1000, 400):
+            page.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+            for asked, shown in (("", True), ("?q=vgg16", True), ("?q=googlenet", False), ("?kind=printed", False)):
+                page.send("Page.navigate", url="about:blank")
+                page.send("Page.navigate", url=f"{address}/published-numbers-table.html{asked}#{row}")
+                page.until("document.readyState === 'complete' && !!document.querySelector('#shown').value", 20)
+                assert page.run("document.documentElement.scrollWidth") <= width
+                assert page.run(f"{last}.height > 0") is shown
+                if shown:
+                    page.until(f"{last}.top < 900 && {last}.bottom > 0 && {last}.right <= {width}", 5)

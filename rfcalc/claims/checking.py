@@ -61,16 +61,21 @@ def _hidden(path: Path) -> bool:
 def chosen(paths: Sequence[Path], names: Sequence[str], run: Sequence[str]) -> tuple[list[Claim], list[RfcalcError]]:
     """The claims of the files, or those that come with rfcalc; about the networks that are named, if any are. A file
     or a claim that cannot be read does not silence the others: its error is told beside their results."""
-    if not paths:
-        return ([claim for name in names for claim in shipped(name)] if names else shipped()), []
+    if not paths and not names:
+        return shipped(), []
     claims: list[Claim] = []
     broken: list[RfcalcError] = []
+    for name in names if not paths else ():
+        try:
+            claims += shipped(name)
+        except RfcalcError as error:
+            broken.append(error)
     for path in paths:
         try:
             claims += read(path, run=run, broken=broken)
         except RfcalcError as error:
             broken.append(error)
-    if not names:
+    if not names or not paths:
         return claims, broken
     found = [claim for claim in claims if set(names) & set(networks(claim))]
     if not found and not broken:

@@ -29,6 +29,8 @@ from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
 from rfcalc.report.report import Report
 
 ENDINGS = (".yml", ".yaml", ".md", ".csv", ".tsv")
+UNSAID = ("", "-", "--", "–", "—", "?", "n/a", "na", "nan", "none", "null", "tbd", "unknown", "~")  # in tables
+FOREIGN_CODE = ("node_modules", "site-packages")  # below these folders nothing is looked for
 LARGEST = 8_000_000  # bytes
 EMPTY = (None, "", "~", "null", "Null", "NULL")  # what YAML writes for no value
 HEADS = {
@@ -45,6 +47,10 @@ _OTHER = re.compile(r"cifar|_(?:cub|voc07|inshop)\b|^[^.]*_in21k$|_in1k-\d{3}(?:
 _GROUPS = re.compile(r"[-_]\d+x\d+d")
 USUAL_GROUPS = {"resnext50": "32x4d", "resnext101": "32x8d"}
 _NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([A-Za-z]*)$")
+
+
+class _NotThis(RfcalcError):
+    """A file that can be read and is in none of these formats."""
 
 
 class Entry(NamedTuple):
@@ -71,6 +77,38 @@ def is_foreign(name: str) -> bool:
     return name.lower().endswith(ENDINGS) and Path(name).is_file()
 
 
+def below(folder: str) -> tuple[list[str], list[str]]:
+    """The files in and below a folder that may hold figures of models, and those in these formats that hold none.
+
+    What cannot be read is among the first where it speaks of parameters or FLOPs, so that it is told.
+    """
+    found: list[str] = []
+    passed: list[str] = []
+    for path in sorted(Path(folder).rglob("*")):
+        inside = path.relative_to(folder).parts
+        if any(part.startswith(".") or part in FOREIGN_CODE for part in inside) or not is_foreign(str(path)):
+            continue
+        try:
+            speaks = any(isinstance(e, RfcalcError) or e.params or e.macs or e.flops for e in _entries(path))
+        except _NotThis:
+            speaks = False
+        except RfcalcError:
+            speaks = _speaks(path)
+        (found if speaks else passed).append(str(path))
+    return found, passed
+
+
+def _speaks(path: Path) -> bool:
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return True
+    words = rb"(?im)\b(params|parameters|[gm]?flops|[gm]?macs)\b|^models:"
+    try:
+        with path.open("rb") as file:
+            return re.search(words, file.read(LARGEST)) is not None
+    except OSError:
+        return True
+
+
 def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: Sequence[str] = ()) -> Foreign:
     """The claims in a file.
 
@@ -83,9 +121,15 @@ def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: S
         RfcalcError: the file cannot be read, or holds no figures.
     """
     path, given = Path(path), dict(targets or {})
-    entries = [e for e in _entries(path) if e.params or e.macs or e.flops]
-    if not entries:
-        raise RfcalcError("no model with parameters or FLOPs stands in this file", where=str(path))
+    read_there = list(_entries(path))
+    broken = [e for e in read_there if isinstance(e, RfcalcError)]
+    entries = [e for e in read_there if isinstance(e, Entry) and (e.params or e.macs or e.flops)]
+    if not entries and not broken:
+        raise RfcalcError(
+            "no model with parameters or FLOPs stands in this file",
+            where=str(path),
+            fix="a card says Params (M): 25.6 or GMACs: 4.1, a table has the heads model, params, FLOPs",
+        )
     names = {e.name for e in entries}
     for name in given:
         if name and name not in names:
@@ -95,8 +139,10 @@ def claims_of(path: Path | str, targets: Mapping[str, str] | None = None, run: S
             raise RfcalcError(f"{target} is code, and claims run no code", fix=f"if you trust it: --run {target}")
     file = File(path, path.name, path.name, (), [])
     lost: dict[str, None] = {}
-    broken: list[RfcalcError] = []
     for entry in entries:
+        if not entry.name:
+            broken.append(_nameless(f"{path}:{entry.line}"))
+            continue
         known = given.get(entry.name) or (given.get("") if len(names) == 1 else None) or network_of(entry.name)
         known = known or recorded_as(entry.name)
         if known is None:
@@ -267,7 +313,14 @@ def _holds(claim: Claim, value: int) -> bool:
 # --- formats ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _nameless(where: str) -> RfcalcError:
+    return RfcalcError(
+        "figures without the name of a model", where=where, why="nothing says of which network they are",
+        fix="write the name in the column of models, or under Name: in a metafile",
+    )  # fmt: skip
+
+
+def _entries(path: Path) -> Iterator[Entry | RfcalcError]:
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -284,7 +337,7 @@ def _entries(path: Path) -> Iterator[Entry]:
     return _card(text, path) if ending == ".md" else _table(text, path, "\t" if ending == ".tsv" else "")
 
 
-def _metafile(text: str, path: Path) -> Iterator[Entry]:
+def _metafile(text: str, path: Path) -> Iterator[Entry | RfcalcError]:
     """OpenMMLab: ``Models``, each with ``Metadata``: ``FLOPs``, ``Parameters``; a unit may stand in the key."""
     try:
         import yaml  # type: ignore[import-untyped]
@@ -301,18 +354,24 @@ def _metafile(text: str, path: Path) -> Iterator[Entry]:
     except yaml.YAMLError as error:
         raise RfcalcError(f"this is not YAML: {' '.join(str(error).split())}", where=str(path)) from None
     models = data.get("Models") if isinstance(data, dict) else data
-    if not isinstance(models, list):
-        raise RfcalcError("this is no metafile", where=str(path), fix="its models stand under Models:")
-    for model in models:
-        if not isinstance(model, dict) or "Name" not in model:
+    if not isinstance(models, list) or (models and not any(isinstance(model, dict) for model in models)):
+        raise _NotThis("this is no metafile", where=str(path), fix="its models stand under Models:")
+    for number, model in enumerate(models, 1):
+        if not isinstance(model, dict):
+            yield RfcalcError(
+                "this is no model", where=f"{path}: entry {number} of Models", fix="a model has Name: and Metadata:"
+            )
             continue
-        name = str(model["Name"])
+        name = str(model.get("Name") or "").strip()
         found = {}
         about = model.get("Metadata")
         for key, value in about.items() if isinstance(about, dict) else ():
             kind, unit = head(str(key))
             if kind in ("params", "macs", "flops") and value not in EMPTY:
                 found[kind] = _with_unit(str(value), unit)
+        if not name:
+            yield from [_nameless(f"{path}: entry {number} of Models")] if found else []
+            continue
         place = re.search(rf"(?m)^\s*-?\s*Name:\s*['\"]?{re.escape(name)}['\"]?\s*$", text)
         yield Entry(text.count("\n", 0, place.start()) + 1 if place else 1, name, **found)
 
@@ -343,7 +402,7 @@ def _card(text: str, path: Path) -> Iterator[Entry]:
 def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
     """CSV (commas, semicolons) or TSV with heads: model, params, FLOPs (units in heads or cells), perhaps input."""
     first = text.partition("\n")[0]
-    sign = sign or (";" if first.count(";") > first.count(",") else ",")
+    sign = max(sign or ",", ",", ";", key=first.count)
     rows = list(csv.reader(StringIO(text), delimiter=sign))
     heads = [head(h) for h in rows[0]] if rows else []
     at: dict[str, int] = {}
@@ -351,7 +410,7 @@ def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
         if kind:
             at.setdefault(kind, i)
     if "model" not in at or not at.keys() & {"params", "macs", "flops"}:
-        raise RfcalcError(
+        raise _NotThis(
             "the heads do not say which column is what",
             where=str(path),
             why=f"they are {', '.join(map(repr, rows[0]))}" if rows else "the file is empty",
@@ -359,16 +418,15 @@ def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
         )
     for number, row in enumerate(rows[1:], 2):
         cells = {kind: row[i].strip() for kind, i in at.items() if i < len(row)}
-        if not cells.get("model"):
-            continue
         found = {k: _with_unit(cells[k], heads[at[k]][1]) for k in ("params", "macs", "flops") if _said(cells.get(k))}
         side = cells.get("input", "")
         size = f"3x{side}x{side}" if side.isdecimal() else side if re.fullmatch(r"\d+x\d+x\d+", side) else ""
-        yield Entry(number, cells["model"], input=size, **found)
+        yield Entry(number, cells.get("model", ""), input=size, **found)
 
 
 def _said(cell: str | None) -> bool:
-    return bool(cell) and any(c.isdecimal() for c in cell or "")
+    """Whether a cell prints something: no dash, no "n/a"; a word where a figure belongs is refused by its place."""
+    return (cell or "").strip().lower() not in UNSAID
 
 
 def head(text: str) -> tuple[str, str]:
@@ -391,5 +449,5 @@ def _with_unit(text: str, unit: str) -> str:
     text = re.sub(r"^([0-9]+),([0-9]{1,2})(?![0-9,.])", r"\1.\2", text.strip())  # a decimal comma: 4,1
     match = _NUMBER.match(text)
     if match is None:
-        return f"{text}{unit}"  # 4.1e3 under a head in M is refused
+        return f"{text}{unit}" if text[:1].isdecimal() else text  # 4.1e3 under a head in M is refused
     return f"{match[1]}{match[2] or unit}"

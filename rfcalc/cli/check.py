@@ -17,8 +17,8 @@ def command(
         list[str] | None,
         typer.Argument(
             help="Networks (rfcalc list), claims files of your own (*.rfclaims.toml) about any network, spec file,"
-            " model.onnx, model.keras, or a folder with claims files: rfcalc lock writes them; or files of others: an"
-            " OpenMMLab metafile.yml, a model card (README.md), a CSV with model, params, FLOPs. No code is run but"
+            " model.onnx, model.keras (rfcalc lock writes them); files of others: an OpenMMLab metafile.yml, a model"
+            " card (README.md), a CSV with model, params, FLOPs; or a folder with any of these. No code is run but"
             " what --run names."
         ),
     ] = None,
@@ -57,25 +57,37 @@ def command(
     Exit code 1: a claim that should hold does not, or a known erratum holds; 2: a file or a claim cannot be read (the
     others are checked all the same).
     """
+    from rfcalc import zoo
     from rfcalc.claims.checking import chosen, files_of
     from rfcalc.claims.document import CI, document
-    from rfcalc.claims.foreign import claims_of, is_foreign, judged
+    from rfcalc.claims.foreign import ENDINGS, below, claims_of, is_foreign, judged
     from rfcalc.claims.judging import Reports, judge
 
     form = format_of(format, output, CI)
-    if run and not (names or claims or every):
-        names = ["."]  # the claims files below this folder, with consent to run that code
-    others = [n for n in names or [] if is_foreign(n)]
-    names = [n for n in names or [] if n not in others]
-    paths = [*(claims or []), *(path for name in names for path in files_of(name))]
-    networks = [n for n in names if not files_of(n)]
+    alone = bool(run) and not (names or claims or every)  # the claims files below this folder, with consent to run it
+    others, passed, networks, unread = [], [], [], []
+    paths = [*(claims or [])]
+    for name in ["."] if alone else names or []:
+        folder = Path(name).is_dir() and zoo.find(name) is None
+        there, not_there = below(name) if folder and not alone else ([name] if is_foreign(name) else [], [])
+        others += there
+        passed += not_there
+        try:
+            if name.lower().endswith(ENDINGS) and not folder and not there:
+                raise RfcalcError("there is no such file", where=name, fix="look at its name and folder")
+            own = [] if is_foreign(name) else files_of(name)
+            paths += own
+            networks += [] if own or there else [name]
+        except RfcalcError as error:
+            unread += [] if there else [error]
     if target and not others:
         raise RfcalcError("--target says what networks the names in a file of others are", fix="name the file too")
     if every and (paths or networks or others):
         raise RfcalcError("--all goes without names and files")
-    if not (every or paths or networks or others):
+    if not (every or paths or networks or others or unread):
         raise RfcalcError("what is to be checked?", fix="name a network or a claims file, or give --all")
     found, broken = chosen(paths, networks, run or []) if every or paths or networks else ([], [])
+    broken = [*unread, *broken]
     reports, results = Reports(run or []), []
     lost: list[str] = []
     for name in others:
@@ -99,6 +111,9 @@ def command(
     if lost:
         shown = ", ".join(lost[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
         print(f"not judged, no network of rfcalc list: {shown} (--target NAME=TARGET names one)", file=sys.stderr)
+    if passed:
+        shown = ", ".join(passed[:8]) + (f" and {len(passed) - 8} more" if len(passed) > 8 else "")
+        print(f"passed over, no figures of models in them: {shown}", file=sys.stderr)
     for complaint in broken:
         print(f"error: {complaint}", file=sys.stderr)
     return 2 if broken else 0 if all(result.passed for result in results) else 1
