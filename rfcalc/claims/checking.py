@@ -78,6 +78,8 @@ def chosen(paths: Sequence[Path], names: Sequence[str], run: Sequence[str]) -> t
     if not names or not paths:
         return claims, broken
     found = [claim for claim in claims if set(names) & set(networks(claim))]
-    if not found and not broken:
-        raise RfcalcError(f"nothing is claimed about {', '.join(names)}", where=", ".join(map(str, paths)))
+    claimed = {name for claim in claims for name in networks(claim)}
+    lost = [name for name in names if name not in claimed]
+    if lost:
+        broken.append(RfcalcError(f"nothing is claimed about {', '.join(lost)}", where=", ".join(map(str, paths))))
     return found, broken
