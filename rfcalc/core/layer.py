@@ -150,6 +150,21 @@ class Layer(Expr):
         """The same layer without its list of masked positions, where such a list is all that ties it to a length."""
         return None
 
+    def unmasked(self: L) -> L | None:
+        """The same layer without a list of what is masked; None where it has none."""
+        given = self.given
+        return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
+
+    def stated(self: L, x: Shape, like: Layer) -> L:
+        """The same layer behind a map, with what it leaves open (the end of a slice, the step of a slice of one) as
+        `like` has it, a layer of the same kind behind a larger map."""
+        return self
+
+    def nothing(self: L, x: Shape) -> L | None:
+        """The same layer such that it leaves a map as it is (padding by 0, a slice of everything), where code leaves it
+        out at sizes where it comes to nothing; None where there is no such layer."""
+        return None
+
     def ended(self: L, x: Shape, axis: int) -> L:
         """The same layer, with an end beyond the middle of an axis counted from the axis' end, as for other lengths."""
         return self

@@ -45,6 +45,9 @@ class Pad(Layer):
             raise LayerError(f"a Pad layer needs numbers, not {given!r}")
         store(self, padding=given, mode=mode)
 
+    def nothing(self, x: Shape) -> Pad | None:
+        return Pad(((0, 0),) * len(self.padding), self.mode)
+
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         rank, mode = spatial_rank(x, self), Border(self.mode)
