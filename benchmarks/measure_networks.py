@@ -117,13 +117,23 @@ def version(package: str) -> str:
     return f"{package} {metadata.version(package).split('+')[0]}"
 
 
+def biases_kept(model: nn.Module) -> nn.Module:
+    """The model as it runs once it is trained: Swin V2's position biases are made once, not at each reading."""
+    for part in model.modules():
+        if hasattr(part, "cpb_mlp"):
+            part.get_relative_position_bias = partial(
+                torch.zeros, part.get_relative_position_bias().shape, device="meta"
+            )
+    return model
+
+
 def torchvision_model(name: str, shape: tuple[int, ...] = (3, 224, 224), **options: object) -> dict:
     import torchvision
 
     make = getattr(torchvision.models, name, None) or getattr(torchvision.models.segmentation, name)
     found = measure(make(weights=None, **options), shape)
     if name.startswith(("vit", "swin")):
-        found["macs"] = attention_macs(make(weights=None, **options), shape)
+        found["macs"] = attention_macs(biases_kept(make(weights=None, **options)), shape)
         del found["layers"]  # its attention is one layer here and several there
     return {"source": f"{version('torchvision')} {name}", **found}
 
@@ -389,6 +399,7 @@ NETWORKS = {
         for n, p in (("b", 16), ("b", 32), ("l", 16), ("l", 32), ("h", 14))
     },
     **{f"swin-{n}": lambda n=n: torchvision_model(f"swin_{n}") for n in ("t", "s", "b")},
+    **{f"swin-v2-{n}": lambda n=n: torchvision_model(f"swin_v2_{n}", (3, 256, 256)) for n in ("t", "s", "b")},
     **{f"fpn-resnet{n}": partial(fpn_model, n, False) for n in (18, 50, 101)},
     **{f"fpn-resnet{n}-three": partial(fpn_model, n, True) for n in (18, 50, 101)},
     "deeplab-resnet50": lambda: deeplab_backbone(50, 8),

@@ -8,9 +8,8 @@ from html import escape
 from pathlib import Path
 
 from rfcalc import zoo
-from rfcalc.claims import judge, shipped
-from rfcalc.claims.files import networks
-from rfcalc.claims.judging import Reports, Result
+from rfcalc.claims.files import networks, shipped
+from rfcalc.claims.judging import Reports, Result, judge
 from rfcalc.report.report import Report
 from rfcalc.zoo.fpn import ANCHORS, RATIOS
 

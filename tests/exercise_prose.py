@@ -11,15 +11,14 @@ import re
 import exercise_rules_costs
 import exercise_rules_layers
 import exercise_rules_named
+from exercise_page import Page
 from exercise_rules import RULES, Say
 from exercise_text import Unreadable, words
-
-from rfcalc.teaching.exercises.item import Item
 
 KNOWN = (exercise_rules_named, exercise_rules_layers, exercise_rules_costs)  # importing them registers their rules
 
 
-def prose(item: Item) -> Say:
+def prose(item: Page) -> Say:
     """The key of every blank of an item that some rule reads.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import count
 
-from rfcalc.teaching.exercises.item import Grid, Item, Slot
+from exercise_page import Grid, Page, Slot
 
 Say = dict[str, str]
 RULES: list[tuple[str, Callable[..., str | Say]]] = []
@@ -68,13 +68,13 @@ def decimals(value: Fraction, digits: int) -> str:
     return f"{whole // 10**digits}.{whole % 10**digits:0{digits}}"
 
 
-def blanks(item: Item, column: int = -1) -> list[str]:
+def blanks(item: Page, column: int = -1) -> list[str]:
     """The names of the blanks of a grid's column, in order."""
     grid = next(b for b in item.body if isinstance(b, Grid))
     return [row[column].blank for row in grid.rows if isinstance(row[column], Slot)]
 
 
-def option(item: Item, holds: Callable[[str], bool]) -> str:
+def option(item: Page, holds: Callable[[str], bool]) -> str:
     """The one option that holds."""
     (found,) = [o.text for o in item.blanks[0].options if holds(o.text)]
     return found

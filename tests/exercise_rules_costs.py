@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from exercise_page import Page
 from exercise_rules import BYTES, MEGA, Say, blanks, both, conv, decimals, least, number, option, rule, seen, size
 from exercise_text import Told, told
-
-from rfcalc.teaching.exercises.item import Item
 
 # --- memory and operations --------------------------------------------------------------------------------------------
 
@@ -18,7 +17,7 @@ from rfcalc.teaching.exercises.item import Item
     r"of \d+x(\d+)x(\d+)\. (?:Its output is|The outputs of all of them are) kept in (\w+)"
     r"(, and a gradient of the same size (?:for each|too))?\. How many (MB|MiB)"
 )
-def _kept(_: Item, times: str, m: str, h: str, w: str, kind: str, gradient: str | None, unit: str) -> str:
+def _kept(_: Page, times: str, m: str, h: str, w: str, kind: str, gradient: str | None, unit: str) -> str:
     values = (1 if times == "A" else int(times)) * int(m) * int(h) * int(w) * BYTES[kind] * (2 if gradient else 1)
     return decimals(Fraction(values, MEGA[unit]), 2)
 
@@ -26,7 +25,7 @@ def _kept(_: Item, times: str, m: str, h: str, w: str, kind: str, gradient: str 
 @rule(
     r"A convolution of (\d+)×\d+ with stride (\d+) and (?:no padding|padding (\d+)) on (\d+)x(\d+)x\d+ .*\(im2col\)\. How many times larger"
 )
-def _im2col(_: Item, k: str, s: str, p: str | None, _c: str, n: str) -> str:
+def _im2col(_: Page, k: str, s: str, p: str | None, _c: str, n: str) -> str:
     out = size(int(n), int(k), int(s), int(p or 0))
     return decimals(Fraction(out * out * int(k) ** 2, int(n) ** 2), 2)
 
@@ -34,7 +33,7 @@ def _im2col(_: Item, k: str, s: str, p: str | None, _c: str, n: str) -> str:
 @rule(
     r"A convolution of (\d+)×\d+ with stride (\d+) and (?:no padding|padding (\d+)) on (\d+)x(\d+)x\d+ .*\(im2col\)\. How many values"
 )
-def _columns(_: Item, k: str, s: str, p: str | None, c: str, n: str) -> str:
+def _columns(_: Page, k: str, s: str, p: str | None, c: str, n: str) -> str:
     out = size(int(n), int(k), int(s), int(p or 0))
     return str(out * out * int(k) ** 2 * int(c))
 
@@ -42,7 +41,7 @@ def _columns(_: Item, k: str, s: str, p: str | None, c: str, n: str) -> str:
 @rule(
     r"By the convention below, the network takes (\d+) multiply-adds\. A tool prints (\d+)\. What does it count besides"
 )
-def _counted(item: Item, macs: str, printed: str) -> str:
+def _counted(item: Page, macs: str, printed: str) -> str:
     found = told(item)
     counts = {"twice": int(macs), "bias": 0, "norm": 0, "ReLU": 0, "pool": 0}
     for node in found.network.nodes:
@@ -64,7 +63,7 @@ def _counted(item: Item, macs: str, printed: str) -> str:
 @rule(
     r"of (\d+)×\d+, stride (\d+), (?:no padding|padding (\d+)), runs on (\d+)×\d+ instead of (\d+)×\d+\. By what factor does the memory"
 )
-def _shrinks(_: Item, k: str, s: str, p: str | None, small: str, big: str) -> str:
+def _shrinks(_: Page, k: str, s: str, p: str | None, small: str, big: str) -> str:
     a, b = (size(int(n), int(k), int(s), int(p or 0)) for n in (big, small))
     return str(Fraction(a * a, b * b))
 
@@ -72,7 +71,7 @@ def _shrinks(_: Item, k: str, s: str, p: str | None, small: str, big: str) -> st
 @rule(
     r"In training the outputs of all layers are kept .*How many bytes are that in (\w+) for a batch of (\d+), the input not counted"
 )
-def _training(item: Item, kind: str, batch: str) -> str:
+def _training(item: Page, kind: str, batch: str) -> str:
     found: Told = told(item)
     values = 0
     for node in found.network.nodes:
@@ -86,26 +85,26 @@ def _training(item: Item, kind: str, batch: str) -> str:
 @rule(
     r"A map of (\d+)x(\d+)x(\d+) is to become (\d+)x\d+x\d+\. A: a (\d+)×\d+ convolution\. B: a 1×1 convolution to (\d+) channels"
 )
-def _through(_: Item, *given: str) -> str:
+def _through(_: Page, *given: str) -> str:
     c, h, w, m, k, inner = map(int, given)
     return both(h * w * c * m * k * k, h * w * (c * inner + inner * m * k * k))
 
 
 @rule(r"Two ways from (\d+)x(\d+)x(\d+) to (\d+)x\d+x\d+\. A: a standard (\d+)×")
-def _standard(_: Item, *given: str) -> str:
+def _standard(_: Page, *given: str) -> str:
     c, h, w, m, k = map(int, given)
     return both(h * w * c * m * k * k, h * w * (c * k * k + c * m))
 
 
 @rule(r"a convolution with (\d+) filters has (\d+) parameters \(weights and biases\) and an output of \d+x(\d+)x(\d+)")
-def _from_params(_: Item, m: str, params: str, h: str, w: str) -> str:
+def _from_params(_: Page, m: str, params: str, h: str, w: str) -> str:
     return str((int(params) - int(m)) * int(h) * int(w))
 
 
 @rule(
     r"the (channels are doubled, in and out|side of the image is doubled|number of filters is doubled)\. What happens to the number of (\w[\w -]*)\?"
 )
-def _doubling(_: Item, what: str, figure_: str) -> str:
+def _doubling(_: Page, what: str, figure_: str) -> str:
     power = {
         "channels are doubled, in and out": {"weights": 2, "multiply-adds": 2, "output values": 1},
         "side of the image is doubled": {"weights": 0, "multiply-adds": 2, "output values": 2},
@@ -115,7 +114,7 @@ def _doubling(_: Item, what: str, figure_: str) -> str:
 
 
 @rule(r"is quoted at (\d+)×\d+ and at (\d+)×\d+\. By what factor do its multiply-adds differ")
-def _resolutions(_: Item, small: str, big: str) -> str:
+def _resolutions(_: Page, small: str, big: str) -> str:
     return decimals(Fraction(int(big) ** 2, int(small) ** 2), 2)
 
 
@@ -123,12 +122,12 @@ def _resolutions(_: Item, small: str, big: str) -> str:
 
 
 @rule(r"How many convolutions of (\d+)×\d+, stride 1 and without pooling, .* sees (\d+)×")
-def _layers(_: Item, k: str, field: str) -> str:
+def _layers(_: Page, k: str, field: str) -> str:
     return least(lambda n: seen(*[(int(k), 1, 1)] * n) >= int(field))
 
 
 @rule(r"(\d+) convolutions of (\d+)×\d+ \(stride 1\) follow one another\. Which side must the kernel")
-def _one_kernel(_: Item, times: str, k: str) -> str:
+def _one_kernel(_: Page, times: str, k: str) -> str:
     return str(seen(*[(int(k), 1, 1)] * int(times)))
 
 
@@ -137,21 +136,21 @@ def _block(times: str, k: str) -> list[tuple[int, int, int]]:
 
 
 @rule(r"A block is (\d+|a|one) convolutions? of (\d+)×\d+ \(stride 1\), then a 2×2 pool with stride 2\. How large")
-def _after_blocks(item: Item, times: str, k: str) -> Say:
+def _after_blocks(item: Page, times: str, k: str) -> Say:
     return {name: str(seen(*_block(times, k) * i)) for i, name in enumerate(blanks(item), 1)}
 
 
 @rule(
     r"A block is (\d+|a|one) convolutions? of (\d+)×\d+ \(stride 1\) and a 2×2 pool with stride 2\. How many blocks .* sees (\d+)×"
 )
-def _blocks(_: Item, times: str, k: str, field: str) -> str:
+def _blocks(_: Page, times: str, k: str, field: str) -> str:
     return least(lambda n: seen(*_block(times, k) * n) >= int(field))
 
 
 @rule(
     r"has (blocks of two convolutions|layers) of length (\d+); the dilation of the first .* doubles .* to see (\d+) samples"
 )
-def _doubling_dilations(_: Item, what: str, k: str, field: str) -> str:
+def _doubling_dilations(_: Page, what: str, k: str, field: str) -> str:
     each = 1 if what == "layers" else 2
     return least(lambda n: seen(*((int(k), 1, 2**i) for i in range(n) for _j in range(each))) >= int(field))
 
@@ -159,12 +158,12 @@ def _doubling_dilations(_: Item, what: str, k: str, field: str) -> str:
 @rule(
     r"residual blocks of two convolutions of length (\d+); block i \(from 0\) has dilation (\d+)\^i\. Its input has (\d+) steps"
 )
-def _base(_: Item, k: str, base: str, steps: str) -> str:
+def _base(_: Page, k: str, base: str, steps: str) -> str:
     return least(lambda n: seen(*((int(k), 1, int(base) ** i) for i in range(n) for _j in (1, 2))) >= int(steps))
 
 
 @rule(r"A network for images of (\d+)×\d+ has 3×3 convolutions without padding and 2×2 pools .*It ends at 1×1 or 2×2")
-def _fewest(_: Item, side: str) -> str:
+def _fewest(_: Page, side: str) -> str:
     best: list[int] = []
 
     def go(n: int, convs: int, since: int) -> None:
@@ -182,7 +181,7 @@ def _fewest(_: Item, side: str) -> str:
 @rule(
     r"must have a receptive field of more than (\d+), fewer than (\d+) parameters, no pooling, exactly (\w+) convolutions with stride 2 and at least one dilated"
 )
-def _which_design(item: Item, field: str, params: str, strided: str) -> str:
+def _which_design(item: Page, field: str, params: str, strided: str) -> str:
     def holds(text: str) -> bool:
         c, total, layers = 3, 0, []
         for one in text.split(" > "):
@@ -223,14 +222,14 @@ TRUE = (  # a statement is true where one of these stands in it, else false; the
 
 
 @rule(r"True or false\? A 1×1 convolution with (\d+) filters can turn (\d+) channels into (\d+)\.")
-def _turns(_: Item, m: str, _c: str, out: str) -> str:
+def _turns(_: Page, m: str, _c: str, out: str) -> str:
     return "true" if m == out else "false"
 
 
 @rule(
     r"True or false\? (\d+) convolutions of (\d+)×\d+ in a row (see as much as|have more parameters than|have fewer parameters than) one of (\d+)×"
 )
-def _depth_or_kernel(_: Item, times: str, k: str, verb: str, one: str) -> str:
+def _depth_or_kernel(_: Page, times: str, k: str, verb: str, one: str) -> str:
     if verb == "see as much as":
         return "true" if seen(*[(int(k), 1, 1)] * int(times)) == int(one) else "false"
     a, b = int(times) * int(k) ** 2, int(one) ** 2
@@ -238,5 +237,5 @@ def _depth_or_kernel(_: Item, times: str, k: str, verb: str, one: str) -> str:
 
 
 @rule(r"True or false\? (.*)")
-def _statement(_: Item, text: str) -> str:
+def _statement(_: Page, text: str) -> str:
     return "true" if any(re.search(one, text) for one in TRUE) else "false"

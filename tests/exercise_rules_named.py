@@ -8,15 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from exercise_rules import BYTES, Say, both, conv, decimals, option, rule, seen, size
-from exercise_text import Unreadable
-
-from rfcalc.teaching.exercises.item import Item
+from exercise_page import Page
+from exercise_rules import BYTES, both, conv, decimals, option, rule, seen, size
+from exercise_text import Unreadable, which_mistake
+from exercise_zoo import VGG, named
 
 MEASURED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "networks.json").read_text())
 # --- networks by name -------------------------------------------------------------------------------------------------
 
-VGG = {"11": (1, 1, 2, 2, 2), "13": (2, 2, 2, 2, 2), "16": (2, 2, 3, 3, 3), "19": (2, 2, 4, 4, 4)}
 NAMES = {
     "AlexNet (torchvision)": "alexnet-torchvision",
     "AlexNet as published (two towers)": "alexnet",
@@ -53,11 +52,17 @@ def measured(name: str) -> dict[str, Any]:
 @rule(
     r"The network is (.*?) (?:for 1000 classes|on [\dx]+, 1000 classes); its layers .*How many (trainable parameters|multiply-adds|FLOPs) does the network"
 )
-def _named(_: Item, name: str, figure_: str) -> str:
+def _named(_: Page, name: str, figure_: str) -> str:
     real = measured(name)
     return str(
         {"trainable parameters": real["params"], "multiply-adds": real["macs"], "FLOPs": 2 * real["macs"]}[figure_]
     )
+
+
+def mistaken(item: Page, name: str, column: str, wrong: str, right: str) -> str:
+    """The option whose mistake makes the wrong number of a network by name."""
+    side = 227 if name.startswith("AlexNet as published") else 224
+    return which_mistake(item, named(name, (3, side, side)), column, "", wrong, right)
 
 
 BIASES = {
@@ -73,20 +78,21 @@ def weights(name: str) -> int:
     real = measured(name)
     if name.startswith("ResNet"):
         return int(real["params"] - real["buffers"] // 2 - 1000)
+    if name.startswith("GoogLeNet"):
+        return named(name, (3, 224, 224)).total("weights")
     if NAMES.get(name) not in BIASES:
         raise Unreadable(name)
     return int(real["params"] - BIASES[NAMES[name]] - 4096 - 4096 - 1000)
 
 
 @rule(r"The network is (.*?) for 1000 classes; .*How many weights does the network have, biases not counted")
-def _weights(_: Item, name: str) -> str:
+def _weights(_: Page, name: str) -> str:
     return str(weights(name))
 
 
 @rule(r"The network is (.*?) for 1000 classes; .*summary says (\d+) weights .*it is (\d+)\. Which")
-def _summary_weights(_: Item, name: str, wrong: str, right: str) -> Say:
-    assert str(weights(name)) == right != wrong
-    return {}
+def _summary_weights(item: Page, name: str, wrong: str, right: str) -> str:
+    return mistaken(item, name, "weights", wrong, right)
 
 
 RESNET = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
@@ -114,6 +120,8 @@ def chain(name: str) -> list[tuple[str, int, int, int, int]]:
                 else:
                     found += [("", 3, stride, 1, width), (last, 3, 1, 1, width)]
         return found
+    if name == "AlexNet (TensorFlow-Slim's v2)":  # the receptive field and strides of torchvision's, padding apart
+        return chain("AlexNet (torchvision)")
     for known, first in ALEXNET.items():
         if name.startswith(known):
             c = 384 if known == "AlexNet as published" else 256
@@ -123,8 +131,10 @@ def chain(name: str) -> list[tuple[str, int, int, int, int]]:
 
 
 @rule(r"The network is (.*?); its layers .*The input is 3x(\d+)x\d+\. What is the shape of the output of `(\w+)`")
-def _shape(_: Item, name: str, n: str, at: str) -> str:
+def _shape(_: Page, name: str, n: str, at: str) -> str:
     side = int(n)
+    if name == "GoogLeNet":
+        return str(named(name, (3, side, side)).figure("output_shape", at, 1, 4))
     for layer, k, s, p, m in chain(name):
         side = size(side, k, s, p)
         if layer == at:
@@ -133,8 +143,11 @@ def _shape(_: Item, name: str, n: str, at: str) -> str:
 
 
 @rule(r"The network is (.*?); .*(How large is the receptive field of one unit|What is the effective stride) of `(\w+)`")
-def _field(_: Item, name: str, asked: str, at: str) -> str:
+def _field(_: Page, name: str, asked: str, at: str) -> str:
     layers, step = [], 1
+    if name == "GoogLeNet":
+        what = "receptive_field" if asked.startswith("How large") else "stride"
+        return str(named(name, (3, 224, 224)).figure(what, at, 1, 4))
     for layer, k, s, _p, _m in chain(name):
         layers.append((k, s, 1))
         step *= s
@@ -144,31 +157,32 @@ def _field(_: Item, name: str, asked: str, at: str) -> str:
 
 
 @rule(
-    r"The network is (.*?) (?:for 1000 classes|on [\dx]+, 1000 classes); .*summary says (\d+) (parameters|multiply-adds) .*it is (\d+)\. Which"
+    r"The network is (.*?) (?:for 1000 classes|on [\dx]+, 1000 classes); .*summary says (\d+) (parameters|multiply-adds|FLOPs) .*it is (\d+)\. Which"
 )
-def _summary_named(_: Item, name: str, wrong: str, figure_: str, right: str) -> Say:
-    assert str(measured(name)["params" if figure_ == "parameters" else "macs"]) == right != wrong
-    return {}
+def _summary_named(item: Page, name: str, wrong: str, figure_: str, right: str) -> str:
+    column = {"parameters": "params", "multiply-adds": "macs", "FLOPs": "flops"}[figure_]
+    assert str(measured(name)["params" if column == "params" else "macs"] * (1 + (column == "flops"))) == right
+    return mistaken(item, name, column, wrong, right)
 
 
 @rule(r"Two networks for 1000 classes, on \S+ and \S+\. A: (.*?)\. B: (.*?)\. What is the number of multiply-adds")
-def _two_networks(_: Item, a: str, b: str) -> str:
+def _two_networks(_: Page, a: str, b: str) -> str:
     return both(measured(a)["macs"], measured(b)["macs"])
 
 
 @rule(r"How many GFLOPs does (.*?) take for one image")
-def _gigaflops(_: Item, name: str) -> str:
+def _gigaflops(_: Page, name: str) -> str:
     return decimals(Fraction(2 * measured(name)["macs"], 10**9), 2)
 
 
 @rule(r"How many per cent of the parameters of VGG-(\d+) .* fully connected layer, (fc\d)\?")
-def _share(_: Item, depth: str, layer: str) -> str:
+def _share(_: Page, depth: str, layer: str) -> str:
     params = vgg_params(depth)
     return decimals(Fraction(100 * params[layer], sum(params.values())), 1)
 
 
 @rule(r"Three networks are called AlexNet\. .* has the one (as published|as in torchvision|in one tower)")
-def _alexnets(_: Item, which: str) -> str:
+def _alexnets(_: Page, which: str) -> str:
     dense = 9216 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
     if which == "as in torchvision":
         convs = ((3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3))
@@ -179,7 +193,7 @@ def _alexnets(_: Item, which: str) -> str:
 
 
 @rule(r"How many multiply-adds do the (convolutions|fully connected layers) of VGG-(\d+)")
-def _vgg_part(_: Item, part: str, depth: str) -> str:
+def _vgg_part(_: Page, part: str, depth: str) -> str:
     side, total = 224, 0
     for _name, kind, c, m in vgg(depth):
         side = side // 2 if kind == "pool" else side
@@ -189,19 +203,20 @@ def _vgg_part(_: Item, part: str, depth: str) -> str:
 
 
 @rule(r"VGG-(\d+) as published .* is given an image of 3×(\d+)×\d+\. Where does it fail first")
-def _too_small(item: Item, _depth: str, side: str) -> str:
+def _too_small(item: Page, _depth: str, side: str) -> str:
     last = int(side) // 32
     return option(item, lambda t: t == f"fc6: it expects 25088 values and gets {512 * last * last}")
 
 
 @rule(r"^(.*?) is trained in (\w+) with (Adam|SGD with momentum|plain SGD)")
-def _optimizer(_: Item, name: str, kind: str, optimizer: str) -> str:
+def _optimizer(_: Page, name: str, kind: str, optimizer: str) -> str:
     copies = {"Adam": 4, "SGD with momentum": 3, "plain SGD": 2}[optimizer]
-    return str(measured(name)["params"] * BYTES[kind] * copies)
+    told = re.fullmatch(r"A network with (\d+) parameters", name)
+    return str((int(told[1]) if told else measured(name)["params"]) * BYTES[kind] * copies)
 
 
 @rule(r"VGG-(\d+) as published runs on (?:a batch of (\d+) images|one image) of 3x224x224; .*How many (values|bytes)")
-def _vgg_values(_: Item, depth: str, batch: str | None, what: str) -> str:
+def _vgg_values(_: Page, depth: str, batch: str | None, what: str) -> str:
     return str(vgg_values(depth) * int(batch or 1) * (4 if what == "bytes" else 1))
 
 
@@ -209,9 +224,9 @@ def _vgg_values(_: Item, depth: str, batch: str | None, what: str) -> str:
     r"VGG-(\d+) as published runs on (?:a batch of (\d+) images|one image) of 3x224x224; "
     r".*summary says (\d+) (values|bytes) .*it is (\d+)\. Which"
 )
-def _summary_values(_: Item, depth: str, batch: str | None, wrong: str, what: str, right: str) -> Say:
-    assert str(vgg_values(depth) * int(batch or 1) * (4 if what == "bytes" else 1)) == right != wrong
-    return {}
+def _summary_values(item: Page, depth: str, batch: str | None, wrong: str, what: str, right: str) -> str:
+    assert str(vgg_values(depth) * int(batch or 1) * (4 if what == "bytes" else 1)) == right
+    return mistaken(item, f"VGG-{depth}", what, wrong, right)
 
 
 def vgg_values(depth: str) -> int:

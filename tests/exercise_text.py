@@ -1,7 +1,7 @@
 """A fourth road to the keys of exercises: from the item's English alone.
 
 It knows only English, tables and arithmetic: it reads an item's paragraphs and grids as a student does, builds the
-layers that they describe, and computes with the closed formulas of `exercise_keys`. What was asked of which network is
+layers that they describe, and computes with the closed formulas of `exercise_sums`. What was asked of which network is
 never looked up.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
-from exercise_keys import Keys
-
-from rfcalc.teaching.exercises.item import Grid, Item, Slot, Text
+from exercise_page import Grid, Page, Slot, Text
+from exercise_slips import made as slip
+from exercise_sums import Sums
 
 ITEMSIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 COLUMNS = {
@@ -133,22 +133,15 @@ class Network:
         return 1 + [n.name for n in self.nodes].index(name)
 
 
-class Told(Keys):
+class Told(Sums):
     """The figures of a network that was told in English."""
 
-    def __init__(self, network: Network, shape: tuple[int, ...]) -> None:
-        self.network = network  # type: ignore[assignment]
-        (self.source,) = network.inputs
-        self.shapes = {self.source: shape}
-        for node in network.nodes:
-            self.shapes[node.name] = self.output(node.layer, [self.shapes[s] for s in node.inputs])
 
-
-def words(item: Item) -> str:
+def words(item: Page) -> str:
     return "\n".join(b.text for b in item.body if isinstance(b, Text))
 
 
-def told(item: Item, value: str = "") -> Told:
+def told(item: Page, value: str = "") -> Told:
     """The network of an item; `value` stands for the question mark.
 
     Raises:
@@ -177,9 +170,9 @@ def told(item: Item, value: str = "") -> Told:
     )
 
 
-def setting(item: Item) -> tuple[int, int]:
+def setting(item: Page) -> tuple[int, int]:
     """The batch and the bytes of a value, as the conventions say."""
-    conventions = item.question.conventions
+    conventions = item.conventions
     batch = re.search(r"for a batch of (\d+)", conventions)
     size = re.search(r"\((\d+) bytes? each\)", conventions)
     kind = re.search(r"Values are (\w+)", conventions)
@@ -199,19 +192,19 @@ def place(found: Told, text: str) -> str:
     return str(found.network.nodes[-1].name)
 
 
-def figure(found: Told, name: str, at: str, item: Item) -> str:
+def figure(found: Told, name: str, at: str, item: Page) -> str:
     batch, itemsize = setting(item)
     value = found.figure(name, at, batch, itemsize)
     return str(value * batch if at and name in ("macs", "flops") and batch > 1 else value)
 
 
-def keys(item: Item) -> dict[str, str]:
+def keys(item: Page) -> dict[str, str]:
     """The key of every blank, from the item's text.
 
     Raises:
         Unreadable: the item is told in a way that this reader does not know.
     """
-    if item.form == "table":
+    if item.form == "table" and not any(isinstance(b, Grid) and b.header[0] == "unit" for b in item.body):
         return _table(item)
     if item.form == "one-layer":
         found, text = told(item), words(item)
@@ -228,8 +221,7 @@ def keys(item: Item) -> dict[str, str]:
     if item.form == "compare":
         return {item.blanks[0].name: _compare(item)}
     if item.form == "summary":
-        _summary(item)
-        return {}
+        return {item.blanks[0].name: _summary(item)}
     raise Unreadable(words(item)[:80])
 
 
@@ -239,7 +231,7 @@ PARAMETERS = {
 }  # fmt: skip
 
 
-def _compare(item: Item) -> str:
+def _compare(item: Page) -> str:
     said = re.search(
         r"in design B, the ([\w ()]+?)(?: of `([^`]+)`)? is (\d+) instead of (\d+)\. "
         r"What is the ([\w -]+?)( of `[^`]+`)? of each",
@@ -269,18 +261,27 @@ def _compare(item: Item) -> str:
     return f"A: {a}, B: {b}; {more} has {abs(int(a) - int(b))} more"
 
 
-def _summary(item: Item) -> None:
+def _summary(item: Page) -> str:
     said = re.search(
         r"summary says (\S+) ([\w -]+?) for (.*?)\. By the conventions below it is (\S+)\. Which", words(item)
     )
     if said is None:
         raise Unreadable(words(item)[-80:])
     found = told(item)
-    where = "" if said[3] == "the layer" else said[3]
-    assert figure(found, COLUMNS[said[2]], place(found, where), item) == said[4] != said[1]
+    where = place(found, "" if said[3] == "the layer" else said[3])
+    return which_mistake(item, found, COLUMNS[said[2]], where, said[1], said[4])
 
 
-def _table(item: Item) -> dict[str, str]:
+def which_mistake(item: Page, found: Told, name: str, at: str, wrong: str, right: str) -> str:
+    """The one option whose mistake makes the wrong number; the right one has to be right."""
+    assert figure(found, name, at, item) == right != wrong
+    made = {o.text: slip(found, o.text, name, at, *setting(item)) for o in item.blanks[0].options}
+    assert len(set(made.values())) == len(made) and None not in made.values(), made
+    (mistake,) = [title for title, number in made.items() if str(number) == wrong]
+    return mistake
+
+
+def _table(item: Page) -> dict[str, str]:
     found = told(item)
     grid = next(b for b in item.body if isinstance(b, Grid))
     return {
@@ -291,7 +292,7 @@ def _table(item: Item) -> dict[str, str]:
     }
 
 
-def _setting(item: Item, name: str, where: str, wanted: str) -> str:
+def _setting(item: Page, name: str, where: str, wanted: str) -> str:
     right = []
     for option in item.blanks[0].options:
         try:
@@ -305,7 +306,7 @@ def _setting(item: Item, name: str, where: str, wanted: str) -> str:
     return right[0]
 
 
-def _error(item: Item) -> str:
+def _error(item: Page) -> str:
     """The first row that is not what follows from the row before, as it is shown; the rows after it have to follow."""
     found = told(item)
     grid = next(b for b in item.body if isinstance(b, Grid))
@@ -322,7 +323,7 @@ def _error(item: Item) -> str:
     return str(grid.rows[1 + first][0])
 
 
-def _follow(item: Item, found: Told, name: str, first: int, written: list[str]) -> None:
+def _follow(item: Page, found: Told, name: str, first: int, written: list[str]) -> None:
     """Every row after the wrong one is what the right rule makes of the rows that it reads, as they are shown."""
     nodes = found.network.nodes
     given = {n.name: w for n, w in zip(nodes, written, strict=True)}

@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from rfcalc.core.cost import OPERATIONS
-from rfcalc.derivation import Explanation, Statement, derive
+from rfcalc.derivation.deriving import derive
+from rfcalc.derivation.model import Explanation, Statement
 from rfcalc.graph.autograd import kept
 from rfcalc.receptive.backward import backward
 from rfcalc.receptive.receptive_field import ReceptiveField

@@ -234,13 +234,17 @@ def _attention(layer: Any, xs: tuple[Shape, ...], y: Shape) -> dict[str, int]:
     pairs = windows * how_many(product(tokens, tokens))
     count = windows * len(tokens)
     weights = 4 * c * c
-    if getattr(layer, "relative", False):
+    biases = 3 * c * layer.bias + c * layer.out_bias
+    more = 0  # units of the layer that makes position biases
+    if getattr(layer, "cosine", 0):
+        more = layer.cosine * layer.relative
+        weights += layer.heads + more * len(sizes) + more * layer.heads
+    elif getattr(layer, "relative", False):
         offsets = {tuple(a - b for a, b in zip(p, q, strict=True)) for p, q in product(tokens, tokens)}
         weights += len(offsets) * layer.heads
-    biases = 3 * c * layer.bias + c * layer.out_bias
     return {
         "weights": weights,
-        "biases": biases,
+        "biases": biases + more,
         "macs": count * 4 * c * c + 2 * pairs * c,
         "linear_bias_adds": count * biases,
         "activation": pairs * layer.heads,

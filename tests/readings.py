@@ -9,7 +9,7 @@ from typing import Any
 import vision
 
 from rfcalc.claims.recorded import packages
-from rfcalc.readers.torch import from_torch
+from rfcalc.readers.torch.importer import from_torch
 from rfcalc.report.report import Report
 
 FRAMES = ("fcn", "deeplabv3", "lraspp")

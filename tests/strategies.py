@@ -367,8 +367,9 @@ def window_attention(pick: Pick, x: Shape) -> Layer | None:
     windows = tuple(pick.int(1, 4) for _ in range(x.rank if pick.chance(50) else 1))
     shifts = tuple(pick.int(0, w - 1) if pick.chance(60) else 0 for w in windows)
     masked, relative, bias, out_bias = (pick.chance(75), *(pick.chance(60) for _ in range(3)))
+    flags = {"masked": masked, "relative": relative, "bias": bias, "out_bias": out_bias}
     return WindowAttention(
-        pick.divisor(x.channels), windows, shifts, masked=masked, relative=relative, bias=bias, out_bias=out_bias
+        pick.divisor(x.channels), windows, shifts, **flags, cosine=pick.int(1, 5) if pick.chance(30) else 0
     )
 
 
@@ -379,7 +380,7 @@ def gather(pick: Pick, x: Shape) -> Layer:
     listed = [pick.int(0, n - 1) for _ in range(count)]
     if pick.chance(30):
         listed = list(range(n))[:: pick.one((-1, 1, 2))]
-    return Gather(axis - len(x.dims) if pick.chance(20) else axis, tuple(listed))
+    return Gather(axis - len(x.dims) if pick.chance(20) else axis, None if pick.chance(20) else tuple(listed))
 
 
 def index_sum(pick: Pick, x: Shape) -> Layer:

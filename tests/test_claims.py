@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rfcalc
-from rfcalc.claims import ClaimError, judge, read, shipped
 from rfcalc.claims.document import CI, document
 from rfcalc.claims.expression import Setting, parse
-from rfcalc.claims.judging import Reports
+from rfcalc.claims.files import ClaimError, read, shipped
+from rfcalc.claims.judging import Reports, judge
 from rfcalc.claims.printed import read as printed
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError

@@ -14,8 +14,8 @@ from sympy import expand, sympify
 import rfcalc
 from rfcalc import Conv, Network, ReLU, zoo
 from rfcalc.cli import run
-from rfcalc.comparison import compare
 from rfcalc.comparison.align import align
+from rfcalc.comparison.comparison import compare
 from rfcalc.comparison.family import family, names
 from rfcalc.formulas.symbols import Declared
 

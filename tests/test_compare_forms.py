@@ -16,7 +16,7 @@ import pytest
 
 from rfcalc import RfcalcError
 from rfcalc.cli import run
-from rfcalc.comparison import compare
+from rfcalc.comparison.comparison import compare
 from rfcalc.render import FORMATS
 
 

@@ -23,7 +23,7 @@ from rfcalc.plan.families import FAMILIES, LOCAL, Family, Parameter, limited
 from rfcalc.plan.figures import ADDED, EACH, NODES, PLACED, Figure, Figures, figure_of, no_less
 from rfcalc.plan.lint import RULES, out_of_step
 from rfcalc.plan.lint import lint as read_design
-from rfcalc.plan.search import Search
+from rfcalc.plan.search import NOWHERE, Search, least_side
 from rfcalc.plan.variants import Draft, with_geometry
 from rfcalc.report.constraints import check, parse
 from rfcalc.report.field_report import misaligned
@@ -214,6 +214,73 @@ CONSTRAINTS = [
     "nodes = 9, training_flops > {macs}",
     "dense(rf), params@output < {params}, rf != {rf}",
 ]
+
+
+def test_bounds_of_counts_and_shares_hold_in_every_box() -> None:
+    """What is left out follows from bounds: no network of a box is beyond them, whatever they are made of."""
+    texts = (
+        "count(conv out_channels=16) > 1", "count(conv out_channels=8) < 2", "memory_share@conv2 > 0.2",
+        "macs_share@conv1 < 0.3", "params_share@conv3 >= 0.1", "rf@relu3 > 7",
+    )  # fmt: skip
+    told = 0
+    for seed in range(24):
+        draw = random.Random(seed)
+        family = smaller(FAMILIES[draw.choice(FAMILIES.names())], draw, 4)
+        search = Search(family, shape_of(family), parse(draw.choice(texts), output=True), ("params",))
+        of = figure_of(search.constraints[0])
+        sides = [sorted(draw.choices(range(high + 1), k=2)) for _, high in search.whole]
+        box = tuple([(low, high) for low, high in sides])
+        inside = list(itertools.product(*[range(low, high + 1) for low, high in box]))
+        values = [v for point in inside if (v := search.value(of, point)) is not None]
+        for most, beyond in ((True, max), (False, min)):
+            bound = search.extreme_of(box, of, most, 1)
+            if bound is None:
+                continue
+            told += 1
+            if bound == NOWHERE:
+                assert not values, (seed, family.name, of.key)
+            elif values:
+                ends = (bound, *values)
+                assert least_side(bound) == beyond(map(least_side, ends)), (seed, family.name, of.key, most)
+    assert told > 20
+
+
+@pytest.mark.parametrize("family", ["dilated", "unet", "tcn"])
+def test_the_greatest_share_lies_where_it_turns(family: str) -> None:
+    """Of many widths few are looked at; every one is walked to compare."""
+    given = {"dilated": "3x32x32", "unet": "2x32x32", "tcn": "1x64"}[family]
+    values = {"kernel": [3], "base": [2], "convs": [2], "depth": [2], "width": range(1, 400)}
+    known = {p.name for p in FAMILIES[family].parameters}
+    (one,) = limited([FAMILIES[family]], {n: v for n, v in values.items() if n in known})
+    for text in ("params_share@conv2 >= 99%", "memory_share@conv1 <= 0.1%", "macs_share@conv1 >= 99%"):
+        search = Search(one, Shape.parse(given), parse(text, output=True), ("params",))
+        (c,) = search.constraints
+        found = search.nearest(c)
+        every_ = [c.value(report) for _, report in every(search) if report is not None]  # type: ignore[misc]
+        assert found == [max(every_) if ">=" in text else min(every_)]
+        again = Search(one, Shape.parse(given), parse(text, output=True), ("params",))
+        again.nearest(c)
+        assert again.figures.work.walked < 40
+
+
+def test_a_node_that_only_some_networks_have_is_not_unknown() -> None:
+    """What another constraint left out before it was looked at is there all the same."""
+    values = {"spacing": [1, 2], "width": range(7, 60), "convs": [3], "depth": [1, 2, 3]}
+    found = rfcalc.design("rf@relu19 >= 33, rf@conv21 <= 26, rf@relu14 <= 30", "volume", "1x20x64x48", values=values)
+    assert not found.designs
+    with pytest.raises(RfcalcError, match="relu99"):
+        rfcalc.design("rf@relu99 >= 33, params > 1", "volume", "1x20x64x48", values=values)
+
+
+def test_the_number_on_which_nothing_depends_is_not_searched() -> None:
+    """The nearest parameters: dilations change none, so that one of each is enough."""
+    values = {"kernel": [3], "second": range(1, 30), "third": range(1, 30), "width": range(1, 90), "cycles": [1, 2, 3]}
+    (hybrid,) = limited([FAMILIES["hybrid"]], values)
+    search = Search(hybrid, Shape(1, 64), parse("params = 20001", output=True), ("params",))
+    near = search.nearest(search.constraints[0])
+    counts = [w * 3 + w + (3 * n - 1) * (3 * w * w + w) for w in range(1, 90) for n in (1, 2, 3)]
+    assert sorted(near) == [max(c for c in counts if c <= 20001), min(c for c in counts if c >= 20001)]
+    assert search.figures.work.boxes < 200
 
 
 def check_searches(seeds: range) -> None:
@@ -680,11 +747,11 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
     ("arguments", "words"),
     [
         ([], ["what is wanted", "rfcalc design"]),
-        (["rf >= 3", "--lint", "resnet18"], ["a constraint says nothing of --lint"]),
+        (["rf >= 3", "--lint", "resnet18"], ["a constraint has no meaning with --lint"]),
         (["--like", "resnet18", "--lint", "resnet18"], ["--lint and --like are two questions"]),
-        (["rf >= 3", "--moves", "width"], ["--moves says nothing of a search", "--moves goes with --like"]),
-        (["rf >= 3", "--rules", "bias"], ["--rules says nothing", "with --lint"]),
-        (["--like", "resnet18", "--family", "stack"], ["--family says nothing of --like"]),
+        (["rf >= 3", "--moves", "width"], ["--moves has no meaning with a search", "use --moves with --like"]),
+        (["rf >= 3", "--rules", "bias"], ["--rules has no meaning", "with --lint"]),
+        (["--like", "resnet18", "--family", "stack"], ["--family has no meaning with --like"]),
         (["macs < 5MiB"], ["'5MiB' is a number of bytes, and macs is none"]),
         (["rf >= 10,000,000,000"], ["out of reach", "10,000,000"]),
         (["rf >= =3"], ["is not a number"]),
@@ -693,6 +760,8 @@ def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema
         (["rf >= -3"], ["is not a number"]),
         (["rf >= 21", "--family", "unett"], ["did you mean unet"]),
         (["rf >= 21", "--family", "tcn", "--input", "3x32x32"], ["tcn", ["1", "spatial", "axes"][0]]),
+        (["rf >= 31x31x31", "--input", "3x32x32"], ["each of 3 axes", "have 2 spatial axes", "one bound for all"]),
+        (["rf >= 3x3", "--input", "1x16"], ["each of 2 axes", "have 1 spatial axis"]),
         (["rf >= 21", "--minimize", "parms"], ["did you mean params"]),
         (["--lint", "vgg16", "--rules", "bais"], ["did you mean bias"]),
         (["--lint", "vgg61"], ["did you mean vgg"]),

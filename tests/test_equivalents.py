@@ -12,23 +12,23 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.comparison import compare
+from rfcalc.comparison.comparison import compare
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.formulas.symbols import Declared
-from rfcalc.plan.partitions import Part, cheapest, count, parts
+from rfcalc.plan.partitions import DilatedKernel, cheapest, count, parts
 
 C = Declared("C").symbol
 
 
 @cache
-def every(reaches: tuple[int, ...], separable: bool, dilated: bool) -> tuple[tuple[Part, ...], ...]:
+def every(reaches: tuple[int, ...], separable: bool, dilated: bool) -> tuple[tuple[DilatedKernel, ...], ...]:
     """All multisets that reach so far, by trying all of them."""
-    found: list[tuple[Part, ...]] = []
+    found: list[tuple[DilatedKernel, ...]] = []
     kinds = parts(min(reaches), dilated)
     if separable and len(reaches) > 1:
         kinds += [p for axis, r in enumerate(reaches) for p in parts(r, dilated, axis)]
 
-    def fill(start: int, left: tuple[int, ...], chosen: tuple[Part, ...]) -> None:
+    def fill(start: int, left: tuple[int, ...], chosen: tuple[DilatedKernel, ...]) -> None:
         """Go through the kinds in order, each as often as it fits."""
         if not any(left):
             if len(chosen) != 1 or chosen[0].d != 1:
@@ -69,7 +69,7 @@ def test_larger_ones_counted_without_listing(reaches, dilated) -> None:
         assert count(reaches, separable, dilated) == len(every(reaches, separable, dilated))
 
 
-def cost(chosen: tuple[Part, ...], rank: int, first: int, rest: int) -> tuple[int, int]:
+def cost(chosen: tuple[DilatedKernel, ...], rank: int, first: int, rest: int) -> tuple[int, int]:
     """The fewest weights over all choices of the first layer, and the depth."""
     areas = [p.area(rank) for p in chosen]
     return min(first * a + rest * (sum(areas) - a) for a in areas), len(chosen)

@@ -17,11 +17,11 @@ from shown import render as table
 
 import rfcalc
 from rfcalc import Conv, Network, ReLU
-from rfcalc.comparison import compare
+from rfcalc.comparison.comparison import compare
 from rfcalc.comparison.tables import document as comparison
 from rfcalc.core.errors import RfcalcError
-from rfcalc.derivation import derive
-from rfcalc.derivation import document as explanation
+from rfcalc.derivation.blackboard import document as explanation
+from rfcalc.derivation.deriving import derive
 from rfcalc.render import FORMATS, Look, render
 from rfcalc.render.csv import escape
 from rfcalc.report.document import (

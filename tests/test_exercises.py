@@ -20,7 +20,7 @@ from rfcalc.teaching.exercises import bank, patterns, subject
 from rfcalc.teaching.exercises.draw import Draw, seed_of
 from rfcalc.teaching.exercises.item import FAMILIES, FORMS, LEVELS, VERSION, Blank, Grid, Item, Slot, Text, from_dict
 from rfcalc.teaching.exercises.recount import KeyMismatch
-from rfcalc.teaching.exercises.variants import NAMES, Change, changed
+from rfcalc.teaching.exercises.variants import NAMES, ParameterChange, changed
 
 SEEDS = 5
 PATTERNS = patterns.patterns()
@@ -88,7 +88,7 @@ def changed_figure(item: Item, blank: Blank, node: str, parameter: str, to: int)
     network = subject.network_of(ask.target)
     name = {v: k for k, v in NAMES.items()}[parameter]
     try:
-        target = write(changed(network, Change(node or network.nodes[0].name, name), to).expr)
+        target = write(changed(network, ParameterChange(node or network.nodes[0].name, name), to).expr)
         return str(keys(target, ask.input).figure(ask.figure, ask.at, ask.batch, DTYPES[ask.dtype]))
     except (RfcalcError, AssertionError):
         return None
@@ -300,6 +300,14 @@ def test_no_question_stands_twice_while_there_are_others() -> None:
     assert len({(i.pattern, i.body, i.blanks[0].key) for i in found}) == len(found)
 
 
+def test_where_all_questions_are_asked_it_is_said_how_many_there_are() -> None:
+    with pytest.raises(RfcalcError, match=r"only \d+ different exercises like these, 40 are asked for") as error:
+        bank.exercises(40, "r0", family="concepts", difficulty=3)
+    count = int(re.findall(r"\d+", str(error.value))[0])
+    found = bank.exercises(count, "r0", family="concepts", difficulty=3)
+    assert len({(i.pattern, i.body, i.blanks[0].key) for i in found}) == count >= 5
+
+
 PINNED = """
 import hashlib, json
 from rfcalc.teaching.exercises.bank import exercises
@@ -315,7 +323,7 @@ def test_papers_stay_the_same_in_every_process() -> None:
         done = subprocess.run(
             [sys.executable, "-c", PINNED], capture_output=True, text=True, check=True, env=_environment(hash_seed)
         )
-        assert done.stdout.strip() == "d5ffd2e73d021aca"
+        assert done.stdout.strip() == "a5e65af6c3bc3307"
 
 
 def _environment(hash_seed: str) -> dict[str, str]:

@@ -30,9 +30,10 @@ from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Layer, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, axes, pads
-from rfcalc.derivation import Explanation, derive
 from rfcalc.derivation import steps as rules
 from rfcalc.derivation.blackboard import document
+from rfcalc.derivation.deriving import derive
+from rfcalc.derivation.model import Explanation
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.render import FORMATS, Look, render
 from rfcalc.report.field_report import FieldReport

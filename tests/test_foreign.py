@@ -229,3 +229,23 @@ def test_one_figure_that_cannot_be_read_does_not_silence_the_others(
     assert [f":{line}: " in str(error) for line, error in zip(lines, broken, strict=True)] == [True] * len(lines)
     assert run(["check", str(path)]) == 2
     assert str(judged_ones) in capsys.readouterr().out
+
+
+def test_a_figures_own_digits_and_unit_decide(tmp_path: Path) -> None:
+    """Numbers of YAML are taken as they are written; an exponent is read; MACs under a head of FLOPs are MACs."""
+    path = tmp_path / "t.yml"
+    path.write_text(
+        "one: &one\n  Parameters: 25.60e6\nModels:\n- Name: resnet50\n  Metadata: {<<: *one, FLOPs: 4.12e+09}\n"
+        "- Name: vgg16\n  Metadata: {Parameters: 138.40M, FLOPs: null}\n"
+    )
+    told, broken = judged(claims_of(path), Reports())
+    assert not broken
+    assert [(r.claim.told, r.passed) for r in told] == [("25.60e6", False), ("4.12e+09", True), ("138.40M", False)]
+    text = (
+        "model,params,FLOPs\nvgg16,1.3836E+08,15.47G\nresnet50,2.56e7,4.09e9\n"
+        "resnet18,1.2e7,1.82 GMACs\nresnet34,2e400,\n"
+    )
+    told, broken = judged(claims_of(table(tmp_path, text)), Reports())
+    assert [r.passed for r in told] == [True, True, True, True, True, False] and len(broken) == 1
+    assert told[-1].claim.name == "multiply-adds of resnet18"  # 1.814G; 1.82G is fvcore's count
+    assert len(claims_of(table(tmp_path, "model,params (M)\nvgg16,1.384e2\n")).broken) == 1  # ten to which power?

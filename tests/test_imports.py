@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -154,15 +155,32 @@ def asked_by_name(text: str, kinds: set[str]) -> list[str]:
     return [x.strip() for x in lines if (m := ASKED.search(x)) and kinds & set(re.findall(r'"(\w+)"', m[1]))]
 
 
+def asked_by_class(text: str, classes: set[str]) -> list[str]:
+    """The lines that ask a layer for its kind by its class: ``isinstance``, or a pattern of ``match``."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        asks = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance"
+        told = node.args[1] if isinstance(node, ast.Call) and asks else None
+        told = node.cls if isinstance(node, ast.MatchClass) else told
+        if told is not None and classes & {n.id for n in ast.walk(told) if isinstance(n, ast.Name)}:
+            found.append(ast.unparse(node))
+    return found
+
+
 def test_no_walk_and_no_plan_asks_for_a_kind_by_name() -> None:
     for name in rfcalc.layers.WHERE:
         getattr(rfcalc, name)
-    kinds = set(LAYERS)
+    kinds, classes = set(LAYERS), set(rfcalc.layers.WHERE)
     root = Path(rfcalc.__file__).parent
-    found = {str(p): asked_by_name(p.read_text(), kinds) for f in FOLDERS for p in sorted((root / f).rglob("*.py"))}
+    found = {}
+    for path in (p for f in FOLDERS for p in sorted((root / f).rglob("*.py"))):
+        text = path.read_text(encoding="utf-8")
+        found[str(path)] = asked_by_name(text, kinds) + asked_by_class(text, classes)
     assert {where: lines for where, lines in found.items() if lines} == {}
     control = '    if row.kind == "softmax" or node.layer.kind not in ("mean", "reduce"):\n    if kind == "number":\n'
     assert len(asked_by_name(control, kinds)) == 1
+    control = "isinstance(x, (int, Conv))\nisinstance(x, int)\nmatch x:\n  case Pad(): pass\n  case Shape(): pass\n"
+    assert len(asked_by_class(control, classes)) == 2
 
 
 def test_what_stands_in_the_way_of_a_stream_has_a_remedy() -> None:

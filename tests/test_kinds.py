@@ -140,6 +140,7 @@ CASES = [
     (Split(2, 0), "32x8x8", "16x8x8", 0, 0, 0),
     (Gather(1, (7, 6, 5, 0, 0)), "3x8x8", "3x5x8", 0, 0, 0),
     (Gather(0, (2, 0)), "3x8x8", "2x8x8", 0, 0, 0),
+    (Gather(2), "3x8x7", "3x8x7", 0, 0, 0),
     (Along("cumsum", 2), "3x8x9", "3x8x9", 0, 0, 0),
     (Along("topk", 1, keep=3), "3x8x9", "3x3x9", 0, 0, 0),
     (Along("transform", 2, keep=5), "3x8x9", "3x8x5", 0, 0, 0),

@@ -72,3 +72,37 @@ def test_control_a_call_upwards_is_seen() -> None:
     assert upward("graph/x.py", 'import_module("rfcalc.render").render(1)') == {"render"}
     assert upward("plan/x.py", 'import_module(f"rfcalc.cli.{name}")') == {"cli"}
     assert upward("cli/x.py", 'import_module("rfcalc.report.tree")') == set()
+
+
+def decided_by_text(source: str) -> list[str]:
+    """Where something is decided by the text of a message: compared, looked into, or how it begins."""
+
+    def message(node: ast.AST) -> bool:
+        if isinstance(node, ast.BoolOp):
+            return any(map(message, node.values))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "str" and node.args:
+            return getattr(node.args[0], "id", "") in ("error", "fault")
+        attribute = isinstance(node, ast.Attribute) and node.attr in ("what", "why", "fix")
+        return attribute and getattr(node.value, "id", "") in ("error", "fault")  # type: ignore[attr-defined]
+
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare) and not any(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops):
+            parts: list[ast.AST] = [node.left, *node.comparators]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asks = node.func.attr in ("startswith", "endswith", "match", "search", "fullmatch", "find", "count")
+            parts = [node.func.value, *node.args] if asks else []
+        else:
+            continue
+        if any(map(message, parts)):
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_nothing_is_decided_by_the_text_of_a_message() -> None:
+    """What an error is, its class says; those of Python and PyTorch tell lines, parameters, reasons by text alone."""
+    found = {p.relative_to(ROOT).as_posix(): len(decided_by_text(p.read_text("utf-8"))) for p in ROOT.rglob("*.py")}
+    foreign = {"backend/verify/saved.py": 1, "claims/files.py": 1, "readers/user_code.py": 1}
+    assert {file: count for file, count in found.items() if count} == foreign
+    control = "if 'x' in error.what: pass\nif (error.fix or '').startswith('y'): pass\nif error.why is None: pass\n"
+    assert len(decided_by_text(control)) == 2

@@ -8,12 +8,14 @@ import shlex
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from rfcalc.cli import run
-from rfcalc.cli.forgiving import ALIASES
+from rfcalc.cli import COMMANDS, Commands, run
+from rfcalc.cli.forgiving import ALIASES, OPTIONS, TOLD, Understood
+from rfcalc.core.errors import RfcalcError
 
 TOY = "conv3-8 > relu > maxpool2"
 
@@ -288,6 +290,16 @@ def test_commands_of_other_tools_point_the_way(capsys, word: str) -> None:
     code, _, err = call(capsys, word, "vgg16")
     assert code == 2
     assert ALIASES[word] in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_spelling_of_an_option_ends_in_every_command(command: str) -> None:
+    """`quiz` has no ``--format``, which `export` takes for ``--to``: looked up again and again, it never ended."""
+    own = Commands().get_command(None, command)
+    for option in (*OPTIONS, *TOLD, "--for-mat", "--colour"):
+        for typed in ([option, "1"], [f"{option}=1"]):
+            with suppress(RfcalcError):
+                Understood(own).meant(typed)
 
 
 def test_a_bare_call_shows_examples_that_run(capsys) -> None:

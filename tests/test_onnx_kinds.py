@@ -10,6 +10,7 @@ from onnx_bytes import Branch, chain, graph, model, node, tensor, value
 
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.onnx import from_onnx
+from rfcalc.receptive.receptive_field import ReceptiveField
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.report import Report
 
@@ -267,3 +268,38 @@ def test_copies_are_not_called_tied() -> None:
     assert told(again, weights)[0] == 16
     names = [node("Conv", "x w", "a", "/embed/Conv"), node("Conv", "a w", "y", "/head/Conv")]
     assert told(names, weights)[0] == 16
+
+
+FLAGS = tensor("f", [1, 1, 6], [1, 0, 1, 0, 1, 0], 9)
+ZERO = tensor("z", [1], [0.0])
+
+
+def status(read: Imported) -> str:
+    assert read.complete
+    report = Report(read.network)
+    return str(ReceptiveField(report.fields[0][-1], report.shapes[0], report.shapes[-1]).status)
+
+
+def test_units_where_a_fixed_condition_takes_a_number_see_at_most_what_is_told() -> None:
+    """Every second unit is 0: exact would be false."""
+    assert status(from_onnx(chain(node("Where", "f x z", "y"), given=(1, 2, 6), tensors=[FLAGS, ZERO]))) == "bounded"
+    table = tensor("t", [1, 1, 6], [1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    assert status(from_onnx(chain(node("Mul", "x t", "y"), given=(1, 2, 6), tensors=[table]))) == "bounded"
+    factors = tensor("t", [1, 2, 1], [0.0, 0.0])
+    assert status(from_onnx(chain(node("Mul", "x t", "y"), given=(1, 2, 6), tensors=[factors]))) == "exact"
+
+
+def test_a_fixed_condition_chooses_between_two_values() -> None:
+    back = whole("i", [5, 4, 3, 2, 1, 0])
+    nodes = [node("Gather", "x i", "r", axis=2), node("Where", "f x r", "y")]
+    read = from_onnx(chain(*nodes, given=(1, 2, 6), tensors=[back, FLAGS]))
+    assert [seen(read, u) for u in range(6)] == [[(0,)], [(4,)], [(2,)], [(2,)], [(4,)], [(0,)]]
+
+
+def test_elements_gathered_from_the_same_positions_everywhere() -> None:
+    at = whole("i", [5, -6, 1, 5, -6, 1], [1, 2, 3])
+    read = from_onnx(chain(node("GatherElements", "x i", "y", axis=2), given=(1, 2, 6), tensors=[at]))
+    assert [seen(read, u) for u in range(3)] == [[(5,)], [(0,)], [(1,)]]
+    apart = whole("i", [5, 0, 1, 4, 0, 1], [1, 2, 3])
+    told = from_onnx(chain(node("GatherElements", "x i", "y", axis=2), given=(1, 2, 6), tensors=[apart]))
+    assert "differ from place to place" in told.unknown[0].why

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from exercise_page import page
 from exercise_text import keys
 
 import rfcalc
@@ -34,7 +35,7 @@ EVERY = "output,rf,stride,weights,biases,params,macs,values,bytes"
 def test_keys_follow_from_the_text(target: str) -> None:
     item = table_of(target, NETWORKS[target], blank=EVERY)
     assert len(item.blanks) > 20
-    assert keys(item) == {b.name: b.key for b in item.blanks}
+    assert keys(page(item.to_dict())) == {b.name: b.key for b in item.blanks}
     for blank in item.blanks:
         assert [o.text for o in blank.options if o.right] == [blank.key]
         assert len({o.text for o in blank.options}) == len(blank.options)
@@ -184,3 +185,39 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_what_is_for_a_network_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["exercise", *option]) == 2
     assert f"{option[0]} is for a table of your own network" in capsys.readouterr().err
+
+
+def test_two_inputs_have_a_row_each_and_fields_on_the_first() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Two(torch.nn.Module):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = torch.nn.Conv2d(3, 8, 3, padding=1)
+            self.b = torch.nn.Conv2d(1, 8, 5, padding=2)
+            self.c = torch.nn.Conv2d(8, 4, 3)
+
+        def forward(self, x: object, y: object) -> object:
+            return self.c(torch.relu(self.a(x) + self.b(y)))
+
+    item = table_of(Two(), {"x": "3x16x16", "y": "1x16x16"}, blank="output,rf,params")
+    found = {b.label: b.key for b in item.blanks}
+    assert [found[f"{n}, receptive field"] for n in ("a", "add", "c")] == ["3", "3", "5"]
+    assert "b, receptive field" not in found and found["b, parameters"] == "208"
+    assert "counted on the first input, x" in item.question.conventions
+    assert {b.ask.input for b in item.blanks if b.ask} == {"x=3x16x16, y=1x16x16"}
+
+
+def test_shapes_are_told_by_their_axes() -> None:
+    signal, volume = table_of("conv9-8 relu", "1x128"), table_of("conv3-8 relu", "1x8x16x16")
+    assert "channels x length, for example 16x32." in str(signal.body[0])
+    assert "Shapes are channels x length;" in signal.question.conventions
+    assert "channels x depth x height x width" in str(volume.body[0]) + volume.question.conventions
+
+
+def test_only_the_rows_that_are_named_are_asked_for() -> None:
+    item = table_of("conv3-8 bn relu > conv3-8 bn", "3x16x16", blank="params,output", rows="conv1")
+    assert [b.label for b in item.blanks] == ["conv1, parameters", "conv1, output"]
+    grid = next(b for b in item.body if isinstance(b, Grid))
+    shown = {row[0]: row[2:] for row in grid.rows}
+    assert shown["batchnorm1"] == ("16", "–") and shown["conv2"] == ("584", "8x16x16")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from rfcalc import zoo
-from rfcalc.claims import shipped
-from rfcalc.claims.files import networks
+from rfcalc.claims.files import networks, shipped
 
 DOCS = Path(__file__).parent.parent / "docs"
 

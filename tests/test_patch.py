@@ -192,7 +192,9 @@ def test_patches_are_given_only_where_they_are_needed(rolling: bool) -> None:
         plan = rfcalc.memory(text, infer=True, patch=True, rolling=rolling, budget=budget)
         assert plan.found
         assert (plan.patches is not None) == needed == plan.to_dict()["patch"]["needed"]
+        assert plan.to_dict()["patch"]["found"]
         assert ("without patches, so none are needed" in str(plan.document().sections)) != needed
     none = rfcalc.memory("input: 2x3x3; conv3-4 > conv3-4 > conv3-4", infer=True, patch=True, rolling=rolling)
     assert not none.found
+    assert not none.to_dict()["patch"]["found"]
     assert "No division" in str(none.document().sections)

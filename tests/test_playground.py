@@ -15,8 +15,8 @@ import pytest
 from browser import CHROMIUM, Page, browser, served
 
 import rfcalc
-from rfcalc.derivation import derive
 from rfcalc.derivation.blackboard import document
+from rfcalc.derivation.deriving import derive
 from rfcalc.formulas.table import document as formulas
 from rfcalc.render import fragment
 

@@ -11,10 +11,9 @@ import readings
 import torch
 from test_claims import schema
 
-from rfcalc.claims import ClaimError, judge, read, shipped
-from rfcalc.claims.files import SHIPPED
+from rfcalc.claims.files import SHIPPED, ClaimError, read, shipped
 from rfcalc.claims.foreign import claims_of
-from rfcalc.claims.judging import Reports
+from rfcalc.claims.judging import Reports, judge
 from rfcalc.claims.recorded import packages, record
 from rfcalc.core.errors import RfcalcError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import rfcalc
+from rfcalc.backend.stream import tape
 from rfcalc.core.errors import Unsupported
 
 torch.set_num_threads(1)
@@ -128,6 +129,19 @@ FIXED: dict[str, Any] = {
         mean=torch.randn(3, 1),
         std=torch.rand(1, 3, 1) + 1,
         c=nn.Conv1d(3, 2, 3),
+    ),
+    "zeros joined": lambda: Made(
+        lambda m, x: m.c(torch.cat([x, x.new_zeros(len(x), 1, x.shape[-1])], 1)), c=nn.Conv1d(4, 2, 3, padding=1)
+    ),
+    "the same everywhere, joined": lambda: Made(
+        lambda m, x: m.c(torch.cat([m.w[None, :, None].expand(len(x), -1, x.shape[-1]), x[:, 1:]], 1)),
+        c=nn.Conv1d(4, 2, 3, padding=1),
+        w=learned(2),
+    ),
+    "the same everywhere, strided": lambda: Made(
+        lambda m, x: m.c(x) * torch.full((2, 1), 0.5).expand(2, m.c(x).shape[-1]) + m.w.repeat(1, 1, m.c(x).shape[-1]),
+        c=nn.Conv1d(3, 2, 4, stride=2, padding=1),
+        w=learned(1, 2, 1),
     ),
     "a bias that is computed": lambda: Made(
         lambda m, x: F.conv1d(x, m.w, m.b * 2), w=learned(2, 3, 3), b=torch.randn(2)
@@ -301,3 +315,51 @@ def test_no_chunk_is_held_longer_than_its_step() -> None:
             assert gone() is not None
             del view
             assert gone() is None
+
+
+PLACED: dict[str, Any] = {
+    "a ramp": lambda m, x: x + torch.linspace(0, 1, x.shape[-1]),
+    "a running sum": lambda m, x: x + m.w.expand(-1, x.shape[-1]).cumsum(-1),
+    "padded": lambda m, x: x + F.conv1d(m.w[None].expand(1, -1, x.shape[-1]), m.k, padding=1),
+    "a mean with zeros": lambda m, x: x + F.avg_pool1d(m.w[None].expand(1, -1, x.shape[-1]), 3, 1, 1),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_constants_that_differ_from_place_to_place_are_blockers(name: str) -> None:
+    module = Made(PLACED[name], w=learned(3, 1), k=learned(3, 3, 3)).double()
+    for blockers in (rfcalc.stream(module, "3x60").blockers, rfcalc.stream(module, "3x50").blockers):
+        assert [b.why for b in blockers] == ["it takes values that are tied to positions (a table, a mask)"]
+    with pytest.raises(rfcalc.RfcalcError, match="tied to positions"):
+        rfcalc.to_stream(module, "3x60")
+
+
+def test_padding_with_another_number_is_named_and_has_a_way_round() -> None:
+    conv = nn.Conv1d(2, 3, 3).double()
+    with pytest.raises(Unsupported, match=r"it pads with 0\.5"):
+        rfcalc.to_stream(nn.Sequential(nn.ConstantPad1d(1, 0.5), conv), "2x60")
+    other = Made(lambda m, x: m.conv(F.pad(x - 0.5, (1, 1)) + 0.5), conv=conv)
+    x = torch.randn(1, 2, 80, dtype=torch.float64)
+    whole = nn.Sequential(nn.ConstantPad1d(1, 0.5), conv)(x)
+    assert torch.allclose(streamed(rfcalc.to_stream(other, "2x60"), x, 2, Random(0)), whole, atol=1e-12)
+
+
+def test_products_are_the_convolutions() -> None:
+    """What small blocks run instead of PyTorch's convolutions, on whole numbers: equal by `==`, for every layout."""
+    made, forms = torch.Generator().manual_seed(0), set()
+    widths = ((1, 4, 1), (4, 8, 1), (6, 6, 6), (6, 12, 6), (4, 4, 2), (16, 3, 1))
+    for kind in (nn.Conv1d, nn.ConvTranspose1d):
+        for (channels, out, groups), k, s, d, bias in product(
+            widths, (2, 3, 4, 6, 9), (1, 2, 3), (1, 3), (True, False)
+        ):
+            conv = kind(channels, out, k, stride=s, dilation=d, groups=groups, bias=bias).double()
+            for p in conv.parameters():
+                p.data = torch.randint(-5, 6, p.shape, generator=made).double()
+            wide = torch.randint(-9, 9, (1, channels, 60), generator=made).double()
+            turned = torch.randint(-9, 9, (1, 51, channels), generator=made).double().transpose(1, 2)
+            for x in (wide, wide[..., 3:54], turned):
+                if tape.is_product(conv, x):
+                    forms.add((kind, s > 1, groups > 1))
+                    with torch.no_grad():
+                        assert torch.equal(tape.product(conv, x), conv(x)), (conv, x.stride())
+    assert len(forms) == 5  # (transposed ones in groups are PyTorch's own)

@@ -190,6 +190,15 @@ def test_numpy_memmap_and_progress(tmp_path: Path) -> None:
     assert (plan.run(run, source, map=lambda f, jobs: map(f, reversed(jobs))) == out).all()  # in any order
 
 
+@pytest.mark.exhaustive
+def test_images_that_are_larger_than_memory(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    script = Path(__file__).parent / "larger_than_memory.py"
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("equal") == 2
+
+
 def test_at_a_node_and_pruning() -> None:
     plan = rfcalc.tile("resnet18", "3x256x256", at="layer2.1.add", tiles="2x2")
     assert plan.status == "exact" and plan.network.outputs == ("layer2.1.add",)
@@ -241,8 +250,22 @@ def test_other_tools() -> None:
     assert settings(plan, "real-esrgan")["tile_pad"] == 96
     assert settings(plan, "bioimageio")["axes"][0]["halo"] == 96
     assert not settings(plan, "monai")["exact"]
+    for tile in (400, 512, (400, 512), (336, 700)):  # MONAI's step; nnU-Net's, which is one for all axes
+        other = rfcalc.tile("unet-padded", "1x1024x1024", tile=tile)
+        told, step = settings(other, "monai"), settings(other, "nnunet")["tile_step_size"]
+        writes = [r - 2 * (96 if w < 1024 else 0) for r, w in zip(told["roi_size"], told["roi_size"], strict=True)]
+        steps = [int(r * (1 - s)) for r, s in zip(told["roi_size"], told["overlap"], strict=True)]
+        assert steps == writes and all(r * step <= w for r, w in zip(told["roi_size"], writes, strict=True))
     for tool in TOOLS:
         assert settings(plan, tool)
+
+
+def test_other_tools_with_a_network_that_is_not_padded() -> None:
+    plan = rfcalc.tile("unet", "1x1084x1084", tile=572)
+    assert settings(plan, "otbtf") == {"rfield": [492, 492], "efield": [304, 304]}
+    assert rfcalc.analyze("unet", "1x492x492").outputs[0].shape.spatial == (308, 308)  # a size that it takes
+    for tool in set(TOOLS) - {"otbtf"}:
+        assert "a tile of 492 gives 308 positions" in settings(plan, tool)["note"], tool
 
 
 def test_bad_input() -> None:
@@ -281,17 +304,25 @@ def test_arrays_of_the_wrong_shape() -> None:
         plan.run(lambda t: run(t)[:, 1:], x, out)
     with pytest.raises(RfcalcError, match="2 arrays"):
         plan.run(lambda t: (t, t), x, out)
+    with pytest.raises(RfcalcError, match="holds whole numbers"):
+        plan.run(lambda t: run(t) / 2, x, out.astype("int64"))
     assert (out == 7).all()  # nothing was written
+    zarr = pytest.importorskip("zarr")
+    stored = zarr.full((2, 32, 32), fill_value=7, dtype="i8")
+    for function in (lambda t: run(t) / 2, lambda t: run(t)[:, 1:], lambda t: run(t)[:1].astype("int64")):
+        with pytest.raises(RfcalcError):
+            plan.run(function, x, stored)
+    assert (stored[:] == 7).all()
 
 
-def test_two_inputs_of_different_size() -> None:
-    from rfcalc import Add, Pad, parallel, ref
+def test_inputs_whose_sizes_do_not_go_together() -> None:
+    from rfcalc import Add, parallel, ref
 
-    network = Network(
-        parallel([ref("a") >> Conv(2, 3, padding=1), ref("b") >> Pad(-2)], Add()), {"a": "2x8x8", "b": "2x12x12"}
-    )
-    with pytest.raises(RfcalcError, match="different sizes"):
+    stem = Conv(2, 3, stride=40, padding=1)
+    network = Network(parallel([ref("a") >> stem, ref("b") >> Conv(2, 1)], Add()), {"a": "2x401", "b": "2x11"})
+    with pytest.raises(RfcalcError, match="different sizes on axis 0") as caught:
         rfcalc.tile(network)
+    assert "a has 401, b has 11" in str(caught.value.why) and "fixed ratio" in str(caught.value.fix)
 
 
 def test_plans_can_be_sent() -> None:
@@ -372,44 +403,15 @@ def test_tiles_have_sizes_that_the_code_takes() -> None:
     assert verified(plan, OnlyMultiples())["passed"]
 
 
-DASK = """
-import sys
-import numpy, zarr
-from dask.distributed import Client, LocalCluster
-import rfcalc
-
-
-def network(tile):  # a 3 x 3 sum, then every second position
-    padded = numpy.pad(tile, ((0, 0), (1, 1), (1, 1)))
-    h, w = tile.shape[1:]
-    total = sum(padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3))
-    return total[:, ::2, ::2]
-
-
-def main(folder):
-    plan = rfcalc.tile("conv3-1 > slice axis1 step2 > slice axis2 step2", "1x96x80", tile=32)
-    source = zarr.open_array(f"{folder}/in.zarr", mode="w", shape=(1, 96, 80), chunks=(1, 32, 32), dtype="i8")
-    source[:] = numpy.arange(96 * 80).reshape(1, 96, 80) % 251
-    out = zarr.open_array(f"{folder}/out.zarr", mode="w", shape=(1, 48, 40), chunks=(1, 16, 16), dtype="i8")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        plan.run(network, source, out, map=lambda work, tiles: client.gather(client.map(work, tiles)))
-    assert (out[:] == network(source[:])).all()
-    print(plan.count, "tiles are equal to the whole")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-"""
+DASK = Path(__file__).parent.parent / "docs/examples/dask_tiles.py"
 
 
 def test_dask_from_zarr_to_zarr(tmp_path: Path) -> None:
     pytest.importorskip("dask")
     pytest.importorskip("distributed")
     pytest.importorskip("zarr")
-    script = tmp_path / "tiles.py"
-    script.write_text(DASK)
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, str(DASK), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tiles are equal to the whole" in done.stdout

@@ -15,6 +15,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 from rfcalc.backend.tiling import verified  # noqa: E402
+from rfcalc.render import render  # noqa: E402
 
 
 class Code(nn.Module):
@@ -72,6 +73,63 @@ def named_outputs(layers: Any, x: Any) -> Any:
     return {"a": layers[0](x), "b": F.pixel_shuffle(layers[1](x), 2)}
 
 
+def attended(t: Any) -> Any:
+    q, k, v = t.chunk(3, -1)
+    return (q @ k.transpose(-2, -1)).softmax(-1) @ v
+
+
+def windows(size: int) -> Callable[..., Any]:
+    """Attention within windows, partitioned by hand."""
+
+    def function(m: Any, x: Any) -> Any:
+        n, _, h, w = x.shape
+        t = m[0](x).permute(0, 2, 3, 1).view(n, h // size, size, w // size, size, -1)
+        t = attended(m[1](t.permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, size * size, 2)))
+        t = t.view(n, h // size, w // size, size, size, -1).permute(0, 1, 3, 2, 4, 5).contiguous()
+        return m[2](t.view(n, h, w, -1).permute(0, 3, 1, 2))
+
+    return function
+
+
+def patches(m: Any, x: Any) -> Any:
+    """Patches of 6 as tokens, a linear map, and back."""
+    n, c, h, w = x.shape
+    t = x.view(n, c, h // 6, 6, w // 6, 6).permute(0, 2, 4, 1, 3, 5).reshape(n, h // 6 * (w // 6), c * 36)
+    return m[0](t).view(n, h // 6, w // 6, 1, 6, 6).permute(0, 3, 1, 4, 2, 5).reshape(n, 1, h, w)
+
+
+def tokens(m: Any, x: Any) -> Any:
+    y = m[0](x)
+    return m[2](m[1](y.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(y.shape))
+
+
+def finer(m: Any, x: Any) -> Any:
+    """A pixel shuffle by hand."""
+    y = m[0](x)
+    n, _, h, w = y.shape
+    return m[1](y.view(n, 2, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, 2, 2 * h, 2 * w))
+
+
+def coarser(m: Any, x: Any) -> Any:
+    y = m[0](x)
+    n, c, h, w = y.shape
+    return m[1](y.view(n, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h // 2, w // 2))
+
+
+def frames(m: Any, x: Any) -> Any:
+    """A signal in frames of 12, and back."""
+    return m[1](m[0](x.view(1, -1, 12)).transpose(1, 2)).transpose(1, 2).reshape(x.shape)
+
+
+def augmented(m: Any, x: Any) -> Any:
+    """The mean with mirror images (test-time augmentation), of a network whose windows are not alike on both sides."""
+
+    def network(x: Any) -> Any:
+        return m[1](m[0](x))
+
+    return network(x) + network(x.flip(-1)).flip(-1) + network(x.flip((-2, -1))).flip((-2, -1))
+
+
 LAYERS = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.ConvTranspose2d(2, 2, 2, 2)
 CASES: dict[str, tuple[nn.Module, Any]] = {
     "valid U-Net, cropped in the middle": (Code(cropped_skip, *LAYERS), (1, 46, 54)),
@@ -91,6 +149,14 @@ CASES: dict[str, tuple[nn.Module, Any]] = {
         (4, 40, 48),
     ),
     "one everywhere": (Code(lambda m, x: m[0](x) + torch.ones_like(x), conv(1, 1)), (1, 32, 40)),
+    "attention in windows of 4": (Code(windows(4), conv(1, 2), nn.Linear(2, 6), conv(2, 1)), (1, 24, 32)),
+    "attention in windows of 7": (Code(windows(7), conv(1, 2), nn.Linear(2, 6), conv(2, 1)), (1, 42, 56)),
+    "patches to tokens and back": (Code(patches, nn.Linear(36, 36)), (1, 48, 36)),
+    "tokens and back": (Code(tokens, nn.Conv2d(1, 4, 4, 4), nn.Linear(4, 4), conv(4, 1)), (1, 48, 64)),
+    "finer by hand": (Code(finer, conv(1, 8), conv(2, 1)), (1, 24, 32)),
+    "coarser by hand": (Code(coarser, conv(1, 2), conv(8, 1)), (1, 32, 40)),
+    "frames": (Code(frames, nn.Linear(12, 12), nn.Conv1d(12, 12, 3, padding=1)), (1, 240)),
+    "mirrored and back": (Code(augmented, conv(1, 2, 3, 2), nn.ConvTranspose2d(2, 1, 3, 2, 1, 1)), (1, 32, 48)),
     "a vector beside the image": (
         Conditioned(lambda m, x, v: m[0](x) * v[:, :, None, None], conv(1, 2)),
         {"x": (1, 32, 40), "scale": (2,)},
@@ -113,6 +179,27 @@ def test_sizes_inside_of_code_at_a_node() -> None:
     module, shape = CASES["padded to multiples"]
     plan = rfcalc.tile(module, shape, at="layers.0", tiles="3x3")
     assert plan.status == "exact" and plan.count == 9, plan.barriers
+
+
+def rows_apart(m: Any, x: Any) -> Any:
+    """Even rows above, odd ones below."""
+    n, c, h, w = x.shape
+    return m[0](x).view(n, c, h // 2, 2, w).transpose(2, 3).reshape(n, c, h, w)
+
+
+@pytest.mark.parametrize(
+    ("function", "why", "ready"),
+    [
+        (rows_apart, "several axes lie along one", "permute"),
+        (lambda m, x: m[0](x).flatten(2).transpose(1, 2), "as tokens", "layers.0"),
+        (lambda m, x: m[0](x).flip(-1), "mirror image", "layers.0"),
+        (lambda m, x: m[0](x).flip(-1) + m[0](x), "mirror image", "layers.0"),
+    ],
+)
+def test_layouts_that_are_tied_to_the_size(function: Any, why: str, ready: str) -> None:
+    plan = rfcalc.tile(Code(function, conv(1, 1)).eval(), (1, 32, 40))
+    assert plan.status == "barrier" and why in plan.barriers[0].why, plan.barriers
+    assert f"--at {ready}" in render(plan.document())
 
 
 def test_attention_is_named() -> None:

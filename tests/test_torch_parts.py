@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from importlib.util import find_spec
 from itertools import product
 
 import pytest
@@ -14,6 +15,7 @@ import rfcalc
 from rfcalc import LRN, AvgPool, Conv, MaxPool, Network, Permute, Shape, Upsample, to_torch
 from rfcalc.backend.parts import NAMES
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report.report import Report
 
 torch.set_num_threads(1)
 Axis = tuple[int, int, tuple[int, int], int]
@@ -168,3 +170,42 @@ def test_local_response_normalisation_of_permuted_volumes() -> None:
             torch.testing.assert_close(to_torch(network)(x), want)
         else:
             assert to_torch(network)(x).shape == want.shape
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("window", [(4, 4), (3, 5), (8, 8), (9, 2)])
+def test_cosine_attention_keeps_what_is_counted(heads: int, window: tuple[int, int]) -> None:
+    """Swin V2's: what the report says is kept for backward, against the storages that the module is seen to keep."""
+    for batch, relative, bias, shift in product((1, 2), (True, False), (True, False), (0, 1)):
+        options = {"cosine": 6, "relative": relative, "bias": bias}
+        part = NAMES["WindowAttention"](12, heads, window, (shift, shift), **options)
+        kept: dict[int, torch.UntypedStorage] = {}
+
+        def keep(tensor: torch.Tensor, kept: dict[int, torch.UntypedStorage] = kept) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            part(torch.rand(batch, 8, 8, 12))
+        own = {t.untyped_storage().data_ptr() for t in (*part.parameters(), *part.buffers())}
+        layer = rfcalc.WindowAttention(heads, window, (shift, shift), **options)
+        report = Report(Network(layer, Shape(8, 8, 12, channel=2)), batch=batch)
+        assert report.totals.saved_bytes == sum(s.nbytes() for at, s in kept.items() if at not in own), (options, batch)
+        assert report.totals.params == sum(p.numel() for p in part.parameters())
+
+
+def test_cosine_attention_is_torchvisions() -> None:
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    from vision import models
+
+    theirs = models().swin_transformer.ShiftedWindowAttentionV2(12, [4, 4], [2, 2], 3)
+    mine = NAMES["WindowAttention"](12, 3, (4, 4), (2, 2), cosine=512)
+    for p in theirs.parameters():
+        nn.init.normal_(p, std=0.3)
+    mine.load_state_dict(theirs.state_dict())
+    x = torch.rand(2, 10, 8, 12)
+    torch.testing.assert_close(mine(x), theirs(x))
+    with torch.no_grad():
+        mine.logit_scale += 1
+    assert not torch.allclose(mine(x), theirs(x))

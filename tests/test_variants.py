@@ -21,7 +21,7 @@ from rfcalc import Network, Report, RfcalcError, to_torch
 from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.comparison.likes import like
-from rfcalc.plan.variants import MOVES, Asked, Draft, Unfit
+from rfcalc.plan.variants import MOVES, Asked, CannotChange, Draft
 
 torch.set_num_threads(1)
 SCHEMA, COMPARED = (
@@ -39,7 +39,7 @@ def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:
             try:
                 option.change(draft)
                 found[option.told] = (Report(draft.network(), report.inputs), draft)
-            except (Unfit, RfcalcError):
+            except (CannotChange, RfcalcError):
                 continue
     return found
 
@@ -534,3 +534,85 @@ def test_what_is_reshaped_with_its_channels_follows_them() -> None:
     for design in found.designs:
         again = rfcalc.analyze(design.notation, "3x16x16")
         assert again.totals.params == design.figures["params"] < 1_000
+
+
+class Halves(nn.Module):
+    """Two halves of the channels, one of which is convolved, cut as `how` says."""
+
+    def __init__(self, width: int, how: str) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width // 2, width // 2, 3, padding=1)
+        self.c, self.how, self.half = nn.Conv2d(width, 10, 1), how, width // 2
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.a(x)
+        if self.how == "chunk":
+            one, other = x.chunk(2, 1)
+        elif self.how == "split":
+            one, other = x.split([self.half, self.half], 1)
+        else:
+            one, other = x[:, : self.half], x[:, self.half :]
+        return self.c(torch.cat([one, self.b(other)], 1))
+
+
+class Heads(nn.Module):
+    """Attention whose queries, keys and values are one layer, behind a class token and positions."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.e, self.q, self.p = nn.Conv2d(3, width, 4, 4), nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, 10, width))
+        self.norm, self.h, self.heads = nn.LayerNorm(width), nn.Linear(width, 5), heads
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.e(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.places
+        b, n, c = x.shape
+        q, k, v = self.q(self.norm(x)).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return self.h(x + self.p(mixed.transpose(1, 2).reshape(b, n, c)))
+
+
+class Fused(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.e, self.h = nn.Linear(16, width), nn.Linear(width, 5)
+        self.m = nn.MultiheadAttention(width, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.e(x)
+        return self.h(x + self.m(x, x, x, need_weights=False)[0])
+
+
+SCALED: dict[str, tuple[Any, str]] = {
+    **{how: (lambda width, how=how: Halves(width, how), "3x12x12") for how in ("chunk", "split", "slice")},
+    "heads": (Heads, "3x12x12"),
+    "fused": (Fused, "10x16"),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("factor", ["1/2", "3/4", "3/2"])
+def test_channels_are_scaled_through_heads_and_cuts(name: str, factor: str) -> None:
+    """The module itself, made with another width, has as many parameters and multiply-adds."""
+    make, given = SCALED[name]
+    found = rfcalc.variants(make(64).eval(), "params != 0", given, moves=["width"], factors=[factor])
+    assert not found.unfit
+    one = next(v for v in found.designs if v.changes == (f"channels × {factor}",)) if found.designs[1:] else None
+    if Fraction(factor) > 1:  # it costs more, so that it is none of those that are listed
+        (choice,) = found.choices
+        draft = Draft(found.report)
+        next(o for o in choice.options if o.told == f"channels × {factor}").change(draft)  # type: ignore[misc]
+        totals = Report(draft.network(), found.report.inputs).totals
+    else:
+        assert one is not None
+        totals = one.report.totals
+    other = rfcalc.analyze(make(int(64 * Fraction(factor))).eval(), given).totals
+    assert (totals.params, totals.macs, totals.values) == (other.params, other.macs, other.values)
+
+
+def test_heads_that_cannot_be_scaled_are_named() -> None:
+    found = rfcalc.variants(Heads(24, 8).eval(), "params != 0", "3x12x12", moves=["width"], factors=["1/2"])
+    (why,) = {w for told, w in found.unfit.items() if told == "channels × 1/2"}
+    assert "reshape" in why
+    assert "channels on an axis of" in why

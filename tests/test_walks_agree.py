@@ -32,3 +32,17 @@ def test_both_walks_agree(name: str) -> None:
             all_at_once = set(found.unit(unit).pixels())
             one = set(UnitWalk(report, position, unit).region.pixels())
             assert one <= all_at_once if found.bounded else all_at_once == one, (position, unit)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_units_together_see_what_each_sees(name: str) -> None:
+    """One walk back from the whole map against a walk of each unit."""
+    module, shape = MODULES[name]
+    report = rfcalc.analyze(rfcalc.from_torch(module, shape))
+    for position in range(1, len(report.shapes)):
+        every = regions(report, position)
+        together = set(UnitWalk(report, position, None).region.pixels())
+        each = [UnitWalk(report, position, unit).region for unit in every.units()]
+        assert together == {pixel for region in each for pixel in region.pixels()}, position
+        assert together <= set(every.all.pixels()), position
+        assert every.bounded or together == set(every.all.pixels()), position

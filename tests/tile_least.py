@@ -23,7 +23,6 @@ from rfcalc import Network, RfcalcError
 from rfcalc.core.window import STEP, Border
 from rfcalc.plan.axis_tiles import AxisTiles, Part
 from rfcalc.plan.lines import LineView, view
-from rfcalc.plan.solving import with_size
 from rfcalc.plan.tile import TilePlan
 
 NOTHING = -1  # the number of what lies outside of a map, in a border of zeros
@@ -54,10 +53,13 @@ class Oracle:
     def view(self, size: int) -> LineView | None:
         """The axis of an image of this size; None if the network refuses it."""
         if size not in self._views:
-            line, rank = self.line, self.line.inputs[0].rank
-            inputs = [with_size(x, line.axis, size) if x.rank == rank else x for x in line.inputs]
+            line = self.line
+            inputs, factors = line.together.at(size), line.together.factors
+            if (size - line.size) % line.together.step:  # the other inputs have no whole size there
+                self._views[size] = None
+                return None
             try:
-                self._views[size] = view(line.following.at(inputs), inputs, line.axis)
+                self._views[size] = view(line.following.at(inputs), inputs, line.axis, line.view, factors)
             except RfcalcError:
                 self._views[size] = None
         return self._views[size]
@@ -72,7 +74,7 @@ class Oracle:
         position (reflected or circular).
         """
         tile = self.view(end - start) if end > start else None
-        if tile is None or tile.carriers != self.whole.carriers or tile.barriers:
+        if tile is None or tile.places != self.whole.places or tile.barriers:
             return False
         pairs = []
         for p, (a, b) in zip(self.line.outputs, part.write, strict=True):
@@ -104,7 +106,7 @@ class Units:
     def _computed(self, p: int, unit: int) -> object:
         network = self.oracle.line.network
         if p < network.arity:
-            place = unit + self.start
+            place = unit + int(self.start * self.view.densities[p])
             return p, place % self.oracle.line.size if self.oracle.wraps else place
         pool = network.nodes[p - network.arity].layer.kind in ("maxpool", "avgpool")
         read: list[object] = [p]

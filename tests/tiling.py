@@ -36,6 +36,28 @@ REST = 251
 
 
 def exact(network: Network, seed: int = 0) -> Callable[[Any], Any]:
+    """The same for one input, without a batch."""
+    module = _whole(network, seed)
+
+    def run(x: Any) -> Any:
+        with torch.no_grad():
+            return module(x[None])[0]
+
+    return run
+
+
+def exact_of(network: Network, seed: int = 0) -> Callable[[Any], Any]:
+    """The same for several inputs by name."""
+    module = _whole(network, seed)
+
+    def run(given: Any) -> Any:
+        with torch.no_grad():
+            return module(*[given[name][None] for name in network.inputs])[0]
+
+    return run
+
+
+def _whole(network: Network, seed: int) -> Any:
     """The network in whole numbers: positive integer weights, every map reduced modulo 251; averages are scaled."""
     module = to_torch(network).double().eval()
     pick = torch.Generator().manual_seed(seed)
@@ -50,12 +72,7 @@ def exact(network: Network, seed: int = 0) -> Callable[[Any], Any]:
     for child in module.modules():
         if not list(child.children()):
             child.register_forward_hook(reduced)
-
-    def run(x: Any) -> Any:
-        with torch.no_grad():
-            return module(x[None])[0]
-
-    return run
+    return module
 
 
 def image(shape: Shape, seed: int = 0) -> Any:

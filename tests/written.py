@@ -86,7 +86,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "AttentionProduct": (MASK,),
     "Along": (st.sampled_from(["cumsum", "cumprod", "cummax", "sort"]), st.integers(-3, 3)),
     "Slice": (st.integers(-3, 3), BOUND, BOUND, SMALL),
-    "Gather": (st.integers(-3, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6).map(tuple)),
+    "Gather": (st.integers(-3, 3), st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=6).map(tuple)),
     "IndexSum": (st.integers(-3, 3), st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=4)),
     "Split": (st.one_of(SMALL, st.lists(SMALL, min_size=1, max_size=3).map(tuple)), st.integers(0, 3), AXIS),
     "ChannelShuffle": (SIZE,),
@@ -105,7 +105,7 @@ PARAMETERS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "PixelShuffle": (SIZE,),
     "PixelUnshuffle": (SIZE,),
     "SelfAttention": (SIZE, YES, YES),
-    "WindowAttention": (SIZE, AXES, st.integers(0, 2), YES, YES, YES, YES),
+    "WindowAttention": (SIZE, AXES, st.integers(0, 2), YES, YES, YES, YES, st.integers(0, 5)),
     "Unknown": (st.lists(SMALL, min_size=1, max_size=3).map(tuple), st.one_of(st.just("unknown"), TEXT)),
 }
 TABLES = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=4)

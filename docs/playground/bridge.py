@@ -150,8 +150,8 @@ def seen(request: dict[str, Any]) -> dict[str, Any]:
 
 def derivation(request: dict[str, Any]) -> dict[str, Any]:
     """A figure step by step."""
-    from rfcalc.derivation import derive
     from rfcalc.derivation.blackboard import document
+    from rfcalc.derivation.deriving import derive
 
     return {"html": fragment(document(derive(state["report"], request.get("node") or None, request["metric"])))}
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from rfcalc.backend.graph import Block, Expression, Instruction, NetworkModule
+from rfcalc.backend.graph import Expression, GraphScope, Instruction, NetworkModule
 from rfcalc.backend.parts import NAMES
 from rfcalc.backend.twin import At, ConstructorCall, Learned, Twin, concrete, twin_of
 from rfcalc.core.errors import RfcalcError, Unsupported
@@ -298,7 +298,7 @@ def _assemble(graph: NetworkModule, walked: Shaped, placed: tuple[Placed, ...]) 
         at: nn.Module = graph
         for i, part in enumerate(folder):
             if part not in at._modules:
-                at.add_module(part, nn.Sequential() if ".".join(folder[: i + 1]) in chains else Block())
+                at.add_module(part, nn.Sequential() if ".".join(folder[: i + 1]) in chains else GraphScope())
             at = at._modules[part]  # type: ignore[assignment]
         if isinstance(leaf, nn.Parameter):
             at.register_parameter(name, leaf)

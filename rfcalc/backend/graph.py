@@ -54,7 +54,7 @@ class Expression(nn.Module):
         return self.text.format(*names)
 
 
-class Block(nn.Module):
+class GraphScope(nn.Module):
     """What stands together under one name but is no chain; the graph runs it."""
 
 

@@ -47,7 +47,7 @@ class View(NamedTuple):
     printed: Printed
 
 
-class Change(NamedTuple):
+class ClaimChange(NamedTuple):
     """One way to read a claim otherwise; `kind` groups those that exclude each other."""
 
     kind: str
@@ -55,16 +55,16 @@ class Change(NamedTuple):
     apply: Callable[[View], View]
 
 
-def changes(claim: Claim) -> list[Change]:
+def changes(claim: Claim) -> list[ClaimChange]:
     """The changes that touch this claim, in order."""
     assert claim.printed is not None
     assert claim.expression is not None
     used = {metric(f.metric).name for f in figures(claim.expression)}
     setting, printed = claim.setting, claim.printed
-    found: list[Change] = []
+    found: list[ClaimChange] = []
 
     def add(kind: str, label: str, apply: Callable[[View], View]) -> None:
-        found.append(Change(kind, label, apply))
+        found.append(ClaimChange(kind, label, apply))
 
     def printing(kind: str, label: str, changed: Callable[[Printed], Printed]) -> None:
         add(kind, label, lambda view: View(view.setting, changed(view.printed)))

@@ -56,7 +56,7 @@ Lookup = Callable[[str, "str | None"], Report]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class WrittenNumber:
     """A number that is written out."""
 
     value: Fraction
@@ -66,7 +66,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MetricTerm:
     """A metric of a network, of a node, or over several nodes."""
 
     metric: str
@@ -132,15 +132,15 @@ class Pair:
         return a + b if self.sign == "+" else a - b if self.sign == "-" else a * b
 
 
-Expression = Number | Figure | Pair
+Expression = WrittenNumber | MetricTerm | Pair
 
 
-def figures(expression: Expression) -> Iterator[Figure]:
+def figures(expression: Expression) -> Iterator[MetricTerm]:
     """The figures in an expression."""
     if isinstance(expression, Pair):
         yield from figures(expression.left)
         yield from figures(expression.right)
-    elif isinstance(expression, Figure):
+    elif isinstance(expression, MetricTerm):
         yield expression
 
 
@@ -216,25 +216,25 @@ class _Parser:
         kind, text = self.next()
         if kind == "number":
             scale = _SCALES.get(text[-1], 1)
-            return Number(Fraction(text.rstrip("KMGT").replace("_", "")) * scale)
+            return WrittenNumber(Fraction(text.rstrip("KMGT").replace("_", "")) * scale)
         if text == "(":
             found = self.expression()
             self.expect(")")
             return found
         if text == "-":
-            return Pair("-", Number(Fraction(0)), self.factor())
+            return Pair("-", WrittenNumber(Fraction(0)), self.factor())
         if kind == "name" and text in _OVER and self.peek()[1] == "(":
             self.next()
             figure = self.figure(*self.next())
             self.expect(")")
             if figure.node is None or figure.axis is not None:
                 raise self.error(f"has {text}(…) without nodes: write {text}(params@pattern)")
-            return Figure(figure.metric, figure.node, figure.network, None, text)
+            return MetricTerm(figure.metric, figure.node, figure.network, None, text)
         if kind in ("name", "quoted"):
             return self.figure(kind, text)
         raise self.error(f"needs a number, a metric or a bracket{f', and has {text!r}' if text else ' at its end'}")
 
-    def figure(self, kind: str, text: str) -> Figure:
+    def figure(self, kind: str, text: str) -> MetricTerm:
         network = axis = node = None
         if self.peek()[1] == ":":
             network = text.strip("'")
@@ -252,7 +252,7 @@ class _Parser:
             self.expect("]")
         if self.peek()[0] == "at":
             node = self.next()[1][1:].strip().strip("'")
-        return Figure(text, node, network, axis)
+        return MetricTerm(text, node, network, axis)
 
 
 def parse(text: str) -> Expression:

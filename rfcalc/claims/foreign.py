@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from rfcalc import zoo
 from rfcalc.claims import expression as language
@@ -30,6 +30,7 @@ from rfcalc.report.report import Report
 
 ENDINGS = (".yml", ".yaml", ".md", ".csv", ".tsv")
 LARGEST = 8_000_000  # bytes
+EMPTY = (None, "", "~", "null", "Null", "NULL")  # what YAML writes for no value
 HEADS = {
     "model": ("model", "name", "network", "architecture", "arch", "backbone", "modelname"),
     "params": ("params", "param", "parameters", "nparams", "numparams", "paramcount", "numberofparameters"),
@@ -146,8 +147,9 @@ def network_of(name: str) -> str | None:
 def _claim(file: File, entry: Entry, kind: str, text: str, target: str) -> Claim:
     where = f"{file.path}:{entry.line}: {entry.name}"
     printed = _printed(text, where)
+    kind = "macs" if kind == "flops" and printed.quantity == "macs" else kind  # its own unit decides, not the head
     what = "params" if kind == "params" else "macs"
-    if not (kind == "flops" and printed.quantity in ("flops", "macs")):
+    if not (kind == "flops" and printed.quantity == "flops"):
         try:
             same_quantity(printed, language.parse(what), False)
         except RfcalcError as error:
@@ -289,8 +291,13 @@ def _metafile(text: str, path: Path) -> Iterator[Entry]:
     except ImportError:
         raise MissingExtra("pyyaml", "yaml") from None
 
+    class Texts(yaml.SafeLoader):  # type: ignore[misc]
+        """Scalars as they are written: a figure's own digits decide, and 25.60 is no 25.6."""
+
+        yaml_implicit_resolvers: ClassVar = {"<": [("tag:yaml.org,2002:merge", re.compile("^(?:<<)$"))]}
+
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=Texts)
     except yaml.YAMLError as error:
         raise RfcalcError(f"this is not YAML: {' '.join(str(error).split())}", where=str(path)) from None
     models = data.get("Models") if isinstance(data, dict) else data
@@ -304,7 +311,7 @@ def _metafile(text: str, path: Path) -> Iterator[Entry]:
         about = model.get("Metadata")
         for key, value in about.items() if isinstance(about, dict) else ():
             kind, unit = head(str(key))
-            if kind in ("params", "macs", "flops") and value is not None:
+            if kind in ("params", "macs", "flops") and value not in EMPTY:
                 found[kind] = _with_unit(str(value), unit)
         place = re.search(rf"(?m)^\s*-?\s*Name:\s*['\"]?{re.escape(name)}['\"]?\s*$", text)
         yield Entry(text.count("\n", 0, place.start()) + 1 if place else 1, name, **found)
@@ -347,7 +354,7 @@ def _table(text: str, path: Path, sign: str) -> Iterator[Entry]:
         raise RfcalcError(
             "the heads do not say which column is what",
             where=str(path),
-            why=f"they are {', '.join(map(repr, rows[0] if rows else []))}",
+            why=f"they are {', '.join(map(repr, rows[0]))}" if rows else "the file is empty",
             fix="name them model, params, FLOPs (or MACs); units may follow: Params (M)",
         )
     for number, row in enumerate(rows[1:], 2):
@@ -384,5 +391,5 @@ def _with_unit(text: str, unit: str) -> str:
     text = re.sub(r"^([0-9]+),([0-9]{1,2})(?![0-9,.])", r"\1.\2", text.strip())  # a decimal comma: 4,1
     match = _NUMBER.match(text)
     if match is None:
-        return text
+        return f"{text}{unit}"  # 4.1e3 under a head in M is refused
     return f"{match[1]}{match[2] or unit}"

@@ -14,7 +14,8 @@ from rfcalc.core.errors import RfcalcError
 
 _TEXT = re.compile(
     r"(?P<number>-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9][0-9_]*)(?:\.[0-9]+)?)\s*"
-    r"(?:[×x]\s*10\^?(?P<power>[0-9]+|[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?P<unit>[A-Za-z%]+))?\s*(?P<what>[A-Za-z]*)$"
+    r"(?:[×x]\s*10\^?(?P<power>[0-9]+|[⁰¹²³⁴⁵⁶⁷⁸⁹]+)|[eE]\+?0*(?P<exponent>[0-9]{1,2})(?![0-9])|(?P<unit>[A-Za-z%]+))?"
+    r"\s*(?P<what>[A-Za-z]*)$"
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _POWERS = {"K": 1, "M": 2, "G": 3, "B": 3, "T": 4}
@@ -107,7 +108,8 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
     """Read a printed value.
 
     Args:
-        text: ``138M``, ``15.5G``, ``2.7K``, ``0.551``, ``81 %``, ``1,728``, ``60 million``, ``3.8×10^9``, ``93MB``.
+        text: ``138M``, ``15.5G``, ``2.7K``, ``0.551``, ``81 %``, ``1,728``, ``60 million``, ``3.8×10^9``, ``3.8e9``,
+            ``93MB``.
         k: what K stands for, 1000 or 1024 (M is its square).
         digits: how many significant digits count; all that are printed if None.
         rounding: ``nearest`` or ``truncated``.
@@ -132,8 +134,8 @@ def read(text: str, *, k: int = 1000, digits: int | None = None, rounding: str =
             f"{text!r} is not a printed value",
             fix="write it like 138M, 15.5G, 2.7K, 0.551, 81 %, 1,728, 60 million, 3.8×10^9 or 58.1MiB",
         )
-    if match["power"]:
-        letter = "10^" + match["power"].translate(_RAISED)
+    if match["power"] or match["exponent"]:
+        letter = "10^" + (match["exponent"] or match["power"].translate(_RAISED))
     plain = match["number"].replace(",", "").replace("_", "")
     whole, _, decimals = plain.lstrip("-").partition(".")
     place = Fraction(1, 10 ** len(decimals))

@@ -174,7 +174,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from rfcalc.core.errors import ConstraintFailed, RfcalcError
+    from rfcalc.core.errors import ConstraintFailed, NamesCode, RfcalcError
 
     try:
         if arguments and arguments[0] not in COMMANDS:
@@ -194,8 +194,8 @@ def _run(arguments: list[str]) -> int:
     except RfcalcError as error:
         if error.walk is not None or error.advice is not None or error.asked is not None:
             import_module("rfcalc.cli.sizes").advise(error)
-        if error.what.endswith(" is not a network"):
-            import_module("rfcalc.cli.forgiving").recorded(error, arguments)
+        if isinstance(error, NamesCode):
+            import_module("rfcalc.cli.forgiving").recorded(error)
         quiet()
         print(f"{_error()} {error}", file=sys.stderr)
         return 1 if isinstance(error, ConstraintFailed) else 2

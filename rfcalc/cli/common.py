@@ -72,6 +72,18 @@ def shown(given: str | None, there: Collection[object]) -> list[int] | None:
     return found
 
 
+def columns_of(given: str | None) -> tuple[str, ...] | None:
+    """What --columns names; None where it is not given.
+
+    Raises:
+        RfcalcError: it names nothing.
+    """
+    chosen = tuple(c.strip() for c in given.split(",") if c.strip()) if given is not None else None
+    if chosen == ():
+        raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
+    return chosen
+
+
 def completion(name: str) -> Callable[[str], list[str]]:
     """What the shell offers for a word, by the name of a function of `rfcalc.cli.complete`, loaded when it is asked."""
 

@@ -120,10 +120,10 @@ def _together(asked: dict[str, bool], beside: dict[str, bool]) -> None:
     if len(ways) > 1:
         raise RfcalcError(f"{' and '.join(ways)} are two questions", fix="ask one of them")
     if left and (ways or left != ["--family"]):
-        of = f"nothing of {ways[0]}" if ways else "nothing of a search through families"
-        fix = "--moves goes with --like, --rules with --lint" if set(left) & {"--moves", "--rules"} else "leave it out"
-        fix = "--show goes with --like" if "--show" in left else fix
-        raise RfcalcError(f"{left[0]} says {of}", fix=fix)
+        there = ways[0] if ways else "a search through families"
+        fix = "use --moves with --like, --rules with --lint" if set(left) & {"--moves", "--rules"} else "leave it out"
+        fix = "use --show with --like" if "--show" in left else fix
+        raise RfcalcError(f"{left[0]} has no meaning with {there}", fix=fix)
 
 
 def _factors(given: Sequence[str]) -> list[str]:
@@ -136,7 +136,7 @@ def _factors(given: Sequence[str]) -> list[str]:
     for text in given:
         name, _, listed = text.partition("=")
         if name.strip() != "width" or not listed.strip():
-            raise RfcalcError(f"{text!r} sets nothing of a given network", fix="--set width=1/2,3/4 sets the factors")
+            raise RfcalcError(f"{text!r} sets nothing that a given network has", fix="write --set width=1/2,3/4")
         found += listed.split(",")
     return found
 

@@ -51,8 +51,8 @@ def command(
     """Example: rfcalc explain vgg16 pool5 receptive-field --direction both"""
     from rfcalc.cli.compare import one_input
     from rfcalc.cli.rf import position
-    from rfcalc.derivation import derive
     from rfcalc.derivation.blackboard import document
+    from rfcalc.derivation.deriving import derive
     from rfcalc.derivation.symbols import analyzed
 
     format_of(format, output)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError, UnknownName, suggestion
+from rfcalc.core.errors import NamesCode, RfcalcError, UnknownName, suggestion
 
 # What people type for a command elsewhere → what does it here.
 ALIASES = {
@@ -82,6 +82,7 @@ TOLD = {  # what other tools have and this one cannot: why, and what does the li
     **dict.fromkeys(("--with", "--against"), "name the networks one after another: compare vgg16 resnet50"),
     **dict.fromkeys(("--verbose", "--debug", "-v"), "leave it out; --all shows every node, --help all options"),
     **dict.fromkeys(("--layers", "--nodes"), "name one: --at NODE; --columns chooses figures"),
+    "--format": "leave it out: a quiz is answered here; rfcalc exercise --format writes the same questions down",
     **dict.fromkeys(("--metric", "--metrics", "--figures"), "name figures with --columns (rfcalc columns lists them)"),
 }
 NEEDS = {  # what a number behind the network means, by command
@@ -239,7 +240,8 @@ class Understood:
             if form in FORMATS and not sign:
                 return ["--format", form]
         if name not in known and (name.startswith("--") or name[:2] not in known):
-            run_together = {option.replace("-", ""): option for option in (*known, *OPTIONS)}
+            here = (*known, *(other for other, own in OPTIONS.items() if own[0] in known))
+            run_together = {option.replace("-", ""): option for option in here}
             same = run_together.get(name.replace("-", ""))  # --nonotes, --sortby
             if same is not None:
                 return self._option(f"{same}={given}" if sign else same, rest, known)
@@ -441,14 +443,14 @@ def eaten_by_the_shell() -> str | None:
     )
 
 
-def recorded(error: RfcalcError, arguments: list[str]) -> None:
+def recorded(error: NamesCode) -> None:
     """Where a model of a package was named of which only totals are kept: what they are, and how to get its rows."""
     from rfcalc.claims.recorded import as_code, in_zoo, record
 
-    target = next((word for word in arguments if error.what == f"{word!r} is not a network"), "")
-    code = as_code(target)
+    code = as_code(error.text)
     if code is None:
         return
+    target = error.text
     totals, same = record(target).totals, in_zoo(target)
     error.what = f"of {target} only the totals are kept, not its layers"
     error.why = f"{totals.params:,} parameters, {totals.macs:,} multiply-adds (rfcalc check {target})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfcalc.cli.common import CODE, MODELS, Dtype, NoNotes, Output, completion, emit, format_of, write
+from rfcalc.cli.common import CODE, MODELS, Dtype, NoNotes, Output, columns_of, completion, emit, format_of, write
 from rfcalc.core.errors import RfcalcError
 
 if TYPE_CHECKING:
@@ -80,11 +80,7 @@ def command(
 
         write(python(found), output)
         return
-    chosen = None
-    if columns is not None:
-        chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
-        if not chosen:
-            raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
+    chosen = columns_of(columns)
     emit(lambda shown, _: document(found, shown, chosen, all, at), form, output, no_notes)
 
 

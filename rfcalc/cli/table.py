@@ -17,6 +17,7 @@ from rfcalc.cli.common import (
     Output,
     Strict,
     Target,
+    columns_of,
     completion,
     emit,
     format_of,
@@ -80,11 +81,7 @@ def command(
     if label and not re.fullmatch(r"[\w:.-]+", label, re.ASCII):
         raise RfcalcError(f"{label!r} is no label", fix="letters, digits and : . _ - only: --label tab:vgg16")
     report = analyze(target, inputs(input), batch=batch, dtype=dtype)
-    chosen = None
-    if columns is not None:
-        chosen = tuple(c.strip() for c in columns.split(",") if c.strip())
-        if not chosen:
-            raise RfcalcError("there are no columns", fix="name at least one: --columns name,params")
+    chosen = columns_of(columns)
     if counts is not None:
         from rfcalc.claims.counting import metric_of
         from rfcalc.cli.counts import hooked

@@ -9,7 +9,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.comparison.figures import Figure, figures, place, usual
+from rfcalc.comparison.figures import ComparedFigure, figures, place, usual
 from rfcalc.comparison.layers import Change, Match, changes, joined_alike, matches
 from rfcalc.comparison.ratio import more
 from rfcalc.comparison.subject import Subject, at_least_two, letters, read
@@ -43,7 +43,7 @@ class Comparison:
         at_least_two([s.name for s in subjects])
         self.subjects = tuple(subjects)
         self.at = at
-        self.figures: tuple[Figure, ...] = figures(self.subjects, names or usual(self.subjects, biases), at)
+        self.figures: tuple[ComparedFigure, ...] = figures(self.subjects, names or usual(self.subjects, biases), at)
 
     def lettered(self) -> Comparison:
         """The same, the networks called A, B, …"""
@@ -54,7 +54,7 @@ class Comparison:
         )
         return found
 
-    def __getitem__(self, name: str) -> Figure:
+    def __getitem__(self, name: str) -> ComparedFigure:
         """The figure of this name (one of those that are compared)."""
         return next(f for f in self.figures if f.name == name)
 
@@ -95,7 +95,7 @@ class Comparison:
                 how = "" if joined_alike(first.report, other.report) else ", joined differently"
                 yield f"{first.label} and {other.label} have the same layers{how}"
 
-    def _seen(self, figure: Figure) -> Iterator[str]:
+    def _seen(self, figure: ComparedFigure) -> Iterator[str]:
         """What units see, where it is one number for each."""
         if not all(text.isdecimal() for text in figure.texts):
             return
@@ -261,7 +261,7 @@ def _network(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
+def _figure(figure: ComparedFigure) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": figure.name,
         "title": figure.title,

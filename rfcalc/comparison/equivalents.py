@@ -22,7 +22,7 @@ from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.layer import Layer
 from rfcalc.core.size import is_number, same
 from rfcalc.notation.write import write
-from rfcalc.plan.partitions import Part, Stack, cheapest, count
+from rfcalc.plan.partitions import DilatedKernel, Stack, cheapest, count
 from rfcalc.plan.variants import MOVES, Choice, Draft, Option
 from rfcalc.plan.variants.stacks import layer_of
 from rfcalc.report.constraints import parse
@@ -230,12 +230,12 @@ def _become(layers: list[Layer], written: str, seen: int, draft: Draft) -> None:
     draft.written, draft.seen = written, seen
 
 
-def _order(part: Part, rank: int) -> tuple[int, int, int]:
+def _order(part: DilatedKernel, rank: int) -> tuple[int, int, int]:
     """Largest first, squares before lines."""
     return (-part.area(rank), -part.reach, -1 if part.axis is None else part.axis)
 
 
-def _seen(parts: Sequence[Part]) -> int:
+def _seen(parts: Sequence[DilatedKernel]) -> int:
     """How many positions of an axis a stack depends on: the sums of one tap of each layer."""
     mask = 1
     for part in parts:

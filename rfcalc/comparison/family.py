@@ -54,7 +54,7 @@ class Pairing(NamedTuple):
         return "/".join(self.letters)
 
 
-class Family(NamedTuple):
+class FamilyPairings(NamedTuple):
     """A family's pairings in the paper's order."""
 
     name: str
@@ -104,7 +104,7 @@ def names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files("rfcalc.comparison").joinpath("families").iterdir())
 
 
-def family(name: str, **how: Any) -> Family:
+def family(name: str, **how: Any) -> FamilyPairings:
     """The pairings of a family, compared.
 
     Args:
@@ -125,7 +125,7 @@ def family(name: str, **how: Any) -> Family:
         raise UnknownName("family", name, known, fix="rfcalc compare --family vgg; any networks: rfcalc compare A B")
     data = loads(files("rfcalc.comparison").joinpath("families", f"{key}.toml").read_text(encoding="utf-8"))
     pairs = tuple(_read(pair, data["networks"], how) for pair in data["pair"])
-    return Family(key, data["title"], data["citation"], data["quoted"], pairs)
+    return FamilyPairings(key, data["title"], data["citation"], data["quoted"], pairs)
 
 
 def _read(pair: dict[str, Any], networks: dict[str, Any], how: dict[str, Any]) -> Pairing:
@@ -139,7 +139,7 @@ def _read(pair: dict[str, Any], networks: dict[str, Any], how: dict[str, Any]) -
     return Pairing(letters, pair["asks"], pair["says"], pair["where"], tuple(quotes), compare(first, other, **how))
 
 
-def document(found: Family, every: bool = False, width: int | None = None) -> Document:
+def document(found: FamilyPairings, every: bool = False, width: int | None = None) -> Document:
     """The family as a document: one table of figures, a stretch a pair; then what differs in each."""
     brief = width is not None and width < WIDE
     columns = (Column("figure"), *(Column(title, right=True) for title in ("first", "second", "ratio", "change")))
@@ -173,7 +173,7 @@ def document(found: Family, every: bool = False, width: int | None = None) -> Do
     )
 
 
-def _changes(found: Family) -> Table:
+def _changes(found: FamilyPairings) -> Table:
     """What differs, pair by pair."""
     tables = [changes_table(p.comparison.changes[0], p.comparison.counted) for p in found.pairs]
     lines = []

@@ -35,7 +35,7 @@ class Against(NamedTuple):
     change: Any
 
 
-class Figure(NamedTuple):
+class ComparedFigure(NamedTuple):
     """One figure of all networks: values as they are, texts for people, and each but the first against the first.
 
     `rows`: the nodes that it is a figure of, if it is one of nodes; `counts`: it is a number that adds up, so that
@@ -128,14 +128,14 @@ def place(subject: Subject, at: str | None) -> Row | None:
     return Row(report, position) if position else None
 
 
-def figures(subjects: Sequence[Subject], names: Sequence[str], at: str | None = None) -> tuple[Figure, ...]:
+def figures(subjects: Sequence[Subject], names: Sequence[str], at: str | None = None) -> tuple[ComparedFigure, ...]:
     """The figures by name, in order."""
     rows = [place(s, at) for s in subjects]
     with walking(subjects[0]):
         return tuple(_figure(find(name), subjects, rows, at) for name in names)
 
 
-def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | None], at: str | None) -> Figure:
+def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | None], at: str | None) -> ComparedFigure:
     placed = metric.name in PLACED
     values: tuple[Any, ...]
     if metric.name == "output_shape":
@@ -154,7 +154,7 @@ def _figure(metric: Metric, subjects: Sequence[Subject], rows: Sequence[Row | No
         Against(difference(first, o), ratio(first, o), change(first, o)) if counts else Against(None, None, None)
         for o in others
     )
-    return Figure(metric, values, tuple(rows), counts, against)
+    return ComparedFigure(metric, values, tuple(rows), counts, against)
 
 
 def _told(value: Any) -> Any:

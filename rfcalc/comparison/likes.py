@@ -22,13 +22,14 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.progress import at
 from rfcalc.core.size import is_number
+from rfcalc.graph import uncollected
 from rfcalc.notation.write import write
 from rfcalc.plan.contradictions import refuse
 from rfcalc.plan.design import OBJECTIVES, Tightest, nearest_of
 from rfcalc.plan.families import SIZE
 from rfcalc.plan.figures import figure, measured
 from rfcalc.plan.search import pareto
-from rfcalc.plan.variants import MOVES, Asked, Choice, Draft, Move, Option, Unfit
+from rfcalc.plan.variants import MOVES, Asked, CannotChange, Choice, Draft, Move, Option
 from rfcalc.readers.target import analyze
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report.constraints import Constraint, parse
@@ -204,7 +205,8 @@ def _factor(given: Any) -> Fraction:
         found = Fraction(0)
     if found == 1 or not Fraction(1, LARGEST_FACTOR) <= found <= LARGEST_FACTOR:
         raise RfcalcError(
-            f"{given} is no factor of channels", why=f"it is between 1/{LARGEST_FACTOR} and {LARGEST_FACTOR}, not 1",
+            f"{given} is no factor of channels",
+            why=f"a factor lies between 1/{LARGEST_FACTOR} and {LARGEST_FACTOR} and is not 1",
             fix="write fractions: width=1/2,3/4",
         )  # fmt: skip
     return found
@@ -252,6 +254,7 @@ def like(
     return search(subject, parsed, names, chosen, choices, most)
 
 
+@uncollected
 def search(
     subject: Subject,
     constraints: Sequence[Constraint],
@@ -319,7 +322,7 @@ def _made(subject: Subject, draft: Draft, options: Sequence[Option], unfit: dict
         with walking(subject):
             made = Report(draft.network(), report.inputs, batch=report.batch, dtype=report.dtype, target=report.target)
             why = _other_output(report, made, draft)
-    except Unfit as error:
+    except CannotChange as error:
         why = str(error)
     except RfcalcError as error:
         why = f"{error.where}: {error.what}" if error.where else error.what

@@ -125,11 +125,17 @@ def _notes(found: Likes) -> list[str]:
         sure = "all were built" if found.optimal else "the search was stopped: there may be better ones"
         notes += [f"tried: {tried}", f"{found.searched:,} of {found.size:,} combinations; {sure}"]
         names = ", ".join(found.objectives)
-        notes.append(f"of all that hold, those than which none has fewer changes, nearer channels and less of: {names}")
+        if found.designs:
+            notes.append(
+                "a variant is left out where another one is as good or better in all of: the number of changes, how "
+                f"far channels are scaled, {names}"
+            )
         if len(found.designs) > MOST_SHOWN:
             notes.append(f"{len(found.designs) - MOST_SHOWN} more: --format json has them all")
         if len(found.designs) > 1:
-            notes.append("what another changes: --show 2, or --show all; --format json has it of all")
+            notes.append(
+                "--show 2 tells what another variant changes, --show all of every one; --format json has it too"
+            )
     notes += [f"not possible: {change}: {why}" for change, why in list(found.unfit.items())[:4]]
     return [*notes, *(f"assumed: {a}" for a in found.subject.assumptions)]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from rfcalc.core.errors import NetworkError, NotationError, RfcalcError, UnknownName
+from rfcalc.core.errors import NetworkError, NotationError, OpenRepetition, RfcalcError, UnknownName
 from rfcalc.core.index import Expression, Var, bind
 from rfcalc.core.integers import read as read_size
 from rfcalc.core.shape import Shape
@@ -293,7 +293,7 @@ def _analysed(found: _Read, used: Any, values: Values, assumed: tuple[str, ...],
         _ = report.fields
     except RfcalcError as error:
         error.where = found.name if error.where is None else f"{found.name}: {error.where}"
-        if "number of repetitions" in error.what:
+        if isinstance(error, OpenRepetition):
             error.fix = "give it a number (--set N=3), or see the closed form: rfcalc symbolic"
         raise
     return report

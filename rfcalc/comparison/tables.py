@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.comparison.figures import Figure, size
+from rfcalc.comparison.figures import ComparedFigure, size
 from rfcalc.comparison.layers import FIRST, INPUT, OTHER, SAME, Change, Match
 from rfcalc.comparison.ratio import change_text, ratio_text
 from rfcalc.comparison.spelling import OPEN
@@ -70,7 +70,7 @@ def arranged(
     return Document(title, (tables[0], *said, *tables[1:]), tuple(notes), data, records)
 
 
-def _only(figure: Figure, other: int) -> Figure:
+def _only(figure: ComparedFigure, other: int) -> ComparedFigure:
     """A figure of the first network and one other."""
     return figure._replace(
         values=(figure.values[0], figure.values[other + 1]),
@@ -79,7 +79,7 @@ def _only(figure: Figure, other: int) -> Figure:
     )
 
 
-def figures_table(figures: Sequence[Figure], heads: Sequence[str], brief: bool = False) -> Table:
+def figures_table(figures: Sequence[ComparedFigure], heads: Sequence[str], brief: bool = False) -> Table:
     """One line a figure: the first network, then each other with ratio and change; `brief`: in three digits."""
     columns = [Column("figure"), _right(heads[0])]
     for head in heads[1:]:
@@ -93,7 +93,7 @@ def _right(title: str) -> Column:
     return Column(title, right=True, spare={"macs": 2, "params": 1}.get(title, 0))
 
 
-def shown(figure: Figure) -> bool:
+def shown(figure: ComparedFigure) -> bool:
     """Whether a figure is worth a line: not where all have none, or a stride of 1."""
     if figure.name in ("stride", "receptive_field") and set(figure.texts) == {"–"}:
         return False
@@ -102,7 +102,7 @@ def shown(figure: Figure) -> bool:
     return not all(is_number(v) and v == 0 for v in figure.values)
 
 
-def figure_line(figure: Figure, brief: bool = False) -> TableLine:
+def figure_line(figure: ComparedFigure, brief: bool = False) -> TableLine:
     """A figure's cells; `brief`: numbers in three digits, ratios as decimals alone."""
     texts = figure.texts
     if brief and figure.counts:
@@ -122,7 +122,7 @@ def figure_line(figure: Figure, brief: bool = False) -> TableLine:
     return TableLine(tuple(cells))
 
 
-def grown(figure: Figure, value: object) -> str:
+def grown(figure: ComparedFigure, value: object) -> str:
     """How much larger a receptive field or stride is, where it is one number on all axes."""
     first = figure.values[0]
     if figure.name not in ("receptive_field", "stride") or not isinstance(first, tuple) or not isinstance(value, tuple):

@@ -166,14 +166,20 @@ class Passing(NamedTuple):
 
 
 class Library(NamedTuple):
-    """What a library that runs a whole layer takes in training, in bytes for a batch: what it keeps, tensor by tensor;
-    what it makes in backward beside all gradients (or less, where these are not made at once); whether it keeps its
-    input and its output themselves."""
+    """What a layer takes in training that runs as a whole, in a library or step by step, in bytes for a batch: what it
+    keeps, tensor by tensor; what it makes in backward beside all gradients (or less, where these are not made at once);
+    whether it keeps its input and its output themselves; what it makes in forward beside its map and what it keeps;
+    what it makes in backward when the gradient of its output has gone; whether the gradients of frozen parameters are
+    made too; whether all of that is followed (else what is put together of several layers or directions is not)."""
 
     kept: tuple[int, ...]
     passing: int
     input: bool
     output: bool
+    forward: int = 0
+    late: int | None = None
+    frozen_too: bool = False
+    followed: bool = True
 
 
 NOTHING_PASSING = Passing()

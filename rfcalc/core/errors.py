@@ -68,6 +68,18 @@ class NetworkError(RfcalcError):
         self.label = label
 
 
+class OpenRepetition(NetworkError):
+    """How often a part is repeated is a symbol, and a number is needed."""
+
+
+class NamesCode(RfcalcError):
+    """A text names an object of code, which is run only where that is asked for; `text`: the text."""
+
+    def __init__(self, text: str, **told: str | None) -> None:
+        super().__init__(f"{text!r} is not a network", **told)
+        self.text = text
+
+
 class LimitError(RfcalcError):
     """What was asked for is larger than the tool is willing to build."""
 
@@ -77,9 +89,12 @@ class LayerError(RfcalcError):
 
 
 class NotationError(RfcalcError):
-    """A network's text cannot be read; `no_layer`: a word in it is the name of no layer."""
+    """A network's text cannot be read.
 
-    no_layer = False
+    `no_layer`: a word in it is the name of no layer; `mends`: the fix says what was meant, and nothing else is tried.
+    """
+
+    no_layer = mends = False
 
 
 class UnknownName(RfcalcError):

@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rfcalc.core.errors import LimitError, NetworkError
+from rfcalc.core.errors import LimitError, NetworkError, OpenRepetition
 from rfcalc.core.registry import Registry
 from rfcalc.core.size import Size, decide, is_number, is_size, native
 
@@ -220,10 +220,10 @@ class Repeat(Expr):
         """The copies, one by one.
 
         Raises:
-            NetworkError: the number of copies is a symbol.
+            OpenRepetition: the number of copies is a symbol.
         """
         if not is_number(self.times):
-            raise NetworkError(
+            raise OpenRepetition(
                 f"the number of repetitions {self.times} is a symbol", fix="put a number in, or use the symbolic view"
             )
         for i in range(self.times):

@@ -113,6 +113,10 @@ class Layer(Expr):
         """Whether it gives the same number everywhere, so that no position of its map differs from another."""
         return False
 
+    def even(self, axis: int) -> bool:
+        """Whether all positions along an axis of its map are alike, whatever it reads."""
+        return self.level
+
     @property
     def selective(self) -> bool:
         """Whether units read some channels of the input only, so that it matters which channel sees what."""
@@ -120,6 +124,15 @@ class Layer(Expr):
 
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         """`reads`, with the channels told apart; None where `reads` does. Asked only where sizes are numbers."""
+        return None
+
+    def joins_channels(self, x: Shape) -> bool:
+        """Whether each channel of its output is made of all channels of its input x."""
+        return self.opaque
+
+    @property
+    def multiplies_by(self) -> float | None:
+        """The number that it multiplies every value by (1: it passes values on); None where it does anything else."""
         return None
 
     @property
@@ -140,6 +153,15 @@ class Layer(Expr):
 
     def stretched(self: L, axis: int, length: Size) -> L:
         """The same layer for a map whose axis `axis` comes out with this length (it says its sizes in numbers)."""
+        return self
+
+    def in_proportion(self: L, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> L:
+        """The same layer where axes of its inputs are longer or shorter than before: positions that it names on such an
+        axis, and the parts into which it cuts it, in proportion.
+
+        Raises:
+            ShapeError: they would be no whole numbers.
+        """
         return self
 
     def sized(self: L, y: Shape) -> L:
@@ -199,10 +221,12 @@ class Layer(Expr):
         """
         return 0
 
-    def library(self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool) -> Library | None:
-        """What the library that runs it on a CPU in float32 takes for so many items, where these inputs have
-        gradients; `laid`: whether its input lies as its output does. None: nothing that is not said
-        elsewhere, or it is not known."""
+    def library(
+        self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool, trained: bool
+    ) -> Library | None:
+        """What it takes on a CPU in float32 as a whole, in a library or step by step, for so many items, if
+        these inputs have gradients; `laid`: whether its input lies as its output does; `trained`: whether any of its
+        parameters are. None: nothing that is not said elsewhere, or it is not known."""
         return None
 
     def stays_precise_on(self, device: str, xs: tuple[Shape, ...]) -> bool:

@@ -227,7 +227,9 @@ class Word:
             meant = f"{word[1]}-{word[2] or 64}" if word else f"{self.text}-64"
             if word and not word[2] and (last := re.fullmatch(r"([a-zA-Z]+)((?:[0-9]x)*)([0-9]{2,})", word[1])):
                 meant = f"{last[1]}{last[2].rstrip('x') or 3}-{last[3]}"  # conv3x64, conv64
-            raise NotationError(f"{self.text!r} has no channels", fix=f"write them after a dash: {meant}")
+            error = NotationError(f"{self.text!r} has no channels", fix=f"write them after a dash: {meant}")
+            error.mends = True
+            raise error
         return channels
 
     def need_size(self) -> tuple[Any, ...]:

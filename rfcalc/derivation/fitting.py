@@ -26,7 +26,7 @@ ODD = (5, 7, 3)  # beside a multiple of the class, for a reading that no step is
 Sizes = dict[str, int]
 
 
-class Fit(NamedTuple):
+class SizeFit(NamedTuple):
     """What was read: an expression with the names of sizes in it, the modulus that each name's size keeps from the one
     that was read first, and at which sizes it was read."""
 
@@ -35,7 +35,7 @@ class Fit(NamedTuple):
     read: tuple[Sizes, ...]
 
 
-class Unfit(Exception):
+class NotFollowed(Exception):
     """What does not follow the sizes; `where` is the layer."""
 
     def __init__(self, why: str, where: str = "") -> None:
@@ -43,7 +43,7 @@ class Unfit(Exception):
         self.why, self.where = why, where
 
 
-def fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr) -> Fit:
+def fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr) -> SizeFit:
     """The expression that `read` gives, in the names of the sizes.
 
     Args:
@@ -58,7 +58,7 @@ def fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr) -> Fit:
     for step in (*STEPS, *sorted(set(base.values()))):
         try:
             return _fit(read, base, first, step)
-        except Unfit as error:
+        except NotFollowed as error:
             trouble = error
         except RfcalcError as error:
             trouble = trouble or error
@@ -71,7 +71,7 @@ def fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr) -> Fit:
     )
 
 
-def _fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr, step: int) -> Fit:
+def _fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr, step: int) -> SizeFit:
     names = list(base)
     corners = [frozenset(c) for k in range(len(names) + 1) for c in combinations(names, k)]
     known: dict[tuple[int, ...], Expr] = {tuple(base.values()): first}
@@ -92,8 +92,8 @@ def _fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr, step: int) -> 
         readings = [at(moved(c)) for c in corners]
         try:
             found = reader.combined(readings, "")
-        except Unfit as error:
-            raise Unfit(error.why, error.where or _first_unlike(readings)) from None
+        except NotFollowed as error:
+            raise NotFollowed(error.why, error.where or _first_unlike(readings)) from None
         modulus = reader.modulus(step)
     further = {n: b + step * (3 + i) for i, (n, b) in enumerate(base.items())}
     _confirm(found, further, at(further))
@@ -101,16 +101,16 @@ def _fit(read: Callable[[Sizes], Expr], base: Sizes, first: Expr, step: int) -> 
     if modulus < step:
         try:
             _confirm(found, odd, at(odd))
-        except (Unfit, RfcalcError):
+        except (NotFollowed, RfcalcError):
             modulus = step  # seen only at sizes that are such steps apart
-    return Fit(found, modulus, tuple(dict(zip(names, key, strict=True)) for key in known))
+    return SizeFit(found, modulus, tuple(dict(zip(names, key, strict=True)) for key in known))
 
 
 def _confirm(found: Expr, sizes: Sizes, read: Expr) -> None:
     if found.bind(sizes) != read:
         told = ", ".join(f"{n} = {s}" for n, s in sizes.items())
         why = f"at {told} the code makes another network than its readings at other sizes lead to"
-        raise Unfit(why, _first_unlike([found.bind(sizes), read]))
+        raise NotFollowed(why, _first_unlike([found.bind(sizes), read]))
 
 
 def _first_unlike(readings: list[Expr]) -> str:
@@ -140,7 +140,7 @@ class _Reader:
             return first
         kind = type(first)
         if any(type(v) is not kind for v in values):
-            raise Unfit("other sizes make other layers", where)
+            raise NotFollowed("other sizes make other layers", where)
         if kind is int:
             return self.number(values)
         if isinstance(first, tuple) and all(len(v) == len(first) for v in values):
@@ -149,7 +149,7 @@ class _Reader:
             at = first.label if isinstance(first, Named) else where
             parts = {f.name: self.combined([getattr(v, f.name) for v in values], at) for f in fields(first) if f.init}
             return kind(**parts)
-        raise Unfit("other sizes make other layers", where)
+        raise NotFollowed("other sizes make other layers", where)
 
     def number(self, values: list[int]) -> Expression:
         """A whole number that is linear in each size: Σ over corners, by inclusion and exclusion."""

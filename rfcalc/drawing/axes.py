@@ -12,14 +12,14 @@ from rfcalc.report.document import Label
 EDGE = 20.0  # around everything
 
 
-class Scale(NamedTuple):
+class ChartScale(NamedTuple):
     """A scale: where a value lies, from 0 to 1, and the values that are marked."""
 
     place: Callable[[float], float]
     marks: tuple[float, ...]
 
 
-def linear(most: float, count: int = 5) -> Scale:
+def linear(most: float, count: int = 5) -> ChartScale:
     """From 0 to a round number that is `most` or more.
 
     >>> linear(230).marks
@@ -31,10 +31,10 @@ def linear(most: float, count: int = 5) -> Scale:
     steps = ceil(most / step - 1e-9)
     values = [step * i for i in range(steps + 1)]
     end = values[-1] or 1.0
-    return Scale(lambda v: v / end, tuple(int(v) if v == int(v) else v for v in values))
+    return ChartScale(lambda v: v / end, tuple(int(v) if v == int(v) else v for v in values))
 
 
-def powers(values: Sequence[float]) -> Scale:
+def powers(values: Sequence[float]) -> ChartScale:
     """Logarithmic, with marks at 1, 2 and 5 times powers of ten, over all of these positive values.
 
     >>> powers([3, 40]).marks
@@ -48,7 +48,7 @@ def powers(values: Sequence[float]) -> Scale:
     if len(marks) > 8:
         marks = tuple(v for v in marks if str(float(v)).strip("0.")[:1] == "1") or marks
     span = log10(last) - log10(first)
-    return Scale(lambda v: (log10(v) - log10(first)) / span, marks)
+    return ChartScale(lambda v: (log10(v) - log10(first)) / span, marks)
 
 
 def title_lines(title: str, about: Sequence[str]) -> tuple[list[Label], float, float]:

@@ -32,14 +32,14 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowLayout:
     """The rows of slots from left to right; the slots that each link passes, from box to box."""
 
     rows: tuple[tuple[Slot, ...], ...]
     paths: dict[tuple[int, int], tuple[Slot, ...]]
 
 
-def layout(widths: Sequence[float], links: Sequence[tuple[int, int]], lane: float = 10.0) -> Layout:
+def layout(widths: Sequence[float], links: Sequence[tuple[int, int]], lane: float = 10.0) -> RowLayout:
     """Places of boxes of these widths, joined by links from a lower number to a higher one.
 
     >>> found = layout([50, 20, 20, 50], [(0, 1), (0, 2), (1, 3), (2, 3), (0, 3)])
@@ -69,7 +69,7 @@ def layout(widths: Sequence[float], links: Sequence[tuple[int, int]], lane: floa
         paths[a, b] = (*way[: depth[b] - depth[a]], slots[b])
     _order(rows)
     _place(rows)
-    return Layout(tuple(map(tuple, rows)), paths)
+    return RowLayout(tuple(map(tuple, rows)), paths)
 
 
 def _join(upper: Slot, lower: Slot) -> None:

@@ -29,7 +29,7 @@ METRICS = ("receptive_field", "params", "macs")
 Hull = tuple[tuple[int, int], ...]
 
 
-class Part(NamedTuple):
+class DrawnPart(NamedTuple):
     """One box: the nodes that it stands for, the texts of its figures, the family of its layer.
 
     `params` and `macs` are those of all `times` copies, as in the table; `output` and `rf` are the last copy's, and
@@ -79,7 +79,7 @@ class Parts(NamedTuple):
     """The boxes in the network's order, the links between them by their numbers, the repetitions; the titles of the
     parts' figures; what is told of the choice."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[DrawnPart, ...]
     links: tuple[tuple[int, int], ...]
     repetitions: tuple[Repetition, ...]
     heads: tuple[str, ...] = ()
@@ -141,9 +141,9 @@ def _chosen(name: str) -> Metric:
     return found
 
 
-def _inputs(report: Report, figures: int) -> list[Part]:
+def _inputs(report: Report, figures: int) -> list[DrawnPart]:
     return [
-        Part((name,), name, "input", "x".join(map(str, shape.dims)), "", "", "", "input", "", 1, ("",) * figures)
+        DrawnPart((name,), name, "input", "x".join(map(str, shape.dims)), "", "", "", "input", "", 1, ("",) * figures)
         for name, shape in report.inputs.items()
     ]
 
@@ -168,7 +168,7 @@ def _groups(
         i, start = i + length, start + length * one.times
 
 
-def _part(report: Report, one: Shown, members: list[Shown], chosen: Sequence[Metric]) -> Part:
+def _part(report: Report, one: Shown, members: list[Shown], chosen: Sequence[Metric]) -> DrawnPart:
     def text(found: Metric) -> str:
         assert found.row is not None
         if not found.adds:
@@ -180,14 +180,14 @@ def _part(report: Report, one: Shown, members: list[Shown], chosen: Sequence[Met
     output, rf, params, macs = (text(metric(name)) for name in ("output_shape", *METRICS))
     own = tuple(map(text, chosen))
     notation, family = text(metric("notation")), _family(one.head)
-    return Part(nodes, one.name, notation, output, rf, params, macs, family, one.stage, one.times, own)
+    return DrawnPart(nodes, one.name, notation, output, rf, params, macs, family, one.stage, one.times, own)
 
 
 def _family(row: Row) -> str:
     return "unknown" if row.node.layer.opaque else WHERE.get(type(row.node.layer).__name__, "")
 
 
-def _blocks(report: Report, shown: Sequence[Shown], depth: int, chosen: Sequence[Metric]) -> Iterator[Part]:
+def _blocks(report: Report, shown: Sequence[Shown], depth: int, chosen: Sequence[Metric]) -> Iterator[DrawnPart]:
     """The blocks of a level as parts, equal ones that follow one another as one; rows that stand in none as they are.
 
     Raises:
@@ -228,7 +228,7 @@ def _copies(one: _Group, other: _Group) -> bool:
     return alike[0] == alike[1] and any(name in names for row in other[1] for name in row.inputs)
 
 
-def _block(report: Report, name: str, copies: Sequence[list[Row]], chosen: Sequence[Metric]) -> Part:
+def _block(report: Report, name: str, copies: Sequence[list[Row]], chosen: Sequence[Metric]) -> DrawnPart:
     rows = [row for copy in copies for row in copy]
 
     def text(found: Metric) -> str:
@@ -247,7 +247,7 @@ def _block(report: Report, name: str, copies: Sequence[list[Row]], chosen: Seque
     output, rf, params, macs = (text(metric(name)) for name in ("output_shape", *METRICS))
     told = plural(len(copies[0]), "node")
     nodes = tuple(row.name for row in rows)
-    return Part(
+    return DrawnPart(
         nodes,
         name,
         told,
@@ -262,7 +262,7 @@ def _block(report: Report, name: str, copies: Sequence[list[Row]], chosen: Seque
     )
 
 
-def _highlighted(report: Report, made: Sequence[Part], node: str) -> tuple[list[Part], tuple[str, ...]]:
+def _highlighted(report: Report, made: Sequence[DrawnPart], node: str) -> tuple[list[DrawnPart], tuple[str, ...]]:
     """What the middle unit of a node reads of every map.
 
     Raises:
@@ -286,7 +286,7 @@ def _highlighted(report: Report, made: Sequence[Part], node: str) -> tuple[list[
     return found, (f"marked: what the middle unit{where} of {name} sees of each map",)
 
 
-def _links(report: Report, made: Sequence[Part]) -> Iterator[tuple[int, int]]:
+def _links(report: Report, made: Sequence[DrawnPart]) -> Iterator[tuple[int, int]]:
     """Which boxes read which, each pair once, in order of the reader."""
     box = {name: i for i, part in enumerate(made) for name in part.nodes}
     found: dict[tuple[int, int], None] = {}

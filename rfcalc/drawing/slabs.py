@@ -18,7 +18,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import Options
-from rfcalc.drawing.parts import Part, Parts, parts
+from rfcalc.drawing.parts import DrawnPart, Parts, parts
 from rfcalc.drawing.stages import described, heading, letters
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
 
@@ -59,7 +59,7 @@ def fitting(report: Report, options: Options, most: int) -> Parts:
     return fewer._replace(about=(*fewer.about, f"drawn at depth {depth}: a block is one body; --depth draws more"))
 
 
-def draw(report: Report, found: Parts, row_of: Callable[[Part], int]) -> Picture:
+def draw(report: Report, found: Parts, row_of: Callable[[DrawnPart], int]) -> Picture:
     """The picture: each part in the row that it is given, in the network's order from left to right.
 
     Raises:
@@ -145,7 +145,7 @@ class _Size(NamedTuple):
     spatial: tuple[int, ...]
 
 
-def _map(report: Report, part: Part) -> _Size:
+def _map(report: Report, part: DrawnPart) -> _Size:
     """The map of a part: its channels, and the sizes of its axes."""
     name = part.nodes[-1]
     shape = report.inputs[name] if name in report.inputs else report[name].shape
@@ -167,7 +167,7 @@ def _bodies(maps: Sequence[_Size]) -> list[Body]:
     return [body(size) for size in maps]
 
 
-def _texts(part: Part) -> list[str]:
+def _texts(part: DrawnPart) -> list[str]:
     """The lines under a body: its name, its map, its figures."""
     return [cut(part.name, 24) + part.copies, part.output, *(text for text in part.figures if text)]
 
@@ -223,7 +223,7 @@ def _rounded(box: Box) -> Box:
     return box._replace(x=round(box.x, 2), y=round(box.y, 2))
 
 
-def _mark(box: Box, part: Part, spatial: tuple[int, ...]) -> Area:
+def _mark(box: Box, part: DrawnPart, spatial: tuple[int, ...]) -> Area:
     """What is seen of a map, on the right side of its body: rows from above, columns to the back."""
     assert part.seen is not None
     (top, bottom), n = part.seen[-2:][0], spatial[-2:][0]

@@ -9,7 +9,7 @@ from math import ceil
 from rfcalc.core.errors import plural
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
-from rfcalc.drawing.parts import Part, Parts, parts
+from rfcalc.drawing.parts import DrawnPart, Parts, parts
 from rfcalc.report.document import Area, Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
 from rfcalc.report.report import Report
 from rfcalc.report.units import exact, short
@@ -98,7 +98,7 @@ def _heads(found: Parts) -> tuple[str, ...]:
     return (*HEADS, *found.heads, *(("seen",) if found.about else ()))
 
 
-def _cells(part: Part, found: Parts) -> tuple[str, ...]:
+def _cells(part: DrawnPart, found: Parts) -> tuple[str, ...]:
     seen = ("x".join(str(b - a + 1) for a, b in part.seen) if part.seen else "",) if found.about else ()
     return (part.name, part.notation, part.output, *part.figures, *seen)
 
@@ -138,7 +138,7 @@ def described(report: Report, found: Parts) -> str:
     return ". ".join([title, *about, *told]) + "."
 
 
-def _rows(found: Sequence[Part]) -> tuple[list[float], list[tuple[float, str]], float]:
+def _rows(found: Sequence[DrawnPart]) -> tuple[list[float], list[tuple[float, str]], float]:
     """The top of each box; where the names of stages stand; the lower end of the last box."""
     tops: list[float] = []
     headings: list[tuple[float, str]] = []

@@ -8,7 +8,7 @@ from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.slabs import draw, fitting
 
 if TYPE_CHECKING:
-    from rfcalc.drawing.parts import Part
+    from rfcalc.drawing.parts import DrawnPart
     from rfcalc.report.document import Picture
     from rfcalc.report.report import Report
 
@@ -35,7 +35,7 @@ def picture(report: Report, options: Options = NONE) -> Picture:
         strides[row.name] = max(known) if known else max(before, default=1.0)
     levels = {stride: i for i, stride in enumerate(sorted({strides.get(p.nodes[-1], 1.0) for p in found.parts}))}
 
-    def row_of(part: Part) -> int:
+    def row_of(part: DrawnPart) -> int:
         return levels[strides.get(part.nodes[-1], 1.0)]
 
     return draw(report, found, row_of)

@@ -40,7 +40,7 @@ _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
 FIELDS = {"receptive_field": "size", "stride": "stride", "padding": "padding"}
 
 
-class Edge(NamedTuple):
+class RunEnd(NamedTuple):
     """A value of the symbol and the figure there; `against` is the bound, where that depends on the symbol, too."""
 
     at: Number
@@ -62,7 +62,7 @@ class Solution(NamedTuple):
     bound: Any
     symbol: Declared | None
     ranges: tuple[tuple[Number, Number | None], ...]
-    edges: tuple[Edge, ...]
+    edges: tuple[RunEnd, ...]
 
     @property
     def smallest(self) -> Number | None:
@@ -176,7 +176,7 @@ def settled(
             at = _value(symbol, t)
             put = {symbol.symbol: sympy.sympify(at)}
             against = number(bound.xreplace(put)) if bound.free_symbols else None
-            told.append(Edge(at, number(value.xreplace(put)), against))
+            told.append(RunEnd(at, number(value.xreplace(put)), against))
     return Solution(name, node, value, relation, number(bound), symbol, declared, tuple(told))  # type: ignore[arg-type]
 
 

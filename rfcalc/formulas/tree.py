@@ -1,7 +1,7 @@
 """A formula as a tree to be printed, factored where that is shorter.
 
-A tree is a `Num`, `Name`, `Function` (floor, ceiling, largest, smallest, power), `Product` or `Sum`; `writing` writes
-it.
+A tree is a `Num`, `Name`, `TreeFunction` (floor, ceiling, largest, smallest, power), `Product` or `Sum`; `writing`
+writes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sympy
 
 from rfcalc.formulas.forms import terms_of
 
-Tree: TypeAlias = "Num | Name | Function | Product | Sum"
+Tree: TypeAlias = "Num | Name | TreeFunction | Product | Sum"
 Monomial: TypeAlias = "tuple[tuple[Any, int], ...]"
 
 RANKS = {"B": 0, "batch": 0, "α": 1, "alpha": 1, "ρ": 1, "rho": 1, "N": 2, "n": 2, "i": 2, "K": 3, "k": 3}
@@ -33,7 +33,7 @@ class Name(NamedTuple):
     name: str
 
 
-class Function(NamedTuple):
+class TreeFunction(NamedTuple):
     """``floor`` or ``ceil`` of (numerator, divisor), ``max`` or ``min`` of the parts, ``power`` of (base, exponent)."""
 
     name: str
@@ -207,20 +207,20 @@ def _atom(a: Any) -> Any:
     if isinstance(a, sympy.floor):
         return _floor(a.args[0])
     if isinstance(a, (sympy.Max, sympy.Min)):
-        return Function("max" if isinstance(a, sympy.Max) else "min", tuple(sorted(map(tree, a.args), key=str)))
+        return TreeFunction("max" if isinstance(a, sympy.Max) else "min", tuple(sorted(map(tree, a.args), key=str)))
     if a.is_Pow:
-        return Function("power", (tree(a.base), tree(a.exp)))
+        return TreeFunction("power", (tree(a.base), tree(a.exp)))
     return tree(a)
 
 
-def _floor(value: Any) -> Function:
+def _floor(value: Any) -> TreeFunction:
     top, below = sympy.fraction(sympy.together(value))
     top = sympy.expand(top)
     if below.is_Integer:
         constant = top.as_coeff_Add()[0]
         if constant and constant + 1 >= below:  # ⌊(x + d − 1)/d⌋ = ⌈x/d⌉
-            return Function("ceil", (tree(top - (below - 1)), Num(below)))
-    return Function("floor", (tree(top), tree(below)))
+            return TreeFunction("ceil", (tree(top - (below - 1)), Num(below)))
+    return TreeFunction("floor", (tree(top), tree(below)))
 
 
 def factored(terms: Terms) -> tuple[Any, list[tuple[Terms, int]]]:

@@ -19,7 +19,7 @@ import sympy
 
 from rfcalc.formulas.forms import Missing, told
 from rfcalc.formulas.symbols import GREEK, LETTERS
-from rfcalc.formulas.tree import Function, Name, Num, Product, Sum, tree
+from rfcalc.formulas.tree import Name, Num, Product, Sum, TreeFunction, tree
 
 FORMS = ("unicode", "plain", "latex", "python")
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -58,7 +58,7 @@ class _Writer:
         ways: dict[type, Any] = {
             Num: self.num,
             Name: self.name,
-            Function: self.call,
+            TreeFunction: self.call,
             Product: self.product,
             Sum: self.sum,
         }
@@ -122,9 +122,9 @@ class _Writer:
             below.append((self.digits(number.denominator), False))
         tight = len(t.factors) + len(above) > 1
         for factor, e in t.factors:
-            split = isinstance(factor, Function) and factor.name == "power" and isinstance(factor.parts[0], Num)
+            split = isinstance(factor, TreeFunction) and factor.name == "power" and isinstance(factor.parts[0], Num)
             word = isinstance(factor, Name) and len(self.spelled(factor.name)) > 1
-            word = word or (isinstance(factor, Function) and factor.name in ("max", "min"))
+            word = word or (isinstance(factor, TreeFunction) and factor.name in ("max", "min"))
             (above if e > 0 else below).append((self.raised(factor, abs(e), tight), split or word))
         top = self.join(above) if above else "1"
         sign = self.minus() if number < 0 else ""
@@ -154,7 +154,7 @@ class _Writer:
         return text
 
     def raised(self, t: Any, e: int, tight: bool) -> str:
-        if isinstance(t, Function) and t.name == "power":
+        if isinstance(t, TreeFunction) and t.name == "power":
             base, exponent = t.parts
             if isinstance(base, Num) and base.value**e <= MOST_BASE:
                 base, e = Num(base.value**e), 1  # 2^(2N) = 4^N
@@ -175,7 +175,7 @@ class _Writer:
             return base + _SMALL[e.name]
         return f"{base}^{self.write(e, TIGHT)}"
 
-    def call(self, t: Function) -> tuple[str, int]:
+    def call(self, t: TreeFunction) -> tuple[str, int]:
         if t.name == "power":
             return self.raised(t, 1, True), POWER
         if t.name in ("floor", "ceil"):

@@ -79,7 +79,7 @@ def innermost(dims: tuple[int, ...]) -> Laid:
     return Laid(dims, (rank, 0, *range(rank - 1, 1, -1))).ordered(dims)
 
 
-class Layout(NamedTuple):
+class MemoryLayout(NamedTuple):
     """How each map lies; reshapes that copy; inputs (by position and number) that are copied before they are read."""
 
     maps: tuple[Laid, ...]
@@ -88,7 +88,7 @@ class Layout(NamedTuple):
 
 
 @uncollected
-def layout(walked: Shaped, batch: int) -> Layout:
+def layout(walked: Shaped, batch: int) -> MemoryLayout:
     """The layout of all maps; sizes must be numbers."""
     network, arity = walked.network, walked.network.arity
     lead, alike = min(batch, 2), once(walked)
@@ -120,7 +120,7 @@ def layout(walked: Shaped, batch: int) -> Layout:
             wanted = None if alike[sources[i]] else layer.read_as(i, one.dims)
             if wanted is not None and one.viewed(wanted) is None:
                 read.add((position, i))
-    return Layout(tuple(maps), frozenset(reshaped), frozenset(read))
+    return MemoryLayout(tuple(maps), frozenset(reshaped), frozenset(read))
 
 
 def once(walked: Shaped) -> tuple[bool, ...]:

@@ -15,7 +15,7 @@ from rfcalc.core.syntax import Spelling, Word
 from rfcalc.core.window import STEP, All, Index, Listed, Unsized
 
 
-class Function(NamedTuple):
+class AlongFunction(NamedTuple):
     """What a function along an axis reads, and what autograd keeps of it: input, output, int64 indices."""
 
     before: bool  # position u reads 0 … u; else all
@@ -26,16 +26,16 @@ class Function(NamedTuple):
     resizes: bool = False  # it may be larger than that of values
 
 
-FUNCTIONS: dict[str, Function] = {
-    "cumsum": Function(True),
-    "cumprod": Function(True, given=True, made=True),
-    "cummax": Function(True, indices=True),
-    "cummin": Function(True, indices=True),
-    "logcumsumexp": Function(True, given=True, made=True),
-    "sort": Function(False, indices=True),
-    "argsort": Function(False),
-    "topk": Function(False, indices=True, shortens=True),
-    "transform": Function(False, resizes=True),
+FUNCTIONS: dict[str, AlongFunction] = {
+    "cumsum": AlongFunction(True),
+    "cumprod": AlongFunction(True, given=True, made=True),
+    "cummax": AlongFunction(True, indices=True),
+    "cummin": AlongFunction(True, indices=True),
+    "logcumsumexp": AlongFunction(True, given=True, made=True),
+    "sort": AlongFunction(False, indices=True),
+    "argsort": AlongFunction(False),
+    "topk": AlongFunction(False, indices=True, shortens=True),
+    "transform": AlongFunction(False, resizes=True),
 }
 
 

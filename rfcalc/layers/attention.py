@@ -19,7 +19,15 @@ WEIGHTS = Formula("weights", "3 * c * c + c * c", "query, key and value projecti
 WEIGHTS_TABLE = Formula(
     "weights", "4 * c * c + prod(t) * h", "the four projections, and a relative position table for each head"
 )
+WEIGHTS_COSINE = Formula(
+    "weights",
+    "4 * c * c + h + u * (d + h) * r",
+    "the four projections, a scale for each head, and two layers of u units that make the position biases of d axes",
+)
 BIASES = Formula("biases", "3 * c * q + c * o", "of the query, key, value and output projections")
+BIASES_COSINE = Formula(
+    "biases", "3 * c * q + c * o + u * r", "of the four projections, and of the first layer that makes position biases"
+)
 MACS = Formula(
     "macs",
     "4 * n * c * c + 2 * n * m * c",
@@ -37,6 +45,15 @@ KEPT_WINDOWS = Formula(
     "the windowed input, queries, keys, values and the result of n tokens; the attention of each to m, for each head",
 )
 KEPT_ONE_HEAD = Formula("saved", "6 * n * c + n * m", "as with several heads, but keys and values stay views of more")
+KEPT_COSINE = Formula(
+    "saved",
+    "(7 + v) * n * c + 4 * n * h + 2 * n * m * h",
+    "the windowed input, the projections, normalised queries and keys, v copies of the values and the result of n "
+    "tokens; the norms, and both the products and the attention of each to m, for each head",
+)
+KEPT_ONCE = Formula(
+    "saved", "h + (t * u + m * m * h) * r", "once a batch: the heads' scales; hidden units, and biases of m by m pairs"
+)
 SOFTMAX = Formula("activation", "n * m * h", "softmax over m for each of n tokens and h heads")
 
 
@@ -134,6 +151,9 @@ class WindowAttention(Layer):
         masked: whether positions brought together by the roll are kept apart.
         relative: whether each head has a table of (2w − 1)² relative position biases.
         bias, out_bias: whether the projections have biases.
+        cosine: 0, or as in Swin Transformer V2: queries and keys are normalised, their products scaled by a learned
+            factor for each head, and the position biases come from a network with so many hidden units. It reads
+            positions only, runs once for all windows and items, and is left out of the multiply-adds.
     """
 
     lies = "rows"
@@ -145,23 +165,34 @@ class WindowAttention(Layer):
     relative: bool = True
     bias: bool = True
     out_bias: bool = True
+    cosine: Size = 0
 
     spelling = Spelling(
         ("winattention",),
         "winattention3 win7 shift3",
         ("unmasked", "norelative", "nobias", "nooutbias"),
-        ("win", "shift"),
+        ("win", "shift", "cosine"),
         "windows of 7, not shifted, masked, relative position tables, biases in all four projections",
     )
     weight_layers: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         axes("heads", self.heads)
+        axes("cosine", self.cosine, least=0)
         window, shift = axes("window", self.window), axes("shift", self.shift, least=0)
         for i, s in enumerate(shift):
             if not holds(s < one(window, i), "shift < window"):
                 raise LayerError(f"shift {s} is not smaller than the window {one(window, i)}")
         store(self, window=window, shift=shift)
+
+    @property
+    def _cosine(self) -> bool:
+        return decide(self.cosine == 0) is not True
+
+    @property
+    def assumes(self) -> str:
+        told = "The layers that make the position biases run once for all windows and are not in the multiply-adds."
+        return told if self._cosine and self.relative else ""
 
     def _axes(self, x: Shape) -> list[tuple[int, Size, Size, Size, Size]]:
         """(axis, size, window, shift, padded size) of each spatial axis."""
@@ -206,9 +237,15 @@ class WindowAttention(Layer):
         m = prod(w for _, _, w, _, _ in geometry)
         q, o = int(self.bias), int(self.out_bias)
         table = tuple(2 * w - 1 for _, _, w, _, _ in geometry)
+        weights = WEIGHTS_TABLE(c=c, t=table, h=self.heads) if self.relative else WEIGHTS(c=c)
+        biases = BIASES(c=c, q=q, o=o)
+        if self._cosine:
+            u, r = self.cosine, int(self.relative)
+            weights = WEIGHTS_COSINE(c=c, h=self.heads, u=u, d=len(geometry), r=r)
+            biases = BIASES_COSINE(c=c, q=q, o=o, u=u, r=r)
         return Cost(
-            weights=WEIGHTS_TABLE(c=c, t=table, h=self.heads) if self.relative else WEIGHTS(c=c),
-            biases=BIASES(c=c, q=q, o=o),
+            weights=weights,
+            biases=biases,
             macs=MACS(n=n, c=c, m=m),
             linear_bias_adds=BIAS_ADDS(n=n, c=c, q=q, o=o),
             activation=SOFTMAX(n=n, m=m, h=self.heads),
@@ -225,12 +262,20 @@ class WindowAttention(Layer):
         c = y.channels
         one_head = decide(self.heads == 1) is True
         one_window = not one_head and decide(n == m) is True
+        if self._cosine:
+            t = prod(2 * w - 1 for _, _, w, _, _ in geometry)
+            return Saved(
+                extra_values=KEPT_COSINE(n=n, c=c, m=m, h=self.heads, v=0 if one_head else 1),
+                batch_values=KEPT_ONCE(m=m, h=self.heads, t=t, u=self.cosine, r=int(self.relative)),
+                single_values=-n * c if one_window else 0,
+            )
         extra = KEPT_ONE_HEAD(n=n, c=c, m=m) if one_head else KEPT_WINDOWS(n=n, c=c, m=m, h=self.heads)
         return Saved(extra_values=extra, single_values=n * c if one_window else 0)
 
     def notation(self, exact: bool = False) -> str:
         text = f"winattention{number(self.heads)} win{sizes(self.window)}"
         text += "" if self.shift == (0,) else f" shift{sizes(self.shift)}"
+        text += f" cosine{number(self.cosine)}" if self._cosine else ""
         off = {"unmasked": self.masked, "norelative": self.relative, "nobias": self.bias, "nooutbias": self.out_bias}
         return text + flags(**{name: not on for name, on in off.items()})
 
@@ -238,4 +283,10 @@ class WindowAttention(Layer):
     def from_word(cls, word: Word) -> WindowAttention:
         off = {"masked": "unmasked", "relative": "norelative", "bias": "nobias", "out_bias": "nooutbias"}
         on = {name: not word.flag(flag) for name, flag in off.items()}
-        return cls(word.one_size(), word.numbers("win", (7,)), word.numbers("shift", (0,)), **on)
+        return cls(
+            word.one_size(),
+            word.numbers("win", (7,)),
+            word.numbers("shift", (0,)),
+            **on,
+            cosine=word.number("cosine", 0),
+        )

@@ -181,6 +181,9 @@ class Conv(Layer):
     def selective(self) -> bool:
         return self.table is not None or decide(self.groups == 1) is not True
 
+    def joins_channels(self, x: Shape) -> bool:
+        return not self.selective
+
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         if not self.selective or (self.table is not None and not all(self.table)):
             return None

@@ -73,6 +73,9 @@ class Linear(Layer):
     def by_position(self) -> bool:
         return True
 
+    def joins_channels(self, x: Shape) -> bool:
+        return x.channel == len(x.dims) - 1
+
     def output(self, *xs: Shape) -> Shape:
         return _features(xs[0], self.out_features, self.in_features)
 

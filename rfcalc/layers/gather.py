@@ -7,20 +7,23 @@ from typing import Any
 from rfcalc.core.errors import LayerError, ShapeError
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, layer, on_axis, store
 from rfcalc.core.shape import Shape, axis_of
-from rfcalc.core.size import holds, is_number
+from rfcalc.core.size import Size, holds, is_number
 from rfcalc.core.syntax import Spelling, Word, split
-from rfcalc.core.window import Index, Listed, Slide
+from rfcalc.core.window import Index, Listed, Slide, Unsized
 
 MOST_TAKEN = 1_000_000
 
 
 @layer("gather")
 class Gather(Layer):
-    """Listed positions of one axis, in their order: a permutation, a flip, a choice; one may be listed several times.
+    """Listed positions of one axis, in their order: a permutation, a choice; one may be listed several times. Without a
+    list all of them, from the last to the first: a flip.
 
     >>> from rfcalc import Shape, Gather
     >>> Gather(1, (2, 0, 0)).output(Shape(3, 4, 5))
     Shape(3, 3, 5)
+    >>> Gather(1).notation()
+    'gather axis1 reversed'
 
     Args:
         axis: an axis of the map, channels included.
@@ -29,11 +32,19 @@ class Gather(Layer):
 
     lies = "rows"
     axis: int
-    positions: Any
+    positions: Any = None
 
-    spelling = Spelling(("gather",), "gather axis1 at7:0,9", values=("axis", "at"), defaults="axis 0; 7:0: 7, 6, … 0")
+    spelling = Spelling(
+        ("gather",),
+        "gather axis1 at7:0,9",
+        ("reversed",),
+        ("axis", "at"),
+        "axis 0; 7:0: 7, 6, … 0; reversed: all, from the last to the first",
+    )
 
     def __post_init__(self) -> None:
+        if self.positions is None:
+            return
         given = (self.positions,) if is_number(self.positions) else tuple(self.positions)
         if not given or not all(is_number(p) and p >= 0 for p in given):
             raise LayerError(f"{self.positions!r} are not positions", why="they are whole numbers, counted from 0")
@@ -42,6 +53,8 @@ class Gather(Layer):
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         axis = axis_of(x, self.axis)
+        if self.positions is None:
+            return x
         last = max(self.positions)
         if not holds(last < x.dims[axis], "{} < {}", last, x.dims[axis]):
             raise ShapeError(f"axis {axis} of {x} has no position {last}", why=f"it has {x.dims[axis]}, from 0")
@@ -52,10 +65,18 @@ class Gather(Layer):
         axis, at = axis_of(x, self.axis), self.positions
         if axis == x.channel:
             return (SAME_UNIT,)
+        if at is None:
+            return (on_axis(x, axis, self._reversed(x.dims[axis])),)
         step = at[1] - at[0] if len(at) > 1 else 1
         even = step > 0 and at == tuple(range(at[0], at[-1] + 1, step))
         index: Index = Slide(step, at[0]) if even else Listed([[p] for p in at])
         return (on_axis(x, axis, index),)
+
+    @staticmethod
+    def _reversed(n: Size) -> Index:
+        return (
+            Listed([[p] for p in range(n - 1, -1, -1)]) if is_number(n) else Unsized("where a flip begins is its size")
+        )
 
     @property
     def selective(self) -> bool:
@@ -64,14 +85,19 @@ class Gather(Layer):
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         (x,) = xs
         axis = axis_of(x, self.axis)
-        chosen = Listed([[p] for p in self.positions])
+        at = self.positions
+        chosen = self._reversed(x.dims[axis]) if at is None else Listed([[p] for p in at])
         return (on_axis(x, axis, chosen),) if axis == x.channel else None
 
     def notation(self, exact: bool = False) -> str:
-        return f"gather axis{self.axis} at{','.join(_runs(self.positions))}"
+        return f"gather axis{self.axis} " + (
+            "reversed" if self.positions is None else "at" + ",".join(_runs(self.positions))
+        )
 
     @classmethod
     def from_word(cls, word: Word) -> Gather:
+        if word.flag("reversed"):
+            return cls(word.number("axis", 0))
         found: list[int] = []
         for part in split(word.value("at") or "", ","):
             ends = [word.end(e, "at") for e in split(part, ":")]

@@ -105,6 +105,10 @@ class Elementwise(Layer):
     def repeats(self) -> bool:  # type: ignore[override]  # of this kind not all do
         return self.function == "expand"
 
+    @property
+    def multiplies_by(self) -> float | None:
+        return self.by[0] if self.function == "times" and self.by else None
+
     def output(self, *xs: Shape) -> Shape:
         return broadcast(self.function, xs)
 

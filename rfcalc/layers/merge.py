@@ -10,7 +10,7 @@ from rfcalc.core.errors import ShapeError
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, Reads, layer, on_axis, store
 from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, written
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import Size, agree, decide, is_number, prod
 from rfcalc.core.syntax import Spelling, Word, flags
 from rfcalc.core.window import STEP, All, Index, Listed, Slide, Unsized
@@ -131,10 +131,7 @@ class Concat(Layer):
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def _axis(self, x: Shape) -> int:
-        axis = x.channel if self.axis is None else self.axis
-        if not -len(x.dims) <= axis < len(x.dims):
-            raise ShapeError(f"there is no axis {axis} in {x}")
-        return axis % len(x.dims)
+        return x.channel if self.axis is None else axis_of(x, self.axis)
 
     def output(self, *xs: Shape) -> Shape:
         first = xs[0]

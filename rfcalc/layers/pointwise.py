@@ -9,7 +9,7 @@ from rfcalc.core.cost import KEEPS_EITHER, KEEPS_INPUT, KEEPS_OUTPUT, Cost, Pass
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.formula import Formula
 from rfcalc.core.layer import IN_PLACE, VIEW, Alternatives, Layer, layer, on_axis, store, whole_axes
-from rfcalc.core.shape import Shape
+from rfcalc.core.shape import Shape, axis_of
 from rfcalc.core.size import divides
 from rfcalc.core.sliding import choice
 from rfcalc.core.syntax import Spelling, Word, flags
@@ -154,10 +154,10 @@ class Softmax(Layer):
             store(self, mask=mask_of(self.mask))
 
     def _axis(self, x: Shape) -> int:
-        axis = x.channel if self.axis is None else self.axis
-        if not -len(x.dims) <= axis < len(x.dims):
-            raise ShapeError(f"there is no axis {axis} in {x}")
-        return axis % len(x.dims)
+        return x.channel if self.axis is None else axis_of(x, self.axis)
+
+    def joins_channels(self, x: Shape) -> bool:
+        return self._axis(x) == x.channel
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -281,6 +281,10 @@ class Dropout(Layer):
     def __post_init__(self) -> None:
         _probability(self.p)
 
+    @property
+    def multiplies_by(self) -> float:  # in evaluation
+        return 1.0
+
     def saved(self, xs: tuple[Shape, ...], y: Shape) -> Saved:
         if self.p in (0, 1):  # PyTorch passes the input on, or multiplies by a single zero
             return Saved(batch_values=int(self.p))
@@ -360,6 +364,10 @@ class Identity(Layer):
     spelling = Spelling(("identity", "skip"), "identity")
     memory = VIEW
     folds = True
+
+    @property
+    def multiplies_by(self) -> float:
+        return 1.0
 
     def notation(self, exact: bool = False) -> str:
         return "identity"

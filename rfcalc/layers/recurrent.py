@@ -41,15 +41,6 @@ KEPT_PLAIN = Formula(
 COPIED = Formula("saved", "d * c * r", "the input, laid out anew for each direction")
 
 
-PAGE = 4096  # bytes
-
-
-def _row(values: int) -> int:
-    """The values between rows of a matrix as oneDNN lays it out: 64-byte aligned, and no multiple of 256."""
-    found = -(-values // 16) * 16
-    return found + 16 if found % 256 == 0 else found
-
-
 @layer("recurrent")
 class Recurrent(Layer):
     """A recurrent layer (LSTM, GRU, plain RNN) along the second-last axis of a map, over the features on the last.
@@ -113,6 +104,9 @@ class Recurrent(Layer):
     def _gates(self) -> dict[str, Size]:
         return {"d": 2 if self.bidirectional else 1, "g": CELLS[self.cell][0], "h": self.hidden}
 
+    def joins_channels(self, x: Shape) -> bool:
+        return x.channel == len(x.dims) - 1
+
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         if len(x.dims) < 2:
@@ -175,29 +169,23 @@ class Recurrent(Layer):
             return Saved(inputs=(0,), extra_values=extra)
         return Saved(extra_values=extra + COPIED(d=d, c=c, r=r))  # sequences side by side: positions come first
 
-    def library(self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool) -> Library | None:
-        """Of an LSTM what oneDNN takes, with which PyTorch runs it on a CPU in float32, a direction at a time.
-
-        Its workspace is seven arrays, each rounded up to pages of 4,096 bytes: for r positions of n sequences side by
-        side, h hidden values, m = max(c, h) and rows of ⌈·⌉ values (a multiple of 16, 16 more for multiples of 256):
-        gates r·n·⌈4·h⌉, states r·n·⌈h⌉, states and two gradients of them 2·(r + 1)·n·⌈m⌉ each, cell states and their
-        gradients 2·(r + 1)·n·h each, of 4 bytes (oneDNN, ``rnn_utils.cpp``).
-        """
-        if self.cell != "lstm" or self.projection is not None or self.bias is not True:
+    def library(
+        self, xs: tuple[Shape, ...], items: int, has: tuple[bool, ...], laid: bool, trained: bool
+    ) -> Library | None:
+        """What PyTorch takes for it on a CPU in float32: of an LSTM what oneDNN takes, a direction at a time; of others
+        what is there step by step."""
+        if self.projection is not None or self.bias == "one":
             return None
+        from rfcalc.layers.recurrent_memory import Sizes, in_onednn, step_by_step
+
         (x,) = xs
-        r, c, h, d = int(x.dims[-2]), int(x.dims[-1]), int(self.hidden), 2 if self.bidirectional else 1
+        r, c = int(x.dims[-2]), int(x.dims[-1])
         n = items * int(x.values) // (r * c)
-        states = 2 * (r + 1) * n
-        arrays = (r * n * _row(4 * h), r * n * _row(h), *[states * _row(max(c, h))] * 3, *[states * h] * 2)
-        space = sum(-(-4 * size // PAGE) * PAGE for size in arrays)
+        size = Sizes(
+            r, n, c, int(self.hidden), CELLS[self.cell][0], 2 if self.bidirectional else 1, bool(self.bias), trained
+        )
         copied = n > 1 and r > 1 and not laid  # sequences side by side are laid out position by position
-        each, state, read = 4 * r * n * h, 4 * n * h, 4 * r * n * c
-        kept = (*[space] * d, *[state] * (4 * d), *([read] if copied else []), *([each] * d if d > 1 else []))
-        passing = 2 * state + (0 if has[0] else read)  # the gradient of its input is made in any case
-        if d > 1:  # the second direction first, when the parameters of the first have no gradients yet
-            passing += max(-16 * h * (c + h + 2), read - space - 4 * state - each)
-        return Library(kept, passing, not copied, d == 1)
+        return (in_onednn if self.cell == "lstm" else step_by_step)(size, has[0], copied)
 
     def notation(self, exact: bool = False) -> str:
         projected = "" if self.projection is None else f" proj{number(self.projection)}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from rfcalc.core.errors import LayerError, ShapeError, plural
 from rfcalc.core.layer import SAME_UNIT, VIEW, Alternatives, Layer, layer, spatial_rank, store
-from rfcalc.core.shape import Shape, axis_of
+from rfcalc.core.shape import Shape, axis_groups, axis_of
 from rfcalc.core.size import Size, agree, decide, divides, is_number, is_size, prod, same
 from rfcalc.core.sliding import axes, one
 from rfcalc.core.syntax import Spelling, Word, sizes
@@ -145,6 +146,23 @@ class Reshape(Layer):
     @property
     def selective(self) -> bool:
         return True  # channels may become positions
+
+    def in_proportion(self, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> Reshape:
+        old, new, dims = before[0].dims, xs[0].dims, list(self.output(*before).dims)
+        for inside, made in axis_groups(old, tuple(dims)):
+            changed = [i for i in inside if old[i] != new[i]]
+            if not changed:
+                continue
+            n, m = prod(old[i] for i in inside), prod(new[i] for i in inside)
+            # the axis that stays as it is under another number, else the last: of heads the channels that each has
+            kept = [j for j in made if len(changed) == 1 and dims[j] == old[changed[0]]]
+            at = kept[0] if len(kept) == 1 else next((j for j in reversed(made) if dims[j] != 1), made[-1])
+            if not divides(n, dims[at] * m):
+                raise ShapeError(
+                    f"the {dims[at]} channels on an axis of {self.notation()} cannot be {dims[at]} × {Fraction(m, n)}"
+                )
+            dims[at] = dims[at] * m // n
+        return Reshape(tuple(dims), self.channel) if new != old else self
 
     def stretched(self, axis: int, length: Size) -> Reshape:
         return Reshape((*self.dims[:axis], length, *self.dims[axis + 1 :]), self.channel)

@@ -13,6 +13,20 @@ from rfcalc.core.syntax import Spelling, Word, number, sizes
 from rfcalc.core.window import STEP, Index, Listed, Slide, Unsized
 
 
+def part_of(position: Size, old: Size, new: Size, told: str) -> Size:
+    """Where a position of an axis lies when the axis has another length.
+
+    >>> part_of(32, 64, 48, "slice axis0 at32:")
+    24
+
+    Raises:
+        ShapeError: between two positions.
+    """
+    if not divides(old, position * new):
+        raise ShapeError(f"{told} cuts {old} channels at {position}, which {new} channels cannot be in proportion")
+    return position * new // old
+
+
 @layer("slice")
 class Slice(Layer):
     """Positions start, start + step, … before `stop` of one axis (Python's meaning; step ≥ 1)."""
@@ -64,6 +78,15 @@ class Slice(Layer):
         return (
             Slice(self.axis, self.start and 0, None if self.stop is None else n, self.step) if self.step == 1 else None
         )
+
+    def in_proportion(self, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> Slice:
+        axis = axis_of(before[0], self.axis)
+        old, new = before[0].dims[axis], xs[0].dims[axis]
+        if old == new or self.step != 1:
+            return self
+        _, start, length = self._bounds(before[0])
+        first, last = (part_of(n, old, new, self.notation()) for n in (start, start + length))
+        return Slice(self.axis, first or None, None if last == new else last)
 
     def ended(self, x: Shape, axis: int) -> Slice:
         n = x.dims[axis]
@@ -121,6 +144,13 @@ class Split(Layer):
         count = len(parts) if isinstance(parts, tuple) else parts
         if not hasattr(self.part, "__index__") or decide(self.part < 0) or decide(self.part >= count):
             raise LayerError(f"there is no part {self.part}", why=f"the parts are 0 … {count - 1}")
+
+    def in_proportion(self, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> Split:
+        axis, _, _ = self.place(before[0])
+        old, new = before[0].dims[axis], xs[0].dims[axis]
+        if old == new or not isinstance(self.parts, tuple):
+            return self
+        return Split(tuple(part_of(n, old, new, self.notation()) for n in self.parts), self.part, self.axis)
 
     def place(self, x: Shape) -> tuple[int, Size, Size]:
         """The axis of a map, where the part begins on it, how long it is."""

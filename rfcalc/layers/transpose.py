@@ -130,6 +130,9 @@ class ConvTranspose(Layer):
     def selective(self) -> bool:
         return decide(self.groups == 1) is not True
 
+    def joins_channels(self, x: Shape) -> bool:
+        return not self.selective
+
     def apart(self, xs: tuple[Shape, ...], y: Shape) -> tuple[Alternatives, ...] | None:
         channel = grouped(xs[0].channels, y.channels, self.groups)
         return (channelwise(self.reads(xs, y)[0], (0, channel)),) if self.selective else None

@@ -102,8 +102,10 @@ class Reader:
         try:
             layer = from_word(word)
         except (LayerError, NotationError) as error:
-            fix = error.fix if size else self._apart(start, name) or error.fix
-            raise self._fault(places.get(word.culprit or "", start), error.what, fix, error.why) from None
+            apart = None if size else self._apart(start, name)
+            fault = self._fault(places.get(word.culprit or "", start), error.what, apart or error.fix, error.why)
+            fault.mends = apart is not None or (isinstance(error, NotationError) and error.mends)
+            raise fault from None
         except (ValueError, TypeError):  # of the kind's own reading; an index where only a number can stand
             raise self._fault(start, f"an option of {name} cannot be read", self._example(kind)) from None
         unused = word.unused()

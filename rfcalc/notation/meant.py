@@ -46,7 +46,7 @@ def meant(text: str) -> str | None:
 
 def mended(text: str, error: NotationError) -> RfcalcError:
     """The complaint about notation, with what is probably meant as the fix, where it does not say that itself."""
-    likely = None if (error.fix or "").startswith(("write them after", "write conv")) else meant(text)
+    likely = None if error.mends else meant(text)
     if likely is not None:
         error.fix = f"write {likely}"
     return error.at("notation")

@@ -10,15 +10,14 @@ which leaves out what the softmax makes zero.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.window import STEP
 from rfcalc.graph.forward import Shaped, reads_of
 from rfcalc.graph.network import Network
-from rfcalc.layers.general import AttentionProduct, Elementwise
-from rfcalc.layers.merge import Concat, MatMul
-from rfcalc.layers.pointwise import Dropout, Identity, Softmax
+from rfcalc.layers.general import AttentionProduct
+from rfcalc.layers.merge import Concat
 from rfcalc.layers.reshape import Permute
 
 
@@ -56,15 +55,15 @@ def gathered(walked: Shaped, at: str | None = None) -> Gathered | None:
     changed = False
     for position, node in enumerate(network.nodes, network.arity):
         sources = network.sources[position - network.arity]
-        if isinstance(node.layer, MatMul) and not node.layer.transpose:
+        layer: Any = node.layer
+        if layer.in_attention == "product" and not layer.transpose:
             found = _by_hand(walked, position, reached)
             if found is None:
                 continue
             product, softmax, mask, scale = found
             q, k = (names[s] for s in network.sources[product - network.arity])
             turned = f"{node.name}.keys"
-            first = network.nodes[product - network.arity].layer
-            assert isinstance(first, MatMul)
+            first: Any = network.nodes[product - network.arity].layer
             if not first.transpose:
                 count = len(walked.shapes[product].dims)
                 layers[turned] = (Permute((*range(count - 2), count - 1, count - 2)), (k,))
@@ -72,10 +71,10 @@ def gathered(walked: Shaped, at: str | None = None) -> Gathered | None:
             made = AttentionProduct(mask=mask, scale=scale)
             layers[node.name] = (made, (q, k, names[sources[1]]))
             scores[node.name] = Scores(names[product], names[softmax], scale)
-        elif isinstance(node.layer, AttentionProduct) and len(sources) > 3 and not reached[sources[3]]:
+        elif layer.in_attention == "all" and len(sources) > 3 and not reached[sources[3]]:
             layers[node.name] = (node.layer, tuple(names[s] for s in sources[:3]))
             scores[node.name] = Scores(node.name, node.name, None)
-        elif isinstance(node.layer, Elementwise) and node.layer.function == "expand" and reached[sources[0]]:
+        elif layer.repeats and reached[sources[0]]:
             layers |= _copies(walked, position, names)
             changed = True
     if not scores and not changed:
@@ -106,21 +105,20 @@ def _reached(network: Network) -> list[bool]:
 def _by_hand(walked: Shaped, position: int, reached: Sequence[bool]) -> tuple[int, int, object, float | None] | None:
     """The product of queries and keys, the softmax, the mask and the scale, of the second product of attention."""
     network, arity = walked.network, walked.network.arity
-    layer = network.nodes[position - arity].layer
-    assert isinstance(layer, MatMul)
+    layer: Any = network.nodes[position - arity].layer
     weights, values = network.sources[position - arity]
     if not reached[values]:
         return None
     softmax: int | None = None
     mask, at, scale, known = layer.mask, weights, 1.0, True
     while at >= arity:
-        own = network.nodes[at - arity].layer
+        own: Any = network.nodes[at - arity].layer
         shape, sources = walked.shapes[at], network.sources[at - arity]
-        if isinstance(own, MatMul):
+        if own.in_attention == "product":
             if softmax is None or own.mask is not None or not all(reached[s] for s in sources):
                 return None
             return at, softmax, mask, scale if known else None
-        if isinstance(own, Softmax):
+        if own.in_attention == "softmax":
             axis = shape.channel if own.axis is None else own.axis % len(shape.dims)
             if softmax is not None or own.log or axis != len(shape.dims) - 1:
                 return None
@@ -130,10 +128,11 @@ def _by_hand(walked: Shaped, position: int, reached: Sequence[bool]) -> tuple[in
         on = [s for s in sources if reached[s]]
         if len(on) != 1 or walked.shapes[on[0]].dims != shape.dims or not _value_by_value(walked, at, on[0]):
             return None
-        if isinstance(own, Elementwise) and own.function == "times" and own.by and softmax is not None:
-            scale *= own.by[0]
+        factor = own.multiplies_by  # what scales the scores comes before the softmax
+        if factor is not None and (factor == 1 or softmax is not None):
+            scale *= factor
         else:
-            known &= isinstance(own, (Dropout, Identity))
+            known = False
         (at,) = on
     return None
 

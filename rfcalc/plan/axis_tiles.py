@@ -15,7 +15,8 @@ from rfcalc.plan.classes import Number
 from rfcalc.plan.demand import Demand, Interval, demand
 from rfcalc.plan.following import Following
 from rfcalc.plan.lines import Apart, Barrier, LineView, view
-from rfcalc.plan.solving import Axis, axis_of, with_size
+from rfcalc.plan.solving import Axis, classes, congruence
+from rfcalc.plan.together import Together
 
 MOST_TRIED = 4096
 
@@ -36,11 +37,12 @@ class AxisTiles:
     def __init__(
         self, following: Following, inputs: Sequence[Shape], axis: int, params: Sequence[int], multiple: int = 1
     ) -> None:
-        self.multiple = multiple  # only sizes are taken that differ from the image's by multiples of it
+        # only sizes are taken that differ from the image's by multiples of `multiple`
         self.following, self.inputs, self.axis = following, tuple(inputs), axis
         self.network = network = following.at(inputs)
-        self.size = int(inputs[0].spatial[axis])
-        self.view: LineView = view(network, inputs, axis)
+        self.together = Together(network, inputs, axis)
+        self.size, self.view = self.together.size, self.together.view
+        self.multiple = lcm(multiple, self.together.step)
         self.outputs = [network.position(name) for name in network.outputs]
         self._params = params
         self._views: dict[int, LineView | None] = {self.size: self.view}
@@ -57,8 +59,13 @@ class AxisTiles:
 
     @cached_property
     def solved(self) -> Axis:
-        more: dict[str, Any] = {"params": self._params, "following": self.following}
-        return axis_of(self.following.network, self.inputs, self.axis, **more)
+        given: dict[str, Any] = {"params": self._params, "following": self.following}
+        together = self.together
+        found = classes(self.following.network, self.inputs, together.varied(), **given)
+        step, rest = together.step, together.size % together.step
+        sized = [c._replace(modulus=c.modulus * step, rest=c.rest * step + rest) for c in found]
+        sized.sort(key=lambda c: (c.first, c.modulus))
+        return Axis(self.axis, congruence(sized), tuple(sized))
 
     @property
     def align(self) -> int:
@@ -90,9 +97,13 @@ class AxisTiles:
             if size >= c.first and (last is None or size <= last) and (size - c.rest) % c.modulus == 0:
                 t = (size - c.rest) // c.modulus
                 found: list[int | None] = []
-                for p, carrier in enumerate(self.view.carriers):
-                    value = None if carrier is None else c.shapes[p].dims[carrier]
-                    found.append(value.at(t) if isinstance(value, Number) else value)
+                for p, place in enumerate(self.view.places):
+                    if place is None:
+                        found.append(None)
+                        continue
+                    value = c.shapes[p].dims[place.axis]
+                    value = value.at(t) if isinstance(value, Number) else value
+                    found.append(int(value) // (place.before * place.after))
                 return found
         return None
 
@@ -110,9 +121,9 @@ class AxisTiles:
     def tile_view(self, size: int) -> LineView | None:
         """The axis of an input of this size; None if the network refuses it."""
         if size not in self._views:
-            inputs = [with_size(x, self.axis, size) if x.rank == self.inputs[0].rank else x for x in self.inputs]
+            inputs, factors = self.together.at(size), self.together.factors
             try:
-                self._views[size] = view(self.following.at(inputs), inputs, self.axis)
+                self._views[size] = view(self.following.at(inputs), inputs, self.axis, self.view, factors)
             except RfcalcError:
                 self._views[size] = None
         return self._views[size]
@@ -142,19 +153,19 @@ class AxisTiles:
             for p, hull in enumerate(hulls):
                 if hull is None:
                     continue
-                carrier = view_.carriers[p]
-                assert carrier is not None
-                value = c.shapes[p].dims[carrier]
+                place = view_.places[p]
+                assert place is not None
+                value = c.shapes[p].dims[place.axis]
                 density = view_.densities[p]
-                start = value.coefficients[0] if isinstance(value, Number) else value
+                others = place.before * place.after
+                start = Fraction(value.coefficients[0] if isinstance(value, Number) else value, others)
                 extra = start - density * c.rest  # the map has density·n + extra positions
                 least = ceil((hull[1] + 1 - extra) / density) - align
                 end = least if end is None else max(end, least)
             if end is not None:
                 ends.append(end)
         if not ends:  # only some sizes are taken: the input's hull says what is needed
-            source = [hull for p, hull in enumerate(hulls[: self.network.arity]) if hull is not None]
-            ends = [max(hull[1] for hull in source) + 1 - align]
+            ends = [self._last(hulls) - align]
         return left, min(ends)
 
     def halo(self, count: int = 64) -> tuple[int, int] | None:
@@ -225,8 +236,7 @@ class AxisTiles:
         for p, hull in enumerate(hulls):
             if hull is not None:
                 start = min(start, int(hull[0] / self.view.densities[p]) // self.align * self.align)
-        held = [hull[1] + 1 for hull in hulls[: self.network.arity] if hull is not None]
-        least = max(held, default=1)
+        least = self._last(hulls)
         start = max(start, 0)
         while True:
             last = min(self.size, max(least, start + 1) + 2 * self.modulus + MOST_TRIED)
@@ -236,6 +246,11 @@ class AxisTiles:
             if start == 0:
                 return 0, self.size
             start = max(start - self.align, 0)
+
+    def _last(self, hulls: Sequence[Interval | None]) -> int:
+        """The position beyond the last one of the image that is needed, of any input."""
+        pairs = zip(hulls, self.together.sizes, strict=False)
+        return max((size.image(hull[1] + 1) for hull, size in pairs if hull and size), default=1)
 
     def _goes_round(self, needed: Demand) -> bool:
         """Whether a tile may read beyond the ends: maps of which that is needed repeat as the image does."""
@@ -249,7 +264,7 @@ class AxisTiles:
         hulls = demand(self.view, units, clipped=False).hulls
         densities, align = self.view.densities, self.align
         start = min(int(hull[0] // densities[p]) // align * align for p, hull in enumerate(hulls) if hull)
-        least = max(hull[1] + 1 for hull in hulls[: self.network.arity] if hull)
+        least = self._last(hulls)
         for end in range(max(least, start + 1), start + self.size):
             if self._holds(hulls, start, end - start, None) and self.alike(end - start):
                 return start, end

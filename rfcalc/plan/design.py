@@ -207,6 +207,7 @@ def design(
     chosen = _chosen(families, given, values or {})
     for constraint in parsed:
         _reasonable(constraint, chosen)
+        _axes_there(constraint, [given or Shape.parse(f.input) for f in chosen])
     signal = all((given or Shape.parse(f.input)).rank == 1 for f in chosen)
     asked = objectives or ((*OBJECTIVES, "lookahead") if signal else OBJECTIVES)
     names = tuple([_objective(name) for name in asked])
@@ -255,6 +256,22 @@ def _chosen(families: Sequence[str], given: Shape | None, values: Mapping[str, S
     return limited(chosen, values)
 
 
+def _axes_there(constraint: Constraint, shapes: Sequence[Shape]) -> None:
+    """Refuse a bound for each axis of maps that have another number of axes.
+
+    Raises:
+        RfcalcError: no map has so many.
+    """
+    sides = len(constraint.wanted) if isinstance(constraint.wanted, tuple) else 0
+    ranks = sorted({shape.rank for shape in shapes})
+    if sides and sides not in ranks:
+        there = " or ".join(plural(rank, "spatial axis", "spatial axes") for rank in ranks)
+        raise RfcalcError(
+            f"{constraint} has a bound for each of {sides} axes", why=f"the maps that are searched have {there}",
+            fix=f"give one bound for all axes, or an --input with {sides} spatial axes",
+        )  # fmt: skip
+
+
 def _objective(name: str) -> str:
     """The name of a metric that can be small.
 
@@ -263,7 +280,10 @@ def _objective(name: str) -> str:
     """
     asked = metric(name)
     if asked.full is str or asked.name == "output_shape" or (asked.whole is None and asked.row is None):
-        raise RfcalcError(f"{name} is not a number that can be small", fix="minimise params, macs, peak_bytes, …")
+        raise RfcalcError(
+            f"{name} cannot be minimised, because it is not one number of a network",
+            fix="minimise params, macs, peak_bytes, …",
+        )
     return asked.name
 
 
@@ -307,8 +327,10 @@ def _read_somewhere(searches: Sequence[Search], constraints: Sequence[Constraint
     failures = [error for s in searches for error in s.figures.failures]
     for constraint in constraints:
         if "@" in constraint.subject and failures:
-            key = figure_of(constraint).key
-            if all(v is None for s in searches for (name, _), v in s.figures.known.items() if name == key):
+            of = figure_of(constraint)
+            read = any(v is not None for s in searches for (name, _), v in s.figures.known.items() if name == of.key)
+            alone = (Search(s.family, s.shape, [], (), s.figures) for s in searches)
+            if not read and all(s.extreme(of, True) is None for s in alone):
                 raise failures[0]
 
 
@@ -410,4 +432,6 @@ def _none_holds(searches: Sequence[Search], constraints: Sequence[Constraint]) -
 
 def percent(part: Fraction) -> str:
     """A part as text."""
-    return f"{float(part * 100):.3g} %" if part < 10 else f"{float(part):,.3g} times"
+    if part < 10:
+        return f"{float(part * 100):.3g} %"
+    return f"{float(part):.3g} times" if part < 100 else f"{round(part):,} times"

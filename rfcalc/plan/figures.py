@@ -40,6 +40,7 @@ EACH = (
     "activation",
     "receptive_field",
 )  # of nodes polynomials too, where the network's are
+SCALARS = ("out_channels", "out_features")  # parameters of layers that are one number, not one for each axis
 FEW = 4  # values of a number, which are tried one by one
 
 _NUMBERED = re.compile(r"(.*?[^\d])([1-9]\d*)")  # a node that is named after its kind
@@ -157,6 +158,21 @@ def no_less(of: Figure) -> list[Figure]:
         text = " ".join([kind, *(f"{t.name}{t.relation}{t.rest}" for t in terms)])
         found.append(figure_of(parse(f"count({text}) > 0")[0]))
     return [one for other in found for one in (no_less(other) or [other])]
+
+
+def made_of(of: Figure) -> tuple[Figure, ...]:
+    """Of the count of a pattern that asks for a whole number of layers exactly: the counts of those that have at least
+    that, at most that, and any. The first two together are the third and the count itself. Else none."""
+    at = next((i for i, t in enumerate(of.terms) if t.name in SCALARS and t.relation in ("=", "==")), None)
+    if at is None:
+        return ()
+    kind = of.key.partition("(")[2].rstrip(")").split()[0]
+    found = []
+    for relation, rest in ((">=", of.terms[at].rest), ("<=", of.terms[at].rest), (">=", "0")):
+        terms = [t._replace(relation=relation, rest=rest) if i == at else t for i, t in enumerate(of.terms)]
+        text = " ".join([kind, *(f"{t.name}{t.relation}{t.rest}" for t in terms)])
+        found.append(figure_of(parse(f"count({text}) > 0")[0]))
+    return tuple(found)
 
 
 def bounds_of(constraint: Constraint) -> list[Bound]:

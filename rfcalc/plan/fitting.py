@@ -213,8 +213,15 @@ class Fit:
             found["arena"] = self.placed.to_dict()
         if self.patch:
             told = self.patches.to_dict() if self.patches else {}
-            found["patch"] = {"found": self.patches is not None, "needed": not self.whole_fits, **told}
+            found["patch"] = {"found": self.found, "needed": not self.whole_fits, **told}
+        found["assumptions"] = self.assumptions
         return found
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What the network was read with, but that it is evaluated, where it trains here."""
+        evaluated = {node.layer.assumes_evaluation for node in self.memory.report.network.nodes}
+        return [a for a in self.memory.report.assumptions if self.memory.infer or a not in evaluated]
 
     _repr_html_ = displayed
 
@@ -411,8 +418,7 @@ class Fit:
         )
 
     def _notes(self) -> Iterator[str]:
-        evaluated = {node.layer.assumes_evaluation for node in self.memory.report.network.nodes}
-        yield from (a for a in self.memory.report.assumptions if self.memory.infer or a not in evaluated)
+        yield from self.assumptions
         if self.memory.block == 1:
             told = "what an allocator rounds up and libraries take as workspace is not counted"
         else:

@@ -338,9 +338,12 @@ def _alone(told: Sequence[int], dims: Sequence[int]) -> Iterator[tuple[int, Call
     add = told[0] - dims[0]
     if all(v == n + add for v, n in pairs):
         yield (0 if add == 0 else 4), lambda n: n + add
+    first, size = pairs[0]
+    if size < first and all(v * size == n * first for v, n in pairs) and first % size == 0:
+        yield 1, partial(_times, first // size)
+    if 0 < first < size and all(v * size == n * first for v, n in pairs) and size % first == 0:  # windows
+        yield 2, partial(_part, size // first)
     for k in (2, 3, 4, 8):
-        if all(v == n * k for v, n in pairs):
-            yield 1, partial(_times, k)
         if all(v == n // k for v, n in pairs):
             yield 2, partial(_part, k)
     scale = Fraction(*pairs[0])

@@ -24,7 +24,7 @@ FIGURES = ("stride", "offset", "offset_half", "size")
 HALF = Fraction(1, 2)
 
 
-class Grid(NamedTuple):
+class AxisGrid(NamedTuple):
     """The grid of one node on one axis.
 
     Attributes:
@@ -79,7 +79,7 @@ class Level(NamedTuple):
     """One node: its grid on each axis of the input (None where its units have none), and why not."""
 
     name: str
-    grids: tuple[Grid | None, ...]
+    grids: tuple[AxisGrid | None, ...]
     why: str = ""
 
 
@@ -125,14 +125,14 @@ class Grids:
         found = self.report.receptive_field(position)
         field: ReceptiveField = found if isinstance(found, ReceptiveField) else next(iter(found.values()))
         shape = self.report.shapes[position]
-        grids: list[Grid | None] = []
+        grids: list[AxisGrid | None] = []
         for axis, window in enumerate(field.windows):
             carrier = field.carrier(axis)
             if window is None or window.empty or carrier is None or field.stride[axis] is None:
                 grids.append(None)
                 continue
             stride = Fraction(*window.stride)
-            grids.append(Grid(stride, offset(window), int(shape.dims[carrier]), reach(window)))
+            grids.append(AxisGrid(stride, offset(window), int(shape.dims[carrier]), reach(window)))
         why = "" if None not in grids else _why(field)
         return Level(name, tuple(grids), why)
 
@@ -285,7 +285,7 @@ def parsed(text: str) -> dict[str, Fraction]:
     return found
 
 
-def _axis(axis: int, grid: Grid | None) -> dict[str, Any]:
+def _axis(axis: int, grid: AxisGrid | None) -> dict[str, Any]:
     if grid is None:
         return {"axis": axis, "stride": None, "offset": None, "offset_half": None, "size": None, "reach": None}
     return {

@@ -1,7 +1,7 @@
 """A network along one axis of its input: how long each map is, what its units read, how its grid lies in the input.
 
 1. Every map that depends on the input has one axis that follows the input's; its density is positions per input
-   position.
+   position. Where views lay several axes out along one (tokens, windows), the axis is a part of that one: its *place*.
 2. An edge says which positions of a source a unit reads: a `Slide` or a `Table`, affine up to a period.
 3. What is not affine (a layer that reads everything, positions that are re-arranged or tied to the size, a constant
    that differs from place to place) is a *barrier*, named with its node; behind the first barrier nothing is told.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from math import lcm
 from typing import Any, NamedTuple
 
@@ -19,8 +20,9 @@ from rfcalc.core.layer import POINTWISE
 from rfcalc.core.shape import Shape
 from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Table, Unsized
 from rfcalc.graph.forward import reads_of
-from rfcalc.graph.network import Network
+from rfcalc.graph.network import Network, Node
 from rfcalc.plan.demand import read
+from rfcalc.plan.places import Place, flips, laid_out, mirrored, places
 
 
 class Barrier(NamedTuple):
@@ -51,33 +53,62 @@ class LineView:
 
     Attributes:
         carriers: for each position the axis of its map that follows the input's axis; None where none does.
-        lengths: the length of that axis; None where there is none.
+        places: the same with the part of that axis, where it holds more than the input's.
+        lengths: the length of that part; None where there is none.
         densities: positions of each map per input position.
         edges: for each position what its units read.
         barriers: nodes that no tile can compute, in order.
+        unequal: whether a barrier is one where paths of different strides meet.
         align: the step of tile origins that keeps the grid of every map, and every fixed pattern, in place.
     """
 
-    def __init__(self, network: Network, shapes: Sequence[Shape], axis: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        shapes: Sequence[Shape],
+        axis: int,
+        whole: LineView | None = None,
+        factors: Sequence[Fraction | None] | None = None,
+    ) -> None:
         self.network, self.shapes, self.axis = network, shapes, axis
+        self.whole = (
+            whole  # how the whole image is laid out decides where a tile leaves a choice: one window is no axis
+        )
         count = len(shapes)
-        self.carriers: list[int | None] = [None] * count
+        self.places: list[Place | None] = [None] * count
         self.lengths: list[int | None] = [None] * count
         self.densities: list[Fraction] = [Fraction(0)] * count
         self.edges: list[list[Edge]] = [[] for _ in range(count)]
         self.barriers: list[Barrier] = []
         self.align = 1
         self._blocked = [False] * count
-        rank = shapes[0].rank
+        self._others: list[list[Place | None]] | None = None
+        self.unequal = False
+        self.rank = max(x.rank for x in shapes[: network.arity])
         for p in range(network.arity):
-            if shapes[p].rank == rank:
-                self._place(p, shapes[p].axes[axis], Fraction(1))
+            if shapes[p].rank == self.rank:
+                factor = None if factors is None else factors[p]
+                self._put(p, Place(shapes[p].axes[axis]), factor or Fraction(1))
         for position in range(network.arity, count):
             self._node(position)
 
-    def _place(self, position: int, carrier: int, density: Fraction) -> None:
-        self.carriers[position] = carrier
-        self.lengths[position] = int(self.shapes[position].dims[carrier])
+    @cached_property
+    def carriers(self) -> list[int | None]:
+        return [None if place is None else place.axis for place in self.places]
+
+    def mixed(self, position: int) -> bool:
+        """Whether an axis of a map holds more than the image's."""
+        place = self.places[position]
+        return place is not None and (place.before, place.after) != (1, 1)
+
+    def mirrored(self, position: int) -> bool:
+        """Whether a map lies from the image's end to its beginning, behind a flip."""
+        place = self.places[position]
+        return place is not None and place.mirrored
+
+    def _put(self, position: int, place: Place, density: Fraction) -> None:
+        self.places[position] = place
+        self.lengths[position] = place.length(self.shapes[position])
         self.densities[position] = density
         self.align = lcm(self.align, (1 / density).numerator)
 
@@ -95,25 +126,63 @@ class LineView:
         if node.layer.opaque:
             self._bar(position, "the operator was not understood")
             return
-        if all(self.carriers[s] is None for s in sources):
+        if all(self.places[s] is None for s in sources):
             return
+        if node.layer.row_major:
+            self._lay_out(position, sources[0])
+        else:
+            self._join(position, node, sources)
+
+    def _lay_out(self, position: int, source: int) -> None:
+        """The same values in other extents, row-major."""
+        before, x, y = self.places[source], self.shapes[source], self.shapes[position]
+        assert before is not None
+        found = laid_out(before, x, y, None if self.whole is None else self.whole.places[position])
+        if found is None:
+            self._bar(position, "positions are re-arranged over several axes")
+            return
+        place, index = found
+        if place.after > 1 and place.before == 1 and not self._shared(position, place.axis):
+            place, index = place._replace(after=1), Table(1, [[0]] * place.after)
+        self._put(position, place, self.densities[source] * index.period / index.advance)
+        self._edge(position, source, index)
+
+    def _shared(self, position: int, axis: int) -> bool:
+        """Whether another axis of the image lies along an axis of a map, too."""
+        if self._others is None:
+            self._others = [places(self.network, self.shapes, i) for i in range(self.rank) if i != self.axis]
+        return any((place := found[position]) is not None and place.axis == axis for found in self._others)
+
+    def _edge(self, position: int, source: int, index: Slide | Table) -> None:
+        self.edges[position].append(Edge(source, index))
+        if isinstance(index, Table):  # whole periods: units period·j read from advance·j on
+            self.align = lcm(self.align, (index.advance / self.densities[source]).numerator)
+
+    def _join(self, position: int, node: Node, sources: Sequence[int]) -> None:
+        """A layer whose units read windows of its sources."""
         xs, y = tuple([self.shapes[s] for s in sources]), self.shapes[position]
         relation = reads_of(node, xs, y)
-        found: list[tuple[int, int, Any, Fraction]] = []
+        found: list[tuple[int, Place, Any, Fraction]] = []
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
-            carrier = self.carriers[s]
-            if carrier is None:
+            place = self.places[s]
+            if place is None:
                 continue
             for reads in alternatives:
-                step: tuple[int | None, Any] = (carrier, STEP) if reads is POINTWISE else reads[carrier]
+                step: tuple[int | None, Any] = (place.axis, STEP) if reads is POINTWISE else reads[place.axis]
                 out, index = step
-                why = _unfollowed(out, index, x.dims[carrier])
+                if flips(index, x.dims[place.axis]) and not self.mixed(s):
+                    place, index = place._replace(mirrored=not place.mirrored), STEP
+                why = _unfollowed(out, index, x.dims[place.axis])
+                if not why and index != STEP and self.mixed(s):
+                    why = "positions are re-arranged over several axes"
                 if why:
                     self._bar(position, why)
                     return
                 assert out is not None
-                found.append((s, out, index, self.densities[s] * index.period / index.advance))
-        outs = {out for _, out, _, _ in found}
+                if place.mirrored and index != STEP:
+                    index = mirrored(index, int(x.dims[place.axis]), int(y.dims[out]))
+                found.append((s, place._replace(axis=out), index, self.densities[s] * index.period / index.advance))
+        outs = {place.axis for _, place, _, _ in found}
         densities = {d for *_, d in found}
         if len(outs) > 1:
             self._bar(
@@ -122,21 +191,25 @@ class LineView:
             )
             return
         if len(densities) > 1:
+            self.unequal = True
             self._bar(
                 position, "paths of different strides meet: " + " and ".join(str(1 / d) for d in sorted(densities))
             )
             return
-        carrier = outs.pop()
+        if len({place for _, place, _, _ in found}) > 1:
+            turned = len({place.mirrored for _, place, _, _ in found}) > 1
+            why = "an image and its mirror image meet: what a unit reads is tied to the size of the whole map"
+            self._bar(position, why if turned else "positions are re-arranged over several axes")
+            return
+        place = found[0][1]
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
-            level = s >= network.arity and network.nodes[s - network.arity].layer.level
-            if self.carriers[s] is None and not level and self._differs(x, alternatives, carrier, y):
+            level = s >= self.network.arity and self.network.nodes[s - self.network.arity].layer.level
+            if self.places[s] is None and not level and self._differs(x, alternatives, place.axis, y):
                 self._bar(position, "a constant that differs from place to place is joined here")
                 return
-        self._place(position, carrier, densities.pop())
+        self._put(position, place, densities.pop())
         for s, _, index, _ in found:
-            self.edges[position].append(Edge(s, index))
-            if isinstance(index, Table):  # whole periods: units period·j read from advance·j on
-                self.align = lcm(self.align, (index.advance / self.densities[s]).numerator)
+            self._edge(position, s, index)
 
     @staticmethod
     def _differs(x: Shape, alternatives: Any, carrier: int, y: Shape) -> bool:
@@ -155,7 +228,7 @@ class LineView:
 
     def apart(self, other: LineView) -> Apart | None:
         """Where units read otherwise than in another view, whatever the lengths are; None if that cannot be told."""
-        if self.barriers or other.barriers or self.carriers != other.carriers:
+        if self.barriers or other.barriers or self._unlike(other) is not None:
             return None
         within, outside = set(), set()
         for position, (mine, theirs) in enumerate(zip(self.edges, other.edges, strict=True)):
@@ -175,8 +248,12 @@ class LineView:
         found = self.apart(other)
         if found is not None:
             return min(found.within, default=None)
-        unlike = (a != b for a, b in zip(self.carriers, other.carriers, strict=True))
-        return next((position for position, differs in enumerate(unlike) if differs), None)
+        return self._unlike(other)
+
+    def _unlike(self, other: LineView) -> int | None:
+        """The first position whose map lies otherwise than in another view."""
+        pairs = enumerate(zip(self.places, other.places, strict=True))
+        return next((p for p, (a, b) in pairs if a != b), None)
 
     @property
     def wraps(self) -> bool | None:
@@ -217,8 +294,19 @@ def _unfollowed(out: int | None, index: Any, n: int) -> str:
     return ""
 
 
-def view(network: Network, inputs: Sequence[Shape], axis: int) -> LineView:
+def view(
+    network: Network,
+    inputs: Sequence[Shape],
+    axis: int,
+    whole: LineView | None = None,
+    factors: Sequence[Fraction | None] | None = None,
+) -> LineView:
     """The view at these input shapes.
+
+    Args:
+        network, inputs, axis: what is viewed.
+        whole: the view of the whole image, beside which this is that of a tile.
+        factors: positions of each input where the first has one; 1 if left out.
 
     Raises:
         RfcalcError: they do not run.
@@ -229,4 +317,4 @@ def view(network: Network, inputs: Sequence[Shape], axis: int) -> LineView:
             shapes.append(node.layer.output(*[shapes[s] for s in sources]))
         except RfcalcError as error:
             raise error.at(node.name) from None
-    return LineView(network, shapes, axis)
+    return LineView(network, shapes, axis, whole, factors)

@@ -40,9 +40,12 @@ COUNTER = 8  # bytes of the counter of batches that PyTorch keeps beside running
 COMPUTED = "it is computed in every step, and counted as if it were given with the weights"
 WEIGHTS = "its weights are computed from other parameters in every step, which takes memory too"
 PARTS = "it writes into a part of a map, for whose gradient PyTorch makes copies of the whole"
-STATES = "its last states are put together with those of other layers and directions, which is not followed"
+STATES = (
+    "layers or directions that may run in one call hold its input and their last states together, which is not followed"
+)
 ALONE = "only its biases are trained, and PyTorch makes the gradient of its weights too, for a moment"
 SINGLE = "in a batch of one its gradient may lie in that of a map, which is not followed"
+FROZEN = "some of its parameters are frozen, for which PyTorch keeps and makes less than is told here"
 BLOCK = 512  # bytes that PyTorch's allocator rounds every tensor up to on a GPU
 AMP = {"bf16": "bfloat16", "fp16": "float16", "bfloat16": "bfloat16", "float16": "float16"}
 STAGE = ("weights", "gradients", "kept", "forward", "input_gradients", "weight_gradients")
@@ -228,7 +231,9 @@ class Memory:
                 why = COMPUTED if made and steps.get(node.name, -1) >= 0 else node.layer.workspace
                 library = run.library(position)
                 if library is not None:
-                    why = "" if library.output and position not in several else STATES
+                    why = "" if library.followed and position not in several else STATES
+                    if 0 < self.frozen.get(position, 0) < run.params(position) and not library.frozen_too:
+                        why = FROZEN
                 if run.in_place.get(node.name, 0) > self.report.shapes[position].values:
                     why = PARTS
                 still, cost = run.learned(position, 1), self.report.costs[position]

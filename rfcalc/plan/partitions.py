@@ -15,7 +15,7 @@ from math import prod
 from typing import NamedTuple
 
 
-class Part(NamedTuple):
+class DilatedKernel(NamedTuple):
     """A kernel 2a + 1 with dilation d, on all axes (`axis` is None) or along one of them."""
 
     a: int
@@ -41,12 +41,12 @@ class Stack(NamedTuple):
 
     area: int
     depth: int
-    parts: tuple[Part, ...]
+    parts: tuple[DilatedKernel, ...]
 
 
-def parts(most: int, dilated: bool, axis: int | None = None) -> list[Part]:
+def parts(most: int, dilated: bool, axis: int | None = None) -> list[DilatedKernel]:
     """The parts that reach at most so far."""
-    return [Part(a, d, axis) for a in range(1, most + 1) for d in range(1, (most // a if dilated else 1) + 1)]
+    return [DilatedKernel(a, d, axis) for a in range(1, most + 1) for d in range(1, (most // a if dilated else 1) + 1)]
 
 
 def ways(most: int, dilated: bool) -> list[int]:
@@ -126,7 +126,7 @@ def cheapest(
 
 def _distinct(stacks: Iterable[Stack], reaches: Sequence[int]) -> Iterator[Stack]:
     """Each multiset once, without the single kernel that reaches all of it."""
-    seen: set[tuple[Part, ...]] = set()
+    seen: set[tuple[DilatedKernel, ...]] = set()
     for stack in stacks:
         if not stack.parts or (len(stack.parts) == 1 and stack.parts[0].d == 1):
             continue
@@ -136,7 +136,7 @@ def _distinct(stacks: Iterable[Stack], reaches: Sequence[int]) -> Iterator[Stack
             yield stack
 
 
-def _sortable(part: Part) -> tuple[int, int, int]:
+def _sortable(part: DilatedKernel) -> tuple[int, int, int]:
     return (part.a, part.d, -1 if part.axis is None else part.axis)
 
 
@@ -158,7 +158,7 @@ class _Finder:
     def order(self, stack: Stack) -> tuple[int, int]:
         return (stack.depth, stack.area) if self.by_depth else (stack.area, stack.depth)
 
-    def _lists(self, kinds: Sequence[Part], most: int) -> list[list[Stack]]:
+    def _lists(self, kinds: Sequence[DilatedKernel], most: int) -> list[list[Stack]]:
         found: list[list[Stack]] = [[Stack(0, 0, ())], *([] for _ in range(most))]
         for part in kinds:
             area = part.area(self.rank)

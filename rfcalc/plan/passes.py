@@ -26,9 +26,10 @@ from rfcalc.layers.learned import Parameter
 from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pointwise import Identity
 from rfcalc.plan.following import Following
-from rfcalc.plan.lines import Barrier, view
+from rfcalc.plan.lines import Barrier
 from rfcalc.plan.run import OneTile, check_arrays, jobs_of, run, sources_of
 from rfcalc.plan.tile import TilePlan, pruned
+from rfcalc.plan.together import Together
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
@@ -91,10 +92,14 @@ class PassPlan:
 
     def in_one_tile(self) -> PassPlan:
         """The same in one tile: what is gathered in it are the statistics of the whole."""
-        rules = Following(self.network, self._rules) if self._rules else None
+        report, rules = self._again()
+        return PassPlan(report, following=rules)
+
+    def _again(self) -> tuple[Report, Following | None]:
+        """The report made again, and the sizes inside of code that it follows."""
         about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}
         report = Report(self.network, batch=self.report.batch, dtype=self.report.dtype, **about)
-        return PassPlan(report, following=rules)
+        return report, Following(self.network, self._rules) if self._rules else None
 
     # -- which nodes -----------------------------------------------------------------------------------------------
 
@@ -129,7 +134,7 @@ class PassPlan:
             if len(node.inputs) == 1 and node.layer.gathers(self._read(position))
         }
         network = self._network(self._known(tuple(able)), self.network.outputs)
-        views = [view(network, self.inputs, axis) for axis in range(self.rank)]
+        views = [Together(network, self.inputs, axis).view for axis in range(self.rank)]
         for name, position in list(able.items()):  # what reads no position of the input needs no pass
             source = self.network.sources[position - arity][0]
             if any(v.carriers[source] is None for v in views):
@@ -164,7 +169,7 @@ class PassPlan:
 
     def _has_positions(self, outputs: Sequence[str]) -> bool:
         network = self._network(self._known(tuple(self.gathered)), outputs)
-        one = view(network, self.inputs, 0)
+        one = Together(network, self.inputs, 0).view
         if one.barriers:
             return True
         return any(one.carriers[network.position(name)] is not None for name in outputs)
@@ -203,9 +208,7 @@ class PassPlan:
     @cached_property
     def first(self) -> TilePlan:
         """What there is in a single pass: the barriers."""
-        rules = Following(self.network, self._rules) if self._rules else None
-        about: dict[str, Any] = {"target": self.report.target, "assumptions": self.report.assumptions}
-        report = Report(self.network, batch=self.report.batch, dtype=self.report.dtype, **about)
+        report, rules = self._again()
         found = TilePlan(report, following=rules, **self._cut)
         found.barriers = self.barriers or found.barriers
         return found

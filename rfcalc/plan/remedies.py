@@ -11,7 +11,7 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.layers.conv import Conv
-from rfcalc.plan.variants import Draft, Unfit, along, readers_of, windowed, with_geometry
+from rfcalc.plan.variants import CannotChange, Draft, along, readers_of, windowed, with_geometry
 from rfcalc.plan.variants.width import Ties, parameters_added, rescaled
 from rfcalc.report.report import Report, Row
 
@@ -32,7 +32,7 @@ def walked(report: Report, draft: Draft, inputs: Mapping[str, Shape] | None = No
     about = {"batch": report.batch, "dtype": report.dtype, "target": report.target}
     try:
         return Report(draft.network(), inputs or report.inputs, **about)
-    except (RfcalcError, Unfit):
+    except (RfcalcError, CannotChange):
         return None
 
 
@@ -97,7 +97,7 @@ def more_channels(report: Report, rows: Sequence[Row], ties: Ties) -> dict[str, 
     factors = {row.name: _to_multiple(row) for row in rows}
     added: dict[str, int] = {}
     for row in (row for row in rows if tied[row.name]):
-        with suppress(Unfit):
+        with suppress(CannotChange):
             added[row.name] = parameters_added(report, readers, dict.fromkeys(tied[row.name], factors[row.name]))
     fitting = [row for row in rows if row.name in added]
     made = _with_channels(report, fitting, tied, factors) if fitting else None
@@ -132,7 +132,7 @@ def _with_channels(
     try:
         rescaled(draft, {name: factors[row.name] for row in rows for name in tied[row.name]})
         made = walked(report, draft)
-    except Unfit:
+    except CannotChange:
         return None
     kept = made is not None and all(made[r.name].shape.channels == r.shape.channels * factors[r.name] for r in rows)
     return made if kept else None

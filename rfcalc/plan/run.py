@@ -31,7 +31,8 @@ class OneTile:
     def __init__(self, plan: TilePlan, function: Callable[[Any], Any], source: Mapping[str, Any]) -> None:
         self.function = function
         self.source = dict(source)
-        self.sizes = tuple(line.size for line in plan.lines)
+        self.sizes = {name: _sizes(plan, i) for i, name in enumerate(plan.network.inputs)}
+        self.related = {name: plan.related(i) for i, name in enumerate(plan.network.inputs)}
         self.inputs = {name: _places(x, plan.rank) for name, x in zip(plan.network.inputs, plan.inputs, strict=True)}
         self.outputs = {name: _carriers(plan, i) for i, name in enumerate(plan.network.outputs)}
 
@@ -60,7 +61,10 @@ class OneTile:
 
     def taken(self, tile: Tile) -> Any:
         """What the function is given for a tile: its part of the source, by input name where there are several."""
-        found = {name: _read(self.source[name], tile.read, places, self.sizes) for name, places in self.inputs.items()}
+        found = {}
+        for name, places in self.inputs.items():
+            part = [size.part(read) for size, read in zip(self.related[name], tile.read, strict=False)]
+            found[name] = _read(self.source[name], part, places, self.sizes[name])
         return found if len(found) > 1 else next(iter(found.values()))
 
     def cut(self, tile: Tile, output: str) -> tuple[Any, ...]:
@@ -108,6 +112,12 @@ def run(
             elif done == 1 and tuple(outs[name].shape[: min(places)]) != tuple(result.shape[: min(places)]):
                 told = f"out of {name} has {tuple(outs[name].shape)}, the function gives {tuple(result.shape)}"
                 raise RfcalcError("out has other channels than the function's results", why=told)
+            elif done == 1 and _fractions(result) and not _fractions(outs[name]):
+                raise RfcalcError(
+                    f"out of {name} holds whole numbers, and the function gives fractions",
+                    why=f"out has {outs[name].dtype}, the result {result.dtype}",
+                    fix="make out of the function's type, or round in the function",
+                )
         for i, name in enumerate(names):
             if all(a < b for a, b in tile.write[name]):
                 outs[name][_slices(tile.write[name], _carriers(plan, i))] = results[name]
@@ -137,10 +147,10 @@ def check_arrays(plan: TilePlan, source: Any, out: Any) -> dict[str, Any]:
         RfcalcError: a source that is missing, or an array of another shape.
     """
     sources = sources_of(plan, source)
-    for name, x in zip(plan.network.inputs, plan.inputs, strict=True):
+    for i, (name, x) in enumerate(zip(plan.network.inputs, plan.inputs, strict=True)):
         if name not in sources:
             raise RfcalcError(f"there is no source for the input {name}", fix="give a dict of arrays by input name")
-        _fits("source", name, sources[name], _places(x, plan.rank), [line.size for line in plan.lines])
+        _fits("source", name, sources[name], _places(x, plan.rank), _sizes(plan, i))
     if out is None:
         return {}
     outs = named(out, list(plan.network.outputs), "out")
@@ -173,6 +183,11 @@ def _places(x: Shape, rank: int) -> Places:
     if x.rank != rank:
         return ()
     return tuple(i - len(x.dims) for i in x.axes[:rank])
+
+
+def _sizes(plan: TilePlan, i: int) -> list[int]:
+    """The sizes of an input on the image's axes; none, where it has other axes."""
+    return list(map(int, plan.inputs[i].spatial)) if plan.inputs[i].rank == plan.rank else []
 
 
 def _carriers(plan: TilePlan, output: int) -> Places:
@@ -249,6 +264,13 @@ def _like(result: Any, places: Places, sizes: Sequence[int]) -> Any:
     if hasattr(result, "new_empty"):
         return result.new_empty(shape)
     return _package(result).empty(tuple(shape), dtype=result.dtype)
+
+
+def _fractions(array: Any) -> bool:
+    """Whether an array may hold fractions, as far as its type says it."""
+    kind = getattr(array, "dtype", None)
+    floating = getattr(kind, "is_floating_point", None)  # PyTorch's
+    return bool(floating) if floating is not None else getattr(kind, "kind", "f") not in "iub"
 
 
 def _package(array: Any) -> Any:

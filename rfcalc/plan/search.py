@@ -9,19 +9,35 @@ is halved.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
+from heapq import heappop, heappush
+from math import isqrt
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from rfcalc.core.shape import Shape
-from rfcalc.plan.families import Family
-from rfcalc.plan.figures import RUNS, Bound, Figure, Figures, Point, bounds_of, figure, figure_of, measured, no_less
+from rfcalc.plan.families import Family, Law, Parameter
+from rfcalc.plan.figures import (
+    RUNS,
+    Bound,
+    Figure,
+    Figures,
+    Point,
+    bounds_of,
+    figure,
+    figure_of,
+    made_of,
+    measured,
+    no_less,
+)
 from rfcalc.receptive.receptive_field import plain
 from rfcalc.report.constraints import Constraint
 from rfcalc.report.report import Report
 
 SHORT = 8  # so many values of a number are told apart before those of the others
 MOST_CORNERS = 24  # of a box, where it is not said how a figure moves with some of its numbers
+
+NOWHERE = "nowhere"  # stands for the bound of a figure of a node that no network of a box has
 
 Asked = tuple[Figure, Constraint, list[Bound]]
 Box = tuple[tuple[int, int], ...]  # the first and last index of each number's values
@@ -81,6 +97,8 @@ class Search:
         unsaid = {i for of, *_ in self._slow for i, p in enumerate(self.family.parameters) if of.sign(p) is None}
         self._first = unsaid  # numbers that are told apart before others, as it is not said how figures move with them
         self._values: dict[tuple[str, Point], Any] = {}
+        self._made: dict[str, tuple[Figure, ...]] = {}  # of a count, those that it is made of
+        self._nearest: dict[tuple[str, bool], list[Any]] = {}
 
     def _many(self, of: Figure) -> bool:
         """Whether a figure has to be found at many points: it is not said how it moves with some of the numbers."""
@@ -148,8 +166,11 @@ class Search:
 
     def extreme_of(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> Any:
         """A bound of a figure in a box, which need not be reached where it is a share or a count; None where none is
-        known, or it is among too many."""
-        values = [self.value(of, at) for at in self.corners(box, of, most, many)]
+        known, or it is among too many; `NOWHERE` where no network of the box has the node."""
+        found = [self.value(of, at) for at in self.corners(box, of, most, many)]
+        values = [v for v in found if v is not None] if self._alike(box, of) else found
+        if found and not values:
+            return NOWHERE
         if not values or any(v is None for v in values):
             return self._loosely(box, of, most, many)
         if isinstance(values[0], tuple):
@@ -158,33 +179,83 @@ class Search:
             return tuple([(max if most else min)(v[i] for v in values) for i in range(len(values[0]))])
         return max(values) if most else min(values)
 
+    def _alike(self, box: Box, of: Figure) -> bool:
+        """Whether a node that is not there at a corner is nowhere in the box beside that corner."""
+
+        def stays(parameter: Parameter) -> bool:
+            moves = parameter.moves
+            return moves.get("runs") == "0" and "0" in (moves.get("count"), of.sign(parameter))
+
+        sides = zip(self.family.parameters, box, strict=True)
+        return not of.whole and all(low == high or of.sign(p) is None or stays(p) for p, (low, high) in sides)
+
     def _loosely(self, box: Box, of: Figure, most: bool, many: int) -> Any:
-        """A bound of a share from bounds of its parts; of a count from those of counts that are no less."""
+        """A bound of a share from what its parts are as a number grows, or from bounds of them; of a count from those
+        of counts that are no less, or that it is made of."""
         if of.parts:
             mine, total = (
                 self.extreme_of(box, o, way, many) for o, way in zip(of.parts, (most, not most), strict=True)
             )
-            return min(Fraction(1), Fraction(mine, total)) if mine is not None and total else None
+            if NOWHERE in (mine, total):
+                return NOWHERE
+            bound = min(Fraction(1), Fraction(mine, total)) if mine is not None and total else None
+            turning = self._turning(box, of, most) if bound is not None else ()
+            return (max if most else min)(turning) if turning else bound
         if not most:
-            return None
-        return min((v for o in self._above.get(of.key, ()) if (v := self.extreme_of(box, o, True, many)) is not None),
-                   default=None)  # fmt: skip
+            return 0 if of.name in ("count", "holes") else None
+        above = [self.extreme_of(box, o, True, many) for o in self._above.get(of.key, ())]
+        if of.key not in self._made:
+            self._made[of.key] = made_of(of)
+        ends = zip(self._made[of.key], (True, True, False), strict=False)
+        parts = [self.extreme_of(box, o, end, many) for o, end in ends]
+        if parts and None not in parts:
+            above.append(parts[0] + parts[1] - parts[2])
+        return min((v for v in above if v is not None), default=None)
+
+    def _turning(self, box: Box, of: Figure, most: bool) -> list[Fraction]:
+        """The values of a share among which its greatest and least are, where one number alone is left of which it is
+        not said how the share moves, and both parts are polynomials in it, of degree 2 at most: at its ends, and where
+        p′q − pq′ changes its sign, which is of degree 2 then; none where that is not so."""
+        ends = self._ends_of(of, most)
+        free = [i for i, (end, (low, high)) in enumerate(zip(ends, box, strict=True)) if end is None and low != high]
+        if len(free) != 1:
+            return []
+        parameter, (first, last) = self.family.parameters[free[0]], box[free[0]]
+        low, high = parameter.values[first], parameter.values[last]
+        for part in of.parts:
+            law = part.law(parameter)
+            law = Law(0) if part.sign(parameter) == "0" else law and law.on(self.shape.rank)
+            if law is None or law.convex or law.degree > 2 or law.start > low:
+                return []
+        at = list(self.numbers(tuple([low if not end else high for end, (low, high) in zip(ends, box, strict=True)])))
+
+        def value(part: Figure, n: int) -> Any:
+            at[free[0]] = n
+            return self.figures.value(part, tuple(at))
+
+        rows = [[value(part, low + i) for i in range(3)] for part in of.parts]
+        if None in (*rows[0], *rows[1]):
+            return []
+        (a, b, c), (d, e, f) = map(_quadratic, rows)
+        roots = _roots(a * e - b * d, 2 * (a * f - c * d), b * f - c * e)
+        inside = {low + r + i for r in roots for i in (0, 1) if low < low + r + i < high}
+        return [value(of, n) for n in (low, high, *inside)]
 
     def possible(self, box: Box, asked: Sequence[Asked] | None = None, many: int = MOST_CORNERS) -> bool:
         """Whether no constraint (of those that are given) fails in the whole box, as far as corners tell."""
         for of, constraint, bounds in self._asked if asked is None else asked:
             for bound in bounds:
                 value = self.extreme_of(box, of, bound.most, many)
-                if value is not None and not bound.holds(value):
+                if value is NOWHERE or (value is not None and not bound.holds(value)):
                     return False
-            if constraint.relation == "!=" and not self._differs(box, of, constraint, many):
+            if constraint.relation == "!=" and not self._many(of) and not self._differs(box, of, constraint, many):
                 return False
         return True
 
     def _differs(self, box: Box, of: Figure, constraint: Constraint, many: int) -> bool:
         """Whether a figure that is to be another than some number may be, in a box: it is not that everywhere."""
         least = self.extreme_of(box, of, False, many)
-        return least is None or constraint.holds(least) or least != self.extreme_of(box, of, True, many)
+        return least in (None, NOWHERE) or constraint.holds(least) or least != self.extreme_of(box, of, True, many)
 
     def better(self, box: Box) -> bool:
         """Whether nothing that was found is as good in every objective as the box can be."""
@@ -241,11 +312,11 @@ class Search:
             box = (*box[:i], (first, low), *box[i + 1 :])
         return box
 
-    def _halves(self, box: Box) -> list[Box]:
-        """A box, cut in the middle of a side: of the shortest, as long as there are short ones, then of one with which
-        it is not said how a figure moves, then of the longest."""
+    def _halves(self, box: Box, first: Collection[int] = ()) -> list[Box]:
+        """A box, cut in the middle of a side: of one of the first, of the shortest, as long as there are short ones,
+        then of one with which it is not said how a figure moves, then of the longest."""
         sides = [(high - low, i) for i, (low, high) in enumerate(box) if high > low]
-        few = [side for side in sides if side[0] < SHORT]
+        few = [side for side in sides if side[1] in first] or [side for side in sides if side[0] < SHORT]
         unsaid = [side for side in sides if side[1] in self._first]
         _, at = min(few or unsaid) if few or unsaid else max(sides)
         low, high = box[at]
@@ -281,6 +352,12 @@ class Search:
         """The figures nearest to a constraint's bound, one from each side that it bounds, among the networks that hold
         all others (`alone`: among all); none where there is no such network."""
         others = [] if alone else [c for c in self.constraints if c is not constraint]
+        key = (constraint.text, bool(others))
+        if key not in self._nearest:
+            self._nearest[key] = self._nearest_with(constraint, others)
+        return self._nearest[key]
+
+    def _nearest_with(self, constraint: Constraint, others: Sequence[Constraint]) -> list[Any]:
         of, bounds = figure_of(constraint), bounds_of(constraint)
         found = []
         for bound in bounds:
@@ -294,17 +371,40 @@ class Search:
                 found.append(best)
         return found
 
+    def _moves_nothing(self, parameter: Parameter, of: Figure) -> bool:
+        """Whether neither what is asked nor a figure depends on a number, so that one value of it stands for all."""
+        figures = (of, *(asked for asked, *_ in self._asked))
+        return all(one.sign(parameter) == "0" for one in figures) and (
+            all(one.whole for one in figures) or parameter.moves.get("count") == "0"
+        )
+
     def extreme(self, of: Figure, most: bool) -> Any:
-        """The greatest (or least) of a figure among the networks that hold the constraints; None where none does."""
+        """The greatest (or least) of a figure among the networks that hold the constraints; None where none does, or
+        where the search was stopped. The box that promises most is looked at first."""
         best: Any = None
-        boxes = self._boxes
-        while boxes and not self.figures.work.stopped:
+        many = 1 if self._many(of) else MOST_CORNERS
+        unsaid = [i for i, p in enumerate(self.family.parameters) if of.sign(p) is None]
+        waiting: list[tuple[Any, int, Any, Box]] = []  # what a box promises, the latest first, its bound, the box
+
+        def wait(box: Box) -> None:
+            if self.possible(box, self._quick):
+                value = self.extreme_of(box, of, most, many)
+                if value is NOWHERE:
+                    return
+                rank = (0, 0) if value is None else (1, -least_side(value) if most else least_side(value))
+                heappush(waiting, (rank, -self.figures.work.boxes, value, box))
             self.figures.work.boxes += 1
-            box = boxes.pop()
-            if not self.possible(box):
-                continue
-            value = self.extreme_of(box, of, most)
+
+        for box in self._boxes:
+            sides = zip(self.family.parameters, box, strict=True)
+            wait(tuple([side[:1] * 2 if self._moves_nothing(p, of) else side for p, side in sides]))
+        while waiting:
+            if self.figures.work.stopped:
+                return None
+            _, _, value, box = heappop(waiting)
             if value is not None and best is not None and not _beyond(value, best, most):
+                break
+            if not self.possible(box, self._slow, 1):
                 continue
             ends = self.corners(box, of, most)
             if value is not None and len(ends) == 1 and all(self._holds(o, c, ends[0]) for o, c, _ in self._asked):
@@ -317,9 +417,38 @@ class Search:
                 best = value if fits and (best is None or _beyond(value, best, most)) else best
                 continue
             box = self.tightened(box)
-            first, second = self._halves(box) if any(low != high for low, high in box) else (box, None)
-            boxes += [b for b in ((first, second) if most else (second, first)) if b is not None]
+            first = unsaid if value is None else ()
+            for part in self._halves(box, first) if any(low != high for low, high in box) else [box]:
+                wait(part)
         return best
+
+
+def _quadratic(values: Sequence[int]) -> tuple[int, int, int]:
+    """Twice the coefficients of a polynomial of degree 2 at most, from its values at 0, 1 and 2.
+
+    >>> _quadratic([5, 6, 9])
+    (2, 0, 10)
+    """
+    zero, one, two = values
+    bend = two - 2 * one + zero
+    return bend, 2 * (one - zero) - bend, 2 * zero
+
+
+def _roots(a: int, b: int, c: int) -> list[int]:
+    """The whole numbers just below the real roots of a·x² + b·x + c, or on them.
+
+    >>> _roots(1, -5, 6), _roots(0, 2, -7), _roots(1, 0, 1), _roots(2, 0, -7)
+    ([2, 3], [3], [], [-2, 1])
+    """
+    if not a:
+        return [-c // b] if b else []
+    under = b * b - 4 * a * c
+    if under < 0:
+        return []
+    a, b = (a, b) if a > 0 else (-a, -b)
+    root = isqrt(under)
+    exact = root * root == under
+    return [(-b - root - (not exact)) // (2 * a), (-b + root) // (2 * a)]
 
 
 def _beyond(value: Any, best: Any, most: bool) -> bool:

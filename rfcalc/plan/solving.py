@@ -7,9 +7,9 @@ of which is taken or refused as a whole, at one node.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import lcm
-from time import monotonic
+from time import thread_time
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import LimitError, RfcalcError, ShapeError, plural
@@ -68,18 +68,18 @@ def with_size(shape: Shape, axis: int, size: Any) -> Shape:
 def classes(
     network: Network,
     inputs: Sequence[Shape],
-    varied: Collection[tuple[int, int]],
+    varied: Collection[tuple[int, int]] | Mapping[tuple[int, int], tuple[int, int]],
     seconds: float | None = None,
     params: Sequence[int] | None = None,
     following: Following | None = None,
-    among: Iterable[Part] = (EVERY,),
+    among: Iterable[Part] | None = None,
 ) -> list[Class]:
     """Every size n ≥ 1, in classes.
 
     Args:
         params: how many parameters each position has: sizes that would need others are refused; None: any number.
         inputs: the shapes of the inputs; sizes of other axes stay as they are.
-        varied: the (input, spatial axis) that have size n.
+        varied: the (input, spatial axis) that have size n; or, for each, a and b of its size a·n + b.
         seconds: when to give up.
         following: rules of layers that say sizes in numbers.
         among: only these sizes.
@@ -88,13 +88,16 @@ def classes(
         LimitError: there are too many classes, or it takes too long.
         Undecided: a rule does not say what it does with an unknown size.
     """
+    sizes = varied if isinstance(varied, Mapping) else dict.fromkeys(varied, (1, 0))
+    if among is None:
+        among = [Part(1, 0, Range(max(max(-((b - 1) // a), 0) for a, b in sizes.values()), None))]
     walk = _Walk(network, Weights(network, params, following), cuts(network, following), seconds)
     found: list[Class] = []
     for modulus, rest, values in among:
         n = modulus * values.first + rest if values.single else Number((rest, modulus), values)
         shapes = list(inputs)
-        for source, axis in varied:
-            shapes[source] = with_size(shapes[source], axis, n)
+        for (source, axis), (a, b) in sizes.items():
+            shapes[source] = with_size(shapes[source], axis, a * n + b)
         for c, given in walk.behind(-1, shapes, values):
             whole = modulus * c.modulus, modulus * c.rest + rest
             found.append(Class(*whole, c.values, [*given, *c.shapes], c.position, c.error))
@@ -139,7 +142,7 @@ class _Walk:
         self.weights = weights
         self.places = [*places, Cut(network.arity + len(network.nodes) - 1, ())]
         self.arity = network.arity
-        self.seconds, self.begun, self.count = seconds, monotonic(), 0
+        self.seconds, self.begun, self.count = seconds, thread_time(), 0
         self.known: dict[Any, list[Class]] = {}
 
     def behind(self, cut: int, given: list[Shape], values: Range) -> Iterator[tuple[Class, list[Shape]]]:
@@ -194,7 +197,7 @@ class _Walk:
 
     def _counted(self) -> None:
         self.count += 1
-        if self.count > MOST_CLASSES or (self.seconds is not None and monotonic() - self.begun > self.seconds):
+        if self.count > MOST_CLASSES or (self.seconds is not None and thread_time() - self.begun > self.seconds):
             raise LimitError(f"{self.count:,} classes of sizes are too many to tell apart")
 
 

@@ -31,6 +31,7 @@ from rfcalc.plan.following import Following
 from rfcalc.plan.grid import reach
 from rfcalc.plan.lines import Barrier
 from rfcalc.plan.solving import with_size
+from rfcalc.plan.together import Size, first_of
 from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class TileAxis(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """What one tile reads (of each input axis), writes (of each output's), and which part of its own output that is.
+    """What one tile reads (of each axis of the image; `TilePlan.reads`: of every input), writes (of each output's), and
+    which part of its own output that is.
 
     All are half-open ranges, an entry an axis; `write` and `crop` are by output.
     """
@@ -127,7 +129,8 @@ class TilePlan:
             self.following = Following(self.network, {}) if following is None else following.within(self.network)
         self.report = report
         self.inputs = tuple(report.inputs[name] for name in self.network.inputs)
-        self.rank = _rank(self.network, self.inputs)
+        self.image = self.inputs[first_of(self.inputs)]
+        self.rank = _rank(self.image)
         self.walked = forward(self.network, self.inputs)
         params = [cost.params for cost in self.walked.costs]
         self.lines = tuple(AxisTiles(self.following, self.inputs, axis, params, multiple) for axis in range(self.rank))
@@ -153,6 +156,17 @@ class TilePlan:
             if any(line.view.carriers[p] is None for p in line.outputs):
                 name = self.network.outputs[0]
                 found[Barrier(name, "output", "it does not depend on the input position by position")] = None
+                continue
+            laid = [n for n, p in zip(self.network.outputs, line.outputs, strict=True) if line.view.mixed(p)]
+            if laid:
+                found[Barrier(laid[0], "output", "positions of several axes lie along one axis of it, as tokens")] = (
+                    None
+                )
+                continue
+            turned = [n for n, p in zip(self.network.outputs, line.outputs, strict=True) if line.view.mirrored(p)]
+            if turned:
+                why = "it is the mirror image: what a unit reads is tied to the size of the whole map"
+                found[Barrier(turned[0], "output", why)] = None
                 continue
             try:
                 halo = line.halo()
@@ -194,8 +208,8 @@ class TilePlan:
 
     def _axis(self, line: AxisTiles) -> TileAxis:
         period, advance = line.window()
-        found = self.report.receptive_field(self.report.network.position(self.network.outputs[0]))
-        field = next(iter(found.values())) if isinstance(found, dict) else found
+        found = self.report.receptive_fields(self.report.network.position(self.network.outputs[0]))
+        field = found[list(self.network.inputs)[line.together.image]]
         window: Window | None = field.windows[line.axis]
         halo = line.halo()
         assert halo is not None
@@ -210,7 +224,7 @@ class TilePlan:
             if given is not None and len(given) != self.rank:
                 raise RfcalcError(
                     f"{name} {'x'.join(map(str, given))} has {plural(len(given), 'number')}",
-                    why=f"the input {self.inputs[0]} has {plural(self.rank, 'spatial axis', 'spatial axes')}",
+                    why=f"the input {self.image} has {plural(self.rank, 'spatial axis', 'spatial axes')}",
                 )
         for axis, size in enumerate(tile or ()):
             if size > self.lines[axis].size:
@@ -308,12 +322,11 @@ class TilePlan:
 
     def shape_of(self, read_: Sequence[Range]) -> tuple[Shape, ...]:
         """The shapes of the inputs of one tile."""
-        found = []
-        for x in self.inputs:
-            for axis, (a, b) in enumerate(read_):
-                if x.rank == self.rank:
-                    x = with_size(x, axis, b - a)
-            found.append(x)
+        found = list(self.inputs)
+        for line, (a, b) in zip(self.lines, read_, strict=True):
+            for i, size in enumerate(line.together.sizes):
+                if size is not None:
+                    found[i] = with_size(found[i], line.axis, size.at(b - a))
         return tuple(found)
 
     def _forward(self, sizes: tuple[int, ...]) -> Walked:
@@ -383,6 +396,19 @@ class TilePlan:
             {name: tuple(p.write[i] for p in chosen) for i, name in enumerate(names)},
             {name: tuple(p.crop[i] for p in chosen) for i, name in enumerate(names)},
         )
+
+    def reads(self, tile: Tile) -> dict[str, tuple[Range, ...]]:
+        """What a tile reads of each input that has the image's axes."""
+        named = {name: self.related(i) for i, name in enumerate(self.network.inputs)}
+        return {
+            name: tuple(size.part(read) for size, read in zip(sizes, tile.read, strict=True))
+            for name, sizes in named.items()
+            if sizes
+        }
+
+    def related(self, i: int) -> list[Size]:
+        """How the sizes of an input follow the image's, of each axis; none, where it has other axes."""
+        return [size for line in self.lines if (size := line.together.sizes[i]) is not None]
 
     def run(self, function: Any, source: Any, out: Any = None, map: Any = map, progress: Any = None) -> Any:  # noqa: A002
         """Compute the whole output tile by tile; see `rfcalc.plan.run.run`."""
@@ -462,14 +488,7 @@ def pruned(walked: Shaped, outputs: Sequence[str]) -> Network:
     return Network.from_nodes(listed, inputs, outputs=tuple(names[p] for p in wanted), name=network.name)
 
 
-def _rank(network: Network, inputs: Sequence[Shape]) -> int:
-    rank = max(x.rank for x in inputs)
-    if rank == 0:
-        raise RfcalcError(f"the input {inputs[0]} has no spatial axes", fix="a flat vector has no tiles")
-    sized = {name: x.spatial for name, x in zip(network.inputs, inputs, strict=True) if x.rank == rank}
-    if len(set(sized.values())) > 1:
-        told = ", ".join(f"{name} {'x'.join(map(str, s))}" for name, s in sized.items())
-        raise RfcalcError(
-            "the inputs have different sizes", why=told, fix="tiles of several inputs need inputs of one size"
-        )
-    return rank
+def _rank(image: Shape) -> int:
+    if image.rank == 0:
+        raise RfcalcError(f"the input {image} has no spatial axes", fix="a flat vector has no tiles")
+    return image.rank

@@ -63,13 +63,12 @@ def to_dict(plan: TilePlan) -> dict[str, Any]:
 
 
 def _tile(plan: TilePlan, tile: Tile) -> dict[str, Any]:
-    read = [list(r) for r in tile.read]
-    several = [name for name, x in zip(plan.network.inputs, plan.inputs, strict=True) if x.rank == plan.rank]
+    reads = {name: [list(r) for r in ranges] for name, ranges in plan.reads(tile).items()}
     write = {name: [list(r) for r in ranges] for name, ranges in tile.write.items()}
     crop = {name: [list(r) for r in ranges] for name, ranges in tile.crop.items()}
     single = len(write) == 1
     return {
-        "read": read if len(several) == 1 else dict.fromkeys(several, read),
+        "read": next(iter(reads.values())) if len(reads) == 1 else reads,
         "write": next(iter(write.values())) if single else write,
         "crop": next(iter(crop.values())) if single else crop,
     }
@@ -136,7 +135,14 @@ def _tiles(plan: TilePlan) -> list[Table | Sentences]:
     if plan.count == 1:
         return []
     name = plan.network.outputs[0]
-    columns = (Column("tile", right=True), Column("reads"), Column(f"writes of {name}", "writes"), Column("crop"))
+    several = len(plan.reads(plan.tile(0))) > 1
+    reads = f"reads of {list(plan.network.inputs)[plan.lines[0].together.image]}" if several else "reads"
+    columns = (
+        Column("tile", right=True),
+        Column(reads, "reads"),
+        Column(f"writes of {name}", "writes"),
+        Column("crop"),
+    )
     lines = []
     for i in range(min(plan.count, MOST_SHOWN)):
         tile = plan.tile(i)
@@ -147,7 +153,21 @@ def _tiles(plan: TilePlan) -> list[Table | Sentences]:
         )
     listed = Table(columns, tuple(lines), title="Tiles, half-open ranges on each axis")
     left = plan.count - len(lines)
-    return [listed, Sentences((f"{plural(left, 'more tile')}: --format json lists all.",))] if left else [listed]
+    told = [f"{plural(left, 'more tile')}: --format json lists all."] if left else []
+    told += _beside(plan)
+    return [listed, Sentences(tuple(told))] if told else [listed]
+
+
+def _beside(plan: TilePlan) -> list[str]:
+    """What is read of inputs whose sizes are not the image's."""
+    names, found = list(plan.network.inputs), []
+    image = plan.lines[0].together.image
+    for i, name in enumerate(names):
+        sizes = plan.related(i)
+        if any(size.text() != "n" for size in sizes):
+            told = ", ".join(f"{size.text()} on axis {axis}" for axis, size in enumerate(sizes))
+            found.append(f"Where a tile reads n positions of {names[image]}, it reads of {name}: {told}.")
+    return found
 
 
 def _box(ranges: Any) -> str:
@@ -173,15 +193,28 @@ def _barriers(plan: TilePlan) -> list[Any]:
     done = [f"{node}: {GATHERED}." for node in _can_be_gathered(plan)]
     done += [f"{b.node}: {NO_PASSES[b.kind]}." for b in plan.barriers if b.kind in NO_PASSES and not done]
     first = plan.barriers[0].node
-    if first in {node.name for node in plan.network.nodes}:
-        before = plan.network.node(first).inputs
-        ready = [name for name in before if name not in plan.network.inputs]
-        if ready:
-            done.append(f"Up to {ready[0]} the network can be tiled: --at {ready[0]}.")
+    ready = _ready(plan, first)
+    if ready is not None:
+        done.append(f"Up to {ready} the network can be tiled: --at {ready}.")
     sections = [Sentences(tuple(lines), title=f"{plan.report.target} cannot be computed in exact tiles")]
     if done:
         sections.append(Sentences(tuple(done), title="What can be done"))
     return sections
+
+
+def _ready(plan: TilePlan, node: str) -> str | None:
+    """The last node before a barrier whose map can be computed in tiles: the axes of the image are axes of it."""
+    network = plan.network
+    names = {n.name for n in network.nodes}
+    while node in names:
+        before = [name for name in network.node(node).inputs if name not in network.inputs]
+        if not before:
+            return None
+        node = before[0]
+        position = network.position(node)
+        if not any(line.view.mixed(position) or line.view.mirrored(position) for line in plan.lines):
+            return node
+    return None
 
 
 def _can_be_gathered(plan: TilePlan) -> list[str]:

@@ -26,17 +26,20 @@ from rfcalc.core.size import is_number
 from rfcalc.core.window import START, STEP, All, Border, Listed, PeriodTooLong, Scattered, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, reads_of
 from rfcalc.plan.blockers import FRAMES, ONE_INPUT, PAIRS, PLACES, Blocker, refused
+from rfcalc.plan.even import even, placed, widened, with_length
 from rfcalc.plan.taps import hull
 
 Along: TypeAlias = "Slide | Table"
 
 
 class Edge(NamedTuple):
-    """What a unit of a node reads of one of its inputs along the axis; `index` None where that input is constant."""
+    """What a unit of a node reads of one of its inputs along the axis; `index` None where that input is constant:
+    its positions along `even` are alike then, so that it is as long as it has to be."""
 
     source: int
     index: Along | None  # type: ignore[assignment]  # no tuple method here
     after: int = 0  # how far the last window reaches beyond the end
+    even: int | None = None
 
 
 class AxisMap(NamedTuple):
@@ -52,6 +55,11 @@ class AxisMap(NamedTuple):
     carried: int = 0
     masked: bool = False  # it attends to others by a mask, which says what
     before: tuple[int, ...] = ()  # the maps of which it reads everything that came before
+
+    @property
+    def even(self) -> dict[int, int]:
+        """The constants that it reads position by position, all alike: of each, along which axis."""
+        return {e.source: e.even for e in self.edges if e.even is not None}
 
     @property
     def pointwise(self) -> bool:
@@ -177,10 +185,12 @@ class Timeline:
         relation = reads_of(node, xs, y)
         into: set[int | None] = set()
         edges: list[Edge] = []
+        constants: list[tuple[int, int]] = []  # places among the edges, and among the sources
         carried, free, masked, before = 0, node.layer.any_length(), False, list[int]()
         for i, s in enumerate(sources):
             axis = self.lines[s].axis
             if axis is None:
+                constants.append((len(edges), i))
                 edges.append(Edge(s, None))
                 continue
             mine: list[Along] = []
@@ -220,11 +230,14 @@ class Timeline:
             return still
         (out,) = into
         assert out is not None
-        for i, s in enumerate(sources):
-            if self.lines[s].axis is None and self._placed(relation[i], xs[i], y, out):
+        windows = any(e.index not in (None, STEP) for e in edges)
+        for number, i in constants:
+            edge, places = edges[number], placed(relation[i], xs[i], out)
+            if len(places) > 1 or not all(not windows and even(self.walked, edge.source, at) for at in places):
                 why = "it takes values that are tied to positions (a table, a mask)"
                 self.blockers.append(Blocker(node.name, why, PLACES))
                 return still
+            edges[number] = edge._replace(even=next(iter(places), None))
         layer = free if masked and free is not None else node.layer
         axes = [(x, at) for x, s in zip(xs, sources, strict=True) if (at := self.lines[s].axis) is not None]
         for x, at in axes:
@@ -244,20 +257,6 @@ class Timeline:
         return layer.carried(xs, y) is not None and all(
             tuple(units) == tuple(range(u + 1)) for u, units in enumerate(index.units)
         )
-
-    @staticmethod
-    def _placed(alternatives: Any, x: Shape, y: Shape, out: int) -> bool:
-        """Whether a constant has an entry for each position along the axis."""
-        for alternative in alternatives:
-            if alternative == POINTWISE:
-                if x.dims[out] > 1:
-                    return True
-                continue
-            if any(
-                o == out and n > 1 and not isinstance(i, All) for (o, i), n in zip(alternative, x.dims, strict=True)
-            ):
-                return True
-        return False
 
     def _rate(self, edge: Edge) -> Fraction:
         index = edge.index
@@ -299,6 +298,7 @@ class Timeline:
                     sources = network.sources[position - network.arity]
                     xs = tuple([shapes[s] for s in sources])
                     edge = next(e for e in line.edges if e.index is not None)
+                    xs = widened(line.even, sources, xs, made[edge.source])
                     index = edge.index
                     assert index is not None
                     layer = line.layer
@@ -309,7 +309,7 @@ class Timeline:
                     except RfcalcError as error:
                         raise error.at(line.name) from None
                 made.append(length)
-                shapes[position] = _with(shapes[position], line.axis, length)
+                shapes[position] = with_length(shapes[position], line.axis, length)
             found = self._lengths[n] = tuple(made)
         return found
 
@@ -331,7 +331,7 @@ class Timeline:
             return
         shapes = [
             [
-                s if at.axis is None else _with(s, at.axis, n)
+                s if at.axis is None else with_length(s, at.axis, n)
                 for s, at, n in zip(self.walked.shapes, self.lines, found, strict=True)
             ]
             for found in (short, long)
@@ -348,6 +348,7 @@ class Timeline:
                 told = []
                 for at_length in shapes:
                     xs = tuple([at_length[s] for s in sources])
+                    xs = widened(line.even, sources, xs, at_length[position].dims[line.axis])
                     relation = line.layer.reads(xs, at_length[position])
                     params = line.layer.cost(xs, at_length[position]).params
                     told.append(([self._along(a, s) for a, s in zip(relation, sources, strict=True)], params))
@@ -481,12 +482,6 @@ def _width(shape: Shape, axis: int) -> int:
     for i, n in enumerate(shape.dims):
         width *= 1 if i == axis else n
     return width
-
-
-def _with(shape: Shape, axis: int, length: int) -> Shape:
-    if shape.dims[axis] == length:
-        return shape
-    return Shape(*shape.dims[:axis], length, *shape.dims[axis + 1 :], channel=shape.channel)
 
 
 def _why(index: Any) -> str:

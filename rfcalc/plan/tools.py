@@ -57,6 +57,17 @@ def _after(line: AxisTiles, before: int, after: int, write: int) -> int:
     return int((lengths[line.outputs[0]] or 0) / density) - write - before
 
 
+def _shorter(line: AxisTiles, write: int) -> tuple[int, int] | None:
+    """The size of a tile, and what it gives, where that is less than what lies in its place (padding is missing)."""
+    halo = line.halo(write // line.align)
+    lengths = None if halo is None else line.lengths(size := write + sum(halo))
+    if lengths is None:
+        return None
+    output = line.outputs[0]
+    gives = lengths[output] or 0
+    return (size, gives) if gives < int(size * line.view.densities[output]) else None
+
+
 def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
     """The settings of another tool for this plan.
 
@@ -67,6 +78,14 @@ def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
         raise RfcalcError("there are no tiles", where=plan.barriers[0].node, why=plan.barriers[0].why)
     found = sides(plan)
     read, write, side = ([getattr(s, name) for s in found] for name in ("read", "write", "side"))
+    shorter = [length for line, s in zip(plan.lines, found, strict=True) if (length := _shorter(line, s.write))]
+    if shorter:
+        size, gives = shorter[0]
+        if tool == "otbtf":
+            halos = [line.halo(w // line.align) or (0, 0) for line, w in zip(plan.lines, write, strict=True)]
+            return {"rfield": [w + sum(h) for w, h in zip(write, halos, strict=True)], "efield": write}
+        why = f"a tile of {size} gives {gives} positions, and {tool} lays tiles out as if each gave as much as it reads"
+        return {"exact": False, "note": f"no setting: {why}; plan.run or the ranges of the plan do"}
     if tool == "bioimageio":
         axes = [
             {"size": {"min": s.side * 2 + a.align, "step": line.modulus}, "halo": s.cut}
@@ -74,7 +93,7 @@ def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
         ]
         return {"axes": axes, "note": "min and step of the input's axes, halo of the output's"}
     if tool == "monai":
-        share = [round((r - w) / r, 4) for r, w in zip(read, write, strict=True)]
+        share = [_share(r, w) for r, w in zip(read, write, strict=True)]
         return {"roi_size": read, "overlap": share, "mode": "constant", "exact": False, "note": f"MONAI: {BLENDS}"}
     if tool == "careamics":
         return {"tile_size": read, "tile_overlap": [2 * s for s in side]}
@@ -82,8 +101,22 @@ def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
         return {"tile": max(write), "tile_pad": max(side), "pre_pad": 0}
     if tool == "otbtf":
         return {"rfield": read, "efield": write}
-    step = max(w / r for r, w in zip(read, write, strict=True))
-    return {"patch_size": read, "tile_step_size": round(step, 4), "exact": False, "note": f"nnU-Net: {BLENDS}"}
+    step = min(
+        w * 10_000 // r for r, w in zip(read, write, strict=True)
+    )  # one for all axes: the one that overlaps most
+    return {"patch_size": read, "tile_step_size": step / 10_000, "exact": False, "note": f"nnU-Net: {BLENDS}"}
+
+
+def _share(read: int, write: int) -> float:
+    """The share of a tile that overlaps, from which MONAI finds the step again: int(read · (1 − share)).
+
+    >>> _share(48, 16), int(48 * (1 - _share(48, 16)))
+    (0.6666, 16)
+    """
+    share = (read - write) * 10_000 // read
+    while int(read * (1 - share / 10_000)) < write:
+        share -= 1
+    return share / 10_000
 
 
 class Judged(NamedTuple):
@@ -148,7 +181,7 @@ def _clean(line: AxisTiles, start: int, size: int) -> set[int]:
     """The output positions, in places of the whole, that a tile computes as the whole does."""
     whole = line.view
     tile = line.tile_view(size)
-    if line.lengths(size) is None or tile is None or tile.barriers or tile.carriers != whole.carriers:
+    if line.lengths(size) is None or tile is None or tile.barriers or tile.places != whole.places:
         return set()
     found: list[set[int] | None] = []  # the positions of each map that are right
     for p, length in enumerate(tile.lengths):

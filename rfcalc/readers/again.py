@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError, plural
@@ -12,6 +14,7 @@ from rfcalc.graph.network import Network
 from rfcalc.plan.aligning import Reading, Unfollowed
 from rfcalc.plan.following import Following, follow
 from rfcalc.plan.solving import Weights, with_size
+from rfcalc.plan.together import MOST_PARTS, first_of
 from rfcalc.readers.guards import Guard, Refusal, deliberate, guard, refusal_of
 from rfcalc.readers.target import Target, named, resolve
 
@@ -19,6 +22,7 @@ from rfcalc.readers.target import Target, named, resolve
 EVEN = ((32, 64, 96), (64, 128, 192))
 ODD = ((1, 3, 2), (6, 13, 9), (31, 63, 95))  # the last one rounds at every stride
 LAST = ((11, 2, 5), (39, 74, 49), (15, 47, 23))  # these must only confirm; code may refuse what layers take
+OWN = ((1, 2, 3), (2, 1, 2), (3, 4, 5))  # times its own size, where code takes no other than multiples of a part of it
 MOST_TRIED = 300  # sizes, to find one that code lets pass
 STEPS = (2, 4, 8, 16, 32, 64)  # sizes that differ by multiples of one, where others are read otherwise
 
@@ -128,9 +132,10 @@ def _explained(
         if deliberate(error) and all(_passes(g, inputs) for g in guards):
             size = ", ".join(map(str, inputs))
             raise untold(what, f"the {what} refuses {size} by a condition that is not followed: {_brief(error)}")
-    for axis in range(base[0].rank) if guards else ():
-        own = base[0].spatial[axis]
-        if any(i[0].spatial[axis] != own for i in taken):
+    image = first_of(base)
+    for axis in range(base[image].rank) if guards else ():
+        own = base[image].spatial[axis]
+        if any(i[image].spatial[axis] != own for i in taken):
             continue
         for n in range(1, own + MOST_TRIED):
             inputs = [with_size(x, axis, n) if axis < x.rank else x for x in base]
@@ -153,18 +158,54 @@ def _readings(
         if deltas is EVEN[1] and len(readings) > 1:
             continue
         longer = deltas if step == 1 or (deltas in EVEN and deltas[0] % step == 0) else [d * step for d in deltas]
-        inputs = _longer(base, longer, guards, step)
-        if guards and _dims(inputs) in tried:
-            continue
-        tried.add(_dims(inputs))
+        for inputs in (_longer(base, longer, guards, step), *_in_proportion(base, longer)):
+            if _dims(inputs) in tried:
+                continue
+            tried.add(_dims(inputs))
+            read = _read(target, known.network, inputs)
+            if not isinstance(read, Reading):
+                refused.append((inputs, read))
+                continue
+            if deltas in LAST:
+                confirming.append((inputs, read))
+            else:
+                readings.append(read)
+            break
+    for times in OWN if step == 1 and len(readings) + len(confirming) == 1 else ():
+        inputs = [x.with_spatial(x.channels, _times(x.spatial, times)) for x in base]
         read = _read(target, known.network, inputs)
         if not isinstance(read, Reading):
             refused.append((inputs, read))
-        elif deltas in LAST:
+        elif times == OWN[-1]:
             confirming.append((inputs, read))
         else:
             readings.append(read)
     return readings, confirming, refused
+
+
+def _in_proportion(base: Sequence[Shape], deltas: Sequence[int]) -> Iterator[list[Shape]]:
+    """Longer axes of inputs whose sizes differ, in proportion (an image, and a guide of half its size)."""
+    image = base[first_of(base)]
+    others = [x for x in base if x.rank == image.rank and x.spatial != image.spatial]
+    if not others:
+        return
+    found = list(base)
+    for axis in range(image.rank):
+        ratios = [
+            Fraction(int(x.spatial[axis]), int(image.spatial[axis])) if x.rank == image.rank else None for x in base
+        ]
+        unit = lcm(*(r.denominator for r in ratios if r is not None))
+        if unit > MOST_PARTS:
+            return
+        delta = deltas[axis % len(deltas)]
+        for i, r in enumerate(ratios):
+            if r is not None:
+                found[i] = with_size(found[i], axis, int(base[i].spatial[axis]) + int(r * unit) * delta)
+    yield found
+
+
+def _times(spatial: Sequence[Any], more: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(n * (1 + more[axis % len(more)]) for axis, n in enumerate(spatial))
 
 
 def _in_steps(inputs: Sequence[Shape], base: Sequence[Shape], step: int) -> bool:
@@ -193,15 +234,15 @@ def _guards(
     refused: Refused = []
     if not hasattr(network.source, "sizes_asked"):  # no code
         return [], taken, refused
-    for axis in range(base[0].rank):
-        size = base[0].spatial[axis]
+    for axis in range(base[first_of(base)].rank):
+        size = base[first_of(base)].spatial[axis]
         few = [d - size for d in (size + 1, size // 2, 1) if d > 0]
         rest = [*PROBED, *(d - size for d in (2, 3, 5, size // 2 + 1) if 0 < d < size)]
         for delta in deltas or (*few, *rest):
             if not deltas and delta in rest and not by_statement:
                 break
             inputs = [with_size(x, axis, x.spatial[axis] + delta) if axis < x.rank else x for x in base]
-            if any(min(x.spatial) < 1 for x in inputs):
+            if any(min(x.spatial, default=1) < 1 for x in inputs):
                 continue
             read = _read(target, network, inputs)
             if isinstance(read, Reading):

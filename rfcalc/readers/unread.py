@@ -6,7 +6,7 @@ import re
 from os import listdir
 from os.path import basename, dirname, exists, isdir, isfile
 
-from rfcalc.core.errors import NotationError, RfcalcError, UnknownName, suggestion
+from rfcalc.core.errors import NamesCode, NotationError, RfcalcError, UnknownName, suggestion
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*(?:\(.*\))?$")  # module:object without py:
 
@@ -26,7 +26,7 @@ def unread(text: str, error: NotationError, word: bool, endings: tuple[str, ...]
         return RfcalcError("layers of code stand in a module", where=text[:60], fix=f"write {held}")
     if _MODULE.match(text):
         why, fix = "code is run only where it is asked for", f"write {_code(text)}, which imports and runs that code"
-        return RfcalcError(f"{text!r} is not a network", why=why, fix=fix)
+        return NamesCode(text, why=why, fix=fix)
     if text in (".", "..") or isdir(text):
         return RfcalcError("this is a folder", where=text, fix="give a path to a file in it")
     file, sign, name = text.rpartition(".")

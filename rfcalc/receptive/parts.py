@@ -21,7 +21,7 @@ Mask = int
 MOST_PARTS = 64
 
 
-class Part(NamedTuple):
+class FieldPart(NamedTuple):
     """A field, and the positions of the node's axes at which it is present (all of those that are not named)."""
 
     present: tuple[tuple[int, Mask], ...]
@@ -47,7 +47,7 @@ class Apart:
 
     def __init__(self, walked: Shaped, source: int, found: Sequence[Field | None]) -> None:
         self.walked, self.source, self.found = walked, source, found
-        self.memo: dict[int, tuple[Part, ...]] = {}
+        self.memo: dict[int, tuple[FieldPart, ...]] = {}
 
     def joined(self, position: int, whole: Field | None, branched: set[int]) -> Field | None:
         """The field of a node whose inputs have parts; `whole`, which knows nothing of parts, where they make no
@@ -71,7 +71,7 @@ class Apart:
             result = part.field if result is None else join(result, part.field, node.name, y.dims)
         return None if result is None else _told(result, whole)
 
-    def of(self, position: int, whole: Field | None) -> tuple[Part, ...]:
+    def of(self, position: int, whole: Field | None) -> tuple[FieldPart, ...]:
         """The parts of a node; `whole` is its field as far as positions say it."""
         stack, needed = [position], set()
         arity = self.walked.network.arity
@@ -82,7 +82,7 @@ class Apart:
             field = whole if p == position else self.found[p]
             alike = p == self.source or p < arity or (p != position and not tells_channels_apart(self.walked, p))
             if field is None or alike:
-                self.memo[p] = () if field is None else (Part((), field),)
+                self.memo[p] = () if field is None else (FieldPart((), field),)
                 continue
             needed.add(p)
             stack += self.walked.network.sources[p - arity]
@@ -90,20 +90,20 @@ class Apart:
             self.memo[p] = self._made(p, whole if p == position else self.found[p])
         return self.memo[position]
 
-    def _made(self, position: int, whole: Field | None) -> tuple[Part, ...]:
+    def _made(self, position: int, whole: Field | None) -> tuple[FieldPart, ...]:
         node, sources, xs, y = self.walked.at(position)
         layer = node.layer
         plain = all(trivial(self.memo[s]) for s in sources)
         relation = None if layer.opaque or (plain and layer.selective) else layer.apart(xs, y)
         split = whole is not None and any(j.node == node.name and j.why == "gaps" for j in whole.joins)
         if layer.opaque or (plain and relation is None and not split):
-            return () if whole is None else (Part((), whole),)
+            return () if whole is None else (FieldPart((), whole),)
         relation = relation or reads_of(node, xs, y)
-        found: list[Part] = []
+        found: list[FieldPart] = []
         for s, x, alternatives in zip(sources, xs, relation, strict=True):
             for part in self.memo[s]:
                 found += _passed(part, alternatives, x, y, layer, node.name)
-        return tuple(Part(p, _told(f, whole)) for p, f in _merged(found, node.name, y.dims))
+        return tuple(FieldPart(p, _told(f, whole)) for p, f in _merged(found, node.name, y.dims))
 
 
 def _told(field: Field, whole: Field | None) -> Field:
@@ -120,12 +120,14 @@ def _told(field: Field, whole: Field | None) -> Field:
     return field._replace(joins=tuple(found))
 
 
-def trivial(parts: tuple[Part, ...]) -> bool:
+def trivial(parts: tuple[FieldPart, ...]) -> bool:
     """Whether all that a node sees is seen everywhere."""
     return len(parts) < 2 and not any(part.present for part in parts)
 
 
-def _passed(part: Part, alternatives: Alternatives, x: Shape, y: Shape, layer: Layer, node: str) -> list[Part]:
+def _passed(
+    part: FieldPart, alternatives: Alternatives, x: Shape, y: Shape, layer: Layer, node: str
+) -> list[FieldPart]:
     """A part of a layer's input, on its output."""
     found = []
     for reads in alternatives:
@@ -138,7 +140,7 @@ def _passed(part: Part, alternatives: Alternatives, x: Shape, y: Shape, layer: L
     return found
 
 
-def _read(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]:
+def _read(part: FieldPart, reads: Reads, x: Shape, y: Shape, node: str) -> list[FieldPart]:
     masks = dict(part.present)
     along = followed(part.field)
     present: dict[int, Mask] = {}
@@ -168,16 +170,16 @@ def _read(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]
     return _placed(field, present, lost, y, node)
 
 
-def _placed(field: Field | None, present: dict[int, Mask], lost: bool, y: Shape, node: str) -> list[Part]:
+def _placed(field: Field | None, present: dict[int, Mask], lost: bool, y: Shape, node: str) -> list[FieldPart]:
     if field is None or not all(present.values()):
         return []
     field = of_positions(field, y.channel, y.dims, node)
     if lost:
         field = field._replace(bounded=(*field.bounded, node))
-    return [Part(tuple(sorted(present.items())), field)]
+    return [FieldPart(tuple(sorted(present.items())), field)]
 
 
-def _regrouped(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[Part]:
+def _regrouped(part: FieldPart, reads: Reads, x: Shape, y: Shape, node: str) -> list[FieldPart]:
     """Through a row-major reshape: where a part is present, on the axes that its axes are merged into or split into."""
     from rfcalc.receptive.unit_sets import boxes, flattened
 
@@ -205,14 +207,14 @@ def _regrouped(part: Part, reads: Reads, x: Shape, y: Shape, node: str) -> list[
     return [made for present in found for made in _placed(field, present, lost, y, node)]
 
 
-def _merged(parts: list[Part], node: str, dims: tuple[int, ...]) -> tuple[Part, ...]:
+def _merged(parts: list[FieldPart], node: str, dims: tuple[int, ...]) -> tuple[FieldPart, ...]:
     """Fields at one place joined, places of one field joined."""
     at: dict[tuple[tuple[int, Mask], ...], Field] = {}
     for present, field in parts:
         at[present] = field if present not in at else join(at[present], field, node, dims)
-    kept: list[Part] = []
+    kept: list[FieldPart] = []
     for present, field in at.items():
-        part = Part(present, field)
+        part = FieldPart(present, field)
         again = True
         while again:
             again = False
@@ -221,14 +223,14 @@ def _merged(parts: list[Part], node: str, dims: tuple[int, ...]) -> tuple[Part, 
                     union = _both(dict(other.present), dict(part.present), dims)
                     if union is not None:
                         kept.pop(i)
-                        part, again = Part(union, part.field), True
+                        part, again = FieldPart(union, part.field), True
                         break
         kept.append(part)
     if len(kept) > MOST_PARTS:
         whole = kept[0].field
         for part in kept[1:]:
             whole = join(whole, part.field, node, dims)
-        return (Part((), whole._replace(bounded=(*whole.bounded, node))),)
+        return (FieldPart((), whole._replace(bounded=(*whole.bounded, node))),)
     return tuple(kept)
 
 

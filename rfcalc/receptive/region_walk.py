@@ -68,7 +68,7 @@ class _Engine:
         shape = walked.shapes[source]
         self.extents = tuple(shape.dims[i] for i in shape.axes)
         self.start: tuple[Term, ...] = (tuple((i, tuple(1 << p for p in range(shape.dims[i]))) for i in shape.axes),)
-        self.bounded = False  # whether channels were not told apart that see different pixels
+        self.bounded = False  # whether channels were not told apart that see different pixels, or a layer says at most
         self.blurred: set[int] = set()  # positions in whose channels a reshape has laid pixels side by side
         self.bound = cache(self._bound)
         self.spread = cache(_spread)
@@ -95,6 +95,7 @@ class _Engine:
                 raise RfcalcError(
                     "an operator was not understood", where=node.name, why="nothing is known of what its units read"
                 )
+            self.bounded = self.bounded or node.layer.at_most
             parts: list[State] = []
             for s, alternatives in zip(sources, exact(self.walked, position, told), strict=True):
                 state = found.get(s, ())

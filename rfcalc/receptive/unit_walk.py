@@ -1,4 +1,5 @@
 """The real pixels that one unit sees, by walking back from it: this costs what its windows cost, at any length of map.
+What all units see together is found in the same walk, which begins with all of them.
 
 The companion of `region_walk`, which finds the pixels of all units at once by walking forward. On every map the unit
 reads a union of boxes; a box is a set of positions for each axis, and a set is a tuple of runs (first, last), in order
@@ -70,7 +71,7 @@ def mask_of(positions: Runs) -> Mask:
 
 
 class UnitWalk:
-    """What one unit of a node sees of an input or an earlier node, in real pixels.
+    """What one unit of a node, or all of them together, see of an input or an earlier node, in real pixels.
 
     >>> import rfcalc
     >>> report = rfcalc.analyze("conv3-8 > maxpool2", input="1x10000000")
@@ -80,14 +81,14 @@ class UnitWalk:
     Args:
         walked: the network, with sizes in numbers.
         at, source: positions.
-        unit: the unit's place on the node's axes, the channels left out.
+        unit: the unit's place on the node's axes, the channels left out; None: all units together.
 
     Raises:
         RfcalcError: an operator on the way was not understood, a size is a symbol, or there is no such unit.
         LimitError: what it sees is in too many separate parts.
     """
 
-    def __init__(self, walked: Shaped, at: int, unit: Sequence[int], source: int = 0) -> None:
+    def __init__(self, walked: Shaped, at: int, unit: Sequence[int] | None, source: int = 0) -> None:
         self.walked = walked
         self.left = self.right = self.placed = False
         shapes = walked.shapes
@@ -95,9 +96,10 @@ class UnitWalk:
             if not all(is_number(n) for n in shape.dims):
                 raise RfcalcError("regions need sizes in numbers", why=f"there is a map of {shape}", fix="give --input")
         extents = tuple(shapes[at].dims[i] for i in shapes[at].axes)
-        if len(unit) != len(extents) or any(not 0 <= u < n for u, n in zip(unit, extents, strict=True)):
-            raise no_unit(unit, extents)
-        first: Box = {axis: ((u, u),) for axis, u in zip(shapes[at].axes, unit, strict=True)}
+        ends = [(0, n - 1) for n in extents] if unit is None else [(u, u) for u in unit]
+        if len(ends) != len(extents) or any(not 0 <= a <= b < n for (a, b), n in zip(ends, extents, strict=True)):
+            raise no_unit(unit or (), extents)
+        first: Box = {axis: (end,) for axis, end in zip(shapes[at].axes, ends, strict=True)}
         self.boxes = self._walk(at, first, source)
 
     @property
@@ -154,6 +156,9 @@ class UnitWalk:
         if reads is POINTWISE:
             reads = tuple([(i, STEP) for i in range(len(x.dims))])
         layer = self.walked.network.nodes[position - self.walked.network.arity].layer
+        if layer.row_major and all(positions == ((0, y.dims[axis] - 1),) for axis, positions in box.items()):
+            self.placed = True  # all values, in other extents
+            return [{i: ((0, x.dims[i] - 1),) for i in (range(len(x.dims)) if source in self._told else x.axes)}]
         if layer.row_major and (source in self._told or y.channel in box) and max(x.values, y.values) <= MOST_REGROUPED:
             return self._regrouped(box, source, position)
         if any(isinstance(index, Scattered) for _, index in reads):
@@ -230,11 +235,9 @@ class UnitWalk:
         layer = network.nodes[position - network.arity].layer
         xs, x, y = self.walked.input_shapes(position), self.walked.shapes[source], self.walked.shapes[position]
         extents = tuple(x.dims[i] for i in x.axes)
-        flat = 0
-        for unit in product(*([u for a, b in box[axis] for u in range(a, b + 1)] for axis in y.axes)):
-            for p in layer.source(unit, xs, y):
-                flat |= 1 << place(p, extents)
-        masks = boxes_of(flat, extents) if flat else []
+        units = product(*([u for a, b in box[axis] for u in range(a, b + 1)] for axis in y.axes))
+        places = {place(p, extents) for unit in units for p in layer.source(unit, xs, y)}
+        masks = boxes_of(mask_of(union((p, p) for p in places)), extents) if places else []
         boxes = [{axis: tuple(runs(mask)) for axis, mask in zip(x.axes, found, strict=True)} for found in masks]
         return [{**b, x.channel: ((0, x.channels - 1),)} for b in boxes] if source in self._told else boxes
 

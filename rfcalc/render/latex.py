@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from rfcalc.core.errors import printable, printable_lines
-from rfcalc.render.latex_width import COLUMN, PAGE, SIZES, Fit, broken, fit, longest_piece, width
+from rfcalc.render.latex_width import COLUMN, PAGE, SIZES, TableFit, broken, fit, longest_piece, width
 from rfcalc.report.document import (
     Cell,
     Column,
@@ -208,7 +208,7 @@ def _table(table: Table, caption: str) -> Iterator[str]:
         yield from (comment((f"{name}: ", *((f,) if isinstance(f, str) else f))) for name, f in table.totals)
 
 
-def _fitting(table: Table, columns: list[_Column], texts: list[list[str]]) -> Fit:
+def _fitting(table: Table, columns: list[_Column], texts: list[list[str]]) -> TableFit:
     """The size of letters at which the table fits on its page or in its column."""
     widths: list[float] = []
     breakable: dict[int, float] = {}

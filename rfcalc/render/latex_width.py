@@ -20,7 +20,7 @@ SIZES = (("", 1.0, 6.0), (r"\small", 0.93, 5.0), (r"\footnotesize", 0.86, 4.0), 
 SIZES_SMALL = (*SIZES, (r"\scriptsize", 0.81, 2.0), (r"\tiny", 0.69, 2.0))
 
 
-class Fit(NamedTuple):
+class TableFit(NamedTuple):
     """How a table is set: the command for the size of its letters, the half gap, and widths (in points) of columns of
     text that have to be broken."""
 
@@ -41,7 +41,7 @@ def width(text: str, bold: bool = False) -> float:
     return total * (1.16 if bold else 1.0)
 
 
-def fit(widths: list[float], breakable: dict[int, float], room: float) -> Fit:
+def fit(widths: list[float], breakable: dict[int, float], room: float) -> TableFit:
     """The largest letters at which columns of these widths fit into `room` points.
 
     Where even the smallest do not, columns of text are broken into lines: those in `breakable`, with the width of their
@@ -50,7 +50,7 @@ def fit(widths: list[float], breakable: dict[int, float], room: float) -> Fit:
     count = len(widths)
     for size, scale, gap in SIZES_SMALL:
         if sum(widths) * scale + 2 * gap * count <= room:
-            return Fit(size, gap, {})
+            return TableFit(size, gap, {})
     found: dict[int, float] = {}
     size, scale, gap = SIZES_SMALL[-1]
     for size, scale, gap in SIZES_SMALL[-2:]:  # noqa: B007 (the last one tried is taken)
@@ -64,7 +64,7 @@ def fit(widths: list[float], breakable: dict[int, float], room: float) -> Fit:
             left -= min(widths[i] * scale, share)
         if all(share >= 1.05 * breakable[i] * scale for i, share in found.items()):
             break
-    return Fit(size, gap, {i: max(share, 1.05 * breakable[i] * scale) for i, share in found.items()})
+    return TableFit(size, gap, {i: max(share, 1.05 * breakable[i] * scale) for i, share in found.items()})
 
 
 def longest_piece(text: str) -> float:

@@ -238,7 +238,11 @@ class FieldReport:
         whole = 1
         for n in self.source_shape:
             whole *= n
-        return whole - self.regions.all.count
+        try:
+            seen = UnitWalk(self.report, self.position, None, self.origin).region
+        except LimitError:  # in too many parts: the sets of all units
+            seen = self.regions.all
+        return whole - seen.count
 
     def effective_field(self, unit: Sequence[int] | None = None) -> tuple[Spread | None, ...]:
         """The effective receptive field of a unit (the middle one), for each axis of the source."""

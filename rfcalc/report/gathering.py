@@ -18,7 +18,7 @@ from rfcalc.core.size import is_number
 from rfcalc.report.report import Row
 
 
-class Gathered(NamedTuple):
+class GatheredRows(NamedTuple):
     """Rows in one: its `name`, its `words` in place of a notation (None: those of the first row)."""
 
     rows: tuple[Row, ...]
@@ -26,10 +26,10 @@ class Gathered(NamedTuple):
     words: str | None
 
 
-def gathered(rows: Sequence[Row]) -> dict[str, Gathered]:
+def gathered(rows: Sequence[Row]) -> dict[str, GatheredRows]:
     """What stands together, by the name of the row in whose place it is shown."""
     graph = Graph(rows)
-    found: list[Gathered] = []
+    found: list[GatheredRows] = []
     for row in rows:
         if _core(row) and row.name not in graph.taken:
             group = _attention(graph, row)
@@ -114,7 +114,7 @@ def _scopes(name: str) -> Iterator[str]:
     return (".".join(parts[:i]) for i in range(1, len(parts)))
 
 
-def _attention(graph: Graph, core: Row) -> Gathered | None:
+def _attention(graph: Graph, core: Row) -> GatheredRows | None:
     """The attention around a softmax or a node that is attention's product; None if it is not attention."""
     inner = {core.name}
     if _part(core) == "softmax":
@@ -134,7 +134,7 @@ def _attention(graph: Graph, core: Row) -> Gathered | None:
     layers = [row.notation for row in rows if row.node.layer.weight_layers]
     told = ", ".join(f"{text} ×{n}" if (n := len([*run])) > 1 else text for text, run in groupby(layers))
     words = f"attention{_heads(rows) or ''}"
-    return Gathered(rows, graph.name_of([row.name for row in rows]), f"{words} ({told})" if told else words)
+    return GatheredRows(rows, graph.name_of([row.name for row in rows]), f"{words} ({told})" if told else words)
 
 
 def _leading(graph: Graph, members: set[str], middle: set[str]) -> set[str]:
@@ -242,7 +242,7 @@ def _heads(rows: Sequence[Row]) -> int | None:
     return None
 
 
-def _weights(graph: Graph) -> Iterator[Gathered]:
+def _weights(graph: Graph) -> Iterator[GatheredRows]:
     """Layers whose weights are computed in the network: the computation, the product, and the bias behind it."""
     for row in [*graph.rows.values()]:
         made = [n for n in row.inputs if n in graph.rows and n not in graph.reached]
@@ -267,7 +267,7 @@ def _weights(graph: Graph) -> Iterator[Gathered]:
         whole = scope and graph.scopes[scope] + (scope in graph.rows) == len(members)
         alone = not members & graph.taken and len({graph.rows[name].stage for name in members}) == 1
         if whole and alone and graph.closed(members, last):
-            yield Gathered(graph.gather(members), scope, _computed(row))
+            yield GatheredRows(graph.gather(members), scope, _computed(row))
 
 
 def _scope(members: Iterable[str], last: str) -> str:
@@ -286,7 +286,7 @@ def _computed(row: Row) -> str:
     return f"fc{row.shape.dims[-1]} (its weight computed)"
 
 
-def _unread(graph: Graph) -> Iterator[tuple[str, Gathered]]:
+def _unread(graph: Graph) -> Iterator[tuple[str, GatheredRows]]:
     """Parameters that no node reads, and products of them, as what a layer computes its weight from has them, with
     their layer."""
     own: dict[str, dict[str, Row]] = {}
@@ -302,7 +302,7 @@ def _unread(graph: Graph) -> Iterator[tuple[str, Gathered]]:
             made = graph.ordered(graph.constant(name))
             own.setdefault(layer, {}).update({one: graph.rows[one] for one in made})
     for layer, rows in own.items():
-        yield layer, Gathered((graph.rows[layer], *rows.values()), layer, None)
+        yield layer, GatheredRows((graph.rows[layer], *rows.values()), layer, None)
 
 
 def _layer_of(graph: Graph, name: str, within: Mapping[str, Sequence[str]]) -> str | None:

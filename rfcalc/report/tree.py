@@ -24,7 +24,7 @@ Copies: TypeAlias = "tuple[Shown, ...]"  # a row, or equal rows of several copie
 Placed: TypeAlias = "tuple[tuple[str, ...], Copies]"  # the groups that it stands in, from the outside
 
 
-class Part(NamedTuple):
+class TreeRow(NamedTuple):
     """A row or a group of rows at one level: its name there, and what is in it."""
 
     name: str
@@ -63,7 +63,7 @@ def lines(
         shown = moves_in_one([*shown])
     if view.depth is None:
         sort = view.sort or ("params" if view.top is not None else None)
-        parts = [Part(one.name, (((), (one,)),), False) for one in shown]
+        parts = [TreeRow(one.name, (((), (one,)),), False) for one in shown]
         for part in _ordered(parts, sort)[: view.top]:
             yield _line(part, 0, report, columns), 1
         return
@@ -74,15 +74,15 @@ def _level(
     found: Sequence[Placed], level: int, report: Report, columns: tuple[Metric, ...], view: View
 ) -> Iterator[tuple[TableLine, int]]:
     """The rows and groups of one level, the groups with what is in them, as deep as is asked for."""
-    parts: list[Part] = []
+    parts: list[TreeRow] = []
     for name, run in groupby(found, lambda placed: placed[0][level] if len(placed[0]) > level else None):
         placed = tuple(run)
         if name is not None:
-            parts.append(Part(name, placed, True))
+            parts.append(TreeRow(name, placed, True))
             continue
         for one in placed:
             own = one[1][0]
-            parts.append(Part(own.own_name.rpartition(".")[2] if level else own.name, (one,), False))
+            parts.append(TreeRow(own.own_name.rpartition(".")[2] if level else own.name, (one,), False))
     sort = view.sort or ("params" if view.top is not None else None)
     together = _together(_ordered(parts, sort), view.fold is not False)
     for part in together[: view.top if level == 0 else None]:
@@ -91,11 +91,11 @@ def _level(
             yield from _level(part.inner, level + 1, report, columns, view)
 
 
-def _together(parts: Sequence[Part], fold: bool) -> list[Part]:
+def _together(parts: Sequence[TreeRow], fold: bool) -> list[TreeRow]:
     """The parts, equal groups that stand beside each other as one; so are those that take turns with others, or with
     rows (a block and the sum behind it)."""
     about = [part.alike if fold else None for part in parts]
-    found: list[Part] = []
+    found: list[TreeRow] = []
     i = 0
     while i < len(parts):
         period = times = 1
@@ -117,7 +117,7 @@ def _together(parts: Sequence[Part], fold: bool) -> list[Part]:
     return found
 
 
-def _as_one(copies: Sequence[Part]) -> Part:
+def _as_one(copies: Sequence[TreeRow]) -> TreeRow:
     """Equal parts as one."""
     first, last = copies[0], copies[-1]
     if len(copies) == 1:
@@ -127,7 +127,7 @@ def _as_one(copies: Sequence[Part]) -> Part:
     )
     numbers = [int(part.name) for part in copies[:2] if part.name.isdecimal()]
     step = numbers[1] - numbers[0] if len(numbers) == 2 else 1
-    return Part(span(first.name, last.name, max(step, 1)), inner, first.group)
+    return TreeRow(span(first.name, last.name, max(step, 1)), inner, first.group)
 
 
 def paths(shown: Sequence[Shown]) -> list[tuple[str, ...]]:
@@ -197,7 +197,7 @@ def _take_in(rows: Sequence[int], level: int, found: list[tuple[str, ...]], kind
         _take_in(taken, level + 1, found, kinds)
 
 
-def _ordered(parts: list[Part], sort: str | None) -> list[Part]:
+def _ordered(parts: list[TreeRow], sort: str | None) -> list[TreeRow]:
     """The parts by a metric, the largest first; as they come where no metric is given."""
     if sort is None:
         return parts
@@ -210,7 +210,7 @@ def _ordered(parts: list[Part], sort: str | None) -> list[Part]:
     return [part for part, _ in known] + [part for part, key in keys if key is None]
 
 
-def _key(by: Metric, part: Part) -> Any:
+def _key(by: Metric, part: TreeRow) -> Any:
     assert by.row is not None
     value = by.over(part.rows) if by.right else by.row(part.rows[0])
     if isinstance(value, (tuple, list)):
@@ -219,7 +219,7 @@ def _key(by: Metric, part: Part) -> Any:
     return value
 
 
-def _line(part: Part, level: int, report: Report, columns: tuple[Metric, ...]) -> TableLine:
+def _line(part: TreeRow, level: int, report: Report, columns: tuple[Metric, ...]) -> TableLine:
     copies = part.inner[0][1]
     shown = copies[0] if len(copies) == 1 else copies[0]._replace(times=len(copies), last=copies[-1])
     cells = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -105,11 +106,50 @@ class Case:
 
 
 def placed(
-    report: Report, layer: Layer, sources: Sequence[int], shapes: Sequence[Shape], seen: Sequence[Seen | None]
+    report: Report, position: int, sources: Sequence[int], shapes: Sequence[Shape], seen: Sequence[Seen | None]
 ) -> Case:
-    """The case of a layer behind these positions, whose shapes and fields may be somebody's own."""
+    """The case of a position behind these ones, whose shapes and fields may be somebody's own."""
+    layer = report.network.nodes[position - report.network.arity].layer
     before = tuple(shapes[s] for s in sources), tuple(seen[s] for s in sources)
-    return Case(layer, *before, report.shapes[0].spatial, report.batch, report.itemsize)
+    case = Case(layer, *before, report.shapes[0].spatial, report.batch, report.itemsize)
+    if case.grown is None:
+        case.__dict__["grown"] = _beyond(report, position, sources, case.seen)
+    return case
+
+
+def _beyond(report: Report, position: int, sources: Sequence[int], mine: Sequence[Seen | None]) -> Seen | None:
+    """What is seen behind a layer whose units differ (upsampling, a transposed convolution), by the right table: it
+    grows as there, counted in steps of the map before it."""
+    here, before = _reported(report, position), [_reported(report, s) for s in sources]
+    if here is None or None in before or None in mine or not before:
+        return None
+    if list(mine) == before:
+        return here
+    if len(sources) > 1 or mine[0] is None or before[0] is None:
+        return None
+    size, stride = [], []
+    for r, j, right_r, right_j, r_here, j_here in zip(*mine[0], *before[0], *here, strict=True):
+        scale = Fraction(j, right_j)
+        size.append(r + (r_here - right_r) * scale)
+        stride.append(j_here * scale)
+    if any(f.denominator > 1 or f < 1 for f in map(Fraction, (*size, *stride))):
+        return None
+    return Seen(tuple(map(int, size)), tuple(map(int, stride)))
+
+
+def _reported(report: Report, position: int) -> Seen | None:
+    """What the right table says that a unit sees; None where it is no one whole number an axis."""
+    if position < report.network.arity:
+        return first_seen(report.shapes[position]) if position == 0 else None
+    field = report.receptive_field(position)
+    if field.status not in ("exact", "periodic") or not field.size:
+        return None
+    told = [f for part in (field.size, field.stride) for f in part]
+    if any(f is None or Fraction(f).denominator > 1 for f in told):
+        return None
+    return Seen(
+        tuple(int(f) for f in field.size if f is not None), tuple(int(f) for f in field.stride if f is not None)
+    )
 
 
 def cases(report: Report) -> tuple[Case, ...]:
@@ -117,8 +157,8 @@ def cases(report: Report) -> tuple[Case, ...]:
     network, shapes = report.network, report.shapes
     seen: list[Seen | None] = [first_seen(shape) if i == 0 else None for i, shape in enumerate(shapes[: network.arity])]
     found = []
-    for node, sources in zip(network.nodes, network.sources, strict=True):
-        case = placed(report, node.layer, sources, shapes, seen)
+    for position, sources in enumerate(network.sources, network.arity):
+        case = placed(report, position, sources, shapes, seen)
         seen.append(case.grown)
         found.append(case)
     return tuple(found)

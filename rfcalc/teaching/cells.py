@@ -21,7 +21,10 @@ _HALF = re.compile(r"([0-9]+)\s*([½])")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:([,.'’ _])[0-9]{3})(?:\1[0-9]{3})*")
 _SHAPE = re.compile(r"(?:torch\.|tf\.)?(?:size|tensorshape|shape)\s*(?=[(\[])", re.I)  # of how frameworks print one
 _PIXELS = re.compile(r"(?<=[0-9½])\s*(?:px|pix|pixels?|positions?|samples?)\b\.?", re.I)
-_BETWEEN = re.compile(r"\s*[x×*·,;@]\s*|\s+", re.I)
+_BETWEEN = re.compile(r"\s*[x×*·,;@]\s*|\s+by\s+|\s+", re.I)
+_SLASHES = re.compile(r"[0-9]+(?:\s*/\s*[0-9]+){2,}")
+_ABOUT = re.compile(r"^\s*(?:ca\.?|circa|about|approx\.?|approximately|etwa|rund|env\.|environ)\s+(?=[0-9])", re.I)
+_REMARK = re.compile(r"(?<=[0-9A-Za-z])\s*\([^\W\d][^\d()]*\)\s*$")  # behind a number: 20 px (side)
 EMPTY = frozenset({"", "-", "–", "—", "n/a", "na", "none", "/", "?", "nan", "null"})
 
 
@@ -49,7 +52,7 @@ def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
     >>> numbers("=1+1"), numbers("10 %"), [int(n.value) for n in numbers("(5*5*3+1)*8 = 608")]
     ((), (), [608])
     """
-    text = _result(text).strip()
+    text = _result(_bare(text)).strip()
     if len(text) > 60:
         return ()
     half = _HALF.fullmatch(text)
@@ -75,6 +78,11 @@ def numbers(text: str, scale: int = 1) -> tuple[Number, ...]:
         error = Fraction(factor, 2 * 10**places) if rounded or text[0] in "~≈" else Fraction(0)
         found.append(Number(exact, error))
     return tuple(dict.fromkeys(found))
+
+
+def _bare(text: str) -> str:
+    """A cell without a remark in brackets behind its number; "ca." is a sign."""
+    return _ABOUT.sub("≈", _REMARK.sub("", text)) if len(text) <= 120 else text
 
 
 def _result(text: str) -> str:
@@ -119,7 +127,9 @@ def sizes(text: str) -> tuple[Fraction, ...]:
     >>> [int(n) for n in sizes("torch.Size([1, 32, 7, 7])")], [int(n) for n in sizes("20 px")], sizes("20 apples")
     ([1, 32, 7, 7], [20], ())
     """
-    body = _PIXELS.sub("", _SHAPE.sub("", text)).strip().strip("()[]{}").strip().rstrip(",")
+    text = _bare(text)
+    body = text.replace("/", ",") if _SLASHES.fullmatch(text.strip()) else text
+    body = _PIXELS.sub("", _SHAPE.sub("", body)).strip().strip("()[]{}").strip().rstrip(",")
     if len(body) > 100:
         return ()
     parts = [p.strip() for p in _BETWEEN.split(body) if p.strip()]
@@ -142,7 +152,7 @@ def lengths(text: str) -> tuple[tuple[Fraction, ...], ...]:
     >>> [[int(n) for n in one] for text in ("1,507", "3,0 px", "~3", "3x5") for one in lengths(text)]
     [[1507], [1, 507], [3], [3], [3, 5]]
     """
-    text = _result(text).strip().lstrip("~≈").strip()
+    text = _result(_bare(text)).strip().lstrip("~≈").strip()
     found = sizes(text)
     plain = _PIXELS.sub("", text).strip()
     if len(found) == 2 and plain.endswith((",0", ",00")):  # no length is 0

@@ -16,7 +16,7 @@ from rfcalc.teaching.exercises.pictures import SORTS, graph_of
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
 from rfcalc.teaching.exercises.subject import Unfit, network_of, number_blank, recounted, value, written
 from rfcalc.teaching.exercises.tables import COUNTED, as_column, example_shape, input_cell
-from rfcalc.teaching.exercises.words import SHORT, convention, say
+from rfcalc.teaching.exercises.words import SHORT, axes, convention, say
 from rfcalc.teaching.grading.aligning import Names, Place
 from rfcalc.teaching.grading.columns import asked
 from rfcalc.teaching.misconceptions import wrong
@@ -71,8 +71,8 @@ def table_of(
     if not report.complete:
         raise RfcalcError("a layer is of no known kind, so its figures are not known", where=report.target)
     network = report.network
-    if network.arity != 1:
-        raise RfcalcError("a table is filled in for a network of one input", where=report.target)
+    if not network.arity:
+        raise RfcalcError("a table is filled in for a network with an input", where=report.target)
     names = Names(report)
     places = {p.position: p for p in (names.chosen(rows) if rows else names.usual)}
     if not rows and len(network.nodes) > MOST_ROWS:
@@ -116,10 +116,13 @@ class _Maker:
         shape = ""
         if any(b.kind == "shape" for b in self.blanks):
             told = {written("", report.shapes[p].dims) for p in range(len(report.shapes))}
-            shape = f" Write a shape as channels x height x width, for example {example_shape(told)}."
+            rank = report.shapes[0].rank or 2
+            shape = f" Write a shape as {axes(rank)}, for example {example_shape(told, rank)}."
         some = "" if len(first) == len(report.shapes) else f" The rows are some of the layers of {report.target}."
         parts = (Text(f"Fill in the table.{some}{shape}"), Grid(header, tuple(body)))
-        said = convention(self.columns, report.batch, report.dtype, report.itemsize)
+        said = convention(self.columns, report.batch, report.dtype, report.itemsize, rank=report.shapes[0].rank or 2)
+        if network.arity > 1 and {"receptive_field", "stride"} & set(self.columns):
+            said += f" What a unit sees is counted on the first input, {next(iter(network.inputs))}."
         derived = tuple(f"{b.label}: {b.key}" for b in self.blanks)
         family = FAMILY.get(self.columns[0], "parameters")
         picture = self._picture() if len(first) == len(report.shapes) else None
@@ -147,7 +150,7 @@ class _Maker:
         last = len(self.report.shapes)
         if last - 1 <= MOST_ROWS:
             return list(range(last))
-        return [0, *sorted(self.places)]
+        return [*range(self.report.network.arity), *sorted(self.places)]
 
     def _layer(self, position: int) -> tuple[str, str, str]:
         network: Network = self.report.network
@@ -160,7 +163,7 @@ class _Maker:
 
     def _row(self, position: int) -> list[str | Slot]:
         if position < self.report.network.arity:
-            return [input_cell(self.report, column) for column in self.columns]
+            return [input_cell(self.report, column, position) for column in self.columns]
         return [self._cell(position, column) for column in self.columns]
 
     def _cell(self, position: int, column: str) -> str | Slot:
@@ -171,17 +174,24 @@ class _Maker:
         except Unfit:
             return "–"
         place = self.places.get(position)
-        inside = position in {q for p in self.places.values() for q in p.folded}
+        inside = not self.some and position in {q for p in self.places.values() for q in p.folded}
         if place is None and not (inside and key and column in COUNTED):
-            folded = node.layer.folds or not self.some
-            return "–" if folded else written("", key)
+            told = self.some and (not node.layer.folds or (key and column in COUNTED))
+            return written("", key) if told else "–"
         self._confirm(column, node.name, key)
         name = f"r{position}_{column}"
         wrongs = as_column(wrong(self.cases[position - arity], column), column)
-        ask = Ask(column, report.target, str(report.shapes[0]), node.name, report.batch, report.dtype)
+        ask = Ask(column, report.target, self._inputs(), node.name, report.batch, report.dtype)
         label = f"{node.name}, {SHORT[column]}"
         self.blanks.append(number_blank(self.draw, key, wrongs, name=name, label=label, ask=ask))
         return Slot(name)
+
+    def _inputs(self) -> str:
+        """The inputs as `--input` takes them; each with its name where there are several."""
+        report = self.report
+        if report.network.arity == 1:
+            return str(report.shapes[0])
+        return ", ".join(f"{name}={report.shapes[i]}" for i, name in enumerate(report.network.inputs))
 
     def _confirm(self, column: str, node: str, key: Any) -> None:
         """The second road leads to the key, too.

@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rfcalc.backend.counters import functions, modules, operators
-from rfcalc.backend.verify.itself import Subject, subject
+from rfcalc.backend.verify.itself import MeasuredModule, subject
 from rfcalc.readers.torch.recording import record
 from rfcalc.report.report import Report
 
@@ -94,7 +94,7 @@ def tallies(report: Report) -> dict[str, Tally] | None:
     return found
 
 
-def _by_classes(it: Subject, report: Report) -> dict[str, Tally]:
+def _by_classes(it: MeasuredModule, report: Report) -> dict[str, Tally]:
     thop, torchinfo = Counting(), Counting()
 
     def see(path: str, m: nn.Module, args: Any, out: Any) -> None:
@@ -112,7 +112,7 @@ def _by_classes(it: Subject, report: Report) -> dict[str, Tally]:
     return {"thop": thop.tally(times), "torchinfo": torchinfo.tally()}
 
 
-def _by_functions(it: Subject, report: Report) -> dict[str, Tally]:
+def _by_functions(it: MeasuredModule, report: Report) -> dict[str, Tally]:
     ptflops, calflops = Counting(), Counting()
     inside: list[str] = []
 
@@ -148,7 +148,7 @@ def _by_functions(it: Subject, report: Report) -> dict[str, Tally]:
     }
 
 
-def _by_operators(it: Subject) -> Tally:
+def _by_operators(it: MeasuredModule) -> Tally:
     fvcore = Counting()
     for step in record(it.source.module, it.source.call, False).steps:
         rule = operators.FVCORE.get(step.name)
@@ -157,7 +157,7 @@ def _by_operators(it: Subject) -> Tally:
     return fvcore.tally()
 
 
-def _run(it: Subject, report: Report) -> None:
+def _run(it: MeasuredModule, report: Report) -> None:
     args, kwargs = it.inputs(report)
     it.module(*args, **kwargs)
 

@@ -56,6 +56,7 @@ def window_attention(at: At) -> Twin:
         relative=None if layer.relative else False,
         bias=None if layer.bias else False,
         out_bias=None if layer.out_bias else False,
+        cosine=layer.cosine or None,
     )
     first, back = _channels_last(at)
     return Twin(made, f"{{m}}({{0}}{first}){back}")

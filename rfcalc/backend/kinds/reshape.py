@@ -61,7 +61,8 @@ def cut(at: At) -> Twin:
 
 @twin("gather")
 def take(at: At) -> Twin:
-    return Twin(call("Gather", at.layer.axis % len(at.x.dims) + 1, list(at.layer.positions)))
+    axis, positions = at.layer.axis % len(at.x.dims) + 1, at.layer.positions
+    return Twin(call("Flip", axis) if positions is None else call("Gather", axis, list(positions)))
 
 
 @twin("index_sum")

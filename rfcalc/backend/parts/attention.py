@@ -90,9 +90,13 @@ def kept_apart(x: Tensor, window: Sequence[int], full: Sequence[int], rolled: Se
 
 
 class WindowAttention(nn.Module):
-    """Self-attention inside windows, which may be shifted (Swin Transformer); channels last, any number of axes."""
+    """Self-attention inside windows, which may be shifted (Swin Transformer); channels last, any number of axes.
+
+    With `cosine` hidden units it is Swin Transformer V2's, as torchvision has it: its keys have no bias in effect.
+    """
 
     relative_position_index: Tensor
+    relative_coords_table: Tensor
 
     def __init__(
         self,
@@ -104,19 +108,31 @@ class WindowAttention(nn.Module):
         relative: bool = True,
         bias: bool = True,
         out_bias: bool = True,
+        cosine: int = 0,
     ) -> None:
         super().__init__()
         self.heads = heads
+        self.cosine = cosine
         self.window = tuple(window)
         self.shift = tuple(shift)
         self.masked = masked
         self.relative = relative
         self.qkv = nn.Linear(features, 3 * features, bias=bias)
         self.proj = nn.Linear(features, features, bias=out_bias)
-        if relative:
+        if cosine:
+            self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
+        if cosine and relative:
+            self.cpb_mlp = nn.Sequential(
+                nn.Linear(len(self.window), cosine), nn.ReLU(inplace=True), nn.Linear(cosine, heads, bias=False)
+            )
+            offset = [8 * torch.arange(1.0 - w, w) / max(1, w - 1) for w in window]
+            table = torch.stack(torch.meshgrid(*offset, indexing="ij"), -1).unsqueeze(0)
+            self.register_buffer("relative_coords_table", torch.sign(table) * torch.log2(table.abs() + 1.0) / 3.0)
+        elif relative:
             offsets = math.prod(2 * w - 1 for w in window)
             self.relative_position_bias_table = nn.Parameter(torch.zeros(offsets, heads))
             nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        if relative:
             places = list(itertools.product(*map(range, window)))
             index = []
             for a in places:
@@ -131,12 +147,19 @@ class WindowAttention(nn.Module):
         sizes = x.shape[1:-1]
         x, full, rolled = to_windows(x, self.window, self.shift)
         n, c = x.shape[1:]
-        qkv = self.qkv(x).reshape(-1, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        bias: Tensor | None = self.qkv.bias
+        if self.cosine and bias is not None:
+            bias = bias.clone()
+            bias[c : 2 * c].zero_()
+        qkv = F.linear(x, self.qkv.weight, bias).reshape(-1, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         q, k, v = qkv[0], qkv[1], qkv[2]
-        attention = (q * (c // self.heads) ** -0.5).matmul(k.transpose(-2, -1))
+        if self.cosine:
+            attention = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1)
+            attention = attention * torch.clamp(self.logit_scale, max=math.log(100.0)).exp()
+        else:
+            attention = (q * (c // self.heads) ** -0.5).matmul(k.transpose(-2, -1))
         if self.relative:
-            table = self.relative_position_bias_table[self.relative_position_index]
-            attention = attention + table.reshape(n, n, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+            attention = attention + self.biases(n)
         if self.masked and any(rolled):
             mask = kept_apart(x, self.window, full, rolled)
             attention = attention.reshape(-1, len(mask), self.heads, n, n) + mask.unsqueeze(1).unsqueeze(0)
@@ -144,6 +167,13 @@ class WindowAttention(nn.Module):
         attention = F.softmax(attention, dim=-1)
         x = attention.matmul(v).transpose(1, 2).reshape(-1, n, c)
         return from_windows(self.proj(x), self.window, full, rolled, sizes)
+
+    def biases(self, n: int) -> Tensor:
+        """1 × heads × places × places: what is added for each pair of places."""
+        table = self.cpb_mlp(self.relative_coords_table) if self.cosine else self.relative_position_bias_table
+        pairs: Tensor = table.reshape(-1, self.heads)[self.relative_position_index]
+        pairs = pairs.reshape(n, n, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+        return 16 * torch.sigmoid(pairs) if self.cosine else pairs
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}, window={self.window}, shift={self.shift}"

@@ -56,6 +56,20 @@ class Gather(nn.Module):
         return f"axis={self.axis}, {len(self.positions)} positions"
 
 
+class Flip(nn.Module):
+    """All positions of an axis, from the last to the first."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(self.axis)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}"
+
+
 class IndexSum(nn.Module):
     """Sums of listed positions of an axis."""
 

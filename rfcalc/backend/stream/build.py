@@ -258,7 +258,7 @@ def _still(plan: StreamPlan) -> set[int]:
 def _read(edge: Edge, layer: Layer, axis: int | None, begins: bool = False) -> Read:
     index = edge.index
     if index is None or axis is None:
-        return Read(edge.source)
+        return Read(edge.source, even=0 if edge.even is None else edge.even + 1)
     if isinstance(index, Slide):
         return Read(edge.source, index.stride, index.first, index.kernel, index.dilation, index.border, begins=begins)
     if hasattr(layer, "output_padding"):

@@ -59,23 +59,30 @@ def own_weights(
     """
     network, tables = network or read.network, tables or {}
     graph = to_torch(network, names="own").eval()
+    kind = _first(module).dtype
+    constants = {name: _in(kind, t) for name, t in read.constants.items() if t is not None}
+    tensors = {**constants, **dict(module.named_parameters())}
     with torch.no_grad():
         for node in network.nodes:
             if node.name in tables:
                 _table(graph, node.name, tables[node.name], module)
             elif node.name in read.origins:  # what gathering has added has no weights
-                _node(graph, node.name, read, {**read.constants, **dict(module.named_parameters())})
+                _node(graph, node.name, read, tensors)
     _compare(module, graph)
     return graph
 
 
 def _node(graph: NetworkModule, name: str, read: Imported, tensors: Mapping[str, torch.Tensor]) -> None:
     """Give one node of the network what its operator was called with."""
-    path = graph.paths.get(name)
+    path, step = graph.paths.get(name), read.origins.get(name)
+    if step is not None and step.args.get("mode") == "constant" and step.args.get("value"):
+        told, border = f"it pads with {step.args['value']:g}", "a stream pads with zeros, reflected or repeated values"
+        fix = "pad what is less by this number with zeros, and add the number behind it: F.pad(x - v, …) + v"
+        raise Unsupported(told, where=name, why=border, fix=fix)
     if path is None:
         _learned(graph, name, tensors)
         return
-    mine, step = graph.get_submodule(path), read.origins.get(name)
+    mine = graph.get_submodule(path)
     wanted = [n for n, _ in (*mine.named_parameters(), *mine.named_buffers()) if not n.endswith("num_batches_tracked")]
     if step is None:
         if wanted:
@@ -138,7 +145,7 @@ def _learned(graph: NetworkModule, name: str, tensors: Mapping[str, torch.Tensor
 
 def _table(graph: NetworkModule, name: str, table: torch.Tensor, module: nn.Module) -> None:
     """Give an attention the bias that it adds by the distance of a pair, as it is now."""
-    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.empty(0))
+    like = _first(module)
     owner, _, last = next(s.learned for s in graph.steps if s.name == name).rpartition(".")
     kept = nn.Parameter(table.to(like.device, like.dtype), requires_grad=False)
     graph.get_submodule(owner)._parameters[last] = kept
@@ -152,7 +159,7 @@ def _compare(module: nn.Module, graph: NetworkModule) -> None:
     """
     from rfcalc.readers.torch.untouched import untouched
 
-    first = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.empty(0))
+    first = _first(module)
     made = torch.Generator().manual_seed(0)
     xs = [torch.randn(1, *s.dims, generator=made).to(first.device, first.dtype) for s in graph.shapes.values()]
     try:
@@ -179,6 +186,17 @@ def _compare(module: nn.Module, graph: NetworkModule) -> None:
             why="its forward changes what it computes with (a counter, a buffer), or draws random numbers",
             fix="stream a part of it that does not: to_stream(module.encoder, …)",
         )
+
+
+def _in(kind: torch.dtype, constant: torch.Tensor) -> torch.Tensor:
+    """A constant in the type that it takes on where it meets the module's numbers; a wider one keeps its own."""
+    narrower = constant.is_floating_point() and torch.promote_types(constant.dtype, kind) == kind
+    return constant.to(kind) if narrower else constant
+
+
+def _first(module: nn.Module) -> torch.Tensor:
+    """A tensor of the type that a module computes with."""
+    return next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.empty(0))
 
 
 def _near(a: torch.Tensor, b: torch.Tensor, bound: float) -> bool:

@@ -21,6 +21,7 @@ class Read(NamedTuple):
     border: str = "zeros"
     phases: tuple[tuple[int, ...], ...] = ()
     begins: bool = False  # everything before belongs to it too
+    even: int = 0  # the axis along which the positions of a map without the axis are alike
 
     def known(self, count: int) -> int:
         """How many units read only the first `count` positions."""

@@ -13,7 +13,20 @@ from torch import Tensor, nn
 
 from rfcalc.backend.parts.attention import by_offset
 from rfcalc.backend.stream.reads import Held, Read, StreamedMap
-from rfcalc.backend.stream.tape import Recur, Run, Running, Tape, blank, cat, narrow, picked, piece, spread, zeros
+from rfcalc.backend.stream.tape import (
+    Recur,
+    Run,
+    Running,
+    Tape,
+    blank,
+    cat,
+    narrow,
+    picked,
+    piece,
+    spread,
+    widened,
+    zeros,
+)
 
 
 class Streamed(nn.Module):
@@ -424,7 +437,8 @@ class Streamed(nn.Module):
         """Positions from `low` to `high` of a map; beyond its ends stands what the border says."""
         axis = self.lines[read.source].axis
         if not axis:
-            return values[read.source]  # type: ignore[no-any-return]
+            still: Tensor = values[read.source]
+            return self._do(widened, [still], read.even, high - low) if read.even else still
         count = counts[read.source]
         held = values[read.source]
         if read.border == "zeros" or (low >= 0 and high <= count):

@@ -18,6 +18,26 @@ from rfcalc.layers.pointwise import Identity
 from rfcalc.readers.imported import Imported
 
 
+class Kept(Parameter):
+    """Values that are held, which are alike along some axes."""
+
+    __slots__ = ("alike",)
+    alike: tuple[int, ...]
+
+    def __init__(self, dims: Any, channel: int = 0, alike: tuple[int, ...] = ()) -> None:
+        super().__init__(dims, channel)
+        object.__setattr__(self, "alike", alike)
+
+    def even(self, axis: int) -> bool:
+        return axis in self.alike
+
+
+def _even(values: torch.Tensor, dims: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which values are alike."""
+    values = values.reshape(dims)
+    return tuple([i for i in range(len(dims)) if bool((values == values.narrow(i, 0, 1)).all())])
+
+
 def with_values(read: Imported) -> tuple[Imported, Walked]:
     """What was read of a module as a network that can run with the module's tensors, and its walk.
 
@@ -41,7 +61,7 @@ def with_values(read: Imported) -> tuple[Imported, Walked]:
             continue
         if not reached[position] and _held(read, walked, position):
             shape = walked.shapes[position]
-            layer, sources = Parameter(shape.dims, shape.channel), ()
+            layer, sources = Kept(shape.dims, shape.channel, _even(read.constants[node.name], shape.dims)), ()
         elif getattr(layer, "fixed", False):
             layer = replace(layer, fixed=False)
         elif layer.at_most and layer.kind == "elementwise":  # what is masked is zero already

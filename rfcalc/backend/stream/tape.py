@@ -157,6 +157,11 @@ def zeros(like: Tensor, axis: int, count: int, fill: float = 0.0) -> Tensor:
     return like.new_full(shape, fill)
 
 
+def widened(x: Tensor, axis: int, count: int) -> Tensor:
+    """So many positions of a map whose positions are alike."""
+    return x.narrow(axis, 0, 1).expand(*x.shape[:axis], count, *x.shape[axis + 1 :])
+
+
 def blank(like: Tensor, size: tuple[int, ...]) -> Tensor:
     """A map of zeros of this size."""
     return like.new_zeros(size)
@@ -168,42 +173,71 @@ def piece(x: Tensor, axis: int, start: int, count: int) -> Tensor:
 
 
 def is_product(conv: Any, x: Tensor) -> bool:
-    """Whether a convolution on the processor costs less as one product of matrices.
+    """Whether a convolution on the processor costs less as products: of matrices, or of numbers tap by tap.
 
     PyTorch hands small dense ones to its own kernel; others to one that takes some 50 µs for each call and computes 16
-    channels at once, and dilated ones to one that is slower. The matrix of all windows must stay in the cache: 2¹⁸
-    values, 2²⁰ where few channels come out (measured for kernels of 2 to 16, 1 to 64 channels).
+    channels at once, and dilated and strided ones to one that is slower. The matrix of all windows must stay in the
+    cache: 2¹⁸ values, 2²⁰ where few channels come out (measured for kernels of 2 to 16, 1 to 64 channels).
     """
     if x.device.type != "cpu" or len(x) > 1 or conv.padding != (0,):
         return False
     thin = conv.out_channels <= 8
     if isinstance(conv, nn.ConvTranspose1d):
         return thin and conv.groups == 1 and conv.output_padding == (0,)
-    (kernel,), (dilation,) = conv.kernel_size, conv.dilation
-    if conv.stride != (1,) or kernel == 1:
+    (kernel,), (dilation,), (stride,) = conv.kernel_size, conv.dilation, conv.stride
+    if kernel == 1:
         return False
+    if stride > 1:
+        return bool(conv.in_channels <= 8 and conv.groups == 1 and x.numel() * kernel <= 2**18 * stride)
+    if by_taps(conv):
+        return x.numel() <= 2**18
     values = x.shape[1] * kernel * (x.shape[2] - dilation * (kernel - 1))
     return (dilation > 1 or conv.groups > 1 or x.numel() > 20480) and values <= 2 ** (20 if thin else 18)
 
 
+def by_taps(conv: Any) -> bool:
+    """Whether every channel has a kernel of its own, which is short."""
+    return bool(conv.groups == conv.in_channels == conv.out_channels > 1 and conv.kernel_size[0] <= 7)
+
+
 def product(conv: Any, x: Tensor) -> Tensor:
-    """A convolution of one signal, without padding, as a product of matrices."""
-    (_, channels, length), (kernel,), (dilation,) = x.shape, conv.kernel_size, conv.dilation
+    """A convolution of one signal, without padding, as products."""
+    if isinstance(conv, nn.ConvTranspose1d):
+        return spread_product(conv, x)
+    (_, channels, length), (kernel,), (dilation,), (stride,) = x.shape, conv.kernel_size, conv.dilation, conv.stride
     weight, bias, groups = conv.weight, conv.bias, conv.groups
-    if isinstance(conv, nn.ConvTranspose1d):  # what every position adds to the positions that it reaches
-        parts = torch.mm(weight.reshape(channels, -1).t(), x[0])
-        (stride,) = conv.stride
-        size = (1, (length - 1) * stride + dilation * (kernel - 1) + 1)
-        made = F.fold(parts[None], size, (1, kernel), (1, dilation), 0, (1, stride))[:, :, 0]
-        return made if bias is None else made + bias[:, None]
-    each, count = channels // groups, length - dilation * (kernel - 1)
+    each, count = channels // groups, (length - 1 - dilation * (kernel - 1)) // stride + 1
+    if stride == 1 and by_taps(conv):
+        made: Tensor = x.narrow(2, 0, count) * weight[:, 0, :1]
+        for tap in range(1, kernel):
+            made.addcmul_(x.narrow(2, tap * dilation, count), weight[:, 0, tap : tap + 1])
+        return made if bias is None else made.add_(bias[:, None])
     _, row, step = x.stride()
-    shape, steps = (groups, each, kernel, count), (row * each, row, dilation * step, step)
+    shape, steps = (groups, each, kernel, count), (row * each, row, dilation * step, stride * step)
     windows = x.as_strided(shape, steps, x.storage_offset()).reshape(groups, each * kernel, count)
     weights = weight.reshape(groups, -1, each * kernel)
     if bias is None:
         return torch.bmm(weights, windows).view(1, -1, count)
     return torch.baddbmm(bias.view(groups, -1, 1), weights, windows).view(1, -1, count)
+
+
+def spread_product(conv: Any, x: Tensor) -> Tensor:
+    """A transposed convolution of one signal: what every position adds to the positions that it reaches."""
+    (_, channels, length), (kernel,), (dilation,), (stride,) = x.shape, conv.kernel_size, conv.dilation, conv.stride
+    weight, bias, out = conv.weight, conv.bias, conv.out_channels
+    if dilation == 1 and kernel % stride == 0:  # whole turns of the stride: position by position within the turn
+        turns = kernel // stride
+        rows, parts = length + turns - 1, weight.view(channels, out, turns, stride)
+        first = weight.new_zeros(out) if bias is None else bias
+        made: Tensor = first.view(out, 1, 1).expand(out, stride, rows).clone(memory_format=torch.contiguous_format)
+        made = made.view(out * stride, rows)
+        for turn in range(turns):
+            made.narrow(1, turn, length).addmm_(parts[:, :, turn].reshape(channels, -1).t(), x[0])
+        return made.view(out, stride, rows).transpose(1, 2).reshape(1, out, -1)
+    added = torch.mm(weight.reshape(channels, -1).t(), x[0])
+    size = (1, (length - 1) * stride + dilation * (kernel - 1) + 1)
+    made = F.fold(added[None], size, (1, kernel), (1, dilation), 0, (1, stride))[:, :, 0]
+    return made if bias is None else made + bias[:, None]
 
 
 def picked(x: Tensor, axis: int, at: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ Tick = Callable[[str], None]
 ELEMENTWISE = ("rbf", "scale", "avgpool")
 
 
-class Subject(NamedTuple):
+class MeasuredModule(NamedTuple):
     """A module that may be changed, and what it was called with when it was read."""
 
     module: nn.Module
@@ -65,7 +65,7 @@ class Subject(NamedTuple):
         return args, kwargs
 
 
-def subject(report: Report) -> Subject | None:
+def subject(report: Report) -> MeasuredModule | None:
     """A copy of the module that the report's network was read from, with values; None where there is none.
 
     Raises:
@@ -90,7 +90,7 @@ def subject(report: Report) -> Subject | None:
         for name, b in list(owner._buffers.items()):
             if b is not None and b.is_meta:
                 owner._buffers[name] = torch.ones(b.shape, dtype=b.dtype)
-    return Subject(module.train(source.training), source)
+    return MeasuredModule(module.train(source.training), source)
 
 
 def _computed(module: nn.Module) -> dict[int, Any]:
@@ -156,7 +156,7 @@ def returned(value: Any) -> Iterator[Tensor]:
             yield from returned(getattr(value, key))
 
 
-def outputs(it: Subject, result: Any) -> dict[str, Tensor]:
+def outputs(it: MeasuredModule, result: Any) -> dict[str, Tensor]:
     """What the module returns, by the names of the nodes that make it, with the batch in front."""
     found: dict[str, Tensor] = {}
     for tensor, (name, batch) in zip(returned(result), it.source.returned, strict=False):
@@ -165,7 +165,7 @@ def outputs(it: Subject, result: Any) -> dict[str, Tensor]:
     return found
 
 
-def counted(report: Report, it: Subject, what: frozenset[str], tick: Tick) -> Iterator[Finding]:
+def counted(report: Report, it: MeasuredModule, what: frozenset[str], tick: Tick) -> Iterator[Finding]:
     """Shapes and multiply-adds of one run of the module, and its parameters."""
     if "params" in what:
         yield from _parameters(report, it)
@@ -241,7 +241,7 @@ def _dims(tensor: Tensor, row: Row, report: Report) -> tuple[int, ...]:
     return dims[1:]
 
 
-def _parameters(report: Report, it: Subject) -> Iterator[Finding]:
+def _parameters(report: Report, it: MeasuredModule) -> Iterator[Finding]:
     params = sum(p.numel() for p in it.module.parameters())
     learned = sum(p.numel() for p in it.module.parameters() if p.requires_grad)
     unused = dict(it.source.unused)
@@ -274,7 +274,7 @@ def unfused() -> Iterator[None]:
 # --- training ----------------------------------------------------------------------------------------------------
 
 
-def training(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
+def training(report: Report, it: MeasuredModule, tick: Tick) -> Iterator[Finding]:
     """One step of training of the module: what is kept, gradients, the state of two optimizers."""
     tick("one forward pass of the module in training mode")
     dtype = saved.DTYPES.get(report.dtype)

@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from rfcalc.backend.verify import gradient
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.backend.verify.gradient import Unit
-from rfcalc.backend.verify.itself import Hooked, Subject, Tick, outputs, reason, unfused
+from rfcalc.backend.verify.itself import Hooked, MeasuredModule, Tick, outputs, reason, unfused
 from rfcalc.core.errors import plural
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.receptive.region_walk import regions
@@ -113,7 +113,7 @@ class _Runs:
         Exception: whatever the module raises in float64.
     """
 
-    def __init__(self, report: Report, it: Subject) -> None:
+    def __init__(self, report: Report, it: MeasuredModule) -> None:
         self.mode = StandIn()
         self.report = report
         self._it, self._module = it, positive(deepcopy(it.module))
@@ -183,7 +183,7 @@ def _seen(runs: _Runs, name: str, unit: Unit, pixels: set[Unit], right: set[Unit
     return _Seen(found, f"with {' and '.join(how)}" if how else "", found != right or len(tried) == len(lost))
 
 
-def receptive(report: Report, it: Subject, tick: Tick) -> Iterator[Finding]:
+def receptive(report: Report, it: MeasuredModule, tick: Tick) -> Iterator[Finding]:
     """Chosen units of the last maps and of every output, pixel by pixel, and what the summary claims of them."""
     first = next(iter(it.source.call.leaves))
     if not first.dtype.is_floating_point:

@@ -20,7 +20,7 @@ LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", save
 FASTER = moving(stride="0", rf="+", size="0", weight_layers="0", count="0", saved_bytes="")
 MORE = moving(stride="0", rf="+", center="+", size="+", weight_layers="+", count="+", holes="-", before="0", output="0")
 KERNELS = laws(costs=AREA, receptive_field=1)
-CYCLES = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 1))
+CYCLES = laws(rf=1, center=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 1))
 DILATIONS = laws(receptive_field=1)
 SPREAD = ("dilation", "padding")
 FAMILY = Family(

@@ -19,7 +19,7 @@ def build(kernel: int, width: int, convs: int, stages: int) -> str:
 LARGER = moving(stride="0", rf="+", size="+", weight_layers="0", count="0", saved_bytes="", holes="0")
 KERNELS = laws(costs=AREA, receptive_field=1)
 DEEPER = moving(stride="0", rf="+", center="+", size="+", weight_layers="+", count="+", holes="0", output="0")
-DEPTHS = laws(rf=1, costs=1, weight_layers=1, count=1)
+DEPTHS = laws(rf=1, center=1, costs=1, weight_layers=1, count=1)
 LOWER = moving(stride="+", rf="+", center="+", size="+", weight_layers="+", count="+", holes="0", before="0")
 FAMILY = Family(
     "pyramid",

@@ -15,7 +15,7 @@ KERNELS = laws(costs=AREA, receptive_field=1)
 DEEPER = moving(
     stride="0", rf="+", size="+", weight_layers="+", count="+", holes="0", before="0", center="+", output="0"
 )
-DEPTHS = laws(rf=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 2))
+DEPTHS = laws(rf=1, center=1, costs=1, values=1, bytes=1, weight_layers=1, count=1, saved_bytes=1, peak_bytes=Law(0, 2))
 FAMILY = Family(
     "stack",
     "k × k convolutions of stride 1, one after another, a ReLU after each",

@@ -1,8 +1,8 @@
 """Variants of a given network: what may be changed, a file a kind of change, which holds a `MOVE`.
 
 A move looks at a network and gives choices; a choice has options, each a change of a `Draft` and words for it. Any
-combination of options is a variant, one for each choice. A change that cannot be made says why (`Unfit`); whether the
-result runs and keeps the output is seen by walking it. Adding a move is adding a file with a `MOVE` in it.
+combination of options is a variant, one for each choice. A change that cannot be made says why (`CannotChange`);
+whether the result runs and keeps the output is seen by walking it. Adding a move is adding a file with a `MOVE` in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
 
 
-class Unfit(Exception):
+class CannotChange(Exception):
     """A change that cannot be made; says why."""
 
 
@@ -71,7 +71,7 @@ class Draft:
                 for i, layer in enumerate(layers[:-1], 1):
                     inner = f"{name}_{i}"
                     if inner in self.pieces:
-                        raise Unfit(f"there is a node {inner} already")
+                        raise CannotChange(f"there is a node {inner} already")
                     found[inner] = Piece(layer, reads)
                     self.parts[inner] = name
                     reads = (inner,)
@@ -88,7 +88,7 @@ class Draft:
     def add(self, name: str, layer: Layer, reads: tuple[str, ...]) -> None:
         """A further node."""
         if name in self.pieces:
-            raise Unfit(f"there is a node {name} already")
+            raise CannotChange(f"there is a node {name} already")
         self.pieces[name] = Piece(layer, reads)
 
     def readers(self, name: str) -> list[str]:

@@ -23,7 +23,7 @@ from rfcalc.core.layer import POINTWISE, Layer
 from rfcalc.core.sliding import Rounding
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import relation
-from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, along, windowed, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, along, windowed, with_geometry
 from rfcalc.report.report import Report
 
 
@@ -45,7 +45,7 @@ def _change(most: int, draft: Draft) -> None:
     network = report.network
     names = [*network.inputs, *(n.name for n in network.nodes)]
     if set(draft.pieces) != set(names[network.arity :]):
-        raise Unfit("layers were put in before")
+        raise CannotChange("layers were put in before")
     strides = _factors(report)
     finer: dict[int, tuple[int, ...]] = {i: (1,) * report.shapes[i].rank for i in range(network.arity)}
     for position in range(network.arity, len(names)):
@@ -57,7 +57,7 @@ def _change(most: int, draft: Draft) -> None:
             continue
         given = {finer[s] for s in ranked}
         if len(given) > 1:
-            raise Unfit(f"{node.name} joins maps of which one would be finer than the other")
+            raise CannotChange(f"{node.name} joins maps of which one would be finer than the other")
         (mine,) = given
         rank = len(mine)
         if len(sources) == 1 and hasattr(layer, "output_padding"):
@@ -67,7 +67,7 @@ def _change(most: int, draft: Draft) -> None:
         elif len(sources) == 1 and windowed(report, position):
             before = strides[sources[0]]
             if before is None:
-                raise Unfit(f"the stride before {node.name} is not known")
+                raise CannotChange(f"the stride before {node.name} is not known")
             stride = along(layer.stride, rank)
             kept = tuple(1 if s > 1 and b * s > most else s for s, b in zip(stride, before, strict=True))
             if kept != stride or max(mine) > 1:
@@ -80,18 +80,18 @@ def _change(most: int, draft: Draft) -> None:
             draft.notes.append(f"{node.name} reads {prod(mine)} times as many positions: not the same values behind it")
             finer[position] = (1,) * report.shapes[position].rank
         elif hasattr(layer, "kernel"):
-            raise Unfit(
+            raise CannotChange(
                 f"{node.name} ({layer.kind}) has no dilation: replace it by a convolution of stride "
                 f"{_by(along(layer.stride, rank))}, or replace only strides that come after it"
             )
         else:
-            raise Unfit(
+            raise CannotChange(
                 f"{node.name} ({layer.kind}) does not follow a finer map: what it makes of a unit depends on the grid;"
                 f" replace only strides that come after it"
             )
     ends = {finer[network.position(name)] for name in network.outputs}
     if len(ends) > 1:
-        raise Unfit("the outputs would be finer by different factors")
+        raise CannotChange("the outputs would be finer by different factors")
     (draft.finer,) = ends
 
 
@@ -106,7 +106,7 @@ def _keeps(report: Report, position: int, strides: list[tuple[Fraction, ...] | N
         return
     node = report.network.nodes[position - report.network.arity]
     if any(b < a and a > most for b, a in zip(before, after, strict=True)):
-        raise Unfit(f"{node.name} ({node.layer.kind}) has a stride that no dilation replaces")
+        raise CannotChange(f"{node.name} ({node.layer.kind}) has a stride that no dilation replaces")
 
 
 def _denser(report: Report, position: int, layer: Any, mine: tuple[int, ...], stride: tuple[int, ...]) -> Layer:
@@ -136,7 +136,7 @@ def _transposed(name: str, layer: Any, mine: tuple[int, ...]) -> Layer:
     stride, dilation = along(layer.stride, rank), along(layer.dilation, rank)
     for t, m in zip(stride, mine, strict=True):
         if gcd(t, m) > 1:
-            raise Unfit(
+            raise CannotChange(
                 f"{name} ({layer.kind}) does not follow a map that is {m} times finer: its stride of {t} gives a "
                 f"position other taps under one shift of the image than under another, so that no single map holds "
                 f"both (it does where the two numbers have no factor in common); replace only strides that come after "

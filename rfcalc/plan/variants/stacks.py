@@ -11,7 +11,7 @@ from typing import Any
 
 from rfcalc.core.layer import IN_PLACE, Layer
 from rfcalc.core.size import is_number
-from rfcalc.plan.partitions import Part, cheapest
+from rfcalc.plan.partitions import DilatedKernel, cheapest
 from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, along, windowed, with_geometry
 from rfcalc.report.report import Report
 
@@ -19,14 +19,14 @@ LARGEST = 31  # kernels beyond this are left as they are
 STACKS = 3  # of a kernel, the cheapest
 
 
-def kernel_of(part: Part, rank: int) -> tuple[int, ...]:
+def kernel_of(part: DilatedKernel, rank: int) -> tuple[int, ...]:
     """The kernel of a part on every axis."""
     if part.axis is None:
         return (part.kernel,) * rank
     return tuple(part.kernel if i == part.axis else 1 for i in range(rank))
 
 
-def layer_of(layer: Layer, part: Part, rank: int, keeps: bool, stride: tuple[int, ...] = (1,)) -> Layer:
+def layer_of(layer: Layer, part: DilatedKernel, rank: int, keeps: bool, stride: tuple[int, ...] = (1,)) -> Layer:
     """A layer of a stack: that layer with another kernel, with padding that keeps the size or without any."""
     kernel = (part.kernel,) if part.axis is None else kernel_of(part, rank)
     pads = tuple((part.d * (k - 1) // 2,) * 2 for k in kernel) if keeps else ((0, 0),)
@@ -50,14 +50,14 @@ def _large(report: Report) -> dict[int, list[str]]:
             continue
         sides = pads == "same" or (not isinstance(pads, str) and all(p in ((k // 2, k // 2), (0, 0)) for p in pads))
         once = (
-            layer_of(layer, Part(0), rank, keeps=False).output(row.shape).channels == row.shape.channels
+            layer_of(layer, DilatedKernel(0), rank, keeps=False).output(row.shape).channels == row.shape.channels
         )  # a stack of it does not multiply channels
         if once and sides and (isinstance(pads, str) or len(set(pads)) == 1):
             found.setdefault(int(k), []).append(row.name)
     return found
 
 
-def _change(names: list[str], parts: tuple[Part, ...], draft: Draft) -> None:
+def _change(names: list[str], parts: tuple[DilatedKernel, ...], draft: Draft) -> None:
     for name in names:
         layer: Any = draft.pieces[name].layer
         rank = draft.report[name].shape.rank

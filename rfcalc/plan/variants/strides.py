@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, windowed, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, windowed, with_geometry
 from rfcalc.report.report import Report
 
 
@@ -54,7 +54,7 @@ def _moves(report: Report, later: bool) -> list[tuple[str, str]]:
 def _change(moves: list[tuple[str, str]], draft: Draft) -> None:
     for source, goal in moves:
         if source not in draft.pieces or goal not in draft.pieces:
-            raise Unfit(f"{source} is not there any more")
+            raise CannotChange(f"{source} is not there any more")
         layer: Any = draft.pieces[source].layer
         stride = layer.stride
         draft.replace(source, with_geometry(layer, stride=(1,)))

@@ -14,12 +14,11 @@ from itertools import product
 from math import lcm
 from typing import Any
 
-from rfcalc.core.errors import RfcalcError
+from rfcalc.core.errors import LayerError, RfcalcError
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
-from rfcalc.layers.reshape import Reshape
-from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, Unfit, with_geometry
+from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, with_geometry
 from rfcalc.report.report import Report
 
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
@@ -43,6 +42,11 @@ def scaled(channels: int, factor: Fraction, multiple: int = 1) -> int:
 def _out(layer: Layer) -> str | None:
     """The parameter that says how many channels come out."""
     return next((n for n in ("out_channels", "out_features") if is_number(getattr(layer, n, None))), None)
+
+
+def _alone(layer: Layer) -> bool:
+    """Whether it is a learned map of its own, which depends on no input."""
+    return layer.arity[1] == 0 and hasattr(layer, "dims")
 
 
 def ends(draft: Draft) -> set[str]:
@@ -72,7 +76,7 @@ def _depthwise(draft: Draft, name: str) -> bool:
 
 class Ties:
     """Which layers make the channels of a network's maps, and which of them have the same: their maps meet in a sum, or
-    they share their weights."""
+    they share their weights. A learned map (a class token, say) has those of the maps that it meets."""
 
     def __init__(self, report: Report) -> None:
         self._towards: dict[str, str] = {}
@@ -87,12 +91,26 @@ class Ties:
                     self._towards[name] = self.first(shared.setdefault(piece.group, name))
                 continue
             row = report[name]
+            if _alone(piece.layer):
+                makers[name] = (name,)  # it has the channels of what it meets
+                continue
             makers[name] = tuple(dict.fromkeys(m for r in piece.reads for m in makers[r]))
             if len(piece.reads) > 1 and all(x.channels == row.shape.channels for x in row.input_shapes):
+                real = [one for one in makers[name] if one in self._towards]
+                if not real:
+                    continue
+                alike = [one for one in makers[name] if one not in real and self._fits(report, one, real[0])]
+                self._towards.update({one: one for one in alike})
+                makers[name] = (*real, *alike)
                 for one in makers[name][1:]:
                     self._towards[self.first(one)] = self.first(makers[name][0])
-                makers[name] = tuple([self.first(one) for one in makers[name][:1]])  # it stands for all of them
+                makers[name] = (self.first(makers[name][0]),)  # it stands for all of them
         self.stay = ends(draft)
+
+    @staticmethod
+    def _fits(report: Report, one: str, other: str) -> bool:
+        """Whether a learned map has as many channels as a layer makes: not one for each head, say."""
+        return bool(report[one].shape.channels == report[other].shape.channels)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._towards)
@@ -150,25 +168,34 @@ def rescaled(draft: Draft, factors: Mapping[str, Fraction], known: Rescaled | No
                 layer = _scaled(piece.layer, before, xs, factor)
                 known[key] = layer, piece.layer.output(*before), layer.output(*xs), piece.layer
             except RfcalcError as error:
-                raise Unfit(f"{name}: {error.what}") from None
+                raise CannotChange(f"{name}: {error.what}") from None
         layer, old[name], shapes[name], _ = known[key]
         draft.replace(name, layer)
 
 
 def _scaled(layer: Layer, before: Sequence[Shape], xs: Sequence[Shape], factor: Fraction | None) -> Layer:
     """A layer for inputs with other channels, its own scaled by a factor where there is one."""
-    if isinstance(layer, Reshape) and xs[0] != before[0] and layer.dims[layer.channel] == before[0].channels:
-        dims, axis = layer.dims, layer.channel  # the channels stay an axis of their own
-        return layer.changed(dims=(*dims[:axis], xs[0].channels, *dims[axis + 1 :]))
+    if factor is not None and _alone(layer):
+        at = layer.output().channel
+        dims = list(layer.dims)  # type: ignore[attr-defined]
+        dims[at] = scaled(int(dims[at]), factor)
+        return layer.changed(dims=tuple(dims))
     word = _out(layer)
     if word is None or not layer.weight_layers:
-        return layer
+        return layer if xs == before else layer.in_proportion(tuple(before), tuple(xs))
     out, groups = int(getattr(layer, word)), int(getattr(layer, "groups", 1))
     changed: dict[str, int] = {}
     if groups != 1 and groups == before[0].channels:  # a depthwise layer has a group for each channel
         changed = {"groups": int(xs[0].channels), word: int(xs[0].channels) * (out // groups)}
-    elif factor is not None:
-        changed = {word: scaled(out, factor, groups)}
+    else:
+        if groups != 1 and xs[0].channels % groups:  # as many channels in a group as before
+            each = int(before[0].channels) // groups
+            if xs[0].channels % each:
+                raise LayerError(f"{xs[0].channels} channels are no groups of {each}")
+            groups = int(xs[0].channels) // each
+            changed = {"groups": groups}
+        if factor is not None:
+            changed[word] = scaled(out, factor, groups)
     if getattr(layer, "in_features", None) is not None:
         changed["in_features"] = int(xs[0].dims[-1])
     return _changed(layer, tuple(changed.items())) if changed else layer
@@ -210,7 +237,7 @@ def parameters_added(report: Report, readers: Mapping[int, Sequence[int]], facto
                 more += int(layer.cost(xs, out).params - node.layer.cost(before, y).params)
             groups.add(node.group)
         except RfcalcError as error:
-            raise Unfit(f"{node.name}: {error.what}") from None
+            raise CannotChange(f"{node.name}: {error.what}") from None
         if out != y:
             changed[position] = out
             for reader in readers.get(position, ()):

@@ -47,7 +47,4 @@ def dirtied(
                 return True
     if not any(dirty):
         return False
-    mixes = (layer.kind in ("linear", "recurrent") and xs[0].channel == len(xs[0].dims) - 1) or layer.opaque
-    if layer.kind == "softmax" and layer.axis in (None, y.channel, y.channel - len(y.dims)):  # type: ignore[attr-defined]
-        mixes = True  # each share is made of all of them
-    return not (mixes or (layer.kind in ("conv", "conv_transpose") and layer.groups == 1))  # type: ignore[attr-defined]
+    return not layer.joins_channels(xs[0])

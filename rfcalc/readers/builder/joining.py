@@ -108,7 +108,7 @@ def _positions(graph: Builder, node: int, root: int, axis: int) -> Sequence[int]
     if held is None:
         return None
     if isinstance(layer, Gather):
-        return [held[p] for p in layer.positions]
+        return held[::-1] if layer.positions is None else [held[p] for p in layer.positions]
     return held[layer.start : layer.stop : layer.step]
 
 

@@ -218,7 +218,8 @@ def picked(graph: Builder, x: Value, axis: int, positions: list[int]) -> Value:
     dims = (*x.dims[:axis], len(positions), *x.dims[axis + 1 :])
     if axis == x.batch:
         x = graph.plain(x)
-    return graph.add(Gather(graph.axis(x, axis), tuple(positions)), (x.node,), dims, x.batch, extra=x.extra)
+    at = None if positions == list(reversed(range(x.dims[axis]))) else tuple(positions)
+    return graph.add(Gather(graph.axis(x, axis), at), (x.node,), dims, x.batch, extra=x.extra)
 
 
 def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:

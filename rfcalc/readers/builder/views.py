@@ -22,22 +22,22 @@ PACKED = ("pixel_unshuffle", "pixel_shuffle")  # patches into channels, and back
 VIEWS = ("reshape", "flatten", "permute", *PACKED)
 
 
-class Chain(NamedTuple):
+class NodeChain(NamedTuple):
     """The node that a chain of views begins at, and the factors of its axes and of the axes at the chain's end."""
 
     root: int
     before: Axes
     after: Axes
 
-    def permuted(self, order: Sequence[int]) -> Chain:
+    def permuted(self, order: Sequence[int]) -> NodeChain:
         return self._replace(after=tuple(self.after[i] for i in order))
 
-    def regrouped(self, dims: Sequence[int]) -> Chain | None:
+    def regrouped(self, dims: Sequence[int]) -> NodeChain | None:
         """With a row-major reshape to `dims` at its end; None where no factors say it."""
         axes = regrouped(self.before, self.after, dims)
-        return axes and Chain(self.root, *axes)
+        return axes and NodeChain(self.root, *axes)
 
-    def packed(self, dims: Sequence[int], factor: int, into: bool) -> Chain | None:
+    def packed(self, dims: Sequence[int], factor: int, into: bool) -> NodeChain | None:
         """With the places in patches of `factor` positions an axis put into the channels (``c y x``), or back."""
         c, *space = dims
         rank = len(space)
@@ -51,7 +51,7 @@ class Chain(NamedTuple):
             ended = (c // factor**rank, *(size * factor for size in space))
         return apart and apart.permuted(order).regrouped(ended)
 
-    def tidy(self) -> Chain:
+    def tidy(self) -> NodeChain:
         """Factors that stand side by side at both ends as one."""
         follows = {id(a): b for axis in self.before for a, b in pairwise(axis)}
         joined: dict[int, Factor] = {}  # a factor → the one that it goes with
@@ -69,7 +69,7 @@ class Chain(NamedTuple):
                 last = f
             after.append(tuple(found))
         before = tuple(tuple(dict.fromkeys(joined[id(f)] for f in axis)) for axis in self.before)
-        return Chain(self.root, before, tuple(after))
+        return NodeChain(self.root, before, tuple(after))
 
 
 def holds_patches(graph: Builder, node: int) -> bool:
@@ -82,12 +82,12 @@ def holds_patches(graph: Builder, node: int) -> bool:
     return False
 
 
-def start(graph: Builder, node: int) -> Chain:
+def start(graph: Builder, node: int) -> NodeChain:
     axes = tuple((Factor(n),) if n > 1 else () for n in graph.shapes[node].dims)
-    return Chain(node, axes, axes)
+    return NodeChain(node, axes, axes)
 
 
-def behind(graph: Builder, node: int) -> Chain:
+def behind(graph: Builder, node: int) -> NodeChain:
     """The chain of views that ends with a node; it begins at the node itself where that is none."""
     count = len(graph.inputs)
     back: list[int] = []
@@ -108,7 +108,7 @@ def behind(graph: Builder, node: int) -> Chain:
     return chain
 
 
-def undone(graph: Builder, chain: Chain | None) -> int | None:
+def undone(graph: Builder, chain: NodeChain | None) -> int | None:
     """The node that a chain of views begins at, where they come to nothing; else None."""
     if chain is None or len(chain.before) != len(chain.after):
         return None
@@ -122,7 +122,7 @@ def is_view(graph: Builder, node: int) -> bool:
     return node >= count and graph.nodes[node - count].layer.kind in VIEWS
 
 
-def channel_of(graph: Builder, chain: Chain) -> int | None:
+def channel_of(graph: Builder, chain: NodeChain) -> int | None:
     """The axis at the end that only channels of the beginning lie along; None where there is none, or where positions
     that were merged into them would come apart."""
     own = {id(f) for f in chain.before[graph.shapes[chain.root].channel]}
@@ -133,12 +133,12 @@ def channel_of(graph: Builder, chain: Chain) -> int | None:
     return found[-1]
 
 
-def split(graph: Builder, chain: Chain) -> int:
+def split(graph: Builder, chain: NodeChain) -> int:
     """How many axes that positions lie along are split."""
     return sum(1 for i in graph.carriers[chain.root] if len(chain.before[i]) > 1)
 
 
-def laid_out(graph: Builder, chain: Chain | None, dims: tuple[int, ...], batch: int | None) -> Value | None:
+def laid_out(graph: Builder, chain: NodeChain | None, dims: tuple[int, ...], batch: int | None) -> Value | None:
     """The value at the end of a chain, made from its beginning: split, permuted, merged; None where channels and
     positions lie along one axis at its end."""
     if chain is None or (channel := channel_of(graph, chain)) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from rfcalc.core.errors import NetworkError, RfcalcError
 from rfcalc.readers.configuration import Fields, dims, malformed, shown
@@ -11,6 +11,7 @@ from rfcalc.readers.keras.build import Build, Value
 
 MODELS = ("Functional", "Sequential", "Model")
 DEEPEST = 20  # models inside models
+T = TypeVar("T")
 DEEPEST_ARGUMENTS = 12
 MOST_OUTPUTS = 1000  # of one layer
 
@@ -56,7 +57,7 @@ class LayerCall(NamedTuple):
     @property
     def inputs(self) -> list[Value]:
         """All maps that it reads, in order."""
-        return list(flat_values((self.args, self.kwargs)))
+        return list(flat((self.args, self.kwargs), Value))
 
     @property
     def x(self) -> Value:
@@ -67,15 +68,13 @@ class LayerCall(NamedTuple):
         return found[0]
 
 
-def flat_values(value: Any) -> Iterator[Value]:
-    if isinstance(value, Value):
+def flat(value: Any, kind: type[T]) -> Iterator[T]:
+    """The objects of a class in nested lists and mappings, in order."""
+    if isinstance(value, kind):
         yield value
-    elif isinstance(value, (list, tuple)):
-        for v in value:
-            yield from flat_values(v)
-    elif isinstance(value, Mapping):
-        for v in value.values():
-            yield from flat_values(v)
+    elif isinstance(value, (list, tuple, Mapping)):
+        for v in value.values() if isinstance(value, Mapping) else value:
+            yield from flat(v, kind)
 
 
 def model(build: Build, data: Any, inputs: list[Value] | dict[str, Value], scope: Scope) -> Any:
@@ -148,7 +147,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
     by_name = dict(listed)
     if len(by_name) != len(listed):
         raise malformed(scope.path or "the model", "two of its layers have one name")
-    order = [t.layer for t in _tensors(references(config.get("input_layers"), scope.path))]
+    order = [t.layer for t in flat(references(config.get("input_layers"), scope.path), Tensor)]
     if isinstance(inputs, dict):
         bound = inputs
     elif len(order) == len(inputs):
@@ -164,7 +163,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
             raise malformed(name, "its connections are no list")
         for use, node in enumerate(nodes):
             uses[name, use] = arguments(node, name)
-            for t in _tensors(uses[name, use]):
+            for t in flat(uses[name, use], Tensor):
                 read[t.layer, t.use] = max(read.get((t.layer, t.use), 0), t.output)
                 if t.dims is not None:
                     known[t.layer, t.use, t.output] = t.dims
@@ -176,7 +175,7 @@ def _functional(build: Build, config: Mapping[str, Any], inputs: Any, scope: Sco
         count = min(read.get(key, 0), MOST_OUTPUTS) + 1
         shapes = [known.get((name, use, i), told.get((name, use, i))) for i in range(count)]
         found = call(build, by_name[name], name, args, kwargs, scope, tuple(shapes))
-        made[key] = list(flat_values(found))
+        made[key] = list(flat(found, Value))
         if not made[key]:
             raise malformed(name, "the layer makes nothing")
     return _filled(_recounted(references(config.get("output_layers"), scope.path), uses, read), made)
@@ -189,7 +188,7 @@ def _recounted(refs: Any, uses: Mapping[tuple[str, int], Any], read: Mapping[tup
     one another). Uses that no layer reads are outputs: the last of them is the last that is named.
     """
     named: dict[str, int] = {}
-    for t in _tensors(refs):
+    for t in flat(refs, Tensor):
         named[t.layer] = max(named.get(t.layer, 0), t.use)
     shift = {}
     for name, most in named.items():
@@ -211,7 +210,7 @@ def _recounted(refs: Any, uses: Mapping[tuple[str, int], Any], read: Mapping[tup
 def _told_outputs(live: Any, written: Any, where: str) -> dict[tuple[str, int, int], tuple[int | None, ...]]:
     """The shapes of a model's outputs, where the model itself was given: no layer reads them, so no layer tells."""
     shapes = [getattr(t, "shape", None) for t in getattr(live, "outputs", None) or ()]
-    refs = list(_tensors(references(written, where)))
+    refs = list(flat(references(written, where), Tensor))
     if len(refs) != len(shapes):
         return {}
     found = {}
@@ -229,7 +228,7 @@ def _in_order(uses: Mapping[tuple[str, int], Any], made: Mapping[tuple[str, int]
         NetworkError: a cycle, or a reference to nothing.
     """
     state: dict[tuple[str, int], int] = {}
-    needs = {key: list(dict.fromkeys((t.layer, t.use) for t in _tensors(parts))) for key, parts in uses.items()}
+    needs = {key: list(dict.fromkeys((t.layer, t.use) for t in flat(parts, Tensor))) for key, parts in uses.items()}
     for root in uses:
         stack = [root]
         while stack:
@@ -304,17 +303,6 @@ def references(value: Any, where: str, depth: int = 0) -> Any:
     return _reference(value, where or "the model")
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for v in value:
-            yield from _tensors(v)
-    elif isinstance(value, Mapping):
-        for v in value.values():
-            yield from _tensors(v)
-
-
 def _filled(value: Any, made: Mapping[tuple[str, int], list[Any]]) -> Any:
     """The arguments with the values for the references."""
     if isinstance(value, Tensor):
@@ -347,7 +335,7 @@ def call(
     if kind in MODELS and isinstance(entry.get("config"), (Mapping, list)):
         label = build.name(f"{scope.prefix}{name}")
         inside = Scope(f"{label}.", f"{owner}/", live, scope.depth + 1)
-        outputs = model(build, entry, list(flat_values((args, kwargs))), inside)
+        outputs = model(build, entry, list(flat((args, kwargs), Value)), inside)
         if isinstance(outputs, Value):
             build.alias(label, outputs)
         return outputs
@@ -359,7 +347,7 @@ def call(
             f"{scope.prefix}{name}", owner, known, built if isinstance(built, Mapping) else {},
         ),
     )  # fmt: skip
-    for value, told in zip(flat_values(found), known, strict=False):
+    for value, told in zip(flat(found, Value), known, strict=False):
         build.expect(value, told)
     return found
 

@@ -17,10 +17,15 @@ def layer_norm(graph: PatternGraph, node: Node) -> Iterator[Node]:
     top, bottom = node.inputs
     root = graph.made(bottom, "Sqrt")
     inside = graph.made(root.inputs[0], "Add")
-    variance = next((n for n in inside.inputs if graph.number(n) is None), "")
+    variances = [n for n in inside.inputs if graph.number(n) is None]
+    if len(variances) != 1:  # ε is a number
+        raise Match
+    (variance,) = variances
     mean_square = graph.made(variance, "ReduceMean")
     square = graph.made(mean_square.inputs[0], "Pow", "Mul")
     if square.op == "Pow" and not graph.is_number(square.inputs[1], 2.0):
+        raise Match
+    if square.op == "Mul" and set(square.inputs) != {top}:
         raise Match
     centred = graph.makers.get(top)
     if centred is None or centred.op != "Sub" or square.inputs[0] != top:

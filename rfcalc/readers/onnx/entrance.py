@@ -70,7 +70,7 @@ class Entering(NamedTuple):
     extra: bool = False  # a signal: its map has an axis for channels that the tensor has not
 
 
-class Bound(NamedTuple):
+class BoundInputs(NamedTuple):
     """Inputs by their names in the file; whether the file's own shapes still hold; what was assumed."""
 
     inputs: dict[str, Entering]
@@ -78,7 +78,7 @@ class Bound(NamedTuple):
     notes: tuple[str, ...]
 
 
-def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool = True) -> Bound:
+def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool = True) -> BoundInputs:
     """Shapes for all inputs.
 
     Args:
@@ -121,7 +121,7 @@ def bind(model: Model, nodes: list[Node], given: dict[str, Shape], batch: bool =
         found[info.name] = Entering(_name(info.name, taken), shape, dims, own, signal)
     if size != 1:
         notes.append(f"the file has a batch of {size}: figures are for one of its items")
-    return Bound(found, compare, tuple(notes))
+    return BoundInputs(found, compare, tuple(notes))
 
 
 def _refuse(model: Model, nodes: list[Node], name: str, given: Shape) -> None:
@@ -295,7 +295,7 @@ def _channel(model: Model, nodes: list[Node], name: str, dims: tuple[int, ...], 
         found = readers.get(current, ())
         for node in found:
             if node.op in SLIDES:
-                return order[1] if len(order) > 1 else usual
+                return order[1]
         for node in found:
             if node.op in LAST and node.inputs[0] == current:
                 return order[-1]

@@ -31,8 +31,7 @@ from rfcalc.readers.onnx.values import Const, checked, few, few_or_mask
 def _expand(node: Node, given: Given, opset: int) -> list[Const]:
     x = need(given[0])
     dims = checked(broadcast(x.dims, tuple(ints(need(given[1])) or ())))
-    made = taken(x, dims, lambda: spread(x, dims))
-    return [Const(made.dims, made.dtype, made.values, made.origin, x.made and dims != x.dims)]
+    return [taken(x, dims, lambda: spread(x, dims))]
 
 
 @fold("Tile")

@@ -35,7 +35,7 @@ def _top(node: Node, given: Given, reader: Reader) -> list[Dims | None]:
     axis = axis_of(int(node.attributes.get("axis", -1)), len(x))
     count = node.attributes.get("k")
     if count is None:
-        count = (reader.known(node, 1) or (0,))[0]
+        (count,) = reader.known(node, 1) or ()
     return [(*x[:axis], int(count), *x[axis + 1 :])]
 
 

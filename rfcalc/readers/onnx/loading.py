@@ -16,7 +16,7 @@ from rfcalc.readers.builder.naming import expression, pruned
 from rfcalc.readers.builder.values import BatchMixed, Value
 from rfcalc.readers.imported import Imported, imported, input_shapes
 from rfcalc.readers.onnx.accounts import grouped, notes_on
-from rfcalc.readers.onnx.entrance import Bound, bind
+from rfcalc.readers.onnx.entrance import BoundInputs, bind
 from rfcalc.readers.onnx.graphs import inlined, needed, ordered
 from rfcalc.readers.onnx.model import Model, Node
 from rfcalc.readers.onnx.naming import node_names, paths
@@ -113,7 +113,7 @@ def _kept(nodes: list[Node], outputs: Iterable[str]) -> list[Node]:
     return needed(nodes, outputs)
 
 
-def _walked(model: Model, nodes: list[Node], folder: str, bound: Bound) -> Reader:
+def _walked(model: Model, nodes: list[Node], folder: str, bound: BoundInputs) -> Reader:
     reader = Reader(model, nodes, folder)
     reader.compare = bound.compare
     for name, given in bound.inputs.items():

@@ -121,10 +121,10 @@ def _low(reader: Reader, name: str, dims: tuple[int, ...], left: int) -> Low | N
     elif node.op == "Where":
         flags, first, second = (reader.value(n) for n in node.inputs)
         spread = None
-        if isinstance(flags, Const) and any(_is_low(v) for v in (first, second)):
+        if isinstance(flags, Const) and any(is_low(v) for v in (first, second)):
             spread = _looked_at(reader, flags, dims)
         for value, other, wanted in ((first, second, True), (second, first, False)) if spread is not None else ():
-            if _is_low(value):
+            if is_low(value):
                 assert spread is not None
                 found = Low(spread[0], [[bool(c) is wanted for c in table] for table in spread[1]])
                 before = None
@@ -154,7 +154,8 @@ def _spread(fixed: Const, dims: tuple[int, ...]) -> tuple[int | None, list[list[
     return (wide[0] if wide else None), tables
 
 
-def _is_low(value: object) -> bool:
+def is_low(value: object) -> bool:
+    """Whether it is a constant so low that a softmax makes it 0."""
     return isinstance(value, Const) and value.values is not None and all(v <= LOW for v in value.values)
 
 

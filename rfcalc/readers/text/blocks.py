@@ -15,7 +15,7 @@ from rfcalc.layers.merge import Add, Concat, Multiply
 from rfcalc.layers.pointwise import Activation, Scale
 from rfcalc.layers.pool import GlobalPool
 from rfcalc.layers.reshape import Flatten, Permute
-from rfcalc.readers.text.chain import Chain
+from rfcalc.readers.text.chain import TextChain
 from rfcalc.readers.text.modules import MODULES
 from rfcalc.readers.text.order import place
 from rfcalc.readers.text.trees import Tree
@@ -33,7 +33,7 @@ _LISTS = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 class Runner(NamedTuple):
     """Runs the modules of a printed model into a chain; `hidden`: forward may do what is not printed (a flatten)."""
 
-    chain: Chain
+    chain: TextChain
     hidden: bool = True
 
     def run(self, tree: Tree, path: str) -> None:

@@ -23,7 +23,7 @@ INPUT = "input"
 SIDE = 224
 
 
-class Chain:
+class TextChain:
     """The network that is being built; `at` is the node that what comes next reads.
 
     Args:

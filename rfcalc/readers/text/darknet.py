@@ -25,7 +25,7 @@ from rfcalc.layers.reshape import Flatten, Reshape
 from rfcalc.layers.slice import Slice, Split
 from rfcalc.readers.configuration import integer, shown
 from rfcalc.readers.imported import Imported
-from rfcalc.readers.text.chain import Chain
+from rfcalc.readers.text.chain import TextChain
 
 _SECTION = re.compile(r"\[(\w{1,40})\]")
 _LOOKS = re.compile(r"(?m)^\s*\[(net|network|convolutional|conv)\]")
@@ -96,7 +96,7 @@ def sections(text: str) -> list[Section]:
 
 
 class _Reader(NamedTuple):
-    chain: Chain
+    chain: TextChain
     ends: list[str]  # the node that each section ends with
 
     def name(self, kind: str) -> str:
@@ -139,14 +139,14 @@ def read(text: str, given: Any) -> Imported:
         raise RfcalcError(
             "the first section is not [net]", fix="a darknet file begins with [net], which has the input's size"
         )
-    Chain.few(len(listed))
+    TextChain.few(len(listed))
     net = listed[0]
     size = (net.integer("channels", 3), net.integer("height", 0), net.integer("width", 0))
     if min(size) < 1:
         if given is None:
             raise RfcalcError("[net] does not tell the input's width and height", fix="give them: --input 3x416x416")
         size = (3, 1, 1)
-    reader = _Reader(Chain(given, size, told=True), [])
+    reader = _Reader(TextChain(given, size, told=True), [])
     for section in listed[1:]:
         if section.kind == "net":
             raise RfcalcError("there is a second [net]", where=section.where)

@@ -16,7 +16,7 @@ from rfcalc.layers.pointwise import Activation
 from rfcalc.layers.pool import MaxPool
 from rfcalc.readers.configuration import integer, shown
 from rfcalc.readers.imported import Imported
-from rfcalc.readers.text.chain import SIDE, Chain
+from rfcalc.readers.text.chain import SIDE, TextChain
 
 _LOOKS = re.compile(r"(\w+\s*=\s*)?\[\s*\d+\s*(,|\])[\d\s,'\"MC]*\]?\s*;?$")
 
@@ -38,7 +38,7 @@ def read(text: str, given: Any) -> Imported:
         listed = ast.literal_eval(written.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise RfcalcError("this is not a list", fix="write it like [64, 'M', 128, 'M']") from None
-    chain = Chain(given, (3, SIDE, SIDE))
+    chain = TextChain(given, (3, SIDE, SIDE))
     chain.note("numbers are 3x3 convolutions with padding 1 and a ReLU, 'M' 2x2 max pools; the head is not in the list")
     stage = step = 1
     for i, entry in enumerate(listed):

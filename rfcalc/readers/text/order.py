@@ -8,7 +8,7 @@ from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.size import prod
 from rfcalc.layers.dense import Linear
 from rfcalc.layers.reshape import Flatten
-from rfcalc.readers.text.chain import INPUT, SIDE, Chain
+from rfcalc.readers.text.chain import INPUT, SIDE, TextChain
 from rfcalc.readers.text.modules import Made
 
 
@@ -24,7 +24,7 @@ def default_input(parts: Iterable[Made]) -> Sequence[int]:
     return (3, *(SIDE,) * (2 if rank is None else rank))
 
 
-def place(chain: Chain, made: Made, name: str, where: str, flatten: bool = False) -> str:
+def place(chain: TextChain, made: Made, name: str, where: str, flatten: bool = False) -> str:
     """Put a module after the current one.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.imported import Imported
-from rfcalc.readers.text.chain import Chain
+from rfcalc.readers.text.chain import TextChain
 from rfcalc.readers.text.literals import called, module, tree, value
 from rfcalc.readers.text.modules import Made, layer_of
 from rfcalc.readers.text.order import default_input, place
@@ -39,7 +39,7 @@ def read(text: str, given: Any) -> Imported:
     _gather(call, "", names, parts)
     if not parts:
         raise RfcalcError("the Sequential is empty")
-    chain = Chain(given, default_input([made for _, made, _ in parts]))
+    chain = TextChain(given, default_input([made for _, made, _ in parts]))
     for name, made, where in parts:
         place(chain, made, name, where)
     return chain.finish()

@@ -19,7 +19,7 @@ from rfcalc.layers.pointwise import Activation
 from rfcalc.layers.pool import GlobalPool
 from rfcalc.readers.configuration import shown
 from rfcalc.readers.imported import Imported
-from rfcalc.readers.text.chain import SIDE, Chain
+from rfcalc.readers.text.chain import SIDE, TextChain
 
 KINDS = ("ir", "ds", "dsa", "er", "cn", "uir")
 LATER = ("mha", "mqa")
@@ -30,7 +30,7 @@ _LOOKS = re.compile(rf"[\s\[('\"]*({'|'.join((*KINDS, *LATER))})(_[a-z]+[\d.]*)+
 _OPTION = re.compile(r"([a-z]+)(\d[\d.]*)$")
 
 
-class Block(NamedTuple):
+class BlockString(NamedTuple):
     """One decoded string."""
 
     text: str
@@ -89,7 +89,7 @@ def stages(text: str) -> list[list[str]]:
     return [[s] for s in re.split(r"[\s,;]+", stripped.replace("'", "").replace('"', "")) if s]
 
 
-def decode(text: str) -> Block:
+def decode(text: str) -> BlockString:
     """One string."""
     if not _STRING.fullmatch(text):
         raise RfcalcError(f"{shown(text)} is not a block string", fix="write it like ir_r2_k3_s2_e6_c24")
@@ -111,7 +111,7 @@ def decode(text: str) -> Block:
         raise RfcalcError(f"attention blocks ({kind}) are not understood", where=shown(text))
     if "cc" in options or (kind in ("ir", "ds", "dsa") and "d" in options):
         raise RfcalcError("conditional convolutions and space-to-depth are not understood", where=shown(text))
-    return Block(text, kind, options, skip, act)
+    return BlockString(text, kind, options, skip, act)
 
 
 def read(text: str, given: Any) -> Imported:
@@ -125,7 +125,7 @@ def read(text: str, given: Any) -> Imported:
     count = sum(b.integer("r") for stage in decoded for b in stage)
     if count > MOST_BLOCKS:
         raise LimitError(f"{count:,} blocks are too many", why=f"the limit is {MOST_BLOCKS:,}")
-    chain = Chain(given, (3, SIDE, SIDE))
+    chain = TextChain(given, (3, SIDE, SIDE))
     chain.note("timm's block strings: padding is symmetric, channels are rounded to multiples of 8")
     if any(b.act is None for stage in decoded for b in stage):
         chain.note("blocks without an activation of their own have ReLU, timm's default")
@@ -143,9 +143,9 @@ def read(text: str, given: Any) -> Imported:
 class _Maker(NamedTuple):
     """Builds one block."""
 
-    chain: Chain
+    chain: TextChain
     name: str
-    block: Block
+    block: BlockString
 
     def make(self, stride: int) -> None:
         chain, b = self.chain, self.block

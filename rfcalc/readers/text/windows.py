@@ -13,7 +13,7 @@ from rfcalc.core.errors import LayerError, RfcalcError
 from rfcalc.layers.pool import MaxPool
 from rfcalc.readers.configuration import integer
 from rfcalc.readers.imported import Imported
-from rfcalc.readers.text.chain import SIDE, Chain
+from rfcalc.readers.text.chain import SIDE, TextChain
 
 _PART = re.compile(r"\s*(\d{1,12})\s*,\s*(\d{1,12})\s*,\s*(\d{1,12})\s*,\s*(SAME|VALID)\s*", re.IGNORECASE)
 _LOOKS = re.compile(r"(https?://\S*#)?\s*\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*(SAME|VALID)\s*(;|$)", re.IGNORECASE)
@@ -33,8 +33,8 @@ def read(text: str, given: Any) -> Imported:
     (70, 70)
     """
     parts = [p for p in text.strip().rpartition("#")[2].split(";") if p.strip()]
-    Chain.few(len(parts))
-    chain = Chain(given, (1, SIDE, SIDE))
+    TextChain.few(len(parts))
+    chain = TextChain(given, (1, SIDE, SIDE))
     chain.note(
         "only windows are given: they are written as pools; channels, parameters and multiply-adds are not known"
     )

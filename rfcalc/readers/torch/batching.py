@@ -19,7 +19,7 @@ from rfcalc.readers.torch.recorder import Operation, tensors
 from rfcalc.readers.torch.recording import Recording, record
 
 
-class Scale(NamedTuple):
+class BatchScale(NamedTuple):
     """By how much figures of one item are multiplied: values, multiply-adds; the shape where items are mixed."""
 
     values: Any
@@ -47,7 +47,7 @@ def scales(
     one: Sequence[Size],
     steps: Mapping[str, int],
     batch: Any,
-) -> dict[str, Scale]:
+) -> dict[str, BatchScale]:
     """The nodes whose figures are not those of an item times the batch.
 
     Args:
@@ -76,9 +76,9 @@ def scales(
             why="the module runs other operators at another batch",
             fix="leave --batch out",
         )
-    found: dict[str, Scale] = {}
+    found: dict[str, BatchScale] = {}
     for node, number in steps.items():
-        scale = Scale(1, 1) if number < 0 else _scale(one[number], many[number], recording.steps[number])
+        scale = BatchScale(1, 1) if number < 0 else _scale(one[number], many[number], recording.steps[number])
         if (scale.values, scale.macs) == (count, count):
             continue
         if not isinstance(batch, int) and not {scale.values, scale.macs} <= {1, count}:
@@ -86,19 +86,19 @@ def scales(
                 "items of a batch are mixed, so figures are no formula of one item's", where=node, fix="give a number"
             )
         if not isinstance(batch, int):
-            scale = Scale(batch if scale.values == count else 1, batch if scale.macs == count else 1)
+            scale = BatchScale(batch if scale.values == count else 1, batch if scale.macs == count else 1)
         elif scale.values in (1, count):
             scale = scale._replace(shape=None)
         found[node] = scale
     return found
 
 
-def _scale(one: Size, many: Size, step: Operation) -> Scale:
+def _scale(one: Size, many: Size, step: Operation) -> BatchScale:
     if not one.values:
-        return Scale(1, 1)
+        return BatchScale(1, 1)
     values = _whole(Fraction(many.values, one.values))
     macs = _whole(Fraction(many.values * many.products, one.values * one.products))
-    return Scale(values, macs, next((tuple(t.shape) for t in tensors(step.out)), None))
+    return BatchScale(values, macs, next((tuple(t.shape) for t in tensors(step.out)), None))
 
 
 def _whole(n: Fraction) -> Any:

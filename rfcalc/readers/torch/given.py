@@ -47,17 +47,7 @@ class ForwardCall(NamedTuple):
     def filled(self, make: Callable[[Leaf], torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with tensors in their places."""
         made = iter([make(leaf) for leaf in self.leaves])
-
-        def put(value: Any) -> Any:
-            if isinstance(value, Leaf):
-                return next(made)
-            if isinstance(value, dict):
-                return {k: put(v) for k, v in value.items()}
-            if type(value) in (list, tuple):
-                return type(value)(put(v) for v in value)
-            return value
-
-        return tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}
+        return tuple(_changed((self.args, self.kwargs), lambda _: next(made)))
 
     def of_batch(self, count: int) -> ForwardCall:
         """The same with another batch."""
@@ -65,22 +55,22 @@ class ForwardCall(NamedTuple):
 
     def mapped(self, change: Callable[[Leaf], Leaf]) -> ForwardCall:
         """The same with other tensors."""
-
-        def put(value: Any) -> Any:
-            if isinstance(value, Leaf):
-                return change(value)
-            if isinstance(value, dict):
-                return {k: put(v) for k, v in value.items()}
-            if type(value) in (list, tuple):
-                return type(value)(put(v) for v in value)
-            return value
-
-        return ForwardCall(tuple(put(a) for a in self.args), {k: put(v) for k, v in self.kwargs.items()}, self.notes)
+        args, kwargs = _changed((self.args, self.kwargs), change)
+        return ForwardCall(args, kwargs, self.notes)
 
     @property
     def told(self) -> str:
         """The inputs in words."""
         return ", ".join(f"{leaf.name} {'x'.join(map(str, leaf.shape[1:])) or 'of one value'}" for leaf in self.leaves)
+
+
+def _changed(value: Any, change: Callable[[Leaf], Any]) -> Any:
+    """Nested arguments with something else for each tensor, in order."""
+    if isinstance(value, Leaf):
+        return change(value)
+    if isinstance(value, dict):
+        return {k: _changed(v, change) for k, v in value.items()}
+    return type(value)(_changed(v, change) for v in value) if type(value) in (list, tuple) else value
 
 
 def _leaves(value: Any) -> Iterator[Leaf]:

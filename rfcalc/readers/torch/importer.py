@@ -208,7 +208,7 @@ def _along_the_map(recording: Recording, name: str) -> bool:
 def _returned(graph: TensorBuilder, recording: Recording, named: Mapping[int, str]) -> tuple[Returned, ...]:
     """The nodes of the tensors that the module returns."""
     found = []
-    for _, tensor in recording.outputs:
+    for tensor in recording.outputs:
         entry = graph.entry(tensor)
         made = isinstance(entry, Value) and entry.node >= len(graph.inputs)
         found.append(Returned(named[entry.node], entry.batch) if made else Returned(None))
@@ -321,7 +321,7 @@ def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
     if not recording.steps:
         recording.steps.append(_nothing(recording))
         graph.step = 0
-    for _, tensor in recording.outputs:
+    for tensor in recording.outputs:
         blinded(graph, tensor)
         entry = graph.entry(tensor)
         if isinstance(entry, Static):
@@ -333,7 +333,7 @@ def _outputs(graph: TensorBuilder, recording: Recording) -> list[int]:
                 entry.operator, why, (), dims, 0 if dims[:1] == (1,) else None, everything=True
             )
         if entry.node < len(graph.inputs):
-            entry = graph.add(Identity(), (entry.node,), entry.dims, entry.batch, stem="identity")
+            entry = graph.add(Identity(), (entry.node,), entry.dims, entry.batch, stem="identity", extra=entry.extra)
         found.append(entry.node)
     if not found:
         raise NetworkError("nothing that the module returns depends on its input")

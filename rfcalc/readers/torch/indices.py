@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.readers.builder.indexed import at_most, diagonal, summed, transformed
@@ -271,24 +272,23 @@ def _common(first: torch.Tensor, second: torch.Tensor) -> tuple[int, ...]:
     return tuple(map(int, torch.broadcast_shapes(first.shape, second.shape)))  # type: ignore[no-untyped-call]
 
 
-@handles("cosine_similarity")
-def cosine(call: OperatorCall) -> Value:
-    graph = call.graph
+def _met(call: OperatorCall, layer: Layer) -> Value:
+    """Both tensors, broadcast, through a layer that works value by value."""
     first, second = call["x1"], call["x2"]
     dims = _common(first, second)
-    nodes, batch, extra = graph.aligned((graph.get(first), graph.get(second)), dims)
-    made = graph.add(Multiply(), nodes, dims, batch, extra=extra)
-    return reduced(graph, made, [call["dim"]], "sum", False, call.dims)
+    nodes, batch, extra = call.graph.aligned((call.graph.get(first), call.graph.get(second)), dims)
+    return call.graph.add(layer, nodes, dims, batch, extra=extra)
+
+
+@handles("cosine_similarity")
+def cosine(call: OperatorCall) -> Value:
+    return reduced(call.graph, _met(call, Multiply()), [call["dim"]], "sum", False, call.dims)
 
 
 @handles("pairwise_distance")
 def distance(call: OperatorCall) -> Value:
-    graph = call.graph
-    first, second = call["x1"], call["x2"]
-    dims = _common(first, second)
-    nodes, batch, extra = graph.aligned((graph.get(first), graph.get(second)), dims)
-    made = graph.add(Elementwise("sub"), nodes, dims, batch, extra=extra)
-    return reduced(graph, made, [-1], "norm", bool(call["keepdim"]), call.dims)
+    made = _met(call, Elementwise("sub"))
+    return reduced(call.graph, made, [-1], "norm", bool(call["keepdim"]), call.dims)
 
 
 @handles("cdist", "_cdist_forward")

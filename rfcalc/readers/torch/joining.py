@@ -102,6 +102,8 @@ def copy(call: OperatorCall) -> Value:
 def index_put(call: OperatorCall) -> Value:
     """``x[mask] = number``, or values at fixed positions of one axis."""
     graph, indices, new = call.graph, call["indices"], call["values"]
+    if new.numel() == 0 or any(i is not None and i.numel() == 0 for i in indices):
+        return call.x  # nothing is written
     given = [(axis, i) for axis, i in enumerate(indices) if i is not None]
     if len(given) != 1 or call["accumulate"]:
         raise NotUnderstood("at places of several axes, or added up")

@@ -125,14 +125,14 @@ def unbind(call: OperatorCall) -> list[Value]:
 
 @handles("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk")
 @handles("hsplit", "vsplit", "dsplit")
-def parts(call: OperatorCall) -> list[Value]:
+def parts(call: OperatorCall) -> list[Value | None]:
     x = call.x
     given = {"hsplit": min(1, len(x.dims) - 1), "dsplit": 2}.get(call.step.name, call.step.args.get("dim", 0))
     axis = given % len(x.dims)
-    found, start = [], 0
+    found, start = list[Value | None](), 0
     for out in call.step.out:
         length = int(out.shape[axis])
-        found.append(sliced(call.graph, x, axis, start, start + length))
+        found.append(sliced(call.graph, x, axis, start, start + length) if length else None)
         start += length
     return found
 

@@ -18,8 +18,6 @@ from rfcalc.readers.torch.tensors import TensorBuilder
 def _factors(graph: TensorBuilder, *given: Any) -> tuple[str, ...] | None:
     """The parameters that a normalisation holds; None where they are not its own, so that they stand apart."""
     try:
-        if any(not graph.is_static(g) or graph.leaves(g) == [] for g in given if g is not None):
-            return None
         return weights(graph, *given)
     except NotUnderstood:
         return None

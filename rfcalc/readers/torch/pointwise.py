@@ -204,33 +204,31 @@ def _number(graph: TensorBuilder, tensor: Any) -> bool:
 
 @handles("add")
 def add(call: OperatorCall) -> Value:
-    graph, a, b = call.graph, call["self"], call["other"]
-    single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
-    if len(single) < 2:
-        number = _numbers(*(v for v in (a, b) if v is not single[0])) if call.step.args.get("alpha", 1) == 1 else ()
-        return alone(graph, graph.get(single[0]), Elementwise("plus", number))
-    if graph.is_static(a) or graph.is_static(b):
-        table, other = (a, b) if graph.is_static(a) else (b, a)
-        made = _held(call, table, graph.get(other), positions=True)
-        if made is not None:
-            return made
-    return joined(call, Add())
+    return _of_two(call, "plus", Add(), known=call.step.args.get("alpha", 1) == 1)
 
 
 @handles("mul", "multiply")
 def mul(call: OperatorCall) -> Value:
+    return _of_two(call, "times", Multiply())
+
+
+def _of_two(call: OperatorCall, by_number: str, layer: Layer, known: bool = True) -> Value:
+    """A map and a number, a map and a table that depends on no input, or two maps.
+
+    Args:
+        known: whether the number is the one that the call names, and no multiple of it.
+    """
     graph, a, b = call.graph, call["self"], call["other"]
     single = [t for t in (a, b) if isinstance(t, torch.Tensor) and not _number(graph, t)]
     if len(single) < 2:
-        return alone(
-            graph, graph.get(single[0]), Elementwise("times", _numbers(*(v for v in (a, b) if v is not single[0])))
-        )
+        number = _numbers(*(v for v in (a, b) if v is not single[0])) if known else ()
+        return alone(graph, graph.get(single[0]), Elementwise(by_number, number))
     if graph.is_static(a) or graph.is_static(b):
         table, other = (a, b) if graph.is_static(a) else (b, a)
-        made = _held(call, table, graph.get(other), positions=False)
+        made = _held(call, table, graph.get(other), positions=by_number == "plus")
         if made is not None:
             return made
-    return joined(call, Multiply())
+    return joined(call, layer)
 
 
 def joined(call: OperatorCall, layer: Layer) -> Value:

@@ -20,9 +20,9 @@ from rfcalc.readers.builder.values import NotUnderstood, Value
 from rfcalc.readers.torch.handling import OperatorCall, handles
 
 
-def _placed(call: OperatorCall, rank: int, make: Any) -> Value:
+def _placed(call: OperatorCall, rank: int, make: Any, given: Value | None = None) -> Value:
     graph = call.graph
-    x, leading = mapped(graph, call.x, rank)
+    x, leading = mapped(graph, call.x if given is None else given, rank)
     dims = call.dims
     if leading:
         dims = (dims[1], dims[0], *dims[2:])
@@ -140,12 +140,17 @@ MODES |= {"trilinear": "linear", "bicubic": "cubic"}
 def _resize(call: OperatorCall) -> Value:
     rank = _rank(call)
     mode = MODES[call.step.name.removeprefix("_upsample").removeprefix("upsample_").rstrip("123d")]
-    n, m = call.x.dims[-rank:], call.dims[-rank:]
+    x, m = call.x, call.dims[-rank:]
     factors = call.step.args.get("scale_factors") or [v for k, v in call.step.args.items() if k.startswith("scales")]
     corners = bool(call.step.args.get("align_corners"))
-    for a, b, f in zip(n, m, factors or [None] * rank, strict=False):
-        if f is not None and not corners and abs(a * f - b) > 1e-6:
+    for i, (a, b, f) in enumerate(zip(x.dims[-rank:], m, factors or [None] * rank, strict=False), len(x.dims) - rank):
+        if f is None or corners or abs(a * f - b) <= 1e-6:
+            continue
+        every = round(1 / f)
+        if abs(f * every - 1) > 1e-9 or mode == "cubic":
             raise NotUnderstood(f"a factor of {f:g}, which the sizes {a} and {b} do not have")
+        x = sliced(call.graph, x, i, 0, b * every)  # no window reads what is left over
+    n = x.dims[-rank:]
 
     def make(leading: bool) -> Layer:
         if all(b % a == 0 for a, b in zip(n, m, strict=True)) and not corners:
@@ -153,7 +158,7 @@ def _resize(call: OperatorCall) -> Value:
         size = (call.x.dims[0], *m) if leading else m
         return Upsample(None, tidy(size), mode, corners)
 
-    return _placed(call, rank, make)
+    return _placed(call, rank, make, x)
 
 
 for _mode, _ranks in (("nearest", "123"), ("linear", "1"), ("bilinear", "2"), ("trilinear", "3"), ("bicubic", "2")):

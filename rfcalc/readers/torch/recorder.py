@@ -69,7 +69,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self._own: set[int] = set()  # memory that was made in this run
         self._before: dict[int, tuple[torch.Tensor, int, Any]] = {}  # memory of the module → a tensor, version, values
         self._weights = weights
-        self._last: tuple[Known, Any, Any] | None = None
+        self._last: tuple[KnownSchema, Any, Any] | None = None
 
     def __enter__(self) -> Any:
         return TorchDispatchMode.__enter__(self)  # type: ignore[no-untyped-call]
@@ -101,7 +101,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         self.steps.append(self._step(known, args, kwargs, out))
         return out
 
-    def _step(self, known: Known, args: Any, kwargs: Any, out: Any) -> Operation:
+    def _step(self, known: KnownSchema, args: Any, kwargs: Any, out: Any) -> Operation:
         bound = dict(known.defaults)
         bound.update(zip(known.names, args, strict=False))
         bound.update(kwargs)
@@ -125,7 +125,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # --- what no input reaches ----------------------------------------------------------------------------------
 
-    def _real(self, func: Any, known: Known, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Any:
+    def _real(self, func: Any, known: KnownSchema, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Any:
         """Compute it; memory that was there before the run is kept beside, to be put back."""
         if known.written and not known.reshapes:
             for place, name in known.written:
@@ -156,7 +156,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
         self._before.clear()
 
-    def _too_much(self, func: Any, known: Known, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> bool:
+    def _too_much(self, func: Any, known: KnownSchema, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> bool:
         """Whether something is drawn by chance, or so large that it is left without data until its values are asked."""
         if known.random and not _settled(known, args, kwargs):
             return True
@@ -171,7 +171,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
         values = sum(t.numel() for t in given)
         return values > MOST_OF_PARAMETERS and (values > MOST_MADE or any(memory_of(t) in self._weights for t in given))
 
-    def _like(self, func: Any, known: Known, args: Any, kwargs: Any) -> Any:
+    def _like(self, func: Any, known: KnownSchema, args: Any, kwargs: Any) -> Any:
         """What is made from a tensor's shape or type alone: of a stand-in that is never read."""
         place = 1 if known.by_other else 0
         if known.by_other and (len(args) < 2 or self.blank(args[0])):
@@ -194,7 +194,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # --- what hangs on the input --------------------------------------------------------------------------------
 
-    def _without(self, func: Any, known: Known, args: Any, kwargs: Any) -> Any:
+    def _without(self, func: Any, known: KnownSchema, args: Any, kwargs: Any) -> Any:
         """Run it on the device ``meta``.
 
         Raises:
@@ -237,7 +237,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             return type(out)([originals.get(id(t), t) for t in out]) if type(out) in (list, tuple) else out
         return out
 
-    def _bare(self, a: Any, known: Known, originals: dict[int, torch.Tensor]) -> Any:
+    def _bare(self, a: Any, known: KnownSchema, originals: dict[int, torch.Tensor]) -> Any:
         """An argument without data."""
         if isinstance(a, torch.Tensor):
             if a.is_meta:
@@ -262,7 +262,7 @@ class Recorder(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call]
             found = self._twins[id(tensor)] = (tensor, bare)
         return found[1]
 
-    def _counted(self, known: Known, args: Any, bare: list[Any], named: dict[str, Any]) -> None:
+    def _counted(self, known: KnownSchema, args: Any, bare: list[Any], named: dict[str, Any]) -> None:
         """Where masks and counts are known, so is the size of what they pick: they are given as positions and sizes."""
         if known.name in ("index", "index_put", "index_put_", "_index_put_impl_"):
             places: list[Any] = []
@@ -307,7 +307,7 @@ _SHAPE_ONLY = frozenset(
 _ASKING = frozenset(["item", "_local_scalar_dense", "equal", "is_nonzero", "allclose", "_is_all_true", "_is_any_true"])
 
 
-class Known(NamedTuple):
+class KnownSchema(NamedTuple):
     """What is asked of an operator's schema, once for each operator."""
 
     name: str
@@ -324,10 +324,10 @@ class Known(NamedTuple):
     asks: bool
 
 
-_OPERATORS: dict[Any, Known] = {}
+_OPERATORS: dict[Any, KnownSchema] = {}
 
 
-def operator(func: Any) -> Known:
+def operator(func: Any) -> KnownSchema:
     """What is known of an operator.
 
     Raises:
@@ -343,7 +343,7 @@ def operator(func: Any) -> Known:
     full = name if namespace == "aten" else f"{namespace}.{name}"
     if full == "_convolution":  # what tracing writes down; its first arguments are the same
         full = "convolution"
-    found = _OPERATORS[func] = Known(
+    found = _OPERATORS[func] = KnownSchema(
         full,
         func._overloadname,
         names,
@@ -360,7 +360,7 @@ def operator(func: Any) -> Known:
     return found
 
 
-def _settled(known: Known, args: Any, kwargs: Any) -> bool:
+def _settled(known: KnownSchema, args: Any, kwargs: Any) -> bool:
     """Whether an operator that may draw by chance does not, as it is called: dropout in evaluation mode."""
     bound = {**known.defaults, **dict(zip(known.names, args, strict=False)), **kwargs}
     return bound.get("train", bound.get("training")) is False or bound.get("dropout_p") == 0

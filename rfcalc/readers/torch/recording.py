@@ -36,17 +36,18 @@ from rfcalc.readers.torch.refused import (
     size_that_runs,
     wrong_shape,
 )
+from rfcalc.readers.torch.unchecked import cannot_run
 from rfcalc.readers.torch.untouched import untouched
 
 
 class Recording(NamedTuple):
-    """What a run gave: steps in order, the inputs by name, the outputs (with names where the module gives them),
+    """What a run gave: steps in order, the inputs by name, the outputs,
     whether the module made parameters of its own while it ran, memory that was written to, assertions taken to hold,
     and the steps (from, up to) that are computed again in the backward pass."""
 
     steps: list[Operation]
     inputs: dict[str, torch.Tensor]
-    outputs: list[tuple[str, torch.Tensor]]
+    outputs: list[torch.Tensor]
     grown: bool
     written: frozenset[int] = frozenset()
     assumed: tuple[str, ...] = ()
@@ -119,12 +120,12 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         reader = first_reader(recorder.steps, given, call)
         mistake = wrong_shape(reader, call) if reader is not None and reader.axes else None
         for i, step in enumerate(recorder.steps):  # without data, PyTorch lets some pass
-            if mistake is None and step.name.startswith("conv_transpose") and (wrong := at_fault(step)) is not None:
+            if mistake is None and (wrong := cannot_run(step)) is not None:
                 mistake = other_axis(recorder.steps[: i + 1], given, call) or wrong
         if mistake is not None:
             raise mistake.at(type(module).__name__)
         grown = len(list(module.parameters())) > count
-    outputs = [(name, value) for name, value in _named(result) if isinstance(value, torch.Tensor)]
+    outputs = list(_tensors_of(result))
     if not outputs:
         raise RfcalcError(
             "the module returns no tensor", why=f"it returns {type(result).__name__}", fix="wrap it so that it does"
@@ -247,19 +248,19 @@ def _plain_attention() -> Iterator[None]:
         mha.set_fastpath_enabled(before)
 
 
-def _named(result: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The tensors of a result, with the keys that lead to them."""
+def _tensors_of(result: Any) -> Iterator[torch.Tensor]:
+    """The tensors of what a module returns."""
     if isinstance(result, torch.Tensor):
-        yield name, result
+        yield result
     elif isinstance(result, Mapping):
-        for key, value in result.items():
-            yield from _named(value, f"{name}.{key}" if name else str(key))
+        for value in result.values():
+            yield from _tensors_of(value)
     elif isinstance(result, (list, tuple)):
-        for i, value in enumerate(result):
-            yield from _named(value, f"{name}.{i}" if name else "")
+        for value in result:
+            yield from _tensors_of(value)
     elif hasattr(result, "__dataclass_fields__"):
         for key in result.__dataclass_fields__:
-            yield from _named(getattr(result, key), f"{name}.{key}" if name else key)
+            yield from _tensors_of(getattr(result, key))
 
 
 _DYNAMIC = ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isqrt, prod
-from time import monotonic
+from time import thread_time
 from typing import Any, NamedTuple
 
 import torch
@@ -200,9 +200,9 @@ def size_that_runs(
     leaf = reader.leaf if reader is not None else next(iter(call.leaves), None)
     if leaf is None or len(call.leaves) != 1 or len(leaf.shape) < 3:
         return None
-    begun, tried = monotonic(), 0
+    begun, tried = thread_time(), 0
     for spatial in _others(leaf.shape[2:], _too_large(stopped)):
-        if monotonic() - begun > SECONDS:
+        if thread_time() - begun > SECONDS:
             break
         tried += 1
         shape = (*leaf.shape[:2], *spatial)
@@ -222,13 +222,16 @@ def _too_large(step: Operation | None) -> float | None:
 
 
 def _others(spatial: Sequence[int], times: float | None) -> Iterator[tuple[int, ...]]:
-    """Sizes to try: the given one up to the next multiples; then squares, the likeliest first."""
+    """Sizes to try: the given one up to the next multiples; then squares, the likeliest and usual ones first."""
     given = tuple(int(n) for n in spatial)
     seen = {given}
     axes = len(given)
     rounded = [tuple(-(-n // m) * m for n in given) for m in (2, 4, 8, 16, 32, 64, 128)] if times is None else []
     likely = given[0] if times is None else given[0] / times ** (1 / axes)
-    for other in (*rounded, *((n,) * axes for n in sorted(SIDES, key=lambda n: abs(n - likely)))):
+    usual = sorted(SIDES, key=lambda n: abs(n - likely))
+    near = sorted(range(max(1, round(likely) - 8), round(likely) + 9), key=lambda n: abs(n - likely))
+    close = [n for n in usual if abs(n - likely) <= likely / 10]
+    for other in (*rounded, *((n,) * axes for n in (*close, *(near if times is not None else ()), *usual))):
         if other not in seen:
             seen.add(other)
             yield other

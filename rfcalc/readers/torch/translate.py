@@ -74,7 +74,7 @@ def translate(graph: TensorBuilder, step: Operation, forced: bool = False) -> No
             graph.keep.append(out)
             if step.views and given and out is not given[0]:
                 graph.bases[id(out)] = (given[0], step)
-        if step.writes and given:  # what is seen through other views is computed from what was written too
+        if step.writes and given and given[0].numel():  # other views are computed from what was written too
             at = given[0]
             while id(at) in graph.bases:
                 at = graph.bases[id(at)][0]
@@ -120,7 +120,9 @@ def _run(graph: TensorBuilder, step: Operation) -> None:
     if len(outs) != len(values):
         raise NotUnderstood("it has several results")
     for out, value in zip(outs, values, strict=True):
-        if value is None:
+        if out.numel() == 0:  # an empty part reads nothing
+            graph.env[id(out)] = Static(dims_of(out), step=step, sources={}, tensor=out)
+        elif value is None:
             graph.env[id(out)] = Stale(step.operator)
         else:
             graph.env[id(out)] = value

@@ -33,6 +33,7 @@ from rfcalc.teaching.exercises.subject import Unfit, network_of
 SCHEMA = "rfcalc/exercises/1"
 MOST = 100_000
 TRIES = 40  # of numbers for one item
+ATTEMPTS = 40  # at a question that was not asked yet
 
 
 def exercises(
@@ -87,35 +88,52 @@ def items(
 
 
 def _drawn(able: list[Pattern], count: int, source: tuple[Any, ...]) -> Iterator[Item]:
-    """Items, family after family and pattern after pattern in a drawn order; a question that stood already is drawn
-    again, as long as its pattern has others."""
+    """Items, family after family and pattern after pattern in a drawn order, no question twice: a pattern whose
+    questions have all been asked is left out.
+
+    Raises:
+        RfcalcError: all of them have been asked.
+    """
     order = Draw(seed_of("order", *source))
-    level = source[-1]
     queues: dict[str, list[Pattern]] = {}
     seen: set[Any] = set()
     used_up: set[str] = set()
     made = 0
     while made < count:
-        families = list(dict.fromkeys(p.family for p in able))
+        families = list(dict.fromkeys(p.family for p in able if p.name not in used_up))
+        if not families:
+            raise RfcalcError(
+                f"there are only {made} different exercises like these, {count} are asked for",
+                fix=f"ask for {made}, or for more families, forms or difficulties",
+            )
         for family in order.shuffled(families):
             if made == count:
                 return
             queue = queues.setdefault(family, [])
-            if not queue:
-                queue += order.shuffled([p for p in able if p.family == family])
-            chosen = queue.pop()
             item = None
-            for attempt in range(3 if chosen.name in used_up else 12):
-                drawn = _item(chosen, seed_of("item", *source, made, attempt), level or None)
-                if drawn is not None:
-                    item = drawn
-                    if _content(drawn) not in seen:
-                        break
+            while item is None:
+                queue[:] = [p for p in queue if p.name not in used_up]
+                if not queue:
+                    queue += order.shuffled([p for p in able if p.family == family and p.name not in used_up])
+                if not queue:
+                    break
+                chosen = queue.pop()
+                item = _unseen(chosen, seen, (*source, made), source[-1] or None)
+                if item is None:
                     used_up.add(chosen.name)
             if item is not None:
                 seen.add(_content(item))
                 made += 1
                 yield item
+
+
+def _unseen(pattern: Pattern, seen: set[Any], source: tuple[Any, ...], level: int | None) -> Item | None:
+    """A question of the pattern that was not asked yet; None where so many draws bring none."""
+    for attempt in range(ATTEMPTS):
+        drawn = _item(pattern, seed_of("item", *source, attempt), level)
+        if drawn is not None and _content(drawn) not in seen:
+            return drawn
+    return None
 
 
 def _content(item: Item) -> Any:

@@ -18,7 +18,7 @@ from rfcalc.teaching.exercises.subject import (
     number_blank,
     written,
 )
-from rfcalc.teaching.exercises.words import ASKED, ASKED_TOTAL, convention, dims, listing, say
+from rfcalc.teaching.exercises.words import ASKED, ASKED_TOTAL, axes, convention, dims, listing, say
 
 
 def place(subject: Subject) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def shown(subject: Subject) -> tuple[Block, ...]:
         shape = report.shapes[0]
         which = "map" if shape.rank > 1 else "signal" if shape.rank else "vector of"
         unit = f"{which} {dims(shape.dims)}"
-        order = {2: " (channels x height x width)", 1: " (channels x length)"}.get(shape.rank, " values")
+        order = f" ({axes(shape.rank)})" if shape.rank else " values"
         return (*story, Text(f"A {unit}{order} goes through one layer: {say(layer, max(shape.rank, 1))}."))
     if not subject.listed:
         return story
@@ -51,7 +51,8 @@ def shown(subject: Subject) -> tuple[Block, ...]:
 def conventions(subject: Subject, *figures: str) -> str:
     """The sentence that every item carries."""
     report = subject.report
-    return convention(figures or (subject.figure,), subject.batch, subject.dtype, report.itemsize, subject.whole)
+    told = figures or (subject.figure,)
+    return convention(told, subject.batch, subject.dtype, report.itemsize, subject.whole, report.shapes[0].rank or 2)
 
 
 def question(subject: Subject) -> str:
@@ -59,6 +60,7 @@ def question(subject: Subject) -> str:
     at, output = place(subject)
     asked = ASKED_TOTAL.get(subject.figure) if subject.position is None else None
     text = asked or ASKED[subject.figure]
+    text = text.replace("{axes}", axes(subject.report.shapes[0].rank or 2))
     return text.replace("{the output}", output).replace("{at}", at)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-VERSION = 5  # of the patterns: an item's id names it, and regrades by it
+VERSION = 6  # of the patterns: an item's id names it, and regrades by it
 FAMILIES = {
     "output-size": "sizes of maps",
     "parameters": "weights, biases, buffers",

@@ -128,6 +128,7 @@ def subject(
 
 # --- questions that are not about one figure of one network ------------------------------------------------------
 
+MOST_TIMES = 100_000  # of the key: what is larger nobody would write
 Mistake: TypeAlias = "tuple[Any, str] | tuple[Any, str, str]"
 
 
@@ -177,7 +178,7 @@ def numeric(
     seen = {blank.key}
     options = list(blank.options)
     for value, feedback, name in found:
-        if isinstance(value, int) and value >= 0 and str(value) not in seen:
+        if isinstance(value, int) and 0 <= value <= MOST_TIMES * max(key, 1) and str(value) not in seen:
             seen.add(str(value))
             options.append(Option(str(value), False, feedback, name))
     blank = blank._replace(options=tuple(draw.shuffled(options[:5])))

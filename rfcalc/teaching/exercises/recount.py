@@ -279,6 +279,8 @@ class Second:
             positions = _clipped(wanted.pop(name, set()), self.shapes[name][axis + 1])
             if name == order[0]:
                 return sorted(positions)
+            if name in self.inputs:
+                continue
             for read in self.nodes[name].inputs if positions else ():
                 n = self.shapes[read][axis + 1]
                 wanted.setdefault(read, set()).update(_read(self.nodes[name].layer, axis, n, positions))
@@ -294,7 +296,7 @@ class Second:
             if name == source:
                 assert positions
                 return min(positions), max(positions)
-            if positions is None:
+            if positions is None or name in self.inputs:  # another input is not asked for
                 continue
             node = self.nodes[name]
             for read in node.inputs:

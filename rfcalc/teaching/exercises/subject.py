@@ -12,7 +12,7 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.report.report import Report
-from rfcalc.teaching.case import cases
+from rfcalc.teaching.case import cases, right
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Ask, Blank, Option
 from rfcalc.teaching.exercises.recount import KeyMismatch, Second
@@ -218,6 +218,7 @@ def written(figure: str, found: Any) -> str:
 
 
 AT_ONE_PLACE = ("M9", "M11", "M17", "M18")  # what nobody writes into every row and goes on from
+MANY_TIMES = 100  # the right field: larger ones are no wrong options
 
 
 def mistaken(subject: Subject) -> list[Wrong]:
@@ -234,8 +235,16 @@ def mistaken(subject: Subject) -> list[Wrong]:
             through = None if one.code in AT_ONE_PLACE else _through(subject.report, one, position - arity)
             if through is not None:
                 found.append(Wrong(through.figure(figure), one))
+    key = right(case, figure)
     found += wrong(case, figure)
+    if figure == "receptive_field" and key is not None:
+        found = [w for w in found if not _absurd(w.value, key)]
     return _as_asked(subject.figure, found)
+
+
+def _absurd(value: Any, key: Any) -> bool:
+    """A side that nobody would write: many times the right one (fields multiplied through a long network)."""
+    return value is not None and any(v > MANY_TIMES * k for v, k in zip(value, key, strict=False))
 
 
 def _through(report: Report, one: Misconception, row: int) -> Any:

@@ -13,7 +13,7 @@ from rfcalc.teaching.exercises.forms import conventions
 from rfcalc.teaching.exercises.item import Blank, Question, Slot, Text
 from rfcalc.teaching.exercises.recount import KeyMismatch
 from rfcalc.teaching.exercises.subject import Subject, Unfit, again, choice_blank, number_blank, value, written
-from rfcalc.teaching.exercises.words import SHORT, convention, listing
+from rfcalc.teaching.exercises.words import SHORT, axes, convention, listing
 from rfcalc.teaching.misconceptions import Misconception, Sheet, Wrong, fill, touching, wrong
 
 COLUMNS = {
@@ -80,31 +80,33 @@ def table(subject: Subject, draw: Draw) -> Question:
     grid = listing(report, *columns, upto=rows[-1])
     story = (Text(subject.story),) if subject.story else ()
     shown = {written("", report.shapes[p].dims) for p in range(rows[-1] + 1)}
-    example = f" Write a shape as channels x height x width, for example {example_shape(shown)}."
-    shape = example if _shapes(blanks) else ""
+    rank = report.shapes[0].rank or 2
+    shape = f" Write a shape as {axes(rank)}, for example {example_shape(shown, rank)}." if _shapes(blanks) else ""
     body = (*story, Text(f"Fill in the table.{shape}"), grid)
     derived = tuple(_by_row(told, len(rows)))
-    said = convention(_columns(subject), subject.batch, subject.dtype, report.itemsize)
+    said = convention(_columns(subject), subject.batch, subject.dtype, report.itemsize, rank=rank)
     read = [b for i in range(len(rows)) for b in blanks[i :: len(rows)]]  # row by row, as the table is read
     return Question(f"{subject.title}: fill in the table", body, tuple(read), said, derived, subject.tags)
 
 
-def example_shape(shown: Collection[str]) -> str:
+def example_shape(shown: Collection[str], rank: int = 2) -> str:
     """A shape as an example, which is none of the table's own."""
-    return next(e for e in ("16x32x32", "24x20x20", "6x10x10", "48x9x9", "7x6x5") if e not in shown)
+    examples = ((16, 32), (24, 20), (6, 10), (48, 9), (7, 6))
+    told = ("x".join(map(str, (c, *(n,) * min(rank, 3)))) for c, n in examples)
+    return next(e for e in told if e not in shown)
 
 
 def _shapes(blanks: list[Blank]) -> bool:
     return any(b.kind == "shape" for b in blanks)
 
 
-def input_cell(report: Report, column: str) -> str:
-    shape = report.shapes[0]
+def input_cell(report: Report, column: str, position: int = 0) -> str:
+    shape = report.shapes[position]
     if column == "output_shape":
         return written("", shape.dims)
     if column in ("values", "bytes"):
         return str(shape.values * report.batch * (report.itemsize if column == "bytes" else 1))
-    return "1" if column in ("receptive_field", "stride") else "–"
+    return "1" if column in ("receptive_field", "stride") and not position else "–"
 
 
 def as_column(wrongs: list[Wrong], column: str) -> list[Wrong]:

@@ -44,7 +44,7 @@ NAMES = {
 }
 
 
-class Change(NamedTuple):
+class ParameterChange(NamedTuple):
     """One parameter of one node."""
 
     node: str
@@ -82,7 +82,7 @@ def current(layer: Layer, parameter: str) -> int | None:
     return have if isinstance(have, int) else None
 
 
-def changed(network: Network, change: Change, to: int) -> Network:
+def changed(network: Network, change: ParameterChange, to: int) -> Network:
     """The network with another number for the parameter.
 
     Raises:
@@ -103,20 +103,20 @@ def _target(network: Network) -> str:
     return write(network.expr)
 
 
-def _changes(subject: Subject, draw: Draw) -> list[Change]:
+def _changes(subject: Subject, draw: Draw) -> list[ParameterChange]:
     """The parameters on the way to the place, in a drawn order."""
     network = subject.report.network
     if len(network.nodes) > 30:
         raise Unfit
     last = subject.position or len(network.nodes)
     upto = network.nodes[: last - network.arity + 1]
-    found = [Change(node.name, name) for node in upto for name in parameters(node.layer)]
+    found = [ParameterChange(node.name, name) for node in upto for name in parameters(node.layer)]
     if subject.vary:
         found = [c for c in found if c.parameter in subject.vary or f"{c.node}.{c.parameter}" in subject.vary]
     return draw.shuffled(found)
 
 
-def _tried(subject: Subject, change: Change, to: int) -> tuple[Subject, Any] | None:
+def _tried(subject: Subject, change: ParameterChange, to: int) -> tuple[Subject, Any] | None:
     """The subject with the change, and its key; None where it cannot be."""
     network = subject.report.network
     try:
@@ -126,7 +126,7 @@ def _tried(subject: Subject, change: Change, to: int) -> tuple[Subject, Any] | N
         return None
 
 
-def _named(change: Change, subject: Subject) -> str:
+def _named(change: ParameterChange, subject: Subject) -> str:
     return f"the {NAMES[change.parameter]}" if subject.single else change.words
 
 
@@ -152,7 +152,7 @@ def setting(subject: Subject, draw: Draw) -> Question:
 
 
 def _setting(
-    subject: Subject, draw: Draw, change: Change, now: int, key: Any, others: list[tuple[int, Subject, Any]]
+    subject: Subject, draw: Draw, change: ParameterChange, now: int, key: Any, others: list[tuple[int, Subject, Any]]
 ) -> Question:
     chosen = draw.some(others, 3)
     name = amount(subject.figure)
@@ -185,7 +185,7 @@ def _agree(subject: Subject, found: Any) -> None:
         raise KeyMismatch(f"{subject.figure} is {found} by the rules and {other} by counting", where=subject.target)
 
 
-def _hidden(subject: Subject, change: Change) -> tuple[Block, ...]:
+def _hidden(subject: Subject, change: ParameterChange) -> tuple[Block, ...]:
     """The network with a question mark for the parameter."""
     marker = 983040000  # any groups divide it
     layer = subject.report.network.node(change.node).layer
@@ -236,7 +236,12 @@ def compare(subject: Subject, draw: Draw) -> Question:
 
 
 def _compared(
-    subject: Subject, draw: Draw, change: Change, settings: tuple[int, int], key: Any, tried: tuple[Subject, Any]
+    subject: Subject,
+    draw: Draw,
+    change: ParameterChange,
+    settings: tuple[int, int],
+    key: Any,
+    tried: tuple[Subject, Any],
 ) -> Question | None:
     other, found = tried
     _agree(other, found)

@@ -164,7 +164,7 @@ def listing(report: Report, *columns: tuple[str, tuple[Any, ...]], upto: int | N
 # What is asked, and by which convention the answer counts. `{at}` is the place in words.
 
 ASKED = {
-    "output_shape": "What is the shape of {the output}, as channels x height x width?",
+    "output_shape": "What is the shape of {the output}, as {axes}?",
     "side": "What is the side (height = width) of {the output}?",
     "receptive_field": "How large is the receptive field of one unit of {at}? Give its side in input pixels.",
     "stride": "What is the effective stride of {at}: how many input pixels lie between neighbouring units?",
@@ -212,7 +212,7 @@ def amount(figure: str) -> str:
 
 
 CONVENTIONS = {
-    "output_shape": "Shapes are channels x height x width; sizes are rounded down unless ceil mode is said.",
+    "output_shape": "Shapes are {axes}; sizes are rounded down unless ceil mode is said.",
     "side": "Sizes are rounded down unless ceil mode is said.",
     "receptive_field": "The receptive field of a unit is the hull of the input positions that can influence it, "
     "padding counted, as its side in input pixels; normalisation is in evaluation mode.",
@@ -238,17 +238,32 @@ CONVENTIONS = {
 }
 
 
+def axes(rank: int) -> str:
+    """How the shape of a map is written.
+
+    >>> axes(1), axes(2)
+    ('channels x length', 'channels x height x width')
+    """
+    return f"channels x {('length', 'height x width', 'depth x height x width')[min(max(rank, 1), 3) - 1]}"
+
+
 def convention(
-    figures: tuple[str, ...], batch: int = 1, dtype: str = "float32", itemsize: int = 4, whole: bool = False
+    figures: tuple[str, ...],
+    batch: int = 1,
+    dtype: str = "float32",
+    itemsize: int = 4,
+    whole: bool = False,
+    rank: int = 2,
 ) -> str:
     """What the figures count, in one sentence or two; whatever a key is computed with stands in it.
 
     Args:
         whole: whether the figure is a sum over the network, in which the input counts too.
+        rank: how many axes of positions the input has.
     """
     told = "" if batch == 1 else f", for a batch of {batch}"
     images = "for one image" if batch == 1 else f"for a batch of {batch} images"
     given = "the input counts too; " if whole else ""
     said = [CONVENTIONS[f] for f in figures]
-    values = {"dtype": dtype, "itemsize": itemsize, "batch": told, "images": images, "input": given}
+    values = {"dtype": dtype, "itemsize": itemsize, "batch": told, "images": images, "input": given, "axes": axes(rank)}
     return " ".join(dict.fromkeys(s.format(**values) for s in said))

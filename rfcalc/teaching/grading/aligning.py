@@ -15,6 +15,9 @@ _TOTALS = frozenset({"total", "totals", "sum", "all", "network", "overall"})
 _INPUTS = frozenset({"input", "image", "inputimage", "inputlayer", "data", "img"})
 
 
+_NUMBERED = re.compile(r"\s*#?\d{1,4}\s*[.):]\s*(?=\D)")  # before a row's name
+
+
 class Place(NamedTuple):
     """A row of the table: where its map stands (`TOTAL` for the totals), and the positions that it sums up.
 
@@ -70,6 +73,8 @@ class Names:
         """The place that a cell names: as rfcalc names it, however it is spaced and capitalised."""
         name = _fold(text)
         found = self.known.get(name) or self.known.get(re.sub("^(inception|module|block|stage)", "", name))
+        if found is None and (numbered := _NUMBERED.match(text)):
+            return self.find(text[numbered.end() :])
         if found is None and name in _TOTALS:
             return Place("total", TOTAL)
         if found is None and name in _INPUTS and self.report.network.arity == 1:

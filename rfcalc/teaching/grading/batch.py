@@ -11,7 +11,10 @@ from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.teaching.grading.designs import Judged
 from rfcalc.teaching.grading.marking import Grade
 
+# OTHERS: what students hand in all the same; it is told that it cannot be graded.
 TABLES = (".csv", ".tsv", ".tab", ".md", ".markdown", ".txt")
+OTHERS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers", ".pdf", ".doc", ".docx", ".odt", ".rtf", ".pages", ".html",
+          ".ipynb", ".png", ".jpg", ".jpeg", ".heic", ".zip")  # fmt: skip
 MOST_FILES = 10_000
 
 Found: TypeAlias = "Grade | Judged"
@@ -33,7 +36,7 @@ class Result(NamedTuple):
 
 
 def files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The files of a folder that can be graded, by name; links and hidden files are left out.
+    """The files of a folder that students handed in, by name; links and hidden files are left out.
 
     Raises:
         RfcalcError: there are none, or too many.
@@ -43,7 +46,9 @@ def files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
             names = [
                 e.name
                 for e in entries
-                if e.is_file(follow_symlinks=False) and not e.name.startswith(".") and e.name.lower().endswith(endings)
+                if e.is_file(follow_symlinks=False)
+                and not e.name.startswith(".")
+                and (e.name.lower().endswith(endings) or Path(e.name).suffix.lower() in OTHERS)
             ]
     except OSError as error:
         raise RfcalcError(f"cannot read: {error.strerror}", where=str(folder)) from None
@@ -65,6 +70,8 @@ def graded(paths: list[Path], one: Callable[[Path], Found], tick: Callable[[int]
     """
     for done, path in enumerate(paths, 1):
         try:
+            if path.suffix.lower() in OTHERS:
+                raise RfcalcError("this is no table", fix="save it as CSV (UTF-8) and hand in that")
             yield result(path.name, one(path))
         except RfcalcError as error:
             yield Result(path.name, error=str(error))

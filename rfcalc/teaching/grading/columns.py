@@ -38,13 +38,15 @@ TRANSLATED = {
     "nazwa слои слой название 层 層 层名 名称 レイヤー 層名 레이어 층 계층",
     "output_shape": "ausgabe ausgang ausgabeform ausgabegrosse ausgangsgrosse grosse form sortie tailledesortie taille "
     "forme dimensionsdesortie salida tamano tamanodesalida formadesalida uscita dimensione dimensioni formadiuscita "
-    "saida tamanho tamanhodasaida formato uitvoer grootte wyjscie rozmiar выход размер размервыхода форма 输出 "
+    "saida tamanho tamanhodasaida formato uitvoer grootte wyjscie rozmiar rozmiarwyjscia "
+    "выход размер размервыхода форма 输出 "
     "输出尺寸 输出形状 输出大小 尺寸 形状 大小 出力 出力サイズ 出力形状 サイズ 출력 출력크기 크기",
     "channels": "kanale kanal filter canaux canal canales canali canais kanalen kanaly каналы каналов 通道 通道数 "
     "チャネル チャンネル チャネル数 チャンネル数 채널 채널수",
     "height": "hohe hauteur alto altura altezza hoogte wysokosc высота 高 高度 高さ 높이",
     "width": "breite largeur ancho anchura larghezza largura breedte szerokosc ширина 宽 宽度 幅 너비",
-    "receptive_field": "rezeptivesfeld rezeptivfeld champreceptif camporeceptivo camporecettivo receptiefveld "
+    "receptive_field": "rezeptivesfeld rezeptivfeld champreceptif champrecepteur champderecepteur camporeceptivo "
+    "camporecettivo receptiefveld "
     "polerecepcyjne рецептивноеполе 感受野 受容野 수용영역 수용장",
     "stride": "schrittweite effektiveschrittweite pas paseffectif foulee paso pasoefectivo passo passoeffettivo stap "
     "krok шаг эффективныишаг 步长 步幅 ストライド 스트라이드",
@@ -95,7 +97,8 @@ class Column(NamedTuple):
 
 
 _COUNT = re.compile(
-    r"^\s*(?:no\.?|nr\.?|num\.?|number|count|amount|anzahl|zahl|nombre|n[uú]mero|liczba|n[°º]\.?)"
+    r"^\s*(?:no\.?|nr\.?|num\.?|nbr?e?\.?|qtde?\.?|cant\.?|number|count|amount|anzahl|zahl|nombre|n[uú]mero|"
+    r"liczba|n[°º]\.?)"
     r"(?:\s+(?:of|the|der|von|de|des|di|do))*\s+",
     re.I,
 )  # before what is counted
@@ -189,7 +192,8 @@ def columns(
             "no column holds a figure that can be marked",
             where=where,
             why="the heads are: " + ", ".join(repr(h) for h in heads[:12]),
-            fix="name columns as usual: layer, output, rf, stride, params, weights, biases, macs, memory",
+            fix="name columns as usual (layer, output, rf, stride, params, weights, biases, macs, memory), or say "
+            'which is which: --columns "rf=HEAD,params=HEAD"',
         )
     return name, tuple(found.values()), tuple(others)
 

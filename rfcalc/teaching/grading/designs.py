@@ -18,7 +18,7 @@ ENDINGS = (".toml", ".json", ".txt")  # of the files in a folder of designs
 DATA = ("zoo", "notation", "text", "spec")  # sorts of targets that a student may hand in
 
 
-class Bound(NamedTuple):
+class JudgedBound(NamedTuple):
     """One constraint: whether it holds, the figure that decides, and the nearest bound of its sort that would hold."""
 
     constraint: str
@@ -30,7 +30,7 @@ class Bound(NamedTuple):
 class Judged(NamedTuple):
     """A design: its bounds, and the report that they were checked on."""
 
-    bounds: tuple[Bound, ...]
+    bounds: tuple[JudgedBound, ...]
     report: Report
 
     @property
@@ -82,16 +82,16 @@ def judge(given: str, constraints: Sequence[Constraint], input: Any = None, dtyp
     return Judged(tuple(_bound(c, report) for c in constraints), report)
 
 
-def _bound(one: Constraint, report: Report) -> Bound:
+def _bound(one: Constraint, report: Report) -> JudgedBound:
     if one.node is not None:
         try:
             report.network.position(one.node)
         except RfcalcError as error:
-            return Bound(
+            return JudgedBound(
                 one.text, False, f"{error.what}; there is {', '.join(n.name for n in report.network.nodes[:8])}"
             )
     ((_, holds, told),) = check(report, [one])
-    return Bound(one.text, holds, told, "" if holds else nearest(one, report))
+    return JudgedBound(one.text, holds, told, "" if holds else nearest(one, report))
 
 
 def nearest(one: Constraint, report: Report) -> str:

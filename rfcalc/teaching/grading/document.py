@@ -12,7 +12,7 @@ from rfcalc.report.metrics import METRICS
 from rfcalc.teaching.exercises.words import count
 from rfcalc.teaching.grading.batch import Result
 from rfcalc.teaching.grading.class_report import by_row, mistakes, summary
-from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, REPEATED, RIGHT, WRONG, Cell, Grade, Marked
+from rfcalc.teaching.grading.marking import CONSISTENT, MISSING, REPEATED, RIGHT, WRONG, Grade, Marked, MarkedCell
 from rfcalc.teaching.grading.reading import shown
 
 SCHEMA = "rfcalc/grade/1"
@@ -72,7 +72,7 @@ def _percent(grade: Grade, carried: bool) -> str:
     return str(tenths // 10) if tenths % 10 == 0 else f"{tenths // 10}.{tenths % 10}"
 
 
-def said(row: Marked, cell: Cell) -> str:
+def said(row: Marked, cell: MarkedCell) -> str:
     """What is wrong with a cell, in a sentence."""
     what = title(cell.figure)
     if cell.status == CONSISTENT:
@@ -89,7 +89,7 @@ def said(row: Marked, cell: Cell) -> str:
     return f"{what} is {cell.written}, right is {cell.right}{follows}"
 
 
-def blamed(cell: Cell) -> str:
+def blamed(cell: MarkedCell) -> str:
     """The misconceptions that give the cell's number, the likeliest first."""
     return " or ".join(f"{m.title} ({m.code} {m.name})" for m in cell.by[:3])
 
@@ -173,7 +173,7 @@ def _mistakes(grade: Grade) -> Iterator[str]:
                 yield from (f"  {told}" for told in (blamed(cell), cell.by[0].feedback))
 
 
-def _short(cell: Cell) -> str:
+def _short(cell: MarkedCell) -> str:
     sign = {RIGHT: "", CONSISTENT: "~", REPEATED: "+", WRONG: "*", MISSING: "?"}.get(cell.status, "?")
     written = cell.written if len(cell.written) <= 24 else cell.written[:23] + "…"
     return f"{sign}{written}"

@@ -64,9 +64,9 @@ def follow(report: Report, given: Mapping[int, Mapping[str, Answer]], truth: Any
         dirty.append(mine != shape)
     found: dict[int, Followed] = {}
     clean_cases = cases(report)
-    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
+    for position, sources in enumerate(network.sources, network.arity):
         clean = clean_cases[position - network.arity]
-        case = placed(report, node.layer, sources, shapes, seen)
+        case = placed(report, position, sources, shapes, seen)
         unclean = any(dirty[s] for s in sources)
         broken = False
         try:

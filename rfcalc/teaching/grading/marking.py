@@ -27,7 +27,7 @@ FORGIVEN = {CONSISTENT, REPEATED}  # what is wrong and worth its mark
 TITLES = 12  # rows among which the heads are looked for: titles may stand above them
 
 
-class Cell(NamedTuple):
+class MarkedCell(NamedTuple):
     """One marked cell: what is written, what is right, what would follow from the student's own numbers."""
 
     figure: str
@@ -44,7 +44,7 @@ class Marked(NamedTuple):
     line: int
     written: str
     node: str
-    cells: tuple[Cell, ...]
+    cells: tuple[MarkedCell, ...]
 
     @property
     def status(self) -> str:
@@ -205,12 +205,12 @@ class Key:
             for p, (line, _) in taken.items()
         }
 
-    def _missing(self, place: Place, figures: Sequence[str]) -> tuple[Cell, ...]:
+    def _missing(self, place: Place, figures: Sequence[str]) -> tuple[MarkedCell, ...]:
         found = []
         for figure in figures:
             right = self._right(place, figure)
             if right:
-                found.append(Cell(figure, "", MISSING, _text(figure, right[0])))
+                found.append(MarkedCell(figure, "", MISSING, _text(figure, right[0])))
         return tuple(found)
 
     def _right(self, place: Place, figure: str) -> list[Any]:
@@ -226,7 +226,7 @@ class Key:
 
     def _cells(
         self, place: Place, mine: dict[str, Answer], steps: dict[int, Followed], given: dict[int, dict[str, Answer]]
-    ) -> list[Cell]:
+    ) -> list[MarkedCell]:
         found = []
         for figure, answer in mine.items():
             right = self._right(place, figure)
@@ -249,7 +249,7 @@ class Key:
                     makes = tuple(makers(answer, figure, step, [steps[p] for p in place.folded]))
             other = [f for f in follows if f not in right]
             told = _text(figure, other[0]) if other and status != RIGHT else ""
-            found.append(Cell(figure, answer.text, status, _text(figure, right[0]), told, makes))
+            found.append(MarkedCell(figure, answer.text, status, _text(figure, right[0]), told, makes))
         return found
 
     def _follows(

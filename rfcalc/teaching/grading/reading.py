@@ -1,6 +1,6 @@
 """A file that a student handed in becomes rows of cells: CSV, TSV, Markdown; any common encoding; within limits.
 
-Cells are text. A spreadsheet formula stays the text that it is; nothing is evaluated. Imports `errors` only.
+Cells are text. A spreadsheet formula stays the text that it is; nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rfcalc.core.errors import LimitError, RfcalcError
+from rfcalc.teaching.grading.columns import column
 
 LARGEST = 4 * 2**20  # bytes of a file
 MOST_ROWS = 20_000
 MOST_COLUMNS = 200
+NATIONAL = ("cp1252", "latin-1", "cp1250", "cp1251", "gb18030", "shift_jis", "euc_kr", "mac_roman")
 LONGEST = 500  # characters of a cell that are kept
 _RULE = re.compile(r":?-+:?")
 _SIZE = re.compile(r"\s*[-\w?]+\s*[)\]]*\s*")  # in a shape, behind its first comma
@@ -45,7 +47,7 @@ class Grid(NamedTuple):
 
 
 def text_of(path: Path) -> str:
-    """The text of a file: UTF-8 (with a mark or without), UTF-16, else Latin-1 (as Windows writes it).
+    """The text of a file: UTF-8 (with a mark or without), UTF-16, else what Windows or an old Mac writes.
 
     Raises:
         RfcalcError: it cannot be read, is too large, or is no text.
@@ -64,13 +66,15 @@ def text_of(path: Path) -> str:
 
 
 def decoded(data: bytes, where: str = "table") -> str:
-    """Bytes as text.
+    """Bytes as text. Of the encodings of one country each, the one in which most heads of columns are known.
 
     Raises:
         RfcalcError: these are not the bytes of a text.
 
     >>> decoded("größe".encode("utf-16")) == decoded("größe".encode("latin-1")) == "größe"
     True
+    >>> decoded("слой;шаг\\nconv1;2".encode("cp1251"))
+    'слой;шаг\\nconv1;2'
     """
     if data[:4] == b"PK\x03\x04" or data[:5] == b"%PDF-" or data[:4] == b"\xd0\xcf\x11\xe0":
         raise RfcalcError("this is not a text", where=where, fix="save the spreadsheet as CSV (UTF-8) and hand in that")
@@ -79,15 +83,25 @@ def decoded(data: bytes, where: str = "table") -> str:
     elif b"\x00" in data[:200]:
         forms = ["utf-16-le" if data[1:2] == b"\x00" else "utf-16-be"]
     else:
-        forms = ["utf-8-sig", "cp1252", "latin-1"]
-    for form in forms:
-        try:
-            text = data.decode(form)
-        except UnicodeDecodeError:
-            continue
-        if not any(c in text for c in "\x00\x01\x02\x03\x04"):
-            return text
+        forms = ["utf-8-sig"]
+    for some in (forms, NATIONAL):
+        texts = []
+        for form in some:
+            try:
+                text = data.decode(form)
+            except UnicodeDecodeError:
+                continue
+            if not any(c in text for c in "\x00\x01\x02\x03\x04"):
+                texts.append(text)
+        if texts:
+            return max(texts, key=_heads)
     raise RfcalcError("this is not a text", where=where, fix="save it as CSV in UTF-8")
+
+
+def _heads(text: str) -> int:
+    """How many cells of the first rows are known heads of columns."""
+    cells = [c.strip(' "') for line in text.splitlines()[:12] for c in re.split(r"[,;\t|]", line[:5000])]
+    return sum(column(cell) is not None for cell in cells if not cell.isascii())
 
 
 def shown(text: str) -> str:

@@ -232,8 +232,8 @@ def fill(report: Report, mistakes: Mapping[int, Misconception] | Misconception) 
     shapes: list[Shape] = list(report.shapes[: network.arity])
     seen: list[Seen | None] = [first_seen(shape) if i == 0 else None for i, shape in enumerate(shapes)]
     found = []
-    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), network.arity):
-        case = placed(report, node.layer, sources, shapes, seen)
+    for position, sources in enumerate(network.sources, network.arity):
+        case = placed(report, position, sources, shapes, seen)
         mistake = made.get(position) if made is not None else mistakes
         shape, sees = case.y, _seen(case, None)
         if isinstance(mistake, Misconception):

@@ -318,7 +318,7 @@ bytes_forgotten = misconception(
     "M14",
     "values-for-bytes",
     "values given as bytes",
-    "A value takes several bytes: 4 in float32, 2 in float16.",
+    "These are values: a value takes several bytes, 4 in float32, 2 in float16, 8 in float64.",
 )
 
 
@@ -331,7 +331,7 @@ bits_for_bytes = misconception(
     "M14",
     "bits-for-bytes",
     "bits given as bytes",
-    "float32 has 32 bits, which are 4 bytes.",
+    "These are bits: a byte has 8 of them.",
 )
 
 

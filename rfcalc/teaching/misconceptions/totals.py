@@ -68,16 +68,17 @@ in_place_counted = misconception(
 
 @in_place_counted.totals("values")
 def _(report: Report) -> Any:
-    return (sum(r.values for r in report) if len(report) else 0) + _inputs(report)
+    return report.totals.values + _written_in_place(report)
 
 
 @in_place_counted.totals("bytes")
 def _(report: Report) -> Any:
-    return (sum(r.values for r in report) + _inputs(report)) * report.itemsize
+    return (report.totals.values + _written_in_place(report)) * report.itemsize
 
 
-def _inputs(report: Report) -> Any:
-    return sum(s.values for s in report.inputs.values()) * report.batch
+def _written_in_place(report: Report) -> Any:
+    """Values of what writes over its input; a flatten writes nothing."""
+    return sum(r.values for r in report if r.in_place)
 
 
 @bytes_forgotten.totals("bytes")

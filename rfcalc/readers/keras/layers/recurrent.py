@@ -23,7 +23,7 @@ KINDS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
 JOINS: dict[str, Layer] = {"concat": Concat(), "sum": Add(), "mul": Multiply(), "ave": Elementwise("mean")}
 
 
-class Cell:
+class RecurrentCell:
     """The settings of one of Keras' cells."""
 
     def __init__(self, kind: str, config: Any, where: str) -> None:
@@ -40,7 +40,7 @@ class Cell:
         return Recurrent(KINDS[self.kind], self.units, bidirectional=both, bias=self.bias)
 
 
-def cells(entry: Any, where: str) -> list[Cell]:
+def cells(entry: Any, where: str) -> list[RecurrentCell]:
     """The cells of a recurrent layer, from its configuration: one, or several that feed one another."""
     kind, config = (entry.get("class_name"), entry.get("config")) if isinstance(entry, Mapping) else ("", None)
     if kind == "RNN" and isinstance(config, Mapping):
@@ -50,14 +50,14 @@ def cells(entry: Any, where: str) -> list[Cell]:
         if not isinstance(listed, list) or not listed:
             raise malformed(where, "its cells are no list")
         return [cell for inner in listed for cell in cells(inner, where)]
-    return [Cell(str(kind), config, where)]
+    return [RecurrentCell(str(kind), config, where)]
 
 
 @layer(*KINDS, "RNN")
 def recurrent(call: LayerCall) -> Any:
     """All states or the last one, and the last states once more where they are asked for."""
     f = call.fields
-    own = cells(f.get("cell"), call.name) if call.kind == "RNN" else [Cell(call.kind, f.data, call.name)]
+    own = cells(f.get("cell"), call.name) if call.kind == "RNN" else [RecurrentCell(call.kind, f.data, call.name)]
     x, first = _sequence(call)
     if f.flag("go_backwards", False):
         turned = picked(call.build.graph, x.held, 1, list(reversed(range(x.dims[0]))))
@@ -152,7 +152,9 @@ def _started(call: LayerCall, made: Value, first: list[Value], both: bool = Fals
     return build.made(found, (0, 1), f"{call.name}.first_state")
 
 
-def _states(call: LayerCall, cell: Cell, made: Value, at: int, start: int, part: str, cells: bool) -> list[Value]:
+def _states(
+    call: LayerCall, cell: RecurrentCell, made: Value, at: int, start: int, part: str, cells: bool
+) -> list[Value]:
     """One position's state, and the cell of an LSTM, which depends on the same."""
     last = _at(call, made, at, start, start + cell.units, part)
     if not cells or cell.kind != "LSTM":

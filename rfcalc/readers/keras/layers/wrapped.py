@@ -13,7 +13,7 @@ from rfcalc.readers.builder.recurrent import stepped
 from rfcalc.readers.builder.values import NotUnderstood
 from rfcalc.readers.configuration import Fields, malformed, shown
 from rfcalc.readers.keras.build import Held, Value, channels_first
-from rfcalc.readers.keras.graph import MODELS, LayerCall, Scope, flat_values, model
+from rfcalc.readers.keras.graph import MODELS, LayerCall, Scope, flat, model
 from rfcalc.readers.keras.layers import layer, translator
 from rfcalc.readers.keras.layers.common import fitting, last_channels
 from rfcalc.readers.keras.layers.conv import geometry
@@ -56,7 +56,7 @@ def time_distributed(call: LayerCall) -> Any:
     x = build.arranged(x, (0, *(k for k in x.order if k)))
     frames = Held(x.held.node, x.held.dims[1:], None)
     made = inner(call, build.value(frames, tuple(k - 1 for k in x.order[1:])))
-    found = [_together(call, v) for v in flat_values(made)]
+    found = [_together(call, v) for v in flat(made, Value)]
     return found if len(found) > 1 else found[0]
 
 

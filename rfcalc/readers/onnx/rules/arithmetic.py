@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from rfcalc.core.layer import Layer
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.learned import PositionTable
 from rfcalc.layers.merge import Add, Multiply
 from rfcalc.layers.pointwise import Scale
+from rfcalc.readers.builder.indexed import at_most
 from rfcalc.readers.builder.maps import alone
-from rfcalc.readers.builder.moves import regrouped
+from rfcalc.readers.builder.moves import picked, regrouped, widened
 from rfcalc.readers.builder.values import Value, inner
 from rfcalc.readers.builder.vocabulary import ONNX_SEVERAL
-from rfcalc.readers.onnx.constants import axis_of, broadcast
+from rfcalc.readers.builder.writing import written
+from rfcalc.readers.onnx.constants import axis_of, broadcast, spread, strides
+from rfcalc.readers.onnx.masking import is_low
 from rfcalc.readers.onnx.model import Node
 from rfcalc.readers.onnx.names import invented
 from rfcalc.readers.onnx.reading import Entry, Reader, rule
@@ -36,10 +40,68 @@ BEHIND = {  # a number before a map
     "Sub": "rsub", "Div": "rdiv", "Less": "gt", "LessOrEqual": "ge", "Greater": "lt", "GreaterOrEqual": "le",
 }  # fmt: skip
 SYMMETRIC = ("Max", "Min", "Equal")
+MOST_CHOSEN = 1 << 16  # values of a mask that are looked at one by one
 
 
-@rule(*LAYERS)
+@rule(*(op for op in LAYERS if op != "Where"))
 def arithmetic(reader: Reader, node: Node) -> None:
+    """Units that are multiplied by a zero of a table of zeros and one other number see nothing."""
+    _arithmetic(reader, node)
+    if node.op == "Mul" and any(_has_gaps(reader, v) for v in reader.inputs(node)):
+        _give_at_most(reader, node)
+
+
+@rule("Where")
+def where(reader: Reader, node: Node) -> None:
+    """One of two values by a condition: where that is fixed and chooses a product of positions, these are written over;
+    else, and where one of the two depends on no input, units see at most what is told."""
+    flags, *both = reader.inputs(node)
+    if not isinstance(flags, Const) or flags.size == 1:
+        _arithmetic(reader, node)
+        return
+    maps = [v for v in both if isinstance(v, Value)]
+    if len(maps) == 2 and (made := _chosen(reader, flags, maps)) is not None:
+        reader.give(node, made)
+        return
+    _arithmetic(reader, node)
+    if not any(is_low(v) for v in both):  # what a softmax makes zero is looked for at the softmax
+        _give_at_most(reader, node)
+
+
+def _has_gaps(reader: Reader, entry: Entry | None) -> bool:
+    """Whether a constant has zeros and one other number, or, where it is no parameter, zeros alone."""
+    if not isinstance(entry, Const) or not entry.values or len(entry.values) > MOST_CHOSEN:
+        return False
+    found = set(entry.values)
+    return 0 in found and (len(found) == 2 or (len(found) == 1 and not is_learned(reader, entry)))
+
+
+def _give_at_most(reader: Reader, node: Node) -> None:
+    made = reader.value(node.outputs[0])
+    if isinstance(made, Value):
+        reader.give(node, at_most(reader.graph, made))
+
+
+def _chosen(reader: Reader, flags: Const, maps: list[Value]) -> Value | None:
+    dims = broadcast(flags.dims, *(v.dims for v in maps))
+    size = prod(dims)
+    if flags.values is None or size > MOST_CHOSEN:
+        return None
+    held = [bool(flags.values[i]) for i in spread(flags, dims)]
+    first, second = maps
+    for wanted, new, base in ((True, first, second), (False, second, first)):
+        at = [i for i, flag in enumerate(held) if flag is wanted]
+        places = [sorted({i // step % n for i in at}) for step, n in zip(strides(dims), dims, strict=True)]
+        if not at or len(at) != prod(map(len, places)):
+            continue
+        part, whole = widened(reader.graph, new, dims), widened(reader.graph, base, dims)
+        for axis, positions in enumerate(places):
+            part = picked(reader.graph, part, axis, positions)
+        return written(reader.graph, whole, places, part)
+    return None
+
+
+def _arithmetic(reader: Reader, node: Node) -> None:
     given = [v for v in reader.inputs(node) if v is not None]
     if reader.opset < 7:
         given = _older(node, given)

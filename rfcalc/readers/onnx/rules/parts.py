@@ -169,6 +169,29 @@ def scatter_elements(reader: Reader, node: Node) -> None:
     x, index = solid(reader, reader.value(node.inputs[0])), reader.const(node, 1)
     if node.attributes.get("reduction", "none") not in ("none", ""):
         raise NotUnderstood("it adds to what is there")
+    axis, line = _line(node, x, index)
+    assert index is not None
+    places: list[Sequence[int]] = [range(m) for m in index.dims]
+    places[axis] = line
+    new = solid(reader, reader.value(node.inputs[2]))
+    for i, m in enumerate(index.dims):
+        new = sliced(reader.graph, new, i, 0, m)
+    reader.give(node, written(reader.graph, x, places, new))
+
+
+@rule("GatherElements")
+def gather_elements(reader: Reader, node: Node) -> None:
+    """Fixed positions of one axis that are the same wherever one stands on the others."""
+    x, index = reader.map(node), reader.const(node, 1)
+    axis, line = _line(node, x, index)
+    assert index is not None
+    for i, m in enumerate(index.dims):
+        x = x if i == axis else sliced(reader.graph, x, i, 0, m)
+    reader.give(node, picked(reader.graph, x, axis, line))
+
+
+def _line(node: Node, x: Value, index: Const | None) -> tuple[int, list[int]]:
+    """The axis that elements are picked from or written to, and their positions there."""
     if index is None or index.values is None or len(index.dims) != len(x.dims):
         raise NotUnderstood("by positions that are not known")
     axis = axis_of(int(node.attributes.get("axis", 0)), len(x.dims))
@@ -176,12 +199,10 @@ def scatter_elements(reader: Reader, node: Node) -> None:
     line = [int(v) for v in index.values[: n * behind : behind]]
     if any(int(v) != line[i // behind % n] for i, v in enumerate(index.values)):
         raise NotUnderstood("by positions that differ from place to place")
-    places: list[Sequence[int]] = [range(m) for m in index.dims]
-    places[axis] = [p + x.dims[axis] if p < 0 else p for p in line]
-    new = solid(reader, reader.value(node.inputs[2]))
-    for i, m in enumerate(index.dims):
-        new = sliced(reader.graph, new, i, 0, m)
-    reader.give(node, written(reader.graph, x, places, new))
+    size = x.dims[axis]
+    if any(not -size <= p < size for p in line):
+        raise RfcalcError(f"an index is outside of an axis of {size}")
+    return axis, [p % size for p in line]
 
 
 @rule("Slice")

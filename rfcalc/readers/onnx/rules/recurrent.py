@@ -50,7 +50,7 @@ def recurrent(reader: Reader, node: Node) -> None:
         reader.uses(made, role, const)
     if first:
         made = started(graph, made, [moved(graph, s, (1, 0, 2)) if last else s for s in first], hidden, ways)
-    wanted = [bool(name) and reader.readers[name] > 0 for name in (*node.outputs, "", "", "")[:3]]
+    wanted = [bool(name) and reader.readers[name] > 0 for name in (*node.outputs, "", "", "")]
     result = backwards(reader, made) if direction == "reverse" else made
     if wanted[0]:
         apart = regrouped(graph, result, (*x.dims[:2], ways, hidden), x.batch)

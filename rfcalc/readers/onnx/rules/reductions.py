@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rfcalc.core.errors import RfcalcError
 from rfcalc.layers.along import Along
 from rfcalc.layers.general import Elementwise
 from rfcalc.layers.pool import AdaptivePool
@@ -64,7 +65,10 @@ def running_sum(reader: Reader, node: Node) -> None:
 def largest(reader: Reader, node: Node) -> None:
     """The largest (or smallest) values along an axis, and where they stood."""
     x, graph = reader.map(node), reader.graph
-    (count,) = (reader.known(node, 1) if len(node.inputs) > 1 else None) or (node.attributes.get("k", 1),)
+    told = (reader.known(node, 1) if len(node.inputs) > 1 else None) or (node.attributes.get("k"),)
+    if len(told) != 1 or told[0] is None:
+        raise RfcalcError("it does not say how many values it takes")
+    count = told[0]
     axis = axis_of(int(node.attributes.get("axis", -1)), len(x.dims))
     dims = (*x.dims[:axis], int(count), *x.dims[axis + 1 :])
     made = graph.add(Along("topk", graph.axis(x, axis), keep=int(count)), (x.node,), dims, x.batch, extra=x.extra)

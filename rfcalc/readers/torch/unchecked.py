@@ -1,0 +1,102 @@
+"""Operators that PyTorch lets pass without data, and refuses when they run: channels, statistics, positions.
+
+Tensors on the device ``meta`` have shapes only, and some operators compare less there than their kernels do: a
+transposed convolution its channels, a normalisation its statistics, an index its positions with the axis it picks from.
+Figures of what cannot run would be wrong, so these are compared here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from rfcalc.core.errors import RfcalcError, plural
+from rfcalc.readers.torch.recorder import Operation
+from rfcalc.readers.torch.refused import at_fault
+
+
+def cannot_run(step: Operation) -> RfcalcError | None:
+    """What the kernel of an operator would refuse; None where it would run, or where positions are not known."""
+    check = _CHECKS.get(step.name.rstrip("_"))
+    return None if check is None else check(step)
+
+
+def _inside(step: Operation, message: str, why: str) -> RfcalcError:
+    where = step.frame.path or "it"
+    return RfcalcError(message, why=why, fix=f"the fault is in the module: mend {where}, or what comes before it")
+
+
+def _convolution(step: Operation) -> RfcalcError | None:
+    if step.name.startswith("conv_transpose") and (wrong := at_fault(step)) is not None:
+        return wrong
+    bias, axes = step.args.get("bias"), int(step.name[-2])
+    made = step.out.shape[step.out.dim() - axes - 1]
+    if bias is None or tuple(bias.shape) == (made,):
+        return None
+    dims = "x".join(map(str, bias.shape))
+    return _inside(step, f"its bias has {plural(bias.numel(), 'value')}", f"it makes {plural(made, 'channel')}: {dims}")
+
+
+def _normalisation(step: Operation) -> RfcalcError | None:
+    x = step.args["input"]
+    channels = int(x.shape[1])
+    for name in ("running_mean", "running_var", "weight", "bias"):
+        held = step.args.get(name)
+        if held is not None and held.numel() != channels:
+            told = f"it takes {plural(held.numel(), 'channel')} and gets {channels}"
+            return _inside(step, told, f"its {name} has {plural(held.numel(), 'value')}, whatever the input")
+    return None
+
+
+def _positions(step: Operation) -> RfcalcError | None:
+    for axis, size, index in _picked(step):
+        if index is None or index.is_meta or index.is_floating_point() or not index.numel():
+            continue
+        low, high = int(index.min()), int(index.max())
+        least = -size if step.name.rstrip("_") in _FROM_THE_END else 0
+        if low >= least and high < size:
+            continue
+        at = high if high >= size else low
+        if axis is None:
+            what = "its table" if step.name == "embedding" else "its tensor, laid out flat,"
+        else:
+            what = f"axis {axis} of its tensor (axis 0 is the batch)"
+        return RfcalcError(
+            f"it picks position {at}, which is not there",
+            why=f"{what} has {plural(size, 'position')}",
+            fix=f"give an input that it was made for, or mend {step.frame.path or 'it'}",
+        )
+    return None
+
+
+def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
+    """The axes that positions are picked from, how long these are, and the positions."""
+    args = step.args
+    if step.name == "embedding":
+        yield None, int(args["weight"].shape[0]), args["indices"]
+        return
+    x = args["self"]
+    if "indices" in args:  # x[..., index], x[..., index] = value
+        axis = 0
+        for index in args["indices"]:
+            mask = index is not None and index.dtype in (torch.bool, torch.uint8)
+            if index is not None and not mask:
+                yield axis, int(x.shape[axis]), index
+            axis += index.dim() if mask else 1
+        return
+    if args.get("dim") is None:
+        yield None, x.numel(), args["index"]
+    elif x.dim():
+        axis = args["dim"] % x.dim()
+        yield axis, int(x.shape[axis]), args["index"]
+
+
+_FROM_THE_END = ("index", "index_put", "take")  # these take positions from -n on
+_CHECKS: dict[str, Callable[[Operation], RfcalcError | None]] = {
+    **dict.fromkeys((f"conv{kind}{rank}d" for kind in ("", "_transpose") for rank in (1, 2, 3)), _convolution),
+    **dict.fromkeys(("batch_norm", "instance_norm"), _normalisation),
+    **dict.fromkeys(("embedding", "index", "index_put", "index_select", "index_add", "index_copy"), _positions),
+    **dict.fromkeys(("index_fill", "gather", "scatter", "scatter_add", "scatter_reduce", "take"), _positions),
+}
