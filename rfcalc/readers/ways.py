@@ -16,7 +16,7 @@ from rfcalc.core.lengths import Condition, Watched, watched, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.plan.aligning import Reading, Unfollowed
-from rfcalc.plan.classes import Range
+from rfcalc.plan.classes import Range, Undecided
 from rfcalc.plan.following import Following, OtherWay, follow
 from rfcalc.plan.sizes_of_ways import SizesOfWays, Way
 from rfcalc.plan.solving import EVERY, Class, Part, classes, with_size
@@ -54,7 +54,10 @@ def sizes_of_ways(
     network = first.network
     if not hasattr(network.source, "sizes_asked"):  # no code
         raise unfollowed
-    found, count = ways(target, first, inputs)
+    try:
+        found, count = ways(target, first, inputs)
+    except Undecided as undecided:
+        raise untold("code", str(undecided)) from None
     several = max(map(len, found))
     told = f"the code was read at {plural(count, 'size')}; it takes up to {plural(several, 'way')} along an axis"
     told += ", by what it asks of lengths; each was told from what it asked, and confirmed"
