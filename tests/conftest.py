@@ -16,7 +16,8 @@ from graphs import Distribution
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN = Distribution()
-collect_ignore = ["in_jupyterlab.py"]  # run by the Python of an environment of its own
+# run by the Python of an environment of its own, and in a process of its own that cannot import rfcalc
+collect_ignore = ["in_jupyterlab.py", "exercise_reader.py"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

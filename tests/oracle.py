@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from oracle_channels import Reader, apart, turned
+from oracle_edges import gathered
 from oracle_figures import output
 from oracle_rules import Edge, Unit, edges, per, place, space, units
 
@@ -351,7 +352,7 @@ def _steps(layer: Any, x: Shape, y: Shape, edge: int) -> list[tuple[int, int, Fr
     if kind == "upsample":
         return [(i, i, Fraction(n, m)) for i, (n, m) in enumerate(zip(before, after, strict=True))]
     if kind == "gather" and layer.axis % len(x.dims) != x.channel:
-        gaps = {b - a for a, b in pairwise(layer.positions)} or {1}
+        gaps = {b - a for a, b in pairwise(gathered(layer, x))} or {1}
         at = place(x, layer.axis % len(x.dims))
         even = len(gaps) == 1 and min(gaps) > 0
         return [(i, j, Fraction(min(gaps) if i == at else 1)) for i, j, _ in same if even or i != at]

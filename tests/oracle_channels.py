@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any
 
-from oracle_edges import RULES, Unit, space
+from oracle_edges import RULES, Unit, gathered, space
 from oracle_layout import listed_by
 
 from rfcalc.core.shape import Shape
@@ -101,7 +101,7 @@ def own_channels(layer: Any, edge: int, xs: tuple[Shape, ...], y: Shape) -> Call
         if axis != x.channel:
             return lambda c: (c,)
         if kind == "gather":
-            return lambda c: (layer.positions[c],)
+            return lambda c: (gathered(layer, x)[c],)
         if kind == "slice":
             kept = range(x.channels)[slice(layer.start, layer.stop, layer.step)]
         else:

@@ -51,6 +51,12 @@ def place(x: Shape, axis: int) -> int:
     return axis if axis < x.channel else axis - 1
 
 
+def gathered(layer: Any, x: Shape) -> Sequence[int]:
+    """The positions that a gather lists; without a list all of them, from the last to the first."""
+    n = x.dims[layer.axis % len(x.dims)]
+    return range(n - 1, -1, -1) if layer.positions is None else layer.positions
+
+
 def per(values: Sequence[Any], i: int) -> Any:
     """A parameter's entry for axis i, where one entry serves all axes."""
     return values[i] if len(values) > 1 else values[0]

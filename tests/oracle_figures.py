@@ -10,6 +10,7 @@ from itertools import count, product, takewhile
 from math import prod
 from typing import Any
 
+from oracle_edges import gathered
 from oracle_rules import per, space
 
 from rfcalc.core.shape import Shape
@@ -114,7 +115,7 @@ def output(layer: Any, xs: tuple[Shape, ...]) -> Shape:
     elif kind == "index_sum":
         dims[layer.axis % len(dims)] = how_many(layer.rows) if layer.length is None else layer.length
     elif kind == "gather":
-        dims[layer.axis % len(dims)] = how_many(layer.positions)
+        dims[layer.axis % len(dims)] = how_many(gathered(layer, x))
     elif kind == "split":
         axis = x.channel if layer.axis is None else layer.axis % len(dims)
         dims[axis] = layer.parts[layer.part] if isinstance(layer.parts, tuple) else dims[axis] // layer.parts

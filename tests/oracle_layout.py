@@ -8,7 +8,22 @@ from itertools import pairwise, product
 from math import floor
 from typing import Any
 
-from oracle_edges import Edge, Taps, Unit, bounded, from_axes, inside, own, per, place, rule, separable, space, units
+from oracle_edges import (
+    Edge,
+    Taps,
+    Unit,
+    bounded,
+    from_axes,
+    gathered,
+    inside,
+    own,
+    per,
+    place,
+    rule,
+    separable,
+    space,
+    units,
+)
 
 from rfcalc.core.shape import Shape
 
@@ -146,7 +161,7 @@ def take(layer: Any, xs: tuple[Shape, ...], y: Shape) -> list[Edge]:
     axis = layer.axis % len(x.dims)
     if axis == x.channel:
         return [own(x)]
-    listed, at = layer.positions, place(x, axis)
+    listed, at = gathered(layer, x), place(x, axis)
     gaps = {b - a for a, b in pairwise(listed)} or {1}
     if len(gaps) == 1 and min(gaps) > 0:
         taps: list[Taps] = [(lambda u: [u])] * len(space(x))

@@ -158,3 +158,33 @@ def test_times_of_searches_of_all_families() -> None:
     times.sort()
     print(f"\n{len(times)} searches: median {times[len(times) // 2][0]:.3f} s; the longest: {times[-5:]}")
     assert times[-20][0] < 1
+
+
+@pytest.mark.parametrize("seed", range(400, 424))
+def test_a_constraint_less_loses_no_design(seed: int) -> None:
+    """Each design that was found is found again, or one that is as good in every objective."""
+    family, shape, _, text, objectives = case(seed, 3000)
+    constraints = parse(text, output=True)
+
+    def best(asked: list[Any]) -> list[list[Any]]:
+        search = Search(family, shape, asked, objectives)
+        search.run()
+        assert search.exhausted
+        return [[d.figures[n] for n in objectives] for d in search.found]
+
+    before = best(list(constraints))
+    for left_out in constraints:
+        after = best([c for c in constraints if c is not left_out])
+        for one in before:
+            assert any(all(a <= b for a, b in zip(other, one, strict=True)) for other in after), (seed, text)
+
+
+def test_a_search_that_is_stopped_says_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    import rfcalc.plan.figures as figures
+
+    text = "rf >= 100, params < 10000"
+    whole = design(text, ["stack"], Shape.parse("3x64x64"))
+    assert whole.tightest and "No network of these families holds all of" in str(whole.document().sections)
+    monkeypatch.setattr(figures, "MOST_BOXES", 2)
+    stopped = str(design(text, ["stack"], Shape.parse("3x64x64")).document().sections)
+    assert "The nearest bounds are not all known, since the search was stopped." in stopped

@@ -172,6 +172,14 @@ STEPS: dict[str, tuple[Callable[..., torch.Tensor], Sequence[nn.Module]]] = {
     ),
     "local response": (lambda x, c, n, d: d(n(c(x))), [conv(3, 8), nn.LocalResponseNorm(5), conv(8, 4, 3)]),
     "instances": (lambda x, c, n: n(c(x)), [conv(3), nn.InstanceNorm2d(4, affine=True)]),
+    "slopes below nought, apart": (
+        lambda x, c, n, d: d(nn.functional.leaky_relu(n(c(x)))),
+        [conv(3), nn.InstanceNorm2d(4), conv(4, 4, 3)],
+    ),
+    "slopes below nought, in place": (
+        lambda x, c, n, d: d(nn.functional.leaky_relu(n(c(x)), inplace=True)),
+        [conv(3), nn.InstanceNorm2d(4), conv(4, 4, 3)],
+    ),
     "slopes": (lambda x, c, n: n(c(x)), [conv(3), nn.PReLU(4)]),
     "the larger, shared weights": (lambda x, c, d: d(torch.maximum(c(x), d(x))), [conv(3, 3), conv(3, 3, 3)]),
     "a quotient": (lambda x, c, d: c(x) / (1 + d(x).square()), [conv(3), conv(3)]),

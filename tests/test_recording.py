@@ -450,3 +450,24 @@ def test_control_the_input_decides_on_a_branch() -> None:
     with pytest.raises(RfcalcError, match=r"the condition of torch\.cond"):
         from_torch(Fixed(lambda m, x: torch.cond(x.sum() > 0, m.c, m.c, (x,))), "3x8x8")
     assert len(analyze(from_torch(Of(looped, c=nn.Conv2d(3, 3, 3)), "3x16x16")).rows) == 3
+
+
+class Swish(torch.autograd.Function):
+    """Keeps its input alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        return x * x.sigmoid()
+
+
+def test_a_derivative_of_its_own_is_told() -> None:
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return Swish.apply(x)  # type: ignore[no-any-return]
+
+    before = torch.autograd.Function.__dict__["apply"]
+    read = from_torch(Net(), (2, 8))
+    assert any("Swish defines a derivative of its own" in note for note in read.notes)
+    assert torch.autograd.Function.__dict__["apply"] is before
+    assert not any("derivative" in note for note in from_torch(nn.SiLU(), (2, 8)).notes)

@@ -136,7 +136,7 @@ class Shifted(nn.Module):
 
 def test_what_cannot_be_rebuilt_is_refused() -> None:
     """Never other values: a network that was read with a part that is not known is told."""
-    with pytest.raises(Unsupported, match="constant"):
+    with pytest.raises(Unsupported, match="it pads with 1"):
         rfcalc.to_stream(nn.Sequential(nn.ConstantPad1d((2, 0), 1.0), nn.Conv1d(1, 2, 3)), "1x100")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from rfcalc.core.cost import INDEX, KEEPS_NOTHING, Saved
@@ -71,7 +71,9 @@ def kept(walked: Shaped, again: Sequence[frozenset[str]] = (), idle: frozenset[s
     )
 
 
-def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], frozenset[int]]:
+def saving(
+    walked: Shaped, stays: bool = True, done: Collection[str] | None = None
+) -> tuple[tuple[Saved, ...], frozenset[int]]:
     """What autograd keeps of each position; the positions that may write over their input.
 
     These are activations and dropout whose input nothing else reads and autograd does not need; inputs and outputs of
@@ -80,6 +82,7 @@ def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], froze
 
     Args:
         stays: whether inputs of the network must stay as they are (those of a part of a network need not).
+        done: the nodes that write over their input in the code that the network was read from; None: all that may.
     """
     network, arity = walked.network, walked.network.arity
     own, spread = storages(walked, over=()), repeating(walked)
@@ -93,13 +96,14 @@ def saving(walked: Shaped, stays: bool = True) -> tuple[tuple[Saved, ...], froze
     for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         kept = node.layer.saved(walked.input_shapes(position), walked.shapes[position])
         free = len(sources) == 1 and readers[own[sources[0]]] == 1 and own[sources[0]] not in needed
-        free = free and sources[0] not in spread
+        free = free and sources[0] not in spread and (done is None or node.name in done)
         if node.layer.memory == IN_PLACE and free:
             over.add(position)
         elif node.layer.lends and not free:
             needed.add(own[position])
         if kept.either:
-            kept = kept._replace(either=False, **({"output": True} if position in over else {"inputs": (0,)}))
+            written = position in over if done is None else node.name in done
+            kept = kept._replace(either=False, **({"output": True} if written else {"inputs": (0,)}))
         if kept.output or not sources:
             needed.add(own[position])
         said.append(kept)

@@ -52,7 +52,8 @@ class Amounts:
         self.network, self.arity = walked.network, walked.network.arity
         self.names = [*self.network.inputs, *(node.name for node in self.network.nodes)]
         self.in_place: Mapping[str, int] = getattr(self.network.source, "in_place", {})
-        self.saved, over = saving(walked)
+        # of code it is known what writes over its input; elsewhere all does that may
+        self.saved, over = saving(walked, done=getattr(self.network.source, "in_place", None))
         # what needs its input for backward keeps a copy of it, and writes its output into memory of its own
         if frozen is None:
             over = overwriting(walked)

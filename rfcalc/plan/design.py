@@ -65,6 +65,7 @@ class Found:
     designs: tuple[Design, ...]
     tightest: tuple[Tightest, ...]
     conflicts: tuple[Conflict, ...] = ()
+    stopped: bool = False  # while designs were searched, or what would be nearest
 
     def __repr__(self) -> str:
         return f"<{plural(len(self.designs), 'design')} for {', '.join(self.constraints)}>"
@@ -109,8 +110,11 @@ class Found:
                 Sentences((f"No other of these families {best}: {', '.join(self.objectives)}.",)),
             ]
         else:
-            told = tuple(f"{c.told}." for c in self.conflicts)
-            sections = [Sentences(("No network of these families holds all of: " + asked + ".", *told))]
+            told = [f"{c.told}." for c in self.conflicts]
+            which = "of these families" if self.optimal else "that was looked at"
+            if self.stopped:
+                told.append("The nearest bounds are not all known, since the search was stopped.")
+            sections = [Sentences((f"No network {which} holds all of: {asked}.", *told))]
             if self.tightest:
                 sections.append(nearest_table(self.tightest))
         total = sum(f.size for f in self.families)
@@ -230,7 +234,7 @@ def design(
     _confirm(found, parsed, dict(zip((f.name for f in chosen), shapes, strict=True)))
     return Found(
         tuple(map(str, parsed)), names, tuple(chosen), shapes, work.walked, all(s.exhausted for s in searches),
-        tuple(found), tightest, conflicts,
+        tuple(found), tightest, conflicts, work.stopped,
     )  # fmt: skip
 
 

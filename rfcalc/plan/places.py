@@ -48,9 +48,9 @@ def laid_out(place: Place, x: Shape, y: Shape, wanted: Place | None = None) -> t
         wanted: where they lie in the whole image; decides where one window, or one position, leaves a choice.
 
     >>> laid_out(Place(1), Shape(8, 32, 48), Shape(8, 1536))  # rows and columns as tokens
-    (Place(axis=1, before=1, after=48, mirrored=False), Slide(1, 0, 1, 1, <Border.ZEROS: 'zeros'>))
+    (Place(axis=1, before=1, after=48, mirrored=False), Slide(1, 0, 1, 1, 'zeros'))
     >>> laid_out(Place(1), Shape(8, 32, 48), Shape(8, 4, 8, 48))  # windows of 8 rows
-    (Place(axis=1, before=1, after=1, mirrored=False), Table(8, [[0, 1, 2, 3, 4, 5, 6, 7]], <Border.ZEROS: 'zeros'>))
+    (Place(axis=1, before=1, after=1, mirrored=False), Table(8, [[0, 1, 2, 3, 4, 5, 6, 7]], 'zeros'))
     """
     step = place.after * prod(map(int, x.dims[place.axis + 1 :]))
     length = int(place.length(x))

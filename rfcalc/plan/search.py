@@ -92,11 +92,10 @@ class Search:
         self._least = [Figure(name, name, lambda r, name=name: figure(r, name)) for name in objectives]  # type: ignore[misc]
         names = [n for n in dict.fromkeys(measured(c) for c in constraints) if n and n not in objectives]
         self._shown = [*self._least, *(Figure(n, n, lambda r, n=n: figure(r, n)) for n in names)]  # type: ignore[misc]
-        self._ends: dict[tuple[str, bool], tuple[int | None, ...]] = {}
+        self._ends: tuple[dict[str, tuple[int | None, ...]], ...] = ({}, {})  # of least and of most
         self._above = {of.key: no_less(of) for of, *_ in self._asked}
         unsaid = {i for of, *_ in self._slow for i, p in enumerate(self.family.parameters) if of.sign(p) is None}
         self._first = unsaid  # numbers that are told apart before others, as it is not said how figures move with them
-        self._values: dict[tuple[str, Point], Any] = {}
         self._made: dict[str, tuple[Figure, ...]] = {}  # of a count, those that it is made of
         self._nearest: dict[tuple[str, bool], list[Any]] = {}
 
@@ -131,10 +130,10 @@ class Search:
 
     def value(self, of: Figure, point: Point) -> Any:
         """A figure of the network at a point."""
-        key = (of.key, point)
-        if key not in self._values:
-            self._values[key] = self.figures.value(of, self.numbers(point))
-        return self._values[key]
+        known = self.figures.found.setdefault(of.key, {})
+        if point not in known:
+            known[point] = self.figures.value(of, self.numbers(point))
+        return known[point]
 
     def corners(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> list[Point]:
         """The points of a box among which a figure is largest (or least); none where these would be too many."""
@@ -155,18 +154,24 @@ class Search:
     def _ends_of(self, of: Figure, most: bool) -> tuple[int | None, ...]:
         """At which end of each side of a box a figure is largest (or least): 0 the low one, 1 the high one; None where
         it is not said."""
-        if (of.key, most) not in self._ends:
+        known = self._ends[most]
+        if of.key not in known:
             found: list[int | None] = []
             for sign in map(of.sign, self.family.parameters):
                 inside = sign == "0" and not of.whole  # which may not be there at the low end
                 high = inside or (sign != "0" and (sign == "+") == most)
                 found.append(None if sign is None else int(high))
-            self._ends[of.key, most] = tuple(found)
-        return self._ends[of.key, most]
+            known[of.key] = tuple(found)
+        return known[of.key]
 
     def extreme_of(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> Any:
         """A bound of a figure in a box, which need not be reached where it is a share or a count; None where none is
         known, or it is among too many; `NOWHERE` where no network of the box has the node."""
+        ends = self._ends_of(of, most)
+        if None not in ends:  # one corner, and mostly it is there
+            one = self.value(of, tuple([side[end] for side, end in zip(box, ends, strict=True)]))  # type: ignore[index]
+            if one is not None and not (isinstance(one, tuple) and None in one):
+                return one
         found = [self.value(of, at) for at in self.corners(box, of, most, many)]
         values = [v for v in found if v is not None] if self._alike(box, of) else found
         if found and not values:

@@ -276,7 +276,7 @@ def grid(target: Any, *nodes: str, input: Any = None) -> Grids:  # noqa: A002
 
     >>> import rfcalc
     >>> rfcalc.grid("vgg16", "pool5").levels[0].grids[0]
-    Grid(stride=Fraction(32, 1), offset=Fraction(31, 2), size=7, reach=(90, 121))
+    AxisGrid(stride=Fraction(32, 1), offset=Fraction(31, 2), size=7, reach=(90, 121))
     """
     from rfcalc.plan.grid import Grids
 

@@ -19,6 +19,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
@@ -185,6 +186,7 @@ def _bound(text: str, asked: Metric) -> Any:
     return _value(text, asked.name in SIGNED)
 
 
+@lru_cache(maxsize=256)
 def _value(text: str, signed: bool = False) -> Any:
     """A number, or one for each axis; with a sign, where it may have one."""
     sign = "[-−]?" if signed else ""
@@ -256,13 +258,21 @@ def _known(kind: str) -> None:
         raise UnknownName("layer kind", kind, [*LAYERS.names(), "pool"])
 
 
+@lru_cache(maxsize=256)
+def _whole(text: str) -> Any:
+    """A number as whole where it is: fractions compare ten times more slowly."""
+    found = _value(text)
+    wholes = tuple([int(v) if v.denominator == 1 else v for v in (found if isinstance(found, tuple) else (found,))])
+    return wholes if isinstance(found, tuple) else wholes[0]
+
+
 def _matches(row: Row, name: str, compare: Callable[[Any, Any], bool], text: str) -> bool:
     if not hasattr(row.node.layer, name):
         return False
     have = getattr(row.node.layer, name)
     if isinstance(have, (bool, str)):
         return compare(str(have).lower(), text.lower())
-    wanted = _value(text)
+    wanted = _whole(text)
     values = have if isinstance(have, tuple) else (have,)
     if isinstance(wanted, tuple):
         return compare(tuple(values), wanted)

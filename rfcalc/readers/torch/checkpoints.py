@@ -1,4 +1,5 @@
-"""Parts of a module that are computed again in the backward pass, as `torch.utils.checkpoint` does."""
+"""Parts of a module that are computed again in the backward pass, as `torch.utils.checkpoint` does, and functions that
+define their own derivative."""
 
 from __future__ import annotations
 
@@ -15,14 +16,17 @@ class Checkpoints:
 
     Attributes:
         runs: the parts, each from a number up to another; parts within parts come before them.
+        derived: the names of functions outside of PyTorch that define their own derivative.
     """
 
     def __init__(self, plain: bool = False, now: Callable[[], int] = lambda: 0) -> None:
         self.plain = plain
         self.now = now
         self.runs: list[tuple[int, int]] = []
+        self.derived: dict[str, None] = {}
 
     def __enter__(self) -> Checkpoints:
+        from torch.autograd import Function
         from torch.utils import checkpoint
 
         module: Any = checkpoint
@@ -47,11 +51,20 @@ class Checkpoints:
                 outer.runs.append((begin, outer.now()))
                 return made
 
+        def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
+            if not cls.__module__.startswith("torch."):
+                outer.derived[cls.__name__] = None
+            return outer._apply.__func__(cls, *args, **kwargs)
+
         module._checkpoint_without_reentrant_generator, module.CheckpointFunction = noted, Noted
+        self._apply: Any = Function.__dict__["apply"]
+        Function.apply = classmethod(apply)  # type: ignore[method-assign, assignment]
         return self
 
     def __exit__(self, *error: Any) -> None:
+        from torch.autograd import Function
         from torch.utils import checkpoint
 
+        Function.apply = self._apply  # type: ignore[method-assign]
         for name, value in self._before:
             setattr(checkpoint, name, value)

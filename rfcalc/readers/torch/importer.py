@@ -138,6 +138,12 @@ def from_torch(
             f"{plural(len(recomputed), 'part')} of it {'is' if len(recomputed) == 1 else 'are'} computed again in the "
             "backward pass (checkpointed); what is kept for backward is told as if nothing were"
         )
+    if recording.derived:
+        defines = "define derivatives of their own" if len(recording.derived) > 1 else "defines a derivative of its own"
+        notes.append(
+            f"{', '.join(recording.derived)} {defines} (torch.autograd.Function): what that keeps is not known, "
+            "and is told as if PyTorch's were taken"
+        )
     if not training and any(getattr(m, "training", False) for m in module.modules()):
         notes.append("the module is read in evaluation mode")
     shapes = {named[p]: graph.shapes[p].dims for p in kept}

@@ -41,9 +41,9 @@ from rfcalc.readers.torch.untouched import untouched
 
 
 class Recording(NamedTuple):
-    """What a run gave: steps in order, the inputs by name, the outputs,
-    whether the module made parameters of its own while it ran, memory that was written to, assertions taken to hold,
-    and the steps (from, up to) that are computed again in the backward pass."""
+    """What a run gave: steps in order, the inputs by name, the outputs, whether the module made parameters of its own
+    while it ran, memory that was written to, assertions taken to hold, the steps (from, up to) that are computed again
+    in the backward pass, and the functions that define a derivative of their own."""
 
     steps: list[Operation]
     inputs: dict[str, torch.Tensor]
@@ -54,6 +54,7 @@ class Recording(NamedTuple):
     once: frozenset[int] = frozenset()  # memory that holds what its only write left there
     sizes_asked: bool = True  # whether the code may have seen a size of what hangs on the input
     again: tuple[tuple[int, int], ...] = ()
+    derived: tuple[str, ...] = ()
 
 
 def record(module: torch.nn.Module, call: ForwardCall, training: bool, exact: bool = False) -> Recording:
@@ -140,6 +141,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         recorder.once,
         disguise.sizes_asked or any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()),
         tuple(checkpoints.runs),
+        tuple(checkpoints.derived),
     )
 
 

@@ -19,7 +19,7 @@ def question(item: Item) -> str:
     Choices are radio buttons whose values are the letters of the options.
 
     >>> from rfcalc.teaching.exercises.bank import exercises
-    >>> typed, chosen = exercises(2, 3, family="parameters", form="one-layer")
+    >>> typed, chosen = exercises(2, 2, family="parameters", form="one-layer")
     >>> [question(item).count("<input") for item in (chosen, typed)]
     [4, 1]
     """
