@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
+from rfcalc.plan.classes import Undecided
 from rfcalc.plan.following import Following
 from rfcalc.plan.sizes import Joint, Refused, Sizes, Trained
 from rfcalc.plan.solving import Axis, Class, congruence
@@ -110,7 +112,7 @@ class SizesOfWays(Sizes):
                         raise Unclear("masks")
                     pieces = [piece for way in self.ways[axis] for piece in way.reaching_nothing(output)]
                     self._told[axis][name] = unseen_told(pieces)
-                except Unclear:
+                except (Unclear, Undecided, RfcalcError):
                     self._told[axis][name] = None
         return self._told[axis]
 
