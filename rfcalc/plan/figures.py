@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -221,7 +222,9 @@ class Figures:
         self.known: dict[tuple[str, Point], Any] = {}
         self._rows: dict[tuple[str, int, Point], tuple[bool, list[list[Any]]] | None] = {}
         self._parts: dict[tuple[str, int, Point], list[Any] | None] = {}
-        self.found: dict[str, dict[tuple[int, ...], Any]] = {}  # what a search has found, by figure and point
+        self.found: defaultdict[str, dict[tuple[int, ...], Any]] = defaultdict(
+            dict
+        )  # what a search has found, by figure and point
         self._plans: dict[str, tuple[list[int], list[tuple[int, Law]]]] = {}
         self.failures: list[RfcalcError] = []
         self._counts: dict[str, Constraint | None] = {}

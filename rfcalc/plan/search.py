@@ -130,7 +130,7 @@ class Search:
 
     def value(self, of: Figure, point: Point) -> Any:
         """A figure of the network at a point."""
-        known = self.figures.found.setdefault(of.key, {})
+        known = self.figures.found[of.key]
         if point not in known:
             known[point] = self.figures.value(of, self.numbers(point))
         return known[point]
@@ -167,9 +167,9 @@ class Search:
     def extreme_of(self, box: Box, of: Figure, most: bool, many: int = MOST_CORNERS) -> Any:
         """A bound of a figure in a box, which need not be reached where it is a share or a count; None where none is
         known, or it is among too many; `NOWHERE` where no network of the box has the node."""
-        ends = self._ends_of(of, most)
+        ends = self._ends[most].get(of.key) or self._ends_of(of, most)
         if None not in ends:  # one corner, and mostly it is there
-            one = self.value(of, tuple([side[end] for side, end in zip(box, ends, strict=True)]))  # type: ignore[index]
+            one = self.value(of, tuple([side[end] for side, end in zip(box, ends)]))  # type: ignore[index]  # noqa: B905
             if one is not None and not (isinstance(one, tuple) and None in one):
                 return one
         found = [self.value(of, at) for at in self.corners(box, of, most, many)]

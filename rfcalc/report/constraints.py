@@ -227,7 +227,15 @@ def _counted(text: str, how: str, pattern: str, relation: str | None, number: st
     wanted = Fraction(0) if how != "count" else read(number or "")
 
     def matching(report: Report) -> list[Row]:
-        return [r for r in report if _is_kind(r, kind) and all(_matches(r, *t) for t in terms)]
+        known: dict[int, bool] = {}  # by layer: repetitions share theirs
+        found = []
+        for r in report:
+            key = id(r.node.layer)
+            if key not in known:
+                known[key] = _is_kind(r, kind) and all(_matches(r, *t) for t in terms)
+            if known[key]:
+                found.append(r)
+        return found
 
     def check(report: Report) -> tuple[bool, str]:
         rows = matching(report)
