@@ -371,7 +371,7 @@ NETWORKS = {
         for n, s in (("s", 384), ("m", 480), ("l", 480))
     },
     **{f"mobilenet-v3-{n}": lambda n=n: torchvision_model(f"mobilenet_v3_{n}") for n in ("large", "small")},
-    **{f"mobilenet-v4-{n}": lambda n=n: timm_model(f"mobilenetv4_conv_{n}") for n in ("small", "medium")},
+    **{f"mobilenet-v4-{n}": lambda n=n: timm_model(f"mobilenetv4_conv_{n}") for n in ("small", "medium", "large")},
     **{f"mnasnet{w}": lambda n=n: torchvision_model(n) for w, n in MNASNETS.items()},
     **{f"regnet-{n}": lambda n=n: torchvision_model(regnet_name(n)) for n in REGNETS},
     **{n: partial(timm_model, n.replace("-", "_"), (3, 299, 299)) for n in ("inception-v4", "inception-resnet-v2")},

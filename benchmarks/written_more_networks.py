@@ -230,6 +230,28 @@ def hifigan(width: int) -> Made:
     return HiFiGAN(width), (80, 32), "jik876/hifi-gan models.py, weight norm removed"
 
 
+class Resblock2(nn.Module):
+    def __init__(self, c: int, k: int, dilations: tuple[int, int]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv1d(c, c, k, 1, d * (k - 1) // 2, d) for d in dilations)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for conv in self.convs:
+            x = x + conv(F.leaky_relu(x, 0.1))
+        return x
+
+
+def hifigan_small() -> Made:
+    made = HiFiGAN(256)
+    made.ups, made.blocks = nn.ModuleList(), nn.ModuleList()
+    for c, k, rate, padding in ((256, 16, 8, 4), (128, 16, 8, 4), (64, 8, 4, 2)):
+        made.ups.append(nn.ConvTranspose1d(c, c // 2, k, rate, padding))
+        kinds = ((3, (1, 2)), (5, (2, 6)), (7, (3, 12)))
+        made.blocks.append(nn.ModuleList(Resblock2(c // 2, k, d) for k, d in kinds))
+    made.post = nn.Conv1d(32, 1, 7, 1, 3)
+    return made, (80, 32), "jik876/hifi-gan models.py and config_v3.json, weight norm removed"
+
+
 class SpliceAI(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -356,6 +378,7 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "vnet": vnet,
     "hifigan-v1": partial(hifigan, 512),
     "hifigan-v2": partial(hifigan, 128),
+    "hifigan-v3": hifigan_small,
     "spliceai-10k": spliceai,
     "deeplab-v1-largefov": largefov,
     "deeplab-v2-resnet101": v2,

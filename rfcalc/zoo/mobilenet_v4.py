@@ -1,4 +1,4 @@
-"""MobileNet v4 (Qin et al. 2024, arXiv:2404.10518): the convolutional small and medium networks.
+"""MobileNet v4 (Qin et al. 2024, arXiv:2404.10518): the convolutional small, medium and large networks.
 
 A universal inverted bottleneck has a depthwise layer before the expansion, one between, both, or none. Where both are
 there the stride is on the second. Padding is symmetric.
@@ -65,7 +65,30 @@ SIZES: dict[str, tuple[tuple[Row, ...], ...]] = {
         ),
         (("conv", 1, 0, 960, 1, 1),),
     ),
+    "large": (
+        (("fused", 3, 0, 48, 2, 4),),
+        (("ib", 3, 5, 96, 2, 4), ("ib", 3, 3, 96, 1, 4)),
+        (
+            ("ib", 3, 5, 192, 2, 4),
+            *[("ib", 3, 3, 192, 1, 4)] * 3,
+            ("ib", 3, 5, 192, 1, 4),
+            *[("ib", 5, 3, 192, 1, 4)] * 5,
+            ("ib", 3, 0, 192, 1, 4),
+        ),
+        (
+            ("ib", 5, 5, 512, 2, 4),
+            *[("ib", 5, 5, 512, 1, 4)] * 3,
+            ("ib", 5, 0, 512, 1, 4),
+            ("ib", 5, 3, 512, 1, 4),
+            *[("ib", 5, 0, 512, 1, 4)] * 2,
+            ("ib", 5, 3, 512, 1, 4),
+            ("ib", 5, 5, 512, 1, 4),
+            *[("ib", 5, 0, 512, 1, 4)] * 3,
+        ),
+        (("conv", 1, 0, 960, 1, 1),),
+    ),
 }
+STEM = {"small": 32, "medium": 32, "large": 24}
 
 
 def block(kind: str, first: int, second: int, c_in: int, out: int, stride: int, expansion: float) -> Expr:
@@ -96,8 +119,8 @@ def build(size: str = "small", *, classes: int = 1000, channels: int = 3, top: b
         channels: channels of the input image.
         top: whether pooling and classifier are there.
     """
-    parts: list[Expr] = [unit("conv1", Conv(32, 3, stride=2, padding=1, bias=False)).stage("stem")]
-    c_in = 32
+    parts: list[Expr] = [unit("conv1", Conv(STEM[size], 3, stride=2, padding=1, bias=False)).stage("stem")]
+    c_in = STEM[size]
     for i, rows in enumerate(SIZES[size], 1):
         made = []
         for j, (kind, first, second, out, stride, expansion) in enumerate(rows):

@@ -35,6 +35,7 @@ TITLES = {
     "wav2vec2-encoder": "wav2vec 2.0's convolutional encoder",
     "hifigan-v1": "HiFi-GAN's generator, V1",
     "hifigan-v2": "HiFi-GAN's generator, V2",
+    "hifigan-v3": "HiFi-GAN's generator, V3",
     "spliceai-10k": "SpliceAI-10k",
     "basenji2": "Basenji2, human tracks",
     "encodec-encoder": "EnCodec's encoder, 24 kHz",
@@ -43,7 +44,14 @@ TITLES = {
 
 # Kernel and stride of each convolution: 400 samples, 320 apart.
 ENCODER = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
-RATES, KERNELS = (8, 8, 2, 2), (16, 16, 4, 4)
+# Of each HiFi-GAN: maps at the start, the rates of upsampling (kernels are twice as wide), and of each residual block
+# the kernel and its dilations. V3's blocks are the second kind, without an undilated convolution behind each other one.
+THREE = ((3, (1, 3, 5)), (7, (1, 3, 5)), (11, (1, 3, 5)))
+GENERATORS = {
+    "v1": (512, (8, 8, 2, 2), THREE),
+    "v2": (128, (8, 8, 2, 2), THREE),
+    "v3": (256, (8, 8, 4), ((3, (1, 2)), (5, (2, 6)), (7, (3, 12)))),
+}
 # Of each group of four residual blocks: kernel and dilation.
 SPLICE_BLOCKS = ((11, 1), (11, 4), (21, 10), (41, 25))
 
@@ -73,25 +81,27 @@ def hifigan(version: str = "v1", *, channels: int = 80) -> Network:
     """HiFi-GAN's generator: from a mel spectrogram to samples, 256 for each frame.
 
     Args:
-        version: v1 or v2 (512 or 128 maps at the start).
+        version: v1, v2 or v3 (512, 128 or 256 maps at the start).
         channels: bands of the spectrogram.
     """
     leaky = Activation("leaky_relu")
-    width = 512 if version == "v1" else 128
+    width, rates, blocks = GENERATORS[version]
     parts: list[Expr] = [Conv(width, (7,), padding=3).named("conv_pre").stage("first")]
-    for i, (rate, kernel) in enumerate(zip(RATES, KERNELS, strict=True), 1):
+    for i, rate in enumerate(rates, 1):
         width //= 2
-        up = ConvTranspose(width, (kernel,), stride=rate, padding=(kernel - rate) // 2)
+        up = ConvTranspose(width, (2 * rate,), stride=rate, padding=rate // 2)
         stage: list[Expr] = [leaky.named(f"lrelu{i}"), up.named(f"up{i}")]
         branches = []
-        for k in (3, 7, 11):
+        for k, dilations in blocks:
             steps = []
-            for d in (1, 3, 5):
+            for d in dilations:
                 name = f"k{k}d{d}"
                 first = Conv(width, (k,), padding=d * (k - 1) // 2, dilation=d).named(f"{name}_conv1")
-                second = Conv(width, (k,), padding=(k - 1) // 2).named(f"{name}_conv2")
-                branch = series([leaky.named(f"{name}_lrelu1"), first, leaky.named(f"{name}_lrelu2"), second])
-                steps.append(residual(branch, shortcut(), act=None, name=f"{name}_add"))
+                branch: list[Expr] = [leaky.named(f"{name}_lrelu1"), first]
+                if version != "v3":
+                    second = Conv(width, (k,), padding=(k - 1) // 2).named(f"{name}_conv2")
+                    branch += [leaky.named(f"{name}_lrelu2"), second]
+                steps.append(residual(series(branch), shortcut(), act=None, name=f"{name}_add"))
             branches.append(series([ref(f"up{i}"), *steps]).block(f"mrf{i}_{k}"))
         stage.append(parallel(branches, Add()).named(f"sum{i}"))
         parts.append(series(stage).stage(f"upsampling {i}"))
@@ -227,6 +237,7 @@ FAMILY = Family(
         Entry("wav2vec2-encoder", TITLES["wav2vec2-encoder"], WAV2VEC, encoder),
         Entry("hifigan-v1", TITLES["hifigan-v1"], HIFIGAN, partial(hifigan, "v1")),
         Entry("hifigan-v2", TITLES["hifigan-v2"], HIFIGAN, partial(hifigan, "v2")),
+        Entry("hifigan-v3", TITLES["hifigan-v3"], HIFIGAN, partial(hifigan, "v3")),
         Entry("spliceai-10k", TITLES["spliceai-10k"], SPLICE, spliceai),
         Entry("basenji2", TITLES["basenji2"], BASENJI, basenji),
         Entry("encodec-encoder", TITLES["encodec-encoder"], ENCODEC, partial(encodec, "encoder")),
