@@ -146,10 +146,58 @@ class Nested(nn.Module):
 
 
 class Odd(Base):
-    """What no rule of the maps gives."""
+    """What no rule of the maps gives; the code itself says it."""
 
     def forward(self, x: Any) -> Any:
         return F.interpolate(self.a(x), size=(x.shape[-1] * 7 // 5, 9))
+
+
+class Windows(Base):
+    """Windows of 4, padded where they do not fit, and a shift that is left out where the map is no larger."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x).permute(0, 2, 3, 1)
+        b, h, w, c = y.shape
+        right, below = (4 - w % 4) % 4, (4 - h % 4) % 4
+        if right or below:
+            y = F.pad(y, (0, 0, 0, right, 0, below))
+        _, ph, pw, _ = y.shape
+        shift = 0 if ph <= 4 else 2
+        if shift:
+            y = torch.roll(y, (-shift, -shift), (1, 2))
+        y = y.view(b, ph // 4, 4, pw // 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+        y = y.view(b, ph // 4, pw // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(b, ph, pw, c)
+        if shift:
+            y = torch.roll(y, (shift, shift), (1, 2))
+        return self.b(y[:, :h, :w, :].permute(0, 3, 1, 2))
+
+
+class Larger(Base):
+    """Other layers for large maps, and for odd ones."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        if y.shape[2] > 21:
+            y = F.max_pool2d(y, 2)
+        if x.shape[3] % 2:
+            y = F.interpolate(y, scale_factor=2)
+        return self.b(y)
+
+
+class Root(Base):
+    """A condition on something else than a whole number."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.a(x)
+        return F.max_pool2d(y, 2) if int(x.shape[2] ** 0.5) > 9 else self.b(F.relu(y))
+
+
+class Halves(Base):
+    """A condition that the readings around its size do not meet, asked of what is not followed."""
+
+    def forward(self, x: Any) -> Any:
+        y = self.b(self.a(x)) if x.shape[2] > 40 else self.a(x)
+        return y[:, :, ::3] if float(x.shape[2]) == 77 else y
 
 
 class Flat(nn.Module):
@@ -207,15 +255,16 @@ def test_weights_fit_one_size() -> None:
     against_torch(Flat(), (3, 32, 32), range(1, 80))
 
 
+@pytest.mark.parametrize("kind", [Windows, Larger, Odd, Looped, Inner])
+def test_code_that_takes_other_ways_at_other_sizes(kind: Any) -> None:
+    against_torch(kind(), (3, 64, 48), range(1, 150))
+
+
 def test_what_cannot_be_told_is_said() -> None:
-    with pytest.raises(RfcalcError, match="cannot be told") as told:
-        rfcalc.sizes(Looped(), (3, 64, 64))
-    assert "AssertionError" in str(told.value)
-    with pytest.raises(RfcalcError, match="cannot be told"):
-        rfcalc.sizes(Inner(), (3, 64, 64))
-    with pytest.raises(RfcalcError, match="cannot be told") as told:
-        rfcalc.sizes(Odd(), (3, 64, 64))
-    assert "follows no earlier map" in str(told.value)
+    for kind in (Root, Halves):
+        with pytest.raises(RfcalcError, match="cannot be told") as told:
+            rfcalc.sizes(kind(), (3, 64, 48))
+        assert "what it makes of a length at test_sizes_of_code.py, line" in str(told.value), told.value
 
 
 @pytest.mark.parametrize(

@@ -136,16 +136,6 @@ class Layer(Expr):
         return None
 
     @property
-    def left_out(self) -> Layer | None:
-        """The same layer as one that changes nothing, which code leaves out; None for kinds that always do something.
-
-        >>> from rfcalc import Pad
-        >>> Pad(2, "reflect").left_out
-        Pad(0, 'reflect')
-        """
-        return None
-
-    @property
     def by_position(self) -> bool:
         """Whether it multiplies the features of each position by the same weights, and reads no other position."""
         return False
@@ -180,6 +170,21 @@ class Layer(Expr):
 
     def any_length(self: L) -> L | None:
         """The same layer without its list of masked positions, where such a list is all that ties it to a length."""
+        return None
+
+    def unmasked(self: L) -> L | None:
+        """The same layer without a list of what is masked; None where it has none."""
+        given = self.given
+        return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
+
+    def stated(self: L, x: Shape, like: Layer) -> L:
+        """The same layer behind a map, with what it leaves open (the end of a slice, the step of a slice of one) as
+        `like` has it, a layer of the same kind behind a larger map."""
+        return self
+
+    def nothing(self: L, x: Shape) -> L | None:
+        """The same layer such that it leaves a map as it is (padding by 0, a slice of everything), where code leaves it
+        out at sizes where it comes to nothing; None where there is no such layer."""
         return None
 
     def ended(self: L, x: Shape, axis: int) -> L:

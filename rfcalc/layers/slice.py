@@ -68,6 +68,17 @@ class Slice(Layer):
             return (SAME_UNIT,)
         return (on_axis(x, axis, Slide(self.step, start)),)
 
+    def stated(self, x: Shape, like: Layer) -> Slice:
+        axis, start, count = self._bounds(x)
+        step = like.step if isinstance(like, Slice) and holds(count == 1, "{} = 1", count) else self.step
+        return Slice(self.axis, start, min(x.dims[axis], start + count * step), step)
+
+    def nothing(self, x: Shape) -> Slice | None:
+        n = x.dims[axis_of(x, self.axis)]
+        return (
+            Slice(self.axis, self.start and 0, None if self.stop is None else n, self.step) if self.step == 1 else None
+        )
+
     def in_proportion(self, before: tuple[Shape, ...], xs: tuple[Shape, ...]) -> Slice:
         axis = axis_of(before[0], self.axis)
         old, new = before[0].dims[axis], xs[0].dims[axis]

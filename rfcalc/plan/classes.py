@@ -244,4 +244,6 @@ def _coefficients(value: Any) -> tuple[int, ...]:
 def _number(value: Any) -> int:
     if isinstance(value, Number):
         raise Undecided("a size is divided by a size")
+    if not hasattr(value, "__index__"):
+        raise Undecided("something is repeated as often as a size says")  # a list, as many times as there are positions
     return int(value.__index__())

@@ -8,15 +8,17 @@ further sizes must confirm all of it; what follows no rule is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.core.layer import Layer
+from rfcalc.core.lengths import Watched, atoms, evaluated, written
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network, Node
+from rfcalc.plan.aligning import Reading, Unfollowed, aligned
 
 MOST_PADDING = 12  # beyond what is missing to a multiple
 LARGEST_SHARE = 16  # the denominator of a scale, such as 3/2
@@ -32,42 +34,62 @@ class Rule(NamedTuple):
     positions: tuple[int, ...]
 
 
-class Unfollowed(Exception):
-    """What follows no rule: the node, and why."""
-
-    def __init__(self, node: str, why: str) -> None:
-        super().__init__(f"{node}: {why}")
-        self.node, self.why = node, why
-
-
-class Reading(NamedTuple):
-    """A network as it was read at some input shapes, and the shapes of all of its positions."""
-
-    network: Network
-    shapes: tuple[Shape, ...]
-
-
 class Guard(Protocol):
     """A condition of the code itself on the sizes of the inputs."""
 
     def check(self, shapes: Sequence[Shape], /) -> None: ...
 
 
+class OtherWay(ShapeError):
+    """Code takes another way at this size: what was read is not what runs; from which of its conditions on."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(f"the code takes another way at {check.where}")
+        self.number = check.number
+
+
+class Check(NamedTuple):
+    """What code asked on its way, as a function of the shapes of earlier positions, and the answer that it got."""
+
+    rule: Rule
+    holds: bool
+    where: str
+    number: int  # among all that it asked
+    refuses: bool = False  # whether the code refuses what answers otherwise
+
+
 class Following:
-    """A network whose layers follow the sizes of the maps before them."""
+    """A network whose layers follow the sizes of the maps before them.
+
+    Args:
+        checks: by position, what code asked before it, of this way through the code.
+        masked: whether masks that differ from size to size were left out: sizes are told, but not what is read.
+    """
 
     def __init__(
-        self, network: Network, rules: dict[int, list[tuple[Path, Rule]]], guards: Sequence[Guard] = ()
+        self,
+        network: Network,
+        rules: dict[int, list[tuple[Path, Rule]]],
+        guards: Sequence[Guard] = (),
+        checks: Mapping[int, Sequence[Check]] | None = None,
+        masked: bool = False,
     ) -> None:
         self.network = network
         self.rules = rules
         self.guards = guards
+        self.checks = checks or {}
+        self.masked = masked
 
     def layer(self, position: int, shapes: Sequence[Shape | None]) -> Layer:
         """The layer of a position behind maps of these shapes."""
         if self.guards and position == self.network.arity:
             for guard in self.guards:
                 guard.check([x for x in shapes[:position] if x is not None])
+        for check in self.checks.get(position, ()):
+            if check.rule.value(shapes) != check.holds:  # type: ignore[arg-type]
+                if check.refuses:
+                    raise ShapeError("the code refuses this size by itself", why=f"by a condition in {check.where}")
+                raise OtherWay(check)
         layer = self.network.nodes[position - self.network.arity].layer
         rules = self.rules.get(position)
         if not rules:
@@ -77,9 +99,15 @@ class Following:
             given[name] = _put(given[name], tuple(path), rule.value(shapes))  # type: ignore[arg-type]
         return type(layer)(**given)
 
+    def refusing(self, number: int) -> Following:
+        """The same, of code that refuses what answers one of its conditions otherwise."""
+        checks = {p: [c._replace(refuses=c.number == number) for c in found] for p, found in self.checks.items()}
+        return Following(self.network, self.rules, self.guards, checks, self.masked)
+
     def read_by(self, position: int) -> set[int]:
         """The positions whose lengths the rules of a layer read."""
-        return {p for _, rule in self.rules.get(position, ()) for p in rule.positions}
+        rules = [rule for _, rule in self.rules.get(position, ())]
+        return {p for rule in (*rules, *(c.rule for c in self.checks.get(position, ()))) for p in rule.positions}
 
     def at(self, inputs: Sequence[Shape]) -> Network:
         """The network for inputs of these shapes.
@@ -87,7 +115,7 @@ class Following:
         Raises:
             ShapeError: they do not run.
         """
-        if not self.rules and not self.guards:
+        if not self.rules and not self.guards and not self.checks:
             return self.network
         network, arity = self.network, self.network.arity
         shapes = list(inputs)
@@ -127,24 +155,36 @@ def _moved(rule: Rule, places: Sequence[int | None], shapes: Sequence[Shape]) ->
     return rule.value([None if p is None or p >= len(shapes) else shapes[p] for p in places])  # type: ignore[misc]
 
 
-def follow(readings: Sequence[Reading]) -> Following:
+def follow(readings: Sequence[Reading], watched: Sequence[Watched] = ()) -> Following:
     """The rules that all readings agree with.
+
+    Args:
+        watched: what code asked in each of them, with the same answers, and what it gave to operators.
 
     Raises:
         Unfollowed: something differs that follows no rule.
     """
     longest = max(readings, key=lambda r: len(r.network.nodes))
-    readings = [_aligned(r, longest.network) for r in readings]
-    network, arity = longest.network, longest.network.arity
+    order = sorted(range(len(readings)), key=lambda i: readings[i] is not longest)
+    readings = [readings[i] for i in order]
+    readings, steps = aligned(readings)
+    network, arity = readings[0].network, longest.network.arity
     rules: dict[int, list[tuple[Path, Rule]]] = {}
     lengths = _Lengths(readings)
-    nodes = list(network.nodes)
-    for position, node in enumerate(network.nodes, arity):
+    told_by = _Code([watched[i] for i in order], steps, arity, lengths) if watched else None
+    nodes, masked = list(network.nodes), False
+    for position, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True), arity):
         layers = [r.network.nodes[position - arity].layer for r in readings]
         if all(layer == layers[0] for layer in layers):
             continue
+        if watched and any(layer.unmasked() is not None for layer in layers):  # a mask changes no size
+            layers, masked = [layer.unmasked() or layer for layer in layers], True
         if len({tuple(p for p, _ in _numbers(layer)) for layer in layers}) > 1 or len({type(x) for x in layers}) > 1:
             layers = [layer.sized(r.shapes[position]) for layer, r in zip(layers, readings, strict=True)]
+        if watched and len(sources) == 1:
+            before = [r.shapes[sources[0]] for r in readings]
+            like = max(zip(layers, before, strict=True), key=lambda pair: pair[1].values)[0]
+            layers = [layer.stated(x, like) for layer, x in zip(layers, before, strict=True)]
         if len({type(layer) for layer in layers}) > 1:
             raise Unfollowed(node.name, "the code does something else at other sizes")
         values = [dict(_numbers(layer)) for layer in layers]
@@ -155,11 +195,89 @@ def follow(readings: Sequence[Reading]) -> Following:
         for path in values[0]:
             told = [v[path] for v in values]
             if len(set(told)) > 1:
-                found.append((path, _rule(node, position, path, told, readings, lengths)))
+                rule = told_by.rule(position, told) if told_by is not None else None
+                found.append((path, rule or _rule(node, position, path, told, readings, lengths)))
     if rules:
         listed = [(n.name, n.layer, n.inputs) for n in nodes]
         network = Network.from_nodes(listed, network.inputs, outputs=network.outputs, name=network.name)
-    return Following(network, rules)
+    return Following(network, rules, checks=told_by.checks() if told_by is not None else None, masked=masked)
+
+
+class _Code:
+    """What code computed from lengths, as functions of the lengths of maps.
+
+    Args:
+        watched: of each reading.
+        made: the steps of the first one that made each position.
+    """
+
+    def __init__(self, watched: Sequence[Watched], made: Sequence[int], arity: int, lengths: _Lengths) -> None:
+        self.watched, self.made, self.lengths, self.arity = watched, made, lengths, arity
+        counts = {len(w.given) for w in watched}
+        self.given = list(zip(*(w.given for w in watched), strict=True)) if len(counts) == 1 else []
+        self.by_values: dict[tuple[int, ...], list[int]] = {}
+        for i, given in enumerate(self.given):
+            self.by_values.setdefault(tuple(g.value for g in given), []).append(i)
+
+    def rule(self, position: int, told: Sequence[Any]) -> Rule | None:
+        """The expression that code gave to the operator of a position, where it has these values."""
+        for i in reversed(self.by_values.get(tuple(told), ())):
+            given = self.given[i]
+            if given[0].steps <= self.made[position] and (rule := self._rule([g.made for g in given])) is not None:
+                return rule if all(p < position for p in rule.positions) else None
+        return None
+
+    def _rule(self, made: Sequence[Any]) -> Rule | None:
+        """Expressions of all readings as one function of lengths; None where they are none."""
+        if len({written(m) for m in made}) > 1:
+            return None
+        rules: list[Rule] = []
+        for found in zip(*map(atoms, made), strict=True):
+            values = tuple(a.value for a in found)
+            if len(set(values)) == 1:
+                rules.append(Rule(partial(_constant, values[0]), ()))
+                continue
+            place = self._place(values, found[0].steps)
+            if place is None:
+                return None
+            rules.append(Rule(partial(_of_one, _all, *place), (place[0],)))
+        return Rule(partial(_evaluated, made[0], rules), tuple(p for rule in rules for p in rule.positions))
+
+    def _place(self, values: tuple[int, ...], steps: int) -> tuple[int, int] | None:
+        """The nearest map made by then, and its axis, that has these lengths."""
+        for p in range(len(self.made) - 1, -1, -1):
+            if (p < self.arity or self.made[p] >= 0) and self.made[p] < steps:
+                for i, dims in self.lengths.varied[p].items():
+                    if dims == values:
+                        return p, i
+        return None
+
+    def checks(self) -> dict[int, list[Check]]:
+        """What code asked, by the position before which it is known.
+
+        Raises:
+            Unfollowed: something that it compared follows no length of a map.
+        """
+        found: dict[int, list[Check]] = {}
+        for number, conditions in enumerate(zip(*(w.conditions for w in self.watched), strict=True)):
+            first = conditions[0]
+            rule = self._rule([c.asked for c in conditions])
+            if rule is None:
+                raise Unfollowed(first.where, "what the code compares there follows no length of a map")
+            if rule.positions:
+                at = max(max(rule.positions) + 1, self.arity)
+                if at == len(self.made):
+                    raise Unfollowed(first.where, "the code compares a length of what it gives back")
+                found.setdefault(at, []).append(Check(rule, first.holds, first.where, number))
+        return found
+
+
+def _evaluated(made: Any, rules: Sequence[Rule], shapes: Sequence[Shape]) -> Any:
+    return evaluated(made, (rule.value(shapes) for rule in rules))
+
+
+def _constant(value: int, shapes: Sequence[Shape]) -> Any:
+    return value
 
 
 class _Lengths:
@@ -314,50 +432,3 @@ def _put(value: Any, path: Path, new: Any) -> Any:
         return new
     i = path[0]
     return (*value[:i], _put(value[i], path[1:], new), *value[i + 1 :])
-
-
-def _aligned(reading: Reading, model: Network) -> Reading:
-    """A reading with the nodes of the longest one: padding that came to nothing at its size stands there as such.
-
-    Raises:
-        Unfollowed: it differs in more than that.
-    """
-    network, arity = reading.network, model.arity
-    if _plan(network) == _plan(model):
-        return reading
-    stands: dict[int, int] = {p: p for p in range(arity)}  # position in the model → in the reading
-    nodes: list[tuple[str, Layer, tuple[str, ...]]] = []
-    shapes = list(reading.shapes[:arity])
-    at = arity
-    names = [*model.inputs, *(n.name for n in model.nodes)]
-    for position, (node, sources) in enumerate(zip(model.nodes, model.sources, strict=True), arity):
-        mine = tuple(stands[s] for s in sources)
-        own = at - arity
-        same = own < len(network.nodes) and network.nodes[own].layer.kind == node.layer.kind
-        if same and network.sources[own] == mine:
-            nodes.append((node.name, network.nodes[own].layer, tuple(names[s] for s in sources)))
-            shapes.append(reading.shapes[at])
-            stands[position] = at
-            at += 1
-        elif (nothing := node.layer.left_out) is not None:
-            nodes.append((node.name, nothing, tuple(names[s] for s in sources)))
-            shapes.append(shapes[sources[0]])
-            stands[position] = mine[0]
-        else:
-            raise Unfollowed(node.name, _differs(reading, model, node))
-    if at - arity != len(network.nodes):
-        name = network.nodes[at - arity].name
-        raise Unfollowed(name, _differs(reading, model, network.nodes[at - arity]))
-    made = Network.from_nodes(nodes, network.inputs, outputs=model.outputs, name=model.name)
-    return Reading(made, tuple(shapes))
-
-
-def _differs(reading: Reading, model: Network, node: Node) -> str:
-    own, most = len(reading.network.nodes), len(model.nodes)
-    size = ", ".join("x".join(map(str, x.dims)) for x in reading.shapes[: model.arity])
-    counts = f": {own} operators there, {most} elsewhere" if own != most else ""
-    return f"the code does something else at {size}{counts}; they part at {node.layer.kind}"
-
-
-def _plan(network: Network) -> list[Any]:
-    return [(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.displayed import displayed
@@ -12,9 +11,9 @@ from rfcalc.core.errors import LimitError, RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward, relation
 from rfcalc.graph.network import Network
-from rfcalc.plan.classes import Number, Range, Split, Undecided
+from rfcalc.plan.classes import Split, Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.formulas import of_each, with_exceptions, written
+from rfcalc.plan.formulas import with_exceptions, written
 from rfcalc.plan.nearest import Near, nearest, told
 from rfcalc.plan.solving import (
     Axis,
@@ -27,11 +26,10 @@ from rfcalc.plan.solving import (
     cuts,
     key_of,
     parts,
-    refined,
     substituted,
     with_size,
 )
-from rfcalc.plan.unseen import Backward, Unclear, axes_from, count
+from rfcalc.plan.unseen import Backward, Piece, Unclear, axes_from, count, unseen_told
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
@@ -119,12 +117,16 @@ class Sizes:
                 fix=f"write {meant}, without the channels",
             )
         self.asked_near = None if near is None else tuple(near)
-        self.inputs = self._base(tuple(inputs))
+        self._told: dict[int, dict[str, str | None]] = {}  # what `unseen` has found
+        self.inputs: tuple[Shape, ...] = self.asked
+        self.axes: tuple[Axis, ...] = ()
+        self._solve()
+
+    def _solve(self) -> None:
+        self.inputs = self._base(self.asked)
         self._walked = forward(self.following.at(self.inputs), self.inputs)
         self.params = tuple(cost.params for cost in self._walked.costs)
-        found = [self._axis(axis) for axis in range(rank)]
-        self.axes: tuple[Axis, ...] = tuple(found)
-        self._told: dict[int, dict[str, str | None]] = {}  # what `unseen` has found
+        self.axes = tuple([self._axis(axis) for axis in range(self.inputs[0].rank)])
 
     def _axis(self, axis: int) -> Axis:
         try:
@@ -272,6 +274,10 @@ class Sizes:
         return True
 
     def _unseen(self, axis: int, position: int) -> str | None:
+        return unseen_told(self._reaching_nothing(axis, position))
+
+    def _reaching_nothing(self, axis: int, position: int) -> list[Piece]:
+        """How many positions of an axis reach no unit of a map, over its sizes."""
         solved = self.axes[axis]
         of = self.inputs[0].axes[axis]
         every = range(len(self._walked.shapes))
@@ -285,19 +291,7 @@ class Sizes:
                 parts = whole.read(shapes)
             return shapes[0].dims[of] - count(parts.get(of, []))
 
-        pieces = [piece for c in solved.taken for piece in _pieces(c, left, every)]
-        endless = [(m, rest, values, value) for m, rest, values, value in pieces if values.last is None]
-        small = {}
-        bound = max([1, *(m * values.first + rest for m, rest, values, _ in endless)])
-        for m, rest, values, value in pieces:
-            last = (bound - rest) // m if values.last is None else values.last
-            for t in range(values.first, last + 1):
-                small[m * t + rest] = value.at(t) if isinstance(value, Number) else value
-        if not endless:
-            return str(small.popitem()[1]) if len(set(small.values())) == 1 else of_each(small)
-        turn = lcm(*(m for m, *_ in endless))
-        lines = [line for m, rest, _, value in endless for line in refined(m, rest, value, turn)]
-        return with_exceptions(sorted(lines, key=lambda line: line.rest), small)
+        return [piece for c in solved.taken for piece in _pieces(c, left, every)]
 
     @cached_property
     def joint(self) -> Joint | None:
@@ -349,12 +343,12 @@ class Sizes:
         """Sizes that run and that training refuses at a batch of one: a normalised channel has a single value."""
         found = []
         arity = self.network.arity
-        known: dict[Any, list[tuple[int, int, Range, Any]]] = {}  # pieces of t, by map
+        known: dict[Any, list[Piece]] = {}  # pieces of t, by map
 
         def single(shapes: Sequence[Shape]) -> bool:
             return bool(shapes[0].values == shapes[0].channels)
 
-        def of(c: Class, position: int) -> list[tuple[int, int, Range, Any]]:
+        def of(c: Class, position: int) -> list[Piece]:
             key = (key_of(c.shapes[position]), c.values)
             if key not in known:
                 known[key] = _pieces(c._replace(modulus=1, rest=0), single, [position])
@@ -471,12 +465,10 @@ def _classes_told(refusing: Sequence[Class]) -> str:
     return told(congruence([c._replace(error=None) for c in refusing]))
 
 
-def _pieces(
-    c: Class, value_of: Callable[[Sequence[Shape]], Any], positions: Sequence[int]
-) -> list[tuple[int, int, Range, Any]]:
+def _pieces(c: Class, value_of: Callable[[Sequence[Shape]], Any], positions: Sequence[int]) -> list[Piece]:
     """A function of the shapes of some positions, over the sizes of a class: split until each part has one answer."""
     todo = [(c.modulus, c.rest, c.values, [c.shapes[p] for p in positions])]
-    done: list[tuple[int, int, Range, Any]] = []
+    done: list[Piece] = []
     while todo:
         modulus, rest, values, shapes = todo.pop()
         if len(done) + len(todo) > MOST_PIECES:

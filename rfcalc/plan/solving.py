@@ -7,7 +7,7 @@ of which is taken or refused as a whole, at one node.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import lcm
 from time import thread_time
 from typing import Any, NamedTuple
@@ -22,6 +22,17 @@ from rfcalc.plan.formulas import Affine, Congruence, smallest
 
 MOST_CLASSES = 200_000
 MOST_BELOW = 2_000_000
+
+
+class Part(NamedTuple):
+    """The sizes modulus·t + rest of a range of t."""
+
+    modulus: int
+    rest: int
+    values: Range
+
+
+EVERY = Part(1, 0, Range(1, None))
 
 
 class Class(NamedTuple):
@@ -61,6 +72,7 @@ def classes(
     seconds: float | None = None,
     params: Sequence[int] | None = None,
     following: Following | None = None,
+    among: Iterable[Part] | None = None,
 ) -> list[Class]:
     """Every size n ≥ 1, in classes.
 
@@ -70,18 +82,26 @@ def classes(
         varied: the (input, spatial axis) that have size n; or, for each, a and b of its size a·n + b.
         seconds: when to give up.
         following: rules of layers that say sizes in numbers.
+        among: only these sizes.
 
     Raises:
         LimitError: there are too many classes, or it takes too long.
         Undecided: a rule does not say what it does with an unknown size.
     """
     sizes = varied if isinstance(varied, Mapping) else dict.fromkeys(varied, (1, 0))
-    n = Number((0, 1), Range(max(max(-((b - 1) // a), 0) for a, b in sizes.values()), None))
-    shapes = list(inputs)
-    for (source, axis), (a, b) in sizes.items():
-        shapes[source] = with_size(shapes[source], axis, a * n + b)
+    if among is None:
+        among = [Part(1, 0, Range(max(max(-((b - 1) // a), 0) for a, b in sizes.values()), None))]
     walk = _Walk(network, Weights(network, params, following), cuts(network, following), seconds)
-    return [c._replace(shapes=[*given, *c.shapes]) for c, given in walk.behind(-1, shapes, n.range)]
+    found: list[Class] = []
+    for modulus, rest, values in among:
+        n = modulus * values.first + rest if values.single else Number((rest, modulus), values)
+        shapes = list(inputs)
+        for (source, axis), (a, b) in sizes.items():
+            shapes[source] = with_size(shapes[source], axis, a * n + b)
+        for c, given in walk.behind(-1, shapes, values):
+            whole = modulus * c.modulus, modulus * c.rest + rest
+            found.append(Class(*whole, c.values, [*given, *c.shapes], c.position, c.error))
+    return found
 
 
 FEW_NODES = 6  # between two cuts

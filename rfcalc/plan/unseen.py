@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import lcm
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
@@ -17,9 +18,10 @@ from rfcalc.core.size import maximum, minimum
 from rfcalc.core.window import STEP, All, Border, Listed, Scattered, Slide, Table
 from rfcalc.graph.forward import Walked, reads_of, relation
 from rfcalc.graph.network import Network
-from rfcalc.plan.classes import Number, Undecided
+from rfcalc.plan.classes import Number, Range, Undecided
 from rfcalc.plan.following import Following
-from rfcalc.plan.solving import Cut, key_of
+from rfcalc.plan.formulas import of_each, with_exceptions
+from rfcalc.plan.solving import Cut, key_of, refined
 
 MOST_PARTS = 64
 MOST_LISTED = 100_000
@@ -38,6 +40,7 @@ class Unclear(Exception):
 
 
 Demand = dict[int, list[Part]]  # by axis of the map
+Piece = tuple[int, int, Range, Any]  # modulus, rest, the t; what holds for these sizes
 
 
 def axes_from(network: Network, walked: Walked, source: int, axis: int) -> list[frozenset[int]]:
@@ -314,3 +317,19 @@ def count(parts: Sequence[Part]) -> Any:
     for part in parts:
         total = total + (part.last - part.first) // part.step + 1
     return total
+
+
+def unseen_told(pieces: Sequence[Piece]) -> str | None:
+    """A number for each class of sizes, as a formula in n."""
+    endless = [(m, rest, values, value) for m, rest, values, value in pieces if values.last is None]
+    small = {}
+    bound = max([1, *(m * values.first + rest for m, rest, values, _ in endless)])
+    for m, rest, values, value in pieces:
+        last = (bound - rest) // m if values.last is None else values.last
+        for t in range(values.first, last + 1):
+            small[m * t + rest] = value.at(t) if isinstance(value, Number) else value
+    if not endless:
+        return str(small.popitem()[1]) if len(set(small.values())) == 1 else of_each(small)
+    turn = lcm(*(m for m, *_ in endless))
+    lines = [line for m, rest, _, value in endless for line in refined(m, rest, value, turn)]
+    return with_exceptions(sorted(lines, key=lambda line: line.rest), small)

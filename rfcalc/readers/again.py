@@ -11,7 +11,8 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.core.shape import Shape
 from rfcalc.graph.forward import forward
 from rfcalc.graph.network import Network
-from rfcalc.plan.following import Following, Reading, Unfollowed, follow
+from rfcalc.plan.aligning import Reading, Unfollowed
+from rfcalc.plan.following import Following, follow
 from rfcalc.plan.solving import Weights, with_size
 from rfcalc.plan.together import MOST_PARTS, first_of
 from rfcalc.readers.guards import Guard, Refusal, deliberate, guard, refusal_of
@@ -98,7 +99,7 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
             found = Following(rules.network, rules.rules, guards)
             params = [c.params for c in forward(found.at(base), base).costs]
         except Unfollowed as unfollowed:
-            raise _untold(what, unfollowed.why, unfollowed.node) from None
+            raise untold(what, unfollowed.why, unfollowed.node) from None
         try:
             for inputs, read in [(list(r.shapes[: network.arity]), r) for r in readings] + confirming:
                 _agrees(what, found, read, inputs, params)
@@ -109,9 +110,9 @@ def followed(target: Any, first: Target, step: int = 1) -> tuple[Following, tupl
             readings.append(read)  # it tells more rules apart; the others must confirm
             confirming = [(i, r) for i, r in confirming if r is not read]
     for inputs, error in refused:
-        if not isinstance(_predicted(found, inputs, params), RfcalcError):
+        if not isinstance(predicted(found, inputs, params), RfcalcError):
             size = ", ".join(map(str, inputs))
-            raise _untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
+            raise untold(what, f"the layers take {size}, and the {what} does not: {_brief(error)}")
     count = len(readings) + len(refused) + len(confirming) - 1
     told = f"the {what} was read at {at} and {plural(count, 'further size')}, which agree"
     told += f"; only sizes that differ by multiples of {step} are read alike" if step > 1 else ""
@@ -130,7 +131,7 @@ def _explained(
     for inputs, error in refused:
         if deliberate(error) and all(_passes(g, inputs) for g in guards):
             size = ", ".join(map(str, inputs))
-            raise _untold(what, f"the {what} refuses {size} by a condition that is not followed: {_brief(error)}")
+            raise untold(what, f"the {what} refuses {size} by a condition that is not followed: {_brief(error)}")
     image = first_of(base)
     for axis in range(base[image].rank) if guards else ():
         own = base[image].spatial[axis]
@@ -140,7 +141,7 @@ def _explained(
             inputs = [with_size(x, axis, n) if axis < x.rank else x for x in base]
             if n != own and all(_passes(g, inputs) for g in guards):
                 why = f"the {what} was read at {own} only of axis {axis}, and its own conditions let {n} pass"
-                raise _untold(what, f"{why}: {_brief(refused[0][1])}")
+                raise untold(what, f"{why}: {_brief(refused[0][1])}")
 
 
 Read = list[tuple[list[Shape], Reading]]
@@ -269,7 +270,7 @@ def _confirmed(target: Known, known: Reading) -> int:
                 continue  # every map is as it was: this tells nothing
             same = [n.layer for n in mine.nodes] == [n.layer for n in theirs.nodes]
             return count if same and mine.sources == theirs.sources and mine.outputs == theirs.outputs else 0
-        if not isinstance(_predicted(fixed, inputs, params), RfcalcError):
+        if not isinstance(predicted(fixed, inputs, params), RfcalcError):
             return 0
     return 0
 
@@ -322,7 +323,7 @@ def as_called(source: Any, inputs: Sequence[Shape]) -> list[Shape]:
     ]
 
 
-def _predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int]) -> list[Shape] | RfcalcError:
+def predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int]) -> list[Shape] | RfcalcError:
     shapes = list(inputs)
     weights = Weights(found.network, params, found)
     try:
@@ -335,23 +336,23 @@ def _predicted(found: Following, inputs: Sequence[Shape], params: Sequence[int])
 
 def _agrees(what: str, found: Following, read: Reading, inputs: Sequence[Shape], params: Sequence[int]) -> None:
     """Refuse rules that predict other outputs than a reading has."""
-    shapes = _predicted(found, inputs, params)
+    shapes = predicted(found, inputs, params)
     size = ", ".join(map(str, inputs))
     if isinstance(shapes, RfcalcError):
-        raise _untold(
+        raise untold(
             what, f"the {what} takes {size}, and its layers as they were read do not: {shapes.what}", shapes.where
         )
     if len(shapes) == len(read.shapes):  # else padding that came to nothing is left out
         for p, (mine, theirs) in enumerate(zip(shapes, read.shapes, strict=True)):
             if mine.dims != theirs.dims:
                 node = found.network.nodes[p - found.network.arity].name
-                raise _untold(what, f"the {what} gives another map at {size} than its layers as they were read", node)
+                raise untold(what, f"the {what} gives another map at {size} than its layers as they were read", node)
     for name, other in zip(found.network.outputs, read.network.outputs, strict=True):
         if shapes[found.network.position(name)].dims != read.shapes[read.network.position(other)].dims:
-            raise _untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)
+            raise untold(what, f"the {what} gives another output at {size} than its layers as they were read", name)
 
 
-def _untold(what: str, why: str, where: str | None = None) -> RfcalcError:
+def untold(what: str, why: str, where: str | None = None) -> RfcalcError:
     mend = {
         "code": "write sizes in the code as expressions of the input's",
         "file": "write the file with open (dynamic) axes, where sizes are constants in it",

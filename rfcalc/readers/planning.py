@@ -47,12 +47,17 @@ def sizes(target: Any, input: Any = None, *, near: Any = None) -> Sizes:  # noqa
     given, assumptions = found.at(input)
     shapes = shapes_of_inputs(network, given)
     following = None
+    near_ = lengths("near", near)
     if found.bound and asked.again:
         from rfcalc.readers.again import followed
 
-        following, told = followed(target, found)
+        try:
+            following, told = followed(target, found)
+        except RfcalcError as unfollowed:
+            from rfcalc.readers.ways import sizes_of_ways
+
+            return sizes_of_ways(target, found, shapes, near_, assumptions, unfollowed)
         assumptions = (*assumptions, *told)
-    near_ = lengths("near", near)
     return Sizes(network, shapes, near_, target=found.name, assumptions=assumptions, following=following)
 
 

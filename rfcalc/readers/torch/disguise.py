@@ -16,6 +16,7 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
+from rfcalc.core.lengths import Asked, Length, watching
 from rfcalc.readers.torch.higher_order import plain
 from rfcalc.readers.torch.recorder import Recorder, ValuesAsked
 
@@ -28,8 +29,13 @@ class Disguise(TorchFunctionMode):
         self.recorder = recorder
         self.assumed: dict[str, None] = {}  # conditions that were taken to hold, with file and line
         self.sizes_asked = False  # whether the code may have seen a size of something without data
+        self.watched = watching()
+        if self.watched is not None:
+            self.watched.clear()  # a module that is run once more
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.watched is not None:
+            self.watched.gives(len(self.recorder.steps), (*args, kwargs))
         special = _SPECIAL.get(func)
         if special is not None and args:
             return special(self, func, args, kwargs or {})
@@ -39,7 +45,16 @@ class Disguise(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.sizes_asked:
             self.sizes_asked = self._tells_sizes(func, args, kwargs or {}, out)
+        if self.watched is not None and func in _SIZES and args and self.blank(args[0]):
+            return self._remembering(out)
         return out
+
+    def _remembering(self, out: Any) -> Any:
+        """The lengths that a tensor told, such that what code asks about them is noted."""
+        steps = len(self.recorder.steps)
+        if type(out) is int:
+            return Length(out, Asked(steps, out))
+        return torch.Size([Length(n, Asked(steps, n)) for n in out]) if isinstance(out, torch.Size) else out
 
     def _tells_sizes(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether code could learn a size from this call: it is told by the tensor, by the count of what comes out, or

@@ -1,0 +1,228 @@
+"""Readings of one network at several sizes, node by node: what came to nothing at a size stands there as such.
+
+Code that pads to a multiple has no padding where nothing is missing, and cuts nothing off behind it: the networks that
+are read there have fewer nodes. All are given the nodes of all, such that those that a reading lacks leave their map as
+it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.layer import Layer
+from rfcalc.core.shape import Shape
+from rfcalc.graph.network import Network
+
+RUNS = (3, 1)  # padding alone, or between an exchange of axes and its inverse
+
+
+class Reading(NamedTuple):
+    """A network as it was read at some input shapes, and the shapes of all of its positions."""
+
+    network: Network
+    shapes: tuple[Shape, ...]
+
+
+class Unfollowed(Exception):
+    """What follows no rule: the node, and why."""
+
+    def __init__(self, node: str, why: str) -> None:
+        super().__init__(f"{node}: {why}")
+        self.node, self.why = node, why
+
+
+class Line(NamedTuple):
+    """A reading that is compared with others: its nodes, which of the code's steps made each (-1: none)."""
+
+    reading: Reading
+    steps: tuple[int, ...]
+
+    @classmethod
+    def of(cls, reading: Reading) -> Line:
+        steps = getattr(reading.network.source, "steps", {})
+        made = [steps.get(node.name, -1) for node in reading.network.nodes]
+        return cls(reading, (*(-1 for _ in reading.network.inputs), *made))
+
+
+def aligned(readings: Sequence[Reading]) -> tuple[list[Reading], tuple[int, ...]]:
+    """The readings with the nodes of all of them, and the steps of the first one.
+
+    Raises:
+        Unfollowed: they differ in more than padding and slices that come to nothing.
+    """
+    model = Line.of(readings[0])
+    for reading in readings[1:]:
+        model = _merged(model, reading)[0]
+    return [_merged(model, reading)[1] for reading in readings], model.steps
+
+
+class _Merge:
+    """Two readings side by side: positions of both, and the two positions that each stands for."""
+
+    def __init__(self, first: Line, second: Reading) -> None:
+        self.first, self.second = first, second
+        self.arity = first.reading.network.arity
+        self.stands = [(p, p) for p in range(self.arity)]
+        self.latest = {pair: p for p, pair in enumerate(self.stands)}
+        self.nodes: list[tuple[str, tuple[int, ...]]] = []
+        self.layers: tuple[list[Layer], list[Layer]] = ([], [])
+        self.shapes = [*first.reading.shapes[: self.arity]], [*second.shapes[: self.arity]]
+        self.steps = list(first.steps[: self.arity])
+        self.names = set(first.reading.network.inputs)
+
+    def put(self, name: str, sources: tuple[int, ...], stands: tuple[int, int], layers: Any, shapes: Any) -> None:
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        self.nodes.append((name, sources))
+        self.latest[stands] = len(self.stands)
+        self.stands.append(stands)
+        for side in (0, 1):
+            self.layers[side].append(layers[side])
+            self.shapes[side].append(shapes[side])
+        own = stands[0] < len(self.first.steps) and stands[0] != self.stands[-2][0]
+        self.steps.append(self.first.steps[stands[0]] if own else self.steps[-1] + 1)
+
+    def source(self, side: int, position: int) -> int:
+        """The last position that stands for one of a reading."""
+        return next(p for p in range(len(self.stands) - 1, -1, -1) if self.stands[p][side] == position)
+
+    def run(self, side: int, at: tuple[int, int]) -> int:
+        """How many nodes one reading has here that the other one lacks, because they came to nothing; they are put."""
+        mine, other = (self.first.reading, self.second)[:: 1 if side == 0 else -1]
+        own, there = at[side], at[1 - side]
+        arity = self.arity
+        for length in RUNS:
+            nodes = mine.network.nodes[own - arity : own - arity + length]
+            sources = mine.network.sources[own - arity : own - arity + length]
+            if (
+                len(nodes) < length
+                or len(sources[0]) != 1
+                or list(sources[1:]) != [(own + i,) for i in range(length - 1)]
+            ):
+                continue
+            layers = [node.layer for node in nodes]
+            theirs = [node.layer for node in other.network.nodes[there - arity : there - arity + length]]
+            if [_place(x) for x in layers] == [_place(x) for x in theirs]:
+                return 0
+            before = self.source(side, sources[0][0])
+            found = _nothing(layers, self.shapes[1 - side][before])
+            if not found:
+                continue
+            left_out = self.stands[before][1 - side]
+            for i, (layer, shape) in enumerate(found):
+                both = (layers[i], layer), (mine.shapes[own + i], shape)
+                one, two = (pair if side == 0 else pair[::-1] for pair in both)
+                stands = (own + i, left_out) if side == 0 else (left_out, own + i)
+                self.put(nodes[i].name, (before if i == 0 else len(self.stands) - 1,), stands, one, two)
+            return length
+        return 0
+
+    def match(self, at: tuple[int, int]) -> bool:
+        """Whether both readings have the same node here; it is put."""
+        (a, b), arity = at, self.arity
+        one, two = self.first.reading, self.second
+        if a - arity >= len(one.network.nodes) or b - arity >= len(two.network.nodes):
+            return False
+        node, other = one.network.nodes[a - arity], two.network.nodes[b - arity]
+        pairs = list(zip(one.network.sources[a - arity], two.network.sources[b - arity], strict=False))
+        counts = len(one.network.sources[a - arity]), len(two.network.sources[b - arity])
+        if node.layer.kind != other.layer.kind or counts[0] != counts[1] or not all(p in self.latest for p in pairs):
+            return False
+        sources = tuple(self.latest[pair] for pair in pairs)
+        self.put(node.name, sources, at, (node.layer, other.layer), (one.shapes[a], two.shapes[b]))
+        return True
+
+    def made(self, side: int) -> Reading:
+        network = self.first.reading.network
+        names = [*network.inputs, *(name for name, _ in self.nodes)]
+        listed = [
+            (name, layer, tuple(names[s] for s in sources))
+            for (name, sources), layer in zip(self.nodes, self.layers[side], strict=True)
+        ]
+        outputs = tuple(names[self._output(*pair)] for pair in self._outputs())
+        inputs = (self.first.reading, self.second)[side].network.inputs
+        inputs = dict(zip(network.inputs, inputs.values(), strict=True))
+        return Reading(Network.from_nodes(listed, inputs, outputs=outputs, name=network.name), tuple(self.shapes[side]))
+
+    def _outputs(self) -> list[tuple[int, int]]:
+        one, two = self.first.reading.network, self.second.network
+        pairs = zip(one.outputs, two.outputs, strict=True)
+        return [(one.position(a), two.position(b)) for a, b in pairs]
+
+    def _output(self, a: int, b: int) -> int:
+        if (a, b) not in self.latest:
+            raise Unfollowed(self.first.reading.network.outputs[0], "the code gives back another map at other sizes")
+        return self.latest[a, b]
+
+
+def _merged(first: Line, second: Reading) -> tuple[Line, Reading]:
+    """Two readings with the nodes of both."""
+    one, two = first.reading.network, second.network
+    if _plan(one) == _plan(two) and one.arity == two.arity and len(one.outputs) == len(two.outputs):
+        return first, _renamed(second, one)
+    if one.arity != two.arity or len(one.outputs) != len(two.outputs):
+        raise Unfollowed(one.nodes[0].name, "the code takes or gives back other maps at other sizes")
+    merge = _Merge(first, second)
+    a = b = one.arity
+    ends = one.arity + len(one.nodes), two.arity + len(two.nodes)
+    while (a, b) != ends:
+        if count := merge.run(0, (a, b)):
+            a += count
+        elif count := merge.run(1, (a, b)):
+            b += count
+        elif merge.match((a, b)):
+            a, b = a + 1, b + 1
+        else:
+            network, at = (one, a) if a < ends[0] else (two, b)
+            node = network.nodes[at - one.arity]
+            raise Unfollowed(node.name, _differs(first.reading, second, node.layer.kind))
+    return Line(merge.made(0), tuple(merge.steps)), merge.made(1)
+
+
+def _renamed(reading: Reading, model: Network) -> Reading:
+    """A reading with the names of another one with the same nodes."""
+    network = reading.network
+    if [n.name for n in network.nodes] == [n.name for n in model.nodes]:
+        return reading
+    names = [*model.inputs, *(n.name for n in model.nodes)]
+    listed = [
+        (mine.name, node.layer, tuple(names[s] for s in sources))
+        for mine, node, sources in zip(model.nodes, network.nodes, network.sources, strict=True)
+    ]
+    inputs = dict(zip(model.inputs, network.inputs.values(), strict=True))
+    return Reading(Network.from_nodes(listed, inputs, outputs=model.outputs, name=model.name), reading.shapes)
+
+
+def _nothing(layers: Sequence[Layer], x: Shape) -> list[tuple[Layer, Shape]]:
+    """A run of layers such that it leaves a map as it is, with the shapes behind them; empty where it cannot."""
+    found: list[tuple[Layer, Shape]] = []
+    try:
+        for i, layer in enumerate(layers):
+            before = found[-1][1] if found else x
+            nothing = layer.nothing(before) if i == len(layers) // 2 else layer
+            if nothing is None:
+                return []
+            found.append((nothing, nothing.output(before)))
+        unequal = Shape(*range(1, len(x.dims) + 1), channel=x.channel)
+        inverse = len(layers) == 1 or layers[-1].output(layers[0].output(unequal)) == unequal
+        return found if inverse and found[-1][1] == x else []
+    except RfcalcError:
+        return []
+
+
+def _place(layer: Layer) -> Any:
+    return layer.kind, layer.given.get("axis")
+
+
+def _differs(one: Reading, two: Reading, kind: str) -> str:
+    own, most = len(two.network.nodes), len(one.network.nodes)
+    size = ", ".join("x".join(map(str, x.dims)) for x in two.shapes[: one.network.arity])
+    counts = f": {own} operators there, {most} elsewhere" if own != most else ""
+    return f"the code does something else at {size}{counts}; they part at {kind}"
+
+
+def _plan(network: Network) -> list[Any]:
+    return [(n.layer.kind, s) for n, s in zip(network.nodes, network.sources, strict=True)]

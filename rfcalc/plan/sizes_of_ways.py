@@ -1,0 +1,127 @@
+"""The valid sizes of code that takes other ways at other sizes: each way is solved for the sizes that take it.
+
+A way is what a reading gave, with the conditions that the code asked on it and the answers that it got. The sizes that
+answer otherwise are left for another way; in the end every size n ≥ 1 belongs to one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rfcalc.core.errors import RfcalcError
+from rfcalc.core.shape import Shape
+from rfcalc.graph.forward import forward
+from rfcalc.graph.network import Network
+from rfcalc.plan.classes import Undecided
+from rfcalc.plan.following import Following
+from rfcalc.plan.sizes import Joint, Refused, Sizes, Trained
+from rfcalc.plan.solving import Axis, Class, congruence
+from rfcalc.plan.unseen import Piece, Unclear, unseen_told
+
+
+class Way(NamedTuple):
+    """A way through code along one axis: its layers, inputs that take it, the sizes that do."""
+
+    following: Following
+    inputs: tuple[Shape, ...]
+    found: tuple[Class, ...]
+
+
+class _Way(Sizes):
+    """One way, of which only the sizes that take it are asked."""
+
+    def __init__(self, way: Way, axis: int) -> None:
+        self.way, self.axis = way, axis
+        super().__init__(way.following.network, way.inputs, following=way.following)
+
+    def _solve(self) -> None:
+        self.inputs = self.asked
+        self._walked = forward(self.following.at(self.inputs), self.inputs)
+        self.params = tuple(cost.params for cost in self._walked.costs)
+        nothing = Axis(self.axis, congruence(()), ())
+        mine = Axis(self.axis, congruence(self.way.found), self.way.found)
+        self.axes = tuple([mine if i == self.axis else nothing for i in range(self.inputs[0].rank)])
+
+    def reaching_nothing(self, output: int) -> list[Piece]:
+        return self._reaching_nothing(self.axis, self.outputs[output])
+
+    def _alike(self, axis: int) -> int:
+        return axis
+
+
+class _Shapes(NamedTuple):
+    shapes: tuple[Shape, ...]
+
+
+class SizesOfWays(Sizes):
+    """The valid sizes of every axis, over all ways that code takes.
+
+    Args:
+        network, inputs, near, target, assumptions: as for `Sizes`.
+        ways: of each axis; in the first one are the sizes of the inputs.
+    """
+
+    def __init__(
+        self, network: Network, inputs: Sequence[Shape], near: Sequence[int] | None, *,
+        target: str, assumptions: Sequence[str], ways: Sequence[Sequence[Way]],
+    ) -> None:  # fmt: skip
+        self.ways = [[_Way(way, axis) for way in found] for axis, found in enumerate(ways)]
+        following = Following(network, {})
+        super().__init__(network, inputs, near, target=target, assumptions=assumptions, following=following)
+
+    def _solve(self) -> None:
+        """Of each class only the shapes of the outputs are kept, which all ways have."""
+        self.inputs = self.asked
+        axes = []
+        for axis, ways in enumerate(self.ways):
+            found = [
+                c._replace(shapes=[c.shapes[p] for p in way.outputs] if c.error is None else [], position=None)
+                for way in ways
+                for c in way.way.found
+            ]
+            axes.append(Axis(axis, congruence(found), tuple(sorted(found, key=lambda c: (c.first, c.modulus)))))
+        self.axes = tuple(axes)
+        shapes = forward(self.network, self.inputs).shapes
+        self._walked: Any = _Shapes(tuple(shapes[self.network.position(name)] for name in self.network.outputs))
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return tuple(range(len(self.network.outputs)))
+
+    def refused(self, axis: int) -> tuple[Refused, ...]:
+        """Each node that refuses sizes of an axis, on any way, with the smallest one."""
+        found: dict[str, Refused] = {}
+        for way in self.ways[axis]:
+            for r in way.refused(axis):
+                known = found.get(r.node)
+                if known is None:
+                    found[r.node] = r
+                else:
+                    least = min(known, r, key=lambda x: x.size)
+                    found[r.node] = least._replace(sizes=f"{known.sizes}; {r.sizes}")
+        return tuple(found.values())
+
+    def unseen(self, axis: int) -> dict[str, str | None]:
+        """How many positions of an axis reach no unit of an output, as a formula in n; None where it is not told."""
+        if axis not in self._told:
+            self._told[axis] = {}
+            for output, name in enumerate(self.network.outputs):
+                try:
+                    if any(way.following.masked for way in self.ways[axis]):
+                        raise Unclear("masks")
+                    pieces = [piece for way in self.ways[axis] for piece in way.reaching_nothing(output)]
+                    self._told[axis][name] = unseen_told(pieces)
+                except (Unclear, Undecided, RfcalcError):
+                    self._told[axis][name] = None
+        return self._told[axis]
+
+    @property
+    def joint(self) -> Joint | None:
+        return None
+
+    @property
+    def training(self) -> tuple[Trained, ...]:
+        """Sizes that only training refuses: those of each way."""
+        found = [t for ways in self.ways for way in ways if way.axes[way.axis].taken for t in way.training]
+        return tuple(dict.fromkeys(t for t in found if t.size is not None))
