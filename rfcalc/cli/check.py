@@ -69,17 +69,19 @@ def command(
     paths = [*(claims or [])]
     for name in ["."] if alone else names or []:
         folder = Path(name).is_dir() and zoo.find(name) is None
-        there, not_there = below(name) if folder and not alone else ([name] if is_foreign(name) else [], [])
-        others += there
-        passed += not_there
+        there = [name] if is_foreign(name) else []
+        own: list[Path] = []
         try:
             if name.lower().endswith(ENDINGS) and not folder and not there:
                 raise RfcalcError("there is no such file", where=name, fix="look at its name and folder")
-            own = [] if is_foreign(name) else files_of(name)
-            paths += own
+            own = [] if there else files_of(name)
             networks += [] if own or there else [name]
-        except RfcalcError as error:
+        except RfcalcError as error:  # a folder without claims files: those of others are looked for
+            there, not_there = below(name) if folder and not alone else ([], [])
+            passed += not_there
             unread += [] if there else [error]
+        paths += own
+        others += there
     if target and not others:
         raise RfcalcError("--target says what networks the names in a file of others are", fix="name the file too")
     if every and (paths or networks or others):
