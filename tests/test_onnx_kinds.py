@@ -285,6 +285,9 @@ def test_units_where_a_fixed_condition_takes_a_number_see_at_most_what_is_told()
     assert status(from_onnx(chain(node("Where", "f x z", "y"), given=(1, 2, 6), tensors=[FLAGS, ZERO]))) == "bounded"
     table = tensor("t", [1, 1, 6], [1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
     assert status(from_onnx(chain(node("Mul", "x t", "y"), given=(1, 2, 6), tensors=[table]))) == "bounded"
+    written = node("Constant", "", "t", value=tensor("", [1, 1, 6], [0.0, 0.25, 0.75, 1.0, 0.75, 0.25]))
+    window = chain(written, node("Mul", "x t", "y"), given=(1, 2, 6), producer="pytorch")
+    assert status(from_onnx(window)) == "bounded"
     factors = tensor("t", [1, 2, 1], [0.0, 0.0])
     assert status(from_onnx(chain(node("Mul", "x t", "y"), given=(1, 2, 6), tensors=[factors]))) == "exact"
 

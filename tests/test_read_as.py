@@ -323,6 +323,27 @@ def test_dropout_between_recurrent_layers(layers: int) -> None:
     assert [n.layer.kind for n in found.network.nodes] == ["recurrent", "dropout"] * (layers - 1) + ["recurrent"]
 
 
+def counted_on(m: Any, x: Tensor) -> Tensor:
+    at, found = torch.zeros(1, dtype=torch.long), []
+    for _ in range(x.shape[2]):
+        found.append(x.index_select(2, at))
+        at += 1  # behind the last position at the end
+    return torch.cat(found, 2)
+
+
+def filled_later(m: Any, x: Tensor) -> Tensor:
+    at = torch.empty(3, dtype=torch.long).fill_(10**6)
+    at.copy_(x[0, 0, :3].argsort())
+    return x.index_select(2, at)
+
+
+@pytest.mark.parametrize("run", [counted_on, filled_later])
+def test_positions_that_were_others_when_they_were_read_are_not_refused(run: Run) -> None:
+    """Memory is looked at after the run, and what was written to it since says nothing."""
+    Module(run)(torch.rand(1, 2, 4))
+    rfcalc.from_torch(Module(run), (2, 4))
+
+
 class Grouped(nn.Module):
     """Flexible attention whose queries have more heads than its keys."""
 

@@ -169,7 +169,7 @@ class Search:
         known, or it is among too many; `NOWHERE` where no network of the box has the node."""
         ends = self._ends[most].get(of.key) or self._ends_of(of, most)
         if None not in ends:  # one corner, and mostly it is there
-            one = self.value(of, tuple([side[end] for side, end in zip(box, ends)]))  # type: ignore[index]  # noqa: B905
+            one = self.value(of, tuple([side[end] for side, end in zip(box, ends, strict=True)]))  # type: ignore[index]
             if one is not None and not (isinstance(one, tuple) and None in one):
                 return one
         found = [self.value(of, at) for at in self.corners(box, of, most, many)]

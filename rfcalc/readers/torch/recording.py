@@ -121,7 +121,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
         reader = first_reader(recorder.steps, given, call)
         mistake = wrong_shape(reader, call) if reader is not None and reader.axes else None
         for i, step in enumerate(recorder.steps):  # without data, PyTorch lets some pass
-            if mistake is None and (wrong := cannot_run(step)) is not None:
+            if mistake is None and (wrong := cannot_run(step, recorder.written)) is not None:
                 mistake = other_axis(recorder.steps[: i + 1], given, call) or wrong
         if mistake is not None:
             raise mistake.at(type(module).__name__)

@@ -7,19 +7,26 @@ Figures of what cannot run would be wrong, so these are compared here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import torch
 
 from rfcalc.core.errors import RfcalcError, plural
-from rfcalc.readers.torch.recorder import Operation
+from rfcalc.readers.torch.recorder import Operation, memory_of
 from rfcalc.readers.torch.refused import at_fault
 
 
-def cannot_run(step: Operation) -> RfcalcError | None:
-    """What the kernel of an operator would refuse; None where it would run, or where positions are not known."""
-    check = _CHECKS.get(step.name.rstrip("_"))
+def cannot_run(step: Operation, written: Container[int]) -> RfcalcError | None:
+    """What the kernel of an operator would refuse; None where it would run, or where positions are not known.
+
+    Args:
+        written: memory that the run has written to, whose values were others when the operator read them.
+    """
+    name = step.name.rstrip("_")
+    if name in _PICKING:
+        return _positions(step, written)
+    check = _CHECKS.get(name)
     return None if check is None else check(step)
 
 
@@ -50,9 +57,11 @@ def _normalisation(step: Operation) -> RfcalcError | None:
     return None
 
 
-def _positions(step: Operation) -> RfcalcError | None:
+def _positions(step: Operation, written: Container[int]) -> RfcalcError | None:
     for axis, size, index in _picked(step):
         if index is None or index.is_meta or index.is_floating_point() or not index.numel():
+            continue
+        if memory_of(index) in written:
             continue
         low, high = int(index.min()), int(index.max())
         least = -size if step.name.rstrip("_") in _FROM_THE_END else 0
@@ -93,10 +102,14 @@ def _picked(step: Operation) -> Iterator[tuple[int | None, int, Any]]:
         yield axis, int(x.shape[axis]), args["index"]
 
 
+_PICKING = frozenset(
+    [
+        *("embedding", "index", "index_put", "index_select", "index_add", "index_copy", "index_fill"),
+        *("gather", "scatter", "scatter_add", "scatter_reduce", "take"),
+    ]
+)
 _FROM_THE_END = ("index", "index_put", "take")  # these take positions from -n on
 _CHECKS: dict[str, Callable[[Operation], RfcalcError | None]] = {
     **dict.fromkeys((f"conv{kind}{rank}d" for kind in ("", "_transpose") for rank in (1, 2, 3)), _convolution),
     **dict.fromkeys(("batch_norm", "instance_norm"), _normalisation),
-    **dict.fromkeys(("embedding", "index", "index_put", "index_select", "index_add", "index_copy"), _positions),
-    **dict.fromkeys(("index_fill", "gather", "scatter", "scatter_add", "scatter_reduce", "take"), _positions),
 }

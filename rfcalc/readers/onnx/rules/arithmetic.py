@@ -45,7 +45,7 @@ MOST_CHOSEN = 1 << 16  # values of a mask that are looked at one by one
 
 @rule(*(op for op in LAYERS if op != "Where"))
 def arithmetic(reader: Reader, node: Node) -> None:
-    """Units that are multiplied by a zero of a table of zeros and one other number see nothing."""
+    """Units that are multiplied by a zero of a fixed mask see nothing, so that what is told is a bound."""
     _arithmetic(reader, node)
     if node.op == "Mul" and any(_has_gaps(reader, v) for v in reader.inputs(node)):
         _give_at_most(reader, node)
@@ -69,11 +69,11 @@ def where(reader: Reader, node: Node) -> None:
 
 
 def _has_gaps(reader: Reader, entry: Entry | None) -> bool:
-    """Whether a constant has zeros and one other number, or, where it is no parameter, zeros alone."""
+    """Whether a constant has zeros and one other number, or, where it is no parameter, zeros and whatever else."""
     if not isinstance(entry, Const) or not entry.values or len(entry.values) > MOST_CHOSEN:
         return False
     found = set(entry.values)
-    return 0 in found and (len(found) == 2 or (len(found) == 1 and not is_learned(reader, entry)))
+    return 0 in found and (len(found) == 2 or not is_learned(reader, entry))
 
 
 def _give_at_most(reader: Reader, node: Node) -> None:
