@@ -85,10 +85,12 @@ class Watched(NamedTuple):
     conditions: list[Condition]
     given: list[Given]
     lost: dict[str, None]  # where code made something else than a whole number of a length, and could ask unseen
+    framework: str  # the package whose own code asks on behalf of operators
 
     def clear(self) -> None:
-        for found in self:
-            found.clear()
+        self.conditions.clear()
+        self.given.clear()
+        self.lost.clear()
 
     def gives(self, steps: int, value: Any) -> None:
         """Note the lengths in what an operator is called with."""
@@ -113,9 +115,9 @@ _watching: ContextVar[Watched | None] = ContextVar("watching", default=None)
 
 
 @contextmanager
-def watched() -> Iterator[Watched]:
+def watched(framework: str) -> Iterator[Watched]:
     """Code that is read meanwhile is given lengths that note what it asks."""
-    found = Watched([], [], {})
+    found = Watched([], [], {}, framework)
     token = _watching.set(found)
     try:
         yield found
@@ -282,7 +284,7 @@ def _where() -> str:
 def _lose(value: Any) -> Any:
     """Note that something is made of a length that is not followed further, unless the framework itself does it."""
     watched = watching()
-    if watched is not None and not _caller().f_globals.get("__name__", "").startswith("torch."):
+    if watched is not None and not _caller().f_globals.get("__name__", "").startswith(f"{watched.framework}."):
         watched.lost[_where()] = None
     return value
 

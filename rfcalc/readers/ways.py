@@ -96,7 +96,7 @@ class _Ways:
             inputs = self.inputs(n)
             own = as_called(self.network.source, inputs)
             given = dict(zip(self.network.inputs, own, strict=True)) if len(own) > 1 else own[0]
-            with watched() as asked:
+            with watched("torch") as asked:
                 try:
                     network = resolve(self.target, given).network
                     self.known[n] = Reading(network, forward(network, inputs).shapes)
