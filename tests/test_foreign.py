@@ -266,14 +266,14 @@ def test_figures_without_a_name_are_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_files_in_several_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The good ones are judged beside the broken ones, which are told; what is no such file is no error."""
+    """The good ones are judged beside the broken ones, which are told; what is no such file is no error. In a folder
+    that has claims files these alone are judged, as the hook in a repository needs."""
     good = {"t.csv": "model,params\nvgg16,138.36M\n", "x.tsv": "model,params\nvgg19,143.67M\n"}
     good |= {"metafile.yml": "Models:\n- Name: resnet18\n  Metadata: {Parameters: 11.69M}\n"}
     good |= {"README.md": "# Model card for resnet34\n- Params (M): 21.8\n"}
     own = 'schema = "rfcalc/claims/1"\n[[claim]]\nnetwork = "resnet50"\nwhat = "params"\nprinted = "25.6M"\n'
-    good |= {"own.rfclaims.toml": f'{own}source = "mine, row 1"\n'}
     other = {"notes.md": "# Notes\n", "play.yml": "- hosts: all\n", "top.csv": "model,top1\nvgg16,71\n"}
-    broken = {"a.yml": "Models: [\n", "z.rfclaims.toml": "[[claim\n", "z.csv": "model,params\nvgg16,\udc80\n"}
+    broken = {"a.yml": "Models: [\n", "z.csv": "model,params\nvgg16,\udc80\n"}
     below, hidden = tmp_path / "below", tmp_path / "node_modules"
     for folder in (below, hidden):
         folder.mkdir()
@@ -283,14 +283,21 @@ def test_a_folder_of_files_in_several_formats(tmp_path: Path, capsys: pytest.Cap
     assert run(["check", str(tmp_path), "--format", "json"]) == 0
     told = capsys.readouterr()
     networks = {claim["network"] for claim in json.loads(told.out)["claims"]}
-    assert networks == {"vgg16", "vgg19", "resnet18", "resnet34", "resnet50"}
+    assert networks == {"vgg16", "vgg19", "resnet18", "resnet34"}
     assert all(name in told.err for name in other)
     for name, text in broken.items():
         (below / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     assert run(["check", str(tmp_path), str(tmp_path / "no.csv"), "resnet999", "--format", "json"]) == 2
     told = capsys.readouterr()
     found = {claim["network"] for claim in json.loads(told.out)["claims"]}
-    assert found == networks - {"resnet50"}  # a network is named, so claims files tell of it only
+    assert found == networks
     errors = [line for line in told.err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 5
+    assert len(errors) == 4
     assert all(any(name in error for error in errors) for name in (*broken, "no.csv", "resnet999"))
+    (below / "own.rfclaims.toml").write_text(f'{own}source = "mine, row 1"\n', encoding="utf-8")
+    assert run(["check", str(tmp_path), "--format", "json"]) == 0
+    assert {claim["network"] for claim in json.loads(capsys.readouterr().out)["claims"]} == {"resnet50"}
+    (below / "z.rfclaims.toml").write_text("[[claim\n", encoding="utf-8")
+    assert run(["check", str(tmp_path), "--format", "json"]) == 2
+    told = capsys.readouterr()
+    assert "resnet50" in told.out and "z.rfclaims.toml" in told.err

@@ -34,9 +34,8 @@ def test_a_hundred_thousand_layers_in_a_chain() -> None:
 
 def test_time_grows_with_the_edges() -> None:
     seconds(dense(20))
-    small, large = min(seconds(dense(150)) for _ in range(3)), seconds(dense(600))
-    edges = (600 * 601) / (150 * 151)  # sixteen times the edges
-    assert large < small * edges * 3
+    edges = (600 * 601) / (150 * 151)  # sixteen times the edges; what else runs on the machine only slows a try down
+    assert any(seconds(dense(600)) < edges * 3 * min(seconds(dense(150)) for _ in range(3)) for _ in range(4))
 
 
 def test_a_dense_block_of_a_thousand_layers() -> None:

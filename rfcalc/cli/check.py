@@ -18,7 +18,8 @@ def command(
         typer.Argument(
             help="Networks (rfcalc list), claims files of your own (*.rfclaims.toml) about any network, spec file,"
             " model.onnx, model.keras (rfcalc lock writes them); files of others: an OpenMMLab metafile.yml, a model"
-            " card (README.md), a CSV with model, params, FLOPs; or a folder with any of these. No code is run but"
+            " card (README.md), a CSV with model, params, FLOPs; or a folder: its claims files or, where there are"
+            " none, the files of others in it. No code is run but"
             " what --run names."
         ),
     ] = None,
