@@ -1,0 +1,197 @@
+"""Edges of layer kinds that mutants showed, against PyTorch and against figures by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import rfcalc
+from rfcalc import (
+    AttentionProduct,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Flatten,
+    Gather,
+    GroupNorm,
+    InstanceNorm,
+    Linear,
+    Pad,
+    Reshape,
+    RMSNorm,
+    SelfAttention,
+    Shape,
+    Slice,
+    Upsample,
+)
+from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.window import Slide, taps
+
+# a kind, PyTorch's class, the first parameters in PyTorch's order, and the same call here by hand
+TWINS: list[tuple[Any, Any, tuple[Any, ...], str]] = [
+    (Conv, nn.Conv2d, (3, 64, 5, 2), "Conv(64, 5, stride=2)"),
+    (ConvTranspose, nn.ConvTranspose2d, (3, 64, 5, 2), "ConvTranspose(64, 5, stride=2)"),
+    (Linear, nn.Linear, (10, 20, False), "Linear(20, bias=False)"),
+    (BatchNorm, nn.BatchNorm2d, (64,), "BatchNorm()"),
+    (InstanceNorm, nn.InstanceNorm2d, (64,), "InstanceNorm()"),
+    (RMSNorm, nn.RMSNorm, (64,), "RMSNorm()"),
+    (GroupNorm, nn.GroupNorm, (4, 64), "GroupNorm(4)"),
+    (SelfAttention, nn.MultiheadAttention, (64, 8), "SelfAttention(8)"),
+]
+
+
+@pytest.mark.parametrize(("kind", "twin", "given", "here"), TWINS)
+def test_pytorchs_order_is_recognised(kind: Any, twin: Any, given: tuple[Any, ...], here: str) -> None:
+    """What is proposed is the same call without the channels of the input, which come from the input here."""
+    twin(*given)
+    with pytest.raises(LayerError, match="PyTorch's order") as caught:
+        kind(*given)
+    assert str(caught.value.fix).startswith(f"write {here}")
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 0), (1, 1), (2, 2), (-1, -1), (0, 1), (1, 2), (0, -1), (-2, -1)])
+def test_flattening_as_pytorch_does_it(start: int, end: int) -> None:
+    x = torch.zeros(3, 4, 5)
+    assert Flatten(start, end).output(Shape(3, 4, 5)).dims == tuple(x.flatten(start, end).shape)
+
+
+@pytest.mark.parametrize(("start", "end"), [(1, 0), (2, 1), (-1, 1)])
+def test_flattening_backwards_is_refused_as_by_pytorch(start: int, end: int) -> None:
+    with pytest.raises(RuntimeError):
+        torch.zeros(3, 4, 5).flatten(start, end)
+    with pytest.raises(ShapeError):
+        Flatten(start, end).output(Shape(3, 4, 5))
+
+
+PADS = [(a, b) for a in range(-2, 3) for b in range(-2, 3)]
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_padding_brings_in_what_pytorch_brings_in(mode: str) -> None:
+    """Values say which position they come from; of zeros none."""
+    labels = torch.arange(1.0, 6.0)[None, None]
+    for a, b in PADS:
+        made = nn.functional.pad(labels, (a, b), "constant" if mode == "zeros" else mode)[0, 0]
+        layer, x = Pad(((a, b),), mode), Shape(1, 5)
+        y = layer.output(x)
+        assert y.dims == (1, len(made))
+        ((_, (out, index)),) = layer.reads((x,), y)[0]
+        assert out == 1
+        assert [list(taps(index, u, 5)) for u in range(len(made))] == [[int(v) - 1] if v else [] for v in made], (a, b)
+        if (a <= 0 and b <= 0) or (a >= 0 and b >= 0):  # the same rule for every length
+            assert isinstance(index, Slide), (a, b)
+
+
+@pytest.mark.parametrize(("stride", "dilation"), [*itertools.product((1, 2, 3), repeat=2)])
+def test_output_padding_is_refused_where_pytorch_refuses_it(stride: int, dilation: int) -> None:
+    for extra in range(5):
+        try:
+            nn.ConvTranspose1d(1, 1, 3, stride, 0, extra, dilation=dilation)(torch.zeros(1, 1, 6))
+        except RuntimeError:
+            with pytest.raises(LayerError):
+                ConvTranspose(1, 3, stride=stride, output_padding=extra, dilation=dilation)
+        else:
+            ConvTranspose(1, 3, stride=stride, output_padding=extra, dilation=dilation)
+
+
+@pytest.mark.parametrize(
+    ("mode", "corners"),
+    [("nearest", False), ("nearest-exact", False), ("linear", False), ("linear", True), ("cubic", False)],
+)
+def test_resizing_reads_what_has_a_weight_in_pytorch(mode: str, corners: bool) -> None:
+    """Every length to every length: the positions whose derivative is not zero; a cubic at a whole position has one."""
+    for n, m in itertools.product(range(1, 7), repeat=2):
+        x = torch.eye(n, dtype=torch.float64)[:, None]
+        if mode == "cubic":
+            made = nn.functional.interpolate(x[:, :, None], (1, m), mode="bicubic")[:, 0, 0]
+        else:
+            made = nn.functional.interpolate(x, m, mode=mode, align_corners=corners if mode == "linear" else None)[:, 0]
+        right = [[p for p in range(n) if abs(made[p, u]) > 1e-12] for u in range(m)]
+        for layer in [Upsample(size=m, mode=mode, align_corners=corners)] + (
+            [Upsample(m // n, mode=mode, align_corners=corners)] if m % n == 0 else []
+        ):
+            ((_, (_, index)),) = layer.reads((Shape(1, n),), Shape(1, m))[0]
+            assert [list(taps(index, u, n)) for u in range(m)] == right, (n, m, layer)
+
+
+def test_what_lies_where_after_a_reshape() -> None:
+    """Labels of positions, laid out anew by NumPy; a unit holds all of its channels."""
+    drawn = random.Random(3)
+    for _ in range(150):
+        x = Shape(*(drawn.randint(1, 4) for _ in range(drawn.randint(1, 3))), channel=0)
+        x = Shape(*x.dims, channel=drawn.randrange(len(x.dims)))
+        factors = [p for n in x.dims for p in {1: (), 2: (2,), 3: (3,), 4: (2, 2)}[n]]
+        drawn.shuffle(factors)
+        dims = [1] * drawn.randint(1, 4)
+        for p in factors:
+            dims[drawn.randrange(len(dims))] *= p
+        channel = drawn.randrange(len(dims))
+        layer = Reshape(tuple(dims), channel)
+        y = layer.output(x)
+        places = np.arange(math.prod(x.spatial)).reshape(x.spatial or (1,)[:0])
+        labels = np.broadcast_to(np.expand_dims(places, x.channel), x.dims).reshape(dims)
+        for unit in itertools.product(*(range(dims[i]) for i in y.axes)):
+            held = np.moveaxis(labels, channel, -1)[unit].ravel()
+            right = {tuple(int(i) for i in np.unravel_index(int(p), x.spatial)) if x.spatial else () for p in held}
+            assert layer.source(unit, (x,), y) == right, (x, y, unit)
+
+
+def test_positions_are_written_in_runs() -> None:
+    assert [str(Gather(0, at).notation()) for at in ((7, 6, 5, 4), (0, 2, 4, 6), (1, 2), (3, 3, 3))] == [
+        "gather axis0 at7:4",
+        "gather axis0 at0,2,4,6",
+        "gather axis0 at1,2",
+        "gather axis0 at3,3,3",
+    ]
+    drawn = random.Random(4)
+    for _ in range(200):
+        at, p = [], drawn.randrange(9)
+        for _ in range(drawn.randint(1, 9)):
+            at.append(p)
+            p = min(8, max(0, p + drawn.choice((-2, -1, -1, 0, 1, 1, 2))))
+        text = Gather(1, tuple(at)).notation()
+        assert rfcalc.analyze(text, "1x9").network.nodes[0].layer == Gather(1, tuple(at)), text
+
+
+@pytest.mark.parametrize(("start", "told"), [(-4, -4), (-5, -5), (-6, 4), (-10, 0), (-12, 0), (3, 3), (8, 8)])
+def test_a_start_near_the_beginning_is_counted_from_there(start: int, told: int) -> None:
+    assert Slice(1, start).ended(Shape(2, 10), 1).start == told
+    assert Slice(1, start).ended(Shape(2, 10), 0).start == start
+
+
+@pytest.mark.parametrize("has", list(itertools.product((False, True), repeat=3)))
+def test_gradients_of_products_of_attention_by_hand(has: tuple[bool, bool, bool]) -> None:
+    """2 heads, 5 queries of 3, 7 keys, values of 4: the weights are 2·5·7; each gradient is a product of matrices."""
+    q, k, v = (Shape(2, n, c, channel=2) for n, c in ((5, 3), (7, 3), (7, 4)))
+    layer = AttentionProduct()
+    y = layer.output(q, k, v)
+    scores, mixed = 2 * 5 * 7 * 3, 2 * 5 * 7 * 4
+    assert layer.cost((q, k, v), y).macs == scores + mixed
+    of_weights = mixed if has[0] or has[1] else 0
+    right = scores * has[0] + scores * has[1] + mixed * has[2] + of_weights
+    assert layer.gradient_macs((q, k, v), y, scores + mixed, has) == right
+
+
+@pytest.mark.parametrize("wide", [3, 4])
+def test_what_attention_keeps_by_pytorch(wide: int) -> None:
+    """The fused kernel takes queries and values of one width only."""
+    given = [torch.randn(1, 2, n, c, requires_grad=True) for n, c in ((5, 3), (7, 3), (7, wide))]
+    storages: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // 4
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        made = nn.functional.scaled_dot_product_attention(*given)
+    shapes = tuple(Shape(*t.shape[1:], channel=2) for t in given)
+    saved = AttentionProduct().saved(shapes, AttentionProduct().output(*shapes))
+    right = sum(given[i].numel() for i in saved.inputs) + saved.extra_values + saved.output * made.numel()
+    assert right == sum(size for size in storages.values() if size > 2)  # but for the state of dropout
