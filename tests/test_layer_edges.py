@@ -24,15 +24,19 @@ from rfcalc import (
     InstanceNorm,
     Linear,
     Pad,
+    Reduce,
     Reshape,
     RMSNorm,
     SelfAttention,
     Shape,
     Slice,
+    Split,
     Upsample,
 )
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.window import Slide, taps
+from rfcalc.core.shape import corrected
+from rfcalc.core.window import STEP, Slide, taps
+from rfcalc.layers.conv import reduced
 
 # a kind, PyTorch's class, the first parameters in PyTorch's order, and the same call here by hand
 TWINS: list[tuple[Any, Any, tuple[Any, ...], str]] = [
@@ -119,6 +123,7 @@ def test_resizing_reads_what_has_a_weight_in_pytorch(mode: str, corners: bool) -
         ):
             ((_, (_, index)),) = layer.reads((Shape(1, n),), Shape(1, m))[0]
             assert [list(taps(index, u, n)) for u in range(m)] == right, (n, m, layer)
+            assert index is STEP or n != m
 
 
 def test_what_lies_where_after_a_reshape() -> None:
@@ -195,3 +200,94 @@ def test_what_attention_keeps_by_pytorch(wide: int) -> None:
     saved = AttentionProduct().saved(shapes, AttentionProduct().output(*shapes))
     right = sum(given[i].numel() for i in saved.inputs) + saved.extra_values + saved.output * made.numel()
     assert right == sum(size for size in storages.values() if size > 2)  # but for the state of dropout
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_padding_and_cropping_go_as_far_as_pytorch_goes(mode: str) -> None:
+    for a, b in itertools.product(range(-6, 7), repeat=2):
+        try:
+            length = nn.functional.pad(torch.zeros(1, 1, 5), (a, b), "constant" if mode == "zeros" else mode).shape[-1]
+        except RuntimeError:
+            length = 0
+        try:
+            mine = Pad(((a, b),), mode).output(Shape(1, 5)).dims[1]
+        except ShapeError:
+            mine = 0
+        left = 5 + min(a, 0) + min(b, 0)
+        if mode != "zeros" and left < 1:  # there is nothing to bring in
+            assert mine == 0
+            continue
+        assert mine == length, (a, b)
+
+
+def test_taps_of_a_kernel_that_is_used_in_part() -> None:
+    drawn = random.Random(5)
+    for _ in range(200):
+        slide = Slide(drawn.randint(1, 3), drawn.randint(-2, 2), 6, drawn.randint(1, 3))
+        used = tuple(sorted(drawn.sample(range(6), drawn.randint(1, 6))))
+        for unit in range(4):
+            all_taps = list(slide.taps(unit))
+            assert list(reduced(slide, used).taps(unit)) == [all_taps[t] for t in used]
+        if len(used) < 3 or len({b - a for a, b in itertools.pairwise(used)}) == 1:
+            assert isinstance(reduced(slide, used), Slide)  # evenly spaced
+
+
+KEPT_BY: dict[str, Any] = {
+    "sum": lambda t: t.sum(1),
+    "max": lambda t: t.max(1).values,
+    "min": lambda t: t.min(1).values,
+    "amax": lambda t: t.amax(1),
+    "amin": lambda t: t.amin(1),
+    "prod": lambda t: t.prod(1),
+    "var": lambda t: t.var(1),
+    "std": lambda t: t.std(1),
+    "norm": lambda t: t.norm(dim=1),
+    "logsumexp": lambda t: t.logsumexp(1),
+}
+
+
+@pytest.mark.parametrize("op", sorted(KEPT_BY))
+def test_what_reductions_keep_by_pytorch(op: str) -> None:
+    x = torch.rand(3, 4, 5, requires_grad=True)
+    kept: list[tuple[tuple[int, ...], bool]] = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.append((tuple(t.shape), t.is_floating_point())) or t, lambda t: t
+    ):
+        KEPT_BY[op](x)
+    layer, shape = Reduce(op, (1,)), Shape(3, 4, 5)
+    saved = layer.saved((shape,), layer.output(shape))
+    assert bool(saved.inputs) == any(s == (3, 4, 5) for s, _ in kept)
+    assert saved.output == any(math.prod(s) == 15 and real for s, real in kept)
+    assert saved.indices == sum(math.prod(s) for s, real in kept if not real)
+
+
+@pytest.mark.parametrize("scale", [math.inf, math.nan, "0.1"])
+def test_scales_that_are_no_numbers_are_refused(scale: Any) -> None:
+    with pytest.raises(LayerError, match="scale"):
+        AttentionProduct(scale=scale)
+
+
+def test_a_list_of_one_size_is_written_with_a_cross() -> None:
+    for layer in (Split((8,)), Split((3, 5)), Split(2)):
+        assert rfcalc.analyze(layer.notation(), "8x4").network.nodes[0].layer == layer
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "meant"),
+    [  # by the sentences: channels first, no batch, as many numbers as the network has axes
+        ((3, 5), (3, 8, 8, 8), (3, 5, 5, 5)),
+        ((7, 5, 6), (3, 8, 8, 8), (3, 7, 5, 6)),
+        ((3, 5, 6), (3, 8, 8, 8), (3, 5, 6, 6)),
+        ((1, 9), (9,), (9,)),
+        ((4, 5, 3), (3, 8, 8), (3, 4, 5)),
+        ((4, 5), (3, 8, 8), (3, 4, 5)),
+        ((2, 4, 5, 3), (3, 8, 8), (3, 4, 5)),
+        ((2, 3, 4, 5), (3, 8, 8), (3, 4, 5)),
+        ((2, 3, 3), (3,), (18,)),
+        ((6,), (3, 8), (3, 6)),
+    ],
+)
+def test_shapes_that_were_meant(given: tuple[int, ...], wanted: tuple[int, ...], meant: tuple[int, ...]) -> None:
+    found = corrected(Shape(*given), Shape(*wanted))
+    assert found is not None
+    assert found[1] == Shape(*meant)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import stat
 from collections import Counter
+from fractions import Fraction
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rfcalc
-from rfcalc import Constant, Conv, Elementwise, Flatten, Network, Permute, Recurrent, Report, Shape, Slice, ref, series
+from rfcalc import Constant, Conv, Elementwise, Network, Permute, Recurrent, Report, Shape, Slice, ref, series
 from rfcalc.core.atomic import draft
+from rfcalc.core.window import Listed, Window
 from rfcalc.graph.memory import new_values
 from rfcalc.receptive.backward import CountedBack, backward
 from rfcalc.receptive.effective import effective
 from rfcalc.receptive.fields import fields
-from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.receptive.receptive_field import ReceptiveField, fraction
+from rfcalc.receptive.region import Region
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.unit_walk import UnitWalk
+from rfcalc.receptive.within import banded
 
 # branches whose windows differ, strides, gaps, positions that all units see, positions laid anew
 TEXTS = [
@@ -135,3 +141,46 @@ def test_what_is_written_has_the_rights_of_any_new_file(tmp_path: Path, mask: in
     finally:
         os.umask(before)
     assert stat.S_IMODE(mine.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_volumes_of_boxes_that_overlap() -> None:
+    drawn = random.Random(6)
+    for _ in range(200):
+        extents = tuple(drawn.randint(1, 5) for _ in range(drawn.randint(1, 3)))
+        boxes = [tuple(drawn.randrange(1, 1 << n) for n in extents) for _ in range(drawn.randint(1, 4))]
+        region = Region(boxes, extents)
+        held = {
+            p
+            for box in boxes
+            for p in itertools.product(
+                *([i for i in range(n) if m >> i & 1] for m, n in zip(box, extents, strict=True))
+            )
+        }
+        assert set(region.pixels()) == held
+        assert region.count == len(held)
+        assert all((p in region) == (p in held) for p in itertools.product(*map(range, extents)))
+
+
+@pytest.mark.parametrize(
+    ("units", "window", "why"),
+    [  # before its own position and after it; how far, where it has an end
+        ([[0], [0, 1], [0, 1, 2]], (-inf, 0), "before"),
+        ([[0, 1, 2], [1, 2], [2]], (0, inf), "after"),
+        ([[0], [0, 1], [1, 2]], (-1, 0), "listed"),
+        ([[0, 1], [0, 2], [1, 2]], (-1, 1), "listed"),
+        ([[1], [2], [0]], (-inf, 1), "rearranged"),
+    ],
+)
+def test_what_no_unit_sees_beyond(units: list[list[int]], window: tuple[float, float], why: str) -> None:
+    assert banded(Listed(units), 3) == (Window(1, (window,)), why)  # type: ignore[arg-type]
+
+
+def test_figures_are_whole_numbers_where_they_are_whole() -> None:
+    assert (fraction(6, 3), fraction(5, 2)) == (2, Fraction(5, 2))
+    assert isinstance(fraction(6, 3), int)
+
+
+def test_the_hull_of_what_all_units_see() -> None:
+    """Single positions too, and the first and the last one."""
+    for text, hull in [("slice axis1 at3:4", (3, 3)), ("slice axis1 at0:1", (0, 0)), ("conv3-1", (0, 7))]:
+        assert rfcalc.analyze(text, "1x8").rows[-1].receptive_field.hull == (hull,)
