@@ -33,10 +33,11 @@ from rfcalc import (
     Split,
     Upsample,
 )
-from rfcalc.core.errors import LayerError, ShapeError
+from rfcalc.core.errors import LayerError, RfcalcError, ShapeError
 from rfcalc.core.shape import corrected
 from rfcalc.core.window import STEP, Slide, taps
 from rfcalc.layers.conv import reduced
+from rfcalc.plan.memory import Memory
 
 # a kind, PyTorch's class, the first parameters in PyTorch's order, and the same call here by hand
 TWINS: list[tuple[Any, Any, tuple[Any, ...], str]] = [
@@ -285,9 +286,32 @@ def test_a_list_of_one_size_is_written_with_a_cross() -> None:
         ((2, 3, 4, 5), (3, 8, 8), (3, 4, 5)),
         ((2, 3, 3), (3,), (18,)),
         ((6,), (3, 8), (3, 6)),
+        ((4, 3, 3), (3, 8, 8), (3, 4, 3)),
+        ((2, 3), (3,), (3,)),
     ],
 )
 def test_shapes_that_were_meant(given: tuple[int, ...], wanted: tuple[int, ...], meant: tuple[int, ...]) -> None:
     found = corrected(Shape(*given), Shape(*wanted))
     assert found is not None
     assert found[1] == Shape(*meant)
+
+
+@pytest.mark.parametrize("text", ["conv3x?-8", "conv3-8 d?", "conv3x3-8 d1x1x1", "conv3x3x3-8 d2x2", "conv?x3-8 d?x1"])
+def test_kernels_and_dilations_that_do_not_fit(text: str) -> None:
+    with pytest.raises(RfcalcError, match=r"do not fit|no number|needs a number"):
+        rfcalc.analyze(text, "4x9x9")
+
+
+@pytest.mark.parametrize(("kernel", "groups"), [(1, 1), (2, 1), (3, 1), (2, 2), (2, 4)])
+def test_what_the_last_layer_copies_of_its_gradient(kernel: int, groups: int) -> None:
+    """The gradient of a sum is one number, stretched: what cannot read that copies it."""
+    from live import training_peak
+    from memory_models import step_peak
+
+    for last in (nn.ConvTranspose1d(8, 4, kernel, kernel, groups=groups), nn.Conv1d(8, 4, kernel, groups=groups)):
+        module = nn.Sequential(nn.Conv1d(3, 8, 1), nn.ReLU(), last)
+        for batch in (1, 3):
+            x = torch.randn(batch, 3, 12)
+            network = rfcalc.from_torch(module, (3, 12), training=True).network
+            memory = Memory(rfcalc.Report(network, batch=batch))
+            assert step_peak(memory) == training_peak(module, x), (last, batch)

@@ -201,14 +201,15 @@ def compare(seed: int, found: Counter[str]) -> None:
             found["windows compared"] += 1
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_chains_of_views(part: int) -> None:
+def test_chains_of_views() -> None:
+    """The chains are always the same, so how often an answer is exact is known too: a bound is no way out."""
     found: Counter[str] = Counter()
-    for seed in range(part * 700, (part + 1) * 700):
+    for seed in range(600):
         compare(seed, found)
-    assert min(found[status] for status in ("exact", "periodic", "global", "bounded", "shift_variant")) >= 20, found
-    assert found["regions are exact"] >= 400
-    assert found["windows compared"] >= 1000
+    assert min(found[status] for status in ("exact", "periodic", "global", "bounded", "shift_variant")) >= 40, found
+    assert found["regions are exact"] >= 454
+    assert found["bounded"] <= 86
+    assert found["windows compared"] >= 2998
 
 
 @pytest.mark.exhaustive
