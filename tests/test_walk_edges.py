@@ -98,9 +98,16 @@ def test_what_units_see_at_most_is_a_bound_from_the_first_node_on() -> None:
     assert report.rows[-1].receptive_field.status == "exact"
 
 
-def test_a_recurrence_over_one_position_sees_that_position() -> None:
-    field = Report(Network(Recurrent("gru", 4), Shape(1, 5, channel=1))).rows[-1].receptive_field
-    assert (field.status, field.size) == ("exact", (1,))
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_a_recurrence_sees_what_is_before_and_its_own_position(length: int) -> None:
+    report = Report(Network(Recurrent("gru", 4), Shape(length, 5, channel=1)))
+    found = regions(report, 1)
+    assert [set(found.unit((u,)).pixels()) for u in range(length)] == [
+        {(p,) for p in range(u + 1)} for u in range(length)
+    ]
+    assert report.rows[-1].receptive_field.status == ("exact" if length == 1 else "shift_variant")
+    both = regions(Report(Network(Recurrent("gru", 4, bidirectional=True), Shape(length, 5, channel=1))), 1)
+    assert all(both.unit((u,)).count == length for u in range(length))
 
 
 @pytest.mark.parametrize("first", [True, False])
