@@ -41,10 +41,10 @@ def full_after(stream) -> int:
     """After how many blocks the state has its full size.
 
     A map of which n(m) positions are known after m blocks stands on its line if n(m) is as far behind n(M) as the rates
-    say, for a block M long after the beginning. Where all maps do, each gets the same positions with every further block
-    (how many are known depends on the numbers before it by floors, which whole blocks do not change), so they stay
-    there; before, they are behind it. What is kept then is what the plan lists, counted back from n(m), less what would
-    lie before position 0: so nothing is missing once the lowest of it is 0 or more.
+    say, for a block M long after the beginning. Where all maps do, each gets the same positions with every further
+    block (how many are known depends on the numbers before it by floors, which whole blocks do not change), so they
+    stay there; before, they are behind it. What is kept then is what the plan lists, counted back from n(m), less what
+    would lie before position 0: so nothing is missing once the lowest of it is 0 or more.
     """
     line, keeps = stream.plan.timeline, stream.plan.schedule.keeps
     size, holds, late = stream.block["in"], stream.plan.schedule.holds, 1 << 16
