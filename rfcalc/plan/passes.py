@@ -30,7 +30,7 @@ from rfcalc.plan.lines import Barrier
 from rfcalc.plan.run import OneTile, check_arrays, jobs_of, run, sources_of
 from rfcalc.plan.tile import TilePlan, pruned
 from rfcalc.plan.together import Together
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
