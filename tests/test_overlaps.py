@@ -15,6 +15,7 @@ import pytest
 
 import rfcalc
 from rfcalc import RfcalcError, Shape
+from rfcalc.cli import run as cli
 from rfcalc.plan import judging
 from rfcalc.plan.judging import judge
 from rfcalc.plan.tools import settings
@@ -270,3 +271,18 @@ def test_the_size_of_each_axis_counts() -> None:
     plan = rfcalc.tile("conv3-4 > conv3-4", "1x64x64", tile=16)
     assert judge(plan, 4, (16, 64)).exact and not judge(plan, 2, (64, 16)).exact
     assert judge(plan, 2, (64, 16)).differing == judge(plan, 2, (16, 64)).differing < judge(plan, 2, 16).differing
+
+
+def test_check_overlap_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["tile", "conv3-4 > conv3-4", "--input", "1x64x64"]
+    for more, code, word in [
+        (["--tile", "16", "--check-overlap", "4"], 0, "2 a side; 2 are needed: every output value is exact"),
+        (["--tile", "16x64", "--check-overlap", "2"], 1, "1 a side; 2 are needed"),
+        (["--tile", "16", "--as", "careamics", "--check-overlap", "2"], 1, "tile_overlap 2: 1 a side"),
+        (["--tile", "16", "--as", "monai", "--check-overlap", "0.25"], 1, "overlap 0.25: 2 a side"),
+        (["--tile", "16", "--as", "monai", "--check-overlap", "48"], 2, "share of the tile"),
+        (["--tile", "16", "--check-overlap", "0.5"], 2, "--as monai or nnunet"),
+    ]:
+        assert cli([*given, *more]) == code
+        told = capsys.readouterr()
+        assert word in told.out + told.err

@@ -151,7 +151,7 @@ def judge(
     clean, written, whole = [], [], []
     side = 0
     for line, parts in zip(plan.lines, plan.parts, strict=True):
-        wanted = size[line.axis] if isinstance(size, Sequence) else size
+        wanted = size[line.axis % len(size)] if isinstance(size, Sequence) else size
         read = min(wanted or max(p.read[1] - p.read[0] for p in parts), line.size)
         if size is None and tool == "real-esrgan":
             read = max(read - 2 * given, 1)
