@@ -19,9 +19,9 @@ from rfcalc import Constant, Conv, Elementwise, Network, Permute, Recurrent, Rep
 from rfcalc.core.atomic import draft
 from rfcalc.core.window import Listed, Window
 from rfcalc.graph.memory import new_values
+from rfcalc.receptive import fields
 from rfcalc.receptive.backward import CountedBack, backward
 from rfcalc.receptive.effective import effective
-from rfcalc.receptive.fields import fields
 from rfcalc.receptive.receptive_field import ReceptiveField, fraction
 from rfcalc.receptive.region import Region
 from rfcalc.receptive.region_walk import regions
