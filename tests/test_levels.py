@@ -21,7 +21,7 @@ UPWARD = {
         "render": "_repr_html_",
     },
     "report/constraints.py": {"readers.target": "require() takes whatever names a network"},
-    "report/report.py": {"render": "__str__ and _repr_html_"},
+    "report/__init__.py": {"render": "__str__ and _repr_html_"},
 }
 
 

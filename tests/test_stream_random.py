@@ -37,13 +37,36 @@ def streamed(stream, x: torch.Tensor, axis: int, r: Random) -> torch.Tensor:
     return torch.cat([*parts, stream.flush()], out)
 
 
+def full_after(stream) -> int:
+    """After how many blocks the state has its full size.
+
+    A map of which n(m) positions are known after m blocks stands on its line if n(m) is as far behind n(M) as the rates
+    say, for a block M long after the beginning. Where all maps do, each gets the same positions with every further
+    block (how many are known depends on the numbers before it by floors, which whole blocks do not change), so they
+    stay there; before, they are behind it. What is kept then is what the plan lists, counted back from n(m), less what
+    would lie before position 0: so nothing is missing once the lowest of it is 0 or more.
+    """
+    line, keeps = stream.plan.timeline, stream.plan.schedule.keeps
+    size, holds, late = stream.block["in"], stream.plan.schedule.holds, 1 << 16
+    end, m = line.counts(late * size, holds), 1
+    while True:
+        now = line.counts(m * size, holds)
+        steady = all(
+            at.axis is None or (n == e - (late - m) * size * at.rate and n + min(kept, default=0) >= 0)
+            for at, n, e, kept in zip(line.lines, now, end, keeps, strict=True)
+        )
+        if steady:
+            return m
+        m += 1
+
+
 def exact(seed: int) -> None:
     torch.set_num_threads(1)
     net = network(seed)
     whole = whole_numbers(to_torch(net), seed)
     stream = to_stream(whole)
     size, r = stream.block["in"], Random(seed)
-    blocks = max(24, 240 // size)
+    blocks = max(24, 240 // size, full_after(stream))
     x = torch.randint(
         -5, 6, (2, net.inputs["input"].dims[0], blocks * size), generator=torch.Generator().manual_seed(seed)
     ).double()

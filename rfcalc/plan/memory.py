@@ -20,7 +20,7 @@ from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.account import NONE, Account, Amount, Item, Moment, Precision
 from rfcalc.plan.compared import Compared, compared
 from rfcalc.plan.training import Run
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.
 OPTIMIZERS = {
