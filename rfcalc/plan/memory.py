@@ -235,10 +235,14 @@ class Memory:
     def inexact(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Why training takes other bytes than are told, and the nodes of which that is so; empty where none is known:
         recurrent layers, weights that are computed, and what code computes without its inputs, if backward keeps it.
-        Where PyTorch's own run of the step came to the same bytes, none is."""
-        found: dict[str, list[str]] = {}
+        Where PyTorch's own run of the step came to the same bytes, only what is hidden in a library's kernel is."""
         own = self.compared
-        if not self.infer and not (own is not None and own.equal and own.own_peak and self._plain):
+        same = own is not None and own.equal and own.own_peak > 0 and self._plain
+        return tuple((why, tuple(nodes)) for why, nodes in self._doubts().items() if why == ALONE or not same)
+
+    def _doubts(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        if not self.infer:
             steps: Mapping[str, int] = getattr(self.report.network.source, "steps", {})
             run = self._run
             libraries = [p for p in range(run.arity, len(run.names)) if run.library(p) is not None]
@@ -264,7 +268,7 @@ class Memory:
             computed = getattr(self.report.network.source, "reparametrized", ())
             if computed:
                 found.setdefault(WEIGHTS, []).extend(computed)
-        return tuple((why, tuple(nodes)) for why, nodes in found.items())
+        return found
 
     def _spread(self) -> list[str]:
         """The learned maps that are combined with maps of items, themselves or views of them."""
