@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -18,11 +17,12 @@ from rfcalc.cli import run
 from rfcalc.core.cost import KEEPS_NOTHING
 from rfcalc.layers.pointwise import Activation
 from rfcalc.render import render
+from rfcalc.report import schemas
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "memory-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("memory")
 
 
 class Swish(torch.autograd.Function):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +17,7 @@ import rfcalc
 from rfcalc import Conv, Network, RfcalcError
 from rfcalc.cli import run as cli
 from rfcalc.plan.tools import TOOLS, settings
+from rfcalc.report import schemas
 
 torch = pytest.importorskip("torch")
 numpy = pytest.importorskip("numpy")
@@ -26,7 +25,7 @@ numpy = pytest.importorskip("numpy")
 from tile_least import Oracle, checked, not_least  # noqa: E402
 from tiling import exact, image  # noqa: E402
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "tile-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("tile")
 
 
 @pytest.fixture(autouse=True)
