@@ -36,7 +36,7 @@ def row(name: str, side: int) -> tuple[str, bool]:
     import torch
 
     from rfcalc.readers.onnx import from_onnx
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
     model = models.build(name)
     if sum(p.numel() for p in model.parameters()) > MOST_IN_SINGLE:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rfcalc import zoo
 from rfcalc.claims.files import networks, shipped
 from rfcalc.claims.judging import Reports, Result, judge
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.zoo.fpn import ANCHORS, RATIOS
 
 HERE = Path(__file__).parent

@@ -114,9 +114,9 @@ if TYPE_CHECKING:
     from rfcalc.readers.torch.importer import from_torch as from_torch
     from rfcalc.receptive.receptive_field import ReceptiveField as ReceptiveField
     from rfcalc.receptive.receptive_field import Status as Status
+    from rfcalc.report import Report as Report
     from rfcalc.report.constraints import require as require
     from rfcalc.report.field_report import FieldReport as FieldReport
-    from rfcalc.report.report import Report as Report
     from rfcalc.teaching.exercises.bank import exercises as exercises
     from rfcalc.zoo import networks as networks
 else:
@@ -159,7 +159,7 @@ else:
         "Network": "graph.network",
         "Node": "graph.network",
         "ReceptiveField": "receptive.receptive_field",
-        "Report": "report.report",
+        "Report": "report",
         "RfcalcError": "core.errors",
         "Shape": "core.shape",
         "Status": "receptive.receptive_field",

@@ -18,7 +18,7 @@ from oracle_rules import Unit
 from rfcalc.core.errors import LimitError
 from rfcalc.receptive.field import Field, Unaligned
 from rfcalc.receptive.unit_walk import UnitWalk
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 def asked(extents: tuple[int, ...], draw: random.Random, count: int) -> list[Unit]:

@@ -18,10 +18,10 @@ import rfcalc
 from rfcalc.core.cost import Cost
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
+from rfcalc.receptive import fields as walk_fields
 from rfcalc.receptive.field import Aligned, Field, Unaligned
-from rfcalc.receptive.fields import fields as walk_fields
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 REARRANGING = (
     "roll",

@@ -11,9 +11,9 @@ from rfcalc.derivation.model import Explanation, Statement
 from rfcalc.graph.autograd import kept
 from rfcalc.receptive.backward import backward
 from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report import Report
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics import METRICS
-from rfcalc.report.report import Report
 
 AXES = ("both axes alike", "all axes alike")
 PARAMS = ("weights", "biases", "buffers", "params")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rfcalc.readers.imported import Imported
+from rfcalc.report import Report
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.report import Report
 
 # The fields that `told` gives, by name: what a module and its files must agree in.
 FIELDS = (

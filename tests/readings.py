@@ -10,7 +10,7 @@ import vision
 
 from rfcalc.claims.recorded import packages
 from rfcalc.readers.torch.importer import from_torch
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 FRAMES = ("fcn", "deeplabv3", "lraspp")
 

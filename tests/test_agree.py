@@ -23,7 +23,7 @@ from test_zoo import NAMES
 import rfcalc
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.window import Window
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 torch.set_num_threads(1)
 PLAIN = ("fill", "fill, heads", "fused", "encoder")  # the others run in float64 only

@@ -10,11 +10,10 @@ import pytest
 import sympy
 
 import rfcalc
-from rfcalc.core import shape
+from rfcalc.core import Registry, shape
 from rfcalc.core.errors import NotationError, RfcalcError
 from rfcalc.core.index import Var
 from rfcalc.core.integers import LARGEST, LONGEST, bound, read
-from rfcalc.core.registry import Registry
 from rfcalc.core.shape import Shape, axis_groups
 from rfcalc.core.size import maximum, minimum, same
 from rfcalc.core.sliding import Sliding

@@ -15,8 +15,8 @@ from rfcalc.plan.design import OBJECTIVES, design
 from rfcalc.plan.families import FAMILIES, Family, limited
 from rfcalc.plan.figures import Figures
 from rfcalc.plan.search import Search
+from rfcalc.report import Report
 from rfcalc.report.constraints import parse
-from rfcalc.report.report import Report
 
 VALUES: dict[str, dict[str, Any]] = {
     "stack": {"kernel": [3, 5, 7, 9, 11, 4], "width": range(1, 400), "depth": range(1, 400)},

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -23,10 +22,9 @@ from hypothesis import strategies as st
 import rfcalc
 from rfcalc import Add, Concat, Conv, ConvTranspose, MaxPool, Network, ReLU, Upsample, parallel, ref, zoo
 from rfcalc.cli import run
-from rfcalc.core.cost import KEEPS_NOTHING, Cost
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Formula
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.expr import LAYERS
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Layer, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, axes, pads
@@ -36,11 +34,11 @@ from rfcalc.derivation.deriving import derive
 from rfcalc.derivation.model import Explanation
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.render import FORMATS, Look, render
+from rfcalc.report import Report, schemas
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics import METRICS
-from rfcalc.report.report import Report
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("explain")
 VALID = jsonschema.Draft202012Validator(SCHEMA)
 SAMPLE = ("alexnet", "googlenet", "resnet18", "unet", "swin-t", "wavenet", "lenet5")
 

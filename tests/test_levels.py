@@ -25,7 +25,7 @@ UPWARD = {
         "backend.twin": "and says which layer of a network cannot be built",
     },
     "report/constraints.py": {"readers.target": "require() takes whatever names a network"},
-    "report/report.py": {"render": "__str__ and _repr_html_"},
+    "report/__init__.py": {"render": "__str__ and _repr_html_"},
 }
 
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 import rfcalc.core.sliding as sliding
 import rfcalc.layers.conv as conv
 import rfcalc.layers.transpose as transpose
-import rfcalc.report.report as report
-from rfcalc.core.formula import Formula
+from rfcalc import report
+from rfcalc.core.cost import Formula
 from rfcalc.core.sliding import Sliding
 from rfcalc.core.window import Slide, Window
 

@@ -11,8 +11,8 @@ numpy = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
 
 from rfcalc.readers.onnx import from_onnx  # noqa: E402
+from rfcalc.report import Report  # noqa: E402
 from rfcalc.report.field_report import FieldReport  # noqa: E402
-from rfcalc.report.report import Report  # noqa: E402
 
 KERNEL = [tensor("w", [2, 2, 3, 3], [1.0 + i % 7 for i in range(36)])]
 SCALES = [tensor("s", [4], [1.0, 1.0, 2.0, 3.0])]

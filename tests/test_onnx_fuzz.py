@@ -13,7 +13,7 @@ from onnx_bytes import Branch, chain, function, graph, node, shapes, tensor, val
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.onnx import from_onnx
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 BRANCH = Branch(graph([node("Relu", "e", "z")], outputs=[value("z", None)]))
 NODES = [

@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx_files import Array, File, evaluated, told
 
 from rfcalc.readers.onnx import from_onnx
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 class Computed(File):

@@ -11,8 +11,8 @@ from onnx_bytes import Branch, chain, graph, model, node, tensor, value
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.onnx import from_onnx
 from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report import Report
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.report import Report
 
 KERNEL = tensor("w", [1, 3, 3, 3])
 

@@ -21,7 +21,7 @@ import rfcalc  # noqa: E402
 from rfcalc import spec  # noqa: E402
 from rfcalc.notation import parse, write  # noqa: E402
 from rfcalc.readers.onnx import from_onnx  # noqa: E402
-from rfcalc.report.report import Report  # noqa: E402
+from rfcalc.report import Report  # noqa: E402
 
 WEIGHTED = ("conv", "depthwise", "conv_transpose", "linear")
 

@@ -20,7 +20,7 @@ from onnx_layouts import MAKERS, drawn
 from rfcalc.core.errors import RfcalcError
 from rfcalc.readers.onnx import from_onnx
 from rfcalc.receptive.region_walk import regions
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 COUNT = 24  # files of each operator
 

@@ -18,7 +18,7 @@ from onnx_run import run
 from rfcalc.core.errors import RfcalcError, ShapeError
 from rfcalc.readers.onnx import from_onnx
 from rfcalc.receptive.region_walk import regions
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 # What the networks are known to have, from their papers and Caffe's model files; buffers are not parameters.
 KNOWN = {

@@ -12,7 +12,7 @@ from onnx_bytes import chain, message, model, node, tensor, text, value
 from rfcalc import RfcalcError
 from rfcalc.readers.onnx import from_onnx
 from rfcalc.readers.onnx.model import DTYPES
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 Case = tuple[str, bytes]
 

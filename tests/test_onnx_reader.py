@@ -30,7 +30,7 @@ from rfcalc.cli import run
 from rfcalc.core.errors import LimitError, NetworkError, RfcalcError
 from rfcalc.readers.imported import Imported
 from rfcalc.readers.onnx import from_onnx
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 CONV = node("Conv", "x w b", "c", "/stem/conv/Conv", pads=[1, 1, 1, 1], strides=[2, 2])
 WEIGHTS = [tensor("w", [8, 3, 3, 3]), tensor("b", [8])]

@@ -24,7 +24,7 @@ from rfcalc.backend import to_source
 from rfcalc.cli import run
 from rfcalc.core.errors import Unsupported
 from rfcalc.notation import parse, write
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")

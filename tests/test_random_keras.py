@@ -24,8 +24,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from rfcalc import from_keras, from_torch  # noqa: E402
 from rfcalc.readers.onnx import from_onnx  # noqa: E402
+from rfcalc.report import Report  # noqa: E402
 from rfcalc.report.field_report import FieldReport  # noqa: E402
-from rfcalc.report.report import Report  # noqa: E402
 
 
 class Pair:

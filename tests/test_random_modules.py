@@ -84,6 +84,19 @@ def test_many_by_the_exporter_of_torch_export(start: int) -> None:
     compared(range(start, start + 60), dynamo=True)
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        7585,  # positions that a reshape merged into the channels, under a convolution that takes all of them
+        8981,  # one channel and one position: permutations that come to nothing but for which of the two is which
+        16621,  # an axis of one position goes in front of a recurrent layer, as a batch of one would
+        51245,  # a group normalisation of one channel, whose factor is cast to the type of the map
+    ],
+)
+def test_what_larger_runs_found(seed: int) -> None:
+    assert differences(seed, dynamo=seed > 50_000) == ()
+
+
 def test_the_modules_are_of_every_kind() -> None:
     """Random modules reach every field's values: exact and global, periodic ones, more than one size."""
     seen: dict[str, set[Any]] = {"status": set(), "size": set()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import random
 import sys
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ import torch
 from asserting import checked
 from test_from_torch import Of
 from torch import Tensor, nn
+from traces import changed, everything
 
 from rfcalc import RfcalcError, analyze, from_torch
+from rfcalc.readers.torch.untouched import the_process
 
 
 def conv(a: int, b: int) -> nn.Conv2d:
@@ -184,10 +188,38 @@ class Holder:
         self.maps: list[Any] = []
 
 
+COUNTED = 0
+KEPT: dict[str, Any] = {}
+LATEST = Holder()
+
+
+def of_the_file() -> Any:
+    return COUNTED, dict(KEPT), dict(vars(LATEST)), list(Hostile.kept), Hostile.runs
+
+
+def change_the_process() -> None:
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+    torch.autograd.set_detect_anomaly(True)
+    torch.set_autocast_enabled("cpu", True)
+    torch.set_autocast_dtype("cpu", torch.float16)
+    torch.set_printoptions(precision=2)
+    np.seterr(all="raise")
+    np.set_printoptions(precision=2)
+    sys.setrecursionlimit(sys.getrecursionlimit() + 10)
+    gc.disable()
+    sys.excepthook = print
+    logging.root.setLevel(1)
+    logging.root.addHandler(logging.NullHandler())
+    nn.functional.relu = nn.functional.relu6
+    nn.modules.module.register_module_forward_hook(lambda *a: None)
+
+
 class Hostile(nn.Module):
     """Writes to everything that it can reach."""
 
     runs = 0
+    kept: ClassVar[list[Any]] = []
     buffer: Tensor
 
     def __init__(self) -> None:
@@ -236,46 +268,15 @@ class Hostile(nn.Module):
         sys.path.append("elsewhere")
         os.environ["RFCALC_TEST"] = "1"
         os.chdir("/")
+        change_the_process()
+        globals()["COUNTED"] += 1
+        KEPT["last"] = x
+        LATEST.calls += 1
+        type(self).kept.append(x)
         print("here")
         if x.shape[-1] == 7:
             raise ValueError("seven")
         return y + self.frozen.sum()
-
-
-def everything(module: nn.Module) -> Any:
-    """All that can be compared before and after."""
-
-    def told(value: Any, depth: int = 0) -> Any:
-        if isinstance(value, Tensor):
-            gradient = None if value.grad is None else value.grad.tolist()
-            about = (id(value), value.shape, value.dtype, value.device, value.requires_grad, value._version, gradient)
-            return (*about, value.data_ptr(), value.detach().double().cpu().numpy().tobytes())
-        if isinstance(value, dict):
-            return (id(value), [(k, told(v, depth + 1)) for k, v in dict.items(value)])
-        if isinstance(value, (list, tuple, deque)):
-            return (id(value), [told(v, depth + 1) for v in value])
-        if isinstance(value, (nn.Module, Holder)):
-            return (id(value), type(value), told(vars(value), depth + 1) if depth < 30 else None)
-        return value
-
-    process = (
-        torch.get_rng_state().tolist(),
-        random.getstate(),
-        str(np.random.get_state()),
-        torch.is_grad_enabled(),
-        torch.get_default_dtype(),
-        torch.get_default_device(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.get_num_threads(),
-        list(warnings.filters),
-        list(sys.argv),
-        list(sys.path),
-        dict(os.environ),
-        os.getcwd(),
-        len(torch.nn.modules.module._global_forward_hooks),
-        len(torch.overrides._get_current_function_mode_stack()),
-    )
-    return told(module), process, {k: v for k, v in vars(type(module)).items() if k == "runs"}
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -284,36 +285,33 @@ def test_reading_leaves_no_trace(side: int, training: bool, capsys: pytest.Captu
     """Also where it fails: in the module's own code at 7, in torch's at 1."""
     module = Hostile()
     module.bn.train()
-    before = everything(module)
+    before, kept = everything(module), of_the_file()
     if side == 8:
         from_torch(module, (3, side, side), training=training)
     else:
         with pytest.raises(RfcalcError, match="seven" if side == 7 else "does not run"):
             from_torch(module, (3, side, side), training=training)
-    assert everything(module) == before
+    assert not changed(before, everything(module))
+    assert of_the_file() == kept
     out, err = capsys.readouterr()
     assert out == ""
     assert ("here" in err) == (side > 1)
 
 
 def test_control_the_hostile_module_leaves_traces() -> None:
+    """Run as it is, it changes everything that is compared, but for what cannot be changed from inside."""
     module = Hostile()
-    before = everything(module)
-    state = torch.get_rng_state(), torch.get_default_dtype(), list(sys.argv), list(sys.path)
-    folder, threads = os.getcwd(), torch.get_num_threads()
-    with warnings.catch_warnings(), torch.no_grad():
+    start = everything(module)
+    with the_process(), warnings.catch_warnings(), torch.no_grad():
+        before, kept = everything(module), of_the_file()
         module(torch.rand(2, 3, 8, 8))
         after = everything(module)
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
-    torch.set_default_device(None)
-    torch.set_default_dtype(state[1])
-    torch.set_rng_state(state[0])
-    sys.argv[:], sys.path[:] = state[2], state[3]
-    os.chdir(folder)
-    del os.environ["RFCALC_TEST"]
-    Hostile.runs = 0
-    assert all(a != b for a, b in zip(after, before, strict=True))
+        file = of_the_file()
+    Hostile.runs, Hostile.kept = 0, []
+    globals().update(COUNTED=0, KEPT={}, LATEST=Holder())
+    assert set(before) - set(changed(before, after)) <= {"inference", "modes"}
+    assert all(a != b for a, b in zip(file, kept, strict=True))
+    assert changed(start, everything(module)) == ["module"]
 
 
 def test_hooks_that_collect_collect_nothing() -> None:
@@ -363,7 +361,7 @@ def test_no_trace_on_real_models(package: str, name: str) -> None:
     from_torch(module, "3x224x224", training=True)
     with pytest.raises(RfcalcError):
         from_torch(module, "5x224x224")
-    assert everything(module) == before
+    assert not changed(before, everything(module))
 
 
 # --- other sorts of modules -------------------------------------------------------------------------------------

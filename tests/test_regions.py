@@ -34,7 +34,7 @@ from rfcalc.core.window import resolve
 from rfcalc.receptive.region import Region
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.unit_walk import UnitWalk
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 DEFAULT, EXHAUSTIVE = 1250, 12500
 # no shrinking: a failing network is printed as drawn, and shrinking a graph takes minutes

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from importlib.resources import files
 from random import Random
 
 import jsonschema
@@ -22,10 +20,11 @@ from rfcalc.plan.formulas import Affine, Congruence, smallest, written
 from rfcalc.plan.solving import axis_of, with_size
 from rfcalc.plan.unseen import Backward, count
 from rfcalc.receptive.region_walk import regions
+from rfcalc.report import schemas
 
 SAMPLE = ["unet", "unet-padded", "unet-3d", "fpn-resnet18", "lenet5", "vgg11", "bn-inception", "deeplabv3-resnet50"]
 SAMPLE += ["patchgan-70", "wavenet", "resnet18", "alexnet-torchvision", "swin-t", "vit-b16", "squeezenet-1.0"]
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "sizes-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("sizes")
 
 
 def runs(network: Network, inputs: tuple[Shape, ...], axis: int, n: int) -> tuple[Shape, ...] | None:

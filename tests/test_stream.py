@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -17,8 +16,9 @@ from rfcalc.core.errors import ConstraintFailed, RfcalcError
 from rfcalc.core.window import Slide, Table
 from rfcalc.plan.positions import kept, known
 from rfcalc.plan.schedule import MOST_WORK, Tries, _again
+from rfcalc.report import schemas
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "stream-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("stream")
 
 
 def stream(text: str, shape: str = "1x16000", **options):

@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 from rfcalc import from_torch
 from rfcalc.core.errors import RfcalcError
 from rfcalc.receptive.region_walk import regions
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 torch.set_num_threads(1)
 COUNT = 50  # modules of each operator

@@ -15,7 +15,7 @@ import rfcalc
 from rfcalc import LRN, AvgPool, Conv, MaxPool, Network, Permute, Shape, Upsample, to_torch
 from rfcalc.backend.parts import NAMES
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 torch.set_num_threads(1)
 Axis = tuple[int, int, tuple[int, int], int]

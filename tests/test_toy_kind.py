@@ -12,9 +12,8 @@ import pytest
 
 import rfcalc
 from rfcalc.cli import run
-from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.cost import Cost, Formula, Saved
 from rfcalc.core.expr import LAYERS
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, keeps

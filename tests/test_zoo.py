@@ -13,7 +13,7 @@ import pytest
 import rfcalc
 from rfcalc import zoo
 from rfcalc.core.shape import Shape
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 MEASURED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "networks.json").read_text())
 OPTIONS = {"tcn": {"top": False}, "tcn-1": {"top": False}}

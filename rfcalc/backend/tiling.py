@@ -277,7 +277,8 @@ def _less(plan: TilePlan, run: Callable[[Any], Any], source: Any, whole: dict[st
 
 def _differs(plan: TilePlan, work: Any, tile: Tile, axis: int, read: tuple[int, int], whole: dict[str, Any]) -> bool:
     """Whether a tile that reads another range of one axis lacks or changes a value that it writes."""
-    from rfcalc.plan.run import _lengths, _slices
+    from rfcalc.plan.arrays import slices
+    from rfcalc.plan.run import Job, lengths_of
 
     line = plan.lines[axis]
     crop = {}
@@ -291,9 +292,9 @@ def _differs(plan: TilePlan, work: Any, tile: Tile, axis: int, read: tuple[int, 
         crop[name] = (*tile.crop[name][:axis], (a - moved, b - moved), *tile.crop[name][axis + 1 :])
     less = tile._replace(read=(*tile.read[:axis], read, *tile.read[axis + 1 :]), crop=crop)
     try:
-        _, results = work((less, _lengths(plan, less)))
+        results = work(Job(0, less, lengths_of(plan, less))).found
     except (RuntimeError, ValueError):  # the code itself refuses the size, or gives another one
         return True
     return any(
-        bool((results[name] != whole[name][_slices(tile.write[name], work.outputs[name])]).any()) for name in results
+        bool((results[name] != whole[name][slices(tile.write[name], work.outputs[name])]).any()) for name in results
     )

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
+from rfcalc.core import Registry
 from rfcalc.core.errors import Unsupported
 from rfcalc.core.layer import Layer
 from rfcalc.core.masks import Mask, Several
-from rfcalc.core.registry import Registry
 from rfcalc.core.shape import Shape
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rfcalc.claims.expression import Expression, Setting, figures
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report import Report
 from rfcalc.report.metrics import metric
-from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.claims.files import Claim

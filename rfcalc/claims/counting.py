@@ -25,9 +25,9 @@ from weakref import WeakKeyDictionary
 
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.size import prod
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import METRICS, Metric
-from rfcalc.report.report import Report, Row
 
 SCHEMA = "rfcalc/counts/1"
 ATTENTION = ("self_attention", "window_attention")

@@ -24,8 +24,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName
+from rfcalc.report import Report, Row
 from rfcalc.report.metrics import metric
-from rfcalc.report.report import Report, Row
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d[\d_]*(?:\.\d+)?[KMGT]?(?![\w.]))|(?P<quoted>'[^']*')|(?P<name>[A-Za-z_]\w*)"

@@ -13,8 +13,8 @@ from rfcalc.claims import expression as language
 from rfcalc.claims.printed import NEAREST, TRUNCATED, Printed
 from rfcalc.claims.printed import read as read_printed
 from rfcalc.claims.recorded import as_code, in_zoo, is_recorded
+from rfcalc.core import fold
 from rfcalc.core.errors import RfcalcError, suggestion
-from rfcalc.core.registry import fold
 from rfcalc.spec.toml import tables
 
 SCHEMA = "rfcalc/claims/1"

@@ -26,7 +26,7 @@ from rfcalc.claims.judging import Reports, Result, Verdict, judge
 from rfcalc.claims.printed import Printed, read
 from rfcalc.claims.recorded import is_recorded, recorded_as
 from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 ENDINGS = (".yml", ".yaml", ".md", ".csv", ".tsv")
 UNSAID = ("", "-", "--", "–", "—", "?", "n/a", "na", "nan", "none", "null", "tbd", "unknown", "~")  # in tables

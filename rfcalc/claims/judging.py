@@ -12,7 +12,7 @@ from rfcalc.claims.changes import Explanation, explain
 from rfcalc.claims.files import Claim, ClaimError, is_code
 from rfcalc.claims.recorded import is_recorded, record
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 class Verdict(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rfcalc.claims.files import SCHEMA, is_code
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 TOTALS = ("params", "weights", "biases", "buffers", "macs", "values", "peak_bytes", "saved_bytes", "weight_layers")
 

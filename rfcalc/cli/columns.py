@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from rfcalc.cli.common import Format, Output, emit, format_of
+from rfcalc.core import fold
 from rfcalc.core.errors import UnknownName
-from rfcalc.core.registry import fold
 from rfcalc.report.document import Cell, Column, Document, Table, TableLine
 
 

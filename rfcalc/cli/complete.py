@@ -16,7 +16,7 @@ FORMS = {
 
 
 def _beginning(incomplete: str, known: Iterable[str]) -> list[str]:
-    from rfcalc.core.registry import fold
+    from rfcalc.core import fold
 
     start = fold(incomplete)
     return [name for name in known if fold(name).startswith(start)]

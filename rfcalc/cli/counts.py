@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.cli.common import Format, Inputs, NoNotes, Output, Target, emit, format_of, inputs
 
 if TYPE_CHECKING:
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 
 def hooked(report: Report) -> Mapping[str, Any] | None:

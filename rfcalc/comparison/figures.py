@@ -9,8 +9,8 @@ from rfcalc.comparison.ratio import change, difference, ratio
 from rfcalc.comparison.subject import Subject, walking
 from rfcalc.core.errors import UnknownName
 from rfcalc.core.size import Size, is_number, same
+from rfcalc.report import Report, Row
 from rfcalc.report.metrics import METRICS, Metric, size_text
-from rfcalc.report.report import Report, Row
 from rfcalc.report.units import exact, megabytes
 
 USUAL = ("receptive_field", "stride", "output_shape", "weights", "macs", "bytes", "weight_layers", "non_linearities")

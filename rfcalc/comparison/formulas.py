@@ -15,7 +15,7 @@ from rfcalc.formulas.forms import canonical, plain, told
 from rfcalc.formulas.symbols import Declared, sentence
 from rfcalc.formulas.walking import walk
 from rfcalc.formulas.writing import show
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 FREE = "mnpqrstuvwxyz"  # letters for the whole number behind a symbol that is divisible
 

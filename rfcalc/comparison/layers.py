@@ -17,7 +17,7 @@ from rfcalc.comparison.align import align
 from rfcalc.core.size import Size, same
 from rfcalc.core.sliding import keeping_size
 from rfcalc.core.syntax import pairs, sizes
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 SAME, INPUT, CHANGED, REPLACED, FIRST, OTHER = "same", "input", "changed", "replaced", "only_first", "only_other"
 

@@ -32,9 +32,9 @@ from rfcalc.plan.search import pareto
 from rfcalc.plan.variants import MOVES, Asked, CannotChange, Choice, Draft, Move, Option
 from rfcalc.readers.target import analyze
 from rfcalc.receptive.receptive_field import plain
+from rfcalc.report import Report
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.metrics import metric
-from rfcalc.report.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document

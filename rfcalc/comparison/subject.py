@@ -20,7 +20,7 @@ from rfcalc.graph.network import Network
 from rfcalc.notation.parse import Reading
 from rfcalc.readers.target import DEFAULT_INPUT, doubts, named
 from rfcalc.readers.target import numbers as plain
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 LONGEST = 26  # characters of a name that heads a column
 SPATIAL = ("H", "W")

@@ -27,8 +27,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rfcalc.core import Registry
 from rfcalc.core.errors import LimitError, NetworkError, OpenRepetition
-from rfcalc.core.registry import Registry
 from rfcalc.core.size import Size, decide, is_number, is_size, native
 
 if TYPE_CHECKING:

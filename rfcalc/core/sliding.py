@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from rfcalc.core.cost import KEEPS_INPUT, Saved
+from rfcalc.core.cost import KEEPS_INPUT, Formula, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
-from rfcalc.core.formula import Formula
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, ceildiv, decide, holds, is_number, is_size, more
 from rfcalc.core.window import Border, Choice, Slide, Unsized

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rfcalc.core.formula import Formula
+from rfcalc.core.cost import Formula
 from rfcalc.core.size import is_number
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Any
 
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Explanation, Section
+from rfcalc.report import Report
 from rfcalc.report.data import CONVENTIONS
 from rfcalc.report.metrics import Metric
-from rfcalc.report.report import Report
 
 SAID = {  # which conventions a metric rests on
     "params": ("params",),

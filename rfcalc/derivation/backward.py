@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.core.formula import Formula
+from rfcalc.core.cost import Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Statement
-from rfcalc.report.report import Row
+from rfcalc.report import Row
 
 AGAIN = Formula("input_gradient_macs", "macs * r", "each product of forward once for each input that has a gradient")
 WEIGHTS = Formula("weight_gradient_macs", "macs * r", "each product of forward once, for the gradient of the weight")

@@ -54,7 +54,7 @@ def formulas(section: Section) -> list[Equation]:
 def equation(e: Equation) -> Span:
     """``F = (2 − 1) × 1 + 3 = 4``; where something is rounded, with what is rounded worked out between.
 
-    >>> from rfcalc.core.formula import Formula
+    >>> from rfcalc.core.cost import Formula
     >>> equation(Equation("F", Formula("rf", "(F - 1) * s + k", ""), {"F": 2, "s": 1, "k": 3}, 4, ("F",))).plain
     'F = (2 - 1) x 1 + 3 = 4'
     """

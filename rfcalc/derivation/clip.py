@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rfcalc.core.cost import Formula
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.window import STEP, All, Border, Scattered, Slide, Unsized, taps
 from rfcalc.derivation.model import Equation, Section, Statement

@@ -12,16 +12,16 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rfcalc.core.cost import Formula
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.core.formula import Formula
 from rfcalc.core.size import Size, is_number, walking_with
 from rfcalc.derivation import backward, maps, totals
 from rfcalc.derivation.answer import finish
 from rfcalc.derivation.model import Equation, Explanation, Section, Statement
 from rfcalc.derivation.rules import described
 from rfcalc.derivation.symbols import analyzed
+from rfcalc.report import Report, Row
 from rfcalc.report.metrics import METRICS, SHARES, Metric, metric, part
-from rfcalc.report.report import Report, Row
 
 if TYPE_CHECKING:
     from rfcalc.formulas.result import Symbolic

@@ -15,9 +15,9 @@ from rfcalc.derivation.model import Equation, Explanation, Section, Statement
 from rfcalc.derivation.paths import Hop, Way, way
 from rfcalc.derivation.steps import ALL, MIDDLE, PADDING, SIZE, PathStatements, affine, labelled, passes, plainly
 from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report import Report
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics import Metric
-from rfcalc.report.report import Report
 
 AGREE = (
     "Both walks add the same numbers: a layer adds d × (k − 1) positions of the map that it reads, each worth as many "

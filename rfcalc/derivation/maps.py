@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rfcalc.core.cost import Formula
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
@@ -14,7 +14,7 @@ from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.rules import BATCH, line, shape_line
 from rfcalc.derivation.totals import summed
 from rfcalc.graph.memory import indices, lifetimes
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 VALUES = Formula("values", "prod(d)", "every channel at every position")
 VALUES_BATCH = Formula("values", "prod(d) * b", "every channel at every position, for every item of the batch")

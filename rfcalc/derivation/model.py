@@ -14,8 +14,8 @@ from fractions import Fraction
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rfcalc.core.cost import Formula
 from rfcalc.core.displayed import displayed
-from rfcalc.core.formula import Formula
 from rfcalc.receptive.receptive_field import plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SCHEMA = "rfcalc/explain/1"
 class Equation(NamedTuple):
     """One rule with its numbers: ``subject = formula(operands) = value``.
 
-    >>> from rfcalc.core.formula import Formula
+    >>> from rfcalc.core.cost import Formula
     >>> step = Equation("F", Formula("receptive_field", "(F - 1) * s + k", ""), {"F": 2, "s": 1, "k": 3}, 4, ("F",))
     >>> step.formula(**step.operands) == step.value
     True

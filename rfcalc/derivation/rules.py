@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rfcalc.core.cost import OPERATIONS, Cost, Saved
-from rfcalc.core.formula import Evaluated, Formula, recording
+from rfcalc.core.cost import OPERATIONS, Cost, Evaluated, Formula, Saved, recording
 from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import decide, is_number
 from rfcalc.derivation.model import Equation, Statement
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 BATCH = Formula("batch", "x * b", "for every item of the batch")
 SUBJECTS = {"output_size": "Out", "saved": "v"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rfcalc.core.cost import INDEX
-from rfcalc.core.formula import Formula
+from rfcalc.core.cost import INDEX, Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.rules import BATCH, equation, saved_steps
@@ -14,7 +13,7 @@ from rfcalc.derivation.steps import labelled
 from rfcalc.derivation.totals import TIMES
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.memory import storages
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 SUBJECT = "saved bytes"
 MAP = Formula("saved_bytes", "prod(d) * size", "a map that the backward pass reads, of the dtype's size")

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from rfcalc.core.formula import Formula
+from rfcalc.core.cost import Formula
 from rfcalc.core.size import decide
 from rfcalc.core.window import STEP, All, Slide, Table
 from rfcalc.derivation.model import Equation, Statement
 from rfcalc.derivation.paths import Hop, Way
 from rfcalc.receptive.receptive_field import ReceptiveField
+from rfcalc.report import Report, Row
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.report import Report, Row
 
 LESSON = "a run of F units reads the first unit's k positions, and s more for each further unit"
 WIDER = "the same, with a kernel that dilation d widens to d × (k − 1) + 1"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import walking_with
 from rfcalc.readers.target import analyze, named
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.formulas.result import Symbolic

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rfcalc.core.formula import Formula
+from rfcalc.core.cost import Formula
 from rfcalc.core.size import is_number
 from rfcalc.derivation.model import Equation, Section, Statement
 from rfcalc.derivation.rules import figure, line, subject
+from rfcalc.report import Report, Row
 from rfcalc.report.metrics import Metric
-from rfcalc.report.report import Report, Row
 
 PARAMS = Formula("params", "weights + biases", "what training changes")
 FLOPS = Formula("flops", "2 * macs", "a multiply-add is a multiplication and an addition")

@@ -8,8 +8,8 @@ from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.slabs import draw, fitting
 
 if TYPE_CHECKING:
+    from rfcalc.report import Report
     from rfcalc.report.document import Picture
-    from rfcalc.report.report import Report
 
 MOST = 34  # bodies; a longer network is drawn block by block
 

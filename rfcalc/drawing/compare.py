@@ -16,7 +16,7 @@ from rfcalc.report.metrics import Metric, metric
 from rfcalc.report.units import short
 
 if TYPE_CHECKING:
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 METRICS = ("macs", "receptive_field", "params")
 WIDE, HIGH = 560.0, 380.0

@@ -12,8 +12,8 @@ from rfcalc.drawing.stages import heading
 from rfcalc.report.units import bytes_short, exact, short
 
 if TYPE_CHECKING:
+    from rfcalc.report import Report
     from rfcalc.report.document import Picture
-    from rfcalc.report.report import Report
 
 
 def picture(report: Report, options: Options = NONE) -> Picture:

@@ -9,9 +9,9 @@ from importlib import import_module
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import MissingExtra, RfcalcError, UnknownName
 from rfcalc.drawing.options import NONE, Options
+from rfcalc.report import Report
 from rfcalc.report.document import Document, Picture
 from rfcalc.report.records import records
-from rfcalc.report.report import Report
 from rfcalc.report.table import notes
 
 BOXES = ("depth", "metrics", "highlight")

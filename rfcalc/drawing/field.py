@@ -18,7 +18,7 @@ from rfcalc.report.field_report import FieldReport
 
 if TYPE_CHECKING:
     from rfcalc.receptive.effective import Spread
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 LARGE = 460.0  # the longer side of the map
 FLAT = 46.0  # the height of a signal

@@ -15,7 +15,7 @@ from rfcalc.drawing.stages import described, heading, letters
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
 
 if TYPE_CHECKING:
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 EDGE = 20  # around everything
 LINE = 15  # of text in a box

@@ -11,8 +11,8 @@ from rfcalc.drawing.parts import parts
 from rfcalc.drawing.stages import heading
 
 if TYPE_CHECKING:
+    from rfcalc.report import Report
     from rfcalc.report.document import Picture
-    from rfcalc.report.report import Report
 
 
 def picture(report: Report, options: Options = NONE) -> Picture:

@@ -16,7 +16,7 @@ from rfcalc.report.units import bytes_short
 
 if TYPE_CHECKING:
     from rfcalc.plan.account import Account
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 WIDE, HIGH = 640.0, 260.0
 ROW, BAR = 18.0, 10.0

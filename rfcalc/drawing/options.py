@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rfcalc.plan.tile import TilePlan
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 
 @dataclass(frozen=True)

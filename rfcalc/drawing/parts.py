@@ -16,10 +16,10 @@ from rfcalc.core.errors import RfcalcError, plural
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.layers import WHERE
 from rfcalc.receptive.unit_walk import UnitWalk
+from rfcalc.report import Report, Row
 from rfcalc.report.document import words
 from rfcalc.report.folding import folded
 from rfcalc.report.metrics import Metric, metric, size_text
-from rfcalc.report.report import Report, Row
 from rfcalc.report.table import Shown, cell, shown_rows, span, subtotal
 from rfcalc.report.tree import paths
 from rfcalc.report.units import exact

@@ -10,8 +10,8 @@ from rfcalc.core.errors import plural
 from rfcalc.drawing.letters import HEIGHT, cut, width
 from rfcalc.drawing.options import NONE, Options
 from rfcalc.drawing.parts import DrawnPart, Parts, parts
+from rfcalc.report import Report
 from rfcalc.report.document import Area, Box, Cell, Column, Label, Picture, Sentences, Stroke, Table, TableLine
-from rfcalc.report.report import Report
 from rfcalc.report.units import exact, short
 
 EDGE = 16  # around everything

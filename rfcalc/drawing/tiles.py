@@ -14,7 +14,7 @@ from rfcalc.report.document import Area, Label, Picture, Sentences, Stroke
 from rfcalc.report.units import bytes_short, short
 
 if TYPE_CHECKING:
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
 LARGE = 340.0  # the longer side of the input
 FLAT = 60.0  # the height of a signal

@@ -9,8 +9,8 @@ from rfcalc.drawing.slabs import draw, fitting
 
 if TYPE_CHECKING:
     from rfcalc.drawing.parts import DrawnPart
+    from rfcalc.report import Report
     from rfcalc.report.document import Picture
-    from rfcalc.report.report import Report
 
 MOST = 60  # bodies; a longer network is drawn block by block
 

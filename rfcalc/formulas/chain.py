@@ -23,7 +23,7 @@ from rfcalc.graph.autograd import Kept, saving
 from rfcalc.graph.memory import storages
 from rfcalc.graph.network import Network
 from rfcalc.receptive.field import Aligned, Field
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 def account(expr: Expr, dims: tuple[Any, ...], label: str = "", stage: str = "") -> Account:

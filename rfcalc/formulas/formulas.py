@@ -23,7 +23,7 @@ from rfcalc.formulas.source import Source
 from rfcalc.formulas.symbols import Declared, SymbolError, declarations, sentence
 from rfcalc.formulas.walking import walk
 from rfcalc.graph.network import Network
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 def formulas(

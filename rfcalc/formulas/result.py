@@ -23,7 +23,7 @@ from rfcalc.formulas.forms import Missing, canonical, plain, replaced
 from rfcalc.formulas.symbols import Declared, SymbolError, spelled
 from rfcalc.formulas.writing import show
 from rfcalc.graph.autograd import Kept
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import Cost, Saved
+from rfcalc.core.cost import Cost, Formula, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, ceildiv, decide, divides, holds, is_number, prod

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 
-from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
+from rfcalc.core.cost import KEEPS_INPUT, Cost, Formula, Saved
 from rfcalc.core.errors import ShapeError, plural
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, agree, prod

@@ -7,9 +7,8 @@ from dataclasses import KW_ONLY, field, replace
 from math import isfinite
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, NOTHING_PASSING, Cost, Passing, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, NOTHING_PASSING, Cost, Formula, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, Reads, layer, store
 from rfcalc.core.masks import CAUSAL, Placed, Several, checked, from_word, keyed, mask_of, of_axis, seeing, written
 from rfcalc.core.shape import Shape

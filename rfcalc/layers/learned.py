@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import Cost
+from rfcalc.core.cost import Cost, Formula
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import VIEW, Alternatives, Layer, layer, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, is_number

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
-from rfcalc.core.cost import KEEPS_NOTHING, Cost, Passing, Saved
+from rfcalc.core.cost import KEEPS_NOTHING, Cost, Formula, Passing, Saved
 from rfcalc.core.errors import ShapeError
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import SAME_UNIT, Alternatives, Layer, Reads, layer, on_axis, store
 from rfcalc.core.masks import Placed, Several, checked, from_word, keyed, mask_of, of_axis, written
 from rfcalc.core.shape import Shape, axis_of

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import ClassVar
 
-from rfcalc.core.cost import Cost, Passing, Saved
+from rfcalc.core.cost import Cost, Formula, Passing, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import POINTWISE, Alternatives, Layer, layer, on_axis, spatial_rank, store, whole_axes
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, prod

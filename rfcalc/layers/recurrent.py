@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 
-from rfcalc.core.cost import Cost, Library, Saved
+from rfcalc.core.cost import Cost, Formula, Library, Saved
 from rfcalc.core.errors import LayerError, ShapeError
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, is_number

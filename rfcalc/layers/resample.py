@@ -6,9 +6,8 @@ from itertools import product
 from math import gcd
 from typing import Any
 
-from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Saved
+from rfcalc.core.cost import KEEPS_INPUT, KEEPS_NOTHING, Formula, Saved
 from rfcalc.core.errors import LayerError, ShapeError, plural
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number, maximum, minimum, prod

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, field
 from typing import Any
 
-from rfcalc.core.cost import KEEPS_INPUT, Cost, Saved
+from rfcalc.core.cost import KEEPS_INPUT, Cost, Formula, Saved
 from rfcalc.core.errors import LayerError, ShapeError, noun, plural
-from rfcalc.core.formula import Formula
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank, store
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, decide, divides, holds, is_number, prod

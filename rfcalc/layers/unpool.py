@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, field
 from typing import Any
 
-from rfcalc.core.cost import Saved
+from rfcalc.core.cost import Formula, Saved, recording
 from rfcalc.core.errors import ShapeError
-from rfcalc.core.formula import Formula, recording
 from rfcalc.core.layer import Alternatives, Layer, channelwise, layer, over_space, spatial_rank
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import Size, holds, is_number

@@ -44,7 +44,7 @@ class AxisTiles:
         self.size, self.view = self.together.size, self.together.view
         self.multiple = lcm(multiple, self.together.step)
         self.outputs = [network.position(name) for name in network.outputs]
-        self._params = params
+        self.params = params
         self._views: dict[int, LineView | None] = {self.size: self.view}
         self._apart: dict[int, Apart | None] = {}
         self._lengths: dict[int, list[int | None] | None] = {}
@@ -59,7 +59,7 @@ class AxisTiles:
 
     @cached_property
     def solved(self) -> Axis:
-        given: dict[str, Any] = {"params": self._params, "following": self.following}
+        given: dict[str, Any] = {"params": self.params, "following": self.following}
         together = self.together
         found = classes(self.following.network, self.inputs, together.varied(), **given)
         step, rest = together.step, together.size % together.step

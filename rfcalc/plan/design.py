@@ -22,10 +22,10 @@ from rfcalc.plan.families import FAMILIES, Family, limited
 from rfcalc.plan.figures import Figures, Work, figure, figure_of, measured
 from rfcalc.plan.search import Design, Search, least_side, pareto
 from rfcalc.receptive.receptive_field import plain
+from rfcalc.report import Report
 from rfcalc.report.constraints import Constraint, parse
 from rfcalc.report.document import Cell, Column, Document, Listing, Sentences, Table, TableLine
 from rfcalc.report.metrics import metric
-from rfcalc.report.report import Report
 
 OBJECTIVES = ("params", "macs", "peak_bytes", "weight_layers")
 WIDE = 100  # letters of a line of notation

@@ -25,9 +25,9 @@ from rfcalc.graph.network import Network
 from rfcalc.notation import parse as read
 from rfcalc.notation.layers import Known
 from rfcalc.plan.families import COSTS, FIELD, LOCAL, OPERATIONS, TRAINING, Family, Law, Parameter
+from rfcalc.report import Report
 from rfcalc.report.constraints import RELATIONS, Constraint, holds, of_network, parse
 from rfcalc.report.metrics import SHARES, metric
-from rfcalc.report.report import Report
 
 MOST_NODES = 400_000  # of all networks that are walked before a search is stopped
 MOST_BOXES = 150_000  # that are looked at before a search is stopped

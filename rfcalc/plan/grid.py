@@ -16,8 +16,8 @@ from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.core.window import Window
 from rfcalc.receptive.receptive_field import ReceptiveField, plain
+from rfcalc.report import Report
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
-from rfcalc.report.report import Report
 
 SCHEMA = "rfcalc/grid/1"
 FIGURES = ("stride", "offset", "offset_half", "size")

@@ -12,7 +12,7 @@ from rfcalc.core.window import Window
 from rfcalc.plan.remedies import Remedy, by, replaced
 from rfcalc.plan.variants import along, readers_of, windowed, with_geometry
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 MOST_TOLD = 6  # layers with another padding that are named
 MOST_CHANGES = 6  # of paddings that are tried one after another

@@ -12,7 +12,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
 from rfcalc.plan.memory import Memory
 from rfcalc.plan.solving import with_size
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 MOST_VALUES = 10**13  # of an input; beyond, nothing is tried
 

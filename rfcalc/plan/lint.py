@@ -31,9 +31,9 @@ from rfcalc.plan.remedies import (
 )
 from rfcalc.plan.variants import Draft, along, readers_of, windowed
 from rfcalc.plan.variants.width import Ties
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.report import Report, Row
 
 MOST_PIXELS = 40  # by which an input is made smaller or larger to see all of it
 

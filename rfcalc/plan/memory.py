@@ -19,7 +19,7 @@ from rfcalc.core.size import is_number
 from rfcalc.graph.gradients import NO_GRADIENT, gradients
 from rfcalc.plan.account import NONE, Account, Amount, Item, Moment, Precision
 from rfcalc.plan.training import Run
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 # Optimizer → copies of the parameters that its state holds, in the weights' dtype.
 OPTIMIZERS = {

@@ -27,10 +27,10 @@ from rfcalc.layers.norm import BatchNorm
 from rfcalc.layers.pointwise import Identity
 from rfcalc.plan.following import Following
 from rfcalc.plan.lines import Barrier
-from rfcalc.plan.run import OneTile, check_arrays, jobs_of, run, sources_of
+from rfcalc.plan.run import Done, Job, OneTile, check_arrays, check_calls, each, run, sources_of
 from rfcalc.plan.tile import TilePlan, pruned
 from rfcalc.plan.together import Together
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document
@@ -252,6 +252,7 @@ class PassPlan:
                 why=f"{', '.join(self.gathered) or 'the plan'} needs passes",
                 fix="give a PyTorch module: plan.run(rfcalc.in_passes(module), …)",
             )
+        check_calls(function, map)
         if self.last is not None:
             check_arrays(self.last, source, out)
         ready = function.knowing(self, self.gather(function, source, map, progress))
@@ -271,8 +272,8 @@ class PassPlan:
             check_arrays(one.plan, source, None)
             work = Part(self, one, function, sources_of(one.plan, source), known)
             found: dict[str, Any] = {}
-            for partial in map(work, list(jobs_of(one.plan))):
-                for name, values in partial.items():
+            for partial in each(one.plan, work, map):
+                for name, values in partial.found.items():
                     found[name] = function.merged(found[name], values) if name in found else values
                 done += 1
                 if progress is not None:
@@ -303,10 +304,9 @@ class Part:
         self.wanted = dict(zip(one.nodes, one.maps, strict=True))
         self.ready = function.knowing(plan, known)
 
-    def __call__(self, job: tuple[Any, Any]) -> dict[str, Any]:
-        tile, _ = job
-        cuts = {node: self.one.cut(tile, map_) for node, map_ in self.wanted.items()}
-        return self.ready.gather(self.one.taken(tile), cuts)  # type: ignore[no-any-return]
+    def __call__(self, job: Job) -> Done:
+        cuts = {node: self.one.cut(job.tile, map_) for node, map_ in self.wanted.items()}
+        return Done(job.number, job.tile, self.ready.gather(self.one.taken(job.tile), cuts))
 
 
 def _made(network: Network, name: str) -> str:

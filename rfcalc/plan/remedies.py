@@ -13,7 +13,7 @@ from rfcalc.core.shape import Shape
 from rfcalc.layers.conv import Conv
 from rfcalc.plan.variants import CannotChange, Draft, along, readers_of, windowed, with_geometry
 from rfcalc.plan.variants.width import Ties, parameters_added, rescaled
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 MOST_BEYOND = 64  # positions beyond a size, among which one that the network takes is looked for
 MOST_LAYERS = 100_000  # that are put behind a network, to see all of its image

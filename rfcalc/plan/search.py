@@ -31,8 +31,8 @@ from rfcalc.plan.figures import (
     no_less,
 )
 from rfcalc.receptive.receptive_field import plain
+from rfcalc.report import Report
 from rfcalc.report.constraints import Constraint
-from rfcalc.report.report import Report
 
 SHORT = 8  # so many values of a number are told apart before those of the others
 MOST_CORNERS = 24  # of a box, where it is not said how a figure moves with some of its numbers

@@ -32,7 +32,7 @@ from rfcalc.plan.grid import reach
 from rfcalc.plan.lines import Barrier
 from rfcalc.plan.solving import with_size
 from rfcalc.plan.together import Size, first_of
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document

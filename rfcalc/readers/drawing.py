@@ -41,7 +41,7 @@ def draw(
     from rfcalc.drawing.drawing import Drawing
     from rfcalc.drawing.options import Options
     from rfcalc.readers.planning import tile
-    from rfcalc.report.report import Report
+    from rfcalc.report import Report
 
     cut = {name: options.pop(name) for name in ("tile", "tiles") if name in options}
     if style == "tiles" and cut:

@@ -12,7 +12,7 @@ from rfcalc.core.size import native
 from rfcalc.graph.forward import shapes_of_inputs
 from rfcalc.graph.network import Network
 from rfcalc.readers.target import analyze, named
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 if TYPE_CHECKING:
     from rfcalc.plan.design import Found

@@ -11,7 +11,7 @@ from rfcalc.core.expr import Expr
 from rfcalc.core.shape import Shape, by_name, doubtful
 from rfcalc.core.size import Size
 from rfcalc.graph.network import Network
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

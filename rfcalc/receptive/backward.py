@@ -9,8 +9,8 @@ from rfcalc.core.layer import POINTWISE, Reads
 from rfcalc.core.size import Size
 from rfcalc.core.window import START, STEP, All, Slide, Table, Window
 from rfcalc.graph.forward import Shaped, relation
+from rfcalc.receptive import fields
 from rfcalc.receptive.field import Field
-from rfcalc.receptive.fields import fields
 from rfcalc.receptive.receptive_field import ReceptiveField
 
 

@@ -23,8 +23,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rfcalc.core.errors import ConstraintFailed, RfcalcError, UnknownName
+from rfcalc.report import Report, Row
 from rfcalc.report.metrics import SHARES, Metric, metric
-from rfcalc.report.report import Report, Row
 from rfcalc.report.units import bytes_short, read
 
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rfcalc.core.cost import Evaluated, recording
 from rfcalc.core.errors import noun
-from rfcalc.core.formula import Evaluated, recording
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number, prod
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Listing
-from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View
 from rfcalc.report.units import binary, exact, megabytes
 

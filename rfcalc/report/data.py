@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rfcalc.receptive.receptive_field import plain
-from rfcalc.report.report import Report, Row, Totals
+from rfcalc.report import Report, Row, Totals
 
 SCHEMA = "rfcalc/report/1"
 

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rfcalc.core.displayed import displayed
 from rfcalc.core.errors import LimitError, RfcalcError
 from rfcalc.core.size import Size, is_number, native
+from rfcalc.receptive import fields
 from rfcalc.receptive.effective import Spread, effective
 from rfcalc.receptive.field import Field
-from rfcalc.receptive.fields import fields
 from rfcalc.receptive.long_signal import LongSignal
 from rfcalc.receptive.receptive_field import ReceptiveField, fraction, plain
 from rfcalc.receptive.region import Region, runs
 from rfcalc.receptive.region_walk import regions
 from rfcalc.receptive.regions import Regions
 from rfcalc.receptive.unit_walk import UnitWalk
-from rfcalc.report import field_sentences
-from rfcalc.report.report import Report
+from rfcalc.report import Report, field_sentences
 
 if TYPE_CHECKING:
     from rfcalc.report.document import Document

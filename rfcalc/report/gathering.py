@@ -15,7 +15,7 @@ from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from rfcalc.core.size import is_number
-from rfcalc.report.report import Row
+from rfcalc.report import Row
 
 
 class GatheredRows(NamedTuple):

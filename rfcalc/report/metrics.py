@@ -7,11 +7,11 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from rfcalc.core import Registry
 from rfcalc.core.errors import UnknownName
-from rfcalc.core.registry import Registry
 from rfcalc.core.size import decide, is_number
 from rfcalc.receptive.receptive_field import ReceptiveField
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 from rfcalc.report.units import bytes_short, exact, short
 
 

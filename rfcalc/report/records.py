@@ -11,8 +11,8 @@ from typing import Any
 
 from rfcalc.core.errors import MissingExtra
 from rfcalc.core.size import is_number
+from rfcalc.report import Report, Row
 from rfcalc.report.metrics import SHARES, Metric, metric
-from rfcalc.report.report import Report, Row
 
 USUAL = (
     *("name", "kind", "notation", "stage", "inputs", "output_shape"),

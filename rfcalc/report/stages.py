@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Span, Table, TableLine, Text
 from rfcalc.report.metrics import METRICS, size_text
-from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View, caption_of, column, figure, subtotal, totals
 
 FIGURES = ("params", "macs")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Listing
-from rfcalc.report.report import Report, Row
 from rfcalc.report.table import View
 from rfcalc.report.units import binary, exact, megabytes, short
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import UnknownName, noun, plural
 from rfcalc.core.size import is_number
 from rfcalc.receptive.receptive_field import LISTED
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, Column, Document, Section, Sentences, Table, TableLine
 from rfcalc.report.metrics import PRESETS, SHARES, Metric, columns_named, metric, part, size_text
-from rfcalc.report.report import Report, Row
 from rfcalc.report.units import binary, exact, megabytes, short
 
 FULL_DIGITS = ("params", "weights", "biases", "buffers", "values")

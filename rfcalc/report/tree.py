@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
+from rfcalc.report import Report, Row
 from rfcalc.report.document import Cell, TableLine
 from rfcalc.report.folding import TURNS, moves_in_one
 from rfcalc.report.metrics import Metric, metric, size_text
-from rfcalc.report.report import Report, Row
 from rfcalc.report.table import FOLD_FROM, Shown, View, cell, figure, span, subtotal
 
 INDENT = "  "

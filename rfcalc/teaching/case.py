@@ -18,7 +18,7 @@ from rfcalc.core.layer import SAME_UNIT, Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.sliding import Sliding, one
 from rfcalc.core.window import STEP, All, Slide
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 class Seen(NamedTuple):

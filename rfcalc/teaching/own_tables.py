@@ -8,7 +8,7 @@ from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.graph.network import Network
 from rfcalc.notation import write
 from rfcalc.readers.target import analyze, named
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.case import cases
 from rfcalc.teaching.exercises.draw import Draw, seed_of, text_of
 from rfcalc.teaching.exercises.item import VERSION, Ask, Blank, Figure, Grid, Item, Question, Slot, Text

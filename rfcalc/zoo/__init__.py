@@ -15,8 +15,8 @@ from pathlib import Path
 from sys import modules
 from typing import Any, NamedTuple
 
+from rfcalc.core import fold
 from rfcalc.core.errors import UnknownName
-from rfcalc.core.registry import fold
 from rfcalc.graph.network import Network
 
 

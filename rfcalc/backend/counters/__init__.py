@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rfcalc.backend.counters import functions, modules, operators
 from rfcalc.backend.verify.itself import MeasuredModule, subject
 from rfcalc.readers.torch.recording import record
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 NOT_KNOWN = {
     "onnx-tool": "it counts the operators of the exported file",

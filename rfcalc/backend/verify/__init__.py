@@ -17,7 +17,7 @@ from rfcalc.backend.verify.finding import UNSEEN, Finding, Verification
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.readers.target import analyze
 from rfcalc.readers.torch.untouched import untouched
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 CHECKS = ("shapes", "params", "macs", "receptive_field", "saved_bytes", "peak_bytes", "erf")
 USUAL = ("shapes", "params", "macs", "receptive_field", "saved_bytes", "peak_bytes")

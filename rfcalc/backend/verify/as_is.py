@@ -21,7 +21,7 @@ from rfcalc.graph.network import Network
 from rfcalc.layers.pointwise import Activation, Identity
 from rfcalc.layers.pool import AvgPool, MaxPool
 from rfcalc.receptive.region_walk import regions
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 def without(network: Network, change: Callable[[Layer], Layer]) -> Network:

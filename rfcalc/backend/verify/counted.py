@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rfcalc.backend.build import counts
 from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify.finding import UNSEEN, Finding, compared
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 # kinds whose products flop_counter has no formula for, and what checks their figure instead
 BLIND = {

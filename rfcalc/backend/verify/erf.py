@@ -19,7 +19,7 @@ from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding
 from rfcalc.backend.verify.gradient import chosen_nodes
 from rfcalc.core.atomic import draft
 from rfcalc.receptive.effective import Spread, effective
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 BOUND = 0.25  # of the closed form's standard deviation
 DRAWS = 12

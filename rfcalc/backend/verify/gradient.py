@@ -22,8 +22,8 @@ from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.receptive.region import Region
 from rfcalc.receptive.region_walk import regions
+from rfcalc.report import Report
 from rfcalc.report.field_report import FieldReport
-from rfcalc.report.report import Report
 
 Unit = tuple[int, ...]
 MOST_VALUES = 100_000_000  # of all maps together, for a measurement on the network's own input

@@ -26,7 +26,7 @@ from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, c
 from rfcalc.core.aside import printed_aside
 from rfcalc.core.errors import RfcalcError
 from rfcalc.graph.autograd import kept
-from rfcalc.report.report import Report, Row
+from rfcalc.report import Report, Row
 
 Tick = Callable[[str], None]
 # kinds whose multiply-adds are elementwise to PyTorch

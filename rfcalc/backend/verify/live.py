@@ -15,7 +15,7 @@ from rfcalc.backend.verify.counted import blank
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.backend.verify.saved import DTYPES, examples, refusal, refused
 from rfcalc.core.errors import plural
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 ROUNDING = 512  # CUDA's allocator rounds every block up to this
 WORKSPACE = 256 << 20  # cuBLAS (32 MiB on Hopper) and cuDNN take them from the same allocator

@@ -13,7 +13,7 @@ from rfcalc.backend.graph import NetworkModule
 from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, UNSEEN, Finding, compared
 from rfcalc.graph.autograd import saving
 from rfcalc.graph.memory import storages
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
 

@@ -26,7 +26,7 @@ from rfcalc.backend.verify.itself import Hooked, MeasuredModule, Tick, outputs, 
 from rfcalc.core.errors import plural
 from rfcalc.readers.torch.checkpoints import Checkpoints
 from rfcalc.receptive.region_walk import regions
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 MOST_MOVED = 64  # pixels of a unit that are moved one by one
 MOST_PIXELS = 4_000_000  # of an input, to move all that are not of a region

@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from rfcalc.core import Registry
 from rfcalc.core.errors import RfcalcError, UnknownName
-from rfcalc.core.registry import Registry
 from rfcalc.report.metrics import SHARES
 
 Sign = Literal["+", "-", "0"]

@@ -15,13 +15,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rfcalc.core import Registry
 from rfcalc.core.expr import Series
 from rfcalc.core.layer import POINTWISE, Layer
-from rfcalc.core.registry import Registry
 from rfcalc.core.window import Slide
 from rfcalc.graph.forward import relation
 from rfcalc.graph.network import Network
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 class CannotChange(Exception):

@@ -24,7 +24,7 @@ from rfcalc.core.sliding import Rounding
 from rfcalc.core.window import STEP, All
 from rfcalc.graph.forward import relation
 from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, along, windowed, with_geometry
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 def _factors(report: Report) -> list[tuple[Fraction, ...] | None]:

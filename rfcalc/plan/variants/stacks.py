@@ -13,7 +13,7 @@ from rfcalc.core.layer import IN_PLACE, Layer
 from rfcalc.core.size import is_number
 from rfcalc.plan.partitions import DilatedKernel, cheapest
 from rfcalc.plan.variants import STAYS, Asked, Choice, Draft, Move, Option, along, windowed, with_geometry
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 LARGEST = 31  # kernels beyond this are left as they are
 STACKS = 3  # of a kernel, the cheapest

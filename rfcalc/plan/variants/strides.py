@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, windowed, with_geometry
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 
 def _convolution(draft: Draft, name: str) -> bool:

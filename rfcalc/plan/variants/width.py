@@ -19,7 +19,7 @@ from rfcalc.core.layer import Layer
 from rfcalc.core.shape import Shape
 from rfcalc.core.size import is_number
 from rfcalc.plan.variants import STAYS, Asked, CannotChange, Choice, Draft, Move, Option, with_geometry
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 
 FACTORS = tuple(Fraction(n, 8) for n in (2, 3, 4, 5, 6, 7, 10, 12, 16))
 OF_STAGES = tuple(tuple(Fraction(n, 4) for n in eighths) for eighths in ((1, 2, 3, 6), (2, 3, 6), (2, 3), (2,)))

@@ -230,7 +230,8 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
         return graph.add(Permute((0, *order[1:])), (x.node,), dims, 0, extra=True, helper=True)
     graph.with_channels(x)
     first = order[0] if order else 0
-    if x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first:
+    lone = x.batch is None and len(order) > 1 and x.dims[first] == 1 and graph.shapes[x.node].channel != first
+    if lone and first not in graph.carriers[x.node]:
         x = dropped(graph, x, x.dims, first, [first])  # a batch of one that was merged with other axes meanwhile
     dims = tuple(x.dims[i] for i in order)
     batch = None if x.batch is None else order.index(x.batch)
@@ -242,7 +243,9 @@ def moved(graph: Builder, x: Value, order: tuple[int, ...]) -> Value:
     chain = behind(graph, x.node).permuted(core) if is_view(graph, x.node) or graph.dirty[x.node] else None
     root = undone(graph, chain)
     if root is not None and graph.shapes[root].dims == inner(dims, batch):
-        return Value(root, dims, batch)
+        channel = core.index(graph.shapes[x.node].channel)
+        if graph.shapes[root].channels != 1 or graph.shapes[root].channel == channel:  # no factor tells axes of 1 apart
+            return Value(root, dims, batch)
     if chain is not None and graph.dirty[x.node]:
         made = laid_out(graph, chain.tidy(), dims, batch)
         if made is not None:

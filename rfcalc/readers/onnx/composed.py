@@ -98,9 +98,11 @@ def affine_group(graph: PatternGraph, node: Node) -> Iterator[Node]:
         if inner is None or inner.domain != DOMAIN or inner.op != "GroupNormalization" or const is None:
             continue
         number = const.size < 2 and (len(const.origin) != 1 or invented(const.origin[0]))
-        if len(inner.inputs) != (1 if node.op == "Mul" else 2) or graph.reads[name] != 1 or number:
+        casts = _casts(graph, other, name)
+        alone = graph.reads[name] == 1 + len(casts)
+        if len(inner.inputs) != (1 if node.op == "Mul" else 2) or not alone or number:
             continue
-        graph.taken.append(inner)
+        graph.taken += [inner, *casts]
         yield replace(inner, inputs=(*inner.inputs, _stripped(graph, other)), outputs=node.outputs)
         return
 
@@ -113,3 +115,14 @@ def _stripped(graph: PatternGraph, name: str) -> str:
             return name
         name = node.inputs[0]
     return name
+
+
+def _casts(graph: PatternGraph, name: str, like: str) -> list[Node]:
+    """The operators around a value that read another one for nothing but its type, and that nothing else reads."""
+    found: list[Node] = []
+    while (node := graph.makers.get(name)) is not None and node.op == "CastLike" and graph.reads[name] == 1:
+        if node.inputs[1] != like:
+            break
+        found.append(node)
+        name = node.inputs[0]
+    return found

@@ -1,12 +1,15 @@
 """Everything is as it was after a run of the user's code: modules and what they hold, and the state of the process.
 
 1. Only plain containers are touched, with the methods of the built-in classes, and only what has changed.
-2. Modules, their hooks, and objects that they hold are looked at; containers and objects inside those too.
+2. Modules, their hooks, and objects that they hold are looked at; containers and objects inside those too; and
+   the names of the files that their classes and functions are written in.
 3. Values of memory that operators wrote to are the recorder's to put back; where none records, `values` asks for it.
 """
 
 from __future__ import annotations
 
+import builtins
+import gc
 import logging
 import os
 import random
@@ -25,11 +28,14 @@ import torch
 from rfcalc.core.aside import printed_aside
 
 _MOST = 100_000  # objects that are looked at
+_MOST_OF_FILES = 2000  # those under the names of files
 _PLAIN = frozenset(
     [int, float, complex, bool, str, bytes, type(None), type, ModuleType, torch.dtype, torch.device, torch.Size]
 )
 _CONTAINERS = (dict, list, set, deque, OrderedDict)
-_TORCHS = ("torch", "torchvision", "builtins", "collections", "functools", "numpy")
+_TORCHS = frozenset({"torch", "torchvision", "numpy", "rfcalc"} | sys.stdlib_module_names) - {"__main__"}
+_DEFINED = (ModuleType, type, FunctionType)
+_LARGE = 64  # entries of a container of a file, from which on they are taken for a list of models or the like
 
 
 class Before:
@@ -41,15 +47,18 @@ class Before:
         self._tensors: list[tuple[torch.Tensor, torch.Tensor, bool, Any]] = []
         self._kinds: list[tuple[Any, type]] = []
         self._classes: dict[type, dict[str, Any]] = {}
+        self._files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}  # the names of files, and a copy
         self._modes = [(m, m.training) for m in module.modules() if hasattr(m, "training")]
         seen: set[int] = set()
-        stack: list[Any] = [module]
-        while stack and len(seen) < _MOST:
-            value = stack.pop()
-            if type(value) in _PLAIN or id(value) in seen:
-                continue
-            seen.add(id(value))
-            self._look(value, stack)
+        self._walk([module], seen, _MOST)
+        files, self._files = self._files, {}
+        named: list[Any] = []
+        for file, (names, _) in files.items():
+            self._files[file] = names, names.copy()
+            named += _states(names)
+        kept = self._files.copy()
+        self._walk(named, seen, _MOST_OF_FILES)
+        self._files = kept  # of those alone that the module's own classes and functions are written in
         self._memory: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         for tensor in [data for _, data, *_ in self._tensors] if values else []:
             if tensor.layout == torch.strided and not tensor.is_meta and tensor.untyped_storage().nbytes():
@@ -57,6 +66,20 @@ class Before:
                 if where._cdata not in self._memory:
                     held = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(where)
                     self._memory[where._cdata] = held, held.clone()
+
+    def _walk(self, stack: list[Any], seen: set[int], most: int) -> None:
+        most += len(seen)
+        while stack and len(seen) < most:
+            value = stack.pop()
+            if type(value) in _PLAIN or id(value) in seen:
+                continue
+            seen.add(id(value))
+            self._look(value, stack)
+
+    def _file(self, name: Any) -> None:
+        """Keep in mind that code of this file may be run."""
+        if isinstance(name, str) and name not in self._files and name.partition(".")[0] not in _TORCHS:
+            self._files[name] = getattr(sys.modules.get(name), "__dict__", {}), {}
 
     def _look(self, value: Any, stack: list[Any]) -> None:
         if not tells_its_class(value):
@@ -82,6 +105,7 @@ class Before:
             stack += tuple.__iter__(value)
             return
         elif isinstance(value, FunctionType):
+            self._file(value.__module__)
             stack += [c.cell_contents for c in value.__closure__ or () if _filled(c)]
             return
         elif isinstance(value, MethodType):
@@ -102,7 +126,10 @@ class Before:
             if kind not in self._classes:
                 for base in kind.__mro__:
                     theirs = base.__module__.partition(".")[0] in _TORCHS
-                    self._classes.setdefault(base, {} if theirs else dict(vars(base)))
+                    if base not in self._classes:
+                        self._classes[base] = own = {} if theirs else dict(vars(base))
+                        stack += [v for v in own.values() if isinstance(v, _CONTAINERS)]
+                    self._file(base.__module__)
         elif hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
             stack += [value.func, *value.args, *value.keywords.values()]
 
@@ -116,6 +143,11 @@ class Before:
                 _refilled(container, _none(container))
         for container, content in self._held:
             _refilled(container, content)
+        for names, content in self._files.values():
+            for name in names.keys() - content.keys():
+                if not isinstance(names[name], _DEFINED):  # what was imported meanwhile stays
+                    del names[name]
+            names.update((name, old) for name, old in content.items() if names.get(name, _refilled) is not old)
         for base, content in self._classes.items():
             if not content:
                 continue
@@ -140,6 +172,19 @@ class Before:
         for m, training in self._modes:
             if m.training != training:
                 m.training = training
+
+
+def _states(names: dict[str, Any]) -> list[Any]:
+    """The values under the names of a file that may hold a state: its objects and containers, unless they are large."""
+    found: list[Any] = []
+    for value in names.values():
+        if type(value) in _PLAIN or isinstance(value, _DEFINED) or not tells_its_class(value):
+            continue
+        if isinstance(value, _CONTAINERS):
+            found += [value] if len(value) <= _LARGE else []
+        elif value.__class__.__module__.partition(".")[0] not in _TORCHS:
+            found.append(value)
+    return found
 
 
 def _none(container: Any) -> Any:
@@ -204,8 +249,8 @@ def untouched(module: torch.nn.Module, values: bool = False) -> Iterator[None]:
 
 @contextmanager
 def the_process() -> Iterator[None]:
-    """The state of the process is put back: random numbers, gradients, defaults, warnings, arguments, the environment,
-    the folder it works in, output.
+    """The state of the process is put back: random numbers, gradients, defaults, switches, hooks for all modules,
+    functions of torch that were replaced, warnings, logging, arguments, the environment, the folder, output.
 
     What is printed meanwhile goes to stderr, so that what rfcalc prints can be piped.
     """
@@ -217,7 +262,11 @@ def the_process() -> Iterator[None]:
     numpy: Any = sys.modules.get("numpy.random")
     if numpy is not None:
         undo.append(partial(numpy.set_state, numpy.get_state()))
+        whole: Any = sys.modules["numpy"]
+        undo += [partial(whole.seterr, **whole.geterr()), partial(whole.set_printoptions, **whole.get_printoptions())]
     undo += [partial(put, get()) for get, put in _SETTINGS]
+    undo += [partial(_unpatched, owner, dict(vars(owner))) for owner in _PATCHED]
+    undo += [partial(_refilled, hooks, hooks.copy()) for hooks in _HOOKS]
     argv, path = sys.argv, sys.path[:]
     arguments = argv[:]
     environment, folder = dict(os.environ), _folder()
@@ -281,12 +330,54 @@ def _default_device(context: Any) -> None:
         torch.set_default_device(None if context is None else context.device)
 
 
+def _unpatched(owner: Any, names: dict[str, Any]) -> None:
+    """What was replaced under names of torch, put back."""
+    now = vars(owner)
+    for name, old in names.items():
+        if now.get(name, _refilled) is not old:
+            setattr(owner, name, old)
+
+
+def _attribute(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+    def put(value: Any) -> None:
+        if getattr(owner, name) is not value:
+            setattr(owner, name, value)
+
+    return partial(getattr, owner, name), put
+
+
+def _autocast(device: str) -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    return [
+        (partial(torch.is_autocast_enabled, device), partial(torch.set_autocast_enabled, device)),
+        (partial(torch.get_autocast_dtype, device), partial(torch.set_autocast_dtype, device)),
+    ]
+
+
+def _contents(container: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+    return container.copy, partial(_refilled, container)
+
+
+def _collecting(on: bool) -> None:
+    (gc.enable if on else gc.disable)()
+
+
+_PATCHED = (torch, torch.nn.functional, torch.nn.init, torch.Tensor, torch.nn.Module, builtins)
+_HOOKS = tuple(v for k, v in vars(torch.nn.modules.module).items() if k.startswith("_global_") and isinstance(v, dict))
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.are_deterministic_algorithms_enabled, _deterministic),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    (torch.is_autocast_enabled, torch.set_autocast_enabled),
+    *_autocast("cpu"),
+    *_autocast("cuda"),
     (_default_context, _default_device),
     (torch.get_num_threads, _threads),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    *(_attribute(torch.backends.cudnn, name) for name in ("benchmark", "deterministic", "enabled")),
+    _contents(vars(torch._tensor_str.PRINT_OPTS)),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (gc.isenabled, _collecting),
+    _attribute(sys, "excepthook"),
+    (lambda: logging.root.level, logging.root.setLevel),
+    _contents(logging.root.handlers),
 )

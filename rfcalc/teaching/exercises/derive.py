@@ -10,8 +10,8 @@ import re
 from rfcalc.core.errors import plural
 from rfcalc.derivation.blackboard import document
 from rfcalc.derivation.deriving import derive
+from rfcalc.report import Report
 from rfcalc.report.document import Derivation, DerivationLine, words
-from rfcalc.report.report import Report
 
 MOST_LINES = 16
 _COMMA = re.compile(r"(?<=\d),(?=\d{3})")

@@ -21,8 +21,8 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError, UnknownName
 from rfcalc.drawing.layers import layout
 from rfcalc.drawing.letters import width
+from rfcalc.report import Report
 from rfcalc.report.document import Area, Box, Label, Picture, Stroke
-from rfcalc.report.report import Report
 from rfcalc.teaching.exercises.item import Figure
 from rfcalc.teaching.exercises.subject import Subject, report_of
 

@@ -11,7 +11,7 @@ from typing import Any
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
 from rfcalc.graph.network import Network
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.case import cases, right
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Ask, Blank, Option

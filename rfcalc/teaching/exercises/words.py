@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcalc.core.layer import Layer
 from rfcalc.core.sliding import one
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.exercises.item import Grid
 
 

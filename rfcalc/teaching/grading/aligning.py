@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rfcalc.core.errors import RfcalcError, UnknownName, plural
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.grading.reading import TableRow
 
 TOTAL = -1

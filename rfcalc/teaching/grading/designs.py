@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.size import is_number
 from rfcalc.readers.target import Target, named, with_inputs
+from rfcalc.report import Report
 from rfcalc.report.constraints import Constraint, check
-from rfcalc.report.report import Report
 
 ENDINGS = (".toml", ".json", ".txt")  # of the files in a folder of designs
 DATA = ("zoo", "notation", "text", "spec")  # sorts of targets that a student may hand in

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
 from rfcalc.core.shape import Shape
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.case import Case, Seen, cases, first_seen, placed, right
 from rfcalc.teaching.grading.answers import Answer
 from rfcalc.teaching.grading.columns import PARTS

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rfcalc.core.shape import Shape
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.exercises.words import dims, number
 from rfcalc.teaching.grading.aligning import TOTAL, Names, Place
 from rfcalc.teaching.grading.answers import AXES, Answer, read, writes_last

@@ -18,10 +18,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
+from rfcalc.core import Registry
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.registry import Registry
 from rfcalc.core.shape import Shape
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.case import FIGURES, Case, Seen, cases, first_seen, placed, right
 
 Rule: TypeAlias = Callable[[Case], Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.misconceptions import misconception
 from rfcalc.teaching.misconceptions.counts import (
     batch_forgotten,

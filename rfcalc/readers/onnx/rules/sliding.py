@@ -98,7 +98,7 @@ def convolved(reader: Reader, node: Node, weight: Const | None, bias: Const | No
             f"the weights {'x'.join(map(str, weight.dims))} in {groups} groups do not fit {given.dims[1]} channels"
         )
     pads = padding(node, given.dims[2:], kernel, stride, dilation)
-    x, leading = mapped(reader.graph, given, rank)
+    x, leading = mapped(reader.graph, given, rank, merged=groups == 1)
     layer = Conv(
         weight.dims[0],
         spread(kernel, leading),

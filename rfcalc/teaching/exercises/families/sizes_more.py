@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.report.report import Report
+from rfcalc.report import Report
 from rfcalc.teaching.exercises.draw import Draw
 from rfcalc.teaching.exercises.item import Question
 from rfcalc.teaching.exercises.patterns import Unfit, agree, chosen, numeric, pattern
