@@ -10,6 +10,7 @@ from collections import Counter
 from fractions import Fraction
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,3 +192,57 @@ def test_the_hull_of_what_all_units_see() -> None:
     """Single positions too, and the first and the last one."""
     for text, hull in [("slice axis1 at3:4", (3, 3)), ("slice axis1 at0:1", (0, 0)), ("conv3-1", (0, 7))]:
         assert rfcalc.analyze(text, "1x8").rows[-1].receptive_field.hull == (hull,)
+
+
+@pytest.mark.parametrize("keys", [4, 5])
+@pytest.mark.parametrize("mask", [None, "causal", [[0, 1], [1], [0, 3], [2, 3]]])
+def test_queries_see_what_the_mask_lets_them_see(keys: int, mask: Any) -> None:
+    """2 heads, 4 queries: of queries their own row, of keys and values the rows that are seen; never another head."""
+    allowed: Any = mask
+    if not isinstance(mask, list):
+        allowed = [range(keys if mask is None else u + 1) for u in range(4)]
+    inputs = {name: Shape(2, n, 3, channel=2) for name, n in (("q", 4), ("k", keys), ("v", keys))}
+    product = rfcalc.AttentionProduct(mask=mask)
+    network = Network(rfcalc.parallel([ref("q"), ref("k"), ref("v")], product), inputs)
+    report = Report(network)
+    for source in range(3):
+        found = regions(report, len(report.shapes) - 1, source)
+        for head, query in itertools.product(range(2), range(4)):
+            right = {(head, query)} if source == 0 else {(head, k) for k in allowed[query]}
+            assert set(found.unit((head, query)).pixels()) == right
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 3), (1, 2)])
+def test_unpooling_of_windows_that_do_not_overlap_is_the_same_at_every_length(kernel: int, stride: int) -> None:
+    for count in (2, 3, 7):
+        pooled, before = Shape(1, count), Shape(1, (count - 1) * stride + kernel)
+        layer = rfcalc.MaxUnpool(kernel, stride=stride)
+        xs = (pooled, before)
+        for reads in layer.reads(xs, layer.output(*xs)):
+            assert not any(isinstance(index, Listed) for one in reads for _, index in one)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [  # crosses: what one branch sees of the rows, another of the columns
+        ("(conv3x1-2 + conv1x5-2) + identity", (3, 5)),
+        ("identity + (conv3x1-2 + conv1x5-2)", (3, 5)),
+        ("(conv3x1-2 + conv1x5-2) + (conv1x3-2 + conv7x1-2)", (7, 5)),
+        ("(conv3x1-2 + conv1x5-2) + conv3-2", (3, 5)),
+        ("(conv3x1-2 | conv1x5-2) > conv1-2", (3, 5)),
+    ],
+)
+def test_branches_that_see_crosses(text: str, size: tuple[int, int]) -> None:
+    report = rfcalc.analyze(text, "2x9x9")
+    field, last = report.rows[-1].receptive_field, len(report.shapes) - 1
+    assert (field.status, field.size) == ("exact", size)
+    assert regions(report, last).unit((4, 4)).hull == tuple((4 - n // 2, 4 + n // 2) for n in size)
+
+
+def test_a_sum_with_what_sees_only_what_is_before_looks_no_further_ahead() -> None:
+    """A recurrence sees 0 … u; beside it stands a position itself."""
+    walk = Recurrent("gru", 4)
+    for made in (walk, walk + rfcalc.Identity(), walk >> (rfcalc.Identity() + walk) >> walk):
+        field = Report(Network(made, Shape(6, 4, channel=1))).rows[-1].receptive_field
+        assert field.lookahead == (0,)
+        assert field.reach == ((None, 0),)
