@@ -113,13 +113,12 @@ def test_a_recurrence_sees_what_is_before_and_its_own_position(length: int) -> N
 
 @pytest.mark.parametrize("first", [True, False])
 def test_constants_take_no_memory_of_their_own_wherever_they_stand(first: bool) -> None:
-    """They lie with the weights; the input and the sum take 2·5 each."""
-    fixed, copy = Constant((2, 5)).named("fixed"), Conv(2, 1).named("copy")
-    whole = (fixed >> copy if first else copy >> fixed) >> (ref("copy") + ref("fixed"))
-    report = Report(Network(whole, "2x5"))
+    """They lie with the weights; the copy and the sum take 2·5 each."""
+    nodes: list[Any] = [("fixed", Constant((2, 5)), ()), ("copy", Conv(2, 1), ("input",))]
+    nodes = nodes if first else nodes[::-1]
+    report = Report(Network.from_nodes([*nodes, ("sum", rfcalc.Add(), ("copy", "fixed"))], "2x5"))
     at = dict(zip((n.name for n in report.network.nodes), new_values(report)[1:], strict=True))
-    assert at["fixed"] == 0
-    assert sum(at.values()) == 2 * 10
+    assert at == {"fixed": 0, "copy": 10, "sum": 10}
 
 
 def test_strides_of_views_are_pytorchs() -> None:
@@ -246,3 +245,15 @@ def test_a_sum_with_what_sees_only_what_is_before_looks_no_further_ahead() -> No
         field = Report(Network(made, Shape(6, 4, channel=1))).rows[-1].receptive_field
         assert field.lookahead == (0,)
         assert field.reach == ((None, 0),)
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_products_of_matrices_read_rows_and_columns(transpose: bool) -> None:
+    """2 channels of 3 × 4 and 4 × 5 (or 5 × 4, transposed): row i of the first, column j of the second."""
+    inputs = {"a": Shape(2, 3, 4), "b": Shape(2, 5, 4) if transpose else Shape(2, 4, 5)}
+    network = Network(rfcalc.parallel([ref("a"), ref("b")], rfcalc.MatMul(transpose=transpose)), inputs)
+    report = Report(network)
+    for i, j in itertools.product(range(3), range(5)):
+        rows, columns = (set(regions(report, 2, source).unit((i, j)).pixels()) for source in (0, 1))
+        assert rows == {(i, k) for k in range(4)}
+        assert columns == {(j, k) if transpose else (k, j) for k in range(4)}
