@@ -28,6 +28,7 @@ from rfcalc.claims.printed import read as printed
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
 from rfcalc.render import FORMATS
+from rfcalc.report.schemas import schema
 
 REPORTS = Reports()
 HEAD = 'schema = "rfcalc/claims/1"\nnetwork = "vgg16"\n'
@@ -35,10 +36,6 @@ HEAD = 'schema = "rfcalc/claims/1"\nnetwork = "vgg16"\n'
 
 def made(text: str, head: str = HEAD) -> list:
     return judge(read("own.rfclaims.toml", f"{head}\n[[claim]]\n{text}\n"), REPORTS)
-
-
-def schema(name: str) -> dict:
-    return json.loads((files("rfcalc.report") / "schemas" / name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +52,12 @@ def test_shipped_files_follow_the_schema() -> None:
     paths = sorted((Path(str(files("rfcalc"))) / "claims" / "shipped").glob("*.toml"))
     assert len(paths) > 10
     for path in paths:
-        jsonschema.validate(tomllib.loads(path.read_text(encoding="utf-8")), schema("claims-1.json"))
+        jsonschema.validate(tomllib.loads(path.read_text(encoding="utf-8")), schema("claims"))
 
 
 def test_the_schema_can_refuse() -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"schema": "rfcalc/claims/1", "claim": [{"what": "params"}]}, schema("claims-1.json"))
+        jsonschema.validate({"schema": "rfcalc/claims/1", "claim": [{"what": "params"}]}, schema("claims"))
 
 
 @pytest.mark.parametrize(
@@ -393,7 +390,7 @@ def test_formats_tell_the_same(capsys, red: Path, form: str) -> None:
     assert "138.36M" in out
     if form == "json":
         document = json.loads(out)
-        jsonschema.validate(document, schema("check-1.json"))
+        jsonschema.validate(document, schema("check"))
         assert [c["passed"] for c in document["claims"]] == [True, False]
         assert document["claims"][1]["line"] == 9
     if form == "junit":
@@ -406,7 +403,7 @@ def test_formats_tell_the_same(capsys, red: Path, form: str) -> None:
 
 
 def test_json_of_everything_follows_its_schema(everything) -> None:
-    jsonschema.validate(document(everything).to_dict(), schema("check-1.json"))
+    jsonschema.validate(document(everything).to_dict(), schema("check"))
 
 
 def test_lock_holds_and_notices(capsys, tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from rfcalc.cli import COMMANDS, run
+from rfcalc.report import schemas
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -43,7 +43,7 @@ def test_list(capsys) -> None:
     assert "vgg16-c" in out
     assert "arXiv:1409.1556" in out
     code, out, _ = call(capsys, "list", "--format", "json")
-    schema = json.loads((files("rfcalc.report") / "schemas" / "list-1.json").read_text(encoding="utf-8"))
+    schema = schemas.schema("list")
     jsonschema.validate(json.loads(out), schema)
 
 

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
-from importlib.resources import files
 
 import jsonschema
 import pytest
@@ -18,6 +17,7 @@ from rfcalc import RfcalcError
 from rfcalc.cli import run
 from rfcalc.comparison.comparison import compare
 from rfcalc.render import FORMATS
+from rfcalc.report import schemas
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -50,7 +50,7 @@ def test_formats(capsys, arguments: tuple[str, ...], form: str) -> None:
     elif form == "json":
         document = json.loads(out)
         name = document["schema"].split("/")[1]
-        schema = json.loads((files("rfcalc.report") / "schemas" / f"{name}-1.json").read_text(encoding="utf-8"))
+        schema = schemas.schema(name)
         jsonschema.validate(document, schema)
     elif form == "csv":
         rows = list(csv.reader(io.StringIO(out)))

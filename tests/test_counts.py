@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rfcalc.backend.counters import modules, tallies
 from rfcalc.claims.counting import CONVENTIONS, convention, count, count_row, counts, terms
 from rfcalc.cli import run
 from rfcalc.core.errors import UnknownName
+from rfcalc.report import schemas
 
 MEASURED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "counts.json").read_text())
 OF_MODULES: dict[str, Any] = json.loads(counting_modules.RECORD.read_text(encoding="utf-8"))
@@ -154,7 +154,7 @@ def test_a_tool_is_not_known_where_the_layers_do_not_say(network: str, tools: se
     assert all(bool(c.why) == (tool in tools) for tool, c in found.items())
     assert run(["counts", network, "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    jsonschema.validate(document, json.loads((files("rfcalc.report") / "schemas" / "counts-1.json").read_text()))
+    jsonschema.validate(document, schemas.schema("counts"))
     assert {t["tool"] for t in document["tools"] if t["count"] is None} == tools
 
 
@@ -184,7 +184,7 @@ def test_command(capsys) -> None:
     assert "2 × batch norm" in out and "11,113,984" in out
     assert run(["counts", "resnet50", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    jsonschema.validate(document, json.loads((files("rfcalc.report") / "schemas" / "counts-1.json").read_text()))
+    jsonschema.validate(document, schemas.schema("counts"))
     assert run(["counts", "resnet50", "--format", "xml"]) == 2
 
 

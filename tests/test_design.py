@@ -8,7 +8,6 @@ import random
 import re
 import time
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -25,6 +24,7 @@ from rfcalc.plan.lint import RULES, out_of_step
 from rfcalc.plan.lint import lint as read_design
 from rfcalc.plan.search import NOWHERE, Search, least_side
 from rfcalc.plan.variants import Draft, with_geometry
+from rfcalc.report import schemas
 from rfcalc.report.constraints import check, parse
 from rfcalc.report.field_report import misaligned
 from rfcalc.report.metrics import SHARES, metric
@@ -724,21 +724,20 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 @pytest.mark.parametrize(
     ("arguments", "code", "schema"),
     [
-        (["rf >= 21", "--family", "stack", "--input", "3x32x32"], 0, "design-1"),
-        (["rf >= 21, params < 10", "--family", "stack", "--input", "3x32x32"], 1, "design-1"),
-        (["rf >= 31, dense(rf)", "--family", "tcn", "--minimize", "weight_layers", "--input", "1x64"], 0, "design-1"),
-        (["center >= 0.5", "--input", "3x32x32", "--family", "stack", "--set", "kernel=2,4"], 0, "design-1"),
-        (["center = 0.25", "--input", "3x32x32", "--family", "stack", "--set", "kernel=2,4"], 1, "design-1"),
-        (["--lint", "conv3-16 > bn", "--input", "3x16x16"], 0, "lint-1"),
-        (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "bias"], 1, "lint-1"),
-        (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "even,unseen"], 0, "lint-1"),
+        (["rf >= 21", "--family", "stack", "--input", "3x32x32"], 0, "design"),
+        (["rf >= 21, params < 10", "--family", "stack", "--input", "3x32x32"], 1, "design"),
+        (["rf >= 31, dense(rf)", "--family", "tcn", "--minimize", "weight_layers", "--input", "1x64"], 0, "design"),
+        (["center >= 0.5", "--input", "3x32x32", "--family", "stack", "--set", "kernel=2,4"], 0, "design"),
+        (["center = 0.25", "--input", "3x32x32", "--family", "stack", "--set", "kernel=2,4"], 1, "design"),
+        (["--lint", "conv3-16 > bn", "--input", "3x16x16"], 0, "lint"),
+        (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "bias"], 1, "lint"),
+        (["--lint", "conv3-16 > bn", "--input", "3x16x16", "--rules", "even,unseen"], 0, "lint"),
     ],
 )
 def test_json_follows_its_schema(capsys, arguments: list[str], code: int, schema: str) -> None:
     found, out, _ = call(capsys, *arguments, "--json")
     assert found == code
-    text = (files("rfcalc.report") / "schemas" / f"{schema}.json").read_text(encoding="utf-8")
-    jsonschema.validate(json.loads(out), json.loads(text))
+    jsonschema.validate(json.loads(out), schemas.schema(schema))
     for form in ("plain", "markdown", "latex", "html", "csv"):
         assert call(capsys, *arguments, "--format", form)[0] == code
 

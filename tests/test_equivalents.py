@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from math import prod
 
 import jsonschema
@@ -16,6 +15,7 @@ from rfcalc.comparison.comparison import compare
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.formulas.symbols import Declared
 from rfcalc.plan.partitions import DilatedKernel, cheapest, count, parts
+from rfcalc.report import schemas
 
 C = Declared("C").symbol
 
@@ -182,7 +182,7 @@ def test_they_are_variants_as_design_like_tells_them(capsys) -> None:
     """One document and one JSON: what each changes is the comparison with the network, with symbols too."""
     assert run(["equivalents", "conv7-C", "--separable", "--dilated", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    jsonschema.validate(told, json.loads((files("rfcalc.report") / "schemas" / "design-1.json").read_text("utf-8")))
+    jsonschema.validate(told, schemas.schema("design"))
     assert told["space"][0]["size"] == len(every((3, 3), True, True))
     for one in told["designs"]:
         weights = next(f for f in one["comparison"]["figures"] if f["name"] == "weights")

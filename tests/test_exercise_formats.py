@@ -7,7 +7,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from html import unescape
-from importlib.resources import files
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from zipfile import ZipFile
 import jsonschema
 import pytest
 
+from rfcalc.report import schemas
 from rfcalc.teaching.exercises import bank, patterns
 from rfcalc.teaching.exercises.draw import seed_of
 from rfcalc.teaching.exercises.formats import FORMATS, Paper, clean, render
@@ -57,7 +57,7 @@ def test_clean_leaves_one_line_of_printable_text() -> None:
 
 
 def schema() -> Any:
-    return json.loads((files("rfcalc.report") / "schemas" / "exercises-1.json").read_text(encoding="utf-8"))
+    return schemas.schema("exercises")
 
 
 def test_json_follows_its_schema_and_reads_back() -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -35,11 +34,11 @@ from rfcalc.derivation.deriving import derive
 from rfcalc.derivation.model import Explanation
 from rfcalc.derivation.symbols import analyzed
 from rfcalc.render import FORMATS, Look, render
-from rfcalc.report import Report
+from rfcalc.report import Report, schemas
 from rfcalc.report.field_report import FieldReport
 from rfcalc.report.metrics import METRICS
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "explain-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("explain")
 VALID = jsonschema.Draft202012Validator(SCHEMA)
 SAMPLE = ("alexnet", "googlenet", "resnet18", "unet", "swin-t", "wavenet", "lenet5")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from math import isclose, sqrt
 
 import jsonschema
@@ -34,6 +33,7 @@ from rfcalc import (
 )
 from rfcalc.cli import run
 from rfcalc.render.raster import raster, scaled
+from rfcalc.report import schemas
 from rfcalc.report.field_document import grid
 from rfcalc.report.field_report import FieldReport
 
@@ -177,7 +177,7 @@ def test_flattening_one_position_changes_nothing_about_being_global() -> None:
     ids=lambda s: s.name,
 )
 def test_json_follows_its_schema(field_report) -> None:
-    schema = json.loads((files("rfcalc.report") / "schemas" / "rf-1.json").read_text(encoding="utf-8"))
+    schema = schemas.schema("rf")
     jsonschema.validate(json.loads(json.dumps(field_report.to_dict())), schema)
 
 

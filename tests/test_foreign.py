@@ -14,6 +14,7 @@ from rfcalc.claims.foreign import Foreign, claims_of, head, judged, network_of
 from rfcalc.claims.judging import Reports, Result
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report import schemas
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "docs" / "examples" / "record"
@@ -190,7 +191,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(["check", str(RECORD / "metafile.yml"), "--format", "json"]) == 1
     told = capsys.readouterr()
     found = json.loads(told.out)
-    schema = json.loads((ROOT / "rfcalc" / "report" / "schemas" / "check-1.json").read_text(encoding="utf-8"))
+    schema = schemas.schema("check")
     jsonschema.validate(found, schema)
     assert "resnetv1d50_8xb32_in1k" in told.err
     assert run(["check", str(RECORD / "model-card.md")]) == 0

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from fractions import Fraction
-from importlib.resources import files
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ import pytest
 import rfcalc
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report import schemas
 from rfcalc.teaching.case import right
 from rfcalc.teaching.cells import numbers, sizes
 from rfcalc.teaching.exercises.words import dims, number
@@ -422,7 +422,7 @@ def test_a_folder_of_students(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_json_follows_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    schema = json.loads((files("rfcalc.report") / "schemas" / "grade-1.json").read_text(encoding="utf-8"))
+    schema = schemas.schema("grade")
     (tmp_path / "a.csv").write_text("layer,rf,note\nconv1,3,x\nmaxpool1,5,y\n")
     documents = []
     for args in (["--network", "conv3-8 > maxpool2 > conv3-8"], ["--require", "rf > 8, some(pool)"]):
@@ -582,7 +582,7 @@ def test_a_class_is_reported_by_mistake_and_by_row(tmp_path: Path, capsys: pytes
     (tmp_path / "eve.csv").write_bytes(b"PK\x03\x04")
     assert run(["grade", str(tmp_path), "--network", SHORT, "--input", "3x32x32", "--format", "json"]) == 2
     found = json.loads(capsys.readouterr().out)
-    schema = json.loads((files("rfcalc.report") / "schemas" / "grade-1.json").read_text(encoding="utf-8"))
+    schema = schemas.schema("grade")
     jsonschema.validate(found, schema)
     first = found["class"]["mistakes"][0]
     assert (first["name"], first["students"], first["rows"]) == (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
-from importlib.resources import files
 from itertools import pairwise
 
 import jsonschema
@@ -14,8 +12,9 @@ import rfcalc
 from rfcalc import RfcalcError
 from rfcalc.cli import run
 from rfcalc.receptive.paths import along
+from rfcalc.report import schemas
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "grid-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("grid")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import json
 import math
 import random
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,9 @@ from rfcalc.plan.cuts import cuts
 from rfcalc.plan.memory import OPTIMIZERS, Memory
 from rfcalc.plan.patch import boxes, patched
 from rfcalc.receptive.region_walk import regions
+from rfcalc.report import schemas
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "memory-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("memory")
 
 
 def step_peak(memory: Memory) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +13,7 @@ from exercise_text import keys
 import rfcalc
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report import schemas
 from rfcalc.teaching.exercises import bank
 from rfcalc.teaching.exercises.formats import FORMATS, Paper, render
 from rfcalc.teaching.exercises.item import Grid
@@ -79,7 +79,7 @@ def test_every_format_takes_it(form: str) -> None:
     assert render([item], form, Paper("T", "0"))
     if form == "json":
         found = json.loads(str(render([item], "json", Paper("T", "0"))))
-        jsonschema.validate(found, json.loads((files("rfcalc.report") / "schemas" / "exercises-1.json").read_text()))
+        jsonschema.validate(found, schemas.schema("exercises"))
         assert bank.read(json.dumps(found))[0] == [item]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 import rfcalc
 from rfcalc import RfcalcError
 from rfcalc.cli import run as cli
+from rfcalc.report import schemas
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -22,7 +21,7 @@ nn, F = torch.nn, torch.nn.functional
 from rfcalc.backend.passes import InPasses  # noqa: E402
 from rfcalc.backend.tiling import verified_passes  # noqa: E402
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "tile-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("tile")
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ import jsonschema
 import pytest
 import readings
 import torch
-from test_claims import schema
 
 from rfcalc.claims.files import SHIPPED, ClaimError, read, shipped
 from rfcalc.claims.foreign import claims_of
 from rfcalc.claims.judging import Reports, judge
 from rfcalc.claims.recorded import packages, record
 from rfcalc.core.errors import RfcalcError
+from rfcalc.report.schemas import schema
 
 torch.set_num_threads(1)
 HEAD = 'schema = "rfcalc/claims/1"\n[[table]]\n'
@@ -95,9 +95,9 @@ def test_tables_that_cannot_be_read(text: str, told: str) -> None:
 
 def test_the_schema_knows_tables() -> None:
     data = {"schema": "rfcalc/claims/1", "table": [{"columns": ["name", "params"], "rows": [["a", "1"]]}]}
-    jsonschema.validate(data, schema("claims-1.json"))
+    jsonschema.validate(data, schema("claims"))
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"schema": "rfcalc/claims/1"}, schema("claims-1.json"))
+        jsonschema.validate({"schema": "rfcalc/claims/1"}, schema("claims"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
@@ -17,8 +16,9 @@ from rfcalc.derivation.symbolic import cheaper
 from rfcalc.formulas import export, table
 from rfcalc.formulas.solve import settled, solve
 from rfcalc.render import Look, render
+from rfcalc.report import schemas
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "symbolic-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("symbolic")
 
 
 @pytest.mark.parametrize(

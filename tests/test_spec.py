@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
@@ -18,10 +17,11 @@ from rfcalc import Conv, MaxPool, Network, ReLU, RfcalcError, Shape, spec, zoo
 from rfcalc.cli import run
 from rfcalc.core.expr import LAYERS
 from rfcalc.notation import parse
+from rfcalc.report import schemas
 
 FILES = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.toml"))
 EXAMPLES = [p for p in FILES if "items" not in tomllib.loads(p.read_text(encoding="utf-8"))]  # lessons are no networks
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "spec-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("spec")
 
 
 def loads(text: str, form: str = "toml") -> Network:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +17,7 @@ import rfcalc
 from rfcalc import Conv, Network, RfcalcError
 from rfcalc.cli import run as cli
 from rfcalc.plan.tools import TOOLS, settings
+from rfcalc.report import schemas
 
 torch = pytest.importorskip("torch")
 numpy = pytest.importorskip("numpy")
@@ -26,7 +25,7 @@ numpy = pytest.importorskip("numpy")
 from tile_least import Oracle, checked, not_least  # noqa: E402
 from tiling import exact, image  # noqa: E402
 
-SCHEMA = json.loads((files("rfcalc.report") / "schemas" / "tile-1.json").read_text(encoding="utf-8"))
+SCHEMA = schemas.schema("tile")
 
 
 @pytest.fixture(autouse=True)
@@ -248,7 +247,10 @@ def test_other_tools() -> None:
     plan = rfcalc.tile("unet-padded", "1x1024x1024", tile=512)
     assert settings(plan, "careamics")["tile_overlap"] == [192, 192]
     assert settings(plan, "real-esrgan")["tile_pad"] == 96
-    assert settings(plan, "bioimageio")["axes"][0]["halo"] == 96
+    told = settings(plan, "bioimageio")
+    assert told["inputs"][0] == {"id": "y", "size": {"min": 208, "step": 16}}
+    (axes,) = told["outputs"].values()
+    assert axes[1] == {"id": "x", "size": {"tensor_id": "input", "axis_id": "x"}, "scale": 1, "halo": 96}
     assert not settings(plan, "monai")["exact"]
     for tile in (400, 512, (400, 512), (336, 700)):  # MONAI's step; nnU-Net's, which is one for all axes
         other = rfcalc.tile("unet-padded", "1x1024x1024", tile=tile)
@@ -262,7 +264,8 @@ def test_other_tools() -> None:
 
 def test_other_tools_with_a_network_that_is_not_padded() -> None:
     plan = rfcalc.tile("unet", "1x1084x1084", tile=572)
-    assert settings(plan, "otbtf") == {"rfield": [492, 492], "efield": [304, 304]}
+    told = settings(plan, "otbtf")
+    assert (told["source1.rfieldx"], told["output.efieldx"], told["inference_cropping"]) == (492, 304, 2)
     assert rfcalc.analyze("unet", "1x492x492").outputs[0].shape.spatial == (308, 308)  # a size that it takes
     for tool in set(TOOLS) - {"otbtf"}:
         assert "a tile of 492 gives 308 positions" in settings(plan, tool)["note"], tool

@@ -7,7 +7,6 @@ import json
 import random
 import warnings
 from fractions import Fraction
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,10 @@ from rfcalc.cli import run
 from rfcalc.comparison.equivalents import equivalents
 from rfcalc.comparison.likes import like
 from rfcalc.plan.variants import MOVES, Asked, CannotChange, Draft
+from rfcalc.report import schemas
 
 torch.set_num_threads(1)
-SCHEMA, COMPARED = (
-    json.loads((files("rfcalc.report") / "schemas" / f"{name}-1.json").read_text(encoding="utf-8"))
-    for name in ("design", "compare")
-)
+SCHEMA, COMPARED = (schemas.schema(name) for name in ("design", "compare"))
 
 
 def every(report: Report, move: str) -> dict[str, tuple[Report, Draft]]:

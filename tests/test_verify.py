@@ -6,7 +6,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
@@ -22,6 +21,7 @@ from rfcalc.backend.verify.finding import BOUNDED, DISAGREES, EQUAL, UNSEEN
 from rfcalc.cli import run
 from rfcalc.core.errors import RfcalcError, UnknownName, Unsupported
 from rfcalc.render import render
+from rfcalc.report import schemas
 
 torch.set_num_threads(1)
 pytestmark = [
@@ -43,7 +43,7 @@ def test_everything_of_a_small_network() -> None:
     found = verify(SMALL, what=CHECKS, as_is=True, draws=3)
     assert found.passed, render(document(found))
     assert found.checks == ("shapes", "macs", "params", "receptive_field", "as_is", "saved_bytes", "peak_bytes", "erf")
-    schema = json.loads(files("rfcalc.report").joinpath("schemas", "verify-1.json").read_text("utf-8"))
+    schema = schemas.schema("verify")
     jsonschema.validate(json.loads(json.dumps(found.to_dict())), schema)
 
 

@@ -291,7 +291,7 @@ CV_FEATURES = [
     "diracnet18v2",
 ]
 
-CV_WHOLE = ["erfnet_cityscapes", "edanet_cityscapes"]
+CV_WHOLE = ["erfnet_cityscapes"]
 NORM = {"norm": "batch"}
 
 

@@ -27,7 +27,11 @@ def command(
         typer.Option("--as", help="In the words of bioimageio, monai, careamics, real-esrgan, otbtf, nnunet."),
     ] = None,
     overlap: Annotated[
-        int | None, typer.Option("--check-overlap", help="Judge an overlap, both sides together; 1 unless it is exact.")
+        float | None,
+        typer.Option(
+            "--check-overlap",
+            help="Judge an overlap, both sides together (with --as: in that tool's own words); 1 unless it is exact.",
+        ),
     ] = None,
     passes: Annotated[
         bool, typer.Option("--passes", help="Gather statistics (normalisation, squeeze-excite) in passes of their own.")
@@ -47,8 +51,9 @@ def command(
     Example: rfcalc tile unet-padded --input 1x4096x4096 --tile 1024
     """
     from rfcalc.cli.rf import one_node
+    from rfcalc.plan.judging import judge
     from rfcalc.plan.tile import TooSmall
-    from rfcalc.plan.tools import TOOLS, judge
+    from rfcalc.plan.tools import TOOLS
     from rfcalc.readers import planning
 
     format_of(format, output)
@@ -81,10 +86,10 @@ def command(
     if plan.barriers:
         emit(plan.document(), format, output, no_notes)
         return 1
-    size = planning.lengths("--tile", tile)
-    judged = None if overlap is None else judge(plan, overlap, size[0] if size else None, told)
+    size, named = planning.lengths("--tile", tile), tool and tool.lower()
+    judged = None if overlap is None else judge(plan, overlap, size or None, told, named)
     verified = None if run is None else _verified(plan, run)
-    emit(plan.document(tool=tool and tool.lower(), judged=judged, verified=verified), format, output, no_notes)
+    emit(plan.document(tool=named, judged=judged, verified=verified), format, output, no_notes)
     return 0 if (judged is None or judged.exact) and (verified is None or verified["passed"]) else 1
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from rfcalc.core.errors import plural
-from rfcalc.plan.tools import TOOLS, Judged, settings
+from rfcalc.plan.judging import Judged
+from rfcalc.plan.tools import TOOLS, settings
 from rfcalc.report.document import Cell, Column, Document, Sentences, Table, TableLine
 from rfcalc.report.units import bytes_short, short
 
@@ -74,6 +76,11 @@ def _tile(plan: TilePlan, tile: Tile) -> dict[str, Any]:
     }
 
 
+def _setting(value: Any) -> str:
+    """A setting as JSON, which YAML reads too."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def document(
     plan: TilePlan, tool: str | None = None, judged: Judged | None = None, verified: dict[str, Any] | None = None
 ) -> Document:
@@ -101,7 +108,7 @@ def document(
         sections.append(Sentences((judged.text + ".",), title="The overlap that is given"))
     sections += [_axes(plan), *_tiles(plan), _costs(plan)]
     if tool is not None:
-        lines = [f"{key}: {value}" for key, value in settings(plan, tool).items()]
+        lines = [f"{key}: {_setting(value)}" for key, value in settings(plan, tool).items()]
         sections.append(Sentences(tuple(lines), title=f"For {tool}"))
     if verified is not None:
         sections.append(Sentences(tuple(verified["sentences"]), title="Run in whole numbers"))

@@ -1,110 +1,228 @@
-"""A plan of tiles in other tools' words, and what a given overlap amounts to.
+"""A plan of tiles in other tools' words.
 
-- bioimage.io: `halo`, output pixels to cut from each side; sizes as min and step.
+- bioimage.io: `halo`, output positions to cut from each side; sizes as min and step.
 - CAREamics: `tile_overlap`, both sides together; half of it is cut on each side.
-- Real-ESRGAN: `tile_pad`, input pixels on each side of what is written.
-- OTBTF: `rfield` (what is read) and `efield` (what is written).
+- Real-ESRGAN: `tile_pad`, input positions on each side of the `tile` that is written.
+- OTBTF: `rfield` (what is read), `efield` (what is written), and what the model cuts a side (`inference_cropping`).
 - MONAI, nnU-Net: a share of the tile; both blend the tiles instead of cutting them, which is never exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import ceil, prod
+from math import ceil, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcalc.core.errors import RfcalcError
-from rfcalc.core.window import STEP, Border
+from rfcalc.plan.judging import clean
 
 if TYPE_CHECKING:
     from rfcalc.plan.axis_tiles import AxisTiles
     from rfcalc.plan.tile import TilePlan
 
+PADS = "bioimage.io pads the image by the halo: blocks equal the padded image in one piece, at its border too"
 TOOLS = ("bioimageio", "monai", "careamics", "real-esrgan", "otbtf", "nnunet")
 BLENDS = "it blends overlapping tiles instead of cutting them: seams get smaller, values are not those of the whole"
 
 
 class Side(NamedTuple):
-    """The largest tile of an axis as other tools want it: alike on both sides."""
+    """The largest tile of an axis as other tools want it, in input positions: alike on both sides."""
 
     read: int
-    write: int  # in input positions
-    side: int  # input positions on each side
-    cut: int  # output positions cut on each side
+    write: int
+    side: int
 
 
-def sides(plan: TilePlan) -> tuple[Side, ...]:
-    """For each axis the tile whose both sides have the larger halo, rounded up to the grid."""
-    found = []
-    for line, axis in zip(plan.lines, plan.axes, strict=True):
-        before, after = axis.halo
-        side = ceil(Fraction(max(before, after, 0), axis.align)) * axis.align
-        written = max((p.write[0][1] - p.write[0][0] for p in plan.parts[axis.axis]), default=0)
-        density = line.view.densities[line.outputs[0]]
-        write = max(int(written / density) // axis.align, 1) * axis.align
-        cut = max(0, ceil(max(before, _after(line, before, after, write)) * density))
-        found.append(Side(write + 2 * side, write, side, cut))
+def sides(plan: TilePlan, square: int = 0) -> tuple[Side, ...]:
+    """For each axis the tile whose both sides have the larger halo, rounded up to the grid.
+
+    The last `square` axes have the same tile. An axis that is not cut is read whole, and has no halo.
+    """
+    found = [_side(plan, [line]) for line in plan.lines]
+    if square:
+        found[-square:] = [_side(plan, plan.lines[-square:])] * square
     return tuple(found)
 
 
-def _after(line: AxisTiles, before: int, after: int, write: int) -> int:
-    """Input positions that the output of a tile goes on behind what is written."""
-    lengths = line.lengths(before + write + after)
-    if lengths is None:
-        return after
-    density = line.view.densities[line.outputs[0]]
-    return int((lengths[line.outputs[0]] or 0) / density) - write - before
+def _side(plan: TilePlan, lines: Sequence[AxisTiles]) -> Side:
+    cut = [line for line in lines if len(plan.parts[line.axis]) > 1]
+    if not cut:
+        size = max(line.size for line in lines)
+        return Side(size, size, 0)
+    align = lcm(*[line.align for line in lines])
+    side = ceil(Fraction(max(max(*plan.axes[line.axis].halo, 0) for line in lines), align)) * align
+    write = max(int(max(p.write[0][1] - p.write[0][0] for p in plan.parts[line.axis]) / _density(line)) for line in cut)
+    write = max(write // align, 1) * align
+    return Side(write + 2 * side, write, side)
 
 
-def _shorter(line: AxisTiles, write: int) -> tuple[int, int] | None:
-    """The size of a tile, and what it gives, where that is less than what lies in its place (padding is missing)."""
-    halo = line.halo(write // line.align)
-    lengths = None if halo is None else line.lengths(size := write + sum(halo))
+def _density(line: AxisTiles) -> Fraction:
+    """Positions of the first output for each of the input."""
+    return line.view.densities[line.outputs[0]]
+
+
+def _other(line: AxisTiles, tile: Side, longer: bool) -> tuple[int, int] | None:
+    """The size of a tile, and what it gives, where that is less than what lies in its place (padding is missing), or
+    more, where that counts."""
+    size, density = tile.read, _density(line)
+    lengths = line.lengths(size)
+    if lengths is None and (halo := line.halo(max(tile.write // line.align, 1))) is not None:
+        size = max(tile.write, line.align) + sum(halo)
+        lengths = line.lengths(size)
     if lengths is None:
         return None
-    output = line.outputs[0]
-    gives = lengths[output] or 0
-    return (size, gives) if gives < int(size * line.view.densities[output]) else None
+    gives = lengths[line.outputs[0]] or 0
+    return (size, gives) if gives < int(size * density) or (longer and gives > size * density) else None
 
 
 def settings(plan: TilePlan, tool: str) -> dict[str, Any]:
-    """The settings of another tool for this plan.
+    """The settings of another tool for this plan, by its own names.
 
     Raises:
         RfcalcError: there are no tiles.
     """
     if plan.barriers:
         raise RfcalcError("there are no tiles", where=plan.barriers[0].node, why=plan.barriers[0].why)
-    found = sides(plan)
+    ranks = RANKS.get(tool, (1, 2, 3))
+    if plan.rank not in ranks:
+        axes = " or ".join(map(str, ranks))
+        return {"exact": False, "note": f"no setting: {tool} tiles images of {axes} axes, this one has {plan.rank}"}
+    densities = {line.view.densities[p] for line in plan.lines for p in line.outputs}
+    if tool in SCALES and not all(SCALES[tool](d) for d in densities):
+        why = "coarser than the input" if min(densities) < 1 else "finer than the input"
+        return {"exact": False, "note": f"no setting: an output is {why}, which {tool} does not tile"}
+    if plan.count == 1:
+        return {"exact": False, "note": "no setting: the plan has one tile; say how large tiles may be (--tile 512)"}
+    if tool == "otbtf":
+        return _otbtf(plan)
+    found = sides(plan, square=2 if tool in ("careamics", "real-esrgan") else 0)
     read, write, side = ([getattr(s, name) for s in found] for name in ("read", "write", "side"))
-    shorter = [length for line, s in zip(plan.lines, found, strict=True) if (length := _shorter(line, s.write))]
-    if shorter:
-        size, gives = shorter[0]
-        if tool == "otbtf":
-            halos = [line.halo(w // line.align) or (0, 0) for line, w in zip(plan.lines, write, strict=True)]
-            return {"rfield": [w + sum(h) for w, h in zip(write, halos, strict=True)], "efield": write}
+    longer = tool == "bioimageio"
+    others = [g for line, tile in zip(plan.lines, found, strict=True) if (g := _other(line, tile, longer))]
+    if others:
+        size, gives = others[0]
         why = f"a tile of {size} gives {gives} positions, and {tool} lays tiles out as if each gave as much as it reads"
         return {"exact": False, "note": f"no setting: {why}; plan.run or the ranges of the plan do"}
-    if tool == "bioimageio":
-        axes = [
-            {"size": {"min": s.side * 2 + a.align, "step": line.modulus}, "halo": s.cut}
-            for s, a, line in zip(found, plan.axes, plan.lines, strict=True)
-        ]
-        return {"axes": axes, "note": "min and step of the input's axes, halo of the output's"}
     if tool == "monai":
         share = [_share(r, w) for r, w in zip(read, write, strict=True)]
         return {"roi_size": read, "overlap": share, "mode": "constant", "exact": False, "note": f"MONAI: {BLENDS}"}
-    if tool == "careamics":
-        return {"tile_size": read, "tile_overlap": [2 * s for s in side]}
+    if tool == "nnunet":  # one step for all axes: the one that overlaps most
+        step = min(w * 10_000 // r for r, w in zip(read, write, strict=True))
+        return {"patch_size": read, "tile_step_size": step / 10_000, "exact": False, "note": f"nnU-Net: {BLENDS}"}
     if tool == "real-esrgan":
-        return {"tile": max(write), "tile_pad": max(side), "pre_pad": 0}
-    if tool == "otbtf":
-        return {"rfield": read, "efield": write}
-    step = min(
-        w * 10_000 // r for r, w in zip(read, write, strict=True)
-    )  # one for all axes: the one that overlaps most
-    return {"patch_size": read, "tile_step_size": step / 10_000, "exact": False, "note": f"nnU-Net: {BLENDS}"}
+        ends = [(line, -(-line.size // s.write) * s.write) for line, s in zip(plan.lines, found, strict=True)]
+        short = [line.size - max(end - s.write - s.side, 0) for (line, end), s in zip(ends, found, strict=True)]
+        told = {"tile": write[0], "tile_pad": side[0], "pre_pad": 0}
+        bad = [n for line, n in zip(plan.lines, short, strict=True) if line.lengths(n) is None or not line.alike(n)]
+        return told | ({"exact": False, "note": f"the last tile has a size of its own, {bad[0]}"} if bad else {})
+    if tool == "careamics":
+        off = _off(plan, [s.read for s in found])
+        return {"tile_size": read, "tile_overlap": [2 * s for s in side], **off}
+    off = _off(plan, [line.align for line in plan.lines]) or {"note": PADS}
+    return {"inputs": _inputs(plan), "outputs": _outputs(plan), **off}
+
+
+SCALES: dict[str, Callable[[Fraction], bool]] = {  # output positions for each of the input that a tool can stitch
+    "careamics": lambda d: d == 1,
+    "nnunet": lambda d: d == 1,
+    "real-esrgan": lambda d: d >= 1,
+    "otbtf": lambda d: d >= 1,
+}
+NAMES = ("z", "y", "x")  # of the spatial axes in bioimage.io's files; the last ones
+RANKS = {"careamics": (2, 3), "real-esrgan": (2,), "otbtf": (2,), "nnunet": (2, 3)}
+
+
+def _off(plan: TilePlan, beyond: Sequence[int]) -> dict[str, Any]:
+    """What is to be said where the last tile, which is moved to the image's end, leaves the grid."""
+    for line, taken in zip(plan.lines, beyond, strict=True):
+        if len(plan.parts[line.axis]) > 1 and (line.size - taken) % line.align:
+            end = f"the last tile is moved to the image's end ({line.size} on axis {line.axis})"
+            fix = f"pad the image to a multiple of {line.align}"
+            return {"exact": False, "note": f"{end}, off the grid of {line.align}: {fix}"}
+    return {}
+
+
+def _halo(line: AxisTiles) -> int:
+    """The halo of bioimage.io, one for both sides, in input positions."""
+    halo = line.halo()
+    assert halo is not None
+    return ceil(Fraction(max(*halo, 0), line.align)) * line.align
+
+
+def _inputs(plan: TilePlan) -> list[dict[str, Any]]:
+    """bioimage.io: the sizes of the image's axes."""
+    sizes = [{"min": _halo(line) * 2 + line.align, "step": line.modulus} for line in plan.lines]
+    return [{"id": name, "size": size} for name, size in zip(NAMES[-plan.rank :], sizes, strict=True)]
+
+
+def _outputs(plan: TilePlan) -> dict[str, Any]:
+    """bioimage.io: the size of each axis of each output by that of the input's, its scale, its halo if there is one."""
+    told = {}
+    ids, first = NAMES[-plan.rank :], list(plan.network.inputs)[plan.lines[0].together.image]
+    for i, name in enumerate(plan.network.outputs):
+        axes = []
+        for line in plan.lines:
+            density = line.view.densities[line.outputs[i]]
+            scale, halo = 1 / density, ceil(_halo(line) * density)
+            one: dict[str, Any] = {"id": ids[line.axis], "size": {"tensor_id": first, "axis_id": ids[line.axis]}}
+            one["scale"] = int(scale) if scale == int(scale) else float(scale)
+            axes.append(one | ({"halo": halo} if halo else {}))
+        told[name] = axes
+    return told
+
+
+def _otbtf(plan: TilePlan) -> dict[str, Any]:
+    """The fields of OTBTF's TensorflowModelServe, and what the model cuts of its output on each side."""
+    reads, writes, cuts, scales = [], [], [], []
+    for line in plan.lines:
+        density = _density(line)
+        if len(plan.parts[line.axis]) == 1:
+            why = f"axis {line.axis} is not cut, and OTBTF's tiles lie inside of the image"
+            return {"exact": False, "note": f"no setting: {why}; give smaller tiles"}
+        write = max(int(max(p.write[0][1] - p.write[0][0] for p in plan.parts[line.axis]) / density), line.align)
+        write = write // line.align * line.align
+        symmetric = _symmetric(line, write)
+        if symmetric is None:
+            why = "what a tile gives cannot be cut alike on both sides"
+            return {"exact": False, "note": f"no setting: {why}; plan.run or the ranges of the plan do"}
+        read, cut = symmetric
+        reads.append(read)
+        writes.append(int(write * density))
+        cuts.append(cut)
+        scales.append(1 / density)
+    if len({*cuts}) > 1 or len({*scales}) > 1:
+        why = "the model cuts as much on all axes, and this plan does not"
+        return {"exact": False, "note": f"no setting: {why}; give an image and tiles that are square"}
+    (y, x), (ey, ex) = reads, writes
+    told: dict[str, Any] = {"source1.rfieldx": x, "source1.rfieldy": y, "output.efieldx": ex, "output.efieldy": ey}
+    scale = {} if scales[0] == 1 else {"output.spcscale": float(scales[0])}
+    note = (
+        "efield is what is left of a tile after the cut of inference_cropping on each side; the image's border is not "
+    )
+    note += "written: pad the image first"
+    return {**told, **scale, "model.fullyconv": True, "inference_cropping": cuts[0], "note": note}
+
+
+def _symmetric(line: AxisTiles, write: int) -> tuple[int, int] | None:
+    """A tile that reads as much before as after the middle, and what is cut on each side of what it gives.
+
+    A network without padding gives less than it reads, so that less is cut of it.
+    """
+    output, density = line.outputs[0], line.view.densities[line.outputs[0]]
+    halo = line.halo(write // line.align)
+    if halo is None:
+        return None
+    for read in range(write + sum(halo), write + sum(halo) + 4 * line.modulus + 2 * max(*halo, 0) + 1):
+        lengths = line.lengths(read)
+        cut = None if lengths is None else ((lengths[output] or 0) - write * density) / 2
+        if cut is None or cut < 0 or cut.denominator != 1 or (read - write) % 2 or not line.alike(read):
+            continue
+        start = max(0, (line.size - read) // 2 // line.align) * line.align
+        first = int(start * density + cut)
+        if set(range(first, first + int(write * density))) <= clean(line, start, read):
+            return read, int(cut)
+    return None
 
 
 def _share(read: int, write: int) -> float:
@@ -117,114 +235,3 @@ def _share(read: int, write: int) -> float:
     while int(read * (1 - share / 10_000)) < write:
         share -= 1
     return share / 10_000
-
-
-class Judged(NamedTuple):
-    """What an overlap does to the output."""
-
-    side: int
-    needed: tuple[tuple[int, int], ...]
-    differing: int
-    values: int
-    exact: bool
-    text: str
-
-
-def judge(plan: TilePlan, overlap: int, size: int | None = None, told: Sequence[str] = ()) -> Judged:
-    """What an overlap (both sides of a tile together) amounts to: how many output values may differ from the whole.
-
-    Tiles of `size` positions are read every size − overlap positions, the last one is moved to the image's end, and
-    half
-    the overlap is cut on each side, as the common tools do. A value differs if it depends on a position that its tile
-    lacks, pads otherwise, or puts on another grid.
-
-    Raises:
-        RfcalcError: there are no tiles; the overlap is not smaller than the tile.
-    """
-    settings(plan, "careamics")
-    if overlap < 0:
-        raise RfcalcError(f"an overlap of {overlap} is no overlap", fix="give both sides together, 0 or more")
-    side = overlap // 2
-    clean, whole = [], []
-    for line, parts in zip(plan.lines, plan.parts, strict=True):
-        read = size or max(p.read[1] - p.read[0] for p in parts)
-        read = min(read, line.size)
-        if overlap >= read and read < line.size:
-            raise RfcalcError(f"an overlap of {overlap} leaves nothing of a tile of {read}", fix="give a larger --tile")
-        output = line.outputs[0]
-        density = line.view.densities[output]
-        right: dict[int, bool] = {}  # by output position: whether the tile that writes it last computes it as the whole
-        starts = list(range(0, max(line.size - read, 0) + 1, max(read - overlap, 1)))
-        if starts[-1] + read < line.size:
-            starts.append(line.size - read)
-        for start in starts:
-            end = start + read
-            first = 0 if start == 0 else ceil((start + side) * density)
-            last = line.view.lengths[output] or 0
-            last = last if end == line.size else min(last, ceil((end - side) * density))
-            held = _clean(line, start, read)
-            right |= {u: u in held for u in range(first, last)}
-        clean.append(sum(right.values()))
-        whole.append(int(line.view.lengths[output] or 0))
-    channels = plan.walked.shapes[plan.lines[0].outputs[0]].values // prod(whole)
-    values = int(channels * prod(whole))
-    differing = int(values - channels * prod(clean))
-    needed = tuple(axis.need for axis in plan.axes)
-    most = max(max(n) for n in needed)
-    text = f"{side} a side; {most} are needed" + (
-        f": {differing:,} of {values:,} output values may differ" if differing else ": every output value is exact"
-    )
-    return Judged(side, needed, differing, values, differing == 0, ". ".join([text, *[t.rstrip(".") for t in told]]))
-
-
-def _clean(line: AxisTiles, start: int, size: int) -> set[int]:
-    """The output positions, in places of the whole, that a tile computes as the whole does."""
-    whole = line.view
-    tile = line.tile_view(size)
-    if line.lengths(size) is None or tile is None or tile.barriers or tile.places != whole.places:
-        return set()
-    found: list[set[int] | None] = []  # the positions of each map that are right
-    for p, length in enumerate(tile.lengths):
-        if length is None:
-            found.append(None)
-            continue
-        origin = start * whole.densities[p]
-        if origin.denominator != 1:
-            return set()
-        at = int(origin)
-        if p < line.network.arity:
-            found.append(set(range(at, at + length)))
-            continue
-        good = set(range(at, min(at + length, whole.lengths[p] or 0)))
-        for edge, there in zip(tile.edges[p], whole.edges[p], strict=True):
-            held = found[edge.source] or set()
-            if edge.reads is STEP and there.reads is STEP:
-                good &= held
-                continue
-            inside = whole.lengths[edge.source] or 0, tile.lengths[edge.source] or 0
-            before = int(start * whole.densities[edge.source])
-            good = {u for u in good if _same((there.reads, edge.reads), (u, u - at), inside, before, held)}
-        found.append(good)
-    return found[line.outputs[0]] or set()
-
-
-def _same(
-    reads: tuple[Any, Any], units: tuple[int, int], lengths: tuple[int, int], origin: int, held: set[int]
-) -> bool:
-    """Whether a unit (of the whole, and the same one of a tile) reads the same positions, all of which are right."""
-    theirs, mine = (
-        [_stands(q, n, index.border) for q in index.taps(unit)]
-        for index, unit, n in zip(reads, units, lengths, strict=True)
-    )
-    if [None if q is None else q + origin for q in mine] != theirs:
-        return False
-    return all(q is None or q in held for q in theirs)
-
-
-def _stands(q: int, n: int, border: str) -> int | None:
-    """The position of a map of n that stands for q; None where nothing does."""
-    if 0 <= q < n or border == Border.ZEROS:
-        return q if 0 <= q < n else None
-    if border == Border.REFLECT:
-        return -q if q < 0 else 2 * (n - 1) - q
-    return (0 if q < 0 else n - 1) if border == Border.REPLICATE else q % n
