@@ -273,6 +273,7 @@ def test_scales_that_are_no_numbers_are_refused(scale: Any) -> None:
 def test_a_list_of_one_size_is_written_with_a_cross() -> None:
     for layer in (Split((8,)), Split((3, 5)), Split(2)):
         assert rfcalc.analyze(layer.notation(), "8x4").network.nodes[0].layer == layer
+    assert rfcalc.analyze("split8x", "8x4").network.nodes[0].layer == Split(1)
 
 
 @pytest.mark.parametrize(
@@ -304,19 +305,28 @@ def test_kernels_and_dilations_that_do_not_fit(text: str) -> None:
         rfcalc.analyze(text, "4x9x9")
 
 
-@pytest.mark.parametrize(("kernel", "groups"), [(1, 1), (2, 1), (3, 1), (2, 2), (2, 4)])
-def test_what_the_last_layer_copies_of_its_gradient(kernel: int, groups: int) -> None:
-    """The gradient of a sum is one number, stretched: what cannot read that copies it."""
+class Turned(nn.Module):
+    """A layer that reads a map whose channels lie innermost."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 8), last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("kind", [nn.ConvTranspose2d, nn.Conv2d])
+def test_gradients_of_kernels_that_pytorch_copies(kind: Any, groups: int, kernel: tuple[int, int]) -> None:
+    """Where channels lie innermost, the gradient of a kernel of more than one tap is laid out anew."""
     from live import training_peak
     from memory_models import step_peak
 
-    for last in (nn.ConvTranspose1d(8, 4, kernel, kernel, groups=groups), nn.Conv1d(8, 4, kernel, groups=groups)):
-        module = nn.Sequential(nn.Conv1d(3, 8, 1), nn.ReLU(), last)
-        for batch in (1, 3):
-            x = torch.randn(batch, 3, 12)
-            network = rfcalc.from_torch(module, (3, 12), training=True).network
-            memory = Memory(rfcalc.Report(network, batch=batch))
-            assert step_peak(memory) == training_peak(module, x), (last, batch)
+    module = Turned(kind(8, 32, kernel, groups=groups, bias=False))
+    network = rfcalc.from_torch(module, (4, 3, 3), training=True).network
+    assert step_peak(Memory(rfcalc.Report(network))) == training_peak(module, torch.randn(1, 4, 3, 3))
 
 
 @pytest.mark.parametrize("cosine", [0, 512])
