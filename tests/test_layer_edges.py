@@ -25,6 +25,7 @@ from rfcalc import (
     InstanceNorm,
     Linear,
     Pad,
+    Recurrent,
     Reduce,
     Reshape,
     RMSNorm,
@@ -305,6 +306,21 @@ def test_kernels_and_dilations_that_do_not_fit(text: str) -> None:
         rfcalc.analyze(text, "4x9x9")
 
 
+def kept_by(module: nn.Module, x: torch.Tensor) -> int:
+    """Bytes of the storages that autograd keeps, but for parameters and buffers."""
+    owned = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    alive: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        module(x)
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}
+    return sum(size for at, size in storages.items() if at not in owned)
+
+
 class Turned(nn.Module):
     """A layer that reads a map whose channels lie innermost."""
 
@@ -340,16 +356,17 @@ def test_what_attention_in_windows_keeps_by_pytorch(cosine: int, heads: int, siz
     swin = models().swin_transformer
     module = (swin.ShiftedWindowAttentionV2 if cosine else swin.ShiftedWindowAttention)(8, [4, 4], [0, 0], heads)
     x = torch.randn(batch, size, size, 8, requires_grad=True)
-    owned = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
-    alive: list[torch.Tensor] = []
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        alive.append(tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        module(x)
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}
     network = rfcalc.Network(WindowAttention(heads, 4, cosine=cosine), Shape(size, size, 8, channel=2))
     kept = rfcalc.Report(network, batch=batch).totals.saved_bytes
-    assert kept == sum(size for at, size in storages.items() if at not in owned)
+    assert kept == kept_by(module, x)
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+@pytest.mark.parametrize(("sequences", "length"), [*itertools.product((1, 2, 3), repeat=2)])
+def test_what_recurrences_keep_by_pytorch(cell: str, sequences: int, length: int) -> None:
+    """Several sequences of several positions are laid out position by position; one of either is not copied."""
+    module = {"gru": nn.GRU, "rnn": nn.RNN}[cell](7, 3, batch_first=True)
+    layer = Recurrent(cell, 3)
+    network = rfcalc.Network(layer, Shape(sequences, length, 7, channel=2))
+    x = torch.randn(sequences, length, 7, requires_grad=True)
+    assert rfcalc.Report(network).totals.saved_bytes == kept_by(module, x)
