@@ -15,6 +15,7 @@ from torch import nn
 
 import rfcalc
 from rfcalc import (
+    Activation,
     AttentionProduct,
     BatchNorm,
     Conv,
@@ -39,6 +40,7 @@ from rfcalc import (
 from rfcalc.core.errors import LayerError, RfcalcError, ShapeError
 from rfcalc.core.shape import corrected
 from rfcalc.core.window import STEP, Slide, taps
+from rfcalc.graph.strides import layout
 from rfcalc.layers.conv import reduced
 from rfcalc.plan.memory import Memory
 
@@ -370,3 +372,68 @@ def test_what_recurrences_keep_by_pytorch(cell: str, sequences: int, length: int
     network = rfcalc.Network(layer, Shape(sequences, length, 7, channel=2))
     x = torch.randn(sequences, length, 7, requires_grad=True)
     assert rfcalc.Report(network).totals.saved_bytes == kept_by(module, x)
+
+
+LAYERS_OF_MAPS: list[tuple[Any, int]] = [  # and the number of axes of their map, beside the batch
+    *[(nn.LayerNorm(8), 2), (nn.GELU(), 2), (nn.Linear(8, 6), 2), (nn.Conv1d(6, 8, 1), 2), (nn.BatchNorm1d(6), 2)],
+    *[(nn.Softmax(-1), 2), (nn.Upsample(scale_factor=2), 2)],
+    *[(nn.Conv2d(6, 8, 3), 3), (nn.Conv2d(6, 8, 1), 3), (nn.BatchNorm2d(6), 3), (nn.ReLU(), 3), (nn.MaxPool2d(2), 3)],
+    *[(nn.AvgPool2d(2), 3), (nn.AdaptiveAvgPool2d(2), 3), (nn.Upsample(scale_factor=2), 3), (nn.GroupNorm(2, 6), 3)],
+    *[(nn.PixelUnshuffle(2), 3), (nn.ConvTranspose2d(6, 4, 2), 3), (nn.Conv2d(6, 6, 3, groups=6), 3), (nn.PReLU(), 3)],
+    *[(nn.LayerNorm(8), 3), (nn.Linear(8, 4), 3), (nn.Softmax(1), 3), (nn.Dropout(0.1), 3)],
+    *[(nn.InstanceNorm2d(6), 3), (nn.GroupNorm(2, 6), 2), (nn.LPPool2d(2, 2), 3), (nn.GLU(1), 3)],
+    *[(nn.ReflectionPad2d(1), 3), (nn.LocalResponseNorm(3), 3), (nn.ChannelShuffle(2), 3)],
+    *[(nn.AdaptiveMaxPool2d(2), 3), (nn.Upsample(scale_factor=2, mode="bilinear"), 3), (nn.PixelShuffle(1), 3)],
+]
+
+
+class Inner(nn.Module):
+    """A layer on a map whose channels lie innermost: features that were moved to the front."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.features, self.layer = nn.Linear(6, 6), layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.features(x).movedim(-1, 1))
+
+
+@pytest.mark.parametrize(("layer", "rank"), LAYERS_OF_MAPS, ids=lambda v: str(v)[:30])
+def test_how_maps_lie_is_how_they_lie_in_pytorch(layer: nn.Module, rank: int) -> None:
+    """The strides of what a layer makes of a map that lies row by row, and of one whose channels lie innermost."""
+    dims = (6, 8) if rank == 2 else (6, 4, 8)
+    for module, given in ((layer, dims), (Inner(layer), (*dims[1:], 6))):
+        made = module(torch.randn(2, *given))
+        report = rfcalc.Report(rfcalc.from_torch(module, given, training=True).network)
+        told = layout(report, 2).maps[-1]
+        assert told.dims == tuple(made.shape)
+        pairs = zip(told.strides, made.stride(), made.shape, strict=True)
+        assert all(a == b for a, b, n in pairs if n > 1), (given, told, made.stride())
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "elu"])
+@pytest.mark.parametrize("written", [True, False])
+def test_what_an_activation_keeps_where_it_writes_over_its_input(name: str, written: bool) -> None:
+    """Its output, which the next layer keeps too; its input, where that is still needed by an addition."""
+    kind = {"leaky_relu": nn.LeakyReLU, "elu": nn.ELU}[name]
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(3, 4, 3), kind(inplace=written), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.a(x)
+            return self.c(self.b(y) if written else self.b(y) + y)
+
+    first, act = Conv(4, 3).named("a"), Activation(name).named("b")
+    body = first >> act if written else first >> act >> (rfcalc.ref("a") + rfcalc.ref("b"))
+    report = rfcalc.Report(rfcalc.Network(body >> Conv(2, 1), "3x6x6"))
+    assert report.totals.saved_bytes == kept_by(Block(), torch.randn(1, 3, 6, 6, requires_grad=True))
+
+
+def test_reshapes_of_heads_in_other_widths() -> None:
+    """Heads stay, the channels of each grow; nothing is touched where nothing has changed."""
+    layer = Reshape((2, -1, 6))
+    assert layer.in_proportion((Shape(4, 6),), (Shape(4, 6),)) is layer
+    assert layer.in_proportion((Shape(4, 6),), (Shape(8, 6),)) == Reshape((2, 4, 6))
