@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import rfcalc
 from rfcalc import MaxPool, MaxUnpool, RfcalcError
+from rfcalc.cli import run
 from rfcalc.receptive.region_walk import regions
 
 
@@ -183,3 +184,12 @@ def test_what_memory_takes_for_granted_is_said() -> None:
         text = " ".join(found.document().notes)
         assert "the map that was pooled is kept until then" in text
         assert ("running statistics" in text) is infer
+
+
+def test_what_only_memory_takes_for_granted_is_not_said_of_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    target, given = "conv3-4 {maxpool2, identity} maxunpool2", ["--input", "3x8x8"]
+    assert run(["rf", target, *given]) == 0
+    assert "is kept until then" not in capsys.readouterr().out
+    for command in ("table", "memory"):
+        assert run([command, target, *given]) == 0
+        assert "is kept until then" in " ".join(capsys.readouterr().out.split())

@@ -74,7 +74,7 @@ def of_report(report: Report) -> dict[str, Any]:
         },
         "inputs": {name: plain(shape.dims) for name, shape in report.inputs.items()},
         "conventions": report.conventions,
-        "assumptions": list(report.assumptions),
+        "assumptions": list(report.assumptions_of_memory),
         "complete": report.complete,
         "layers": report.to_dicts(),
         "totals": report.totals.to_dict(),
