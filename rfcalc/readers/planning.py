@@ -237,7 +237,7 @@ def families_listed() -> Document:
     return Document("families of networks", (Table(columns, tuple(lines)),))
 
 
-BUDGETS = "give bytes: --budget 24GB, 512KiB or 320000 (in Python budget=\"24GB\")"
+BUDGETS = 'give bytes: --budget 24GB, 512KiB or 320000 (in Python budget="24GB")'
 
 
 def budget_of(given: Any) -> int | None:
