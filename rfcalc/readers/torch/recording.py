@@ -115,6 +115,7 @@ def _recorded(module: torch.nn.Module, call: ForwardCall, training: bool, exact:
             raise
         except BaseException as error:  # a forward may even leave, or raise what is no Exception
             failed = _failed(error, recorder, given, module, call)
+            failed.reached = len(recorder.steps)
             if isinstance(error, ValuesAsked) or type(error).__name__ in _DYNAMIC:
                 raise _Asked(failed) from error
             raise failed from error
