@@ -138,7 +138,7 @@ def test_the_indices_are_counted_once_and_nothing_is_learned() -> None:
     report = rfcalc.analyze(rfcalc.from_torch(module, "1x8x8").network)
     assert report.totals.params == sum(p.numel() for p in module.parameters())
     assert report.totals.macs == 64 * 9 * 2 + 16 * 4 + 64 * 2
-    assert any("keeps the indices of its maxima" in told for told in report.assumptions)
+    assert any("keeps the indices of its maxima" in told for told in report.assumptions_of_memory)
 
 
 def test_indices_of_another_rank_are_not_taken_for_positions() -> None:
