@@ -343,13 +343,13 @@ def way_of(plan: StreamPlan, position: int, eps: float | None = None) -> Way:
     if isinstance(index, Slide):
         if geometry is not None:
             partial = getattr(layer, "count_padding", True) is False
-            overhangs = geometry.rounding != "floor" and layer.kind != "maxpool"
+            overhangs = geometry.rounding != "floor" and layer.outside == 0
             if partial or overhangs:
                 return Way("whole", twin_of(At(layer, xs, y, eps=eps)), -index.first)
             piece, taps = _without(layer, xs[0], axis), None
             if getattr(layer, "taps", None):
                 piece, taps = _used(piece, spatial, xs[0].rank)
-            fill = float("-inf") if layer.kind == "maxpool" else 0.0
+            fill = layer.outside
             return Way("window", twin_of(At(piece, xs, y, eps=eps)), fill=fill, taps=taps)
         cut = _cropped(layer, axis, len(y.dims), index.stride)
         if cut is not None:
