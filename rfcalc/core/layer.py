@@ -177,6 +177,11 @@ class Layer(Expr):
         given = self.given
         return None if given.get("mask") is None else type(self)(**{**given, "mask": None})
 
+    def unvalued(self: L) -> L:
+        """The same layer without the number that it works with value by value, which no size hangs on."""
+        given = self.given
+        return type(self)(**{**given, "by": ()}) if given.get("by") else self
+
     def stated(self: L, x: Shape, like: Layer) -> L:
         """The same layer behind a map, with what it leaves open (the end of a slice, the step of a slice of one) as
         `like` has it, a layer of the same kind behind a larger map."""

@@ -48,6 +48,7 @@ class Source:
             in it, and whether it is made even of what lies so already.
         indexed: the bytes of the index that a node keeps for backward, where code computes it in every step.
         in_place: the nodes that write over their input; the values of the map of which that is a view (0: none).
+        amounts: the numbers that the operators of nodes are given: fractions, constants of one value.
     """
 
     module: torch.nn.Module
@@ -65,6 +66,7 @@ class Source:
     copied: Mapping[tuple[str, int], tuple[bool, bool]] = field(default_factory=dict)
     indexed: Mapping[str, int] = field(default_factory=dict)
     in_place: Mapping[str, int] = field(default_factory=dict)
+    amounts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
